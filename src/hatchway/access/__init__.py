@@ -1,0 +1,1 @@
+"""Who is calling, and may they: where signatures, policies and the nouns meet."""

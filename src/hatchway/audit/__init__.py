@@ -1,0 +1,1 @@
+"""Events in the shape of CloudTrail, and their durable log."""

@@ -1,0 +1,1 @@
+"""The control plane: one HTTP application, one module a service."""

@@ -1,0 +1,1 @@
+"""The nouns of Hatchway, their ids, ARNs and invariants. Pure."""

@@ -1,0 +1,1 @@
+"""The data plane: handshake, admission, relay, registry of tunnels, server."""

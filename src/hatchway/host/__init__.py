@@ -1,0 +1,1 @@
+"""What runs on a target host: enrolment and authorized keys."""

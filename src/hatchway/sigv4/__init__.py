@@ -1,0 +1,1 @@
+"""Signature Version 4: signing keys, verifying, presigning. Pure."""
