@@ -1,0 +1,30 @@
+# Every target does its own set-up (see scripts/setup); a second run finds it done.
+
+VENV := .venv
+BIN  := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+demo: ## tell the whole story on this machine, in a minute, leaving nothing behind
+	@scripts/setup demo
+	@$(BIN)/hatchway demo
+
+test: ## check, then every test: units, and end to end with the AWS CLI and OpenSSH
+	@scripts/setup test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -q
+
+check: ## lint, format, types and the table of who may import whom
+	@scripts/setup check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove what the other targets made here (the downloaded AWS CLI stays in the user's cache)
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +
