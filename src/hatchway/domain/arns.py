@@ -1,0 +1,60 @@
+"""Amazon Resource Names of what a policy can name (AWS: "Service Authorization Reference").
+
+`arn:aws:service:region:account:resource`. IAM's ARNs have no region.
+"""
+
+from dataclasses import dataclass
+
+SERVICE_LINKED_ROLE_NAME = "AWSServiceRoleForEC2InstanceConnect"
+SERVICE_LINKED_SERVICE = "ec2-instance-connect.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Arns:
+    """Makes the ARNs of one account in one region."""
+
+    account: str
+    region: str
+
+    def _ec2(self, resource: str) -> str:
+        return f"arn:aws:ec2:{self.region}:{self.account}:{resource}"
+
+    def _iam(self, resource: str) -> str:
+        return f"arn:aws:iam::{self.account}:{resource}"
+
+    def vpc(self, vpc_id: str) -> str:
+        return self._ec2(f"vpc/{vpc_id}")
+
+    def subnet(self, subnet_id: str) -> str:
+        return self._ec2(f"subnet/{subnet_id}")
+
+    def security_group(self, group_id: str) -> str:
+        return self._ec2(f"security-group/{group_id}")
+
+    def network_interface(self, interface_id: str) -> str:
+        return self._ec2(f"network-interface/{interface_id}")
+
+    def instance(self, instance_id: str) -> str:
+        return self._ec2(f"instance/{instance_id}")
+
+    def endpoint(self, endpoint_id: str) -> str:
+        return self._ec2(f"instance-connect-endpoint/{endpoint_id}")
+
+    def user(self, name: str, path: str = "/") -> str:
+        return self._iam(f"user{path}{name}")
+
+    def group(self, name: str, path: str = "/") -> str:
+        return self._iam(f"group{path}{name}")
+
+    def role(self, name: str, path: str = "/") -> str:
+        return self._iam(f"role{path}{name}")
+
+    def managed_policy(self, name: str, path: str = "/") -> str:
+        return self._iam(f"policy{path}{name}")
+
+    def service_linked_role(self, service: str, name: str) -> str:
+        return self._iam(f"role/aws-service-role/{service}/{name}")
+
+    @property
+    def root(self) -> str:
+        return self._iam("root")

@@ -1,0 +1,139 @@
+"""Identities and what is attached to them (AWS: "IAM identities", "IAM identifiers")."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from hatchway.domain.network import Tags
+
+
+class OwnerKind(StrEnum):
+    """What a policy can be attached to."""
+
+    USER = "user"
+    GROUP = "group"
+    ROLE = "role"
+
+
+class KeyStatus(StrEnum):
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+    permissions_boundary: str | None = None
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """`trust_policy` is the document's text; `max_session_duration` is in seconds.
+
+    `linked_service` is set on a service-linked role only, and names the service.
+    """
+
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+    description: str
+    trust_policy: str
+    max_session_duration: int = 3600
+    linked_service: str | None = None
+    permissions_boundary: str | None = None
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    user_name: str
+    group_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedPolicy:
+    """`default_version` is the id of the version in force, such as `v2`."""
+
+    arn: str
+    name: str
+    id: str
+    path: str
+    description: str
+    created_at: datetime
+    updated_at: datetime
+    default_version: str
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    policy_arn: str
+    version_id: str
+    document: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlinePolicy:
+    owner_kind: OwnerKind
+    owner_name: str
+    policy_name: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A managed policy attached to a user, group or role."""
+
+    owner_kind: OwnerKind
+    owner_name: str
+    policy_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrail:
+    """A managed policy that bounds the whole account, as a service control policy does."""
+
+    policy_arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """`user_name` None is the account's root user. The secret is stored apart, encrypted."""
+
+    id: str
+    user_name: str | None
+    status: KeyStatus
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSecret:
+    """An access key's secret under the master key. Only the control plane reads these rows."""
+
+    access_key_id: str
+    ciphertext: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A derived signing key: valid for one date (`YYYYMMDD`), region and service. For gateways."""
+
+    access_key_id: str
+    date: str
+    region: str
+    service: str
+    key: bytes = field(repr=False)

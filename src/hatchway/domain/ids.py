@@ -1,0 +1,62 @@
+"""Ids: how they look, how they are derived, how new ones are made.
+
+EC2 ids are a prefix, a dash and 17 hexadecimal digits; IAM ids are a four-letter prefix and 17 characters of
+`A-Z2-7` (AWS: "Resource IDs", "IAM identifiers").
+"""
+
+import base64
+import hashlib
+import re
+from enum import StrEnum
+from typing import Final
+
+ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
+REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]{1,12}){1,3}-[0-9]{1,2}")
+INSTANCE_ID: Final = re.compile(r"i-[0-9a-zA-Z]{1,32}")
+ENDPOINT_ID: Final = re.compile(r"eice-[0-9a-zA-Z_]{1,64}")
+
+
+class Kind(StrEnum):
+    """The prefix of each kind of id."""
+
+    VPC = "vpc"
+    SUBNET = "subnet"
+    SECURITY_GROUP = "sg"
+    SECURITY_GROUP_RULE = "sgr"
+    NETWORK_INTERFACE = "eni"
+    INSTANCE = "i"
+    ENDPOINT = "eice"
+    USER = "AIDA"
+    GROUP = "AGPA"
+    ROLE = "AROA"
+    MANAGED_POLICY = "ANPA"
+    ACCESS_KEY = "AKIA"
+    TEMPORARY_ACCESS_KEY = "ASIA"
+
+
+_IAM_KINDS: Final = frozenset(kind for kind in Kind if kind.isupper())
+_DIGITS: Final = 17
+
+
+def derived_id(kind: Kind, account: str, name: str) -> str:
+    """The id of what a fleet file calls `name`: the same for the same account, kind and name, anywhere."""
+    return _id(kind, hashlib.sha256(f"hatchway\0{account}\0{kind}\0{name}".encode()).digest())
+
+
+def new_id(kind: Kind, randomness: bytes) -> str:
+    """A fresh id from at least 12 random bytes.
+
+    Raises:
+        ValueError: fewer than 12 bytes were given.
+    """
+    if len(randomness) < 12:
+        raise ValueError("an id needs at least 12 random bytes")
+    return _id(kind, randomness)
+
+
+def _id(kind: Kind, entropy: bytes) -> str:
+    if kind in _IAM_KINDS:
+        # AWS's access key ids are 20 characters; its other IAM ids are 21.
+        length = 16 if kind in (Kind.ACCESS_KEY, Kind.TEMPORARY_ACCESS_KEY) else _DIGITS
+        return kind + base64.b32encode(entropy).decode("ascii")[:length]
+    return f"{kind}-{entropy.hex()[:_DIGITS]}"

@@ -1,0 +1,89 @@
+"""May a connection leave the endpoint, and may it enter the instance: security groups and address rules.
+
+The gateway asks before it connects; the answer carries the words for the audit record. To the client every
+refusal reads `Unable to connect to target`, as in AWS.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hatchway.domain.network import Rule, SecurityGroup
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NEVER_TARGETS: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
+) + tuple(ipaddress.ip_network(text) for text in ("::/128", "::1/128", "fe80::/10", "ff00::/8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One end of a connection as security groups see it: its address and the groups that it is in."""
+
+    address: Address
+    group_ids: frozenset[str] = frozenset()
+
+
+def parse_address(text: str) -> Address:
+    """An address, an IPv4-mapped IPv6 one as its IPv4.
+
+    Raises:
+        ValueError: the text is no address, or names a zone.
+    """
+    if "%" in text:
+        raise ValueError(f"{text!r} names a zone")
+    address = ipaddress.ip_address(text)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped if mapped is not None else address
+
+
+@lru_cache(maxsize=65_536)
+def _network(cidr: str) -> Network:
+    return ipaddress.ip_network(cidr, strict=False)
+
+
+def within(address: Address, cidrs: Iterable[str]) -> bool:
+    """Whether the address lies in one of the ranges."""
+    return any(address.version == network.version and address in network for network in map(_network, cidrs))
+
+
+def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
+    """Why this address can be no target in a VPC of these ranges, or None when it can.
+
+    Loopback, link-local, multicast and unspecified addresses are targets only where a range of the VPC lies
+    itself inside such a block, so that 0.0.0.0/0 does not open them.
+    """
+    holding = [_network(cidr) for cidr in vpc_cidrs if within(address, (cidr,))]
+    if not holding:
+        return f"{address} is not in the endpoint's VPC"
+    for block in _NEVER_TARGETS:
+        if address.version != block.version or address not in block:
+            continue
+        if not any(network.prefixlen >= block.prefixlen for network in holding):
+            return f"{address} is in {block}, which is never a target"
+    return None
+
+
+def _permits(rule: Rule, peer: Peer, port: int) -> bool:
+    if rule.protocol not in ("tcp", "-1") or not rule.from_port <= port <= rule.to_port:
+        return False
+    if rule.peer.startswith("sg-"):
+        return rule.peer in peer.group_ids
+    return within(peer.address, (rule.peer,))
+
+
+def allows_egress(groups: Iterable[SecurityGroup], target: Peer, port: int) -> bool:
+    """Whether some egress rule of some group lets a connection out to the target's TCP port."""
+    return any(_permits(rule, target, port) for group in groups for rule in group.egress)
+
+
+def allows_ingress(groups: Iterable[SecurityGroup], sources: Iterable[Peer], port: int) -> bool:
+    """Whether some ingress rule of some group lets one of the sources in on the TCP port."""
+    sources = tuple(sources)
+    return any(
+        _permits(rule, source, port) for group in groups for rule in group.ingress for source in sources
+    )

@@ -1,0 +1,41 @@
+"""A live tunnel, and the gateway worker that carries it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+MAX_DURATION = 3600
+"""Seconds: the longest that a tunnel may last, and its duration when none is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tunnel:
+    """One open tunnel; the row goes when the tunnel ends, the audit trail keeps its story.
+
+    `bytes_in` went from the client to the target, `bytes_out` the other way, as last reported.
+    `expires_at` is when its duration is reached.
+    """
+
+    id: str
+    gateway_id: str
+    endpoint_id: str
+    instance_id: str | None
+    principal_arn: str
+    access_key_id: str
+    source_ip: str
+    private_ip: str
+    remote_port: int
+    opened_at: datetime
+    expires_at: datetime
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayWorker:
+    """One worker process. Past `lease_until` it counts as dead, and its tunnels as ended."""
+
+    id: str
+    host: str
+    port: int
+    started_at: datetime
+    lease_until: datetime
