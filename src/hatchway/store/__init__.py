@@ -1,1 +1,20 @@
-"""Tables, migrations, repositories and the change feed."""
+"""Tables, migrations, repositories and the change feed.
+
+    store = Store.open("sqlite:////var/lib/hatchway/hatchway.db")
+    store.migrate()
+    with store.write() as tx:                  # one transaction: all of it is committed, or none
+        tx.users.put(User(name="alice", …))
+    with store.read() as tx:                   # one consistent view
+        alice = tx.users.get("alice")
+
+`Store.read`, `Store.write` and `Store.record` are the only ways in. A transaction has one repository for each
+noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs. What a gateway must know is stamped
+with the account's revision, and `Store.changes` tells what has changed since one.
+"""
+
+from hatchway.store.feed import Changes
+from hatchway.store.rows import Rows
+from hatchway.store.store import SchemaMismatch, Store
+from hatchway.store.transaction import Transaction
+
+__all__ = ["Changes", "Rows", "SchemaMismatch", "Store", "Transaction"]

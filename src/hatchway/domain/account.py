@@ -1,0 +1,54 @@
+"""The account that one Hatchway serves, and its quotas."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """AWS's own numbers by default (AWS: "Quotas for EC2 Instance Connect Endpoint")."""
+
+    endpoints_per_account: int = 5
+    endpoints_per_vpc: int = 1
+    endpoints_per_subnet: int = 1
+    tunnels_per_endpoint: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """`gateway_dns_name` is the DnsName of every endpoint: where clients find the gateway, on port 443."""
+
+    id: str
+    region: str
+    gateway_dns_name: str
+    created_at: datetime
+    quotas: Quotas = field(default_factory=Quotas)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientToken:
+    """Makes a creation idempotent: the same token and request answer with the same resource."""
+
+    token: str
+    operation: str
+    request_hash: str
+    resource_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One event of the audit trail; `body` is the event as JSON text, the other fields are for look-ups.
+
+    `exported` tells whether the event has also been written as a JSON line.
+    """
+
+    event_id: str
+    event_time: datetime
+    event_source: str
+    event_name: str
+    request_id: str
+    user_name: str | None
+    access_key_id: str | None
+    body: str
+    exported: bool = False

@@ -1,0 +1,101 @@
+"""Column types: how a noun's fields are kept in SQLite and PostgreSQL alike."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, String
+from sqlalchemy.types import TypeDecorator
+
+from hatchway.domain.account import Quotas
+from hatchway.domain.network import Rule
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, always aware and in UTC; SQLite itself keeps no offset."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class EnumText(TypeDecorator[StrEnum]):
+    """A StrEnum by its value."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__(64)
+        self.enum = enum
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.enum(value)
+
+
+class Texts(TypeDecorator[tuple[str, ...]]):
+    """A tuple of texts, as a JSON array."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> list[str]:
+        return list(value or ())
+
+    def process_result_value(self, value: list[str] | None, dialect: Dialect) -> tuple[str, ...]:
+        return tuple(value or ())
+
+
+class TagMap(TypeDecorator[Mapping[str, str]]):
+    """Tags, as a JSON object."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> dict[str, str]:
+        return dict(value or {})
+
+    def process_result_value(self, value: dict[str, str] | None, dialect: Dialect) -> dict[str, str]:
+        return value or {}
+
+
+class RuleList(TypeDecorator[tuple[Rule, ...]]):
+    """Rules of a security group, each as `[protocol, from, to, peer]`."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[Rule, ...] | None, dialect: Dialect) -> list[list[Any]]:
+        return [[rule.protocol, rule.from_port, rule.to_port, rule.peer] for rule in value or ()]
+
+    def process_result_value(self, value: list[list[Any]] | None, dialect: Dialect) -> tuple[Rule, ...]:
+        return tuple(Rule(*fields) for fields in value or ())
+
+
+class QuotaMap(TypeDecorator[Quotas]):
+    """An account's quotas, as a JSON object."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Quotas | None, dialect: Dialect) -> dict[str, int]:
+        return asdict(value or Quotas())
+
+    def process_result_value(self, value: dict[str, int] | None, dialect: Dialect) -> Quotas:
+        return Quotas(**(value or {}))

@@ -1,0 +1,122 @@
+"""A repository: one table's rows as nouns, with the same few verbs for every kind."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Row, Table, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hatchway.store import tables
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Noun = TypeVar("Noun", bound=DataclassInstance)
+else:
+    Noun = TypeVar("Noun")
+
+Key = tuple[Any, ...]
+
+
+class Rows(Generic[Noun]):
+    """The rows of one table within one transaction.
+
+    Every list comes in the order of the primary key. `stamp` gives the revision of the transaction and is
+    called only when a row of the feed changes; None for a table outside the feed.
+    """
+
+    def __init__(
+        self, connection: Connection, table: Table, noun: type[Noun], stamp: Callable[[], int] | None
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        self._noun = noun
+        self._stamp = stamp
+        self._fields = tuple(field.name for field in fields(noun))
+        self._columns = [table.c[name] for name in self._fields]
+        self._key = tuple(table.primary_key.columns)
+
+    def noun(self, row: Row[Any]) -> Noun:
+        return self._noun(**dict(zip(self._fields, row, strict=True)))
+
+    def key_of(self, noun: Noun) -> Key:
+        return tuple(getattr(noun, column.name) for column in self._key)
+
+    def get(self, *key: Any) -> Noun | None:
+        """The row with this primary key, or None."""
+        where = [column == value for column, value in zip(self._key, key, strict=True)]
+        row = self._connection.execute(select(*self._columns).where(*where)).one_or_none()
+        return None if row is None else self.noun(row)
+
+    def find(self, *conditions: Any, limit: int | None = None, **equal: Any) -> list[Noun]:
+        """The rows whose columns equal what is given and that meet the SQL conditions."""
+        query = select(*self._columns).where(*conditions, *self._equal(equal)).order_by(*self._key)
+        return [self.noun(row) for row in self._connection.execute(query.limit(limit))]
+
+    def count(self, *conditions: Any, **equal: Any) -> int:
+        query = select(func.count()).select_from(self._table).where(*conditions, *self._equal(equal))
+        return int(self._connection.execute(query).scalar_one())
+
+    def put(self, *nouns: Noun) -> None:
+        """Makes the rows be so, whether they exist or not."""
+        self.put_all(nouns)
+
+    def put_all(self, nouns: Iterable[Noun]) -> None:
+        values = [{name: getattr(noun, name) for name in self._fields} for noun in nouns]
+        if not values:
+            return
+        if self._stamp is not None:
+            revision = self._stamp()
+            for value in values:
+                value["revision"] = revision
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(self._table)
+        keys = {column.name for column in self._key}
+        changed = {name: insert.excluded[name] for name in values[0] if name not in keys}
+        statement = (
+            insert.on_conflict_do_update(index_elements=self._key, set_=changed)
+            if changed
+            else insert.on_conflict_do_nothing()
+        )
+        self._connection.execute(statement, values)
+
+    def delete(self, *key: Any) -> bool:
+        """Takes the row away; whether there was one."""
+        where = [column == value for column, value in zip(self._key, key, strict=True)]
+        if self._connection.execute(delete(self._table).where(*where)).rowcount == 0:
+            return False
+        self._bury([key])
+        return True
+
+    def delete_where(self, *conditions: Any, **equal: Any) -> int:
+        """Takes away the rows that meet all conditions; how many there were."""
+        statement = delete(self._table).where(*conditions, *self._equal(equal)).returning(*self._key)
+        keys = [tuple(row) for row in self._connection.execute(statement)]
+        self._bury(keys)
+        return len(keys)
+
+    def since(self, revision: int) -> list[Noun]:
+        """The rows that were touched after a revision."""
+        return self.find(self._table.c.revision > revision)
+
+    def _equal(self, equal: dict[str, Any]) -> list[Any]:
+        return [self._table.c[name] == value for name, value in equal.items()]
+
+    def _bury(self, keys: Sequence[Key]) -> None:
+        if self._stamp is None or not keys:
+            return
+        revision = self._stamp()
+        rows = [
+            {
+                "revision": revision,
+                "kind": self._table.name,
+                "row_key": json.dumps([str(part) for part in key]),
+            }
+            for key in keys
+        ]
+        # The same key may go twice within one revision, when it was put again in between.
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(tables.tombstones).on_conflict_do_nothing()
+        self._connection.execute(insert, rows)

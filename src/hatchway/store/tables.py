@@ -1,0 +1,305 @@
+"""The tables. A column has the name of the field that it keeps, so that rows and nouns map by name.
+
+Tables in `FEED` hold what a gateway must know: each row carries the revision that last touched it.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from hatchway.domain.endpoint import EndpointState, IpAddressType
+from hatchway.domain.identity import KeyStatus, OwnerKind
+from hatchway.domain.network import InstanceState
+from hatchway.store.columns import EnumText, QuotaMap, RuleList, TagMap, Texts, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _key(name: str, length: int = 255) -> Column[Any]:
+    return Column(name, String(length), primary_key=True)
+
+
+def _text(name: str, length: int = 255, *, null: bool = False, index: bool = False) -> Column[Any]:
+    return Column(name, String(length), nullable=null, index=index)
+
+
+def _moment(name: str, *, null: bool = False, index: bool = False) -> Column[Any]:
+    return Column(name, UtcDateTime, nullable=null, index=index)
+
+
+def _tags() -> Column[Any]:
+    return Column("tags", TagMap, nullable=False)
+
+
+def _fed(name: str, *columns: Any) -> Table:
+    return Table(name, metadata, *columns, Column("revision", BigInteger, nullable=False, index=True))
+
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    # Tombstones up to this revision are gone: a follower that stands before it must read everything again.
+    Column("floor", BigInteger, nullable=False),
+)
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("revision", BigInteger, primary_key=True),
+    _key("kind", 64),
+    _key("row_key", 1024),
+)
+
+accounts = _fed(
+    "accounts",
+    _key("id", 12),
+    _text("region", 64),
+    _text("gateway_dns_name"),
+    _moment("created_at"),
+    Column("quotas", QuotaMap, nullable=False),
+)
+vpcs = _fed("vpcs", _key("id", 64), _text("name"), Column("cidrs", Texts, nullable=False), _tags())
+subnets = _fed(
+    "subnets",
+    _key("id", 64),
+    _text("vpc_id", 64, index=True),
+    _text("name"),
+    Column("cidrs", Texts, nullable=False),
+    _text("availability_zone", 64),
+    _tags(),
+)
+security_groups = _fed(
+    "security_groups",
+    _key("id", 64),
+    _text("vpc_id", 64, index=True),
+    _text("name"),
+    _text("description"),
+    Column("ingress", RuleList, nullable=False),
+    Column("egress", RuleList, nullable=False),
+    _tags(),
+)
+network_interfaces = _fed(
+    "network_interfaces",
+    _key("id", 64),
+    _text("vpc_id", 64),
+    _text("subnet_id", 64, index=True),
+    _text("endpoint_id", 128, index=True),
+    _text("private_ip", 64, null=True),
+    _text("ipv6", 64, null=True),
+    Column("security_group_ids", Texts, nullable=False),
+    _text("description"),
+    _tags(),
+)
+instances = _fed(
+    "instances",
+    _key("id", 64),
+    _text("name"),
+    _text("vpc_id", 64),
+    _text("subnet_id", 64, index=True),
+    _text("private_ip", 64, null=True),
+    _text("ipv6", 64, null=True),
+    Column("security_group_ids", Texts, nullable=False),
+    Column("state", EnumText(InstanceState), nullable=False),
+    _tags(),
+)
+endpoints = _fed(
+    "endpoints",
+    _key("id", 128),
+    _text("name", null=True),
+    _text("vpc_id", 64, index=True),
+    _text("subnet_id", 64, index=True),
+    _text("availability_zone", 64),
+    _text("dns_name"),
+    Column("state", EnumText(EndpointState), nullable=False),
+    _text("state_message"),
+    _moment("created_at"),
+    _moment("deleted_at", null=True),
+    Column("security_group_ids", Texts, nullable=False),
+    Column("network_interface_ids", Texts, nullable=False),
+    Column("preserve_client_ip", Boolean, nullable=False),
+    Column("ip_address_type", EnumText(IpAddressType), nullable=False),
+    Column("max_tunnels", Integer, nullable=True),
+    _tags(),
+)
+
+users = _fed(
+    "users",
+    _key("name", 64),
+    _text("id", 32),
+    _text("path", 512),
+    _moment("created_at"),
+    _text("permissions_boundary", 2048, null=True),
+    _tags(),
+)
+groups = _fed("groups", _key("name", 128), _text("id", 32), _text("path", 512), _moment("created_at"))
+roles = _fed(
+    "roles",
+    _key("name", 64),
+    _text("id", 32),
+    _text("path", 512),
+    _moment("created_at"),
+    _text("description", 1000),
+    Column("trust_policy", Text, nullable=False),
+    Column("max_session_duration", Integer, nullable=False),
+    _text("linked_service", null=True),
+    _text("permissions_boundary", 2048, null=True),
+    _tags(),
+)
+memberships = _fed("memberships", _key("user_name", 64), _key("group_name", 128))
+managed_policies = _fed(
+    "managed_policies",
+    _key("arn", 2048),
+    _text("name", 128),
+    _text("id", 32),
+    _text("path", 512),
+    _text("description", 1000),
+    _moment("created_at"),
+    _moment("updated_at"),
+    _text("default_version", 16),
+    _tags(),
+)
+policy_versions = _fed(
+    "policy_versions",
+    _key("policy_arn", 2048),
+    _key("version_id", 16),
+    Column("document", Text, nullable=False),
+    _moment("created_at"),
+)
+inline_policies = _fed(
+    "inline_policies",
+    Column("owner_kind", EnumText(OwnerKind), primary_key=True),
+    _key("owner_name", 128),
+    _key("policy_name", 128),
+    Column("document", Text, nullable=False),
+)
+attachments = _fed(
+    "attachments",
+    Column("owner_kind", EnumText(OwnerKind), primary_key=True),
+    _key("owner_name", 128),
+    _key("policy_arn", 2048),
+)
+guardrails = _fed("guardrails", _key("policy_arn", 2048))
+access_keys = _fed(
+    "access_keys",
+    _key("id", 128),
+    _text("user_name", 64, null=True, index=True),
+    Column("status", EnumText(KeyStatus), nullable=False),
+    _moment("created_at"),
+)
+signing_keys = _fed(
+    "signing_keys",
+    _key("access_key_id", 128),
+    _key("date", 8),
+    _key("region", 64),
+    _key("service", 64),
+    Column("key", LargeBinary, nullable=False),
+)
+
+FEED = (
+    accounts,
+    vpcs,
+    subnets,
+    security_groups,
+    network_interfaces,
+    instances,
+    endpoints,
+    users,
+    groups,
+    roles,
+    memberships,
+    managed_policies,
+    policy_versions,
+    inline_policies,
+    attachments,
+    guardrails,
+    access_keys,
+    signing_keys,
+)
+
+sealed_secrets = Table(
+    "sealed_secrets", metadata, _key("access_key_id", 128), Column("ciphertext", LargeBinary, nullable=False)
+)
+pushed_keys = Table(
+    "pushed_keys",
+    metadata,
+    _key("instance_id", 64),
+    _key("os_user", 64),
+    _key("fingerprint", 64),
+    Column("public_key", Text, nullable=False),
+    _moment("expires_at", index=True),
+    _text("pushed_by", 2048),
+)
+host_tokens = Table(
+    "host_tokens",
+    metadata,
+    _key("instance_id", 64),
+    Column("token_hash", LargeBinary, nullable=False),
+    _moment("created_at"),
+)
+client_tokens = Table(
+    "client_tokens",
+    metadata,
+    _key("token", 128),
+    _key("operation", 128),
+    _text("request_hash", 64),
+    _text("resource_id", 128),
+    _moment("created_at", index=True),
+)
+audit_records = Table(
+    "audit_records",
+    metadata,
+    _key("event_id", 36),
+    _moment("event_time", index=True),
+    _text("event_source"),
+    _text("event_name", index=True),
+    _text("request_id", 64, index=True),
+    _text("user_name", 2048, null=True),
+    _text("access_key_id", 128, null=True),
+    Column("body", Text, nullable=False),
+    Column("exported", Boolean, nullable=False),
+)
+Index("ix_audit_records_unexported", audit_records.c.exported, audit_records.c.event_time)
+tunnels = Table(
+    "tunnels",
+    metadata,
+    _key("id", 64),
+    _text("gateway_id", 64, index=True),
+    _text("endpoint_id", 128, index=True),
+    _text("instance_id", 64, null=True),
+    _text("principal_arn", 2048),
+    _text("access_key_id", 128),
+    _text("source_ip", 64),
+    _text("private_ip", 64),
+    Column("remote_port", Integer, nullable=False),
+    _moment("opened_at"),
+    _moment("expires_at"),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+)
+gateway_workers = Table(
+    "gateway_workers",
+    metadata,
+    _key("id", 64),
+    _text("host"),
+    Column("port", Integer, nullable=False),
+    _moment("started_at"),
+    _moment("lease_until"),
+)

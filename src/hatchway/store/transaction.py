@@ -1,0 +1,107 @@
+"""One transaction: a repository for each noun."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, select, update
+
+from hatchway.domain.account import Account, AuditRecord, ClientToken
+from hatchway.domain.endpoint import Endpoint
+from hatchway.domain.identity import (
+    AccessKey,
+    Attachment,
+    Group,
+    Guardrail,
+    InlinePolicy,
+    ManagedPolicy,
+    Membership,
+    PolicyVersion,
+    Role,
+    SealedSecret,
+    SigningKey,
+    User,
+)
+from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
+from hatchway.domain.ssh_key import HostToken, PushedKey
+from hatchway.domain.tunnel import GatewayWorker, Tunnel
+from hatchway.store import tables
+from hatchway.store.rows import Rows
+
+
+class ReadOnly(Exception):
+    """A row of the feed was changed outside `Store.write`: a mistake of the program."""
+
+
+class Transaction:
+    """Repositories over one connection. Made by `Store.read`, `Store.write` and `Store.record`."""
+
+    def __init__(self, connection: Connection, *, feeds: bool) -> None:
+        self._connection = connection
+        self._feeds = feeds
+        self._revision: int | None = None
+
+        def fed(table: Table, noun: type[Any]) -> Rows[Any]:
+            return Rows(connection, table, noun, self._stamp)
+
+        def plain(table: Table, noun: type[Any]) -> Rows[Any]:
+            return Rows(connection, table, noun, None)
+
+        self.accounts: Rows[Account] = fed(tables.accounts, Account)
+        self.vpcs: Rows[Vpc] = fed(tables.vpcs, Vpc)
+        self.subnets: Rows[Subnet] = fed(tables.subnets, Subnet)
+        self.security_groups: Rows[SecurityGroup] = fed(tables.security_groups, SecurityGroup)
+        self.network_interfaces: Rows[NetworkInterface] = fed(tables.network_interfaces, NetworkInterface)
+        self.instances: Rows[Instance] = fed(tables.instances, Instance)
+        self.endpoints: Rows[Endpoint] = fed(tables.endpoints, Endpoint)
+        self.users: Rows[User] = fed(tables.users, User)
+        self.groups: Rows[Group] = fed(tables.groups, Group)
+        self.roles: Rows[Role] = fed(tables.roles, Role)
+        self.memberships: Rows[Membership] = fed(tables.memberships, Membership)
+        self.managed_policies: Rows[ManagedPolicy] = fed(tables.managed_policies, ManagedPolicy)
+        self.policy_versions: Rows[PolicyVersion] = fed(tables.policy_versions, PolicyVersion)
+        self.inline_policies: Rows[InlinePolicy] = fed(tables.inline_policies, InlinePolicy)
+        self.attachments: Rows[Attachment] = fed(tables.attachments, Attachment)
+        self.guardrails: Rows[Guardrail] = fed(tables.guardrails, Guardrail)
+        self.access_keys: Rows[AccessKey] = fed(tables.access_keys, AccessKey)
+        self.signing_keys: Rows[SigningKey] = fed(tables.signing_keys, SigningKey)
+
+        self.sealed_secrets: Rows[SealedSecret] = plain(tables.sealed_secrets, SealedSecret)
+        self.pushed_keys: Rows[PushedKey] = plain(tables.pushed_keys, PushedKey)
+        self.host_tokens: Rows[HostToken] = plain(tables.host_tokens, HostToken)
+        self.client_tokens: Rows[ClientToken] = plain(tables.client_tokens, ClientToken)
+        self.audit_records: Rows[AuditRecord] = plain(tables.audit_records, AuditRecord)
+        self.tunnels: Rows[Tunnel] = plain(tables.tunnels, Tunnel)
+        self.gateway_workers: Rows[GatewayWorker] = plain(tables.gateway_workers, GatewayWorker)
+
+    def account(self) -> Account:
+        """The account that this store holds; there is exactly one once `hatchway init` has run."""
+        (account,) = self.accounts.find()
+        return account
+
+    def revision(self) -> int:
+        """The revision of this view."""
+        return int(self._connection.execute(select(tables.feed.c.revision)).scalar_one())
+
+    def floor(self) -> int:
+        """Followers that stand before this revision must read everything again."""
+        return int(self._connection.execute(select(tables.feed.c.floor)).scalar_one())
+
+    def deleted_since(self, revision: int) -> list[tuple[str, str]]:
+        """`(table, primary key as a JSON array of texts)` of the rows that went after a revision."""
+        grave = tables.tombstones.c
+        query = select(grave.kind, grave.row_key).where(grave.revision > revision)
+        return [(row.kind, row.row_key) for row in self._connection.execute(query)]
+
+    def forget_deletions(self, before: int) -> None:
+        """Drops tombstones older than a revision; followers that stand before it read everything again."""
+        self._connection.execute(delete(tables.tombstones).where(tables.tombstones.c.revision < before))
+        self._connection.execute(update(tables.feed).values(floor=before).where(tables.feed.c.floor < before))
+
+    def _stamp(self) -> int:
+        if not self._feeds:
+            raise ReadOnly("what gateways follow changes only within Store.write")
+        if self._revision is None:
+            bump = update(tables.feed).values(revision=tables.feed.c.revision + 1)
+            self._revision = int(
+                self._connection.execute(bump.returning(tables.feed.c.revision)).scalar_one()
+            )
+        return self._revision

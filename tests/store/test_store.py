@@ -1,0 +1,183 @@
+"""The store keeps what was committed, tells what changed, and refuses a schema that is not its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from hatchway.domain.identity import Membership, User
+from hatchway.domain.network import Rule, SecurityGroup, Vpc
+from hatchway.store import SchemaMismatch, Store
+from hatchway.store.tables import FEED, metadata
+from hatchway.store.transaction import ReadOnly
+
+NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
+
+
+def user(name: str) -> User:
+    return User(name=name, id="AIDA" + name.upper(), path="/", created_at=NOW, tags={"team": "web"})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_program_declares(store: Store) -> None:
+    with store.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert differences == []
+
+
+def test_migrating_twice_changes_nothing(store: Store) -> None:
+    with store.write() as tx:
+        tx.users.put(user("alice"))
+    store.migrate()
+    store.check_schema()
+    with store.read() as tx:
+        assert tx.users.get("alice") == user("alice")
+
+
+def test_an_empty_database_is_refused_until_it_is_migrated(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/empty.db")
+    with pytest.raises(SchemaMismatch, match="empty"):
+        store.check_schema()
+    store.close()
+
+
+def test_a_noun_comes_back_as_it_was_put(store: Store) -> None:
+    group = SecurityGroup(
+        id="sg-1",
+        vpc_id="vpc-1",
+        name="ssh-in",
+        description="ssh from the office",
+        ingress=(Rule("tcp", 22, 22, "10.0.0.0/16"), Rule("-1", 0, 65535, "sg-1")),
+        egress=(),
+        tags={"env": "dev", "ключ": "値"},
+    )
+    with store.write() as tx:
+        tx.security_groups.put(group)
+        tx.users.put(user("alice"))
+    with store.read() as tx:
+        assert tx.security_groups.get("sg-1") == group
+        assert tx.users.find() == [user("alice")]
+        assert tx.users.count() == 1
+        assert tx.users.get("bob") is None
+
+
+def test_nothing_of_a_failed_transaction_is_kept(store: Store) -> None:
+    before = store.revision()
+    with pytest.raises(ZeroDivisionError), store.write() as tx:
+        tx.users.put(user("alice"))
+        raise ZeroDivisionError
+    with store.read() as tx:
+        assert tx.users.find() == []
+    assert store.revision() == before
+
+
+def test_a_transaction_takes_one_revision_however_much_it_changes(store: Store) -> None:
+    before = store.revision()
+    with store.write() as tx:
+        tx.users.put(user("alice"), user("bob"))
+        tx.memberships.put(Membership(user_name="alice", group_name="engineers"))
+    assert store.revision() == before + 1
+    with store.write() as tx:
+        tx.users.find()
+    assert store.revision() == before + 1
+
+
+def test_the_feed_tells_what_changed_and_what_went_since_a_revision(store: Store) -> None:
+    with store.write() as tx:
+        tx.users.put(user("alice"), user("bob"))
+        tx.vpcs.put(Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",)))
+    first = store.changes(0)
+    assert first.everything
+    assert [found.name for found in first.changed["users"]] == ["alice", "bob"]
+    with store.write() as tx:
+        tx.users.delete("alice")
+        tx.users.put(user("carol"))
+    second = store.changes(first.revision)
+    assert not second.everything
+    assert [found.name for found in second.changed["users"]] == ["carol"]
+    assert second.changed["vpcs"] == []
+    assert second.deleted == {"users": [("alice",)]}
+    assert second.revision == first.revision + 1
+
+
+def test_a_row_that_went_and_came_again_is_in_the_feed_as_changed(store: Store) -> None:
+    with store.write() as tx:
+        tx.users.put(user("alice"))
+    since = store.revision()
+    with store.write() as tx:
+        tx.users.delete("alice")
+        tx.users.put(user("alice"))
+    changes = store.changes(since)
+    assert changes.deleted == {"users": [("alice",)]}
+    assert [found.name for found in changes.changed["users"]] == ["alice"]
+
+
+def test_a_follower_behind_the_forgotten_deletions_gets_everything(store: Store) -> None:
+    with store.write() as tx:
+        tx.users.put(user("alice"), user("bob"))
+    since = store.revision()
+    with store.write() as tx:
+        tx.users.delete("alice")
+    with store.write() as tx:
+        tx.forget_deletions(before=store.revision() + 1)
+    changes = store.changes(since)
+    assert changes.everything
+    assert [found.name for found in changes.changed["users"]] == ["bob"]
+
+
+def test_what_gateways_follow_cannot_change_outside_write(store: Store) -> None:
+    with pytest.raises(ReadOnly), store.record() as tx:
+        tx.users.put(user("alice"))
+    with pytest.raises(ReadOnly), store.read() as tx:
+        tx.users.put(user("alice"))
+
+
+def test_every_table_of_the_feed_has_a_repository_of_its_name(store: Store) -> None:
+    with store.read() as tx:
+        assert all(getattr(tx, table.name).find() == [] for table in FEED)
+
+
+def test_what_was_committed_survives_kill_9_in_the_middle_of_writing(tmp_path: Path) -> None:
+    database = tmp_path / "hatchway.db"
+    Store.open(f"sqlite:///{database}").migrate()
+    program = textwrap.dedent(
+        f"""
+        import sys
+        from datetime import UTC, datetime
+        from hatchway.domain.identity import User
+        from hatchway.store import Store
+        store = Store.open("sqlite:///{database}")
+        for number in range(1_000_000):
+            with store.write() as tx:
+                tx.users.put(User(name=f"u{{number:07}}", id="A", path="/", created_at=datetime.now(UTC)))
+            print(number, flush=True)
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        for _ in range(40):
+            last = int(writer.stdout.readline())
+        os.kill(writer.pid, signal.SIGKILL)
+        confirmed = [int(line) for line in writer.stdout.read().split()]
+    last = confirmed[-1] if confirmed else last
+    store = Store.open(f"sqlite:///{database}")
+    with store.read() as tx:
+        names = [found.name for found in tx.users.find()]
+    store.close()
+    assert names[: last + 1] == [f"u{number:07}" for number in range(last + 1)]
+    assert len(names) <= last + 2
