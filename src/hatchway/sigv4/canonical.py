@@ -1,0 +1,127 @@
+"""The canonical form of a request and the signature over it.
+
+AWS General Reference, "Create a canonical request for Signature Version 4", for services other than S3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
+
+from hatchway.sigv4.errors import IncompleteSignature, SignatureDoesNotMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hatchway.sigv4.keys import Scope
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+EMPTY_PAYLOAD_HASH = hashlib.sha256(b"").hexdigest()
+
+_is_canonical = re.compile(
+    r"[\w.~-]*(?:%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF])[\w.~-]*)*", re.ASCII
+).fullmatch
+"""Unreserved characters as themselves and every other byte as `%XX`: what `percent_encode` yields."""
+
+
+def percent_encode(text: str) -> str:
+    """`text` as UTF-8, every byte but RFC 3986's unreserved characters as `%XX`."""
+    return quote(text, safe="")
+
+
+def canonical_path(path: str) -> str:
+    """The path without dot segments and repeated slashes, percent-encoded once more than it already is."""
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(segment)
+    if not segments:
+        return "/"
+    start = "/" if path.startswith("/") else ""
+    end = "/" if path.endswith("/") else ""
+    return quote(start + "/".join(segments) + end, safe="/", errors="surrogatepass")
+
+
+def query_pairs(query: str) -> list[tuple[str, str]]:
+    """Names and values of a query string in their one canonical encoding, in the order given.
+
+    `+` is read as a space, as the parser of form-encoded parameters reads it: what is signed is what is
+    understood.
+    """
+    pairs = []
+    for pair in query.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            pairs.append((_recode(name), _recode(value)))
+    return pairs
+
+
+def _recode(encoded: str) -> str:
+    if _is_canonical(encoded):
+        return encoded
+    octets = encoded.replace("+", " ").encode("utf-8", "surrogatepass")
+    return quote(unquote_to_bytes(octets), safe="")
+
+
+def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
+    """Canonical pairs joined, sorted by name and then by value."""
+    return "&".join([f"{name}={value}" for name, value in sorted(pairs)])
+
+
+def canonical_headers(headers: Sequence[tuple[str, str]], signed_headers: tuple[str, ...]) -> str:
+    """One `name:value` line for each signed header.
+
+    Raises:
+        IncompleteSignature: the `Host`, or an `x-amz-*` header of the request, is not among `signed_headers`.
+        SignatureDoesNotMatch: a header that was signed is not in the request, or `Host` is there more than
+            once.
+    """
+    if "host" not in signed_headers:
+        raise IncompleteSignature("'Host' must be a 'SignedHeader' in the AWS Authorization.", ("host",))
+    wanted = frozenset(signed_headers)
+    values: dict[str, str] = {}
+    for name, value in headers:
+        lower = name.lower()
+        if lower in wanted:
+            trimmed = " ".join(value.split())
+            if lower not in values:
+                values[lower] = trimmed
+            elif lower == "host":
+                raise SignatureDoesNotMatch("The request has more than one Host header.")
+            else:
+                values[lower] += f",{trimmed}"
+        elif lower.startswith("x-amz-"):
+            raise IncompleteSignature(
+                "Every x-amz-* header of the request must be a 'SignedHeader' in the AWS Authorization.",
+                (lower[:64],),
+            )
+    if len(values) != len(signed_headers):
+        raise SignatureDoesNotMatch("A header named in SignedHeaders is not in the request.")
+    return "".join([f"{name}:{values[name]}\n" for name in signed_headers])
+
+
+def compute_signature(
+    signing_key: bytes,
+    *,
+    method: str,
+    path: str,
+    query: str,
+    headers: str,
+    signed_headers: tuple[str, ...],
+    payload_hash: str,
+    timestamp: str,
+    scope: Scope,
+) -> str:
+    """The signature, 64 hexadecimal digits, over parts that are canonical already.
+
+    `timestamp` is `YYYYMMDD'T'HHMMSS'Z'`.
+    """
+    request = f"{method}\n{path}\n{query}\n{headers}\n{';'.join(signed_headers)}\n{payload_hash}"
+    digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
+    to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
+    return hmac.digest(signing_key, to_sign.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()

@@ -1,0 +1,34 @@
+"""Credential scopes and the signing keys derived for them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+TERMINATOR = "aws4_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a signing key is good for: one day (`YYYYMMDD`, UTC), one region, one service."""
+
+    date: str
+    region: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+
+
+def derive_signing_key(secret_access_key: str, date: str, region: str, service: str) -> bytes:
+    """The 32-byte key that signs requests of that scope.
+
+    It is a chain of HMAC-SHA256 over `date` (`YYYYMMDD`), `region`, `service` and the terminator, starting
+    from the secret (IAM User Guide, "Create a signed AWS API request", step "Derive a signing key"). Neither
+    the secret nor the key of another scope can be had from it.
+    """
+    key = b"AWS4" + secret_access_key.encode()
+    for step in (date, region, service, TERMINATOR):
+        key = hmac.digest(key, step.encode(), hashlib.sha256)
+    return key

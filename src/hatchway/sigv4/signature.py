@@ -1,0 +1,204 @@
+"""Reading the signature that a request carries. Nothing is verified here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from hatchway.sigv4.canonical import ALGORITHM, query_pairs
+from hatchway.sigv4.errors import IncompleteSignature, MissingAuthenticationToken
+from hatchway.sigv4.keys import TERMINATOR, Scope
+
+if TYPE_CHECKING:
+    from hatchway.sigv4.request import HttpRequest
+
+LONGEST_EXPIRES = 604_800
+"""Seconds, a week: the largest `X-Amz-Expires`."""
+
+_access_key_id = re.compile(r"[A-Za-z0-9_]{1,128}").fullmatch
+_date = re.compile(r"[0-9]{8}").fullmatch
+_timestamp = re.compile(r"[0-9]{8}T[0-9]{6}Z").fullmatch
+_scope_part = re.compile(r"[A-Za-z0-9-]{1,64}").fullmatch
+_header_name = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}").fullmatch
+_hex_digest = re.compile(r"[0-9a-f]{64}").fullmatch
+_expires = re.compile(r"[0-9]{1,6}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a request says about who signed it, when and for what. Unproven until `verify` returns.
+
+    `signed_headers` are lower-case, sorted and distinct. `expires` is in seconds and is there in the query
+    form only.
+    """
+
+    access_key_id: str
+    scope: Scope
+    signed_headers: tuple[str, ...]
+    signature: str = field(repr=False)
+    signed_at: datetime
+    expires: int | None = None
+    session_token: str | None = field(default=None, repr=False)
+
+
+def read_header_signature(request: HttpRequest) -> Signature:
+    """The signature in the `Authorization` header.
+
+    Raises:
+        MissingAuthenticationToken: there is no such header.
+        IncompleteSignature: it is of another kind, repeated, malformed or lacks a part; or the URL carries a
+            second signature; or the request has no date.
+    """
+    authorization = _single_header(request, "authorization")
+    if authorization is None:
+        raise MissingAuthenticationToken
+    if any(name == "X-Amz-Signature" for name, _ in query_pairs(request.query)):
+        raise IncompleteSignature("A request may be signed in its headers or in its URL, not in both.")
+    algorithm, _, rest = authorization.strip().partition(" ")
+    _require_algorithm(algorithm)
+    parts: dict[str, str] = {}
+    for part in rest.split(","):
+        name, _, value = part.strip().partition("=")
+        if name in parts:
+            raise IncompleteSignature(f"Authorization header has '{name[:64]}' more than once.")
+        parts[name] = value
+    names = ("Credential", "SignedHeaders", "Signature")
+    missing = tuple(name for name in names if not parts.get(name))
+    signed_at = _header_date(request)
+    if signed_at is None:
+        missing = (*missing, "X-Amz-Date")
+    if missing or signed_at is None:
+        raise IncompleteSignature(f"Authorization header requires {_listed(missing)}.", missing)
+    if len(parts) != len(names):
+        raise IncompleteSignature(f"Authorization header has parts other than {_listed(names)}.")
+    access_key_id, scope = _read_credential(parts["Credential"])
+    return Signature(
+        access_key_id,
+        scope,
+        _read_signed_headers(parts["SignedHeaders"]),
+        _read_signature(parts["Signature"]),
+        signed_at,
+        session_token=_single_header(request, "x-amz-security-token"),
+    )
+
+
+def read_query_signature(request: HttpRequest) -> Signature:
+    """The signature in the parameters of a presigned URL.
+
+    Raises:
+        MissingAuthenticationToken: the URL carries none.
+        IncompleteSignature: it lacks a part, a part is malformed, some parameter is there twice, or the
+            request has an `Authorization` header besides.
+    """
+    pairs = query_pairs(request.query)
+    parameters = dict(pairs)
+    if "X-Amz-Signature" not in parameters and "X-Amz-Algorithm" not in parameters:
+        raise MissingAuthenticationToken
+    if len(parameters) != len(pairs):
+        raise IncompleteSignature("A parameter of the query string is there more than once.")
+    if request.header_values("authorization"):
+        raise IncompleteSignature("A request may be signed in its headers or in its URL, not in both.")
+    names = (
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+    )
+    missing = tuple(name for name in names if not parameters.get(name))
+    if missing:
+        raise IncompleteSignature(f"The query string requires {_listed(missing)}.", missing)
+    algorithm, credential, date, expires, signed_headers, signature = (unquote(parameters[n]) for n in names)
+    _require_algorithm(algorithm)
+    access_key_id, scope = _read_credential(credential)
+    signed_at = _read_timestamp(date)
+    if not _expires(expires) or not 1 <= int(expires) <= LONGEST_EXPIRES:
+        raise IncompleteSignature(f"X-Amz-Expires must be a number of seconds from 1 to {LONGEST_EXPIRES}.")
+    token = parameters.get("X-Amz-Security-Token")
+    return Signature(
+        access_key_id,
+        scope,
+        _read_signed_headers(signed_headers),
+        _read_signature(signature),
+        signed_at,
+        int(expires),
+        unquote(token) if token else None,
+    )
+
+
+def _single_header(request: HttpRequest, lower_name: str) -> str | None:
+    values = request.header_values(lower_name)
+    if len(values) > 1:
+        raise IncompleteSignature(f"The request has more than one '{lower_name}' header.")
+    return values[0] if values else None
+
+
+def _require_algorithm(algorithm: str) -> None:
+    if algorithm != ALGORITHM:
+        raise IncompleteSignature(f"The only signing algorithm understood is {ALGORITHM}.")
+
+
+def _read_credential(credential: str) -> tuple[str, Scope]:
+    access_key_id, *scope = credential.split("/")
+    if len(scope) != 4 or scope[3] != TERMINATOR:
+        raise IncompleteSignature(
+            f"Credential must be <access key id>/YYYYMMDD/<region>/<service>/{TERMINATOR}.", ("Credential",)
+        )
+    date, region, service, _ = scope
+    if not (_access_key_id(access_key_id) and _date(date) and _scope_part(region) and _scope_part(service)):
+        raise IncompleteSignature("Credential has a malformed access key id, date, region or service.")
+    return access_key_id, Scope(date, region, service)
+
+
+def _read_signed_headers(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(";"))
+    if names != ("host",) and (list(names) != sorted(set(names)) or not all(map(_header_name, names))):
+        raise IncompleteSignature("SignedHeaders must be lower-case header names, sorted, each once.")
+    return names
+
+
+def _read_signature(text: str) -> str:
+    if not _hex_digest(text):
+        raise IncompleteSignature("Signature must be 64 lower-case hexadecimal digits.")
+    return text
+
+
+def _header_date(request: HttpRequest) -> datetime | None:
+    """`X-Amz-Date`, which wins, or else `Date`."""
+    amz_date = _single_header(request, "x-amz-date")
+    if amz_date is not None:
+        return _read_timestamp(amz_date.strip())
+    date = _single_header(request, "date")
+    if date is None:
+        return None
+    try:
+        parsed = parsedate_to_datetime(date)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise IncompleteSignature("Date must be as RFC 9110 has it, in GMT.") from None
+
+
+def _read_timestamp(text: str) -> datetime:
+    try:
+        if not _timestamp(text):
+            raise ValueError
+        return datetime(
+            int(text[:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[9:11]),
+            int(text[11:13]),
+            int(text[13:15]),
+            tzinfo=UTC,
+        )
+    except ValueError:
+        raise IncompleteSignature("X-Amz-Date must be YYYYMMDD'T'HHMMSS'Z'.") from None
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

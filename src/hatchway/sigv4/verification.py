@@ -1,0 +1,115 @@
+"""Deciding whether a request was signed by whoever holds the key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hatchway.sigv4.canonical import (
+    EMPTY_PAYLOAD_HASH,
+    canonical_headers,
+    canonical_path,
+    canonical_query,
+    compute_signature,
+    query_pairs,
+)
+from hatchway.sigv4.errors import RequestExpired, SignatureDoesNotMatch, UnknownAccessKey, WrongScope
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from hatchway.sigv4.request import HttpRequest
+    from hatchway.sigv4.signature import Signature
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the client's clock may be from ours. A presigned URL still ends exactly when it says it does."""
+
+_NO_KEY = bytes(32)
+
+
+def verify(
+    request: HttpRequest,
+    signature: Signature,
+    signing_key: bytes | None,
+    *,
+    now: datetime,
+    region: str,
+    services: Collection[str],
+) -> None:
+    """Return when `signature`, read from `request`, is the one that `signing_key` makes of it.
+
+    Args:
+        signing_key: of `signature.scope`, or None when the access key is unknown: that takes the same path
+            and the same time as a wrong signature, so that nobody learns from timing which access keys exist.
+        now: an aware datetime.
+        region: the one region whose scope is accepted.
+        services: the service names whose scopes are accepted.
+
+    Raises:
+        WrongScope: the scope's date is not that of the signing time, or its region or service is not served
+            here.
+        RequestExpired: signed too long ago, or too far in the future.
+        IncompleteSignature: `Host` or an `x-amz-*` header is not signed.
+        SignatureDoesNotMatch: anything signed is different, or `X-Amz-Content-Sha256` is not the body's hash,
+            or a presigned URL comes with a body.
+        UnknownAccessKey: `signing_key` is None.
+    """
+    _check_scope(signature, region, services)
+    _check_time(signature, now)
+    pairs = query_pairs(request.query)
+    if signature.expires is None:
+        payload_hash = _payload_hash(request)
+    else:
+        if request.body:
+            raise SignatureDoesNotMatch("A request with a presigned URL may not have a body.")
+        payload_hash = EMPTY_PAYLOAD_HASH
+        pairs = [pair for pair in pairs if pair[0] != "X-Amz-Signature"]
+    expected = compute_signature(
+        _NO_KEY if signing_key is None else signing_key,
+        method=request.method,
+        path=canonical_path(request.path),
+        query=canonical_query(pairs),
+        headers=canonical_headers(request.headers, signature.signed_headers),
+        signed_headers=signature.signed_headers,
+        payload_hash=payload_hash,
+        timestamp=f"{signature.signed_at:%Y%m%dT%H%M%SZ}",
+        scope=signature.scope,
+    )
+    matches = hmac.compare_digest(expected.encode(), signature.signature.encode())
+    if signing_key is None:
+        raise UnknownAccessKey(signature.access_key_id)
+    if not matches:
+        raise SignatureDoesNotMatch
+
+
+def _check_scope(signature: Signature, region: str, services: Collection[str]) -> None:
+    scope = signature.scope
+    date = f"{signature.signed_at:%Y%m%d}"
+    if scope.date != date:
+        raise WrongScope("date", scope.date, date)
+    if scope.region != region:
+        raise WrongScope("region", scope.region, region)
+    if scope.service not in services:
+        raise WrongScope("service", scope.service, " or ".join(sorted(services)))
+
+
+def _check_time(signature: Signature, now: datetime) -> None:
+    age = now - signature.signed_at
+    lifetime = CLOCK_SKEW if signature.expires is None else timedelta(seconds=signature.expires)
+    if not -CLOCK_SKEW <= age <= lifetime:
+        raise RequestExpired(signature.signed_at, now)
+
+
+def _payload_hash(request: HttpRequest) -> str:
+    """The body's SHA-256.
+
+    `UNSIGNED-PAYLOAD` and the streaming forms are S3's; no client sends them to the query and JSON protocols,
+    and they would leave the parameters unsigned, so they are refused like any other wrong hash.
+    """
+    actual = hashlib.sha256(request.body).hexdigest()
+    if any(stated.strip() != actual for stated in request.header_values("x-amz-content-sha256")):
+        raise SignatureDoesNotMatch("x-amz-content-sha256 is not the SHA-256 of the request's body.")
+    return actual

@@ -1,0 +1,67 @@
+"""The canonical form of paths and queries."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hatchway.sigv4.canonical import canonical_path, canonical_query, query_pairs
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_every_byte_has_one_encoding_whichever_way_the_client_wrote_it(byte: int) -> None:
+    canonical = quote(bytes([byte]), safe="")
+
+    assert query_pairs(f"a=%{byte:02X}") == [("a", canonical)]
+    assert query_pairs(f"a=%{byte:02x}") == [("a", canonical)]
+    if chr(byte).isascii() and chr(byte) not in "%&+":
+        assert query_pairs(f"a={chr(byte)}") == [("a", canonical)]
+
+
+@given(st.text("abAB09-._~%+=/ é"))
+@example("%")
+@example("%4")
+@example("%zz")
+def test_canonical_values_stay_as_they_are(text: str) -> None:
+    once = query_pairs("a=" + text)
+
+    assert query_pairs(canonical_query(once)) == once
+
+
+@pytest.mark.parametrize(
+    ("query", "canonical"),
+    [
+        ("", ""),
+        ("a", "a="),
+        ("a=", "a="),
+        ("b=1&a=2", "a=2&b=1"),
+        ("a=b&a=a", "a=a&a=b"),
+        ("a-b=1&a=2", "a=2&a-b=1"),
+        ("a=1=2", "a=1%3D2"),
+        ("a=1+2", "a=1%202"),
+        ("&&a=1&", "a=1"),
+        ("Z=1&a=1&%C3%A9=1", "%C3%A9=1&Z=1&a=1"),
+    ],
+)
+def test_queries_are_sorted_by_encoded_name_then_value(query: str, canonical: str) -> None:
+    assert canonical_query(query_pairs(query)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("path", "canonical"),
+    [
+        ("", "/"),
+        ("/", "/"),
+        ("//", "/"),
+        ("/a//b/", "/a/b/"),
+        ("/a/./b/../c", "/a/c"),
+        ("/../..", "/"),
+        ("/a%2Fb", "/a%252Fb"),
+        ("/a b~*", "/a%20b~%2A"),
+    ],
+)
+def test_paths_lose_dot_segments_and_are_encoded_once_more(path: str, canonical: str) -> None:
+    assert canonical_path(path) == canonical

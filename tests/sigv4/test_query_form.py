@@ -1,0 +1,263 @@
+"""Presigned URLs, as the AWS CLI makes them for open-tunnel, as botocore does, and as `presign` does."""
+
+from __future__ import annotations
+
+import string
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import quote_plus, urlencode
+
+import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hatchway.sigv4 import (
+    HttpRequest,
+    IncompleteSignature,
+    MissingAuthenticationToken,
+    RequestExpired,
+    Signature,
+    SignatureDoesNotMatch,
+    SignatureError,
+    UnknownAccessKey,
+    WrongScope,
+    derive_signing_key,
+    presign,
+    read_query_signature,
+    verify,
+)
+
+ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
+HOST = "office.gateway.example.net"
+PARAMS = {
+    "instanceConnectEndpointId": "eice-0123456789abcdef0",
+    "remotePort": "22",
+    "privateIpAddress": "10.0.1.1",
+    "maxTunnelDuration": "600",
+}
+
+
+def target(params: dict[str, str] = PARAMS, path: str = "/openTunnel", **changes: Any) -> str:
+    arguments: dict[str, Any] = {
+        "access_key_id": ACCESS_KEY,
+        "secret_access_key": SECRET,
+        "region": "us-east-1",
+        "service": "ec2-instance-connect",
+        "now": NOW,
+        "expires": 60,
+        **changes,
+    }
+    return presign(HOST, path, params, **arguments)
+
+
+def get(
+    target: str, host: str = HOST, headers: tuple[tuple[str, str], ...] = (), body: bytes = b""
+) -> HttpRequest:
+    path, _, query = target.partition("?")
+    upgrade = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("User-Agent", "aws-cli/2.36"))
+    return HttpRequest("GET", path, query, (("Host", host), *upgrade, *headers), body)
+
+
+def check(request: HttpRequest, *, now: datetime = NOW) -> Signature:
+    signature = read_query_signature(request)
+    scope = signature.scope
+    key = derive_signing_key(SECRET, scope.date, scope.region, scope.service)
+    verify(request, signature, key, now=now, region="us-east-1", services=("ec2-instance-connect",))
+    return signature
+
+
+def botocore_target(unsigned: str, token: str | None = None) -> str:
+    request = AWSRequest(method="GET", url=unsigned)
+    with patch("botocore.auth.get_current_datetime", lambda: NOW.replace(tzinfo=None)):
+        SigV4QueryAuth(
+            Credentials(ACCESS_KEY, SECRET, token), "ec2-instance-connect", "us-east-1", expires=60
+        ).add_auth(request)
+    url: str = request.url
+    return "/" + url.split("/", 3)[3]
+
+
+def test_a_presigned_url_verifies() -> None:
+    signature = check(get(target(session_token="to/ken+=")))
+
+    assert signature.access_key_id == ACCESS_KEY
+    assert signature.expires == 60
+    assert signature.signed_headers == ("host",)
+    assert signature.session_token == "to/ken+="
+
+
+@pytest.mark.parametrize("token", [None, "FwoGZXIvYXdzE//+=="])
+def test_presign_makes_the_very_url_that_the_aws_cli_makes(token: str | None) -> None:
+    url = f"https://{HOST}/openTunnel?{urlencode(PARAMS)}"
+
+    assert target(session_token=token) == botocore_target(url, token)
+
+
+texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+
+
+@given(
+    params=st.dictionaries(texts, texts, max_size=6),
+    path=st.sampled_from(["/openTunnel", "/", "//a//b/", "/a/../b/./c", "/a%2Fb%20c/~d"]),
+    token=st.none() | st.text(string.ascii_letters + "+/=", min_size=1),
+)
+def test_what_botocore_presigns_verifies_and_presign_makes_the_same(
+    params: dict[str, str], path: str, token: str | None
+) -> None:
+    theirs = botocore_target(f"https://{HOST}{path}?{urlencode(params, quote_via=quote_plus)}", token)
+
+    check(get(theirs))
+
+    assert theirs == target(params, path, session_token=token)
+
+
+def replaced(old: str, new: str) -> HttpRequest:
+    text = target()
+    assert old in text
+    return get(text.replace(old, new))
+
+
+def without(parameter: str) -> HttpRequest:
+    path, _, query = target().partition("?")
+    return get(path + "?" + "&".join(p for p in query.split("&") if not p.startswith(parameter + "=")))
+
+
+wrong: dict[str, tuple[HttpRequest, type[SignatureError]]] = {
+    "another host": (get(target(), "other.example.net"), SignatureDoesNotMatch),
+    "another port": (get(target(), HOST + ":444"), SignatureDoesNotMatch),
+    "another path": (replaced("/openTunnel", "/openTunne1"), SignatureDoesNotMatch),
+    "a changed port": (replaced("remotePort=22", "remotePort=23"), SignatureDoesNotMatch),
+    "a changed address": (replaced("10.0.1.1", "10.0.1.2"), SignatureDoesNotMatch),
+    "a parameter taken away": (without("maxTunnelDuration"), SignatureDoesNotMatch),
+    "a parameter added": (get(target() + "&extra=1"), SignatureDoesNotMatch),
+    "a parameter repeated": (get(target() + "&remotePort=22"), IncompleteSignature),
+    "a parameter repeated in another encoding": (get(target() + "&remote%50ort=3389"), IncompleteSignature),
+    "two signatures": (get(target() + "&X-Amz-Signature=" + "0" * 64), IncompleteSignature),
+    "a token added": (get(target() + "&X-Amz-Security-Token=t"), SignatureDoesNotMatch),
+    "a longer life": (replaced("X-Amz-Expires=60", "X-Amz-Expires=600"), SignatureDoesNotMatch),
+    "a life of nothing": (replaced("X-Amz-Expires=60", "X-Amz-Expires=0"), IncompleteSignature),
+    "a life of over a week": (get(target(expires=604_801)), IncompleteSignature),
+    "a life before it began": (replaced("X-Amz-Expires=60", "X-Amz-Expires=-1"), IncompleteSignature),
+    "a life that is no number": (replaced("X-Amz-Expires=60", "X-Amz-Expires=%D9%A1"), IncompleteSignature),
+    "another algorithm": (replaced("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"), IncompleteSignature),
+    "a later date": (replaced("20261124T061723Z", "20261124T061724Z"), SignatureDoesNotMatch),
+    "a date that is none": (replaced("20261124T061723Z", "20261124T0617"), IncompleteSignature),
+    "a date of another day than the scope's": (replaced("20261124T061723Z", "20261123T061723Z"), WrongScope),
+    "the scope of another service": (get(target(service="ec2")), WrongScope),
+    "the scope of another region": (get(target(region="eu-west-1")), WrongScope),
+    "another access key": (replaced(ACCESS_KEY, "AKIAIOSFODNN7EXAMPLF"), SignatureDoesNotMatch),
+    "another secret": (get(target(secret_access_key="other")), SignatureDoesNotMatch),
+    "an unsigned x-amz header": (get(target(), headers=(("X-Amz-Target", "x"),)), IncompleteSignature),
+    "two Host headers": (get(target(), headers=(("host", HOST),)), SignatureDoesNotMatch),
+    "an Authorization header besides": (
+        get(target(), headers=(("Authorization", "AWS4-HMAC-SHA256 x"),)),
+        IncompleteSignature,
+    ),
+    "a host that is not signed": (
+        replaced("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=upgrade"),
+        IncompleteSignature,
+    ),
+    "a header signed that is not there": (
+        replaced("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=host%3Borigin"),
+        SignatureDoesNotMatch,
+    ),
+    "a body": (get(target(), body=b"x"), SignatureDoesNotMatch),
+    "no signature at all": (get("/openTunnel?remotePort=22"), MissingAuthenticationToken),
+    "no query": (get("/openTunnel"), MissingAuthenticationToken),
+}
+
+
+@pytest.mark.parametrize("case", wrong)
+def test_a_presigned_url_that_is_wrong_is_refused(case: str) -> None:
+    request, error = wrong[case]
+
+    with pytest.raises(error) as refusal:
+        check(request)
+
+    assert type(refusal.value) is error
+    assert SECRET not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+    ],
+)
+def test_an_incomplete_signature_says_what_is_missing(parameter: str) -> None:
+    with pytest.raises(IncompleteSignature) as refusal:
+        check(without(parameter))
+
+    assert refusal.value.missing == (parameter,)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "accepted"), [(-301, False), (-300, True), (0, True), (60, True), (61, False)]
+)
+def test_a_url_lives_from_the_clock_skew_before_its_date_to_its_end(seconds: int, accepted: bool) -> None:
+    now = NOW + timedelta(seconds=seconds)
+
+    if accepted:
+        check(get(target()), now=now)
+    else:
+        with pytest.raises(RequestExpired):
+            check(get(target()), now=now)
+
+
+def test_a_url_may_live_a_week() -> None:
+    check(get(target(expires=604_800)), now=NOW + timedelta(days=7))
+
+
+def test_the_order_of_the_parameters_does_not_matter() -> None:
+    path, _, query = target().partition("?")
+
+    check(get(path + "?" + "&".join(reversed(query.split("&")))))
+
+
+def test_a_plus_is_read_as_a_space_as_the_parameters_are() -> None:
+    spaced = target({"name": "a b"})
+    assert "name=a%20b" in spaced
+
+    check(get(spaced.replace("a%20b", "a+b")))
+    with pytest.raises(SignatureDoesNotMatch):
+        check(get(target({"name": "a+b"}).replace("a%2Bb", "a+b")))
+
+
+def test_an_unknown_key_is_refused_as_such() -> None:
+    request = get(target())
+
+    with pytest.raises(UnknownAccessKey):
+        verify(
+            request,
+            read_query_signature(request),
+            None,
+            now=NOW,
+            region="us-east-1",
+            services=("ec2-instance-connect",),
+        )
+
+
+@given(st.text(), st.text())
+def test_no_query_string_at_all_makes_it_fail_otherwise(path: str, query: str) -> None:
+    with pytest.raises(SignatureError):
+        check(HttpRequest("GET", path, query, (("Host", HOST),)))
+
+
+@given(st.sampled_from(target().split("?")[1].split("&")), st.text())
+def test_no_value_of_a_parameter_makes_it_fail_otherwise(pair: str, value: str) -> None:
+    name = pair.split("=", maxsplit=1)[0]
+    request = get(target().replace(pair, f"{name}={value}"))
+
+    if f"{name}={value}" != pair:
+        with pytest.raises(SignatureError):
+            check(request)
