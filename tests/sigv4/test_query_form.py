@@ -102,7 +102,7 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
 @given(
-    params=st.dictionaries(texts, texts, max_size=6),
+    params=st.dictionaries(texts.filter(lambda name: not name.startswith("X-Amz-")), texts, max_size=6),
     path=st.sampled_from(["/openTunnel", "/", "//a//b/", "/a/../b/./c", "/a%2Fb%20c/~d"]),
     token=st.none() | st.text(string.ascii_letters + "+/=", min_size=1),
 )
