@@ -50,9 +50,14 @@ class Rows(Generic[Noun]):
         row = self._connection.execute(select(*self._columns).where(*where)).one_or_none()
         return None if row is None else self.noun(row)
 
-    def find(self, *conditions: Any, limit: int | None = None, **equal: Any) -> list[Noun]:
-        """The rows whose columns equal what is given and that meet the SQL conditions."""
-        query = select(*self._columns).where(*conditions, *self._equal(equal)).order_by(*self._key)
+    def find(
+        self, *conditions: Any, limit: int | None = None, order: Sequence[Any] = (), **equal: Any
+    ) -> list[Noun]:
+        """The rows whose columns equal what is given and that meet the SQL conditions.
+
+        In the given order first, then in that of the primary key.
+        """
+        query = select(*self._columns).where(*conditions, *self._equal(equal)).order_by(*order, *self._key)
         return [self.noun(row) for row in self._connection.execute(query.limit(limit))]
 
     def count(self, *conditions: Any, **equal: Any) -> int:

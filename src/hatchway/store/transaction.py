@@ -1,8 +1,10 @@
 """One transaction: a repository for each noun."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from hatchway.domain.account import Account, AuditRecord, ClientToken
 from hatchway.domain.endpoint import Endpoint
@@ -90,6 +92,20 @@ class Transaction:
         grave = tables.tombstones.c
         query = select(grave.kind, grave.row_key).where(grave.revision > revision)
         return [(row.kind, row.row_key) for row in self._connection.execute(query)]
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What happens within is undone alone when it raises."""
+        with self._connection.begin_nested():
+            yield
+
+    def mark_exported(self, event_ids: Iterable[str]) -> None:
+        """Notes that these events have been written as JSON lines."""
+        records = tables.audit_records
+        self._connection.execute(
+            update(records).where(records.c.event_id == bindparam("exported_id")).values(exported=True),
+            [{"exported_id": event_id} for event_id in event_ids],
+        )
 
     def forget_deletions(self, before: int) -> None:
         """Drops tombstones older than a revision; followers that stand before it read everything again."""

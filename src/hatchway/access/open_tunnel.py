@@ -1,0 +1,43 @@
+"""The checks of `ec2-instance-connect:OpenTunnel` (authorization.md, sections 5 and 6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hatchway.access.authorization import Check, Context
+from hatchway.access.context import resource_tag_keys
+
+ACTION = "ec2-instance-connect:OpenTunnel"
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelRequest:
+    """What a client asks for. `max_duration` is in seconds, 3,600 when the client gives none."""
+
+    endpoint_id: str
+    private_ip: str
+    remote_port: int
+    max_duration: int
+
+
+def open_tunnel_checks(
+    request: TunnelRequest,
+    endpoint_arn: str,
+    endpoint_tags: Mapping[str, str],
+    instance_tags: Mapping[str, str],
+) -> tuple[Check, ...]:
+    """One check, or two where the endpoint and the instance disagree on some tag: both must then allow.
+
+    The document restricts access to instances by tags while the action's resource is the endpoint; so that
+    no one gains by tagging just one of them, each one's tags count first once.
+    """
+    keys: Context = {
+        "ec2-instance-connect:remotePort": str(request.remote_port),
+        "ec2-instance-connect:privateIpAddress": request.private_ip,
+        "ec2-instance-connect:maxTunnelDuration": str(request.max_duration),
+    }
+    endpoint_first = {**instance_tags, **endpoint_tags}
+    instance_first = {**endpoint_tags, **instance_tags}
+    readings = [endpoint_first] if endpoint_first == instance_first else [endpoint_first, instance_first]
+    return tuple(
+        Check(ACTION, (endpoint_arn,), context={**keys, **resource_tag_keys(tags)}) for tags in readings
+    )

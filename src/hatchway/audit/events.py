@@ -1,0 +1,105 @@
+"""Audit events in the shape of CloudTrail (AWS: "CloudTrail record contents", version 1.08). Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+EVENT_VERSION = "1.08"
+ENDPOINT_RESOURCE_TYPE = "AWS::EC2::InstanceConnectEndpoint"
+
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSource:
+    """What the events of one call share. `request_id` is the one that the client was told."""
+
+    account: str
+    region: str
+    event_source: str
+    request_id: str
+    source_ip: str
+    user_agent: str
+    user_identity: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`error_code` and `error_message` are set when the call was refused or failed."""
+
+    error_code: str | None = None
+    error_message: str | None = None
+    response_elements: JsonObject | None = None
+    additional: JsonObject = field(default_factory=dict)
+
+
+def user_identity(
+    *, type_: str, principal_id: str, arn: str, account: str, access_key_id: str, user_name: str | None
+) -> JsonObject:
+    """The `userIdentity` of a known caller. `type_` is `IAMUser`, `Root` or `AssumedRole`."""
+    identity = {
+        "type": type_,
+        "principalId": principal_id,
+        "arn": arn,
+        "accountId": account,
+        "accessKeyId": access_key_id,
+    }
+    if user_name is not None:
+        identity["userName"] = user_name
+    return identity
+
+
+def unknown_identity(access_key_id: str | None) -> JsonObject:
+    """The `userIdentity` of a caller that proved nothing. The key id is only what it claimed."""
+    return {"type": "Unknown", **({"accessKeyId": access_key_id} if access_key_id else {})}
+
+
+def event(
+    source: EventSource,
+    *,
+    event_id: str,
+    time: datetime,
+    name: str,
+    read_only: bool,
+    request_parameters: JsonObject | None,
+    outcome: Outcome,
+    resources: tuple[tuple[str, str], ...] = (),
+    event_type: str = "AwsApiCall",
+) -> dict[str, Any]:
+    """One event. `resources` are pairs of an ARN and a CloudFormation type."""
+    body: dict[str, Any] = {
+        "eventVersion": EVENT_VERSION,
+        "userIdentity": dict(source.user_identity),
+        "eventTime": time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": source.event_source,
+        "eventName": name,
+        "awsRegion": source.region,
+        "sourceIPAddress": source.source_ip,
+        "userAgent": source.user_agent,
+        "requestParameters": dict(request_parameters) if request_parameters is not None else None,
+        "responseElements": (
+            dict(outcome.response_elements) if outcome.response_elements is not None else None
+        ),
+    }
+    if outcome.error_code is not None:
+        body["errorCode"] = outcome.error_code
+        body["errorMessage"] = outcome.error_message
+    if outcome.additional:
+        body["additionalEventData"] = dict(outcome.additional)
+    body |= {
+        "requestID": source.request_id,
+        "eventID": event_id,
+        "readOnly": read_only,
+    }
+    if resources:
+        body["resources"] = [
+            {"accountId": source.account, "type": type_, "ARN": arn} for arn, type_ in resources
+        ]
+    body |= {
+        "eventType": event_type,
+        "managementEvent": True,
+        "recipientAccountId": source.account,
+        "eventCategory": "Management",
+    }
+    return body

@@ -1,0 +1,90 @@
+"""Many writers' records in one transaction.
+
+A gateway must have each tunnel's record committed before a byte reaches the target, and a commit waits for
+the disk. So whatever arrives while one transaction commits goes together into the next.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from hatchway.store import Store, Transaction
+
+Answer = TypeVar("Answer")
+_MOST_AT_ONCE = 512
+
+
+class Closed(Exception):
+    """The log takes no more records: the process is stopping."""
+
+
+class GroupCommit:
+    """One thread that runs pieces of work, each on the open transaction, and commits them together.
+
+    A piece's future is done only after the commit. A piece that raises fails alone: whatever it wrote is
+    undone and the others are committed. When the commit itself fails, all of its pieces fail.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._work: queue.SimpleQueue[tuple[Callable[[Transaction], Any], Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+        self._thread.start()
+
+    def submit(self, piece: Callable[[Transaction], Answer]) -> Future[Answer]:
+        """Queues a piece; its future has its answer once it is committed.
+
+        Raises:
+            Closed: after `close`.
+        """
+        future: Future[Answer] = Future()
+        with self._closing:
+            if self._closed:
+                raise Closed("the log is closed")
+            self._work.put((piece, future))
+        return future
+
+    def close(self) -> None:
+        """Commits all that was queued, then ends the thread."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._work.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._work.get()]
+            while len(batch) < _MOST_AT_ONCE and not self._work.empty():
+                batch.append(self._work.get())
+            pieces = [entry for entry in batch if entry is not None]
+            if pieces:
+                self._commit(pieces)
+            if len(pieces) < len(batch):
+                return
+
+    def _commit(self, pieces: list[tuple[Callable[[Transaction], Any], Future[Any]]]) -> None:
+        answers: list[tuple[Future[Any], Any, Exception | None]] = []
+        try:
+            with self._store.record() as tx:
+                for piece, future in pieces:
+                    try:
+                        with tx.savepoint():
+                            answers.append((future, piece(tx), None))
+                    except Exception as problem:
+                        answers.append((future, None, problem))
+        except Exception as problem:
+            for _, future in pieces:
+                future.set_exception(problem)
+            return
+        for future, answer, failure in answers:
+            if failure is None:
+                future.set_result(answer)
+            else:
+                future.set_exception(failure)
