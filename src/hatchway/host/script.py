@@ -1,0 +1,92 @@
+"""The shell script that makes sshd on a host ask Hatchway for keys (sshd_config(5), AuthorizedKeysCommand).
+
+The script is `install.sh` of this package with the values of one host filled in, and within it
+`authorized-keys.sh`, the command that it installs. Both run under any POSIX shell.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from hatchway.host.tokens import parse_host_token
+
+
+@dataclass(frozen=True, slots=True)
+class HostLayout:
+    """Where things are on the host. All are absolute paths but `path`, the search path for commands."""
+
+    directory: str = "/etc/hatchway"
+    state: str = "/var/lib/hatchway"
+    sshd_config: str = "/etc/ssh/sshd_config"
+    pid_file: str = "/run/sshd.pid"
+    path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+STANDARD_LAYOUT: Final = HostLayout()
+
+_HOST: Final = r"(?:[0-9A-Za-z](?:[0-9A-Za-z.-]{0,253}[0-9A-Za-z])?|\[[0-9A-Fa-f:.]{2,45}\])"
+_API_URL: Final = re.compile(rf"https://{_HOST}(?::[0-9]{{1,5}})?(?:/[0-9A-Za-z._~-]+)*")
+_CERTIFICATE: Final = re.compile(
+    r"-----BEGIN CERTIFICATE-----\n(?:[0-9A-Za-z+/]{1,76}={0,2}\n)+-----END CERTIFICATE-----"
+)
+_PATH: Final = re.compile(r"[0-9A-Za-z/:._+-]+")
+_PLACEHOLDER: Final = re.compile(r"@([A-Z_]+)@")
+
+
+def host_script(
+    *,
+    instance_id: str,
+    api_url: str,
+    token: str,
+    ca_certificate_pem: str,
+    layout: HostLayout = STANDARD_LAYOUT,
+) -> str:
+    """The script for one host, which holds its token: to be shown to nobody but that host's administrator.
+
+    Args:
+        api_url: the control plane as the host reaches it, `https://…` with or without a port and a path.
+        token: as `format_host_token` makes it, of the same instance.
+        ca_certificate_pem: one certificate or more, by which the host knows the control plane.
+
+    Raises:
+        ValueError: a value is not what it should be. Nothing that passes needs quoting to be safe in a shell;
+            it is quoted all the same.
+    """
+    if parse_host_token(token).instance_id != instance_id:
+        raise ValueError(f"the host token is not that of {instance_id!r}")
+    url = api_url.removesuffix("/")
+    if not _API_URL.fullmatch(url):
+        raise ValueError(f"{api_url!r} is not an https:// URL of a control plane")
+    certificates = _CERTIFICATE.findall(ca_certificate_pem.replace("\r\n", "\n"))
+    if not certificates:
+        raise ValueError("there is no certificate in PEM form to trust")
+    values = {
+        "INSTANCE_ID": instance_id,
+        "API_URL": url,
+        "TOKEN": token,
+        "DIRECTORY": _plain(layout.directory),
+        "STATE": _plain(layout.state),
+        "SSHD_CONFIG": _plain(layout.sshd_config),
+        "PID_FILE": _plain(layout.pid_file),
+        "PATH": _plain(layout.path),
+    }
+    quoted = {name: shlex.quote(value) for name, value in values.items()}
+    texts = {
+        "CA_CERTIFICATE_PEM": "\n".join(certificates),
+        "COMMAND": _filled_in("authorized-keys.sh", quoted).rstrip("\n"),
+    }
+    return _filled_in("install.sh", quoted | texts)
+
+
+def _plain(path: str) -> str:
+    # sshd splits its configuration's lines at white space and expands `%`.
+    if not _PATH.fullmatch(path):
+        raise ValueError(f"{path!r} cannot stand in sshd's configuration")
+    return path
+
+
+def _filled_in(template: str, values: dict[str, str]) -> str:
+    text = resources.files("hatchway.host").joinpath(template).read_text(encoding="utf-8")
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
