@@ -1,0 +1,122 @@
+"""An OpenTunnel event has the shape that CloudTrail gives it, and every event reaches the JSON lines."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, user_identity
+from hatchway.audit.export import export_lines
+from hatchway.audit.log import to_record
+from hatchway.store import Store
+
+NOW = datetime(2026, 11, 24, 6, 17, 23, 500_000, tzinfo=UTC)
+ENDPOINT_ARN = "arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/eice-0123456789abcdef0"
+SOURCE = EventSource(
+    account="123456789012",
+    region="us-east-1",
+    event_source="ec2-instance-connect.amazonaws.com",
+    request_id="11111111-2222-3333-4444-555555555555",
+    source_ip="192.0.2.7",
+    user_agent="aws-cli/2.36",
+    user_identity=user_identity(
+        type_="IAMUser",
+        principal_id="AIDAALICE",
+        arn="arn:aws:iam::123456789012:user/alice",
+        account="123456789012",
+        access_key_id="AKIAALICE",
+        user_name="alice",
+    ),
+)
+
+
+def open_tunnel(event_id: str, outcome: Outcome) -> dict[str, Any]:
+    return event(
+        SOURCE,
+        event_id=event_id,
+        time=NOW,
+        name="OpenTunnel",
+        read_only=False,
+        request_parameters={"remotePort": "22"},
+        outcome=outcome,
+        resources=((ENDPOINT_ARN, ENDPOINT_RESOURCE_TYPE),),
+    )
+
+
+def test_an_open_tunnel_event_has_cloudtrails_fields() -> None:
+    assert open_tunnel("e-1", Outcome(additional={"authorization": {}} | {"tunnelId": "t-1"})) == {
+        "eventVersion": "1.08",
+        "userIdentity": {
+            "type": "IAMUser",
+            "principalId": "AIDAALICE",
+            "arn": "arn:aws:iam::123456789012:user/alice",
+            "accountId": "123456789012",
+            "accessKeyId": "AKIAALICE",
+            "userName": "alice",
+        },
+        "eventTime": "2026-11-24T06:17:23Z",
+        "eventSource": "ec2-instance-connect.amazonaws.com",
+        "eventName": "OpenTunnel",
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": "192.0.2.7",
+        "userAgent": "aws-cli/2.36",
+        "requestParameters": {"remotePort": "22"},
+        "responseElements": None,
+        "additionalEventData": {"authorization": {}, "tunnelId": "t-1"},
+        "requestID": "11111111-2222-3333-4444-555555555555",
+        "eventID": "e-1",
+        "readOnly": False,
+        "resources": [
+            {
+                "accountId": "123456789012",
+                "type": "AWS::EC2::InstanceConnectEndpoint",
+                "ARN": ENDPOINT_ARN,
+            }
+        ],
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": "123456789012",
+        "eventCategory": "Management",
+    }
+
+
+def test_a_refused_call_says_so_and_an_allowed_one_has_no_error() -> None:
+    refused = open_tunnel("e-1", Outcome(error_code="AccessDenied", error_message="User: …"))
+    assert (refused["errorCode"], refused["errorMessage"]) == ("AccessDenied", "User: …")
+    assert "errorCode" not in open_tunnel("e-2", Outcome())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def record(store: Store, count: int, start: int = 0) -> None:
+    with store.record() as tx:
+        for number in range(start, start + count):
+            made = open_tunnel(f"e-{number:05}", Outcome())
+            tx.audit_records.put(to_record(made, NOW + timedelta(milliseconds=number)))
+
+
+def test_every_event_is_written_once_and_in_order(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 2500)
+    assert export_lines(store, path) == 2500
+    assert export_lines(store, path) == 0
+    record(store, 3, start=2500)
+    assert export_lines(store, path) == 3
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["eventID"] for line in lines] == [f"e-{number:05}" for number in range(2503)]
+
+
+def test_what_could_not_be_written_is_written_later(store: Store, tmp_path: Path) -> None:
+    record(store, 5)
+    with pytest.raises(OSError):
+        export_lines(store, tmp_path / "missing" / "audit.jsonl")
+    assert export_lines(store, tmp_path / "audit.jsonl") == 5

@@ -1,0 +1,108 @@
+"""Group commit: a piece is done when it is durable, fails alone, and is never lost."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from hatchway.audit.group_commit import Closed, GroupCommit
+from hatchway.domain.ssh_key import HostToken
+from hatchway.store import Store, Transaction
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def put(name: str) -> HostToken:
+    return HostToken(instance_id=name, token_hash=b"x", created_at=NOW)
+
+
+def putting(name: str) -> Callable[[Transaction], None]:
+    return lambda tx: tx.host_tokens.put(put(name))
+
+
+def names(store: Store) -> list[str]:
+    with store.read() as tx:
+        return [row.instance_id for row in tx.host_tokens.find()]
+
+
+def test_a_piece_is_in_the_store_when_its_future_is_done(store: Store) -> None:
+    commits = GroupCommit(store)
+
+    def piece(tx: Transaction) -> str:
+        tx.host_tokens.put(put("i-1"))
+        return "done"
+
+    assert commits.submit(piece).result(timeout=30) == "done"
+    assert names(store) == ["i-1"]
+    commits.close()
+
+
+def test_a_piece_that_fails_is_undone_alone(store: Store) -> None:
+    commits = GroupCommit(store)
+
+    def bad(tx: Transaction) -> None:
+        tx.host_tokens.put(put("i-bad"))
+        raise ValueError("no")
+
+    futures = [commits.submit(putting(f"i-{n}")) for n in range(3)]
+    failing = commits.submit(bad)
+    futures += [commits.submit(putting(f"i-{n}")) for n in range(3, 6)]
+    with pytest.raises(ValueError, match="no"):
+        failing.result(timeout=30)
+    for future in futures:
+        future.result(timeout=30)
+    assert names(store) == [f"i-{n}" for n in range(6)]
+    commits.close()
+
+
+def test_what_waits_while_a_transaction_commits_goes_into_one(store: Store) -> None:
+    began: list[None] = []
+    event.listen(store.engine, "begin", lambda _connection: began.append(None))
+    commits = GroupCommit(store)
+    gate, started = threading.Event(), threading.Event()
+
+    def hold(_tx: Transaction) -> None:
+        started.set()
+        gate.wait(30)
+
+    first = commits.submit(hold)
+    started.wait(30)
+    futures = [commits.submit(putting(f"i-{n:03}")) for n in range(100)]
+    gate.set()
+    for future in [first, *futures]:
+        future.result(timeout=30)
+    assert len(names(store)) == 100
+    assert len(began) <= 4  # the held one, the hundred together, and this test's own reading
+    commits.close()
+
+
+def test_when_the_store_cannot_be_written_every_piece_learns_of_it(store: Store) -> None:
+    commits = GroupCommit(store)
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE host_tokens")
+        connection.commit()
+    future = commits.submit(putting("i-1"))
+    with pytest.raises(Exception, match="host_tokens"):
+        future.result(timeout=30)
+    commits.close()
+
+
+def test_closing_commits_what_was_queued_and_takes_no_more(store: Store) -> None:
+    commits = GroupCommit(store)
+    for n in range(50):
+        commits.submit(putting(f"i-{n:03}"))
+    commits.close()
+    assert len(names(store)) == 50
+    with pytest.raises(Closed):
+        commits.submit(lambda tx: None)
