@@ -1,0 +1,45 @@
+"""Policy documents on their way in: is this text a policy, and is it within its quota.
+
+What writes policies (the IAM operations, the fleet file) asks here before it stores one, so that the store
+holds only documents that can be enforced.
+"""
+
+from hatchway.iam import (
+    MAX_POLICY_VERSIONS,
+    MalformedPolicy,
+    PolicyKind,
+    PolicyTooLarge,
+    SizeQuota,
+    check_size,
+    document_size,
+    parse_policy,
+)
+
+__all__ = [
+    "MAX_POLICY_VERSIONS",
+    "TRUST_QUOTA",
+    "MalformedPolicy",
+    "PolicyKind",
+    "PolicyTooLarge",
+    "SizeQuota",
+    "check_policy_document",
+    "document_size",
+]
+
+TRUST_QUOTA = 2048
+"""Characters of a role's trust policy, white space not counted (AWS: "IAM and AWS STS quotas")."""
+
+
+def check_policy_document(
+    text: str, quota: SizeQuota | int, *, kind: PolicyKind = PolicyKind.IDENTITY, besides: int = 0
+) -> None:
+    """Refuses a text that is no policy of this kind, or that exceeds its quota.
+
+    `besides` is the size of the identity's other inline policies (`document_size`), which share one quota.
+
+    Raises:
+        MalformedPolicy: it is no policy; the error names the place and the problem.
+        PolicyTooLarge: it has more characters than the quota, white space not counted.
+    """
+    parse_policy(text, kind=kind)
+    check_size(text, quota, besides=besides)

@@ -1,0 +1,138 @@
+"""Making an Instance Connect Endpoint and its network interface: one way, for the API and for the fleet file.
+
+Pure: the caller looks up what is taken and puts the nouns that come back.
+"""
+
+import ipaddress
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
+from hatchway.domain.network import NetworkInterface, Subnet, Tags
+
+INTERFACE_TAG = "InstanceConnectEndpointId"
+"""The tag that the service puts on the interface that it makes."""
+
+_WANTED_VERSIONS = {
+    IpAddressType.IPV4: frozenset({4}),
+    IpAddressType.DUALSTACK: frozenset({4, 6}),
+    IpAddressType.IPV6: frozenset({6}),
+}
+
+
+class CannotCreateEndpoint(ValueError):
+    """The endpoint cannot be as asked for; the message completes "the endpoint …"."""
+
+
+class NoFreeAddress(CannotCreateEndpoint):
+    """Every address of the subnet is in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointOrder:
+    """What is asked for. `ip_address_type` None follows the subnet; `max_tunnels` None is the account's quota.
+
+    `security_group_ids` are already chosen: at least one, those of the VPC.
+    """
+
+    endpoint_id: str
+    interface_id: str
+    subnet: Subnet
+    security_group_ids: tuple[str, ...]
+    dns_name: str
+    preserve_client_ip: bool = False
+    ip_address_type: IpAddressType | None = None
+    name: str | None = None
+    max_tunnels: int | None = None
+    tags: Tags = field(default_factory=dict)
+
+
+def new_endpoint(
+    order: EndpointOrder, *, taken: Collection[str], now: datetime
+) -> tuple[Endpoint, NetworkInterface]:
+    """The endpoint, complete, and its interface with a free address of each family that it uses.
+
+    Args:
+        taken: addresses of the subnet that instances and other interfaces hold, as the nouns write them.
+
+    Raises:
+        NoFreeAddress: the subnet is full.
+        CannotCreateEndpoint: the subnet has no range of the family, or the client's address cannot be kept.
+    """
+    kind = checked_ip_address_type(order.subnet, order.ip_address_type, order.preserve_client_ip)
+    addresses = {
+        version: free_address(order.subnet.cidrs, taken, version) for version in _WANTED_VERSIONS[kind]
+    }
+    endpoint = Endpoint(
+        id=order.endpoint_id,
+        name=order.name,
+        vpc_id=order.subnet.vpc_id,
+        subnet_id=order.subnet.id,
+        availability_zone=order.subnet.availability_zone,
+        dns_name=order.dns_name,
+        state=EndpointState.CREATE_COMPLETE,
+        state_message="",
+        created_at=now,
+        deleted_at=None,
+        security_group_ids=order.security_group_ids,
+        network_interface_ids=(order.interface_id,),
+        preserve_client_ip=order.preserve_client_ip,
+        ip_address_type=kind,
+        max_tunnels=order.max_tunnels,
+        tags=order.tags,
+    )
+    interface = NetworkInterface(
+        id=order.interface_id,
+        vpc_id=order.subnet.vpc_id,
+        subnet_id=order.subnet.id,
+        endpoint_id=order.endpoint_id,
+        private_ip=addresses.get(4),
+        ipv6=addresses.get(6),
+        security_group_ids=order.security_group_ids,
+        description=f"EC2 Instance Connect Endpoint {order.endpoint_id}",
+        tags={INTERFACE_TAG: order.endpoint_id},
+    )
+    return endpoint, interface
+
+
+def checked_ip_address_type(
+    subnet: Subnet, asked: IpAddressType | None, preserve_client_ip: bool
+) -> IpAddressType:
+    """The address type of an endpoint in a subnet: what is asked for, else what the subnet has.
+
+    Source: AWS, "CreateInstanceConnectEndpoint".
+
+    Raises:
+        CannotCreateEndpoint: the subnet lacks a family, or PreserveClientIp is not with `ipv4`.
+    """
+    present = {ipaddress.ip_network(cidr).version for cidr in subnet.cidrs}
+    by_subnet = next(kind for kind, versions in _WANTED_VERSIONS.items() if versions == present)
+    kind = asked or by_subnet
+    missing = sorted(_WANTED_VERSIONS[kind] - present)
+    if missing:
+        raise CannotCreateEndpoint(f"cannot be {kind}: subnet {subnet.id} has no IPv{missing[0]} range")
+    if preserve_client_ip and kind is not IpAddressType.IPV4:
+        raise CannotCreateEndpoint(f"can preserve the client's address only when it is ipv4, not {kind}")
+    return kind
+
+
+def free_address(cidrs: Iterable[str], taken: Collection[str], version: int) -> str:
+    """The highest free address of a subnet's ranges of one IP version.
+
+    The first four addresses of a range and its last are AWS's own ("Subnet CIDR blocks"); ranges smaller than
+    AWS has lose just the first and the last. Highest, because people number their hosts from the bottom.
+
+    Raises:
+        NoFreeAddress: there is none.
+    """
+    for network in map(ipaddress.ip_network, cidrs):
+        if network.version != version:
+            continue
+        size = network.num_addresses
+        first, last = (4, 1) if size >= 16 else (1, 1) if size >= 4 else (0, 0)
+        for offset in range(size - 1 - last, first - 1, -1):
+            address = str(network[offset])
+            if address not in taken:
+                return address
+    raise NoFreeAddress(f"needs an IPv{version} address, and its subnet has none left")
