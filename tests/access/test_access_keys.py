@@ -1,4 +1,4 @@
-"""Secrets are kept sealed; gateways get keys for yesterday, today and tomorrow, and nothing that lasts longer."""
+"""Secrets are kept sealed; gateways get keys for yesterday, today and tomorrow, and no others."""
 
 import os
 from collections.abc import Iterator

@@ -1,0 +1,191 @@
+"""A caller is whoever holds the key: known, active, with its user, and with no token besides."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hatchway.access.access_keys import NewAccessKey, create_access_key, secret_of
+from hatchway.access.authentication import authenticate
+from hatchway.access.identities import StoredIdentities, resolve_caller
+from hatchway.access.principal import Caller, PrincipalType
+from hatchway.access.vault import Vault
+from hatchway.domain.arns import Arns
+from hatchway.domain.identity import (
+    Attachment,
+    Guardrail,
+    InlinePolicy,
+    KeyStatus,
+    Membership,
+    OwnerKind,
+    User,
+)
+from hatchway.iam import Outcome, Request, decide
+from hatchway.sigv4 import (
+    HttpRequest,
+    Scope,
+    SignatureDoesNotMatch,
+    UnknownAccessKey,
+    derive_signing_key,
+    presign,
+    read_query_signature,
+)
+from hatchway.store import Store, Transaction
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ARNS = Arns("123456789012", "us-east-1")
+VAULT = Vault(bytes(range(32)))
+ALLOW_ALL = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+DENY_ALL = ALLOW_ALL.replace("Allow", "Deny")
+
+
+@dataclass
+class StoredDirectory:
+    tx: Transaction
+
+    def caller(self, access_key_id: str) -> Caller | None:
+        return resolve_caller(StoredIdentities(self.tx, ARNS), access_key_id)
+
+    def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
+        secret = secret_of(self.tx, VAULT, access_key_id)
+        if secret is None:
+            return None
+        return derive_signing_key(secret, scope.date, scope.region, scope.service)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def key_of(store: Store, user_name: str | None) -> NewAccessKey:
+    with store.write() as tx:
+        if user_name is not None:
+            tx.users.put(User(name=user_name, id="AIDA1", path="/eng/", created_at=NOW, tags={"team": "web"}))
+        return create_access_key(
+            tx, VAULT, user_name=user_name, now=NOW, region=ARNS.region, random_bytes=os.urandom
+        )
+
+
+def call(store: Store, key: NewAccessKey, *, secret: str | None = None, token: str | None = None) -> Caller:
+    target = presign(
+        "gateway.example",
+        "/openTunnel",
+        {"remotePort": "22"},
+        access_key_id=key.key.id,
+        secret_access_key=secret or key.secret,
+        session_token=token,
+        region=ARNS.region,
+        service="ec2-instance-connect",
+        now=NOW,
+        expires=60,
+    )
+    path, query = target.split("?", 1)
+    request = HttpRequest("GET", path, query, (("host", "gateway.example"),))
+    with store.read() as tx:
+        return authenticate(
+            request,
+            read_query_signature(request),
+            directory=StoredDirectory(tx),
+            now=NOW,
+            region=ARNS.region,
+            services={"ec2-instance-connect"},
+        )
+
+
+def test_a_users_key_makes_the_user_the_caller(store: Store) -> None:
+    principal = call(store, key_of(store, "alice")).principal
+    assert principal.arn == "arn:aws:iam::123456789012:user/eng/alice"
+    assert (principal.type, principal.user_id, principal.user_name) == (PrincipalType.USER, "AIDA1", "alice")
+    assert principal.tags == {"team": "web"}
+
+
+def test_the_root_key_makes_the_root_user_the_caller_who_needs_no_policy(store: Store) -> None:
+    caller = call(store, key_of(store, None))
+    assert caller.principal.arn == "arn:aws:iam::123456789012:root"
+    assert decide(Request("ec2:DescribeVpcs"), caller.policies) is Outcome.ALLOWED
+
+
+def test_a_wrong_secret_is_a_signature_that_does_not_match(store: Store) -> None:
+    with pytest.raises(SignatureDoesNotMatch):
+        call(store, key_of(store, "alice"), secret="x" * 40)
+
+
+def test_an_unknown_key_is_unknown(store: Store) -> None:
+    key = key_of(store, "alice")
+    with store.write() as tx:
+        tx.access_keys.delete(key.key.id)
+    with pytest.raises(UnknownAccessKey):
+        call(store, key)
+
+
+def test_an_inactive_key_is_as_good_as_unknown(store: Store) -> None:
+    key = key_of(store, "alice")
+    with store.write() as tx:
+        tx.access_keys.put(dataclasses.replace(key.key, status=KeyStatus.INACTIVE))
+    with pytest.raises(UnknownAccessKey):
+        call(store, key)
+
+
+def test_a_key_whose_user_is_gone_is_as_good_as_unknown(store: Store) -> None:
+    key = key_of(store, "alice")
+    with store.write() as tx:
+        tx.users.delete("alice")
+    with pytest.raises(UnknownAccessKey):
+        call(store, key)
+
+
+def test_a_session_token_beside_a_long_term_key_is_refused(store: Store) -> None:
+    with pytest.raises(UnknownAccessKey):
+        call(store, key_of(store, "alice"), token="forged")
+
+
+def outcome(store: Store, key: NewAccessKey) -> Outcome:
+    return decide(Request("ec2:DescribeVpcs"), call(store, key).policies)
+
+
+def test_policies_of_the_user_and_of_its_groups_apply(store: Store) -> None:
+    key = key_of(store, "alice")
+    assert outcome(store, key) is Outcome.IMPLICIT_DENY
+    with store.write() as tx:
+        tx.memberships.put(Membership(user_name="alice", group_name="engineers"))
+        tx.inline_policies.put(
+            InlinePolicy(
+                owner_kind=OwnerKind.GROUP, owner_name="engineers", policy_name="p", document=ALLOW_ALL
+            )
+        )
+    assert outcome(store, key) is Outcome.ALLOWED
+    with store.write() as tx:
+        tx.inline_policies.put(
+            InlinePolicy(owner_kind=OwnerKind.USER, owner_name="alice", policy_name="p", document=DENY_ALL)
+        )
+    assert outcome(store, key) is Outcome.EXPLICIT_DENY
+
+
+def test_an_attached_policy_a_guardrail_or_a_boundary_that_is_gone_allows_nothing(store: Store) -> None:
+    key, gone = key_of(store, "alice"), ARNS.managed_policy("gone")
+    with store.write() as tx:
+        tx.inline_policies.put(
+            InlinePolicy(owner_kind=OwnerKind.USER, owner_name="alice", policy_name="p", document=ALLOW_ALL)
+        )
+    attachment = Attachment(owner_kind=OwnerKind.USER, owner_name="alice", policy_arn=gone)
+    with store.write() as tx:
+        tx.attachments.put(attachment)
+    assert outcome(store, key) is not Outcome.ALLOWED
+    with store.write() as tx:
+        tx.attachments.delete_where(policy_arn=gone)
+        tx.guardrails.put(Guardrail(policy_arn=gone))
+    assert outcome(store, key) is not Outcome.ALLOWED
+    with store.write() as tx:
+        tx.guardrails.delete(gone)
+        alice = tx.users.get("alice")
+        assert alice is not None
+        tx.users.put(dataclasses.replace(alice, permissions_boundary=gone))
+    assert outcome(store, key) is not Outcome.ALLOWED
