@@ -7,18 +7,21 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
+from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import NetworkInterface, Subnet, Tags
 
 INTERFACE_TAG = "InstanceConnectEndpointId"
 """The tag that the service puts on the interface that it makes."""
 
-_WANTED_VERSIONS = {
+VERSIONS: Final = {
     IpAddressType.IPV4: frozenset({4}),
     IpAddressType.DUALSTACK: frozenset({4, 6}),
     IpAddressType.IPV6: frozenset({6}),
 }
+"""The IP versions of which an endpoint's interface has an address."""
 
 
 class CannotCreateEndpoint(ValueError):
@@ -31,13 +34,13 @@ class NoFreeAddress(CannotCreateEndpoint):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointOrder:
-    """What is asked for. `ip_address_type` None follows the subnet; `max_tunnels` None is the account's quota.
+    """What is asked for. `ip_address_type` None follows the subnet, `max_tunnels` None the account.
 
     `security_group_ids` are already chosen: at least one, those of the VPC.
     """
 
+    account: str
     endpoint_id: str
-    interface_id: str
     subnet: Subnet
     security_group_ids: tuple[str, ...]
     dns_name: str
@@ -61,9 +64,8 @@ def new_endpoint(
         CannotCreateEndpoint: the subnet has no range of the family, or the client's address cannot be kept.
     """
     kind = checked_ip_address_type(order.subnet, order.ip_address_type, order.preserve_client_ip)
-    addresses = {
-        version: free_address(order.subnet.cidrs, taken, version) for version in _WANTED_VERSIONS[kind]
-    }
+    addresses = {version: free_address(order.subnet.cidrs, taken, version) for version in VERSIONS[kind]}
+    interface_id = interface_id_of(order.account, order.endpoint_id)
     endpoint = Endpoint(
         id=order.endpoint_id,
         name=order.name,
@@ -76,14 +78,14 @@ def new_endpoint(
         created_at=now,
         deleted_at=None,
         security_group_ids=order.security_group_ids,
-        network_interface_ids=(order.interface_id,),
+        network_interface_ids=(interface_id,),
         preserve_client_ip=order.preserve_client_ip,
         ip_address_type=kind,
         max_tunnels=order.max_tunnels,
         tags=order.tags,
     )
     interface = NetworkInterface(
-        id=order.interface_id,
+        id=interface_id,
         vpc_id=order.subnet.vpc_id,
         subnet_id=order.subnet.id,
         endpoint_id=order.endpoint_id,
@@ -94,6 +96,11 @@ def new_endpoint(
         tags={INTERFACE_TAG: order.endpoint_id},
     )
     return endpoint, interface
+
+
+def interface_id_of(account: str, endpoint_id: str) -> str:
+    """The id of an endpoint's interface, which lives and dies with it."""
+    return derived_id(Kind.NETWORK_INTERFACE, account, endpoint_id)
 
 
 def checked_ip_address_type(
@@ -107,9 +114,9 @@ def checked_ip_address_type(
         CannotCreateEndpoint: the subnet lacks a family, or PreserveClientIp is not with `ipv4`.
     """
     present = {ipaddress.ip_network(cidr).version for cidr in subnet.cidrs}
-    by_subnet = next(kind for kind, versions in _WANTED_VERSIONS.items() if versions == present)
+    by_subnet = next(kind for kind, versions in VERSIONS.items() if versions == present)
     kind = asked or by_subnet
-    missing = sorted(_WANTED_VERSIONS[kind] - present)
+    missing = sorted(VERSIONS[kind] - present)
     if missing:
         raise CannotCreateEndpoint(f"cannot be {kind}: subnet {subnet.id} has no IPv{missing[0]} range")
     if preserve_client_ip and kind is not IpAddressType.IPV4:
