@@ -1,0 +1,127 @@
+"""A service: its model, its protocol and its way to refuse, as one value."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from hatchway.protocol import json_reply, xml
+from hatchway.protocol.errors import ServiceError
+from hatchway.protocol.json_request import read_json_request
+from hatchway.protocol.messages import Call, Reply
+from hatchway.protocol.query_request import read_query_request
+from hatchway.protocol.refusals import REFUSALS
+from hatchway.protocol.service_models import load_model
+from hatchway.protocol.statuses import status_of
+from hatchway.protocol.violations import Kind, find_violations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.model import ServiceModel
+
+LARGEST_REQUEST: Final = 1 << 20
+"""Bytes of a body, or characters of a query string, that are read at all."""
+
+
+class Service:
+    """One AWS service. Immutable in effect, and safe to share between threads."""
+
+    def __init__(self, name: str, model: ServiceModel) -> None:
+        self.name = name
+        self.model = model
+        self._refusal = REFUSALS[name]
+        self._is_json = model.protocol == "json"
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """Names of all operations that the model has."""
+        return tuple(self.model.operation_names)
+
+    def parse(  # noqa: PLR0917 - the parts of a request, in their order on the wire
+        self,
+        method: str,
+        path: str,
+        query: str,
+        content_type: str,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Call:
+        """The call that a request makes.
+
+        Args:
+            path, query: the request target's halves, undecoded.
+            content_type: the header's value, empty when there is none.
+            headers: names in lower case, or a mapping that does not care.
+
+        Raises:
+            ServiceError: and nothing else, whatever the request.
+        """
+        if len(body) > LARGEST_REQUEST or len(query) > LARGEST_REQUEST:
+            raise ServiceError(
+                "RequestEntityTooLarge", f"The request is larger than {LARGEST_REQUEST} bytes.", 413
+            )
+        if path != "/":
+            raise ServiceError("MalformedHttpRequestException", "The path of an API request is /.", 404)
+        if self._is_json:
+            target = headers.get("x-amz-target", "")
+            call, violations = read_json_request(
+                self.model,
+                self._refusal.naming,
+                method=method,
+                content_type=content_type,
+                target=target,
+                body=body,
+            )
+        else:
+            call, violations = read_query_request(self.model, method, query, content_type, body)
+        shape = self.model.operation_model(call.operation).input_shape
+        if not violations and shape is not None:
+            violations = list(find_violations(shape, call.parameters, self._refusal.naming))
+        if violations:
+            raise self._refusal.error(sorted(violations, key=lambda violation: _WORST.index(violation.kind)))
+        return call
+
+    def render_result(self, operation: str, result: Mapping[str, Any], request_id: str) -> Reply:
+        """The reply to a call that succeeded. A member whose value is None is left out.
+
+        Raises:
+            TypeError, KeyError: `result` holds something that the model has not, or of another type. A fault
+            of the
+                program, not of the caller.
+        """
+        if self._is_json:
+            body = json_reply.result_body(self.model, operation, result)
+        else:
+            body = xml.result_body(self.model, operation, result, request_id)
+        return Reply(200, self._headers(request_id), body)
+
+    def render_error(self, error: ServiceError, request_id: str) -> Reply:
+        """The reply to a call that failed.
+
+        Raises:
+            TypeError, KeyError: `error.fields` holds something that the model has not.
+        """
+        status = status_of(self.model, error)
+        if self._is_json:
+            headers = (*self._headers(request_id), ("x-amzn-errortype", error.code))
+            return Reply(status, headers, json_reply.error_body(self.model, error))
+        return Reply(status, self._headers(request_id), xml.error_body(self.model, error, status, request_id))
+
+    def _headers(self, request_id: str) -> tuple[tuple[str, str], ...]:
+        media_type = "application/x-amz-json-1.1" if self._is_json else "text/xml;charset=UTF-8"
+        return (("content-type", media_type), ("x-amzn-requestid", request_id))
+
+
+_WORST: Final = (Kind.UNREADABLE, Kind.UNKNOWN, Kind.MISSING, Kind.INVALID)
+"""Which violation is told first."""
+
+
+@cache
+def load_service(name: str) -> Service:
+    """The service with that name in credential scopes, loaded at its first use and kept.
+
+    Raises:
+        UnknownServiceError: there is none.
+    """
+    return Service(name, load_model(name))
