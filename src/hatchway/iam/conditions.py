@@ -1,0 +1,353 @@
+"""The condition operators: what each reads, and when it holds.
+
+An operator is a row of the table `OPERATORS`; a condition of a policy is compiled once to a test of a
+request's keys. (AWS IAM User Guide, "IAM JSON policy elements: Condition operators".)
+
+Absent keys: a positive operator fails, a negated one holds, ``…IfExists`` holds. A multi-valued key satisfies
+only an operator with a set prefix. A request value that the operator cannot read satisfies nothing, negated
+or not.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hatchway.iam.errors import UnreadableValue
+from hatchway.iam.patterns import (
+    Arn,
+    Keys,
+    Substituted,
+    Tokens,
+    arn_pattern,
+    glob,
+    has_variables,
+    literal_text,
+    read_arn,
+    shorten,
+    split_segments,
+    substitute,
+    tokenise,
+)
+from hatchway.iam.readers import read_address, read_date, read_network, read_number
+
+KeysTest = Callable[[Keys], bool]
+Match = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How one operator compares: its policy values become one test of one request value.
+
+    `read_request` gives None for a value that the operator cannot read; it is itself None where any text will
+    do. `reads` completes "'x' is not …".
+    """
+
+    reads: str
+    read_policy: Callable[[Tokens], Any]
+    read_request: Callable[[str], Any] | None
+    any_of: Callable[[Sequence[Any]], Match]
+    wildcards: bool = False
+    negated: bool = False
+    check_template: Callable[[Tokens], object] = lambda _: None
+    """Refuses, with UnreadableValue, a value with variables that no substitution can make readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A comparison with its set prefix and suffix, as a document names it."""
+
+    name: str
+    comparison: Comparison
+    quantifier: str = ""
+    if_exists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One operator on one key: the values as the document has them, and the compiled test."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+    holds: KeysTest = field(repr=False, compare=False)
+
+    @property
+    def folded_key(self) -> str:
+        """The key as a request's context has it."""
+        return self.key.lower()
+
+
+# --- what each family reads -------------------------------------------------------------------------------
+
+
+def _required(read: Callable[[str], Any]) -> Callable[[Tokens], Any]:
+    """A policy's reader from a request's: None becomes an error."""
+
+    def read_policy(tokens: Tokens) -> Any:
+        reading = read(literal_text(tokens))
+        if reading is None:
+            raise UnreadableValue
+        return reading
+
+    return read_policy
+
+
+def _read_bool(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _read_binary(text: str) -> bytes | None:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return None
+
+
+def _read_request_arn(text: str) -> Arn | None:
+    arn = read_arn(text)
+    return arn if arn.segments else None
+
+
+def _read_arn_pattern(tokens: Tokens) -> Callable[[Arn], bool]:
+    if len(tokens) == 1 and isinstance(tokens[0], Substituted):  # the whole ARN came from the request
+        whole = str(tokens[0])
+        if _read_request_arn(whole) is None:
+            raise UnreadableValue
+        return lambda arn: arn.text == whole
+    return arn_pattern(tokens)
+
+
+def _check_arn_template(tokens: Tokens) -> None:
+    if len(tokens) > 1:  # a variable alone may stand for a whole ARN
+        split_segments(tokens)
+
+
+# --- several policy values as one test --------------------------------------------------------------------
+
+
+def _equal_to_one(values: Sequence[Any]) -> Match:
+    return frozenset(values).__contains__
+
+
+def _some_test(tests: Sequence[Match]) -> Match:
+    if len(tests) == 1:
+        return tests[0]
+    return lambda reading: any(test(reading) for test in tests)
+
+
+def _below(values: Sequence[Any]) -> Match:
+    bound = max(values)
+    return lambda reading: bool(reading < bound)
+
+
+def _at_most(values: Sequence[Any]) -> Match:
+    bound = max(values)
+    return lambda reading: bool(reading <= bound)
+
+
+def _above(values: Sequence[Any]) -> Match:
+    bound = min(values)
+    return lambda reading: bool(reading > bound)
+
+
+def _at_least(values: Sequence[Any]) -> Match:
+    bound = min(values)
+    return lambda reading: bool(reading >= bound)
+
+
+def _in_one_network(networks: Sequence[tuple[int, int, int]]) -> Match:
+    if len(networks) == 1:
+        version, prefix, mask = networks[0]
+        return lambda address: address[1] & mask == prefix and address[0] == version
+    return lambda address: any(
+        address[1] & mask == prefix and address[0] == version for version, prefix, mask in networks
+    )
+
+
+# --- the table --------------------------------------------------------------------------------------------
+
+
+def _comparisons() -> dict[str, Comparison]:
+    number, date = ("a number", read_number), ("a date with an offset or Z, or epoch seconds", read_date)
+    arn = Comparison(
+        "an ARN",
+        _read_arn_pattern,
+        _read_request_arn,
+        _some_test,
+        wildcards=True,
+        check_template=_check_arn_template,
+    )
+    table = {
+        "StringEquals": Comparison("a text", literal_text, None, _equal_to_one),
+        "StringEqualsIgnoreCase": Comparison(
+            "a text", lambda tokens: literal_text(tokens).casefold(), str.casefold, _equal_to_one
+        ),
+        "StringLike": Comparison("a text", glob, None, _some_test, wildcards=True),
+        "Bool": Comparison("true or false", _required(_read_bool), _read_bool, _equal_to_one),
+        "BinaryEquals": Comparison("base64", _required(_read_binary), _read_binary, _equal_to_one),
+        "IpAddress": Comparison(
+            "an IP address or CIDR range", _required(read_network), read_address, _in_one_network
+        ),
+        "ArnEquals": arn,
+        "ArnLike": arn,
+    }
+    for family, (reads, read) in {"Numeric": number, "Date": date}.items():
+        for order, any_of in {
+            "Equals": _equal_to_one,
+            "LessThan": _below,
+            "LessThanEquals": _at_most,
+            "GreaterThan": _above,
+            "GreaterThanEquals": _at_least,
+        }.items():
+            table[family + order] = Comparison(reads, _required(read), read, any_of)
+    negations = {
+        "StringNotEquals": "StringEquals",
+        "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+        "StringNotLike": "StringLike",
+        "NumericNotEquals": "NumericEquals",
+        "DateNotEquals": "DateEquals",
+        "NotIpAddress": "IpAddress",
+        "ArnNotEquals": "ArnEquals",
+        "ArnNotLike": "ArnLike",
+    }
+    for name, positive in negations.items():
+        table[name] = replace(table[positive], negated=True)
+    return table
+
+
+FOR_ALL, FOR_ANY = "ForAllValues:", "ForAnyValue:"
+NULL = "Null"
+
+OPERATORS: dict[str, Operator] = {
+    operator.name: operator
+    for name, comparison in _comparisons().items()
+    for quantifier in ("", FOR_ALL, FOR_ANY)
+    for if_exists in (False, True)
+    for operator in [
+        Operator(f"{quantifier}{name}{'IfExists' if if_exists else ''}", comparison, quantifier, if_exists)
+    ]
+}
+"""Every operator by the name that a document gives it, except Null, which looks at no value."""
+
+
+# --- compiling --------------------------------------------------------------------------------------------
+
+
+def compile_condition(operator: str, key: str, values: tuple[str, ...], *, variables: bool) -> Condition:
+    """Compile one operator, Null or one of `OPERATORS`, on one key.
+
+    Raises UnreadableValue (message, index) for a value that the operator cannot read.
+    """
+    if operator == NULL:
+        return Condition(operator, key, values, _null(key.lower(), values))
+    known = OPERATORS[operator]
+    comparison = known.comparison
+    templates = []
+    for index, value in enumerate(values):
+        try:
+            tokens = tokenise(value, wildcards=comparison.wildcards, variables=variables)
+        except UnreadableValue as error:
+            raise UnreadableValue(error.args[0], index) from None
+        try:
+            _check_readable(comparison, tokens)
+        except UnreadableValue:
+            raise UnreadableValue(f"'{shorten(value)}' is not {comparison.reads}", index) from None
+        templates.append(tokens)
+    if any(map(has_variables, templates)):
+        return Condition(operator, key, values, _substituting(known, key.lower(), tuple(templates)))
+    match = comparison.any_of([comparison.read_policy(tokens) for tokens in templates])
+    return Condition(operator, key, values, _test(known, key.lower(), match))
+
+
+def _check_readable(comparison: Comparison, tokens: Tokens) -> None:
+    """Read a policy value as far as it can be without a request."""
+    if has_variables(tokens):
+        comparison.check_template(tokens)
+    else:
+        comparison.read_policy(tokens)
+
+
+def _null(key: str, values: tuple[str, ...]) -> KeysTest:
+    wanted = set()
+    for index, value in enumerate(values):
+        absent = _read_bool(value)
+        if absent is None:
+            raise UnreadableValue(f"'{shorten(value)}' is not true or false", index)
+        wanted.add(absent)
+    return lambda keys: (key not in keys) in wanted
+
+
+def _test(operator: Operator, key: str, match: Match) -> KeysTest:
+    """The test of a request for one operator whose policy values became `match`."""
+    comparison = operator.comparison
+    read = comparison.read_request
+    expected = not comparison.negated
+    if operator.quantifier:
+        accepts = _accepts(read, match, expected)
+        if operator.quantifier == FOR_ALL:
+            return lambda keys: all(map(accepts, _values(keys, key)))
+        when_absent = operator.if_exists
+        return lambda keys: any(map(accepts, _values(keys, key))) if key in keys else when_absent
+    when_absent = operator.if_exists or comparison.negated
+
+    if read is None:
+
+        def holds_for_text(keys: Keys) -> bool:
+            value = keys.get(key)
+            if value is None:
+                return when_absent
+            return value.__class__ is not tuple and match(value) is expected
+
+        return holds_for_text
+
+    def holds(keys: Keys) -> bool:
+        value = keys.get(key)
+        if value is None:
+            return when_absent
+        if isinstance(value, tuple):
+            return False
+        reading = read(value)
+        return reading is not None and match(reading) is expected
+
+    return holds
+
+
+def _accepts(read: Callable[[str], Any] | None, match: Match, expected: bool) -> Callable[[str], bool]:
+    def accepts(value: str) -> bool:
+        reading = value if read is None else read(value)
+        return reading is not None and match(reading) is expected
+
+    return accepts
+
+
+def _values(keys: Keys, key: str) -> Iterable[str]:
+    value = keys.get(key, ())
+    return (value,) if isinstance(value, str) else value
+
+
+def _substituting(operator: Operator, key: str, templates: tuple[Tokens, ...]) -> KeysTest:
+    """The test of a condition whose policy values hold variables.
+
+    A value whose variable the request does not resolve, or whose result the operator cannot read, is an
+    alternative that cannot be met: a positive operator goes on with the others, a negated one, of which none
+    may match, fails.
+    """
+    comparison = operator.comparison
+
+    def holds(keys: Keys) -> bool:
+        readings = []
+        for tokens in templates:
+            resolved = substitute(tokens, keys)
+            try:
+                if resolved is None:
+                    raise UnreadableValue
+                readings.append(comparison.read_policy(resolved))
+            except UnreadableValue:
+                if comparison.negated:
+                    return False
+        return bool(readings) and _test(operator, key, comparison.any_of(readings))(keys)
+
+    return holds

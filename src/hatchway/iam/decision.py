@@ -1,0 +1,188 @@
+"""What a decision says, as plain data: outcome, who said it, what came near, and AWS's sentence for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from hatchway.iam.documents import Effect
+from hatchway.iam.elements import Named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Outcome(StrEnum):
+    """What a request comes to, in AWS's words."""
+
+    ALLOWED = "allowed"
+    EXPLICIT_DENY = "explicitDeny"
+    IMPLICIT_DENY = "implicitDeny"
+
+
+class Layer(StrEnum):
+    """The kinds of policy that bear on a request, in the order in which they are asked to allow it."""
+
+    GUARDRAIL = "guardrail"
+    BOUNDARY = "boundary"
+    SESSION = "session"
+    IDENTITY = "identity"
+    TRUST = "trust"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRef:
+    """Which statement: its policy's name, its layer, its Sid if any, its index (from 0), its effect."""
+
+    policy: str
+    layer: Layer
+    sid: str | None
+    index: int
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedStatement(StatementRef):
+    """A statement that applied, and the resource of the request that it applied to."""
+
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss(StatementRef):
+    """A statement whose action matched but which did not apply: its first element that failed, and why.
+
+    `element` reads ``Condition NumericEquals ec2-instance-connect:remotePort``. `request` holds the request's
+    values, none for an absent key; `expected` the policy's; `note` what those alone do not show.
+    """
+
+    element: str
+    request: tuple[str, ...]
+    expected: tuple[str, ...]
+    note: str = ""
+
+    @property
+    def why(self) -> str:
+        """``Condition NumericEquals ec2-instance-connect:remotePort: request 3389, policy 22``."""
+        had = ", ".join(self.request) if self.request else "has no value"
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.element}: request {had}, policy {', '.join(self.expected)}{note}"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOutcome:
+    """What one layer said by itself."""
+
+    layer: Layer
+    outcome: Outcome
+
+
+_WHERE = {
+    Layer.GUARDRAIL: ("a service control policy", "no service control policy allows"),
+    Layer.BOUNDARY: ("a permissions boundary", "no permissions boundary allows"),
+    Layer.SESSION: ("a session policy", "no session policy allows"),
+    Layer.IDENTITY: ("an identity-based policy", "no identity-based policy allows"),
+    Layer.TRUST: ("the role trust policy", "no role trust policy allows"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one permission check, with its reasons.
+
+    `layer` is the one that said no, None when allowed. `applied` lists the statements that applied,
+    `near_misses` those whose action matched but which did not apply. For a trust policy `named` says how
+    closely the statements that allow name the caller.
+    """
+
+    outcome: Outcome
+    layer: Layer | None
+    action: str
+    resources: tuple[str, ...]
+    deny_also: tuple[str, ...] = ()
+    layers: tuple[LayerOutcome, ...] = ()
+    applied: tuple[AppliedStatement, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
+    named: Named | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the request may go ahead."""
+        return self.outcome is Outcome.ALLOWED
+
+    @property
+    def deciding(self) -> tuple[AppliedStatement, ...]:
+        """Those that decided: the Denies of an explicit deny, the Allows of what is allowed, else none."""
+        effects = {Outcome.EXPLICIT_DENY: Effect.DENY, Outcome.ALLOWED: Effect.ALLOW}
+        return tuple(s for s in self.applied if s.effect is effects.get(self.outcome))
+
+    def sentence(self, principal_arn: str) -> str:
+        """AWS's sentence for a refusal ("Troubleshoot access denied error messages"): no policy text.
+
+        Raises ValueError when the request was allowed.
+        """
+        if self.layer is None:
+            raise ValueError("an allowed request has no refusal to tell")
+        explicit, missing = _WHERE[self.layer]
+        if self.outcome is Outcome.EXPLICIT_DENY:
+            resource, reason = self.deciding[0].resource, f"with an explicit deny in {explicit}"
+        else:
+            resource, reason = self.resources[0], f"because {missing} the {self.action} action"
+        asked = f"{principal_arn} is not authorized to perform: {self.action} on resource: {resource}"
+        return f"User: {asked} {reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values that JSON holds, for the audit trail and for clients."""
+        return {
+            "outcome": str(self.outcome),
+            "layer": None if self.layer is None else str(self.layer),
+            "action": self.action,
+            "resources": list(self.resources),
+            "denyAlso": list(self.deny_also),
+            "layers": [{"layer": str(said.layer), "outcome": str(said.outcome)} for said in self.layers],
+            "deciding": [_statement_to_json(statement) for statement in self.deciding],
+            "applied": [_statement_to_json(statement) for statement in self.applied],
+            "nearMisses": [_statement_to_json(miss) | {"why": miss.why} for miss in self.near_misses],
+            "named": None if self.named is None else self.named.name.lower(),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Decision:
+        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            outcome=Outcome(content["outcome"]),
+            layer=None if content["layer"] is None else Layer(content["layer"]),
+            action=content["action"],
+            resources=tuple(content["resources"]),
+            deny_also=tuple(content["denyAlso"]),
+            layers=tuple(LayerOutcome(Layer(s["layer"]), Outcome(s["outcome"])) for s in content["layers"]),
+            applied=tuple(
+                AppliedStatement(*_ref_from_json(s), resource=s["resource"]) for s in content["applied"]
+            ),
+            near_misses=tuple(
+                NearMiss(
+                    *_ref_from_json(s), s["element"], tuple(s["request"]), tuple(s["expected"]), s["note"]
+                )
+                for s in content["nearMisses"]
+            ),
+            named=None if content["named"] is None else Named[content["named"].upper()],
+        )
+
+
+def _statement_to_json(statement: StatementRef) -> dict[str, Any]:
+    plain = {StrEnum: str, tuple: list}
+    return {
+        name: next((make(value) for kind, make in plain.items() if isinstance(value, kind)), value)
+        for name, value in asdict(statement).items()
+    }
+
+
+def _ref_from_json(content: Mapping[str, Any]) -> tuple[str, Layer, str | None, int, Effect]:
+    return (
+        content["policy"],
+        Layer(content["layer"]),
+        content["sid"],
+        content["index"],
+        Effect(content["effect"]),
+    )

@@ -1,0 +1,369 @@
+"""Policy documents: from text to checked, compiled statements.
+
+The grammar is AWS's ("Grammar of the IAM JSON policy language"), for identity-based policies and for the
+trust policies of roles. Everything that is not in it is refused, with its place: a policy that is misread is
+worse than one that is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import isfinite
+from typing import Any, Never, TypeVar
+
+from hatchway.iam.conditions import NULL, OPERATORS, Condition, compile_condition
+from hatchway.iam.elements import (
+    ActionElement,
+    PrincipalElement,
+    PrincipalKind,
+    ResourceElement,
+    check_principal,
+    compile_action,
+    compile_resource,
+)
+from hatchway.iam.errors import MalformedPolicy, UnreadableValue
+from hatchway.iam.patterns import Arn, Keys, shorten
+
+MAX_DOCUMENT_CHARACTERS = 1_000_000
+"""A bound on work, far above every quota of `hatchway.iam.sizes`."""
+
+VERSIONS = ("2012-10-17", "2008-10-17")
+"""Only under the first are policy variables substituted; without a Version the second holds."""
+
+
+class PolicyKind(StrEnum):
+    """An identity-based policy (or boundary, session policy, guardrail), or the trust policy of a role."""
+
+    IDENTITY = "identity"
+    TRUST = "trust"
+
+
+class Effect(StrEnum):
+    """What a statement does when it matches."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One compiled statement. `resource` is None in a trust policy, `principal` elsewhere."""
+
+    index: int
+    sid: str | None
+    effect: Effect
+    action: ActionElement
+    resource: ResourceElement | None
+    principal: PrincipalElement | None
+    conditions: tuple[Condition, ...]
+
+    def applies(self, resources: tuple[Arn, ...], keys: Keys) -> bool:
+        """Whether the statement, its action having matched, is about one of `resources` under these keys."""
+        if self.resource is not None:
+            matches = self.resource.matches
+            for arn in resources:
+                if matches(arn, keys):
+                    break
+            else:
+                return False
+        for condition in self.conditions:  # noqa: SIM110 - a generator would double the cost of the hot path
+            if not condition.holds(keys):
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A compiled policy. `document` is its text: as given, or the JSON of a mapping that was given."""
+
+    name: str
+    kind: PolicyKind
+    version: str
+    statements: tuple[Statement, ...]
+    document: str = field(repr=False)
+
+
+def parse_policy(
+    document: str | bytes | Mapping[str, Any], *, name: str = "", kind: PolicyKind = PolicyKind.IDENTITY
+) -> Policy:
+    """Read, check and compile a policy document.
+
+    `document` is JSON text, its UTF-8 bytes, or a mapping such as a YAML file gives; `name` is what decisions
+    call the policy. Raises MalformedPolicy, whose message names the place and the problem.
+    """
+    content = document if isinstance(document, Mapping) else _load(_text_of(document))
+    _only(content, {"Version", "Statement"} | ({"Id"} if kind is PolicyKind.TRUST else set()), "document")
+    version = content.get("Version", VERSIONS[1])
+    if version not in VERSIONS:
+        _refuse("Version", f"is neither {' nor '.join(VERSIONS)}")
+    if "Id" in content:
+        _text(content["Id"], "Id")
+    listed = content.get("Statement")
+    if listed is None:
+        _refuse("document", "has no Statement")
+    sources = listed if isinstance(listed, list | tuple) else [listed]
+    if not sources:
+        _refuse("Statement", "is empty")
+    statements = tuple(
+        _statement(source, index, kind, variables=version == VERSIONS[0])
+        for index, source in enumerate(sources)
+    )
+    _check_sids(statements)
+    text = json.dumps(_plain(document)) if isinstance(document, Mapping) else _text_of(document)
+    return Policy(name, kind, version, statements, text)
+
+
+def _refuse(place: str, problem: str) -> Never:
+    raise MalformedPolicy(place, problem)
+
+
+# --- text to values ---------------------------------------------------------------------------------------
+
+
+class _JsonNumber(str):
+    """A number as the document writes it: never rounded, and no text where a text is wanted."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """Stands for a JSON object that has the same key twice."""
+
+    key: str
+
+
+def _text_of(document: str | bytes) -> str:
+    if isinstance(document, bytes):
+        try:
+            document = document.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            _refuse("document", f"is not UTF-8 text (byte {error.start})")
+    if len(document) > MAX_DOCUMENT_CHARACTERS:
+        _refuse("document", f"has more than {MAX_DOCUMENT_CHARACTERS} characters")
+    return document
+
+
+def _load(text: str) -> Any:
+    try:
+        content = json.loads(
+            text,
+            parse_int=_JsonNumber,
+            parse_float=_JsonNumber,
+            parse_constant=lambda constant: _refuse("document", f"has {constant}, which is not JSON"),
+            object_pairs_hook=_object,
+        )
+    except json.JSONDecodeError as error:
+        problem = error.msg[:1].lower() + error.msg[1:]
+        _refuse(f"line {error.lineno} column {error.colno}", f"is not JSON: {problem}")
+    except RecursionError:
+        _refuse("document", "is nested too deeply")
+    _refuse_repeated_keys(content)
+    return content
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
+    content = dict(pairs)
+    if len(content) == len(pairs):
+        return content
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            break
+        seen.add(key)
+    return _Repeated(key)
+
+
+def _refuse_repeated_keys(content: Any) -> None:
+    waiting = [(content, "")]
+    while waiting:
+        value, place = waiting.pop()
+        if place == "Statement" and not isinstance(value, list):
+            place = "Statement[0]"
+        if isinstance(value, _Repeated):
+            _refuse(place or "document", f"has the key '{shorten(value.key)}' more than once")
+        if isinstance(value, dict):
+            waiting.extend((inner, f"{place}.{key}" if place else key) for key, inner in value.items())
+        elif isinstance(value, list):
+            waiting.extend((inner, f"{place}[{index}]") for index, inner in enumerate(value))
+
+
+def _plain(value: Any) -> Any:
+    """A checked mapping as json.dumps takes it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+# --- values to statements ---------------------------------------------------------------------------------
+
+_ELEMENTS = {
+    PolicyKind.IDENTITY: {
+        "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition",
+    },
+    PolicyKind.TRUST: {
+        "Sid", "Effect", "Action", "NotAction", "Principal", "NotPrincipal", "Condition",
+    },
+}  # fmt: skip
+
+
+def _only(content: Any, known: set[str], place: str) -> None:
+    """Refuse what is no object, and elements that are not known."""
+    if not isinstance(content, Mapping):
+        _refuse(place, "is not an object")
+    for key in content:
+        if key not in known:
+            inside = "" if place == "document" else f"{place}."
+            _refuse(f"{inside}{shorten(str(key))}", "is not an element of the policy language here")
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str) or isinstance(value, _JsonNumber):
+        _refuse(place, "is not a text")
+    if not value.isprintable():
+        _check_characters(value, place)
+    return str(value)
+
+
+def _check_characters(text: str, place: str) -> None:
+    """Refuse control characters and half surrogates, which no store, log or wire format carries safely."""
+    for character in text:
+        if character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff":
+            _refuse(place, f"has the character U+{ord(character):04X}")
+
+
+def _texts(value: Any, place: str, read: Callable[[Any, str], str] = _text) -> tuple[str, ...]:
+    """One text or a list of them, never none."""
+    if not isinstance(value, list | tuple):
+        return (read(value, place),)
+    if not value:
+        _refuse(place, "is empty")
+    return tuple(read(item, f"{place}[{index}]") for index, item in enumerate(value))
+
+
+def _scalar(value: Any, place: str) -> str:
+    """A condition's value: a text, or a number or boolean, which AWS takes as its text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not isfinite(value):
+        _refuse(place, "is not a finite number")
+    if isinstance(value, int | float):
+        try:
+            return str(value)
+        except ValueError:  # more digits than Python converts
+            _refuse(place, "is too long a number")
+    if isinstance(value, _JsonNumber):
+        return str(value)
+    return _text(value, place)
+
+
+def _statement(source: Any, index: int, kind: PolicyKind, *, variables: bool) -> Statement:
+    place = f"Statement[{index}]"
+    _only(source, _ELEMENTS[kind], place)
+    sid = _text(source["Sid"], f"{place}.Sid") if "Sid" in source else ""
+    if "Effect" not in source:
+        _refuse(place, "has no Effect")
+    if source["Effect"] not in (Effect.ALLOW, Effect.DENY):
+        _refuse(f"{place}.Effect", "is neither Allow nor Deny")
+
+    action = _either(source, "Action", place, lambda texts, negated: compile_action(texts, negated=negated))
+    resource = principal = None
+    if kind is PolicyKind.TRUST:
+        principal = _principal(source, place)
+    else:
+        resource = _either(
+            source,
+            "Resource",
+            place,
+            lambda texts, negated: compile_resource(texts, negated=negated, variables=variables),
+        )
+    conditions = tuple(_conditions(source.get("Condition", {}), f"{place}.Condition", variables=variables))
+    return Statement(index, sid or None, Effect(source["Effect"]), action, resource, principal, conditions)
+
+
+Element = TypeVar("Element", ActionElement, ResourceElement)
+
+
+def _choose(source: Mapping[str, Any], element: str, place: str) -> str:
+    """The one of an element and its complement that the statement has."""
+    present = [name for name in (element, f"Not{element}") if name in source]
+    if len(present) == 2:
+        _refuse(place, f"has both {element} and Not{element}")
+    if not present:
+        _refuse(place, f"has neither {element} nor Not{element}")
+    return present[0]
+
+
+def _either(
+    source: Mapping[str, Any],
+    element: str,
+    place: str,
+    compiled: Callable[[tuple[str, ...], bool], Element],
+) -> Element:
+    name = _choose(source, element, place)
+    inside = f"{place}.{name}"
+    texts = _texts(source[name], inside)
+    try:
+        return compiled(texts, name != element)
+    except UnreadableValue as error:
+        _refuse_value(error, source[name], inside)
+
+
+def _refuse_value(error: UnreadableValue, value: Any, place: str) -> Never:
+    """Turn a reader's (message, index) into the place of the value at fault."""
+    problem, index = error.args
+    _refuse(f"{place}[{index}]" if isinstance(value, list | tuple) else place, problem)
+
+
+def _conditions(source: Any, place: str, *, variables: bool) -> Iterable[Condition]:
+    if not isinstance(source, Mapping):
+        _refuse(place, "is not an object")
+    for operator, pairs in source.items():
+        inside = f"{place}.{_text(operator, place)}"
+        if operator != NULL and operator not in OPERATORS:
+            _refuse(inside, "is not a condition operator")
+        if not isinstance(pairs, Mapping):
+            _refuse(inside, "is not an object")
+        for key, value in pairs.items():
+            at = f"{inside}.{_text(key, inside)}"
+            if not key:
+                _refuse(inside, "has an empty condition key")
+            values = _texts(value, at, _scalar)
+            try:
+                yield compile_condition(operator, key, values, variables=variables)
+            except UnreadableValue as error:
+                _refuse_value(error, value, at)
+
+
+def _principal(source: Mapping[str, Any], place: str) -> PrincipalElement:
+    name = _choose(source, "Principal", place)
+    inside = f"{place}.{name}"
+    value = source[name]
+    if value == "*":
+        return PrincipalElement(((None, "*"),), name != "Principal")
+    _only(value, set(PrincipalKind), inside)
+    if not value:
+        _refuse(inside, "is empty")
+    names = []
+    for kind in map(PrincipalKind, value):
+        listed = _texts(value[kind], f"{inside}.{kind}")
+        for index, text in enumerate(listed):
+            try:
+                check_principal(kind, text)
+            except UnreadableValue as error:
+                _refuse_value(UnreadableValue(error.args[0], index), value[kind], f"{inside}.{kind}")
+            names.append((kind, text))
+    return PrincipalElement(tuple(names), name != "Principal")
+
+
+def _check_sids(statements: tuple[Statement, ...]) -> None:
+    seen: set[str] = set()
+    for statement in statements:
+        if statement.sid is None:
+            continue
+        if statement.sid in seen:
+            _refuse(f"Statement[{statement.index}].Sid", f"'{shorten(statement.sid)}' is used more than once")
+        seen.add(statement.sid)

@@ -1,0 +1,207 @@
+"""What a statement is about: Action, Resource, Principal, and their complements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from hatchway.iam.errors import UnreadableValue
+from hatchway.iam.patterns import (
+    Arn,
+    ArnMatcher,
+    Keys,
+    Tokens,
+    arn_pattern,
+    glob,
+    has_variables,
+    is_everything,
+    literal_text,
+    shorten,
+    split_segments,
+    substitute,
+    tokenise,
+)
+
+_ACTION = re.compile(r"\*|[A-Za-z0-9_.*?-]+:[A-Za-z0-9_.*?-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionElement:
+    """``Action``, or ``NotAction`` when negated. `matches` takes the action in lower case."""
+
+    patterns: tuple[str, ...]
+    negated: bool
+    matches: Callable[[str], bool] = field(repr=False, compare=False)
+
+
+ResourceTest = Callable[[Arn, Keys], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceElement:
+    """``Resource``, or ``NotResource`` when negated. `matches` takes one resource and the request's keys."""
+
+    patterns: tuple[str, ...]
+    negated: bool
+    matches: ResourceTest = field(repr=False, compare=False)
+
+
+class PrincipalKind(StrEnum):
+    """The kinds of principal that a trust policy names."""
+
+    AWS = "AWS"
+    SERVICE = "Service"
+    FEDERATED = "Federated"
+    CANONICAL_USER = "CanonicalUser"
+
+
+class Named(IntEnum):
+    """How closely a trust policy named the caller, from not at all to by its own ARN."""
+
+    NOT = 0
+    ANYONE = 1
+    ACCOUNT = 2
+    PRINCIPAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks to assume a role.
+
+    `arn` is the caller's own ARN (a session's for an assumed role), or the name of a service or identity
+    provider; `role_arn` the role behind a session, which a trust policy may name instead.
+    """
+
+    arn: str
+    account: str = ""
+    kind: PrincipalKind = PrincipalKind.AWS
+    role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalElement:
+    """``Principal``, or ``NotPrincipal`` when negated: (kind, name) pairs, kind None for a bare ``*``."""
+
+    names: tuple[tuple[PrincipalKind | None, str], ...]
+    negated: bool
+
+    def names_caller(self, caller: Principal) -> Named:
+        """How closely this element names `caller`. A complement names no one in particular."""
+        closest = max((_named(kind, name, caller) for kind, name in self.names), default=Named.NOT)
+        if self.negated:
+            return Named.NOT if closest else Named.ANYONE
+        return closest
+
+
+def compile_action(patterns: tuple[str, ...], *, negated: bool) -> ActionElement:
+    """Compile actions, matched whatever their case.
+
+    Raises UnreadableValue (message, index) for a text that is neither ``*`` nor ``service:action``.
+    """
+    tests = []
+    literals = set()
+    for index, pattern in enumerate(patterns):
+        if not _ACTION.fullmatch(pattern):
+            raise UnreadableValue(f"'{shorten(pattern)}' is not '*' or service:action", index)
+        tokens = tokenise(pattern.lower(), wildcards=True, variables=False)
+        if all(isinstance(token, str) for token in tokens):
+            literals.add(literal_text(tokens))
+        else:
+            tests.append(glob(tokens))
+
+    def matches(action: str) -> bool:
+        return (action in literals or any(test(action) for test in tests)) is not negated
+
+    return ActionElement(patterns, negated, matches)
+
+
+def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: bool) -> ResourceElement:
+    """Compile resource patterns.
+
+    A resource that is literally ``*`` (a request without resource-level support) matches the pattern ``*``
+    only. Raises UnreadableValue (message, index) for a text that is neither ``*`` nor an ARN.
+    """
+    fixed: list[ArnMatcher] = []
+    templates: list[Tokens] = []
+    everything = False
+    for index, pattern in enumerate(patterns):
+        try:
+            tokens = tokenise(pattern, wildcards=True, variables=variables)
+        except UnreadableValue as error:
+            raise UnreadableValue(error.args[0], index) from None
+        try:
+            if has_variables(tokens):
+                split_segments(tokens)
+                templates.append(tokens)
+            else:
+                fixed.append(arn_pattern(tokens, empty_ec2_scope_is_any=True))
+        except UnreadableValue:
+            raise UnreadableValue(f"'{shorten(pattern)}' is not '*' or an ARN", index) from None
+        everything = everything or is_everything(tokens)
+    if everything:
+        return ResourceElement(patterns, negated, lambda _arn, _keys: not negated)
+    return ResourceElement(patterns, negated, _resource_test(tuple(fixed), tuple(templates), negated))
+
+
+def _resource_test(
+    fixed: tuple[ArnMatcher, ...], templates: tuple[Tokens, ...], negated: bool
+) -> ResourceTest:
+    if not templates and not negated:
+        if len(fixed) == 1:
+            only = fixed[0]
+            return lambda arn, _keys: only(arn)
+        return lambda arn, _keys: any(test(arn) for test in fixed)
+
+    def matches(arn: Arn, keys: Keys) -> bool:
+        if any(test(arn) for test in fixed):
+            return not negated
+        for tokens in templates:
+            resolved = substitute(tokens, keys)
+            if resolved is None:
+                if negated:  # the complement of what is not known is not known either
+                    return False
+            elif arn_pattern(resolved, empty_ec2_scope_is_any=True)(arn):
+                return not negated
+        return negated
+
+    return matches
+
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ACCOUNT_ROOT = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}):root")
+_PRINCIPAL_ARN = re.compile(
+    r"arn:[a-z-]+:(?:iam::[0-9]{12}:(?:root|(?:user|role)/[!-~]+)"
+    r"|sts::[0-9]{12}:(?:assumed-role/[!-~]+/[!-~]+|federated-user/[!-~]+))"
+)
+_PRINCIPAL_NAMES = {
+    PrincipalKind.AWS: (
+        re.compile(rf"\*|{_ACCOUNT.pattern}|{_PRINCIPAL_ARN.pattern}"),
+        "'*', an account or the ARN of a user, role or session",
+    ),
+    PrincipalKind.SERVICE: (re.compile(r"[a-z0-9.-]+\.[a-z.]+"), "the name of a service"),
+    PrincipalKind.FEDERATED: (re.compile(r"[!-~]+"), "the name or ARN of an identity provider"),
+    PrincipalKind.CANONICAL_USER: (re.compile(r"[0-9a-f]{64}"), "a canonical user id"),
+}
+
+
+def check_principal(kind: PrincipalKind, name: str) -> None:
+    """Raise UnreadableValue for a name that no principal of `kind` has. Only a whole ``*`` is a wildcard."""
+    pattern, reads = _PRINCIPAL_NAMES[kind]
+    if not pattern.fullmatch(name) or (name != "*" and ("*" in name or "?" in name)):
+        raise UnreadableValue(f"'{shorten(name)}' is not {reads}")
+
+
+def _named(kind: PrincipalKind | None, name: str, caller: Principal) -> Named:
+    if kind is None:
+        return Named.ANYONE
+    if kind is not caller.kind:
+        return Named.NOT
+    if kind is PrincipalKind.AWS:
+        if name == "*":
+            return Named.ANYONE
+        root = _ACCOUNT_ROOT.fullmatch(name)
+        if caller.account and caller.account in (name, root[1] if root else ""):
+            return Named.ACCOUNT
+    return Named.PRINCIPAL if name in (caller.arn, caller.role_arn) else Named.NOT

@@ -1,0 +1,29 @@
+"""What is wrong with a policy document, and where."""
+
+from __future__ import annotations
+
+
+class MalformedPolicy(ValueError):
+    """A document that is no policy.
+
+    `place` is the path of the offending element (``Statement[1].Condition.IpAddress.aws:SourceIp``, list
+    indexes from 0), `problem` what is wrong with it. ``str(error)`` joins the two.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}")
+        self.place = place
+        self.problem = problem
+
+
+class PolicyTooLarge(ValueError):
+    """A document of more characters, white space not counted, than its quota allows."""
+
+    def __init__(self, size: int, quota: int) -> None:
+        super().__init__(f"the policy has {size} characters, white space not counted; the quota is {quota}")
+        self.size = size
+        self.quota = quota
+
+
+class UnreadableValue(ValueError):
+    """A text that an operator or an element cannot read; the message completes "<place>: "."""

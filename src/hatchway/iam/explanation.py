@@ -1,0 +1,152 @@
+"""The same evaluation as `hatchway.iam.evaluator.decide`, with the reasons.
+
+Every statement whose action matched is put to the same compiled tests as in enforcement; for one that does
+not apply, the first element that failed is described.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatchway.iam.conditions import NULL, OPERATORS, Condition
+from hatchway.iam.decision import (
+    AppliedStatement,
+    Decision,
+    Layer,
+    LayerOutcome,
+    NearMiss,
+    Outcome,
+    StatementRef,
+)
+from hatchway.iam.documents import Effect, Policy, Statement
+from hatchway.iam.evaluator import PolicySet
+from hatchway.iam.patterns import Arn, Keys, Variable, tokenise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hatchway.iam.elements import ResourceElement
+    from hatchway.iam.request import Request
+
+
+def evaluate(request: Request, policies: PolicySet | Iterable[Policy]) -> Decision:
+    """Decide a request and say why. Policies that are no PolicySet are identity policies."""
+    if not isinstance(policies, PolicySet):
+        policies = PolicySet(identity=tuple(policies))
+    applied: list[AppliedStatement] = []
+    missed: list[NearMiss] = []
+    for layer, policy, statement in policies.index.view(request.action).candidates:
+        reason = explain_statement(
+            reference(layer, policy, statement), statement, targets_of(request, statement), request.keys
+        )
+        if isinstance(reason, AppliedStatement):
+            applied.append(reason)
+        else:
+            missed.append(reason)
+    outcomes = tuple(
+        LayerOutcome(layer, layer_outcome(layer, applied, must_allow=layer in policies.required))
+        for layer in policies.layers
+    )
+    outcome, layer_refusing = combine(outcomes)
+    return Decision(
+        outcome,
+        layer_refusing,
+        request.action,
+        request.resources,
+        request.deny_also,
+        outcomes,
+        tuple(applied),
+        tuple(missed),
+    )
+
+
+def combine(said: Iterable[LayerOutcome]) -> tuple[Outcome, Layer | None]:
+    """What the layers come to, and which refused: any Deny first, then the first not to allow."""
+    said = tuple(said)
+    for outcome in (Outcome.EXPLICIT_DENY, Outcome.IMPLICIT_DENY):
+        for each in said:
+            if each.outcome is outcome:
+                return outcome, each.layer
+    return Outcome.ALLOWED, None
+
+
+def layer_outcome(layer: Layer, applied: Iterable[AppliedStatement], *, must_allow: bool) -> Outcome:
+    """What a layer says by itself, given the statements that applied."""
+    effects = {statement.effect for statement in applied if statement.layer is layer}
+    if Effect.DENY in effects:
+        return Outcome.EXPLICIT_DENY
+    return Outcome.ALLOWED if Effect.ALLOW in effects or not must_allow else Outcome.IMPLICIT_DENY
+
+
+def reference(layer: Layer, policy: Policy, statement: Statement) -> StatementRef:
+    """A statement as decisions name it."""
+    return StatementRef(policy.name, layer, statement.sid, statement.index, statement.effect)
+
+
+def targets_of(request: Request, statement: Statement) -> tuple[Arn, ...]:
+    """The resources that a statement of this effect looks at."""
+    return request.targets if statement.effect is Effect.ALLOW else request.deny_targets
+
+
+def explain_statement(
+    ref: StatementRef, statement: Statement, targets: tuple[Arn, ...], keys: Keys
+) -> AppliedStatement | NearMiss:
+    """What a statement whose action (and principal) matched applies to, or what kept it from applying."""
+    name = (ref.policy, ref.layer, ref.sid, ref.index, ref.effect)
+    hit = targets[0]
+    if statement.resource is not None:
+        matches = statement.resource.matches
+        found = next((arn for arn in targets if matches(arn, keys)), None)
+        if found is None:
+            return NearMiss(*name, *_describe_resource(statement.resource, targets, keys))
+        hit = found
+    for condition in statement.conditions:
+        if not condition.holds(keys):
+            return NearMiss(*name, *_describe_condition(condition, keys))
+    return AppliedStatement(*name, resource=hit.text)
+
+
+Description = tuple[str, tuple[str, ...], tuple[str, ...], str]
+"""Element, the request's values, the policy's values, a note."""
+
+
+def _describe_resource(element: ResourceElement, targets: tuple[Arn, ...], keys: Keys) -> Description:
+    name = "NotResource" if element.negated else "Resource"
+    note = _unresolved(element.patterns, keys)
+    if not note and targets[0].text == "*":
+        note = "the action has no resource-level support: only * matches"
+    return name, tuple(arn.text for arn in targets), element.patterns, note
+
+
+def _describe_condition(condition: Condition, keys: Keys) -> Description:
+    value = keys.get(condition.folded_key, ())
+    had = (value,) if isinstance(value, str) else value
+    return (
+        f"Condition {condition.operator} {condition.key}",
+        had,
+        condition.values,
+        _note(condition, had, keys),
+    )
+
+
+def _note(condition: Condition, had: tuple[str, ...], keys: Keys) -> str:
+    """What the two lists of values do not show by themselves."""
+    if condition.operator == NULL:
+        return "true: the key must be absent; false: it must be present"
+    if unresolved := _unresolved(condition.values, keys):
+        return unresolved
+    operator = OPERATORS[condition.operator]
+    if isinstance(keys.get(condition.folded_key), tuple) and not operator.quantifier:
+        return "a key with several values needs ForAllValues or ForAnyValue"
+    read = operator.comparison.read_request
+    unreadable = [value for value in had if read is not None and read(value) is None]
+    return f"'{unreadable[0]}' is not {operator.comparison.reads}" if unreadable else ""
+
+
+def _unresolved(patterns: Iterable[str], keys: Keys) -> str:
+    """A note on the first variable that the request leaves without a value, if any."""
+    for pattern in patterns:
+        for token in tokenise(pattern, wildcards=False, variables=True):
+            if isinstance(token, Variable) and not isinstance(keys.get(token.key, token.default), str):
+                return f"the request has no value for ${{{token.key}}}"
+    return ""

@@ -1,0 +1,292 @@
+"""Texts with wildcards and policy variables, and the ARN patterns made of them.
+
+A policy's text is read once into *tokens*: literal text, the wildcards ``*`` and ``?``, and variables such as
+``${aws:username}``. A request's values are substituted for the variables, and what was substituted is literal
+from then on: a ``*`` in a user's name is no wildcard (AWS IAM User Guide, "IAM policy elements: Variables and
+tags"). Without variables, which is nearly always, that happens once and for all when the policy is read.
+
+Matching never backtracks, so no pattern is slow: literal pieces are found left to right, and patterns with
+``?`` run as a bit-parallel automaton, one step for each character of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from hatchway.iam.errors import UnreadableValue
+
+
+class Wildcard(Enum):
+    """The two wildcards of the policy language."""
+
+    ANY_RUN = "*"
+    ANY_ONE = "?"
+
+
+class Variable(NamedTuple):
+    """``${key}`` or ``${key, 'default'}``; the key is folded to lower case."""
+
+    key: str
+    default: str | None
+
+
+class Substituted(str):
+    """Text that took a variable's place: literal, and never split at its colons."""
+
+    __slots__ = ()
+
+
+Token = str | Wildcard | Variable
+Tokens = tuple[Token, ...]
+Keys = Mapping[str, str | tuple[str, ...]]
+"""A request's context: lower-case key to its value, or to the tuple of values of a multi-valued key."""
+
+_SPECIAL = re.compile(r"\$\{|[*?]")
+_VARIABLE = re.compile(r"\$\{(?:([*?$])|([^{}$',]++)(?:,\s*+'([^']*+)')?+\s*+)\}")
+
+
+def tokenise(text: str, *, wildcards: bool, variables: bool) -> Tokens:
+    """Read `text` into tokens, merging neighbouring literals.
+
+    `variables` is false under version 2008-10-17, where ``${`` is ordinary text.
+    Raises UnreadableValue for a ``${`` that begins no variable.
+    """
+    tokens: list[Token] = []
+    literal_from = 0
+    position = 0
+    while special := _SPECIAL.search(text, position):
+        start = special.start()
+        position = special.end()
+        token: Token
+        if special[0] == "${":
+            if not variables:
+                continue
+            variable = _VARIABLE.match(text, start)
+            if variable is None:
+                raise UnreadableValue(f"'{shorten(text[start:])}' is not a policy variable")
+            position = variable.end()
+            escaped, key, default = variable.groups()
+            token = Substituted(escaped) if escaped else Variable(key.strip().lower(), default)
+            if isinstance(token, Variable) and not token.key:
+                raise UnreadableValue(f"'{shorten(text[start:])}' is not a policy variable")
+        elif wildcards:
+            token = Wildcard(special[0])
+        else:
+            continue
+        if literal_from < start:
+            tokens.append(text[literal_from:start])
+        tokens.append(token)
+        literal_from = position
+    if literal_from < len(text):
+        tokens.append(text[literal_from:])
+    return tuple(tokens)
+
+
+def has_variables(tokens: Tokens) -> bool:
+    """Whether the tokens stand for different texts in different requests."""
+    return any(isinstance(token, Variable) for token in tokens)
+
+
+def substitute(tokens: Tokens, keys: Keys) -> Tokens | None:
+    """Put the request's values in the variables' places.
+
+    None when some variable has neither value nor default, or names a multi-valued key, which stands for no
+    text.
+    """
+    resolved: list[Token] = []
+    for token in tokens:
+        if not isinstance(token, Variable):
+            resolved.append(token)
+            continue
+        value = keys.get(token.key, token.default)
+        if not isinstance(value, str):
+            return None
+        resolved.append(Substituted(value))
+    return tuple(resolved)
+
+
+def literal_text(tokens: Tokens) -> str:
+    """The text of tokens that hold neither wildcards nor variables."""
+    return "".join(token for token in tokens if isinstance(token, str))
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """`text`, cut so that a message quoting it stays readable."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+# --- globs ------------------------------------------------------------------------------------------------
+
+TextMatcher = Callable[[str], bool]
+
+
+def glob(tokens: Tokens) -> TextMatcher:
+    """Compile tokens without variables to a test of a whole text."""
+    if Wildcard.ANY_ONE in tokens:
+        return _automaton(tokens)
+    pieces = [""]
+    for token in tokens:
+        if token is Wildcard.ANY_RUN:
+            pieces.append("")
+        elif isinstance(token, str):
+            pieces[-1] += token
+    if len(pieces) == 1:
+        return str(pieces[0]).__eq__
+    first, *middle, last = pieces
+    middle = [piece for piece in middle if piece]
+    if middle:
+        return _pieces_in_order(first, middle, last)
+    if not last:
+        return _starts_with(first) if first else _anything
+    shortest = len(first) + len(last)
+    return lambda text: len(text) >= shortest and text.startswith(first) and text.endswith(last)
+
+
+def _anything(_: str) -> bool:
+    return True
+
+
+def _starts_with(prefix: str) -> TextMatcher:
+    return lambda text: text.startswith(prefix)
+
+
+def _pieces_in_order(first: str, middle: Sequence[str], last: str) -> TextMatcher:
+    """`first*middle*…*last`. Taking each piece where it first occurs leaves the most room for the rest."""
+
+    def matches(text: str) -> bool:
+        if not (text.startswith(first) and text.endswith(last)):
+            return False
+        position = len(first)
+        end = len(text) - len(last)
+        for piece in middle:
+            position = text.find(piece, position, end)
+            if position < 0:
+                return False
+            position += len(piece)
+        return True
+
+    return matches
+
+
+def _automaton(tokens: Tokens) -> TextMatcher:
+    """A pattern with ``?``, as a set of states held in one integer.
+
+    State i (bit i) means that the first i single-character elements have matched. A ``*`` before element i
+    lets state i stay as it is whatever comes.
+    """
+    size = 0
+    stays = 0
+    any_one = 0
+    literal: dict[str, int] = {}
+    for token in tokens:
+        if token is Wildcard.ANY_RUN:
+            stays |= 1 << size
+        elif token is Wildcard.ANY_ONE:
+            any_one |= 1 << size
+            size += 1
+        elif isinstance(token, str):
+            for character in token:
+                literal[character] = literal.get(character, 0) | 1 << size
+                size += 1
+    steps = {character: bits | any_one for character, bits in literal.items()}
+
+    def matches(text: str) -> bool:
+        states = 1
+        for character in text:
+            states = ((states & steps.get(character, any_one)) << 1) | (states & stays)
+            if not states:
+                return False
+        return bool(states >> size & 1)
+
+    return matches
+
+
+# --- ARNs -------------------------------------------------------------------------------------------------
+
+
+class Arn(NamedTuple):
+    """A resource of a request: its text and its six segments, none when it is no ARN (such as ``*``)."""
+
+    text: str
+    segments: tuple[str, ...]
+
+
+ArnMatcher = Callable[[Arn], bool]
+
+
+def read_arn(text: str) -> Arn:
+    """Split a text at its first five colons."""
+    segments = tuple(text.split(":", 5))
+    return Arn(text, segments if len(segments) == 6 and segments[0] == "arn" else ())
+
+
+def is_everything(tokens: Tokens) -> bool:
+    """Whether the pattern is exactly ``*``."""
+    return tokens == (Wildcard.ANY_RUN,)
+
+
+def split_segments(tokens: Tokens) -> tuple[Tokens, ...]:
+    """Split an ARN pattern at the first five colons of its own text; a variable's value has none that counts.
+
+    Raises UnreadableValue when that does not give the six segments of an ARN.
+    """
+    segments: list[list[Token]] = [[]]
+    for token in tokens:
+        if not isinstance(token, str) or isinstance(token, Substituted):
+            segments[-1].append(token)
+            continue
+        head, *rest = token.split(":", 6 - len(segments))
+        segments[-1].append(head)
+        segments.extend([part] for part in rest)
+    if len(segments) != 6 or segments[0] != ["arn"]:
+        raise UnreadableValue("is not an ARN")
+    return tuple(tuple(token for token in segment if token != "") for segment in segments)
+
+
+def arn_pattern(tokens: Tokens, *, empty_ec2_scope_is_any: bool = False) -> ArnMatcher:
+    """Compile an ARN pattern without variables, matched segment by segment.
+
+    With `empty_ec2_scope_is_any`, an empty region or account in a pattern of service ``ec2`` matches any:
+    AWS's own example policies grant ``arn:aws:ec2:::security-group/*``. Raises UnreadableValue when the text
+    is neither ``*`` nor an ARN.
+    """
+    if is_everything(tokens):
+        return lambda _: True
+    segments = list(split_segments(tokens))
+    if empty_ec2_scope_is_any and segments[2] == ("ec2",):
+        for scope in (3, 4):
+            segments[scope] = segments[scope] or (Wildcard.ANY_RUN,)
+    if all(isinstance(token, str) for segment in segments[:5] for token in segment):
+        return _with_literal_scope(tuple(map(literal_text, segments[:5])), segments[5])
+    tests = tuple(
+        (index, glob(segment)) for index, segment in enumerate(segments) if not is_everything(segment)
+    )
+
+    def matches(arn: Arn) -> bool:
+        parts = arn.segments
+        if not parts:
+            return False
+        for index, test in tests:  # noqa: SIM110 - a generator would double the cost of the hot path
+            if not test(parts[index]):
+                return False
+        return True
+
+    return matches
+
+
+def _with_literal_scope(scope: tuple[str, ...], resource: Tokens) -> ArnMatcher:
+    """The usual pattern: only the last segment, if any, has wildcards."""
+    head = ":".join((*scope, ""))
+    if head.count(":") != 5:  # a variable's value brought a colon, which no segment of a request holds
+        return lambda _: False
+    if all(isinstance(token, str) for token in resource):
+        whole = head + literal_text(resource)
+        return lambda arn: arn.text == whole
+    if is_everything(resource):
+        return lambda arn: arn.text.startswith(head)
+    test = glob(resource)
+    start = len(head)
+    return lambda arn: arn.text.startswith(head) and test(arn.text[start:])
