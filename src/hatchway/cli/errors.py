@@ -1,0 +1,15 @@
+"""What a command ends with when it cannot do what it was asked."""
+
+from typing import ClassVar
+
+
+class CommandFailed(Exception):
+    """The command could not do it. The message is one line that says what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class BadUsage(CommandFailed):
+    """What was given cannot be right: an option, an argument, or a file that one names."""
+
+    exit_code = 2

@@ -1,0 +1,220 @@
+"""An installation: the data directory and the store, made by `hatchway init` and opened by the rest."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.vault import (
+    ENVIRONMENT_VARIABLE,
+    MasterKeyProblem,
+    Vault,
+    new_master_key,
+    read_master_key,
+)
+from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.domain.account import Account
+from hatchway.pki import KeyPair, PkiProblem, create_ca, issue_server_certificate, needs_renewal
+from hatchway.settings import DataDirectory
+from hatchway.store import SchemaMismatch, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An open one."""
+
+    directory: DataDirectory
+    store: Store
+    vault: Vault
+    account: Account
+
+
+def create_installation(
+    directory: DataDirectory, store_url: str | None, account: Account, now: datetime
+) -> NewAccessKey:
+    """Makes everything that a server needs, and the root user's first access key.
+
+    All is made aside and moved into place at the end, the store last: a data directory without a store was
+    never finished.
+
+    Raises:
+        CommandFailed: there is an installation already, or a file or the store cannot be written.
+    """
+    _refuse_existing(directory)
+    fresh = not directory.path.exists()
+    moved: list[Path] = []
+    staging: Path | None = None
+    try:
+        directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.path.chmod(0o700)
+        staging = Path(tempfile.mkdtemp(prefix=".init-", dir=directory.path))
+        aside = DataDirectory(staging)
+        vault = Vault(_make_master_key(aside))
+        _make_certificates(aside, account.gateway_dns_name, now)
+        if store_url is None:
+            aside.store.touch(mode=0o600)
+        store = Store.open(store_url or aside.store_url)
+        try:
+            store.migrate()
+            with store.write() as tx:
+                if tx.accounts.find():
+                    raise CommandFailed(
+                        f"the store already holds account {tx.account().id}: give the URL of an empty one"
+                    )
+                tx.accounts.put(account)
+                root_key = create_access_key(
+                    tx, vault, user_name=None, now=now, region=account.region, random_bytes=os.urandom
+                )
+                # A committed account whose master key was lost would be of no use: the files go first.
+                keys = (aside.master_key, aside.ca_key, aside.ca_certificate, aside.server_certificate)
+                _move([path for path in keys if path.exists()], directory.path, moved)
+        finally:
+            store.close()
+        if store_url is None:
+            _move([aside.store], directory.path, moved)
+    except BaseException as problem:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        if isinstance(problem, OSError):
+            raise CommandFailed(f"cannot make {directory.path}: {problem.strerror or problem}") from problem
+        if isinstance(problem, SQLAlchemyError):
+            raise CommandFailed(_store_problem(store_url or "the new store", problem)) from problem
+        raise
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        if fresh and directory.path.exists() and not any(directory.path.iterdir()):
+            directory.path.rmdir()
+    return root_key
+
+
+@contextmanager
+def open_installation(directory: DataDirectory, store_url: str | None) -> Iterator[Installation]:
+    """The installation, its store checked to be of this program's schema.
+
+    Raises:
+        CommandFailed: there is none, or it cannot be opened.
+    """
+    if store_url is None and not directory.store.exists():
+        raise CommandFailed(
+            f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
+        )
+    try:
+        vault = Vault(read_master_key(directory.master_key, os.environ))
+        store = Store.open(store_url or directory.store_url)
+        try:
+            store.check_schema()
+            with store.read() as tx:
+                accounts = tx.accounts.find()
+            if not accounts:
+                raise CommandFailed("the store holds no account: make it with 'hatchway init'")
+            yield Installation(directory, store, vault, accounts[0])
+        finally:
+            store.close()
+    except MasterKeyProblem as problem:
+        raise CommandFailed(str(problem)) from problem
+    except SchemaMismatch as problem:
+        raise CommandFailed(f"{problem}: start 'hatchway serve' of this version once") from problem
+    except PermissionError as problem:
+        raise CommandFailed(f"{problem.filename} may not be read: run this as the server's user") from problem
+    except SQLAlchemyError as problem:
+        raise CommandFailed(_store_problem(store_url or str(directory.store), problem)) from problem
+
+
+def server_names(gateway_dns_name: str, listening: Sequence[str] = ()) -> list[str]:
+    """What clients may call this server: DNS names and addresses for its certificate."""
+    wildcards = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+    names = [gateway_dns_name, "localhost", "127.0.0.1", "::1", socket.gethostname().lower()]
+    return list(dict.fromkeys(name for name in [*names, *listening] if name not in wildcards))
+
+
+def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now: datetime) -> bool:
+    """Puts a new server certificate in place when one is due; whether it did.
+
+    Raises:
+        CommandFailed: the CA cannot be used or the file cannot be written.
+    """
+    try:
+        ca = KeyPair(directory.ca_certificate.read_bytes(), directory.ca_key.read_bytes())
+        target = directory.server_certificate
+        if target.exists() and not needs_renewal(target.read_bytes(), ca, names, now):
+            return False
+        pair = issue_server_certificate(ca, names, now)
+        aside = target.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        _write_private(aside, pair.certificate + pair.key)
+        aside.replace(target)
+    except PkiProblem as problem:
+        raise CommandFailed(str(problem)) from problem
+    except OSError as problem:
+        raise CommandFailed(
+            f"cannot renew the server's certificate: {problem.filename}: {problem.strerror}"
+        ) from problem
+    return True
+
+
+def _refuse_existing(directory: DataDirectory) -> None:
+    try:
+        if directory.store.exists():
+            raise CommandFailed(f"{directory.path} already has a store: give another --data-dir")
+        for path in (directory.master_key, directory.ca_key):
+            if path.exists():
+                raise CommandFailed(
+                    f"{path} is there already: give another --data-dir, or remove it if no store needs it"
+                )
+        if directory.path.exists() and not directory.path.is_dir():
+            raise BadUsage(f"{directory.path} is not a directory: give another --data-dir")
+    except OSError as problem:
+        raise CommandFailed(f"cannot use {directory.path}: {problem.strerror}") from problem
+
+
+def _make_master_key(aside: DataDirectory) -> bytes:
+    if ENVIRONMENT_VARIABLE in os.environ:
+        return read_master_key(aside.master_key, os.environ)
+    return new_master_key(aside.master_key)
+
+
+def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
+    names = server_names(gateway_dns_name)
+    ca = create_ca(f"Hatchway CA of {gateway_dns_name}"[:64], names, now)
+    server = issue_server_certificate(ca, names, now)
+    _write_private(aside.ca_key, ca.key)
+    _write_private(aside.server_certificate, server.certificate + server.key)
+    _write_private(aside.ca_certificate, ca.certificate)
+    aside.ca_certificate.chmod(0o644)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _move(paths: list[Path], directory: Path, moved: list[Path]) -> None:
+    for path in paths:
+        target = directory / path.name
+        # Noted first: an interrupt between the two lines must not leave the file behind.
+        moved.append(target)
+        path.rename(target)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _store_problem(where: str, problem: SQLAlchemyError) -> str:
+    shown = make_url(where).render_as_string(hide_password=True) if "://" in where else where
+    reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()
+    return f"cannot use the store {shown}: {reason[0] if reason else type(problem).__name__}"

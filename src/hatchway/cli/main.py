@@ -1,0 +1,62 @@
+"""The `hatchway` command.
+
+Here and in the `*_commands` modules stand only the command lines: what a command needs is imported when it
+runs, so that `hatchway --help` and `hatchway open-tunnel` start fast.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from hatchway import __version__
+from hatchway.cli import server_commands
+from hatchway.cli.errors import CommandFailed
+
+app = typer.Typer(
+    name="hatchway",
+    help="EC2 Instance Connect Endpoint for any network: private TCP tunnels decided by IAM policies.",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+server_commands.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def hatchway(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"hatchway {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Runs the command and ends the process with its exit code: 0, 1 when it failed, 2 on wrong usage."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except CommandFailed as failure:
+        _fail(str(failure), failure.exit_code)
+    except typer.TyperException as failure:
+        context: typer.Context | None = getattr(failure, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context is not None else ""
+        _fail(failure.format_message().rstrip(".") + hint, failure.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone; so that Python does not complain of it again on its way out:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    line = " ".join(message.split())
+    if line:
+        print(f"hatchway: {line}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,58 @@
+"""The one logger set-up: structured events, one a line, on standard error.
+
+    log = structlog.get_logger("hatchway.gateway")
+    log.info("tunnel opened", tunnel_id=…, endpoint_id=…)
+
+What `structlog.contextvars` binds, such as the request id, is on every event of that request. Libraries
+that use the standard library's `logging` come out in the same shape. Never log a secret, a signature, or what
+went through a tunnel.
+"""
+
+import logging
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+
+from hatchway.settings import LogFormat
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+# Libraries whose informational messages say nothing that our own events do not.
+_QUIET = ("uvicorn.access", "alembic", "sqlalchemy", "botocore", "urllib3", "asyncio")
+
+
+def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Sets up structlog and `logging` for this process; `stream` is standard error by default."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    output = stream if stream is not None else sys.stderr
+    rendering: list[Processor]
+    if format_ is LogFormat.JSON:
+        rendering = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        rendering = [structlog.dev.ConsoleRenderer(colors=output.isatty(), timestamp_key="time")]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

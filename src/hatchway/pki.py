@@ -1,0 +1,183 @@
+"""The private certificate authority: one CA, and the server certificates that it issues (RFC 5280).
+
+The CA ends up in trust stores of people's machines, so it is fenced in: it may issue no other CA, and only
+for the names and the private address ranges that stand in it (RFC 5280 section 4.2.1.10, "Name Constraints").
+Whoever steals its key can impersonate Hatchway and nothing else.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+CA_LIFETIME: Final = timedelta(days=3650)
+SERVER_LIFETIME: Final = timedelta(days=396)
+"""Clients refuse certificates of more than 398 days (CA/Browser Forum, Baseline Requirements 6.3.2)."""
+RENEW_BEFORE: Final = timedelta(days=30)
+_CLOCK_SKEW: Final = timedelta(hours=1)
+
+_DNS_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?)*"
+)
+# RFC 1918, RFC 6598, RFC 4193 and loopback: addresses that are nobody's on the Internet.
+_PRIVATE_RANGES: Final = (
+    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7",
+)  # fmt: skip
+
+
+class PkiProblem(Exception):
+    """A certificate or key that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+def is_dns_name(text: str) -> bool:
+    """Whether the text can stand in a certificate, and for an endpoint's DnsName, as a host name."""
+    return _DNS_NAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
+
+
+def create_ca(common_name: str, names: Iterable[str], now: datetime) -> KeyPair:
+    """A CA that may issue for these DNS names, for names below them, and for private addresses."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    permitted: list[x509.GeneralName] = [
+        x509.DNSName(name) for name in sorted(set(names)) if is_dns_name(name)
+    ]
+    permitted += [x509.IPAddress(ipaddress.ip_network(cidr)) for cidr in _PRIVATE_RANGES]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + CA_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(ca=True), critical=True)
+        .add_extension(
+            x509.NameConstraints(permitted_subtrees=permitted, excluded_subtrees=None), critical=True
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+
+def issue_server_certificate(ca: KeyPair, names: Sequence[str], now: datetime) -> KeyPair:
+    """A server certificate, valid for those of the names (DNS names, IP addresses) that the CA may issue for.
+
+    Raises:
+        PkiProblem: the CA may issue for none of them, or its files cannot be read.
+    """
+    issuer, issuer_key = _read_ca(ca)
+    allowed = _allowed(issuer, names)
+    if not allowed:
+        raise PkiProblem(f"the CA may not issue for {', '.join(names)}: give a certificate of your own")
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        x509.CertificateBuilder()
+        # The names are in the alternative names; a common name may be no longer than 64 characters.
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hatchway server")]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(min(now + SERVER_LIFETIME, issuer.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(ca=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in allowed]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
+        .sign(issuer_key, hashes.SHA256())
+    )
+    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+
+def needs_renewal(certificate: bytes, ca: KeyPair, names: Sequence[str], now: datetime) -> bool:
+    """Whether a new server certificate is due: this one is near its end, another CA's, or lacks a name.
+
+    Raises:
+        PkiProblem: the CA's files cannot be read.
+    """
+    issuer, _ = _read_ca(ca)
+    try:
+        current = x509.load_pem_x509_certificate(certificate)
+        current.verify_directly_issued_by(issuer)
+        san = current.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except Exception:
+        # Whatever is wrong with it, a new one is better.
+        return True
+    if current.not_valid_after_utc - now < RENEW_BEFORE:
+        return issuer.not_valid_after_utc > current.not_valid_after_utc
+    return not {_general_name(name) for name in _allowed(issuer, names)} <= set(san)
+
+
+def _read_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        certificate = x509.load_pem_x509_certificate(ca.certificate)
+        key = serialization.load_pem_private_key(ca.key, None)
+    except (ValueError, TypeError):
+        raise PkiProblem("the CA's certificate or key is damaged: restore both from a backup") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+        raise PkiProblem("the CA's key does not belong to its certificate: restore both from a backup")
+    return certificate, key
+
+
+def _allowed(issuer: x509.Certificate, names: Iterable[str]) -> list[str]:
+    constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints).value
+    permitted = constraints.permitted_subtrees or ()
+    domains = [name.value for name in permitted if isinstance(name, x509.DNSName)]
+    networks = [
+        ipaddress.ip_network(str(name.value)) for name in permitted if isinstance(name, x509.IPAddress)
+    ]
+
+    def permits(name: str) -> bool:
+        general_name = _general_name(name)
+        if isinstance(general_name, x509.IPAddress):
+            return any(ipaddress.ip_address(name) in network for network in networks)
+        return is_dns_name(name) and any(name == domain or name.endswith(f".{domain}") for domain in domains)
+
+    return [name for name in dict.fromkeys(names) if permits(name)]
+
+
+def _general_name(name: str) -> x509.DNSName | x509.IPAddress:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _key_usage(*, ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

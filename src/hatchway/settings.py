@@ -1,0 +1,107 @@
+"""The one settings object: what a server process was told, by its command line and its environment.
+
+    settings = Settings(data_directory=DataDirectory(Path("/var/lib/hatchway")))
+    settings.store_url, settings.api_certificate, …
+
+Everything has a default that follows from the data directory. Nothing else in Hatchway reads the environment
+for its own configuration.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+DEFAULT_API_PORT: Final = 8443
+DEFAULT_GATEWAY_PORT: Final = 443
+"""The only port at which the AWS CLI looks for an endpoint."""
+UNPRIVILEGED_GATEWAY_PORT: Final = 8444
+LOOPBACK: Final = "127.0.0.1"
+
+_ADDRESS: Final = re.compile(
+    r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[^\[\]:\s]+)):(?P<port>[0-9]{1,5})"
+)
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens: a host name or IP address, and a TCP port; port 0 is one that is free."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Reads `HOST:PORT`, an IPv6 address in brackets.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        match = _ADDRESS.fullmatch(text)
+        if match is None or int(match["port"]) > 65_535:
+            raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
+        return cls(match["bracketed"] or match["plain"], int(match["port"]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """What `hatchway init` makes, by name. Only its owner may enter it."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """The embedded SQLite store, when no store URL is given."""
+        return self.path / "hatchway.db"
+
+    @property
+    def store_url(self) -> str:
+        return f"sqlite:///{self.store.absolute()}"
+
+    @property
+    def master_key(self) -> Path:
+        return self.path / "master.key"
+
+    @property
+    def ca_certificate(self) -> Path:
+        return self.path / "ca.pem"
+
+    @property
+    def ca_key(self) -> Path:
+        return self.path / "ca.key"
+
+    @property
+    def server_certificate(self) -> Path:
+        """The server's certificate and its private key, in one file so that both change at once."""
+        return self.path / "server.pem"
+
+    @property
+    def audit_log(self) -> Path:
+        """The audit trail as JSON lines."""
+        return self.path / "audit.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`drain_seconds` is how long a stopping process lets what is under way come to its end."""
+
+    data_directory: DataDirectory
+    store_url: str
+    api: Address = Address(LOOPBACK, DEFAULT_API_PORT)
+    gateway: Address = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
+    api_certificate: Path
+    api_key: Path
+    gateway_certificate: Path
+    gateway_key: Path
+    gateway_workers: int = 1
+    drain_seconds: float = 10.0
+    log_format: LogFormat = LogFormat.JSON

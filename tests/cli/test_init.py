@@ -1,0 +1,174 @@
+import json
+import os
+import sqlite3
+import ssl
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def hatchway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a shell would, without the caller's own Hatchway and AWS variables."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HATCHWAY_", "AWS_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "hatchway", *arguments],
+        env={**inherited, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    directory = tmp_path_factory.mktemp("init") / "data"
+    done = hatchway(
+        *("init", "--data-dir", str(directory), "--account", "123456789012", "--region", "eu-west-1"),
+        *("--gateway-dns-name", "gateway.example.com", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    return directory, json.loads(done.stdout)
+
+
+def test_json_is_exactly_the_five_fields(made: tuple[Path, dict[str, str]]) -> None:
+    directory, answer = made
+    assert list(answer) == ["account", "region", "access_key_id", "secret_access_key", "ca_certificate"]
+    assert answer["account"] == "123456789012"
+    assert answer["region"] == "eu-west-1"
+    assert answer["ca_certificate"] == str(directory / "ca.pem")
+    assert len(answer["access_key_id"]) == 20
+    assert len(answer["secret_access_key"]) == 40
+
+
+def test_nobody_but_the_owner_can_read_what_is_secret(made: tuple[Path, dict[str, str]]) -> None:
+    directory, _ = made
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+    assert modes == {
+        "hatchway.db": 0o600,
+        "master.key": 0o600,
+        "ca.key": 0o600,
+        "server.pem": 0o600,
+        "ca.pem": 0o644,
+    }
+
+
+def test_the_secret_of_the_root_key_is_not_in_the_store(made: tuple[Path, dict[str, str]]) -> None:
+    directory, answer = made
+    content = (directory / "hatchway.db").read_bytes()
+    assert answer["access_key_id"].encode() in content
+    assert answer["secret_access_key"].encode() not in content
+
+
+def test_the_server_certificate_is_what_the_ca_vouches_for(made: tuple[Path, dict[str, str]]) -> None:
+    directory, _ = made
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(directory / "server.pem")
+    client_side = ssl.create_default_context(cafile=str(directory / "ca.pem"))
+    for name in ("gateway.example.com", "localhost", "127.0.0.1", "::1"):
+        assert shake_hands(server_side, client_side, name)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(server_side, client_side, "other.example.com")
+
+
+def shake_hands(server_side: ssl.SSLContext, client_side: ssl.SSLContext, name: str) -> bool:
+    """A TLS handshake in memory."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_side.wrap_bio(to_server, to_client, server_side=True)
+    client = client_side.wrap_bio(to_client, to_server, server_hostname=name)
+    unfinished = {server, client}
+    for _ in range(10):
+        for end in tuple(unfinished):
+            try:
+                end.do_handshake()
+                unfinished.discard(end)
+            except ssl.SSLWantReadError:
+                continue
+    return not unfinished
+
+
+def test_a_directory_with_a_store_is_left_as_it_is(made: tuple[Path, dict[str, str]]) -> None:
+    directory, _ = made
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    again = hatchway("init", "--data-dir", str(directory))
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == f"hatchway: {directory} already has a store: give another --data-dir\n"
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_a_random_account_has_12_digits_and_the_secret_is_printed_once(tmp_path: Path) -> None:
+    done = hatchway("init", HATCHWAY_DATA_DIR=str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    account = done.stdout.split()[1]
+    assert len(account) == 12
+    assert account.isdigit()
+    assert done.stdout.count("aws_secret_access_key = ") == 1
+    with sqlite3.connect(tmp_path / "data" / "hatchway.db") as store:
+        assert store.execute("SELECT id, region, gateway_dns_name FROM accounts").fetchall() == [
+            (account, "us-east-1", "localhost")
+        ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--account", "12345"),
+        ("--region", "Narnia"),
+        ("--gateway-dns-name", "gateway.example.com:443"),
+        ("--gateway-dns-name", "10.0.0.1"),
+        ("--no-such-option",),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_one_line_and_makes_nothing(
+    tmp_path: Path, wrong: tuple[str, ...]
+) -> None:
+    done = hatchway("init", "--data-dir", str(tmp_path / "data"), *wrong)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_a_data_directory_it_says_what_to_give() -> None:
+    done = hatchway("init")
+    assert done.returncode == 2
+    assert "--data-dir" in done.stderr
+    assert "HATCHWAY_DATA_DIR" in done.stderr
+
+
+def test_an_init_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = hatchway(
+        "init", "--data-dir", str(tmp_path / "data"), "--store-url", "sqlite:////nowhere/at/all.db"
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("hatchway: cannot use the store")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_empty_directory_is_used_and_closed_to_others(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o755)
+    assert hatchway("init", "--data-dir", str(directory)).returncode == 0
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_keys_without_a_store_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "master.key").write_text("precious")
+    done = hatchway("init", "--data-dir", str(tmp_path))
+    assert done.returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
+    assert (tmp_path / "master.key").read_text() == "precious"
+
+
+def test_the_password_of_a_store_url_is_not_shown(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://hatchway:hunter2@127.0.0.1:1/hatchway"
+    done = hatchway("init", "--data-dir", str(tmp_path / "data"), "--store-url", url)
+    assert done.returncode == 1
+    assert "hunter2" not in done.stderr
+    assert done.stderr.count("\n") == 1
