@@ -1,1 +1,24 @@
-"""What runs on a user's machine: credentials, discovery, tunnel, ssh."""
+"""What runs on a user's machine: credentials, discovery, tunnel, ssh.
+
+A command says what the user wants in `ProfileOptions` and `TunnelOptions` (or `SshOptions`), which hold what
+stands on the command line and nothing more. `plan_tunnel` fills in the rest, asking the control plane only
+for what is open; the plan opens any number of tunnels::
+
+    profile = Profile(ProfileOptions(profile="lab"))
+    plan = plan_tunnel(profile, TunnelOptions(instance_id="i-0123456789abcdef0"))
+    asyncio.run(relay_standard_streams(plan))       # or: listen(plan, local_port, print)
+
+| module | holds |
+|---|---|
+| `profile` | credentials, region, endpoint URL and CA bundle, found as every AWS tool finds them |
+| `discovery` | instance, endpoint and gateway port, asked of the control plane; pushing a key |
+| `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
+| `tunnel` | connecting to a gateway, and its refusals |
+| `relay` | the bytes of one tunnel, both ways, to the very last |
+| `local` | the near end: standard streams or a connection |
+| `listener` | a local port, one tunnel for each connection |
+| `ssh` | OpenSSH with a key made for the call |
+| `errors` | every way to fail, each a type with fields and an exit code |
+
+Nothing is imported here, so that a command loads no more than it uses: it runs once for each ssh.
+"""

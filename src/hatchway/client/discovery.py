@@ -1,0 +1,235 @@
+"""From what the user named to a tunnel that can be asked for, as `aws ec2-instance-connect` finds its way."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
+from hatchway.client.profile import api_errors
+from hatchway.client.request import TunnelRequest
+from hatchway.client.tunnel import HTTPS_PORT, Route, TunnelPlan
+from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatchway.client.profile import Profile
+
+USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed", "update-complete")
+"""States in which an endpoint opens tunnels."""
+
+_DISCOVERY_PATH: Final = "/.well-known/hatchway"
+_DISCOVERY_LIMIT: Final = 65536
+_DISCOVERY_TIMEOUT: Final = 10.0
+_OS_USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9@._-]{0,30}[A-Za-z0-9$_-]?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelOptions:
+    """What the user says of a tunnel: the AWS CLI's options, then Hatchway's own.
+
+    `gateway_port` and `gateway_address` say where to connect when the endpoint's DNS name does not;
+    `source_address` is the local address to connect from.
+    """
+
+    instance_id: str | None = None
+    private_ip_address: str | None = None
+    instance_connect_endpoint_id: str | None = None
+    instance_connect_endpoint_dns_name: str | None = None
+    remote_port: int = 22
+    max_tunnel_duration: int | None = None
+    gateway_port: int | None = None
+    gateway_address: str | None = None
+    source_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an instance is."""
+
+    instance_id: str
+    vpc_id: str
+    subnet_id: str
+    private_ip_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEndpoint:
+    endpoint_id: str
+    dns_name: str
+    subnet_id: str
+
+
+def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
+    """Ask the control plane for what the options leave open, and for nothing else.
+
+    Raises:
+        InvalidOption: the options do not go together, or one cannot be right.
+        NotFound: there is no such instance, or no usable endpoint.
+        ApiError, NotConfigured: the control plane cannot be asked.
+    """
+    address = options.private_ip_address
+    endpoint_id = options.instance_connect_endpoint_id
+    dns_name = options.instance_connect_endpoint_dns_name
+    if address is None and options.instance_id is None:
+        raise InvalidOption("give --instance-id or --private-ip-address")
+    if endpoint_id is None and (address is not None or dns_name is not None):
+        raise InvalidOption("--private-ip-address and a DNS name need --instance-connect-endpoint-id too")
+
+    ec2 = profile.api("ec2") if address is None or dns_name is None else None
+    target = None
+    if address is None and options.instance_id is not None:
+        target = find_instance(ec2, options.instance_id)
+        address = target.private_ip_address
+    if dns_name is None:
+        if endpoint_id is not None:
+            endpoint = find_endpoint_by_id(ec2, endpoint_id)
+        else:
+            assert target is not None
+            endpoint = find_endpoint_for(ec2, target)
+        endpoint_id, dns_name = endpoint.endpoint_id, endpoint.dns_name
+    assert endpoint_id is not None
+    assert address is not None
+    request = TunnelRequest(
+        endpoint_id=endpoint_id,
+        dns_name=dns_name,
+        private_ip_address=address,
+        remote_port=options.remote_port,
+        max_tunnel_duration=options.max_tunnel_duration,
+    )
+    port = options.gateway_port
+    route = Route(
+        dns_name=dns_name,
+        port=gateway_port(profile) if port is None else port,
+        address=options.gateway_address,
+        source_address=options.source_address,
+        ca_bundle=profile.ca_bundle,
+    )
+    return TunnelPlan(request, route, profile.region, profile.credentials)
+
+
+def find_instance(ec2: Any, instance_id: str) -> Target:
+    """
+    Args:
+        ec2: botocore's client.
+
+    Raises:
+        InvalidOption: it is no instance id.
+        NotFound: there is no such instance, or it has no address in a VPC.
+        ApiError: the call was refused or not answered.
+    """
+    if not INSTANCE_ID.fullmatch(instance_id):
+        raise InvalidOption(f"{instance_id!r} is not an instance id, which looks like i-0123456789abcdef0")
+    with api_errors("DescribeInstances"):
+        answer = ec2.describe_instances(InstanceIds=[instance_id])
+    instances = [instance for group in answer["Reservations"] for instance in group["Instances"]]
+    if not instances:
+        raise NotFound(f"there is no instance {instance_id}")
+    instance = instances[0]
+    address = instance.get("PrivateIpAddress") or instance.get("Ipv6Address")
+    if not address or "VpcId" not in instance or "SubnetId" not in instance:
+        raise NotFound(f"instance {instance_id} has no address in a VPC")
+    return Target(instance_id, instance["VpcId"], instance["SubnetId"], address)
+
+
+def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
+    """
+    Raises:
+        InvalidOption: it is no endpoint id.
+        NotFound: there is no such endpoint, or it opens no tunnels.
+        ApiError: the call was refused or not answered.
+    """
+    if not ENDPOINT_ID.fullmatch(endpoint_id):
+        raise InvalidOption(f"{endpoint_id!r} is not an endpoint id, which looks like eice-0123456789abcdef0")
+    found = _endpoints(ec2, InstanceConnectEndpointIds=[endpoint_id], Filters=[_STATE_FILTER])
+    if not found:
+        raise NotFound(f"there is no endpoint {endpoint_id} that opens tunnels")
+    return found[0]
+
+
+def find_endpoint_for(ec2: Any, target: Target) -> FoundEndpoint:
+    """An endpoint in the target's VPC: one in its subnet when there is one, else the first that is listed.
+
+    Raises:
+        NotFound: the VPC has no endpoint that opens tunnels.
+        ApiError: the call was refused or not answered.
+    """
+    in_vpc = {"Name": "vpc-id", "Values": [target.vpc_id]}
+    found = _endpoints(ec2, Filters=[_STATE_FILTER, in_vpc])
+    if not found:
+        raise NotFound(f"{target.vpc_id}, where {target.instance_id} is, has no endpoint that opens tunnels")
+    return next((endpoint for endpoint in found if endpoint.subnet_id == target.subnet_id), found[0])
+
+
+_STATE_FILTER: Final = {"Name": "state", "Values": list(USABLE_STATES)}
+
+
+def _endpoints(ec2: Any, **parameters: Any) -> list[FoundEndpoint]:
+    with api_errors("DescribeInstanceConnectEndpoints"):
+        pages = list(ec2.get_paginator("describe_instance_connect_endpoints").paginate(**parameters))
+    return [
+        FoundEndpoint(found["InstanceConnectEndpointId"], found["DnsName"], found.get("SubnetId", ""))
+        for page in pages
+        for found in page["InstanceConnectEndpoints"]
+    ]
+
+
+def push_key(profile: Profile, instance_id: str, os_user: str, public_key: str) -> None:
+    """Make `public_key` good for `os_user` on the instance for the next 60 seconds.
+
+    Raises:
+        ApiError, NotConfigured: the call was refused or not answered.
+    """
+    api = profile.api("ec2-instance-connect")
+    with api_errors("SendSSHPublicKey"):
+        api.send_ssh_public_key(InstanceId=instance_id, InstanceOSUser=os_user, SSHPublicKey=public_key)
+
+
+def check_os_user(os_user: str) -> None:
+    """
+    Raises:
+        InvalidOption: AWS takes no such OS user.
+    """
+    if not _OS_USER.fullmatch(os_user):
+        raise InvalidOption(f"{os_user!r} is not the name of an OS user")
+
+
+def gateway_port(profile: Profile) -> int:
+    """The port of the gateways: what the control plane's discovery document says, 443 where there is none.
+
+    The document is JSON, `{"gateway_port": 8444}`, at `/.well-known/hatchway` of the endpoint URL, and needs
+    no credentials. AWS has no such document, so its own endpoints are not asked.
+
+    Raises:
+        ApiError: the control plane cannot be reached, or what it says is no port.
+    """
+    from botocore.awsrequest import AWSRequest
+    from botocore.httpsession import URLLib3Session
+    from botocore.utils import get_environ_proxies
+
+    endpoint_url = profile.endpoint_url("ec2")
+    if endpoint_url is None:
+        return HTTPS_PORT
+    url = endpoint_url.rstrip("/") + _DISCOVERY_PATH
+    with api_errors(f"GET {url}"):
+        session = URLLib3Session(
+            verify=profile.ca_bundle or True, proxies=get_environ_proxies(url), timeout=_DISCOVERY_TIMEOUT
+        )
+        try:
+            answer = session.send(AWSRequest(method="GET", url=url, stream_output=True).prepare())
+            body = answer.raw.read(_DISCOVERY_LIMIT) if answer.status_code == 200 else None
+        finally:
+            session.close()
+    if body is None:
+        return HTTPS_PORT
+    try:
+        document: Mapping[str, object] = json.loads(body)
+        port = document["gateway_port"]
+    except (ValueError, KeyError, TypeError):
+        port = None
+    if type(port) is not int or not 1 <= port <= 65535:
+        raise ApiError(f"GET {printable(url)}", "", "the document names no gateway_port: give --gateway-port")
+    return port

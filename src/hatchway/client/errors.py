@@ -1,0 +1,85 @@
+"""What can go wrong on the user's side: one type for each kind, with the facts as fields.
+
+`str(error)` is one line for the user that says what to do; `exit_code` is what the command ends with.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+CONNECTION_LOST = 1006
+"""RFC 6455 section 7.1.5: the close code of a connection that ended without a Close frame."""
+
+
+class ClientError(Exception):
+    """Any failure of a client command."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InvalidOption(ClientError):
+    """An option of the command is not usable, by itself or with the others."""
+
+    exit_code = 2
+
+
+class NotConfigured(ClientError):
+    """Credentials, a region or a profile are missing."""
+
+
+class ApiError(ClientError):
+    """The control plane refused a call, or could not be asked.
+
+    `code` is AWS's error code, empty when there was no answer.
+    """
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation}: {code}: {message}" if code else f"{operation}: {message}")
+        self.operation = operation
+        self.code = code
+        self.message = message
+
+
+class NotFound(ClientError):
+    """The control plane knows no such instance, or no endpoint that leads to it."""
+
+
+class GatewayUnreachable(ClientError):
+    """There is no connection to the gateway, or it cannot be trusted."""
+
+    exit_code = 255
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"cannot open a tunnel by way of {address}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class TunnelRefused(ClientError):
+    """The gateway answered the request for a tunnel with something other than 101."""
+
+    exit_code = 255
+
+    def __init__(self, status: int, error_code: str, message: str, request_id: str | None = None) -> None:
+        name = error_code or f"HTTP status {status}"
+        super().__init__(f"{name}: {message}" if message else f"the gateway answered {name}")
+        self.status = status
+        self.error_code = error_code
+        self.message = message
+        self.request_id = request_id
+
+
+class TunnelClosed(ClientError):
+    """An open tunnel ended, and not because its target closed it: the close code is not 1000."""
+
+    exit_code = 255
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"tunnel closed: {reason or f'close code {code}'}")
+        self.code = code
+        self.reason = reason
+
+
+def printable(text: str, limit: int = 1000) -> str:
+    """Text from the other side, safe to print: no control characters, at most `limit` characters."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:limit])

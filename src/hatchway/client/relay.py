@@ -1,0 +1,284 @@
+"""Bytes between a local end and a WebSocket, as fast as the slower of the two takes them.
+
+There is no half-close in a WebSocket. So when the local input ends, the tunnel stays open for what the target
+still has to say, until the gateway closes it, as with the AWS CLI. What a Close ends is ended only when every
+byte before it has been written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
+
+from hatchway.client.errors import CONNECTION_LOST, TunnelClosed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatchway.client.local import LocalEnd
+
+MAX_FRAME: Final = 65_000
+"""Bytes in a frame that we send, as in the AWS CLI."""
+
+BACKLOG_LIMIT: Final = 256 * 1024
+"""Bytes not yet taken by the local output beyond which nothing more is read from the gateway."""
+
+_WRITE_BUFFER: Final = (64 * 1024, 512 * 1024)
+"""Bytes on their way to the gateway: where reading local input begins again, and where it stops."""
+
+_CLOSE_TIMEOUT: Final = 5.0
+"""Seconds for the gateway to answer our Close."""
+
+_HANG_UP_TIMEOUT: Final = 1.0
+"""Seconds for the connection to end after both Closes. Nothing that matters is under way any more."""
+
+_CHECK_INTERVAL: Final = 1.0
+"""Seconds between looks at whether somebody still wants what comes, once local input has ended."""
+
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
+
+_NORMAL: Final = 1000
+_UNSUPPORTED_DATA: Final = 1003
+_NO_STATUS: Final = 1005
+"""RFC 6455 section 7.1.5: the close code of a Close frame that holds none."""
+
+
+class Relay(WSListener):
+    """One tunnel's traffic, from the moment that picows has the connection until `finished` returns."""
+
+    def __init__(self, local: LocalEnd) -> None:
+        self._local = local
+        self._loop = asyncio.get_running_loop()
+        self._transport: WSTransport | None = None
+        self._buffer = memoryview(bytearray(MAX_FRAME))
+        self._reading = False
+        self._input_ended = False
+        self._backlog: deque[memoryview] = deque()
+        self._backlog_size = 0
+        self._received = 0
+        self._close_sent = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+        self._outcome: TunnelClosed | None = None
+        self._flushed: asyncio.Future[None] = self._loop.create_future()
+
+    async def finished(self) -> None:
+        """Wait until the tunnel has ended and all that came through it has been written.
+
+        Raises:
+            TunnelClosed: it ended with another close code than 1000.
+        """
+        transport = self._transport
+        assert transport is not None
+        try:
+            await self._flushed
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HANG_UP_TIMEOUT):
+                    await transport.wait_disconnected()
+        except WSProtocolError as error:
+            raise TunnelClosed(int(error.code), printable(str(error))) from error
+        finally:
+            self.abandon()
+        if self._outcome is not None:
+            raise self._outcome
+
+    def abandon(self) -> None:
+        """Let go of the local end at once, and of the connection. No harm after the end."""
+        self._over = True
+        self._stop_reading()
+        self._stop_writing()
+        self._set_timer(None)
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    # What picows calls.
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        if self._over:
+            transport.disconnect(graceful=False)
+            return
+        connection = transport.underlying_transport
+        low, high = _WRITE_BUFFER
+        connection.set_write_buffer_limits(high=high, low=low)
+        sock = connection.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE.items():
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        self._start_reading()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            if frame.payload_size:
+                self._deliver(frame.get_payload_as_memoryview())
+        elif kind == WSMsgType.CLOSE:
+            code, reason = _close_code_and_reason(frame.get_payload_as_bytes())
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+            quiet = self._close_sent or code in (_NORMAL, _NO_STATUS)
+            self._end(None if quiet else TunnelClosed(code, reason))
+        elif kind == WSMsgType.TEXT:
+            transport.send_close(WSCloseCode.UNSUPPORTED_DATA)
+            transport.disconnect()
+            self._end(TunnelClosed(_UNSUPPORTED_DATA, "the gateway sent text, which no tunnel carries"))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        lost = TunnelClosed(CONNECTION_LOST, "the connection to the gateway was lost")
+        self._end(None if self._close_sent else lost)
+
+    def pause_writing(self) -> None:
+        self._stop_reading()
+
+    def resume_writing(self) -> None:
+        self._start_reading()
+
+    # From the local input to the gateway.
+
+    def _start_reading(self) -> None:
+        if self._reading or self._input_ended or self._over or self._close_sent:
+            return
+        self._reading = True
+        if self._local.input_waits:
+            self._loop.add_reader(self._local.input, self._read)
+        else:
+            self._loop.call_soon(self._read)
+
+    def _stop_reading(self) -> None:
+        if self._reading and self._local.input_waits:
+            self._loop.remove_reader(self._local.input)
+        self._reading = False
+
+    def _read(self) -> None:
+        if not self._reading:
+            return
+        assert self._transport is not None
+        try:
+            size = os.readv(self._local.input, [self._buffer])
+        except BlockingIOError:
+            return
+        except OSError:
+            self._hang_up()
+            return
+        if size == 0:
+            self._input_ended = True
+            self._stop_reading()
+            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted, self._received)
+            return
+        self._transport.send(WSMsgType.BINARY, self._buffer[:size])
+        if self._reading and not self._local.input_waits:
+            self._loop.call_soon(self._read)
+
+    def _look_whether_wanted(self, received_before: int) -> None:
+        quiet = self._received == received_before and not self._backlog
+        if self._local.reader_is_gone() or (self._local.is_connection and quiet):
+            self._hang_up()
+        else:
+            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted, self._received)
+
+    # From the gateway to the local output.
+
+    def _deliver(self, payload: memoryview) -> None:
+        self._received += len(payload)
+        if self._close_sent or self._over:
+            return
+        written = 0
+        if not self._backlog:
+            written = self._write(payload)
+        if written < len(payload) and not self._close_sent:
+            # picows takes its memory back when this call returns.
+            self._hold(memoryview(bytes(payload[written:])))
+
+    def _hold(self, rest: memoryview) -> None:
+        if not self._backlog:
+            self._loop.add_writer(self._local.output, self._write_backlog)
+        self._backlog.append(rest)
+        self._backlog_size += len(rest)
+        if self._backlog_size > BACKLOG_LIMIT:
+            assert self._transport is not None
+            self._transport.underlying_transport.pause_reading()
+
+    def _write_backlog(self) -> None:
+        while self._backlog:
+            written = self._write(self._backlog[0])
+            if not self._backlog:
+                return
+            self._backlog_size -= written
+            if written < len(self._backlog[0]):
+                self._backlog[0] = self._backlog[0][written:]
+                return
+            self._backlog.popleft()
+        self._stop_writing()
+        if self._over:
+            self._settle()
+        elif self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
+    def _write(self, data: memoryview) -> int:
+        written = 0
+        try:
+            written = os.write(self._local.output, data)
+            while not self._local.output_waits and written < len(data):
+                written += os.write(self._local.output, data[written:])
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._hang_up()
+        return written
+
+    def _stop_writing(self) -> None:
+        if self._local.output_waits:
+            self._loop.remove_writer(self._local.output)
+
+    # Ends.
+
+    def _hang_up(self) -> None:
+        """The local end has gone: what it sent still reaches the target, what comes for it is dropped."""
+        assert self._transport is not None
+        self._stop_reading()
+        self._stop_writing()
+        self._backlog.clear()
+        self._backlog_size = 0
+        if self._over:
+            self._settle()
+        elif not self._close_sent:
+            self._close_sent = True
+            self._transport.send_close(WSCloseCode.OK)
+            # The gateway's Close may stand behind data that was held back.
+            self._transport.underlying_transport.resume_reading()
+            self._set_timer(_CLOSE_TIMEOUT, self._end, None)
+
+    def _end(self, outcome: TunnelClosed | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._outcome = outcome
+        self._stop_reading()
+        if not self._backlog:
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._flushed.done():
+            self._flushed.set_result(None)
+
+    def _set_timer(
+        self, delay: float | None, callback: Callable[..., None] = lambda: None, *arguments: object
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if delay is None else self._loop.call_later(delay, callback, *arguments)
+
+
+def _close_code_and_reason(payload: bytes) -> tuple[int, str]:
+    """RFC 6455 section 5.5.1."""
+    if len(payload) < 2:
+        return _NO_STATUS, ""
+    return int.from_bytes(payload[:2], "big"), printable(payload[2:].decode("utf-8", "replace"))

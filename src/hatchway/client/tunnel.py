@@ -1,0 +1,176 @@
+"""Opening a tunnel: the WebSocket handshake with a gateway, and what its refusals mean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from picows import WSError, WSHandshakeError, ws_connect
+
+from hatchway import __version__
+from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelRefused, printable
+from hatchway.client.local import standard_streams
+from hatchway.client.relay import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatchway.client.local import LocalEnd
+    from hatchway.client.request import Credentials, TunnelRequest
+
+HTTPS_PORT: Final = 443
+
+CONNECT_TIMEOUT: Final = 20.0
+"""Seconds for name, connection, TLS and the gateway's answer together."""
+
+_MAX_FRAME_RECEIVED: Final = 4 << 20
+_READ_BUFFER: Final = 256 * 1024
+_HAPPY_EYEBALLS_DELAY: Final = 0.25
+"""Seconds before the next address of a name is tried too (RFC 8305 section 5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How to reach a gateway.
+
+    `dns_name` is whom to trust and what the request's Host says; `address` is where to connect when that name
+    does not resolve to it. `ca_bundle` is trusted besides the system's own certificates.
+    """
+
+    dns_name: str
+    port: int = HTTPS_PORT
+    address: str | None = None
+    source_address: str | None = None
+    ca_bundle: str | None = None
+
+    def __str__(self) -> str:
+        address = "" if self.address is None else f" at {self.address}"
+        return f"{self.dns_name}:{self.port}{address}"
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelPlan:
+    """All that opening a tunnel takes, as often as need be. `credentials` may block for a while."""
+
+    request: TunnelRequest
+    route: Route
+    region: str
+    credentials: Callable[[], Credentials]
+
+
+def trust(ca_bundle: str | None) -> ssl.SSLContext:
+    """The system's certificates and those of `ca_bundle`, a file or a directory.
+
+    Raises:
+        InvalidOption: there are no certificates in `ca_bundle`.
+    """
+    context = ssl.create_default_context()
+    if ca_bundle is not None:
+        try:
+            context.load_verify_locations(**{"capath" if os.path.isdir(ca_bundle) else "cafile": ca_bundle})  # noqa: PTH112
+        except OSError as error:
+            raise InvalidOption(f"the CA bundle {ca_bundle} cannot be used: {error}") from error
+    return context
+
+
+async def open_tunnel(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> None:
+    """Open one tunnel and carry it to its end.
+
+    Raises:
+        TunnelRefused: the gateway said no.
+        GatewayUnreachable: there is no gateway to ask, or it is not to be trusted.
+        TunnelClosed: the tunnel ended otherwise than by its target's closing it.
+        NotConfigured: there are no credentials.
+    """
+    credentials = await asyncio.to_thread(plan.credentials)
+    target = plan.request.presigned(credentials, region=plan.region, now=datetime.now(UTC))
+    relay = await _connect(plan.route, target, context, local)
+    await relay.finished()
+
+
+async def relay_standard_streams(plan: TunnelPlan) -> None:
+    """Carry one tunnel on standard input and output, as ssh's ProxyCommand does.
+
+    Raises:
+        InvalidOption: standard input is a terminal.
+        ClientError: as `open_tunnel`.
+    """
+    with standard_streams() as local:
+        await open_tunnel(plan, trust(plan.route.ca_bundle), local)
+
+
+async def _connect(route: Route, target: str, context: ssl.SSLContext, local: LocalEnd) -> Relay:
+    where = route.address or route.dns_name
+    authority = f"[{where}]" if ":" in where else where
+    relay = Relay(local)
+    connected = False
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await ws_connect(
+                lambda: relay,
+                f"wss://{authority}:{route.port}{target}",
+                ssl_context=context,
+                server_hostname=route.dns_name,
+                local_addr=None if route.source_address is None else (route.source_address, 0),
+                happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+                # The signature covers the Host header, in which DnsName stands without a port.
+                extra_headers={"Host": route.dns_name, "User-Agent": f"hatchway/{__version__}"},
+                proxy=_proxy_for(where),
+                max_redirects=0,
+                max_frame_size=_MAX_FRAME_RECEIVED,
+                read_buffer_init_size=_READ_BUFFER,
+                websocket_handshake_timeout=CONNECT_TIMEOUT,
+            )
+            connected = True
+    except WSHandshakeError as error:
+        raise _refusal(route, error) from error
+    except TimeoutError as error:
+        raise GatewayUnreachable(str(route), f"no answer within {CONNECT_TIMEOUT:.0f} seconds") from error
+    except ssl.SSLCertVerificationError as error:
+        raise GatewayUnreachable(
+            str(route),
+            f"its certificate is not trusted ({error.verify_message}): give the CA with --ca-bundle or"
+            " AWS_CA_BUNDLE, or add it to the system's with 'hatchway trust install'",
+        ) from error
+    except (OSError, WSError) as error:
+        raise GatewayUnreachable(str(route), printable(str(error))) from error
+    finally:
+        if not connected:
+            # Whatever may still come of the attempt must not touch the local end.
+            relay.abandon()
+    return relay
+
+
+def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUnreachable:
+    response = error.response
+    if response is None:
+        return GatewayUnreachable(str(route), printable(str(error)))
+    try:
+        body = json.loads(error.raw_body or b"")
+    except ValueError:
+        body = None
+    fields = body if isinstance(body, dict) else {}
+    request_id = response.headers.get("x-amzn-requestid")
+    return TunnelRefused(
+        int(response.status),
+        printable(str(fields.get("ErrorCode", ""))),
+        printable(str(fields.get("Message", ""))),
+        None if request_id is None else printable(request_id),
+    )
+
+
+def _proxy_for(host: str) -> str | None:
+    """The HTTP proxy that the environment names for this host, as curl and botocore read it."""
+    if not any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    if proxy_bypass(host):
+        return None
+    proxies = getproxies_environment()
+    return proxies.get("https") or proxies.get("all")
