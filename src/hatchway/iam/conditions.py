@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from hatchway.iam.errors import UnreadableValue
 from hatchway.iam.patterns import (
@@ -37,8 +37,7 @@ KeysTest = Callable[[Keys], bool]
 Match = Callable[[Any], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """How one operator compares: its policy values become one test of one request value.
 
     `read_request` gives None for a value that the operator cannot read; it is itself None where any text will
@@ -55,8 +54,7 @@ class Comparison:
     """Refuses, with UnreadableValue, a value with variables that no substitution can make readable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(NamedTuple):
     """A comparison with its set prefix and suffix, as a document names it."""
 
     name: str
@@ -214,7 +212,7 @@ def _comparisons() -> dict[str, Comparison]:
         "ArnNotLike": "ArnLike",
     }
     for name, positive in negations.items():
-        table[name] = replace(table[positive], negated=True)
+        table[name] = table[positive]._replace(negated=True)
     return table
 
 

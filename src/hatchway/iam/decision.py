@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatchway.iam.documents import Effect
 from hatchway.iam.elements import Named
@@ -70,8 +70,7 @@ class NearMiss(StatementRef):
         return f"{self.element}: request {had}, policy {', '.join(self.expected)}{note}"
 
 
-@dataclass(frozen=True, slots=True)
-class LayerOutcome:
+class LayerOutcome(NamedTuple):
     """What one layer said by itself."""
 
     layer: Layer

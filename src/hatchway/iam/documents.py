@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
-from typing import Any, Never, TypeVar
+from typing import Any, NamedTuple, Never, TypeVar
 
 from hatchway.iam.conditions import NULL, OPERATORS, Condition, compile_condition
 from hatchway.iam.elements import (
@@ -129,8 +129,7 @@ class _JsonNumber(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Repeated:
+class _Repeated(NamedTuple):
     """Stands for a JSON object that has the same key twice."""
 
     key: str
