@@ -34,8 +34,9 @@ class NoFreeAddress(CannotCreateEndpoint):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointOrder:
-    """What is asked for. `ip_address_type` None follows the subnet, `max_tunnels` None the account.
+    """What is asked for.
 
+    `ip_address_type` None follows the subnet, `max_tunnels` None the account's quota.
     `security_group_ids` are already chosen: at least one, those of the VPC.
     """
 

@@ -1,0 +1,165 @@
+"""What a fleet file declares, as values: everything well formed by itself, references still by name.
+
+A field that is None was not in the file. Each declaration knows its place there, for messages.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hatchway.domain.account import Quotas
+from hatchway.domain.endpoint import IpAddressType
+from hatchway.domain.network import InstanceState, Tags
+
+Documents = Mapping[str, str]
+"""Policy documents' texts by the policies' names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredRule:
+    """`peer` is a range, or a reference to a security group when `is_range` is false."""
+
+    place: str
+    protocol: str
+    ports: tuple[int, int]
+    peer: str
+    is_range: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSecurityGroup:
+    """Rules that are None are those which a group has unless told otherwise."""
+
+    place: str
+    name: str
+    id: str | None
+    description: str | None
+    ingress: tuple[DeclaredRule, ...] | None
+    egress: tuple[DeclaredRule, ...] | None
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSubnet:
+    place: str
+    name: str
+    id: str | None
+    cidrs: tuple[str, ...]
+    availability_zone: str | None
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredVpc:
+    place: str
+    name: str
+    id: str | None
+    cidrs: tuple[str, ...]
+    subnets: tuple[DeclaredSubnet, ...]
+    security_groups: tuple[DeclaredSecurityGroup, ...]
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredInstance:
+    """`security_groups` None is the VPC's default group."""
+
+    place: str
+    name: str
+    id: str | None
+    subnet: str
+    private_ip: str | None
+    ipv6: str | None
+    security_groups: tuple[str, ...] | None
+    state: InstanceState
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredEndpoint:
+    """Addresses are of its interface, which chooses its own when they are None."""
+
+    place: str
+    name: str
+    id: str | None
+    subnet: str
+    private_ip: str | None
+    ipv6: str | None
+    security_groups: tuple[str, ...] | None
+    preserve_client_ip: bool
+    ip_address_type: IpAddressType | None
+    max_tunnels: int | None
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredPolicy:
+    place: str
+    name: str
+    id: str | None
+    path: str | None
+    description: str
+    document: str
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """What hangs on an identity. A part that is None is left as it is, or taken away by a pruning."""
+
+    policies: tuple[str, ...] | None
+    inline: Documents | None
+    boundary: str | None = None
+    boundary_given: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredUser:
+    place: str
+    name: str
+    id: str | None
+    path: str | None
+    groups: tuple[str, ...] | None
+    permissions: Permissions
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredGroup:
+    place: str
+    name: str
+    id: str | None
+    path: str | None
+    permissions: Permissions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredRole:
+    """`max_session_duration` is in seconds."""
+
+    place: str
+    name: str
+    id: str | None
+    path: str | None
+    description: str
+    trust: str
+    max_session_duration: int
+    permissions: Permissions
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """A fleet file. `digest` is the SHA-256 of its bytes, in hexadecimal, for the audit trail."""
+
+    digest: str
+    account: str | None = None
+    region: str | None = None
+    quotas: Quotas | None = None
+    vpcs: tuple[DeclaredVpc, ...] = ()
+    instances: tuple[DeclaredInstance, ...] = ()
+    endpoints: tuple[DeclaredEndpoint, ...] = ()
+    policies: tuple[DeclaredPolicy, ...] = ()
+    groups: tuple[DeclaredGroup, ...] = ()
+    users: tuple[DeclaredUser, ...] = ()
+    roles: tuple[DeclaredRole, ...] = ()
+    guardrails: tuple[str, ...] | None = None

@@ -1,0 +1,121 @@
+"""Policy documents of a fleet file: in place, as text, or in a file of their own.
+
+A document in place is the policy itself, as YAML or JSON has it. A text that begins with a brace is the
+policy's own JSON, kept to the letter; any other text is the path of a file.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hatchway.access.policy_documents import (
+    MalformedPolicy,
+    PolicyKind,
+    PolicyTooLarge,
+    check_policy_document,
+)
+from hatchway.control.fleet.problems import Problems, quoted
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+
+ReadFile = Callable[[str], bytes]
+"""Gives the content of a policy's file by the path in the fleet file. Raises OSError, whose text is shown."""
+
+
+def files_in(directory: Path) -> ReadFile:
+    """Reads policies' files by paths relative to a directory: regular files of at most a mebibyte."""
+
+    def read(path: str) -> bytes:
+        # Not blocking, so that a pipe is refused rather than waited for.
+        descriptor = os.open(directory / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError("is not a regular file")
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise OSError(f"has more than {MAX_FILE_BYTES} bytes")
+        return content
+
+    return read
+
+
+def no_files(path: str) -> bytes:
+    """For a fleet file that comes without a directory."""
+    raise OSError("policies' files cannot be read here: put the document itself in the fleet file")
+
+
+class DocumentReader:
+    """Reads documents, each file and each text once, however many identities share it."""
+
+    def __init__(self, read_file: ReadFile) -> None:
+        self._read_file = read_file
+        self._files: dict[str, str | OSError | UnicodeDecodeError] = {}
+        self._faults: dict[tuple[str, PolicyKind, int], str | None] = {}
+
+    def read(
+        self,
+        value: Any,
+        place: str,
+        problems: Problems,
+        *,
+        quota: int,
+        kind: PolicyKind = PolicyKind.IDENTITY,
+    ) -> str | None:
+        """The text of a document that is a policy within its quota."""
+        if isinstance(value, Mapping):
+            text = json.dumps(value, indent=2)
+        elif not isinstance(value, str) or not value.strip():
+            problems.add(place, f"{quoted(value)} is neither a policy document nor the path of one")
+            return None
+        elif value.lstrip().startswith("{"):
+            text = value
+        else:
+            place = f"{place} ({quoted(value)[1:-1]})"
+            content = self._file(value)
+            if not isinstance(content, str):
+                problems.add(place, f"cannot be read: {_reason(content)}")
+                return None
+            text = content
+        fault = self._fault(text, kind, quota)
+        if fault is not None:
+            problems.add(place, fault)
+            return None
+        return text
+
+    def _file(self, path: str) -> str | OSError | UnicodeDecodeError:
+        if path not in self._files:
+            try:
+                self._files[path] = self._read_file(path).decode("utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                self._files[path] = error
+            except ValueError:  # a path with a NUL byte
+                self._files[path] = OSError("is not the path of a file")
+        return self._files[path]
+
+    def _fault(self, text: str, kind: PolicyKind, quota: int) -> str | None:
+        key = (text, kind, quota)
+        if key not in self._faults:
+            try:
+                check_policy_document(text, quota, kind=kind)
+                self._faults[key] = None
+            except (MalformedPolicy, PolicyTooLarge) as error:
+                self._faults[key] = str(error)
+        return self._faults[key]
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 text (byte {error.start})"
+    return error.strerror or str(error)
+
+
+def same_document(one: str, other: str) -> bool:
+    """Whether two documents say the same, white space and the order of keys aside."""
+    return one == other or _canonical(one) == _canonical(other)
+
+
+def _canonical(text: str) -> str:
+    return json.dumps(json.loads(text, parse_float=str, parse_int=str), sort_keys=True)

@@ -1,0 +1,63 @@
+"""What is wrong with a fleet file: every problem, each with its place."""
+
+import difflib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+_MOST_SHOWN = 100
+_LONGEST_QUOTE = 80
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """`place` is the path of the offending element, such as `vpcs.office.subnets.web.cidr`."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class BadFleet(ValueError):
+    """A fleet file that cannot be applied. `problems` are all that were found, one a line as a text."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = [str(problem) for problem in self.problems[:_MOST_SHOWN]]
+        if len(self.problems) > _MOST_SHOWN:
+            lines.append(f"and {len(self.problems) - _MOST_SHOWN} more problems")
+        super().__init__("\n".join(lines))
+
+
+@dataclass(slots=True)
+class Problems:
+    """Gathers problems, so that one reading finds them all."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, place: str, message: str) -> None:
+        self.found.append(Problem(place, message))
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def raise_any(self) -> None:
+        """
+        Raises:
+            BadFleet: there was a problem.
+        """
+        if self.found:
+            raise BadFleet(dict.fromkeys(self.found))
+
+
+def quoted(value: object) -> str:
+    """A value of the file as a message quotes it: on one line, and short."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """` (did you mean …?)` when a known word is near, else nothing."""
+    near = difflib.get_close_matches(word[:_LONGEST_QUOTE], known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,0 +1,221 @@
+"""Readers of single values: names, ids, addresses, ranges, ports, tags."""
+
+import ipaddress
+import re
+import unicodedata
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from hatchway.control.fleet.fields import Reader, items_of
+from hatchway.control.fleet.problems import Problems, quoted, suggestion
+from hatchway.domain.network import ANY_PORT
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+MAX_TAGS: Final = 50
+MAX_TAG_KEY: Final = 128
+MAX_TAG_VALUE: Final = 256
+_TAG_PUNCTUATION: Final = frozenset("_.:/=+-@")
+
+
+def text(pattern: re.Pattern[str], what: str) -> Reader[str]:
+    """A reader of texts that match all of a pattern; `what` completes "is not …"."""
+
+    def read(value: Any, place: str, problems: Problems) -> str | None:
+        if isinstance(value, str) and pattern.fullmatch(value):
+            return value
+        hint = ": quote it" if isinstance(value, int) and pattern.fullmatch(str(value)) else ""
+        problems.add(place, f"{quoted(value)} is not {what}{hint}")
+        return None
+
+    return read
+
+
+def account_id(value: Any, place: str, problems: Problems) -> str | None:
+    """Twelve digits, also unquoted."""
+    digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return text(re.compile(r"[0-9]{12}"), "an account of 12 digits")(digits, place, problems)
+
+
+def boolean(value: Any, place: str, problems: Problems) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    problems.add(place, f"{quoted(value)} is neither true nor false")
+    return None
+
+
+def integer(low: int, high: int, what: str) -> Reader[int]:
+    """A reader of integers within bounds."""
+
+    def read(value: Any, place: str, problems: Problems) -> int | None:
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        problems.add(place, f"{quoted(value)} is not {what} from {low} to {high}")
+        return None
+
+    return read
+
+
+def choice(kind: type[Choice]) -> Reader[Choice]:
+    """A reader of one word out of a few."""
+    words = [str(word) for word in kind]
+
+    def read(value: Any, place: str, problems: Problems) -> Choice | None:
+        if value in words:
+            return kind(value)
+        near = suggestion(value, words) if isinstance(value, str) else ""
+        problems.add(place, f"{quoted(value)} is not one of {', '.join(words)}{near}")
+        return None
+
+    return read
+
+
+# --- addresses --------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=65_536)
+def _range_problem(text_: str) -> str | None:
+    try:
+        network = ipaddress.ip_network(text_, strict=False)
+    except ValueError:
+        return "is not an IPv4 or IPv6 range such as 10.0.0.0/16"
+    if "%" in text_:
+        return "names a zone: a range has none"
+    if "/" not in text_:
+        return f"has no prefix length: one address is {network}"
+    if str(network) == text_:
+        return None
+    if ipaddress.ip_interface(text_).ip != network.network_address:
+        return f"has bits set after its prefix: the range is {network}"
+    return f"is not in the usual spelling: write {network}"
+
+
+def cidr(value: Any, place: str, problems: Problems) -> str | None:
+    """A range in its one spelling, without host bits."""
+    problem = _range_problem(value) if isinstance(value, str) else "is not an IPv4 or IPv6 range"
+    if problem is None:
+        return str(value)
+    problems.add(place, f"{quoted(value)} {problem}")
+    return None
+
+
+def cidrs(value: Any, place: str, problems: Problems) -> tuple[str, ...] | None:
+    """One range or a list of them."""
+    if not isinstance(value, list):
+        one = cidr(value, place, problems)
+        return None if one is None else (one,)
+    if not value:
+        problems.add(place, "is an empty list: at least one range is needed")
+    found = [cidr(item, f"{place}[{index}]", problems) for index, item in enumerate(value)]
+    return tuple(item for item in found if item is not None)
+
+
+def _address(version: int) -> Reader[str]:
+    def read(value: Any, place: str, problems: Problems) -> str | None:
+        try:
+            address = ipaddress.ip_address(value if isinstance(value, str) else "")
+        except ValueError:
+            address = None
+        if address is None or address.version != version or "%" in value:
+            problems.add(place, f"{quoted(value)} is not an IPv{version} address")
+            return None
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            problems.add(
+                place, f"{quoted(value)} is an IPv4 address in disguise: write {address.ipv4_mapped}"
+            )
+            return None
+        return str(address)
+
+    return read
+
+
+ipv4_address: Final = _address(4)
+ipv6_address: Final = _address(6)
+
+_PORTS: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+
+
+def ports(value: Any, place: str, problems: Problems) -> tuple[int, int] | None:
+    """`22`, `8000-8010` or `all`."""
+    if value == "all":
+        return ANY_PORT
+    match = _PORTS.fullmatch(str(value)) if isinstance(value, int | str) else None
+    if match is None:
+        problems.add(place, f"{quoted(value)} is no port (22), range of ports (8000-8010) or 'all'")
+        return None
+    low, high = int(match[1]), int(match[2] or match[1])
+    if high > ANY_PORT[1]:
+        problems.add(place, f"{quoted(value)}: ports end at {ANY_PORT[1]}")
+    elif low > high:
+        problems.add(place, f"{quoted(value)}: the first port is above the last")
+    else:
+        return low, high
+    return None
+
+
+# --- tags -------------------------------------------------------------------------------------------------
+
+
+def _tag_problem(text_: str) -> str | None:
+    """Why no tag has this key or value (AWS: "Tag naming limits and requirements"), or None."""
+    if text_.isalnum() and text_.isascii():
+        return None
+    for character in text_:
+        category = unicodedata.category(character)
+        if character not in _TAG_PUNCTUATION and category[0] not in "LN" and category != "Zs":
+            return f"has the character {character!r}: letters, digits, spaces and _.:/=+-@ may be in a tag"
+    return None
+
+
+def tags(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
+    """A mapping of texts to texts within AWS's limits."""
+    before = len(problems)
+    found: dict[str, str] = {}
+    for key, item, inside in items_of(value, place, problems):
+        if not 1 <= len(key) <= MAX_TAG_KEY:
+            problems.add(inside, f"a tag's key has 1 to {MAX_TAG_KEY} characters, this one {len(key)}")
+        elif key.lower().startswith("aws:"):
+            problems.add(inside, "keys that begin with 'aws:' are not for use")
+        elif problem := _tag_problem(key):
+            problems.add(inside, f"the key {problem}")
+        if not isinstance(item, str):
+            hint = ": quote it" if isinstance(item, int) else ""
+            problems.add(inside, f"{quoted(item)} is no text{hint}")
+        elif len(item) > MAX_TAG_VALUE:
+            problems.add(
+                inside, f"a tag's value has at most {MAX_TAG_VALUE} characters, this one {len(item)}"
+            )
+        elif problem := _tag_problem(item):
+            problems.add(inside, f"the value {problem}")
+        else:
+            found[key] = item
+    if len(found) > MAX_TAGS:
+        problems.add(place, f"has {len(found)} tags: {MAX_TAGS} are allowed")
+    return found if len(problems) == before else None
+
+
+def identity_tags(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
+    """Tags of an identity: keys that differ by case alone are one key (AWS: "Tags for IAM resources")."""
+    found = tags(value, place, problems)
+    seen: dict[str, str] = {}
+    for key in found or ():
+        other = seen.setdefault(key.lower(), key)
+        if other != key:
+            problems.add(place, f"the keys {other!r} and {key!r} differ by case alone")
+    return found
+
+
+def one_line(longest: int) -> Reader[str]:
+    """A reader of descriptions: one line of printable text, which may be empty."""
+
+    def read(value: Any, place: str, problems: Problems) -> str | None:
+        if not isinstance(value, str) or not value.isprintable():
+            problems.add(place, f"{quoted(value)} is not one line of text")
+        elif len(value) > longest:
+            problems.add(place, f"has {len(value)} characters: {longest} are allowed")
+        else:
+            return value
+        return None
+
+    return read
