@@ -1,17 +1,18 @@
-"""Making an Instance Connect Endpoint and its network interface: one way, for the API and for the fleet file.
+"""Making and modifying an Instance Connect Endpoint and its network interface, for the API and the fleet file.
 
 Pure: the caller looks up what is taken and puts the nouns that come back.
 """
 
 import ipaddress
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import NetworkInterface, Subnet, Tags
+from hatchway.domain.reach import parse_address, within
 
 INTERFACE_TAG = "InstanceConnectEndpointId"
 """The tag that the service puts on the interface that it makes."""
@@ -37,7 +38,8 @@ class EndpointOrder:
     """What is asked for.
 
     `ip_address_type` None follows the subnet, `max_tunnels` None the account's quota.
-    `security_group_ids` are already chosen: at least one, those of the VPC.
+    `security_group_ids` are already chosen: at least one, those of the VPC. `addresses` are what its interface
+    is to have, by IP version; where they say nothing it gets a free one.
     """
 
     account: str
@@ -49,6 +51,7 @@ class EndpointOrder:
     ip_address_type: IpAddressType | None = None
     name: str | None = None
     max_tunnels: int | None = None
+    addresses: Mapping[int, str] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
 
 
@@ -65,7 +68,10 @@ def new_endpoint(
         CannotCreateEndpoint: the subnet has no range of the family, or the client's address cannot be kept.
     """
     kind = checked_ip_address_type(order.subnet, order.ip_address_type, order.preserve_client_ip)
-    addresses = {version: free_address(order.subnet.cidrs, taken, version) for version in VERSIONS[kind]}
+    addresses = {
+        version: order.addresses.get(version) or free_address(order.subnet.cidrs, taken, version)
+        for version in VERSIONS[kind]
+    }
     interface_id = interface_id_of(order.account, order.endpoint_id)
     endpoint = Endpoint(
         id=order.endpoint_id,
@@ -97,6 +103,61 @@ def new_endpoint(
         tags={INTERFACE_TAG: order.endpoint_id},
     )
     return endpoint, interface
+
+
+def modified_endpoint(
+    endpoint: Endpoint,
+    interface: NetworkInterface,
+    order: EndpointOrder,
+    *,
+    taken: Collection[str],
+) -> tuple[Endpoint, NetworkInterface]:
+    """The endpoint and its interface as `order` has them; both as they were when that changes nothing.
+
+    The interface keeps an address that still is of the subnet and not taken. The state becomes
+    update-complete when something changes that ModifyInstanceConnectEndpoint changes.
+
+    Args:
+        taken: addresses of the subnet that others hold, as the nouns write them.
+
+    Raises:
+        NoFreeAddress, CannotCreateEndpoint: as `new_endpoint` does.
+    """
+    kind = checked_ip_address_type(order.subnet, order.ip_address_type, order.preserve_client_ip)
+    held = {4: interface.private_ip, 6: interface.ipv6}
+    addresses = {
+        version: order.addresses.get(version)
+        or _kept(held[version], order.subnet, taken)
+        or free_address(order.subnet.cidrs, taken, version)
+        for version in VERSIONS[kind]
+    }
+    changed = replace(
+        endpoint,
+        security_group_ids=order.security_group_ids,
+        preserve_client_ip=order.preserve_client_ip,
+        ip_address_type=kind,
+    )
+    if changed != endpoint:
+        changed = replace(changed, state=EndpointState.UPDATE_COMPLETE, state_message="")
+    changed = replace(
+        changed,
+        name=order.name,
+        availability_zone=order.subnet.availability_zone,
+        max_tunnels=order.max_tunnels,
+        tags=order.tags,
+    )
+    return changed, replace(
+        interface,
+        private_ip=addresses.get(4),
+        ipv6=addresses.get(6),
+        security_group_ids=order.security_group_ids,
+    )
+
+
+def _kept(address: str | None, subnet: Subnet, taken: Collection[str]) -> str | None:
+    if address is None or address in taken or not within(parse_address(address), subnet.cidrs):
+        return None
+    return address
 
 
 def interface_id_of(account: str, endpoint_id: str) -> str:
