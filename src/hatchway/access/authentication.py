@@ -1,11 +1,43 @@
-"""A signed request's caller."""
+"""A signed request's caller.
+
+What a server needs of Signature Version 4 to ask for it is here too: planes import `access`, not `sigv4`.
+"""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from hatchway.access.access_keys import secret_of
+from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.principal import Caller
-from hatchway.sigv4 import HttpRequest, Scope, Signature, UnknownAccessKey, verify
+from hatchway.access.vault import Vault
+from hatchway.domain.arns import Arns
+from hatchway.sigv4 import (
+    HttpRequest,
+    Scope,
+    Signature,
+    SignatureError,
+    UnknownAccessKey,
+    derive_signing_key,
+    read_header_signature,
+    read_query_signature,
+    verify,
+)
+from hatchway.store import Transaction
+
+__all__ = [
+    "Directory",
+    "HttpRequest",
+    "Scope",
+    "Signature",
+    "SignatureError",
+    "StoredDirectory",
+    "UnknownAccessKey",
+    "authenticate",
+    "read_header_signature",
+    "read_query_signature",
+]
 
 
 class Directory(Protocol):
@@ -13,6 +45,24 @@ class Directory(Protocol):
 
     def caller(self, access_key_id: str) -> Caller | None: ...
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDirectory:
+    """The control plane's directory: it unseals the secret, and derives the key of any scope from it."""
+
+    tx: Transaction
+    vault: Vault
+    arns: Arns
+
+    def caller(self, access_key_id: str) -> Caller | None:
+        return resolve_caller(StoredIdentities(self.tx, self.arns), access_key_id)
+
+    def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
+        secret = secret_of(self.tx, self.vault, access_key_id)
+        if secret is None:
+            return None
+        return derive_signing_key(secret, scope.date, scope.region, scope.service)
 
 
 def authenticate(
