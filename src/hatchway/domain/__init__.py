@@ -12,5 +12,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `endpoint` | Instance Connect Endpoint and its states |
 | `identity` | User, Group, Role, policies, access keys |
 | `tunnel` | a live tunnel, and the ways that one ends |
-| `ssh_key` | a pushed SSH key and a host's token |
+| `ssh_key` | a pushed SSH key, and what is kept of a host's token |
+| `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |
+| `host_token` | how a host's token looks, and the hash that is kept of it |
 """

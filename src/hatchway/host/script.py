@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
-from hatchway.host.tokens import parse_host_token
-
 
 @dataclass(frozen=True, slots=True)
 class HostLayout:
@@ -31,6 +29,7 @@ _API_URL: Final = re.compile(rf"https://{_HOST}(?::[0-9]{{1,5}})?(?:/[0-9A-Za-z.
 _CERTIFICATE: Final = re.compile(
     r"-----BEGIN CERTIFICATE-----\n(?:[0-9A-Za-z+/]{1,76}={0,2}\n)+-----END CERTIFICATE-----"
 )
+_TOKEN: Final = re.compile(r"hwh_(?P<instance_id>i-[0-9A-Za-z]{1,32})_[0-9A-Za-z_-]{43}")
 _PATH: Final = re.compile(r"[0-9A-Za-z/:._+-]+")
 _PLACEHOLDER: Final = re.compile(r"@([A-Z_]+)@")
 
@@ -47,14 +46,15 @@ def host_script(
 
     Args:
         api_url: the control plane as the host reaches it, `https://…` with or without a port and a path.
-        token: as `format_host_token` makes it, of the same instance.
+        token: the host token of the same instance, `hwh_<instance id>_<secret>`.
         ca_certificate_pem: one certificate or more, by which the host knows the control plane.
 
     Raises:
         ValueError: a value is not what it should be. Nothing that passes needs quoting to be safe in a shell;
             it is quoted all the same.
     """
-    if parse_host_token(token).instance_id != instance_id:
+    match = _TOKEN.fullmatch(token)
+    if match is None or match["instance_id"] != instance_id:
         raise ValueError(f"the host token is not that of {instance_id!r}")
     url = api_url.removesuffix("/")
     if not _API_URL.fullmatch(url):

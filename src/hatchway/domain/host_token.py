@@ -1,4 +1,4 @@
-"""Host tokens: the bearer token by which a host says which instance it is.
+"""The bearer token by which a host says which instance it is.
 
 `hwh_<instance id>_<secret>`, the secret being base64url without padding. The prefix lets secret scanners
 find one that leaked; the instance id lets the control plane find the row whose hash to compare.
@@ -11,13 +11,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from hatchway.domain.ids import INSTANCE_ID
+
 SECRET_SIZE: Final = 32
 """Bytes. A secret this long needs no salt and no slow hash."""
 
 _PREFIX: Final = "hwh"
-_INSTANCE_ID: Final = re.compile(r"i-[0-9a-zA-Z]{1,32}")
 _TOKEN: Final = re.compile(
-    rf"{_PREFIX}_(?P<instance_id>{_INSTANCE_ID.pattern})_(?P<secret>[0-9A-Za-z_-]{{43}})"
+    rf"{_PREFIX}_(?P<instance_id>{INSTANCE_ID.pattern})_(?P<secret>[0-9A-Za-z_-]{{43}})"
 )
 
 
@@ -26,7 +27,9 @@ class InvalidHostToken(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class HostToken:
+class HostSecret:
+    """A host token taken apart."""
+
     instance_id: str
     secret: bytes = field(repr=False)
 
@@ -40,7 +43,7 @@ def format_host_token(instance_id: str, secret: bytes) -> str:
     Raises:
         ValueError: the instance id or the length of the secret is wrong.
     """
-    if not _INSTANCE_ID.fullmatch(instance_id):
+    if not INSTANCE_ID.fullmatch(instance_id):
         raise ValueError(f"{instance_id!r} is not an instance id")
     if len(secret) != SECRET_SIZE:
         raise ValueError(f"a host token's secret has {SECRET_SIZE} bytes, not {len(secret)}")
@@ -48,7 +51,7 @@ def format_host_token(instance_id: str, secret: bytes) -> str:
     return f"{_PREFIX}_{instance_id}_{encoded}"
 
 
-def parse_host_token(text: str) -> HostToken:
+def parse_host_token(text: str) -> HostSecret:
     """
     Raises:
         InvalidHostToken: the text is not what `format_host_token` makes.
@@ -56,18 +59,18 @@ def parse_host_token(text: str) -> HostToken:
     match = _TOKEN.fullmatch(text)
     if match is None:
         raise InvalidHostToken("not a host token")
-    token = HostToken(match["instance_id"], base64.urlsafe_b64decode(match["secret"] + "="))
+    token = HostSecret(match["instance_id"], base64.urlsafe_b64decode(match["secret"] + "="))
     if format_host_token(token.instance_id, token.secret) != text:
         # The last character of base64 carries bits that mean nothing: one token, one spelling.
         raise InvalidHostToken("not a host token")
     return token
 
 
-def hash_host_token(token: HostToken) -> bytes:
+def hash_host_token(token: HostSecret) -> bytes:
     """What the store keeps: 32 bytes from which the token cannot be had back."""
     return hashlib.sha256(format_host_token(token.instance_id, token.secret).encode("ascii")).digest()
 
 
-def host_token_matches(token: HostToken, stored_hash: bytes) -> bool:
+def host_token_matches(token: HostSecret, stored_hash: bytes) -> bool:
     """Whether `stored_hash` is of this token, in a time that does not tell how nearly."""
     return hmac.compare_digest(hash_host_token(token), stored_hash)
