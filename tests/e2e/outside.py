@@ -1,0 +1,67 @@
+"""What a test run could leave behind on this computer, looked at before and after."""
+
+import contextlib
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_WATCHED: Final = (
+    "/etc/hosts",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/ssh",
+    "/etc/ssh/sshd_config",
+    "/etc/ssh/sshd_config.d",
+    "/etc/ssl/certs",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/hatchway",
+    "/home/ec2-user",
+    "/root/.ssh",
+    "/run/sshd",
+    "/run/sshd.pid",
+    "/usr/local/bin",
+    "/usr/local/share/ca-certificates",
+    "/var/lib/hatchway",
+)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What this computer is like, as far as a test run could change it."""
+
+    interfaces: frozenset[str]
+    mounts: frozenset[str]
+    files: tuple[tuple[str, tuple[int, int, int] | None], ...]
+
+
+def look_outside() -> Outside:
+    """What this computer is like now."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return Outside(
+        interfaces=frozenset(name for _, name in socket.if_nameindex()),
+        mounts=frozenset(" ".join(line.split()[3:6]) for line in mounts),
+        files=tuple((path, _state(Path(path))) for path in _WATCHED),
+    )
+
+
+def processes_in(namespaces: Collection[str]) -> list[str]:
+    """The processes that are in one of these namespaces, each as its id and command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it may end while we look
+            theirs = {str(namespace.readlink()) for namespace in (process / "ns").iterdir()}
+            if not theirs.isdisjoint(namespaces):
+                words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found.append(f"{process.name} {words}")
+    return found
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
