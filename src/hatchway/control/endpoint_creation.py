@@ -1,4 +1,4 @@
-"""Making and modifying an Instance Connect Endpoint and its network interface, for the API and the fleet file.
+"""Making and modifying an Instance Connect Endpoint and its interface, for the API and the fleet file.
 
 Pure: the caller looks up what is taken and puts the nouns that come back.
 """
@@ -38,8 +38,8 @@ class EndpointOrder:
     """What is asked for.
 
     `ip_address_type` None follows the subnet, `max_tunnels` None the account's quota.
-    `security_group_ids` are already chosen: at least one, those of the VPC. `addresses` are what its interface
-    is to have, by IP version; where they say nothing it gets a free one.
+    `security_group_ids` are already chosen: at least one, those of the VPC. `addresses` are what its
+    interface is to have, by IP version; where they say nothing it gets a free one.
     """
 
     account: str
