@@ -46,7 +46,12 @@ class Profile:
             NotConfigured: none is configured, or the profile does not exist.
         """
         with _configuration_errors():
-            region = self.options.region or self._session.get_config_variable("region")
+            # botocore leaves AWS_REGION to its callers; the AWS CLI 2 and the other SDKs read it first.
+            region = (
+                self.options.region
+                or os.environ.get("AWS_REGION")
+                or self._session.get_config_variable("region")
+            )
         if not region:
             raise NotConfigured("no region is configured: give --region or set AWS_REGION")
         return str(region)

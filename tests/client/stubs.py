@@ -1,0 +1,155 @@
+"""A gateway and a control plane of a few lines each."""
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+
+from hatchway.client.request import Credentials, TunnelRequest
+from hatchway.client.tunnel import Route, TunnelPlan
+
+DNS_NAME = "eice-0123456789abcdef0.example.test"
+INSTANCE_ID = "i-0123456789abcdef0"
+
+Answer = WSListener | WSUpgradeResponseWithListener
+
+
+@dataclass(frozen=True)
+class Certificates:
+    ca: Path
+    certificate: Path
+    key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+@dataclass
+class StubGateway:
+    """Answers each request for a tunnel as `answer` says; runs in a thread of its own."""
+
+    port: int
+    ca_bundle: str
+    answer: Callable[[], Answer]
+    requests: list[WSUpgradeRequest] = field(default_factory=list)
+
+
+def tunnel_plan(
+    gateway: StubGateway, *, dns_name: str = DNS_NAME, source_address: str | None = None
+) -> TunnelPlan:
+    return TunnelPlan(
+        TunnelRequest(endpoint_id="eice-0123456789abcdef0", dns_name=DNS_NAME, private_ip_address="10.0.1.1"),
+        Route(
+            dns_name=dns_name,
+            port=gateway.port,
+            address="127.0.0.1",
+            source_address=source_address,
+            ca_bundle=gateway.ca_bundle,
+        ),
+        "us-east-1",
+        lambda: Credentials("AKIAEXAMPLE", "secret"),
+    )
+
+
+def refusal(status: int, body: bytes, headers: dict[str, str] | None = None) -> WSUpgradeResponseWithListener:
+    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body, headers), None)
+
+
+@dataclass
+class StubControlPlane:
+    """Knows one instance and its VPC's endpoints, by (id, subnet); keeps the calls that were made."""
+
+    url: str
+    ca_bundle: str
+    endpoints: list[tuple[str, str]]
+    document: bytes | None = b'{"gateway_port": 8444}'
+    instance_known: bool = True
+    calls: list[dict[str, list[str]]] = field(default_factory=list)
+
+    def called(self) -> list[str]:
+        return [call["Action"][0] for call in self.calls]
+
+    def answer(self, parameters: dict[str, list[str]]) -> tuple[int, bytes]:
+        self.calls.append(parameters)
+        return getattr(self, f"answer_{parameters['Action'][0]}")(parameters)  # type: ignore[no-any-return]
+
+    def answer_DescribeInstances(self, parameters: dict[str, list[str]]) -> tuple[int, bytes]:
+        if not self.instance_known:
+            error = "<Code>InvalidInstanceID.NotFound</Code><Message>No such instance</Message>"
+            return 400, f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode()
+        fields = (
+            f"<instanceId>{INSTANCE_ID}</instanceId><vpcId>vpc-1</vpcId><subnetId>subnet-1</subnetId>"
+            "<privateIpAddress>10.0.1.1</privateIpAddress>"
+        )
+        instances = f"<instancesSet><item>{fields}</item></instancesSet>"
+        answer = f"<reservationSet><item>{instances}</item></reservationSet>"
+        return 200, f"<DescribeInstancesResponse>{answer}</DescribeInstancesResponse>".encode()
+
+    def answer_DescribeInstanceConnectEndpoints(self, parameters: dict[str, list[str]]) -> tuple[int, bytes]:
+        wanted = parameters.get("InstanceConnectEndpointId.1", [None])[0]
+        items = "".join(
+            f"<item><instanceConnectEndpointId>{endpoint}</instanceConnectEndpointId>"
+            f"<dnsName>{DNS_NAME}</dnsName><subnetId>{subnet}</subnetId></item>"
+            for endpoint, subnet in self.endpoints
+            if wanted in (None, endpoint)
+        )
+        name = "DescribeInstanceConnectEndpointsResponse"
+        body = f"<{name}><instanceConnectEndpointSet>{items}</instanceConnectEndpointSet></{name}>"
+        return 200, body.encode()
+
+    def answer_SendSSHPublicKey(self, parameters: dict[str, list[str]]) -> tuple[int, bytes]:
+        if parameters["InstanceOSUser"] == ["root"]:
+            return 400, b'{"__type": "AuthException", "Message": "not authorized to push keys"}'
+        return 200, b'{"RequestId": "1", "Success": true}'
+
+
+@contextmanager
+def running_control_plane(certificates: Certificates) -> Iterator[StubControlPlane]:
+    stub = StubControlPlane("", str(certificates.ca), [("eice-2", "subnet-2"), ("eice-1", "subnet-1")])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/.well-known/hatchway" and stub.document is not None:
+                self.reply(200, stub.document)
+            else:
+                self.reply(404, b"")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            target = self.headers["X-Amz-Target"]
+            if target is None:
+                parameters = parse_qs(body)
+            else:
+                parameters = {name: [value] for name, value in json.loads(body).items()}
+                parameters["Action"] = [target.partition(".")[2]]
+            self.reply(*stub.answer(parameters))
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = certificates.server_context().wrap_socket(server.socket, server_side=True)
+    stub.url = f"https://localhost:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

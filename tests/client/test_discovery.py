@@ -1,0 +1,175 @@
+"""From options to a plan: what is asked of the control plane, and what is not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client.stubs import DNS_NAME, INSTANCE_ID, StubControlPlane
+
+from hatchway.client.discovery import TunnelOptions, gateway_port, plan_tunnel, push_key
+from hatchway.client.errors import ApiError, InvalidOption, NotConfigured, NotFound
+from hatchway.client.profile import Profile, ProfileOptions
+
+
+@pytest.fixture
+def profile(control_plane: StubControlPlane, aws_environment: Path) -> Profile:
+    return Profile(
+        ProfileOptions(
+            region="us-east-1", endpoint_url=control_plane.url + "/", ca_bundle=control_plane.ca_bundle
+        )
+    )
+
+
+def test_an_instance_is_reached_through_the_endpoint_in_its_subnet(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    plan = plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID, max_tunnel_duration=600))
+    assert plan.request.endpoint_id == "eice-1"
+    assert plan.request.private_ip_address == "10.0.1.1"
+    assert plan.request.max_tunnel_duration == 600
+    assert (plan.route.dns_name, plan.route.port) == (DNS_NAME, 8444)
+    assert plan.region == "us-east-1"
+    instances, endpoints = control_plane.calls
+    assert instances["InstanceId.1"] == [INSTANCE_ID]
+    assert endpoints["Filter.1.Name"] == ["state"]
+    assert endpoints["Filter.1.Value.1"] == ["create-complete"]
+    assert endpoints["Filter.2.Name"] == ["vpc-id"]
+    assert endpoints["Filter.2.Value.1"] == ["vpc-1"]
+
+
+def test_without_an_endpoint_in_the_subnet_the_first_of_the_vpc_serves(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.endpoints = [("eice-2", "subnet-2"), ("eice-3", "subnet-3")]
+    assert plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID)).request.endpoint_id == "eice-2"
+
+
+def test_an_endpoint_that_was_named_is_the_one_that_serves(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    options = TunnelOptions(instance_id=INSTANCE_ID, instance_connect_endpoint_id="eice-2")
+    assert plan_tunnel(profile, options).request.endpoint_id == "eice-2"
+
+
+def test_with_address_and_endpoint_no_instance_is_asked_for(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    options = TunnelOptions(private_ip_address="10.0.1.9", instance_connect_endpoint_id="eice-1")
+    assert plan_tunnel(profile, options).request.private_ip_address == "10.0.1.9"
+    assert control_plane.called() == ["DescribeInstanceConnectEndpoints"]
+
+
+def test_with_everything_given_nothing_is_asked(profile: Profile, control_plane: StubControlPlane) -> None:
+    control_plane.document = b"not asked for"
+    options = TunnelOptions(
+        private_ip_address="10.0.1.9",
+        instance_connect_endpoint_id="eice-1",
+        instance_connect_endpoint_dns_name=DNS_NAME,
+        gateway_port=9443,
+        gateway_address="127.0.0.1",
+        source_address="127.0.9.7",
+    )
+    plan = plan_tunnel(profile, options)
+    assert (plan.route.port, plan.route.address, plan.route.source_address) == (
+        9443,
+        "127.0.0.1",
+        "127.0.9.7",
+    )
+    assert control_plane.calls == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"private_ip_address": "10.0.1.1"},
+        {"instance_id": INSTANCE_ID, "instance_connect_endpoint_dns_name": DNS_NAME},
+        {"instance_id": "web-1"},
+        {"instance_id": INSTANCE_ID, "instance_connect_endpoint_id": "office"},
+        {"instance_id": INSTANCE_ID, "max_tunnel_duration": 4000},
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(profile: Profile, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOption):
+        plan_tunnel(profile, TunnelOptions(**options))
+
+
+def test_a_vpc_without_an_endpoint_is_said(profile: Profile, control_plane: StubControlPlane) -> None:
+    control_plane.endpoints = []
+    with pytest.raises(NotFound, match="vpc-1"):
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
+    with pytest.raises(NotFound, match="eice-7"):
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID, instance_connect_endpoint_id="eice-7"))
+
+
+def test_a_refused_call_carries_operation_code_and_message(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.instance_known = False
+    with pytest.raises(ApiError) as caught:
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
+    assert (caught.value.operation, caught.value.code) == ("DescribeInstances", "InvalidInstanceID.NotFound")
+    assert caught.value.message == "No such instance"
+
+
+def test_a_control_plane_of_an_unknown_ca_is_not_trusted(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    strangers = Profile(ProfileOptions(region="us-east-1", endpoint_url=control_plane.url))
+    with pytest.raises(ApiError, match="--ca-bundle"):
+        gateway_port(strangers)
+    with pytest.raises(ApiError, match="--ca-bundle"):
+        push_key(strangers, INSTANCE_ID, "ec2-user", "ssh-ed25519 " + "A" * 68)
+    assert control_plane.calls == []
+
+
+def test_a_key_is_pushed_for_the_user_that_was_named(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    key = "ssh-ed25519 " + "A" * 68
+    push_key(profile, INSTANCE_ID, "ec2-user", key)
+    (call,) = control_plane.calls
+    assert call["InstanceId"] == [INSTANCE_ID]
+    assert call["InstanceOSUser"] == ["ec2-user"]
+    assert call["SSHPublicKey"] == [key]
+    with pytest.raises(ApiError) as caught:
+        push_key(profile, INSTANCE_ID, "root", key)
+    assert caught.value.code == "AuthException"
+
+
+def test_without_credentials_the_call_says_so(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(NotConfigured):
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
+
+
+def test_without_a_discovery_document_gateways_listen_on_443(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.document = None
+    assert gateway_port(profile) == 443
+
+
+def test_aws_itself_is_not_asked_for_a_discovery_document(aws_environment: Path) -> None:
+    assert gateway_port(Profile(ProfileOptions(region="us-east-1"))) == 443
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"gateway_port": "22"}',
+        b'{"gateway_port": 0}',
+        b'{"gateway_port": true}',
+    ],
+)
+def test_a_discovery_document_that_names_no_port_is_an_error(
+    profile: Profile, control_plane: StubControlPlane, document: bytes
+) -> None:
+    control_plane.document = document
+    with pytest.raises(ApiError, match="--gateway-port"):
+        gateway_port(profile)

@@ -1,0 +1,129 @@
+"""A local port with a tunnel for each connection."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
+
+from hatchway.client.errors import InvalidOption
+from hatchway.client.listener import listen
+
+
+class Echo(WSListener):
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.BINARY:
+            transport.send(WSMsgType.BINARY, frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close()
+            transport.disconnect()
+
+
+def with_listener(gateway: StubGateway, use: Callable[[int], Awaitable[None]]) -> list[str]:
+    """Run `use` with the port that was picked; gives the lines that were reported."""
+    lines: list[str] = []
+
+    async def run() -> None:
+        listening = asyncio.Event()
+
+        def report(line: str) -> None:
+            lines.append(line)
+            listening.set()
+
+        task = asyncio.create_task(listen(tunnel_plan(gateway), 0, report))
+        await listening.wait()
+        try:
+            await use(int(lines[0].rstrip(".").rpartition(" ")[2]))
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    asyncio.run(run())
+    return lines
+
+
+def test_several_connections_have_a_tunnel_each_at_the_same_time(gateway: StubGateway) -> None:
+    gateway.answer = Echo
+
+    async def use(port: int) -> None:
+        streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+        for number, (_, writer) in enumerate(streams):
+            writer.write(b"%d" % number * 100_000)
+        for number, (reader, _) in enumerate(streams):
+            assert await reader.readexactly(100_000) == b"%d" % number * 100_000
+        for _, writer in streams:
+            writer.close()
+
+    lines = with_listener(gateway, use)
+    assert len(gateway.requests) == 5
+    assert lines[0].startswith("Listening for connections on port ")
+    assert sum("Accepted new tcp connection" in line for line in lines) == 5
+
+
+def test_a_refused_tunnel_closes_its_connection_and_says_why(gateway: StubGateway) -> None:
+    refused = refusal(403, b'{"ErrorCode": "AccessDeniedException", "Message": "not authorized"}')
+    answers: Iterator[Answer] = iter([refused, Echo()])
+    gateway.answer = lambda: next(answers)
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"still here")
+        assert await reader.readexactly(10) == b"still here"
+        writer.close()
+
+    lines = with_listener(gateway, use)
+    assert "[1] AccessDeniedException: not authorized" in lines
+    assert "[1] Closing tcp connection." in lines
+
+
+def test_a_connection_that_is_closed_ends_its_tunnel(gateway: StubGateway) -> None:
+    ended = threading.Event()
+
+    class Notes(Echo):
+        def on_ws_disconnected(self, transport: WSTransport) -> None:
+            ended.set()
+
+    gateway.answer = Notes
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+        assert await asyncio.to_thread(ended.wait, 30)
+
+    with_listener(gateway, use)
+
+
+def test_half_a_close_leaves_the_answer_its_way(gateway: StubGateway) -> None:
+    gateway.answer = Echo
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"question" * 1000)
+        writer.write_eof()
+        assert await reader.read() == b"question" * 1000
+        writer.close()
+
+    with_listener(gateway, use)
+
+
+def test_a_port_that_is_taken_is_refused(gateway: StubGateway) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for port in (taken.getsockname()[1], 70_000):
+            with pytest.raises(InvalidOption, match="--local-port"):
+                asyncio.run(listen(tunnel_plan(gateway), port, print))
+
+
+def test_nothing_but_loopback_is_listened_on(gateway: StubGateway) -> None:
+    async def use(port: int) -> None:
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.2", port)
+
+    with_listener(gateway, use)

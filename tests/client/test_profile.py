@@ -1,0 +1,101 @@
+"""Where credentials, region, endpoint URL and CA bundle come from."""
+
+from pathlib import Path
+
+import pytest
+
+from hatchway.client.errors import NotConfigured
+from hatchway.client.profile import Profile, ProfileOptions
+
+CONFIG = """
+[profile lab]
+region = eu-west-1
+endpoint_url = https://profile.example
+ca_bundle = /profile/ca.pem
+aws_access_key_id = AKIALAB
+aws_secret_access_key = lab
+
+[profile split]
+region = eu-west-1
+services = split
+endpoint_url = https://profile.example
+
+[services split]
+ec2 =
+  endpoint_url = https://ec2.example
+"""
+
+
+def test_a_profile_gives_everything(aws_environment: Path) -> None:
+    aws_environment.write_text(CONFIG)
+    profile = Profile(ProfileOptions(profile="lab"))
+    assert profile.region == "eu-west-1"
+    assert profile.ca_bundle == "/profile/ca.pem"
+    assert profile.endpoint_url("ec2") == "https://profile.example"
+    assert profile.credentials().access_key_id == "AKIALAB"
+
+
+def test_the_environment_names_the_profile(aws_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aws_environment.write_text(CONFIG)
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    profile = Profile(ProfileOptions())
+    assert profile.region == "eu-west-1"
+    assert profile.credentials().access_key_id == "AKIAEXAMPLE"
+
+
+def test_an_option_goes_before_the_environment_and_that_before_the_profile(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws_environment.write_text(CONFIG)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://environment.example")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/environment/ca.pem")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    profile = Profile(ProfileOptions(profile="lab"))
+    assert profile.endpoint_url("ec2") == "https://environment.example"
+    assert profile.ca_bundle == "/environment/ca.pem"
+    assert profile.region == "us-west-2"
+    options = ProfileOptions(
+        profile="lab", region="us-east-2", endpoint_url="https://option.example", ca_bundle="/option/ca.pem"
+    )
+    profile = Profile(options)
+    assert profile.endpoint_url("ec2") == "https://option.example"
+    assert profile.ca_bundle == "/option/ca.pem"
+    assert profile.region == "us-east-2"
+
+
+def test_a_service_s_own_endpoint_url_goes_before_the_common_one(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws_environment.write_text(CONFIG)
+    profile = Profile(ProfileOptions(profile="split"))
+    assert profile.endpoint_url("ec2") == "https://ec2.example"
+    assert profile.endpoint_url("ec2-instance-connect") == "https://profile.example"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://environment.example")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2_INSTANCE_CONNECT", "https://connect.example")
+    assert profile.endpoint_url("ec2") == "https://environment.example"
+    assert profile.endpoint_url("ec2-instance-connect") == "https://connect.example"
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert Profile(ProfileOptions(profile="split")).endpoint_url("ec2") is None
+
+
+def test_botocore_finds_the_same_endpoint_url(aws_environment: Path) -> None:
+    aws_environment.write_text(CONFIG)
+    profile = Profile(ProfileOptions(profile="split"))
+    for service in ("ec2", "ec2-instance-connect"):
+        own = profile._session.create_client(service)
+        assert own.meta.endpoint_url == profile.endpoint_url(service)
+
+
+def test_without_an_endpoint_url_the_service_is_aws_s(aws_environment: Path) -> None:
+    assert Profile(ProfileOptions(region="us-east-1")).endpoint_url("ec2") is None
+
+
+def test_what_is_missing_is_said(aws_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotConfigured, match="AWS_REGION"):
+        _ = Profile(ProfileOptions()).region
+    with pytest.raises(NotConfigured, match="nowhere"):
+        _ = Profile(ProfileOptions(profile="nowhere")).region
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(NotConfigured, match="no credentials"):
+        Profile(ProfileOptions(region="us-east-1")).credentials()

@@ -1,0 +1,153 @@
+"""ssh with a key of its own and a tunnel to go through."""
+
+import shlex
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.client.stubs import DNS_NAME, INSTANCE_ID, StubControlPlane
+
+from hatchway.client.discovery import TunnelOptions
+from hatchway.client.errors import ApiError, InvalidOption
+from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.client.request import Credentials, TunnelRequest
+from hatchway.client.ssh import SshOptions, dry_run_ssh, proxy_command, run_ssh, ssh_command
+from hatchway.client.tunnel import Route, TunnelPlan
+
+PLAN = TunnelPlan(
+    TunnelRequest(
+        endpoint_id="eice-0123456789abcdef0",
+        dns_name=DNS_NAME,
+        private_ip_address="10.0.1.1",
+        max_tunnel_duration=600,
+    ),
+    Route(dns_name=DNS_NAME, port=8444),
+    "us-east-1",
+    lambda: Credentials("AKIAEXAMPLE", "secret"),
+)
+
+FAKE_SSH = """#!/bin/sh
+printf '%s\\n' "$@" >"$0.arguments"
+while [ "$1" != -i ]; do shift; done
+ls -l "$2" >"$0.mode"
+cp "$2" "$0.key"
+echo "$2" >"$0.path"
+exit 7
+"""
+
+
+@pytest.fixture
+def profile(control_plane: StubControlPlane, aws_environment: Path) -> Profile:
+    return Profile(
+        ProfileOptions(region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle)
+    )
+
+
+@pytest.fixture
+def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(FAKE_SSH)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return program
+
+
+def test_the_ssh_command_has_every_question_answered() -> None:
+    options = SshOptions(instance_id=INSTANCE_ID, os_user="admin", arguments=("-v", "uptime"))
+    command = ssh_command(PLAN, options, ProfileOptions(profile="lab"), "/tmp/key")
+    proxy = (
+        f"{shlex.quote(sys.executable)} -P -m hatchway open-tunnel --profile lab"
+        " --private-ip-address 10.0.1.1 --remote-port 22"
+        " --instance-connect-endpoint-id eice-0123456789abcdef0"
+        f" --instance-connect-endpoint-dns-name {DNS_NAME} --max-tunnel-duration 600 --gateway-port 8444"
+    )
+    assert command == [
+        "ssh",
+        *("-o", "ServerAliveInterval=5"),
+        *("-o", "IdentitiesOnly=yes"),
+        *("-o", f"HostKeyAlias={INSTANCE_ID}"),
+        *("-o", f"ProxyCommand={proxy}"),
+        *("-p", "22"),
+        *("-i", "/tmp/key"),
+        "admin@10.0.1.1",
+        "-v",
+        "uptime",
+    ]
+
+
+def test_openssh_reads_the_proxy_command_back_as_it_was_meant() -> None:
+    nasty = "it's 100% $HOME `id`;"
+    profile = ProfileOptions(profile=nasty, ca_bundle="/a b/%h.pem")
+    # ssh -G shows the configuration that it ends up with, and expands nothing; so expand %% as ssh does.
+    line = proxy_command(PLAN, profile)
+    shown = subprocess.run(
+        ["ssh", "-F", "none", "-G", "-o", f"ProxyCommand={line}", "host"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (got,) = [text for text in shown.splitlines() if text.startswith("proxycommand ")]
+    expanded = got.removeprefix("proxycommand ").replace("%%", "%")
+    words = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {expanded}"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert words[words.index("--profile") + 1] == nasty
+    assert words[words.index("--ca-bundle") + 1] == "/a b/%h.pem"
+
+
+def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
+    profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
+) -> None:
+    assert run_ssh(profile, SshOptions(instance_id=INSTANCE_ID)) == 7
+    assert control_plane.called() == [
+        "DescribeInstances",
+        "DescribeInstanceConnectEndpoints",
+        "SendSSHPublicKey",
+    ]
+    pushed = control_plane.calls[-1]
+    assert pushed["InstanceOSUser"] == ["ec2-user"]
+    key = Path(f"{fake_ssh}.key")
+    key.chmod(stat.S_IRUSR)
+    public = subprocess.run(
+        ["ssh-keygen", "-y", "-f", key], capture_output=True, text=True, check=True
+    ).stdout
+    assert public.split()[:2] == pushed["SSHPublicKey"][0].split()[:2]
+    assert Path(f"{fake_ssh}.mode").read_text().startswith("-rw-------")
+    assert not Path(Path(f"{fake_ssh}.path").read_text().strip()).parent.exists()
+
+
+def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:
+    with pytest.raises(ApiError, match="AuthException"):
+        run_ssh(profile, SshOptions(instance_id=INSTANCE_ID, os_user="root"))
+    assert not Path(f"{fake_ssh}.arguments").exists()
+
+
+def test_an_ssh_that_a_signal_ended_counts_as_128_and_the_signal(profile: Profile, fake_ssh: Path) -> None:
+    fake_ssh.write_text("#!/bin/sh\nkill -TERM $$\n")
+    assert run_ssh(profile, SshOptions(instance_id=INSTANCE_ID)) == 143
+
+
+def test_a_dry_run_pushes_no_key_and_shows_the_command(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    options = SshOptions(instance_id=INSTANCE_ID, tunnel=TunnelOptions(max_tunnel_duration=60))
+    shown = dry_run_ssh(profile, options)
+    assert control_plane.called() == ["DescribeInstances", "DescribeInstanceConnectEndpoints"]
+    assert shown.command.startswith("ssh -o ServerAliveInterval=5 ")
+    assert shown.command.endswith("-i KEY ec2-user@10.0.1.1")
+    assert any("eice-1" in step and DNS_NAME in step and "8444" in step for step in shown.steps)
+    assert any(
+        "SendSSHPublicKey" in step and INSTANCE_ID in step and "ec2-user" in step for step in shown.steps
+    )
+
+
+@pytest.mark.parametrize("os_user", ["", "-oProxyCommand=id", "a b", "1st", "x" * 40])
+def test_what_is_no_os_user_never_reaches_ssh(
+    profile: Profile, control_plane: StubControlPlane, os_user: str
+) -> None:
+    with pytest.raises(InvalidOption):
+        run_ssh(profile, SshOptions(instance_id=INSTANCE_ID, os_user=os_user))
+    assert control_plane.calls == []

@@ -1,0 +1,352 @@
+"""Tunnels through a stub gateway: bytes both ways, ends of every kind, refusals."""
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
+
+from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
+from hatchway.client.local import LocalEnd, connection, standard_streams
+from hatchway.client.tunnel import open_tunnel, trust
+
+MIB = 1 << 20
+
+
+def carry(gateway: StubGateway, local: LocalEnd) -> None:
+    asyncio.run(open_tunnel(tunnel_plan(gateway), trust(gateway.ca_bundle), local))
+
+
+def carry_bytes(gateway: StubGateway, data: bytes) -> bytes:
+    """What comes out at standard output when `data` is standard input, both of them pipes."""
+    input_read, input_write = os.pipe()
+    output_read, output_write = os.pipe()
+    received: list[bytes] = []
+
+    def feed() -> None:
+        with os.fdopen(input_write, "wb") as file:
+            file.write(data)
+
+    def collect() -> None:
+        with os.fdopen(output_read, "rb") as file:
+            received.append(file.read())
+
+    threads = [threading.Thread(target=feed), threading.Thread(target=collect)]
+    for thread in threads:
+        thread.start()
+    try:
+        with standard_streams(input_read, output_write) as local:
+            carry(gateway, local)
+    finally:
+        os.close(input_read)
+        os.close(output_write)
+        for thread in threads:
+            thread.join(30)
+    return received[0]
+
+
+class Echo(WSListener):
+    """Sends back what comes, and closes after `size` bytes of it."""
+
+    def __init__(self, size: int) -> None:
+        self.missing = size
+        self.largest = 0
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.BINARY:
+            payload = frame.get_payload_as_bytes()
+            self.largest = max(self.largest, len(payload))
+            self.missing -= len(payload)
+            transport.send(WSMsgType.BINARY, payload)
+            if self.missing == 0:
+                transport.send_close(WSCloseCode.OK)
+
+
+class Says(WSListener):
+    """Sends some bytes at once, then a Close."""
+
+    def __init__(self, data: bytes, code: int, reason: str, frame_size: int = 50_000) -> None:
+        self.data, self.code, self.reason, self.frame_size = data, code, reason, frame_size
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        for start in range(0, len(self.data), self.frame_size):
+            transport.send(WSMsgType.BINARY, self.data[start : start + self.frame_size])
+        transport.send_close(self.code, self.reason)  # type: ignore[arg-type]
+
+
+class Listens(WSListener):
+    """Keeps what comes until the client closes, then answers its Close."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.closed = threading.Event()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.BINARY:
+            self.received += frame.get_payload_as_bytes()
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+            self.closed.set()
+
+
+def test_large_data_comes_back_whole_and_in_order(gateway: StubGateway) -> None:
+    data = os.urandom(24 * MIB + 17)
+    echo = Echo(len(data))
+    gateway.answer = lambda: echo
+    assert hashlib.sha256(carry_bytes(gateway, data)).digest() == hashlib.sha256(data).digest()
+    assert echo.largest <= 65_000
+
+
+def test_regular_files_serve_as_standard_streams(gateway: StubGateway, tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.write_bytes(os.urandom(3 * MIB + 1))
+    gateway.answer = lambda: Echo(source.stat().st_size)
+    with source.open("rb") as reader, copy.open("wb") as writer:  # noqa: SIM117
+        with standard_streams(reader.fileno(), writer.fileno()) as local:
+            carry(gateway, local)
+    assert copy.read_bytes() == source.read_bytes()
+
+
+def test_the_target_is_heard_after_standard_input_has_ended(gateway: StubGateway) -> None:
+    class AnswersLate(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            asyncio.get_running_loop().call_later(1.5, self.answer, transport)
+
+        def answer(self, transport: WSTransport) -> None:
+            transport.send(WSMsgType.BINARY, b"late")
+            transport.send_close(WSCloseCode.OK)
+
+    gateway.answer = AnswersLate
+    assert carry_bytes(gateway, b"") == b"late"
+
+
+def test_all_that_was_sent_before_a_close_is_delivered_to_a_slow_reader(gateway: StubGateway) -> None:
+    data = os.urandom(8 * MIB)
+    gateway.answer = lambda: Says(data, 4001, "Tunnel reached its maximum duration of 3 seconds")
+    ours, theirs = socket.socketpair()
+    received = bytearray()
+
+    def read_slowly() -> None:
+        while chunk := theirs.recv(300_000):
+            received.extend(chunk)
+            threading.Event().wait(0.002)
+
+    reader = threading.Thread(target=read_slowly)
+    reader.start()
+    with ours, pytest.raises(TunnelClosed) as caught:
+        carry(gateway, connection(ours))
+    reader.join(30)
+    theirs.close()
+    assert bytes(received) == data
+    assert caught.value.code == 4001
+    assert str(caught.value) == "tunnel closed: Tunnel reached its maximum duration of 3 seconds"
+
+
+def test_a_reader_that_takes_nothing_stops_the_sender(gateway: StubGateway) -> None:
+    class Floods(WSListener):
+        sent = 0
+        paused = threading.Event()
+
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            self.transport = transport
+            self.writing = True
+            self.more()
+
+        def more(self) -> None:
+            while self.writing and self.sent < 256 * MIB:
+                self.transport.send(WSMsgType.BINARY, bytes(60_000))
+                type(self).sent += 60_000
+
+        def pause_writing(self) -> None:
+            self.writing = False
+            self.paused.set()
+            asyncio.get_running_loop().call_later(1, self.give_up)
+
+        def resume_writing(self) -> None:
+            self.writing = True
+            asyncio.get_running_loop().call_soon(self.more)
+
+        def give_up(self) -> None:
+            if not self.writing:
+                self.transport.disconnect(graceful=False)
+
+    gateway.answer = Floods
+    ours, theirs = socket.socketpair()
+
+    def read_the_rest() -> None:
+        assert Floods.paused.wait(30)
+        threading.Event().wait(2)
+        while theirs.recv(MIB):
+            pass
+
+    reader = threading.Thread(target=read_the_rest)
+    reader.start()
+    with ours, pytest.raises(TunnelClosed):
+        carry(gateway, connection(ours))
+    reader.join(30)
+    theirs.close()
+    assert Floods.sent < 64 * MIB
+
+
+def test_a_close_with_code_1000_is_no_error(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Says(b"bye", 1000, "")
+    assert carry_bytes(gateway, b"") == b"bye"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(1011, "Unable to connect to target"), (1001, "Gateway is shutting down"), (4003, "Access revoked")],
+)
+def test_a_close_with_another_code_is_an_error_that_carries_code_and_reason(
+    gateway: StubGateway, code: int, reason: str
+) -> None:
+    gateway.answer = lambda: Says(b"", code, reason)
+    with pytest.raises(TunnelClosed) as caught:
+        carry_bytes(gateway, b"")
+    assert (caught.value.code, caught.value.reason, caught.value.exit_code) == (code, reason, 255)
+
+
+def test_a_reason_cannot_drive_the_terminal(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Says(b"", 4000, "\x1b]0;title\x07")
+    with pytest.raises(TunnelClosed, match=r"\ufffd\]0;title\ufffd"):
+        carry_bytes(gateway, b"")
+
+
+def test_a_connection_that_ends_without_a_close_is_an_error(gateway: StubGateway) -> None:
+    class Drops(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            transport.disconnect(graceful=False)
+
+    gateway.answer = Drops
+    with pytest.raises(TunnelClosed) as caught:
+        carry_bytes(gateway, b"")
+    assert caught.value.code == 1006
+
+
+def test_text_from_the_gateway_ends_the_tunnel(gateway: StubGateway) -> None:
+    class Talks(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            transport.send(WSMsgType.TEXT, b"hello")
+
+    gateway.answer = Talks
+    with pytest.raises(TunnelClosed) as caught:
+        carry_bytes(gateway, b"")
+    assert caught.value.code == 1003
+
+
+def test_what_was_sent_arrives_though_the_local_reader_goes_away(gateway: StubGateway) -> None:
+    listens = Listens()
+    gateway.answer = lambda: listens
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"last words" * 1000)
+    theirs.close()
+    with ours:
+        carry(gateway, connection(ours))
+    assert listens.closed.wait(10)
+    assert listens.received == b"last words" * 1000
+
+
+def test_the_tunnel_ends_when_input_has_ended_and_nobody_reads_output(gateway: StubGateway) -> None:
+    listens = Listens()
+    gateway.answer = lambda: listens
+    input_read, input_write = os.pipe()
+    output_read, output_write = os.pipe()
+    os.write(input_write, b"word")
+    os.close(input_write)
+    os.close(output_read)
+    with standard_streams(input_read, output_write) as local:
+        carry(gateway, local)
+    os.close(input_read)
+    os.close(output_write)
+    assert listens.received == b"word"
+
+
+def test_the_request_is_the_one_of_the_aws_cli(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Says(b"", 1000, "")
+    carry_bytes(gateway, b"")
+    (request,) = gateway.requests
+    assert request.method == b"GET"
+    assert request.path.startswith(
+        b"/openTunnel?instanceConnectEndpointId=eice-0123456789abcdef0&remotePort=22&"
+    )
+    assert request.headers["Host"] == DNS_NAME
+    assert request.headers["User-Agent"].startswith("hatchway/")
+    assert request.headers.getall("Sec-WebSocket-Version") == ["13"]
+
+
+def test_a_refusal_carries_status_code_message_and_request_id(gateway: StubGateway) -> None:
+    body = json.dumps({"ErrorCode": "AccessDeniedException", "Message": "User: x is not authorized"}).encode()
+    gateway.answer = lambda: refusal(403, body, {"x-amzn-requestid": "5d2c"})
+    with pytest.raises(TunnelRefused) as caught:
+        carry_bytes(gateway, b"")
+    error = caught.value
+    assert (error.status, error.error_code, error.message) == (
+        403,
+        "AccessDeniedException",
+        "User: x is not authorized",
+    )
+    assert error.request_id == "5d2c"
+    assert str(error) == "AccessDeniedException: User: x is not authorized"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"ErrorCode": 7, "Message": null}'])
+def test_a_refusal_with_an_odd_body_still_tells_the_status(gateway: StubGateway, body: bytes) -> None:
+    gateway.answer = lambda: refusal(503, body)
+    with pytest.raises(TunnelRefused) as caught:
+        carry_bytes(gateway, b"")
+    assert caught.value.status == 503
+
+
+def test_a_gateway_with_a_certificate_of_an_unknown_ca_is_not_trusted(gateway: StubGateway) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(GatewayUnreachable, match="certificate is not trusted"):
+        asyncio.run(open_tunnel(tunnel_plan(gateway), trust(None), connection(ours)))
+    assert gateway.requests == []
+
+
+def test_a_certificate_for_another_name_is_not_trusted(gateway: StubGateway) -> None:
+    ours, theirs = socket.socketpair()
+    other = tunnel_plan(gateway, dns_name="other.example.test")
+    with ours, theirs, pytest.raises(GatewayUnreachable, match="certificate is not trusted"):
+        asyncio.run(open_tunnel(other, trust(gateway.ca_bundle), connection(ours)))
+    assert gateway.requests == []
+
+
+def test_a_port_where_nobody_listens_is_unreachable(gateway: StubGateway) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    gateway.port = port
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(GatewayUnreachable, match=str(port)):
+        carry(gateway, connection(ours))
+
+
+def test_a_connection_comes_from_the_source_address_that_was_asked_for(gateway: StubGateway) -> None:
+    peers: list[str] = []
+
+    class Looks(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            peers.append(transport.underlying_transport.get_extra_info("peername")[0])
+            transport.send_close(WSCloseCode.OK)
+
+    gateway.answer = Looks
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        from_there = tunnel_plan(gateway, source_address="127.0.9.7")
+        asyncio.run(open_tunnel(from_there, trust(gateway.ca_bundle), connection(ours)))
+    assert peers == ["127.0.9.7"]
+
+
+def test_a_ca_bundle_without_certificates_is_refused(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    for path in (empty, tmp_path / "missing.pem"):
+        with pytest.raises(InvalidOption, match="CA bundle"):
+            trust(str(path))
