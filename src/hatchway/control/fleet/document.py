@@ -12,6 +12,7 @@ from hatchway.control.fleet.fields import Fields, items_of, known
 from hatchway.control.fleet.identity_sections import IdentitySections, guardrails
 from hatchway.control.fleet.network_sections import read_endpoints, read_instances, read_vpcs
 from hatchway.control.fleet.problems import BadFleet, Problem, Problems, quoted
+from hatchway.control.fleet.resolution import problems_by_itself
 from hatchway.control.fleet.text import MAX_BYTES, read_text
 from hatchway.domain.account import Quotas
 from hatchway.domain.ids import REGION
@@ -51,23 +52,20 @@ def load_fleet(path: Path) -> Fleet:
 def parse_fleet(content: bytes, read_file: ReadFile = no_files) -> Fleet:
     """The fleet that a file's bytes declare. `read_file` gives the policies that it names by a path.
 
-    What the file says by itself is checked here: its form, names, addresses, ranges, policies. What it says
-    of the account (references, ranges that overlap, addresses that are taken) is checked by the plan.
+    All that the file says by itself is checked here. Whether it fits an account (references to what is there
+    already, addresses that are taken) is for the plan.
 
     Raises:
         BadFleet: something in it is wrong; it holds every problem.
     """
-    fleet, problems = read_fleet(content, read_file)
+    fleet, problems = _read(content, read_file)
+    problems.found += problems_by_itself(fleet)
     problems.raise_any()
     return fleet
 
 
-def read_fleet(content: bytes, read_file: ReadFile) -> tuple[Fleet, Problems]:
-    """What could be read of a fleet file, and what is wrong with it.
-
-    Raises:
-        BadFleet: it is no YAML or JSON at all.
-    """
+def _read(content: bytes, read_file: ReadFile) -> tuple[Fleet, Problems]:
+    """What could be read of a fleet file, and what is wrong with it."""
     problems = Problems()
     fields = Fields(read_text(content), "", KEYS, problems)
     identities = IdentitySections(DocumentReader(read_file))

@@ -1,0 +1,136 @@
+"""Planning, applying and exporting on a store: one transaction each, and what is applied is recorded."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import tuple_
+
+from hatchway.access.access_keys import delete_access_key
+from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.log import to_record
+from hatchway.control.fleet.account_view import read_account
+from hatchway.control.fleet.declarations import Fleet
+from hatchway.control.fleet.export import export_view
+from hatchway.control.fleet.plan import Action, Plan, Writes, make_plan
+from hatchway.control.fleet.plan_text import change_line
+from hatchway.domain.account import Account, AuditRecord
+from hatchway.domain.arns import Arns
+from hatchway.store import Store, Transaction
+from hatchway.store.tables import metadata
+
+EVENT_SOURCE: Final = "hatchway.internal"
+"""The service of events that come from this program itself; no client can call it."""
+_MOST_CHANGES_TOLD: Final = 500
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAdministrator:
+    """Who runs the command on the server: may read the store, so has the account's root powers."""
+
+    os_user: str
+    user_agent: str
+
+
+def plan_fleet(store: Store, fleet: Fleet, *, now: datetime, prune: bool = False) -> Plan:
+    """What `apply_fleet` would do.
+
+    Raises:
+        BadFleet: the file does not fit the account; it holds every problem.
+    """
+    with store.read() as tx:
+        view = read_account(tx)
+    return make_plan(fleet, view, now=now, prune=prune)
+
+
+def apply_fleet(
+    store: Store, fleet: Fleet, *, now: datetime, prune: bool = False, administrator: LocalAdministrator
+) -> Plan:
+    """Makes the account be as the file says, all or nothing; what was done.
+
+    Raises:
+        BadFleet: the file does not fit the account; it holds every problem, and nothing was changed.
+    """
+    with store.write() as tx:
+        view = read_account(tx)
+        plan = make_plan(fleet, view, now=now, prune=prune)
+        _write(tx, plan.writes)
+        tx.audit_records.put(
+            _audit_record(view.account, fleet, plan, now=now, prune=prune, administrator=administrator)
+        )
+    return plan
+
+
+def export_fleet(store: Store) -> str:
+    """The account as a fleet file, in YAML."""
+    with store.read() as tx:
+        view = read_account(tx)
+    return export_view(view)
+
+
+def _write(tx: Transaction, writes: Writes) -> None:
+    if writes.account is not None:
+        tx.accounts.put(writes.account)
+    for table, keys in writes.deletes.items():
+        columns = metadata.tables[table].primary_key.columns
+        for start in range(0, len(keys), _AT_ONCE):
+            some = [key if isinstance(key, tuple) else (key,) for key in keys[start : start + _AT_ONCE]]
+            getattr(tx, table).delete_where(tuple_(*columns).in_(some))
+    for table, nouns in writes.puts.items():
+        getattr(tx, table).put_all(nouns)
+    for key_id in writes.access_keys:
+        delete_access_key(tx, key_id)
+    for instance_id in writes.host_tokens:
+        tx.host_tokens.delete(instance_id)
+        tx.pushed_keys.delete_where(instance_id=instance_id)
+
+
+def _audit_record(
+    account: Account,
+    fleet: Fleet,
+    plan: Plan,
+    *,
+    now: datetime,
+    prune: bool,
+    administrator: LocalAdministrator,
+) -> AuditRecord:
+    changes = [change_line(change) for change in plan.changes]
+    told = changes[:_MOST_CHANGES_TOLD]
+    omitted = len(changes) - len(told)
+    source = EventSource(
+        account=account.id,
+        region=account.region,
+        event_source=EVENT_SOURCE,
+        request_id=str(uuid.uuid4()),
+        source_ip=EVENT_SOURCE,
+        user_agent=administrator.user_agent,
+        # No name of an IAM user has a slash, so that none can be taken for the operating system's user.
+        user_identity={
+            "type": "Root",
+            "principalId": account.id,
+            "arn": Arns(account.id, account.region).root,
+            "accountId": account.id,
+            "userName": f"os-user/{administrator.os_user}",
+            "invokedBy": EVENT_SOURCE,
+        },
+    )
+    body = event(
+        source,
+        event_id=str(uuid.uuid4()),
+        time=now,
+        name="ApplyFleet",
+        read_only=False,
+        request_parameters={"fileSha256": fleet.digest, "prune": prune},
+        outcome=Outcome(
+            response_elements={
+                "created": plan.count(Action.CREATE),
+                "changed": plan.count(Action.CHANGE),
+                "deleted": plan.count(Action.DELETE),
+                "unchanged": plan.unchanged,
+            },
+            additional={"changes": told, **({"changesOmitted": omitted} if omitted else {})},
+        ),
+    )
+    return to_record(body, now)

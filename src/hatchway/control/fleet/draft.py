@@ -1,0 +1,112 @@
+"""From what a file declares to the account as it should be: names become ids, references become links.
+
+The account that should be is the one that is, changed where the file says so; under pruning it holds only
+what the file names. Problems are gathered, never raised: only an account without problems is worth having.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from hatchway.control.fleet.account_view import AccountView, Rows, copy_of
+from hatchway.control.fleet.declarations import Fleet
+from hatchway.control.fleet.problems import Problems, quoted, suggestion
+from hatchway.domain.account import Quotas
+from hatchway.domain.arns import Arns
+
+KIND_OF: Final[Mapping[str, str]] = {
+    "vpcs": "vpc",
+    "subnets": "subnet",
+    "security_groups": "security group",
+    "instances": "instance",
+    "endpoints": "endpoint",
+    "managed_policies": "policy",
+    "groups": "group",
+    "users": "user",
+    "roles": "role",
+}
+"""What a row of a table is called. Rows of other tables are parts of these."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """The account as it should be, while it is being worked out.
+
+    `places` says where in the file a row comes from: `(table, key)` to a place. `partial` drafts are of a
+    file that is looked at by itself: a reference that leads out of it is then no problem.
+    """
+
+    before: AccountView
+    now: datetime
+    prune: bool
+    partial: bool
+    problems: Problems
+    after: Rows = field(default_factory=Rows)
+    places: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def account(self) -> str:
+        return self.before.account.id
+
+    @property
+    def region(self) -> str:
+        return self.before.account.region
+
+    @property
+    def arns(self) -> Arns:
+        return Arns(self.account, self.region)
+
+    def claim(self, table: str, key: str, place: str) -> bool:
+        """Notes that the file names this row; false, with a problem, when it does so a second time."""
+        other = self.places.setdefault((table, key), place)
+        if other == place:
+            return True
+        self.problems.add(place, f"has the id {key}, which {other} has too")
+        return False
+
+    def place_of(self, table: str, key: str) -> str | None:
+        return self.places.get((table, key))
+
+    def unresolved(
+        self, place: str, reference: str, kind: str, known: Collection[str], *, pruned: bool = False
+    ) -> None:
+        """A problem, unless the file is looked at by itself: nothing goes by this name or id."""
+        if self.partial:
+            return
+        if pruned:
+            self.problems.add(
+                place, f"{quoted(reference)} is not in the file, so pruning would remove that {kind}"
+            )
+        else:
+            hint = suggestion(reference, known) or ": it must be in the file or in the account"
+            self.problems.add(place, f"there is no {kind} {quoted(reference)}{hint}")
+
+
+def begin_draft(before: AccountView, now: datetime, *, prune: bool, partial: bool = False) -> Draft:
+    """A draft that holds what stays although the file may not name it."""
+    draft = Draft(before, now, prune, partial, Problems())
+    if prune:
+        draft.after.roles = {
+            name: role for name, role in before.rows.roles.items() if role.linked_service is not None
+        }
+    else:
+        draft.after = copy_of(before.rows)
+    return draft
+
+
+def check_account(draft: Draft, fleet: Fleet) -> None:
+    """The file must be for this account and region, when it says for which it is."""
+    for name, wanted, present in (
+        ("account", fleet.account, draft.account),
+        ("region", fleet.region, draft.region),
+    ):
+        if wanted is not None and wanted != present:
+            draft.problems.add(name, f"the file is for {wanted}, this server is {present}")
+
+
+def resolved_view(draft: Draft, fleet: Fleet) -> AccountView:
+    """The account as it should be, once all sections are resolved."""
+    account = draft.before.account
+    quotas = fleet.quotas or (Quotas() if draft.prune else account.quotas)
+    return replace(draft.before, account=replace(account, quotas=quotas), rows=draft.after)

@@ -1,0 +1,38 @@
+"""Resolving a whole file, against an account or by itself."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from hatchway.control.fleet.account_view import AccountView
+from hatchway.control.fleet.consistency import check_consistency
+from hatchway.control.fleet.declarations import Fleet
+from hatchway.control.fleet.draft import Draft, begin_draft
+from hatchway.control.fleet.identity_resolution import resolve_identities
+from hatchway.control.fleet.network_resolution import resolve_network
+from hatchway.control.fleet.problems import Problem
+from hatchway.domain.account import Account
+
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def resolve(draft: Draft, fleet: Fleet) -> None:
+    """Puts all of the file into the draft, and every problem with it."""
+    resolve_network(draft, fleet)
+    resolve_identities(draft, fleet)
+    check_consistency(draft)
+
+
+def problems_by_itself(fleet: Fleet) -> list[Problem]:
+    """What is wrong with a file whatever the account holds, such as ranges that overlap.
+
+    References may lead to what the account has, so those that lead out of the file are no problem here.
+    """
+    account = Account(
+        id=fleet.account or "000000000000",
+        region=fleet.region or "us-east-1",
+        gateway_dns_name="",
+        created_at=_NEVER,
+    )
+    draft = begin_draft(AccountView(account=account), _NEVER, prune=False, partial=True)
+    resolve(draft, fleet)
+    return draft.problems.found
