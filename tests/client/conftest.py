@@ -1,22 +1,17 @@
 """What tests of the client share: certificates, a gateway, a control plane, an empty AWS configuration."""
 
 import asyncio
-import datetime
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from picows import WSListener, WSUpgradeRequest, ws_create_server
+from tests.client.certificates import Certificates, make_certificates
 from tests.client.stubs import (
     DNS_NAME,
     Answer,
-    Certificates,
     StubControlPlane,
     StubGateway,
     running_control_plane,
@@ -25,42 +20,7 @@ from tests.client.stubs import (
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    directory = tmp_path_factory.mktemp("certificates")
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
-
-    def named(name: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-    def builder(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(named(name))
-            .issuer_name(named("test CA"))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - day)
-            .not_valid_after(now + day)
-        )
-
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = (
-        builder("test CA", ca_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(ca_key, hashes.SHA256())
-    )
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.SubjectAlternativeName([x509.DNSName(DNS_NAME), x509.DNSName("localhost")])
-    certificate = builder(DNS_NAME, key).add_extension(names, critical=False).sign(ca_key, hashes.SHA256())
-    made = Certificates(directory / "ca.pem", directory / "certificate.pem", directory / "key.pem")
-    made.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    made.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return made
+    return make_certificates(tmp_path_factory.mktemp("certificates"), DNS_NAME)
 
 
 @pytest.fixture

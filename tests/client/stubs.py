@@ -1,16 +1,15 @@
 """A gateway and a control plane of a few lines each."""
 
 import json
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qs
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from tests.client.certificates import Certificates
 
 from hatchway.client.request import Credentials, TunnelRequest
 from hatchway.client.tunnel import Route, TunnelPlan
@@ -19,18 +18,6 @@ DNS_NAME = "eice-0123456789abcdef0.example.test"
 INSTANCE_ID = "i-0123456789abcdef0"
 
 Answer = WSListener | WSUpgradeResponseWithListener
-
-
-@dataclass(frozen=True)
-class Certificates:
-    ca: Path
-    certificate: Path
-    key: Path
-
-    def server_context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
 
 
 @dataclass

@@ -33,28 +33,24 @@ if { read -r since <"$silence"; } 2>/dev/null; then
     esac
 fi
 
-# The token is in the configuration file, never on a command line. curl's exit status follows its output, so
-# an answer of 64 KiB or more, which loses it, counts as none.
-answer=$(
+# The token is in the configuration file, never on a command line. Of the answer, 64 KiB count at most, and no
+# line with options in front, of another kind of key, or with anything that is not printable.
+exec 4>&1
+status=$(
     {
-        curl -q --config "$configuration" --silent --fail --proto '=https' --globoff \
-            --connect-timeout 2 --max-time 4 \
-            --get --data-urlencode "user=$user" --data-urlencode "fingerprint=$fingerprint" \
-            "$api_url/host/v1/authorized-keys"
-        echo " $?"
-    } 2>/dev/null </dev/null | head -c 65536
+        {
+            curl -q --config "$configuration" --silent --fail --proto '=https' --globoff \
+                --connect-timeout 2 --max-time 4 \
+                --get --data-urlencode "user=$user" --data-urlencode "fingerprint=$fingerprint" \
+                "$api_url/host/v1/authorized-keys"
+            echo "$?" >&3
+        } | head -c 65536 | tr -d '\000' |
+            grep -E '^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [0-9A-Za-z+/]+=*( [ -~]*)?$' >&4
+    } 3>&1 2>/dev/null </dev/null
 )
-status=${answer##* }
-case $status in
-0)
-    # Lines with options in front, or of another kind, are not printed.
-    printf '%s\n' "${answer% *}" |
-        grep -E '^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [0-9A-Za-z+/]+=*( [ -~]*)?$'
-    ;;
-*)
+if [ "$status" != 0 ]; then
     # 28 is curl's timeout; every other failure is quick.
     if [ "$status" = 28 ]; then echo "$now" >"$silence"; fi
     logger -p auth.warning -t hatchway "asking $api_url for SSH keys failed (curl exit status $status)"
-    ;;
-esac 2>/dev/null
+fi 2>/dev/null
 exit 0

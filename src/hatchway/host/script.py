@@ -62,22 +62,31 @@ def host_script(
     certificates = _CERTIFICATE.findall(ca_certificate_pem.replace("\r\n", "\n"))
     if not certificates:
         raise ValueError("there is no certificate in PEM form to trust")
-    values = {
-        "INSTANCE_ID": instance_id,
-        "API_URL": url,
-        "TOKEN": token,
-        "DIRECTORY": _plain(layout.directory),
-        "STATE": _plain(layout.state),
-        "SSHD_CONFIG": _plain(layout.sshd_config),
-        "PID_FILE": _plain(layout.pid_file),
-        "PATH": _plain(layout.path),
-    }
-    quoted = {name: shlex.quote(value) for name, value in values.items()}
-    texts = {
+    quoted = {
+        **_quoted_layout(layout),
+        "INSTANCE_ID": shlex.quote(instance_id),
+        "API_URL": shlex.quote(url),
+        "TOKEN": shlex.quote(token),
         "CA_CERTIFICATE_PEM": "\n".join(certificates),
-        "COMMAND": _filled_in("authorized-keys.sh", quoted).rstrip("\n"),
+        "COMMAND": authorized_keys_command(url, layout).rstrip("\n"),
     }
-    return _filled_in("install.sh", quoted | texts)
+    return _filled_in("install.sh", quoted)
+
+
+def authorized_keys_command(api_url: str, layout: HostLayout = STANDARD_LAYOUT) -> str:
+    """The program that sshd runs; `host_script` installs it. The token is not in it."""
+    return _filled_in("authorized-keys.sh", {**_quoted_layout(layout), "API_URL": shlex.quote(api_url)})
+
+
+def _quoted_layout(layout: HostLayout) -> dict[str, str]:
+    paths = {
+        "DIRECTORY": layout.directory,
+        "STATE": layout.state,
+        "SSHD_CONFIG": layout.sshd_config,
+        "PID_FILE": layout.pid_file,
+        "PATH": layout.path,
+    }
+    return {name: shlex.quote(_plain(path)) for name, path in paths.items()}
 
 
 def _plain(path: str) -> str:
