@@ -1,0 +1,363 @@
+"""A second, slow and obvious evaluator of the policy language, to hold the engine against.
+
+Written from the design's authorization page alone, on raw documents (dicts as JSON gives them), sharing no
+code with `hatchway.iam`: globs become regular expressions, numbers fractions, dates datetimes. It assumes
+well-formed documents.
+"""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from fractions import Fraction
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+Document = Mapping[str, Any]
+Context = Mapping[str, str | tuple[str, ...]]
+
+ALLOWED, EXPLICIT, IMPLICIT = "allowed", "explicitDeny", "implicitDeny"
+
+
+class NoMatch(Exception):
+    """The element cannot match: a variable without a value, or a policy value that came out unreadable."""
+
+
+def outcome(
+    layers: Sequence[tuple[str, Sequence[Document]]],
+    action: str,
+    resources: Sequence[str],
+    deny_also: Sequence[str] = (),
+    context: Context | None = None,
+    *,
+    is_root: bool = False,
+) -> str:
+    """What the layers, each a name and its policies, come to."""
+    keys = {key.lower(): value for key, value in (context or {}).items() if value != ()}
+    for _, documents in layers:
+        for document in documents:
+            for statement in statements_of(document):
+                if statement["Effect"] == "Deny" and any(
+                    applies(document, statement, action, resource, keys)
+                    for resource in [*resources, *deny_also]
+                ):
+                    return EXPLICIT
+    for name, documents in layers:
+        if name == "identity" and is_root:
+            continue
+        if not any(
+            statement["Effect"] == "Allow" and applies(document, statement, action, resource, keys)
+            for document in documents
+            for statement in statements_of(document)
+            for resource in resources
+        ):
+            return IMPLICIT
+    return ALLOWED
+
+
+def statements_of(document: Document) -> list[Document]:
+    return as_list(document["Statement"])
+
+
+def as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def applies(document: Document, statement: Document, action: str, resource: str, keys: Context) -> bool:
+    substituting = document.get("Version") == "2012-10-17"
+    return (
+        action_matches(statement, action)
+        and resource_matches(statement, resource, keys, substituting)
+        and all(
+            condition_holds(
+                operator, key, [json_text(value) for value in as_list(values)], keys, substituting
+            )
+            for operator, pairs in statement.get("Condition", {}).items()
+            for key, values in pairs.items()
+        )
+    )
+
+
+# --- texts ------------------------------------------------------------------------------------------------
+
+
+def json_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def pieces(text: str, keys: Context, substituting: bool) -> list[tuple[str, bool]]:
+    """The text as (piece, is literal) after substitution."""
+    if not substituting:
+        return [(text, False)]
+    found: list[tuple[str, bool]] = []
+    for part in re.split(r"(\$\{[^}]*\})", text):
+        if not part.startswith("${"):
+            found.append((part, False))
+        elif part in ("${*}", "${?}", "${$}"):
+            found.append((part[2], True))
+        else:
+            key, comma, default = part[2:-1].partition(",")
+            value = keys.get(key.strip().lower())
+            if value is None and comma:
+                value = default.strip().removeprefix("'").removesuffix("'")
+            if not isinstance(value, str):
+                raise NoMatch
+            found.append((value, True))
+    return found
+
+
+def plain(text: str, keys: Context, substituting: bool) -> str:
+    return "".join(piece for piece, _ in pieces(text, keys, substituting))
+
+
+def as_regex(parts: Sequence[tuple[str, bool]]) -> str:
+    wild = {"*": "(?s:.*)", "?": "(?s:.)"}
+    return "".join(
+        re.escape(char) if literal else wild.get(char, re.escape(char))
+        for piece, literal in parts
+        for char in piece
+    )
+
+
+def segments_of(parts: Sequence[tuple[str, bool]]) -> list[list[tuple[str, bool]]]:
+    """Split at the first five colons that are the pattern's own."""
+    segments: list[list[tuple[str, bool]]] = [[]]
+    for piece, literal in parts:
+        for char in piece:
+            if char == ":" and not literal and len(segments) < 6:
+                segments.append([])
+            else:
+                segments[-1].append((char, literal))
+    return segments
+
+
+def arn_matches(parts: Sequence[tuple[str, bool]], arn: str, *, is_resource: bool) -> bool:
+    if list(parts) == [("*", False)]:
+        return True
+    names = arn.split(":", 5)
+    if len(names) != 6 or names[0] != "arn":
+        return False
+    patterns = segments_of(parts)
+    if is_resource and "".join(char for char, _ in patterns[2]) == "ec2":
+        for scope in (3, 4):
+            if not patterns[scope]:
+                patterns[scope] = [("*", False)]
+    return len(patterns) == 6 and all(
+        re.fullmatch(as_regex(pattern), name) for pattern, name in zip(patterns, names, strict=True)
+    )
+
+
+# --- elements ---------------------------------------------------------------------------------------------
+
+
+def action_matches(statement: Document, action: str) -> bool:
+    negated = "NotAction" in statement
+    listed = as_list(statement["NotAction" if negated else "Action"])
+    matched = any(re.fullmatch(as_regex([(p.lower(), False)]), action.lower()) for p in listed)
+    return matched != negated
+
+
+def resource_matches(statement: Document, resource: str, keys: Context, substituting: bool) -> bool:
+    negated = "NotResource" in statement
+    if negated:
+        try:
+            return not any(
+                arn_matches(pieces(pattern, keys, substituting), resource, is_resource=True)
+                for pattern in sorted(as_list(statement["NotResource"]), key=lambda p: "${" not in p)
+            )
+        except NoMatch:
+            return False
+    for pattern in as_list(statement["Resource"]):
+        try:
+            if arn_matches(pieces(pattern, keys, substituting), resource, is_resource=True):
+                return True
+        except NoMatch:
+            continue
+    return False
+
+
+# --- conditions -------------------------------------------------------------------------------------------
+
+NEGATIONS = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+    "NotIpAddress": "IpAddress",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+}
+
+
+def condition_holds(operator: str, key: str, values: list[str], keys: Context, substituting: bool) -> bool:
+    given = keys.get(key.lower())
+    if operator == "Null":
+        return any((given is None) == (value.lower() == "true") for value in values)
+
+    quantifier, _, rest = operator.rpartition(":")
+    if_exists = rest.endswith("IfExists")
+    name = rest.removesuffix("IfExists")
+    negated = name in NEGATIONS
+    positive = NEGATIONS.get(name, name)
+
+    usable = []
+    for value in values:
+        try:
+            compare_any(positive, value, keys, substituting)
+            usable.append(value)
+        except NoMatch:
+            if negated:
+                return False
+    if not usable:
+        return False
+
+    def accepts(one: str) -> bool:
+        if not readable(positive, one):
+            return False
+        return any(compare(positive, one, value, keys, substituting) for value in usable) != negated
+
+    if quantifier == "ForAllValues":
+        return given is None or all(accepts(one) for one in ([given] if isinstance(given, str) else given))
+    if quantifier == "ForAnyValue":
+        if given is None:
+            return if_exists
+        return any(accepts(one) for one in ([given] if isinstance(given, str) else given))
+    if given is None:
+        return negated or if_exists
+    return isinstance(given, str) and accepts(given)
+
+
+def family(operator: str) -> str:
+    for name in ("String", "Numeric", "Date", "Bool", "Binary", "Arn"):
+        if operator.startswith(name):
+            return name
+    return "Ip"
+
+
+def read(kind: str, text: str) -> Any:
+    """A value as its family reads it; ValueError for one that it cannot read."""
+    if kind == "Numeric":
+        if (
+            not re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", text)
+            or len(text) > 64
+        ):
+            raise ValueError
+        return Fraction(text)
+    if kind == "Date":
+        if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
+            return Fraction(text)
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)", text):
+            raise ValueError
+        moment = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
+        return Fraction(moment.days * 86400 + moment.seconds) + Fraction(moment.microseconds, 10**6)
+    if kind == "Bool":
+        if text.lower() not in ("true", "false"):
+            raise ValueError
+        return text.lower() == "true"
+    if kind == "Binary":
+        return base64.b64decode(text.encode("ascii"), validate=True)
+    if kind == "Ip":
+        address = ip_address(text)
+        return getattr(address, "ipv4_mapped", None) or address
+    if kind == "Arn" and (len(text.split(":", 5)) < 6 or not text.startswith("arn:")):
+        raise ValueError
+    return text
+
+
+def readable(operator: str, text: str) -> bool:
+    try:
+        read(family(operator), text)
+    except ValueError:
+        return False
+    return True
+
+
+def compare_any(operator: str, value: str, keys: Context, substituting: bool) -> None:
+    """Raise NoMatch when the policy's value cannot be read for this request."""
+    kind = family(operator)
+    text = plain(value, keys, substituting)
+    whole_variable = substituting and re.fullmatch(r"\$\{[^}]*\}", value)
+    if kind == "Ip":
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            raise NoMatch from None
+    elif kind != "String" and (kind != "Arn" or whole_variable) and not readable(operator, text):
+        raise NoMatch
+
+
+def compare(operator: str, given: str, value: str, keys: Context, substituting: bool) -> bool:
+    kind = family(operator)
+    if operator == "StringLike":
+        return bool(re.fullmatch(as_regex(pieces(value, keys, substituting)), given))
+    text = plain(value, keys, substituting)
+    if kind == "Arn":
+        if substituting and re.fullmatch(r"\$\{[^}]*\}", value):
+            return given == text
+        return arn_matches(pieces(value, keys, substituting), given, is_resource=False)
+    if operator == "StringEqualsIgnoreCase":
+        return given.casefold() == text.casefold()
+    if kind == "Ip":
+        network = ip_network(text, strict=False)
+        address = read("Ip", given)
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        if mapped is not None and network.prefixlen >= 96:
+            network = ip_network(f"{mapped}/{network.prefixlen - 96}")
+        return bool(address.version == network.version and address in network)
+    left, right = read(kind, given), read(kind, text)
+    below, equal = ("LessThan" in operator, "Equals" in operator or operator == "Bool")
+    above = "GreaterThan" in operator
+    return bool((below and left < right) or (above and left > right) or (equal and left == right))
+
+
+# --- trust policies ---------------------------------------------------------------------------------------
+
+
+def trust_outcome(
+    document: Document, action: str, caller: Mapping[str, str], context: Context
+) -> tuple[str, str]:
+    """Outcome, and whether the Allows name the "principal", its "account", "anyone" or "not" this one."""
+    keys = {key.lower(): value for key, value in context.items() if value != ()}
+    substituting = document.get("Version") == "2012-10-17"
+    ranks = ["not", "anyone", "account", "principal"]
+    closest = "not"
+    denied = False
+    for statement in statements_of(document):
+        named = how_named(statement, caller)
+        if (
+            named == "not"
+            or not action_matches(statement, action)
+            or not all(
+                condition_holds(operator, key, [json_text(v) for v in as_list(values)], keys, substituting)
+                for operator, pairs in statement.get("Condition", {}).items()
+                for key, values in pairs.items()
+            )
+        ):
+            continue
+        if statement["Effect"] == "Deny":
+            denied = True
+        else:
+            closest = max(closest, named, key=ranks.index)
+    return EXPLICIT if denied else IMPLICIT if closest == "not" else ALLOWED, closest
+
+
+def how_named(statement: Document, caller: Mapping[str, str]) -> str:
+    if "NotPrincipal" in statement:
+        return "anyone" if one_named(statement["NotPrincipal"], caller) == "not" else "not"
+    return one_named(statement["Principal"], caller)
+
+
+def one_named(element: Any, caller: Mapping[str, str]) -> str:
+    if element == "*":
+        return "anyone"
+    listed = as_list(element.get(caller["kind"], []))
+    if caller["arn"] in listed or caller.get("role_arn", "") in listed:
+        is_root = caller["arn"] == f"arn:aws:iam::{caller['account']}:root"
+        return "account" if is_root else "principal"
+    if caller["kind"] == "AWS":
+        if caller["account"] in listed or f"arn:aws:iam::{caller['account']}:root" in listed:
+            return "account"
+        if "*" in listed:
+            return "anyone"
+    return "not"
