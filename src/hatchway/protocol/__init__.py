@@ -12,7 +12,8 @@ between is the caller's::
         reply = service.render_error(error, request_id)
 
 Parameters and results are dicts with the model's member names; timestamps are aware datetimes, blobs are
-bytes. What `parse` returns has been checked against the model: every name is known, everything required is
+bytes, policy documents are their text.
+What `parse` returns has been checked against the model: every name is known, everything required is
 there, and types, enumerations, lengths, ranges and patterns hold. What it refuses, it refuses with the error
 code and the wording that the real service has. It raises nothing but `ServiceError`, whatever the bytes.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from hatchway.protocol.text import check_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +58,7 @@ def _structure(shape: Shape | None, value: Mapping[str, Any], where: str) -> dic
 
 
 def _value(shape: Shape, value: Any, where: str) -> Any:
+    check_result(shape.type_name, value, where)
     match shape.type_name:
         case "structure":
             return _structure(shape, value, where)
@@ -64,27 +67,13 @@ def _value(shape: Shape, value: Any, where: str) -> Any:
         case "map":
             return {key: _value(shape.value, item, where) for key, item in value.items()}
         case "timestamp":
-            return _timestamp(value, where)
-        case type_name:
-            if type(value) not in _SCALARS[type_name]:
-                raise TypeError(f"{where} is a {type_name} in the service model, not {value!r}")
-            return base64.b64encode(value).decode() if type_name == "blob" else value
+            return _timestamp(value)
+        case "blob":
+            return base64.b64encode(value).decode()
+    return value
 
 
-def _timestamp(value: datetime, where: str) -> float:
+def _timestamp(value: datetime) -> float:
     """Seconds since the epoch, with milliseconds where there are any."""
-    if value.tzinfo is None:
-        raise TypeError(f"{where} must be an aware datetime")
     seconds = round(value.timestamp(), 3)
     return int(seconds) if seconds.is_integer() else seconds
-
-
-_SCALARS: Final[dict[str, tuple[type, ...]]] = {
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (float, int),
-    "double": (float, int),
-    "blob": (bytes,),
-}

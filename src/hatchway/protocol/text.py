@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -85,6 +86,35 @@ def read_blob(text: str) -> bytes:
         return base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise UnreadableError("be base64") from None
+
+
+_PYTHON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+    "string": str,
+    "character": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "float": (float, int),
+    "double": (float, int),
+    "timestamp": datetime,
+    "blob": bytes,
+    "structure": Mapping,
+    "map": Mapping,
+    "list": (list, tuple),
+}
+
+
+def check_result(type_name: str, value: object, where: str) -> None:
+    """That a value to be rendered is of the model's type.
+
+    Raises:
+        TypeError: it is not, or it is a datetime without a zone. `where` names it in the message.
+    """
+    is_stray_bool = isinstance(value, bool) and type_name != "boolean"
+    if is_stray_bool or not isinstance(value, _PYTHON_TYPES[type_name]):
+        raise TypeError(f"{where} is a {type_name} in the service model, not a {type(value).__name__}")
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise TypeError(f"{where} must be an aware datetime")
 
 
 READERS: Final = {

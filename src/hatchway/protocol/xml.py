@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
-from hatchway.protocol.text import without_unprintable
+from hatchway.protocol.text import check_result, without_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from botocore.model import ServiceModel, Shape
 
     from hatchway.protocol.errors import ServiceError
 
 _PROLOGUE: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_PERCENT_ENCODED: Final = "policyDocumentType"
+"""IAM returns policy documents percent-encoded (IAM API Reference, GetUserPolicy). All members of this type
+are such, and clients decode them by its name."""
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"})
 """A bare carriage return would be read as a line feed (XML 1.0, section 2.11)."""
 
@@ -52,14 +57,13 @@ def error_body(model: ServiceModel, error: ServiceError, status: int, request_id
         TypeError, KeyError: the error's fields are not as the model has them.
     """
     code, message = escape(error.code), escape(error.message)
+    shape = model.shape_for_error_code(error.code)
+    fields = "".join(_Writer(model.protocol).structure(shape, error.fields, error.code))
     if model.protocol == "ec2":
         return (
             f"{_PROLOGUE}<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
             f"<RequestID>{escape(request_id)}</RequestID></Response>"
         ).encode()
-    fields = "".join(
-        _Writer(model.protocol).structure(model.shape_for_error_code(error.code), error.fields, error.code)
-    )
     namespace = escape(model.metadata["xmlNamespace"].rstrip("/") + "/")
     fault = "Sender" if status < 500 else "Receiver"
     return (
@@ -89,6 +93,7 @@ class _Writer:
         return f"<{tag}>{content}</{tag}>"
 
     def _content(self, shape: Shape, value: Any, where: str) -> Iterator[str]:
+        check_result(shape.type_name, value, where)
         match shape.type_name:
             case "structure":
                 yield from self.structure(shape, value, where)
@@ -102,27 +107,22 @@ class _Writer:
                     yield self._element("key", shape.key, key, where)
                     yield self._element("value", shape.value, item, where)
                     yield "</entry>"
-            case "timestamp":
-                yield self._timestamp(value, where)
+            case "string" if shape.name == _PERCENT_ENCODED:
+                yield quote(without_unprintable(value), safe="")
             case type_name:
-                type_, write = _SCALARS[type_name]
-                if type(value) not in type_:
-                    raise TypeError(f"{where} is a {type_name} in the service model, not {value!r}")
-                yield write(value)
+                yield self._timestamp(value) if type_name == "timestamp" else _SCALARS[type_name](value)
 
-    def _timestamp(self, value: datetime, where: str) -> str:
-        if value.tzinfo is None:
-            raise TypeError(f"{where} must be an aware datetime")
+    def _timestamp(self, value: datetime) -> str:
         precision = "milliseconds" if self._milliseconds else "seconds"
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
-_SCALARS: Final[dict[str, tuple[tuple[type, ...], Callable[[Any], str]]]] = {
-    "string": ((str,), escape),
-    "boolean": ((bool,), lambda value: "true" if value else "false"),
-    "integer": ((int,), str),
-    "long": ((int,), str),
-    "float": ((float, int), repr),
-    "double": ((float, int), repr),
-    "blob": ((bytes,), lambda value: base64.b64encode(value).decode()),
+_SCALARS: Final[dict[str, Callable[[Any], str]]] = {
+    "string": escape,
+    "boolean": lambda value: "true" if value else "false",
+    "integer": str,
+    "long": str,
+    "float": repr,
+    "double": repr,
+    "blob": lambda value: base64.b64encode(value).decode(),
 }
