@@ -1,0 +1,367 @@
+"""The client's side of a tunnel: TLS, in it an HTTP request, after that a WebSocket.
+
+uvloop's TLS hands decrypted bytes to the protocol set on it, and keeps what it could not yet hand over. When
+the TCP connection ends it drops what it kept. So, that no byte is lost:
+
+- reading is paused at the TCP transport below TLS, which then cannot see the end either, never at TLS itself;
+- after a buffer was filled to the brim, so that TLS may keep more, reading is paused until it has no more;
+- nobody closes TLS before its buffers are empty, because a close has only seconds to flush them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from picows import WSListener, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
+from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
+
+from hatchway.gateway.flow import Hold, Valve, unsent_bytes
+from hatchway.gateway.handshake import (
+    HEAD_END,
+    MAX_HEAD,
+    REQUEST_ID_HEADER,
+    BadHandshake,
+    Head,
+    read_head,
+    render_refusal,
+)
+from hatchway.gateway.refusal import HEADERS_TOO_LARGE, Closure, Refusal
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from picows import WSCloseCode, WSTransport
+
+MAX_FRAME: Final = 128 * 1024
+"""Bytes of payload of the largest frame taken from a client; the AWS CLI sends at most 65,000."""
+
+WRITE_HIGH_WATER: Final = 64 * 1024
+"""Bytes waiting to be encrypted or sent, above which the target is no longer read."""
+
+TLS_TIMEOUT: Final = 5.0
+"""Seconds for the TLS handshake, and for the farewell of TLS."""
+
+CLOSE_PATIENCE: Final = 5.0
+"""Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
+
+_CLOSE_CHECK: Final = 0.25
+_NEVER_REACHED: Final = 1 << 30
+_SMALLEST_READ_BUFFER: Final = 2048
+
+_incoming_head: Final = memoryview(bytearray(MAX_HEAD))
+"""Where TLS puts the bytes of every request. They are copied out before anything else runs."""
+
+
+class TunnelEnd(WSListener):
+    """What a client talks to after the upgrade: it gets the frames, and these calls."""
+
+    def client_full(self) -> None:
+        """So much waits for the client that nothing more should be sent."""
+        raise NotImplementedError
+
+    def client_ready(self) -> None:
+        """The client takes bytes again."""
+        raise NotImplementedError
+
+    def client_broke_protocol(self, code: WSCloseCode) -> None:
+        """The client was sent a close frame with this code; it is not listened to any more."""
+        raise NotImplementedError
+
+    def client_lost(self) -> None:
+        """The connection is gone. Everything that it carried has been handed over."""
+        raise NotImplementedError
+
+
+class _QuietLogger:
+    """picows logs each connection several times, and what clients send; the gateway has its own events."""
+
+    def isEnabledFor(self, _level: int) -> bool:  # noqa: N802 - the name that logging gives it
+        return False
+
+    def log(self, *_args: object, **_kwargs: object) -> None:
+        """Say nothing."""
+
+    debug = info = warning = error = exception = log
+
+
+_quiet: Final = _QuietLogger()
+
+
+class Client(asyncio.BaseProtocol):
+    """One client. It is the protocol that TLS feeds until the upgrade; `_WebSocketInput` is it afterwards.
+
+    `request` is done when the request has come: with the head, or with `BadHandshake` to be answered, or with
+    `ConnectionError` when there is nobody to answer.
+    """
+
+    __slots__ = (
+        "_brims",
+        "_close_sent",
+        "_close_timer",
+        "_end",
+        "_loop",
+        "_received",
+        "_tcp",
+        "_tls",
+        "_websocket",
+        "lost",
+        "request",
+        "valve",
+    )
+
+    def __init__(self, tcp: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._tcp = tcp
+        self._tls: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._brims = 0
+        self._websocket: WSTransport | None = None
+        self._end: TunnelEnd | None = None
+        self._close_sent = False
+        self._close_timer: asyncio.TimerHandle | None = None
+        self.valve = Valve(tcp)
+        self.request: asyncio.Future[Head] = loop.create_future()
+        self.lost: asyncio.Future[None] = loop.create_future()
+
+    # Called by TLS.
+
+    def tls_began(self, outcome: asyncio.Future[None]) -> None:
+        """The TLS handshake has succeeded or failed; TLS tells only this way when it failed."""
+        failure = outcome.exception()
+        if failure is not None:
+            self.connection_lost(ConnectionAbortedError(str(failure)))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's classes.
+        tls = self._tls = cast("asyncio.Transport", transport)
+        tls.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_HIGH_WATER // 4)
+        # Reading is paused below TLS, by the valve alone.
+        tls.set_read_buffer_limits(_NEVER_REACHED, _NEVER_REACHED)  # type: ignore[attr-defined]
+
+    def get_buffer(self, _size_hint: int) -> memoryview:
+        return _incoming_head
+
+    def buffer_updated(self, size: int) -> None:
+        if size == len(_incoming_head):
+            self.filled_to_the_brim()
+        if self.request.done() and self.request.exception() is not None:
+            return
+        self._received += _incoming_head[:size]
+        if self.request.done():
+            return
+        end = self._received.find(HEAD_END, max(0, len(self._received) - size - len(HEAD_END)))
+        if end < 0 and len(self._received) < MAX_HEAD:
+            return
+        if not 0 <= end < MAX_HEAD:
+            self.request.set_exception(BadHandshake(HEADERS_TOO_LARGE))
+            return
+        # What the client sends before the answer waits in its socket, or at most in one read of it.
+        self.valve.hold(Hold.CONNECTING)
+        raw = bytes(self._received[:end])
+        del self._received[: end + len(HEAD_END)]
+        try:
+            self.request.set_result(read_head(raw))
+        except BadHandshake as bad:
+            self.request.set_exception(bad)
+
+    def eof_received(self) -> None:
+        """TLS closes itself."""
+
+    def pause_writing(self) -> None:
+        """What the gateway itself says before the upgrade is short."""
+
+    def resume_writing(self) -> None:
+        """See `pause_writing`."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if not self.request.done():
+            self.request.set_exception(exc or ConnectionResetError("the client left"))
+        if not self.lost.done():
+            self.lost.set_result(None)
+        end, self._end = self._end, None
+        if end is not None:
+            end.client_lost()
+
+    def filled_to_the_brim(self) -> None:
+        """Stop reading until TLS has handed over what it kept; it has already scheduled to do so."""
+        self._brims += 1
+        self.valve.hold(Hold.UNDELIVERED)
+        self._loop.call_soon(self._delivered, self._brims)
+
+    def _delivered(self, brims: int) -> None:
+        if brims == self._brims:
+            self.valve.release(Hold.UNDELIVERED)
+
+    # Called by the tunnel.
+
+    @property
+    def closing(self) -> bool:
+        return self._close_sent or self.lost.done()
+
+    def refuse(self, refusal: Refusal, request_id: str) -> None:
+        """Answer the request with something else than 101, and hang up."""
+        assert self._tls is not None
+        self._tls.write(render_refusal(refusal, request_id))
+        self.shut()
+
+    def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
+        """Answer 101. Frames come to `end` from now on, those that are here already before this returns."""
+        assert self._tls is not None
+        answer = WSUpgradeResponse.create_101_response({REQUEST_ID_HEADER: request_id})
+        websocket = _server_side(lambda _request: WSUpgradeResponseWithListener(answer, end))
+        self._end = end
+        websocket.connection_made(self._tls)
+        self._websocket = websocket.transport
+        taking = _WebSocketInput(self, websocket, end)
+        self._tls.set_protocol(taking)
+        taking.feed(_CANONICAL_REQUEST % key.encode() + self._received)
+        self._received.clear()
+
+    def write_frame(self, frame: memoryview) -> None:
+        """Send a whole frame, header included. The memory is free for other use when this returns.
+
+        uvloop's TLS encrypts within `write`: its memory BIO takes any amount, and nothing but a
+        renegotiation, which the TLS context forbids, could make it wait.
+        """
+        if not self._close_sent and self._tls is not None:
+            self._tls.write(frame)
+
+    def send_close(self, closure: Closure) -> None:
+        """Send a close frame, once, and nothing after it. Reading goes on, for the client's own close frame.
+
+        A client that has acknowledged everything and does not answer is hung up on.
+        """
+        if self._close_sent or self._websocket is None:
+            return
+        self._close_sent = True
+        self._websocket.send_close(closure.code, closure.reason)  # type: ignore[arg-type]
+        self._await_answer(CLOSE_PATIENCE)
+
+    def _await_answer(self, patience: float) -> None:
+        if self.lost.done() or self._tls is None:
+            return
+        if patience <= 0:
+            self.shut()
+            return
+        patience = CLOSE_PATIENCE if unsent_bytes(self._tls, self._tcp) else patience - _CLOSE_CHECK
+        self._close_timer = self._loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
+
+    def send_pong(self, payload: bytes) -> None:
+        if not self._close_sent and self._websocket is not None:
+            self._websocket.send_pong(payload)
+
+    def notice_violation(self) -> None:
+        """Take nothing more when picows has, of its own accord, sent a close frame."""
+        websocket = self._websocket
+        if self._close_sent or websocket is None or not websocket.is_close_frame_sent:
+            return
+        self._close_sent = True
+        sent = websocket.close_handshake.sent
+        self.shut()
+        if self._end is not None and sent is not None:
+            self._end.client_broke_protocol(sent.code)
+
+    def shut(self) -> None:
+        """Close TLS, having flushed it, then TCP; by force if that takes longer than `TLS_TIMEOUT`."""
+        self.valve.release(~Hold.NOTHING)
+        if self._tls is not None:
+            self._tls.close()
+        else:
+            self._tcp.abort()
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        self._tcp.abort()
+
+
+_CANONICAL_REQUEST: Final = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
+)
+"""What picows is told that the client asked for, once the gateway has judged what it really asked for."""
+
+
+class _WebSocketInput(asyncio.BaseProtocol):
+    """Feeds picows from TLS."""
+
+    __slots__ = ("_client", "_end", "_take", "get_buffer")
+
+    def __init__(self, client: Client, websocket: Any, end: TunnelEnd) -> None:
+        self._client = client
+        self._end = end
+        self._take = websocket.buffer_updated
+        self.get_buffer = websocket.get_buffer
+
+    def feed(self, data: bytes) -> None:
+        """Hand over bytes that did not come from TLS just now."""
+        rest = memoryview(data)
+        while rest and not self._client.closing:
+            buffer = self.get_buffer(0)
+            size = min(len(buffer), len(rest))
+            buffer[:size] = rest[:size]
+            self._take(size)
+            self._client.notice_violation()
+            rest = rest[size:]
+
+    def buffer_updated(self, size: int) -> None:
+        if size == len(self.get_buffer(0)):
+            self._client.filled_to_the_brim()
+        self._take(size)
+        self._client.notice_violation()
+
+    def eof_received(self) -> None:
+        """TLS closes itself."""
+
+    def pause_writing(self) -> None:
+        self._end.client_full()
+
+    def resume_writing(self) -> None:
+        self._end.client_ready()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._client.connection_lost(exc)
+
+
+def _server_side(listener_factory: Any) -> Any:
+    """picows's own protocol for one connection. Its `ws_create_server` would not tell who the client is."""
+    return WSProtocol(
+        None,  # host and port, of a client
+        None,  # path, of a client
+        False,  # is a client
+        listener_factory,
+        _quiet,
+        True,  # disconnect on exception
+        None,  # handshake timeout: the handshake is over
+        False,  # automatic ping
+        20.0,
+        20.0,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        False,  # automatic pong: its answers would pile up for a client that does not read
+        MAX_FRAME,
+        None,  # extra headers, of a client
+        _SMALLEST_READ_BUFFER,
+    )
+
+
+def start_tls(tcp: asyncio.Transport, context: SSLContext, loop: asyncio.AbstractEventLoop) -> Client:
+    """Begin TLS on a connection just accepted, before anything has been read from it."""
+    client = Client(tcp, loop)
+    ended: asyncio.Future[None] = loop.create_future()
+    ended.add_done_callback(client.tls_began)
+    # What `loop.create_server(ssl=…)` does, except that the TCP transport below stays in reach.
+    tls = SSLProtocol(
+        loop,
+        client,
+        context,
+        ended,
+        server_side=True,
+        ssl_handshake_timeout=TLS_TIMEOUT,
+        ssl_shutdown_timeout=TLS_TIMEOUT,
+    )
+    tcp.set_protocol(tls)
+    tls.connection_made(tcp)
+    return client

@@ -1,0 +1,51 @@
+"""Back pressure and departure: what both sides of a tunnel need to know of a TCP connection."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from fcntl import ioctl
+from struct import unpack
+from termios import TIOCOUTQ
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Hold(IntFlag):
+    """A reason not to read from a connection."""
+
+    NOTHING = 0
+    UNDELIVERED = 1
+    CONNECTING = 2
+    BACKLOG = 4
+
+
+class Valve:
+    """Reads from a transport while nothing holds it shut."""
+
+    __slots__ = ("_holds", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._holds = Hold.NOTHING
+
+    def hold(self, reason: Hold) -> None:
+        if not self._holds:
+            self._transport.pause_reading()
+        self._holds |= reason
+
+    def release(self, reason: Hold) -> None:
+        if self._holds:
+            self._holds &= ~reason
+            if not self._holds:
+                self._transport.resume_reading()
+
+
+def unsent_bytes(*transports: asyncio.Transport) -> int:
+    """Bytes handed to stacked transports, the lowest one last, that the peer has not yet acknowledged."""
+    waiting = sum(transport.get_write_buffer_size() for transport in transports)
+    descriptor = transports[-1].get_extra_info("socket").fileno()
+    if descriptor < 0:
+        return waiting
+    return waiting + int(unpack("i", ioctl(descriptor, TIOCOUTQ, bytes(4)))[0])

@@ -1,0 +1,180 @@
+"""The life of a tunnel, read from top to bottom: request, decision, upgrade, record, connection, end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from hatchway.gateway.admission import Admitted, Refused
+from hatchway.gateway.handshake import BadHandshake, Head, websocket_key
+from hatchway.gateway.refusal import (
+    CLIENT_GONE,
+    DRAINING,
+    GATEWAY_STOPPING,
+    NO_SUCH_PATH,
+    NOT_RECORDED,
+    QUOTA_REACHED,
+    duration_reached,
+)
+from hatchway.gateway.relay import Relay
+from hatchway.gateway.request import PATH
+from hatchway.gateway.target import CONNECT_TIMEOUT, connect
+from hatchway.gateway.trail import Carried, QuotaReached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from hatchway.gateway.client import Client
+    from hatchway.gateway.registry import Registry
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+class Decides(Protocol):
+    def decide(
+        self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
+    ) -> Admitted | Refused: ...
+
+
+class Keeps(Protocol):
+    async def opened(self, admitted: Admitted, now: datetime) -> None: ...
+    async def refused(self, refused: Refused, now: datetime) -> None: ...
+    async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None: ...
+
+
+class Gateway:
+    """What one worker does with each client."""
+
+    def __init__(
+        self,
+        *,
+        admission: Decides,
+        trail: Keeps,
+        registry: Registry,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._admission = admission
+        self._trail = trail
+        self._registry = registry
+        self._clock = clock
+        self._new_id = new_id
+        self.draining = False
+
+    async def serve(self, client: Client, source_ip: str) -> None:
+        """See one client from its request to its end. It never raises for what a client does."""
+        request_id = self._new_id()
+        try:
+            head = await client.request
+            if head.path != PATH:
+                raise BadHandshake(NO_SUCH_PATH)
+            key = websocket_key(head)
+            if self.draining:
+                raise BadHandshake(DRAINING)
+        except BadHandshake as bad:
+            client.refuse(bad.refusal, request_id)
+            return
+        except ConnectionError:
+            return
+        answer = self._admission.decide(
+            head, source_ip=source_ip, request_id=request_id, tunnel_id=self._new_id(), now=self._clock()
+        )
+        if isinstance(answer, Refused):
+            await self._refuse(client, answer)
+        else:
+            await self._carry(client, key, answer)
+
+    async def _refuse(self, client: Client, refused: Refused) -> None:
+        source = refused.call.source
+        log.info(
+            "tunnel refused",
+            request_id=source.request_id,
+            source_ip=source.source_ip,
+            error_code=refused.refusal.error_code,
+        )
+        try:
+            await self._trail.refused(refused, self._clock())
+        except Exception:
+            # The answer stays no, recorded or not.
+            log.exception("refusal not recorded", request_id=source.request_id)
+        client.refuse(refused.refusal, source.request_id)
+
+    async def _carry(self, client: Client, key: str, admitted: Admitted) -> None:
+        loop = asyncio.get_running_loop()
+        began = time.monotonic()
+        relay = Relay(client, loop)
+        duration = admitted.request.max_duration
+        client.upgrade(key, admitted.call.source.request_id, relay)
+        deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
+        self._registry.add(admitted, relay)
+        recorded = False
+        try:
+            recorded = await self._record(admitted, relay)
+            if recorded:
+                await self._connect(admitted, relay)
+            else:
+                relay.no_target()
+            if self.draining:
+                relay.cut(GATEWAY_STOPPING)
+            await relay.gone
+        finally:
+            deadline.cancel()
+            self._registry.remove(admitted)
+            if recorded:
+                await self._close(admitted, relay, time.monotonic() - began)
+
+    async def _record(self, admitted: Admitted, relay: Relay) -> bool:
+        try:
+            await self._trail.opened(admitted, self._clock())
+        except QuotaReached:
+            relay.cut(QUOTA_REACHED)
+        except Exception:
+            log.exception("tunnel not recorded", tunnel_id=admitted.tunnel_id)
+            relay.cut(NOT_RECORDED)
+        else:
+            log.info(
+                "tunnel opened",
+                tunnel_id=admitted.tunnel_id,
+                request_id=admitted.call.source.request_id,
+                principal=admitted.principal.arn,
+                source_ip=admitted.source_ip,
+                endpoint_id=admitted.request.endpoint_id,
+                target=f"{admitted.address} port {admitted.request.remote_port}",
+            )
+            return True
+        return False
+
+    async def _connect(self, admitted: Admitted, relay: Relay) -> None:
+        """Connect the relay to the target, or tell it that there is none."""
+        if admitted.unreachable is not None or not relay.needs_target:
+            relay.no_target()
+            return
+        attempt = asyncio.create_task(connect(relay, admitted.address, admitted.request.remote_port))
+        relay.connecting(attempt)
+        await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)
+        if attempt.done() and not attempt.cancelled() and attempt.exception() is None:
+            relay.attach(attempt.result())
+            return
+        attempt.cancel()
+        relay.no_target()
+
+    async def _close(self, admitted: Admitted, relay: Relay, seconds: float) -> None:
+        closure = relay.closure or CLIENT_GONE
+        carried = Carried(seconds, relay.bytes_in, relay.bytes_out, closure)
+        log.info(
+            "tunnel closed",
+            tunnel_id=admitted.tunnel_id,
+            code=closure.code,
+            reason=closure.reason,
+            seconds=round(seconds, 3),
+            bytes_in=relay.bytes_in,
+            bytes_out=relay.bytes_out,
+        )
+        try:
+            await self._trail.closed(admitted, carried, self._clock())
+        except Exception:
+            log.exception("end of tunnel not recorded", tunnel_id=admitted.tunnel_id)

@@ -1,0 +1,108 @@
+"""The HTTP request that opens a WebSocket, and the answers to it (RFC 6455 section 4.2). Pure.
+
+picows parses the bytes, the same code that later speaks the WebSocket; what it accepts is then checked here,
+so that every refusal is the JSON that clients of this service expect.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Final
+
+from picows.picows import _parse_http_request  # type: ignore[attr-defined]
+
+from hatchway.gateway.refusal import UPGRADE_REQUIRED, Refusal, bad_handshake
+
+MAX_HEAD: Final = 16 * 1024
+"""Bytes of request line and headers together."""
+
+HEAD_END: Final = b"\r\n\r\n"
+REQUEST_ID_HEADER: Final = "x-amzn-requestid"
+
+_MAX_USER_AGENT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The request line and headers; none of it is in the repr, for a presigned URL is a credential.
+
+    `path` and `query` are the halves of the request target, still percent-encoded.
+    """
+
+    path: str = field(repr=False)
+    query: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+
+    def header(self, name: str) -> str | None:
+        """The value of a header that may appear once; the first one when it appears more often."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+    @property
+    def user_agent(self) -> str:
+        return (self.header("user-agent") or "")[:_MAX_USER_AGENT]
+
+
+class BadHandshake(Exception):
+    """The request is not one that this server answers otherwise than with `refusal`."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def read_head(raw: bytes) -> Head:
+    """Read a request line and headers, without the empty line that ends them.
+
+    Raises:
+        BadHandshake: this is no GET of HTTP/1.1 without a body.
+    """
+    try:
+        request = _parse_http_request(raw)
+        target = request.path.decode("ascii")
+    except (RuntimeError, UnicodeDecodeError):
+        raise BadHandshake(bad_handshake("The request is not a well-formed HTTP/1.1 GET.")) from None
+    path, _, query = target.partition("?")
+    return Head(path=path, query=query, headers=tuple(request.headers.items()))
+
+
+def websocket_key(head: Head) -> str:
+    """The key of a request to upgrade to a WebSocket.
+
+    Raises:
+        BadHandshake: the request asks for no WebSocket, or for one of another version.
+    """
+    upgrades = {token.strip().lower() for token in (head.header("upgrade") or "").split(",")}
+    options = {token.strip().lower() for token in (head.header("connection") or "").split(",")}
+    if (
+        "websocket" not in upgrades
+        or "upgrade" not in options
+        or head.header("sec-websocket-version") != "13"
+    ):
+        raise BadHandshake(UPGRADE_REQUIRED)
+    key = head.header("sec-websocket-key") or ""
+    try:
+        well_formed = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        well_formed = False
+    if not well_formed:
+        raise BadHandshake(
+            bad_handshake("The Sec-WebSocket-Key header is missing or not 16 bytes in base64.")
+        )
+    return key
+
+
+def render_refusal(refusal: Refusal, request_id: str) -> bytes:
+    """The whole HTTP answer."""
+    body = refusal.body()
+    lines = [
+        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"{REQUEST_ID_HEADER}: {request_id}",
+        "Connection: close",
+    ]
+    if refusal is UPGRADE_REQUIRED:
+        lines += ["Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,0 +1,264 @@
+"""What passes between a client and its target, from the upgrade to the end of both connections.
+
+There is no half-close in a WebSocket. When the target ends, what it sent is delivered and a close frame
+follows; until the client answers it, what the client sends still reaches the target. When the client closes
+or vanishes, what it sent is written to the target and a FIN follows.
+
+Each side is read only while the other takes bytes. So a tunnel holds at most the two write buffers, and what
+had been read when they filled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from picows import WSMsgType
+
+from hatchway.gateway.client import Client, TunnelEnd
+from hatchway.gateway.flow import Hold
+from hatchway.gateway.refusal import (
+    CLIENT_CLOSED,
+    CLIENT_GONE,
+    PROTOCOL_ERROR,
+    TARGET_CLOSED,
+    TARGET_UNREACHABLE,
+    TEXT_REFUSED,
+    Closure,
+)
+from hatchway.gateway.target import LINGER, Target
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from picows import WSCloseCode, WSFrame, WSTransport
+
+CUT_PATIENCE: Final = 0.7
+"""Seconds that a client whose tunnel is cut has to take the close frame and answer it."""
+
+_CONTINUATION: Final = WSMsgType.CONTINUATION
+_TEXT: Final = WSMsgType.TEXT
+_BINARY: Final = WSMsgType.BINARY
+_PING: Final = WSMsgType.PING
+_CLOSE: Final = WSMsgType.CLOSE
+
+
+class Relay(TunnelEnd):
+    """One tunnel's bytes.
+
+    Attributes:
+        bytes_in: payload bytes taken from the client.
+        bytes_out: payload bytes taken from the target.
+        closure: why the tunnel ended; None while it has not.
+        ended: done when the tunnel has ended; bytes may still be on their way.
+        gone: done when both connections are gone.
+    """
+
+    __slots__ = (
+        "_client",
+        "_client_is_full",
+        "_client_over",
+        "_connecting",
+        "_cut",
+        "_cut_timer",
+        "_held",
+        "_loop",
+        "_message_open",
+        "_owed_pong",
+        "_target",
+        "_target_over",
+        "bytes_in",
+        "bytes_out",
+        "closure",
+        "ended",
+        "gone",
+    )
+
+    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+        self._client = client
+        self._loop = loop
+        self._connecting: asyncio.Task[Target] | None = None
+        self._target: Target | None = None
+        self._held: list[bytes] = []
+        self._client_over = False
+        self._target_over = False
+        self._client_is_full = False
+        self._owed_pong: bytes | None = None
+        self._message_open = False
+        self._cut = False
+        self._cut_timer: asyncio.TimerHandle | None = None
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.closure: Closure | None = None
+        self.ended: asyncio.Future[Closure] = loop.create_future()
+        self.gone: asyncio.Future[None] = loop.create_future()
+
+    # From the client.
+
+    def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
+        if self._client_over:
+            return
+        kind = frame.msg_type
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._refuse(PROTOCOL_ERROR)
+        elif kind in (_BINARY, _CONTINUATION):
+            if self._message_open != (kind == _CONTINUATION):
+                self._refuse(PROTOCOL_ERROR)
+                return
+            self._message_open = not frame.fin
+            size = frame.payload_size
+            if not size or self._cut:
+                return
+            self.bytes_in += size
+            if self._target is not None:
+                self._target.write(frame.get_payload_as_memoryview())
+            elif not self._target_over:
+                self._held.append(frame.get_payload_as_bytes())
+        elif kind == _CLOSE:
+            self._client_closed(frame)
+        elif kind == _PING:
+            self._owed_pong = frame.get_payload_as_bytes()
+            self._pay_pong()
+        elif kind == _TEXT:
+            self._refuse(TEXT_REFUSED)
+
+    def _client_closed(self, frame: WSFrame) -> None:
+        code = int(frame.get_close_code()) if frame.payload_size else 1000  # type: ignore[call-overload]
+        if not 1000 <= code < 5000 or code == CLIENT_GONE.code:
+            self._refuse(PROTOCOL_ERROR)
+            return
+        self._client_over = True
+        # The answer repeats the code (RFC 6455 section 5.5.1).
+        self._client.send_close(Closure(code))
+        self._client.shut()
+        self._end(CLIENT_CLOSED)
+        self._finish_target()
+
+    def _pay_pong(self) -> None:
+        # Only the latest ping needs an answer (RFC 6455 section 5.5.3), and only from a client that reads.
+        if self._owed_pong is not None and not self._client_is_full:
+            self._client.send_pong(self._owed_pong)
+            self._owed_pong = None
+
+    def _refuse(self, closure: Closure) -> None:
+        self._client_over = True
+        self._client.send_close(closure)
+        self._client.shut()
+        self._end(closure)
+        self._finish_target()
+
+    def client_broke_protocol(self, code: WSCloseCode) -> None:
+        self._client_over = True
+        self._end(Closure(int(code), PROTOCOL_ERROR.reason))  # type: ignore[call-overload]
+        self._finish_target()
+
+    def client_lost(self) -> None:
+        self._client_over = True
+        self._end(CLIENT_GONE)
+        self._finish_target()
+        self._settle()
+
+    def client_full(self) -> None:
+        self._client_is_full = True
+        if self._target is not None:
+            self._target.valve.hold(Hold.BACKLOG)
+
+    def client_ready(self) -> None:
+        self._client_is_full = False
+        self._pay_pong()
+        if self._target is not None:
+            self._target.valve.release(Hold.BACKLOG)
+
+    # From the target.
+
+    def target_sent(self, frame: memoryview, size: int) -> None:
+        if self._client_over or self._cut:
+            return
+        self.bytes_out += size
+        self._client.write_frame(frame)
+
+    def target_full(self) -> None:
+        self._client.valve.hold(Hold.BACKLOG)
+
+    def target_ready(self) -> None:
+        self._client.valve.release(Hold.BACKLOG)
+
+    def target_ended(self) -> None:
+        """It sent a FIN, behind everything that it had to say."""
+        self._client.send_close(TARGET_CLOSED)
+        self._end(TARGET_CLOSED)
+
+    def target_lost(self) -> None:
+        self._target = None
+        self.no_target(TARGET_CLOSED)
+
+    # From the tunnel.
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether there is anything to tell a target: not when the client left without a byte."""
+        return not self._cut and not (self._client_over and not self._held)
+
+    def connecting(self, attempt: asyncio.Task[Target]) -> None:
+        """An attempt to connect is under way: it is given up when the tunnel is cut."""
+        self._connecting = attempt
+
+    def attach(self, target: Target) -> None:
+        """The target is connected: it gets what the client has sent meanwhile, and the two can talk."""
+        self._target = target
+        if self._cut:
+            target.abort()
+            return
+        for payload in self._held:
+            target.write(memoryview(payload))
+        self._held.clear()
+        if self._client_is_full:
+            target.valve.hold(Hold.BACKLOG)
+        if self._client_over:
+            target.finish()
+        self._client.valve.release(Hold.CONNECTING)
+
+    def no_target(self, closure: Closure = TARGET_UNREACHABLE) -> None:
+        """There will be no target."""
+        self._target_over = True
+        self._held.clear()
+        self._client.send_close(closure)
+        self._client.valve.release(Hold.BACKLOG | Hold.CONNECTING)
+        self._end(closure)
+        self._settle()
+
+    def cut(self, closure: Closure) -> None:
+        """End the tunnel from above, now: nothing that comes from now on is passed on, in either direction.
+
+        The client gets `CUT_PATIENCE` for the close frame, the target `LINGER` for what was passed on before;
+        then the connections go.
+        """
+        if self._cut:
+            return
+        self._cut = True
+        self._client.send_close(closure)
+        self._client.valve.release(Hold.BACKLOG | Hold.CONNECTING)
+        self._end(closure)
+        self._finish_target()
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._cut_timer = self._loop.call_later(CUT_PATIENCE, self._abandon)
+
+    def _abandon(self) -> None:
+        self._client.abort()
+        if self._target is not None:
+            self._cut_timer = self._loop.call_later(LINGER, self._target.abort)
+
+    def _finish_target(self) -> None:
+        if self._target is not None:
+            self._target.finish()
+
+    def _end(self, closure: Closure) -> None:
+        if self.closure is None:
+            self.closure = closure
+            self.ended.set_result(closure)
+
+    def _settle(self) -> None:
+        if self._target_over and self._client.lost.done() and not self.gone.done():
+            if self._cut_timer is not None:
+                self._cut_timer.cancel()
+            self.gone.set_result(None)

@@ -1,0 +1,103 @@
+"""What a client asks for in the request target of `GET /openTunnel?…`. Pure.
+
+The parameters are those that the AWS CLI 2 sends (`aws ec2-instance-connect open-tunnel`). Those named
+`X-Amz-…` belong to Signature Version 4 and are left to it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+from hatchway.access.open_tunnel import TunnelRequest
+from hatchway.domain.ids import ENDPOINT_ID
+from hatchway.domain.reach import parse_address
+from hatchway.domain.tunnel import MAX_DURATION
+
+PATH: Final = "/openTunnel"
+
+_ENDPOINT: Final = "instanceConnectEndpointId"
+_ADDRESS: Final = "privateIpAddress"
+_PORT: Final = "remotePort"
+_DURATION: Final = "maxTunnelDuration"
+_KNOWN: Final = frozenset({_ENDPOINT, _ADDRESS, _PORT, _DURATION})
+
+_SIGNATURE_PREFIX: Final = "x-amz-"
+_WHOLE_NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}")
+
+
+class BadParameter(Exception):
+    """A parameter that is missing, unknown, given twice, or has a value that it cannot have.
+
+    Attributes:
+        parameter: its name as the client wrote it, at most 64 characters.
+        problem: one sentence or two that say what to send instead.
+    """
+
+    def __init__(self, parameter: str, problem: str) -> None:
+        super().__init__(problem)
+        self.parameter = parameter[:64]
+        self.problem = problem
+
+
+def read_tunnel_request(query: str) -> TunnelRequest:
+    """Read the query of the request target, still percent-encoded, without its `?`.
+
+    An IPv4-mapped address is read as its IPv4, and every address is written in its canonical form.
+
+    Raises:
+        BadParameter: the first problem found.
+    """
+    values = _values(query)
+    return TunnelRequest(
+        endpoint_id=_endpoint_id(_required(values, _ENDPOINT)),
+        private_ip=_address(_required(values, _ADDRESS)),
+        remote_port=_number(_PORT, _required(values, _PORT), 65_535),
+        max_duration=_number(_DURATION, values.get(_DURATION, str(MAX_DURATION)), MAX_DURATION),
+    )
+
+
+def _values(query: str) -> dict[str, str]:
+    values = dict[str, str]()
+    for pair in filter(None, query.split("&")):
+        encoded_name, _, encoded_value = pair.partition("=")
+        name = unquote(encoded_name)
+        if name.lower().startswith(_SIGNATURE_PREFIX):
+            continue
+        if name not in _KNOWN:
+            raise BadParameter(name, f"The parameter {name[:64]!a} is not known. Leave it out.")
+        if name in values:
+            raise BadParameter(name, f"The parameter {name} is given more than once. Give it once.")
+        values[name] = unquote(encoded_value)
+    return values
+
+
+def _required(values: dict[str, str], name: str) -> str:
+    if name not in values:
+        raise BadParameter(name, f"The parameter {name} is missing.")
+    return values[name]
+
+
+def _endpoint_id(text: str) -> str:
+    if not ENDPOINT_ID.fullmatch(text):
+        raise BadParameter(
+            _ENDPOINT,
+            f"The specified {_ENDPOINT} is not valid. Specify an id such as eice-0123456789abcdef0.",
+        )
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return str(parse_address(text))
+    except ValueError:
+        raise BadParameter(
+            _ADDRESS, f"The specified {_ADDRESS} is not valid. Specify an IPv4 or IPv6 address."
+        ) from None
+
+
+def _number(name: str, text: str, most: int) -> int:
+    if not _WHOLE_NUMBER.fullmatch(text) or int(text) > most:
+        raise BadParameter(name, f"The specified {name} is not valid. Specify a number from 1 to {most}.")
+    return int(text)

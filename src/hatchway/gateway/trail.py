@@ -1,0 +1,125 @@
+"""Where tunnels are entered: the audit trail and the list of live tunnels, in one transaction.
+
+Nothing is passed on before `opened` has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from hatchway.audit.events import Outcome
+from hatchway.audit.log import to_record
+from hatchway.domain.tunnel import Tunnel
+from hatchway.gateway.refusal import TOO_MANY_TUNNELS, Refusal
+from hatchway.store.tables import gateway_workers, tunnels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from hatchway.audit.group_commit import GroupCommit
+    from hatchway.gateway.admission import Admitted, Refused
+    from hatchway.gateway.refusal import Closure
+    from hatchway.store import Transaction
+
+
+class QuotaReached(Exception):
+    """All gateways together carry as many tunnels of this endpoint as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What came of a tunnel: seconds, and payload bytes from the client and to it."""
+
+    duration: float
+    bytes_in: int
+    bytes_out: int
+    closure: Closure
+
+
+class Trail:
+    """The books of one worker."""
+
+    def __init__(self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str]) -> None:
+        self._commits = commits
+        self._worker_id = worker_id
+        self._new_id = new_id
+
+    async def opened(self, admitted: Admitted, now: datetime) -> None:
+        """Enter a tunnel that is about to connect.
+
+        Raises:
+            QuotaReached: see there; that is entered too.
+            Exception: nothing could be entered.
+        """
+        tunnel = Tunnel(
+            id=admitted.tunnel_id,
+            gateway_id=self._worker_id,
+            endpoint_id=admitted.request.endpoint_id,
+            instance_id=admitted.instance_id,
+            principal_arn=admitted.principal.arn,
+            access_key_id=admitted.principal.access_key_id,
+            source_ip=admitted.source_ip,
+            private_ip=admitted.request.private_ip,
+            remote_port=admitted.request.remote_port,
+            opened_at=now,
+            expires_at=now + timedelta(seconds=admitted.request.max_duration),
+        )
+        event_id = self._new_id()
+
+        def enter(tx: Transaction) -> bool:
+            live = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > now)
+            carried = tx.tunnels.count(tunnels.c.gateway_id.in_(live), endpoint_id=tunnel.endpoint_id)
+            full = carried >= admitted.quota
+            if not full:
+                tx.tunnels.put(tunnel)
+            outcome = _quota_outcome(admitted) if full else _opened_outcome(admitted)
+            event = admitted.call.event("OpenTunnel", event_id, now, outcome)
+            tx.audit_records.put(to_record(event, now))
+            return full
+
+        if await asyncio.wrap_future(self._commits.submit(enter)):
+            raise QuotaReached
+
+    async def refused(self, refused: Refused, now: datetime) -> None:
+        """Enter a request that got no tunnel."""
+        outcome = _refusal_outcome(refused.refusal, refused.additional)
+        event = refused.call.event("OpenTunnel", self._new_id(), now, outcome)
+        await asyncio.wrap_future(
+            self._commits.submit(lambda tx: tx.audit_records.put(to_record(event, now)))
+        )
+
+    async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
+        """Enter the end of a tunnel that was entered as opened."""
+        additional: dict[str, Any] = {
+            "tunnelId": admitted.tunnel_id,
+            "durationSeconds": round(carried.duration, 3),
+            "bytesIn": carried.bytes_in,
+            "bytesOut": carried.bytes_out,
+            "closeCode": carried.closure.code,
+            "closeReason": carried.closure.reason,
+        }
+        event = admitted.call.event("CloseTunnel", self._new_id(), now, Outcome(additional=additional))
+
+        def enter(tx: Transaction) -> None:
+            tx.tunnels.delete(admitted.tunnel_id)
+            tx.audit_records.put(to_record(event, now))
+
+        await asyncio.wrap_future(self._commits.submit(enter))
+
+
+def _opened_outcome(admitted: Admitted) -> Outcome:
+    return Outcome(additional={"tunnelId": admitted.tunnel_id, **admitted.additional})
+
+
+def _quota_outcome(admitted: Admitted) -> Outcome:
+    return _refusal_outcome(TOO_MANY_TUNNELS, admitted.additional)
+
+
+def _refusal_outcome(refusal: Refusal, additional: dict[str, Any]) -> Outcome:
+    return Outcome(error_code=refusal.error_code, error_message=refusal.message, additional=additional)
