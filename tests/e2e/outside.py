@@ -62,6 +62,6 @@ def processes_in(namespaces: Collection[str]) -> list[str]:
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
