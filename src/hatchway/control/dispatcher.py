@@ -1,0 +1,162 @@
+"""From a request to its answer: the one place where errors become responses, and where calls are recorded.
+
+A call is authenticated, parsed and run; what it changes and its audit record are one transaction. The record
+of a call that changes nothing, or that is refused, is committed before its answer goes out. What cannot be
+recorded fails. Only refusals of callers that proved nothing are recorded within bounds, so that a flood of
+them cannot fill the store; the log has the others.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from hatchway.access.authentication import (
+    Signature,
+    StoredDirectory,
+    UnknownAccessKey,
+    authenticate,
+    read_header_signature,
+)
+from hatchway.access.context import principal_keys, request_keys
+from hatchway.access.identities import StoredIdentities, resolve_caller
+from hatchway.access.principal import Caller
+from hatchway.control.attempt import ApiRequest, Attempt
+from hatchway.control.audit_trail import refusal_record, success_record
+from hatchway.control.operations import Call, Operation, find_operation
+from hatchway.control.plane import ControlPlane
+from hatchway.control.refusals import is_unforeseen, to_service_error
+from hatchway.control.services import DIALECTS, guess_service, services
+from hatchway.control.token_bucket import TokenBucket
+from hatchway.domain.account import AuditRecord
+from hatchway.protocol import Reply, ServiceError
+from hatchway.store import Transaction
+
+log = structlog.get_logger("hatchway.control")
+
+STRANGERS_AT_ONCE: Final = 100
+STRANGERS_PER_SECOND: Final = 10.0
+"""Refusals of callers that proved nothing, which one process records."""
+
+
+class Dispatcher:
+    """Answers requests. Called from many threads at once."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._services = services()
+        self._strangers = TokenBucket(burst=STRANGERS_AT_ONCE, rate=STRANGERS_PER_SECOND)
+
+    def dispatch(self, request: ApiRequest) -> Reply:
+        """The answer to a request, whatever the request."""
+        started = time.perf_counter()
+        attempt = Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
+        try:
+            signature = read_header_signature(request.http)
+            attempt.access_key_id = signature.access_key_id
+            attempt.service = self._services.get(signature.scope.service, attempt.service)
+            reply = self._perform(attempt, signature)
+        except Exception as problem:
+            reply = self._refuse(attempt, problem)
+        log.info(
+            "call answered",
+            service=attempt.service.name,
+            operation=attempt.operation.name if attempt.operation else None,
+            principal=attempt.principal.arn if attempt.principal else None,
+            status=reply.status,
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        )
+        return reply
+
+    def refuse(self, request: ApiRequest, error: ServiceError) -> Reply:
+        """The answer to a request that is refused before anybody looks into it. It is not recorded."""
+        return guess_service(request.http).render_error(error, request.request_id)
+
+    def _perform(self, attempt: Attempt, signature: Signature) -> Reply:
+        plane = self._plane
+        with plane.store.read() as tx:
+            caller = authenticate(
+                attempt.request.http,
+                signature,
+                directory=StoredDirectory(tx, plane.vault, plane.arns),
+                now=attempt.now,
+                region=plane.arns.region,
+                services={attempt.service.name},
+            )
+            attempt.principal = caller.principal
+            operation = self._read_request(attempt)
+            if operation.reads_only:
+                result, reply = self._run(operation, attempt, tx, caller)
+        if operation.reads_only:
+            self._record(success_record(plane, attempt, result))
+            return reply
+        # Only those who are who they say they are get to hold the write lock. Within it they are looked up
+        # again, so that the decision and its effect are one.
+        with plane.store.write() as tx:
+            current = resolve_caller(StoredIdentities(tx, plane.arns), signature.access_key_id)
+            if current is None:
+                raise UnknownAccessKey(signature.access_key_id)
+            result, reply = self._run(operation, attempt, tx, current)
+            tx.audit_records.put(success_record(plane, attempt, result))
+        return reply
+
+    def _read_request(self, attempt: Attempt) -> Operation:
+        http = attempt.request.http
+        headers = {name.lower(): value for name, value in http.headers}
+        content_type = headers.get("content-type", "")
+        asked = attempt.service.parse(http.method, http.path, http.query, content_type, headers, http.body)
+        operation = find_operation(attempt.service.name, asked.operation)
+        if operation is None:
+            raise ServiceError(
+                DIALECTS[attempt.service.name].unsupported,
+                f"Hatchway does not have the operation {asked.operation} of {attempt.service.name}.",
+                status=400,
+            )
+        attempt.operation, attempt.parameters = operation, asked.parameters
+        return operation
+
+    def _run(
+        self, operation: Operation, attempt: Attempt, tx: Transaction, caller: Caller
+    ) -> tuple[Mapping[str, Any], Reply]:
+        plane = self._plane
+        region = plane.arns.region
+        context = {
+            **principal_keys(caller.principal),
+            **request_keys(attempt.request.origin, now=attempt.now, region=region),
+        }
+        if attempt.service.name == "ec2":
+            context["ec2:Region"] = region
+        attempt.call = Call(
+            tx=tx,
+            vault=plane.vault,
+            arns=plane.arns,
+            caller=caller,
+            parameters=attempt.parameters or {},
+            context=context,
+            now=attempt.now,
+            request_id=attempt.request.request_id,
+            random_bytes=plane.random_bytes,
+        )
+        result = operation.run(attempt.call)
+        # Rendered before anything is committed: an answer that cannot be given undoes what it would tell of.
+        return result, attempt.service.render_result(operation.name, result, attempt.request.request_id)
+
+    def _refuse(self, attempt: Attempt, problem: Exception) -> Reply:
+        service = attempt.service
+        if is_unforeseen(problem):
+            log.error("call failed", exc_info=problem)
+        error = to_service_error(problem, service.name, self._plane.vault)
+        try:
+            if attempt.principal is not None or self._strangers.take(time.monotonic()):
+                self._record(refusal_record(self._plane, attempt, error))
+            else:
+                log.warning("refusal not recorded", code=error.code, access_key_id=attempt.access_key_id)
+        except Exception as failure:
+            log.error("refusal cannot be recorded", exc_info=failure)
+            error = to_service_error(failure, service.name, self._plane.vault)
+        return service.render_error(error, attempt.request.request_id)
+
+    def _record(self, record: AuditRecord) -> None:
+        """Returns when the record is committed."""
+        self._plane.log.submit(lambda tx: tx.audit_records.put(record)).result()

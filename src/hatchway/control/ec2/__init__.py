@@ -1,0 +1,11 @@
+"""Amazon EC2's operations (AWS: "Amazon EC2 API Reference"): endpoints, and the network as it is described.
+
+| module | holds |
+|---|---|
+| `endpoints` | Instance Connect Endpoints |
+| `endpoint_checks` | the permissions that endpoints need |
+| `instances`, `network` | Describe operations of what the fleet file makes |
+| `listing` | what every Describe operation does: ids, filters, pages |
+| `filters`, `paging` | its two halves |
+| `resource_ids`, `tags`, `client_tokens`, `zones` | parameters and results that several operations share |
+"""

@@ -1,0 +1,131 @@
+"""What the control plane does without being asked. Each task may run at any time, and twice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+
+from hatchway.access.access_keys import roll_signing_keys
+from hatchway.audit.export import export_lines
+from hatchway.control.plane import ControlPlane
+from hatchway.domain.endpoint import EndpointState
+from hatchway.store import Transaction
+from hatchway.store.tables import client_tokens, endpoints, pushed_keys
+
+DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
+"""How long a deleted endpoint stays listed as delete-complete."""
+CLIENT_TOKEN_RETENTION: Final = timedelta(hours=24)
+
+log = structlog.get_logger("hatchway.control.housekeeping")
+
+
+def purge_deleted_endpoints(tx: Transaction, now: datetime, retention: timedelta) -> int:
+    """Takes away endpoints that were deleted longer ago than `retention`; how many there were."""
+    return tx.endpoints.delete_where(
+        endpoints.c.deleted_at <= now - retention, state=EndpointState.DELETE_COMPLETE
+    )
+
+
+def purge_pushed_keys(tx: Transaction, now: datetime) -> int:
+    """Takes away SSH keys that have expired. They were of no use since then; this only tidies up."""
+    return tx.pushed_keys.delete_where(pushed_keys.c.expires_at <= now)
+
+
+def purge_client_tokens(tx: Transaction, now: datetime) -> int:
+    """Takes away client tokens after a day."""
+    return tx.client_tokens.delete_where(client_tokens.c.created_at <= now - CLIENT_TOKEN_RETENTION)
+
+
+@dataclass(slots=True)
+class DeletionHistory:
+    """Lets deletions be forgotten that every follower has seen for an hour or more."""
+
+    _revision: int = field(default=0, init=False)
+
+    def forget(self, tx: Transaction) -> None:
+        """Forgets what was deleted before the previous call."""
+        if self._revision:
+            tx.forget_deletions(self._revision)
+        self._revision = tx.revision()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to do every so many seconds, and once at the start."""
+
+    name: str
+    every: float
+    run: Callable[[], object]
+
+
+def tasks(
+    plane: ControlPlane, audit_log: Path, deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION
+) -> tuple[Task, ...]:
+    """All tasks of a control plane."""
+    history = DeletionHistory()
+
+    def writing(work: Callable[[Transaction], object]) -> Callable[[], None]:
+        def run() -> None:
+            with plane.store.write() as tx:
+                work(tx)
+
+        return run
+
+    def purge_endpoints() -> None:
+        # Looked for first: the write lock is not taken every few seconds for nothing.
+        with plane.store.read() as tx:
+            if not tx.endpoints.count(state=EndpointState.DELETE_COMPLETE):
+                return
+        with plane.store.write() as tx:
+            purge_deleted_endpoints(tx, plane.clock(), deleted_endpoint_retention)
+
+    def roll_keys(tx: Transaction) -> None:
+        roll_signing_keys(tx, plane.vault, now=plane.clock(), region=plane.arns.region)
+
+    return (
+        Task("roll signing keys", 3600, writing(roll_keys)),
+        Task("export audit log", 1, lambda: export_lines(plane.store, audit_log)),
+        Task("purge deleted endpoints", 5, purge_endpoints),
+        Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
+        Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
+        Task("forget deletions", 3600, writing(history.forget)),
+    )
+
+
+class Housekeeper:
+    """Runs tasks in a thread of its own. One that fails is logged, and tried again when it is due next."""
+
+    def __init__(self, due: tuple[Task, ...], monotonic: Callable[[], float]) -> None:
+        self._tasks = due
+        self._monotonic = monotonic
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it, when the task under way is done."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        next_at = dict.fromkeys(self._tasks, self._monotonic())
+        while not self._stopping.is_set():
+            now = self._monotonic()
+            for task in self._tasks:
+                if next_at[task] <= now and not self._stopping.is_set():
+                    next_at[task] = now + task.every
+                    _run_logged(task)
+            self._stopping.wait(max(0.0, min(next_at.values()) - self._monotonic()))
+
+
+def _run_logged(task: Task) -> None:
+    try:
+        task.run()
+    except Exception as problem:
+        log.error("housekeeping failed", task=task.name, exc_info=problem)

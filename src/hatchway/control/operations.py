@@ -1,0 +1,104 @@
+"""The shape of an operation: parameters, then checks, then effect, then result.
+
+    @operation("ec2", "DeleteInstanceConnectEndpoint", reads_only=False)
+    def delete_instance_connect_endpoint(call: Call) -> Result:
+        endpoint_id = endpoint_id_of(call.parameters["InstanceConnectEndpointId"])      # parameters
+        call.authorize(Check("ec2:DeleteInstanceConnectEndpoint", (…,), context=…))     # checks
+        call.tx.endpoints.put(replace(endpoint, state=EndpointState.DELETE_COMPLETE))   # effect
+        return {"InstanceConnectEndpoint": endpoint_result(…)}                          # result
+
+Parameters are the service model's, already checked against it, and so is the result when it is rendered. An
+operation raises `ServiceError` for what its service refuses; authentication, transactions, the audit trail
+and the rendering of errors are the dispatcher's. To add an operation is to write one such function in a
+module that `catalogue` imports.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from hatchway.access.authorization import AccessDenied, Authorization, Check, Context, authorize
+from hatchway.access.principal import Caller
+from hatchway.access.vault import Vault
+from hatchway.domain.arns import Arns
+from hatchway.protocol import ServiceError
+from hatchway.store import Transaction
+
+Result = Mapping[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One authenticated call of an operation, in its transaction.
+
+    `context` holds the condition keys that do not depend on the operation. `authorization` is what
+    `authorize` found, for the audit trail.
+    """
+
+    tx: Transaction
+    vault: Vault
+    arns: Arns
+    caller: Caller
+    parameters: Mapping[str, Any]
+    context: Context
+    now: datetime
+    request_id: str
+    random_bytes: Callable[[int], bytes]
+    authorization: Authorization | None = field(default=None, init=False)
+
+    def authorize(self, *checks: Check) -> None:
+        """Returns when the caller has all these permissions and means the call.
+
+        To be called once, after the parameters are understood and before anything is done or told.
+
+        Raises:
+            AccessDenied: a check refuses.
+            ServiceError: all pass, and the call is a dry run.
+        """
+        try:
+            self.authorization = authorize(self.caller, checks, self.context)
+        except AccessDenied as denied:
+            self.authorization = denied.authorization
+            raise
+        if self.parameters.get("DryRun"):
+            raise ServiceError(
+                "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`reads_only` operations run in a view that nothing can be changed through."""
+
+    service: str
+    name: str
+    reads_only: bool
+    run: Callable[[Call], Result]
+
+
+_operations: Final[dict[tuple[str, str], Operation]] = {}
+
+
+def operation(
+    service: str, name: str, *, reads_only: bool
+) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
+    """Makes a function the operation `name` of a service, both as the service model spells them."""
+
+    def register(run: Callable[[Call], Result]) -> Callable[[Call], Result]:
+        if (service, name) in _operations:
+            raise ValueError(f"{service} has the operation {name} already")
+        _operations[service, name] = Operation(service, name, reads_only, run)
+        return run
+
+    return register
+
+
+def find_operation(service: str, name: str) -> Operation | None:
+    """The operation, if Hatchway has it; the service's model may know many more."""
+    return _operations.get((service, name))
+
+
+def registered_operations() -> tuple[Operation, ...]:
+    """All operations, by service and name."""
+    return tuple(_operations[key] for key in sorted(_operations))

@@ -1,0 +1,26 @@
+"""What the control plane works with, made once by whoever starts it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from hatchway.access.vault import Vault
+from hatchway.audit.group_commit import GroupCommit
+from hatchway.domain.arns import Arns
+from hatchway.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlane:
+    """The store and everything else that an operation may draw on.
+
+    `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
+    `random_bytes` bytes fit for secrets.
+    """
+
+    store: Store
+    vault: Vault
+    log: GroupCommit
+    arns: Arns
+    clock: Callable[[], datetime]
+    random_bytes: Callable[[int], bytes]

@@ -1,0 +1,82 @@
+"""The control plane as a process."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import structlog
+
+from hatchway.access.vault import Vault, read_master_key
+from hatchway.audit.export import export_lines
+from hatchway.audit.group_commit import GroupCommit
+from hatchway.control.application import create_application
+from hatchway.control.housekeeping import Housekeeper, tasks
+from hatchway.control.http_server import HttpsServer
+from hatchway.control.plane import ControlPlane
+from hatchway.domain.arns import Arns
+from hatchway.settings import Address, Settings
+from hatchway.store import Store
+
+log = structlog.get_logger("hatchway.control")
+
+
+def open_plane(store: Store, vault: Vault, audit: GroupCommit) -> ControlPlane:
+    """The control plane of the account that a store holds, with the system's clock and randomness."""
+    with store.read() as tx:
+        account = tx.account()
+    return ControlPlane(
+        store=store,
+        vault=vault,
+        log=audit,
+        arns=Arns(account.id, account.region),
+        clock=lambda: datetime.now(UTC),
+        random_bytes=os.urandom,
+    )
+
+
+def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None:
+    """Serves the control plane until SIGTERM or SIGINT, then lets what is under way come to its end.
+
+    Args:
+        on_ready: called once, with the address at which it listens.
+
+    Raises:
+        OSError: it cannot listen there.
+        MasterKeyProblem, SchemaMismatch: the installation is not one that it can serve.
+    """
+    with ExitStack() as stack:
+        store = Store.open(settings.store_url)
+        stack.callback(store.close)
+        store.check_schema()
+        audit_log = settings.data_directory.audit_log
+        # What the last calls recorded goes out too.
+        stack.callback(export_lines, store, audit_log)
+        vault = Vault(read_master_key(settings.data_directory.master_key, os.environ))
+        audit = GroupCommit(store)
+        stack.callback(audit.close)
+        plane = open_plane(store, vault, audit)
+
+        listener = stack.enter_context(_listen(settings.api))
+        address = Address(settings.api.host, listener.getsockname()[1])
+        housekeeper = Housekeeper(tasks(plane, audit_log), time.monotonic)
+        housekeeper.start()
+        stack.callback(housekeeper.stop)
+        server = HttpsServer(
+            create_application(plane),
+            certificate=settings.api_certificate,
+            key=settings.api_key,
+            drain_seconds=settings.drain_seconds,
+            on_ready=lambda: on_ready(address),
+        )
+        log.info("control plane starts", address=str(address), account=plane.arns.account)
+        server.run(sockets=[listener])
+    log.info("control plane ended")
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    # A supervisor holds the port for its processes by binding it too.
+    return socket.create_server((address.host, address.port), family=family, reuse_port=True)

@@ -1,0 +1,51 @@
+"""Every way in which a call can fail, in the words of the service that was called."""
+
+from typing import Final
+
+from hatchway.access.authentication import SignatureError
+from hatchway.access.authorization import AccessDenied
+from hatchway.access.failure_message import encode_failure_message
+from hatchway.access.vault import Vault
+from hatchway.control.services import DIALECTS
+from hatchway.protocol import ServiceError
+
+_SIGNATURE_STATUSES: Final = {"IncompleteSignature": 400, "RequestExpired": 400}
+"""The rest are 403 (AWS: IAM API Reference, "Common errors")."""
+
+
+def to_service_error(problem: Exception, service: str, vault: Vault) -> ServiceError:
+    """What the caller is told of a problem. Of one that nobody foresaw, only that there was one."""
+    match problem:
+        case ServiceError():
+            return problem
+        case SignatureError():
+            return _not_authenticated(problem, service)
+        case AccessDenied():
+            return _not_authorized(problem, service, vault)
+        case _:
+            message = "An internal error has occurred. The server's log has more under the request's id."
+            return ServiceError(DIALECTS[service].internal, message, status=500)
+
+
+def is_unforeseen(problem: Exception) -> bool:
+    """Whether a problem is a fault of the program or of what it runs on, not of the caller."""
+    return not isinstance(problem, ServiceError | SignatureError | AccessDenied)
+
+
+def _not_authenticated(problem: SignatureError, service: str) -> ServiceError:
+    if service == "ec2":
+        sentence = "AWS was not able to validate the provided access credentials"
+        return ServiceError("AuthFailure", f"{sentence}. {problem}", status=401)
+    return ServiceError(problem.code, str(problem), status=_SIGNATURE_STATUSES.get(problem.code, 403))
+
+
+def _not_authorized(problem: AccessDenied, service: str, vault: Vault) -> ServiceError:
+    message = str(problem)
+    if service == "ec2":
+        # AWS, "Actions, resources, and condition keys: decode an authorization message".
+        encoded = encode_failure_message(vault, problem)
+        message = (
+            f"You are not authorized to perform this operation. {message}. "
+            f"Encoded authorization failure message: {encoded}"
+        )
+    return ServiceError(DIALECTS[service].denied, message, status=403)

@@ -1,0 +1,77 @@
+"""The AWS services of this API, and what each calls what all of them have."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+from urllib.parse import parse_qs
+
+from hatchway.access.authentication import HttpRequest
+from hatchway.protocol import Service, load_service
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One service's own words. The strings are its error codes, but for `event_source`."""
+
+    event_source: str
+    denied: str
+    internal: str
+    unsupported: str
+
+
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "ec2": Dialect("ec2.amazonaws.com", "UnauthorizedOperation", "InternalError", "InvalidAction"),
+    "ec2-instance-connect": Dialect(
+        "ec2-instance-connect.amazonaws.com", "AuthException", "ServiceException", "UnknownOperationException"
+    ),
+    "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure", "InvalidAction"),
+    "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure", "InvalidAction"),
+}
+"""By the name that credential scopes give the service."""
+
+_TARGET: Final = "x-amz-target"
+_LONGEST_ACTION: Final = 128
+
+
+@cache
+def services() -> Mapping[str, Service]:
+    """The services, loaded once. EC2's model takes a quarter of a second."""
+    return {name: load_service(name) for name in DIALECTS}
+
+
+def guess_service(request: HttpRequest) -> Service:
+    """The service that a request without a readable signature seems to be for, to answer in its protocol.
+
+    The signature's scope says which service a call is for; this is for those that have none.
+    """
+    prefix = _first_header(request, _TARGET).rpartition(".")[0]
+    version = _form_value(request, "Version")
+    for service in services().values():
+        metadata = service.model.metadata
+        if prefix and metadata.get("targetPrefix") == prefix:
+            return service
+        if version and "targetPrefix" not in metadata and service.model.api_version == version:
+            return service
+    return services()["sts"]
+
+
+def named_operation(service: Service, request: HttpRequest) -> str | None:
+    """The operation that a request names, if the service has it. For requests that were never parsed."""
+    target = _first_header(request, _TARGET)
+    name = target.rpartition(".")[2] if target else _form_value(request, "Action")
+    return name if name in service.operations else None
+
+
+def _first_header(request: HttpRequest, lower_name: str) -> str:
+    return next(iter(request.header_values(lower_name)), "")
+
+
+def _form_value(request: HttpRequest, name: str) -> str:
+    """The value of a form parameter, found without reading the whole form as one."""
+    for text in (request.query, request.body.decode("latin-1")):
+        start = 0 if text.startswith(f"{name}=") else text.find(f"&{name}=") + 1
+        if start or text.startswith(f"{name}="):
+            pair = text[start : start + _LONGEST_ACTION].partition("&")[0]
+            return parse_qs(pair).get(name, [""])[0]
+    return ""

@@ -1,0 +1,46 @@
+"""One HTTPS server for all tests here, and a world for each."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+from tests.control.harness import Stage, World, new_world
+
+from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.store import Store
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    directory = tmp_path_factory.mktemp("stage")
+    now = datetime.now(UTC)
+    ca = create_ca("Hatchway test CA", [], now)
+    server = issue_server_certificate(ca, ["127.0.0.1"], now)
+    certificate, ca_certificate = directory / "server.pem", directory / "ca.pem"
+    certificate.write_bytes(server.certificate + server.key)
+    ca_certificate.write_bytes(ca.certificate)
+    stage = Stage(certificate, ca_certificate)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    store = Store.open(f"sqlite:///{path}")
+    store.migrate()
+    store.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    return boto3.Session()
+
+
+@pytest.fixture
+def world(stage: Stage, empty_database: Path, tmp_path: Path, session: boto3.Session) -> Iterator[World]:
+    with new_world(stage, empty_database, tmp_path, session) as world:
+        yield world

@@ -1,0 +1,256 @@
+"""A control plane over HTTPS on loopback, and boto3 clients of it."""
+
+import json
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hatchway.access.access_keys import create_access_key
+from hatchway.access.vault import Vault
+from hatchway.audit.group_commit import GroupCommit
+from hatchway.control.application import create_application
+from hatchway.control.http_server import HttpsServer
+from hatchway.control.plane import ControlPlane
+from hatchway.domain.account import Account, Quotas
+from hatchway.domain.arns import Arns
+from hatchway.domain.identity import InlinePolicy, OwnerKind, User
+from hatchway.domain.ids import Kind, derived_id
+from hatchway.domain.network import Instance, Rule, SecurityGroup, Subnet, Vpc, default_group
+from hatchway.store import Store, Transaction
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+ARNS = Arns(ACCOUNT, REGION)
+
+VPC = "vpc-0000000000000000a"
+OTHER_VPC = "vpc-0000000000000000b"
+SUBNET = "subnet-0000000000000000a"
+OTHER_SUBNET = "subnet-0000000000000000b"
+SUBNET_ELSEWHERE = "subnet-0000000000000000c"
+DEFAULT_GROUP = "sg-0000000000000000a"
+OTHER_DEFAULT_GROUP = "sg-0000000000000000b"
+SSH_GROUP = "sg-0000000000000000c"
+INSTANCE = "i-0000000000000000a"
+STOPPED_INSTANCE = "i-0000000000000000b"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    access_key_id: str
+    secret: str = field(repr=False)
+
+
+class Stage:
+    """A server that outlives the tests: each puts its own application on it."""
+
+    def __init__(self, certificate: Path, ca: Path) -> None:
+        self.ca = ca
+        self.application: ASGIApp | None = None
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = listener.getsockname()[1]
+        ready = threading.Event()
+        self._server = HttpsServer(
+            self._act, certificate=certificate, key=certificate, drain_seconds=1, on_ready=ready.set
+        )
+        self._thread = threading.Thread(target=self._server.run, args=([listener],))
+        self._thread.start()
+        ready.wait(30)
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    async def _act(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.application is not None:
+            await self.application(scope, receive, send)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+@dataclass
+class World:
+    """One account with a small fleet, and its control plane."""
+
+    stage: Stage
+    store: Store
+    plane: ControlPlane
+    session: boto3.Session
+    root: Credentials
+    clock: "Clock"
+
+    def client(self, service: str, credentials: Credentials | None = None, **config: Any) -> Any:
+        who = credentials or self.root
+        return self.session.client(  # type: ignore[call-overload]
+            service,
+            region_name=REGION,
+            endpoint_url=self.stage.url,
+            verify=str(self.stage.ca),
+            aws_access_key_id=who.access_key_id,
+            aws_secret_access_key=who.secret,
+            config=Config(retries={"max_attempts": 1, "mode": "standard"}, **config),
+        )
+
+    def user(
+        self,
+        name: str,
+        *statements: Mapping[str, Any],
+        path: str = "/",
+        tags: Mapping[str, str] | None = None,
+    ) -> Credentials:
+        """A user with these statements as its inline policy."""
+        with self.store.write() as tx:
+            tx.users.put(
+                User(
+                    name=name,
+                    id=derived_id(Kind.USER, ACCOUNT, name),
+                    path=path,
+                    created_at=self.clock(),
+                    tags=tags or {},
+                )
+            )
+            _attach(tx, name, statements)
+            return _key(tx, self.plane.vault, name, self.clock())
+
+    def allow(self, name: str, *statements: Mapping[str, Any]) -> None:
+        """Replaces the user's inline policy."""
+        with self.store.write() as tx:
+            _attach(tx, name, statements)
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The audit trail's events, oldest first."""
+        with self.store.read() as tx:
+            records = sorted(tx.audit_records.find(), key=lambda record: record.event_time)
+        bodies = [json.loads(record.body) for record in records]
+        return [body for body in bodies if name is None or body["eventName"] == name]
+
+    def change(self, work: Callable[[Transaction], object]) -> None:
+        with self.store.write() as tx:
+            work(tx)
+
+
+@dataclass
+class Clock:
+    """The system's clock, put forward as a test likes. Clients sign with the system's own."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+def _attach(tx: Transaction, name: str, statements: tuple[Mapping[str, Any], ...]) -> None:
+    if statements:
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        tx.inline_policies.put(
+            InlinePolicy(owner_kind=OwnerKind.USER, owner_name=name, policy_name="given", document=document)
+        )
+
+
+def _key(tx: Transaction, vault: Vault, user_name: str | None, now: datetime) -> Credentials:
+    new = create_access_key(tx, vault, user_name=user_name, now=now, region=REGION, random_bytes=os.urandom)
+    return Credentials(new.key.id, new.secret)
+
+
+def furnish(tx: Transaction, now: datetime) -> None:
+    """The fleet: two VPCs, three subnets, two instances."""
+    tx.accounts.put(
+        Account(
+            id=ACCOUNT,
+            region=REGION,
+            gateway_dns_name="gateway.hatchway.test",
+            created_at=now,
+            quotas=Quotas(endpoints_per_account=3, endpoints_per_vpc=2, endpoints_per_subnet=1),
+        )
+    )
+    tx.vpcs.put(
+        Vpc(id=VPC, name="office", cidrs=("10.0.0.0/16", "fd00:1::/56"), tags={"Name": "office"}),
+        Vpc(id=OTHER_VPC, name="lab", cidrs=("10.1.0.0/16",)),
+    )
+    tx.subnets.put(
+        _subnet(SUBNET, VPC, "web", ("10.0.1.0/24", "fd00:1::/64"), {"tier": "web"}),
+        _subnet(OTHER_SUBNET, VPC, "db", ("10.0.2.0/28",), {}),
+        _subnet(SUBNET_ELSEWHERE, OTHER_VPC, "bench", ("10.1.1.0/24",), {}),
+    )
+    tx.security_groups.put(
+        default_group(DEFAULT_GROUP, VPC),
+        default_group(OTHER_DEFAULT_GROUP, OTHER_VPC),
+        SecurityGroup(
+            id=SSH_GROUP,
+            vpc_id=VPC,
+            name="ssh-in",
+            description="SSH from the office",
+            ingress=(Rule("tcp", 22, 22, "10.0.0.0/16"), Rule("tcp", 22, 22, DEFAULT_GROUP)),
+            egress=(Rule("-1", 0, 65535, "0.0.0.0/0"), Rule("tcp", 443, 444, "::/0")),
+        ),
+    )
+    tx.instances.put(
+        Instance(
+            id=INSTANCE,
+            name="web-1",
+            vpc_id=VPC,
+            subnet_id=SUBNET,
+            private_ip="10.0.1.1",
+            ipv6="fd00:1::1",
+            security_group_ids=(SSH_GROUP,),
+            tags={"Name": "web-1", "env": "dev"},
+        ),
+        _stopped(),
+    )
+
+
+def _subnet(
+    subnet_id: str, vpc_id: str, name: str, cidrs: tuple[str, ...], tags: Mapping[str, str]
+) -> Subnet:
+    return Subnet(
+        id=subnet_id, vpc_id=vpc_id, name=name, cidrs=cidrs, availability_zone="us-east-1a", tags=tags
+    )
+
+
+def _stopped() -> Instance:
+    from hatchway.domain.network import InstanceState
+
+    return Instance(
+        id=STOPPED_INSTANCE,
+        name="db-1",
+        vpc_id=VPC,
+        subnet_id=OTHER_SUBNET,
+        private_ip="10.0.2.5",
+        ipv6=None,
+        security_group_ids=(DEFAULT_GROUP,),
+        state=InstanceState.STOPPED,
+    )
+
+
+@contextmanager
+def new_world(stage: Stage, template: Path, directory: Path, session: boto3.Session) -> Iterator[World]:
+    """A world of its own for one test; `template` is an empty, migrated SQLite database."""
+    database = directory / "hatchway.db"
+    shutil.copyfile(template, database)
+    store = Store.open(f"sqlite:///{database}")
+    clock = Clock()
+    vault = Vault(os.urandom(32))
+    audit = GroupCommit(store)
+    plane = ControlPlane(store=store, vault=vault, log=audit, arns=ARNS, clock=clock, random_bytes=os.urandom)
+    with store.write() as tx:
+        furnish(tx, clock())
+        root = _key(tx, vault, None, clock())
+    stage.application = create_application(plane)
+    try:
+        yield World(stage, store, plane, session, root, clock)
+    finally:
+        stage.application = None
+        audit.close()
+        store.close()
