@@ -18,6 +18,12 @@ from tests.client.stubs import (
 )
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"), DNS_NAME)
@@ -60,7 +66,7 @@ def control_plane(certificates: Certificates) -> Iterator[StubControlPlane]:
 def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Credentials in the environment and nothing else; gives the path of the shared configuration file."""
     for name in list(os.environ):
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+        if name.startswith("AWS_"):
             monkeypatch.delenv(name)
     config = tmp_path / "config"
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))

@@ -31,14 +31,18 @@ class StubGateway:
 
 
 def tunnel_plan(
-    gateway: StubGateway, *, dns_name: str = DNS_NAME, source_address: str | None = None
+    gateway: StubGateway,
+    *,
+    dns_name: str = DNS_NAME,
+    address: str | None = "127.0.0.1",
+    source_address: str | None = None,
 ) -> TunnelPlan:
     return TunnelPlan(
         TunnelRequest(endpoint_id="eice-0123456789abcdef0", dns_name=DNS_NAME, private_ip_address="10.0.1.1"),
         Route(
             dns_name=dns_name,
             port=gateway.port,
-            address="127.0.0.1",
+            address=address,
             source_address=source_address,
             ca_bundle=gateway.ca_bundle,
         ),

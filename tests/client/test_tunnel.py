@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -342,6 +343,78 @@ def test_a_connection_comes_from_the_source_address_that_was_asked_for(gateway: 
         from_there = tunnel_plan(gateway, source_address="127.0.9.7")
         asyncio.run(open_tunnel(from_there, trust(gateway.ca_bundle), connection(ours)))
     assert peers == ["127.0.9.7"]
+
+
+def test_without_an_address_the_endpoint_s_dns_name_is_resolved(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Says(b"", 1000, "")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        by_name = tunnel_plan(gateway, dns_name="localhost", address=None)
+        asyncio.run(open_tunnel(by_name, trust(gateway.ca_bundle), connection(ours)))
+    assert len(gateway.requests) == 1
+
+
+@pytest.mark.parametrize(("no_proxy", "through"), [("", True), ("127.0.0.1", False)])
+def test_the_environment_s_proxy_is_used_unless_no_proxy_names_the_gateway(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch, no_proxy: str, through: bool
+) -> None:
+    gateway.answer = lambda: Says(b"hello", 1000, "")
+    asked: list[bytes] = []
+
+    def pipe(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with suppress(OSError):
+            client, _ = proxy.accept()
+            with client, socket.create_connection(("127.0.0.1", gateway.port)) as server:
+                asked.append(client.recv(65536))
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=pipe, args=[server, client])
+                back.start()
+                pipe(client, server)
+                back.join(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            assert carry_bytes(gateway, b"") == b"hello"
+        finally:
+            with suppress(OSError):
+                proxy.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+    connect = f"CONNECT 127.0.0.1:{gateway.port} HTTP/1.1".encode()
+    assert [line.split(b"\r\n")[0] for line in asked] == ([connect] if through else [])
+
+
+def test_a_terminal_is_no_input_for_a_tunnel() -> None:
+    leader, terminal = os.openpty()
+    try:
+        with pytest.raises(InvalidOption, match="--local-port"), standard_streams(terminal, leader):
+            pass
+    finally:
+        os.close(leader)
+        os.close(terminal)
+
+
+def test_pipes_are_left_as_they_were_found() -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with standard_streams(read, write):
+        assert not os.get_blocking(read)
+    assert os.get_blocking(read)
+    assert not os.get_blocking(write)
+    os.close(read)
+    with pytest.raises(InvalidOption, match="open"), standard_streams(read, write):
+        pass
+    os.close(write)
 
 
 def test_a_ca_bundle_without_certificates_is_refused(tmp_path: Path) -> None:

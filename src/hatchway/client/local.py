@@ -53,13 +53,16 @@ def standard_streams(input_fd: int = 0, output_fd: int = 1) -> Iterator[LocalEnd
     """Standard input and output, which do not block meanwhile and are put back as they were.
 
     Raises:
-        InvalidOption: standard input is a terminal.
+        InvalidOption: standard input is a terminal, or one of the two is closed.
     """
     if os.isatty(input_fd):
         raise InvalidOption(
             "standard input is a terminal: use this command as ssh's ProxyCommand, or give --local-port"
         )
-    input_waits, output_waits = _waits(input_fd), _waits(output_fd)
+    try:
+        input_waits, output_waits = _waits(input_fd), _waits(output_fd)
+    except OSError as error:
+        raise InvalidOption("standard input and output must both be open") from error
     pollable = [fd for fd, waits in ((input_fd, input_waits), (output_fd, output_waits)) if waits]
     blocked = [fd for fd in pollable if os.get_blocking(fd)]
     try:
