@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from botocore.model import Shape
 
 _LONGEST_MESSAGE = 2048
+_LONGEST_NAME = 256
 _MOST_TOLD = 10
 """Violations that one message lists."""
 
@@ -49,7 +50,7 @@ class Ec2Refusal:
 
     def error(self, violations: Sequence[Violation]) -> ServiceError:
         violation = violations[0]
-        name = ".".join(violation.path)[:_LONGEST_MESSAGE]
+        name = ".".join(violation.path)[:_LONGEST_NAME]
         match violation.kind:
             case Kind.UNKNOWN:
                 return ServiceError("UnknownParameter", f"The parameter {name} is not recognized")
