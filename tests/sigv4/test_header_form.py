@@ -31,6 +31,7 @@ from hatchway.sigv4 import (
     sign_headers,
     verify,
 )
+from hatchway.sigv4.canonical import compute_signature
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -371,3 +372,21 @@ def test_no_authorization_header_and_date_make_it_fail_otherwise(value: str, dat
 
     with pytest.raises(SignatureError):
         check(with_header(request, "Date", date))
+
+
+def test_an_unknown_key_costs_what_a_wrong_signature_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[bytes] = []
+
+    def counting(signing_key: bytes, **parts: Any) -> str:
+        computed.append(signing_key)
+        return compute_signature(signing_key, **parts)
+
+    monkeypatch.setattr("hatchway.sigv4.verification.compute_signature", counting)
+    request = signed(plain)
+    signature = read_header_signature(request)
+
+    for key, error in ((None, UnknownAccessKey), (b"wrong" * 6, SignatureDoesNotMatch)):
+        with pytest.raises(error):
+            verify(request, signature, key, now=NOW, region=REGION, services=SERVICES)
+
+    assert [len(key) for key in computed] == [32, 30]
