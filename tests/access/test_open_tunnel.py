@@ -57,6 +57,8 @@ DEV = {"StringEquals": {"aws:ResourceTag/env": "dev"}}
         ({}, {}, False),
         ({"env": "dev"}, {"env": "prod"}, False),
         ({"env": "prod"}, {"env": "dev"}, False),
+        ({"env": "dev"}, {"Env": "prod"}, False),
+        ({"Env": "dev"}, {"env": "dev"}, True),
     ],
 )
 def test_where_tags_disagree_both_readings_must_allow(

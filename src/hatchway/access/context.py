@@ -50,6 +50,15 @@ def resource_tag_keys(tags: Mapping[str, str]) -> Context:
     }
 
 
+def completed_tags(tags: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """`tags`, and those of `others` for keys that they lack.
+
+    Keys that differ in case alone are one key, as they are to conditions.
+    """
+    own = {key.lower() for key in tags}
+    return {**{key: value for key, value in others.items() if key.lower() not in own}, **tags}
+
+
 def request_tag_keys(tags: Mapping[str, str]) -> Context:
     """`aws:RequestTag/k` and `aws:TagKeys` of a call that carries tags."""
     if not tags:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hatchway.access.authorization import Check, Context
-from hatchway.access.context import resource_tag_keys
+from hatchway.access.context import completed_tags, resource_tag_keys
 
 ACTION = "ec2-instance-connect:OpenTunnel"
 
@@ -35,8 +35,8 @@ def open_tunnel_checks(
         "ec2-instance-connect:privateIpAddress": request.private_ip,
         "ec2-instance-connect:maxTunnelDuration": str(request.max_duration),
     }
-    endpoint_first = {**instance_tags, **endpoint_tags}
-    instance_first = {**endpoint_tags, **instance_tags}
+    endpoint_first = completed_tags(endpoint_tags, instance_tags)
+    instance_first = completed_tags(instance_tags, endpoint_tags)
     readings = [endpoint_first] if endpoint_first == instance_first else [endpoint_first, instance_first]
     return tuple(
         Check(ACTION, (endpoint_arn,), context={**keys, **resource_tag_keys(tags)}) for tags in readings

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hatchway.access.authorization import Check, Context
-from hatchway.access.context import request_tag_keys, resource_tag_keys
+from hatchway.access.context import completed_tags, request_tag_keys, resource_tag_keys
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME, SERVICE_LINKED_SERVICE, Arns
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Subnet, Tags
@@ -81,7 +81,7 @@ def endpoint_checks(
     if found is not None:
         endpoint, subnet = found
         resources = (*resources, arns.subnet(endpoint.subnet_id))
-        tags = {**(subnet.tags if subnet else {}), **endpoint.tags}
+        tags = completed_tags(endpoint.tags, subnet.tags if subnet else {})
         keys = {"ec2:SubnetID": endpoint.subnet_id, **resource_tag_keys(tags)}
     if not group_ids:
         return (Check(action, resources, context=keys),)
@@ -97,7 +97,7 @@ def _creation_keys(arns: Arns, creation: Creation) -> Context:
         "ec2:SubnetID": creation.subnet_id,
         **request_tag_keys(creation.tags),
         # The tags that the endpoint is to carry and, for keys that it will not carry, the subnet's.
-        **resource_tag_keys({**(subnet.tags if subnet else {}), **creation.tags}),
+        **resource_tag_keys(completed_tags(creation.tags, subnet.tags if subnet else {})),
     }
     if subnet is not None:
         keys |= {"ec2:Vpc": arns.vpc(subnet.vpc_id), "ec2:AvailabilityZone": subnet.availability_zone}
