@@ -142,12 +142,14 @@ def modified_endpoint(
     changed = replace(
         changed,
         name=order.name,
+        vpc_id=order.subnet.vpc_id,
         availability_zone=order.subnet.availability_zone,
         max_tunnels=order.max_tunnels,
         tags=order.tags,
     )
     return changed, replace(
         interface,
+        vpc_id=order.subnet.vpc_id,
         private_ip=addresses.get(4),
         ipv6=addresses.get(6),
         security_group_ids=order.security_group_ids,

@@ -40,8 +40,9 @@ _EVERYTHING_OUT = (Rule("-1", *ANY_PORT, "0.0.0.0/0"), Rule("-1", *ANY_PORT, "::
 def resolve_network(draft: Draft, fleet: Fleet) -> None:
     """Puts the VPCs, instances and endpoints of the file into the draft."""
     names = _NamesBefore.of(draft)
-    for vpc in fleet.vpcs:
-        _resolve_vpc(draft, names, vpc)
+    for vpc, vpc_id in [(vpc, _resolve_vpc(draft, names, vpc)) for vpc in fleet.vpcs]:
+        if vpc_id is not None:
+            _resolve_inside(draft, names, vpc, vpc_id)
     directory = Directory.of(draft)
     for vpc in fleet.vpcs:
         _resolve_rules(draft, directory, vpc)
@@ -72,11 +73,15 @@ class _NamesBefore:
         )
 
 
-def _resolve_vpc(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc) -> None:
+def _resolve_vpc(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc) -> str | None:
     vpc_id = vpc.id or names.vpcs.get(vpc.name) or derived_id(Kind.VPC, draft.account, vpc.name)
     if not draft.claim("vpcs", vpc_id, vpc.place):
-        return
+        return None
     draft.after.vpcs[vpc_id] = Vpc(id=vpc_id, name=vpc.name, cidrs=vpc.cidrs, tags=vpc.tags)
+    return vpc_id
+
+
+def _resolve_inside(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc, vpc_id: str) -> None:
     for subnet in vpc.subnets:
         subnet_id = (
             subnet.id
@@ -104,9 +109,9 @@ def _resolve_vpc(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc) -> None:
 
 
 def _stays(draft: Draft, table: str, key: str, vpc_id: str) -> bool:
-    """Whether the row is new or of this VPC already: ids do not move from one VPC to another."""
+    """Whether the row is new or of this VPC: ids do not move from one VPC to another, unless that one goes."""
     present = getattr(draft.before.rows, table).get(key)
-    if present is None or present.vpc_id == vpc_id:
+    if present is None or present.vpc_id == vpc_id or present.vpc_id not in draft.after.vpcs:
         return True
     draft.problems.add(draft.places[table, key], f"has the id {key}, which is in {present.vpc_id}")
     return False

@@ -42,7 +42,7 @@ def _is_document(value: Any) -> bool:
 
 def _value_text(value: Any) -> str:
     if value is None or value in ("", [], {}):
-        return "none"
+        return "(none)"
     if isinstance(value, str) and value.isprintable():
         text = value
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
