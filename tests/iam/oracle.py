@@ -123,7 +123,7 @@ def segments_of(parts: Sequence[tuple[str, bool]]) -> list[list[tuple[str, bool]
     """Split at the first five colons that are the pattern's own."""
     segments: list[list[tuple[str, bool]]] = [[]]
     for piece, literal in parts:
-        for char in piece:
+        for char in piece or [""] * literal:  # an empty value still stands where it stands
             if char == ":" and not literal and len(segments) < 6:
                 segments.append([])
             else:

@@ -243,7 +243,7 @@ def split_segments(tokens: Tokens) -> tuple[Tokens, ...]:
         segments.extend([part] for part in rest)
     if len(segments) != 6 or segments[0] != ["arn"]:
         raise UnreadableValue("is not an ARN")
-    return tuple(tuple(token for token in segment if token != "") for segment in segments)
+    return tuple(tuple(token for token in segment if token or type(token) is not str) for segment in segments)
 
 
 def arn_pattern(tokens: Tokens, *, empty_ec2_scope_is_any: bool = False) -> ArnMatcher:

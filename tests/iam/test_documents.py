@@ -1,0 +1,435 @@
+"""Policy documents: what is accepted, what is refused, and that a refusal names the place."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hatchway.iam import MalformedPolicy, Policy, PolicyKind, parse_policy
+from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
+
+GOOD: dict[str, Any] = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
+TRUSTING: dict[str, Any] = {
+    "Effect": "Allow",
+    "Action": "sts:AssumeRole",
+    "Principal": {"AWS": "123456789012"},
+}
+
+
+def without(statement: dict[str, Any], element: str) -> dict[str, Any]:
+    return {name: value for name, value in statement.items() if name != element}
+
+
+def with_condition(operator: str, key: str, value: Any) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [GOOD, GOOD | {"Condition": {operator: {key: value}}}]}
+
+
+MALFORMED: dict[str, tuple[Any, str]] = {
+    "a list": ([GOOD], "document: is not an object"),
+    "a text": ("hello", "document: is not an object"),
+    "no statement": ({"Version": "2012-10-17"}, "document: has no Statement"),
+    "an empty list of statements": ({"Statement": []}, "Statement: is empty"),
+    "a statement that is a text": ({"Statement": ["x"]}, "Statement[0]: is not an object"),
+    "a list of lists": ({"Statement": [[GOOD]]}, "Statement[0]: is not an object"),
+    "an unknown version": (
+        {"Version": "2012-10-18", "Statement": GOOD},
+        "Version: is neither 2012-10-17 nor 2008-10-17",
+    ),
+    "a version that is a list": (
+        {"Version": ["2012-10-17"], "Statement": GOOD},
+        "Version: is neither 2012-10-17 nor 2008-10-17",
+    ),
+    "an unknown element of the document": (
+        {"Statement": GOOD, "Statements": []},
+        "Statements: is not an element of the policy language here",
+    ),
+    "an unknown element of a statement": (
+        {"Statement": [GOOD, GOOD | {"Resources": "*"}]},
+        "Statement[1].Resources: is not an element of the policy language here",
+    ),
+    "an element in another case": (
+        {"Statement": without(GOOD, "Action") | {"action": "ec2:*"}},
+        "Statement[0].action: is not an element of the policy language here",
+    ),
+    "a principal in an identity policy": (
+        {"Statement": GOOD | {"Principal": "*"}},
+        "Statement[0].Principal: is not an element of the policy language here",
+    ),
+    "no effect": ({"Statement": without(GOOD, "Effect")}, "Statement[0]: has no Effect"),
+    "an unknown effect": (
+        {"Statement": GOOD | {"Effect": "allow"}},
+        "Statement[0].Effect: is neither Allow nor Deny",
+    ),
+    "an effect that is an object": (
+        {"Statement": GOOD | {"Effect": {}}},
+        "Statement[0].Effect: is neither Allow nor Deny",
+    ),
+    "no action": (
+        {"Statement": without(GOOD, "Action")},
+        "Statement[0]: has neither Action nor NotAction",
+    ),
+    "both actions": (
+        {"Statement": GOOD | {"NotAction": "ec2:*"}},
+        "Statement[0]: has both Action and NotAction",
+    ),
+    "an empty list of actions": ({"Statement": GOOD | {"Action": []}}, "Statement[0].Action: is empty"),
+    "an action without a service": (
+        {"Statement": GOOD | {"Action": ["ec2:*", "DescribeInstances"]}},
+        "Statement[0].Action[1]: 'DescribeInstances' is not '*' or service:action",
+    ),
+    "an action with a variable": (
+        {"Statement": GOOD | {"Action": "ec2:${aws:username}"}},
+        "Statement[0].Action: 'ec2:${aws:username}' is not '*' or service:action",
+    ),
+    "an action that is a number": ({"Statement": GOOD | {"Action": 5}}, "Statement[0].Action: is not a text"),
+    "an action that is null": ({"Statement": GOOD | {"Action": None}}, "Statement[0].Action: is not a text"),
+    "an action that is a list in a list": (
+        {"Statement": GOOD | {"Action": [["ec2:*"]]}},
+        "Statement[0].Action[0]: is not a text",
+    ),
+    "no resource": (
+        {"Statement": without(GOOD, "Resource")},
+        "Statement[0]: has neither Resource nor NotResource",
+    ),
+    "both resources": (
+        {"Statement": GOOD | {"NotResource": "*"}},
+        "Statement[0]: has both Resource and NotResource",
+    ),
+    "a resource that is no ARN": (
+        {"Statement": GOOD | {"Resource": ["*", "subnet-1"]}},
+        "Statement[0].Resource[1]: 'subnet-1' is not '*' or an ARN",
+    ),
+    "an ARN of five segments": (
+        {"Statement": without(GOOD, "Resource") | {"NotResource": "arn:aws:ec2:*:*"}},
+        "Statement[0].NotResource: 'arn:aws:ec2:*:*' is not '*' or an ARN",
+    ),
+    "two asterisks": (
+        {"Statement": GOOD | {"Resource": "**"}},
+        "Statement[0].Resource: '**' is not '*' or an ARN",
+    ),
+    "a wildcard for the word arn": (
+        {"Statement": GOOD | {"Resource": "*:aws:ec2:::subnet/*"}},
+        "Statement[0].Resource: '*:aws:ec2:::subnet/*' is not '*' or an ARN",
+    ),
+    "a variable that is not closed": (
+        {"Version": "2012-10-17", "Statement": GOOD | {"Resource": "arn:aws:s3:::${aws:username"}},
+        "Statement[0].Resource: '${aws:username' is not a policy variable",
+    ),
+    "a variable without a name": (
+        {"Version": "2012-10-17", "Statement": GOOD | {"Resource": "arn:aws:s3:::${ }"}},
+        "Statement[0].Resource: '${ }' is not a policy variable",
+    ),
+    "a default without quotes": (
+        with_condition("StringEquals", "aws:username", ["a", "${aws:username, bob}"]),
+        "Statement[1].Condition.StringEquals.aws:username[1]: "
+        "'${aws:username, bob}' is not a policy variable",
+    ),
+    "a sid twice": (
+        {"Statement": [GOOD | {"Sid": "A"}, GOOD | {"Sid": "B"}, GOOD | {"Sid": "A"}]},
+        "Statement[2].Sid: 'A' is used more than once",
+    ),
+    "a sid that is a number": ({"Statement": GOOD | {"Sid": 1}}, "Statement[0].Sid: is not a text"),
+    "a condition that is a list": (
+        {"Statement": GOOD | {"Condition": []}},
+        "Statement[0].Condition: is not an object",
+    ),
+    "an operator with a text": (
+        {"Statement": GOOD | {"Condition": {"Bool": "aws:SecureTransport"}}},
+        "Statement[0].Condition.Bool: is not an object",
+    ),
+    "an unknown operator": (
+        with_condition("StringEqual", "aws:username", "a"),
+        "Statement[1].Condition.StringEqual: is not a condition operator",
+    ),
+    "an unknown operator without keys": (
+        {"Statement": GOOD | {"Condition": {"NumericLess": {}}}},
+        "Statement[0].Condition.NumericLess: is not a condition operator",
+    ),
+    "an operator in another case": (
+        with_condition("stringequals", "aws:username", "a"),
+        "Statement[1].Condition.stringequals: is not a condition operator",
+    ),
+    "an unknown prefix": (
+        with_condition("ForSomeValues:StringEquals", "aws:TagKeys", "a"),
+        "Statement[1].Condition.ForSomeValues:StringEquals: is not a condition operator",
+    ),
+    "Null with IfExists": (
+        with_condition("NullIfExists", "aws:TagKeys", "true"),
+        "Statement[1].Condition.NullIfExists: is not a condition operator",
+    ),
+    "an empty condition key": (
+        with_condition("StringEquals", "", "a"),
+        "Statement[1].Condition.StringEquals: has an empty condition key",
+    ),
+    "no values": (
+        with_condition("StringEquals", "aws:username", []),
+        "Statement[1].Condition.StringEquals.aws:username: is empty",
+    ),
+    "a value that is an object": (
+        with_condition("StringEquals", "aws:username", {"a": "b"}),
+        "Statement[1].Condition.StringEquals.aws:username: is not a text",
+    ),
+    "a value that is null": (
+        with_condition("StringEquals", "aws:username", ["a", None]),
+        "Statement[1].Condition.StringEquals.aws:username[1]: is not a text",
+    ),
+    "no number": (
+        with_condition("NumericEquals", "ec2-instance-connect:remotePort", "ssh"),
+        "Statement[1].Condition.NumericEquals.ec2-instance-connect:remotePort: 'ssh' is not a number",
+    ),
+    "no address": (
+        with_condition("IpAddress", "aws:SourceIp", "10.0.0.0/33"),
+        "Statement[1].Condition.IpAddress.aws:SourceIp: '10.0.0.0/33' is not an IP address or CIDR range",
+    ),
+    "a netmask": (
+        with_condition("NotIpAddress", "aws:SourceIp", ["::1", "10.0.0.0/255.0.0.0"]),
+        "Statement[1].Condition.NotIpAddress.aws:SourceIp[1]: '10.0.0.0/255.0.0.0' is not an IP address or "
+        "CIDR range",
+    ),
+    "no date": (
+        with_condition("DateLessThan", "aws:CurrentTime", "2026-02-30T00:00:00Z"),
+        "Statement[1].Condition.DateLessThan.aws:CurrentTime: '2026-02-30T00:00:00Z' is not a date with an "
+        "offset or Z, or epoch seconds",
+    ),
+    "a date without an offset": (
+        with_condition("DateLessThan", "aws:CurrentTime", "2026-02-20T00:00:00"),
+        "Statement[1].Condition.DateLessThan.aws:CurrentTime: '2026-02-20T00:00:00' is not a date with an "
+        "offset or Z, or epoch seconds",
+    ),
+    "no boolean": (
+        with_condition("Bool", "aws:SecureTransport", "yes"),
+        "Statement[1].Condition.Bool.aws:SecureTransport: 'yes' is not true or false",
+    ),
+    "no boolean for Null": (
+        with_condition("Null", "aws:username", ["true", "1"]),
+        "Statement[1].Condition.Null.aws:username[1]: '1' is not true or false",
+    ),
+    "no base64": (
+        with_condition("BinaryEquals", "x:Key", "YQ="),
+        "Statement[1].Condition.BinaryEquals.x:Key: 'YQ=' is not base64",
+    ),
+    "no ARN in a condition": (
+        with_condition("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*"),
+        "Statement[1].Condition.ArnLike.aws:PrincipalArn: 'arn:aws:iam::*' is not an ARN",
+    ),
+    "no ARN in a condition, with a variable": (
+        with_condition("ArnLike", "aws:PrincipalArn", "user/${aws:username}"),
+        "Statement[1].Condition.ArnLike.aws:PrincipalArn: 'user/${aws:username}' is not an ARN",
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "message"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_document_is_refused_with_the_place(document: Any, message: str) -> None:
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy(json.dumps(document))
+    assert str(refusal.value) == message
+    assert f"{refusal.value.place}: {refusal.value.problem}" == message
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [pair for pair in MALFORMED.values() if isinstance(pair[0], dict)],
+    ids=[name for name, pair in MALFORMED.items() if isinstance(pair[0], dict)],
+)
+def test_a_mapping_is_checked_like_its_text(document: Any, message: str) -> None:
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy(document)
+    assert str(refusal.value) == message
+
+
+MALFORMED_TRUST: dict[str, tuple[dict[str, Any], str]] = {
+    "a resource": (
+        TRUSTING | {"Resource": "*"},
+        "Statement[0].Resource: is not an element of the policy language here",
+    ),
+    "no principal": (
+        without(TRUSTING, "Principal"),
+        "Statement[0]: has neither Principal nor NotPrincipal",
+    ),
+    "both principals": (
+        TRUSTING | {"NotPrincipal": "*"},
+        "Statement[0]: has both Principal and NotPrincipal",
+    ),
+    "a text": (TRUSTING | {"Principal": "123456789012"}, "Statement[0].Principal: is not an object"),
+    "an empty object": (TRUSTING | {"Principal": {}}, "Statement[0].Principal: is empty"),
+    "an empty list": (TRUSTING | {"Principal": {"AWS": []}}, "Statement[0].Principal.AWS: is empty"),
+    "an unknown kind": (
+        TRUSTING | {"Principal": {"aws": "*"}},
+        "Statement[0].Principal.aws: is not an element of the policy language here",
+    ),
+    "a user without an account": (
+        without(TRUSTING, "Principal") | {"NotPrincipal": {"AWS": ["*", "alice"]}},
+        "Statement[0].NotPrincipal.AWS[1]: 'alice' is not '*', an account or the ARN of a user, role or "
+        "session",
+    ),
+    "a wildcard in a name": (
+        TRUSTING | {"Principal": {"AWS": "arn:aws:iam::123456789012:user/*"}},
+        "Statement[0].Principal.AWS: 'arn:aws:iam::123456789012:user/*' is not '*', an account or the ARN "
+        "of a user, role or session",
+    ),
+    "a group": (
+        TRUSTING | {"Principal": {"AWS": "arn:aws:iam::123456789012:group/admins"}},
+        "Statement[0].Principal.AWS: 'arn:aws:iam::123456789012:group/admins' is not '*', an account or the "
+        "ARN of a user, role or session",
+    ),
+    "a service by half its name": (
+        TRUSTING | {"Principal": {"Service": "ec2"}},
+        "Statement[0].Principal.Service: 'ec2' is not the name of a service",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "message"), MALFORMED_TRUST.values(), ids=MALFORMED_TRUST.keys())
+def test_a_malformed_trust_policy_is_refused_with_the_place(statement: dict[str, Any], message: str) -> None:
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy({"Statement": statement}, kind=PolicyKind.TRUST)
+    assert str(refusal.value) == message
+
+
+REPEATED = {
+    '{"Statement": [], "Statement": []}': "document: has the key 'Statement' more than once",
+    '{"Statement": {"Effect": "Deny", "Effect": "Allow"}}': (
+        "Statement[0]: has the key 'Effect' more than once"
+    ),
+    '{"Statement": [{}, {"Condition": {"Bool": {"a:b": "true", "a:b": "false"}}}]}': (
+        "Statement[1].Condition.Bool: has the key 'a:b' more than once"
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), REPEATED.items())
+def test_a_key_given_twice_is_refused_and_not_guessed(text: str, message: str) -> None:
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy(text)
+    assert str(refusal.value) == message
+
+
+NOT_JSON = {
+    "": "line 1 column 1: is not JSON: expecting value",
+    '{\n  "Statement": [,]}': "line 2 column 17: is not JSON: expecting value",
+    "{'Statement': []}": "line 1 column 2: is not JSON: expecting property name enclosed in double quotes",
+    '{"Statement": NaN}': "document: has NaN, which is not JSON",
+    '{"Statement": "\t"}': "line 1 column 16: is not JSON: invalid control character at",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), NOT_JSON.items())
+def test_what_is_no_json_is_refused_with_line_and_column(text: str, message: str) -> None:
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy(text)
+    assert str(refusal.value) == message
+
+
+def test_bytes_must_be_utf8() -> None:
+    with pytest.raises(MalformedPolicy, match=r"^document: is not UTF-8 text \(byte 14\)$"):
+        parse_policy(b'{"Statement": \xff}')
+    with_mark = b"\xef\xbb\xbf" + json.dumps({"Statement": GOOD}).encode()
+    assert len(parse_policy(with_mark).statements) == 1
+
+
+@pytest.mark.parametrize(
+    ("escape", "shown"),
+    [("\\u0000", "U+0000"), ("\\ud800", "U+D800"), ("\\n", "U+000A"), ("\\u007f", "U+007F")],
+)
+@pytest.mark.parametrize("element", ["Sid", "Condition"])
+def test_characters_that_no_log_or_store_carries_safely_are_refused(
+    escape: str, shown: str, element: str
+) -> None:
+    value = f'"{escape}"' if element == "Sid" else f'{{"StringEquals": {{"aws:username": "{escape}"}}}}'
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy(
+            f'{{"Statement": {{"Effect": "Allow", "Action": "*", "Resource": "*", "{element}": {value}}}}}'
+        )
+    assert refusal.value.problem == f"has the character {shown}"
+
+
+def test_text_of_other_scripts_is_welcome() -> None:
+    values = ["Zoë", "名前", "🔑", "non\u00a0breaking"]
+    policy = parse_policy(json.dumps(with_condition("StringEquals", "aws:PrincipalTag/名", values)))
+    assert policy.statements[1].conditions[0].values == tuple(values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        '{"a":' * 100_000,
+        '{"Statement":' + "[" * 900 + "]" * 900 + "}",
+        '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": ' + '{"Bool":' * 500,
+    ],
+)
+def test_deep_nesting_is_refused(text: str) -> None:
+    with pytest.raises(MalformedPolicy):
+        parse_policy(text)
+
+
+def test_text_beyond_the_bound_is_refused_unread() -> None:
+    with pytest.raises(
+        MalformedPolicy, match=rf"^document: has more than {MAX_DOCUMENT_CHARACTERS} characters$"
+    ):
+        parse_policy(" " * 1_048_576)
+
+
+@pytest.mark.parametrize("number", ["1" * 5_000, "1e999999999", "-" + "9" * 100_000, "0." + "1" * 100_000])
+def test_a_huge_number_is_refused(number: str) -> None:
+    text = json.dumps(with_condition("NumericLessThan", "aws:MultiFactorAuthAge", "@")).replace('"@"', number)
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy(text)
+    assert refusal.value.place == "Statement[1].Condition.NumericLessThan.aws:MultiFactorAuthAge"
+    assert refusal.value.problem.endswith("is not a number")
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**5000], ids=["nan", "inf", "huge"])
+def test_a_number_of_a_mapping_that_json_has_not_is_refused(value: float) -> None:
+    with pytest.raises(
+        MalformedPolicy, match=r"aws:MultiFactorAuthAge: is (not a finite|too long a) number$"
+    ):
+        parse_policy(with_condition("NumericLessThan", "aws:MultiFactorAuthAge", value))
+
+
+def test_keys_of_a_mapping_must_be_texts() -> None:
+    with pytest.raises(MalformedPolicy, match=r"^Statement\[0\]\.5: is not an element"):
+        parse_policy({"Statement": GOOD | {5: "x"}})
+    with pytest.raises(MalformedPolicy, match=r"^Statement\[0\]\.Condition: is not a text$"):
+        parse_policy({"Statement": GOOD | {"Condition": {5: {}}}})
+
+
+def test_one_statement_and_single_texts_read_like_lists_of_one() -> None:
+    single = parse_policy({"Statement": GOOD})
+    listed = parse_policy(
+        {"Statement": [GOOD | {"Action": [GOOD["Action"]], "Resource": [GOOD["Resource"]]}]}
+    )
+    assert single.statements == listed.statements
+
+
+def test_numbers_and_booleans_stand_for_their_texts() -> None:
+    def values(policy: Policy) -> tuple[str, ...]:
+        return policy.statements[1].conditions[0].values
+
+    document = with_condition("StringEquals", "x:y", [22, 2.5, True, "22"])
+    assert values(parse_policy(document)) == ("22", "2.5", "true", "22")
+    text = json.dumps(document).replace("2.5", "2.50e0")
+    assert values(parse_policy(text)) == ("22", "2.50e0", "true", "22")
+
+
+def test_a_policy_keeps_its_name_version_text_and_sids() -> None:
+    text = json.dumps({"Version": "2012-10-17", "Statement": [GOOD | {"Sid": "A"}, GOOD, GOOD | {"Sid": ""}]})
+    policy = parse_policy(text, name="find")
+    assert (policy.name, policy.version, policy.document) == ("find", "2012-10-17", text)
+    assert [(s.sid, s.index) for s in policy.statements] == [("A", 0), (None, 1), (None, 2)]
+    assert parse_policy(text.encode()).document == text
+    assert parse_policy({"Statement": GOOD}).version == "2008-10-17"
+
+
+def test_the_text_kept_of_a_mapping_reads_back_the_same() -> None:
+    document = with_condition("NumericEquals", "ec2-instance-connect:remotePort", (22, 3389))
+    policy = parse_policy(document)
+    assert parse_policy(policy.document).statements == policy.statements
+
+
+def test_an_id_is_for_trust_policies_only() -> None:
+    assert parse_policy({"Id": "x", "Statement": TRUSTING}, kind=PolicyKind.TRUST).statements
+    with pytest.raises(MalformedPolicy, match=r"^Id: is not an element"):
+        parse_policy({"Id": "x", "Statement": GOOD})
