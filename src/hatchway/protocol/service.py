@@ -33,11 +33,6 @@ class Service:
         self._refusal = REFUSALS[name]
         self._is_json = model.protocol == "json"
 
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """Names of all operations that the model has."""
-        return tuple(self.model.operation_names)
-
     def parse(  # noqa: PLR0917 - the parts of a request, in their order on the wire
         self,
         method: str,

@@ -90,7 +90,6 @@ def read_blob(text: str) -> bytes:
 
 _PYTHON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "string": str,
-    "character": str,
     "boolean": bool,
     "integer": int,
     "long": int,
@@ -119,7 +118,6 @@ def check_result(type_name: str, value: object, where: str) -> None:
 
 READERS: Final = {
     "string": read_string,
-    "character": read_string,
     "boolean": read_boolean,
     "integer": read_integer,
     "long": read_long,
