@@ -1,15 +1,26 @@
 import asyncio
 import hashlib
 import random
+import socket
+import threading
 
 import pytest
 
 from tests.gateway.harness import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    LOOPBACK,
     PATIENCE,
+    PING,
+    PONG,
     Remembers,
     Says,
     WebSocket,
+    client_tls,
     echo,
+    frame,
+    request,
     run,
     running_gateway,
     target,
@@ -41,5 +52,225 @@ def test_bytes_come_back_exactly_whatever_their_chunks(seed: int) -> None:
             assert (await client.rest())[1].code == 1000
             end = await gateway.trail.end()
             assert (end.bytes_in, end.bytes_out, end.closure.code) == (len(sent), len(sent), 1000)
+
+    run(test)
+
+
+def test_what_a_target_sent_before_it_closed_arrives_before_the_close_frame() -> None:
+    sent = random.Random(5).randbytes(3_000_000)
+
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        await writer.drain()
+        writer.close()
+
+    async def test() -> None:
+        async with target(speak) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await asyncio.sleep(0.2)
+            received, closed = await client.rest()
+            assert received == sent
+            assert (closed.code, closed.reason) == (1000, "")
+            await client.hung_up()
+            assert (await gateway.trail.end()).bytes_out == len(sent)
+
+    run(test)
+
+
+class Sink:
+    """A target that reads everything, slowly at first, to the end, and then ends itself."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.received = bytearray()
+        self.pause = pause
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await asyncio.sleep(self.pause)
+            while data := await reader.read(65536):
+                self.received += data
+            self.ended.set_result(True)  # A FIN, not a reset.
+        except ConnectionError:
+            self.ended.set_result(False)
+        writer.close()
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+@pytest.mark.parametrize("ending", ["close frame", "close frame and hang-up", "TLS farewell", "hang-up"])
+def test_what_a_client_sent_before_it_left_reaches_the_target_and_then_a_fin(
+    ending: str, pause: float
+) -> None:
+    sent = random.Random(7).randbytes(4_000_000)
+
+    def client(port: int) -> None:
+        plain = socket.create_connection((LOOPBACK, port))
+        with client_tls().wrap_socket(plain) as tls:
+            tls.sendall(request())
+            tls.recv(4096)
+            for at in range(0, len(sent), 65_000):
+                tls.sendall(frame(BINARY, sent[at : at + 65_000]))
+            if ending.startswith("close frame"):
+                tls.sendall(frame(CLOSE, b"\x03\xe8"))
+            if ending == "close frame":
+                tls.settimeout(PATIENCE)
+                assert tls.recv(4) == b"\x88\x02\x03\xe8"
+            elif ending == "TLS farewell":
+                tls.unwrap()
+            # Leaving without a farewell is what a killed client looks like.
+
+    async def test() -> None:
+        sink = Sink(pause)
+        async with target(sink) as port, running_gateway(Says(port)) as gateway:
+            await asyncio.to_thread(client, gateway.port)
+            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert hashlib.sha256(sink.received).digest() == hashlib.sha256(sent).digest()
+            code = (await gateway.trail.end()).closure.code
+            assert code == (1000 if ending.startswith("close frame") else 1006)
+
+    run(test)
+
+
+def test_a_burst_and_a_hang_up_seen_at_once_lose_nothing() -> None:
+    sent = random.Random(9).randbytes(50_000)
+
+    async def test() -> None:
+        sink = Sink()
+        async with target(sink) as port, running_gateway(Says(port)) as gateway:
+
+            def client(left: threading.Event) -> None:
+                plain = socket.create_connection((LOOPBACK, gateway.port))
+                with client_tls().wrap_socket(plain) as tls:
+                    tls.sendall(request())
+                    tls.recv(4096)
+                    tls.sendall(frame(BINARY, b"connected") + frame(PING))
+                    tls.recv(4096)
+                    asking.set()
+                    stopped.wait()
+                    for at in range(0, len(sent), 5_000):
+                        tls.sendall(frame(BINARY, sent[at : at + 5_000]))
+                left.set()
+
+            asking, stopped, left = threading.Event(), threading.Event(), threading.Event()
+            thread = threading.Thread(target=client, args=(left,))
+            thread.start()
+            while not asking.is_set():
+                await asyncio.sleep(0.01)
+            stopped.set()
+            # The gateway's event loop sees nothing until all is there.
+            left.wait(PATIENCE)  # noqa: ASYNC251
+            thread.join()
+            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert sink.received == b"connected" + sent
+
+    run(test)
+
+
+def test_what_a_client_sends_before_the_target_is_connected_is_held_and_delivered() -> None:
+    sent = random.Random(11).randbytes(500_000)
+
+    async def test() -> None:
+        sink = Sink()
+        trail = Remembers(delay=0.5)
+        async with target(sink) as port, running_gateway(Says(port), trail=trail) as gateway:
+            client = await WebSocket.open(gateway.port)
+            for at in range(0, len(sent), 50_000):
+                client.writer.write(frame(BINARY, sent[at : at + 50_000]))
+            client.writer.write(frame(CLOSE, b"\x03\xe8"))
+            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert sink.received == sent
+
+    run(test)
+
+
+def test_bytes_that_come_with_the_request_itself_are_not_lost() -> None:
+    sent = random.Random(13).randbytes(100_000)
+
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.connect(gateway.port)
+            client.writer.write(request() + frame(BINARY, sent[:60_000]) + frame(BINARY, sent[60_000:]))
+            assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+            assert await client.receive(len(sent)) == sent
+
+    run(test)
+
+
+def test_a_target_that_stops_sending_still_gets_what_the_client_sends() -> None:
+    received = bytearray()
+
+    async def half_closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.write_eof()
+        while data := await reader.read(65536):
+            received.extend(data)
+
+    async def test() -> None:
+        async with target(half_closing) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            assert await client.receive(3) == b"bye"
+            opcode, _ = await client.frame()
+            assert opcode == CLOSE
+            await client.send(b"late but not lost")
+            await client.close()
+            await client.hung_up()
+            await gateway.trail.end()
+            assert received == b"late but not lost"
+
+    run(test)
+
+
+def test_a_fragmented_message_is_relayed_as_its_frames_come() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"one", fin=False)
+            assert await client.receive(3) == b"one"
+            await client.send(b"two", CONTINUATION, fin=False)
+            assert await client.receive(3) == b"two"
+            await client.send(b"", PING)
+            assert await client.frame() == (PONG, b"")
+            await client.send(b"three", CONTINUATION)
+            assert await client.receive(5) == b"three"
+
+    run(test)
+
+
+def test_a_ping_is_answered_with_its_own_payload() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"are you there?", PING)
+            assert await client.frame() == (PONG, b"are you there?")
+
+    run(test)
+
+
+def test_empty_frames_reach_nobody_and_change_nothing() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            client.writer.write(frame(BINARY) * 20_000)
+            await client.send(b"still here")
+            assert await client.receive(10) == b"still here"
+            await client.close()
+            assert (await gateway.trail.end()).bytes_in == 10
+
+    run(test)
+
+
+def test_a_reset_by_the_target_closes_the_tunnel() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(2)
+        writer.transport.abort()
+
+    async def test() -> None:
+        async with target(reset) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"hello, you there?")
+            _, closed = await client.rest()
+            assert closed.code == 1000
+            await gateway.trail.end()
+            assert len(gateway.registry) == 0
 
     run(test)
