@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.aws import AwsCli, AwsCliMissingError, find_aws_cli
+from tests.e2e.hatchway_server import Hatchway, start_hatchway
 from tests.e2e.machines import missing_for_machines
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd, start_sshd
@@ -55,3 +56,11 @@ def aws_program() -> Path:
 def aws(network: Network, aws_program: Path, tmp_path: Path) -> AwsCli:
     """The AWS CLI on the gateway machine, with a new home and neither credentials nor endpoint yet."""
     return AwsCli(aws_program, network.gateway, tmp_path, {"AWS_REGION": "us-east-1"})
+
+
+@pytest.fixture(scope="session")
+def hatchway(
+    network: Network, aws_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Hatchway]:
+    """A server on the gateway machine, with a fleet in which web-1 is an instance."""
+    yield from start_hatchway(network, aws_program, tmp_path_factory.mktemp("hatchway"))

@@ -60,9 +60,9 @@ class StoredDirectory:
 
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
         secret = secret_of(self.tx, self.vault, access_key_id)
-        if secret is None:
-            return None
-        return derive_signing_key(secret, scope.date, scope.region, scope.service)
+        # Derived for an unknown key too, so that it takes as long.
+        key = derive_signing_key(secret or "", scope.date, scope.region, scope.service)
+        return None if secret is None else key
 
 
 def authenticate(
@@ -76,17 +76,17 @@ def authenticate(
 ) -> Caller:
     """The caller whose key made the signature.
 
-    An unknown key, an inactive one and one whose user is gone are verified against nothing, which takes the
-    same path and time as a wrong signature does.
+    An unknown key takes the same path and time as a wrong signature does. An inactive key, and one whose user
+    is gone, are as good as unknown to whoever signs with it.
 
     Raises:
         SignatureError: what is wrong with the signature.
     """
-    caller = directory.caller(signature.access_key_id)
     # Long-term keys have no session token: one that comes with it is not the key that we know.
-    known = caller is not None and signature.session_token is None
+    known = signature.session_token is None
     key = directory.signing_key(signature.access_key_id, signature.scope) if known else None
     verify(request, signature, key, now=now, region=region, services=services)
-    if caller is None or key is None:
+    caller = directory.caller(signature.access_key_id)
+    if caller is None:
         raise UnknownAccessKey(signature.access_key_id)
     return caller
