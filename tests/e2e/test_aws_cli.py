@@ -154,8 +154,8 @@ def test_policy_2_opens_its_port_and_address_and_refuses_any_other(
 
     refused = (
         f"User: arn:aws:iam::{ACCOUNT}:user/connects is not authorized to perform: "
-        f"ec2-instance-connect:OpenTunnel on resource: {ENDPOINT_ARN} because no identity-based policy allows "
-        "the ec2-instance-connect:OpenTunnel action"
+        f"ec2-instance-connect:OpenTunnel on resource: {ENDPOINT_ARN} because no identity-based policy "
+        "allows the ec2-instance-connect:OpenTunnel action"
     )
     for option, value in [
         ("--remote-port", "23"),
@@ -183,12 +183,12 @@ def test_policy_2_opens_its_port_and_address_and_refuses_any_other(
 
 def test_policy_3_refuses_whoever_calls_from_elsewhere(hatchway: Hatchway, enrolled_host: Sshd) -> None:
     def users_policy(name: str, cidr: str) -> AwsCli:
-        condition = {"IpAddress": {"aws:SourceIp": cidr}}
+        source = {"aws:SourceIp": cidr}
         return hatchway.user(
             name,
             DESCRIBE,
-            allow("ec2-instance-connect:OpenTunnel", ENDPOINT_ARN, **condition),
-            allow("ec2-instance-connect:SendSSHPublicKey", **condition),
+            allow("ec2-instance-connect:OpenTunnel", ENDPOINT_ARN, IpAddress=source),
+            allow("ec2-instance-connect:SendSSHPublicKey", IpAddress=source),
         )
 
     options = ["--private-ip-address", "10.0.1.1", "--remote-port", "22"]
