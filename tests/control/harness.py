@@ -93,7 +93,7 @@ class World:
 
     def client(self, service: str, credentials: Credentials | None = None, **config: Any) -> Any:
         who = credentials or self.root
-        return self.session.client(  # type: ignore[call-overload]
+        return self.session.client(
             service,
             region_name=REGION,
             endpoint_url=self.stage.url,

@@ -60,7 +60,7 @@ def named_operation(service: Service, request: HttpRequest) -> str | None:
     """The operation that a request names, if the service has it. For requests that were never parsed."""
     target = _first_header(request, _TARGET)
     name = target.rpartition(".")[2] if target else _form_value(request, "Action")
-    return name if name in service.operations else None
+    return name if name in service.model.operation_names else None
 
 
 def _first_header(request: HttpRequest, lower_name: str) -> str:

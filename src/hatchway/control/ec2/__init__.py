@@ -4,7 +4,7 @@
 |---|---|
 | `endpoints` | Instance Connect Endpoints |
 | `endpoint_checks` | the permissions that endpoints need |
-| `instances`, `network` | Describe operations of what the fleet file makes |
+| `instances`, `network`, `network_interfaces`, `security_groups` | what else there is, described |
 | `listing` | what every Describe operation does: ids, filters, pages |
 | `filters`, `paging` | its two halves |
 | `resource_ids`, `tags`, `client_tokens`, `zones` | parameters and results that several operations share |

@@ -42,8 +42,8 @@ class Page(Generic[Noun]):
     next_token: str | None
 
 
-def describe(call: Call, listing: Listing[Noun]) -> Page[Noun]:
-    """The page that a call asks for, if the caller may have it.
+def describe(call: Call, listing: Listing[Noun], also: Callable[[Noun], bool] = lambda _: True) -> Page[Noun]:
+    """The page that a call asks for, if the caller may have it; `also` is a filter besides those it has.
 
     Raises:
         AccessDenied: the caller lacks the permission.
@@ -71,7 +71,7 @@ def describe(call: Call, listing: Listing[Noun]) -> Page[Noun]:
             raise listing.kind.missing(missing)
     else:
         found = rows.find()
-    chosen = [noun for noun in found if noun.id > after and holds(noun)]
+    chosen = [noun for noun in found if noun.id > after and also(noun) and holds(noun)]
     page = chosen[:size]
     token = next_token(listing.action, page[-1].id) if len(chosen) > size else None
     return Page(page, token)

@@ -1,0 +1,110 @@
+"""Instances as EC2 describes them: the hosts that the fleet file names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hatchway.control.ec2.filters import Field
+from hatchway.control.ec2.listing import Listing, describe, tag_results
+from hatchway.control.ec2.resource_ids import INSTANCE
+from hatchway.control.ec2.zones import zone_id
+from hatchway.control.operations import Call, Result, operation
+from hatchway.domain.network import Instance, InstanceState
+from hatchway.store import tables
+
+_STATE_CODES: Final = {InstanceState.RUNNING: 16, InstanceState.TERMINATED: 48, InstanceState.STOPPED: 80}
+"""AWS: EC2 API Reference, "InstanceState"."""
+
+
+def _fields(call: Call) -> Mapping[str, Field[Instance]]:
+    places = _Places.of(call)
+    return {
+        "availability-zone": lambda instance: _present(places.zones.get(instance.subnet_id)),
+        "instance-id": lambda instance: [instance.id],
+        "instance-state-code": lambda instance: [str(_STATE_CODES[instance.state])],
+        "instance-state-name": lambda instance: [instance.state.value],
+        "instance.group-id": lambda instance: instance.security_group_ids,
+        "instance.group-name": lambda instance: [
+            places.group_names.get(group_id, "") for group_id in instance.security_group_ids
+        ],
+        "ipv6-address": lambda instance: _present(instance.ipv6),
+        "owner-id": lambda _: [call.arns.account],
+        "private-ip-address": lambda instance: _present(instance.private_ip),
+        "reservation-id": lambda instance: [_reservation_id(instance)],
+        "subnet-id": lambda instance: [instance.subnet_id],
+        "vpc-id": lambda instance: [instance.vpc_id],
+    }
+
+
+INSTANCES: Final[Listing[Instance]] = Listing(
+    action="DescribeInstances",
+    ids="InstanceIds",
+    kind=INSTANCE,
+    rows=lambda tx: tx.instances,
+    id_column=tables.instances.c.id,
+    fields=_fields,
+    ids_exclude_pages=True,
+)
+
+
+@operation("ec2", "DescribeInstances", reads_only=True)
+def describe_instances(call: Call) -> Result:
+    """Instances, each in a reservation of its own."""
+    page = describe(call, INSTANCES)
+    places = _Places.of(call)
+    return {
+        "Reservations": [
+            {
+                "ReservationId": _reservation_id(instance),
+                "OwnerId": call.arns.account,
+                "Instances": [_instance_result(instance, places)],
+            }
+            for instance in page.nouns
+        ],
+        "NextToken": page.next_token,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """What an instance names by id: zones of subnets, names of groups."""
+
+    zones: Mapping[str, str]
+    group_names: Mapping[str, str]
+
+    @classmethod
+    def of(cls, call: Call) -> "_Places":
+        return cls(
+            {subnet.id: subnet.availability_zone for subnet in call.tx.subnets.find()},
+            {group.id: group.name for group in call.tx.security_groups.find()},
+        )
+
+
+def _instance_result(instance: Instance, places: _Places) -> dict[str, Any]:
+    zone = places.zones.get(instance.subnet_id)
+    return {
+        "InstanceId": instance.id,
+        "State": {"Code": _STATE_CODES[instance.state], "Name": instance.state.value},
+        "VpcId": instance.vpc_id,
+        "SubnetId": instance.subnet_id,
+        "PrivateIpAddress": instance.private_ip,
+        "Ipv6Address": instance.ipv6,
+        "Placement": {
+            "AvailabilityZone": zone,
+            "AvailabilityZoneId": zone_id(zone) if zone else None,
+            "Tenancy": "default",
+        },
+        "SecurityGroups": [
+            {"GroupId": group_id, "GroupName": places.group_names.get(group_id, "")}
+            for group_id in instance.security_group_ids
+        ],
+        "Tags": tag_results(instance.tags),
+    }
+
+
+def _reservation_id(instance: Instance) -> str:
+    return f"r-{instance.id.partition('-')[2]}"
+
+
+def _present(value: str | None) -> list[str]:
+    return [] if value is None else [value]

@@ -1,0 +1,51 @@
+"""Pages of List operations: `MaxItems`, `Marker`, `IsTruncated` (AWS: IAM API Reference, "ListUsers")."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from hatchway.control.operations import Call
+from hatchway.protocol import ServiceError
+
+Item = TypeVar("Item")
+_DEFAULT_SIZE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """`marker` is None on the last page."""
+
+    items: Sequence[Item]
+    marker: str | None
+
+    def result(self) -> dict[str, Any]:
+        """The members that every answer with pages has."""
+        return {"IsTruncated": self.marker is not None, "Marker": self.marker}
+
+
+def page_of(call: Call, items: Sequence[Item], key: Callable[[Item], str]) -> Page[Item]:
+    """The page that a call asks for, in the order of `key`, which tells the items apart.
+
+    Raises:
+        ServiceError: the marker is none of ours.
+    """
+    after = _position(call.parameters.get("Marker"))
+    size = call.parameters.get("MaxItems") or _DEFAULT_SIZE
+    rest = sorted((item for item in items if key(item) > after), key=key)
+    page = rest[:size]
+    return Page(page, _marker(key(page[-1])) if len(rest) > size else None)
+
+
+def _marker(last: str) -> str:
+    return base64.urlsafe_b64encode(last.encode()).decode("ascii")
+
+
+def _position(marker: str | None) -> str:
+    if marker is None:
+        return ""
+    try:
+        return base64.b64decode(marker.encode("ascii"), b"-_", validate=True).decode()
+    except (ValueError, binascii.Error):
+        raise ServiceError("ValidationError", "Invalid Marker: use one that this operation gave.") from None
