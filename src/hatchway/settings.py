@@ -85,6 +85,11 @@ class DataDirectory:
         return self.path / "server.pem"
 
     @property
+    def api_location(self) -> Path:
+        """Where the API listens, as the server noted when it last started."""
+        return self.path / "api.json"
+
+    @property
     def audit_log(self) -> Path:
         """The audit trail as JSON lines."""
         return self.path / "audit.jsonl"

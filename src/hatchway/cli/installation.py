@@ -98,8 +98,10 @@ def create_installation(
 
 
 @contextmanager
-def open_installation(directory: DataDirectory, store_url: str | None) -> Iterator[Installation]:
-    """The installation, its store checked to be of this program's schema.
+def open_installation(
+    directory: DataDirectory, store_url: str | None, *, migrate: bool = False
+) -> Iterator[Installation]:
+    """The installation, its store of this program's schema: brought to it, or else checked to be.
 
     Raises:
         CommandFailed: there is none, or it cannot be opened.
@@ -112,7 +114,10 @@ def open_installation(directory: DataDirectory, store_url: str | None) -> Iterat
         vault = Vault(read_master_key(directory.master_key, os.environ))
         store = Store.open(store_url or directory.store_url)
         try:
-            store.check_schema()
+            if migrate:
+                store.migrate()
+            else:
+                store.check_schema()
             with store.read() as tx:
                 accounts = tx.accounts.find()
             if not accounts:
@@ -123,7 +128,7 @@ def open_installation(directory: DataDirectory, store_url: str | None) -> Iterat
     except MasterKeyProblem as problem:
         raise CommandFailed(str(problem)) from problem
     except SchemaMismatch as problem:
-        raise CommandFailed(f"{problem}: start 'hatchway serve' of this version once") from problem
+        raise CommandFailed(f"{problem}: start 'hatchway serve' with the newest version once") from problem
     except PermissionError as problem:
         raise CommandFailed(f"{problem.filename} may not be read: run this as the server's user") from problem
     except SQLAlchemyError as problem:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from hatchway import __version__
-from hatchway.cli import server_commands
+from hatchway.cli import client_commands, server_commands
 from hatchway.cli.errors import CommandFailed
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 server_commands.register(app)
+client_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,15 +1,49 @@
 """Commands that make and run a server."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.settings import LogFormat
+
+if TYPE_CHECKING:
+    from hatchway.settings import Address
+
+_Api = Annotated[
+    str | None,
+    typer.Option("--api", metavar="HOST:PORT", help="Where the API listens.", show_default="127.0.0.1:8443"),
+]
+_Gateway = Annotated[
+    str | None,
+    typer.Option(
+        "--gateway",
+        metavar="HOST:PORT",
+        help="Where the gateway listens.",
+        show_default="127.0.0.1:443 if that may be had, else 127.0.0.1:8444",
+    ),
+]
+_ApiCert = Annotated[
+    Path | None, typer.Option("--api-cert", metavar="FILE", help="A certificate for the API, with its chain.")
+]
+_ApiKey = Annotated[
+    Path | None, typer.Option("--api-key", metavar="FILE", help="That certificate's private key.")
+]
+_GatewayCert = Annotated[
+    Path | None,
+    typer.Option("--gateway-cert", metavar="FILE", help="A certificate for the gateway, with its chain."),
+]
+_GatewayKey = Annotated[
+    Path | None, typer.Option("--gateway-key", metavar="FILE", help="That certificate's private key.")
+]
+_LogFormat = Annotated[LogFormat, typer.Option("--log-format", help="How log lines look.")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("init")(init)
+    for name, command in (("init", init), ("serve", serve), ("control", control), ("gateway", gateway)):
+        app.command(name)(command)
 
 
 def init(
@@ -77,3 +111,125 @@ def init(
         f"  aws_secret_access_key = {root_key.secret}\n"
         f"Next: hatchway serve --data-dir {directory.path}"
     )
+
+
+def serve(
+    *,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+    api: _Api = None,
+    gateway: _Gateway = None,
+    gateway_workers: Annotated[
+        int, typer.Option(metavar="N", min=1, max=256, help="Gateway processes that share the port.")
+    ] = 1,
+    api_cert: _ApiCert = None,
+    api_key: _ApiKey = None,
+    gateway_cert: _GatewayCert = None,
+    gateway_key: _GatewayKey = None,
+    log_format: _LogFormat = LogFormat.JSON,
+) -> None:
+    """Run both planes: the API, and the gateway that carries the tunnels.
+
+    Prints one line, 'ready api=URL gateway=URL', when both listen. SIGTERM stops it, after up to 10 seconds
+    for what is under way.
+
+    \b
+    Example:
+      hatchway serve --data-dir /var/lib/hatchway --api 0.0.0.0:8443 --gateway 0.0.0.0:443
+    """
+    from hatchway.cli.serving import ServerOptions, serve_both
+    from hatchway.logs import configure_logs
+
+    options = ServerOptions(
+        directory=data_directory(data_dir),
+        store_url=store_url,
+        api=_address("--api", api),
+        gateway=_address("--gateway", gateway),
+        api_certificate=_certificate("api", api_cert, api_key),
+        gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
+        gateway_workers=gateway_workers,
+        log_format=log_format,
+    )
+    configure_logs(log_format)
+    serve_both(options)
+
+
+def control(
+    *,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+    api: _Api = None,
+    api_cert: _ApiCert = None,
+    api_key: _ApiKey = None,
+    log_format: _LogFormat = LogFormat.JSON,
+) -> None:
+    """Run the control plane alone: the API. Prints one line, 'ready api=URL', when it listens.
+
+    \b
+    Example:
+      hatchway control --data-dir /var/lib/hatchway --api 0.0.0.0:8443
+    """
+    from hatchway.cli.serving import ServerOptions, run_control_plane
+    from hatchway.cli.supervisor import die_with_supervisor
+    from hatchway.logs import configure_logs
+
+    die_with_supervisor()
+    options = ServerOptions(
+        directory=data_directory(data_dir),
+        store_url=store_url,
+        api=_address("--api", api),
+        api_certificate=_certificate("api", api_cert, api_key),
+        log_format=log_format,
+    )
+    configure_logs(log_format)
+    run_control_plane(options)
+
+
+def gateway(
+    *,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+    address: _Gateway = None,
+    gateway_cert: _GatewayCert = None,
+    gateway_key: _GatewayKey = None,
+    log_format: _LogFormat = LogFormat.JSON,
+) -> None:
+    """Run one gateway process alone. Prints one line, 'ready gateway=URL', when it listens.
+
+    Of the data directory it needs the certificate, server.pem, and the store unless --store-url says where
+    that is; never the master key or the CA's.
+
+    \b
+    Example:
+      hatchway gateway --data-dir /var/lib/hatchway --gateway 0.0.0.0:443
+    """
+    from hatchway.cli.ports import default_gateway
+    from hatchway.cli.serving import ServerOptions, run_gateway_plane
+    from hatchway.cli.supervisor import die_with_supervisor
+    from hatchway.logs import configure_logs
+
+    die_with_supervisor()
+    options = ServerOptions(
+        directory=data_directory(data_dir),
+        store_url=store_url,
+        gateway=_address("--gateway", address) or default_gateway(),
+        gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
+        log_format=log_format,
+    )
+    configure_logs(log_format)
+    run_gateway_plane(options)
+
+
+def _address(option: str, text: str | None) -> "Address | None":
+    from hatchway.settings import Address
+
+    try:
+        return None if text is None else Address.parse(text)
+    except ValueError as problem:
+        raise BadUsage(f"{option}: {problem}") from problem
+
+
+def _certificate(plane: str, certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    if (certificate is None) != (key is None):
+        raise BadUsage(f"give both --{plane}-cert and --{plane}-key, or neither")
+    return None if certificate is None or key is None else (certificate.absolute(), key.absolute())

@@ -1,0 +1,163 @@
+"""Profiles in the shared configuration files of AWS tools.
+
+Source: AWS SDKs and Tools Reference Guide, "Using shared config and credentials files" and "Location of the
+shared config and credentials files". What else stands in the files is left as it is, comments included.
+"""
+
+import configparser
+import os
+import re
+import shlex
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from hatchway.cli.errors import BadUsage, CommandFailed
+
+_NAME: Final = re.compile(r"[0-9A-Za-z_.@+-]{1,64}")
+_HEADER: Final = re.compile(r"\s*\[(?P<name>[^\]]*)\]")
+_SETTING: Final = re.compile(r"(?P<key>[^\s=#;\[][^=]*?)\s*[=:]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsProfile:
+    """`ca_bundle` None: the API's certificate is one that everybody trusts."""
+
+    name: str
+    endpoint_url: str
+    region: str
+    ca_bundle: Path | None
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFiles:
+    """The two files, wherever the environment says they are."""
+
+    config: Path
+    credentials: Path
+
+    @classmethod
+    def find(cls, environment: Mapping[str, str]) -> "SharedFiles":
+        home = Path(environment.get("HOME") or Path.home())
+        return cls(
+            Path(environment.get("AWS_CONFIG_FILE") or home / ".aws/config").expanduser(),
+            Path(environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws/credentials").expanduser(),
+        )
+
+
+def check_profile_name(name: str) -> None:
+    """
+    Raises:
+        BadUsage: no section of the files can have this name.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadUsage(f"{name!r} cannot name a profile: use letters, digits and . _ @ + -")
+
+
+def write_profile(files: SharedFiles, profile: AwsProfile) -> None:
+    """Makes the profile, or changes it where it is there already.
+
+    Raises:
+        CommandFailed: a file cannot be read or written; then neither was changed, or only the first.
+    """
+    section = "default" if profile.name == "default" else f"profile {profile.name}"
+    configuration = {
+        "region": profile.region,
+        "endpoint_url": profile.endpoint_url,
+        "ca_bundle": None if profile.ca_bundle is None else str(profile.ca_bundle),
+    }
+    credentials = {
+        "aws_access_key_id": profile.access_key_id,
+        "aws_secret_access_key": profile.secret_access_key,
+        # Left over from temporary credentials, it would make the new key useless.
+        "aws_session_token": None,
+    }
+    changes = [(files.config, section, configuration), (files.credentials, profile.name, credentials)]
+    try:
+        texts = [(path, with_section(_read(path), name, values)) for path, name, values in changes]
+        for path, text in texts:
+            _replace(path, text)
+    except configparser.Error as problem:
+        raise CommandFailed(f"the AWS configuration is damaged: {problem.message}") from problem
+    except (OSError, UnicodeDecodeError) as problem:
+        raise CommandFailed(f"cannot write the profile: {problem}") from problem
+
+
+def with_section(text: str, section: str, values: Mapping[str, str | None]) -> str:
+    """The text of a configuration file in which a section has these values; None takes a value out."""
+    lines = text.splitlines()
+    start = next((number for number, line in enumerate(lines) if _is_header(line, section)), None)
+    if start is None:
+        lead = [*lines, ""] if lines and lines[-1].strip() else lines
+        return _text([*lead, f"[{section}]", *_settings(values)])
+    end = next(
+        (number for number in range(start + 1, len(lines)) if _HEADER.match(lines[number])), len(lines)
+    )
+    kept: list[str] = []
+    dropping = False
+    for line in lines[start + 1 : end]:
+        # Indented lines belong to the setting above them.
+        if not (line[:1].isspace() and line.strip()):
+            match = _SETTING.match(line)
+            dropping = match is not None and match["key"].strip().lower() in values
+        if not dropping:
+            kept.append(line)
+    blank = len(kept)
+    while blank and not kept[blank - 1].strip():
+        blank -= 1
+    return _text([*lines[: start + 1], *kept[:blank], *_settings(values), *kept[blank:], *lines[end:]])
+
+
+def _is_header(line: str, section: str) -> bool:
+    match = _HEADER.match(line)
+    if match is None:
+        return False
+    try:
+        return shlex.split(match["name"]) == section.split()
+    except ValueError:
+        return False
+
+
+def _settings(values: Mapping[str, str | None]) -> list[str]:
+    return [f"{key} = {value}" for key, value in values.items() if value is not None]
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    # What AWS tools could not read, we do not write into.
+    configparser.RawConfigParser(default_section="\0", strict=False).read_string(text)
+    return text
+
+
+def _replace(path: Path, text: str) -> None:
+    """Puts a new file in the place of one, whole or not at all; only its owner may read it."""
+    target = path.resolve()
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    aside = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            if target.exists():
+                before = target.stat()
+                mode = stat.S_IMODE(before.st_mode) & 0o600
+                os.fchmod(file.fileno(), mode | 0o600)
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+        aside.replace(target)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

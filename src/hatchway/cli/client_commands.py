@@ -1,0 +1,187 @@
+"""Commands for people who need to reach a host: they talk to the API and the gateway, as the AWS CLI does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hatchway.cli.errors import BadUsage, CommandFailed
+
+if TYPE_CHECKING:
+    from hatchway.client.profile import ProfileOptions
+
+_Profile = Annotated[str | None, typer.Option(metavar="NAME", help="The AWS profile to use.")]
+_Region = Annotated[str | None, typer.Option(metavar="NAME", help="The region.")]
+_EndpointUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The API's URL; else AWS_ENDPOINT_URL or the profile's endpoint_url."),
+]
+_CaBundle = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="CA certificates to trust; else AWS_CA_BUNDLE or the profile's."),
+]
+_EndpointId = Annotated[
+    str | None,
+    typer.Option("--instance-connect-endpoint-id", metavar="ID", help="The endpoint to go through."),
+]
+_EndpointDnsName = Annotated[
+    str | None,
+    typer.Option("--instance-connect-endpoint-dns-name", metavar="NAME", help="The endpoint's DnsName."),
+]
+_RemotePort = Annotated[int, typer.Option(metavar="PORT", help="The port on the host.")]
+_Duration = Annotated[
+    int | None,
+    typer.Option("--max-tunnel-duration", metavar="SECONDS", help="When to cut the tunnel, 1 to 3600."),
+]
+_GatewayPort = Annotated[
+    int | None, typer.Option(metavar="PORT", help="The gateway's port; else what the API says, else 443.")
+]
+_GatewayAddress = Annotated[
+    str | None, typer.Option(metavar="HOST", help="Where to connect, when DnsName does not lead there.")
+]
+_SourceAddress = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="The local address to connect from.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("ssh")(ssh)
+    app.command("open-tunnel")(open_tunnel)
+
+
+def ssh(
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id.")],
+    ssh_arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- SSH ARGS]", help="Arguments for ssh.")
+    ] = None,
+    *,
+    os_user: Annotated[str, typer.Option(metavar="USER", help="The user on the host.")] = "ec2-user",
+    remote_port: _RemotePort = 22,
+    endpoint_id: _EndpointId = None,
+    endpoint_dns_name: _EndpointDnsName = None,
+    max_tunnel_duration: _Duration = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    profile: _Profile = None,
+    region: _Region = None,
+    endpoint_url: _EndpointUrl = None,
+    ca_bundle: _CaBundle = None,
+    gateway_port: _GatewayPort = None,
+    gateway_address: _GatewayAddress = None,
+    source_address: _SourceAddress = None,
+) -> None:
+    """Open a shell on a host, or run a command there: pushes a key for 60 seconds, then runs ssh in a tunnel.
+
+    Ends with the exit status of ssh.
+
+    \b
+    Examples:
+      hatchway ssh i-0123456789abcdef0 --os-user admin
+      hatchway ssh i-0123456789abcdef0 -- uptime
+    """
+    from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.profile import Profile
+    from hatchway.client.ssh import SshOptions, dry_run_ssh, run_ssh
+
+    options = SshOptions(
+        instance_id=instance,
+        os_user=os_user,
+        tunnel=TunnelOptions(
+            instance_connect_endpoint_id=endpoint_id,
+            instance_connect_endpoint_dns_name=endpoint_dns_name,
+            remote_port=remote_port,
+            max_tunnel_duration=max_tunnel_duration,
+            gateway_port=gateway_port,
+            gateway_address=gateway_address,
+            source_address=source_address,
+        ),
+        arguments=tuple(ssh_arguments or ()),
+    )
+    with _client_errors():
+        caller = Profile(_profile_options(profile, region, endpoint_url, ca_bundle))
+        if not dry_run:
+            raise typer.Exit(run_ssh(caller, options))
+        planned = dry_run_ssh(caller, options)
+    for step in planned.steps:
+        typer.echo(step)
+    typer.echo(f"would run: {planned.command}")
+
+
+def open_tunnel(
+    *,
+    instance_id: Annotated[str | None, typer.Option(metavar="ID", help="The instance to reach.")] = None,
+    private_ip_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The address to reach, instead of an instance.")
+    ] = None,
+    endpoint_id: _EndpointId = None,
+    endpoint_dns_name: _EndpointDnsName = None,
+    remote_port: _RemotePort = 22,
+    local_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", help="Listen here instead of using standard input and output."),
+    ] = None,
+    max_tunnel_duration: _Duration = None,
+    profile: _Profile = None,
+    region: _Region = None,
+    endpoint_url: _EndpointUrl = None,
+    ca_bundle: _CaBundle = None,
+    gateway_port: _GatewayPort = None,
+    gateway_address: _GatewayAddress = None,
+    source_address: _SourceAddress = None,
+) -> None:
+    """Open a TCP tunnel to a host, with the options of 'aws ec2-instance-connect open-tunnel'.
+
+    \b
+    Examples:
+      hatchway open-tunnel --instance-id i-0123456789abcdef0 --remote-port 5432 --local-port 5432
+      ssh -o ProxyCommand='hatchway open-tunnel --instance-id %h' admin@i-0123456789abcdef0
+    """
+    import asyncio
+
+    from hatchway.client.discovery import TunnelOptions, plan_tunnel
+    from hatchway.client.listener import listen
+    from hatchway.client.profile import Profile
+    from hatchway.client.tunnel import relay_standard_streams
+
+    options = TunnelOptions(
+        instance_id=instance_id,
+        private_ip_address=private_ip_address,
+        instance_connect_endpoint_id=endpoint_id,
+        instance_connect_endpoint_dns_name=endpoint_dns_name,
+        remote_port=remote_port,
+        max_tunnel_duration=max_tunnel_duration,
+        gateway_port=gateway_port,
+        gateway_address=gateway_address,
+        source_address=source_address,
+    )
+    with _client_errors():
+        plan = plan_tunnel(Profile(_profile_options(profile, region, endpoint_url, ca_bundle)), options)
+        if local_port is None:
+            asyncio.run(relay_standard_streams(plan))
+        else:
+            asyncio.run(listen(plan, local_port, _report))
+
+
+def _profile_options(
+    profile: str | None, region: str | None, endpoint_url: str | None, ca_bundle: str | None
+) -> "ProfileOptions":
+    from hatchway.client.profile import ProfileOptions
+
+    return ProfileOptions(profile=profile, region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle)
+
+
+def _report(line: str) -> None:
+    # At once, also into a pipe: whoever waits for the port reads this.
+    print(line, flush=True)
+
+
+@contextmanager
+def _client_errors() -> Iterator[None]:
+    from hatchway.client.errors import ClientError, InvalidOption
+
+    try:
+        yield
+    except InvalidOption as problem:
+        raise BadUsage(str(problem)) from problem
+    except ClientError as problem:
+        raise CommandFailed(str(problem)) from problem

@@ -1,0 +1,83 @@
+"""The ports of a server: whether it may have them, and which, before its processes start."""
+
+import errno
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from hatchway.cli.errors import CommandFailed
+from hatchway.settings import DEFAULT_GATEWAY_PORT, LOOPBACK, UNPRIVILEGED_GATEWAY_PORT, Address
+
+_REASONS: Final = {
+    errno.EADDRINUSE: "another program is listening there",
+    errno.EACCES: "only root may use a port below 1024",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+}
+
+
+@contextmanager
+def held(address: Address, option: str) -> Iterator[Address]:
+    """Keeps a port from others for as long as the context lasts, without listening on it.
+
+    Processes of this user may listen on it with SO_REUSEPORT. A host name becomes an IP address,
+    and port 0 the one that was found free.
+
+    Raises:
+        CommandFailed: the port cannot be had; the message names the option by which to give another.
+    """
+    try:
+        family, free = _probe(address)
+        holder = _bind(family, (free.host, free.port), socket.SO_REUSEPORT)
+    except _NotToBeHad as problem:
+        raise CommandFailed(f"cannot listen on {address}: {problem}; give another {option}") from problem
+    with holder:
+        yield free
+
+
+def default_gateway() -> Address:
+    """Port 443, where the AWS CLI looks, when this process may have it; else 8444, and says so."""
+    wanted = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
+    try:
+        _probe(wanted)
+    except _NotToBeHad as problem:
+        instead = Address(LOOPBACK, UNPRIVILEGED_GATEWAY_PORT)
+        print(
+            f"hatchway: cannot listen on {wanted}: {problem}; the gateway is on {instead}, where the AWS CLI"
+            " does not look: use hatchway ssh and hatchway open-tunnel",
+            file=sys.stderr,
+        )
+        return instead
+    return wanted
+
+
+class _NotToBeHad(Exception):
+    """The message says why."""
+
+
+def _probe(address: Address) -> tuple[socket.AddressFamily, Address]:
+    """The IP address and port. Binds alone, so that another server of ours is noticed, and lets go again."""
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as problem:
+        raise _NotToBeHad(f"{address.host} is not known ({problem.strerror})") from problem
+    # A name that has both is taken for its IPv4 address, as `localhost` mostly is.
+    family, _, _, _, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    with _bind(family, place, socket.SO_REUSEADDR) as probe:
+        name = probe.getsockname()
+    return family, Address(name[0], name[1])
+
+
+def _bind(family: socket.AddressFamily, place: tuple[Any, ...], option: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, option, 1)
+        sock.bind(place)
+    except OSError as problem:
+        sock.close()
+        reason = _REASONS.get(problem.errno or 0, str(problem.strerror))
+        raise _NotToBeHad(reason) from problem
+    return sock

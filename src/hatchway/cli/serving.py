@@ -1,0 +1,193 @@
+"""Running a server: readies the installation, takes the ports, and starts the planes."""
+
+import os
+import ssl
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from hatchway.cli.api_location import ApiLocation
+from hatchway.cli.errors import CommandFailed
+from hatchway.cli.installation import (
+    Installation,
+    open_installation,
+    renew_server_certificate,
+    server_names,
+)
+from hatchway.cli.options import STORE_URL_VARIABLE
+from hatchway.cli.ports import default_gateway, held
+from hatchway.cli.supervisor import Program, supervise
+from hatchway.settings import (
+    DEFAULT_API_PORT,
+    DEFAULT_GATEWAY_PORT,
+    LOOPBACK,
+    Address,
+    DataDirectory,
+    LogFormat,
+    Settings,
+)
+
+CertificateFiles = tuple[Path, Path]
+"""A certificate and its private key."""
+
+_DEFAULT_API: Final = Address(LOOPBACK, DEFAULT_API_PORT)
+_DEFAULT_GATEWAY: Final = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """What the command line says; None stands for the default."""
+
+    directory: DataDirectory
+    store_url: str | None = None
+    api: Address | None = None
+    gateway: Address | None = None
+    api_certificate: CertificateFiles | None = None
+    gateway_certificate: CertificateFiles | None = None
+    gateway_workers: int = 1
+    log_format: LogFormat = LogFormat.JSON
+
+    def settings(self) -> Settings:
+        own = self.directory.server_certificate
+        api_certificate, api_key = self.api_certificate or (own, own)
+        gateway_certificate, gateway_key = self.gateway_certificate or (own, own)
+        return Settings(
+            data_directory=self.directory,
+            store_url=self.store_url or self.directory.store_url,
+            api=self.api or _DEFAULT_API,
+            gateway=self.gateway or _DEFAULT_GATEWAY,
+            api_certificate=api_certificate,
+            api_key=api_key,
+            gateway_certificate=gateway_certificate,
+            gateway_key=gateway_key,
+            gateway_workers=self.gateway_workers,
+            log_format=self.log_format,
+        )
+
+
+def serve_both(options: ServerOptions) -> None:
+    """Runs both planes until told to stop.
+
+    Raises:
+        CommandFailed: it cannot start.
+    """
+    settings = options.settings()
+    with (
+        held(settings.api, "--api") as api,
+        held(options.gateway or default_gateway(), "--gateway") as gateway,
+    ):
+        with open_installation(options.directory, options.store_url, migrate=True) as installation:
+            _ready_certificates(options, installation, listening=(api.host, gateway.host))
+        if options.store_url is not None:
+            # Not on a command line, where everybody could read its password.
+            os.environ[STORE_URL_VARIABLE] = options.store_url
+        control = _program("control", options, ("--api", api), ("--api", options.api_certificate))
+        workers = [
+            _program(
+                "gateway", options, ("--gateway", gateway), ("--gateway", options.gateway_certificate), n
+            )
+            for n in range(1, options.gateway_workers + 1)
+        ]
+        supervise([control, *workers], drain_seconds=settings.drain_seconds, announce=announce_ready)
+
+
+def run_control_plane(options: ServerOptions) -> None:
+    """Runs a control plane in this process until told to stop.
+
+    Raises:
+        CommandFailed: it cannot start.
+    """
+    from hatchway.control.process import run_control
+
+    settings = options.settings()
+    with open_installation(options.directory, options.store_url, migrate=True) as installation:
+        _ready_certificates(options, installation, listening=(settings.api.host,))
+        dns_name = installation.account.gateway_dns_name
+
+    def on_ready(address: Address) -> None:
+        location = ApiLocation.of(address, dns_name, private_ca=options.api_certificate is None)
+        location.write(options.directory)
+        announce_ready({"api": f"https://{address}"})
+
+    with _start_errors():
+        run_control(settings, on_ready)
+
+
+def run_gateway_plane(options: ServerOptions) -> None:
+    """Runs one gateway process until told to stop.
+
+    Raises:
+        CommandFailed: it cannot start.
+    """
+    from hatchway.gateway import run_gateway
+
+    settings = options.settings()
+    _check_certificate(settings.gateway_certificate, settings.gateway_key)
+    with _start_errors():
+        run_gateway(settings, lambda address: announce_ready({"gateway": f"wss://{address}"}))
+
+
+def announce_ready(urls: Mapping[str, str]) -> None:
+    """The one line that a server prints on standard output: `ready api=https://… gateway=wss://…`."""
+    print("ready", *(f"{name}={url}" for name, url in sorted(urls.items())), flush=True)
+
+
+def _ready_certificates(
+    options: ServerOptions, installation: Installation, listening: tuple[str, ...]
+) -> None:
+    if options.api_certificate is None or options.gateway_certificate is None:
+        names = server_names(installation.account.gateway_dns_name, listening)
+        renew_server_certificate(options.directory, names, datetime.now(UTC))
+    settings = options.settings()
+    _check_certificate(settings.api_certificate, settings.api_key)
+    _check_certificate(settings.gateway_certificate, settings.gateway_key)
+
+
+def _check_certificate(certificate: Path, key: Path) -> None:
+    """
+    Raises:
+        CommandFailed: the two do not make a server's certificate.
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as problem:
+        raise CommandFailed(
+            f"{certificate} and {key} are not a certificate and its private key in PEM form"
+            f" ({problem.reason or 'unreadable'})"
+        ) from problem
+    except OSError as problem:
+        unreadable = key if certificate.exists() and os.access(certificate, os.R_OK) else certificate
+        raise CommandFailed(f"cannot read {unreadable}: {problem.strerror}") from problem
+
+
+def _program(
+    plane: str,
+    options: ServerOptions,
+    address: tuple[str, Address],
+    certificate: tuple[str, CertificateFiles | None],
+    number: int | None = None,
+) -> Program:
+    # -P: a directory of this name where the server was started is not the program.
+    command = [sys.executable, "-P", "-m", "hatchway", plane, "--data-dir", str(options.directory.path)]
+    command += [address[0], str(address[1]), "--log-format", options.log_format.value]
+    prefix, files = certificate
+    if files is not None:
+        command += [f"{prefix}-cert", str(files[0]), f"{prefix}-key", str(files[1])]
+    return Program(plane if number is None else f"{plane} {number}", tuple(command))
+
+
+@contextmanager
+def _start_errors() -> Iterator[None]:
+    from hatchway.access.vault import MasterKeyProblem
+    from hatchway.store import SchemaMismatch
+
+    try:
+        yield
+    except (MasterKeyProblem, SchemaMismatch) as problem:
+        raise CommandFailed(str(problem)) from problem
+    except OSError as problem:
+        raise CommandFailed(f"cannot serve: {problem.strerror or problem}") from problem

@@ -1,0 +1,160 @@
+"""The supervisor with small shell programs in the place of the planes."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PARENT = """
+import sys
+from hatchway.cli.errors import CommandFailed
+from hatchway.cli.supervisor import Program, die_with_supervisor, supervise
+from hatchway.logs import configure_logs
+from hatchway.settings import LogFormat
+
+configure_logs(LogFormat.JSON)
+names = sys.argv[2::2]
+programs = [Program(name, ("sh", "-c", script)) for name, script in zip(names, sys.argv[3::2])]
+try:
+    supervise(programs, drain_seconds=float(sys.argv[1]), announce=lambda where: print(where, flush=True))
+except CommandFailed as failure:
+    print(failure)
+    sys.exit(1)
+"""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a supervisor of programs given as name, shell script, name, shell script…"""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*programs: str, drain: float = 5) -> "subprocess.Popen[str]":
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT, str(drain), *programs],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        running.append(parent)
+        return parent
+
+    yield start
+    for parent in running:
+        parent.kill()
+        parent.communicate()
+
+
+def first_line(parent: "subprocess.Popen[str]") -> str:
+    assert parent.stdout is not None
+    return parent.stdout.readline()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_ready_is_announced_once_when_all_are(start: Start) -> None:
+    parent = start(
+        *("one", "echo noise; echo ready api=https://a; exec sleep 100"),
+        *("two", "sleep 1; echo ready gateway=wss://b; exec sleep 100"),
+    )
+    assert first_line(parent) == "{'api': 'https://a', 'gateway': 'wss://b'}\n"
+    parent.terminate()
+    stdout, _ = parent.communicate(timeout=20)
+    assert (parent.returncode, stdout) == (0, "")
+
+
+def test_one_that_does_not_start_ends_them_all_and_is_named(start: Start, tmp_path: Path) -> None:
+    other = tmp_path / "pid"
+    parent = start("good", f"echo $$ >{other}; echo ready; exec sleep 100", "bad", "sleep 1; exit 3")
+    stdout, _ = parent.communicate(timeout=20)
+    assert parent.returncode == 1
+    assert "bad did not start (exit status 3)" in stdout
+    assert not is_alive(int(other.read_text()))
+
+
+def test_one_that_dies_is_restarted_and_the_other_is_not(start: Start, tmp_path: Path) -> None:
+    parent = start(
+        *("fragile", f"echo $$ >>{tmp_path}/fragile; echo ready; exec sleep 100"),
+        *("steady", f"echo $$ >>{tmp_path}/steady; echo ready; exec sleep 100"),
+    )
+    first_line(parent)
+    victim = int((tmp_path / "fragile").read_text())
+    os.kill(victim, signal.SIGKILL)
+    assert eventually(lambda: len((tmp_path / "fragile").read_text().split()) == 2)
+    assert len((tmp_path / "steady").read_text().split()) == 1
+    parent.terminate()
+    _, stderr = parent.communicate(timeout=20)
+    assert "signal SIGKILL" in stderr
+
+
+def test_stopping_waits_for_what_drains(start: Start, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    parent = start(
+        "slow", f"trap 'sleep 1; echo done >{done}; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+    )
+    first_line(parent)
+    parent.terminate()
+    parent.communicate(timeout=20)
+    assert parent.returncode == 0
+    assert done.exists()
+
+
+def test_one_that_does_not_stop_is_killed_on_a_second_signal(start: Start, tmp_path: Path) -> None:
+    parent = start(
+        "stubborn",
+        f"trap '' TERM; echo $$ >{tmp_path}/pid; echo ready; while :; do sleep 0.1; done",
+        drain=1000,
+    )
+    first_line(parent)
+    parent.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert parent.poll() is None
+    parent.send_signal(signal.SIGINT)
+    parent.communicate(timeout=20)
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_one_that_does_not_stop_in_time_is_killed(start: Start, tmp_path: Path) -> None:
+    parent = start(
+        "stubborn",
+        f"trap '' TERM; echo $$ >{tmp_path}/pid; echo ready; while :; do sleep 0.1; done",
+        drain=-4,
+    )
+    first_line(parent)
+    parent.terminate()
+    parent.communicate(timeout=20)
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_the_programs_die_with_a_killed_supervisor(start: Start, tmp_path: Path) -> None:
+    child = (
+        "import os, time; from hatchway.cli.supervisor import die_with_supervisor; die_with_supervisor();"
+        f"open('{tmp_path}/pid', 'w').write(str(os.getpid())); print('ready', flush=True); time.sleep(100)"
+    )
+    parent = start("child", f'exec {sys.executable} -c "{child}"')
+    first_line(parent)
+    pid = int((tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait(timeout=20)
+    assert eventually(lambda: not is_alive(pid))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
