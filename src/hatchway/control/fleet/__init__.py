@@ -22,7 +22,8 @@ default; except for what others may hang on an identity, `groups`, `policies`, `
 | `file_form`, `export` | the account | a fleet file |
 """
 
-from hatchway.control.fleet.apply import LocalAdministrator, apply_fleet, export_fleet, plan_fleet
+from hatchway.audit.local import LocalAdministrator
+from hatchway.control.fleet.apply import apply_fleet, export_fleet, plan_fleet
 from hatchway.control.fleet.declarations import Fleet
 from hatchway.control.fleet.document import load_fleet, parse_fleet
 from hatchway.control.fleet.plan import Action, Change, FieldChange, Plan

@@ -1,14 +1,14 @@
 """Planning, applying and exporting on a store: one transaction each, and what is applied is recorded."""
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import tuple_
 
 from hatchway.access.access_keys import delete_access_key
-from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.events import Outcome, event
+from hatchway.audit.local import LocalAdministrator, local_source
 from hatchway.audit.log import to_record
 from hatchway.control.fleet.account_view import read_account
 from hatchway.control.fleet.declarations import Fleet
@@ -16,22 +16,11 @@ from hatchway.control.fleet.export import export_view
 from hatchway.control.fleet.plan import Action, Plan, Writes, make_plan
 from hatchway.control.fleet.plan_text import change_line
 from hatchway.domain.account import Account, AuditRecord
-from hatchway.domain.arns import Arns
 from hatchway.store import Store, Transaction
 from hatchway.store.tables import metadata
 
-EVENT_SOURCE: Final = "hatchway.internal"
-"""The service of events that come from this program itself; no client can call it."""
 _MOST_CHANGES_TOLD: Final = 500
 _AT_ONCE: Final = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalAdministrator:
-    """Who runs the command on the server: may read the store, so has the account's root powers."""
-
-    os_user: str
-    user_agent: str
 
 
 def plan_fleet(store: Store, fleet: Fleet, *, now: datetime, prune: bool = False) -> Plan:
@@ -99,25 +88,8 @@ def _audit_record(
     changes = [change_line(change) for change in plan.changes]
     told = changes[:_MOST_CHANGES_TOLD]
     omitted = len(changes) - len(told)
-    source = EventSource(
-        account=account.id,
-        region=account.region,
-        event_source=EVENT_SOURCE,
-        request_id=str(uuid.uuid4()),
-        source_ip=EVENT_SOURCE,
-        user_agent=administrator.user_agent,
-        # No name of an IAM user has a slash, so that none can be taken for the operating system's user.
-        user_identity={
-            "type": "Root",
-            "principalId": account.id,
-            "arn": Arns(account.id, account.region).root,
-            "accountId": account.id,
-            "userName": f"os-user/{administrator.os_user}",
-            "invokedBy": EVENT_SOURCE,
-        },
-    )
     body = event(
-        source,
+        local_source(account, administrator),
         event_id=str(uuid.uuid4()),
         time=now,
         name="ApplyFleet",
