@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from hatchway import __version__
-from hatchway.cli import client_commands, server_commands
+from hatchway.cli import account_commands, client_commands, server_commands
 from hatchway.cli.errors import CommandFailed
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 server_commands.register(app)
+account_commands.register(app)
 client_commands.register(app)
 
 
@@ -57,7 +58,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    line = " ".join(message.split())
-    if line:
-        print(f"hatchway: {line}", file=sys.stderr)
+    # A wrong file may have several problems, each of which is one line.
+    for line in message.splitlines():
+        print(f"hatchway: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(code)

@@ -1,0 +1,207 @@
+"""Commands that administer the account, on the server itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+
+_Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, or its name.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("apply")(apply)
+    app.command("export")(export)
+    host = typer.Typer(help="Make the sshd of a host ask Hatchway for keys.", rich_markup_mode=None)
+    host.command("enroll")(enroll)
+    host.command("script")(script)
+    app.add_typer(host, name="host")
+    access_key = typer.Typer(help="Access keys of users.", rich_markup_mode=None)
+    access_key.command("create")(create_access_key)
+    # Without this, typer would make the one command the group itself.
+    access_key.callback()(_group)
+    app.add_typer(access_key, name="access-key")
+    trust = typer.Typer(help="The system's trust in the private CA.", rich_markup_mode=None)
+    trust.command("install")(install_trust)
+    trust.callback()(_group)
+    app.add_typer(trust, name="trust")
+
+
+def _group() -> None:
+    """A group of commands."""
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The fleet file, YAML or JSON.")],
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Also delete what the file does not name.")] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Make the account be as a fleet file says: all of it, or nothing when the file is wrong (exit code 2).
+
+    \b
+    Examples:
+      hatchway apply fleet.yaml --plan --data-dir /var/lib/hatchway
+      hatchway apply fleet.yaml --data-dir /var/lib/hatchway
+    """
+    from hatchway.cli.administration import apply_file, plan_file
+    from hatchway.cli.installation import open_installation
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        made = (plan_file if plan else apply_file)(installation, file, prune=prune)
+    if json:
+        import json as json_format
+
+        from hatchway.control.fleet import plan_json
+
+        typer.echo(json_format.dumps({"applied": not plan, **plan_json(made)}))
+        return
+    from hatchway.control.fleet import plan_lines
+
+    for line in plan_lines(made):
+        typer.echo(line)
+
+
+def export(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+    """Print the account as a fleet file.
+
+    \b
+    Example:
+      hatchway export --data-dir /var/lib/hatchway > fleet.yaml
+    """
+    from hatchway.cli.installation import open_installation
+    from hatchway.control.fleet import export_fleet
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        text = export_fleet(installation.store)
+    typer.echo(text, nl=False)
+
+
+def enroll(
+    instance: _Instance, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None
+) -> None:
+    """Make a host token, and print it this once. The host's former token, if any, is then no longer good.
+
+    \b
+    Example:
+      hatchway host enroll i-0123456789abcdef0 --data-dir /var/lib/hatchway
+    """
+    from hatchway.cli.administration import enroll_host
+    from hatchway.cli.installation import open_installation
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        enrolled = enroll_host(installation, instance)
+    if json:
+        import json as json_format
+
+        typer.echo(json_format.dumps({"instance_id": enrolled.instance_id, "token": enrolled.token}))
+    else:
+        typer.echo(enrolled.token)
+
+
+def script(
+    instance: _Instance,
+    *,
+    api_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The API as the host reaches it; by default where it listens."),
+    ] = None,
+    ca_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The CA by which the host knows the API, if not the private one."),
+    ] = None,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Print the shell script that sets up sshd on a host. It holds a new token of that host: keep it secret.
+
+    \b
+    Example:
+      hatchway host script web-1 --api-url https://hatchway.example.com:8443 > web-1.sh
+    """
+    from hatchway.cli.administration import make_host_script
+    from hatchway.cli.installation import open_installation
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        made = make_host_script(installation, instance, api_url, ca_certificate)
+    for note in made.notes:
+        typer.echo(f"hatchway: {note}", err=True)
+    typer.echo(made.script, nl=False)
+
+
+def create_access_key(
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's name.")],
+    *,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Write the key into this AWS profile of yours.")
+    ] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The API's URL for the profile; by default where it listens."),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Make an access key for a user, and print it this once or write it into an AWS profile.
+
+    \b
+    Examples:
+      hatchway access-key create alice --data-dir /var/lib/hatchway
+      hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
+    """
+    import os
+
+    from hatchway.cli.administration import create_key
+    from hatchway.cli.aws_profile import SharedFiles, check_profile_name
+    from hatchway.cli.installation import open_installation
+
+    files = None
+    if profile is not None:
+        check_profile_name(profile)
+        files = SharedFiles.find(os.environ)
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        made = create_key(installation, user, profile=profile, files=files, endpoint_url=endpoint_url)
+    if json:
+        import json as json_format
+
+        answer = {"user": user, "access_key_id": made.key.id, "secret_access_key": made.secret}
+        typer.echo(json_format.dumps(answer))
+    elif profile is None or files is None:
+        typer.echo(
+            f"Access key of {user}, shown this once:\n"
+            f"  aws_access_key_id = {made.key.id}\n"
+            f"  aws_secret_access_key = {made.secret}"
+        )
+    else:
+        typer.echo(
+            f"Access key {made.key.id} of {user} is in profile {profile} of {files.credentials}\n"
+            f"Try: aws --profile {profile} sts get-caller-identity"
+        )
+
+
+def install_trust(
+    *,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Take it out again.")] = False,
+    ca_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The CA's certificate, on a machine without the data directory."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Add the private CA to the system's trust store, where the AWS CLI's tunnels look for it. Needs root.
+
+    \b
+    Examples:
+      sudo hatchway trust install --data-dir /var/lib/hatchway
+      sudo hatchway trust install --ca-certificate ca.pem
+    """
+    from hatchway.cli import trust
+
+    file = ca_certificate or data_directory(data_dir).ca_certificate
+    authority = trust.Authority.read(file.absolute())
+    typer.echo((trust.uninstall if uninstall else trust.install)(authority))

@@ -1,0 +1,250 @@
+"""What the commands on the server do to the account. Each is recorded in the audit trail as it is done."""
+
+import os
+import pwd
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from hatchway import __version__
+from hatchway.access import access_keys
+from hatchway.audit.events import Outcome, event
+from hatchway.audit.local import LocalAdministrator, local_source
+from hatchway.audit.log import to_record
+from hatchway.cli.api_location import ApiLocation
+from hatchway.cli.aws_profile import AwsProfile, SharedFiles, write_profile
+from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.installation import Installation
+from hatchway.control.fleet import BadFleet, Plan, apply_fleet, load_fleet, plan_fleet
+from hatchway.domain.arns import Arns
+from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
+from hatchway.domain.network import Instance
+from hatchway.domain.ssh_key import HostToken
+from hatchway.host import host_script
+from hatchway.store import Transaction
+
+MOST_KEYS_OF_A_USER: Final = 2
+"""AWS: "IAM and AWS STS quotas"."""
+
+
+def administrator() -> LocalAdministrator:
+    """Whoever runs this command."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    return LocalAdministrator(os_user=name, user_agent=f"hatchway/{__version__}")
+
+
+def plan_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
+    """What `apply_file` would do.
+
+    Raises:
+        BadUsage: the file cannot be applied.
+    """
+    try:
+        return plan_fleet(installation.store, load_fleet(file), now=datetime.now(UTC), prune=prune)
+    except BadFleet as problem:
+        raise _bad_file(file, problem) from problem
+
+
+def apply_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
+    """Makes the account be as the file says; what was done.
+
+    Raises:
+        BadUsage: the file cannot be applied, and nothing was.
+    """
+    try:
+        return apply_fleet(
+            installation.store,
+            load_fleet(file),
+            now=datetime.now(UTC),
+            prune=prune,
+            administrator=administrator(),
+        )
+    except BadFleet as problem:
+        raise _bad_file(file, problem) from problem
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledHost:
+    """`replaced`: whether the host had a token before, which is no longer good."""
+
+    instance_id: str
+    token: str = field(repr=False)
+    replaced: bool
+
+
+def enroll_host(installation: Installation, instance: str) -> EnrolledHost:
+    """Makes a host token for an instance, given by id or name.
+
+    Raises:
+        CommandFailed: there is no such instance.
+    """
+    now = datetime.now(UTC)
+    with installation.store.record() as tx:
+        found = _find_instance(tx, instance)
+        token = format_host_token(found.id, os.urandom(SECRET_SIZE))
+        replaced = tx.host_tokens.get(found.id) is not None
+        tx.host_tokens.put(
+            HostToken(
+                instance_id=found.id, token_hash=hash_host_token(parse_host_token(token)), created_at=now
+            )
+        )
+        _record(
+            installation,
+            tx,
+            now,
+            "EnrollHost",
+            parameters={"instanceId": found.id},
+            answer={"replaced": replaced},
+        )
+    return EnrolledHost(found.id, token, replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeScript:
+    """`notes` are for whoever runs the command, not for the host."""
+
+    script: str = field(repr=False)
+    notes: tuple[str, ...]
+
+
+def make_host_script(
+    installation: Installation, instance: str, api_url: str | None, ca_certificate: Path | None
+) -> MadeScript:
+    """The script for an instance, with a new token in it.
+
+    Raises:
+        BadUsage: the URL or the certificate is not one.
+        CommandFailed: there is no such instance.
+    """
+    location = ApiLocation.read(installation.directory)
+    notes = []
+    if api_url is None:
+        api_url = location.url
+        notes.append(f"the host is to ask {api_url}; if it does not reach that, give --api-url")
+    if ca_certificate is None and not location.private_ca:
+        raise BadUsage("the API has a certificate of another CA: give that CA's with --ca-certificate")
+    authority = ca_certificate or installation.directory.ca_certificate
+    try:
+        pem = authority.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadUsage(f"cannot read the CA's certificate {authority}: {problem}") from problem
+    with installation.store.read() as tx:
+        instance_id = _find_instance(tx, instance).id
+    # Tried before there is a new token: a wrong option must not end the one in force.
+    _script(instance_id, format_host_token(instance_id, bytes(SECRET_SIZE)), api_url, pem)
+    enrolled = enroll_host(installation, instance_id)
+    if enrolled.replaced:
+        notes.append(f"the former token of {instance_id} is no longer good")
+    return MadeScript(_script(instance_id, enrolled.token, api_url, pem), tuple(notes))
+
+
+def create_key(
+    installation: Installation,
+    user: str,
+    *,
+    profile: str | None,
+    files: SharedFiles | None,
+    endpoint_url: str | None,
+) -> access_keys.NewAccessKey:
+    """Makes an access key, and writes the profile when one is named. Without the profile there is no key.
+
+    Raises:
+        CommandFailed: there is no such user, it has two keys, or the profile cannot be written.
+    """
+    now = datetime.now(UTC)
+    account = installation.account
+    with installation.store.write() as tx:
+        if tx.users.get(user) is None:
+            raise CommandFailed(f"there is no user {user!r}: name it in the fleet file and apply that")
+        if tx.access_keys.count(user_name=user) >= MOST_KEYS_OF_A_USER:
+            raise CommandFailed(
+                f"{user} has {MOST_KEYS_OF_A_USER} access keys already: delete one with"
+                " aws iam delete-access-key"
+            )
+        made = access_keys.create_access_key(
+            tx,
+            installation.vault,
+            user_name=user,
+            now=now,
+            region=account.region,
+            random_bytes=os.urandom,
+        )
+        arns = Arns(account.id, account.region)
+        _record(
+            installation,
+            tx,
+            now,
+            "CreateAccessKey",
+            parameters={"userName": user},
+            answer={"accessKey": {"userName": user, "accessKeyId": made.key.id, "status": "Active"}},
+            resources=((arns.user(user), "AWS::IAM::User"),),
+        )
+        if profile is not None and files is not None:
+            location = ApiLocation.read(installation.directory)
+            ca_bundle = installation.directory.ca_certificate if location.private_ca else None
+            write_profile(
+                files,
+                AwsProfile(
+                    name=profile,
+                    endpoint_url=endpoint_url or location.url,
+                    region=account.region,
+                    ca_bundle=ca_bundle,
+                    access_key_id=made.key.id,
+                    secret_access_key=made.secret,
+                ),
+            )
+    return made
+
+
+def _bad_file(file: Path, problem: BadFleet) -> BadUsage:
+    name = str(file)
+    lines = (line if line.startswith(name) else f"{name}: {line}" for line in str(problem).splitlines())
+    return BadUsage("\n".join(lines))
+
+
+def _find_instance(tx: Transaction, instance: str) -> Instance:
+    found = tx.instances.get(instance)
+    named = [found] if found is not None else tx.instances.find(name=instance)
+    if not named:
+        raise CommandFailed(f"there is no instance {instance!r}: give an id or a name of the fleet file")
+    if len(named) > 1:
+        raise CommandFailed(f"several instances are called {instance!r}: give the id")
+    return named[0]
+
+
+def _script(instance_id: str, token: str, api_url: str, ca_certificate_pem: str) -> str:
+    try:
+        return host_script(
+            instance_id=instance_id, api_url=api_url, token=token, ca_certificate_pem=ca_certificate_pem
+        )
+    except ValueError as problem:
+        raise BadUsage(str(problem)) from problem
+
+
+def _record(
+    installation: Installation,
+    tx: Transaction,
+    now: datetime,
+    name: str,
+    *,
+    parameters: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    resources: tuple[tuple[str, str], ...] = (),
+) -> None:
+    body = event(
+        local_source(installation.account, administrator()),
+        event_id=str(uuid.uuid4()),
+        time=now,
+        name=name,
+        read_only=False,
+        request_parameters=parameters,
+        outcome=Outcome(response_elements=answer),
+        resources=resources,
+    )
+    tx.audit_records.put(to_record(body, now))
