@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 # Libraries whose informational messages say nothing that our own events do not.
 _QUIET = ("uvicorn.access", "alembic", "sqlalchemy", "botocore", "urllib3", "asyncio")
 
+# structlog's own default shows the local variables of each frame, and among those are secrets.
+_TRACEBACKS_AS_DICTS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Sets up structlog and `logging` for this process; `stream` is standard error by default."""
@@ -35,9 +40,15 @@ def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: Tex
     output = stream if stream is not None else sys.stderr
     rendering: list[Processor]
     if format_ is LogFormat.JSON:
-        rendering = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        rendering = [_TRACEBACKS_AS_DICTS, structlog.processors.JSONRenderer()]
     else:
-        rendering = [structlog.dev.ConsoleRenderer(colors=output.isatty(), timestamp_key="time")]
+        rendering = [
+            structlog.dev.ConsoleRenderer(
+                colors=output.isatty(),
+                timestamp_key="time",
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
