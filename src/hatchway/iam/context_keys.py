@@ -1,0 +1,48 @@
+"""The condition keys that a policy asks about: those of its conditions, and those of its variables."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hatchway.iam.documents import VERSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hatchway.iam.documents import Policy, Statement
+
+_VARIABLE = re.compile(r"\$\{([^*?$}',][^}',]*+)")
+
+
+def context_keys(policy: Policy) -> tuple[str, ...]:
+    """Each key once, as it is first written, in the order of the document."""
+    return _each_once(key for statement in policy.statements for key in statement_keys(policy, statement))
+
+
+def statement_keys(policy: Policy, statement: Statement) -> tuple[str, ...]:
+    """The same of one statement of the policy, whose version says whether variables count."""
+    return _each_once(_keys(statement, variables=policy.version == VERSIONS[0]))
+
+
+def _keys(statement: Statement, *, variables: bool) -> Iterable[str]:
+    if statement.resource is not None and variables:
+        yield from _variables(statement.resource.patterns)
+    for condition in statement.conditions:
+        yield condition.key
+        if variables:
+            yield from _variables(condition.values)
+
+
+def _variables(texts: Iterable[str]) -> Iterable[str]:
+    for text in texts:
+        for variable in _VARIABLE.finditer(text):
+            yield variable[1].strip()
+
+
+def _each_once(keys: Iterable[str]) -> tuple[str, ...]:
+    """Keys that differ in case alone are one key."""
+    found: dict[str, str] = {}
+    for key in keys:
+        found.setdefault(key.lower(), key)
+    return tuple(found.values())
