@@ -35,6 +35,8 @@ from hatchway.iam.readers import read_address, read_date, read_network, read_num
 
 KeysTest = Callable[[Keys], bool]
 Match = Callable[[Any], bool]
+Read = Callable[[str], Any]
+"""Gives None for what it cannot read."""
 
 
 class Comparison(NamedTuple):
@@ -46,7 +48,7 @@ class Comparison(NamedTuple):
 
     reads: str
     read_policy: Callable[[Tokens], Any]
-    read_request: Callable[[str], Any] | None
+    read_request: Read | None
     any_of: Callable[[Sequence[Any]], Match]
     wildcards: bool = False
     negated: bool = False
@@ -81,7 +83,7 @@ class Condition:
 # --- what each family reads -------------------------------------------------------------------------------
 
 
-def _required(read: Callable[[str], Any]) -> Callable[[Tokens], Any]:
+def _required(read: Read) -> Callable[[Tokens], Any]:
     """A policy's reader from a request's: None becomes an error."""
 
     def read_policy(tokens: Tokens) -> Any:
@@ -289,31 +291,34 @@ def _test(operator: Operator, key: str, match: Match) -> KeysTest:
             return lambda keys: all(map(accepts, _values(keys, key)))
         when_absent = operator.if_exists
         return lambda keys: any(map(accepts, _values(keys, key))) if key in keys else when_absent
-    when_absent = operator.if_exists or comparison.negated
-
+    if operator.if_exists or comparison.negated:
+        return _holds_when_absent(key, read, match, expected)
     if read is None:
-
-        def holds_for_text(keys: Keys) -> bool:
-            value = keys.get(key)
-            if value is None:
-                return when_absent
-            return value.__class__ is not tuple and match(value) is expected
-
-        return holds_for_text
+        return lambda keys: isinstance(value := keys.get(key), str) and match(value)
 
     def holds(keys: Keys) -> bool:
         value = keys.get(key)
-        if value is None:
-            return when_absent
-        if isinstance(value, tuple):
+        if not isinstance(value, str):
             return False
         reading = read(value)
-        return reading is not None and match(reading) is expected
+        return reading is not None and match(reading)
 
     return holds
 
 
-def _accepts(read: Callable[[str], Any] | None, match: Match, expected: bool) -> Callable[[str], bool]:
+def _holds_when_absent(key: str, read: Read | None, match: Match, expected: bool) -> KeysTest:
+    accepts = _accepts(read, match, expected)
+
+    def holds(keys: Keys) -> bool:
+        value = keys.get(key)
+        if value is None:
+            return True
+        return isinstance(value, str) and accepts(value)
+
+    return holds
+
+
+def _accepts(read: Read | None, match: Match, expected: bool) -> Callable[[str], bool]:
     def accepts(value: str) -> bool:
         reading = value if read is None else read(value)
         return reading is not None and match(reading) is expected

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
 
 from hatchway.iam.errors import UnreadableValue
 from hatchway.iam.patterns import (
+    NO_KEYS,
     Arn,
     ArnMatcher,
     Keys,
@@ -18,11 +19,15 @@ from hatchway.iam.patterns import (
     has_variables,
     is_everything,
     literal_text,
+    resource_prefix,
     shorten,
     split_segments,
     substitute,
     tokenise,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 _ACTION = re.compile(r"\*|[A-Za-z0-9_.*?-]+:[A-Za-z0-9_.*?-]+")
 
@@ -36,16 +41,19 @@ class ActionElement:
     matches: Callable[[str], bool] = field(repr=False, compare=False)
 
 
-ResourceTest = Callable[[Arn, Keys], bool]
-
-
 @dataclass(frozen=True, slots=True)
 class ResourceElement:
-    """``Resource``, or ``NotResource`` when negated. `matches` takes one resource and the request's keys."""
+    """``Resource``, or ``NotResource`` when negated.
+
+    `matches` takes one resource and the request's keys; `is_everything` says that it always holds. Whatever
+    it holds for begins with one of `prefixes`.
+    """
 
     patterns: tuple[str, ...]
     negated: bool
-    matches: ResourceTest = field(repr=False, compare=False)
+    is_everything: bool
+    prefixes: tuple[str, ...] = field(repr=False, compare=False)
+    matches: ArnMatcher = field(repr=False, compare=False)
 
 
 class PrincipalKind(StrEnum):
@@ -123,8 +131,8 @@ def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: boo
     A resource that is literally ``*`` (a request without resource-level support) matches the pattern ``*``
     only. Raises UnreadableValue (message, index) for a text that is neither ``*`` nor an ARN.
     """
-    fixed: list[ArnMatcher] = []
-    templates: list[Tokens] = []
+    tests: list[ArnMatcher] = []
+    prefixes: list[str] = []
     everything = False
     for index, pattern in enumerate(patterns):
         try:
@@ -132,41 +140,42 @@ def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: boo
         except UnreadableValue as error:
             raise UnreadableValue(error.args[0], index) from None
         try:
-            if has_variables(tokens):
-                split_segments(tokens)
-                templates.append(tokens)
-            else:
-                fixed.append(arn_pattern(tokens, empty_ec2_scope_is_any=True))
+            tests.append(_one_resource(tokens, when_unknown=negated))
         except UnreadableValue:
             raise UnreadableValue(f"'{shorten(pattern)}' is not '*' or an ARN", index) from None
         everything = everything or is_everything(tokens)
-    if everything:
-        return ResourceElement(patterns, negated, lambda _arn, _keys: not negated)
-    return ResourceElement(patterns, negated, _resource_test(tuple(fixed), tuple(templates), negated))
+        prefixes.append(resource_prefix(tokens))
+    if negated:
+        return ResourceElement(patterns, True, False, ("",), _none_of(tests))
+    return ResourceElement(patterns, False, everything, tuple(prefixes), _some_of(tests))
 
 
-def _resource_test(
-    fixed: tuple[ArnMatcher, ...], templates: tuple[Tokens, ...], negated: bool
-) -> ResourceTest:
-    if not templates and not negated:
-        if len(fixed) == 1:
-            only = fixed[0]
-            return lambda arn, _keys: only(arn)
-        return lambda arn, _keys: any(test(arn) for test in fixed)
+def _one_resource(tokens: Tokens, *, when_unknown: bool) -> ArnMatcher:
+    """The test of one pattern; `when_unknown` is its answer where a variable has no value.
 
-    def matches(arn: Arn, keys: Keys) -> bool:
-        if any(test(arn) for test in fixed):
-            return not negated
-        for tokens in templates:
-            resolved = substitute(tokens, keys)
-            if resolved is None:
-                if negated:  # the complement of what is not known is not known either
-                    return False
-            elif arn_pattern(resolved, empty_ec2_scope_is_any=True)(arn):
-                return not negated
-        return negated
+    In a NotResource that answer is yes: the complement of what is not known is not known either.
+    """
+    if not has_variables(tokens):
+        return arn_pattern(tokens, empty_ec2_scope_is_any=True)
+    split_segments(tokens)
+
+    def matches(arn: Arn, keys: Keys = NO_KEYS) -> bool:
+        resolved = substitute(tokens, keys)
+        if resolved is None:
+            return when_unknown
+        return arn_pattern(resolved, empty_ec2_scope_is_any=True)(arn)
 
     return matches
+
+
+def _some_of(tests: Sequence[ArnMatcher]) -> ArnMatcher:
+    if len(tests) == 1:
+        return tests[0]
+    return lambda arn, keys=NO_KEYS: any(test(arn, keys) for test in tests)
+
+
+def _none_of(tests: Sequence[ArnMatcher]) -> ArnMatcher:
+    return lambda arn, keys=NO_KEYS: not any(test(arn, keys) for test in tests)
 
 
 _ACCOUNT = re.compile(r"[0-9]{12}")

@@ -14,8 +14,9 @@ from hatchway.iam.decision import Layer, Outcome
 from hatchway.iam.documents import Effect, Policy, PolicyKind, Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from hatchway.iam.patterns import Arn, Keys
     from hatchway.iam.request import Request
 
 MAX_REMEMBERED_ACTIONS = 4096
@@ -30,13 +31,51 @@ class Candidate(NamedTuple):
     statement: Statement
 
 
+class Shelf:
+    """Statements, found by what a resource begins with: those about other resources are not looked at."""
+
+    __slots__ = ("_by_prefix", "_lengths", "_statements")
+
+    def __init__(self, statements: Sequence[Statement]) -> None:
+        self._statements = tuple(statements)
+        by_prefix: dict[str, list[Statement]] = {}
+        for statement in statements:
+            for prefix in statement.resource.prefixes if statement.resource else ("",):
+                by_prefix.setdefault(prefix, []).append(statement)
+        self._by_prefix = {prefix: tuple(found) for prefix, found in by_prefix.items()}
+        self._lengths = tuple(sorted({len(prefix) for prefix in by_prefix}))
+
+    def about(self, resource: Arn) -> Iterable[Statement]:
+        """All the statements that may be about `resource`, and few others."""
+        if len(self._statements) <= len(self._lengths) + 1:
+            return self._statements
+        text, by_prefix = resource.text, self._by_prefix
+        if len(self._lengths) == 1:
+            return by_prefix.get(text[: self._lengths[0]], ())
+        found: list[Statement] = []
+        for length in self._lengths:
+            found += by_prefix.get(text[:length], ())
+        return found
+
+    def some_apply(self, resources: Iterable[Arn], keys: Keys) -> bool:
+        """Whether some statement applies to one of the resources."""
+        for resource in resources:
+            for statement in self.about(resource):
+                if statement.applies(resource, keys):
+                    return True
+        return False
+
+
 class ActionView(NamedTuple):
-    """The statements whose action matches one action, in the order of layers, policies and statements."""
+    """The statements whose action matches one action.
+
+    `candidates` lists them in the order of layers, policies and statements; `denies` holds all Denies,
+    `allows` the Allows of each layer that must allow.
+    """
 
     candidates: tuple[Candidate, ...]
-    denies: tuple[Statement, ...]
-    allows: tuple[tuple[Statement, ...], ...]
-    """The Allows of each layer that must allow."""
+    denies: Shelf
+    allows: tuple[Shelf, ...]
 
 
 class ActionIndex:
@@ -78,15 +117,14 @@ class ActionIndex:
         for wild in {service, ""}:
             ranked += (r for r in self._wild.get(wild, ()) if r[1].statement.action.matches(folded))
         candidates = tuple(candidate for _, candidate in sorted(ranked, key=lambda r: r[0]))
+        allows: dict[Layer, list[Statement]] = {layer: [] for layer in self._required}
+        for layer, _, statement in candidates:
+            if statement.effect is Effect.ALLOW and layer in allows:
+                allows[layer].append(statement)
         view = ActionView(
             candidates,
-            tuple(c.statement for c in candidates if c.statement.effect is Effect.DENY),
-            tuple(
-                tuple(
-                    c.statement for c in candidates if c.layer is layer and c.statement.effect is Effect.ALLOW
-                )
-                for layer in self._required
-            ),
+            Shelf([c.statement for c in candidates if c.statement.effect is Effect.DENY]),
+            tuple(map(Shelf, allows.values())),
         )
         if len(self._views) >= MAX_REMEMBERED_ACTIONS:
             self._views.clear()
@@ -150,14 +188,9 @@ def decide(request: Request, policies: PolicySet) -> Outcome:
     """The outcome of a request, as fast as it can be had, without reasons."""
     _, denies, allows = policies.index.view(request.action)
     keys = request.keys
-    for statement in denies:
-        if statement.applies(request.deny_targets, keys):
-            return Outcome.EXPLICIT_DENY
-    targets = request.targets
-    for statements in allows:
-        for statement in statements:
-            if statement.applies(targets, keys):
-                break
-        else:
+    if denies.some_apply(request.deny_targets, keys):
+        return Outcome.EXPLICIT_DENY
+    for shelf in allows:
+        if not shelf.some_apply(request.targets, keys):
             return Outcome.IMPLICIT_DENY
     return Outcome.ALLOWED

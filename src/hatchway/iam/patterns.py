@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
+from itertools import takewhile
+from typing import NamedTuple, Protocol
 
 from hatchway.iam.errors import UnreadableValue
 
@@ -214,7 +215,13 @@ class Arn(NamedTuple):
     segments: tuple[str, ...]
 
 
-ArnMatcher = Callable[[Arn], bool]
+NO_KEYS: Keys = {}
+
+
+class ArnMatcher(Protocol):
+    """A test of an ARN. Only a pattern with variables looks at the request's keys."""
+
+    def __call__(self, arn: Arn, keys: Keys = NO_KEYS, /) -> bool: ...
 
 
 def read_arn(text: str) -> Arn:
@@ -254,7 +261,7 @@ def arn_pattern(tokens: Tokens, *, empty_ec2_scope_is_any: bool = False) -> ArnM
     is neither ``*`` nor an ARN.
     """
     if is_everything(tokens):
-        return lambda _: True
+        return lambda _arn, _keys=NO_KEYS: True
     segments = list(split_segments(tokens))
     if empty_ec2_scope_is_any and segments[2] == ("ec2",):
         for scope in (3, 4):
@@ -265,7 +272,7 @@ def arn_pattern(tokens: Tokens, *, empty_ec2_scope_is_any: bool = False) -> ArnM
         (index, glob(segment)) for index, segment in enumerate(segments) if not is_everything(segment)
     )
 
-    def matches(arn: Arn) -> bool:
+    def matches(arn: Arn, _keys: Keys = NO_KEYS) -> bool:
         parts = arn.segments
         if not parts:
             return False
@@ -281,12 +288,24 @@ def _with_literal_scope(scope: tuple[str, ...], resource: Tokens) -> ArnMatcher:
     """The usual pattern: only the last segment, if any, has wildcards."""
     head = ":".join((*scope, ""))
     if head.count(":") != 5:  # a variable's value brought a colon, which no segment of a request holds
-        return lambda _: False
+        return lambda _arn, _keys=NO_KEYS: False
     if all(isinstance(token, str) for token in resource):
         whole = head + literal_text(resource)
-        return lambda arn: arn.text == whole
+        return lambda arn, _keys=NO_KEYS: arn.text == whole
     if is_everything(resource):
-        return lambda arn: arn.text.startswith(head)
+        return lambda arn, _keys=NO_KEYS: arn.text.startswith(head)
+    if len(resource) == 2 and isinstance(resource[0], str) and resource[1] is Wildcard.ANY_RUN:
+        prefix = head + resource[0]
+        return lambda arn, _keys=NO_KEYS: arn.text.startswith(prefix)
     test = glob(resource)
     start = len(head)
-    return lambda arn: arn.text.startswith(head) and test(arn.text[start:])
+    return lambda arn, _keys=NO_KEYS: arn.text.startswith(head) and test(arn.text[start:])
+
+
+def resource_prefix(tokens: Tokens) -> str:
+    """The text with which every resource begins that the pattern matches, whatever the request's keys."""
+    prefix = literal_text(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
+    partition, service, *scope = [*prefix.split(":", 5), "", ""][1:5]
+    if service == "ec2" and "" in scope:  # which matches any region or account
+        return f"arn:{partition}:ec2:"
+    return prefix
