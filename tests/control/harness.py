@@ -1,12 +1,14 @@
 """A control plane over HTTPS on loopback, and boto3 clients of it."""
 
+import http.client
 import json
 import os
 import shutil
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +28,8 @@ from hatchway.domain.account import Account, Quotas
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.ids import Kind, derived_id
-from hatchway.domain.network import Instance, Rule, SecurityGroup, Subnet, Vpc, default_group
+from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
+from hatchway.sigv4 import HttpRequest, sign_headers
 from hatchway.store import Store, Transaction
 
 ACCOUNT = "123456789012"
@@ -49,6 +52,15 @@ STOPPED_INSTANCE = "i-0000000000000000b"
 class Credentials:
     access_key_id: str
     secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a raw request was answered with; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
 
 
 class Stage:
@@ -128,6 +140,41 @@ class World:
         """Replaces the user's inline policy."""
         with self.store.write() as tx:
             _attach(tx, name, statements)
+
+    def send(
+        self,
+        method: str = "POST",
+        target: str = "/",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        service: str | None = None,
+        region: str = REGION,
+        alter: Callable[[list[tuple[str, str]]], list[tuple[str, str]]] = lambda headers: headers,
+    ) -> "Answer":
+        """A request as it stands, signed by the root user for `service` if given; then altered."""
+        all_headers = [("Host", f"127.0.0.1:{self.stage.port}"), *(headers or {}).items()]
+        if service is not None:
+            path, _, query = target.partition("?")
+            request = HttpRequest(method, path, query, tuple(all_headers), body)
+            all_headers += sign_headers(
+                request,
+                access_key_id=self.root.access_key_id,
+                secret_access_key=self.root.secret,
+                region=region,
+                service=service,
+                now=datetime.now(UTC),
+            )
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.stage.port, timeout=30, context=ssl.create_default_context(cafile=self.stage.ca)
+        )
+        with closing(connection):
+            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in alter([*all_headers, ("Content-Length", str(len(body)))]):
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read().decode())
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """The audit trail's events, oldest first."""
@@ -220,8 +267,6 @@ def _subnet(
 
 
 def _stopped() -> Instance:
-    from hatchway.domain.network import InstanceState
-
     return Instance(
         id=STOPPED_INSTANCE,
         name="db-1",

@@ -28,7 +28,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.context import Origin
 from hatchway.control.attempt import ApiRequest
-from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.host_keys import HostRefused, authorized_keys
 from hatchway.control.plane import ControlPlane
@@ -54,7 +53,6 @@ def create_application(plane: ControlPlane) -> Starlette:
         Route("/.well-known/hatchway", api.discovery),
         Route("/host/v1/authorized-keys", api.authorized_keys),
     ]
-    log.debug("operations", count=len(OPERATIONS))
     return Starlette(
         routes=routes, middleware=[Middleware(_RequestIds, plane=plane)], exception_handlers={500: _failed}
     )

@@ -20,6 +20,9 @@ _LARGEST_ELEMENT: Final = 100_000
 """Characters of requestParameters or responseElements; what is larger is left out, as CloudTrail does."""
 
 _USER_TYPES: Final = {PrincipalType.USER: "IAMUser", PrincipalType.ROOT: "Root"}
+_TRAIL_CODES: Final = {"AuthException": "AccessDenied"}
+"""Codes that CloudTrail calls otherwise: a refused SendSSHPublicKey is as a refused OpenTunnel."""
+
 _RESOURCE_TYPES: Final = {
     "instance": "AWS::EC2::Instance",
     "instance-connect-endpoint": "AWS::EC2::InstanceConnectEndpoint",
@@ -43,9 +46,11 @@ def success_record(plane: ControlPlane, attempt: Attempt, result: Mapping[str, A
 
 def refusal_record(plane: ControlPlane, attempt: Attempt, error: ServiceError) -> AuditRecord:
     """The record of a call that is answered with `error`."""
-    # CloudTrail says with EC2's codes whose fault it was.
-    fault = "Server" if error.status is not None and error.status >= 500 else "Client"
-    code = f"{fault}.{error.code}" if attempt.service.name == "ec2" else error.code
+    code = _TRAIL_CODES.get(error.code, error.code)
+    if attempt.service.name == "ec2":
+        # CloudTrail says with EC2's codes whose fault it was.
+        fault = "Server" if error.status is not None and error.status >= 500 else "Client"
+        code = f"{fault}.{error.code}"
     return _record(plane, attempt, error_code=code, error_message=error.message)
 
 

@@ -1,4 +1,7 @@
-"""All operations, by importing every module that has some."""
+"""All operations of all services: this module imports every module that has some."""
+
+from collections.abc import Mapping
+from typing import Final
 
 from hatchway.control import instance_connect, sts
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups
@@ -7,7 +10,7 @@ from hatchway.control.operations import Operation, registered_operations
 
 __all__ = ["MODULES", "OPERATIONS"]
 
-MODULES = (
+MODULES: Final = (
     access_keys,
     endpoints,
     instance_connect,
@@ -20,4 +23,5 @@ MODULES = (
     user_policies,
     users,
 )
-OPERATIONS: tuple[Operation, ...] = registered_operations()
+OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = registered_operations()
+"""By the service's name in credential scopes, and the operation's in the service model."""

@@ -24,7 +24,8 @@ from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import refusal_record, success_record
-from hatchway.control.operations import Call, Operation, find_operation
+from hatchway.control.catalogue import OPERATIONS
+from hatchway.control.operations import Call, Operation
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, to_service_error
 from hatchway.control.services import DIALECTS, guess_service, services
@@ -106,7 +107,7 @@ class Dispatcher:
         headers = {name.lower(): value for name, value in http.headers}
         content_type = headers.get("content-type", "")
         asked = attempt.service.parse(http.method, http.path, http.query, content_type, headers, http.body)
-        operation = find_operation(attempt.service.name, asked.operation)
+        operation = OPERATIONS.get((attempt.service.name, asked.operation))
         if operation is None:
             raise ServiceError(
                 DIALECTS[attempt.service.name].unsupported,

@@ -16,6 +16,7 @@ module that `catalogue` imports.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from hatchway.access.authorization import AccessDenied, Authorization, Check, Context, authorize
@@ -94,11 +95,6 @@ def operation(
     return register
 
 
-def find_operation(service: str, name: str) -> Operation | None:
-    """The operation, if Hatchway has it; the service's model may know many more."""
-    return _operations.get((service, name))
-
-
-def registered_operations() -> tuple[Operation, ...]:
-    """All operations, by service and name."""
-    return tuple(_operations[key] for key in sorted(_operations))
+def registered_operations() -> Mapping[tuple[str, str], Operation]:
+    """All operations, by service and name, that have been registered so far."""
+    return MappingProxyType(_operations)
