@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
+import multiprocessing
 import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 import uvloop
 
 from hatchway.access.open_tunnel import TunnelRequest
@@ -25,12 +28,16 @@ from hatchway.audit.events import EventSource
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission import Admitted, Call, Refused
 from hatchway.gateway.gateway import Gateway
-from hatchway.gateway.handshake import Head
 from hatchway.gateway.listener import Listener
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.tls import server_context
-from hatchway.gateway.trail import Carried
 from hatchway.pki import create_ca, issue_server_certificate
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from hatchway.gateway.handshake import Head
+    from hatchway.gateway.trail import Carried
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 LOOPBACK = "127.0.0.1"
@@ -142,11 +149,10 @@ class Remembers:
 
     async def end(self) -> Carried:
         """What came of the only tunnel, once it is gone."""
-        while True:
-            match list(self.tunnels.values()):
-                case [Carried() as carried]:
-                    return carried
-            await asyncio.sleep(0.005)
+        await until(lambda: self.tunnels and None not in self.tunnels.values())
+        (carried,) = self.tunnels.values()
+        assert carried is not None
+        return carried
 
 
 @dataclass
@@ -333,6 +339,37 @@ class WebSocket:
         self.writer.transport.abort()
 
 
-def resident_bytes(pid: int | None = None) -> int:
-    fields = Path(f"/proc/{pid or os.getpid()}/statm").read_text().split()
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+        await asyncio.sleep(0.005)
+
+
+def _gateway_process(target_port: int, port: Connection) -> None:
+    async def serve() -> None:
+        async with running_gateway(Says(target_port)) as gateway:
+            port.send(gateway.port)
+            await asyncio.Event().wait()
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    uvloop.run(serve())
+
+
+@contextmanager
+def gateway_process(target_port: int) -> Iterator[tuple[int, int]]:
+    """A gateway in a process of its own; gives its port and process id."""
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe()
+    process = spawning.Process(target=_gateway_process, args=(target_port, theirs), daemon=True)
+    process.start()
+    try:
+        assert ours.poll(PATIENCE)
+        assert process.pid is not None
+        yield ours.recv(), process.pid
+    finally:
+        process.kill()
+        process.join()
+
+
+def resident_bytes(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/statm").read_text().split()
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -5,7 +5,6 @@ import socket
 import threading
 
 import pytest
-
 from tests.gateway.harness import (
     BINARY,
     CLOSE,
@@ -24,6 +23,7 @@ from tests.gateway.harness import (
     run,
     running_gateway,
     target,
+    until,
 )
 
 
@@ -154,11 +154,10 @@ def test_a_burst_and_a_hang_up_seen_at_once_lose_nothing() -> None:
             asking, stopped, left = threading.Event(), threading.Event(), threading.Event()
             thread = threading.Thread(target=client, args=(left,))
             thread.start()
-            while not asking.is_set():
-                await asyncio.sleep(0.01)
+            await until(asking.is_set)
             stopped.set()
             # The gateway's event loop sees nothing until all is there.
-            left.wait(PATIENCE)  # noqa: ASYNC251
+            left.wait(PATIENCE)
             thread.join()
             assert await asyncio.wait_for(sink.ended, PATIENCE)
             assert sink.received == b"connected" + sent

@@ -3,8 +3,8 @@
 uvloop's TLS hands decrypted bytes to the protocol set on it, and keeps what it could not yet hand over. When
 the TCP connection ends it drops what it kept. So, that no byte is lost:
 
-- reading is paused at the TCP transport below TLS, which then cannot see the end either, never at TLS itself;
-- after a buffer was filled to the brim, so that TLS may keep more, reading is paused until it has no more;
+- while TLS is told to hand over nothing, the TCP transport below is not read either and cannot see the end;
+- nor is it after a buffer was filled to the brim, so that TLS may keep more, until it has no more;
 - nobody closes TLS before its buffers are empty, because a close has only seconds to flush them.
 """
 
@@ -17,7 +17,7 @@ from picows import WSListener, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
-from hatchway.gateway.flow import Hold, Valve, unsent_bytes
+from hatchway.gateway.flow import Hold, Valve, reset, unsent_bytes
 from hatchway.gateway.handshake import (
     HEAD_END,
     MAX_HEAD,
@@ -46,6 +46,10 @@ TLS_TIMEOUT: Final = 5.0
 CLOSE_PATIENCE: Final = 5.0
 """Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
 
+READ_AT_ONCE: Final = 64 * 1024
+"""Bytes taken from TLS at once; TLS itself takes up to four times as many from the socket."""
+
+_OUTSIDE: Final = Hold.CONNECTING | Hold.BACKLOG
 _CLOSE_CHECK: Final = 0.25
 _NEVER_REACHED: Final = 1 << 30
 _SMALLEST_READ_BUFFER: Final = 2048
@@ -105,10 +109,10 @@ class Client(asyncio.BaseProtocol):
         "_received",
         "_tcp",
         "_tls",
+        "_valve",
         "_websocket",
         "lost",
         "request",
-        "valve",
     )
 
     def __init__(self, tcp: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -121,23 +125,23 @@ class Client(asyncio.BaseProtocol):
         self._end: TunnelEnd | None = None
         self._close_sent = False
         self._close_timer: asyncio.TimerHandle | None = None
-        self.valve = Valve(tcp)
+        self._valve = Valve(tcp)
         self.request: asyncio.Future[Head] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
 
     # Called by TLS.
 
     def tls_began(self, outcome: asyncio.Future[None]) -> None:
-        """The TLS handshake has succeeded or failed; TLS tells only this way when it failed."""
+        """The TLS handshake is over. When it did not succeed, TLS tells so nowhere else."""
         failure = outcome.exception()
-        if failure is not None:
-            self.connection_lost(ConnectionAbortedError(str(failure)))
+        if failure is not None or self._tls is None:
+            self.connection_lost(ConnectionAbortedError(str(failure or "hung up within the TLS handshake")))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's classes.
         tls = self._tls = cast("asyncio.Transport", transport)
         tls.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_HIGH_WATER // 4)
-        # Reading is paused below TLS, by the valve alone.
+        # The valve alone pauses the TCP transport.
         tls.set_read_buffer_limits(_NEVER_REACHED, _NEVER_REACHED)  # type: ignore[attr-defined]
 
     def get_buffer(self, _size_hint: int) -> memoryview:
@@ -158,7 +162,7 @@ class Client(asyncio.BaseProtocol):
             self.request.set_exception(BadHandshake(HEADERS_TOO_LARGE))
             return
         # What the client sends before the answer waits in its socket, or at most in one read of it.
-        self.valve.hold(Hold.CONNECTING)
+        self.hold(Hold.CONNECTING)
         raw = bytes(self._received[:end])
         del self._received[: end + len(HEAD_END)]
         try:
@@ -187,20 +191,35 @@ class Client(asyncio.BaseProtocol):
             end.client_lost()
 
     def filled_to_the_brim(self) -> None:
-        """Stop reading until TLS has handed over what it kept; it has already scheduled to do so."""
+        """Do not read until TLS has handed over what it keeps, which it has already scheduled to do."""
         self._brims += 1
-        self.valve.hold(Hold.UNDELIVERED)
+        self._valve.hold(Hold.UNDELIVERED)
         self._loop.call_soon(self._delivered, self._brims)
 
     def _delivered(self, brims: int) -> None:
         if brims == self._brims:
-            self.valve.release(Hold.UNDELIVERED)
+            self._valve.release(Hold.UNDELIVERED)
 
     # Called by the tunnel.
 
     @property
     def closing(self) -> bool:
         return self._close_sent or self.lost.done()
+
+    def hold(self, reason: Hold) -> None:
+        """Hand over nothing more, for one more reason."""
+        self._valve.hold(reason)
+        if self._tls is not None:
+            self._tls.pause_reading()
+
+    def release(self, reason: Hold) -> None:
+        """Go on handing over, if that was the last reason not to."""
+        if not self._valve.shut_for(_OUTSIDE):
+            return
+        if not self._valve.shut_for(_OUTSIDE & ~reason) and self._tls is not None:
+            self._tls.resume_reading()
+            self.filled_to_the_brim()
+        self._valve.release(reason)
 
     def refuse(self, refusal: Refusal, request_id: str) -> None:
         """Answer the request with something else than 101, and hang up."""
@@ -267,15 +286,15 @@ class Client(asyncio.BaseProtocol):
 
     def shut(self) -> None:
         """Close TLS, having flushed it, then TCP; by force if that takes longer than `TLS_TIMEOUT`."""
-        self.valve.release(~Hold.NOTHING)
+        self.release(_OUTSIDE)
         if self._tls is not None:
             self._tls.close()
         else:
-            self._tcp.abort()
+            self.abort()
 
     def abort(self) -> None:
         """Hang up at once."""
-        self._tcp.abort()
+        reset(self._tcp)
 
 
 _CANONICAL_REQUEST: Final = (
@@ -288,27 +307,35 @@ _CANONICAL_REQUEST: Final = (
 class _WebSocketInput(asyncio.BaseProtocol):
     """Feeds picows from TLS."""
 
-    __slots__ = ("_client", "_end", "_take", "get_buffer")
+    __slots__ = ("_client", "_end", "_offer", "_offered", "_take")
 
     def __init__(self, client: Client, websocket: Any, end: TunnelEnd) -> None:
         self._client = client
         self._end = end
         self._take = websocket.buffer_updated
-        self.get_buffer = websocket.get_buffer
+        self._offer = websocket.get_buffer
+        self._offered = 0
 
     def feed(self, data: bytes) -> None:
         """Hand over bytes that did not come from TLS just now."""
         rest = memoryview(data)
         while rest and not self._client.closing:
-            buffer = self.get_buffer(0)
+            buffer = self._offer(0)
             size = min(len(buffer), len(rest))
             buffer[:size] = rest[:size]
             self._take(size)
             self._client.notice_violation()
             rest = rest[size:]
 
+    def get_buffer(self, _size_hint: int) -> memoryview:
+        buffer: memoryview = self._offer(0)
+        if len(buffer) > READ_AT_ONCE:
+            buffer = buffer[:READ_AT_ONCE]
+        self._offered = len(buffer)
+        return buffer
+
     def buffer_updated(self, size: int) -> None:
-        if size == len(self.get_buffer(0)):
+        if size == self._offered:
             self._client.filled_to_the_brim()
         self._take(size)
         self._client.notice_violation()

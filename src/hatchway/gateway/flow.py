@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntFlag
 from fcntl import ioctl
-from struct import unpack
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack, unpack
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,10 @@ class Valve:
         self._transport = transport
         self._holds = Hold.NOTHING
 
+    def shut_for(self, reasons: Hold) -> bool:
+        """Whether any of these reasons holds it shut."""
+        return bool(self._holds & reasons)
+
     def hold(self, reason: Hold) -> None:
         if not self._holds:
             self._transport.pause_reading()
@@ -49,3 +54,11 @@ def unsent_bytes(*transports: asyncio.Transport) -> int:
     if descriptor < 0:
         return waiting
     return waiting + int(unpack("i", ioctl(descriptor, TIOCOUTQ, bytes(4)))[0])
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Drop a connection with all that is unsent, the kernel's share too, which it would keep for minutes."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        sock.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+    transport.abort()

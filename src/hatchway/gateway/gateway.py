@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -13,7 +12,6 @@ from hatchway.gateway.handshake import BadHandshake, Head, websocket_key
 from hatchway.gateway.refusal import (
     CLIENT_GONE,
     DRAINING,
-    GATEWAY_STOPPING,
     NO_SUCH_PATH,
     NOT_RECORDED,
     QUOTA_REACHED,
@@ -105,7 +103,6 @@ class Gateway:
 
     async def _carry(self, client: Client, key: str, admitted: Admitted) -> None:
         loop = asyncio.get_running_loop()
-        began = time.monotonic()
         relay = Relay(client, loop)
         duration = admitted.request.max_duration
         client.upgrade(key, admitted.call.source.request_id, relay)
@@ -118,14 +115,12 @@ class Gateway:
                 await self._connect(admitted, relay)
             else:
                 relay.no_target()
-            if self.draining:
-                relay.cut(GATEWAY_STOPPING)
             await relay.gone
         finally:
             deadline.cancel()
             self._registry.remove(admitted)
             if recorded:
-                await self._close(admitted, relay, time.monotonic() - began)
+                await self._close(admitted, relay)
 
     async def _record(self, admitted: Admitted, relay: Relay) -> bool:
         try:
@@ -162,15 +157,15 @@ class Gateway:
         attempt.cancel()
         relay.no_target()
 
-    async def _close(self, admitted: Admitted, relay: Relay, seconds: float) -> None:
+    async def _close(self, admitted: Admitted, relay: Relay) -> None:
         closure = relay.closure or CLIENT_GONE
-        carried = Carried(seconds, relay.bytes_in, relay.bytes_out, closure)
+        carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure)
         log.info(
             "tunnel closed",
             tunnel_id=admitted.tunnel_id,
             code=closure.code,
             reason=closure.reason,
-            seconds=round(seconds, 3),
+            seconds=round(relay.seconds, 3),
             bytes_in=relay.bytes_in,
             bytes_out=relay.bytes_out,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.client import Client, start_tls
+from hatchway.gateway.flow import reset
 
 if TYPE_CHECKING:
     import socket
@@ -60,7 +61,7 @@ class Listener:
     def accepted(self, tcp: asyncio.Transport) -> None:
         peer = tcp.get_extra_info("peername")
         if self._pending >= self._max_pending or not peer:
-            tcp.abort()
+            reset(tcp)
             return
         loop = asyncio.get_running_loop()
         client = start_tls(tcp, self._tls(), loop)

@@ -49,7 +49,7 @@ class Relay(TunnelEnd):
         bytes_in: payload bytes taken from the client.
         bytes_out: payload bytes taken from the target.
         closure: why the tunnel ended; None while it has not.
-        ended: done when the tunnel has ended; bytes may still be on their way.
+        seconds: how long it lasted until then; bytes may still be on their way.
         gone: done when both connections are gone.
     """
 
@@ -64,13 +64,14 @@ class Relay(TunnelEnd):
         "_loop",
         "_message_open",
         "_owed_pong",
+        "_started",
         "_target",
         "_target_over",
         "bytes_in",
         "bytes_out",
         "closure",
-        "ended",
         "gone",
+        "seconds",
     )
 
     def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
@@ -86,10 +87,11 @@ class Relay(TunnelEnd):
         self._message_open = False
         self._cut = False
         self._cut_timer: asyncio.TimerHandle | None = None
+        self._started = loop.time()
+        self.seconds = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
         self.closure: Closure | None = None
-        self.ended: asyncio.Future[Closure] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
 
     # From the client.
@@ -177,10 +179,10 @@ class Relay(TunnelEnd):
         self._client.write_frame(frame)
 
     def target_full(self) -> None:
-        self._client.valve.hold(Hold.BACKLOG)
+        self._client.hold(Hold.BACKLOG)
 
     def target_ready(self) -> None:
-        self._client.valve.release(Hold.BACKLOG)
+        self._client.release(Hold.BACKLOG)
 
     def target_ended(self) -> None:
         """It sent a FIN, behind everything that it had to say."""
@@ -215,14 +217,14 @@ class Relay(TunnelEnd):
             target.valve.hold(Hold.BACKLOG)
         if self._client_over:
             target.finish()
-        self._client.valve.release(Hold.CONNECTING)
+        self._client.release(Hold.CONNECTING)
 
     def no_target(self, closure: Closure = TARGET_UNREACHABLE) -> None:
         """There will be no target."""
         self._target_over = True
         self._held.clear()
         self._client.send_close(closure)
-        self._client.valve.release(Hold.BACKLOG | Hold.CONNECTING)
+        self._client.release(Hold.BACKLOG | Hold.CONNECTING)
         self._end(closure)
         self._settle()
 
@@ -236,7 +238,7 @@ class Relay(TunnelEnd):
             return
         self._cut = True
         self._client.send_close(closure)
-        self._client.valve.release(Hold.BACKLOG | Hold.CONNECTING)
+        self._client.release(Hold.BACKLOG | Hold.CONNECTING)
         self._end(closure)
         self._finish_target()
         if self._connecting is not None:
@@ -255,7 +257,7 @@ class Relay(TunnelEnd):
     def _end(self, closure: Closure) -> None:
         if self.closure is None:
             self.closure = closure
-            self.ended.set_result(closure)
+            self.seconds = self._loop.time() - self._started
 
     def _settle(self) -> None:
         if self._target_over and self._client.lost.done() and not self.gone.done():

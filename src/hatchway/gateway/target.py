@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from hatchway.gateway.flow import Valve, unsent_bytes
+from hatchway.gateway.flow import Valve, reset, unsent_bytes
 
 if TYPE_CHECKING:
     from hatchway.domain.reach import Address
@@ -160,7 +160,8 @@ class Target(asyncio.BaseProtocol):
         self._linger_timer = self._loop.call_later(_LINGER_CHECK, self._linger, patience)
 
     def abort(self) -> None:
-        self._transport.abort()
+        """Let go at once."""
+        reset(self._transport)
 
 
 async def connect(end: TargetEnd, address: Address, port: int) -> Target:

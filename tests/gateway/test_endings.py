@@ -1,0 +1,259 @@
+import asyncio
+import socket
+import time
+
+import pytest
+from tests.gateway.harness import (
+    CLOSE,
+    LOOPBACK,
+    Closed,
+    Remembers,
+    Running,
+    Says,
+    WebSocket,
+    echo,
+    run,
+    running_gateway,
+    target,
+    until,
+)
+
+from hatchway.gateway.refusal import ACCESS_REVOKED, GATEWAY_STOPPING
+from hatchway.gateway.trail import QuotaReached
+
+ESTABLISHED = 1
+
+
+def connection_state(sock: socket.socket) -> int:
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+async def refused_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+async def closed_by(gateway: Running) -> Closed:
+    return (await (await WebSocket.open(gateway.port)).rest())[1]
+
+
+def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
+    async def test() -> None:
+        async with running_gateway(Says(await refused_port())) as gateway:
+            closed = await closed_by(gateway)
+            assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
+            assert (await gateway.trail.end()).closure.code == 1011
+
+    run(test)
+
+
+def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.gateway.gateway.CONNECT_TIMEOUT", 0.3)
+
+    async def test() -> None:
+        # A full backlog drops what comes, as a host does that is not there.
+        with socket.socket() as silent:
+            silent.bind((LOOPBACK, 0))
+            silent.listen(0)
+            blockers = [socket.socket() for _ in range(4)]
+            for blocker in blockers:
+                blocker.setblocking(False)
+                blocker.connect_ex(silent.getsockname())
+            async with running_gateway(Says(silent.getsockname()[1])) as gateway:
+                closed = await closed_by(gateway)
+            assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
+            for blocker in blockers:
+                blocker.close()
+
+    run(test)
+
+
+def test_a_target_that_the_network_forbids_is_not_told_from_one_that_does_not_answer() -> None:
+    reached = []
+
+    async def notice(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(True)
+        writer.close()
+
+    async def test() -> None:
+        async with target(notice) as port, running_gateway(Says(port, unreachable="no rule")) as gateway:
+            closed = await closed_by(gateway)
+            assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
+            assert not reached
+
+    run(test)
+
+
+def test_a_tunnel_that_cannot_be_recorded_reaches_no_target() -> None:
+    reached = []
+
+    async def notice(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(True)
+        writer.close()
+
+    async def test() -> None:
+        trail = Remembers(failure=OSError("disk full"))
+        async with target(notice) as port, running_gateway(Says(port), trail=trail) as gateway:
+            closed = await closed_by(gateway)
+            assert (closed.code, closed.reason) == (
+                1011,
+                "The tunnel could not be recorded in the audit trail",
+            )
+            assert not reached
+            assert not trail.tunnels
+
+    run(test)
+
+
+def test_a_quota_seen_only_after_the_upgrade_closes_with_4029() -> None:
+    async def test() -> None:
+        trail = Remembers(failure=QuotaReached())
+        async with target(echo) as port, running_gateway(Says(port), trail=trail) as gateway:
+            closed = await closed_by(gateway)
+            assert (closed.code, closed.reason) == (4029, "Too many tunnels on this endpoint")
+
+    run(test)
+
+
+def test_nothing_is_connected_before_the_record_is_kept() -> None:
+    async def test() -> None:
+        connected = asyncio.Event()
+
+        async def notice(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set()
+            writer.close()
+
+        trail = Remembers(delay=0.3)
+        async with target(notice) as port, running_gateway(Says(port), trail=trail) as gateway:
+            client = await WebSocket.open(gateway.port)
+            waiting = asyncio.create_task(connected.wait())
+            await asyncio.wait({waiting}, timeout=0.15)
+            assert not trail.tunnels
+            assert not connected.is_set()
+            await waiting
+            assert trail.tunnels
+            await client.close()
+            await gateway.trail.end()
+
+    run(test)
+
+
+def test_a_tunnel_is_cut_when_its_duration_is_reached() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port, duration=1)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            began = time.monotonic()
+            await client.send(b"x")
+            received, closed = await client.rest()
+            assert received == b"x"
+            assert (closed.code, closed.reason) == (4001, "Tunnel reached its maximum duration of 1 seconds")
+            assert 0.9 < time.monotonic() - began < 2
+            await client.hung_up()
+            assert (await gateway.trail.end()).closure.code == 4001
+
+    run(test)
+
+
+def test_a_tunnel_is_cut_although_the_client_reads_nothing() -> None:
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(bytes(65536))
+            await writer.drain()
+
+    async def test() -> None:
+        async with target(flood) as port, running_gateway(Says(port, duration=1)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            sock = client.writer.transport.get_extra_info("socket")
+            began = time.monotonic()
+            await until(lambda: connection_state(sock) != ESTABLISHED)
+            assert 0.9 < time.monotonic() - began < 2
+            client.vanish()
+            assert (await gateway.trail.end()).closure.code == 4001
+            assert len(gateway.registry) == 0
+
+    run(test)
+
+
+def test_a_tunnel_is_cut_while_it_still_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_args: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("hatchway.gateway.gateway.connect", never)
+
+    async def test() -> None:
+        async with running_gateway(Says(1, duration=1)) as gateway:
+            closed = await closed_by(gateway)
+            assert closed.code == 4001
+            await gateway.trail.end()
+
+    run(test)
+
+
+def test_access_that_is_taken_away_cuts_at_once() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"before")
+            assert await client.receive(6) == b"before"
+            gateway.registry.cut_all(ACCESS_REVOKED)
+            await client.send(b"after")
+            received, closed = await client.rest()
+            assert (received, closed.code, closed.reason) == (b"", 4003, "Access revoked")
+            assert (await gateway.trail.end()).bytes_in == 6
+
+    run(test)
+
+
+def test_a_draining_gateway_takes_no_new_tunnels_and_ends_the_old_with_1001() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            old = await WebSocket.open(gateway.port)
+            gateway.gateway.draining = True
+            await old.send(b"still works")
+            assert await old.receive(11) == b"still works"
+            with pytest.raises(AssertionError, match="503"):
+                await WebSocket.open(gateway.port)
+            gateway.registry.cut_all(GATEWAY_STOPPING)
+            _, closed = await old.rest()
+            assert (closed.code, closed.reason) == (1001, "Gateway is shutting down")
+            await gateway.registry.wait_until_empty()
+
+    run(test)
+
+
+def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.gateway.client.CLOSE_PATIENCE", 0.3)
+
+    async def bye(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+
+    async def test() -> None:
+        async with target(bye) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            assert await client.receive(3) == b"bye"
+            assert (await client.frame())[0] == CLOSE
+            await client.hung_up()
+            assert (await gateway.trail.end()).closure.code == 1000
+
+    run(test)
+
+
+def test_a_target_that_never_ends_its_side_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.gateway.target.LINGER", 0.3)
+
+    async def stubborn(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"and another thing")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async def test() -> None:
+        async with target(stubborn) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.close()
+            await gateway.trail.end()
+            assert len(gateway.registry) == 0
+
+    run(test)

@@ -1,0 +1,83 @@
+"""A tunnel that is stalled holds at most 1 MiB, whoever stalls it, and the rest of the gateway goes on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.gateway.harness import (
+    BINARY,
+    PING,
+    WebSocket,
+    frame,
+    gateway_process,
+    resident_bytes,
+    run,
+    target,
+)
+
+TUNNELS = 20
+MIB = 1 << 20
+
+
+async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(bytes(1 << 16))
+        await writer.drain()
+
+
+async def never_read(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def send_until_stuck(client: WebSocket, data: bytes) -> None:
+    async def send() -> None:
+        while True:
+            client.writer.write(data)
+            await client.writer.drain()
+
+    sending = asyncio.create_task(send())
+    await asyncio.wait({sending}, timeout=0.4)
+    sending.cancel()
+
+
+async def stall_by_reading_nothing(client: WebSocket) -> None:
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(0.1)
+
+
+async def stall_by_a_target_that_reads_nothing(client: WebSocket) -> None:
+    await send_until_stuck(client, frame(BINARY, bytes(65_000)) * 4)
+
+
+async def ping_and_read_nothing(client: WebSocket) -> None:
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await send_until_stuck(client, frame(PING, bytes(125)) * 500)
+
+
+@pytest.mark.parametrize(
+    ("handler", "stall"),
+    [
+        (flood, stall_by_reading_nothing),
+        (never_read, stall_by_a_target_that_reads_nothing),
+        (flood, ping_and_read_nothing),
+    ],
+    ids=["client reads nothing", "target reads nothing", "client pings and reads nothing"],
+)
+def test_a_stalled_tunnel_holds_at_most_one_mebibyte(
+    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    stall: Callable[[WebSocket], Awaitable[None]],
+) -> None:
+    async def test() -> None:
+        async with target(handler) as target_port:
+            with gateway_process(target_port) as (port, pid):
+                warm = await WebSocket.open(port)
+                await stall(warm)
+                before = resident_bytes(pid)
+                stalled = [await WebSocket.open(port) for _ in range(TUNNELS)]
+                await asyncio.gather(*map(stall, stalled))
+                await asyncio.sleep(0.5)
+                held = (resident_bytes(pid) - before) / TUNNELS
+                print(f"{held / 1024:.0f} KiB a tunnel")
+                assert held < MIB
+
+    run(test)
