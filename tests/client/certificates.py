@@ -42,15 +42,35 @@ def make_certificates(directory: Path, dns_name: str) -> Certificates:
             .not_valid_after(now + day)
         )
 
+    # Python 3.13 and newer insist on key identifiers and the CA's key usage (RFC 5280, 4.2.1.1 to 4.2.1.3).
+    signs_certificates = x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = (
         builder("test CA", ca_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .add_extension(signs_certificates, critical=True)
         .sign(ca_key, hashes.SHA256())
     )
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.DNSName(dns_name), x509.DNSName("localhost")])
-    certificate = builder(dns_name, key).add_extension(names, critical=False).sign(ca_key, hashes.SHA256())
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    certificate = (
+        builder(dns_name, key)
+        .add_extension(names, critical=False)
+        .add_extension(issuer, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
     made = Certificates(directory / "ca.pem", directory / "certificate.pem", directory / "key.pem")
     made.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
