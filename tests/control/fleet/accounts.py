@@ -1,7 +1,9 @@
 """Accounts to apply fleet files to: as values, and in stores."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hatchway.control.fleet import Fleet, LocalAdministrator, Plan, apply_fleet, parse_fleet
 from hatchway.control.fleet.account_view import AccountView, copy_of
@@ -35,11 +37,11 @@ def carried_out(view: AccountView, plan: Plan) -> AccountView:
     return AccountView(account=plan.writes.account or view.account, rows=rows)
 
 
-def _attached(noun):  # type: ignore[no-untyped-def]
+def _attached(noun: Any) -> tuple[Any, ...]:
     return noun.owner_kind, noun.owner_name, getattr(noun, "policy_arn", None) or noun.policy_name
 
 
-KEYS = {
+KEYS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(
         ("vpcs", "subnets", "security_groups", "instances", "endpoints", "network_interfaces"),
         lambda noun: noun.id,

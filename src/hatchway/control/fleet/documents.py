@@ -31,10 +31,13 @@ def files_in(directory: Path) -> ReadFile:
     def read(path: str) -> bytes:
         # Not blocking, so that a pipe is refused rather than waited for.
         descriptor = os.open(directory / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError("is not a regular file")
-            content = file.read(MAX_FILE_BYTES + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
         if len(content) > MAX_FILE_BYTES:
             raise OSError(f"has more than {MAX_FILE_BYTES} bytes")
         return content

@@ -109,7 +109,7 @@ def _resolve_inside(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc, vpc_id:
 
 
 def _stays(draft: Draft, table: str, key: str, vpc_id: str) -> bool:
-    """Whether the row is new or of this VPC: ids do not move from one VPC to another, unless that one goes."""
+    """Whether the row is new or of this VPC: ids do not move from a VPC that stays."""
     present = getattr(draft.before.rows, table).get(key)
     if present is None or present.vpc_id == vpc_id or present.vpc_id not in draft.after.vpcs:
         return True

@@ -30,10 +30,11 @@ def change_line(change: Change) -> str:
 
 
 def _field_text(field: FieldChange) -> str:
+    name = field.field if field.field.isprintable() else json.dumps(field.field)
     if _is_document(field.old) or _is_document(field.new):
         verb = "removed" if field.new is None else "added" if field.old is None else "changed"
-        return f"{field.field}: document {verb}"
-    return f"{field.field}: {_value_text(field.old)} → {_value_text(field.new)}"
+        return f"{name}: document {verb}"
+    return f"{name}: {_value_text(field.old)} → {_value_text(field.new)}"
 
 
 def _is_document(value: Any) -> bool:

@@ -69,7 +69,7 @@ def _read_json(text: str) -> Any:
     except RecursionError:
         raise _bad("", "the file is nested too deeply") from None
     level = [content]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             inner
             for value in level

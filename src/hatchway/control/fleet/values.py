@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -16,7 +17,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 MAX_TAGS: Final = 50
 MAX_TAG_KEY: Final = 128
 MAX_TAG_VALUE: Final = 256
-_TAG_PUNCTUATION: Final = frozenset("_.:/=+-@")
+_IDENTITY_TAG_PUNCTUATION: Final = frozenset("_.:/=+-@")
 
 
 def text(pattern: re.Pattern[str], what: str) -> Reader[str]:
@@ -158,46 +159,62 @@ def ports(value: Any, place: str, problems: Problems) -> tuple[int, int] | None:
 
 
 def _tag_problem(text_: str) -> str | None:
-    """Why no tag has this key or value (AWS: "Tag naming limits and requirements"), or None."""
-    if text_.isalnum() and text_.isascii():
+    """Why no tag has this key or value, or None: EC2 takes any character that can be shown."""
+    if text_.isprintable():
         return None
     for character in text_:
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            return f"has the character {character!r}"
+    return None
+
+
+def _identity_tag_problem(text_: str) -> str | None:
+    """The same for IAM, which takes fewer (AWS: "Tags for IAM resources")."""
+    for character in text_:
         category = unicodedata.category(character)
-        if character not in _TAG_PUNCTUATION and category[0] not in "LN" and category != "Zs":
+        if character not in _IDENTITY_TAG_PUNCTUATION and category[0] not in "LN" and category != "Zs":
             return f"has the character {character!r}: letters, digits, spaces and _.:/=+-@ may be in a tag"
     return None
 
 
-def tags(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
-    """A mapping of texts to texts within AWS's limits."""
-    before = len(problems)
-    found: dict[str, str] = {}
-    for key, item, inside in items_of(value, place, problems):
-        if not 1 <= len(key) <= MAX_TAG_KEY:
-            problems.add(inside, f"a tag's key has 1 to {MAX_TAG_KEY} characters, this one {len(key)}")
-        elif key.lower().startswith("aws:"):
-            problems.add(inside, "keys that begin with 'aws:' are not for use")
-        elif problem := _tag_problem(key):
-            problems.add(inside, f"the key {problem}")
-        if not isinstance(item, str):
-            hint = ": quote it" if isinstance(item, int) else ""
-            problems.add(inside, f"{quoted(item)} is no text{hint}")
-        elif len(item) > MAX_TAG_VALUE:
-            problems.add(
-                inside, f"a tag's value has at most {MAX_TAG_VALUE} characters, this one {len(item)}"
-            )
-        elif problem := _tag_problem(item):
-            problems.add(inside, f"the value {problem}")
-        else:
-            found[key] = item
-    if len(found) > MAX_TAGS:
-        problems.add(place, f"has {len(found)} tags: {MAX_TAGS} are allowed")
-    return found if len(problems) == before else None
+def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, str]]:
+    """A reader of mappings of texts to texts within AWS's limits ("Tag naming limits and requirements")."""
+
+    def read(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
+        before = len(problems)
+        found: dict[str, str] = {}
+        for key, item, inside in items_of(value, place, problems):
+            if not 1 <= len(key) <= MAX_TAG_KEY:
+                problems.add(inside, f"a tag's key has 1 to {MAX_TAG_KEY} characters, this one {len(key)}")
+            elif key.lower().startswith("aws:"):
+                problems.add(inside, "keys that begin with 'aws:' are not for use")
+            elif problem := character_problem(key):
+                problems.add(inside, f"the key {problem}")
+            if not isinstance(item, str):
+                hint = ": quote it" if isinstance(item, int) else ""
+                problems.add(inside, f"{quoted(item)} is no text{hint}")
+            elif len(item) > MAX_TAG_VALUE:
+                problems.add(
+                    inside, f"a tag's value has at most {MAX_TAG_VALUE} characters, this one {len(item)}"
+                )
+            elif problem := character_problem(item):
+                problems.add(inside, f"the value {problem}")
+            else:
+                found[key] = item
+        if len(found) > MAX_TAGS:
+            problems.add(place, f"has {len(found)} tags: {MAX_TAGS} are allowed")
+        return found if len(problems) == before else None
+
+    return read
+
+
+tags: Final = _tags(_tag_problem)
+_read_identity_tags: Final = _tags(_identity_tag_problem)
 
 
 def identity_tags(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
     """Tags of an identity: keys that differ by case alone are one key (AWS: "Tags for IAM resources")."""
-    found = tags(value, place, problems)
+    found = _read_identity_tags(value, place, problems)
     seen: dict[str, str] = {}
     for key in found or ():
         other = seen.setdefault(key.lower(), key)

@@ -1,0 +1,273 @@
+"""Fleet files on a real store: one transaction, one audit event, all or nothing."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.control.fleet.accounts import ACCOUNT, LATER, NOW, OPERATOR, apply, new_store
+
+from hatchway.access.access_keys import create_access_key
+from hatchway.access.vault import Vault
+from hatchway.control.fleet import (
+    BadFleet,
+    apply_fleet,
+    export_fleet,
+    load_fleet,
+    parse_fleet,
+    plan_fleet,
+    plan_lines,
+)
+from hatchway.control.fleet.account_view import AccountView, read_account
+from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
+from hatchway.domain.endpoint import EndpointState
+from hatchway.domain.ssh_key import HostToken, PushedKey
+from hatchway.store import Store
+from hatchway.store.rows import Rows
+
+REPOSITORY = Path(__file__).parents[3]
+OFFICE = """
+vpcs:
+  office:
+    cidr: 10.0.0.0/16
+    subnets: {web: {cidr: 10.0.1.0/24}}
+instances:
+  a: {id: i-a, subnet: office/web, private_ip: 10.0.1.5}
+endpoints:
+  e: {id: eice-e, subnet: office/web, max_tunnels: 200, tags: {env: dev}}
+users:
+  alice: {inline: {x: {Statement: {Effect: Allow, Action: "*", Resource: "*"}}}}
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = new_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def events(store: Store) -> list[dict[str, object]]:
+    with store.read() as tx:
+        return [json.loads(record.body) for record in tx.audit_records.find()]
+
+
+def test_what_a_plan_tells_is_what_applying_does(store: Store) -> None:
+    planned = plan_fleet(store, parse_fleet(OFFICE.encode()), now=NOW)
+    assert events(store) == []
+    assert apply(store, OFFICE) == planned
+
+
+def test_applying_twice_changes_nothing_and_bumps_no_revision(store: Store) -> None:
+    apply(store, OFFICE)
+    revision = store.revision()
+    assert apply(store, OFFICE).empty
+    assert store.revision() == revision
+
+
+def test_an_endpoint_of_the_file_is_made_as_the_api_makes_one(store: Store) -> None:
+    apply(store, OFFICE)
+    with store.read() as tx:
+        endpoint = tx.endpoints.get("eice-e")
+        assert endpoint is not None
+        (interface,) = tx.network_interfaces.find(endpoint_id="eice-e")
+        role = tx.roles.get(SERVICE_LINKED_ROLE_NAME)
+    assert endpoint.state is EndpointState.CREATE_COMPLETE
+    assert endpoint.dns_name == ACCOUNT.gateway_dns_name
+    assert endpoint.max_tunnels == 200
+    assert endpoint.network_interface_ids == (interface.id,)
+    assert interface.private_ip == "10.0.1.254"
+    assert interface.tags == {"InstanceConnectEndpointId": "eice-e"}
+    assert role is not None
+    assert role.linked_service == "ec2-instance-connect.amazonaws.com"
+
+
+def test_a_modified_endpoint_is_update_complete_and_one_with_new_tags_is_not(store: Store) -> None:
+    apply(store, OFFICE)
+    tagged = OFFICE.replace("env: dev", "env: prod")
+    apply(store, tagged)
+    with store.read() as tx:
+        endpoint = tx.endpoints.get("eice-e")
+    assert endpoint is not None
+    assert (endpoint.state, endpoint.tags) == (EndpointState.CREATE_COMPLETE, {"env": "prod"})
+    apply(store, tagged.replace("max_tunnels: 200", "preserve_client_ip: true"))
+    with store.read() as tx:
+        endpoint = tx.endpoints.get("eice-e")
+    assert endpoint is not None
+    assert (endpoint.state, endpoint.preserve_client_ip) == (EndpointState.UPDATE_COMPLETE, True)
+
+
+def test_an_endpoint_that_was_deleted_and_is_still_listed_is_made_again(store: Store) -> None:
+    apply(store, OFFICE)
+    with store.write() as tx:
+        endpoint = tx.endpoints.get("eice-e")
+        assert endpoint is not None
+        tx.endpoints.put(replace(endpoint, state=EndpointState.DELETE_COMPLETE, deleted_at=NOW))
+        tx.network_interfaces.delete_where(endpoint_id="eice-e")
+    assert "eice-e" not in export_fleet(store)
+    plan = apply(store, OFFICE)
+    assert [line for line in plan_lines(plan) if "endpoint" in line] == ["+ endpoint e (eice-e)"]
+    with store.read() as tx:
+        assert [found.state for found in tx.endpoints.find()] == [EndpointState.CREATE_COMPLETE]
+
+
+def test_an_event_tells_who_applied_which_file_and_what_it_did(store: Store) -> None:
+    fleet = parse_fleet(OFFICE.encode())
+    apply(store, OFFICE)
+    (event,) = events(store)
+    identity = event["userIdentity"]
+    assert isinstance(identity, dict)
+    assert event["eventSource"] == "hatchway.internal"
+    assert event["eventName"] == "ApplyFleet"
+    assert identity["userName"] == "os-user/operator"
+    assert identity["arn"] == "arn:aws:iam::123456789012:root"
+    assert event["requestParameters"] == {"fileSha256": fleet.digest, "prune": False}
+    assert event["responseElements"] == {"created": 7, "changed": 0, "deleted": 0, "unchanged": 0}
+    changes = event["additionalEventData"]
+    assert isinstance(changes, dict)
+    assert "+ instance a (i-a)" in changes["changes"]
+
+
+def test_a_file_that_does_not_fit_leaves_nothing_behind(store: Store) -> None:
+    apply(store, OFFICE)
+    before, revision = export_fleet(store), store.revision()
+    with pytest.raises(BadFleet, match=r"instances\.b\.subnet"):
+        apply(store, "users: {bob: {}}\ninstances: {b: {subnet: nowhere, private_ip: 10.0.1.6}}")
+    assert (export_fleet(store), store.revision(), len(events(store))) == (before, revision, 1)
+
+
+@pytest.mark.parametrize("writes", range(10))
+def test_a_failure_at_any_write_leaves_nothing_behind(
+    store: Store, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    put_all = Rows.put_all
+    left = writes
+
+    def failing(self: Rows[Any], nouns: Iterable[Any]) -> None:
+        nonlocal left
+        if left == 0:
+            raise OSError("the disk is full")
+        left -= 1
+        put_all(self, nouns)
+
+    revision = store.revision()
+    monkeypatch.setattr(Rows, "put_all", failing)
+    with pytest.raises(OSError, match="full"):
+        apply(store, OFFICE)
+    monkeypatch.undo()
+    with store.read() as tx:
+        assert read_account(tx).rows == AccountView(account=ACCOUNT).rows
+    assert (store.revision(), events(store)) == (revision, [])
+
+
+def test_pruning_a_user_says_which_access_keys_go_and_leaves_no_secret(store: Store) -> None:
+    apply(store, OFFICE)
+    with store.write() as tx:
+        key = create_access_key(
+            tx,
+            Vault(bytes(32)),
+            user_name="alice",
+            now=NOW,
+            region="us-east-1",
+            random_bytes=lambda size: bytes(range(size)),
+        ).key
+        create_access_key(
+            tx,
+            Vault(bytes(32)),
+            user_name=None,
+            now=NOW,
+            region="us-east-1",
+            random_bytes=lambda size: bytes(range(1, size + 1)),
+        )
+    fleet = parse_fleet(OFFICE.partition("users:")[0].encode())
+    assert plan_fleet(store, fleet, now=NOW).empty
+    plan = apply(store, OFFICE.partition("users:")[0], prune=True)
+    assert list(plan_lines(plan))[:2] == [
+        "- user alice (AIDAX47RQ4U4GD2F3GAKS)",
+        f"    with its access key {key.id}",
+    ]
+    with store.read() as tx:
+        assert [left.user_name for left in tx.access_keys.find()] == [None]
+        assert tx.sealed_secrets.get(key.id) is None
+        assert tx.signing_keys.find(access_key_id=key.id) == []
+        assert tx.inline_policies.find() == []
+        assert tx.sealed_secrets.count() == 1
+
+
+def test_pruning_an_instance_takes_its_host_token_and_pushed_keys(store: Store) -> None:
+    apply(store, OFFICE)
+    with store.write() as tx:
+        tx.host_tokens.put(HostToken(instance_id="i-a", token_hash=b"hash", created_at=NOW))
+        tx.pushed_keys.put(
+            PushedKey(
+                instance_id="i-a",
+                os_user="root",
+                fingerprint="SHA256:x",
+                public_key="ssh-ed25519 AAAA",
+                expires_at=LATER,
+                pushed_by="arn:aws:iam::123456789012:user/alice",
+            )
+        )
+    plan = apply(store, "vpcs: {office: {cidr: 10.0.0.0/16}}", prune=True)
+    lines = list(plan_lines(plan))
+    assert lines[lines.index("- instance a (i-a)") + 1] == (
+        "    with its host token: the host must be enrolled again if it comes back"
+    )
+    with store.read() as tx:
+        assert (tx.host_tokens.count(), tx.pushed_keys.count()) == (0, 0)
+
+
+def test_gateways_learn_what_was_put_and_what_was_pruned(store: Store) -> None:
+    apply(store, OFFICE)
+    revision = store.revision()
+    apply(store, "users: {bob: {}}", prune=True)
+    changes = store.changes(revision)
+    assert [user.name for user in changes.changed["users"]] == ["bob"]
+    assert set(changes.deleted) == {
+        "vpcs",
+        "subnets",
+        "security_groups",
+        "instances",
+        "endpoints",
+        "network_interfaces",
+        "users",
+        "inline_policies",
+    }
+
+
+def test_a_sixth_version_of_a_policy_replaces_the_first(store: Store) -> None:
+    for action in ("1", "2", "3", "4", "5", "6"):
+        document = {"Statement": {"Effect": "Allow", "Action": f"ec2:{action}*", "Resource": "*"}}
+        apply(store, json.dumps({"policies": {"p": document}}))
+    with store.read() as tx:
+        (policy,) = tx.managed_policies.find()
+        versions = tx.policy_versions.find()
+    assert policy.default_version == "v6"
+    assert [version.version_id for version in versions] == ["v2", "v3", "v4", "v5", "v6"]
+
+
+def test_an_export_keeps_a_policys_text_to_the_letter(store: Store) -> None:
+    text = '{"Statement":\n\t[{"Effect": "Deny",  "Action": "*", "Resource": "*"}] }\n\n'
+    apply(store, json.dumps({"policies": {"p": text}}))
+    exported = parse_fleet(export_fleet(store).encode())
+    assert exported.policies[0].document == text
+
+
+def test_an_endpoint_of_the_api_is_exported_under_its_id(store: Store) -> None:
+    apply(store, OFFICE)
+    with store.write() as tx:
+        endpoint = tx.endpoints.get("eice-e")
+        assert endpoint is not None
+        tx.endpoints.put(replace(endpoint, name=None))
+    text = export_fleet(store)
+    assert "  eice-e:\n    id: eice-e\n" in text
+    assert plan_fleet(store, parse_fleet(text.encode()), now=LATER, prune=True).empty
+
+
+def test_the_example_of_an_office_applies_and_comes_back(store: Store) -> None:
+    fleet = load_fleet(REPOSITORY / "examples" / "office.yaml")
+    apply_fleet(store, fleet, now=NOW, administrator=OPERATOR)
+    exported = parse_fleet(export_fleet(store).encode())
+    assert plan_fleet(store, exported, now=LATER, prune=True).changes == ()
