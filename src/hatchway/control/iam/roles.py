@@ -5,7 +5,6 @@ from typing import Any
 
 from hatchway.access.authorization import Check
 from hatchway.control.iam.targets import role_arn, tag_keys
-from hatchway.control.iam.user_policies import encoded_document
 from hatchway.control.operations import Call, Result, operation
 from hatchway.control.service_linked_role import service_linked_role
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME, SERVICE_LINKED_SERVICE
@@ -68,7 +67,7 @@ def role_result(call: Call, role: Role) -> dict[str, Any]:
         "RoleId": role.id,
         "Arn": call.arns.role(role.name, role.path),
         "CreateDate": role.created_at,
-        "AssumeRolePolicyDocument": encoded_document(role.trust_policy),
+        "AssumeRolePolicyDocument": role.trust_policy,
         "Description": role.description or None,
         "MaxSessionDuration": role.max_session_duration,
     }

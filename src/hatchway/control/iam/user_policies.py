@@ -1,7 +1,5 @@
 """Inline policies of users (AWS: "Managed policies and inline policies")."""
 
-from urllib.parse import quote
-
 from hatchway.access.policy_documents import (
     MalformedPolicy,
     PolicyTooLarge,
@@ -49,7 +47,7 @@ def get_user_policy(call: Call) -> Result:
     return {
         "UserName": target.name,
         "PolicyName": policy_name,
-        "PolicyDocument": encoded_document(policy.document),
+        "PolicyDocument": policy.document,
     }
 
 
@@ -74,11 +72,6 @@ def delete_user_policy(call: Call) -> Result:
     if not call.tx.inline_policies.delete(OwnerKind.USER, target.existing().name, policy_name):
         raise _no_such_policy(policy_name)
     return {}
-
-
-def encoded_document(document: str) -> str:
-    """A document as IAM's answers have it: percent-encoded (RFC 3986)."""
-    return quote(document, safe="")
 
 
 def check_document(document: str, quota: SizeQuota, owner: str, others: list[InlinePolicy]) -> None:

@@ -1,0 +1,243 @@
+"""The network as EC2 describes it: fields, ids, filters, pages."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.control.harness import (
+    ARNS,
+    DEFAULT_GROUP,
+    INSTANCE,
+    OTHER_DEFAULT_GROUP,
+    OTHER_SUBNET,
+    OTHER_VPC,
+    SSH_GROUP,
+    STOPPED_INSTANCE,
+    SUBNET,
+    SUBNET_ELSEWHERE,
+    VPC,
+    World,
+)
+
+from hatchway.control.ec2.filters import read_filters
+from hatchway.control.ec2.zones import zone_id
+from hatchway.domain.network import Instance, Vpc
+
+OPERATIONS = {
+    "describe_instances": ("InstanceIds", "i-0000000000000000f"),
+    "describe_vpcs": ("VpcIds", "vpc-0000000000000000f"),
+    "describe_subnets": ("SubnetIds", "subnet-0000000000000000f"),
+    "describe_security_groups": ("GroupIds", "sg-0000000000000000f"),
+    "describe_network_interfaces": ("NetworkInterfaceIds", "eni-0000000000000000f"),
+    "describe_instance_connect_endpoints": ("InstanceConnectEndpointIds", "eice-0000000000000000f"),
+}
+
+
+def refused(call: Callable[[], Any]) -> str:
+    with pytest.raises(ClientError) as caught:
+        call()
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_an_instance_has_what_the_aws_cli_reads_of_it(world: World) -> None:
+    answer = world.client("ec2").describe_instances(InstanceIds=[INSTANCE])
+    (reservation,) = answer["Reservations"]
+    assert reservation["Instances"] == [
+        {
+            "InstanceId": INSTANCE,
+            "State": {"Code": 16, "Name": "running"},
+            "VpcId": VPC,
+            "SubnetId": SUBNET,
+            "PrivateIpAddress": "10.0.1.1",
+            "Ipv6Address": "fd00:1::1",
+            "Placement": {
+                "AvailabilityZone": "us-east-1a",
+                "AvailabilityZoneId": "use1-az1",
+                "Tenancy": "default",
+            },
+            "SecurityGroups": [{"GroupId": SSH_GROUP, "GroupName": "ssh-in"}],
+            "Tags": [{"Key": "Name", "Value": "web-1"}, {"Key": "env", "Value": "dev"}],
+        }
+    ]
+
+
+def test_vpcs_subnets_and_groups_are_as_the_fleet_has_them(world: World) -> None:
+    ec2 = world.client("ec2")
+    (vpc,) = ec2.describe_vpcs(VpcIds=[VPC])["Vpcs"]
+    assert vpc["CidrBlock"] == "10.0.0.0/16"
+    assert vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"] == "fd00:1::/56"
+    (subnet,) = ec2.describe_subnets(SubnetIds=[SUBNET])["Subnets"]
+    assert subnet["SubnetArn"] == ARNS.subnet(SUBNET)
+    assert (subnet["CidrBlock"], subnet["AvailableIpAddressCount"]) == ("10.0.1.0/24", 256 - 5 - 1)
+    (group,) = ec2.describe_security_groups(GroupNames=["ssh-in"])["SecurityGroups"]
+    (ssh,) = group["IpPermissions"]
+    assert (ssh["IpProtocol"], ssh["FromPort"], ssh["ToPort"]) == ("tcp", 22, 22)
+    assert ssh["IpRanges"] == [{"CidrIp": "10.0.0.0/16"}]
+    assert ssh["UserIdGroupPairs"] == [{"GroupId": DEFAULT_GROUP, "UserId": "123456789012"}]
+    everything, https = group["IpPermissionsEgress"]
+    assert everything["IpProtocol"] == "-1" and "FromPort" not in everything
+    assert https["Ipv6Ranges"] == [{"CidrIpv6": "::/0"}]
+
+
+@pytest.mark.parametrize(
+    ("operation", "filters", "expected"),
+    [
+        ("instances", {}, [INSTANCE, STOPPED_INSTANCE]),
+        ("instances", {"instance-state-name": ["running"]}, [INSTANCE]),
+        ("instances", {"instance-state-code": ["80"]}, [STOPPED_INSTANCE]),
+        ("instances", {"tag:env": ["dev", "prod"]}, [INSTANCE]),
+        ("instances", {"tag:env": ["dev"], "subnet-id": [OTHER_SUBNET]}, []),
+        ("instances", {"tag:Env": ["dev"]}, []),
+        ("instances", {"tag-key": ["Na*"]}, [INSTANCE]),
+        ("instances", {"tag-value": ["web-?"]}, [INSTANCE]),
+        ("instances", {"tag-value": ["web-\\?"]}, []),
+        ("instances", {"private-ip-address": ["10.0.*"]}, [INSTANCE, STOPPED_INSTANCE]),
+        ("instances", {"ipv6-address": ["fd00:1::1"]}, [INSTANCE]),
+        ("instances", {"instance.group-name": ["ssh-in"]}, [INSTANCE]),
+        ("instances", {"instance.group-id": [DEFAULT_GROUP]}, [STOPPED_INSTANCE]),
+        ("instances", {"availability-zone": ["us-east-1a"], "vpc-id": [VPC]}, [INSTANCE, STOPPED_INSTANCE]),
+        ("vpcs", {"cidr": ["10.1.*"]}, [OTHER_VPC]),
+        ("vpcs", {"is-default": ["true"]}, []),
+        ("vpcs", {"ipv6-cidr-block-association.ipv6-cidr-block": ["*"]}, [VPC]),
+        ("subnets", {"vpc-id": [OTHER_VPC]}, [SUBNET_ELSEWHERE]),
+        ("subnets", {"subnet-arn": [ARNS.subnet(SUBNET)]}, [SUBNET]),
+        ("subnets", {"cidr-block": ["10.0.2.0/28"]}, [OTHER_SUBNET]),
+        ("subnets", {"availability-zone-id": ["use1-az1"], "owner-id": ["123456789012"], "tag:tier": ["*"]},
+         [SUBNET]),
+        ("security_groups", {"group-name": ["default"], "vpc-id": [OTHER_VPC]}, [OTHER_DEFAULT_GROUP]),
+        ("security_groups", {"ip-permission.cidr": ["10.0.0.0/16"]}, [SSH_GROUP]),
+        ("security_groups", {"ip-permission.group-id": [DEFAULT_GROUP]}, [DEFAULT_GROUP, SSH_GROUP]),
+        ("security_groups", {"egress.ip-permission.to-port": ["444"]}, [SSH_GROUP]),
+    ],
+)  # fmt: skip
+def test_filters_choose(
+    world: World, operation: str, filters: dict[str, list[str]], expected: list[str]
+) -> None:
+    listed = [{"Name": name, "Values": values} for name, values in filters.items()]
+    answer = getattr(world.client("ec2"), f"describe_{operation}")(Filters=listed)
+    if operation == "instances":
+        found = [one["InstanceId"] for each in answer["Reservations"] for one in each["Instances"]]
+    else:
+        key, id_key = {
+            "vpcs": ("Vpcs", "VpcId"),
+            "subnets": ("Subnets", "SubnetId"),
+            "security_groups": ("SecurityGroups", "GroupId"),
+        }[operation]
+        found = [one[id_key] for one in answer[key]]
+    assert found == expected
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_ids_that_nothing_has_and_parameters_that_cannot_be_are_refused(world: World, operation: str) -> None:
+    ids, absent = OPERATIONS[operation]
+    describe = getattr(world.client("ec2", parameter_validation=False), operation)
+    assert refused(lambda: describe(**{ids: [absent]})).endswith(".NotFound")
+    assert refused(lambda: describe(**{ids: ["../etc/passwd"]})).endswith(".Malformed")
+    assert refused(lambda: describe(**{ids: [f"{absent[: absent.index('-')]}-*"]})).endswith(".Malformed")
+    for parameters in (
+        {"Filters": [{"Name": "no-such-filter", "Values": ["x"]}]},
+        {"Filters": [{"Name": "vpc-id"}]},
+        {"Filters": [{"Values": ["x"]}]},
+        {"MaxResults": 1001},
+        {"MaxResults": 0},
+        {"NextToken": "x"},
+        {"NextToken": "é"},
+        {"NextToken": "A" * 10_000},
+    ):
+        assert refused(lambda: describe(**parameters)) == "InvalidParameterValue", parameters  # noqa: B023
+    many = [{"Name": "vpc-id", "Values": ["v"] * 201}]
+    assert refused(lambda: describe(Filters=many)) == "FilterLimitExceeded"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_describing_needs_the_permission_on_everything(world: World, operation: str) -> None:
+    action = "ec2:" + "".join(part.title() for part in operation.split("_"))
+    alice = world.user("alice", {"Effect": "Allow", "Action": action, "Resource": "*"})
+    bob = world.user("bob", {"Effect": "Allow", "Action": action, "Resource": "arn:aws:ec2:*:*:*/*"})
+    getattr(world.client("ec2", alice), operation)()
+    assert refused(getattr(world.client("ec2", bob), operation)) == "UnauthorizedOperation"
+    dry_run = getattr(world.client("ec2", alice), operation)
+    assert refused(lambda: dry_run(DryRun=True)) == "DryRunOperation"
+    allowed, denied, dry = world.events()
+    assert allowed["readOnly"] is True and "errorCode" not in allowed
+    assert [event.get("errorCode") for event in (denied, dry)] == [
+        "Client.UnauthorizedOperation",
+        "Client.DryRunOperation",
+    ]
+
+
+def test_pages_hold_everything_once(world: World) -> None:
+    instances = [
+        Instance(
+            id=f"i-{number:017x}",
+            name=f"n{number}",
+            vpc_id=VPC,
+            subnet_id=SUBNET,
+            private_ip=None,
+            ipv6=f"fd00:1::{number:x}",
+            security_group_ids=(DEFAULT_GROUP,),
+            tags={"odd": str(number % 2)},
+        )
+        for number in range(100, 123)
+    ]
+    world.change(lambda tx: tx.instances.put(*instances))
+    ec2 = world.client("ec2")
+    pages = list(
+        ec2.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": "tag:odd", "Values": ["1"]}], PaginationConfig={"PageSize": 5}
+        )
+    )
+    found = [one["Instances"][0]["InstanceId"] for page in pages for one in page["Reservations"]]
+    assert found == [one.id for one in instances if one.tags["odd"] == "1"]
+    assert [len(page["Reservations"]) for page in pages] == [5, 5, 1]
+    token = pages[0]["NextToken"]
+    assert refused(lambda: ec2.describe_vpcs(NextToken=token)) == "InvalidParameterValue"
+    both = lambda: ec2.describe_instances(InstanceIds=[INSTANCE], MaxResults=5)  # noqa: E731
+    assert refused(both) == "InvalidParameterCombination"
+
+
+def test_a_group_of_no_such_name_is_refused(world: World) -> None:
+    describe = world.client("ec2").describe_security_groups
+    assert refused(lambda: describe(GroupNames=["default", "nope"])) == "InvalidGroup.NotFound"
+
+
+@given(st.text("ab*?\\", max_size=12), st.text("ab*?\\", max_size=12))
+def test_a_filter_s_pattern_matches_as_the_obvious_matcher_does(pattern: str, text: str) -> None:
+    vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": text})
+    holds = read_filters([{"Name": "tag:k", "Values": [pattern]}], {})
+    assert holds(vpc) is obvious(pattern, text)
+
+
+def obvious(pattern: str, text: str) -> bool:
+    if not pattern:
+        return not text
+    head, rest = pattern[0], pattern[1:]
+    if head == "*":
+        return any(obvious(rest, text[start:]) for start in range(len(text) + 1))
+    if head == "\\" and rest:
+        head, rest = rest[0], rest[1:]
+    elif head == "?":
+        return bool(text) and obvious(rest, text[1:])
+    return text[:1] == head and obvious(rest, text[1:])
+
+
+def test_a_pattern_of_many_stars_takes_no_time_to_speak_of() -> None:
+    vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": "a" * 256})
+    assert not read_filters([{"Name": "tag:k", "Values": ["*a" * 500 + "b"]}], {})(vpc)
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        ("us-east-1a", "use1-az1"),
+        ("eu-central-1c", "euc1-az3"),
+        ("ap-southeast-2b", "apse2-az2"),
+        ("us-gov-west-1a", "usgw1-az1"),
+        ("rack 7", "rack 7"),
+    ],
+)
+def test_zones_have_the_ids_that_aws_gives_them(zone: str, expected: str) -> None:
+    assert zone_id(zone) == expected
