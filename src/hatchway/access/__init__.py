@@ -13,5 +13,6 @@
 | `authorization` | checks of a caller's permissions |
 | `context` | the condition keys of a request |
 | `open_tunnel` | the checks of `ec2-instance-connect:OpenTunnel` |
+| `entities`, `simulation` | users, groups and roles with all their policies; hypothetical requests put to them |
 | `failure_message` | the encoded authorization failure message |
 """

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hatchway.control import instance_connect, sts
+from hatchway.control import instance_connect, sts, sts_decode
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups
-from hatchway.control.iam import access_keys, roles, user_policies, users
+from hatchway.control.iam import access_keys, roles, simulation, user_policies, users
 from hatchway.control.operations import Operation, registered_operations
 
 __all__ = ["MODULES", "OPERATIONS"]
@@ -19,7 +19,9 @@ MODULES: Final = (
     network_interfaces,
     roles,
     security_groups,
+    simulation,
     sts,
+    sts_decode,
     user_policies,
     users,
 )

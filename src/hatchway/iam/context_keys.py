@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatchway.iam.documents import Policy, Statement
+    from hatchway.iam.evaluator import PolicySet
+    from hatchway.iam.request import Request
 
 _VARIABLE = re.compile(r"\$\{([^*?$}',][^}',]*+)")
 
@@ -23,6 +25,16 @@ def context_keys(policy: Policy) -> tuple[str, ...]:
 def statement_keys(policy: Policy, statement: Statement) -> tuple[str, ...]:
     """The same of one statement of the policy, whose version says whether variables count."""
     return _each_once(_keys(statement, variables=policy.version == VERSIONS[0]))
+
+
+def missing_keys(request: Request, policies: PolicySet) -> tuple[str, ...]:
+    """The keys that the statements on the request's action ask about and the request has no value for."""
+    return _each_once(
+        key
+        for _, policy, statement in policies.index.view(request.action).candidates
+        for key in statement_keys(policy, statement)
+        if key.lower() not in request.keys
+    )
 
 
 def _keys(statement: Statement, *, variables: bool) -> Iterable[str]:
