@@ -11,19 +11,21 @@ from typing import Annotated
 import typer
 
 from hatchway import __version__
-from hatchway.cli import account_commands, client_commands, server_commands
+from hatchway.cli import account_commands, client_commands, demo_command, server_commands
 from hatchway.cli.errors import CommandFailed
 
 app = typer.Typer(
     name="hatchway",
     help="EC2 Instance Connect Endpoint for any network: private TCP tunnels decided by IAM policies.",
     add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 server_commands.register(app)
 account_commands.register(app)
 client_commands.register(app)
+demo_command.register(app)
 
 
 @app.callback(invoke_without_command=True)

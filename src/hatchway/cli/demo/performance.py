@@ -1,0 +1,191 @@
+"""Acts the story out: each step through the real API and real tunnels, as a user would."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from hatchway.cli.demo import story
+from hatchway.cli.demo.stage import Stage
+from hatchway.cli.demo.story import CreateEndpoint, OpenTunnel, RunCommand
+from hatchway.client.discovery import push_key
+from hatchway.client.errors import ApiError
+from hatchway.client.profile import Profile, ProfileOptions
+
+_STEP_SECONDS: Final = 30.0
+_AUDIT_SECONDS: Final = 10.0
+_ENCODED: Final = re.compile(r"(?<=Encoded authorization failure message: )(\S{12})\S+")
+_PREFIX: Final = "hatchway: "
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step, and what the user was told."""
+
+    allowed: bool
+    told: str
+
+
+class Performance:
+    """One acting out of the story. Steps depend on those before them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._known_hosts = stage.directory / "known_hosts"
+        self._known_hosts.write_text(
+            "".join(f"{instance} {key}\n" for instance, key in stage.known_hosts.items()), encoding="ascii"
+        )
+        subnet = stage.subnets[story.ALLOWED_SUBNET]
+        stage.grant("alice", "endpoints-in-one-subnet", story.policy_for_endpoints(subnet))
+
+    def act(self, user: str, action: CreateEndpoint | RunCommand | OpenTunnel) -> Outcome:
+        match action:
+            case CreateEndpoint():
+                return self._create_endpoint(user, action)
+            case RunCommand():
+                return self._run_command(user, action)
+            case OpenTunnel():
+                return self._open_tunnel(user, action)
+
+    def events(self, ended: int) -> list[dict[str, Any]]:
+        """The audit trail, once it tells of so many tunnels' ends."""
+        end = time.monotonic() + _AUDIT_SECONDS
+        while True:
+            events = _read_events(self._stage.data_directory.audit_log)
+            closed = sum(event["eventName"] == "CloseTunnel" for event in events)
+            if closed >= ended or time.monotonic() > end:
+                return events
+            time.sleep(0.1)
+
+    def _create_endpoint(self, user: str, action: CreateEndpoint) -> Outcome:
+        ec2 = self._stage.api(user, "ec2")
+        try:
+            made = ec2.create_instance_connect_endpoint(SubnetId=self._stage.subnets[action.subnet])
+        except ClientError as refused:
+            error = refused.response["Error"]
+            return Outcome(False, _shortened(f"{error['Code']}: {error['Message']}"))
+        endpoint_id = made["InstanceConnectEndpoint"]["InstanceConnectEndpointId"]
+        described = ec2.describe_instance_connect_endpoints(InstanceConnectEndpointIds=[endpoint_id])
+        state = described["InstanceConnectEndpoints"][0]["State"]
+        # The other two users' policies name this endpoint.
+        port, os_user = self._stage.port, self._stage.os_user
+        self._stage.grant("bob", "tunnels", story.policy_for_tunnels(endpoint_id, port, os_user))
+        self._stage.grant("carol", "from-office", story.policy_for_the_office(endpoint_id, port, os_user))
+        return Outcome(True, f"{endpoint_id} is {state}")
+
+    def _run_command(self, user: str, action: RunCommand) -> Outcome:
+        if self._stage.programs.ssh is None:
+            return self._run_command_without_ssh(user, action)
+        ssh_arguments = [
+            *("-F", "none", "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=yes"),
+            *("-o", f"UserKnownHostsFile={self._known_hosts}", "-o", "PreferredAuthentications=publickey"),
+            story.COMMAND,
+        ]
+        options = ["--os-user", action.os_user or self._stage.os_user, *self._tunnel_options(action)]
+        instance = self._stage.instances[action.host]
+        done = _finish(_hatchway("ssh", instance, "--profile", user, *options, "--", *ssh_arguments))
+        return Outcome(done.status == 0, done.output.strip() if done.status == 0 else done.sentence)
+
+    def _run_command_without_ssh(self, user: str, action: RunCommand) -> Outcome:
+        from hatchway.cli.demo.stand_in import ClientKey, run_command
+
+        key = ClientKey.make()
+        instance = self._stage.instances[action.host]
+        os_user = action.os_user or self._stage.os_user
+        try:
+            push_key(Profile(ProfileOptions(profile=user)), instance, os_user, key.public)
+        except ApiError as refused:
+            return Outcome(False, str(refused))
+        options = ["--instance-id", instance, "--local-port", "0", *self._tunnel_options(action)]
+        tunnel = _hatchway("open-tunnel", "--profile", user, *options)
+        try:
+            assert tunnel.stdout is not None
+            words = tunnel.stdout.readline().rstrip(".\n").split()
+            if not words:
+                return Outcome(False, _finish(tunnel).sentence)
+            output = run_command(
+                int(words[-1]),
+                os_user=os_user,
+                key=key,
+                host_key=self._stage.known_hosts[instance],
+                command=story.COMMAND,
+            )
+            return Outcome(True, output.strip())
+        finally:
+            tunnel.terminate()
+            _finish(tunnel)
+
+    def _open_tunnel(self, user: str, action: OpenTunnel) -> Outcome:
+        """Reads what comes through the tunnel until that ends; sshd's greeting shows that it was open."""
+        options = ["--instance-id", self._stage.instances[action.host], *self._tunnel_options(action)]
+        began = time.monotonic()
+        done = _finish(_hatchway("open-tunnel", "--profile", user, *options))
+        if done.output.startswith("SSH-"):
+            return Outcome(True, f"{done.sentence} (after {time.monotonic() - began:.1f} seconds)")
+        return Outcome(False, done.sentence)
+
+    def _tunnel_options(self, action: RunCommand | OpenTunnel) -> list[str]:
+        port = action.port if isinstance(action, OpenTunnel) and action.port else self._stage.port
+        options = {
+            "--remote-port": port,
+            "--max-tunnel-duration": action.duration,
+            "--source-address": action.source_address,
+        }
+        # A source address is one of 127.0.0.0/8: the gateway's name may lead to ::1 first.
+        if action.source_address is not None:
+            options["--gateway-address"] = "127.0.0.1"
+        return [word for name, value in options.items() if value is not None for word in (name, str(value))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    status: int
+    output: str
+    errors: str
+
+    @property
+    def sentence(self) -> str:
+        """What the client was told: the first line that our own command said."""
+        lines = [line.removeprefix(_PREFIX) for line in self.errors.splitlines() if line.startswith(_PREFIX)]
+        return _shortened(lines[0] if lines else self.errors.strip() or f"exit status {self.status}")
+
+
+def _hatchway(*arguments: str) -> "subprocess.Popen[str]":
+    """A command of ours. Its standard input is a pipe that stays open: no tunnel is ended from this side."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "hatchway", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _finish(process: "subprocess.Popen[str]") -> _Done:
+    with process:
+        held, process.stdin = process.stdin, None
+        try:
+            output, errors = process.communicate(timeout=_STEP_SECONDS)
+        finally:
+            process.kill()
+            if held is not None:
+                held.close()
+    return _Done(process.returncode, output, errors)
+
+
+def _shortened(sentence: str) -> str:
+    """Without most of the encoded message, which is of no use to a spectator."""
+    return _ENCODED.sub(r"\1…", sentence)
+
+
+def _read_events(audit_log: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in audit_log.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,87 @@
+"""What the spectator sees: colour and columns on a terminal, plain lines elsewhere."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hatchway.cli.demo.performance import Outcome
+from hatchway.cli.demo.story import Scene, Step
+
+_SHOWN = ("CreateInstanceConnectEndpoint", "SendSSHPublicKey", "OpenTunnel", "CloseTunnel")
+
+NEXT = """\
+Where to go next
+  hatchway init --data-dir DIR        an installation of your own
+  examples/office.yaml                networks, hosts and users in one file, for hatchway apply
+  README.md                           five minutes with the real AWS CLI
+  docs/iam.md                         every permission and condition that Hatchway knows"""
+
+
+class Screen:
+    """Prints the story as it unfolds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._signs = ("✔", "✘") if "utf" in console.encoding.lower() else ("+", "-")
+
+    def say(self, text: str, style: str = "") -> None:
+        self._line(Text(text, style))
+
+    def scene(self, scene: Scene) -> None:
+        self._line(Text.assemble("\n", (scene.user, "bold"), f" {scene.policy}"))
+
+    def step(self, step: Step, outcome: Outcome, *, as_told: bool) -> None:
+        sign, style = (self._signs[0], "green") if outcome.allowed else (self._signs[1], "yellow")
+        self._line(Text.assemble("  ", (sign, style), f" {step.tells}"))
+        self._indented(Text(outcome.told, "dim"))
+        if not as_told:
+            wanted = "allowed" if step.ending.allowed else "refused"
+            self._indented(Text(f"NOT AS TOLD: it should have been {wanted}: {step.ending.says}", "bold red"))
+
+    def events(self, events: Sequence[dict[str, Any]]) -> None:
+        """The audit trail: what the story was about, and how much else there is."""
+        shown = [event for event in events if event["eventName"] in _SHOWN]
+        self.say(f"\nThe audit trail: {len(events)} events, of which these tell the story", "bold")
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 2))
+        for event in shown:
+            refused = "errorCode" in event
+            table.add_row(
+                event["eventTime"][11:19],
+                event["userIdentity"].get("userName", "-"),
+                event["eventName"],
+                Text(_object(event), overflow="fold"),
+                Text(_answer(event), "yellow" if refused else ""),
+            )
+        self._console.print(table)
+
+    def _line(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=not self._console.is_terminal)
+
+    def _indented(self, text: Text) -> None:
+        if self._console.is_terminal:
+            self._console.print(Padding(text, (0, 0, 0, 6)))
+        else:
+            self._console.print(Text("      ") + text, soft_wrap=True)
+
+
+def _object(event: dict[str, Any]) -> str:
+    parameters = event.get("requestParameters") or {}
+    match event["eventName"]:
+        case "CreateInstanceConnectEndpoint":
+            return str(parameters.get("subnetId", ""))
+        case "SendSSHPublicKey":
+            return f"{parameters.get('instanceOSUser', '')} on {parameters.get('instanceId', '')}"
+        case _:
+            return f"{parameters.get('privateIpAddress', '')} port {parameters.get('remotePort', '')}"
+
+
+def _answer(event: dict[str, Any]) -> str:
+    if "errorCode" in event:
+        return str(event["errorCode"])
+    if event["eventName"] == "CloseTunnel":
+        return str((event.get("additionalEventData") or {}).get("closeReason") or "closed")
+    return "allowed"

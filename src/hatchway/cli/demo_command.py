@@ -1,0 +1,29 @@
+"""`hatchway demo`."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(
+    *,
+    without_openssh: Annotated[
+        bool, typer.Option("--without-openssh", help="Use asyncssh even where ssh and sshd are.")
+    ] = False,
+) -> None:
+    """See the whole story on this machine in under a minute: no root needed, nothing left behind.
+
+    \b
+    Example:
+      hatchway demo
+    """
+    from rich.console import Console
+
+    from hatchway.cli.demo.hosts import Programs
+    from hatchway.cli.demo.run import run_demo
+
+    run_demo(Console(highlight=False), Programs(None, None) if without_openssh else Programs.find())
