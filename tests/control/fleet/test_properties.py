@@ -16,7 +16,7 @@ from hatchway.control.fleet.export import account_form, export_view
 from hatchway.control.fleet.plan import make_plan
 
 random_files = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -16,10 +16,9 @@ def plan_lines(plan: Plan) -> Iterable[str]:
         yield change_line(change)
         yield from (f"    {_field_text(field)}" for field in change.fields)
         yield from (f"    {note}" for note in change.notes)
-    yield (
-        f"{plan.count(Action.CREATE)} to create, {plan.count(Action.CHANGE)} to change, "
-        f"{plan.count(Action.DELETE)} to delete, {plan.unchanged} unchanged"
-    )
+    # Words that are right before it is applied and after.
+    counts = [f"{action} {plan.count(action)}" for action in Action]
+    yield f"{', '.join(counts)}, unchanged {plan.unchanged}"
 
 
 def change_line(change: Change) -> str:
