@@ -4,10 +4,10 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean
+.PHONY: help demo test check bench-iam clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 demo: ## tell the whole story on this machine, in a minute, leaving nothing behind
 	@scripts/setup demo
@@ -24,6 +24,11 @@ check: ## lint, format, types and the table of who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-iam: ## decisions per second, beside cedarpy and iam-simulate (see bench/README.md)
+	@scripts/setup check
+	@bench/setup
+	.cache/bench/bin/python bench/iam.py --node-modules .cache/bench/node_modules
 
 clean: ## remove what the other targets made here (the downloaded AWS CLI stays in the user's cache)
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

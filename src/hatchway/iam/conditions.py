@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple
 
 from hatchway.iam.errors import UnreadableValue
@@ -241,8 +242,9 @@ def compile_condition(operator: str, key: str, values: tuple[str, ...], *, varia
 
     Raises UnreadableValue (message, index) for a value that the operator cannot read.
     """
+    folded = intern(key.lower())  # one text for all the conditions on a key: less memory to touch in a decision
     if operator == NULL:
-        return Condition(operator, key, values, _null(key.lower(), values))
+        return Condition(operator, key, values, _null(folded, values))
     known = OPERATORS[operator]
     comparison = known.comparison
     templates = []
@@ -257,9 +259,9 @@ def compile_condition(operator: str, key: str, values: tuple[str, ...], *, varia
             raise UnreadableValue(f"'{shorten(value)}' is not {comparison.reads}", index) from None
         templates.append(tokens)
     if any(map(has_variables, templates)):
-        return Condition(operator, key, values, _substituting(known, key.lower(), tuple(templates)))
+        return Condition(operator, key, values, _substituting(known, folded, tuple(templates)))
     match = comparison.any_of([comparison.read_policy(tokens) for tokens in templates])
-    return Condition(operator, key, values, _test(known, key.lower(), match))
+    return Condition(operator, key, values, _test(known, folded, match))
 
 
 def _check_readable(comparison: Comparison, tokens: Tokens) -> None:

@@ -66,6 +66,13 @@ class Shelf:
         return False
 
 
+_EMPTY_SHELF = Shelf(())
+
+
+def _shelf(statements: Sequence[Statement]) -> Shelf:
+    return Shelf(statements) if statements else _EMPTY_SHELF
+
+
 class ActionView(NamedTuple):
     """The statements whose action matches one action.
 
@@ -123,8 +130,8 @@ class ActionIndex:
                 allows[layer].append(statement)
         view = ActionView(
             candidates,
-            Shelf([c.statement for c in candidates if c.statement.effect is Effect.DENY]),
-            tuple(map(Shelf, allows.values())),
+            _shelf([c.statement for c in candidates if c.statement.effect is Effect.DENY]),
+            tuple(map(_shelf, allows.values())),
         )
         if len(self._views) >= MAX_REMEMBERED_ACTIONS:
             self._views.clear()
