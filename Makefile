@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 .PHONY: help demo test check bench-iam clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: ## tell the whole story on this machine, in a minute, leaving nothing behind
 	@scripts/setup demo

@@ -242,7 +242,8 @@ def compile_condition(operator: str, key: str, values: tuple[str, ...], *, varia
 
     Raises UnreadableValue (message, index) for a value that the operator cannot read.
     """
-    folded = intern(key.lower())  # one text for all the conditions on a key: less memory to touch in a decision
+    # One text for all conditions on a key, so that a decision touches less memory.
+    folded = intern(key.lower())
     if operator == NULL:
         return Condition(operator, key, values, _null(folded, values))
     known = OPERATORS[operator]
