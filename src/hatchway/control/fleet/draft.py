@@ -96,7 +96,12 @@ def begin_draft(before: AccountView, now: datetime, *, prune: bool, partial: boo
 
 
 def check_account(draft: Draft, fleet: Fleet) -> None:
-    """The file must be for this account and region, when it says for which it is."""
+    """The file must be for this account and region, when it says for which it is.
+
+    One that says nothing at all was hardly meant to take everything away.
+    """
+    if draft.prune and fleet == Fleet(digest=fleet.digest):
+        draft.problems.add("", "the file names nothing, so pruning would delete everything")
     for name, wanted, present in (
         ("account", fleet.account, draft.account),
         ("region", fleet.region, draft.region),
