@@ -1,0 +1,204 @@
+"""Commands about policies: what they allow and why, whether they do as their tests say, what is odd in them.
+
+All of them end with 0 when all is well, 1 when it is not (denied, a failed test, a finding), 2 on an error.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+
+if TYPE_CHECKING:
+    from hatchway.cli.installation import Installation
+
+
+def register(app: typer.Typer) -> None:
+    app.command("simulate")(simulate)
+    app.command("explain")(explain)
+    policy = typer.Typer(help="Policies in files.", rich_markup_mode=None)
+    policy.command("test")(test)
+    # Without this, typer would make the one command the group itself.
+    policy.callback()(_group)
+    app.add_typer(policy, name="policy")
+
+
+def _group() -> None:
+    """A group of commands."""
+
+
+def simulate(
+    *,
+    policy: Annotated[
+        list[Path] | None,
+        typer.Option("--policy", metavar="FILE", help="An identity policy; may be given more than once."),
+    ] = None,
+    boundary: Annotated[
+        Path | None, typer.Option("--boundary", metavar="FILE", help="The permissions boundary.")
+    ] = None,
+    guardrail: Annotated[
+        list[Path] | None,
+        typer.Option("--guardrail", metavar="FILE", help="A guardrail; may be given more than once."),
+    ] = None,
+    action: Annotated[
+        list[str],
+        typer.Option("--action", metavar="SERVICE:ACTION", help="What is to be done; repeatable."),
+    ],
+    resource: Annotated[
+        list[str] | None,
+        typer.Option("--resource", metavar="ARN", help="What to do it to; repeatable.", show_default="'*'"),
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--context",
+            metavar="KEY=VALUE",
+            help="A condition key of the request; repeatable. One key more than once has several values.",
+        ),
+    ] = None,
+    principal: Annotated[
+        str | None,
+        typer.Option(
+            "--principal",
+            metavar="NAME|ARN",
+            help="A user, role or group of the account, with all its policies; --policy and --guardrail come"
+            " besides them, --boundary in the place of its own.",
+        ),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Say whether policies allow a request, and why. Works on files alone, or on an account's principal.
+
+    Ends with 0 when every action is allowed on every resource, with 1 when one is denied, with 2 on an error.
+
+    \b
+    Examples:
+      hatchway simulate --policy connect.json --action ec2-instance-connect:OpenTunnel \\
+        --resource arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/eice-0123456789abcdef0 \\
+        --context ec2-instance-connect:remotePort=22
+      hatchway simulate --data-dir /var/lib/hatchway --principal alice --action ec2:DescribeInstances
+    """
+    from hatchway.cli.policy_questions import (
+        ask,
+        overall,
+        policies_in_files,
+        policies_of,
+        read_context,
+        read_entity,
+    )
+
+    if principal is None and not policy:
+        raise BadUsage("nothing to simulate: give --policy FILE, or --principal and --data-dir")
+    keys = read_context(context or ())
+    policies = policies_in_files(policy or (), boundary, guardrail or ())
+    if principal is not None:
+        with _installation(data_dir, store_url) as installation:
+            entity = read_entity(installation, principal)
+        told = {key.lower() for key in keys}
+        keys = {key: value for key, value in entity.keys.items() if key.lower() not in told} | dict(keys)
+        policies = policies_of(entity, policies)
+    answers = ask(policies, action, resource or ("*",), keys)
+    outcome = overall(answer.decision for answer in answers)
+    if json:
+        import json as json_format
+
+        content = {"outcome": str(outcome), "decisions": [answer.to_json() for answer in answers]}
+        typer.echo(json_format.dumps(content))
+    else:
+        from hatchway.cli.policy_tree import decision_tree, names_by_layer, show
+
+        names = names_by_layer(policies)
+        show(decision_tree(answer.decision, names, answer.missing) for answer in answers)
+    raise typer.Exit(0 if outcome == "allowed" else 1)
+
+
+def explain(
+    request_id: Annotated[
+        str, typer.Argument(metavar="REQUEST-ID", help="The request's id, which the client was told.")
+    ],
+    *,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Say why a call was allowed or refused, from the audit trail.
+
+    Ends with 0 when its permissions were there, with 1 when it was refused, with 2 on an error.
+
+    \b
+    Example:
+      hatchway explain 1f0c2a9e-6f0e-4d0c-9d55-0d8ac5c4d3f1 --data-dir /var/lib/hatchway
+    """
+    from hatchway.cli.policy_events import explain_request
+
+    with _installation(data_dir, store_url) as installation:
+        explained = explain_request(installation.store, request_id)
+    if json:
+        import json as json_format
+
+        typer.echo(json_format.dumps(explained.to_json()))
+    else:
+        from rich.text import Text
+
+        from hatchway.cli.policy_tree import decision_tree, printable, show
+
+        show(Text(printable(sentence)) for sentence in explained.sentences)
+        show(decision_tree(decision) for decision in explained.decisions)
+    raise typer.Exit(0 if explained.outcome == "allowed" else 1)
+
+
+def test(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where the YAML files of cases are, or one such file.")
+    ],
+    *,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML too.")
+    ] = None,
+) -> None:
+    """Check that policies decide as YAML files of cases expect.
+
+    Ends with 0 when every case holds, with 1 when one fails, with 2 when a file cannot be read.
+
+    \b
+    Example:
+      hatchway policy test examples/policy-tests --junit results.xml
+    """
+    from rich.text import Text
+
+    from hatchway.cli.policy_cases import junit_xml, read_directory, run_case
+    from hatchway.cli.policy_tree import decision_tree, printable, show
+
+    results = [run_case(case) for case in read_directory(directory)]
+    for result in results:
+        style = "green" if result.passed else "red"
+        verdict = Text("pass " if result.passed else "FAIL ", style)
+        show([verdict.append(printable(f"{result.case.file}: {result.case.name}"), "default")])
+        if not result.passed:
+            show([Text(f"     {printable(result.problem)}"), decision_tree(result.decision)])
+    failed = sum(not result.passed for result in results)
+    show([Text(f"{len(results)} cases, {failed} failed", "red" if failed else "green")])
+    if junit is not None:
+        try:
+            junit.write_text(junit_xml(results), encoding="utf-8")
+        except OSError as problem:
+            raise BadUsage(f"cannot write {junit}: {problem.strerror}") from problem
+    raise typer.Exit(1 if failed else 0)
+
+
+@contextmanager
+def _installation(data_dir: Path | None, store_url: str | None) -> Iterator["Installation"]:
+    """The installation. Whatever is wrong with it is an error here, which a denial must not look like."""
+    from hatchway.cli.installation import open_installation
+
+    try:
+        with open_installation(data_directory(data_dir), store_url) as installation:
+            yield installation
+    except CommandFailed as problem:
+        raise BadUsage(str(problem)) from problem

@@ -1,0 +1,124 @@
+"""What `hatchway simulate` asks, of policies in files and of an account."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hatchway.access.authorization import Context
+from hatchway.access.entities import Entity, find_entity, read_entity_arn
+from hatchway.access.identities import StoredIdentities
+from hatchway.cli.errors import BadUsage
+from hatchway.cli.installation import Installation
+from hatchway.cli.policy_files import read_policy
+from hatchway.domain.arns import Arns
+from hatchway.domain.identity import OwnerKind
+from hatchway.iam import Decision, Outcome, PolicySet, Request, evaluate
+from hatchway.iam.context_keys import missing_keys
+
+_ACTION = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decision, and the keys that the policies ask about and the request did not tell."""
+
+    decision: Decision
+    missing: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return self.decision.to_json() | {"missingContext": list(self.missing)}
+
+
+def ask(
+    policies: PolicySet, actions: Sequence[str], resources: Sequence[str], context: Context
+) -> list[Answer]:
+    """Each action on each resource.
+
+    Raises:
+        BadUsage: there is no such request.
+    """
+    for action in actions:
+        if not _ACTION.fullmatch(action):
+            raise BadUsage(f"--action {action!r} is not service:action, without wildcards")
+    for resource in resources:
+        if resource != "*" and (not resource.startswith("arn:") or resource.count(":") < 5):
+            raise BadUsage(f"--resource {resource!r} is neither an ARN nor '*'")
+    try:
+        requests = [Request(action, resource, context) for action in actions for resource in resources]
+    except ValueError as problem:
+        raise BadUsage(f"--context: {problem}") from problem
+    return [Answer(evaluate(request, policies), missing_keys(request, policies)) for request in requests]
+
+
+def overall(decisions: Iterable[Decision]) -> Outcome:
+    """What several decisions come to, all of which are needed."""
+    outcomes = {decision.outcome for decision in decisions}
+    restrictions = (Outcome.EXPLICIT_DENY, Outcome.IMPLICIT_DENY)
+    return next((outcome for outcome in restrictions if outcome in outcomes), Outcome.ALLOWED)
+
+
+def read_context(pairs: Iterable[str]) -> Context:
+    """Condition keys from `key=value`; a key that comes more than once has several values.
+
+    Raises:
+        BadUsage: a pair is none.
+    """
+    values: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise BadUsage(f"--context {pair!r} is not key=value")
+        values[key] = (*values.get(key, ()), value)
+    return {key: several if len(several) > 1 else several[0] for key, several in values.items()}
+
+
+def policies_in_files(
+    policies: Sequence[Path], boundary: Path | None, guardrails: Sequence[Path]
+) -> PolicySet:
+    """
+    Raises:
+        BadUsage: a file holds no policy.
+    """
+    return PolicySet(
+        identity=tuple(map(read_policy, policies)),
+        boundary=None if boundary is None else read_policy(boundary),
+        guardrails=tuple(map(read_policy, guardrails)),
+    )
+
+
+def policies_of(entity: Entity, besides: PolicySet) -> PolicySet:
+    """An entity's policies, with further ones; a further boundary takes the place of its own."""
+    boundary = besides.boundary
+    if boundary is None and entity.boundary is not None:
+        boundary = entity.boundary.policy
+    return PolicySet(
+        identity=(*(source.policy for source in entity.identity), *besides.identity),
+        boundary=boundary,
+        guardrails=(*(source.policy for source in entity.guardrails), *besides.guardrails),
+    )
+
+
+def read_entity(installation: Installation, name: str) -> Entity:
+    """The user, else the role, else the group of that name or ARN.
+
+    Raises:
+        BadUsage: there is none.
+    """
+    account = installation.account
+    arns = Arns(account.id, account.region)
+    kinds: Sequence[OwnerKind] = (OwnerKind.USER, OwnerKind.ROLE, OwnerKind.GROUP)
+    sought = name
+    if name.startswith("arn:"):
+        try:
+            kind, _, sought = read_entity_arn(name)
+        except ValueError as problem:
+            raise BadUsage(f"--principal: {problem}") from problem
+        kinds = (kind,)
+    with installation.store.read() as tx:
+        for kind in kinds:
+            entity = find_entity(StoredIdentities(tx, arns), kind, sought)
+            if entity is not None and name in (entity.name, entity.arn):
+                return entity
+    raise BadUsage(f"--principal: account {account.id} has no user, role or group {name!r}")
