@@ -57,13 +57,18 @@ def run(test: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 @cache
-def server_tls() -> ssl.SSLContext:
+def certificate() -> bytes:
+    """A certificate and its key, in one PEM file."""
     now = datetime.now(UTC)
-    ca = create_ca("test", ["localhost"], now)
-    pair = issue_server_certificate(ca, ["localhost"], now)
+    pair = issue_server_certificate(create_ca("test", ["localhost"], now), ["localhost"], now)
+    return pair.certificate + pair.key
+
+
+@cache
+def server_tls() -> ssl.SSLContext:
     with TemporaryDirectory() as directory:
         path = Path(directory, "server.pem")
-        path.write_bytes(pair.certificate + pair.key)
+        path.write_bytes(certificate())
         return server_context(path, path)
 
 
@@ -177,7 +182,8 @@ async def running_gateway(
         trail=trail,
         registry=registry,
         clock=lambda: datetime.now(UTC),
-        new_id=lambda: f"id-{next(ids)}",
+        new_request_id=lambda: f"id-{next(ids)}",
+        new_tunnel_id=lambda: f"tun-{next(ids)}",
     )
     listener = Listener(gateway.serve, server_tls, **limits)
     sock = socket.create_server((LOOPBACK, 0))

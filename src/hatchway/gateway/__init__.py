@@ -1,1 +1,25 @@
-"""The data plane: handshake, admission, relay, registry of tunnels, server."""
+"""The data plane: what carries tunnels.
+
+    run_gateway(settings, on_ready)
+
+One process serves many tunnels on one event loop; several share a port. `gateway` is the place to start
+reading: the life of a tunnel from top to bottom.
+
+| module | holds |
+|---|---|
+| `process` | a worker as a process: from its settings to the end of its drain |
+| `listener` | accepting connections, and what those may cost that have not yet said anything |
+| `client` | one client: TLS, the HTTP request, the WebSocket |
+| `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
+| `admission`, `network` | may this tunnel be opened: caller, policies, security groups |
+| `snapshot`, `follower` | the account in memory, and keeping it up with the store |
+| `trail`, `lease` | entering tunnels in the audit trail, and this worker among the living |
+| `gateway` | the life of one tunnel |
+| `relay`, `target`, `flow` | what passes between client and target, and back pressure |
+| `registry` | the tunnels that this worker carries |
+| `tls` | the TLS that clients are offered |
+"""
+
+from hatchway.gateway.process import run_gateway
+
+__all__ = ["run_gateway"]

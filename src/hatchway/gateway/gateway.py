@@ -54,18 +54,20 @@ class Gateway:
         trail: Keeps,
         registry: Registry,
         clock: Callable[[], datetime],
-        new_id: Callable[[], str],
+        new_request_id: Callable[[], str],
+        new_tunnel_id: Callable[[], str],
     ) -> None:
         self._admission = admission
         self._trail = trail
         self._registry = registry
         self._clock = clock
-        self._new_id = new_id
+        self._new_request_id = new_request_id
+        self._new_tunnel_id = new_tunnel_id
         self.draining = False
 
     async def serve(self, client: Client, source_ip: str) -> None:
         """See one client from its request to its end. It never raises for what a client does."""
-        request_id = self._new_id()
+        request_id = self._new_request_id()
         try:
             head = await client.request
             if head.path != PATH:
@@ -79,7 +81,11 @@ class Gateway:
         except ConnectionError:
             return
         answer = self._admission.decide(
-            head, source_ip=source_ip, request_id=request_id, tunnel_id=self._new_id(), now=self._clock()
+            head,
+            source_ip=source_ip,
+            request_id=request_id,
+            tunnel_id=self._new_tunnel_id(),
+            now=self._clock(),
         )
         if isinstance(answer, Refused):
             await self._refuse(client, answer)

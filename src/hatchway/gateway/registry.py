@@ -50,5 +50,9 @@ class Registry:
         for _, relay in self:
             relay.cut(closure)
 
+    def drop_all(self) -> None:
+        for _, relay in self:
+            relay.drop()
+
     async def wait_until_empty(self) -> None:
         await self._empty.wait()

@@ -245,6 +245,12 @@ class Relay(TunnelEnd):
             self._connecting.cancel()
         self._cut_timer = self._loop.call_later(CUT_PATIENCE, self._abandon)
 
+    def drop(self) -> None:
+        """Let both connections go at once, whatever is still on its way."""
+        self._client.abort()
+        if self._target is not None:
+            self._target.abort()
+
     def _abandon(self) -> None:
         self._client.abort()
         if self._target is not None:

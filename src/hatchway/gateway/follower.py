@@ -1,0 +1,53 @@
+"""Keeps a snapshot up with the store.
+
+A gateway that cannot reach the store goes on with what it knows. It can open nothing meanwhile, because
+nothing can be recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from hatchway.gateway.snapshot import Snapshot
+    from hatchway.store import Store
+
+INTERVAL: Final = 0.1
+"""Seconds between two looks at the store's revision."""
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+class Follower:
+    """Follows the store's change feed by revision, so that a change missed is a change seen later."""
+
+    def __init__(self, store: Store, snapshot: Snapshot) -> None:
+        self._store = store
+        self._snapshot = snapshot
+        self._behind = False
+
+    def catch_up(self) -> None:
+        """Read what has changed, waiting for the store."""
+        self._snapshot.apply(self._store.changes(self._snapshot.revision))
+
+    async def follow(self) -> None:
+        """Catch up again and again, without making the event loop wait for the store."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                revision = await asyncio.to_thread(self._store.revision)
+                if revision == self._snapshot.revision:
+                    continue
+                changes = await asyncio.to_thread(self._store.changes, self._snapshot.revision)
+            except Exception as problem:
+                if not self._behind:
+                    log.exception("store cannot be followed", problem=type(problem).__name__)
+                self._behind = True
+                continue
+            self._snapshot.apply(changes)
+            if self._behind:
+                self._behind = False
+                log.info("store is followed again", revision=self._snapshot.revision)

@@ -1,0 +1,161 @@
+"""A gateway worker as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import structlog
+import uvloop
+
+from hatchway.audit.group_commit import GroupCommit
+from hatchway.gateway.admission import Admission
+from hatchway.gateway.follower import Follower
+from hatchway.gateway.gateway import Gateway
+from hatchway.gateway.lease import Lease
+from hatchway.gateway.listener import Listener
+from hatchway.gateway.refusal import GATEWAY_STOPPING
+from hatchway.gateway.registry import Registry
+from hatchway.gateway.snapshot import Snapshot
+from hatchway.gateway.tls import server_context
+from hatchway.gateway.trail import Trail
+from hatchway.settings import Address, Settings
+from hatchway.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger("hatchway.gateway")
+
+CUT_SECONDS: Final = 2.0
+"""Seconds that the tunnels still open at the end of the drain get to end in order; then they are dropped."""
+
+_DROP_SECONDS: Final = 1.0
+
+
+def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None:
+    """Serves tunnels until SIGTERM or SIGINT. Then new ones are refused with 503, and those that are open go
+    on for up to `drain_seconds`; a second signal ends them at once.
+
+    Args:
+        on_ready: called once, with the address at which it listens.
+
+    Raises:
+        OSError: it cannot listen there, or a certificate cannot be read.
+        SchemaMismatch: the store is not of this program.
+    """
+    with ExitStack() as stack:
+        store = Store.open(settings.store_url)
+        stack.callback(store.close)
+        store.check_schema()
+        commits = GroupCommit(store)
+        stack.callback(commits.close)
+        listener = stack.enter_context(_listen(settings.gateway))
+        worker = Worker(settings, store, commits)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(worker.run(listener, on_ready))
+
+
+class Worker:
+    """Everything that one worker has."""
+
+    def __init__(self, settings: Settings, store: Store, commits: GroupCommit) -> None:
+        self._settings = settings
+        self._commits = commits
+        self._worker_id = f"gw-{token_hex(9)[:17]}"
+        self._snapshot = Snapshot()
+        self._follower = Follower(store, self._snapshot)
+        self._tls = server_context(settings.gateway_certificate, settings.gateway_key)
+
+    async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
+        """Serve on a bound socket until told to stop."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_loop_problem)
+        stopping = _signals(loop)
+        address = Address(self._settings.gateway.host, sock.getsockname()[1])
+        self._follower.catch_up()
+        lease = Lease(
+            self._commits, _now, worker_id=self._worker_id, host=socket.gethostname(), port=address.port
+        )
+        await lease.renew()
+
+        registry = Registry()
+        gateway = Gateway(
+            admission=Admission(self._snapshot, registry.on_endpoint),
+            trail=Trail(self._commits, self._worker_id, _new_id),
+            registry=registry,
+            clock=_now,
+            new_request_id=_new_id,
+            new_tunnel_id=_new_tunnel_id,
+        )
+        listener = Listener(gateway.serve, lambda: self._tls)
+        await listener.start(sock)
+        background = [asyncio.create_task(self._follower.follow()), asyncio.create_task(lease.keep())]
+        log.info("gateway starts", address=str(address), worker_id=self._worker_id)
+        on_ready(address)
+
+        await stopping.get()
+        gateway.draining = True
+        log.info("gateway drains", tunnels=len(registry), seconds=self._settings.drain_seconds)
+        await _first(registry.wait_until_empty(), stopping.get(), seconds=self._settings.drain_seconds)
+        registry.cut_all(GATEWAY_STOPPING)
+        await _first(registry.wait_until_empty(), seconds=CUT_SECONDS)
+        registry.drop_all()
+        await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
+        listener.stop()
+        for task in background:
+            task.cancel()
+        with suppress(Exception):
+            await lease.give_up()
+        log.info("gateway ended", worker_id=self._worker_id)
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Workers share the port; a supervisor holds it for them by binding it too.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((address.host, address.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _signals(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[int]:
+    """The signals to stop, as they come."""
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received.put_nowait, number)
+    return received
+
+
+async def _first(*awaitables: Any, seconds: float) -> None:
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def _log_loop_problem(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.error("event loop problem", problem=context.get("message"), exc_info=context.get("exception"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid4())
+
+
+def _new_tunnel_id() -> str:
+    return f"tun-{token_hex(9)[:17]}"

@@ -1,0 +1,198 @@
+"""An account in a store of its own, and clients that sign for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.vault import Vault
+from hatchway.domain.account import Account
+from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
+from hatchway.domain.identity import InlinePolicy, OwnerKind, User
+from hatchway.domain.network import Instance, NetworkInterface, Rule, SecurityGroup, Subnet, Vpc
+from hatchway.gateway.handshake import Head
+from hatchway.sigv4 import presign
+from hatchway.store import Store, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+HOST = "gateway.example"
+VPC, SUBNET, ENDPOINT = "vpc-1", "subnet-1", "eice-0123456789abcdef0"
+INTERFACE_ADDRESS = "10.0.1.250"
+OPEN_GROUP, SSH_GROUP = "sg-open", "sg-ssh"
+ENDPOINT_ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance-connect-endpoint/{ENDPOINT}"
+USER_ARN = f"arn:aws:iam::{ACCOUNT}:user/alice"
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+ANYWHERE = ("0.0.0.0/0", "::/0")
+
+
+def allow(condition: Mapping[str, Any] | None = None, resource: str = ENDPOINT_ARN) -> dict[str, Any]:
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": "ec2-instance-connect:OpenTunnel",
+        "Resource": resource,
+    }
+    if condition:
+        statement["Condition"] = condition
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def instance(
+    address: str | None = "10.0.1.1", *, ipv6: str | None = None, groups: tuple[str, ...] = (OPEN_GROUP,)
+) -> Instance:
+    return Instance(
+        id=f"i-{(address or ipv6 or '').replace('.', 'a').replace(':', 'b')}",
+        name="web-1",
+        vpc_id=VPC,
+        subnet_id=SUBNET,
+        private_ip=address,
+        ipv6=ipv6,
+        security_group_ids=groups,
+    )
+
+
+def security_group(
+    group_id: str, *, ingress: tuple[Rule, ...] = (), egress: tuple[Rule, ...] = ()
+) -> SecurityGroup:
+    return SecurityGroup(
+        id=group_id, vpc_id=VPC, name=group_id, description="", ingress=ingress, egress=egress
+    )
+
+
+def endpoint(endpoint_id: str = ENDPOINT, **changes: Any) -> Endpoint:
+    fields: dict[str, Any] = {
+        "id": endpoint_id,
+        "name": None,
+        "vpc_id": VPC,
+        "subnet_id": SUBNET,
+        "availability_zone": "us-east-1a",
+        "dns_name": HOST,
+        "state": EndpointState.CREATE_COMPLETE,
+        "state_message": "",
+        "created_at": THEN,
+        "deleted_at": None,
+        "security_group_ids": (OPEN_GROUP,),
+        "network_interface_ids": ("eni-1",),
+        "preserve_client_ip": False,
+        "ip_address_type": IpAddressType.DUALSTACK,
+        "max_tunnels": None,
+    }
+    return Endpoint(**{**fields, **changes})
+
+
+@dataclass
+class StoredAccount:
+    store: Store
+    url: str
+    vault: Vault = field(default_factory=lambda: Vault(bytes(32)))
+    keys: dict[str, NewAccessKey] = field(default_factory=dict)
+
+    def user(self, name: str, document: Mapping[str, Any] | None = None) -> NewAccessKey:
+        """A user with an inline policy and a key."""
+        with self.store.write() as tx:
+            tx.users.put(User(name=name, id=f"AIDA{name.upper()}", path="/", created_at=THEN))
+            if document is not None:
+                put_policy(tx, name, document)
+            key = create_access_key(
+                tx,
+                self.vault,
+                user_name=name,
+                now=datetime.now(UTC),
+                region=REGION,
+                random_bytes=os.urandom,
+            )
+        self.keys[name] = key
+        return key
+
+    def target(
+        self, user: str, *, now: datetime | None = None, host: str = HOST, expires: int = 60, **changes: Any
+    ) -> str:
+        """The request target that the user's client sends, with the AWS CLI's parameters by default."""
+        key = self.keys[user]
+        return presign(
+            host,
+            "/openTunnel",
+            {name: str(value) for name, value in tunnel_parameters(**changes).items()},
+            access_key_id=key.key.id,
+            secret_access_key=key.secret,
+            now=now or datetime.now(UTC),
+            region=REGION,
+            service="ec2-instance-connect",
+            expires=expires,
+        )
+
+    def head(self, user: str, **options: Any) -> Head:
+        return head(self.target(user, **options))
+
+
+def head(target: str) -> Head:
+    path, _, query = target.partition("?")
+    return Head(path=path, query=query, headers=(("Host", HOST), ("User-Agent", "aws-cli/2.36")))
+
+
+def tunnel_parameters(**changes: Any) -> dict[str, Any]:
+    parameters = {
+        "instanceConnectEndpointId": ENDPOINT,
+        "remotePort": 22,
+        "privateIpAddress": "10.0.1.1",
+        **changes,
+    }
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def put_policy(tx: Transaction, user: str, document: Mapping[str, Any]) -> None:
+    tx.inline_policies.put(
+        InlinePolicy(
+            owner_kind=OwnerKind.USER, owner_name=user, policy_name="tunnels", document=json.dumps(document)
+        )
+    )
+
+
+@contextmanager
+def stored_account() -> Iterator[StoredAccount]:
+    """One VPC, one endpoint whose groups let everything out, one host that lets everything in."""
+    with TemporaryDirectory() as directory:
+        url = f"sqlite:///{Path(directory, 'store.db')}"
+        store = Store.open(url)
+        store.migrate()
+        with store.write() as tx:
+            tx.accounts.put(Account(id=ACCOUNT, region=REGION, gateway_dns_name=HOST, created_at=THEN))
+            tx.vpcs.put(Vpc(id=VPC, name="office", cidrs=("10.0.0.0/16", "fd00::/16", "127.0.0.0/8")))
+            tx.subnets.put(
+                Subnet(
+                    id=SUBNET,
+                    vpc_id=VPC,
+                    name="web",
+                    cidrs=("10.0.1.0/24",),
+                    availability_zone="us-east-1a",
+                )
+            )
+            everything = tuple(Rule("-1", 0, 65535, cidr) for cidr in ANYWHERE)
+            tx.security_groups.put(security_group(OPEN_GROUP, ingress=everything, egress=everything))
+            tx.network_interfaces.put(
+                NetworkInterface(
+                    id="eni-1",
+                    vpc_id=VPC,
+                    subnet_id=SUBNET,
+                    endpoint_id=ENDPOINT,
+                    private_ip=INTERFACE_ADDRESS,
+                    ipv6="fd00::250",
+                    security_group_ids=(OPEN_GROUP,),
+                    description="",
+                )
+            )
+            tx.endpoints.put(endpoint())
+            tx.instances.put(instance())
+        try:
+            yield StoredAccount(store, url)
+        finally:
+            store.close()

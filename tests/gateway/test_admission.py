@@ -1,0 +1,387 @@
+"""Who gets a tunnel: signatures, policies, tags, security groups, addresses, quotas."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.gateway.account import (
+    ENDPOINT,
+    ENDPOINT_ARN,
+    INTERFACE_ADDRESS,
+    OPEN_GROUP,
+    USER_ARN,
+    StoredAccount,
+    allow,
+    endpoint,
+    head,
+    instance,
+    put_policy,
+    security_group,
+    stored_account,
+)
+
+from hatchway.audit.events import Outcome
+from hatchway.domain.endpoint import EndpointState
+from hatchway.domain.identity import KeyStatus
+from hatchway.domain.network import InstanceState, Rule
+from hatchway.gateway.admission import Admission, Admitted, Refused
+from hatchway.gateway.handshake import Head
+from hatchway.gateway.snapshot import Snapshot
+
+SSH_ONLY = {"NumericEquals": {"ec2-instance-connect:remotePort": "22"}}
+
+
+@pytest.fixture
+def account() -> Iterator[StoredAccount]:
+    with stored_account() as made:
+        yield made
+
+
+def decide(
+    account: StoredAccount,
+    asked: Head,
+    *,
+    source_ip: str = "192.0.2.7",
+    carried: int = 0,
+    now: datetime | None = None,
+) -> Admitted | Refused:
+    snapshot = Snapshot()
+    snapshot.apply(account.store.changes(0))
+    return Admission(snapshot, lambda _endpoint: carried).decide(
+        asked,
+        source_ip=source_ip,
+        request_id="request-1",
+        tunnel_id="tun-1",
+        now=now or datetime.now(UTC),
+    )
+
+
+def refusal(answer: Admitted | Refused) -> tuple[int, str]:
+    assert isinstance(answer, Refused)
+    return answer.refusal.status.value, answer.refusal.error_code
+
+
+def admitted(answer: Admitted | Refused) -> Admitted:
+    assert isinstance(answer, Admitted), answer.refusal
+    return answer
+
+
+# Policies
+
+
+def test_an_allowed_user_gets_a_tunnel(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    answer = admitted(decide(account, account.head("alice", maxTunnelDuration=600)))
+    assert str(answer.address) == "10.0.1.1"
+    assert answer.request.remote_port == 22
+    assert answer.request.max_duration == 600
+    assert answer.principal.arn == USER_ARN
+    assert answer.instance_id == instance().id
+    assert answer.quota == 20
+    assert answer.unreachable is None
+
+
+def test_a_user_without_a_policy_is_refused_in_the_words_of_aws(account: StoredAccount) -> None:
+    account.user("alice")
+    answer = decide(account, account.head("alice"))
+    assert refusal(answer) == (403, "AccessDeniedException")
+    assert isinstance(answer, Refused)
+    assert answer.refusal.message == (
+        f"User: {USER_ARN} is not authorized to perform: ec2-instance-connect:OpenTunnel on resource: "
+        f"{ENDPOINT_ARN} because no identity-based policy allows the ec2-instance-connect:OpenTunnel action"
+    )
+
+
+CASES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+    (SSH_ONLY, {}, True),
+    (SSH_ONLY, {"remotePort": 23}, False),
+    ({"IpAddress": {"ec2-instance-connect:privateIpAddress": "10.0.1.0/31"}}, {}, True),
+    (
+        {"IpAddress": {"ec2-instance-connect:privateIpAddress": "10.0.1.0/31"}},
+        {"privateIpAddress": "10.0.1.2"},
+        False,
+    ),
+    (
+        {"IpAddress": {"ec2-instance-connect:privateIpAddress": "10.0.1.0/31"}},
+        {"privateIpAddress": "::ffff:10.0.1.1"},
+        True,
+    ),
+    ({"NumericLessThanEquals": {"ec2-instance-connect:maxTunnelDuration": "600"}}, {}, False),
+    (
+        {"NumericLessThanEquals": {"ec2-instance-connect:maxTunnelDuration": "600"}},
+        {"maxTunnelDuration": 601},
+        False,
+    ),
+    (
+        {"NumericLessThanEquals": {"ec2-instance-connect:maxTunnelDuration": "600"}},
+        {"maxTunnelDuration": 600},
+        True,
+    ),
+    ({"NumericLessThanEquals": {"ec2-instance-connect:maxTunnelDuration": "3600"}}, {}, True),
+    ({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {}, True),
+    ({"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}}, {}, False),
+    ({"StringLike": {"aws:UserAgent": "aws-cli/*"}}, {}, True),
+    ({"Bool": {"aws:SecureTransport": "true"}}, {}, True),
+]
+
+
+@pytest.mark.parametrize(("condition", "asked", "expected"), CASES)
+def test_a_condition_on_the_tunnel_holds_or_refuses(
+    account: StoredAccount, condition: dict[str, Any], asked: dict[str, Any], expected: bool
+) -> None:
+    account.user("alice", allow(condition))
+    answer = decide(account, account.head("alice", **asked))
+    if expected:
+        admitted(answer)
+    else:
+        assert refusal(answer) == (403, "AccessDeniedException")
+
+
+def test_another_endpoint_is_refused_before_anyone_learns_whether_it_exists(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    asked = account.head("alice", instanceConnectEndpointId="eice-other")
+    assert refusal(decide(account, asked)) == (403, "AccessDeniedException")
+
+
+def test_an_endpoint_that_one_may_use_but_that_is_not_there_is_404(account: StoredAccount) -> None:
+    account.user("alice", allow(resource="*"))
+    asked = account.head("alice", instanceConnectEndpointId="eice-other")
+    assert refusal(decide(account, asked)) == (404, "ResourceNotFoundException")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [EndpointState.CREATE_IN_PROGRESS, EndpointState.DELETE_IN_PROGRESS, EndpointState.DELETE_COMPLETE],
+)
+def test_an_endpoint_that_is_not_ready_is_404(account: StoredAccount, state: EndpointState) -> None:
+    account.user("alice", allow())
+    with account.store.write() as tx:
+        tx.endpoints.put(endpoint(state=state))
+    assert refusal(decide(account, account.head("alice"))) == (404, "ResourceNotFoundException")
+
+
+@pytest.mark.parametrize(
+    ("on_endpoint", "on_instance", "expected"),
+    [
+        ("dev", None, True),
+        (None, "dev", True),
+        ("dev", "prod", False),
+        ("prod", "dev", False),
+        (None, None, False),
+    ],
+)
+def test_tags_of_endpoint_and_instance_must_both_allow(
+    account: StoredAccount, on_endpoint: str | None, on_instance: str | None, expected: bool
+) -> None:
+    account.user("alice", allow({"StringEquals": {"aws:ResourceTag/env": "dev"}}))
+    with account.store.write() as tx:
+        tx.endpoints.put(endpoint(tags={"env": on_endpoint} if on_endpoint else {}))
+        tx.instances.put(replace(instance(), tags={"env": on_instance} if on_instance else {}))
+    answer = decide(account, account.head("alice"))
+    assert isinstance(answer, Admitted) is expected
+
+
+# Signatures
+
+
+def test_a_wrong_signature_is_403(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    asked = head(account.target("alice").replace("remotePort=22", "remotePort=23"))
+    assert refusal(decide(account, asked)) == (403, "SignatureDoesNotMatch")
+
+
+def test_an_unknown_key_is_403(account: StoredAccount) -> None:
+    key = account.user("alice", allow())
+    asked = head(account.target("alice").replace(key.key.id, "AKIAINVENTED"))
+    answer = decide(account, asked)
+    assert refusal(answer) == (403, "InvalidClientTokenId")
+    assert isinstance(answer, Refused)
+    event = answer.call.event("OpenTunnel", "e", datetime.now(UTC), Outcome())
+    assert event["userIdentity"] == {"type": "Unknown", "accessKeyId": "AKIAINVENTED"}
+
+
+def test_an_unsigned_request_is_403(account: StoredAccount) -> None:
+    asked = head("/openTunnel?remotePort=22")
+    assert refusal(decide(account, asked)) == (403, "MissingAuthenticationToken")
+
+
+def test_an_expired_url_is_403(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    now = datetime.now(UTC)
+    asked = account.head("alice", now=now - timedelta(seconds=62), expires=60)
+    assert refusal(decide(account, asked, now=now)) == (403, "RequestExpired")
+
+
+def test_an_inactive_key_is_403(account: StoredAccount) -> None:
+    key = account.user("alice", allow())
+    with account.store.write() as tx:
+        tx.access_keys.put(replace(key.key, status=KeyStatus.INACTIVE))
+    assert refusal(decide(account, account.head("alice"))) == (403, "InvalidClientTokenId")
+
+
+def test_a_bad_parameter_of_a_known_caller_is_400(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    answer = decide(account, account.head("alice", remotePort="ssh"))
+    assert refusal(answer) == (400, "InvalidParameter")
+
+
+def test_a_bad_parameter_of_a_stranger_is_403(account: StoredAccount) -> None:
+    asked = head("/openTunnel?remotePort=ssh")
+    assert refusal(decide(account, asked)) == (403, "MissingAuthenticationToken")
+
+
+# Quotas
+
+
+def test_a_full_endpoint_is_429(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    admitted(decide(account, account.head("alice"), carried=19))
+    answer = decide(account, account.head("alice"), carried=20)
+    assert refusal(answer) == (429, "ServiceQuotaExceededException")
+
+
+def test_an_endpoints_own_quota_wins(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    with account.store.write() as tx:
+        tx.endpoints.put(endpoint(max_tunnels=200))
+    admitted(decide(account, account.head("alice"), carried=150))
+
+
+# The network
+
+
+def unreachable(account: StoredAccount, source_ip: str = "192.0.2.7", **asked: Any) -> str | None:
+    if "alice" not in account.keys:
+        account.user("alice", allow())
+    return admitted(decide(account, account.head("alice", **asked), source_ip=source_ip)).unreachable
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("10.1.0.1", "not in the endpoint's VPC"),
+        ("192.0.2.1", "not in the endpoint's VPC"),
+        ("169.254.169.254", "not in the endpoint's VPC"),
+        ("fe80::1", "not in the endpoint's VPC"),
+        ("0.0.0.0", "not in the endpoint's VPC"),
+        ("10.0.200.1", None),
+        ("fd00::7", None),
+        ("fd01::7", "not in the endpoint's VPC"),
+    ],
+)
+def test_a_target_lies_in_the_endpoints_vpc(
+    account: StoredAccount, address: str, problem: str | None
+) -> None:
+    found = unreachable(account, privateIpAddress=address)
+    assert (found is None) if problem is None else (found is not None and problem in found)
+
+
+def test_an_egress_rule_must_let_the_connection_out(account: StoredAccount) -> None:
+    with account.store.write() as tx:
+        tx.security_groups.put(security_group("sg-out", egress=(Rule("tcp", 22, 22, "10.0.1.0/24"),)))
+        tx.endpoints.put(endpoint(security_group_ids=("sg-out",)))
+    assert unreachable(account) is None
+    assert unreachable(account, privateIpAddress="10.0.1.9") is None
+    assert unreachable(account, remotePort=3389) == "no egress rule of sg-out allows 10.0.1.1 port 3389"
+    assert unreachable(account, privateIpAddress="10.0.2.1") is not None
+
+
+def test_an_egress_rule_may_name_the_targets_group(account: StoredAccount) -> None:
+    with account.store.write() as tx:
+        tx.security_groups.put(security_group("sg-out", egress=(Rule("tcp", 22, 22, OPEN_GROUP),)))
+        tx.endpoints.put(endpoint(security_group_ids=("sg-out",)))
+    assert unreachable(account) is None
+    # Nobody knows in which groups a host is that is not registered.
+    assert unreachable(account, privateIpAddress="10.0.1.9") is not None
+
+
+@pytest.mark.parametrize(
+    ("peer", "preserve", "expected"),
+    [
+        (OPEN_GROUP, False, True),
+        ("sg-other", False, False),
+        (f"{INTERFACE_ADDRESS}/32", False, True),
+        ("10.0.1.1/32", False, False),
+        ("192.0.2.0/24", False, False),
+        ("192.0.2.0/24", True, True),
+        ("198.51.100.0/24", True, False),
+        (f"{INTERFACE_ADDRESS}/32", True, False),
+        (OPEN_GROUP, True, True),
+    ],
+)
+def test_an_ingress_rule_must_let_the_source_in(
+    account: StoredAccount, peer: str, preserve: bool, expected: bool
+) -> None:
+    with account.store.write() as tx:
+        tx.security_groups.put(security_group("sg-in", ingress=(Rule("tcp", 22, 22, peer),)))
+        tx.instances.put(instance(groups=("sg-in",)))
+        tx.endpoints.put(endpoint(preserve_client_ip=preserve))
+    found = unreachable(account)
+    assert (found is None) is expected
+    if found is not None:
+        assert found == f"no ingress rule of sg-in allows {ENDPOINT} to port 22"
+
+
+def test_an_ipv6_target_is_reached_from_the_ipv6_interface(account: StoredAccount) -> None:
+    with account.store.write() as tx:
+        tx.security_groups.put(security_group("sg-in", ingress=(Rule("tcp", 22, 22, "fd00::250/128"),)))
+        tx.instances.put(instance(None, ipv6="fd00::7", groups=("sg-in",)))
+    assert unreachable(account, privateIpAddress="fd00::7") is None
+
+
+def test_an_instance_without_a_group_is_not_reached(account: StoredAccount) -> None:
+    with account.store.write() as tx:
+        tx.instances.put(instance(groups=()))
+    assert unreachable(account) == f"no ingress rule of no security group allows {ENDPOINT} to port 22"
+
+
+def test_a_stopped_instance_is_not_reached(account: StoredAccount) -> None:
+    with account.store.write() as tx:
+        tx.instances.put(replace(instance(), state=InstanceState.STOPPED))
+    found = unreachable(account)
+    assert found is not None
+    assert "stopped" in found
+
+
+# The record
+
+
+def test_the_event_is_what_the_client_asked(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    answer = admitted(decide(account, account.head("alice", maxTunnelDuration=600)))
+    event = answer.call.event("OpenTunnel", "event-1", datetime(2026, 11, 24, tzinfo=UTC), Outcome())
+    assert event["userIdentity"]["type"] == "IAMUser"
+    assert event["userIdentity"]["userName"] == "alice"
+    assert event["eventSource"] == "ec2-instance-connect.amazonaws.com"
+    assert event["sourceIPAddress"] == "192.0.2.7"
+    assert event["userAgent"] == "aws-cli/2.36"
+    assert event["requestParameters"] == {
+        "instanceConnectEndpointId": ENDPOINT,
+        "maxTunnelDuration": "600",
+        "remotePort": "22",
+        "privateIpAddress": "10.0.1.1",
+    }
+    assert event["requestID"] == "request-1"
+    assert event["resources"][0]["ARN"] == ENDPOINT_ARN
+    assert answer.additional["decision"]["checks"]
+
+
+def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    snapshot = Snapshot()
+    snapshot.apply(account.store.changes(0))
+    admission = Admission(snapshot, lambda _endpoint: 0)
+
+    def ask() -> Admitted | Refused:
+        return admission.decide(
+            account.head("alice"), source_ip="192.0.2.7", request_id="r", tunnel_id="t", now=datetime.now(UTC)
+        )
+
+    admitted(ask())
+    with account.store.write() as tx:
+        put_policy(tx, "alice", allow(resource=ENDPOINT_ARN + "x"))
+    admitted(ask())
+    snapshot.apply(account.store.changes(snapshot.revision))
+    assert refusal(ask()) == (403, "AccessDeniedException")

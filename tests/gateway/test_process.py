@@ -1,0 +1,257 @@
+"""A whole worker, as a process, with a store: tunnels signed for, recorded, drained, and killed."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.gateway.account import StoredAccount, allow, stored_account
+from tests.gateway.harness import (
+    LOOPBACK,
+    PATIENCE,
+    WebSocket,
+    certificate,
+    echo,
+    request,
+    run,
+    target,
+    until,
+)
+
+from hatchway.domain.identity import KeyStatus
+from hatchway.gateway import run_gateway
+from hatchway.settings import Address, DataDirectory, Settings
+
+SPAWNING = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def account() -> Iterator[StoredAccount]:
+    with stored_account() as made:
+        made.user("alice", allow())
+        yield made
+
+
+def _serve(settings: Settings, ready: Connection) -> None:
+    run_gateway(settings, lambda address: ready.send(address.port))
+
+
+class Worker:
+    def __init__(
+        self, account: StoredAccount, pem: Path, *, drain_seconds: float = 5.0, port: int = 0
+    ) -> None:
+        settings = Settings(
+            data_directory=DataDirectory(pem.parent),
+            store_url=account.url,
+            gateway=Address(LOOPBACK, port),
+            api_certificate=pem,
+            api_key=pem,
+            gateway_certificate=pem,
+            gateway_key=pem,
+            drain_seconds=drain_seconds,
+        )
+        ours, theirs = SPAWNING.Pipe()
+        self.process = SPAWNING.Process(target=_serve, args=(settings, theirs), daemon=True)
+        self.process.start()
+        assert ours.poll(PATIENCE), "the gateway is not ready"
+        self.port: int = ours.recv()
+
+    def signal(self, number: int) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    async def ended(self) -> int | None:
+        await asyncio.to_thread(self.process.join, PATIENCE)
+        return self.process.exitcode
+
+
+@contextmanager
+def worker(account: StoredAccount, directory: Path, **options: Any) -> Iterator[Worker]:
+    pem = directory / "server.pem"
+    pem.write_bytes(certificate())
+    started = Worker(account, pem, **options)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.join()
+
+
+async def open_tunnel(worker: Worker, account: StoredAccount, target_port: int, **changes: Any) -> WebSocket:
+    asked = account.target("alice", privateIpAddress=LOOPBACK, remotePort=target_port, **changes)
+    return await WebSocket.open(worker.port, asked)
+
+
+async def answer_to(worker: Worker, account: StoredAccount, target_port: int) -> bytes:
+    """The first line of the answer to a request for a tunnel."""
+    client = await WebSocket.connect(worker.port)
+    client.writer.write(request(account.target("alice", privateIpAddress=LOOPBACK, remotePort=target_port)))
+    line = await client.reader.readline()
+    client.vanish()
+    return line.rstrip()
+
+
+def events(account: StoredAccount, name: str) -> list[dict[str, Any]]:
+    with account.store.read() as tx:
+        return [json.loads(record.body) for record in tx.audit_records.find(event_name=name)]
+
+
+async def echoes(client: WebSocket, data: bytes = b"hello") -> bool:
+    await client.send(data)
+    return await client.receive(len(data)) == data
+
+
+def test_a_tunnel_is_recorded_before_its_first_byte_and_when_it_ends(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        recorded: list[int] = []
+
+        async def count_and_echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            recorded.append(len(events(account, "OpenTunnel")))
+            await echo(reader, writer)
+
+        async with target(count_and_echo) as port:
+            with worker(account, tmp_path) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert b"x-amzn-requestid" in client.answer
+                assert await echoes(client)
+                assert recorded == [1]
+                with account.store.read() as tx:
+                    (tunnel,) = tx.tunnels.find()
+                assert tunnel.principal_arn.endswith("user/alice")
+                await client.close()
+                await client.rest()
+                await until(lambda: events(account, "CloseTunnel"))
+                (closed,) = events(account, "CloseTunnel")
+                assert closed["additionalEventData"]["bytesIn"] == 5
+                with account.store.read() as tx:
+                    assert not tx.tunnels.find()
+
+    run(test)
+
+
+def test_a_refused_tunnel_is_recorded_and_told_in_json(account: StoredAccount, tmp_path: Path) -> None:
+    account.user("bob")
+
+    async def test() -> None:
+        with worker(account, tmp_path) as gateway:
+            client = await WebSocket.connect(gateway.port)
+            client.writer.write(request(account.target("bob")))
+            answer = await client.reader.read()
+            assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+            body = json.loads(answer.partition(b"\r\n\r\n")[2])
+            assert body["ErrorCode"] == "AccessDeniedException"
+            assert "user/bob is not authorized" in body["Message"]
+            (event,) = events(account, "OpenTunnel")
+            assert event["errorCode"] == "AccessDeniedException"
+            assert event["errorMessage"] == body["Message"]
+            assert event["sourceIPAddress"] == LOOPBACK
+
+    run(test)
+
+
+def test_a_change_in_the_store_counts_within_a_second(account: StoredAccount, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert await echoes(client)
+                with account.store.write() as tx:
+                    tx.access_keys.put(replace(account.keys["alice"].key, status=KeyStatus.INACTIVE))
+                began = time.monotonic()
+
+                while await answer_to(gateway, account, port) != b"HTTP/1.1 403 Forbidden":
+                    assert time.monotonic() - began < 5
+
+    run(test)
+
+
+def test_a_worker_told_to_stop_lets_tunnels_finish_and_takes_no_new_ones(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path, drain_seconds=30) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert await echoes(client)
+                gateway.signal(signal.SIGTERM)
+
+                while await answer_to(gateway, account, port) != b"HTTP/1.1 503 Service Unavailable":
+                    await asyncio.sleep(0.01)
+                assert await echoes(client, b"still works")
+                await client.close()
+                assert await gateway.ended() == 0
+                with account.store.read() as tx:
+                    assert not tx.tunnels.find()
+                    assert not tx.gateway_workers.find()
+
+    run(test)
+
+
+def test_tunnels_that_outlast_the_drain_end_with_1001(account: StoredAccount, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path, drain_seconds=0.2) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert await echoes(client)
+                gateway.signal(signal.SIGTERM)
+                _, closed = await client.rest()
+                assert (closed.code, closed.reason) == (1001, "Gateway is shutting down")
+                assert await gateway.ended() == 0
+                (event,) = events(account, "CloseTunnel")
+                assert event["additionalEventData"]["closeCode"] == 1001
+
+    run(test)
+
+
+def test_a_killed_worker_leaves_a_record_of_every_tunnel_that_carried_a_byte(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path) as gateway:
+                carried = 0
+
+                async def use() -> None:
+                    nonlocal carried
+                    client = await open_tunnel(gateway, account, port)
+                    if await echoes(client):
+                        carried += 1
+
+                using = [asyncio.create_task(use()) for _ in range(15)]
+                await asyncio.wait(using, return_when=asyncio.FIRST_COMPLETED)
+                gateway.signal(signal.SIGKILL)
+                await asyncio.gather(*using, return_exceptions=True)
+                assert carried
+                assert len(events(account, "OpenTunnel")) >= carried
+
+    run(test)
+
+
+def test_two_workers_share_a_port(account: StoredAccount, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path) as first, worker(account, tmp_path, port=first.port):
+                with account.store.read() as tx:
+                    assert len(tx.gateway_workers.find()) == 2
+
+                async def use() -> None:
+                    client = await open_tunnel(first, account, port)
+                    assert await echoes(client)
+                    await client.close()
+
+                # So many at once that both get some.
+                for _ in range(3):
+                    await asyncio.gather(*(use() for _ in range(5)))
+
+    run(test)

@@ -1,0 +1,100 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hatchway.access.open_tunnel import TunnelRequest
+from hatchway.gateway.request import BadParameter, read_tunnel_request
+
+GOOD = "instanceConnectEndpointId=eice-0123&remotePort=22&privateIpAddress=10.0.1.1"
+
+
+def test_the_aws_clis_request_is_read() -> None:
+    assert read_tunnel_request(f"{GOOD}&maxTunnelDuration=600&X-Amz-Date=20261124T061723Z") == TunnelRequest(
+        endpoint_id="eice-0123", private_ip="10.0.1.1", remote_port=22, max_duration=600
+    )
+
+
+def test_a_duration_that_is_not_given_is_an_hour() -> None:
+    assert read_tunnel_request(GOOD).max_duration == 3600
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("fd00::1", "fd00::1"),
+        ("FD00:0:0::0001", "fd00::1"),
+        ("fd00%3A%3A1", "fd00::1"),
+        ("::ffff:10.0.1.1", "10.0.1.1"),
+    ],
+)
+def test_an_address_is_read_in_its_canonical_form(written: str, read: str) -> None:
+    assert read_tunnel_request(GOOD.replace("10.0.1.1", written)).private_ip == read
+
+
+BAD = {
+    "remotePort": [
+        "",
+        "0",
+        "65536",
+        "-1",
+        "+22",
+        "022",
+        "22.0",
+        "2e1",
+        "0x16",
+        " 22",
+        "٢٢",
+        "ssh",
+        "99999999999",
+    ],
+    "maxTunnelDuration": ["", "0", "3601", "-1", "1.5", "forever", "00600"],
+    "privateIpAddress": [
+        "",
+        "localhost",
+        "10.0.1",
+        "10.0.1.256",
+        "010.0.1.1",
+        "10.0.1.1/32",
+        "fe80::1%25eth0",
+        "167772161",
+    ],
+    "instanceConnectEndpointId": ["", "eice-", "vpce-1", "eice-1/../2", "eice-" + "a" * 65, "eice-1%0A"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
+)
+def test_a_value_that_cannot_be_is_refused_by_name(name: str, value: str) -> None:
+    pairs = [pair for pair in f"{GOOD}&maxTunnelDuration=600".split("&") if not pair.startswith(name)]
+    with pytest.raises(BadParameter, match=f"The specified {name} is not valid") as bad:
+        read_tunnel_request("&".join([*pairs, f"{name}={value}"]))
+    assert bad.value.parameter == name
+
+
+@pytest.mark.parametrize("name", ["instanceConnectEndpointId", "remotePort", "privateIpAddress"])
+def test_a_missing_parameter_is_named(name: str) -> None:
+    pairs = [pair for pair in GOOD.split("&") if not pair.startswith(name)]
+    with pytest.raises(BadParameter, match=f"{name} is missing"):
+        read_tunnel_request("&".join(pairs))
+
+
+@pytest.mark.parametrize("extra", ["instanceId=i-1", "remoteport=22", "privateIpAddress%20=1", "=", "x"])
+def test_an_unknown_parameter_is_refused(extra: str) -> None:
+    with pytest.raises(BadParameter, match="not known"):
+        read_tunnel_request(f"{GOOD}&{extra}")
+
+
+@pytest.mark.parametrize("again", ["remotePort=22", "remote%50ort=22", "privateIpAddress=10.0.1.2"])
+def test_a_parameter_given_twice_is_refused(again: str) -> None:
+    with pytest.raises(BadParameter, match="more than once"):
+        read_tunnel_request(f"{GOOD}&{again}")
+
+
+@given(st.text(max_size=200))
+def test_whatever_is_sent_is_read_or_refused_with_a_short_message(query: str) -> None:
+    try:
+        read_tunnel_request(query)
+    except BadParameter as bad:
+        assert len(bad.problem) < 1000
+        assert len(bad.parameter) <= 64
