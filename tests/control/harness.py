@@ -67,6 +67,7 @@ class Stage:
     """A server that outlives the tests: each puts its own application on it."""
 
     def __init__(self, certificate: Path, ca: Path) -> None:
+        self.certificate = certificate
         self.ca = ca
         self.application: ASGIApp | None = None
         listener = socket.create_server(("127.0.0.1", 0))
@@ -211,6 +212,10 @@ def _key(tx: Transaction, vault: Vault, user_name: str | None, now: datetime) ->
     return Credentials(new.key.id, new.secret)
 
 
+def root_key(tx: Transaction, vault: Vault) -> Credentials:
+    return _key(tx, vault, None, datetime.now(UTC))
+
+
 def furnish(tx: Transaction, now: datetime) -> None:
     """The fleet: two VPCs, three subnets, two instances."""
     tx.accounts.put(
@@ -291,7 +296,7 @@ def new_world(stage: Stage, template: Path, directory: Path, session: boto3.Sess
     plane = ControlPlane(store=store, vault=vault, log=audit, arns=ARNS, clock=clock, random_bytes=os.urandom)
     with store.write() as tx:
         furnish(tx, clock())
-        root = _key(tx, vault, None, clock())
+        root = root_key(tx, vault)
     stage.application = create_application(plane)
     try:
         yield World(stage, store, plane, session, root, clock)

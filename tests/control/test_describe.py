@@ -22,7 +22,7 @@ from tests.control.harness import (
     World,
 )
 
-from hatchway.control.ec2.filters import read_filters
+from hatchway.control.ec2.filters import Field, read_filters
 from hatchway.control.ec2.zones import zone_id
 from hatchway.domain.network import Instance, Vpc
 
@@ -204,10 +204,13 @@ def test_a_group_of_no_such_name_is_refused(world: World) -> None:
     assert refused(lambda: describe(GroupNames=["default", "nope"])) == "InvalidGroup.NotFound"
 
 
+NO_FIELDS: dict[str, Field[Vpc]] = {}
+
+
 @given(st.text("ab*?\\", max_size=12), st.text("ab*?\\", max_size=12))
 def test_a_filter_s_pattern_matches_as_the_obvious_matcher_does(pattern: str, text: str) -> None:
     vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": text})
-    holds = read_filters([{"Name": "tag:k", "Values": [pattern]}], {})
+    holds = read_filters([{"Name": "tag:k", "Values": [pattern]}], NO_FIELDS)
     assert holds(vpc) is obvious(pattern, text)
 
 
@@ -226,7 +229,7 @@ def obvious(pattern: str, text: str) -> bool:
 
 def test_a_pattern_of_many_stars_takes_no_time_to_speak_of() -> None:
     vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": "a" * 256})
-    assert not read_filters([{"Name": "tag:k", "Values": ["*a" * 500 + "b"]}], {})(vpc)
+    assert not read_filters([{"Name": "tag:k", "Values": ["*a" * 500 + "b"]}], NO_FIELDS)(vpc)
 
 
 @pytest.mark.parametrize(

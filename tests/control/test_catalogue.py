@@ -1,0 +1,55 @@
+"""The operations that there are."""
+
+import pytest
+
+from hatchway.control.catalogue import OPERATIONS
+from hatchway.control.operations import Call, Result, operation
+from hatchway.control.services import services
+from hatchway.control.token_bucket import TokenBucket
+
+PROMISED = {
+    "ec2": [
+        *(f"{verb}InstanceConnectEndpoint" for verb in ("Create", "Modify", "Delete")),
+        "DescribeInstanceConnectEndpoints", "DescribeInstances", "DescribeVpcs", "DescribeSubnets",
+        "DescribeSecurityGroups", "DescribeNetworkInterfaces",
+    ],
+    "ec2-instance-connect": ["SendSSHPublicKey"],
+    "sts": ["GetCallerIdentity"],
+    "iam": [
+        "CreateUser", "GetUser", "ListUsers", "DeleteUser",
+        "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
+        "PutUserPolicy", "GetUserPolicy", "ListUserPolicies", "DeleteUserPolicy",
+        "CreateServiceLinkedRole", "GetRole",
+    ],
+}  # fmt: skip
+
+READING = ("Decode", "Describe", "Get", "List", "Simulate")
+
+
+@pytest.mark.parametrize(
+    ("service", "name"), [(service, name) for service, names in PROMISED.items() for name in names]
+)
+def test_what_is_promised_is_there(service: str, name: str) -> None:
+    assert OPERATIONS[service, name].name == name
+
+
+def test_each_operation_is_in_its_service_s_model_and_reads_only_if_its_name_says_so() -> None:
+    for (service, name), found in OPERATIONS.items():
+        assert name in services()[service].model.operation_names
+        assert found.reads_only is name.startswith(READING), name
+
+
+def test_an_operation_is_registered_once() -> None:
+    def again(_call: Call) -> Result:
+        return {}
+
+    with pytest.raises(ValueError, match="already"):
+        operation("sts", "GetCallerIdentity", reads_only=True)(again)
+
+
+def test_a_token_bucket_gives_its_burst_and_then_its_rate() -> None:
+    bucket = TokenBucket(burst=3, rate=2.0)
+    assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
+    assert [bucket.take(10.5) for _ in range(2)] == [True, False]
+    assert not bucket.take(9.0)
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]

@@ -1,0 +1,122 @@
+"""What is past is tidied away, and what goes wrong meanwhile does not stop the rest."""
+
+import json
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+from tests.control.harness import INSTANCE, SUBNET, World
+
+from hatchway.control.housekeeping import (
+    DeletionHistory,
+    Housekeeper,
+    Task,
+    purge_client_tokens,
+    purge_deleted_endpoints,
+    purge_pushed_keys,
+    tasks,
+)
+from hatchway.domain.account import ClientToken
+from hatchway.domain.ssh_key import PushedKey
+
+MINUTE = timedelta(seconds=60)
+
+
+def test_a_deleted_endpoint_goes_after_its_time_and_a_living_one_stays(world: World) -> None:
+    ec2 = world.client("ec2")
+    made = ec2.create_instance_connect_endpoint(SubnetId=SUBNET)["InstanceConnectEndpoint"]
+    now = world.clock()
+    with world.store.write() as tx:
+        assert purge_deleted_endpoints(tx, now + timedelta(days=365), MINUTE) == 0
+    ec2.delete_instance_connect_endpoint(InstanceConnectEndpointId=made["InstanceConnectEndpointId"])
+    with world.store.write() as tx:
+        assert purge_deleted_endpoints(tx, now + timedelta(seconds=59), MINUTE) == 0
+        assert purge_deleted_endpoints(tx, now + timedelta(seconds=90), MINUTE) == 1
+    assert ec2.describe_instance_connect_endpoints()["InstanceConnectEndpoints"] == []
+
+
+def test_expired_keys_and_old_client_tokens_go(world: World) -> None:
+    now = world.clock()
+
+    def key(fingerprint: str, seconds: int) -> PushedKey:
+        return PushedKey(
+            instance_id=INSTANCE,
+            os_user="root",
+            fingerprint=fingerprint,
+            public_key="ssh-ed25519 A",
+            expires_at=now + timedelta(seconds=seconds),
+            pushed_by="arn:aws:iam::123456789012:root",
+        )
+
+    def token(name: str, hours: int) -> ClientToken:
+        return ClientToken(
+            token=name,
+            operation="X",
+            request_hash="",
+            resource_id="",
+            created_at=now - timedelta(hours=hours),
+        )
+
+    with world.store.write() as tx:
+        tx.pushed_keys.put(key("past", 0), key("future", 1))
+        tx.client_tokens.put(token("old", 24), token("young", 23))
+        assert purge_pushed_keys(tx, now) == 1
+        assert purge_client_tokens(tx, now) == 1
+        assert [row.fingerprint for row in tx.pushed_keys.find()] == ["future"]
+        assert [row.token for row in tx.client_tokens.find()] == ["young"]
+
+
+def test_deletions_are_forgotten_one_round_late(world: World) -> None:
+    history = DeletionHistory()
+    world.user("bob")
+    with world.store.write() as tx:
+        history.forget(tx)
+    since = world.store.revision()
+    with world.store.write() as tx:
+        tx.users.delete("bob")
+    with world.store.write() as tx:
+        history.forget(tx)
+    changes = world.store.changes(since)
+    assert not changes.everything and ("bob",) in changes.deleted["users"]
+    with world.store.write() as tx:
+        history.forget(tx)
+    assert world.store.changes(since).everything
+
+
+def test_every_task_of_a_control_plane_runs(world: World, tmp_path: Path) -> None:
+    world.client("sts").get_caller_identity()
+    with world.store.write() as tx:
+        tx.signing_keys.delete_where()
+    audit_log = tmp_path / "audit.jsonl"
+    for task in tasks(world.plane, audit_log):
+        task.run()
+    with world.store.read() as tx:
+        assert len(tx.signing_keys.find()) == 3
+    (event,) = map(json.loads, audit_log.read_text().splitlines())
+    assert event["eventName"] == "GetCallerIdentity"
+
+
+def test_tasks_run_when_due_and_one_that_fails_is_tried_again() -> None:
+    time = 0.0
+    failures = 0
+    done, enough = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        nonlocal failures
+        failures += 1
+        raise OSError("the disk is full")
+
+    def moves() -> None:
+        nonlocal time
+        time += 1.0
+        if failures >= 3:
+            enough.set()
+            done.wait(10)
+
+    due: tuple[Task, ...] = (Task("fails", 5, fails), Task("moves", 0, moves))
+    housekeeper = Housekeeper(due, lambda: time)
+    housekeeper.start()
+    assert enough.wait(10)
+    assert failures == 3 and 10 <= time <= 16
+    done.set()
+    housekeeper.stop()
