@@ -109,6 +109,17 @@ def test_a_near_miss_tells_not_resource_and_the_missing_variable() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["${aws:username}", "${", "${}"])
+def test_before_version_2012_a_near_miss_speaks_of_no_variables(text: str) -> None:
+    made = statement(Resource=f"arn:aws:s3:::{text}", Condition={"StringEquals": {"x:Owner": text}})
+    policy = parse_policy({"Version": "2008-10-17", "Statement": [made, made | {"Resource": "*"}]})
+    whys = [miss.why for miss in evaluate(Request(TUNNEL, ENDPOINT), [policy]).near_misses]
+    assert whys == [
+        f"Resource: request {ENDPOINT}, policy arn:aws:s3:::{text}",
+        f"Condition StringEquals x:Owner: request has no value, policy {text}",
+    ]
+
+
 def test_a_decision_names_the_statements_that_decided_and_the_near_misses_apart() -> None:
     first = parse_policy(
         {"Statement": [statement(Sid="Ports", Condition=PORT), statement(Sid="Other", Action="ec2:*")]},

@@ -22,15 +22,16 @@ from hatchway.iam.patterns import (
     Keys,
     Substituted,
     Tokens,
+    Variable,
     arn_pattern,
     glob,
-    has_variables,
     literal_text,
     read_arn,
     shorten,
     split_segments,
     substitute,
     tokenise,
+    variables_of,
 )
 from hatchway.iam.readers import read_address, read_date, read_network, read_number
 
@@ -73,6 +74,7 @@ class Condition:
     operator: str
     key: str
     values: tuple[str, ...]
+    variables: tuple[Variable, ...] = field(repr=False, compare=False)
     holds: KeysTest = field(repr=False, compare=False)
 
     @property
@@ -245,7 +247,7 @@ def compile_condition(operator: str, key: str, values: tuple[str, ...], *, varia
     # One text for all conditions on a key, so that a decision touches less memory.
     folded = intern(key.lower())
     if operator == NULL:
-        return Condition(operator, key, values, _null(folded, values))
+        return Condition(operator, key, values, (), _null(folded, values))
     known = OPERATORS[operator]
     comparison = known.comparison
     templates = []
@@ -259,15 +261,16 @@ def compile_condition(operator: str, key: str, values: tuple[str, ...], *, varia
         except UnreadableValue:
             raise UnreadableValue(f"'{shorten(value)}' is not {comparison.reads}", index) from None
         templates.append(tokens)
-    if any(map(has_variables, templates)):
-        return Condition(operator, key, values, _substituting(known, folded, tuple(templates)))
+    found = tuple(variable for tokens in templates for variable in variables_of(tokens))
+    if found:
+        return Condition(operator, key, values, found, _substituting(known, folded, tuple(templates)))
     match = comparison.any_of([comparison.read_policy(tokens) for tokens in templates])
-    return Condition(operator, key, values, _test(known, folded, match))
+    return Condition(operator, key, values, (), _test(known, folded, match))
 
 
 def _check_readable(comparison: Comparison, tokens: Tokens) -> None:
     """Read a policy value as far as it can be without a request."""
-    if has_variables(tokens):
+    if variables_of(tokens):
         comparison.check_template(tokens)
     else:
         comparison.read_policy(tokens)

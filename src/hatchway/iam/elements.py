@@ -14,9 +14,9 @@ from hatchway.iam.patterns import (
     ArnMatcher,
     Keys,
     Tokens,
+    Variable,
     arn_pattern,
     glob,
-    has_variables,
     is_everything,
     literal_text,
     resource_prefix,
@@ -24,6 +24,7 @@ from hatchway.iam.patterns import (
     split_segments,
     substitute,
     tokenise,
+    variables_of,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class ResourceElement:
     patterns: tuple[str, ...]
     negated: bool
     is_everything: bool
+    variables: tuple[Variable, ...] = field(repr=False, compare=False)
     prefixes: tuple[str, ...] = field(repr=False, compare=False)
     matches: ArnMatcher = field(repr=False, compare=False)
 
@@ -132,6 +134,7 @@ def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: boo
     only. Raises UnreadableValue (message, index) for a text that is neither ``*`` nor an ARN.
     """
     tests: list[ArnMatcher] = []
+    found: list[Variable] = []
     prefixes: list[str] = []
     everything = False
     for index, pattern in enumerate(patterns):
@@ -144,10 +147,11 @@ def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: boo
         except UnreadableValue:
             raise UnreadableValue(f"'{shorten(pattern)}' is not '*' or an ARN", index) from None
         everything = everything or is_everything(tokens)
+        found += variables_of(tokens)
         prefixes.append(resource_prefix(tokens))
     if negated:
-        return ResourceElement(patterns, True, False, ("",), _none_of(tests))
-    return ResourceElement(patterns, False, everything, tuple(prefixes), _some_of(tests))
+        return ResourceElement(patterns, True, False, tuple(found), ("",), _none_of(tests))
+    return ResourceElement(patterns, False, everything, tuple(found), tuple(prefixes), _some_of(tests))
 
 
 def _one_resource(tokens: Tokens, *, when_unknown: bool) -> ArnMatcher:
@@ -155,7 +159,7 @@ def _one_resource(tokens: Tokens, *, when_unknown: bool) -> ArnMatcher:
 
     In a NotResource that answer is yes: the complement of what is not known is not known either.
     """
-    if not has_variables(tokens):
+    if not variables_of(tokens):
         return arn_pattern(tokens, empty_ec2_scope_is_any=True)
     split_segments(tokens)
 

@@ -20,12 +20,13 @@ from hatchway.iam.decision import (
 )
 from hatchway.iam.documents import Effect, Policy, Statement
 from hatchway.iam.evaluator import PolicySet
-from hatchway.iam.patterns import Arn, Keys, Variable, tokenise
+from hatchway.iam.patterns import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatchway.iam.elements import ResourceElement
+    from hatchway.iam.patterns import Arn, Keys, Variable
     from hatchway.iam.request import Request
 
 
@@ -112,7 +113,7 @@ Description = tuple[str, tuple[str, ...], tuple[str, ...], str]
 
 def _describe_resource(element: ResourceElement, targets: tuple[Arn, ...], keys: Keys) -> Description:
     name = "NotResource" if element.negated else "Resource"
-    note = _unresolved(element.patterns, keys)
+    note = _unresolved(element.variables, keys)
     if not note and targets[0].text == "*":
         note = "the action has no resource-level support: only * matches"
     return name, tuple(arn.text for arn in targets), element.patterns, note
@@ -133,7 +134,7 @@ def _note(condition: Condition, had: tuple[str, ...], keys: Keys) -> str:
     """What the two lists of values do not show by themselves."""
     if condition.operator == NULL:
         return "true: the key must be absent; false: it must be present"
-    if unresolved := _unresolved(condition.values, keys):
+    if unresolved := _unresolved(condition.variables, keys):
         return unresolved
     operator = OPERATORS[condition.operator]
     if isinstance(keys.get(condition.folded_key), tuple) and not operator.quantifier:
@@ -143,10 +144,7 @@ def _note(condition: Condition, had: tuple[str, ...], keys: Keys) -> str:
     return f"'{unreadable[0]}' is not {operator.comparison.reads}" if unreadable else ""
 
 
-def _unresolved(patterns: Iterable[str], keys: Keys) -> str:
+def _unresolved(variables: Iterable[Variable], keys: Keys) -> str:
     """A note on the first variable that the request leaves without a value, if any."""
-    for pattern in patterns:
-        for token in tokenise(pattern, wildcards=False, variables=True):
-            if isinstance(token, Variable) and not isinstance(keys.get(token.key, token.default), str):
-                return f"the request has no value for ${{{token.key}}}"
-    return ""
+    without = (variable.key for variable in variables if value_of(variable, keys) is None)
+    return next((f"the request has no value for ${{{key}}}" for key in without), "")

@@ -86,24 +86,26 @@ def tokenise(text: str, *, wildcards: bool, variables: bool) -> Tokens:
     return tuple(tokens)
 
 
-def has_variables(tokens: Tokens) -> bool:
-    """Whether the tokens stand for different texts in different requests."""
-    return any(isinstance(token, Variable) for token in tokens)
+def variables_of(tokens: Tokens) -> tuple[Variable, ...]:
+    """The variables among the tokens; with any, they stand for different texts in different requests."""
+    return tuple(token for token in tokens if isinstance(token, Variable))
+
+
+def value_of(variable: Variable, keys: Keys) -> str | None:
+    """What a variable stands for; None without value or default, and for a multi-valued key."""
+    value = keys.get(variable.key, variable.default)
+    return value if isinstance(value, str) else None
 
 
 def substitute(tokens: Tokens, keys: Keys) -> Tokens | None:
-    """Put the request's values in the variables' places.
-
-    None when some variable has neither value nor default, or names a multi-valued key, which stands for no
-    text.
-    """
+    """Put the request's values in the variables' places; None when some variable has no value."""
     resolved: list[Token] = []
     for token in tokens:
         if not isinstance(token, Variable):
             resolved.append(token)
             continue
-        value = keys.get(token.key, token.default)
-        if not isinstance(value, str):
+        value = value_of(token, keys)
+        if value is None:
             return None
         resolved.append(Substituted(value))
     return tuple(resolved)
