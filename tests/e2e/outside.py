@@ -20,8 +20,6 @@ _WATCHED: Final = (
     "/etc/hatchway",
     "/home/ec2-user",
     "/root/.ssh",
-    "/run/sshd",
-    "/run/sshd.pid",
     "/usr/local/bin",
     "/usr/local/share/ca-certificates",
     "/var/lib/hatchway",
@@ -34,7 +32,16 @@ class Outside:
 
     interfaces: frozenset[str]
     mounts: frozenset[str]
-    files: tuple[tuple[str, tuple[int, int, int] | None], ...]
+    files: frozenset[tuple[str, tuple[int, int, int] | None]]
+
+    def changes(self, before: "Outside") -> list[str]:
+        """What is not as it was `before`: interfaces, mounts and files that came, went or changed."""
+        pairs = [
+            (self.interfaces, before.interfaces),
+            (self.mounts, before.mounts),
+            (self.files, before.files),
+        ]
+        return sorted(f"{changed}" for now, then in pairs for changed in now ^ then)
 
 
 def look_outside() -> Outside:
@@ -43,7 +50,7 @@ def look_outside() -> Outside:
     return Outside(
         interfaces=frozenset(name for _, name in socket.if_nameindex()),
         mounts=frozenset(" ".join(line.split()[3:6]) for line in mounts),
-        files=tuple((path, _state(Path(path))) for path in _WATCHED),
+        files=frozenset((path, _state(Path(path))) for path in _WATCHED),
     )
 
 
