@@ -29,6 +29,11 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "a text": ("hello", "document: is not an object"),
     "no statement": ({"Version": "2012-10-17"}, "document: has no Statement"),
     "an empty list of statements": ({"Statement": []}, "Statement: is empty"),
+    "an element without a name": ({"": 1, "Statement": GOOD}, "document: has an element without a name"),
+    "an element whose name would break the line": (
+        {"Statement": GOOD | {"a\nb\ud800": 1}},
+        "Statement[0].a\\nb\\ud800: is not an element of the policy language here",
+    ),
     "a statement that is a text": ({"Statement": ["x"]}, "Statement[0]: is not an object"),
     "a list of lists": ({"Statement": [[GOOD]]}, "Statement[0]: is not an object"),
     "an unknown version": (
@@ -390,7 +395,7 @@ def test_a_number_of_a_mapping_that_json_has_not_is_refused(value: float) -> Non
 
 
 def test_keys_of_a_mapping_must_be_texts() -> None:
-    with pytest.raises(MalformedPolicy, match=r"^Statement\[0\]\.5: is not an element"):
+    with pytest.raises(MalformedPolicy, match=r"^Statement\[0\]: has an element without a name$"):
         parse_policy({"Statement": GOOD | {5: "x"}})
     with pytest.raises(MalformedPolicy, match=r"^Statement\[0\]\.Condition: is not a text$"):
         parse_policy({"Statement": GOOD | {"Condition": {5: {}}}})

@@ -169,6 +169,11 @@ def _load(text: str) -> Any:
     return content
 
 
+def _shown(key: str) -> str:
+    """A key, before its characters are checked, as a message of one line may hold it."""
+    return shorten(key if key.isprintable() else ascii(key)[1:-1])
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
     content = dict(pairs)
     if len(content) == len(pairs):
@@ -188,9 +193,11 @@ def _refuse_repeated_keys(content: Any) -> None:
         if place == "Statement" and not isinstance(value, list):
             place = "Statement[0]"
         if isinstance(value, _Repeated):
-            _refuse(place or "document", f"has the key '{shorten(value.key)}' more than once")
+            _refuse(place or "document", f"has the key '{_shown(value.key)}' more than once")
         if isinstance(value, dict):
-            waiting.extend((inner, f"{place}.{key}" if place else key) for key, inner in value.items())
+            waiting.extend(
+                (inner, f"{place}.{_shown(key)}" if place else _shown(key)) for key, inner in value.items()
+            )
         elif isinstance(value, list):
             waiting.extend((inner, f"{place}[{index}]") for index, inner in enumerate(value))
 
@@ -220,8 +227,10 @@ def _only(content: Any, known: set[str], place: str) -> None:
         _refuse(place, "is not an object")
     for key in content:
         if key not in known:
+            if not isinstance(key, str) or not key:
+                _refuse(place, "has an element without a name")
             inside = "" if place == "document" else f"{place}."
-            _refuse(f"{inside}{shorten(str(key))}", "is not an element of the policy language here")
+            _refuse(f"{inside}{_shown(key)}", "is not an element of the policy language here")
 
 
 def _text(value: Any, place: str) -> str:
