@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ACCOUNT, ARNS, DEFAULT_GROUP, SUBNET, World
 
+from hatchway.cli.policy_events import explain_request
 from hatchway.domain.identity import (
     Attachment,
     Group,
@@ -499,3 +500,21 @@ def test_what_was_not_encoded_here_is_not_decoded(world: World, message: str) ->
     sts = world.client("sts")
     code, _ = refusal(sts.decode_authorization_message, EncodedMessage=message)
     assert code == "InvalidAuthorizationMessageException"
+
+
+# --- hatchway explain -------------------------------------------------------------------------------------
+
+
+def test_the_audit_trail_explains_a_refused_call_and_an_allowed_one(world: World) -> None:
+    ec2 = world.client(
+        "ec2", world.user("alice", {"Effect": "Allow", "Action": "ec2:*Subnets", "Resource": "*"})
+    )
+    allowed = ec2.describe_subnets()["ResponseMetadata"]["RequestId"]
+    with pytest.raises(ClientError) as caught:
+        ec2.describe_vpcs()
+    refused = caught.value.response["ResponseMetadata"]["RequestId"]
+
+    assert explain_request(world.store, allowed).outcome == "allowed"
+    explained = explain_request(world.store, refused)
+    assert explained.outcome == "implicitDeny"
+    assert [decision.action for decision in explained.decisions] == ["ec2:DescribeVpcs"]

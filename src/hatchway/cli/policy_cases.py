@@ -104,7 +104,8 @@ def junit_xml(results: Sequence[Result]) -> str:
                 failure = ElementTree.SubElement(case, "failure", {"message": _xml_text(result.problem)})
                 failure.text = _xml_text("\n".join(miss.why for miss in result.decision.near_misses))
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    xml: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return xml.decode() + "\n"
 
 
 def _counts(results: Sequence[Result]) -> dict[str, str]:
