@@ -11,6 +11,7 @@ from tests.e2e.aws import AwsCli
 from tests.e2e.machines import Machine
 from tests.e2e.network import Network
 from tests.e2e.processes import Process
+from tests.e2e.waiting import wait_until
 
 ACCOUNT = "123456789012"
 DNS_NAME = "gateway.hatchway.test"
@@ -110,11 +111,15 @@ class Hatchway:
         )  # fmt: skip
 
     def events(self, name: str, **fields: Any) -> list[dict[str, Any]]:
-        """The audit events of this name in the JSON lines, whose fields have these values."""
-        lines = (self.directory / "data" / "audit.jsonl").read_text().splitlines()
-        events = [json.loads(line) for line in lines]
+        """The audit events of this name, whose fields have these values: at least one comes to be."""
         wanted = {"eventName": name, **fields}
-        return [event for event in events if all(event.get(key) == value for key, value in wanted.items())]
+        path = self.directory / "data" / "audit.jsonl"
+
+        def found() -> list[dict[str, Any]]:
+            events = [json.loads(line) for line in path.read_text().splitlines()]
+            return [e for e in events if all(e.get(key) == value for key, value in wanted.items())]
+
+        return wait_until(found, 10, lambda: f"no {name} with {fields}")
 
     def start(self) -> None:
         """Starts the server again, and waits until it is ready."""
