@@ -84,20 +84,15 @@ def simulate(
         --context ec2-instance-connect:remotePort=22
       hatchway simulate --data-dir /var/lib/hatchway --principal alice --action ec2:DescribeInstances
     """
-    from hatchway.cli.policy_questions import (
-        ask,
-        overall,
-        policies_in_files,
-        policies_of,
-        read_context,
-        read_entity,
-    )
+    from hatchway.cli.policy_questions import ask, overall, policies_in_files, read_context
 
     if principal is None and not policy:
         raise BadUsage("nothing to simulate: give --policy FILE, or --principal and --data-dir")
     keys = read_context(context or ())
     policies = policies_in_files(policy or (), boundary, guardrail or ())
     if principal is not None:
+        from hatchway.cli.policy_principal import policies_of, read_entity
+
         with _installation(data_dir, store_url) as installation:
             entity = read_entity(installation, principal)
         told = {key.lower() for key in keys}

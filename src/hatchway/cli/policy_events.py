@@ -10,9 +10,6 @@ from hatchway.cli.policy_questions import overall
 from hatchway.iam import Decision, Outcome
 from hatchway.store import Store
 
-_WHERE = ("authorization", "decision")
-"""What control plane and gateway call the checks in `additionalEventData`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -38,7 +35,8 @@ class Explained:
             f" request {event['requestID']}"
         ]
         if event.get("errorCode"):
-            lines.append(f"answered with {event['errorCode']}: {event['errorMessage']}")
+            told = event["errorMessage"].partition(_ENCODED)[0]
+            lines.append(f"answered with {event['errorCode']}: {told}")
         network = (event.get("additionalEventData") or {}).get("network")
         if network:
             lines.append(f"the network did not let it through: {network}")
@@ -83,12 +81,10 @@ def read_event(event: Mapping[str, Any]) -> Explained:
     Raises:
         BadUsage: what it says of a decision cannot be read.
     """
-    additional = event.get("additionalEventData") or {}
-    for name in _WHERE:
-        if name in additional:
-            try:
-                checks = additional[name]["checks"]
-                return Explained(event, tuple(map(Decision.from_json, checks)))
-            except (KeyError, TypeError, ValueError) as problem:
-                raise BadUsage(f"event {event.get('eventID')} was written by another version") from problem
-    return Explained(event, ())
+    decision = (event.get("additionalEventData") or {}).get("decision")
+    if decision is None:
+        return Explained(event, ())
+    try:
+        return Explained(event, tuple(map(Decision.from_json, decision["checks"])))
+    except (KeyError, TypeError, ValueError) as problem:
+        raise BadUsage(f"event {event.get('eventID')} was written by another version") from problem

@@ -1,4 +1,4 @@
-"""What `hatchway simulate` asks, of policies in files and of an account."""
+"""What `hatchway simulate` asks, and the policies in files that it asks it of."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hatchway.access.authorization import Context
-from hatchway.access.entities import Entity, find_entity, read_entity_arn
-from hatchway.access.identities import StoredIdentities
 from hatchway.cli.errors import BadUsage
-from hatchway.cli.installation import Installation
 from hatchway.cli.policy_files import read_policy
-from hatchway.domain.arns import Arns
-from hatchway.domain.identity import OwnerKind
 from hatchway.iam import Decision, Outcome, PolicySet, Request, evaluate
 from hatchway.iam.context_keys import missing_keys
 
@@ -86,39 +81,3 @@ def policies_in_files(
         boundary=None if boundary is None else read_policy(boundary),
         guardrails=tuple(map(read_policy, guardrails)),
     )
-
-
-def policies_of(entity: Entity, besides: PolicySet) -> PolicySet:
-    """An entity's policies, with further ones; a further boundary takes the place of its own."""
-    boundary = besides.boundary
-    if boundary is None and entity.boundary is not None:
-        boundary = entity.boundary.policy
-    return PolicySet(
-        identity=(*(source.policy for source in entity.identity), *besides.identity),
-        boundary=boundary,
-        guardrails=(*(source.policy for source in entity.guardrails), *besides.guardrails),
-    )
-
-
-def read_entity(installation: Installation, name: str) -> Entity:
-    """The user, else the role, else the group of that name or ARN.
-
-    Raises:
-        BadUsage: there is none.
-    """
-    account = installation.account
-    arns = Arns(account.id, account.region)
-    kinds: Sequence[OwnerKind] = (OwnerKind.USER, OwnerKind.ROLE, OwnerKind.GROUP)
-    sought = name
-    if name.startswith("arn:"):
-        try:
-            kind, _, sought = read_entity_arn(name)
-        except ValueError as problem:
-            raise BadUsage(f"--principal: {problem}") from problem
-        kinds = (kind,)
-    with installation.store.read() as tx:
-        for kind in kinds:
-            entity = find_entity(StoredIdentities(tx, arns), kind, sought)
-            if entity is not None and name in (entity.name, entity.arn):
-                return entity
-    raise BadUsage(f"--principal: account {account.id} has no user, role or group {name!r}")
