@@ -1,28 +1,11 @@
 import json
-import os
 import sqlite3
 import ssl
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-
-def hatchway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command as a shell would, without the caller's own Hatchway and AWS variables."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("HATCHWAY_", "AWS_"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "hatchway", *arguments],
-        env={**inherited, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.cli.commands import hatchway
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +86,7 @@ def test_a_directory_with_a_store_is_left_as_it_is(made: tuple[Path, dict[str, s
 
 
 def test_a_random_account_has_12_digits_and_the_secret_is_printed_once(tmp_path: Path) -> None:
-    done = hatchway("init", HATCHWAY_DATA_DIR=str(tmp_path / "data"))
+    done = hatchway("init", variables={"HATCHWAY_DATA_DIR": str(tmp_path / "data")})
     assert done.returncode == 0, done.stderr
     account = done.stdout.split()[1]
     assert len(account) == 12

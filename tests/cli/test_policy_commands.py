@@ -358,7 +358,7 @@ def test_an_allowed_call_is_explained_by_the_event_that_has_the_decision(
     hatchway: Hatchway, data_dir: str
 ) -> None:
     record(data_dir, "opened", "CloseTunnel", Outcome(additional={"closeCode": 1000}))
-    allowed = {"authorization": authorization("22").to_json()}
+    allowed = {"decision": authorization("22").to_json()}
     record(data_dir, "opened", "OpenTunnel", Outcome(additional=allowed))
     done = hatchway("explain", "opened", "--data-dir", data_dir, "--json")
     answer = json.loads(done.out)

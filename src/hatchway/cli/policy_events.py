@@ -10,6 +10,9 @@ from hatchway.cli.policy_questions import overall
 from hatchway.iam import Decision, Outcome
 from hatchway.store import Store
 
+_ENCODED = " Encoded authorization failure message:"
+"""What follows this in EC2's messages are the decisions themselves, sealed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:

@@ -5,8 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -17,6 +16,7 @@ from hatchway.cli.demo.story import CreateEndpoint, OpenTunnel, RunCommand
 from hatchway.client.discovery import push_key
 from hatchway.client.errors import ApiError
 from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.store.tables import audit_records
 
 _STEP_SECONDS: Final = 30.0
 _AUDIT_SECONDS: Final = 10.0
@@ -26,10 +26,11 @@ _PREFIX: Final = "hatchway: "
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a step, and what the user was told."""
+    """What came of a step, and what the user was told. `why` is what the audit trail adds to a refusal."""
 
     allowed: bool
     told: str
+    why: str = ""
 
 
 class Performance:
@@ -45,23 +46,40 @@ class Performance:
         stage.grant("alice", "endpoints-in-one-subnet", story.policy_for_endpoints(subnet))
 
     def act(self, user: str, action: CreateEndpoint | RunCommand | OpenTunnel) -> Outcome:
+        """Does it, as the user."""
         match action:
             case CreateEndpoint():
-                return self._create_endpoint(user, action)
+                outcome = self._create_endpoint(user, action)
             case RunCommand():
-                return self._run_command(user, action)
+                outcome = self._run_command(user, action)
             case OpenTunnel():
-                return self._open_tunnel(user, action)
+                outcome = self._open_tunnel(user, action)
+        return outcome if outcome.allowed else replace(outcome, why=self._why(user))
 
     def events(self, ended: int) -> list[dict[str, Any]]:
         """The audit trail, once it tells of so many tunnels' ends."""
         end = time.monotonic() + _AUDIT_SECONDS
         while True:
-            events = _read_events(self._stage.data_directory.audit_log)
-            closed = sum(event["eventName"] == "CloseTunnel" for event in events)
+            with self._stage.store.read() as tx:
+                records = tx.audit_records.find(order=(audit_records.c.event_time,))
+            closed = sum(record.event_name == "CloseTunnel" for record in records)
             if closed >= ended or time.monotonic() > end:
-                return events
+                return [json.loads(record.body) for record in records]
             time.sleep(0.1)
+
+    def _why(self, user: str) -> str:
+        """What in the user's policies did not fit, from the decision that was recorded last."""
+        with self._stage.store.read() as tx:
+            records = tx.audit_records.find(
+                user_name=user, order=(audit_records.c.event_time.desc(),), limit=1
+            )
+        for record in records:
+            additional = json.loads(record.body).get("additionalEventData", {})
+            decision = additional.get("decision") or {}
+            # Evaluation stops at the check that refuses, so it is the last.
+            misses = [miss for check in decision.get("checks", [])[-1:] for miss in check["nearMisses"]]
+            return "; ".join(miss["why"] for miss in misses)
+        return ""
 
     def _create_endpoint(self, user: str, action: CreateEndpoint) -> Outcome:
         ec2 = self._stage.api(user, "ec2")
@@ -124,9 +142,12 @@ class Performance:
     def _open_tunnel(self, user: str, action: OpenTunnel) -> Outcome:
         """Reads what comes through the tunnel until that ends; sshd's greeting shows that it was open."""
         options = ["--instance-id", self._stage.instances[action.host], *self._tunnel_options(action)]
+        tunnel = _hatchway("open-tunnel", "--profile", user, *options)
+        assert tunnel.stdout is not None
+        greeting = tunnel.stdout.readline()
         began = time.monotonic()
-        done = _finish(_hatchway("open-tunnel", "--profile", user, *options))
-        if done.output.startswith("SSH-"):
+        done = _finish(tunnel)
+        if greeting.startswith("SSH-"):
             return Outcome(True, f"{done.sentence} (after {time.monotonic() - began:.1f} seconds)")
         return Outcome(False, done.sentence)
 
@@ -182,10 +203,3 @@ def _finish(process: "subprocess.Popen[str]") -> _Done:
 def _shortened(sentence: str) -> str:
     """Without most of the encoded message, which is of no use to a spectator."""
     return _ENCODED.sub(r"\1…", sentence)
-
-
-def _read_events(audit_log: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in audit_log.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        return []

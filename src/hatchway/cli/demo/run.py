@@ -35,7 +35,8 @@ def run_demo(console: Console, programs: Programs) -> None:
                 wrong += not good
                 ended += outcome.allowed and isinstance(step.action, RunCommand | OpenTunnel)
                 screen.step(step, outcome, as_told=good)
-        screen.events(performance.events(ended))
+        names = {id_: name for name, id_ in (*stage.instances.items(), *stage.subnets.items())}
+        screen.events(performance.events(ended), names)
     screen.say(f"\n{NEXT}")
     if wrong:
         raise CommandFailed(f"{wrong} of the steps above did not go as told")

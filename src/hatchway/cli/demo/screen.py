@@ -1,11 +1,10 @@
 """What the spectator sees: colour and columns on a terminal, plain lines elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from hatchway.cli.demo.performance import Outcome
@@ -38,25 +37,30 @@ class Screen:
         sign, style = (self._signs[0], "green") if outcome.allowed else (self._signs[1], "yellow")
         self._line(Text.assemble("  ", (sign, style), f" {step.tells}"))
         self._indented(Text(outcome.told, "dim"))
+        if outcome.why:
+            self._indented(Text(f"The audit trail says why: {outcome.why}", "cyan"))
         if not as_told:
             wanted = "allowed" if step.ending.allowed else "refused"
             self._indented(Text(f"NOT AS TOLD: it should have been {wanted}: {step.ending.says}", "bold red"))
 
-    def events(self, events: Sequence[dict[str, Any]]) -> None:
-        """The audit trail: what the story was about, and how much else there is."""
+    def events(self, events: Sequence[dict[str, Any]], names: Mapping[str, str]) -> None:
+        """The audit trail: what the story was about, and how much else there is.
+
+        Args:
+            names: what the story calls the things whose ids are in the events.
+        """
         shown = [event for event in events if event["eventName"] in _SHOWN]
         self.say(f"\nThe audit trail: {len(events)} events, of which these tell the story", "bold")
-        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 2))
         for event in shown:
-            refused = "errorCode" in event
-            table.add_row(
-                event["eventTime"][11:19],
-                event["userIdentity"].get("userName", "-"),
-                event["eventName"],
-                Text(_object(event), overflow="fold"),
-                Text(_answer(event), "yellow" if refused else ""),
+            code = event.get("errorCode")
+            sign, style = (self._signs[0], "green") if code is None else (self._signs[1], "yellow")
+            self._line(
+                Text.assemble(
+                    *("  ", (sign, style), f" {event['eventTime'][11:19]} "),
+                    f"{event['userIdentity'].get('userName', '-'):5} {event['eventName']:29} ",
+                    f"{_object(event, names)}{f' ({code})' if code else ''}",
+                )
             )
-        self._console.print(table)
 
     def _line(self, text: Text) -> None:
         self._console.print(text, soft_wrap=not self._console.is_terminal)
@@ -68,20 +72,17 @@ class Screen:
             self._console.print(Text("      ") + text, soft_wrap=True)
 
 
-def _object(event: dict[str, Any]) -> str:
+def _object(event: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """What an event is about, in a few words."""
     parameters = event.get("requestParameters") or {}
     match event["eventName"]:
         case "CreateInstanceConnectEndpoint":
-            return str(parameters.get("subnetId", ""))
+            return f"subnet {names.get(parameters.get('subnetId', ''), '')}"
         case "SendSSHPublicKey":
-            return f"{parameters.get('instanceOSUser', '')} on {parameters.get('instanceId', '')}"
+            return (
+                f"{parameters.get('instanceOSUser', '')} on {names.get(parameters.get('instanceId', ''), '')}"
+            )
+        case "CloseTunnel":
+            return str(event.get("additionalEventData", {}).get("closeReason") or "by the client or the host")
         case _:
             return f"{parameters.get('privateIpAddress', '')} port {parameters.get('remotePort', '')}"
-
-
-def _answer(event: dict[str, Any]) -> str:
-    if "errorCode" in event:
-        return str(event["errorCode"])
-    if event["eventName"] == "CloseTunnel":
-        return str((event.get("additionalEventData") or {}).get("closeReason") or "closed")
-    return "allowed"

@@ -33,6 +33,7 @@ from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.control.fleet import apply_fleet, parse_fleet
 from hatchway.domain.account import Account
 from hatchway.settings import DataDirectory
+from hatchway.store import Store
 
 ADMINISTRATOR: Final = "administrator"
 
@@ -42,7 +43,7 @@ class Stage:
     """What the story plays on. `known_hosts` are the hosts' public keys by instance id."""
 
     directory: Path
-    data_directory: DataDirectory
+    store: Store
     programs: Programs
     instances: dict[str, str]
     subnets: dict[str, str]
@@ -78,11 +79,11 @@ def set_up(programs: Programs) -> Iterator[Stage]:
         root_key = _install(data_directory)
         api_url = _start_server(data_directory, directory / "server.log", processes)
         write_profile(files, _administrator(root_key, api_url, data_directory))
-        with open_installation(data_directory, None) as installation:
-            instances, subnets = _ids(installation)
-            for user in story.USERS:
-                create_key(installation, user, profile=user, files=files, endpoint_url=None)
-            tokens = {name: enroll_host(installation, name).token for name in story.HOSTS}
+        installation = down.enter_context(open_installation(data_directory, None))
+        instances, subnets = _ids(installation)
+        for user in story.USERS:
+            create_key(installation, user, profile=user, files=files, endpoint_url=None)
+        tokens = {name: enroll_host(installation, name).token for name in story.HOSTS}
         port = ssh_port(list(story.HOSTS.values()))
         around = Surroundings(
             directory=directory,
@@ -98,7 +99,7 @@ def set_up(programs: Programs) -> Iterator[Stage]:
             known_hosts[plan.instance_id] = start_host(plan, around, programs, processes)
         yield Stage(
             directory=directory,
-            data_directory=data_directory,
+            store=installation.store,
             programs=programs,
             instances=instances,
             subnets=subnets,

@@ -1,0 +1,113 @@
+"""A server run as `hatchway serve`, for the tests of the commands."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.cli.commands import COMMAND, environment, hatchway
+
+FLEET = """
+account: "123456789012"
+vpcs:
+  lab:
+    cidr: 127.0.40.0/24
+    subnets: {web: {cidr: 127.0.40.0/24, availability_zone: us-east-1a}}
+instances:
+  web-1: {id: i-0123456789abcdef0, subnet: lab/web, private_ip: 127.0.40.1}
+users:
+  alice: {inline: {all: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}}
+  bob: {}
+"""
+
+
+@dataclass
+class Server:
+    """A running `hatchway serve`."""
+
+    process: "subprocess.Popen[str]"
+    urls: dict[str, str]
+
+    @property
+    def children(self) -> list[int]:
+        """The process ids of its planes."""
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(word) for word in text.split()]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit code once it has ended."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+
+@dataclass
+class Installed:
+    """An installation with the fleet above, and AWS files for its users."""
+
+    directory: Path
+    variables: dict[str, str]
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return hatchway(*arguments, variables=self.variables)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory as init and apply leave it, to be copied."""
+    directory = tmp_path_factory.mktemp("template")
+    data, fleet = directory / "data", directory / "fleet.yaml"
+    fleet.write_text(FLEET)
+    for command in (("init", "--account", "123456789012"), ("apply", str(fleet))):
+        done = hatchway(*command, variables={"HATCHWAY_DATA_DIR": str(data)})
+        assert done.returncode == 0, done.stderr
+    return data
+
+
+@pytest.fixture
+def installed(template: Path, tmp_path: Path) -> Installed:
+    variables = {
+        "HATCHWAY_DATA_DIR": str(tmp_path / "data"),
+        "AWS_CONFIG_FILE": str(tmp_path / "aws" / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "aws" / "credentials"),
+    }
+    shutil.copytree(template, tmp_path / "data")
+    return Installed(tmp_path / "data", variables)
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts servers on ports of their own, and stops what is left of them in the end."""
+    started: list[Server] = []
+
+    def serve(installed: Installed, *arguments: str) -> Server:
+        ports = ("--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
+        with (tmp_path / f"server-{len(started)}.log").open("w") as log:
+            process = subprocess.Popen(
+                [*COMMAND, "serve", *ports, *arguments],
+                env=environment(installed.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("ready "), Path(log.name).read_text()
+        server = Server(process, dict(word.split("=", 1) for word in line.split()[1:]))
+        started.append(server)
+        return server
+
+    yield serve
+    for server in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server.process.pid, signal.SIGKILL)
+        server.process.communicate()
