@@ -280,7 +280,7 @@ def test_a_refusal_tells_the_caller_a_sentence_and_the_audit_trail_the_reasons(w
     reasons = decode_failure_message(world.plane.vault, encoded)
     (event,) = world.events("CreateInstanceConnectEndpoint")
     assert event["errorCode"] == "Client.UnauthorizedOperation"
-    assert event["additionalEventData"]["authorization"]["checks"] == reasons["checks"]
+    assert event["additionalEventData"]["decision"]["checks"] == reasons["checks"]
     (miss,) = reasons["checks"][-1]["nearMisses"]
     assert (miss["policy"], miss["sid"]) == ("given", "Subnets")
     assert event["requestID"] == caught.value.response["ResponseMetadata"]["RequestId"]
@@ -312,5 +312,5 @@ def test_a_dry_run_says_whether_it_would_go_and_does_nothing(world: World) -> No
         "Client.DryRunOperation",
         "Client.UnauthorizedOperation",
     ]
-    assert len(events[0]["additionalEventData"]["authorization"]["checks"]) == 5
+    assert len(events[0]["additionalEventData"]["decision"]["checks"]) == 5
     assert json.dumps(events).count('"dryRun": true') == 2

@@ -74,6 +74,7 @@ def test_a_signed_request_that_is_no_call_gets_its_service_s_error(  # noqa: PLR
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_other_methods_and_paths_are_not_there(world: World, method: str) -> None:
     assert world.send(method, service="sts").status == 405
+    assert world.send("GET", "/healthz/").status == 404
     answer = world.send("POST", "/somewhere", body=IDENTITY, service="sts")
     assert answer.status == 404
     assert answer.headers["x-amzn-requestid"]

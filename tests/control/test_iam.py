@@ -231,7 +231,7 @@ def test_a_refusal_has_aws_s_sentence(world: World) -> None:
     }
     (event,) = world.events()
     assert event["errorCode"] == "AccessDenied"
-    assert event["additionalEventData"]["authorization"]["checks"][0]["outcome"] == "implicitDeny"
+    assert event["additionalEventData"]["decision"]["checks"][0]["outcome"] == "implicitDeny"
 
 
 def test_a_user_is_deleted_only_when_nothing_is_attached_to_it(world: World) -> None:

@@ -54,7 +54,7 @@ def test_a_process_serves_until_it_is_told_to_stop(
     with store.write() as tx:
         furnish(tx, datetime.now(UTC))
         root = root_key(tx, vault)
-    store.close()
+        tx.signing_keys.delete_where()
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), tmp_path, stage.certificate],
         stdout=subprocess.PIPE,
@@ -64,6 +64,8 @@ def test_a_process_serves_until_it_is_told_to_stop(
     assert process.stdout is not None
     try:
         port = int(process.stdout.readline())
+        with store.read() as tx:
+            assert len(tx.signing_keys.find()) == 3
         sts = boto3.client(
             "sts",
             region_name=REGION,
@@ -82,6 +84,7 @@ def test_a_process_serves_until_it_is_told_to_stop(
         rest, _ = process.communicate(timeout=30)
     finally:
         process.kill()
+        store.close()
     assert (process.returncode, rest) == (0, "ended\n")
     # What was recorded is on the disk as a line, the last call included.
     events = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]

@@ -173,7 +173,7 @@ def test_a_policy_for_one_os_user_takes_that_user_s_key_and_refuses_root_s(world
     }
     assert allowed["resources"][0]["ARN"] == ARNS.instance(INSTANCE)
     assert denied["errorCode"] == "AccessDenied"
-    (miss,) = denied["additionalEventData"]["authorization"]["checks"][0]["nearMisses"]
+    (miss,) = denied["additionalEventData"]["decision"]["checks"][0]["nearMisses"]
     assert "ec2:osuser" in miss["why"]
 
 

@@ -18,6 +18,7 @@ from hatchway.protocol import ServiceError
 UNKNOWN_OPERATION: Final = "Unknown"
 _LARGEST_ELEMENT: Final = 100_000
 """Characters of requestParameters or responseElements; what is larger is left out, as CloudTrail does."""
+_LONGEST_USER_AGENT: Final = 1024
 
 _USER_TYPES: Final = {PrincipalType.USER: "IAMUser", PrincipalType.ROOT: "Root"}
 _TRAIL_CODES: Final = {"AuthException": "AccessDenied"}
@@ -81,7 +82,7 @@ def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecor
         event_source=DIALECTS[attempt.service.name].event_source,
         request_id=attempt.request.request_id,
         source_ip=attempt.request.origin.source_ip,
-        user_agent=attempt.request.origin.user_agent,
+        user_agent=attempt.request.origin.user_agent[:_LONGEST_USER_AGENT],
         user_identity=_identity(attempt),
     )
     authorization = attempt.authorization
@@ -92,9 +93,7 @@ def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecor
         name=_operation_name(attempt),
         read_only=attempt.operation is not None and attempt.operation.reads_only,
         request_parameters=_request_parameters(attempt),
-        outcome=Outcome(
-            **outcome, additional={"authorization": authorization.to_json()} if authorization else {}
-        ),
+        outcome=Outcome(**outcome, additional={"decision": authorization.to_json()} if authorization else {}),
         resources=_resources(attempt),
     )
     return to_record(body, attempt.now)
