@@ -14,12 +14,13 @@ from hatchway.control.fleet.problems import Problems, quoted, suggestion
 T = TypeVar("T")
 Reader = Callable[[Any, str, Problems], T | None]
 
-_PLAIN_KEY: Final = re.compile(r"[^\s.'\"\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_PLAIN_KEY: Final = re.compile(r"[^\s.'\"]+")
 
 
 def at(place: str, key: str) -> str:
     """The place of a key within a mapping; a key that could confuse is quoted."""
-    shown = key if len(key) <= 80 and _PLAIN_KEY.fullmatch(key) else quoted(key)
+    plain = len(key) <= 80 and key.isprintable() and _PLAIN_KEY.fullmatch(key)
+    shown = key if plain else quoted(key)
     return f"{place}.{shown}" if place else shown
 
 
