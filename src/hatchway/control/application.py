@@ -53,9 +53,12 @@ def create_application(plane: ControlPlane) -> Starlette:
         Route("/.well-known/hatchway", api.discovery),
         Route("/host/v1/authorized-keys", api.authorized_keys),
     ]
-    return Starlette(
+    application = Starlette(
         routes=routes, middleware=[Middleware(_RequestIds, plane=plane)], exception_handlers={500: _failed}
     )
+    # A redirect would go to whatever host the request names.
+    application.router.redirect_slashes = False
+    return application
 
 
 class _Api:
@@ -91,7 +94,12 @@ class _Api:
     def discovery(self, _request: Request) -> Response:
         """Where a client of ours finds the gateway, which need not be on the AWS CLI's port."""
         with self._plane.store.read() as tx:
-            workers = tx.gateway_workers.find(gateway_workers.c.lease_until > self._plane.clock(), limit=1)
+            # The youngest: one that was killed keeps its lease for a while.
+            workers = tx.gateway_workers.find(
+                gateway_workers.c.lease_until > self._plane.clock(),
+                order=(gateway_workers.c.started_at.desc(),),
+                limit=1,
+            )
         return JSONResponse({"gateway_port": workers[0].port if workers else DEFAULT_GATEWAY_PORT})
 
     def authorized_keys(self, request: Request) -> Response:

@@ -53,19 +53,21 @@ class Dispatcher:
         """The answer to a request, whatever the request."""
         started = time.perf_counter()
         attempt = Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
+        code = None
         try:
             signature = read_header_signature(request.http)
             attempt.access_key_id = signature.access_key_id
             attempt.service = self._services.get(signature.scope.service, attempt.service)
             reply = self._perform(attempt, signature)
         except Exception as problem:
-            reply = self._refuse(attempt, problem)
+            code, reply = self._refuse(attempt, problem)
         log.info(
             "call answered",
             service=attempt.service.name,
             operation=attempt.operation.name if attempt.operation else None,
             principal=attempt.principal.arn if attempt.principal else None,
             status=reply.status,
+            code=code,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
         )
         return reply
@@ -143,7 +145,7 @@ class Dispatcher:
         # Rendered before anything is committed: an answer that cannot be given undoes what it would tell of.
         return result, attempt.service.render_result(operation.name, result, attempt.request.request_id)
 
-    def _refuse(self, attempt: Attempt, problem: Exception) -> Reply:
+    def _refuse(self, attempt: Attempt, problem: Exception) -> tuple[str, Reply]:
         service = attempt.service
         if is_unforeseen(problem):
             log.error("call failed", exc_info=problem)
@@ -156,7 +158,7 @@ class Dispatcher:
         except Exception as failure:
             log.error("refusal cannot be recorded", exc_info=failure)
             error = to_service_error(failure, service.name, self._plane.vault)
-        return service.render_error(error, attempt.request.request_id)
+        return error.code, service.render_error(error, attempt.request.request_id)
 
     def _record(self, record: AuditRecord) -> None:
         """Returns when the record is committed."""

@@ -55,7 +55,7 @@ class DeletionHistory:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do every so many seconds, and once at the start."""
+    """Something to do every so many seconds."""
 
     name: str
     every: float
@@ -97,7 +97,10 @@ def tasks(
 
 
 class Housekeeper:
-    """Runs tasks in a thread of its own. One that fails is logged, and tried again when it is due next."""
+    """Runs every task once, then when it is due, in a thread of its own.
+
+    One that fails is logged, and tried again when it is due next.
+    """
 
     def __init__(self, due: tuple[Task, ...], monotonic: Callable[[], float]) -> None:
         self._tasks = due
@@ -106,6 +109,9 @@ class Housekeeper:
         self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
+        """Returns when each task has run once, so that gateways find today's signing keys from the start."""
+        for task in self._tasks:
+            _run_logged(task)
         self._thread.start()
 
     def stop(self) -> None:
@@ -114,7 +120,8 @@ class Housekeeper:
         self._thread.join()
 
     def _run(self) -> None:
-        next_at = dict.fromkeys(self._tasks, self._monotonic())
+        started = self._monotonic()
+        next_at = {task: started + task.every for task in self._tasks}
         while not self._stopping.is_set():
             now = self._monotonic()
             for task in self._tasks:

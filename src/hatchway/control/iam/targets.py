@@ -26,7 +26,7 @@ class UserTarget:
     """The user that a call is about. `user` None: there is none of that name.
 
     A user that is not there has the ARN that it would have without a path, so that who may not ask about it
-    cannot tell the difference.
+    cannot tell it from one that is there and has none.
     """
 
     name: str
