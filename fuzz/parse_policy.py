@@ -20,6 +20,8 @@ with atheris.instrument_imports(include=["hatchway"]):
         evaluate,
         parse_policy,
     )
+    from hatchway.iam.lint import lint
+    from hatchway.iam.lint.render import LintedFile, to_sarif
     from hatchway.iam.positions import spans
 
 from tests.iam import generated, oracle
@@ -38,6 +40,7 @@ def one_input(data: bytes) -> None:
             continue
         assert parse_policy(policy.document, kind=kind).statements == policy.statements
         spans(policy.document)
+        to_sarif([LintedFile("fuzz.json", policy.document, lint(policy))], "0")
         if kind is PolicyKind.IDENTITY:
             judge(policy.document)
 
