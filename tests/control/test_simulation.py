@@ -285,7 +285,7 @@ def test_a_simulation_is_bounded(simulate: Simulate) -> None:
     policies = [document(*[EVERYTHING] * 50)]
 
     _, message = refusal(simulate, PolicyInputList=policies, ActionNames=actions, ResourceArns=resources)
-    assert "Give MaxItems, at most 13" in message
+    assert "Give MaxItems, at most 3" in message
     assert (
         len(simulate(PolicyInputList=policies, ActionNames=actions, ResourceArns=resources, MaxItems=1)) == 1
     )
