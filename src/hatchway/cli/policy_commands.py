@@ -5,6 +5,7 @@ All of them end with 0 when all is well, 1 when it is not (denied, a failed test
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +18,18 @@ if TYPE_CHECKING:
     from hatchway.cli.installation import Installation
 
 
+class LintFormat(StrEnum):
+    """How findings are told."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
 def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
     app.command("explain")(explain)
+    app.command("lint")(lint)
     policy = typer.Typer(help="Policies in files.", rich_markup_mode=None)
     policy.command("test")(test)
     # Without this, typer would make the one command the group itself.
@@ -185,6 +195,34 @@ def test(
         except OSError as problem:
             raise BadUsage(f"cannot write {junit}: {problem.strerror}") from problem
     raise typer.Exit(1 if failed else 0)
+
+
+def lint(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Policy documents.")],
+    *,
+    form: Annotated[
+        LintFormat, typer.Option("--format", help="For people, for programs, or for code hosts and editors.")
+    ] = LintFormat.TEXT,
+    trust: Annotated[bool, typer.Option("--trust", help="The files are trust policies of roles.")] = False,
+) -> None:
+    """Find what a policy says that its author likely did not mean.
+
+    Ends with 0 when nothing is found but notes, with 1 when something is, with 2 on an error.
+
+    \b
+    Examples:
+      hatchway lint policies/*.json
+      hatchway lint --format sarif connect.json > findings.sarif
+    """
+    from hatchway.cli.policy_lint import RENDERERS, lint_files, worth_failing
+    from hatchway.cli.policy_tree import printable
+    from hatchway.iam import PolicyKind
+
+    linted = lint_files(files, PolicyKind.TRUST if trust else PolicyKind.IDENTITY)
+    # Split at line feeds alone: within a JSON text other line ends may stand as they are.
+    for line in RENDERERS[form](linted).split("\n")[:-1]:
+        typer.echo(printable(line))
+    raise typer.Exit(1 if worth_failing(linted) else 0)
 
 
 @contextmanager
