@@ -5,9 +5,10 @@ supply. Writers take the write lock when they begin, so a decision and its effec
 """
 
 import json
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writing = threading.Lock()
 
     @classmethod
     def open(cls, url: str) -> "Store":
@@ -80,7 +82,9 @@ class Store:
 
     @contextmanager
     def _begin(self, lock: int) -> Iterator[Connection]:
-        with self.engine.connect() as connection:
+        # SQLite's own waiting for its one write lock is by chance: within a process, writers take turns.
+        turn = self._writing if self.is_sqlite else nullcontext()
+        with turn, self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
             with connection.begin():
