@@ -270,6 +270,6 @@ def test_a_reset_by_the_target_closes_the_tunnel() -> None:
             _, closed = await client.rest()
             assert closed.code == 1000
             await gateway.trail.end()
-            assert len(gateway.registry) == 0
+            await gateway.registry.wait_until_empty()
 
     run(test)

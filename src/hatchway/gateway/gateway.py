@@ -121,12 +121,13 @@ class Gateway:
                 await self._connect(admitted, relay)
             else:
                 relay.no_target()
+            await relay.ended
+            if recorded:
+                await self._close(admitted, relay)
             await relay.gone
         finally:
             deadline.cancel()
             self._registry.remove(admitted)
-            if recorded:
-                await self._close(admitted, relay)
 
     async def _record(self, admitted: Admitted, relay: Relay) -> bool:
         try:

@@ -78,6 +78,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_loop_problem)
         stopping = _signals(loop)
+        loop.add_signal_handler(signal.SIGHUP, self._read_certificate)
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         self._follower.catch_up()
         lease = Lease(
@@ -114,6 +115,15 @@ class Worker:
         with suppress(Exception):
             await lease.give_up()
         log.info("gateway ended", worker_id=self._worker_id)
+
+    def _read_certificate(self) -> None:
+        """Take the certificate as it is now for the connections to come."""
+        try:
+            self._tls = server_context(self._settings.gateway_certificate, self._settings.gateway_key)
+        except OSError as problem:
+            log.error("certificate not read again", problem=str(problem))
+        else:
+            log.info("certificate read again")
 
 
 def _listen(address: Address) -> socket.socket:

@@ -49,7 +49,8 @@ class Relay(TunnelEnd):
         bytes_in: payload bytes taken from the client.
         bytes_out: payload bytes taken from the target.
         closure: why the tunnel ended; None while it has not.
-        seconds: how long it lasted until then; bytes may still be on their way.
+        seconds: how long it lasted until then.
+        ended: done when nothing more will be passed on; what was may still be on its way.
         gone: done when both connections are gone.
     """
 
@@ -70,6 +71,7 @@ class Relay(TunnelEnd):
         "bytes_in",
         "bytes_out",
         "closure",
+        "ended",
         "gone",
         "seconds",
     )
@@ -92,6 +94,7 @@ class Relay(TunnelEnd):
         self.bytes_in = 0
         self.bytes_out = 0
         self.closure: Closure | None = None
+        self.ended: asyncio.Future[None] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
 
     # From the client.
@@ -134,6 +137,7 @@ class Relay(TunnelEnd):
         self._client.shut()
         self._end(CLIENT_CLOSED)
         self._finish_target()
+        self._settle()
 
     def _pay_pong(self) -> None:
         # Only the latest ping needs an answer (RFC 6455 section 5.5.3), and only from a client that reads.
@@ -147,11 +151,13 @@ class Relay(TunnelEnd):
         self._client.shut()
         self._end(closure)
         self._finish_target()
+        self._settle()
 
     def client_broke_protocol(self, code: WSCloseCode) -> None:
         self._client_over = True
         self._end(Closure(int(code), PROTOCOL_ERROR.reason))  # type: ignore[call-overload]
         self._finish_target()
+        self._settle()
 
     def client_lost(self) -> None:
         self._client_over = True
@@ -244,6 +250,7 @@ class Relay(TunnelEnd):
         if self._connecting is not None:
             self._connecting.cancel()
         self._cut_timer = self._loop.call_later(CUT_PATIENCE, self._abandon)
+        self._settle()
 
     def drop(self) -> None:
         """Let both connections go at once, whatever is still on its way."""
@@ -266,6 +273,8 @@ class Relay(TunnelEnd):
             self.seconds = self._loop.time() - self._started
 
     def _settle(self) -> None:
+        if (self._cut or self._client_over or self._target_over) and not self.ended.done():
+            self.ended.set_result(None)
         if self._target_over and self._client.lost.done() and not self.gone.done():
             if self._cut_timer is not None:
                 self._cut_timer.cancel()
