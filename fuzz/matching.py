@@ -44,15 +44,11 @@ def one_input(data: bytes) -> None:
 
 
 def globs(pattern: str, text: str) -> None:
-    if pattern.count("*") > 4:  # the regular expression backtracks
-        return
     matches = glob(tokenise(pattern, wildcards=True, variables=False))
-    assert matches(text) is bool(re.fullmatch(oracle.as_regex([(pattern, False)]), text))
+    assert matches(text) is oracle.like([(pattern, False)], text)
 
 
 def arns(pattern: str, text: str) -> None:
-    if pattern.count("*") > 4:
-        return
     pattern, text = f"arn:aws:{pattern}", f"arn:aws:{text}"
     tokens = tokenise(pattern, wildcards=True, variables=False)
     arn = read_arn(text)

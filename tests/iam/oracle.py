@@ -1,7 +1,7 @@
 """A second, slow and obvious evaluator of the policy language, to hold the engine against.
 
 Written from the design's authorization page alone, on raw documents (dicts as JSON gives them), sharing no
-code with `hatchway.iam`: globs become regular expressions, numbers fractions, dates datetimes. It assumes
+code with `hatchway.iam`: globs become sets of ends, numbers fractions, dates datetimes. It assumes
 well-formed documents.
 """
 
@@ -81,6 +81,9 @@ def applies(document: Document, statement: Document, action: str, resource: str,
 # --- texts ------------------------------------------------------------------------------------------------
 
 
+VARIABLE = r"\$\{[^}']*(?:'[^']*'[^}']*)?\}"
+
+
 def json_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -90,7 +93,7 @@ def pieces(text: str, keys: Context, substituting: bool) -> list[tuple[str, bool
     if not substituting:
         return [(text, False)]
     found: list[tuple[str, bool]] = []
-    for part in re.split(r"(\$\{[^}]*\})", text):
+    for part in re.split(f"({VARIABLE})", text):
         if not part.startswith("${"):
             found.append((part, False))
         elif part in ("${*}", "${?}", "${$}"):
@@ -110,13 +113,17 @@ def plain(text: str, keys: Context, substituting: bool) -> str:
     return "".join(piece for piece, _ in pieces(text, keys, substituting))
 
 
-def as_regex(parts: Sequence[tuple[str, bool]]) -> str:
-    wild = {"*": "(?s:.*)", "?": "(?s:.)"}
-    return "".join(
-        re.escape(char) if literal else wild.get(char, re.escape(char))
-        for piece, literal in parts
-        for char in piece
-    )
+def like(parts: Sequence[tuple[str, bool]], text: str) -> bool:
+    """Whether the text matches, by all the ends that a match of the pattern so far may have."""
+    ends = {0}
+    for char, literal in ((char, literal) for piece, literal in parts for char in piece):
+        if char == "*" and not literal:
+            ends = set(range(min(ends), len(text) + 1)) if ends else ends
+        elif char == "?" and not literal:
+            ends = {end + 1 for end in ends if end < len(text)}
+        else:
+            ends = {end + 1 for end in ends if text[end : end + 1] == char}
+    return len(text) in ends
 
 
 def segments_of(parts: Sequence[tuple[str, bool]]) -> list[list[tuple[str, bool]]]:
@@ -143,7 +150,7 @@ def arn_matches(parts: Sequence[tuple[str, bool]], arn: str, *, is_resource: boo
             if not patterns[scope]:
                 patterns[scope] = [("*", False)]
     return len(patterns) == 6 and all(
-        re.fullmatch(as_regex(pattern), name) for pattern, name in zip(patterns, names, strict=True)
+        like(pattern, name) for pattern, name in zip(patterns, names, strict=True)
     )
 
 
@@ -153,7 +160,7 @@ def arn_matches(parts: Sequence[tuple[str, bool]], arn: str, *, is_resource: boo
 def action_matches(statement: Document, action: str) -> bool:
     negated = "NotAction" in statement
     listed = as_list(statement["NotAction" if negated else "Action"])
-    matched = any(re.fullmatch(as_regex([(p.lower(), False)]), action.lower()) for p in listed)
+    matched = any(like([(p.lower(), False)], action.lower()) for p in listed)
     return matched != negated
 
 
@@ -245,12 +252,17 @@ def read(kind: str, text: str) -> Any:
             raise ValueError
         return Fraction(text)
     if kind == "Date":
-        if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
+        if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) and len(text) <= 64:
             return Fraction(text)
-        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)", text):
+        found = re.fullmatch(
+            r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)((?<=:[0-9]{2}:[0-9]{2})\.[0-9]{1,9})?"
+            r"(Z|[+-][0-9]{2}(?::?[0-5][0-9])?)",
+            text,
+        )
+        if not found:
             raise ValueError
-        moment = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
-        return Fraction(moment.days * 86400 + moment.seconds) + Fraction(moment.microseconds, 10**6)
+        moment = datetime.fromisoformat(found[1] + found[3]) - datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
+        return Fraction(moment.days * 86400 + moment.seconds) + Fraction(found[2] or 0)
     if kind == "Bool":
         if text.lower() not in ("true", "false"):
             raise ValueError
@@ -277,7 +289,7 @@ def compare_any(operator: str, value: str, keys: Context, substituting: bool) ->
     """Raise NoMatch when the policy's value cannot be read for this request."""
     kind = family(operator)
     text = plain(value, keys, substituting)
-    whole_variable = substituting and re.fullmatch(r"\$\{[^}]*\}", value)
+    whole_variable = substituting and re.fullmatch(VARIABLE, value)
     if kind == "Ip":
         try:
             ip_network(text, strict=False)
@@ -290,10 +302,10 @@ def compare_any(operator: str, value: str, keys: Context, substituting: bool) ->
 def compare(operator: str, given: str, value: str, keys: Context, substituting: bool) -> bool:
     kind = family(operator)
     if operator == "StringLike":
-        return bool(re.fullmatch(as_regex(pieces(value, keys, substituting)), given))
+        return like(pieces(value, keys, substituting), given)
     text = plain(value, keys, substituting)
     if kind == "Arn":
-        if substituting and re.fullmatch(r"\$\{[^}]*\}", value):
+        if substituting and re.fullmatch(VARIABLE, value):
             return given == text
         return arn_matches(pieces(value, keys, substituting), given, is_resource=False)
     if operator == "StringEqualsIgnoreCase":
