@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -571,3 +573,30 @@ def test_without_the_facts_about_aws_lint_does_not_pass(
 
     assert done.code == 2
     assert "pip install 'hatchway[lint]'" in done.err
+
+
+# --- docs/iam.md ------------------------------------------------------------------------------------------
+
+
+def documented(pattern: str) -> tuple[str, ...]:
+    """What the page has in the groups of the pattern."""
+    found = re.search(pattern, Path("docs/iam.md").read_text(), re.DOTALL)
+    assert found is not None
+    return found.groups()
+
+
+def test_the_simulation_in_the_documentation_is_real(
+    hatchway: Hatchway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(EXAMPLES.parent)
+    command, shown = documented(r"\$ hatchway (simulate.*?[^\\])\n(.*?)```")
+    assert hatchway(*shlex.split(command.replace("\\\n", " "))).out == shown
+
+
+def test_the_library_in_the_documentation_prints_what_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(EXAMPLES.parent)
+    program, shown = documented(r"```python\n(.*?)```\n\n```\n(.*?)```")
+    exec(program, {})
+    assert capsys.readouterr().out == shown
