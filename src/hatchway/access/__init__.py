@@ -13,6 +13,7 @@
 | `authorization` | checks of a caller's permissions |
 | `context` | the condition keys of a request |
 | `open_tunnel` | the checks of `ec2-instance-connect:OpenTunnel` |
-| `entities`, `simulation` | users, groups and roles with all their policies; hypothetical requests put to them |
+| `entities` | users, groups and roles with all their policies |
+| `simulation` | hypothetical requests put to them |
 | `failure_message` | the encoded authorization failure message |
 """
