@@ -90,11 +90,13 @@ class Says:
     unreachable: str | None = None
     refused: Refused | None = None
     heads: list[Head] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
     ) -> Admitted | Refused:
         self.heads.append(head)
+        self.sources.append(source_ip)
         if self.refused is not None:
             return self.refused
         request = TunnelRequest("eice-1", self.host, self.port, self.duration)
@@ -172,7 +174,7 @@ class Running:
 
 @asynccontextmanager
 async def running_gateway(
-    says: Says, *, trail: Remembers | None = None, **limits: Any
+    says: Says, *, trail: Remembers | None = None, sock: socket.socket | None = None, **limits: Any
 ) -> AsyncIterator[Running]:
     trail = trail or Remembers()
     registry = Registry()
@@ -186,7 +188,7 @@ async def running_gateway(
         new_tunnel_id=lambda: f"tun-{next(ids)}",
     )
     listener = Listener(gateway.serve, server_tls, **limits)
-    sock = socket.create_server((LOOPBACK, 0))
+    sock = sock or socket.create_server((LOOPBACK, 0))
     port = sock.getsockname()[1]
     await listener.start(sock)
     try:

@@ -9,6 +9,7 @@ reading: the life of a tunnel from top to bottom.
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
 | `listener` | accepting connections, and what those may cost that have not yet said anything |
+| `proxy_protocol` | whose connection a load balancer passes on. Pure |
 | `client` | one client: TLS, the HTTP request, the WebSocket |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
 | `admission`, `network` | may this tunnel be opened: caller, policies, security groups |

@@ -374,8 +374,10 @@ def _server_side(listener_factory: Any) -> Any:
     )
 
 
-def start_tls(tcp: asyncio.Transport, context: SSLContext, loop: asyncio.AbstractEventLoop) -> Client:
-    """Begin TLS on a connection just accepted, before anything has been read from it."""
+def start_tls(
+    tcp: asyncio.Transport, context: SSLContext, loop: asyncio.AbstractEventLoop, received: bytes
+) -> Client:
+    """Begin TLS on a connection from which nothing but `received` has been read of it."""
     client = Client(tcp, loop)
     ended: asyncio.Future[None] = loop.create_future()
     ended.add_done_callback(client.tls_began)
@@ -391,4 +393,11 @@ def start_tls(tcp: asyncio.Transport, context: SSLContext, loop: asyncio.Abstrac
     )
     tcp.set_protocol(tls)
     tls.connection_made(tcp)
+    rest = memoryview(received)
+    while rest and not tcp.is_closing():
+        buffer = tls.get_buffer(len(rest))
+        size = min(len(buffer), len(rest))
+        buffer[:size] = rest[:size]
+        tls.buffer_updated(size)
+        rest = rest[size:]
     return client

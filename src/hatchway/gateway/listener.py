@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
-from hatchway.domain.reach import parse_address
+import structlog
+
+from hatchway.domain.reach import parse_address, within
 from hatchway.gateway.client import Client, start_tls
 from hatchway.gateway.flow import reset
+from hatchway.gateway.proxy_protocol import BadProxyHeader, read_proxy_header
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine
     from ssl import SSLContext
+
+    from hatchway.domain.reach import Address
 
 REQUEST_DEADLINE: Final = 5.0
 """Seconds from the connection to the end of the request's headers."""
@@ -21,6 +26,8 @@ MAX_PENDING: Final = 1000
 """Connections that have not sent their request yet; more are turned away at once."""
 
 BACKLOG: Final = 1024
+
+log = structlog.get_logger("hatchway.gateway")
 
 
 class Listener:
@@ -31,12 +38,18 @@ class Listener:
         serve: Callable[[Client, str], Coroutine[None, None, None]],
         tls: Callable[[], SSLContext],
         *,
+        proxies: tuple[str, ...] = (),
         max_pending: int = MAX_PENDING,
         request_deadline: float = REQUEST_DEADLINE,
     ) -> None:
-        """`serve` is run for each client, with its IP address; `tls` gives the context for the next one."""
+        """`serve` is run for each client, with its IP address; `tls` gives the context for the next one.
+
+        `proxies` are the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
+        protocol header, which says whose it is; nobody else's word is taken for that.
+        """
         self._serve = serve
         self._tls = tls
+        self._proxies = proxies
         self._max_pending = max_pending
         self._request_deadline = request_deadline
         self._pending = 0
@@ -63,19 +76,62 @@ class Listener:
         if self._pending >= self._max_pending or not peer:
             reset(tcp)
             return
-        loop = asyncio.get_running_loop()
-        client = start_tls(tcp, self._tls(), loop)
         self._pending += 1
-        deadline = loop.call_later(self._request_deadline, client.abort)
+        deadline = asyncio.get_running_loop().call_later(self._request_deadline, reset, tcp)
 
-        def request_came(_request: object) -> None:
+        def settled() -> None:
             self._pending -= 1
             deadline.cancel()
 
-        client.request.add_done_callback(request_came)
-        serving = loop.create_task(self._serve(client, str(parse_address(peer[0].partition("%")[0]))))
+        address = parse_address(peer[0].partition("%")[0])
+        if within(address, self._proxies):
+            tcp.set_protocol(_BehindProxy(self, tcp, address, settled))
+        else:
+            self.begin(tcp, address, settled)
+
+    def begin(
+        self, tcp: asyncio.Transport, source: Address, settled: Callable[[], None], received: bytes = b""
+    ) -> None:
+        """Serve a client that speaks TLS from here on.
+
+        `settled` is called once its request has come, or never will.
+        """
+        loop = asyncio.get_running_loop()
+        client = start_tls(tcp, self._tls(), loop, received)
+        client.request.add_done_callback(lambda _request: settled())
+        serving = loop.create_task(self._serve(client, str(source)))
         self._serving.add(serving)
         serving.add_done_callback(self._serving.discard)
+
+
+class _BehindProxy(asyncio.Protocol):
+    """The protocol of a load balancer's connection until it has said whose it is."""
+
+    __slots__ = ("_listener", "_peer", "_received", "_settled", "_tcp")
+
+    def __init__(
+        self, listener: Listener, tcp: asyncio.Transport, peer: Address, settled: Callable[[], None]
+    ) -> None:
+        self._listener = listener
+        self._tcp = tcp
+        self._peer = peer
+        self._settled = settled
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        try:
+            header = read_proxy_header(self._received)
+        except BadProxyHeader as bad:
+            log.warning("load balancer refused", peer=str(self._peer), problem=str(bad))
+            reset(self._tcp)
+            return
+        if header is not None:
+            rest = self._received[header.size :]
+            self._listener.begin(self._tcp, header.source or self._peer, self._settled, rest)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settled()
 
 
 class _Accepted(asyncio.BaseProtocol):

@@ -1,0 +1,118 @@
+"""The PROXY protocol, by which a load balancer tells whose connection it passes on. Pure.
+
+Source: HAProxy, "The PROXY protocol", versions 1 and 2. The header stands before everything else, before TLS.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hatchway.domain.reach import parse_address
+
+if TYPE_CHECKING:
+    from hatchway.domain.reach import Address
+
+MAX_V1: Final = 107
+"""Bytes of the longest header of version 1, its line end included (section 2.1)."""
+
+MAX_V2: Final = 4096
+"""Bytes of the longest header of version 2 that is taken. Addresses need 52; the rest is extensions, which
+are skipped: a network load balancer's are some dozens of bytes."""
+
+_V1_START: Final = b"PROXY "
+_V2_START: Final = b"\r\n\r\n\x00\r\nQUIT\n"
+_V2_FIXED: Final = 16
+_LOCAL, _PROXY = 0x20, 0x21
+_UNSPECIFIED, _TCP4, _TCP6, _UNIX_STREAM = 0x00, 0x11, 0x21, 0x31
+_ADDRESS_BYTES: Final = {_TCP4: (4, 12), _TCP6: (16, 36)}
+"""Of one address, and of both with their ports."""
+_V1_VERSIONS: Final = {"TCP4": 4, "TCP6": 6}
+_PORT: Final = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+class BadProxyHeader(Exception):
+    """These bytes do not begin with a header. The message says what is wrong, and repeats none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyHeader:
+    """What a header says.
+
+    `source` is the client, an IPv4-mapped address as its IPv4; None when the load balancer speaks for itself,
+    as in a health check, or does not know. `size` is the header's own length in bytes.
+    """
+
+    source: Address | None
+    size: int
+
+
+def read_proxy_header(data: bytes) -> ProxyHeader | None:
+    """Read the header at the start of a connection; None while there is too little of it.
+
+    However `data` is cut, the answer is the same as soon as there is one: never more than `MAX_V1` or
+    `MAX_V2` bytes are needed.
+
+    Raises:
+        BadProxyHeader: there is none, or one that breaks a rule.
+    """
+    if data.startswith(_V2_START):
+        return _read_v2(data)
+    if data.startswith(_V1_START):
+        return _read_v1(data)
+    if _V2_START.startswith(data) or _V1_START.startswith(data):
+        return None
+    raise BadProxyHeader("the connection does not begin with a PROXY protocol header")
+
+
+def _read_v1(data: bytes) -> ProxyHeader | None:
+    end = data.find(b"\r\n", 0, MAX_V1)
+    if end < 0:
+        if len(data) >= MAX_V1:
+            raise BadProxyHeader(f"a header of version 1 has no end within {MAX_V1} bytes")
+        return None
+    try:
+        words = data[:end].decode("ascii").split(" ")
+    except UnicodeDecodeError:
+        raise BadProxyHeader("a header of version 1 is not ASCII") from None
+    if words[1] == "UNKNOWN":
+        # Whatever follows is to be ignored.
+        return ProxyHeader(None, end + 2)
+    version = _V1_VERSIONS.get(words[1])
+    if version is None or len(words) != 6:
+        raise BadProxyHeader("a header of version 1 is not PROXY TCP4|TCP6 with two addresses and two ports")
+    if not all(_PORT.fullmatch(word) and int(word) <= 65_535 for word in words[4:]):
+        raise BadProxyHeader("a port in a header of version 1 is no port")
+    try:
+        addresses = [ipaddress.ip_address(word) for word in words[2:4]]
+        source = parse_address(words[2])
+    except ValueError:
+        addresses = []
+    if [address.version for address in addresses] != [version, version]:
+        raise BadProxyHeader("an address in a header of version 1 is not of its family")
+    return ProxyHeader(source, end + 2)
+
+
+def _read_v2(data: bytes) -> ProxyHeader | None:
+    if len(data) < _V2_FIXED:
+        return None
+    command, family = data[12], data[13]
+    length = int.from_bytes(data[14:16])
+    size = _V2_FIXED + length
+    if command not in (_LOCAL, _PROXY):
+        raise BadProxyHeader("a header of version 2 has an unknown version or command")
+    if size > MAX_V2:
+        raise BadProxyHeader(f"a header of version 2 is longer than {MAX_V2} bytes")
+    if command == _PROXY and family not in (_UNSPECIFIED, _UNIX_STREAM, *_ADDRESS_BYTES):
+        raise BadProxyHeader("a header of version 2 is of no family of stream connections")
+    one, both = _ADDRESS_BYTES.get(family, (0, 0))
+    if command == _PROXY and length < both:
+        raise BadProxyHeader("a header of version 2 is too short for its addresses")
+    if len(data) < size:
+        return None
+    if command == _LOCAL or not one:
+        return ProxyHeader(None, size)
+    source = ipaddress.ip_address(data[_V2_FIXED : _V2_FIXED + one])
+    return ProxyHeader(parse_address(str(source)), size)
