@@ -2,14 +2,10 @@
 // Usage: node bench.mjs NODE_MODULES_DIRECTORY < simulation.json
 
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { load } from './load.mjs'
 
 const { policy, action, resource, context, rounds } = JSON.parse(readFileSync(0, 'utf8'))
-const root = join(process.argv[2], '@cloud-copilot', 'iam-simulate')
-const { exports: entry, main, module } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const file = entry?.['.']?.import?.default ?? entry?.['.']?.import ?? module ?? main
-const { runSimulation } = await import(pathToFileURL(join(root, file)))
+const runSimulation = await load(process.argv[2])
 
 const simulation = {
   identityPolicies: [{ name: 'connect', policy }],
