@@ -278,6 +278,13 @@ MALFORMED_TRUST: dict[str, tuple[dict[str, Any], str]] = {
         "Statement[0].Principal.AWS: 'arn:aws:iam::123456789012:group/admins' is not '*', an account or the "
         "ARN of a user, role or session",
     ),
+    "a name longer than an ARN": (
+        TRUSTING | {"Principal": {"AWS": "arn:aws:sts::123456789012:assumed-role" + "/a" * 1100}},
+        "Statement[0].Principal.AWS: 'arn:aws:sts::123456789012:assumed-role"
+        + "/a" * 21
+        + "…' is not '*', an "
+        "account or the ARN of a user, role or session",
+    ),
     "a service by half its name": (
         TRUSTING | {"Principal": {"Service": "ec2"}},
         "Statement[0].Principal.Service: 'ec2' is not the name of a service",

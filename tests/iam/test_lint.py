@@ -288,6 +288,13 @@ def test_a_statement_that_adds_nothing_is_found_once(
     assert found(*statements) == expected
 
 
+def test_statements_of_a_policy_beyond_all_quotas_are_not_compared() -> None:
+    assert found(*[statement(Resource=SUBNET)] * 400) == [
+        ("duplicate-statement", f"Statement[{index}]") for index in range(1, 400)
+    ]
+    assert found(*[statement(Resource=SUBNET)] * 600) == []
+
+
 def test_without_facts_the_checks_that_need_them_are_left_out() -> None:
     policy = parse_policy(
         {"Statement": [statement(Action="ec3:Nonsense"), statement(Action="*", Resource="*")]}

@@ -182,27 +182,31 @@ def _none_of(tests: Sequence[ArnMatcher]) -> ArnMatcher:
     return lambda arn, keys=NO_KEYS: not any(test(arn, keys) for test in tests)
 
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
+MAX_PRINCIPAL_CHARACTERS = 2048
+"""As long as an ARN may be."""
+
 _ACCOUNT_ROOT = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}):root")
-_PRINCIPAL_ARN = re.compile(
-    r"arn:[a-z-]+:(?:iam::[0-9]{12}:(?:root|(?:user|role)/[!-~]+)"
-    r"|sts::[0-9]{12}:(?:assumed-role/[!-~]+/[!-~]+|federated-user/[!-~]+))"
-)
 _PRINCIPAL_NAMES = {
     PrincipalKind.AWS: (
-        re.compile(rf"\*|{_ACCOUNT.pattern}|{_PRINCIPAL_ARN.pattern}"),
+        r"\*|[0-9]{12}"
+        r"|arn:[a-z-]+:iam::[0-9]{12}:(?:root|(?:user|role)/[!-~]+)"
+        r"|arn:[a-z-]+:sts::[0-9]{12}:(?:assumed-role/[^/ ]+/[^/ ]+|federated-user/[!-~]+)",
         "'*', an account or the ARN of a user, role or session",
     ),
-    PrincipalKind.SERVICE: (re.compile(r"[a-z0-9.-]+\.[a-z.]+"), "the name of a service"),
-    PrincipalKind.FEDERATED: (re.compile(r"[!-~]+"), "the name or ARN of an identity provider"),
-    PrincipalKind.CANONICAL_USER: (re.compile(r"[0-9a-f]{64}"), "a canonical user id"),
+    PrincipalKind.SERVICE: (r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", "the name of a service"),
+    PrincipalKind.FEDERATED: (r"[!-~]+", "the name or ARN of an identity provider"),
+    PrincipalKind.CANONICAL_USER: (r"[0-9a-f]{64}", "a canonical user id"),
 }
 
 
 def check_principal(kind: PrincipalKind, name: str) -> None:
     """Raise UnreadableValue for a name that no principal of `kind` has. Only a whole ``*`` is a wildcard."""
     pattern, reads = _PRINCIPAL_NAMES[kind]
-    if not pattern.fullmatch(name) or (name != "*" and ("*" in name or "?" in name)):
+    if (
+        len(name) > MAX_PRINCIPAL_CHARACTERS
+        or not re.fullmatch(pattern, name)
+        or (name != "*" and ("*" in name or "?" in name))
+    ):
         raise UnreadableValue(f"'{shorten(name)}' is not {reads}")
 
 

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from hatchway.iam.lint.source import Linted
 
 
+MAX_PATTERNS = 1000
+"""Every pattern is held against every other, so that a policy far beyond AWS's quotas is not compared."""
+
+
 def overlaps(statements: Sequence[Linted]) -> Iterable[Finding]:
     """At most one finding for each statement that another makes needless."""
+    if sum(len([*each.actions(), *each.resources()]) for each in statements) > MAX_PATTERNS:
+        return
     found: set[int] = set()
     for broad, narrow in permutations(statements, 2):
         index = narrow.statement.index
