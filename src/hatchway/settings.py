@@ -16,6 +16,7 @@ from typing import Final
 DEFAULT_API_PORT: Final = 8443
 DEFAULT_GATEWAY_PORT: Final = 443
 """The only port at which the AWS CLI looks for an endpoint."""
+DEFAULT_DRAIN_SECONDS: Final = 10.0
 UNPRIVILEGED_GATEWAY_PORT: Final = 8444
 LOOPBACK: Final = "127.0.0.1"
 
@@ -97,7 +98,11 @@ class DataDirectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`drain_seconds` is how long a stopping process lets what is under way come to its end."""
+    """
+    Attributes:
+        proxy_protocol_from: CIDR ranges of the load balancers that speak the PROXY protocol to the gateway.
+        drain_seconds: how long a stopping process lets what is under way come to its end.
+    """
 
     data_directory: DataDirectory
     store_url: str
@@ -108,5 +113,6 @@ class Settings:
     gateway_certificate: Path
     gateway_key: Path
     gateway_workers: int = 1
-    drain_seconds: float = 10.0
+    proxy_protocol_from: tuple[str, ...] = ()
+    drain_seconds: float = DEFAULT_DRAIN_SECONDS
     log_format: LogFormat = LogFormat.JSON

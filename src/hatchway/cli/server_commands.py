@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hatchway.cli.errors import BadUsage
+from hatchway.cli.gateway_options import DrainTimeout, ProxyProtocolFrom, gateway_options
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
-from hatchway.settings import LogFormat
+from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
 if TYPE_CHECKING:
     from hatchway.settings import Address
@@ -126,12 +127,14 @@ def serve(
     api_key: _ApiKey = None,
     gateway_cert: _GatewayCert = None,
     gateway_key: _GatewayKey = None,
+    proxy_protocol_from: ProxyProtocolFrom = None,
+    drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
     """Run both planes: the API, and the gateway that carries the tunnels.
 
-    Prints one line, 'ready api=URL gateway=URL', when both listen. SIGTERM stops it, after up to 10 seconds
-    for what is under way.
+    Prints one line, 'ready api=URL gateway=URL', when both listen. SIGTERM stops it: new tunnels are
+    refused, and open ones run on for up to --drain-timeout seconds.
 
     \b
     Example:
@@ -148,6 +151,8 @@ def serve(
         api_certificate=_certificate("api", api_cert, api_key),
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
         gateway_workers=gateway_workers,
+        gateway_options=gateway_options(proxy_protocol_from=proxy_protocol_from),
+        drain_seconds=drain_timeout,
         log_format=log_format,
     )
     configure_logs(log_format)
@@ -192,6 +197,8 @@ def gateway(
     address: _Gateway = None,
     gateway_cert: _GatewayCert = None,
     gateway_key: _GatewayKey = None,
+    proxy_protocol_from: ProxyProtocolFrom = None,
+    drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
     """Run one gateway process alone. Prints one line, 'ready gateway=URL', when it listens.
@@ -214,6 +221,8 @@ def gateway(
         store_url=store_url,
         gateway=_address("--gateway", address) or default_gateway(),
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
+        gateway_options=gateway_options(proxy_protocol_from=proxy_protocol_from),
+        drain_seconds=drain_timeout,
         log_format=log_format,
     )
     configure_logs(log_format)

@@ -5,13 +5,14 @@ import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.errors import CommandFailed
+from hatchway.cli.gateway_options import GatewayOptions
 from hatchway.cli.installation import (
     Installation,
     open_installation,
@@ -23,6 +24,7 @@ from hatchway.cli.ports import default_gateway, held
 from hatchway.cli.supervisor import Program, supervise
 from hatchway.settings import (
     DEFAULT_API_PORT,
+    DEFAULT_DRAIN_SECONDS,
     DEFAULT_GATEWAY_PORT,
     LOOPBACK,
     Address,
@@ -49,6 +51,8 @@ class ServerOptions:
     api_certificate: CertificateFiles | None = None
     gateway_certificate: CertificateFiles | None = None
     gateway_workers: int = 1
+    gateway_options: GatewayOptions = field(default_factory=GatewayOptions)
+    drain_seconds: float = DEFAULT_DRAIN_SECONDS
     log_format: LogFormat = LogFormat.JSON
 
     def settings(self) -> Settings:
@@ -65,6 +69,8 @@ class ServerOptions:
             gateway_certificate=gateway_certificate,
             gateway_key=gateway_key,
             gateway_workers=self.gateway_workers,
+            proxy_protocol_from=self.gateway_options.proxy_protocol_from,
+            drain_seconds=self.drain_seconds,
             log_format=self.log_format,
         )
 
@@ -86,12 +92,7 @@ def serve_both(options: ServerOptions) -> None:
             # Not on a command line, where everybody could read its password.
             os.environ[STORE_URL_VARIABLE] = options.store_url
         control = _program("control", options, ("--api", api), ("--api", options.api_certificate))
-        workers = [
-            _program(
-                "gateway", options, ("--gateway", gateway), ("--gateway", options.gateway_certificate), n
-            )
-            for n in range(1, options.gateway_workers + 1)
-        ]
+        workers = [_gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
         supervise([control, *workers], drain_seconds=settings.drain_seconds, announce=announce_ready)
 
 
@@ -178,6 +179,13 @@ def _program(
     if files is not None:
         command += [f"{prefix}-cert", str(files[0]), f"{prefix}-key", str(files[1])]
     return Program(plane if number is None else f"{plane} {number}", tuple(command))
+
+
+def _gateway_program(options: ServerOptions, address: Address, number: int) -> Program:
+    certificate = ("--gateway", options.gateway_certificate)
+    program = _program("gateway", options, ("--gateway", address), certificate, number)
+    own = [*options.gateway_options.arguments(), "--drain-timeout", str(options.drain_seconds)]
+    return replace(program, command=(*program.command, *own))
 
 
 @contextmanager

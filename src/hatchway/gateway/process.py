@@ -95,7 +95,7 @@ class Worker:
             new_request_id=_new_id,
             new_tunnel_id=_new_tunnel_id,
         )
-        listener = Listener(gateway.serve, lambda: self._tls)
+        listener = Listener(gateway.serve, lambda: self._tls, proxies=self._settings.proxy_protocol_from)
         await listener.start(sock)
         background = [asyncio.create_task(self._follower.follow()), asyncio.create_task(lease.keep())]
         log.info("gateway starts", address=str(address), worker_id=self._worker_id)

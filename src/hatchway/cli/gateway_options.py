@@ -1,0 +1,58 @@
+"""What the command line says of gateways. `hatchway serve` passes it on to each `hatchway gateway`."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from hatchway.cli.errors import BadUsage
+
+ProxyProtocolFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proxy-protocol-from",
+        metavar="CIDR",
+        help="Where a load balancer connects from that says by the PROXY protocol, version 1 or 2, whose"
+        " connection it passes on. May be repeated. It is required from there and ignored from elsewhere.",
+    ),
+]
+DrainTimeout = Annotated[
+    float,
+    typer.Option(
+        "--drain-timeout",
+        metavar="SECONDS",
+        min=0,
+        max=86_400,
+        help="How long open tunnels may run on after SIGTERM, before they are closed with 1001.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """How gateways are to run, beyond where they listen."""
+
+    proxy_protocol_from: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        """The same as arguments of `hatchway gateway`."""
+        return [word for cidr in self.proxy_protocol_from for word in ("--proxy-protocol-from", cidr)]
+
+
+def gateway_options(*, proxy_protocol_from: Sequence[str] | None) -> GatewayOptions:
+    """
+    Raises:
+        BadUsage: an option's value is none that it can have.
+    """
+    return GatewayOptions(proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()))
+
+
+def _range(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as problem:
+        raise BadUsage(
+            f"--proxy-protocol-from {text!r} is not an address or a CIDR range: {problem}"
+        ) from problem

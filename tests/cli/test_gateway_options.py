@@ -1,0 +1,50 @@
+"""The gateway's options, given to `hatchway serve` as a real process."""
+
+import json
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Installed, Serve, Server
+
+
+def ask(server: Server, header: bytes = b"") -> bytes:
+    """What the gateway answers to a request that nobody signed, on a connection that begins with `header`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    port = int(server.urls["gateway"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        plain.sendall(header)
+        with context.wrap_socket(plain) as tls:
+            tls.sendall(
+                b"GET /openTunnel HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            return tls.recv(12)
+
+
+def last_source(installed: Installed) -> str:
+    """The client's address in the last event, once there is one in the exported trail."""
+    lines = (installed.directory / "audit.jsonl").read_text().splitlines()
+    return str(json.loads(lines[-1])["sourceIPAddress"])
+
+
+def test_a_load_balancer_named_on_the_command_line_says_who_the_client_is(
+    installed: Installed, serve: Serve
+) -> None:
+    server = serve(installed, "--proxy-protocol-from", "10.0.0.0/8", "--proxy-protocol-from", "127.0.0.1")
+    assert ask(server, b"PROXY TCP4 192.0.2.7 127.0.0.1 4711 443\r\n") == b"HTTP/1.1 403"
+    with pytest.raises(OSError):
+        ask(server)
+    assert server.stop() == 0
+    assert last_source(installed) == "192.0.2.7"
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "localhost", "10.0.0.0/33"])
+def test_a_load_balancer_is_an_address_or_a_range(text: str, tmp_path: Path, installed: Installed) -> None:
+    done = installed.run("serve", "--proxy-protocol-from", text)
+    assert done.returncode == 2
+    assert f"--proxy-protocol-from '{text}' is not an address or a CIDR range" in done.stderr
