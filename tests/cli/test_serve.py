@@ -110,6 +110,21 @@ def answers(installed: Installed, server: Server) -> bool:
         return False
 
 
+def test_a_hangup_makes_both_planes_show_a_new_certificate(installed: Installed, serve: Serve) -> None:
+    server = serve(installed)
+    before = {url: certificate_at(url) for url in server.urls.values()}
+    (installed.directory / "server.pem").unlink()
+    server.process.send_signal(signal.SIGHUP)
+    assert eventually(lambda: all(certificate_at(url) != before[url] for url in server.urls.values()))
+    assert ask(installed, server.urls["api"] + "/readyz")[0] == 200
+    assert server.stop() == 0
+
+
+def certificate_at(url: str) -> str:
+    host, _, port = url.rpartition("/")[2].rpartition(":")
+    return ssl.get_server_certificate((host, int(port)), timeout=10)
+
+
 def test_two_servers_do_not_share_a_port(installed: Installed, serve: Serve) -> None:
     server = serve(installed)
     for option, url in (("--api", server.urls["api"]), ("--gateway", server.urls["gateway"])):

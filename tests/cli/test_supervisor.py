@@ -22,7 +22,12 @@ configure_logs(LogFormat.JSON)
 names = sys.argv[2::2]
 programs = [Program(name, ("sh", "-c", script)) for name, script in zip(names, sys.argv[3::2])]
 try:
-    supervise(programs, drain_seconds=float(sys.argv[1]), announce=lambda where: print(where, flush=True))
+    supervise(
+        programs,
+        drain_seconds=float(sys.argv[1]),
+        announce=lambda where: print(where, flush=True),
+        refresh=lambda: print("refreshed", flush=True),
+    )
 except CommandFailed as failure:
     print(failure)
     sys.exit(1)
@@ -46,8 +51,10 @@ def start() -> Iterator[Start]:
 
     yield start
     for parent in running:
-        parent.kill()
-        parent.communicate()
+        # The shell programs, unlike the planes, do not die with a killed parent.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            parent.send_signal(number)
+        parent.communicate(timeout=20)
 
 
 def first_line(parent: "subprocess.Popen[str]") -> str:
@@ -143,6 +150,16 @@ def test_one_that_does_not_stop_in_time_is_killed(start: Start, tmp_path: Path) 
     parent.terminate()
     parent.communicate(timeout=20)
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_hangup_refreshes_and_goes_on_to_the_programs(start: Start, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    parent = start("one", f"trap 'echo told >{told}' HUP; echo ready; while :; do sleep 0.1; done")
+    first_line(parent)
+    parent.send_signal(signal.SIGHUP)
+    assert first_line(parent) == "refreshed\n"
+    assert eventually(told.exists)
+    assert parent.poll() is None
 
 
 def test_the_programs_die_with_a_killed_supervisor(start: Start, tmp_path: Path) -> None:

@@ -3,22 +3,19 @@
 import os
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.errors import CommandFailed
 from hatchway.cli.gateway_options import GatewayOptions
-from hatchway.cli.installation import (
-    Installation,
-    open_installation,
-    renew_server_certificate,
-    server_names,
-)
+from hatchway.cli.installation import open_installation, renew_server_certificate, server_names
 from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
 from hatchway.cli.supervisor import Program, supervise
@@ -35,6 +32,8 @@ from hatchway.settings import (
 
 CertificateFiles = tuple[Path, Path]
 """A certificate and its private key."""
+
+log = structlog.get_logger("hatchway.supervisor")
 
 _DEFAULT_API: Final = Address(LOOPBACK, DEFAULT_API_PORT)
 _DEFAULT_GATEWAY: Final = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
@@ -87,13 +86,21 @@ def serve_both(options: ServerOptions) -> None:
         held(options.gateway or default_gateway(), "--gateway") as gateway,
     ):
         with open_installation(options.directory, options.store_url, migrate=True) as installation:
-            _ready_certificates(options, installation, listening=(api.host, gateway.host))
+            names = server_names(installation.account.gateway_dns_name, (api.host, gateway.host))
+        _renew_own_certificate(options, names)
+        _check_certificate(settings.api_certificate, settings.api_key)
+        _check_certificate(settings.gateway_certificate, settings.gateway_key)
         if options.store_url is not None:
             # Not on a command line, where everybody could read its password.
             os.environ[STORE_URL_VARIABLE] = options.store_url
         control = _program("control", options, ("--api", api), ("--api", options.api_certificate))
         workers = [_gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
-        supervise([control, *workers], drain_seconds=settings.drain_seconds, announce=announce_ready)
+        supervise(
+            [control, *workers],
+            drain_seconds=settings.drain_seconds,
+            announce=announce_ready,
+            refresh=lambda: _renew_own_certificate(options, names),
+        )
 
 
 def run_control_plane(options: ServerOptions) -> None:
@@ -106,8 +113,9 @@ def run_control_plane(options: ServerOptions) -> None:
 
     settings = options.settings()
     with open_installation(options.directory, options.store_url, migrate=True) as installation:
-        _ready_certificates(options, installation, listening=(settings.api.host,))
         dns_name = installation.account.gateway_dns_name
+    _renew_own_certificate(options, server_names(dns_name, (settings.api.host,)))
+    _check_certificate(settings.api_certificate, settings.api_key)
 
     def on_ready(address: Address) -> None:
         location = ApiLocation.of(address, dns_name, private_ca=options.api_certificate is None)
@@ -137,15 +145,11 @@ def announce_ready(urls: Mapping[str, str]) -> None:
     print("ready", *(f"{name}={url}" for name, url in sorted(urls.items())), flush=True)
 
 
-def _ready_certificates(
-    options: ServerOptions, installation: Installation, listening: tuple[str, ...]
-) -> None:
-    if options.api_certificate is None or options.gateway_certificate is None:
-        names = server_names(installation.account.gateway_dns_name, listening)
-        renew_server_certificate(options.directory, names, datetime.now(UTC))
-    settings = options.settings()
-    _check_certificate(settings.api_certificate, settings.api_key)
-    _check_certificate(settings.gateway_certificate, settings.gateway_key)
+def _renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
+    """Puts a new certificate of the private CA in place when one is due, unless all have been given."""
+    own = options.api_certificate is None or options.gateway_certificate is None
+    if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
+        log.info("server certificate renewed", names=names)
 
 
 def _check_certificate(certificate: Path, key: Path) -> None:

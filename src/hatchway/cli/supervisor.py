@@ -26,6 +26,7 @@ KILL_AFTER: Final = 5.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _STEADY_SECONDS: Final = 60.0
+_REFRESH_SECONDS: Final = 86_400.0
 _PR_SET_PDEATHSIG: Final = 1
 
 log = structlog.get_logger("hatchway.supervisor")
@@ -40,18 +41,24 @@ class Program:
 
 
 def supervise(
-    programs: Sequence[Program], *, drain_seconds: float, announce: Callable[[Mapping[str, str]], None]
+    programs: Sequence[Program],
+    *,
+    drain_seconds: float,
+    announce: Callable[[Mapping[str, str]], None],
+    refresh: Callable[[], None],
 ) -> None:
     """Runs the programs until SIGTERM or SIGINT; a second one kills them at once.
 
     Args:
         drain_seconds: how long a program that was told to stop may take over it.
         announce: called once, with what all of them said to be ready at.
+        refresh: called in a thread every day and on SIGHUP; then the programs get SIGHUP. What it raises is
+            logged.
 
     Raises:
         CommandFailed: one ended, or did not listen, before all were ready. None is left running.
     """
-    asyncio.run(_Supervisor(programs, drain_seconds, announce).run())
+    asyncio.run(_Supervisor(programs, drain_seconds, announce, refresh).run())
 
 
 def die_with_supervisor() -> None:
@@ -74,10 +81,14 @@ class _Supervisor:
         programs: Sequence[Program],
         drain_seconds: float,
         announce: Callable[[Mapping[str, str]], None],
+        refresh: Callable[[], None],
     ) -> None:
         self._programs = programs
         self._drain_seconds = drain_seconds
         self._announce = announce
+        self._refresh = refresh
+        self._refresh_now = asyncio.Event()
+        self._running: dict[str, Process] = {}
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._started: set[str] = set()
@@ -87,16 +98,31 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
+        loop.add_signal_handler(signal.SIGHUP, self._refresh_now.set)
         keepers = [asyncio.create_task(self._keep(program)) for program in self._programs]
+        refreshing = asyncio.create_task(self._refresh_daily())
         try:
             await asyncio.gather(*keepers)
         finally:
+            refreshing.cancel()
             # One failed to start: the others stop as they do when told to.
             self._stop.set()
             await asyncio.gather(*keepers, return_exceptions=True)
 
     def _signalled(self) -> None:
         (self._hurry if self._stop.is_set() else self._stop).set()
+
+    async def _refresh_daily(self) -> None:
+        while True:
+            await _first(self._refresh_now.wait(), within=_REFRESH_SECONDS)
+            self._refresh_now.clear()
+            try:
+                await asyncio.to_thread(self._refresh)
+            except Exception as problem:
+                log.error("refresh failed", problem=str(problem))
+            for process in self._running.values():
+                if process.returncode is None:
+                    process.send_signal(signal.SIGHUP)
 
     async def _keep(self, program: Program) -> None:
         """Runs one program, again and again, until told to stop."""
@@ -125,6 +151,7 @@ class _Supervisor:
             process_group=0,
         )
         log.info("process started", process=program.name, pid=process.pid)
+        self._running[program.name] = process
         listening = asyncio.create_task(self._listen(program, process))
         try:
             if not await _first(process.wait(), self._stop.wait(), listening, within=START_SECONDS):

@@ -11,6 +11,7 @@ from threading import current_thread, main_thread
 from typing import Any, Final
 
 import h11
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -23,6 +24,8 @@ LARGEST_HEAD: Final = 32 * 1024
 KEEP_ALIVE_SECONDS: Final = 30
 MOST_CONNECTIONS: Final = 1000
 """Above this, requests are answered with 503."""
+
+log = structlog.get_logger("hatchway.control")
 
 
 class PunctualProtocol(H11Protocol):
@@ -102,16 +105,32 @@ class HttpsServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stops on SIGTERM and SIGINT, and returns, where uvicorn would let the signal kill the process."""
+        """Stops on SIGTERM and SIGINT, and returns, where uvicorn would let the signal kill the process.
+
+        On SIGHUP the certificate is read again.
+        """
         if current_thread() is not main_thread():
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._read_certificate())
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _read_certificate(self) -> None:
+        """Takes the certificate as it is now for the connections to come."""
+        context, certificate = self.config.ssl, self.config.ssl_certfile
+        if context is None or certificate is None:
+            return
+        try:
+            context.load_cert_chain(certificate, self.config.ssl_keyfile)
+        except OSError as problem:
+            log.error("certificate not read again", problem=str(problem))
+        else:
+            log.info("certificate read again")
 
 
 def _modern_tls(_config: Any, make_context: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
