@@ -101,6 +101,7 @@ class Settings:
     """
     Attributes:
         proxy_protocol_from: CIDR ranges of the load balancers that speak the PROXY protocol to the gateway.
+        metrics: where a gateway tells Prometheus; None for nowhere.
         drain_seconds: how long a stopping process lets what is under way come to its end.
     """
 
@@ -114,5 +115,6 @@ class Settings:
     gateway_key: Path
     gateway_workers: int = 1
     proxy_protocol_from: tuple[str, ...] = ()
+    metrics: Address | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
     log_format: LogFormat = LogFormat.JSON

@@ -1,8 +1,10 @@
 """The gateway's options, given to `hatchway serve` as a real process."""
 
+import contextlib
 import json
 import socket
 import ssl
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,28 @@ def test_a_load_balancer_named_on_the_command_line_says_who_the_client_is(
         ask(server)
     assert server.stop() == 0
     assert last_source(installed) == "192.0.2.7"
+
+
+def free_pair() -> int:
+    """A port that is free, and the next one too."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+                return port
+
+
+def test_each_worker_tells_prometheus_at_a_port_of_its_own(installed: Installed, serve: Serve) -> None:
+    port = free_pair()
+    server = serve(installed, "--gateway-workers", "2", "--metrics", f"127.0.0.1:{port}")
+    assert ask(server) == b"HTTP/1.1 403"
+    told = []
+    for worker in (port, port + 1):
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker}/metrics", timeout=10) as answer:
+            told.append(answer.read())
+    assert all(b"hatchway_snapshot_revision " in text for text in told)
+    # One of the two took the connection.
+    assert sum(b"hatchway_tunnels_refused_total{" in text for text in told) == 1
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "localhost", "10.0.0.0/33"])

@@ -29,6 +29,7 @@ from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission import Admitted, Call, Refused
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.listener import Listener
+from hatchway.gateway.metrics import Metrics
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.tls import server_context
 from hatchway.pki import create_ca, issue_server_certificate
@@ -168,6 +169,7 @@ class Running:
     listener: Listener
     gateway: Gateway
     registry: Registry
+    metrics: Metrics
     says: Says
     trail: Remembers
 
@@ -178,11 +180,13 @@ async def running_gateway(
 ) -> AsyncIterator[Running]:
     trail = trail or Remembers()
     registry = Registry()
+    metrics = Metrics()
     ids = itertools.count()
     gateway = Gateway(
         admission=says,
         trail=trail,
         registry=registry,
+        metrics=metrics,
         clock=lambda: datetime.now(UTC),
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",
@@ -192,7 +196,7 @@ async def running_gateway(
     port = sock.getsockname()[1]
     await listener.start(sock)
     try:
-        yield Running(port, listener, gateway, registry, says, trail)
+        yield Running(port, listener, gateway, registry, metrics, says, trail)
     finally:
         listener.stop()
 

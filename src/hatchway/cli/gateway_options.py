@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hatchway.cli.errors import BadUsage
+from hatchway.settings import Address
 
 ProxyProtocolFrom = Annotated[
     list[str] | None,
@@ -16,6 +17,16 @@ ProxyProtocolFrom = Annotated[
         metavar="CIDR",
         help="Where a load balancer connects from that says by the PROXY protocol, version 1 or 2, whose"
         " connection it passes on. May be repeated. It is required from there and ignored from elsewhere.",
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="Where a gateway tells Prometheus what it counts; the second of several workers does at the next"
+        " port, and so on.",
+        show_default="nowhere",
     ),
 ]
 DrainTimeout = Annotated[
@@ -35,18 +46,25 @@ class GatewayOptions:
     """How gateways are to run, beyond where they listen."""
 
     proxy_protocol_from: tuple[str, ...] = ()
+    metrics: Address | None = None
 
-    def arguments(self) -> list[str]:
-        """The same as arguments of `hatchway gateway`."""
-        return [word for cidr in self.proxy_protocol_from for word in ("--proxy-protocol-from", cidr)]
+    def arguments(self, worker: int) -> list[str]:
+        """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
+        words = [word for cidr in self.proxy_protocol_from for word in ("--proxy-protocol-from", cidr)]
+        if self.metrics is not None:
+            port = self.metrics.port and self.metrics.port + worker - 1
+            words += ["--metrics", str(Address(self.metrics.host, port))]
+        return words
 
 
-def gateway_options(*, proxy_protocol_from: Sequence[str] | None) -> GatewayOptions:
+def gateway_options(*, proxy_protocol_from: Sequence[str] | None, metrics: Address | None) -> GatewayOptions:
     """
     Raises:
         BadUsage: an option's value is none that it can have.
     """
-    return GatewayOptions(proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()))
+    return GatewayOptions(
+        proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()), metrics=metrics
+    )
 
 
 def _range(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hatchway.cli.errors import BadUsage
-from hatchway.cli.gateway_options import DrainTimeout, ProxyProtocolFrom, gateway_options
+from hatchway.cli.gateway_options import DrainTimeout, Metrics, ProxyProtocolFrom, gateway_options
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
@@ -128,6 +128,7 @@ def serve(
     gateway_cert: _GatewayCert = None,
     gateway_key: _GatewayKey = None,
     proxy_protocol_from: ProxyProtocolFrom = None,
+    metrics: Metrics = None,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
@@ -151,7 +152,9 @@ def serve(
         api_certificate=_certificate("api", api_cert, api_key),
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
         gateway_workers=gateway_workers,
-        gateway_options=gateway_options(proxy_protocol_from=proxy_protocol_from),
+        gateway_options=gateway_options(
+            proxy_protocol_from=proxy_protocol_from, metrics=_address("--metrics", metrics)
+        ),
         drain_seconds=drain_timeout,
         log_format=log_format,
     )
@@ -198,6 +201,7 @@ def gateway(
     gateway_cert: _GatewayCert = None,
     gateway_key: _GatewayKey = None,
     proxy_protocol_from: ProxyProtocolFrom = None,
+    metrics: Metrics = None,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
@@ -221,7 +225,9 @@ def gateway(
         store_url=store_url,
         gateway=_address("--gateway", address) or default_gateway(),
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
-        gateway_options=gateway_options(proxy_protocol_from=proxy_protocol_from),
+        gateway_options=gateway_options(
+            proxy_protocol_from=proxy_protocol_from, metrics=_address("--metrics", metrics)
+        ),
         drain_seconds=drain_timeout,
         log_format=log_format,
     )

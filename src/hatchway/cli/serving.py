@@ -69,6 +69,7 @@ class ServerOptions:
             gateway_key=gateway_key,
             gateway_workers=self.gateway_workers,
             proxy_protocol_from=self.gateway_options.proxy_protocol_from,
+            metrics=self.gateway_options.metrics,
             drain_seconds=self.drain_seconds,
             log_format=self.log_format,
         )
@@ -188,7 +189,7 @@ def _program(
 def _gateway_program(options: ServerOptions, address: Address, number: int) -> Program:
     certificate = ("--gateway", options.gateway_certificate)
     program = _program("gateway", options, ("--gateway", address), certificate, number)
-    own = [*options.gateway_options.arguments(), "--drain-timeout", str(options.drain_seconds)]
+    own = [*options.gateway_options.arguments(number), "--drain-timeout", str(options.drain_seconds)]
     return replace(program, command=(*program.command, *own))
 
 

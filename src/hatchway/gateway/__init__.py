@@ -18,6 +18,7 @@ reading: the life of a tunnel from top to bottom.
 | `gateway` | the life of one tunnel |
 | `relay`, `target`, `flow` | what passes between client and target, and back pressure |
 | `registry` | the tunnels that this worker carries |
+| `metrics` | what a worker counts and measures, for Prometheus |
 | `tls` | the TLS that clients are offered |
 """
 

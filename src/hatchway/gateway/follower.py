@@ -7,6 +7,7 @@ nothing can be recorded.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -28,18 +29,24 @@ class Follower:
         self._store = store
         self._snapshot = snapshot
         self._behind = False
+        self.looked_at = 0.0
+        """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
 
     def catch_up(self) -> None:
         """Read what has changed, waiting for the store."""
+        began = time.monotonic()
         self._snapshot.apply(self._store.changes(self._snapshot.revision))
+        self.looked_at = began
 
     async def follow(self) -> None:
         """Catch up again and again, without making the event loop wait for the store."""
         while True:
             await asyncio.sleep(INTERVAL)
+            began = time.monotonic()
             try:
                 revision = await asyncio.to_thread(self._store.revision)
                 if revision == self._snapshot.revision:
+                    self.looked_at = began
                     continue
                 changes = await asyncio.to_thread(self._store.changes, self._snapshot.revision)
             except Exception as problem:
@@ -48,6 +55,7 @@ class Follower:
                 self._behind = True
                 continue
             self._snapshot.apply(changes)
+            self.looked_at = began
             if self._behind:
                 self._behind = False
                 log.info("store is followed again", revision=self._snapshot.revision)

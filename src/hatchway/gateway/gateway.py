@@ -9,12 +9,14 @@ import structlog
 
 from hatchway.gateway.admission import Admitted, Refused
 from hatchway.gateway.handshake import BadHandshake, Head, websocket_key
+from hatchway.gateway.metrics import NOT_RECORDED as REASON_NOT_RECORDED
 from hatchway.gateway.refusal import (
     CLIENT_GONE,
     DRAINING,
     NO_SUCH_PATH,
     NOT_RECORDED,
     QUOTA_REACHED,
+    TOO_MANY_TUNNELS,
     duration_reached,
 )
 from hatchway.gateway.relay import Relay
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatchway.gateway.client import Client
+    from hatchway.gateway.metrics import Metrics
     from hatchway.gateway.registry import Registry
 
 log = structlog.get_logger("hatchway.gateway")
@@ -53,6 +56,7 @@ class Gateway:
         admission: Decides,
         trail: Keeps,
         registry: Registry,
+        metrics: Metrics,
         clock: Callable[[], datetime],
         new_request_id: Callable[[], str],
         new_tunnel_id: Callable[[], str],
@@ -60,6 +64,7 @@ class Gateway:
         self._admission = admission
         self._trail = trail
         self._registry = registry
+        self._metrics = metrics
         self._clock = clock
         self._new_request_id = new_request_id
         self._new_tunnel_id = new_tunnel_id
@@ -68,14 +73,17 @@ class Gateway:
     async def serve(self, client: Client, source_ip: str) -> None:
         """See one client from its request to its end. It never raises for what a client does."""
         request_id = self._new_request_id()
+        began = asyncio.get_running_loop().time()
         try:
             head = await client.request
+            self._metrics.handshake_seconds.observe(asyncio.get_running_loop().time() - began)
             if head.path != PATH:
                 raise BadHandshake(NO_SUCH_PATH)
             key = websocket_key(head)
             if self.draining:
                 raise BadHandshake(DRAINING)
         except BadHandshake as bad:
+            self._metrics.refused.labels(bad.refusal.error_code).inc()
             client.refuse(bad.refusal, request_id)
             return
         except ConnectionError:
@@ -94,6 +102,7 @@ class Gateway:
 
     async def _refuse(self, client: Client, refused: Refused) -> None:
         source = refused.call.source
+        self._metrics.refused.labels(refused.refusal.error_code).inc()
         log.info(
             "tunnel refused",
             request_id=source.request_id,
@@ -127,17 +136,21 @@ class Gateway:
             await relay.gone
         finally:
             deadline.cancel()
-            self._registry.remove(admitted)
+            with self._metrics.going(relay):
+                self._registry.remove(admitted)
 
     async def _record(self, admitted: Admitted, relay: Relay) -> bool:
         try:
             await self._trail.opened(admitted, self._clock())
         except QuotaReached:
+            self._metrics.refused.labels(TOO_MANY_TUNNELS.error_code).inc()
             relay.cut(QUOTA_REACHED)
         except Exception:
             log.exception("tunnel not recorded", tunnel_id=admitted.tunnel_id)
+            self._metrics.refused.labels(REASON_NOT_RECORDED).inc()
             relay.cut(NOT_RECORDED)
         else:
+            self._metrics.opened.inc()
             log.info(
                 "tunnel opened",
                 tunnel_id=admitted.tunnel_id,
@@ -157,8 +170,10 @@ class Gateway:
             return
         attempt = asyncio.create_task(connect(relay, admitted.address, admitted.request.remote_port))
         relay.connecting(attempt)
+        began = asyncio.get_running_loop().time()
         await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)
         if attempt.done() and not attempt.cancelled() and attempt.exception() is None:
+            self._metrics.connect_seconds.observe(asyncio.get_running_loop().time() - began)
             relay.attach(attempt.result())
             return
         attempt.cancel()
@@ -167,6 +182,7 @@ class Gateway:
     async def _close(self, admitted: Admitted, relay: Relay) -> None:
         closure = relay.closure or CLIENT_GONE
         carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure)
+        self._metrics.closed(closure)
         log.info(
             "tunnel closed",
             tunnel_id=admitted.tunnel_id,

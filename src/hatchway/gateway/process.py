@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -20,6 +21,7 @@ from hatchway.gateway.follower import Follower
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.lease import Lease
 from hatchway.gateway.listener import Listener
+from hatchway.gateway.metrics import Metrics, metrics_listener
 from hatchway.gateway.refusal import GATEWAY_STOPPING
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.snapshot import Snapshot
@@ -57,7 +59,9 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         commits = GroupCommit(store)
         stack.callback(commits.close)
         listener = stack.enter_context(_listen(settings.gateway))
-        worker = Worker(settings, store, commits)
+        metrics = Metrics()
+        stack.enter_context(metrics_listener(metrics, settings.metrics))
+        worker = Worker(settings, store, commits, metrics)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))
 
@@ -65,9 +69,10 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
 class Worker:
     """Everything that one worker has."""
 
-    def __init__(self, settings: Settings, store: Store, commits: GroupCommit) -> None:
+    def __init__(self, settings: Settings, store: Store, commits: GroupCommit, metrics: Metrics) -> None:
         self._settings = settings
         self._commits = commits
+        self._metrics = metrics
         self._worker_id = f"gw-{token_hex(9)[:17]}"
         self._snapshot = Snapshot()
         self._follower = Follower(store, self._snapshot)
@@ -91,13 +96,21 @@ class Worker:
             admission=Admission(self._snapshot, registry.on_endpoint),
             trail=Trail(self._commits, self._worker_id, _new_id),
             registry=registry,
+            metrics=self._metrics,
             clock=_now,
             new_request_id=_new_id,
             new_tunnel_id=_new_tunnel_id,
         )
         listener = Listener(gateway.serve, lambda: self._tls, proxies=self._settings.proxy_protocol_from)
         await listener.start(sock)
-        background = [asyncio.create_task(self._follower.follow()), asyncio.create_task(lease.keep())]
+        self._metrics.watch(
+            registry,
+            pending=lambda: listener.pending,
+            revision=lambda: self._snapshot.revision,
+            age=lambda: time.monotonic() - self._follower.looked_at,
+        )
+        work = [self._follower.follow(), lease.keep(), self._metrics.measure_lag()]
+        background = [asyncio.create_task(each) for each in work]
         log.info("gateway starts", address=str(address), worker_id=self._worker_id)
         on_ready(address)
 

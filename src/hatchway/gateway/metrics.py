@@ -1,0 +1,183 @@
+"""What one worker counts and measures, and the listener at which Prometheus asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from hatchway.gateway.refusal import Closure
+    from hatchway.gateway.registry import Registry
+    from hatchway.gateway.relay import Relay
+    from hatchway.settings import Address
+
+LAG_INTERVAL: Final = 0.5
+"""Seconds between two looks at how late the event loop is."""
+
+NOT_RECORDED: Final = "NotRecorded"
+"""The reason of a tunnel that was not opened because the audit trail could not be written."""
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_CLOSE_REASONS: Final = {
+    1000: "finished",
+    1001: "gateway_stopping",
+    1002: "protocol_error",
+    1003: "protocol_error",
+    1006: "client_lost",
+    1007: "protocol_error",
+    1009: "protocol_error",
+    1011: "no_target",
+    4001: "duration",
+    4002: "idle",
+    4003: "revoked",
+    4004: "terminated",
+    4029: "quota",
+}
+
+
+class Metrics:
+    """One worker's metrics. Names carry their units; all begin with `hatchway_`.
+
+    Attributes:
+        refused: requests that got no tunnel, by the error code that the client was told.
+        opened: tunnels entered in the audit trail as opened.
+        handshake_seconds: from a connection to the end of its request, TLS included.
+        connect_seconds: connecting to targets that answered.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.refused = Counter(
+            "hatchway_tunnels_refused", "Requests that got no tunnel.", ["reason"], registry=registry
+        )
+        self.opened = Counter("hatchway_tunnels_opened", "Tunnels opened.", registry=registry)
+        self._closed = Counter("hatchway_tunnels_closed", "Tunnels closed.", ["reason"], registry=registry)
+        self.handshake_seconds = Histogram(
+            "hatchway_handshake_seconds",
+            "From a connection to the end of its request, TLS included.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.connect_seconds = Histogram(
+            "hatchway_connect_seconds",
+            "Connecting to targets that answered.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._lag_seconds = Histogram(
+            "hatchway_event_loop_lag_seconds",
+            f"How late the event loop is, looked at every {LAG_INTERVAL} s.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._counting = threading.Lock()
+        ProcessCollector(registry=registry)
+
+    def closed(self, closure: Closure) -> None:
+        self._closed.labels(_CLOSE_REASONS.get(closure.code, "other")).inc()
+
+    @contextmanager
+    def going(self, relay: Relay) -> Iterator[None]:
+        """Within it a tunnel leaves the registry: whoever asks meanwhile counts its bytes once."""
+        with self._counting:
+            self._bytes_in += relay.bytes_in
+            self._bytes_out += relay.bytes_out
+            yield
+
+    async def measure_lag(self) -> None:
+        """Look again and again how late the event loop is."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_INTERVAL
+            await asyncio.sleep(LAG_INTERVAL)
+            self._lag_seconds.observe(max(0.0, loop.time() - due))
+
+    def watch(
+        self,
+        tunnels: Registry,
+        *,
+        pending: Callable[[], int],
+        revision: Callable[[], int],
+        age: Callable[[], float],
+    ) -> None:
+        """Tell of these too, as they are whenever Prometheus asks.
+
+        Args:
+            pending: connections that have not sent their request yet.
+            revision: of the store, as far as the snapshot has it.
+            age: seconds since the snapshot was last seen to be the store's state.
+        """
+        self.registry.register(_Live(self._gauges(tunnels, pending, revision, age)))
+
+    def _gauges(
+        self,
+        tunnels: Registry,
+        pending: Callable[[], int],
+        revision: Callable[[], int],
+        age: Callable[[], float],
+    ) -> Callable[[], Iterator[Metric]]:
+        def gauges() -> Iterator[Metric]:
+            with self._counting:
+                carried = [relay for _, relay in tunnels]
+                bytes_in = self._bytes_in + sum(relay.bytes_in for relay in carried)
+                bytes_out = self._bytes_out + sum(relay.bytes_out for relay in carried)
+            yield GaugeMetricFamily("hatchway_tunnels_open", "Tunnels being carried.", len(carried))
+            total = CounterMetricFamily(
+                "hatchway_tunnel_bytes",
+                "Payload bytes: in from clients, out from targets.",
+                labels=["direction"],
+            )
+            total.add_metric(["in"], bytes_in)
+            total.add_metric(["out"], bytes_out)
+            yield total
+            yield GaugeMetricFamily(
+                "hatchway_connections_pending", "Connections that have not sent a request yet.", pending()
+            )
+            yield GaugeMetricFamily(
+                "hatchway_snapshot_revision", "Revision of the store that decisions are made by.", revision()
+            )
+            yield GaugeMetricFamily(
+                "hatchway_snapshot_age_seconds", "Since the store was last seen at that revision.", age()
+            )
+
+        return gauges
+
+
+class _Live(Collector):
+    def __init__(self, gauges: Callable[[], Iterator[Metric]]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        return self._gauges()
+
+
+@contextmanager
+def metrics_listener(metrics: Metrics, address: Address | None) -> Iterator[int | None]:
+    """Answer Prometheus in a thread, while in the context; gives the port. Nothing when there is no address.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+    if address is None:
+        yield None
+        return
+    server, thread = start_http_server(address.port, address.host, registry=metrics.registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
