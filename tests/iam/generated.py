@@ -196,7 +196,7 @@ def statement(rng: Random, version: str | None) -> dict[str, Any]:
 
 def document(rng: Random) -> dict[str, Any]:
     version = rng.choice(["2012-10-17", "2012-10-17", "2008-10-17", None])
-    statements = [statement(rng, version) for _ in range(rng.choice([1, 1, 2, 3]))]
+    statements = [statement(rng, version) for _ in range(rng.choice([1, 1, 1, 2, 2, 3, 3, 12]))]
     made: dict[str, Any] = {
         "Statement": statements if len(statements) > 1 or rng.random() < 0.5 else statements[0]
     }

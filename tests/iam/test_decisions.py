@@ -114,6 +114,27 @@ def test_a_deny_on_any_resource_refuses_and_deny_also_serves_denies_alone() -> N
     assert answer(only_deny_also, request)[0] is Outcome.IMPLICIT_DENY
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "arn:aws:ec2:::subnet/*",
+        "arn:aws:ec2::123456789012:subnet/a",
+        "arn:aws:ec2:us-*::subnet/a",
+        "arn:aws:ec2:us-east-1::*",
+        "arn:*:ec2:us-east-1:123456789012:subnet/a",
+        "arn:aws:ec2:us-east-1:123456789012:subnet/?",
+        A,
+    ],
+)
+def test_a_statement_is_found_among_many_about_other_resources(pattern: str) -> None:
+    others = [f"arn:aws:ec2:us-east-1:123456789012:subnet/{'x' * (n % 7)}{n}" for n in range(10, 60)]
+    many = tuple(policy(resource=other) for other in others)
+    assert answer(PolicySet(many))[0] is Outcome.IMPLICIT_DENY
+    assert answer(PolicySet((*many, policy(resource=pattern))))[0] is Outcome.ALLOWED
+    denying = PolicySet((ALLOW, policy("Deny", resource=[*others, pattern]), *many))
+    assert answer(denying)[0] is Outcome.EXPLICIT_DENY
+
+
 def test_a_request_without_resource_level_support_needs_the_asterisk() -> None:
     request = Request("ec2:CreateTags")
     assert answer(PolicySet((policy(),)), request)[0] is Outcome.ALLOWED

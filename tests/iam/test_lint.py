@@ -272,7 +272,15 @@ OVERLAPS: list[tuple[list[dict[str, Any]], list[tuple[str, str]]]] = [
         ],
         [],
     ),
+    (
+        [
+            statement(Effect="Deny", Condition={"StringEquals": {"aws:resourcetag/A": "b"}}),
+            statement(Condition={"StringEquals": {"aws:ResourceTag/a": "b"}}),
+        ],
+        [("unreachable-statement", "Statement[1]")],
+    ),
     ([statement(), statement(Effect="Deny", Resource=ENDPOINT)], []),
+    ([statement(Action="ec2:*", Resource="*"), statement(Effect="Deny")], []),
     ([statement(Effect="Deny"), statement(Effect="Deny")], [("duplicate-statement", "Statement[1]")]),
     (
         [statement(Resource="*"), statement(), statement()],
@@ -425,6 +433,14 @@ def test_sarif_names_rules_levels_and_regions(files: list[LintedFile]) -> None:
         "region": {"startLine": 5, "startColumn": 54, "endLine": 5, "endColumn": 67},
     }
     assert location["logicalLocations"] == [{"fullyQualifiedName": "Statement[1].Action[1]"}]
+
+
+def test_a_place_that_the_text_does_not_have_is_shown_at_what_encloses_it() -> None:
+    findings = tuple(
+        Finding("malformed-policy", place, "", "") for place in ("Statement[1].Sid.x[2]", "document")
+    )
+    located = json.loads(to_json([LintedFile("x", DOCUMENT, findings)]))
+    assert [(each["line"], each["column"]) for each in located] == [(5, 5), (1, 1)]
 
 
 def test_only_errors_count_as_errors(files: list[LintedFile]) -> None:

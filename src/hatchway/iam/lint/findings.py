@@ -47,9 +47,7 @@ KINDS = {
         Severity.WARNING, "ForAllValues is also met by a request that has no such key."
     ),
     "duplicate-statement": Kind(Severity.WARNING, "Another statement says the same, or more."),
-    "unreachable-statement": Kind(
-        Severity.WARNING, "A Deny without conditions takes back all that is allowed."
-    ),
+    "unreachable-statement": Kind(Severity.WARNING, "A Deny takes back all that it allows."),
     "wide-grant": Kind(Severity.WARNING, "Allows more than anyone is likely to need."),
     "sid-characters": Kind(Severity.NOTE, "AWS takes only letters and digits in a Sid."),
 }

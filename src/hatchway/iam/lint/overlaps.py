@@ -40,7 +40,7 @@ def overlaps(statements: Sequence[Linted]) -> Iterable[Finding]:
                 f"All that it says, {_name(broad.statement)} says too.",
                 "Remove it.",
             )
-        elif broad.statement.effect is Effect.DENY and not broad.statement.conditions:
+        elif broad.statement.effect is Effect.DENY:
             found.add(index)
             yield Finding(
                 "unreachable-statement",
