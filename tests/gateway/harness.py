@@ -27,6 +27,7 @@ from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission import Admitted, Call, Refused
+from hatchway.gateway.failures import FailureLimit
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics
@@ -187,6 +188,7 @@ async def running_gateway(
         trail=trail,
         registry=registry,
         metrics=metrics,
+        failures=FailureLimit(asyncio.get_running_loop().time),
         clock=lambda: datetime.now(UTC),
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",

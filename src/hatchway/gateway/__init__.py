@@ -13,6 +13,7 @@ reading: the life of a tunnel from top to bottom.
 | `client` | one client: TLS, the HTTP request, the WebSocket |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
 | `admission`, `network` | may this tunnel be opened: caller, policies, security groups |
+| `failures` | who has failed to authenticate too often |
 | `snapshot`, `follower` | the account in memory, and keeping it up with the store |
 | `trail`, `lease` | entering tunnels in the audit trail, and this worker among the living |
 | `gateway` | the life of one tunnel |

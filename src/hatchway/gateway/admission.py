@@ -104,10 +104,14 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A tunnel that may not be opened: what the client is told, and what the audit trail is."""
+    """A tunnel that may not be opened: what the client is told, and what the audit trail is.
+
+    `authenticated` is whether the caller is who he says.
+    """
 
     refusal: Refusal
     call: Call
+    authenticated: bool = True
     additional: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -156,6 +160,7 @@ class Admission:
             return Refused(
                 refusal=unauthenticated(problem.code, str(problem)),
                 call=call(dict(unknown_identity(problem.claimed_key_id))),
+                authenticated=False,
             )
         identity = _identity(caller.principal)
         try:

@@ -16,6 +16,7 @@ from hatchway.gateway.refusal import (
     NO_SUCH_PATH,
     NOT_RECORDED,
     QUOTA_REACHED,
+    TOO_MANY_FAILURES,
     TOO_MANY_TUNNELS,
     duration_reached,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatchway.gateway.client import Client
+    from hatchway.gateway.failures import FailureLimit
     from hatchway.gateway.metrics import Metrics
     from hatchway.gateway.registry import Registry
 
@@ -57,6 +59,7 @@ class Gateway:
         trail: Keeps,
         registry: Registry,
         metrics: Metrics,
+        failures: FailureLimit,
         clock: Callable[[], datetime],
         new_request_id: Callable[[], str],
         new_tunnel_id: Callable[[], str],
@@ -65,6 +68,7 @@ class Gateway:
         self._trail = trail
         self._registry = registry
         self._metrics = metrics
+        self._failures = failures
         self._clock = clock
         self._new_request_id = new_request_id
         self._new_tunnel_id = new_tunnel_id
@@ -82,6 +86,8 @@ class Gateway:
             key = websocket_key(head)
             if self.draining:
                 raise BadHandshake(DRAINING)
+            if self._failures.reached(source_ip):
+                raise BadHandshake(TOO_MANY_FAILURES)
         except BadHandshake as bad:
             self._metrics.refused.labels(bad.refusal.error_code).inc()
             client.refuse(bad.refusal, request_id)
@@ -96,6 +102,8 @@ class Gateway:
             now=self._clock(),
         )
         if isinstance(answer, Refused):
+            if not answer.authenticated:
+                self._failures.failed(source_ip)
             await self._refuse(client, answer)
         else:
             await self._carry(client, key, answer)

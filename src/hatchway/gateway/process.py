@@ -17,6 +17,7 @@ import uvloop
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.gateway.admission import Admission
+from hatchway.gateway.failures import FailureLimit
 from hatchway.gateway.follower import Follower
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.lease import Lease
@@ -97,6 +98,7 @@ class Worker:
             trail=Trail(self._commits, self._worker_id, _new_id),
             registry=registry,
             metrics=self._metrics,
+            failures=FailureLimit(time.monotonic),
             clock=_now,
             new_request_id=_new_id,
             new_tunnel_id=_new_tunnel_id,

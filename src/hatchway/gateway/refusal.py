@@ -65,6 +65,11 @@ HEADERS_TOO_LARGE: Final = Refusal(
 TOO_MANY_TUNNELS: Final = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS, "ServiceQuotaExceededException", "Too many tunnels on this endpoint."
 )
+TOO_MANY_FAILURES: Final = Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "ThrottlingException",
+    "Too many requests from this address failed to authenticate. Check the credentials and wait a minute.",
+)
 DRAINING: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", "Gateway is shutting down. Retry your request."
 )
