@@ -101,6 +101,8 @@ class Settings:
     """
     Attributes:
         proxy_protocol_from: CIDR ranges of the load balancers that speak the PROXY protocol to the gateway.
+        max_tunnels: how many tunnels one gateway process carries at once; None for as many as there come.
+        revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
         drain_seconds: how long a stopping process lets what is under way come to its end.
     """
@@ -114,6 +116,8 @@ class Settings:
     gateway_certificate: Path
     gateway_key: Path
     gateway_workers: int = 1
+    max_tunnels: int | None = None
+    revocation: bool = True
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS

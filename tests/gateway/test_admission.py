@@ -1,7 +1,7 @@
 """Who gets a tunnel: signatures, policies, tags, security groups, addresses, quotas."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,17 +39,34 @@ def account() -> Iterator[StoredAccount]:
         yield made
 
 
+@dataclass
+class Carries:
+    """So many tunnels on any endpoint, of any principal, and in all."""
+
+    tunnels: int
+
+    def __len__(self) -> int:
+        return self.tunnels
+
+    def on_endpoint(self, endpoint_id: str) -> int:
+        return self.tunnels
+
+    def of_principal(self, arn: str) -> int:
+        return self.tunnels
+
+
 def decide(
     account: StoredAccount,
     asked: Head,
     *,
     source_ip: str = "192.0.2.7",
     carried: int = 0,
+    max_tunnels: int | None = None,
     now: datetime | None = None,
 ) -> Admitted | Refused:
     snapshot = Snapshot()
     snapshot.apply(account.store.changes(0))
-    return Admission(snapshot, lambda _endpoint: carried).decide(
+    return Admission(snapshot, Carries(carried), max_tunnels).decide(
         asked,
         source_ip=source_ip,
         request_id="request-1",
@@ -372,7 +389,7 @@ def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAc
     account.user("alice", allow())
     snapshot = Snapshot()
     snapshot.apply(account.store.changes(0))
-    admission = Admission(snapshot, lambda _endpoint: 0)
+    admission = Admission(snapshot, Carries(0))
 
     def ask() -> Admitted | Refused:
         return admission.decide(

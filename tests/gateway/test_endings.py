@@ -18,7 +18,7 @@ from tests.gateway.harness import (
     until,
 )
 
-from hatchway.gateway.refusal import ACCESS_REVOKED, GATEWAY_STOPPING
+from hatchway.gateway.refusal import ACCESS_REVOKED, ENDPOINT_FULL, GATEWAY_STOPPING
 from hatchway.gateway.trail import QuotaReached
 
 ESTABLISHED = 1
@@ -107,7 +107,7 @@ def test_a_tunnel_that_cannot_be_recorded_reaches_no_target() -> None:
 
 def test_a_quota_seen_only_after_the_upgrade_closes_with_4029() -> None:
     async def test() -> None:
-        trail = Remembers(failure=QuotaReached())
+        trail = Remembers(failure=QuotaReached(ENDPOINT_FULL))
         async with target(echo) as port, running_gateway(Says(port), trail=trail) as gateway:
             closed = await closed_by(gateway)
             assert (closed.code, closed.reason) == (4029, "Too many tunnels on this endpoint")

@@ -2,36 +2,18 @@
 
 import asyncio
 import json
-import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.gateway.account import StoredAccount, allow, stored_account
-from tests.gateway.harness import (
-    LOOPBACK,
-    PATIENCE,
-    WebSocket,
-    certificate,
-    echo,
-    request,
-    run,
-    target,
-    until,
-)
+from tests.gateway.harness import LOOPBACK, WebSocket, echo, request, run, target, until
+from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
 
 from hatchway.domain.identity import KeyStatus
-from hatchway.gateway import run_gateway
-from hatchway.settings import Address, DataDirectory, Settings
-
-SPAWNING = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -39,75 +21,6 @@ def account() -> Iterator[StoredAccount]:
     with stored_account() as made:
         made.user("alice", allow())
         yield made
-
-
-def _serve(settings: Settings, ready: Connection) -> None:
-    run_gateway(settings, lambda address: ready.send(address.port))
-
-
-class Worker:
-    def __init__(
-        self, account: StoredAccount, pem: Path, *, drain_seconds: float = 5.0, port: int = 0
-    ) -> None:
-        settings = Settings(
-            data_directory=DataDirectory(pem.parent),
-            store_url=account.url,
-            gateway=Address(LOOPBACK, port),
-            api_certificate=pem,
-            api_key=pem,
-            gateway_certificate=pem,
-            gateway_key=pem,
-            drain_seconds=drain_seconds,
-        )
-        ours, theirs = SPAWNING.Pipe()
-        self.process = SPAWNING.Process(target=_serve, args=(settings, theirs), daemon=True)
-        self.process.start()
-        assert ours.poll(PATIENCE), "the gateway is not ready"
-        self.port: int = ours.recv()
-
-    def signal(self, number: int) -> None:
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
-
-    async def ended(self) -> int | None:
-        await asyncio.to_thread(self.process.join, PATIENCE)
-        return self.process.exitcode
-
-
-@contextmanager
-def worker(account: StoredAccount, directory: Path, **options: Any) -> Iterator[Worker]:
-    pem = directory / "server.pem"
-    pem.write_bytes(certificate())
-    started = Worker(account, pem, **options)
-    try:
-        yield started
-    finally:
-        started.process.kill()
-        started.process.join()
-
-
-async def open_tunnel(worker: Worker, account: StoredAccount, target_port: int, **changes: Any) -> WebSocket:
-    asked = account.target("alice", privateIpAddress=LOOPBACK, remotePort=target_port, **changes)
-    return await WebSocket.open(worker.port, asked)
-
-
-async def answer_to(worker: Worker, account: StoredAccount, target_port: int) -> bytes:
-    """The first line of the answer to a request for a tunnel."""
-    client = await WebSocket.connect(worker.port)
-    client.writer.write(request(account.target("alice", privateIpAddress=LOOPBACK, remotePort=target_port)))
-    line = await client.reader.readline()
-    client.vanish()
-    return line.rstrip()
-
-
-def events(account: StoredAccount, name: str) -> list[dict[str, Any]]:
-    with account.store.read() as tx:
-        return [json.loads(record.body) for record in tx.audit_records.find(event_name=name)]
-
-
-async def echoes(client: WebSocket, data: bytes = b"hello") -> bool:
-    await client.send(data)
-    return await client.receive(len(data)) == data
 
 
 def test_a_tunnel_is_recorded_before_its_first_byte_and_when_it_ends(

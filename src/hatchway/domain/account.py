@@ -6,12 +6,16 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """AWS's own numbers by default (AWS: "Quotas for EC2 Instance Connect Endpoint")."""
+    """AWS's own numbers by default (AWS: "Quotas for EC2 Instance Connect Endpoint").
+
+    `tunnels_per_principal` None is no bound, as AWS has none.
+    """
 
     endpoints_per_account: int = 5
     endpoints_per_vpc: int = 1
     endpoints_per_subnet: int = 1
     tunnels_per_endpoint: int = 20
+    tunnels_per_principal: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

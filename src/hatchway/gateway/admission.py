@@ -7,7 +7,7 @@ answer for the client together with the event for the audit trail.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hatchway.access.authorization import AccessDenied, authorize
 from hatchway.access.context import Origin, principal_keys, request_keys
@@ -25,7 +25,9 @@ from hatchway.audit.events import (
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.network import Connection, network_problem
 from hatchway.gateway.refusal import (
-    TOO_MANY_TUNNELS,
+    ENDPOINT_FULL,
+    GATEWAY_FULL,
+    PRINCIPAL_FULL,
     Refusal,
     access_denied,
     bad_request,
@@ -33,16 +35,21 @@ from hatchway.gateway.refusal import (
     unauthenticated,
 )
 from hatchway.gateway.request import BadParameter, read_tunnel_request
+from hatchway.gateway.subjects import network_subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
+    from hatchway.access.authorization import Authorization
     from hatchway.access.open_tunnel import TunnelRequest
-    from hatchway.access.principal import Principal
+    from hatchway.access.principal import Caller, Principal
+    from hatchway.domain.endpoint import Endpoint
+    from hatchway.domain.network import Instance
     from hatchway.domain.reach import Address
     from hatchway.gateway.handshake import Head
+    from hatchway.gateway.refusal import Overrun
     from hatchway.gateway.snapshot import Snapshot
+    from hatchway.gateway.subjects import Subject
 
 EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 
@@ -84,7 +91,8 @@ class Admitted:
     """A tunnel that may be opened.
 
     `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
-    not answer. `quota` is how many tunnels the endpoint may carry at once.
+    not answer. `quota` is how many tunnels the endpoint may carry at once, `principal_quota` how many the
+    principal may have, None for as many as it likes. `subjects` are what the decision depends on.
     """
 
     tunnel_id: str
@@ -96,6 +104,8 @@ class Admitted:
     quota: int
     unreachable: str | None
     additional: dict[str, Any] = field(repr=False)
+    principal_quota: int | None = None
+    subjects: tuple[Subject, ...] = field(default=(), repr=False)
 
     @property
     def source_ip(self) -> str:
@@ -115,13 +125,30 @@ class Refused:
     additional: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether an open tunnel may go on: `revoked` is None, else why not, for the audit trail."""
+
+    subjects: tuple[Subject, ...] = ()
+    revoked: dict[str, Any] | None = None
+
+
+class Load(Protocol):
+    """How many tunnels there are, as far as this worker knows."""
+
+    def __len__(self) -> int: ...
+    def on_endpoint(self, endpoint_id: str) -> int: ...
+    def of_principal(self, arn: str) -> int: ...
+
+
 class Admission:
     """Decides on requests, by one account's snapshot."""
 
-    def __init__(self, snapshot: Snapshot, tunnels_on: Callable[[str], int]) -> None:
-        """`tunnels_on` tells how many tunnels an endpoint carries, as far as this worker knows."""
+    def __init__(self, snapshot: Snapshot, load: Load, max_tunnels: int | None = None) -> None:
+        """`max_tunnels` is how many tunnels this worker may carry at once."""
         self._snapshot = snapshot
-        self._tunnels_on = tunnels_on
+        self._load = load
+        self._max_tunnels = max_tunnels
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
@@ -129,7 +156,6 @@ class Admission:
         """The decision on one request whose path and WebSocket headers are as they should be."""
         snapshot = self._snapshot
         arns = snapshot.arns
-        origin = Origin(source_ip=source_ip, user_agent=head.user_agent, secure=True)
 
         def call(
             identity: dict[str, Any],
@@ -170,20 +196,9 @@ class Admission:
 
         endpoint_arn = arns.endpoint(request.endpoint_id)
         asked = call(identity, request, ((endpoint_arn, ENDPOINT_RESOURCE_TYPE),))
-        endpoint = snapshot.endpoint(request.endpoint_id)
-        address = parse_address(request.private_ip)
-        instance = snapshot.instance_at(endpoint.vpc_id, request.private_ip) if endpoint else None
+        endpoint, instance = self._ends(request)
         try:
-            authorization = authorize(
-                caller,
-                open_tunnel_checks(
-                    request,
-                    endpoint_arn,
-                    endpoint.tags if endpoint else {},
-                    instance.tags if instance else {},
-                ),
-                {**principal_keys(caller.principal), **request_keys(origin, now=now, region=arns.region)},
-            )
+            authorization = self._authorize(caller, asked, request, (endpoint, instance), now)
         except AccessDenied as denied:
             return Refused(
                 refusal=access_denied(str(denied)),
@@ -196,23 +211,110 @@ class Admission:
         quota = endpoint.max_tunnels
         if quota is None:
             quota = snapshot.account.quotas.tunnels_per_endpoint
-        if self._tunnels_on(endpoint.id) >= quota:
-            return Refused(refusal=TOO_MANY_TUNNELS, call=asked, additional=additional)
-        unreachable = network_problem(
-            snapshot, Connection(endpoint, instance, address, request.remote_port, parse_address(source_ip))
-        )
+        principal_quota = snapshot.account.quotas.tunnels_per_principal
+        overrun = self._overrun(endpoint.id, quota, caller.principal, principal_quota)
+        if overrun is not None:
+            return Refused(refusal=overrun.refusal, call=asked, additional=additional)
+        unreachable = self._network_problem(endpoint, instance, request, source_ip)
         if unreachable is not None:
             additional["network"] = unreachable
         return Admitted(
             tunnel_id=tunnel_id,
             call=asked,
             request=request,
-            address=address,
+            address=parse_address(request.private_ip),
             principal=caller.principal,
             instance_id=instance.id if instance else None,
             quota=quota,
             unreachable=unreachable,
             additional=additional,
+            principal_quota=principal_quota,
+            subjects=self._subjects(caller, endpoint, instance, request),
+        )
+
+    def review(self, admitted: Admitted, now: datetime) -> Standing:
+        """The decision on a tunnel that is open, as the account is now: what `decide` checks, but quotas."""
+        request, principal = admitted.request, admitted.principal
+        caller = self._snapshot.caller(principal.access_key_id)
+        if caller is None or caller.principal.user_id != principal.user_id:
+            return Standing(revoked={"reason": f"access key {principal.access_key_id} is no longer valid"})
+        endpoint, instance = self._ends(request)
+        if endpoint is None or not endpoint.usable:
+            state = "gone" if endpoint is None else endpoint.state.value
+            return Standing(revoked={"reason": f"{request.endpoint_id} is {state}"})
+        try:
+            self._authorize(caller, admitted.call, request, (endpoint, instance), now)
+        except AccessDenied as denied:
+            return Standing(revoked={"reason": str(denied), "decision": denied.authorization.to_json()})
+        unreachable = self._network_problem(endpoint, instance, request, admitted.source_ip)
+        if unreachable is not None:
+            return Standing(revoked={"reason": unreachable})
+        return Standing(subjects=self._subjects(caller, endpoint, instance, request))
+
+    def _ends(self, request: TunnelRequest) -> tuple[Endpoint | None, Instance | None]:
+        """The endpoint, and the registered instance at the target's address."""
+        endpoint = self._snapshot.endpoint(request.endpoint_id)
+        return endpoint, self._snapshot.instance_at(endpoint.vpc_id, request.private_ip) if endpoint else None
+
+    def _authorize(
+        self,
+        caller: Caller,
+        call: Call,
+        request: TunnelRequest,
+        ends: tuple[Endpoint | None, Instance | None],
+        now: datetime,
+    ) -> Authorization:
+        """
+        Raises:
+            AccessDenied: the policies say no.
+        """
+        arns = self._snapshot.arns
+        endpoint, instance = ends
+        origin = Origin(source_ip=call.source.source_ip, user_agent=call.source.user_agent, secure=True)
+        return authorize(
+            caller,
+            open_tunnel_checks(
+                request,
+                arns.endpoint(request.endpoint_id),
+                endpoint.tags if endpoint else {},
+                instance.tags if instance else {},
+            ),
+            {**principal_keys(caller.principal), **request_keys(origin, now=now, region=arns.region)},
+        )
+
+    def _overrun(
+        self, endpoint_id: str, quota: int, principal: Principal, principal_quota: int | None
+    ) -> Overrun | None:
+        """The quota that one more tunnel would exceed, by what this worker knows."""
+        load = self._load
+        if load.on_endpoint(endpoint_id) >= quota:
+            return ENDPOINT_FULL
+        if principal_quota is not None and load.of_principal(principal.arn) >= principal_quota:
+            return PRINCIPAL_FULL
+        if self._max_tunnels is not None and len(load) >= self._max_tunnels:
+            return GATEWAY_FULL
+        return None
+
+    def _network_problem(
+        self, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest, source_ip: str
+    ) -> str | None:
+        return network_problem(
+            self._snapshot,
+            Connection(
+                endpoint,
+                instance,
+                parse_address(request.private_ip),
+                request.remote_port,
+                parse_address(source_ip),
+            ),
+        )
+
+    def _subjects(
+        self, caller: Caller, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest
+    ) -> tuple[Subject, ...]:
+        return (
+            *self._snapshot.subjects_of(caller.principal.access_key_id),
+            *network_subjects(endpoint, instance, request.private_ip),
         )
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hatchway.gateway.snapshot import Snapshot
-    from hatchway.store import Store
+    from hatchway.store import Changes, Store
 
 INTERVAL: Final = 0.1
 """Seconds between two looks at the store's revision."""
@@ -25,9 +27,11 @@ log = structlog.get_logger("hatchway.gateway")
 class Follower:
     """Follows the store's change feed by revision, so that a change missed is a change seen later."""
 
-    def __init__(self, store: Store, snapshot: Snapshot) -> None:
+    def __init__(self, store: Store, snapshot: Snapshot, applied: Callable[[Changes], None]) -> None:
+        """`applied` is told of all changes when the snapshot has become what they make it."""
         self._store = store
         self._snapshot = snapshot
+        self._applied = applied
         self._behind = False
         self.looked_at = 0.0
         """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
@@ -35,7 +39,7 @@ class Follower:
     def catch_up(self) -> None:
         """Read what has changed, waiting for the store."""
         began = time.monotonic()
-        self._snapshot.apply(self._store.changes(self._snapshot.revision))
+        self._apply(self._store.changes(self._snapshot.revision))
         self.looked_at = began
 
     async def follow(self) -> None:
@@ -54,8 +58,12 @@ class Follower:
                     log.exception("store cannot be followed", problem=type(problem).__name__)
                 self._behind = True
                 continue
-            self._snapshot.apply(changes)
+            self._apply(changes)
             self.looked_at = began
             if self._behind:
                 self._behind = False
                 log.info("store is followed again", revision=self._snapshot.revision)
+
+    def _apply(self, changes: Changes) -> None:
+        self._snapshot.apply(changes)
+        self._applied(changes)

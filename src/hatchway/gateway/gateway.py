@@ -15,9 +15,7 @@ from hatchway.gateway.refusal import (
     DRAINING,
     NO_SUCH_PATH,
     NOT_RECORDED,
-    QUOTA_REACHED,
     TOO_MANY_FAILURES,
-    TOO_MANY_TUNNELS,
     duration_reached,
 )
 from hatchway.gateway.relay import Relay
@@ -150,9 +148,9 @@ class Gateway:
     async def _record(self, admitted: Admitted, relay: Relay) -> bool:
         try:
             await self._trail.opened(admitted, self._clock())
-        except QuotaReached:
-            self._metrics.refused.labels(TOO_MANY_TUNNELS.error_code).inc()
-            relay.cut(QUOTA_REACHED)
+        except QuotaReached as reached:
+            self._metrics.refused.labels(reached.overrun.refusal.error_code).inc()
+            relay.cut(reached.overrun.closure)
         except Exception:
             log.exception("tunnel not recorded", tunnel_id=admitted.tunnel_id)
             self._metrics.refused.labels(REASON_NOT_RECORDED).inc()
@@ -189,7 +187,8 @@ class Gateway:
 
     async def _close(self, admitted: Admitted, relay: Relay) -> None:
         closure = relay.closure or CLIENT_GONE
-        carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure)
+        cause = self._registry.cause(admitted.tunnel_id)
+        carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)
         self._metrics.closed(closure)
         log.info(
             "tunnel closed",

@@ -25,6 +25,7 @@ from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics, metrics_listener
 from hatchway.gateway.refusal import GATEWAY_STOPPING
 from hatchway.gateway.registry import Registry
+from hatchway.gateway.revocation import Revocation, terminate
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.tls import server_context
 from hatchway.gateway.trail import Trail
@@ -33,6 +34,8 @@ from hatchway.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hatchway.store import Changes
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -76,7 +79,10 @@ class Worker:
         self._metrics = metrics
         self._worker_id = f"gw-{token_hex(9)[:17]}"
         self._snapshot = Snapshot()
-        self._follower = Follower(store, self._snapshot)
+        self._follower = Follower(store, self._snapshot, self._changed)
+        self._registry = Registry()
+        self._admission = Admission(self._snapshot, self._registry, settings.max_tunnels)
+        self._revocation = Revocation(self._admission, self._registry, _now)
         self._tls = server_context(settings.gateway_certificate, settings.gateway_key)
 
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
@@ -92,9 +98,9 @@ class Worker:
         )
         await lease.renew()
 
-        registry = Registry()
+        registry = self._registry
         gateway = Gateway(
-            admission=Admission(self._snapshot, registry.on_endpoint),
+            admission=self._admission,
             trail=Trail(self._commits, self._worker_id, _new_id),
             registry=registry,
             metrics=self._metrics,
@@ -111,7 +117,7 @@ class Worker:
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
         )
-        work = [self._follower.follow(), lease.keep(), self._metrics.measure_lag()]
+        work = [self._follower.follow(), lease.keep(), self._metrics.measure_lag(), self._revocation.run()]
         background = [asyncio.create_task(each) for each in work]
         log.info("gateway starts", address=str(address), worker_id=self._worker_id)
         on_ready(address)
@@ -130,6 +136,12 @@ class Worker:
         with suppress(Exception):
             await lease.give_up()
         log.info("gateway ended", worker_id=self._worker_id)
+
+    def _changed(self, changes: Changes) -> None:
+        """The snapshot has become what these changes make it."""
+        terminate(self._registry, changes)
+        if self._settings.revocation:
+            self._revocation.changed(changes)
 
     def _read_certificate(self) -> None:
         """Take the certificate as it is now for the connections to come."""

@@ -62,9 +62,6 @@ HEADERS_TOO_LARGE: Final = Refusal(
     "RequestTooLarge",
     "The request and its headers exceed 16 KiB.",
 )
-TOO_MANY_TUNNELS: Final = Refusal(
-    HTTPStatus.TOO_MANY_REQUESTS, "ServiceQuotaExceededException", "Too many tunnels on this endpoint."
-)
 TOO_MANY_FAILURES: Final = Refusal(
     HTTPStatus.TOO_MANY_REQUESTS,
     "ThrottlingException",
@@ -103,11 +100,32 @@ TARGET_UNREACHABLE: Final = Closure(1011, "Unable to connect to target")
 NOT_RECORDED: Final = Closure(1011, "The tunnel could not be recorded in the audit trail")
 ACCESS_REVOKED: Final = Closure(4003, "Access revoked")
 TERMINATED: Final = Closure(4004, "Tunnel terminated by an administrator")
-QUOTA_REACHED: Final = Closure(4029, "Too many tunnels on this endpoint")
 
 
 def duration_reached(seconds: int) -> Closure:
     return Closure(4001, f"Tunnel reached its maximum duration of {seconds} seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Overrun:
+    """A quota that is used up: how a client is told before the upgrade, and after it."""
+
+    what: str
+
+    @property
+    def refusal(self) -> Refusal:
+        return Refusal(
+            HTTPStatus.TOO_MANY_REQUESTS, "ServiceQuotaExceededException", f"Too many tunnels {self.what}."
+        )
+
+    @property
+    def closure(self) -> Closure:
+        return Closure(4029, f"Too many tunnels {self.what}")
+
+
+ENDPOINT_FULL: Final = Overrun("on this endpoint")
+PRINCIPAL_FULL: Final = Overrun("of this principal")
+GATEWAY_FULL: Final = Overrun("on this gateway")
 
 
 def idle_limit_reached(seconds: int) -> Closure:

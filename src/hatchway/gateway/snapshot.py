@@ -6,12 +6,12 @@ Lookups take no longer with 100,000 instances than with ten; a change costs what
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.access.identities import resolve_caller
 from hatchway.domain.arns import Arns
 from hatchway.domain.reach import parse_address
+from hatchway.gateway.subjects import identity_subjects
 from hatchway.store.tables import FEED
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, User
     from hatchway.domain.network import Instance, SecurityGroup, Vpc
     from hatchway.domain.reach import Address
+    from hatchway.gateway.subjects import Subject
     from hatchway.store import Changes
 
 Key = tuple[str, ...]
@@ -65,6 +66,7 @@ class Snapshot:
             name: defaultdict(dict) for name in _LOOKUPS
         }
         self._callers: dict[str, Caller | None] = {}
+        self._subjects: dict[str, tuple[Subject, ...]] = {}
 
     def apply(self, changes: Changes) -> None:
         """Become what the account is at the revision of the changes."""
@@ -74,15 +76,15 @@ class Snapshot:
             for key in keys:
                 self._remove(table, key)
         for table, rows in changes.changed.items():
-            key_of = partial(_key_of, _KEYS[table])
             for row in rows:
-                key = key_of(row)
+                key = key_of(table, row)
                 self._remove(table, key)
                 self._rows[table][key] = row
                 for lookup in self._lookups(table, row):
                     self._found[table][lookup][key] = row
         if any(changes.changed.get(table) or changes.deleted.get(table) for table in _IDENTITY_TABLES):
             self._callers.clear()
+            self._subjects.clear()
         self.revision = changes.revision
 
     def _remove(self, table: str, key: Key) -> None:
@@ -150,6 +152,12 @@ class Snapshot:
             self._callers[access_key_id] = resolve_caller(self, access_key_id)
         return self._callers[access_key_id]
 
+    def subjects_of(self, access_key_id: str) -> tuple[Subject, ...]:
+        """What it depends on who holds a key that is known, and what its policies say."""
+        if access_key_id not in self._subjects:
+            self._subjects[access_key_id] = identity_subjects(self, access_key_id)
+        return self._subjects[access_key_id]
+
     def signing_key(self, access_key_id: str, scope: Any) -> bytes | None:
         row = self._rows["signing_keys"].get((access_key_id, scope.date, scope.region, scope.service))
         return None if row is None else row.key
@@ -180,5 +188,6 @@ class Snapshot:
         return (policy, version.document) if policy and version else None
 
 
-def _key_of(names: tuple[str, ...], row: Any) -> Key:
-    return tuple(str(getattr(row, name)) for name in names)
+def key_of(table: str, row: Any) -> Key:
+    """The primary key of a row, as texts, as the change feed names a row that is gone."""
+    return tuple(str(getattr(row, name)) for name in _KEYS[table])

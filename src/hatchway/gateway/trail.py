@@ -6,7 +6,7 @@ Nothing is passed on before `opened` has returned.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,31 +15,39 @@ from sqlalchemy import select
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
 from hatchway.domain.tunnel import Tunnel
-from hatchway.gateway.refusal import TOO_MANY_TUNNELS, Refusal
+from hatchway.gateway.refusal import ENDPOINT_FULL, PRINCIPAL_FULL
 from hatchway.store.tables import gateway_workers, tunnels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from hatchway.audit.group_commit import GroupCommit
     from hatchway.gateway.admission import Admitted, Refused
-    from hatchway.gateway.refusal import Closure
+    from hatchway.gateway.refusal import Closure, Overrun, Refusal
     from hatchway.store import Transaction
 
 
 class QuotaReached(Exception):
-    """All gateways together carry as many tunnels of this endpoint as it may have."""
+    """All gateways together carry as many tunnels as this quota lets there be."""
+
+    def __init__(self, overrun: Overrun) -> None:
+        super().__init__(overrun.what)
+        self.overrun = overrun
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What came of a tunnel: seconds, and payload bytes from the client and to it."""
+    """What came of a tunnel: seconds, and payload bytes from the client and to it.
+
+    `cause` is what the audit trail is told, besides, of an end from above.
+    """
 
     duration: float
     bytes_in: int
     bytes_out: int
     closure: Closure
+    cause: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trail:
@@ -72,19 +80,20 @@ class Trail:
         )
         event_id = self._new_id()
 
-        def enter(tx: Transaction) -> bool:
-            live = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > now)
-            carried = tx.tunnels.count(tunnels.c.gateway_id.in_(live), endpoint_id=tunnel.endpoint_id)
-            full = carried >= admitted.quota
-            if not full:
+        def enter(tx: Transaction) -> Overrun | None:
+            overrun = _overrun(tx, admitted, now)
+            if overrun is None:
                 tx.tunnels.put(tunnel)
-            outcome = _quota_outcome(admitted) if full else _opened_outcome(admitted)
+                outcome = _opened_outcome(admitted)
+            else:
+                outcome = _refusal_outcome(overrun.refusal, admitted.additional)
             event = admitted.call.event("OpenTunnel", event_id, now, outcome)
             tx.audit_records.put(to_record(event, now))
-            return full
+            return overrun
 
-        if await asyncio.wrap_future(self._commits.submit(enter)):
-            raise QuotaReached
+        overrun = await asyncio.wrap_future(self._commits.submit(enter))
+        if overrun is not None:
+            raise QuotaReached(overrun)
 
     async def refused(self, refused: Refused, now: datetime) -> None:
         """Enter a request that got no tunnel."""
@@ -103,6 +112,7 @@ class Trail:
             "bytesOut": carried.bytes_out,
             "closeCode": carried.closure.code,
             "closeReason": carried.closure.reason,
+            **carried.cause,
         }
         event = admitted.call.event("CloseTunnel", self._new_id(), now, Outcome(additional=additional))
 
@@ -113,12 +123,19 @@ class Trail:
         await asyncio.wrap_future(self._commits.submit(enter))
 
 
+def _overrun(tx: Transaction, admitted: Admitted, now: datetime) -> Overrun | None:
+    """The quota that one more tunnel would exceed, counting those of every worker that is alive."""
+    alive = tunnels.c.gateway_id.in_(select(gateway_workers.c.id).where(gateway_workers.c.lease_until > now))
+    if tx.tunnels.count(alive, endpoint_id=admitted.request.endpoint_id) >= admitted.quota:
+        return ENDPOINT_FULL
+    most = admitted.principal_quota
+    if most is not None and tx.tunnels.count(alive, principal_arn=admitted.principal.arn) >= most:
+        return PRINCIPAL_FULL
+    return None
+
+
 def _opened_outcome(admitted: Admitted) -> Outcome:
     return Outcome(additional={"tunnelId": admitted.tunnel_id, **admitted.additional})
-
-
-def _quota_outcome(admitted: Admitted) -> Outcome:
-    return _refusal_outcome(TOO_MANY_TUNNELS, admitted.additional)
 
 
 def _refusal_outcome(refusal: Refusal, additional: dict[str, Any]) -> Outcome:
