@@ -34,24 +34,26 @@ class Candidate(NamedTuple):
 class Shelf:
     """Statements, found by what a resource begins with: those about other resources are not looked at."""
 
-    __slots__ = ("_by_prefix", "_lengths", "_statements")
+    __slots__ = ("_all", "_by_prefix", "_length", "_lengths")
 
     def __init__(self, statements: Sequence[Statement]) -> None:
-        self._statements = tuple(statements)
         by_prefix: dict[str, list[Statement]] = {}
         for statement in statements:
             for prefix in statement.resource.prefixes if statement.resource else ("",):
                 by_prefix.setdefault(prefix, []).append(statement)
         self._by_prefix = {prefix: tuple(found) for prefix, found in by_prefix.items()}
         self._lengths = tuple(sorted({len(prefix) for prefix in by_prefix}))
+        # The one length where there is but one, and all statements where looking them up would not pay.
+        self._length = self._lengths[0] if len(self._lengths) == 1 else None
+        self._all = tuple(statements) if len(statements) <= len(self._lengths) + 1 else None
 
     def about(self, resource: Arn) -> Iterable[Statement]:
         """All the statements that may be about `resource`, and few others."""
-        if len(self._statements) <= len(self._lengths) + 1:
-            return self._statements
+        if self._all is not None:
+            return self._all
         text, by_prefix = resource.text, self._by_prefix
-        if len(self._lengths) == 1:
-            return by_prefix.get(text[: self._lengths[0]], ())
+        if self._length is not None:
+            return by_prefix.get(text[: self._length], ())
         found: list[Statement] = []
         for length in self._lengths:
             found += by_prefix.get(text[:length], ())

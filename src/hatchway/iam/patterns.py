@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from itertools import takewhile
+from sys import intern
 from typing import NamedTuple, Protocol
 
 from hatchway.iam.errors import UnreadableValue
@@ -297,7 +298,7 @@ def _with_literal_scope(scope: tuple[str, ...], resource: Tokens) -> ArnMatcher:
     if is_everything(resource):
         return lambda arn, _keys=NO_KEYS: arn.text.startswith(head)
     if len(resource) == 2 and isinstance(resource[0], str) and resource[1] is Wildcard.ANY_RUN:
-        prefix = head + resource[0]
+        prefix = intern(head + resource[0])
         return lambda arn, _keys=NO_KEYS: arn.text.startswith(prefix)
     test = glob(resource)
     start = len(head)
@@ -310,4 +311,4 @@ def resource_prefix(tokens: Tokens) -> str:
     partition, service, *scope = [*prefix.split(":", 5), "", ""][1:5]
     if service == "ec2" and "" in scope:  # which matches any region or account
         return f"arn:{partition}:ec2:"
-    return prefix
+    return intern(prefix)  # the very text that the pattern's test holds: less memory to touch in a decision
