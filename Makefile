@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench-iam clean
+.PHONY: help demo test check bench bench-iam clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -16,7 +16,8 @@ demo: ## tell the whole story on this machine, in a minute, leaving nothing behi
 test: ## check, then every test: units, and end to end with the AWS CLI and OpenSSH
 	@scripts/setup test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest -q tests/e2e
 
 check: ## lint, format, types and the table of who may import whom
 	@scripts/setup check
@@ -27,8 +28,13 @@ check: ## lint, format, types and the table of who may import whom
 
 bench-iam: ## decisions per second, beside cedarpy and iam-simulate (see bench/README.md)
 	@scripts/setup check
-	@bench/setup
+	@bench/setup iam
 	.cache/bench/bin/python bench/iam.py --node-modules .cache/bench/node_modules
+
+bench: ## the gateway beside HAProxy and websockify (see bench/README.md); BENCH=--quick only tries it out
+	@scripts/setup check
+	@bench/setup gateway
+	.cache/bench/bin/python -m bench.gateway $(BENCH)
 
 clean: ## remove what the other targets made here (the downloaded AWS CLI stays in the user's cache)
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

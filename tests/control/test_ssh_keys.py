@@ -25,7 +25,7 @@ def new_key(comment: str = " me@here") -> str:
     return line.decode() + comment
 
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII/UQTo0IOgqf08pw8nQ30OHuyubH0fE2z5xb/DMbl1X alice@laptop"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII/UQTo0IOgqf08pw8nQ30OHuyubH0fE2z5xb/DMbl1X me@here"
 FINGERPRINT = parse_public_key(KEY).fingerprint
 
 
