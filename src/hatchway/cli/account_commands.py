@@ -182,6 +182,10 @@ def create_access_key(
             f"Access key {made.key.id} of {user} is in profile {profile} of {files.credentials}\n"
             f"Try: aws --profile {profile} sts get-caller-identity"
         )
+    if profile is not None and "AWS_CA_BUNDLE" in os.environ:
+        typer.echo(
+            "hatchway: AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it", err=True
+        )
 
 
 def install_trust(

@@ -82,8 +82,6 @@ def write_profile(files: SharedFiles, profile: AwsProfile) -> None:
         texts = [(path, with_section(_read(path), name, values)) for path, name, values in changes]
         for path, text in texts:
             _replace(path, text)
-    except configparser.Error as problem:
-        raise CommandFailed(f"the AWS configuration is damaged: {problem.message}") from problem
     except (OSError, UnicodeDecodeError) as problem:
         raise CommandFailed(f"cannot write the profile: {problem}") from problem
 
@@ -136,8 +134,11 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
-    # What AWS tools could not read, we do not write into.
-    configparser.RawConfigParser(default_section="\0", strict=False).read_string(text)
+    try:
+        configparser.RawConfigParser(default_section="\0", strict=False).read_string(text)
+    except configparser.Error:
+        # Not the parser's own words: they quote the file, which holds secrets.
+        raise CommandFailed(f"{path} is damaged, AWS tools cannot read it either: mend it first") from None
     return text
 
 

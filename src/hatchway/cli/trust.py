@@ -82,7 +82,8 @@ def uninstall(authority: Authority) -> str:
         if not target.exists():
             return f"There is no {target}: this system did not trust the CA."
         target.unlink()
-        _run(["update-ca-certificates"])
+        # Without --fresh it leaves a dangling link in the directory of certificates.
+        _run(["update-ca-certificates", "--fresh"])
         return f"Removed {target} and ran update-ca-certificates: this system no longer trusts the CA."
     if shutil.which("trust"):
         _run(["trust", "anchor", "--remove", str(authority.file)])

@@ -1,5 +1,6 @@
 """Acts the story out: each step through the real API and real tunnels, as a user would."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -13,12 +14,14 @@ from botocore.exceptions import ClientError
 from hatchway.cli.demo import story
 from hatchway.cli.demo.stage import Stage
 from hatchway.cli.demo.story import CreateEndpoint, OpenTunnel, RunCommand
+from hatchway.cli.errors import CommandFailed
 from hatchway.client.discovery import push_key
 from hatchway.client.errors import ApiError
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.store.tables import audit_records
 
 _STEP_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 5.0
 _AUDIT_SECONDS: Final = 10.0
 _ENCODED: Final = re.compile(r"(?<=Encoded authorization failure message: )(\S{12})\S+")
 _PREFIX: Final = "hatchway: "
@@ -189,14 +192,25 @@ def _hatchway(*arguments: str) -> "subprocess.Popen[str]":
 
 
 def _finish(process: "subprocess.Popen[str]") -> _Done:
-    with process:
-        held, process.stdin = process.stdin, None
-        try:
-            output, errors = process.communicate(timeout=_STEP_SECONDS)
-        finally:
+    """What it said, when it has ended; it is ended when that takes too long or the demo is interrupted.
+
+    Raises:
+        CommandFailed: it took too long.
+    """
+    held, process.stdin = process.stdin, None
+    try:
+        output, errors = process.communicate(timeout=_STEP_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        raise CommandFailed(f"a step did not end within {_STEP_SECONDS:.0f} seconds") from late
+    finally:
+        if process.poll() is None:
+            # Asked first: ssh's command has a key to remove.
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
             process.kill()
-            if held is not None:
-                held.close()
+        if held is not None:
+            held.close()
     return _Done(process.returncode, output, errors)
 
 

@@ -1,0 +1,65 @@
+"""The demo as a spectator sees it: run as a process, once as it is and once without OpenSSH."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.commands import COMMAND, environment, hatchway
+
+from hatchway.cli.demo.story import STORY
+
+
+def left_behind(directory: Path) -> list[str]:
+    """What still names the demo's directory: its files, and command lines of processes."""
+    found = [str(path) for path in directory.iterdir()]
+    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = command_line.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{directory}/hatchway-demo" in text:
+            found.append(text)
+    return found
+
+
+@pytest.mark.parametrize("options", [(), ("--without-openssh",)], ids=["as it is", "without OpenSSH"])
+def test_all_goes_as_told_and_nothing_is_left_behind(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = hatchway("demo", *options, variables={"TMPDIR": str(tmp_path)}, timeout=150)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "NOT AS TOLD" not in done.stdout
+    assert "\x1b" not in done.stdout
+    told = re.findall(r"^  ([✔✘]) (.*)$", done.stdout.partition("The audit trail:")[0], re.MULTILINE)
+    steps = [step for scene in STORY for step in scene.steps]
+    assert told == [("✔" if step.ending.allowed else "✘", step.tells) for step in steps]
+    for step in steps:
+        assert step.ending.says in done.stdout
+    assert "ec2-instance-connect:remotePort: request 3389" in done.stdout
+    assert "OpenTunnel" in done.stdout.partition("The audit trail:")[2]
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "demo"],
+        env=environment({"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("bob"):
+                break
+        time.sleep(1)
+        os.kill(process.pid, number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert left_behind(tmp_path) == []

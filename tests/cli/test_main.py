@@ -1,0 +1,83 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.cli.commands import COMMAND, environment
+from tests.cli.commands import hatchway as run
+
+import hatchway
+
+COMMANDS = [
+    ("init",), ("serve",), ("control",), ("gateway",), ("apply",), ("export",), ("host", "enroll"),
+    ("host", "script"), ("access-key", "create"), ("trust", "install"), ("ssh",), ("open-tunnel",), ("demo",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: tuple[str, ...]) -> None:
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert "Example" in done.stdout
+    assert f"hatchway {' '.join(command)}" in done.stdout.partition("Example")[2]
+
+
+def test_without_a_command_it_says_what_there_is() -> None:
+    done = run()
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert command[0] in done.stdout
+
+
+def test_the_version_is_the_packages() -> None:
+    assert run("--version").stdout == f"hatchway {hatchway.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nonsense",), ("init", "--nonsense"), ("apply",), ("host",), ("ssh", "--os-user")]
+)
+def test_wrong_usage_ends_with_2_and_one_line(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hatchway: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("open-tunnel",), 2),
+        (("open-tunnel", "--instance-id", "web-1", "--region", "us-east-1"), 2),
+        (("open-tunnel", "--private-ip-address", "10.0.0.1"), 2),
+        (("open-tunnel", "--instance-id", "i-0123456789abcdef0"), 1),
+        (("ssh", "i-0123456789abcdef0", "--os-user", "a b", "--region", "us-east-1"), 2),
+        (("ssh", "i-0123456789abcdef0", "--profile", "nobodys"), 1),
+    ],
+)
+def test_client_commands_fail_in_one_line(arguments: tuple[str, ...], code: int) -> None:
+    done = run(
+        *arguments, variables={"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    )
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert done.stderr.startswith("hatchway: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_loads_nothing_that_only_a_server_needs() -> None:
+    program = (
+        "import sys; from hatchway.cli.main import app; app(['--help'], standalone_mode=False);"
+        "heavy = {'sqlalchemy', 'botocore', 'cryptography', 'starlette', 'uvicorn', 'rich', 'yaml'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
