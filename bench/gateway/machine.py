@@ -1,0 +1,65 @@
+"""What the kernel tells of processes, and which cores they run on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_ALLOWED = frozenset(os.sched_getaffinity(0))
+
+
+def allowed() -> set[int]:
+    """The cores that this bench was started on."""
+    return set(_ALLOWED)
+
+
+def cores() -> tuple[int, set[int]]:
+    """The core of the proxies, and the cores of the load: never the same ones when there are two."""
+    first, *others = sorted(_ALLOWED)
+    return first, set(others) or {first}
+
+
+def pin(pid: int, to: set[int]) -> None:
+    """Keep a process, its threads and whatever it starts on these cores."""
+    for process in tree(pid):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), to)
+
+
+def tree(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found = [pid]
+    for parent in found:
+        try:
+            for thread in Path(f"/proc/{parent}/task").iterdir():
+                found += map(int, (thread / "children").read_text().split())
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """User and system time that these processes have had."""
+    total = 0
+    for pid in pids:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            continue
+        fields = stat.rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICKS
+
+
+def resident_bytes(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                total += int(line.split()[1]) * 1024
+    return total

@@ -1,0 +1,179 @@
+"""The table, the JSON and the plot."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.gateway.measures import DOWN, FEW, MANY, ONE_WORKER, TWO_WORKERS, UP
+from bench.gateway.proxies import HAPROXY_SIDE, HATCHWAY_SIDE, WEBSOCKIFY_SIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.gateway.measures import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One line: this quantity of `side` is at least, or at most, `bound` times that of `reference`.
+
+    `busy` names the quantity that tells how busy proxy and load were meanwhile, and `profile` the profile.
+    """
+
+    what: str
+    quantity: str
+    bound: float
+    at_least: bool = False
+    side: str = HATCHWAY_SIDE
+    reference: str = HAPROXY_SIDE
+    busy: str = ""
+    profile: str = ""
+
+    def ratio(self, samples: Samples) -> float | None:
+        quantity = samples.values.get(self.quantity, {})
+        if self.side not in quantity or self.reference not in quantity:
+            return None
+        return samples.median(self.quantity, self.side) / samples.median(self.quantity, self.reference)
+
+    def kept(self, ratio: float) -> bool:
+        return ratio >= self.bound if self.at_least else ratio <= self.bound
+
+    @property
+    def asked(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g}"
+
+
+PROMISES = [
+    *(
+        Promise(f"throughput {way}, MB/s", f"{way} MB/s", 1.2, True, busy=f"{way} MB/s", profile=way)
+        for way in (UP, DOWN)
+    ),
+    *(
+        Promise(f"CPU seconds per GB {way}", f"{way} CPU s/GB", bound, reference=reference, profile=way)
+        for way in (UP, DOWN)
+        for reference, bound in ((HAPROXY_SIDE, 0.85), (WEBSOCKIFY_SIDE, 0.5))
+    ),
+    Promise("64-byte echo, p50, µs", "echo p50 µs", 1.3, busy="echo p50 µs", profile="echo"),
+    Promise("64-byte echo, p99, µs", "echo p99 µs", 1.3, busy="echo p50 µs", profile="echo"),
+    Promise("opens per second and core", "opens /CPU s", 0.5, True, busy="opens /CPU s", profile="opens"),
+    Promise("resident KiB per idle tunnel", "idle KiB", 2.0),
+    Promise(
+        "opens per second and core, large account against small",
+        "scale opens /CPU s",
+        0.8,
+        True,
+        side=MANY,
+        reference=FEW,
+        busy="scale opens /CPU s",
+    ),
+    Promise(
+        "opens per second, two workers against one",
+        "workers opens /s",
+        1.6,
+        True,
+        side=TWO_WORKERS,
+        reference=ONE_WORKER,
+        busy="workers opens /CPU s",
+    ),
+]
+
+
+def table(samples: Samples) -> str:
+    """Markdown: medians with the lowest and the highest, the ratio, and what was busy meanwhile."""
+    lines = [
+        "| measure | measured | against | ratio | promised | kept | busy meanwhile |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for promise in PROMISES:
+        ratio = promise.ratio(samples)
+        if ratio is None:
+            continue
+        cells = [
+            promise.what,
+            _spread(samples, promise, promise.side),
+            _spread(samples, promise, promise.reference),
+            f"{ratio:.2f}",
+            promise.asked,
+            "yes" if promise.kept(ratio) else "**no**",
+            _busy(samples, promise),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def profiles(samples: Samples) -> str:
+    """Markdown: where the time went, by library."""
+    return "\n".join(f"- {what}: {told}" for what, told in samples.profiles.items())
+
+
+def _spread(samples: Samples, promise: Promise, side: str) -> str:
+    values = samples.values[promise.quantity][side]
+    text = f"{side} {_number(statistics.median(values))}"
+    return text if len(values) == 1 else f"{text} ({_number(min(values))} to {_number(max(values))})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _busy(samples: Samples, promise: Promise) -> str:
+    shares = samples.busy.get(promise.busy, {}).get(promise.side)
+    if not shares:
+        return ""
+    proxy, load = (statistics.median(column) for column in zip(*shares, strict=True))
+    return f"gateway {proxy:.0%}, load {load:.0%}"
+
+
+def write(samples: Samples, directory: Path, machine: Mapping[str, str]) -> None:
+    """`gateway.json` and `gateway.png`."""
+    directory.mkdir(exist_ok=True)
+    (directory / "gateway.json").write_text(
+        json.dumps(
+            {
+                "machine": dict(machine),
+                "samples": samples.values,
+                "busy": samples.busy,
+                "profiles": samples.profiles,
+                "ratios": {
+                    f"{promise.what}: {promise.side} / {promise.reference}": promise.ratio(samples)
+                    for promise in PROMISES
+                },
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+    _plot(samples, directory / "gateway.png", machine)
+
+
+def _plot(samples: Samples, path: Path, machine: Mapping[str, str]) -> None:
+    import matplotlib as mpl  # type: ignore[import-not-found]
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    shown = [(promise, ratio) for promise in PROMISES if (ratio := promise.ratio(samples)) is not None]
+    figure, axes = pyplot.subplots(figsize=(10, 1.2 + 0.5 * len(shown)))
+    for row, (promise, ratio) in enumerate(shown):
+        here = samples.values[promise.quantity][promise.side]
+        there = samples.median(promise.quantity, promise.reference)
+        kept = promise.kept(ratio)
+        axes.barh(row, ratio, color="#2a7f62" if kept else "#b5482a", height=0.6)
+        axes.plot([min(here) / there, max(here) / there], [row, row], color="black", linewidth=1.2)
+        axes.plot([promise.bound] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2.5)
+        axes.text(ratio, row - 0.36, f" {ratio:.2f}", va="bottom", fontsize=8)
+    axes.axvline(1, color="grey", linewidth=0.8, linestyle=":")
+    axes.set_yticks(
+        range(len(shown)),
+        [f"{promise.what}\n{promise.side} / {promise.reference}, {promise.asked}" for promise, _ in shown],
+        fontsize=8,
+    )
+    axes.invert_yaxis()
+    axes.set_xlabel("ratio of medians; thick mark: what is promised; thin line: lowest to highest")
+    axes.set_title(f"Hatchway's gateway on {machine['processor']}, {machine['date']}", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
