@@ -14,6 +14,7 @@ PROMISED = {
         "DescribeSecurityGroups", "DescribeNetworkInterfaces",
     ],
     "ec2-instance-connect": ["SendSSHPublicKey"],
+    "hatchway": ["ListTunnels", "TerminateTunnel"],
     "sts": ["GetCallerIdentity"],
     "iam": [
         "CreateUser", "GetUser", "ListUsers", "DeleteUser",

@@ -27,7 +27,7 @@ from tests.gateway.harness import (
     target,
     until,
 )
-from tests.gateway.test_process import events, open_tunnel, worker
+from tests.gateway.workers import events, open_tunnel, worker
 
 from hatchway.gateway.admission import Call, Refused
 from hatchway.gateway.failures import MOST, FailureLimit

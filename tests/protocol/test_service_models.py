@@ -57,6 +57,7 @@ OWN_MODEL = {
         ("sts", "2011-06-15", "query"),
         ("ec2-instance-connect", "2018-04-02", "json"),
         ("cloudtrail", "2013-11-01", "json"),
+        ("hatchway", "2026-11-24", "json"),
     ],
 )
 def test_a_service_is_the_one_that_its_credential_scope_names(name: str, version: str, protocol: str) -> None:
@@ -107,7 +108,7 @@ def test_nothing_is_read_from_the_users_home(tmp_path: Path, monkeypatch: pytest
         service_models.load_model("hatchway")
 
 
-@pytest.mark.parametrize("name", ["ec2", "iam", "sts", "ec2-instance-connect", "cloudtrail"])
+@pytest.mark.parametrize("name", ["ec2", "iam", "sts", "ec2-instance-connect", "cloudtrail", "hatchway"])
 def test_every_pattern_of_a_model_is_understood(name: str) -> None:
     model = load_service(name).model
     patterns = {model.shape_for(shape).metadata.get("pattern") for shape in model.shape_names} - {None}

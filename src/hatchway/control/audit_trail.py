@@ -30,9 +30,10 @@ _RESOURCE_TYPES: Final = {
     "role": "AWS::IAM::Role",
     "security-group": "AWS::EC2::SecurityGroup",
     "subnet": "AWS::EC2::Subnet",
+    "tunnel": "Hatchway::Tunnel",
     "user": "AWS::IAM::User",
 }
-"""CloudFormation's names for what an ARN's resource part begins with."""
+"""CloudFormation's names, and one like them, for what an ARN's resource part begins with."""
 
 
 def success_record(plane: ControlPlane, attempt: Attempt, result: Mapping[str, Any]) -> AuditRecord:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hatchway.control import instance_connect, sts, sts_decode
+from hatchway.control import instance_connect, sts, sts_decode, tunnels
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups
 from hatchway.control.iam import access_keys, roles, simulation, user_policies, users
 from hatchway.control.operations import Operation, registered_operations
@@ -22,6 +22,7 @@ MODULES: Final = (
     simulation,
     sts,
     sts_decode,
+    tunnels,
     user_policies,
     users,
 )

@@ -8,13 +8,14 @@ from threading import Event, Thread
 from typing import Final
 
 import structlog
+from sqlalchemy import select
 
 from hatchway.access.access_keys import roll_signing_keys
 from hatchway.audit.export import export_lines
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.store import Transaction
-from hatchway.store.tables import client_tokens, endpoints, pushed_keys
+from hatchway.store.tables import client_tokens, endpoints, pushed_keys, terminations, tunnels
 
 DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
 """How long a deleted endpoint stays listed as delete-complete."""
@@ -38,6 +39,11 @@ def purge_pushed_keys(tx: Transaction, now: datetime) -> int:
 def purge_client_tokens(tx: Transaction, now: datetime) -> int:
     """Takes away client tokens after a day."""
     return tx.client_tokens.delete_where(client_tokens.c.created_at <= now - CLIENT_TOKEN_RETENTION)
+
+
+def purge_terminations(tx: Transaction) -> int:
+    """Takes away what has been seen to: the terminations of tunnels that are no longer there."""
+    return tx.terminations.delete_where(terminations.c.tunnel_id.not_in(select(tunnels.c.id)))
 
 
 @dataclass(slots=True)
@@ -83,6 +89,13 @@ def tasks(
         with plane.store.write() as tx:
             purge_deleted_endpoints(tx, plane.clock(), deleted_endpoint_retention)
 
+    def purge_seen_to() -> None:
+        with plane.store.read() as tx:
+            if not tx.terminations.count():
+                return
+        with plane.store.write() as tx:
+            purge_terminations(tx)
+
     def roll_keys(tx: Transaction) -> None:
         roll_signing_keys(tx, plane.vault, now=plane.clock(), region=plane.arns.region)
 
@@ -91,6 +104,7 @@ def tasks(
         Task("export audit log", 1, lambda: export_lines(plane.store, audit_log)),
         Task("purge deleted endpoints", 5, purge_endpoints),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
+        Task("purge terminations", 60, purge_seen_to),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         Task("forget deletions", 3600, writing(history.forget)),
     )

@@ -26,6 +26,12 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         "ec2-instance-connect.amazonaws.com", "AuthException", "ServiceException", "UnknownOperationException"
     ),
     "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure", "InvalidAction"),
+    "hatchway": Dialect(
+        "hatchway.amazonaws.com",
+        "AccessDeniedException",
+        "InternalServerException",
+        "UnknownOperationException",
+    ),
     "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure", "InvalidAction"),
 }
 """By the name that credential scopes give the service."""

@@ -40,6 +40,9 @@ class Arns:
     def endpoint(self, endpoint_id: str) -> str:
         return self._ec2(f"instance-connect-endpoint/{endpoint_id}")
 
+    def tunnel(self, tunnel_id: str) -> str:
+        return f"arn:aws:hatchway:{self.region}:{self.account}:tunnel/{tunnel_id}"
+
     def user(self, name: str, path: str = "/") -> str:
         return self._iam(f"user{path}{name}")
 

@@ -39,3 +39,16 @@ class GatewayWorker:
     port: int
     started_at: datetime
     lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Termination:
+    """An administrator's request to end a tunnel. Its gateway sees to it; the row goes some time after.
+
+    `requested_by` is the administrator's ARN, `request_id` that of the call.
+    """
+
+    tunnel_id: str
+    requested_by: str
+    request_id: str
+    requested_at: datetime

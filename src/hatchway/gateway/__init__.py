@@ -19,6 +19,8 @@ reading: the life of a tunnel from top to bottom.
 | `gateway` | the life of one tunnel |
 | `relay`, `target`, `flow` | what passes between client and target, and back pressure |
 | `registry` | the tunnels that this worker carries |
+| `revocation`, `subjects` | deciding on open tunnels again when what they depend on changes |
+| `report` | telling the store how many bytes they have carried |
 | `metrics` | what a worker counts and measures, for Prometheus |
 | `tls` | the TLS that clients are offered |
 """

@@ -25,6 +25,7 @@ from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics, metrics_listener
 from hatchway.gateway.refusal import GATEWAY_STOPPING
 from hatchway.gateway.registry import Registry
+from hatchway.gateway.report import Report
 from hatchway.gateway.revocation import Revocation, terminate
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.tls import server_context
@@ -117,7 +118,13 @@ class Worker:
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
         )
-        work = [self._follower.follow(), lease.keep(), self._metrics.measure_lag(), self._revocation.run()]
+        work = [
+            self._follower.follow(),
+            lease.keep(),
+            Report(self._commits, registry).keep(),
+            self._metrics.measure_lag(),
+            self._revocation.run(),
+        ]
         background = [asyncio.create_task(each) for each in work]
         log.info("gateway starts", address=str(address), worker_id=self._worker_id)
         on_ready(address)

@@ -212,6 +212,13 @@ signing_keys = _fed(
     _key("service", 64),
     Column("key", LargeBinary, nullable=False),
 )
+terminations = _fed(
+    "terminations",
+    _key("tunnel_id", 64),
+    _text("requested_by", 2048),
+    _text("request_id", 64),
+    _moment("requested_at"),
+)
 
 FEED = (
     accounts,
@@ -232,6 +239,7 @@ FEED = (
     guardrails,
     access_keys,
     signing_keys,
+    terminations,
 )
 
 sealed_secrets = Table(
@@ -284,7 +292,7 @@ tunnels = Table(
     _text("gateway_id", 64, index=True),
     _text("endpoint_id", 128, index=True),
     _text("instance_id", 64, null=True),
-    _text("principal_arn", 2048),
+    _text("principal_arn", 2048, index=True),
     _text("access_key_id", 128),
     _text("source_ip", 64),
     _text("private_ip", 64),

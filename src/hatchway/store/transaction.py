@@ -1,6 +1,6 @@
 """One transaction: a repository for each noun."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ from hatchway.domain.identity import (
 )
 from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
 from hatchway.domain.ssh_key import HostToken, PushedKey
-from hatchway.domain.tunnel import GatewayWorker, Tunnel
+from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
 from hatchway.store.rows import Rows
 
@@ -65,6 +65,7 @@ class Transaction:
         self.guardrails: Rows[Guardrail] = fed(tables.guardrails, Guardrail)
         self.access_keys: Rows[AccessKey] = fed(tables.access_keys, AccessKey)
         self.signing_keys: Rows[SigningKey] = fed(tables.signing_keys, SigningKey)
+        self.terminations: Rows[Termination] = fed(tables.terminations, Termination)
 
         self.sealed_secrets: Rows[SealedSecret] = plain(tables.sealed_secrets, SealedSecret)
         self.pushed_keys: Rows[PushedKey] = plain(tables.pushed_keys, PushedKey)
@@ -106,6 +107,20 @@ class Transaction:
             update(records).where(records.c.event_id == bindparam("exported_id")).values(exported=True),
             [{"exported_id": event_id} for event_id in event_ids],
         )
+
+    def report_bytes(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """Notes how many payload bytes went in and out so far, by tunnel; of those that are still there."""
+        columns = tables.tunnels.c
+        if counts:
+            self._connection.execute(
+                update(tables.tunnels)
+                .where(columns.id == bindparam("tunnel"))
+                .values(bytes_in=bindparam("went_in"), bytes_out=bindparam("went_out")),
+                [
+                    {"tunnel": tunnel_id, "went_in": went_in, "went_out": went_out}
+                    for tunnel_id, (went_in, went_out) in counts.items()
+                ],
+            )
 
     def forget_deletions(self, before: int) -> None:
         """Drops tombstones older than a revision; followers that stand before it read everything again."""
