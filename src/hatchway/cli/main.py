@@ -5,7 +5,9 @@ runs, so that `hatchway --help` and `hatchway open-tunnel` start fast.
 """
 
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -42,6 +44,7 @@ def hatchway(
 
 def main() -> None:
     """Runs the command and ends the process with its exit code: 0, 1 when it failed, 2 on wrong usage."""
+    _end_in_order()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -58,6 +61,18 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_in_order() -> None:
+    """Has SIGTERM and SIGHUP end the process by way of every `finally`, as Ctrl-C does: none leaves a key."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup it stays ignored.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, leave)
 
 
 def _fail(message: str, code: int) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from hatchway.access.access_keys import NewAccessKey
@@ -69,7 +67,6 @@ def set_up(programs: Programs) -> Iterator[Stage]:
         CommandFailed: something does not start.
     """
     with ExitStack() as down:
-        down.enter_context(_signals_unwind())
         directory = Path(down.enter_context(tempfile.TemporaryDirectory(prefix="hatchway-demo-")))
         files = SharedFiles(directory / "aws" / "config", directory / "aws" / "credentials")
         down.enter_context(_environment(files))
@@ -174,18 +171,3 @@ def _ids(installation: Installation) -> tuple[dict[str, str], dict[str, str]]:
         instances = {instance.name: instance.id for instance in tx.instances.find()}
         subnets = {subnet.name: subnet.id for subnet in tx.subnets.find()}
     return instances, subnets
-
-
-@contextmanager
-def _signals_unwind() -> Iterator[None]:
-    """Within it SIGTERM and SIGHUP end the demo as Ctrl-C does: by way of every `finally`."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
