@@ -264,8 +264,8 @@ def compile_condition(operator: str, key: str, values: tuple[str, ...], *, varia
     found = tuple(variable for tokens in templates for variable in variables_of(tokens))
     if found:
         return Condition(operator, key, values, found, _substituting(known, folded, tuple(templates)))
-    match = comparison.any_of([comparison.read_policy(tokens) for tokens in templates])
-    return Condition(operator, key, values, (), _test(known, folded, match))
+    readings = [comparison.read_policy(tokens) for tokens in templates]
+    return Condition(operator, key, values, (), _test(known, folded, readings))
 
 
 def _check_readable(comparison: Comparison, tokens: Tokens) -> None:
@@ -286,10 +286,54 @@ def _null(key: str, values: tuple[str, ...]) -> KeysTest:
     return lambda keys: (key not in keys) in wanted
 
 
-def _test(operator: Operator, key: str, match: Match) -> KeysTest:
-    """The test of a request for one operator whose policy values became `match`."""
+# What most conditions are, as slotted objects: a closure's cells are scattered, and with many policies the
+# time of a decision goes into fetching memory.
+
+
+class _TextAmong:
+    __slots__ = ("accepted", "key")
+
+    def __init__(self, key: str, accepted: frozenset[str]) -> None:
+        self.key = key
+        self.accepted = accepted
+
+    def holds(self, keys: Keys) -> bool:
+        return keys.get(self.key) in self.accepted
+
+
+class _TextMatches:
+    __slots__ = ("key", "match")
+
+    def __init__(self, key: str, match: Match) -> None:
+        self.key = key
+        self.match = match
+
+    def holds(self, keys: Keys) -> bool:
+        value = keys.get(self.key)
+        return isinstance(value, str) and self.match(value)
+
+
+class _ReadingMatches:
+    __slots__ = ("key", "match", "read")
+
+    def __init__(self, key: str, read: Read, match: Match) -> None:
+        self.key = key
+        self.read = read
+        self.match = match
+
+    def holds(self, keys: Keys) -> bool:
+        value = keys.get(self.key)
+        if not isinstance(value, str):
+            return False
+        reading = self.read(value)
+        return reading is not None and self.match(reading)
+
+
+def _test(operator: Operator, key: str, readings: Sequence[Any]) -> KeysTest:
+    """The test of a request for one operator on the policy's values as the operator reads them."""
     comparison = operator.comparison
     read = comparison.read_request
+    match = comparison.any_of(readings)
     expected = not comparison.negated
     if operator.quantifier:
         accepts = _accepts(read, match, expected)
@@ -299,17 +343,11 @@ def _test(operator: Operator, key: str, match: Match) -> KeysTest:
         return lambda keys: any(map(accepts, _values(keys, key))) if key in keys else when_absent
     if operator.if_exists or comparison.negated:
         return _holds_when_absent(key, read, match, expected)
-    if read is None:
-        return lambda keys: isinstance(value := keys.get(key), str) and match(value)
-
-    def holds(keys: Keys) -> bool:
-        value = keys.get(key)
-        if not isinstance(value, str):
-            return False
-        reading = read(value)
-        return reading is not None and match(reading)
-
-    return holds
+    if read is not None:
+        return _ReadingMatches(key, read, match).holds
+    if comparison.any_of is _equal_to_one:
+        return _TextAmong(key, frozenset(readings)).holds
+    return _TextMatches(key, match).holds
 
 
 def _holds_when_absent(key: str, read: Read | None, match: Match, expected: bool) -> KeysTest:
@@ -357,6 +395,6 @@ def _substituting(operator: Operator, key: str, templates: tuple[Tokens, ...]) -
             except UnreadableValue:
                 if comparison.negated:
                     return False
-        return bool(readings) and _test(operator, key, comparison.any_of(readings))(keys)
+        return bool(readings) and _test(operator, key, readings)(keys)
 
     return holds
