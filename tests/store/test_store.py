@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,14 +23,6 @@ NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 
 def user(name: str) -> User:
     return User(name=name, id="AIDA" + name.upper(), path="/", created_at=NOW, tags={"team": "web"})
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_program_declares(store: Store) -> None:
