@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
@@ -125,13 +125,25 @@ class Trail:
 
 def _overrun(tx: Transaction, admitted: Admitted, now: datetime) -> Overrun | None:
     """The quota that one more tunnel would exceed, counting those of every worker that is alive."""
-    alive = tunnels.c.gateway_id.in_(select(gateway_workers.c.id).where(gateway_workers.c.lease_until > now))
-    if tx.tunnels.count(alive, endpoint_id=admitted.request.endpoint_id) >= admitted.quota:
+    if tx.tunnels.scalar(_ON_ENDPOINT, now=now, of=admitted.request.endpoint_id) >= admitted.quota:
         return ENDPOINT_FULL
     most = admitted.principal_quota
-    if most is not None and tx.tunnels.count(alive, principal_arn=admitted.principal.arn) >= most:
+    if most is not None and tx.tunnels.scalar(_OF_PRINCIPAL, now=now, of=admitted.principal.arn) >= most:
         return PRINCIPAL_FULL
     return None
+
+
+def _live_tunnels(column: ColumnElement[str]) -> Select[int]:
+    alive = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > bindparam("now"))
+    return (
+        select(func.count())
+        .select_from(tunnels)
+        .where(tunnels.c.gateway_id.in_(alive), column == bindparam("of"))
+    )
+
+
+_ON_ENDPOINT: Final = _live_tunnels(tunnels.c.endpoint_id)
+_OF_PRINCIPAL: Final = _live_tunnels(tunnels.c.principal_arn)
 
 
 def _opened_outcome(admitted: Admitted) -> Outcome:

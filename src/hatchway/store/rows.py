@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Row, Table, delete, func, select
+from sqlalchemy import Connection, Row, Table, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hatchway.store import tables
@@ -34,9 +35,7 @@ class Rows(Generic[Noun]):
         self._table = table
         self._noun = noun
         self._stamp = stamp
-        self._fields = tuple(field.name for field in fields(noun))
-        self._columns = [table.c[name] for name in self._fields]
-        self._key = tuple(table.primary_key.columns)
+        self._fields, self._columns, self._key = _shape(table, noun)
 
     def noun(self, row: Row[Any]) -> Noun:
         return self._noun(**dict(zip(self._fields, row, strict=True)))
@@ -64,6 +63,10 @@ class Rows(Generic[Noun]):
         query = select(func.count()).select_from(self._table).where(*conditions, *self._equal(equal))
         return int(self._connection.execute(query).scalar_one())
 
+    def scalar(self, query: Any, **parameters: Any) -> Any:
+        """The one value that a query made beforehand gives: making it costs more than running it."""
+        return self._connection.execute(query, parameters).scalar_one()
+
     def put(self, *nouns: Noun) -> None:
         """Makes the rows be so, whether they exist or not."""
         self.put_all(nouns)
@@ -76,21 +79,15 @@ class Rows(Generic[Noun]):
             revision = self._stamp()
             for value in values:
                 value["revision"] = revision
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(self._table)
-        keys = {column.name for column in self._key}
-        changed = {name: insert.excluded[name] for name in values[0] if name not in keys}
-        statement = (
-            insert.on_conflict_do_update(index_elements=self._key, set_=changed)
-            if changed
-            else insert.on_conflict_do_nothing()
+        self._connection.execute(
+            _upsert(self._table, self._connection.dialect.name, tuple(values[0])), values
         )
-        self._connection.execute(statement, values)
 
     def delete(self, *key: Any) -> bool:
         """Takes the row away; whether there was one."""
-        where = [column == value for column, value in zip(self._key, key, strict=True)]
-        if self._connection.execute(delete(self._table).where(*where)).rowcount == 0:
+        names = [f"{column.name}_" for column in self._key]
+        gone = self._connection.execute(_delete(self._table), dict(zip(names, key, strict=True))).rowcount
+        if gone == 0:
             return False
         self._bury([key])
         return True
@@ -125,3 +122,28 @@ class Rows(Generic[Noun]):
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         insert = dialect.insert(tables.tombstones).on_conflict_do_nothing()
         self._connection.execute(insert, rows)
+
+
+@cache
+def _upsert(table: Table, dialect: str, columns: tuple[str, ...]) -> Any:
+    # Made once for each table: putting a statement together costs more than running it.
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    keys = {column.name for column in table.primary_key.columns}
+    changed = {name: insert.excluded[name] for name in columns if name not in keys}
+    if not changed:
+        return insert.on_conflict_do_nothing()
+    return insert.on_conflict_do_update(index_elements=tuple(table.primary_key.columns), set_=changed)
+
+
+@cache
+def _delete(table: Table) -> Any:
+    return delete(table).where(
+        *(column == bindparam(f"{column.name}_") for column in table.primary_key.columns)
+    )
+
+
+@cache
+def _shape(table: Table, noun: type[Any]) -> tuple[tuple[str, ...], list[Any], tuple[Any, ...]]:
+    """The fields of the noun, their columns, and the columns of the primary key."""
+    names = tuple(field.name for field in fields(noun))
+    return names, [table.c[name] for name in names], tuple(table.primary_key.columns)
