@@ -6,6 +6,7 @@ the disk. So whatever arrives while one transaction commits goes together into t
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from hatchway.store import Store, Transaction
 
 Answer = TypeVar("Answer")
 _MOST_AT_ONCE = 512
+_GATHERING = 0.002
+"""Seconds that a batch waits for more when the one before it was of several; a lone piece never waits."""
 
 
 class Closed(Exception):
@@ -59,11 +62,15 @@ class GroupCommit:
         self._thread.join()
 
     def _run(self) -> None:
+        busy = False
         while True:
             batch = [self._work.get()]
+            if busy:
+                time.sleep(_GATHERING)
             while len(batch) < _MOST_AT_ONCE and not self._work.empty():
                 batch.append(self._work.get())
             pieces = [entry for entry in batch if entry is not None]
+            busy = len(pieces) > 1
             if pieces:
                 self._commit(pieces)
             if len(pieces) < len(batch):
