@@ -104,6 +104,7 @@ class Settings:
         max_tunnels: how many tunnels one gateway process carries at once; None for as many as there come.
         revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
+        idle_limit: seconds without a byte after which a tunnel is closed; None for never.
         drain_seconds: how long a stopping process lets what is under way come to its end.
     """
 
@@ -120,5 +121,6 @@ class Settings:
     revocation: bool = True
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
+    idle_limit: int | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
     log_format: LogFormat = LogFormat.JSON

@@ -177,7 +177,12 @@ class Running:
 
 @asynccontextmanager
 async def running_gateway(
-    says: Says, *, trail: Remembers | None = None, sock: socket.socket | None = None, **limits: Any
+    says: Says,
+    *,
+    trail: Remembers | None = None,
+    sock: socket.socket | None = None,
+    tls: Callable[[], ssl.SSLContext] = server_tls,
+    **limits: Any,
 ) -> AsyncIterator[Running]:
     trail = trail or Remembers()
     registry = Registry()
@@ -193,7 +198,7 @@ async def running_gateway(
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",
     )
-    listener = Listener(gateway.serve, server_tls, **limits)
+    listener = Listener(gateway.serve, tls, **limits)
     sock = sock or socket.create_server((LOOPBACK, 0))
     port = sock.getsockname()[1]
     await listener.start(sock)

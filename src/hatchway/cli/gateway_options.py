@@ -29,6 +29,17 @@ Metrics = Annotated[
         show_default="nowhere",
     ),
 ]
+IdleLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--idle-limit",
+        metavar="SECONDS",
+        min=1,
+        max=3600,
+        help="Close a tunnel with 4002 that has carried no byte for so long.",
+        show_default="never",
+    ),
+]
 DrainTimeout = Annotated[
     float,
     typer.Option(
@@ -47,6 +58,7 @@ class GatewayOptions:
 
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
+    idle_limit: int | None = None
 
     def arguments(self, worker: int) -> list[str]:
         """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
@@ -54,16 +66,22 @@ class GatewayOptions:
         if self.metrics is not None:
             port = self.metrics.port and self.metrics.port + worker - 1
             words += ["--metrics", str(Address(self.metrics.host, port))]
+        if self.idle_limit is not None:
+            words += ["--idle-limit", str(self.idle_limit)]
         return words
 
 
-def gateway_options(*, proxy_protocol_from: Sequence[str] | None, metrics: Address | None) -> GatewayOptions:
+def gateway_options(
+    *, proxy_protocol_from: Sequence[str] | None, metrics: Address | None, idle_limit: int | None
+) -> GatewayOptions:
     """
     Raises:
         BadUsage: an option's value is none that it can have.
     """
     return GatewayOptions(
-        proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()), metrics=metrics
+        proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()),
+        metrics=metrics,
+        idle_limit=idle_limit,
     )
 
 

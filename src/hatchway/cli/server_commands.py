@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hatchway.cli.errors import BadUsage
-from hatchway.cli.gateway_options import DrainTimeout, Metrics, ProxyProtocolFrom, gateway_options
+from hatchway.cli.gateway_options import DrainTimeout, IdleLimit, Metrics, ProxyProtocolFrom, gateway_options
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
@@ -129,6 +129,7 @@ def serve(
     gateway_key: _GatewayKey = None,
     proxy_protocol_from: ProxyProtocolFrom = None,
     metrics: Metrics = None,
+    idle_limit: IdleLimit = None,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
@@ -153,7 +154,9 @@ def serve(
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
         gateway_workers=gateway_workers,
         gateway_options=gateway_options(
-            proxy_protocol_from=proxy_protocol_from, metrics=_address("--metrics", metrics)
+            proxy_protocol_from=proxy_protocol_from,
+            metrics=_address("--metrics", metrics),
+            idle_limit=idle_limit,
         ),
         drain_seconds=drain_timeout,
         log_format=log_format,
@@ -202,6 +205,7 @@ def gateway(
     gateway_key: _GatewayKey = None,
     proxy_protocol_from: ProxyProtocolFrom = None,
     metrics: Metrics = None,
+    idle_limit: IdleLimit = None,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
@@ -226,7 +230,9 @@ def gateway(
         gateway=_address("--gateway", address) or default_gateway(),
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
         gateway_options=gateway_options(
-            proxy_protocol_from=proxy_protocol_from, metrics=_address("--metrics", metrics)
+            proxy_protocol_from=proxy_protocol_from,
+            metrics=_address("--metrics", metrics),
+            idle_limit=idle_limit,
         ),
         drain_seconds=drain_timeout,
         log_format=log_format,

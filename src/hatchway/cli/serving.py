@@ -70,6 +70,7 @@ class ServerOptions:
             gateway_workers=self.gateway_workers,
             proxy_protocol_from=self.gateway_options.proxy_protocol_from,
             metrics=self.gateway_options.metrics,
+            idle_limit=self.gateway_options.idle_limit,
             drain_seconds=self.drain_seconds,
             log_format=self.log_format,
         )

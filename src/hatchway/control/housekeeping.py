@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from hatchway.access.access_keys import roll_signing_keys
 from hatchway.audit.export import export_lines
+from hatchway.control.dead_workers import bury_dead_workers
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.store import Transaction
@@ -103,6 +104,7 @@ def tasks(
         Task("roll signing keys", 3600, writing(roll_keys)),
         Task("export audit log", 1, lambda: export_lines(plane.store, audit_log)),
         Task("purge deleted endpoints", 5, purge_endpoints),
+        Task("bury dead gateway workers", 10, lambda: bury_dead_workers(plane)),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
         Task("purge terminations", 60, purge_seen_to),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),

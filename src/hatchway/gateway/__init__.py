@@ -22,7 +22,8 @@ reading: the life of a tunnel from top to bottom.
 | `revocation`, `subjects` | deciding on open tunnels again when what they depend on changes |
 | `report` | telling the store how many bytes they have carried |
 | `metrics` | what a worker counts and measures, for Prometheus |
-| `tls` | the TLS that clients are offered |
+| `watch` | tunnels on which nothing happens: pings, dead peers, the idle limit |
+| `tls` | the TLS that clients are offered, by the certificate as it is now |
 """
 
 from hatchway.gateway.process import run_gateway

@@ -17,7 +17,7 @@ from picows import WSListener, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
-from hatchway.gateway.flow import Hold, Valve, reset, unsent_bytes
+from hatchway.gateway.flow import Hold, Valve, reset, unanswered, unsent_bytes
 from hatchway.gateway.handshake import (
     HEAD_END,
     MAX_HEAD,
@@ -272,6 +272,15 @@ class Client(asyncio.BaseProtocol):
     def send_pong(self, payload: bytes) -> None:
         if not self._close_sent and self._websocket is not None:
             self._websocket.send_pong(payload)
+
+    def send_ping(self) -> None:
+        if not self._close_sent and self._websocket is not None:
+            self._websocket.send_ping()
+
+    @property
+    def unanswered(self) -> float:
+        """Seconds for which the client's kernel has left everything unanswered."""
+        return unanswered(self._tcp)
 
     def notice_violation(self) -> None:
         """Take nothing more when picows has, of its own accord, sent a close frame."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from enum import IntFlag
 from fcntl import ioctl
-from socket import SO_LINGER, SOL_SOCKET
-from struct import pack, unpack
+from socket import IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_INFO
+from struct import Struct, pack, unpack
 from termios import TIOCOUTQ
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
+
+
+_INFO: Final = Struct("=2xBB48xII")
+"""Of struct tcp_info (linux/tcp.h): retransmissions and window probes since the last answer, milliseconds
+since data and since an acknowledgement came."""
 
 
 class Hold(IntFlag):
@@ -54,6 +59,23 @@ def unsent_bytes(*transports: asyncio.Transport) -> int:
     if descriptor < 0:
         return waiting
     return waiting + int(unpack("i", ioctl(descriptor, TIOCOUTQ, bytes(4)))[0])
+
+
+def unanswered(transport: asyncio.Transport) -> float:
+    """Seconds for which the peer's kernel has left everything unanswered; 0 while it need not answer.
+
+    A kernel acknowledges data that its program does not read, and probes of a window that is full, so a peer
+    that merely stalls is not silent. Source: tcp(7), TCP_INFO.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return 0.0
+    info = sock.getsockopt(IPPROTO_TCP, TCP_INFO, _INFO.size)
+    retransmits, probes, data_received, ack_received = _INFO.unpack(info)
+    # An answer sets both counts to 0. The next probe is on its way for up to two minutes.
+    if not retransmits and probes < 2:
+        return 0.0
+    return int(min(data_received, ack_received)) / 1000
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -29,8 +29,9 @@ from hatchway.gateway.registry import Registry
 from hatchway.gateway.report import Report
 from hatchway.gateway.revocation import Revocation, terminate
 from hatchway.gateway.snapshot import Snapshot
-from hatchway.gateway.tls import server_context
+from hatchway.gateway.tls import ServerTls
 from hatchway.gateway.trail import Trail
+from hatchway.gateway.watch import Watch
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 
@@ -85,14 +86,14 @@ class Worker:
         self._registry = Registry()
         self._admission = Admission(self._snapshot, self._registry, settings.max_tunnels)
         self._revocation = Revocation(self._admission, self._registry, _now)
-        self._tls = server_context(settings.gateway_certificate, settings.gateway_key)
+        self._tls = ServerTls(settings.gateway_certificate, settings.gateway_key)
 
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
         """Serve on a bound socket until told to stop."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_loop_problem)
         stopping = _signals(loop)
-        loop.add_signal_handler(signal.SIGHUP, self._read_certificate)
+        loop.add_signal_handler(signal.SIGHUP, self._tls.read)
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         self._follower.catch_up()
         _spare_the_snapshot()
@@ -112,7 +113,9 @@ class Worker:
             new_request_id=_new_id,
             new_tunnel_id=_new_tunnel_id,
         )
-        listener = Listener(gateway.serve, lambda: self._tls, proxies=self._settings.proxy_protocol_from)
+        listener = Listener(
+            gateway.serve, lambda: self._tls.context, proxies=self._settings.proxy_protocol_from
+        )
         await listener.start(sock)
         self._metrics.watch(
             registry,
@@ -120,12 +123,15 @@ class Worker:
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
         )
+        watch = Watch(registry, loop.time, idle_limit=self._settings.idle_limit)
         work = [
             self._follower.follow(),
             lease.keep(),
             Report(self._commits, registry).keep(),
             self._metrics.measure_lag(),
             self._revocation.run(),
+            self._tls.follow(),
+            watch.run(),
         ]
         background = [asyncio.create_task(each) for each in work]
         log.info("gateway starts", address=str(address), worker_id=self._worker_id)
@@ -151,15 +157,6 @@ class Worker:
         terminate(self._registry, changes)
         if self._settings.revocation:
             self._revocation.changed(changes)
-
-    def _read_certificate(self) -> None:
-        """Take the certificate as it is now for the connections to come."""
-        try:
-            self._tls = server_context(self._settings.gateway_certificate, self._settings.gateway_key)
-        except OSError as problem:
-            log.error("certificate not read again", problem=str(problem))
-        else:
-            log.info("certificate read again")
 
 
 def _spare_the_snapshot() -> None:

@@ -252,6 +252,20 @@ class Relay(TunnelEnd):
         self._cut_timer = self._loop.call_later(CUT_PATIENCE, self._abandon)
         self._settle()
 
+    @property
+    def unanswered(self) -> float:
+        """Seconds for which nothing has come from the client that should have."""
+        return self._client.unanswered
+
+    def ping(self) -> None:
+        """Make the client say something, unless so much waits for it that it has to anyway."""
+        if not self._client_is_full:
+            self._client.send_ping()
+
+    def client_died(self) -> None:
+        """Let a client go that is not there any more. The target gets what the client sent, and a FIN."""
+        self._client.abort()
+
     def drop(self) -> None:
         """Let both connections go at once, whatever is still on its way."""
         self._client.abort()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+INTERVAL: Final = 5.0
+"""Seconds between two looks at the certificate's files."""
+
+log = structlog.get_logger("hatchway.gateway")
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -24,3 +32,50 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.num_tickets = 0
     context.load_cert_chain(certificate, key)
     return context
+
+
+class ServerTls:
+    """The certificate and key as their files are now, for the connections to come.
+
+    Attributes:
+        context: for the next connection. Those that are there keep the one that they began with.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """
+        Raises:
+            OSError: see `server_context`.
+        """
+        self._files = (certificate, key)
+        self._state = self._look()
+        self.context = server_context(certificate, key)
+
+    def read(self) -> None:
+        """Read the files again; what was read before stays when they cannot be."""
+        try:
+            self.context = server_context(*self._files)
+        except OSError as problem:
+            log.error("certificate not read again", problem=str(problem))
+        else:
+            log.info("certificate read again")
+
+    async def follow(self, interval: float = INTERVAL) -> None:
+        """Read the files again whenever they have changed."""
+        while True:
+            await asyncio.sleep(interval)
+            state = self._look()
+            if state != self._state:
+                # When one is new and the other is not yet, the other's change brings them here again.
+                self._state = state
+                self.read()
+
+    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_state(path) for path in self._files)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
