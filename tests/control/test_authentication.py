@@ -133,7 +133,7 @@ def test_a_request_without_a_whole_signature_is_refused(
     ("service", "region", "code"),
     [
         ("s3", "us-east-1", "service"),
-        ("hatchway", "us-east-1", "service"),
+        ("cloudtrail", "us-east-1", "service"),
         ("sts", "eu-west-1", "region"),
     ],
 )

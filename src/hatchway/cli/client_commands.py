@@ -1,26 +1,18 @@
 """Commands for people who need to reach a host: they talk to the API and the gateway, as the AWS CLI does."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.client_options import (
+    CaBundle,
+    EndpointUrl,
+    ProfileName,
+    Region,
+    client_errors,
+    profile_options,
+)
 
-if TYPE_CHECKING:
-    from hatchway.client.profile import ProfileOptions
-
-_Profile = Annotated[str | None, typer.Option(metavar="NAME", help="The AWS profile to use.")]
-_Region = Annotated[str | None, typer.Option(metavar="NAME", help="The region.")]
-_EndpointUrl = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="The API's URL; else AWS_ENDPOINT_URL or the profile's endpoint_url."),
-]
-_CaBundle = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="CA certificates to trust; else AWS_CA_BUNDLE or the profile's."),
-]
 _EndpointId = Annotated[
     str | None,
     typer.Option("--instance-connect-endpoint-id", metavar="ID", help="The endpoint to go through."),
@@ -62,10 +54,10 @@ def ssh(
     endpoint_dns_name: _EndpointDnsName = None,
     max_tunnel_duration: _Duration = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    profile: _Profile = None,
-    region: _Region = None,
-    endpoint_url: _EndpointUrl = None,
-    ca_bundle: _CaBundle = None,
+    profile: ProfileName = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    ca_bundle: CaBundle = None,
     gateway_port: _GatewayPort = None,
     gateway_address: _GatewayAddress = None,
     source_address: _SourceAddress = None,
@@ -97,8 +89,8 @@ def ssh(
         ),
         arguments=tuple(ssh_arguments or ()),
     )
-    with _client_errors():
-        caller = Profile(_profile_options(profile, region, endpoint_url, ca_bundle))
+    with client_errors():
+        caller = Profile(profile_options(profile, region, endpoint_url, ca_bundle))
         if not dry_run:
             raise typer.Exit(run_ssh(caller, options))
         planned = dry_run_ssh(caller, options)
@@ -121,10 +113,10 @@ def open_tunnel(
         typer.Option(metavar="PORT", help="Listen here instead of using standard input and output."),
     ] = None,
     max_tunnel_duration: _Duration = None,
-    profile: _Profile = None,
-    region: _Region = None,
-    endpoint_url: _EndpointUrl = None,
-    ca_bundle: _CaBundle = None,
+    profile: ProfileName = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    ca_bundle: CaBundle = None,
     gateway_port: _GatewayPort = None,
     gateway_address: _GatewayAddress = None,
     source_address: _SourceAddress = None,
@@ -154,34 +146,14 @@ def open_tunnel(
         gateway_address=gateway_address,
         source_address=source_address,
     )
-    with _client_errors():
-        plan = plan_tunnel(Profile(_profile_options(profile, region, endpoint_url, ca_bundle)), options)
+    with client_errors():
+        plan = plan_tunnel(Profile(profile_options(profile, region, endpoint_url, ca_bundle)), options)
         if local_port is None:
             asyncio.run(relay_standard_streams(plan))
         else:
             asyncio.run(listen(plan, local_port, _report))
 
 
-def _profile_options(
-    profile: str | None, region: str | None, endpoint_url: str | None, ca_bundle: str | None
-) -> "ProfileOptions":
-    from hatchway.client.profile import ProfileOptions
-
-    return ProfileOptions(profile=profile, region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle)
-
-
 def _report(line: str) -> None:
     # At once, also into a pipe: whoever waits for the port reads this.
     print(line, flush=True)
-
-
-@contextmanager
-def _client_errors() -> Iterator[None]:
-    from hatchway.client.errors import ClientError, InvalidOption
-
-    try:
-        yield
-    except InvalidOption as problem:
-        raise BadUsage(str(problem)) from problem
-    except ClientError as problem:
-        raise CommandFailed(str(problem)) from problem

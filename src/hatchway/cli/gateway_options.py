@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -52,6 +53,31 @@ DrainTimeout = Annotated[
 ]
 
 
+class Switch(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
+MaxTunnels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-tunnels",
+        metavar="N",
+        min=1,
+        help="How many tunnels one gateway process carries at once.",
+        show_default="as many as there come",
+    ),
+]
+Revocation = Annotated[
+    Switch,
+    typer.Option(
+        "--revocation",
+        help="Whether an open tunnel is cut when a change of policies, keys, users, endpoints, instances or"
+        " security groups no longer allows it.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
     """How gateways are to run, beyond where they listen."""
@@ -59,6 +85,8 @@ class GatewayOptions:
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
     idle_limit: int | None = None
+    max_tunnels: int | None = None
+    revocation: Switch = Switch.ON
 
     def arguments(self, worker: int) -> list[str]:
         """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
@@ -68,11 +96,18 @@ class GatewayOptions:
             words += ["--metrics", str(Address(self.metrics.host, port))]
         if self.idle_limit is not None:
             words += ["--idle-limit", str(self.idle_limit)]
-        return words
+        if self.max_tunnels is not None:
+            words += ["--max-tunnels", str(self.max_tunnels)]
+        return [*words, "--revocation", self.revocation.value]
 
 
 def gateway_options(
-    *, proxy_protocol_from: Sequence[str] | None, metrics: Address | None, idle_limit: int | None
+    *,
+    proxy_protocol_from: Sequence[str] | None,
+    metrics: Address | None,
+    idle_limit: int | None,
+    max_tunnels: int | None,
+    revocation: Switch,
 ) -> GatewayOptions:
     """
     Raises:
@@ -82,6 +117,8 @@ def gateway_options(
         proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()),
         metrics=metrics,
         idle_limit=idle_limit,
+        max_tunnels=max_tunnels,
+        revocation=revocation,
     )
 
 

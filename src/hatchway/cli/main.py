@@ -13,7 +13,14 @@ from typing import Annotated
 import typer
 
 from hatchway import __version__
-from hatchway.cli import account_commands, client_commands, demo_command, policy_commands, server_commands
+from hatchway.cli import (
+    account_commands,
+    client_commands,
+    demo_command,
+    policy_commands,
+    server_commands,
+    tunnel_commands,
+)
 from hatchway.cli.errors import CommandFailed
 
 app = typer.Typer(
@@ -27,6 +34,7 @@ app = typer.Typer(
 server_commands.register(app)
 account_commands.register(app)
 client_commands.register(app)
+tunnel_commands.register(app)
 policy_commands.register(app)
 demo_command.register(app)
 

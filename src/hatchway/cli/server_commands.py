@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hatchway.cli.errors import BadUsage
-from hatchway.cli.gateway_options import DrainTimeout, IdleLimit, Metrics, ProxyProtocolFrom, gateway_options
+from hatchway.cli.gateway_options import (
+    DrainTimeout,
+    IdleLimit,
+    MaxTunnels,
+    Metrics,
+    ProxyProtocolFrom,
+    Revocation,
+    Switch,
+    gateway_options,
+)
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
@@ -130,6 +139,8 @@ def serve(
     proxy_protocol_from: ProxyProtocolFrom = None,
     metrics: Metrics = None,
     idle_limit: IdleLimit = None,
+    max_tunnels: MaxTunnels = None,
+    revocation: Revocation = Switch.ON,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
@@ -157,6 +168,8 @@ def serve(
             proxy_protocol_from=proxy_protocol_from,
             metrics=_address("--metrics", metrics),
             idle_limit=idle_limit,
+            max_tunnels=max_tunnels,
+            revocation=revocation,
         ),
         drain_seconds=drain_timeout,
         log_format=log_format,
@@ -206,6 +219,8 @@ def gateway(
     proxy_protocol_from: ProxyProtocolFrom = None,
     metrics: Metrics = None,
     idle_limit: IdleLimit = None,
+    max_tunnels: MaxTunnels = None,
+    revocation: Revocation = Switch.ON,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
@@ -233,6 +248,8 @@ def gateway(
             proxy_protocol_from=proxy_protocol_from,
             metrics=_address("--metrics", metrics),
             idle_limit=idle_limit,
+            max_tunnels=max_tunnels,
+            revocation=revocation,
         ),
         drain_seconds=drain_timeout,
         log_format=log_format,

@@ -14,7 +14,7 @@ import structlog
 
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.errors import CommandFailed
-from hatchway.cli.gateway_options import GatewayOptions
+from hatchway.cli.gateway_options import GatewayOptions, Switch
 from hatchway.cli.installation import open_installation, renew_server_certificate, server_names
 from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
@@ -69,6 +69,8 @@ class ServerOptions:
             gateway_key=gateway_key,
             gateway_workers=self.gateway_workers,
             proxy_protocol_from=self.gateway_options.proxy_protocol_from,
+            max_tunnels=self.gateway_options.max_tunnels,
+            revocation=self.gateway_options.revocation is Switch.ON,
             metrics=self.gateway_options.metrics,
             idle_limit=self.gateway_options.idle_limit,
             drain_seconds=self.drain_seconds,

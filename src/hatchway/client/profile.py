@@ -10,6 +10,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -20,6 +21,8 @@ from hatchway.client.request import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_OWN_MODELS = files("hatchway") / "protocol" / "models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +109,13 @@ class Profile:
         return next((url for url in in_order if url), None)
 
     def api(self, service: str) -> Any:
-        """botocore's client of a service.
+        """botocore's client of a service, `hatchway` among them.
 
         Raises:
             NotConfigured: something that every call needs is missing.
         """
         with _configuration_errors():
+            self._session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
             return self._session.create_client(
                 service,
                 region_name=self.region,

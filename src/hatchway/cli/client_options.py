@@ -1,0 +1,43 @@
+"""Options of the commands that talk to the API, and how their errors become this program's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hatchway.cli.errors import BadUsage, CommandFailed
+
+if TYPE_CHECKING:
+    from hatchway.client.profile import ProfileOptions
+
+ProfileName = Annotated[str | None, typer.Option(metavar="NAME", help="The AWS profile to use.")]
+Region = Annotated[str | None, typer.Option(metavar="NAME", help="The region.")]
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The API's URL; else AWS_ENDPOINT_URL or the profile's endpoint_url."),
+]
+CaBundle = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="CA certificates to trust; else AWS_CA_BUNDLE or the profile's."),
+]
+
+
+def profile_options(
+    profile: str | None, region: str | None, endpoint_url: str | None, ca_bundle: str | None
+) -> "ProfileOptions":
+    from hatchway.client.profile import ProfileOptions
+
+    return ProfileOptions(profile=profile, region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle)
+
+
+@contextmanager
+def client_errors() -> Iterator[None]:
+    from hatchway.client.errors import ClientError, InvalidOption
+
+    try:
+        yield
+    except InvalidOption as problem:
+        raise BadUsage(str(problem)) from problem
+    except ClientError as problem:
+        raise CommandFailed(str(problem)) from problem

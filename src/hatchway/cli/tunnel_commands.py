@@ -1,0 +1,126 @@
+"""Commands for those who look after the tunnels that are open: they talk to the API."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hatchway.cli.client_options import (
+    CaBundle,
+    EndpointUrl,
+    ProfileName,
+    Region,
+    client_errors,
+    profile_options,
+)
+from hatchway.cli.options import Json
+
+if TYPE_CHECKING:
+    from hatchway.client.tunnels import OpenTunnel
+
+_COLUMNS = ("TUNNEL", "WHO", "FROM", "TO", "ENDPOINT", "SINCE", "UNTIL", "IN", "OUT", "GATEWAY")
+
+
+def register(app: typer.Typer) -> None:
+    tunnels = typer.Typer(help="The tunnels that are open.", rich_markup_mode=None)
+    tunnels.command("list")(list_)
+    tunnels.command("terminate")(terminate)
+    app.add_typer(tunnels, name="tunnels")
+
+
+def list_(
+    *,
+    endpoint_id: Annotated[
+        str | None,
+        typer.Option(
+            "--instance-connect-endpoint-id", metavar="ID", help="Only those through this endpoint."
+        ),
+    ] = None,
+    principal_arn: Annotated[str | None, typer.Option(metavar="ARN", help="Only those of this user.")] = None,
+    json: Json = False,
+    profile: ProfileName = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    ca_bundle: CaBundle = None,
+) -> None:
+    """List the tunnels that are open: who, from where, to where, since when, and how many bytes each way.
+
+    Needs the permission hatchway:ListTunnels. The bytes are a few seconds old.
+
+    \b
+    Example:
+      hatchway tunnels list --principal-arn arn:aws:iam::123456789012:user/alice
+    """
+    from hatchway.client.profile import Profile
+    from hatchway.client.tunnels import list_tunnels
+
+    with client_errors():
+        caller = Profile(profile_options(profile, region, endpoint_url, ca_bundle))
+        tunnels = list_tunnels(caller, endpoint_id=endpoint_id, principal_arn=principal_arn)
+    if json:
+        import json as json_format
+
+        typer.echo(json_format.dumps({"tunnels": [_document(tunnel) for tunnel in tunnels]}, indent=2))
+    else:
+        for line in _table([_COLUMNS, *map(_row, tunnels)]):
+            typer.echo(line)
+
+
+def terminate(
+    tunnel: Annotated[
+        str, typer.Argument(metavar="ID", help="The tunnel's id, from 'hatchway tunnels list'.")
+    ],
+    *,
+    profile: ProfileName = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    ca_bundle: CaBundle = None,
+) -> None:
+    """End an open tunnel. Its gateway closes it within a second; whoever opened it may open another.
+
+    Needs the permission hatchway:TerminateTunnel on the tunnel. To keep somebody out, take the permission
+    to open tunnels away: that ends their tunnels too.
+
+    \b
+    Example:
+      hatchway tunnels terminate tun-0123456789abcdef0
+    """
+    from hatchway.client.profile import Profile
+    from hatchway.client.tunnels import terminate_tunnel
+
+    with client_errors():
+        caller = Profile(profile_options(profile, region, endpoint_url, ca_bundle))
+        ended = terminate_tunnel(caller, tunnel)
+    typer.echo(
+        f"{ended.tunnel_id} of {ended.principal_arn} to {ended.private_ip_address} port {ended.remote_port}"
+        " is being ended"
+    )
+
+
+def _row(tunnel: "OpenTunnel") -> tuple[str, ...]:
+    return (
+        tunnel.tunnel_id,
+        tunnel.principal_arn.split(":", 5)[-1],
+        tunnel.source_ip,
+        f"{tunnel.instance_id or tunnel.private_ip_address}:{tunnel.remote_port}",
+        tunnel.endpoint_id,
+        f"{tunnel.opened_at:%Y-%m-%d %H:%M:%S}",
+        f"{tunnel.expires_at:%H:%M:%S}",
+        str(tunnel.bytes_in),
+        str(tunnel.bytes_out),
+        tunnel.gateway_host or tunnel.gateway_id,
+    )
+
+
+def _document(tunnel: "OpenTunnel") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    times = {"opened_at": tunnel.opened_at.isoformat(), "expires_at": tunnel.expires_at.isoformat()}
+    return {**asdict(tunnel), **times}
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
