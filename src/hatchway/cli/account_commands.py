@@ -13,16 +13,16 @@ _Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance
 def register(app: typer.Typer) -> None:
     app.command("apply")(apply)
     app.command("export")(export)
-    host = typer.Typer(help="Make the sshd of a host ask Hatchway for keys.", rich_markup_mode=None)
+    host = typer.Typer(help="Set up hosts, so that sshd asks for pushed keys.", rich_markup_mode=None)
     host.command("enroll")(enroll)
     host.command("script")(script)
     app.add_typer(host, name="host")
-    access_key = typer.Typer(help="Access keys of users.", rich_markup_mode=None)
+    access_key = typer.Typer(help="Make access keys of users.", rich_markup_mode=None)
     access_key.command("create")(create_access_key)
     # Without this, typer would make the one command the group itself.
     access_key.callback()(_group)
     app.add_typer(access_key, name="access-key")
-    trust = typer.Typer(help="The system's trust in the private CA.", rich_markup_mode=None)
+    trust = typer.Typer(help="Have this system trust the private CA.", rich_markup_mode=None)
     trust.command("install")(install_trust)
     trust.callback()(_group)
     app.add_typer(trust, name="trust")
@@ -41,7 +41,9 @@ def apply(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Make the account be as a fleet file says: all of it, or nothing when the file is wrong (exit code 2).
+    """Make the account be as a fleet file says.
+
+    All of it is done, or nothing: a file that is wrong changes nothing (exit code 2).
 
     \b
     Examples:
@@ -84,7 +86,9 @@ def export(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
 def enroll(
     instance: _Instance, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None
 ) -> None:
-    """Make a host token, and print it this once. The host's former token, if any, is then no longer good.
+    """Make a host token.
+
+    It is printed this once. The host's former token, if any, is then no longer good.
 
     \b
     Example:
@@ -117,7 +121,9 @@ def script(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Print the shell script that sets up sshd on a host. It holds a new token of that host: keep it secret.
+    """Print the script that sets up sshd on a host.
+
+    It holds a new token of that host: keep it secret.
 
     \b
     Example:
@@ -147,7 +153,9 @@ def create_access_key(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Make an access key for a user, and print it this once or write it into an AWS profile.
+    """Make an access key for a user.
+
+    It is printed this once, or written into an AWS profile.
 
     \b
     Examples:
@@ -197,7 +205,9 @@ def install_trust(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Add the private CA to the system's trust store, where the AWS CLI's tunnels look for it. Needs root.
+    """Add the private CA to the system's trust store.
+
+    The AWS CLI's tunnels trust nothing else. Needs root.
 
     \b
     Examples:

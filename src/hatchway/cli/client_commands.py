@@ -62,9 +62,9 @@ def ssh(
     gateway_address: _GatewayAddress = None,
     source_address: _SourceAddress = None,
 ) -> None:
-    """Open a shell on a host, or run a command there: pushes a key for 60 seconds, then runs ssh in a tunnel.
+    """Open a shell on a host, or run a command there.
 
-    Ends with the exit status of ssh.
+    Pushes a key that is good for 60 seconds, then runs ssh in a tunnel. Ends with the exit status of ssh.
 
     \b
     Examples:
@@ -121,7 +121,9 @@ def open_tunnel(
     gateway_address: _GatewayAddress = None,
     source_address: _SourceAddress = None,
 ) -> None:
-    """Open a TCP tunnel to a host, with the options of 'aws ec2-instance-connect open-tunnel'.
+    """Open a TCP tunnel to a host.
+
+    The options are those of 'aws ec2-instance-connect open-tunnel', and some more.
 
     \b
     Examples:

@@ -15,7 +15,9 @@ def demo(
         bool, typer.Option("--without-openssh", help="Use asyncssh even where ssh and sshd are.")
     ] = False,
 ) -> None:
-    """See the whole story on this machine in under a minute: no root needed, nothing left behind.
+    """See the whole story on this machine, in a minute.
+
+    It needs no root, and leaves nothing behind.
 
     \b
     Example:

@@ -69,9 +69,10 @@ def init(
     store_url: StoreUrl = None,
     json: Json = False,
 ) -> None:
-    """Make a new installation: store, master key, private CA, server certificate and root access key.
+    """Make a new installation.
 
-    The root access key is printed once and cannot be shown again.
+    That is a store, a master key, a private CA with a server certificate, and the root access key, which is
+    printed once and cannot be shown again.
 
     \b
     Example:
@@ -144,7 +145,7 @@ def serve(
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
-    """Run both planes: the API, and the gateway that carries the tunnels.
+    """Run both planes, the API and the gateway.
 
     Prints one line, 'ready api=URL gateway=URL', when both listen. SIGTERM stops it: new tunnels are
     refused, and open ones run on for up to --drain-timeout seconds.
@@ -187,7 +188,9 @@ def control(
     api_key: _ApiKey = None,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
-    """Run the control plane alone: the API. Prints one line, 'ready api=URL', when it listens.
+    """Run the control plane alone.
+
+    Prints one line, 'ready api=URL', when it listens.
 
     \b
     Example:
@@ -224,9 +227,9 @@ def gateway(
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
-    """Run one gateway process alone. Prints one line, 'ready gateway=URL', when it listens.
+    """Run one gateway process alone.
 
-    Of the data directory it needs the certificate, server.pem, and the store unless --store-url says where
+    Prints one line, 'ready gateway=URL', when it listens. Of the data directory it needs the certificate, server.pem, and the store unless --store-url says where
     that is; never the master key or the CA's.
 
     \b
