@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,16 +110,17 @@ class Hatchway:
             "--policy-document", policy(*statements), check=True,
         )  # fmt: skip
 
-    def events(self, name: str, **fields: Any) -> list[dict[str, Any]]:
-        """The audit events of this name, whose fields have these values: at least one comes to be."""
-        wanted = {"eventName": name, **fields}
+    def events(
+        self, name: str, where: Callable[[dict[str, Any]], bool] = lambda _event: True
+    ) -> list[dict[str, Any]]:
+        """The audit events of this name that `where` picks: at least one comes to be."""
         path = self.directory / "data" / "audit.jsonl"
 
         def found() -> list[dict[str, Any]]:
             events = [json.loads(line) for line in path.read_text().splitlines()]
-            return [e for e in events if all(e.get(key) == value for key, value in wanted.items())]
+            return [event for event in events if event["eventName"] == name and where(event)]
 
-        return wait_until(found, 10, lambda: f"no {name} with {fields}")
+        return wait_until(found, 10, lambda: f"there is no such {name}")
 
     def start(self) -> None:
         """Starts the server again, and waits until it is ready."""

@@ -170,13 +170,12 @@ def test_policy_2_opens_its_port_and_address_and_refuses_any_other(
     without_duration = open_tunnel(user, *allowed[:4])
     assert refused in without_duration.stderr + without_duration.stdout
 
-    (why, *_) = [
-        miss["why"]
-        for event in hatchway.events("OpenTunnel", errorCode="AccessDeniedException")
-        if event["requestParameters"]["remotePort"] == "23"
-        for check in event["additionalEventData"]["decision"]["checks"]
-        for miss in check["nearMisses"]
-    ]
+    (refusal,) = hatchway.events(
+        "OpenTunnel", lambda event: (event["requestParameters"] or {}).get("remotePort") == "23"
+    )
+    assert refusal["errorCode"] == "AccessDeniedException"
+    (check,) = refusal["additionalEventData"]["decision"]["checks"]
+    (why,) = [miss["why"] for miss in check["nearMisses"]]
     assert why == "Condition NumericEquals ec2-instance-connect:remotePort: request 23, policy 22"
 
 
@@ -223,11 +222,9 @@ def test_a_tunnel_is_cut_when_its_duration_is_reached(
     answer = alice.machine.run(argv, env=alice.full_environment, timeout=90)
     assert answer.returncode == 255
     assert "Websocket Closure Reason: Tunnel reached its maximum duration of 3 seconds" in answer.stderr
-    (closed,) = [
-        event
-        for event in hatchway.events("CloseTunnel")
-        if event["requestParameters"]["maxTunnelDuration"] == "3"
-    ]
+    (closed,) = hatchway.events(
+        "CloseTunnel", lambda event: event["requestParameters"]["maxTunnelDuration"] == "3"
+    )
     assert closed["additionalEventData"]["closeCode"] == 4001
 
 
