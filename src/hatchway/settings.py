@@ -105,6 +105,7 @@ class Settings:
         revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
+        run_as: the user that a process becomes once its ports are bound; None for the one that started it.
         drain_seconds: how long a stopping process lets what is under way come to its end.
     """
 
@@ -122,5 +123,6 @@ class Settings:
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
     idle_limit: int | None = None
+    run_as: str | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
     log_format: LogFormat = LogFormat.JSON

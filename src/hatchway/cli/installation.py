@@ -200,6 +200,10 @@ def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetim
 
 def _write_private(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if os.geteuid() == 0:
+        # A server that root starts becomes another user, to whom the directory belongs.
+        owner = path.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import os
+import pwd
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +27,32 @@ StoreUrl = Annotated[
         " embedded SQLite store.",
     ),
 ]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        help="The user to become, for good, once the ports are bound. The data directory must be his.",
+        show_default="the one who starts it",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def known_user(name: str | None) -> str | None:
+    """
+    Raises:
+        BadUsage: there is no such user, or only root could become him.
+    """
+    if name is None:
+        return None
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError as unknown:
+        raise BadUsage(f"--user {name!r}: there is no such user") from unknown
+    if os.geteuid() not in (0, entry.pw_uid):
+        raise BadUsage(f"--user {name!r}: only root can become another user")
+    return name
 
 
 def data_directory(path: Path | None) -> DataDirectory:

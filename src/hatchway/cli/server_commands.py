@@ -16,7 +16,7 @@ from hatchway.cli.gateway_options import (
     Switch,
     gateway_options,
 )
-from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.options import DataDir, Json, StoreUrl, User, data_directory, known_user
 from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def serve(
     max_tunnels: MaxTunnels = None,
     revocation: Revocation = Switch.ON,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
+    user: User = None,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
     """Run both planes, the API and the gateway.
@@ -173,6 +174,7 @@ def serve(
             revocation=revocation,
         ),
         drain_seconds=drain_timeout,
+        user=known_user(user),
         log_format=log_format,
     )
     configure_logs(log_format)
@@ -186,6 +188,7 @@ def control(
     api: _Api = None,
     api_cert: _ApiCert = None,
     api_key: _ApiKey = None,
+    user: User = None,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
     """Run the control plane alone.
@@ -206,6 +209,7 @@ def control(
         store_url=store_url,
         api=_address("--api", api),
         api_certificate=_certificate("api", api_cert, api_key),
+        user=known_user(user),
         log_format=log_format,
     )
     configure_logs(log_format)
@@ -225,6 +229,7 @@ def gateway(
     max_tunnels: MaxTunnels = None,
     revocation: Revocation = Switch.ON,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
+    user: User = None,
     log_format: _LogFormat = LogFormat.JSON,
 ) -> None:
     """Run one gateway process alone.
@@ -255,6 +260,7 @@ def gateway(
             revocation=revocation,
         ),
         drain_seconds=drain_timeout,
+        user=known_user(user),
         log_format=log_format,
     )
     configure_logs(log_format)

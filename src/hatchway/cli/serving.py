@@ -52,6 +52,7 @@ class ServerOptions:
     gateway_workers: int = 1
     gateway_options: GatewayOptions = field(default_factory=GatewayOptions)
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
+    user: str | None = None
     log_format: LogFormat = LogFormat.JSON
 
     def settings(self) -> Settings:
@@ -74,6 +75,7 @@ class ServerOptions:
             metrics=self.gateway_options.metrics,
             idle_limit=self.gateway_options.idle_limit,
             drain_seconds=self.drain_seconds,
+            run_as=self.user,
             log_format=self.log_format,
         )
 
@@ -183,6 +185,8 @@ def _program(
     # -P: a directory of this name where the server was started is not the program.
     command = [sys.executable, "-P", "-m", "hatchway", plane, "--data-dir", str(options.directory.path)]
     command += [address[0], str(address[1]), "--log-format", options.log_format.value]
+    if options.user is not None:
+        command += ["--user", options.user]
     prefix, files = certificate
     if files is not None:
         command += [f"{prefix}-cert", str(files[0]), f"{prefix}-key", str(files[1])]

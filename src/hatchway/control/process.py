@@ -17,6 +17,7 @@ from hatchway.control.housekeeping import Housekeeper, tasks
 from hatchway.control.http_server import HttpsServer
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.arns import Arns
+from hatchway.privileges import become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 
@@ -48,6 +49,9 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
         MasterKeyProblem, SchemaMismatch: the installation is not one that it can serve.
     """
     with ExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.api))
+        if settings.run_as is not None:
+            become(settings.run_as)
         store = Store.open(settings.store_url)
         stack.callback(store.close)
         store.check_schema()
@@ -59,7 +63,6 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
         stack.callback(audit.close)
         plane = open_plane(store, vault, audit)
 
-        listener = stack.enter_context(_listen(settings.api))
         address = Address(settings.api.host, listener.getsockname()[1])
         housekeeper = Housekeeper(tasks(plane, audit_log), time.monotonic)
         housekeeper.start()

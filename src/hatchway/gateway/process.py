@@ -32,6 +32,7 @@ from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.tls import ServerTls
 from hatchway.gateway.trail import Trail
 from hatchway.gateway.watch import Watch
+from hatchway.privileges import become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 
@@ -60,14 +61,16 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         SchemaMismatch: the store is not of this program.
     """
     with ExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.gateway))
+        metrics = Metrics()
+        stack.enter_context(metrics_listener(metrics, settings.metrics))
+        if settings.run_as is not None:
+            become(settings.run_as)
         store = Store.open(settings.store_url)
         stack.callback(store.close)
         store.check_schema()
         commits = GroupCommit(store)
         stack.callback(commits.close)
-        listener = stack.enter_context(_listen(settings.gateway))
-        metrics = Metrics()
-        stack.enter_context(metrics_listener(metrics, settings.metrics))
         worker = Worker(settings, store, commits, metrics)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))

@@ -1,0 +1,158 @@
+"""A server that root starts and that goes on as somebody else."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.cli.commands import environment, hatchway
+from tests.cli.conftest import Installed, Server
+
+USER = "nobody"
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+BECOME = """
+import ctypes, encodings.idna, os, signal, socket, sys
+from hatchway.privileges import become
+libc = ctypes.CDLL(None)
+libc.prctl(1, signal.SIGUSR1, 0, 0, 0)
+listening = socket.create_server(("127.0.0.1", 0))
+become(sys.argv[1])
+number = ctypes.c_int(0)
+libc.prctl(2, ctypes.byref(number), 0, 0, 0)
+fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(os.getresuid(), os.getresgid(), sorted(os.getgroups()), number.value)
+print(*(fields[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapAmb", "NoNewPrivs")))
+socket.create_connection(listening.getsockname()).close()
+for way_back in (lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: socket.socket(socket.AF_PACKET)):
+    try:
+        way_back()
+    except PermissionError:
+        print("no")
+"""
+
+
+@root_only
+def test_a_process_becomes_a_user_for_good_and_keeps_no_capability() -> None:
+    entry = pwd.getpwnam(USER)
+    done = subprocess.run(
+        [sys.executable, "-c", BECOME, USER], env=environment(), capture_output=True, text=True, check=True
+    )
+    ids = (entry.pw_uid,) * 3, (entry.pw_gid,) * 3
+    groups = sorted(os.getgrouplist(USER, entry.pw_gid))
+    assert done.stdout.splitlines() == [
+        f"{ids[0]} {ids[1]} {groups} {int(signal.SIGUSR1)}",
+        f"{'0' * 16} {'0' * 16} {'0' * 16} {'0' * 16} 1",
+        *["no"] * 3,
+    ]
+
+
+def python_for(user: str) -> tuple[list[str], dict[str, str]] | None:
+    """A Python that this user can run Hatchway with: the tests' own may be where only root can go."""
+    packages = [path for path in sys.path if path and not path.startswith(sys.base_prefix)]
+    paths = os.pathsep.join(packages)
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        with suppress(OSError):
+            tried = subprocess.run(
+                [candidate, "-c", "import hatchway.cli.main, hatchway.gateway, hatchway.control.process"],
+                env={"PYTHONPATH": paths}, cwd="/", user=user, group=user_group(user), extra_groups=[],
+                capture_output=True, check=False, timeout=60,
+            )  # fmt: skip
+            if tried.returncode == 0:
+                return [candidate, "-m", "hatchway"], {"PYTHONPATH": paths}
+    return None
+
+
+def user_group(user: str) -> int:
+    return pwd.getpwnam(user).pw_gid
+
+
+@pytest.fixture
+def owned(installed: Installed) -> Iterator[Installed]:
+    """The same installation where another user can go, and his."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        data = Path(directory, "data")
+        shutil.copytree(installed.directory, data)
+        for path in (data, *data.iterdir()):
+            shutil.chown(path, USER, user_group(USER))
+        yield Installed(data, {**installed.variables, "HATCHWAY_DATA_DIR": str(data)})
+
+
+def uids(pid: int) -> set[int]:
+    (line,) = [
+        each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("Uid:")
+    ]
+    return {int(word) for word in line.split()[1:]}
+
+
+@root_only
+def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path: Path) -> None:
+    found = python_for(USER)
+    if found is None:
+        pytest.skip(f"{USER} can run no Python that is here")
+    program, variables = found
+    # As if it were due for renewal: it is root who writes the new one.
+    (owned.directory / "server.pem").unlink()
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*program, "serve", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--user", USER],
+            env={**environment(owned.variables), **variables}, cwd="/", stdout=subprocess.PIPE, stderr=log,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("ready "), (tmp_path / "log").read_text()
+        server = Server(process, dict(word.split("=", 1) for word in line.split()[1:]))
+        assert [uids(pid) for pid in server.children] == [{pwd.getpwnam(USER).pw_uid}] * 2
+        assert answers(server)
+
+        # A worker that died is root's again until it has its port.
+        before = server.children
+        os.kill(before[1], signal.SIGKILL)
+        while before[1] in server.children or len(server.children) < 2:
+            pass
+        while not answers(server):
+            pass
+        assert [uids(pid) for pid in server.children] == [{pwd.getpwnam(USER).pw_uid}] * 2
+        owner = {path.name: path.owner() for path in owned.directory.iterdir()}
+        assert set(owner.values()) == {USER}, owner
+        children = server.children
+        assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+        while any(Path(f"/proc/{pid}/stat").exists() for pid in children):
+            pass
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def answers(server: Server) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    port = int(server.urls["gateway"].rpartition(":")[2])
+    try:
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10)) as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            return tls.recv(12) == b"HTTP/1.1 404"
+    except OSError:
+        return False
+
+
+def test_a_user_that_does_not_exist_is_a_usage_error(installed: Installed) -> None:
+    for command in ("serve", "control", "gateway"):
+        done = hatchway(command, "--user", "no-such-user", variables=installed.variables)
+        assert done.returncode == 2
+        assert "--user 'no-such-user': there is no such user" in done.stderr
