@@ -23,6 +23,7 @@ from tests.gateway.account import (
 )
 
 from hatchway.audit.events import Outcome
+from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
@@ -264,6 +265,26 @@ def test_an_endpoints_own_quota_wins(account: StoredAccount) -> None:
     with account.store.write() as tx:
         tx.endpoints.put(endpoint(max_tunnels=200))
     admitted(decide(account, account.head("alice"), carried=150))
+
+
+def test_a_principal_s_quota_counts_its_own_tunnels(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    with account.store.write() as tx:
+        tx.accounts.put(replace(tx.account(), quotas=Quotas(tunnels_per_principal=5)))
+    admitted(decide(account, account.head("alice"), carried=4))
+    answer = decide(account, account.head("alice"), carried=5)
+    assert refusal(answer) == (429, "ServiceQuotaExceededException")
+    assert isinstance(answer, Refused)
+    assert answer.refusal.message == "Too many tunnels of this principal."
+
+
+def test_a_worker_refuses_more_tunnels_than_it_may_carry(account: StoredAccount) -> None:
+    account.user("alice", allow())
+    admitted(decide(account, account.head("alice"), carried=1, max_tunnels=2))
+    answer = decide(account, account.head("alice"), carried=2, max_tunnels=2)
+    assert refusal(answer) == (429, "ServiceQuotaExceededException")
+    assert isinstance(answer, Refused)
+    assert answer.refusal.message == "Too many tunnels on this gateway."
 
 
 # The network

@@ -8,14 +8,14 @@ from datetime import datetime
 class Quotas:
     """AWS's own numbers by default (AWS: "Quotas for EC2 Instance Connect Endpoint").
 
-    `tunnels_per_principal` None is no bound, as AWS has none.
+    `tunnels_per_principal` 0 is no bound, as AWS has none.
     """
 
     endpoints_per_account: int = 5
     endpoints_per_vpc: int = 1
     endpoints_per_subnet: int = 1
     tunnels_per_endpoint: int = 20
-    tunnels_per_principal: int | None = None
+    tunnels_per_principal: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

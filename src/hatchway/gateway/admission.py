@@ -92,7 +92,7 @@ class Admitted:
 
     `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
     not answer. `quota` is how many tunnels the endpoint may carry at once, `principal_quota` how many the
-    principal may have, None for as many as it likes. `subjects` are what the decision depends on.
+    principal may have, 0 for as many as it likes. `subjects` are what the decision depends on.
     """
 
     tunnel_id: str
@@ -104,7 +104,7 @@ class Admitted:
     quota: int
     unreachable: str | None
     additional: dict[str, Any] = field(repr=False)
-    principal_quota: int | None = None
+    principal_quota: int = 0
     subjects: tuple[Subject, ...] = field(default=(), repr=False)
 
     @property
@@ -283,13 +283,13 @@ class Admission:
         )
 
     def _overrun(
-        self, endpoint_id: str, quota: int, principal: Principal, principal_quota: int | None
+        self, endpoint_id: str, quota: int, principal: Principal, principal_quota: int
     ) -> Overrun | None:
         """The quota that one more tunnel would exceed, by what this worker knows."""
         load = self._load
         if load.on_endpoint(endpoint_id) >= quota:
             return ENDPOINT_FULL
-        if principal_quota is not None and load.of_principal(principal.arn) >= principal_quota:
+        if principal_quota and load.of_principal(principal.arn) >= principal_quota:
             return PRINCIPAL_FULL
         if self._max_tunnels is not None and len(load) >= self._max_tunnels:
             return GATEWAY_FULL

@@ -128,7 +128,7 @@ def _overrun(tx: Transaction, admitted: Admitted, now: datetime) -> Overrun | No
     if tx.tunnels.scalar(_ON_ENDPOINT, now=now, of=admitted.request.endpoint_id) >= admitted.quota:
         return ENDPOINT_FULL
     most = admitted.principal_quota
-    if most is not None and tx.tunnels.scalar(_OF_PRINCIPAL, now=now, of=admitted.principal.arn) >= most:
+    if most and tx.tunnels.scalar(_OF_PRINCIPAL, now=now, of=admitted.principal.arn) >= most:
         return PRINCIPAL_FULL
     return None
 

@@ -94,8 +94,8 @@ class QuotaMap(TypeDecorator[Quotas]):
     impl = JSON
     cache_ok = True
 
-    def process_bind_param(self, value: Quotas | None, dialect: Dialect) -> dict[str, int | None]:
+    def process_bind_param(self, value: Quotas | None, dialect: Dialect) -> dict[str, int]:
         return asdict(value or Quotas())
 
-    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> Quotas:
+    def process_result_value(self, value: dict[str, int] | None, dialect: Dialect) -> Quotas:
         return Quotas(**(value or {}))
