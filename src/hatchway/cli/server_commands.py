@@ -234,8 +234,8 @@ def gateway(
 ) -> None:
     """Run one gateway process alone.
 
-    Prints one line, 'ready gateway=URL', when it listens. Of the data directory it needs the certificate, server.pem, and the store unless --store-url says where
-    that is; never the master key or the CA's.
+    Prints one line, 'ready gateway=URL', when it listens. Of the data directory it needs the certificate,
+    server.pem, and the store unless --store-url says where that is; never the master key or the CA's.
 
     \b
     Example:
