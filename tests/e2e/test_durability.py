@@ -16,4 +16,4 @@ def test_what_was_confirmed_survives_kill_9(hatchway: Hatchway) -> None:
     assert user.json("sts", "get-caller-identity")["Arn"].endswith(":user/survivor")
     assert user.run("ec2", "describe-vpcs").returncode == 0
     assert "UnauthorizedOperation" in user.run("ec2", "describe-subnets").stderr
-    assert len(hatchway.events("CreateUser")) >= 1
+    assert hatchway.events("CreateUser", lambda event: event["requestParameters"]["userName"] == "survivor")

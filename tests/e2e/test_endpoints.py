@@ -74,7 +74,10 @@ def test_policy_1_creates_describes_changes_and_deletes_an_endpoint(
     carol.json("ec2", "delete-instance-connect-endpoint", "--instance-connect-endpoint-id", endpoint_id)
     (described,) = endpoints(carol, "--instance-connect-endpoint-ids", endpoint_id)
     assert described["State"] == "delete-complete"
-    assert len(hatchway.events("CreateInstanceConnectEndpoint")) >= 2
+    assert hatchway.events(
+        "DeleteInstanceConnectEndpoint",
+        lambda event: event["requestParameters"]["instanceConnectEndpointId"] == endpoint_id,
+    )
 
 
 def test_a_dry_run_tells_whether_it_would_be_allowed_and_makes_nothing(
