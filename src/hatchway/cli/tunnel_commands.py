@@ -60,7 +60,7 @@ def list_(
     if json:
         import json as json_format
 
-        typer.echo(json_format.dumps({"tunnels": [_document(tunnel) for tunnel in tunnels]}, indent=2))
+        typer.echo(json_format.dumps({"tunnels": [_document(tunnel) for tunnel in tunnels]}))
     else:
         for line in _table([_COLUMNS, *map(_row, tunnels)]):
             typer.echo(line)
