@@ -4,16 +4,26 @@ import ctypes
 import os
 import pwd
 import signal
+import struct
 import sys
+from pathlib import Path
 from typing import Final
+
+CAP_NET_RAW: Final = 13
+"""To connect from another's address, and to make raw and packet sockets."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_SET_KEEPCAPS: Final = 8
+_CAPABILITY_VERSION_3: Final = 0x20080522
 
 
-def become(user: str) -> None:
+def become(user: str, *, keep: int | None = None) -> None:
     """Turns this process into one of an ordinary user: its groups, no capability, and no way back.
+
+    `keep` is the number of a capability that the calling thread, and those that it starts, keep all the same
+    if it is theirs.
 
     Without effect on the user when it is that user already. What had been bound and opened stays open.
 
@@ -25,16 +35,35 @@ def become(user: str) -> None:
     parent = os.getppid()
     death_signal = _death_signal()
     if os.geteuid() != entry.pw_uid or os.getuid() != entry.pw_uid:
+        kept = keep if keep is not None and _has_capability(keep) else None
+        if kept is not None:
+            _prctl(_PR_SET_KEEPCAPS, 1)
         os.setgroups(os.getgrouplist(user, entry.pw_gid))
         os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
         # With the last of root's user ids the kernel takes all capabilities (capabilities(7)).
         os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+        if kept is not None:
+            _set_capability(kept)
     if sys.platform.startswith("linux"):
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         # The kernel forgets it when a process changes its user (prctl(2)).
         _prctl(_PR_SET_PDEATHSIG, death_signal)
         if death_signal and os.getppid() != parent:
             os.kill(os.getpid(), death_signal)
+
+
+def _has_capability(number: int) -> bool:
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return bool(int(fields["CapPrm"], 16) >> number & 1)
+
+
+def _set_capability(number: int) -> None:
+    """Makes this the only capability that the thread has, in effect and by permission (capset(2))."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    data = struct.pack("=6I", 1 << number, 1 << number, 0, 0, 0, 0)
+    if _libc().capset(header, data) != 0:
+        problem = ctypes.get_errno()
+        raise OSError(problem, os.strerror(problem))
 
 
 def _death_signal() -> int:

@@ -57,6 +57,23 @@ def test_a_process_becomes_a_user_for_good_and_keeps_no_capability() -> None:
     ]
 
 
+@root_only
+def test_a_process_keeps_the_one_capability_that_it_asks_for() -> None:
+    program = f"""
+import socket, sys
+from hatchway.privileges import CAP_NET_RAW, become
+become({USER!r}, keep=CAP_NET_RAW)
+fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(*(int(fields[name], 16) == 1 << CAP_NET_RAW for name in ("CapEff", "CapPrm")))
+print(int(fields["CapInh"], 16), int(fields["CapAmb"], 16))
+socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["True True", "0 0"]
+
+
 def python_for(user: str) -> tuple[list[str], dict[str, str]] | None:
     """A Python that this user can run Hatchway with: the tests' own may be where only root can go."""
     packages = [path for path in sys.path if path and not path.startswith(sys.base_prefix)]

@@ -90,6 +90,7 @@ class Says:
     duration: int = 3600
     host: str = LOOPBACK
     unreachable: str | None = None
+    preserve_client_ip: bool = False
     refused: Refused | None = None
     heads: list[Head] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -120,6 +121,7 @@ class Says:
             quota=20,
             unreachable=self.unreachable,
             additional={},
+            source=parse_address(source_ip) if self.preserve_client_ip else None,
         )
 
 

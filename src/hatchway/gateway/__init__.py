@@ -18,6 +18,7 @@ reading: the life of a tunnel from top to bottom.
 | `trail`, `lease` | entering tunnels in the audit trail, and this worker among the living |
 | `gateway` | the life of one tunnel |
 | `relay`, `target`, `flow` | what passes between client and target, and back pressure |
+| `transparency` | connecting from the client's address |
 | `registry` | the tunnels that this worker carries |
 | `revocation`, `subjects` | deciding on open tunnels again when what they depend on changes |
 | `report` | telling the store how many bytes they have carried |

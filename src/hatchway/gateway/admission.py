@@ -36,6 +36,7 @@ from hatchway.gateway.refusal import (
 )
 from hatchway.gateway.request import BadParameter, read_tunnel_request
 from hatchway.gateway.subjects import network_subjects
+from hatchway.gateway.transparency import transparency_problem
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -106,6 +107,8 @@ class Admitted:
     additional: dict[str, Any] = field(repr=False)
     principal_quota: int = 0
     subjects: tuple[Subject, ...] = field(default=(), repr=False)
+    source: Address | None = None
+    """The address that the target sees; None for the gateway's own."""
 
     @property
     def source_ip(self) -> str:
@@ -144,11 +147,22 @@ class Load(Protocol):
 class Admission:
     """Decides on requests, by one account's snapshot."""
 
-    def __init__(self, snapshot: Snapshot, load: Load, max_tunnels: int | None = None) -> None:
-        """`max_tunnels` is how many tunnels this worker may carry at once."""
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        load: Load,
+        max_tunnels: int | None = None,
+        *,
+        may_take_addresses: bool = True,
+    ) -> None:
+        """`max_tunnels` is how many tunnels this worker may carry at once.
+
+        `may_take_addresses` is whether it may connect from addresses that are not the machine's.
+        """
         self._snapshot = snapshot
         self._load = load
         self._max_tunnels = max_tunnels
+        self._may_take_addresses = may_take_addresses
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
@@ -230,6 +244,7 @@ class Admission:
             additional=additional,
             principal_quota=principal_quota,
             subjects=self._subjects(caller, endpoint, instance, request),
+            source=parse_address(source_ip) if endpoint.preserve_client_ip else None,
         )
 
     def review(self, admitted: Admitted, now: datetime) -> Standing:
@@ -298,15 +313,13 @@ class Admission:
     def _network_problem(
         self, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest, source_ip: str
     ) -> str | None:
+        address, client = parse_address(request.private_ip), parse_address(source_ip)
+        if endpoint.preserve_client_ip:
+            problem = transparency_problem(client, address, permitted=self._may_take_addresses)
+            if problem is not None:
+                return problem
         return network_problem(
-            self._snapshot,
-            Connection(
-                endpoint,
-                instance,
-                parse_address(request.private_ip),
-                request.remote_port,
-                parse_address(source_ip),
-            ),
+            self._snapshot, Connection(endpoint, instance, address, request.remote_port, client)
         )
 
     def _subjects(

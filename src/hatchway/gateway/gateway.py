@@ -174,7 +174,9 @@ class Gateway:
         if admitted.unreachable is not None or not relay.needs_target:
             relay.no_target()
             return
-        attempt = asyncio.create_task(connect(relay, admitted.address, admitted.request.remote_port))
+        attempt = asyncio.create_task(
+            connect(relay, admitted.address, admitted.request.remote_port, admitted.source)
+        )
         relay.connecting(attempt)
         began = asyncio.get_running_loop().time()
         await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)

@@ -31,8 +31,9 @@ from hatchway.gateway.revocation import Revocation, terminate
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.tls import ServerTls
 from hatchway.gateway.trail import Trail
+from hatchway.gateway.transparency import NOT_PERMITTED, may_take_addresses
 from hatchway.gateway.watch import Watch
-from hatchway.privileges import become
+from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 
@@ -65,7 +66,7 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         metrics = Metrics()
         stack.enter_context(metrics_listener(metrics, settings.metrics))
         if settings.run_as is not None:
-            become(settings.run_as)
+            become(settings.run_as, keep=CAP_NET_RAW)
         store = Store.open(settings.store_url)
         stack.callback(store.close)
         store.check_schema()
@@ -87,7 +88,13 @@ class Worker:
         self._snapshot = Snapshot()
         self._follower = Follower(store, self._snapshot, self._changed)
         self._registry = Registry()
-        self._admission = Admission(self._snapshot, self._registry, settings.max_tunnels)
+        self._may_take_addresses = may_take_addresses()
+        self._admission = Admission(
+            self._snapshot,
+            self._registry,
+            settings.max_tunnels,
+            may_take_addresses=self._may_take_addresses,
+        )
         self._revocation = Revocation(self._admission, self._registry, _now)
         self._tls = ServerTls(settings.gateway_certificate, settings.gateway_key)
 
@@ -99,6 +106,10 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self._tls.read)
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         self._follower.catch_up()
+        if not self._may_take_addresses:
+            for endpoint in self._snapshot.endpoints:
+                if endpoint.preserve_client_ip:
+                    log.warning("endpoint is of no use here", endpoint_id=endpoint.id, problem=NOT_PERMITTED)
         _spare_the_snapshot()
         lease = Lease(
             self._commits, _now, worker_id=self._worker_id, host=socket.gethostname(), port=address.port

@@ -115,6 +115,10 @@ class Snapshot:
     def arns(self) -> Arns:
         return Arns(self.account.id, self.account.region)
 
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        return tuple(self._rows["endpoints"].values())
+
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         return self._rows["endpoints"].get((endpoint_id,))
 

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from hatchway.gateway.flow import Valve, reset, unsent_bytes
+from hatchway.gateway.transparency import take_address
 
 if TYPE_CHECKING:
     from hatchway.domain.reach import Address
@@ -164,8 +165,8 @@ class Target(asyncio.BaseProtocol):
         reset(self._transport)
 
 
-async def connect(end: TargetEnd, address: Address, port: int) -> Target:
-    """Connect to a TCP port. The caller limits the time.
+async def connect(end: TargetEnd, address: Address, port: int, source: Address | None = None) -> Target:
+    """Connect to a TCP port, from the given address or one of the machine's own. The caller limits the time.
 
     Raises:
         OSError: refused, unreachable, or the like.
@@ -175,6 +176,8 @@ async def connect(end: TargetEnd, address: Address, port: int) -> Target:
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            take_address(sock, source)
         await loop.sock_connect(sock, (str(address), port))
         _, target = await loop.create_connection(lambda: Target(end, sock, loop), sock=sock)
     except BaseException:
