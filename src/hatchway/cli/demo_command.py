@@ -23,9 +23,15 @@ def demo(
     Example:
       hatchway demo
     """
+    import io
+    import sys
+
     from rich.console import Console
 
     from hatchway.cli.demo.hosts import Programs
     from hatchway.cli.demo.run import run_demo
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that knows no ticks and dots still gets the story.
+        sys.stdout.reconfigure(errors="replace")
     run_demo(Console(highlight=False), Programs(None, None) if without_openssh else Programs.find())

@@ -1,7 +1,8 @@
 """What the spectator sees: colour and columns on a terminal, plain lines elsewhere."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.padding import Padding
@@ -10,9 +11,10 @@ from rich.text import Text
 from hatchway.cli.demo.performance import Outcome
 from hatchway.cli.demo.story import Scene, Step
 
-_SHOWN = ("CreateInstanceConnectEndpoint", "SendSSHPublicKey", "OpenTunnel", "CloseTunnel")
+_ARN_SCOPE: Final = re.compile(r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:")
+_SHOWN: Final = ("CreateInstanceConnectEndpoint", "SendSSHPublicKey", "OpenTunnel", "CloseTunnel")
 
-NEXT = """\
+NEXT: Final = """\
 Where to go next
   hatchway init --data-dir DIR        an installation of your own
   examples/office.yaml                networks, hosts and users in one file, for hatchway apply
@@ -36,9 +38,9 @@ class Screen:
     def step(self, step: Step, outcome: Outcome, *, as_told: bool) -> None:
         sign, style = (self._signs[0], "green") if outcome.allowed else (self._signs[1], "yellow")
         self._line(Text.assemble("  ", (sign, style), f" {step.tells}"))
-        self._indented(Text(outcome.told, "dim"))
+        self._indented(Text(self._fitting(outcome.told), "dim"))
         if outcome.why:
-            self._indented(Text(f"The audit trail says why: {outcome.why}", "cyan"))
+            self._indented(Text(f"The audit trail says why: {self._fitting(outcome.why)}", "cyan"))
         if not as_told:
             wanted = "allowed" if step.ending.allowed else "refused"
             self._indented(Text(f"NOT AS TOLD: it should have been {wanted}: {step.ending.says}", "bold red"))
@@ -61,6 +63,10 @@ class Screen:
                     f"{_object(event, names)}{f' ({code})' if code else ''}",
                 )
             )
+
+    def _fitting(self, sentence: str) -> str:
+        """A sentence as a screen has room for it: without what all ARNs here begin with."""
+        return _ARN_SCOPE.sub("…", sentence) if self._console.is_terminal else sentence
 
     def _line(self, text: Text) -> None:
         self._console.print(text, soft_wrap=not self._console.is_terminal)
