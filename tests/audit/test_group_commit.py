@@ -106,3 +106,22 @@ def test_closing_commits_what_was_queued_and_takes_no_more(store: Store) -> None
     assert len(names(store)) == 50
     with pytest.raises(Closed):
         commits.submit(lambda tx: None)
+
+
+def test_a_piece_that_nobody_waits_for_any_more_stops_nothing(store: Store) -> None:
+    commits = GroupCommit(store)
+    gate, started = threading.Event(), threading.Event()
+
+    def hold(_tx: Transaction) -> None:
+        started.set()
+        gate.wait(30)
+
+    under_way = commits.submit(hold)
+    started.wait(30)
+    abandoned = commits.submit(putting("i-abandoned"))
+    assert not under_way.cancel()
+    assert abandoned.cancel()
+    gate.set()
+    commits.submit(putting("i-1")).result(timeout=30)
+    assert names(store) == ["i-1"]
+    commits.close()

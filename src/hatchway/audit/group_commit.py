@@ -69,11 +69,14 @@ class GroupCommit:
                 time.sleep(_GATHERING)
             while len(batch) < _MOST_AT_ONCE and not self._work.empty():
                 batch.append(self._work.get())
-            pieces = [entry for entry in batch if entry is not None]
+            # Once running, a piece cannot be cancelled by whoever waits for it: that would end this thread.
+            pieces = [
+                entry for entry in batch if entry is not None and entry[1].set_running_or_notify_cancel()
+            ]
             busy = len(pieces) > 1
             if pieces:
                 self._commit(pieces)
-            if len(pieces) < len(batch):
+            if None in batch:
                 return
 
     def _commit(self, pieces: list[tuple[Callable[[Transaction], Any], Future[Any]]]) -> None:
