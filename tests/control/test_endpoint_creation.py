@@ -16,7 +16,7 @@ from hatchway.control.endpoint_creation import (
     modified_endpoint,
     new_endpoint,
 )
-from hatchway.domain.endpoint import EndpointState, IpAddressType
+from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.network import Subnet
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
@@ -102,6 +102,19 @@ def test_the_clients_address_is_kept_by_ipv4_endpoints_alone() -> None:
     endpoint, interface = new_endpoint(replace(dual, ip_address_type=IpAddressType.IPV4), taken=(), now=NOW)
     assert endpoint.preserve_client_ip
     assert interface.ipv6 is None
+
+
+def test_the_clients_address_is_kept_or_told_but_not_both() -> None:
+    told = replace(order("10.0.1.0/24"), proxy_protocol=ProxyProtocol.V2)
+    both = replace(told, preserve_client_ip=True)
+    made = new_endpoint(told, taken=(), now=NOW)
+    assert made[0].proxy_protocol is ProxyProtocol.V2
+    with pytest.raises(CannotCreateEndpoint, match="cannot both"):
+        new_endpoint(both, taken=(), now=NOW)
+    with pytest.raises(CannotCreateEndpoint, match="cannot both"):
+        modified_endpoint(*made, both, taken=())
+    silent, _ = modified_endpoint(*made, order("10.0.1.0/24"), taken=())
+    assert silent.proxy_protocol is None
 
 
 def test_modifying_to_what_it_is_changes_nothing() -> None:

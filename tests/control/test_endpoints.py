@@ -18,6 +18,8 @@ from tests.control.harness import (
     World,
 )
 
+from hatchway.domain.endpoint import ProxyProtocol
+
 ABSENT = "eice-0000000000000000f"
 
 
@@ -229,6 +231,26 @@ def test_a_modification_that_cannot_be_is_refused(
     prefix = "InvalidInstanceConnectEndpointId"
     assert got in {code, f"{prefix}.NotFound" if code is None else f"{prefix}{code}"}
     assert world.client("ec2").describe_instance_connect_endpoints()["InstanceConnectEndpoints"] == [made]
+
+
+def test_the_api_leaves_alone_by_what_protocol_a_target_learns_the_clients_address(world: World) -> None:
+    ec2 = world.client("ec2")
+    endpoint_id = create(world)["InstanceConnectEndpointId"]
+    with world.store.write() as tx:
+        made = tx.endpoints.get(endpoint_id)
+        assert made is not None
+        tx.endpoints.put(replace(made, proxy_protocol=ProxyProtocol.V2))
+    kept = {"InstanceConnectEndpointId": endpoint_id, "IpAddressType": "ipv4", "PreserveClientIp": True}
+    with pytest.raises(ClientError, match="cannot both preserve the client's address and tell it") as caught:
+        ec2.modify_instance_connect_endpoint(**kept)
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterCombination"
+    ec2.modify_instance_connect_endpoint(
+        InstanceConnectEndpointId=endpoint_id, SecurityGroupIds=[SSH_GROUP], IpAddressType="ipv4"
+    )
+    with world.store.read() as tx:
+        changed = tx.endpoints.get(endpoint_id)
+    assert changed is not None
+    assert (changed.security_group_ids, changed.proxy_protocol) == ((SSH_GROUP,), ProxyProtocol.V2)
 
 
 def test_a_deleted_endpoint_is_listed_and_cannot_be_touched(world: World) -> None:

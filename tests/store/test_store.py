@@ -5,13 +5,19 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+import hatchway.store
+from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.identity import Membership, User
 from hatchway.domain.network import Rule, SecurityGroup, Vpc
 from hatchway.store import SchemaMismatch, Store
@@ -38,6 +44,49 @@ def test_migrating_twice_changes_nothing(store: Store) -> None:
     store.check_schema()
     with store.read() as tx:
         assert tx.users.get("alice") == user("alice")
+
+
+def schema(store: Store, move: Callable[[Config, str], None], revision: str) -> None:
+    """Moves a store to another program's schema, by Alembic's own command."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(hatchway.store.__file__).parent / "migrations"))
+    with store.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        move(config, revision)
+        connection.commit()
+
+
+def test_endpoints_of_an_older_program_tell_their_targets_nothing(store: Store) -> None:
+    made = Endpoint(
+        id="eice-1",
+        name="office",
+        vpc_id="vpc-1",
+        subnet_id="subnet-1",
+        availability_zone="us-east-1a",
+        dns_name="gateway.example",
+        state=EndpointState.CREATE_COMPLETE,
+        state_message="",
+        created_at=NOW,
+        deleted_at=None,
+        security_group_ids=("sg-1",),
+        network_interface_ids=("eni-1",),
+        preserve_client_ip=False,
+        ip_address_type=IpAddressType.IPV4,
+        max_tunnels=None,
+        proxy_protocol=ProxyProtocol.V2,
+        tags={"env": "dev"},
+    )
+    with store.write() as tx:
+        tx.endpoints.put(made)
+    with store.read() as tx:
+        assert tx.endpoints.find() == [made]
+    schema(store, command.downgrade, "0002")
+    with pytest.raises(SchemaMismatch, match="0002"):
+        store.check_schema()
+    store.migrate()
+    store.check_schema()
+    with store.read() as tx:
+        assert tx.endpoints.find() == [replace(made, proxy_protocol=None)]
 
 
 def test_an_empty_database_is_refused_until_it_is_migrated(tmp_path: Path) -> None:

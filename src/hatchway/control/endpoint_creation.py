@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
+from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import NetworkInterface, Subnet, Tags
 from hatchway.domain.reach import parse_address, within
@@ -51,6 +51,7 @@ class EndpointOrder:
     ip_address_type: IpAddressType | None = None
     name: str | None = None
     max_tunnels: int | None = None
+    proxy_protocol: ProxyProtocol | None = None
     addresses: Mapping[int, str] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
 
@@ -67,7 +68,7 @@ def new_endpoint(
         NoFreeAddress: the subnet is full.
         CannotCreateEndpoint: the subnet has no range of the family, or the client's address cannot be kept.
     """
-    kind = checked_ip_address_type(order.subnet, order.ip_address_type, order.preserve_client_ip)
+    kind = _checked(order)
     addresses = {
         version: order.addresses.get(version) or free_address(order.subnet.cidrs, taken, version)
         for version in VERSIONS[kind]
@@ -89,6 +90,7 @@ def new_endpoint(
         preserve_client_ip=order.preserve_client_ip,
         ip_address_type=kind,
         max_tunnels=order.max_tunnels,
+        proxy_protocol=order.proxy_protocol,
         tags=order.tags,
     )
     interface = NetworkInterface(
@@ -123,7 +125,7 @@ def modified_endpoint(
     Raises:
         NoFreeAddress, CannotCreateEndpoint: as `new_endpoint` does.
     """
-    kind = checked_ip_address_type(order.subnet, order.ip_address_type, order.preserve_client_ip)
+    kind = _checked(order)
     held = {4: interface.private_ip, 6: interface.ipv6}
     addresses = {
         version: order.addresses.get(version)
@@ -145,6 +147,7 @@ def modified_endpoint(
         vpc_id=order.subnet.vpc_id,
         availability_zone=order.subnet.availability_zone,
         max_tunnels=order.max_tunnels,
+        proxy_protocol=order.proxy_protocol,
         tags=order.tags,
     )
     return changed, replace(
@@ -165,6 +168,19 @@ def _kept(address: str | None, subnet: Subnet, taken: Collection[str]) -> str | 
 def interface_id_of(account: str, endpoint_id: str) -> str:
     """The id of an endpoint's interface, which lives and dies with it."""
     return derived_id(Kind.NETWORK_INTERFACE, account, endpoint_id)
+
+
+def _checked(order: EndpointOrder) -> IpAddressType:
+    """The address type of what is ordered.
+
+    Raises:
+        CannotCreateEndpoint: as `checked_ip_address_type` does, or the client's address is to be told twice.
+    """
+    if order.preserve_client_ip and order.proxy_protocol is not None:
+        raise CannotCreateEndpoint(
+            "cannot both preserve the client's address and tell it by proxy_protocol: take one of them away"
+        )
+    return checked_ip_address_type(order.subnet, order.ip_address_type, order.preserve_client_ip)
 
 
 def checked_ip_address_type(

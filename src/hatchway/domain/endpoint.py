@@ -38,9 +38,19 @@ class IpAddressType(StrEnum):
     IPV6 = "ipv6"
 
 
+class ProxyProtocol(StrEnum):
+    """How a target is told whose connection it gets (HAProxy, "The PROXY protocol")."""
+
+    V2 = "v2"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """`max_tunnels` None means the account's quota. `name` is the fleet file's, if it has one. UTC times."""
+    """`max_tunnels` None means the account's quota. `name` is the fleet file's, if it has one. UTC times.
+
+    `proxy_protocol` is in what version a header stands before each tunnel's bytes to its target, None for no
+    header; never together with `preserve_client_ip`.
+    """
 
     id: str
     name: str | None
@@ -57,6 +67,7 @@ class Endpoint:
     preserve_client_ip: bool
     ip_address_type: IpAddressType
     max_tunnels: int | None
+    proxy_protocol: ProxyProtocol | None = None
     tags: Tags = field(default_factory=dict)
 
     @property

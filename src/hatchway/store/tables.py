@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-from hatchway.domain.endpoint import EndpointState, IpAddressType
+from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.identity import KeyStatus, OwnerKind
 from hatchway.domain.network import InstanceState
 from hatchway.store.columns import EnumText, QuotaMap, RuleList, TagMap, Texts, UtcDateTime
@@ -137,6 +137,7 @@ endpoints = _fed(
     Column("preserve_client_ip", Boolean, nullable=False),
     Column("ip_address_type", EnumText(IpAddressType), nullable=False),
     Column("max_tunnels", Integer, nullable=True),
+    Column("proxy_protocol", EnumText(ProxyProtocol), nullable=True),
     _tags(),
 )
 

@@ -155,6 +155,8 @@ def endpoints(draw: st.DrawFn, place: Place) -> dict[str, Any]:
     if endpoint.get("ip_address_type") == "ipv4":
         maybe(draw, endpoint, "preserve_client_ip", st.booleans())
     maybe(draw, endpoint, "security_groups", st.just([f"{place.vpc}/default"]))
+    if not endpoint.get("preserve_client_ip"):
+        maybe(draw, endpoint, "proxy_protocol", st.just("v2"))
     maybe(draw, endpoint, "max_tunnels", st.integers(1, 500))
     maybe(draw, endpoint, "tags", tags)
     return endpoint

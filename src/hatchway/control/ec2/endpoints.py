@@ -148,6 +148,7 @@ def modify_instance_connect_endpoint(call: Call) -> Result:
         ip_address_type=_ip_address_type(parameters.get("IpAddressType")) or endpoint.ip_address_type,
         name=endpoint.name,
         max_tunnels=endpoint.max_tunnels,
+        proxy_protocol=endpoint.proxy_protocol,
         tags=endpoint.tags,
     )
     taken = _taken_addresses(call, subnet) - set(filter(None, (interface.private_ip, interface.ipv6)))

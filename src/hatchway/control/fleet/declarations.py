@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hatchway.domain.account import Quotas
-from hatchway.domain.endpoint import IpAddressType
+from hatchway.domain.endpoint import IpAddressType, ProxyProtocol
 from hatchway.domain.network import InstanceState, Tags
 
 Documents = Mapping[str, str]
@@ -86,6 +86,7 @@ class DeclaredEndpoint:
     ipv6: str | None
     security_groups: tuple[str, ...] | None
     preserve_client_ip: bool
+    proxy_protocol: ProxyProtocol | None
     ip_address_type: IpAddressType | None
     max_tunnels: int | None
     tags: Tags

@@ -141,6 +141,7 @@ class FileForms:
             "subnet": self.subnet_path(endpoint.subnet_id),
             "security_groups": [self.group_path(group) for group in endpoint.security_group_ids],
             "preserve_client_ip": endpoint.preserve_client_ip,
+            "proxy_protocol": endpoint.proxy_protocol and str(endpoint.proxy_protocol),
             "ip_address_type": str(IpAddressType(endpoint.ip_address_type)),
             "max_tunnels": endpoint.max_tunnels,
             "private_ip": interface and interface.private_ip,

@@ -308,6 +308,7 @@ def _endpoint_order(
         security_group_ids=groups,
         dns_name=draft.before.account.gateway_dns_name,
         preserve_client_ip=declared.preserve_client_ip,
+        proxy_protocol=declared.proxy_protocol,
         ip_address_type=declared.ip_address_type,
         # Whose name is its id was made through the API, and has none.
         name=None if declared.name == endpoint_id else declared.name,

@@ -15,7 +15,7 @@ from hatchway.control.fleet.declarations import (
 )
 from hatchway.control.fleet.fields import Fields, Reader, each, items_of, known, unique
 from hatchway.control.fleet.problems import Problems, quoted
-from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, IpAddressType
+from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, IpAddressType, ProxyProtocol
 from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID
 from hatchway.domain.network import ANY_PORT, InstanceState
 
@@ -28,6 +28,7 @@ ENDPOINT_KEYS: Final = known(
     "subnet",
     "security_groups",
     "preserve_client_ip",
+    "proxy_protocol",
     "ip_address_type",
     "max_tunnels",
     "private_ip",
@@ -64,6 +65,7 @@ _zone: Final = values.text(_ZONE, "an availability zone such as us-east-1a")
 _tunnels: Final = values.integer(1, MAX_TUNNELS, "a number of tunnels")
 _state: Final = values.choice(InstanceState)
 _address_type: Final = values.choice(IpAddressType)
+_proxy_protocol: Final = values.choice(ProxyProtocol)
 
 
 def _named(key: str, place: str, problems: Problems) -> None:
@@ -242,6 +244,7 @@ def _endpoint(name: str, value: Any, place: str, problems: Problems) -> Declared
     subnet = fields.demand("subnet", reference)
     groups = fields.take("security_groups", _groups)
     preserve = fields.take("preserve_client_ip", values.boolean)
+    proxy_protocol = fields.take("proxy_protocol", _proxy_protocol)
     address_type = fields.take("ip_address_type", _address_type)
     max_tunnels = fields.take("max_tunnels", _tunnels)
     private_ip = fields.take("private_ip", values.ipv4_address)
@@ -259,6 +262,7 @@ def _endpoint(name: str, value: Any, place: str, problems: Problems) -> Declared
         ipv6=ipv6,
         security_groups=groups,
         preserve_client_ip=bool(preserve),
+        proxy_protocol=proxy_protocol,
         ip_address_type=address_type,
         max_tunnels=max_tunnels,
         tags=tags or {},
