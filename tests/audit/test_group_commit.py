@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from hatchway.audit.group_commit import Closed, GroupCommit
 from hatchway.domain.ssh_key import HostToken
-from hatchway.store import Store, Transaction
+from hatchway.store import Store, Transaction, explain
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -95,6 +97,31 @@ def test_when_the_store_cannot_be_written_every_piece_learns_of_it(store: Store)
     future = commits.submit(putting("i-1"))
     with pytest.raises(Exception, match="host_tokens"):
         future.result(timeout=30)
+    commits.close()
+
+
+def test_a_full_disk_fails_every_piece_that_it_undoes(store: Store) -> None:
+    @event.listens_for(store.engine, "connect")
+    def fill_the_disk(connection: Any, _record: object) -> None:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages + 8}")
+
+    store.engine.dispose()
+    commits = GroupCommit(store)
+    gate = threading.Event()
+    commits.submit(lambda _tx: gate.wait(30))
+
+    def large(tx: Transaction) -> None:
+        tx.host_tokens.put(replace(put("i-large"), token_hash=bytes(1 << 20)))
+
+    # SQLite undoes all of the transaction, the piece before the large one too.
+    futures = [commits.submit(piece) for piece in (putting("i-1"), large, putting("i-2"))]
+    gate.set()
+    for future in futures:
+        failure = future.exception(timeout=30)
+        assert failure is not None
+        assert explain(failure) == "the store's disk is full: free some space there"
+    assert names(store) == []
     commits.close()
 
 

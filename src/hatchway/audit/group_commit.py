@@ -90,6 +90,8 @@ class GroupCommit:
                     except Exception as problem:
                         answers.append((future, None, problem))
         except Exception as problem:
+            # The first of them that failed may have brought all of it down.
+            problem.__cause__ = problem.__cause__ or next((each for *_, each in answers if each), None)
             for _, future in pieces:
                 future.set_exception(problem)
             return

@@ -13,8 +13,18 @@ with the account's revision, and `Store.changes` tells what has changed since on
 """
 
 from hatchway.store.feed import Changes
+from hatchway.store.problems import StoreBusy, TransactionEnded, explain
 from hatchway.store.rows import Rows
 from hatchway.store.store import SchemaMismatch, Store
 from hatchway.store.transaction import Transaction
 
-__all__ = ["Changes", "Rows", "SchemaMismatch", "Store", "Transaction"]
+__all__ = [
+    "Changes",
+    "Rows",
+    "SchemaMismatch",
+    "Store",
+    "StoreBusy",
+    "Transaction",
+    "TransactionEnded",
+    "explain",
+]

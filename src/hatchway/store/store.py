@@ -8,7 +8,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,24 @@ from sqlalchemy.engine import make_url
 
 from hatchway.store import tables
 from hatchway.store.feed import Changes
-from hatchway.store.transaction import Transaction
+from hatchway.store.problems import StoreBusy
+from hatchway.store.transaction import Transaction, require_open
 
-_BUSY_SECONDS = 15
+_BUSY_SECONDS = 15.0
+"""How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
+_POSTGRESQL_ARGUMENTS = {
+    # A server that is not there any more without having said so is noticed (libpq: "Parameter Key Words").
+    "connect_timeout": 10,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+_POSTGRESQL_SETTINGS = (
+    f"SET lock_timeout = '{_BUSY_SECONDS:.0f}s'",
+    # A process that is stopped within a transaction does not stop the others.
+    "SET idle_in_transaction_session_timeout = '60s'",
+)
 # Keys of PostgreSQL's advisory locks: one for what changes the account, one for what gateways record.
 _ACCOUNT_LOCK, _RECORD_LOCK = 0x48617463, 0x48617464
 _BEGIN = "hatchway_begin"
@@ -36,8 +51,9 @@ class SchemaMismatch(Exception):
 class Store:
     """Everything that Hatchway remembers."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, busy_seconds: float = _BUSY_SECONDS) -> None:
         self.engine = engine
+        self._busy_seconds = busy_seconds
         self._writing = threading.Lock()
 
     @classmethod
@@ -45,11 +61,15 @@ class Store:
         """Opens a store by its SQLAlchemy URL (`sqlite:///…`, `postgresql+psycopg://…`). Creates nothing."""
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
+            busy_seconds = float(str(parsed.query.get("timeout", _BUSY_SECONDS)))
+            engine = create_engine(parsed, connect_args={"timeout": busy_seconds})
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
-        else:
-            engine = create_engine(parsed, pool_pre_ping=True)
+            return cls(engine, busy_seconds)
+        arguments = {name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in parsed.query}
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
+        if "options" not in parsed.query:
+            event.listen(engine, "connect", _prepare_postgresql)
         return cls(engine)
 
     @property
@@ -82,15 +102,28 @@ class Store:
 
     @contextmanager
     def _begin(self, lock: int) -> Iterator[Connection]:
-        # SQLite's own waiting for its one write lock is by chance: within a process, writers take turns.
-        turn = self._writing if self.is_sqlite else nullcontext()
-        with turn, self.engine.connect() as connection:
+        with self._turn(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
             with connection.begin():
                 if not self.is_sqlite:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
                 yield connection
+                require_open(connection)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite's own waiting for its one write lock is by chance: within a process, writers take turns."""
+        if not self.is_sqlite:
+            yield
+            return
+        # Not for ever: when the store is locked, each of those ahead waits as long as it may.
+        if not self._writing.acquire(timeout=self._busy_seconds):
+            raise StoreBusy("too many wait for the store")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def revision(self) -> int:
         """The account's revision now: cheap enough to ask ten times a second."""
@@ -141,9 +174,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLAlchemy, not the driver, says when a transaction begins: the driver's own way defers the lock.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout={_BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    connection.autocommit = True
+    for setting in _POSTGRESQL_SETTINGS:
+        connection.execute(setting)
+    connection.autocommit = False
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -26,7 +26,11 @@ from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, S
 from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
+from hatchway.store.problems import TransactionEnded
 from hatchway.store.rows import Rows
+
+_IN_TRANSACTION = 2
+"""PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
 
 
 class ReadOnly(Exception):
@@ -96,7 +100,12 @@ class Transaction:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """What happens within is undone alone when it raises."""
+        """What happens within is undone alone when it raises.
+
+        Raises:
+            TransactionEnded: there is no transaction any more to do it in.
+        """
+        require_open(self._connection)
         with self._connection.begin_nested():
             yield
 
@@ -136,3 +145,21 @@ class Transaction:
                 self._connection.execute(bump.returning(tables.feed.c.revision)).scalar_one()
             )
         return self._revision
+
+
+def require_open(connection: Connection) -> None:
+    """Refuses to go on, or to commit, when the database has ended the transaction of its own accord.
+
+    SQLite does so when its disk is full, PostgreSQL when a statement fails outside a savepoint. Committing
+    then raises nothing, and nothing is committed.
+
+    Raises:
+        TransactionEnded: it has.
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        is_open = driver.in_transaction
+    else:
+        is_open = driver.info.transaction_status == _IN_TRANSACTION
+    if not is_open:
+        raise TransactionEnded("the database has ended the transaction")

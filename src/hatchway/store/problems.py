@@ -1,0 +1,92 @@
+"""What is wrong with a store, in words for whoever runs it: the cause, and what to do about it.
+
+Nothing has to be started again afterwards: who could not write tries again.
+"""
+
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_BUSY: Final = (
+    "the store is locked by another process, which has not let go of it in time: find the one that holds it"
+    " (with fuser, or in pg_stat_activity) and end what it does there"
+)
+_FULL: Final = "the store's disk is full: free some space there"
+_READ_ONLY: Final = (
+    "the store may not be written: let the server's user write it and its directory, on a disk that is not"
+    " mounted read-only"
+)
+_UNREADABLE: Final = (
+    "the store's disk does not read or write (see the kernel's log): mend it, or restore a backup"
+)
+_NOT_OPENED: Final = (
+    "the store cannot be opened: its directory must be there, writable, with some space on its disk"
+)
+_DAMAGED: Final = "the store is damaged: restore it from a backup"
+_GONE: Final = "the database server cannot be reached, or has ended the connection: see that it runs"
+_NOT_ADMITTED: Final = (
+    "the database server does not admit this program: see the store's URL and the server's grants"
+)
+
+_OF_SQLITE: Final = {
+    "BUSY": _BUSY,
+    "LOCKED": _BUSY,
+    "PROTOCOL": _BUSY,
+    "FULL": _FULL,
+    "READONLY": _READ_ONLY,
+    "PERM": _READ_ONLY,
+    "IOERR": _UNREADABLE,
+    "CANTOPEN": _NOT_OPENED,
+    "CORRUPT": _DAMAGED,
+    "NOTADB": _DAMAGED,
+}
+"""By the result code's name (SQLite: "Result and Error Codes"), without SQLITE_ and what extends it."""
+
+_OF_POSTGRESQL: Final = {
+    "55P03": _BUSY,
+    "57014": _BUSY,
+    "40P01": _BUSY,
+    "53100": _FULL,
+    "25006": _READ_ONLY,
+    "42501": _NOT_ADMITTED,
+    "28": _NOT_ADMITTED,
+    "08": _GONE,
+    "53": _GONE,
+    "57": _GONE,
+    "58": _UNREADABLE,
+    "XX": _DAMAGED,
+}
+"""By the error code or its class (PostgreSQL, appendix A: "PostgreSQL Error Codes")."""
+
+
+class StoreBusy(Exception):
+    """Others of this process have held the store for too long, waiting for it themselves."""
+
+
+class TransactionEnded(Exception):
+    """The database has ended the transaction of its own accord; what was written in it is lost."""
+
+
+def explain(problem: BaseException) -> str | None:
+    """The cause and the remedy of a problem with the store; None when it is of another kind."""
+    each: BaseException | None = problem
+    while each is not None:
+        if (words := _explain_alone(each)) is not None:
+            return words
+        each = each.__cause__ or each.__context__
+    return None
+
+
+def _explain_alone(problem: BaseException) -> str | None:
+    if isinstance(problem, StoreBusy | PoolTimeout):
+        return _BUSY
+    if not isinstance(problem, DBAPIError):
+        return None
+    name = getattr(problem.orig, "sqlite_errorname", None)
+    if name is not None:
+        return _OF_SQLITE.get(name.split("_")[1])
+    code = getattr(problem.orig, "sqlstate", None)
+    if code is not None:
+        return _OF_POSTGRESQL.get(code) or _OF_POSTGRESQL.get(code[:2])
+    return _GONE if isinstance(problem, OperationalError) else None

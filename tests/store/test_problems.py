@@ -1,0 +1,65 @@
+"""What is wrong with a store is told in words that say what to do."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from hatchway.store import Store, StoreBusy, TransactionEnded, explain
+
+
+def test_a_store_that_another_process_has_locked_says_so(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/hatchway.db?timeout=0.1"
+    store, other = Store.open(url), Store.open(url)
+    store.migrate()
+    with other.record(), pytest.raises(DBAPIError) as caught, store.record():
+        pass
+    told = explain(caught.value)
+    assert told is not None and told.startswith("the store is locked by another process")
+    with store.record():
+        pass
+
+
+def test_writers_of_one_process_do_not_wait_for_each_other_for_ever(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/hatchway.db?timeout=0.1")
+    store.migrate()
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            with store.record():
+                pass
+        except StoreBusy as busy:
+            failures.append(busy)
+
+    with store.record():
+        waiting = threading.Thread(target=write)
+        waiting.start()
+        waiting.join()
+    (failure,) = failures
+    assert explain(failure) is not None
+
+
+def test_a_transaction_that_the_database_has_ended_is_not_taken_for_committed(store: Store) -> None:
+    with pytest.raises(TransactionEnded), store.record() as tx:
+        tx.forget_deletions(0)
+        connection = tx._connection
+        if store.is_sqlite:
+            connection.exec_driver_sql("ROLLBACK")
+        else:
+            with pytest.raises(DBAPIError):
+                connection.execute(text("SELECT 1/0"))
+
+
+def test_a_server_that_is_not_there_is_named_as_the_cause(tmp_path: Path) -> None:
+    store = Store.open(f"postgresql+psycopg://nobody@/none?host={tmp_path}")
+    with pytest.raises(DBAPIError) as caught:
+        store.revision()
+    told = explain(caught.value)
+    assert told is not None and told.startswith("the database server cannot be reached")
+
+
+def test_a_fault_of_the_program_is_not_put_down_to_the_store() -> None:
+    assert explain(ValueError("no")) is None
