@@ -38,6 +38,7 @@ from hatchway.pki import create_ca, issue_server_certificate
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from hatchway.domain.endpoint import ProxyProtocol
     from hatchway.gateway.handshake import Head
     from hatchway.gateway.trail import Carried
 
@@ -91,6 +92,7 @@ class Says:
     host: str = LOOPBACK
     unreachable: str | None = None
     preserve_client_ip: bool = False
+    proxy_protocol: ProxyProtocol | None = None
     refused: Refused | None = None
     heads: list[Head] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -122,6 +124,7 @@ class Says:
             unreachable=self.unreachable,
             additional={},
             source=parse_address(source_ip) if self.preserve_client_ip else None,
+            proxy_protocol=self.proxy_protocol,
         )
 
 

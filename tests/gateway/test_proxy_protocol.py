@@ -27,11 +27,14 @@ from tests.gateway.harness import (
     until,
 )
 
+from hatchway.domain.reach import parse_address
 from hatchway.gateway.proxy_protocol import (
     MAX_V1,
     MAX_V2,
     BadProxyHeader,
     ProxyHeader,
+    TransportAddress,
+    proxy_header,
     read_proxy_header,
 )
 
@@ -52,8 +55,8 @@ V2_HEADER = v2(0x21, 0x11, addresses(CLIENT, "10.0.0.1"))
 
 GOOD = {
     "version 1, IPv4": (V1_HEADER, CLIENT),
-    "version 1, IPv6": (b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n", "2001:db8::7"),
-    "version 1, an IPv4-mapped source": (b"PROXY TCP6 ::ffff:192.0.2.7 ::1 1 2\r\n", CLIENT),
+    "version 1, IPv6": (b"PROXY TCP6 2001:db8::7 ::1 4711 443\r\n", "2001:db8::7"),
+    "version 1, an IPv4-mapped source": (b"PROXY TCP6 ::ffff:192.0.2.7 ::1 4711 443\r\n", CLIENT),
     "version 1, unknown": (b"PROXY UNKNOWN\r\n", None),
     "version 1, unknown with more": (b"PROXY UNKNOWN ffff::1 what ever\r\n", None),
     "version 2, IPv4": (V2_HEADER, CLIENT),
@@ -97,7 +100,8 @@ BAD = {
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_header_says_whose_connection_it_is(kind: str) -> None:
     header, source = GOOD[kind]
-    expected = ProxyHeader(None if source is None else ip_address(source), len(header))
+    end = None if source is None else TransportAddress(ip_address(source), 4711)
+    expected = ProxyHeader(end, len(header))
     assert read_proxy_header(header) == expected
     assert read_proxy_header(header + b"\x16\x03\x01") == expected
 
@@ -133,6 +137,38 @@ def test_any_bytes_are_a_header_or_not_by_a_bounded_beginning(data: bytes) -> No
                 raise BadProxyHeader
     else:
         assert header.size <= min(len(data), MAX_V2)
+
+
+ends = st.builds(TransportAddress, st.ip_addresses(), st.integers(0, 65_535))
+
+
+@given(ends, ends, st.binary(max_size=100))
+def test_a_header_that_is_written_is_read_as_it_was_meant(
+    source: TransportAddress, destination: TransportAddress, rest: bytes
+) -> None:
+    written = proxy_header(source, destination)
+    header = read_proxy_header(written + rest)
+    meant = TransportAddress(parse_address(str(source.address)), source.port)
+    assert header == ProxyHeader(meant, len(written))
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "family", "written"),
+    [
+        (CLIENT, "10.0.0.1", 0x11, (CLIENT, "10.0.0.1")),
+        ("2001:db8::7", "fd00::1", 0x21, ("2001:db8::7", "fd00::1")),
+        (CLIENT, "fd00::1", 0x21, (f"::ffff:{CLIENT}", "fd00::1")),
+        ("2001:db8::7", "10.0.0.1", 0x21, ("2001:db8::7", "::ffff:10.0.0.1")),
+    ],
+    ids=["IPv4", "IPv6", "IPv4 to IPv6", "IPv6 to IPv4"],
+)
+def test_a_header_that_is_written_has_one_family(
+    source: str, destination: str, family: int, written: tuple[str, str]
+) -> None:
+    header = proxy_header(
+        TransportAddress(ip_address(source), 4711), TransportAddress(ip_address(destination), 443)
+    )
+    assert header == v2(0x21, family, addresses(*written))
 
 
 async def open_behind(port: int, header: bytes, *, pause_at: int | None = None) -> WebSocket:

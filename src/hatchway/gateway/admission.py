@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hatchway.access.authorization import Authorization
     from hatchway.access.open_tunnel import TunnelRequest
     from hatchway.access.principal import Caller, Principal
-    from hatchway.domain.endpoint import Endpoint
+    from hatchway.domain.endpoint import Endpoint, ProxyProtocol
     from hatchway.domain.network import Instance
     from hatchway.domain.reach import Address
     from hatchway.gateway.handshake import Head
@@ -109,6 +109,8 @@ class Admitted:
     subjects: tuple[Subject, ...] = field(default=(), repr=False)
     source: Address | None = None
     """The address that the target sees; None for the gateway's own."""
+    proxy_protocol: ProxyProtocol | None = None
+    """How the target is told the client's address and port; None for not at all."""
 
     @property
     def source_ip(self) -> str:
@@ -245,6 +247,7 @@ class Admission:
             principal_quota=principal_quota,
             subjects=self._subjects(caller, endpoint, instance, request),
             source=parse_address(source_ip) if endpoint.preserve_client_ip else None,
+            proxy_protocol=endpoint.proxy_protocol,
         )
 
     def review(self, admitted: Admitted, now: datetime) -> Standing:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission import Admitted, Refused
 from hatchway.gateway.handshake import BadHandshake, Head, websocket_key
 from hatchway.gateway.metrics import NOT_RECORDED as REASON_NOT_RECORDED
+from hatchway.gateway.proxy_protocol import TransportAddress, proxy_header
 from hatchway.gateway.refusal import (
     CLIENT_GONE,
     DRAINING,
@@ -72,7 +74,7 @@ class Gateway:
         self._new_tunnel_id = new_tunnel_id
         self.draining = False
 
-    async def serve(self, client: Client, source_ip: str) -> None:
+    async def serve(self, client: Client, source_ip: str, source_port: int) -> None:
         """See one client from its request to its end. It never raises for what a client does."""
         request_id = self._new_request_id()
         began = asyncio.get_running_loop().time()
@@ -104,7 +106,7 @@ class Gateway:
                 self._failures.failed(source_ip)
             await self._refuse(client, answer)
         else:
-            await self._carry(client, key, answer)
+            await self._carry(client, key, answer, source_port)
 
     async def _refuse(self, client: Client, refused: Refused) -> None:
         source = refused.call.source
@@ -122,7 +124,7 @@ class Gateway:
             log.exception("refusal not recorded", request_id=source.request_id)
         client.refuse(refused.refusal, source.request_id)
 
-    async def _carry(self, client: Client, key: str, admitted: Admitted) -> None:
+    async def _carry(self, client: Client, key: str, admitted: Admitted, source_port: int) -> None:
         loop = asyncio.get_running_loop()
         relay = Relay(client, loop)
         duration = admitted.request.max_duration
@@ -133,7 +135,7 @@ class Gateway:
         try:
             recorded = await self._record(admitted, relay)
             if recorded:
-                await self._connect(admitted, relay)
+                await self._connect(admitted, relay, source_port)
             else:
                 relay.no_target()
             await relay.ended
@@ -169,14 +171,17 @@ class Gateway:
             return True
         return False
 
-    async def _connect(self, admitted: Admitted, relay: Relay) -> None:
+    async def _connect(self, admitted: Admitted, relay: Relay, source_port: int) -> None:
         """Connect the relay to the target, or tell it that there is none."""
         if admitted.unreachable is not None or not relay.needs_target:
             relay.no_target()
             return
-        attempt = asyncio.create_task(
-            connect(relay, admitted.address, admitted.request.remote_port, admitted.source)
-        )
+        address, port = admitted.address, admitted.request.remote_port
+        preface = b""
+        if admitted.proxy_protocol is not None:
+            client = TransportAddress(parse_address(admitted.source_ip), source_port)
+            preface = proxy_header(client, TransportAddress(address, port))
+        attempt = asyncio.create_task(connect(relay, address, port, admitted.source, preface))
         relay.connecting(attempt)
         began = asyncio.get_running_loop().time()
         await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)

@@ -10,14 +10,12 @@ import structlog
 from hatchway.domain.reach import parse_address, within
 from hatchway.gateway.client import Client, start_tls
 from hatchway.gateway.flow import reset
-from hatchway.gateway.proxy_protocol import BadProxyHeader, read_proxy_header
+from hatchway.gateway.proxy_protocol import BadProxyHeader, TransportAddress, read_proxy_header
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine
     from ssl import SSLContext
-
-    from hatchway.domain.reach import Address
 
 REQUEST_DEADLINE: Final = 5.0
 """Seconds from the connection to the end of the request's headers."""
@@ -35,14 +33,16 @@ class Listener:
 
     def __init__(
         self,
-        serve: Callable[[Client, str], Coroutine[None, None, None]],
+        serve: Callable[[Client, str, int], Coroutine[None, None, None]],
         tls: Callable[[], SSLContext],
         *,
         proxies: tuple[str, ...] = (),
         max_pending: int = MAX_PENDING,
         request_deadline: float = REQUEST_DEADLINE,
     ) -> None:
-        """`serve` is run for each client, with its IP address; `tls` gives the context for the next one.
+        """`serve` is run for each client, with its IP address and port.
+
+        `tls` gives the context for the next one.
 
         `proxies` are the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
         protocol header, which says whose it is; nobody else's word is taken for that.
@@ -83,14 +83,18 @@ class Listener:
             self._pending -= 1
             deadline.cancel()
 
-        address = parse_address(peer[0].partition("%")[0])
-        if within(address, self._proxies):
-            tcp.set_protocol(_BehindProxy(self, tcp, address, settled))
+        source = TransportAddress(parse_address(peer[0].partition("%")[0]), peer[1])
+        if within(source.address, self._proxies):
+            tcp.set_protocol(_BehindProxy(self, tcp, source, settled))
         else:
-            self.begin(tcp, address, settled)
+            self.begin(tcp, source, settled)
 
     def begin(
-        self, tcp: asyncio.Transport, source: Address, settled: Callable[[], None], received: bytes = b""
+        self,
+        tcp: asyncio.Transport,
+        source: TransportAddress,
+        settled: Callable[[], None],
+        received: bytes = b"",
     ) -> None:
         """Serve a client that speaks TLS from here on.
 
@@ -99,7 +103,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         client = start_tls(tcp, self._tls(), loop, received)
         client.request.add_done_callback(lambda _request: settled())
-        serving = loop.create_task(self._serve(client, str(source)))
+        serving = loop.create_task(self._serve(client, str(source.address), source.port))
         self._serving.add(serving)
         serving.add_done_callback(self._serving.discard)
 
@@ -110,7 +114,11 @@ class _BehindProxy(asyncio.Protocol):
     __slots__ = ("_listener", "_peer", "_received", "_settled", "_tcp")
 
     def __init__(
-        self, listener: Listener, tcp: asyncio.Transport, peer: Address, settled: Callable[[], None]
+        self,
+        listener: Listener,
+        tcp: asyncio.Transport,
+        peer: TransportAddress,
+        settled: Callable[[], None],
     ) -> None:
         self._listener = listener
         self._tcp = tcp
@@ -123,7 +131,7 @@ class _BehindProxy(asyncio.Protocol):
         try:
             header = read_proxy_header(self._received)
         except BadProxyHeader as bad:
-            log.warning("load balancer refused", peer=str(self._peer), problem=str(bad))
+            log.warning("load balancer refused", peer=str(self._peer.address), problem=str(bad))
             reset(self._tcp)
             return
         if header is not None:

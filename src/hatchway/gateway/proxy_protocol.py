@@ -1,6 +1,7 @@
-"""The PROXY protocol, by which a load balancer tells whose connection it passes on. Pure.
+"""The PROXY protocol, by which one who passes a connection on tells whose it is. Pure.
 
-Source: HAProxy, "The PROXY protocol", versions 1 and 2. The header stands before everything else, before TLS.
+It is read from load balancers in front, and written for targets behind. The header stands before everything
+else, before TLS. Source: HAProxy, "The PROXY protocol", versions 1 and 2.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.domain.reach import parse_address
 
@@ -27,10 +28,20 @@ _V2_START: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _V2_FIXED: Final = 16
 _LOCAL, _PROXY = 0x20, 0x21
 _UNSPECIFIED, _TCP4, _TCP6, _UNIX_STREAM = 0x00, 0x11, 0x21, 0x31
+_IPV4_MAPPED: Final = bytes(10) + b"\xff\xff"
+"""What makes an IPv4 address one of IPv6 (RFC 4291 section 2.5.5.2)."""
+
 _ADDRESS_BYTES: Final = {_TCP4: (4, 12), _TCP6: (16, 36)}
 """Of one address, and of both with their ports."""
 _V1_VERSIONS: Final = {"TCP4": 4, "TCP6": 6}
 _PORT: Final = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+class TransportAddress(NamedTuple):
+    """One end of a TCP connection."""
+
+    address: Address
+    port: int
 
 
 class BadProxyHeader(Exception):
@@ -45,8 +56,24 @@ class ProxyHeader:
     as in a health check, or does not know. `size` is the header's own length in bytes.
     """
 
-    source: Address | None
+    source: TransportAddress | None
     size: int
+
+
+def proxy_header(source: TransportAddress, destination: TransportAddress) -> bytes:
+    """The header of version 2 for a connection that is passed on from `source` to `destination`.
+
+    A header has one family for both ends (section 2.2). Where they differ, the IPv4 end is written as an
+    IPv4-mapped address, as HAProxy does. `UNSPEC` would tell nothing: the receiver would take the sender for
+    the client.
+    """
+    ends = [source.address.packed, destination.address.packed]
+    family = _TCP4
+    if any(len(end) == 16 for end in ends):
+        family = _TCP6
+        ends = [end if len(end) == 16 else _IPV4_MAPPED + end for end in ends]
+    body = b"".join(ends) + source.port.to_bytes(2) + destination.port.to_bytes(2)
+    return _V2_START + bytes((_PROXY, family)) + len(body).to_bytes(2) + body
 
 
 def read_proxy_header(data: bytes) -> ProxyHeader | None:
@@ -92,7 +119,7 @@ def _read_v1(data: bytes) -> ProxyHeader | None:
         addresses = []
     if [address.version for address in addresses] != [version, version]:
         raise BadProxyHeader("an address in a header of version 1 is not of its family")
-    return ProxyHeader(source, end + 2)
+    return ProxyHeader(TransportAddress(source, int(words[4])), end + 2)
 
 
 def _read_v2(data: bytes) -> ProxyHeader | None:
@@ -115,4 +142,6 @@ def _read_v2(data: bytes) -> ProxyHeader | None:
     if command == _LOCAL or not one:
         return ProxyHeader(None, size)
     source = ipaddress.ip_address(data[_V2_FIXED : _V2_FIXED + one])
-    return ProxyHeader(parse_address(str(source)), size)
+    ports = _V2_FIXED + 2 * one
+    port = int.from_bytes(data[ports : ports + 2])
+    return ProxyHeader(TransportAddress(parse_address(str(source)), port), size)

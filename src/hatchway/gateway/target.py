@@ -165,8 +165,12 @@ class Target(asyncio.BaseProtocol):
         reset(self._transport)
 
 
-async def connect(end: TargetEnd, address: Address, port: int, source: Address | None = None) -> Target:
+async def connect(
+    end: TargetEnd, address: Address, port: int, source: Address | None = None, preface: bytes = b""
+) -> Target:
     """Connect to a TCP port, from the given address or one of the machine's own. The caller limits the time.
+
+    The target gets `preface` before anything else. Nothing has been sent yet, so it goes out in one piece.
 
     Raises:
         OSError: refused, unreachable, or the like.
@@ -179,6 +183,8 @@ async def connect(end: TargetEnd, address: Address, port: int, source: Address |
         if source is not None:
             take_address(sock, source)
         await loop.sock_connect(sock, (str(address), port))
+        if preface:
+            await loop.sock_sendall(sock, preface)
         _, target = await loop.create_connection(lambda: Target(end, sock, loop), sock=sock)
     except BaseException:
         sock.close()
