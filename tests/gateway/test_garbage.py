@@ -14,6 +14,7 @@ from tests.gateway.harness import (
     CONTINUATION,
     LOOPBACK,
     PING,
+    PONG,
     TEXT,
     Running,
     Says,
@@ -101,6 +102,34 @@ def test_a_close_frame_without_a_code_is_answered() -> None:
             client = await WebSocket.open(gateway.port)
             await client.send(b"", CLOSE)
             assert (await client.rest())[1].code == 1000
+
+    run(test)
+
+
+WRONG = frame(BINARY, b"hello", rsv=4)
+
+
+@pytest.mark.parametrize(
+    "rest", [frame(CLOSE, b"\x03\xe8"), WRONG], ids=["another close frame", "a violation"]
+)
+def test_what_follows_a_close_frame_changes_nothing(rest: bytes) -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            client.writer.write(frame(CLOSE, b"\x0b\xb8done") + rest)
+            assert (await client.rest())[1].code == 3000
+            assert (await gateway.trail.end()).closure.code == 1000
+
+    run(test)
+
+
+def test_a_ping_is_answered_although_a_violation_follows_it_at_once() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            client.writer.write(frame(PING, b"first") + WRONG)
+            assert await client.frame() == (PONG, b"first")
+            assert (await client.rest())[1].code == 1002
 
     run(test)
 

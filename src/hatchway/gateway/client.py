@@ -27,12 +27,12 @@ from hatchway.gateway.handshake import (
     read_head,
     render_refusal,
 )
-from hatchway.gateway.refusal import HEADERS_TOO_LARGE, Closure, Refusal
+from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, Closure, Refusal
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from picows import WSCloseCode, WSTransport
+    from picows import WSTransport
 
 MAX_FRAME: Final = 128 * 1024
 """Bytes of payload of the largest frame taken from a client; the AWS CLI sends at most 65,000."""
@@ -48,6 +48,13 @@ CLOSE_PATIENCE: Final = 5.0
 
 READ_AT_ONCE: Final = 128 * 1024
 """Bytes taken from TLS at once; TLS itself takes up to twice as many from the socket."""
+
+_TOO_BIG: Final = f"A frame may carry at most {MAX_FRAME} bytes"
+
+# First bytes of final control frames (RFC 6455 section 5.2).
+_CLOSE: Final = 0x88
+_PING: Final = 0x89
+_PONG: Final = 0x8A
 
 _OUTSIDE: Final = Hold.CONNECTING | Hold.BACKLOG
 _CLOSE_CHECK: Final = 0.25
@@ -69,8 +76,8 @@ class TunnelEnd(WSListener):
         """The client takes bytes again."""
         raise NotImplementedError
 
-    def client_broke_protocol(self, code: WSCloseCode) -> None:
-        """The client was sent a close frame with this code; it is not listened to any more."""
+    def client_broke_protocol(self, closure: Closure) -> None:
+        """The client was sent this as a close frame; it is not listened to any more."""
         raise NotImplementedError
 
     def client_lost(self) -> None:
@@ -233,7 +240,7 @@ class Client(asyncio.BaseProtocol):
         answer = WSUpgradeResponse.create_101_response({REQUEST_ID_HEADER: request_id})
         websocket = _server_side(lambda _request: WSUpgradeResponseWithListener(answer, end))
         self._end = end
-        websocket.connection_made(self._tls)
+        websocket.connection_made(_PicowsTransport(self._tls))
         self._websocket = websocket.transport
         taking = _WebSocketInput(self, websocket, end)
         self._tls.set_protocol(taking)
@@ -256,8 +263,8 @@ class Client(asyncio.BaseProtocol):
         """
         if self._close_sent or self._websocket is None:
             return
+        self._send_control(_CLOSE, closure.code.to_bytes(2) + closure.reason.encode())
         self._close_sent = True
-        self._websocket.send_close(closure.code, closure.reason)  # type: ignore[arg-type]
         self._await_answer(CLOSE_PATIENCE)
 
     def _await_answer(self, patience: float) -> None:
@@ -270,12 +277,13 @@ class Client(asyncio.BaseProtocol):
         self._close_timer = self._loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
 
     def send_pong(self, payload: bytes) -> None:
-        if not self._close_sent and self._websocket is not None:
-            self._websocket.send_pong(payload)
+        self._send_control(_PONG, payload)
 
     def send_ping(self) -> None:
-        if not self._close_sent and self._websocket is not None:
-            self._websocket.send_ping()
+        self._send_control(_PING, b"")
+
+    def _send_control(self, opcode: int, payload: bytes) -> None:
+        self.write_frame(memoryview(bytes((opcode, len(payload))) + payload))
 
     @property
     def unanswered(self) -> float:
@@ -283,15 +291,16 @@ class Client(asyncio.BaseProtocol):
         return unanswered(self._tcp)
 
     def notice_violation(self) -> None:
-        """Take nothing more when picows has, of its own accord, sent a close frame."""
+        """Close, and take nothing more, when picows has found fault with a frame and wanted to close."""
         websocket = self._websocket
         if self._close_sent or websocket is None or not websocket.is_close_frame_sent:
             return
-        self._close_sent = True
-        sent = websocket.close_handshake.sent
+        code = int(websocket.close_handshake.sent.code)  # type: ignore[union-attr, arg-type]
+        closure = Closure(code, _TOO_BIG if code == 1009 else PROTOCOL_ERROR.reason)
+        self.send_close(closure)
         self.shut()
-        if self._end is not None and sent is not None:
-            self._end.client_broke_protocol(sent.code)
+        if self._end is not None:
+            self._end.client_broke_protocol(closure)
 
     def shut(self) -> None:
         """Close TLS, having flushed it, then TCP; by force if that takes longer than `TLS_TIMEOUT`."""
@@ -311,6 +320,29 @@ _CANONICAL_REQUEST: Final = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
 )
 """What picows is told that the client asked for, once the gateway has judged what it really asked for."""
+
+
+class _PicowsTransport:
+    """What picows takes for the client's transport: it lets the answer to the request through, and no frame.
+
+    picows looks at a frame before it hands over the one before it. When that one is wrong it writes a close
+    frame at once, ahead of what is to be answered to those before, be it the client's own close frame. So the
+    gateway writes all frames itself, and that one in its turn.
+    """
+
+    __slots__ = ("_tls", "get_extra_info", "get_write_buffer_size")
+
+    def __init__(self, tls: asyncio.Transport) -> None:
+        self._tls = tls
+        self.get_extra_info = tls.get_extra_info
+        self.get_write_buffer_size = tls.get_write_buffer_size
+
+    def write(self, data: bytes) -> None:
+        if data.startswith(b"HTTP/"):
+            self._tls.write(data)
+
+    def close(self) -> None:
+        """The gateway closes when it has written its close frame."""
 
 
 class _WebSocketInput(asyncio.BaseProtocol):

@@ -30,7 +30,7 @@ from hatchway.gateway.target import LINGER, Target
 if TYPE_CHECKING:
     import asyncio
 
-    from picows import WSCloseCode, WSFrame, WSTransport
+    from picows import WSFrame, WSTransport
 
 CUT_PATIENCE: Final = 0.7
 """Seconds that a client whose tunnel is cut has to take the close frame and answer it."""
@@ -153,9 +153,9 @@ class Relay(TunnelEnd):
         self._finish_target()
         self._settle()
 
-    def client_broke_protocol(self, code: WSCloseCode) -> None:
+    def client_broke_protocol(self, closure: Closure) -> None:
         self._client_over = True
-        self._end(Closure(int(code), PROTOCOL_ERROR.reason))  # type: ignore[call-overload]
+        self._end(closure)
         self._finish_target()
         self._settle()
 
