@@ -1,28 +1,32 @@
 """Tunnels of a gateway worker that died: their end is entered, once, and nobody else's."""
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from tests.control.harness import World
 
 from hatchway.audit.events import EventSource, Outcome, event
 from hatchway.audit.log import to_record
-from hatchway.control.dead_workers import GRACE, bury_dead_workers
-from hatchway.domain.tunnel import GatewayWorker, Tunnel
+from hatchway.control.dead_workers import DeadWorkers
+from hatchway.domain.tunnel import GRACE, GatewayWorker, Tunnel
+from hatchway.store import Transaction
 
 SECOND = timedelta(seconds=1)
+
+
+def worker(worker_id: str, lease_until: datetime) -> GatewayWorker:
+    return GatewayWorker(id=worker_id, host="gw", port=443, started_at=lease_until, lease_until=lease_until)
 
 
 def carry(world: World, worker_id: str, *tunnel_ids: str) -> None:
     """A worker whose lease runs for 20 seconds, and tunnels that it opened just now."""
     now = world.clock()
-    worker = GatewayWorker(
-        id=worker_id, host="gw", port=443, started_at=now, lease_until=now + timedelta(seconds=20)
-    )
     with world.store.write() as tx:
-        tx.gateway_workers.put(worker)
+        tx.gateway_workers.put(worker(worker_id, now + 20 * SECOND))
         for tunnel_id in tunnel_ids:
             tx.tunnels.put(
                 Tunnel(
@@ -96,15 +100,77 @@ def test_the_tunnels_of_a_dead_worker_are_entered_as_closed(world: World) -> Non
 
 def test_a_worker_that_renews_its_lease_keeps_its_tunnels(world: World) -> None:
     carry(world, "gw-alive", "tun-1")
-    with world.store.write() as tx:
-        (worker,) = tx.gateway_workers.find()
-        tx.gateway_workers.put(replace(worker, lease_until=worker.lease_until + timedelta(hours=2)))
+    renew(world, "gw-alive", world.clock() + timedelta(hours=2))
     bury_after(world, timedelta(hours=1))
     assert not closings(world)
     with world.store.read() as tx:
         assert tx.tunnels.find()
 
 
+def test_a_worker_that_could_not_renew_its_lease_has_a_round_to_do_so(world: World) -> None:
+    carry(world, "gw-alive", "tun-1")
+    now = world.clock() + timedelta(hours=1)
+    rounds = DeadWorkers(replace(world.plane, clock=lambda: now))
+    # The store can be written again, by the control plane first.
+    assert rounds.bury() == 0
+    renew(world, "gw-alive", now + 20 * SECOND)
+    assert rounds.bury() == 0
+    assert not closings(world)
+
+    now += timedelta(hours=1)
+    assert rounds.bury() == 0
+    assert rounds.bury() == 1
+    assert len(closings(world)) == 1
+
+
+def test_a_worker_that_comes_back_while_it_is_buried_keeps_what_is_not_entered_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.control.dead_workers._AT_ONCE", 2)
+    carry(world, "gw-slow", *(f"tun-{number}" for number in range(5)))
+    now = world.clock() + timedelta(hours=1)
+    rounds = DeadWorkers(replace(world.plane, clock=lambda: now))
+    assert rounds.bury() == 0
+
+    begin = world.store.record
+    begun = 0
+
+    def record() -> AbstractContextManager[Transaction]:
+        nonlocal begun
+        begun += 1
+        if begun == 4:  # the round's own, the worker's row, two tunnels
+            with begin() as tx:
+                assert tx.gateway_workers.get("gw-slow") is None
+                tx.gateway_workers.put(worker("gw-slow", now + 20 * SECOND))
+        return begin()
+
+    monkeypatch.setattr(world.store, "record", record)
+    rounds.bury()
+    assert len(closings(world)) == 2
+    with world.store.read() as tx:
+        assert len(tx.tunnels.find()) == 3
+
+
+def test_tunnels_that_are_left_without_a_worker_are_entered_as_closed(world: World) -> None:
+    carry(world, "gw-dead", "tun-1", "tun-2")
+    with world.store.write() as tx:
+        tx.gateway_workers.delete("gw-dead")
+    bury_after(world, timedelta(seconds=59))
+    assert not closings(world)
+    bury_after(world, timedelta(seconds=60))
+    assert [round(closed["additionalEventData"]["durationSeconds"]) for closed in closings(world)] == [60, 60]
+    with world.store.read() as tx:
+        assert not tx.tunnels.find()
+
+
+def renew(world: World, worker_id: str, until: datetime) -> None:
+    with world.store.write() as tx:
+        tx.gateway_workers.put(worker(worker_id, until))
+
+
 def bury_after(world: World, passed: timedelta) -> None:
+    """Two rounds, some time after now."""
     then = world.clock() + passed
-    bury_dead_workers(replace(world.plane, clock=lambda: then))
+    rounds = DeadWorkers(replace(world.plane, clock=lambda: then))
+    rounds.bury()
+    rounds.bury()

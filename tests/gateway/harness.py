@@ -199,6 +199,7 @@ async def running_gateway(
         registry=registry,
         metrics=metrics,
         failures=FailureLimit(asyncio.get_running_loop().time),
+        may_open=lambda: True,
         clock=lambda: datetime.now(UTC),
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",

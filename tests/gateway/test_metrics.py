@@ -50,7 +50,11 @@ def parsed(text: str) -> dict[str, float]:
 
 def watched(gateway: Running) -> Metrics:
     gateway.metrics.watch(
-        gateway.registry, pending=lambda: gateway.listener.pending, revision=lambda: 7, age=lambda: 0.25
+        gateway.registry,
+        pending=lambda: gateway.listener.pending,
+        revision=lambda: 7,
+        age=lambda: 0.25,
+        unrecorded=lambda: 3,
     )
     return gateway.metrics
 
@@ -69,6 +73,7 @@ def test_a_tunnel_is_counted_while_it_is_open_and_after_it_has_closed() -> None:
             assert now["hatchway_handshake_seconds_count"] == now["hatchway_connect_seconds_count"] == 1
             assert (now["hatchway_snapshot_revision"], now["hatchway_snapshot_age_seconds"]) == (7, 0.25)
             assert now["hatchway_connections_pending"] == 0
+            assert now["hatchway_audit_records_waiting"] == 3
 
             await client.send(b"bye")
             await client.close()

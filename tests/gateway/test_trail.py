@@ -13,6 +13,7 @@ from hatchway.gateway.admission import Admitted, Refused
 from hatchway.gateway.handshake import Head
 from hatchway.gateway.refusal import Closure, access_denied
 from hatchway.gateway.trail import Carried, QuotaReached, Trail
+from hatchway.gateway.unrecorded import Unrecorded
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -32,7 +33,7 @@ def commits(account: StoredAccount) -> Iterator[GroupCommit]:
 
 def trail(commits: GroupCommit, worker: str = "gw-1") -> Trail:
     ids = (f"event-{worker}-{number}" for number in range(1000))
-    return Trail(commits, worker, lambda: next(ids))
+    return Trail(commits, worker, lambda: next(ids), Unrecorded(commits))
 
 
 def worker(account: StoredAccount, worker_id: str, lease_until: datetime) -> None:

@@ -1,50 +1,100 @@
 """Tunnels of gateway workers that died without closing them: their end is entered by whoever is left."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 
 from hatchway.audit.log import to_record
 from hatchway.control.plane import ControlPlane
-from hatchway.domain.tunnel import GatewayWorker, Tunnel
+from hatchway.domain.tunnel import GRACE, LEASE, GatewayWorker, Tunnel
 from hatchway.store import Transaction
-from hatchway.store.tables import gateway_workers
-
-GRACE: Final = timedelta(seconds=40)
-"""Beyond its lease, in which a worker that could not reach the store may come back."""
+from hatchway.store.tables import gateway_workers, tunnels
 
 LOST: Final = {"closeCode": 1006, "closeReason": "The gateway worker was lost"}
+
+_AT_ONCE: Final = 200
+"""Tunnels entered in one transaction: gateways wait for it."""
 
 log = structlog.get_logger("hatchway.control.housekeeping")
 
 
-def bury_dead_workers(plane: ControlPlane) -> int:
-    """Enters the end of every tunnel whose worker is dead, and takes both away; how many workers."""
-    dead = gateway_workers.c.lease_until <= plane.clock() - GRACE
-    # Looked for first: the write lock is not taken every few seconds for nothing.
-    with plane.store.read() as tx:
-        if not tx.gateway_workers.count(dead):
-            return 0
-    with plane.store.write() as tx:
-        workers = tx.gateway_workers.find(dead)
-        for worker in workers:
-            tunnels = tx.tunnels.find(gateway_id=worker.id)
-            for tunnel in tunnels:
-                _bury(tx, worker, tunnel, str(UUID(bytes=plane.random_bytes(16), version=4)), plane.clock())
+class DeadWorkers:
+    """Finds the workers that are dead, in rounds.
+
+    A worker is dead when its lease and the time of grace are over in two rounds, the store having been
+    written in the first. So one that could not renew its lease because nobody could write gets its turn.
+    """
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._seen: dict[str, datetime] = {}
+
+    def bury(self) -> int:
+        """One round: enters the end of every tunnel whose worker is dead, and takes both away.
+
+        Gives the number of workers. Tunnels without a worker, left by a round that was cut short, are seen to
+        as well.
+        """
+        plane = self._plane
+        seen, self._seen = self._seen, {}
+        now = plane.clock()
+        overdue = gateway_workers.c.lease_until <= now - GRACE
+        orphaned = (
+            tunnels.c.gateway_id.not_in(select(gateway_workers.c.id)),
+            tunnels.c.opened_at <= now - LEASE - GRACE,
+        )
+        # Looked for first: the write lock is not taken every few seconds for nothing.
+        with plane.store.read() as tx:
+            if not tx.gateway_workers.count(overdue) and not tx.tunnels.count(*orphaned):
+                return 0
+        with plane.store.record() as tx:
+            workers = tx.gateway_workers.find(overdue)
+            orphans = tx.tunnels.find(*orphaned, limit=_AT_ONCE)
+            self._enter(tx, orphans, now)
+        if orphans:
+            log.warning("tunnels of lost workers entered as ended", tunnels=len(orphans))
+        self._seen = {worker.id: worker.lease_until for worker in workers}
+        dead = [worker for worker in workers if seen.get(worker.id) == worker.lease_until]
+        for worker in dead:
+            self._bury(worker)
+        return len(dead)
+
+    def _bury(self, worker: GatewayWorker) -> None:
+        with self._plane.store.record() as tx:
+            if tx.gateway_workers.get(worker.id) != worker:
+                return
+            # The worker first: if it lives after all, this tells it that its tunnels are being entered.
             tx.gateway_workers.delete(worker.id)
-            log.warning("gateway worker lost", worker_id=worker.id, host=worker.host, tunnels=len(tunnels))
-    return len(workers)
+        count = 0
+        while True:
+            with self._plane.store.record() as tx:
+                if tx.gateway_workers.get(worker.id) is not None:
+                    break
+                some = tx.tunnels.find(gateway_id=worker.id, limit=_AT_ONCE)
+                self._enter(tx, some, worker.lease_until)
+            count += len(some)
+            if len(some) < _AT_ONCE:
+                break
+        log.warning("gateway worker lost", worker_id=worker.id, host=worker.host, tunnels=count)
+
+    def _enter(self, tx: Transaction, ended: Iterable[Tunnel], by: datetime) -> None:
+        """Enters tunnels as ended at a moment at the latest, and takes their rows away."""
+        for tunnel in ended:
+            event_id = str(UUID(bytes=self._plane.random_bytes(16), version=4))
+            _enter_end(tx, tunnel, by, event_id, self._plane.clock())
 
 
-def _bury(tx: Transaction, worker: GatewayWorker, tunnel: Tunnel, event_id: str, now: datetime) -> None:
+def _enter_end(tx: Transaction, tunnel: Tunnel, by: datetime, event_id: str, now: datetime) -> None:
     tx.tunnels.delete(tunnel.id)
     opened = _opening_event(tx, tunnel)
     if opened is None:
         return
-    end = min(max(worker.lease_until, tunnel.opened_at), tunnel.expires_at)
+    end = min(max(by, tunnel.opened_at), tunnel.expires_at)
     closed = opened | {
         "eventName": "CloseTunnel",
         "eventID": event_id,

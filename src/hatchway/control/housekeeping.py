@@ -12,15 +12,17 @@ from sqlalchemy import select
 
 from hatchway.access.access_keys import roll_signing_keys
 from hatchway.audit.export import export_lines
-from hatchway.control.dead_workers import bury_dead_workers
+from hatchway.control.dead_workers import DeadWorkers
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
-from hatchway.store import Transaction
+from hatchway.store import Transaction, log_fields
 from hatchway.store.tables import client_tokens, endpoints, pushed_keys, terminations, tunnels
 
 DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
 """How long a deleted endpoint stays listed as delete-complete."""
 CLIENT_TOKEN_RETENTION: Final = timedelta(hours=24)
+SOON: Final = 5.0
+"""Seconds after which a task that failed is tried again, if it is not due sooner."""
 
 log = structlog.get_logger("hatchway.control.housekeeping")
 
@@ -74,6 +76,7 @@ def tasks(
 ) -> tuple[Task, ...]:
     """All tasks of a control plane."""
     history = DeletionHistory()
+    dead_workers = DeadWorkers(plane)
 
     def writing(work: Callable[[Transaction], object]) -> Callable[[], None]:
         def run() -> None:
@@ -104,7 +107,7 @@ def tasks(
         Task("roll signing keys", 3600, writing(roll_keys)),
         Task("export audit log", 1, lambda: export_lines(plane.store, audit_log)),
         Task("purge deleted endpoints", 5, purge_endpoints),
-        Task("bury dead gateway workers", 10, lambda: bury_dead_workers(plane)),
+        Task("bury dead gateway workers", 5, dead_workers.bury),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
         Task("purge terminations", 60, purge_seen_to),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
@@ -115,19 +118,20 @@ def tasks(
 class Housekeeper:
     """Runs every task once, then when it is due, in a thread of its own.
 
-    One that fails is logged, and tried again when it is due next.
+    One that fails is logged, and tried again soon.
     """
 
     def __init__(self, due: tuple[Task, ...], monotonic: Callable[[], float]) -> None:
         self._tasks = due
         self._monotonic = monotonic
+        self._next_at: dict[Task, float] = {}
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
         """Returns when each task has run once, so that gateways find today's signing keys from the start."""
         for task in self._tasks:
-            _run_logged(task)
+            self._run_one(task)
         self._thread.start()
 
     def stop(self) -> None:
@@ -136,19 +140,19 @@ class Housekeeper:
         self._thread.join()
 
     def _run(self) -> None:
-        started = self._monotonic()
-        next_at = {task: started + task.every for task in self._tasks}
         while not self._stopping.is_set():
             now = self._monotonic()
             for task in self._tasks:
-                if next_at[task] <= now and not self._stopping.is_set():
-                    next_at[task] = now + task.every
-                    _run_logged(task)
-            self._stopping.wait(max(0.0, min(next_at.values()) - self._monotonic()))
+                if self._next_at[task] <= now and not self._stopping.is_set():
+                    self._run_one(task)
+            self._stopping.wait(max(0.0, min(self._next_at.values()) - self._monotonic()))
 
-
-def _run_logged(task: Task) -> None:
-    try:
-        task.run()
-    except Exception as problem:
-        log.error("housekeeping failed", task=task.name, exc_info=problem)
+    def _run_one(self, task: Task) -> None:
+        began = self._monotonic()
+        try:
+            task.run()
+        except Exception as problem:
+            log.error("housekeeping failed", task=task.name, **log_fields(problem))
+            self._next_at[task] = self._monotonic() + min(task.every, SOON)
+        else:
+            self._next_at[task] = began + task.every

@@ -1,10 +1,18 @@
 """A live tunnel, and the gateway worker that carries it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 MAX_DURATION = 3600
 """Seconds: the longest that a tunnel may last, and its duration when none is asked for."""
+
+LEASE: Final = timedelta(seconds=20)
+"""How long a gateway worker counts as alive after it last said so."""
+
+GRACE: Final = timedelta(seconds=40)
+"""Beyond its lease, in which a worker that could not reach the store may come back. After that, others may
+enter its tunnels as ended; a worker that cannot know whether they have ends them before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

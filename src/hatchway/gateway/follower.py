@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from hatchway.store import log_fields
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,7 +57,7 @@ class Follower:
                 changes = await asyncio.to_thread(self._store.changes, self._snapshot.revision)
             except Exception as problem:
                 if not self._behind:
-                    log.exception("store cannot be followed", problem=type(problem).__name__)
+                    log.error("store cannot be followed", **log_fields(problem))
                 self._behind = True
                 continue
             self._apply(changes)

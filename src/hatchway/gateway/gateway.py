@@ -17,6 +17,7 @@ from hatchway.gateway.refusal import (
     DRAINING,
     NO_SUCH_PATH,
     NOT_RECORDED,
+    NOT_RECORDING,
     TOO_MANY_FAILURES,
     duration_reached,
 )
@@ -24,6 +25,7 @@ from hatchway.gateway.relay import Relay
 from hatchway.gateway.request import PATH
 from hatchway.gateway.target import CONNECT_TIMEOUT, connect
 from hatchway.gateway.trail import Carried, QuotaReached
+from hatchway.store import log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +62,7 @@ class Gateway:
         registry: Registry,
         metrics: Metrics,
         failures: FailureLimit,
+        may_open: Callable[[], bool],
         clock: Callable[[], datetime],
         new_request_id: Callable[[], str],
         new_tunnel_id: Callable[[], str],
@@ -69,6 +72,7 @@ class Gateway:
         self._registry = registry
         self._metrics = metrics
         self._failures = failures
+        self._may_open = may_open
         self._clock = clock
         self._new_request_id = new_request_id
         self._new_tunnel_id = new_tunnel_id
@@ -88,6 +92,8 @@ class Gateway:
                 raise BadHandshake(DRAINING)
             if self._failures.reached(source_ip):
                 raise BadHandshake(TOO_MANY_FAILURES)
+            if not self._may_open():
+                raise BadHandshake(NOT_RECORDING)
         except BadHandshake as bad:
             self._metrics.refused.labels(bad.refusal.error_code).inc()
             client.refuse(bad.refusal, request_id)
@@ -119,10 +125,9 @@ class Gateway:
         )
         try:
             await self._trail.refused(refused, self._clock())
-        except Exception:
+        finally:
             # The answer stays no, recorded or not.
-            log.exception("refusal not recorded", request_id=source.request_id)
-        client.refuse(refused.refusal, source.request_id)
+            client.refuse(refused.refusal, source.request_id)
 
     async def _carry(self, client: Client, key: str, admitted: Admitted, source_port: int) -> None:
         loop = asyncio.get_running_loop()
@@ -153,8 +158,8 @@ class Gateway:
         except QuotaReached as reached:
             self._metrics.refused.labels(reached.overrun.refusal.error_code).inc()
             relay.cut(reached.overrun.closure)
-        except Exception:
-            log.exception("tunnel not recorded", tunnel_id=admitted.tunnel_id)
+        except Exception as problem:
+            log.error("tunnel not recorded", tunnel_id=admitted.tunnel_id, **log_fields(problem))
             self._metrics.refused.labels(REASON_NOT_RECORDED).inc()
             relay.cut(NOT_RECORDED)
         else:
@@ -206,7 +211,4 @@ class Gateway:
             bytes_in=relay.bytes_in,
             bytes_out=relay.bytes_out,
         )
-        try:
-            await self._trail.closed(admitted, carried, self._clock())
-        except Exception:
-            log.exception("end of tunnel not recorded", tunnel_id=admitted.tunnel_id)
+        await self._trail.closed(admitted, carried, self._clock())

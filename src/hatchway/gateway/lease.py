@@ -1,25 +1,44 @@
-"""A worker's claim to be alive: while its lease runs, its tunnels count."""
+"""A worker's claim to be alive: while its lease runs, its tunnels count.
+
+A worker whose lease ran out and was not renewed within a time of grace is taken for dead, and its tunnels are
+entered as ended by the control plane. So that none of them is then still open:
+
+- a worker whose lease has run out opens no tunnel;
+- one that cannot renew it looks whether it has been taken for dead, and then ends the tunnels that have been
+  entered as ended; if it has not, as when the store is locked or full, they go on;
+- one that can neither renew it nor look ends them all just before that time is over. It cannot know what has
+  been revoked meanwhile either.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hatchway.domain.tunnel import GatewayWorker
+from hatchway.domain.tunnel import GRACE, LEASE, GatewayWorker
+from hatchway.store import log_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from hatchway.audit.group_commit import GroupCommit
+    from hatchway.store import Store, Transaction
 
-DURATION: Final = timedelta(seconds=20)
 RENEWAL: Final = 5.0
 """Seconds between two renewals."""
+
+RETRY: Final = 1.0
+"""Seconds between a renewal that failed and the next."""
+
+LOOK: Final = 1.0
+"""Seconds between two looks at a lease that is not renewed."""
+
+LONGEST_UNCERTAINTY: Final = (LEASE + GRACE).total_seconds() - 10
+"""Seconds after which a worker that has heard nothing of its lease ends its tunnels."""
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -29,32 +48,124 @@ class Lease:
 
     def __init__(
         self,
+        store: Store,
         commits: GroupCommit,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
         *,
+        end_all_but: Callable[[Collection[str]], int],
         worker_id: str,
         host: str,
         port: int,
     ) -> None:
+        """`end_all_but` ends the tunnels whose ids are not among those given; how many it ended."""
+        self._store = store
         self._commits = commits
         self._clock = clock
+        self._monotonic = monotonic
+        self._end_all_but = end_all_but
         now = clock()
         self._worker = GatewayWorker(id=worker_id, host=host, port=port, started_at=now, lease_until=now)
+        self._claimed = False
+        self._until = self._certain_at = monotonic()
+
+    @property
+    def runs(self) -> bool:
+        """Whether this worker's tunnels count. If not, it must not open any."""
+        return self._monotonic() < self._until
 
     async def renew(self) -> None:
-        """Claim to be alive for `DURATION` from now."""
-        worker = replace(self._worker, lease_until=self._clock() + DURATION)
-        await asyncio.wrap_future(self._commits.submit(lambda tx: tx.gateway_workers.put(worker)))
+        """Claim to be alive for `LEASE` from now.
+
+        Raises:
+            Exception: the store could not be written.
+        """
+
+        def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
+            began = self._monotonic()
+            dead = self._claimed and tx.gateway_workers.get(self._worker.id) is None
+            tx.gateway_workers.put(replace(self._worker, lease_until=self._clock() + LEASE))
+            return began, self._entered(tx) if dead else None
+
+        began, left = await asyncio.shield(asyncio.wrap_future(self._commits.submit(claim)))
+        self._claimed = True
+        self._certain_at = began
+        self._until = began + LEASE.total_seconds()
+        if left is not None:
+            self._taken_for_dead(left)
 
     async def keep(self) -> None:
         """Renew again and again."""
+        failing = False
         while True:
-            await asyncio.sleep(RENEWAL)
+            await asyncio.sleep(RETRY if failing else RENEWAL)
             try:
                 await self.renew()
-            except Exception:
-                log.exception("lease not renewed", worker_id=self._worker.id)
+            except Exception as problem:
+                if not failing:
+                    log.error("lease not renewed", worker_id=self._worker.id, **log_fields(problem))
+                failing = True
+            else:
+                if failing:
+                    log.info("lease is renewed again", worker_id=self._worker.id)
+                failing = False
+
+    async def watch(self) -> None:
+        """See to the tunnels, again and again, while the lease is not renewed."""
+        looking: asyncio.Task[None] | None = None
+        while True:
+            await asyncio.sleep(LOOK)
+            silence = self._monotonic() - self._certain_at
+            if silence >= LONGEST_UNCERTAINTY and (ended := self._end_all_but(())):
+                log.error(
+                    "tunnels ended",
+                    tunnels=ended,
+                    problem=f"the store has not answered for {silence:.0f} seconds: whether these tunnels are"
+                    " still allowed and recorded cannot be known. The lines above say why",
+                )
+            # A look may take as long as the store likes.
+            if silence >= 2 * RENEWAL and self._claimed and (looking is None or looking.done()):
+                looking = asyncio.create_task(self._look())
 
     async def give_up(self) -> None:
-        """The worker ends, and none of its tunnels is left."""
-        await asyncio.wrap_future(self._commits.submit(lambda tx: tx.gateway_workers.delete(self._worker.id)))
+        """The worker ends. Tunnels whose end could not be entered are left to the control plane."""
+
+        def leave(tx: Transaction) -> None:
+            if tx.tunnels.count(gateway_id=self._worker.id):
+                tx.gateway_workers.put(replace(self._worker, lease_until=self._clock()))
+            else:
+                tx.gateway_workers.delete(self._worker.id)
+
+        await asyncio.shield(asyncio.wrap_future(self._commits.submit(leave)))
+
+    async def _look(self) -> None:
+        """Find out, only reading, whether this worker has been taken for dead."""
+
+        def look() -> tuple[bool, Collection[str]]:
+            with self._store.read() as tx:
+                return tx.gateway_workers.get(self._worker.id) is not None, self._entered(tx)
+
+        began = self._monotonic()
+        try:
+            alive, left = await asyncio.to_thread(look)
+        except Exception as problem:
+            log.debug("lease cannot be looked at", problem=str(problem))
+            return
+        self._certain_at = max(began, self._certain_at)
+        if not alive:
+            self._claimed = False
+            self._until = began
+            self._taken_for_dead(left)
+
+    def _entered(self, tx: Transaction) -> Collection[str]:
+        return frozenset(tunnel.id for tunnel in tx.tunnels.find(gateway_id=self._worker.id))
+
+    def _taken_for_dead(self, left: Collection[str]) -> None:
+        ended = self._end_all_but(left)
+        log.error(
+            "worker was taken for dead",
+            worker_id=self._worker.id,
+            tunnels_ended=ended,
+            problem="its lease had not been renewed in time: the lines above say why; if there are none, see"
+            " that the clocks of all machines agree",
+        )

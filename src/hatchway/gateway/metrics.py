@@ -38,6 +38,7 @@ _CLOSE_REASONS: Final = {
     1007: "protocol_error",
     1009: "protocol_error",
     1011: "no_target",
+    1013: "out_of_touch",
     4001: "duration",
     4002: "idle",
     4003: "revoked",
@@ -112,6 +113,7 @@ class Metrics:
         pending: Callable[[], int],
         revision: Callable[[], int],
         age: Callable[[], float],
+        unrecorded: Callable[[], int],
     ) -> None:
         """Tell of these too, as they are whenever Prometheus asks.
 
@@ -119,8 +121,9 @@ class Metrics:
             pending: connections that have not sent their request yet.
             revision: of the store, as far as the snapshot has it.
             age: seconds since the snapshot was last seen to be the store's state.
+            unrecorded: records that the audit trail still lacks.
         """
-        self.registry.register(_Live(self._gauges(tunnels, pending, revision, age)))
+        self.registry.register(_Live(self._gauges(tunnels, pending, revision, age, unrecorded)))
 
     def _gauges(
         self,
@@ -128,6 +131,7 @@ class Metrics:
         pending: Callable[[], int],
         revision: Callable[[], int],
         age: Callable[[], float],
+        unrecorded: Callable[[], int],
     ) -> Callable[[], Iterator[Metric]]:
         def gauges() -> Iterator[Metric]:
             with self._counting:
@@ -151,6 +155,9 @@ class Metrics:
             )
             yield GaugeMetricFamily(
                 "hatchway_snapshot_age_seconds", "Since the store was last seen at that revision.", age()
+            )
+            yield GaugeMetricFamily(
+                "hatchway_audit_records_waiting", "Records that the audit trail still lacks.", unrecorded()
             )
 
         return gauges

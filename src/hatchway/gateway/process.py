@@ -24,7 +24,7 @@ from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.lease import Lease
 from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics, metrics_listener
-from hatchway.gateway.refusal import GATEWAY_STOPPING
+from hatchway.gateway.refusal import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.report import Report
 from hatchway.gateway.revocation import Revocation, terminate
@@ -32,13 +32,14 @@ from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.tls import ServerTls
 from hatchway.gateway.trail import Trail
 from hatchway.gateway.transparency import NOT_PERMITTED, may_take_addresses
+from hatchway.gateway.unrecorded import Unrecorded
 from hatchway.gateway.watch import Watch
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from hatchway.store import Changes
 
@@ -48,6 +49,7 @@ CUT_SECONDS: Final = 2.0
 """Seconds that the tunnels still open at the end of the drain get to end in order; then they are dropped."""
 
 _DROP_SECONDS: Final = 1.0
+_RECORD_SECONDS: Final = 1.0
 
 
 def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None:
@@ -82,6 +84,7 @@ class Worker:
 
     def __init__(self, settings: Settings, store: Store, commits: GroupCommit, metrics: Metrics) -> None:
         self._settings = settings
+        self._store = store
         self._commits = commits
         self._metrics = metrics
         self._worker_id = f"gw-{token_hex(9)[:17]}"
@@ -111,18 +114,27 @@ class Worker:
                 if endpoint.preserve_client_ip:
                     log.warning("endpoint is of no use here", endpoint_id=endpoint.id, problem=NOT_PERMITTED)
         _spare_the_snapshot()
+        registry = self._registry
         lease = Lease(
-            self._commits, _now, worker_id=self._worker_id, host=socket.gethostname(), port=address.port
+            self._store,
+            self._commits,
+            _now,
+            _monotonic,
+            end_all_but=self._end_all_but,
+            worker_id=self._worker_id,
+            host=socket.gethostname(),
+            port=address.port,
         )
         await lease.renew()
 
-        registry = self._registry
+        unrecorded = Unrecorded(self._commits)
         gateway = Gateway(
             admission=self._admission,
-            trail=Trail(self._commits, self._worker_id, _new_id),
+            trail=Trail(self._commits, self._worker_id, _new_id, unrecorded),
             registry=registry,
             metrics=self._metrics,
             failures=FailureLimit(time.monotonic),
+            may_open=lambda: lease.runs and not unrecorded.full,
             clock=_now,
             new_request_id=_new_id,
             new_tunnel_id=_new_tunnel_id,
@@ -136,11 +148,14 @@ class Worker:
             pending=lambda: listener.pending,
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
+            unrecorded=lambda: len(unrecorded),
         )
         watch = Watch(registry, loop.time, idle_limit=self._settings.idle_limit)
         work = [
             self._follower.follow(),
             lease.keep(),
+            lease.watch(),
+            unrecorded.keep(),
             Report(self._commits, registry).keep(),
             self._metrics.measure_lag(),
             self._revocation.run(),
@@ -154,17 +169,32 @@ class Worker:
         await stopping.get()
         gateway.draining = True
         log.info("gateway drains", tunnels=len(registry), seconds=self._settings.drain_seconds)
+        drained_at = loop.time() + self._settings.drain_seconds
         await _first(registry.wait_until_empty(), stopping.get(), seconds=self._settings.drain_seconds)
         registry.cut_all(GATEWAY_STOPPING)
         await _first(registry.wait_until_empty(), seconds=CUT_SECONDS)
         registry.drop_all()
         await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
         listener.stop()
+        left = max(_RECORD_SECONDS, drained_at - loop.time())
+        await _first(unrecorded.wait_until_empty(), stopping.get(), seconds=left)
+        if len(unrecorded):
+            log.error("audit records left to the control plane", records=len(unrecorded))
         for task in background:
             task.cancel()
         with suppress(Exception):
-            await lease.give_up()
+            async with asyncio.timeout(_RECORD_SECONDS):
+                await lease.give_up()
         log.info("gateway ended", worker_id=self._worker_id)
+
+    def _end_all_but(self, entered: Collection[str]) -> int:
+        """End the tunnels that are not entered in the store."""
+        ended = 0
+        for admitted, relay in self._registry:
+            if admitted.tunnel_id not in entered and relay.closure is None:
+                self._registry.cut(admitted.tunnel_id, OUT_OF_TOUCH, {})
+                ended += 1
+        return ended
 
     def _changed(self, changes: Changes) -> None:
         """The snapshot has become what these changes make it."""
@@ -218,6 +248,11 @@ def _log_loop_problem(_loop: asyncio.AbstractEventLoop, context: dict[str, Any])
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _monotonic() -> float:
+    # A machine that was suspended knows that time has passed.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _new_id() -> str:

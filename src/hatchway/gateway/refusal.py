@@ -75,6 +75,11 @@ UNAVAILABLE: Final = Refusal(
     "ServiceUnavailable",
     "The gateway cannot decide just now. Retry your request.",
 )
+NOT_RECORDING: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "ServiceUnavailable",
+    "The gateway cannot record tunnels just now. Retry your request.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,7 @@ PROTOCOL_ERROR: Final = Closure(1002, "The client broke the WebSocket protocol")
 TEXT_REFUSED: Final = Closure(1003, "A tunnel carries binary frames only")
 TARGET_UNREACHABLE: Final = Closure(1011, "Unable to connect to target")
 NOT_RECORDED: Final = Closure(1011, "The tunnel could not be recorded in the audit trail")
+OUT_OF_TOUCH: Final = Closure(1013, "Gateway has lost touch with its store")
 ACCESS_REVOKED: Final = Closure(4003, "Access revoked")
 TERMINATED: Final = Closure(4004, "Tunnel terminated by an administrator")
 

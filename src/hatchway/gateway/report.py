@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from hatchway.store import log_fields
+
 if TYPE_CHECKING:
     from hatchway.audit.group_commit import GroupCommit
     from hatchway.gateway.registry import Registry
@@ -27,12 +29,16 @@ class Report:
 
     async def keep(self) -> None:
         """Report again and again."""
+        failing = False
         while True:
             await asyncio.sleep(INTERVAL)
             try:
                 await self.tell()
-            except Exception:
-                log.exception("bytes not reported")
+                failing = False
+            except Exception as problem:
+                if not failing:
+                    log.warning("bytes not reported", **log_fields(problem))
+                failing = True
 
     async def tell(self) -> None:
         """Report once, in one piece of the next transaction."""

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
 from hatchway.domain.tunnel import Tunnel
-from hatchway.gateway.refusal import ENDPOINT_FULL, PRINCIPAL_FULL
+from hatchway.gateway.refusal import ENDPOINT_FULL, NOT_RECORDED, NOT_RECORDING, PRINCIPAL_FULL
+from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers, tunnels
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from hatchway.audit.group_commit import GroupCommit
     from hatchway.gateway.admission import Admitted, Refused
     from hatchway.gateway.refusal import Closure, Overrun, Refusal
+    from hatchway.gateway.unrecorded import Unrecorded
     from hatchway.store import Transaction
+
+log = structlog.get_logger("hatchway.gateway")
 
 
 class QuotaReached(Exception):
@@ -51,19 +56,22 @@ class Carried:
 
 
 class Trail:
-    """The books of one worker."""
+    """The books of one worker. What cannot be entered at once, `unrecorded` enters later."""
 
-    def __init__(self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str], unrecorded: Unrecorded
+    ) -> None:
         self._commits = commits
         self._worker_id = worker_id
         self._new_id = new_id
+        self._unrecorded = unrecorded
 
     async def opened(self, admitted: Admitted, now: datetime) -> None:
         """Enter a tunnel that is about to connect.
 
         Raises:
             QuotaReached: see there; that is entered too.
-            Exception: nothing could be entered.
+            Exception: it is not known to be entered. What became of it is settled later.
         """
         tunnel = Tunnel(
             id=admitted.tunnel_id,
@@ -91,20 +99,41 @@ class Trail:
             tx.audit_records.put(to_record(event, now))
             return overrun
 
-        overrun = await asyncio.wrap_future(self._commits.submit(enter))
+        try:
+            overrun = await asyncio.wrap_future(self._commits.submit(enter))
+        except Exception:
+            self._unrecorded.add(self._undoing(admitted, event_id, now))
+            raise
         if overrun is not None:
             raise QuotaReached(overrun)
 
     async def refused(self, refused: Refused, now: datetime) -> None:
         """Enter a request that got no tunnel."""
         outcome = _refusal_outcome(refused.refusal, refused.additional)
-        event = refused.call.event("OpenTunnel", self._new_id(), now, outcome)
-        await asyncio.wrap_future(
-            self._commits.submit(lambda tx: tx.audit_records.put(to_record(event, now)))
-        )
+        record = to_record(refused.call.event("OpenTunnel", self._new_id(), now, outcome), now)
+
+        def enter(tx: Transaction) -> None:
+            tx.audit_records.put(record)
+
+        try:
+            await asyncio.wrap_future(self._commits.submit(enter))
+        except Exception as problem:
+            kept = self._unrecorded.add_refusal(enter)
+            request_id = refused.call.source.request_id
+            log.error("refusal not recorded", request_id=request_id, tried_again=kept, **log_fields(problem))
 
     async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
-        """Enter the end of a tunnel that was entered as opened."""
+        """Enter the end of a tunnel that was entered as opened, now or later."""
+        enter = self._closing(admitted, carried, now)
+        try:
+            # A worker that ends does not wait for it, and yet it is done.
+            await asyncio.shield(asyncio.wrap_future(self._commits.submit(enter)))
+        except Exception as problem:
+            self._unrecorded.add(enter)
+            log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
+
+    def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> Callable[[Transaction], bool]:
+        """The piece that enters the end of a tunnel, unless that is entered; whether it did."""
         additional: dict[str, Any] = {
             "tunnelId": admitted.tunnel_id,
             "durationSeconds": round(carried.duration, 3),
@@ -115,12 +144,28 @@ class Trail:
             **carried.cause,
         }
         event = admitted.call.event("CloseTunnel", self._new_id(), now, Outcome(additional=additional))
+        tunnel_id, record = admitted.tunnel_id, to_record(event, now)
 
-        def enter(tx: Transaction) -> None:
-            tx.tunnels.delete(admitted.tunnel_id)
-            tx.audit_records.put(to_record(event, now))
+        def enter(tx: Transaction) -> bool:
+            # No row: this has been committed before, or others have taken this worker for dead.
+            if not tx.tunnels.delete(tunnel_id):
+                return False
+            tx.audit_records.put(record)
+            return True
 
-        await asyncio.wrap_future(self._commits.submit(enter))
+        return enter
+
+    def _undoing(self, admitted: Admitted, event_id: str, now: datetime) -> Callable[[Transaction], None]:
+        """The piece that enters that there was no tunnel, whether its opening was committed or not."""
+        close = self._closing(admitted, Carried(0.0, 0, 0, NOT_RECORDED), now)
+        outcome = _refusal_outcome(NOT_RECORDING, admitted.additional)
+        refusal = to_record(admitted.call.event("OpenTunnel", event_id, now, outcome), now)
+
+        def settle(tx: Transaction) -> None:
+            if not close(tx) and tx.audit_records.get(event_id) is None:
+                tx.audit_records.put(refusal)
+
+        return settle
 
 
 def _overrun(tx: Transaction, admitted: Admitted, now: datetime) -> Overrun | None:

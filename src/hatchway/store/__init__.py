@@ -13,7 +13,7 @@ with the account's revision, and `Store.changes` tells what has changed since on
 """
 
 from hatchway.store.feed import Changes
-from hatchway.store.problems import StoreBusy, TransactionEnded, explain
+from hatchway.store.problems import StoreBusy, TransactionEnded, explain, log_fields
 from hatchway.store.rows import Rows
 from hatchway.store.store import SchemaMismatch, Store
 from hatchway.store.transaction import Transaction
@@ -27,4 +27,5 @@ __all__ = [
     "Transaction",
     "TransactionEnded",
     "explain",
+    "log_fields",
 ]

@@ -3,7 +3,8 @@
 Nothing has to be started again afterwards: who could not write tries again.
 """
 
-from typing import Final
+import errno
+from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -69,7 +70,7 @@ class TransactionEnded(Exception):
 
 
 def explain(problem: BaseException) -> str | None:
-    """The cause and the remedy of a problem with the store; None when it is of another kind."""
+    """The cause and the remedy of a problem with the store or a full disk; None for any other."""
     each: BaseException | None = problem
     while each is not None:
         if (words := _explain_alone(each)) is not None:
@@ -78,7 +79,15 @@ def explain(problem: BaseException) -> str | None:
     return None
 
 
+def log_fields(problem: BaseException) -> dict[str, Any]:
+    """What a line of the log tells of a problem: its cause and remedy, or when unknown, all there is."""
+    words = explain(problem)
+    return {"exc_info": problem} if words is None else {"problem": words}
+
+
 def _explain_alone(problem: BaseException) -> str | None:
+    if isinstance(problem, OSError) and problem.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"the disk is full: free some space where {problem.filename} is" if problem.filename else _FULL
     if isinstance(problem, StoreBusy | PoolTimeout):
         return _BUSY
     if not isinstance(problem, DBAPIError):

@@ -1,0 +1,117 @@
+"""What belongs in the audit trail and is not there yet, because the store could not be written.
+
+Nothing of it is given up while the worker runs. How much there can be is bounded, because a worker with too
+much of it opens no more tunnels. What is left when the worker ends, the control plane enters with what it
+knows: the tunnels' rows are still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from hatchway.store import log_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hatchway.audit.group_commit import GroupCommit
+    from hatchway.store import Transaction
+
+    Piece = Callable[[Transaction], Any]
+
+MOST: Final = 5000
+"""Pieces, of a few KB each, with which a worker opens no more tunnels. Those that it has may add theirs."""
+
+MOST_REFUSALS: Final = 1000
+"""Pieces above which no refusal is added: anybody can make those, and the log has them too."""
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts: doubled, from the one to the other, while the store cannot be written."""
+
+_AT_ONCE: Final = 256
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+class Unrecorded:
+    """Pieces of work on the store that failed; each is tried again until it is committed.
+
+    A piece may have been committed although it failed, when the connection broke: it must bear to run twice.
+    """
+
+    def __init__(self, commits: GroupCommit) -> None:
+        self._commits = commits
+        self._pieces: deque[Piece] = deque()
+        self._some = asyncio.Event()
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is so much that nothing should begin that would add more."""
+        return len(self._pieces) >= MOST
+
+    def add(self, piece: Piece) -> None:
+        """Have a piece tried again."""
+        self._pieces.append(piece)
+        self._some.set()
+        self._none.clear()
+
+    def add_refusal(self, piece: Piece) -> bool:
+        """Have the record of a refusal tried again, if there is room for it; whether there was."""
+        if len(self._pieces) >= MOST_REFUSALS:
+            return False
+        self.add(piece)
+        return True
+
+    async def keep(self) -> None:
+        """Try again and again."""
+        pause = FIRST_PAUSE
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(pause)
+            if await self._try_all():
+                log.info("audit trail is complete again")
+                pause = FIRST_PAUSE
+            else:
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def wait_until_empty(self) -> None:
+        await self._none.wait()
+
+    async def _try_all(self) -> bool:
+        """Try one, and when it succeeds, the others. Whether none is left."""
+        at_once = 1
+        while self._pieces:
+            pieces = [self._pieces[number] for number in range(min(at_once, len(self._pieces)))]
+            failures = await self._try(pieces)
+            # Only now: a worker that ends meanwhile still knows of them. New ones come behind.
+            for piece, failure in zip(pieces, failures, strict=True):
+                self._pieces.popleft()
+                if failure is not None:
+                    # To the end, so that one that always fails keeps no other from being tried.
+                    self._pieces.append(piece)
+            problem = next((failure for failure in failures if failure is not None), None)
+            if problem is not None:
+                log.warning("audit trail is not complete", records=len(self._pieces), **log_fields(problem))
+                return False
+            at_once = _AT_ONCE
+        self._some.clear()
+        self._none.set()
+        return True
+
+    async def _try(self, pieces: Sequence[Piece]) -> list[BaseException | None]:
+        try:
+            attempts = [asyncio.wrap_future(self._commits.submit(piece)) for piece in pieces]
+        except Exception as problem:
+            return [problem] * len(pieces)
+        outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+        return [outcome if isinstance(outcome, BaseException) else None for outcome in outcomes]
