@@ -3,6 +3,7 @@
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.e2e.hatchway_server import (
     WEB_1,
     Hatchway,
 )
+from tests.e2e.machines import Machine
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd, make_key
 from tests.e2e.processes import Process
@@ -36,14 +38,17 @@ defaults
     timeout client 60s
     timeout server 60s
 listen ssh
-    bind :{PORT} accept-proxy
+    # docs/gateway.md: nobody but the gateway may say who the client is.
+    bind :{PORT}
+    tcp-request connection reject unless {{ src {Network.GATEWAY} }}
+    tcp-request connection expect-proxy layer4
     # The client's address, and the one that it was led to.
     log-format "from %ci to %fi:%fp"
     server sshd 127.0.0.1:22
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def laptop(network: Network, hatchway: Hatchway) -> Iterator[AwsCli]:
     """A user's AWS CLI on a machine of its own."""
     user = hatchway.user("erin", DESCRIBE, OPEN_TUNNEL)
@@ -106,3 +111,20 @@ def test_a_proxy_on_the_host_learns_who_the_client_is_and_ssh_goes_through_it(
     assert ssh(laptop, key, PORT).returncode == 255
     haproxy.wait_for("does not look like a PROXY protocol header")
     assert ssh(laptop, key, 22).stdout == "in\n"
+
+
+def test_a_proxy_on_the_host_takes_nobodys_word_but_the_gateways(
+    network: Network, laptop: AwsCli, haproxy: Process
+) -> None:
+    header = b"PROXY TCP4 203.0.113.1 10.0.1.1 4711 2222\r\nSSH-2.0-test\r\n"
+
+    def answer_to(machine: Machine) -> bytes:
+        with suppress(ConnectionError), machine.joined(), socket.socket() as sock:
+            sock.settimeout(10)
+            sock.connect(("10.0.1.1", PORT))
+            sock.sendall(header)
+            return sock.recv(8)
+        return b""
+
+    assert answer_to(network.gateway) == b"SSH-2.0-"
+    assert answer_to(laptop.machine) == b""
