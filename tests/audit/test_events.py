@@ -1,17 +1,20 @@
 """An OpenTunnel event has the shape that CloudTrail gives it, and every event reaches the JSON lines."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, user_identity
-from hatchway.audit.export import export_lines
+from hatchway.audit.export import Export
 from hatchway.audit.log import to_record
-from hatchway.store import Store
+from hatchway.store import Store, explain
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 500_000, tzinfo=UTC)
 ENDPOINT_ARN = "arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/eice-0123456789abcdef0"
@@ -107,10 +110,10 @@ def record(store: Store, count: int, start: int = 0) -> None:
 def test_every_event_is_written_once_and_in_order(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     record(store, 2500)
-    assert export_lines(store, path) == 2500
-    assert export_lines(store, path) == 0
+    assert Export(store, path).run() == 2500
+    assert Export(store, path).run() == 0
     record(store, 3, start=2500)
-    assert export_lines(store, path) == 3
+    assert Export(store, path).run() == 3
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["eventID"] for line in lines] == [f"e-{number:05}" for number in range(2503)]
 
@@ -118,5 +121,63 @@ def test_every_event_is_written_once_and_in_order(store: Store, tmp_path: Path) 
 def test_what_could_not_be_written_is_written_later(store: Store, tmp_path: Path) -> None:
     record(store, 5)
     with pytest.raises(OSError):
-        export_lines(store, tmp_path / "missing" / "audit.jsonl")
-    assert export_lines(store, tmp_path / "audit.jsonl") == 5
+        Export(store, tmp_path / "missing" / "audit.jsonl").run()
+    assert Export(store, tmp_path / "audit.jsonl").run() == 5
+
+
+def test_a_line_that_was_torn_is_taken_away_before_the_next(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 2)
+    Export(store, path).run()
+    with path.open("ab") as file:
+        file.write(b'{"eventID":"e-torn","long":"' + bytes(200_000))
+    record(store, 1, start=2)
+    assert Export(store, path).run() == 1
+    assert [json.loads(line)["eventID"] for line in path.read_text().splitlines()] == [
+        "e-00000",
+        "e-00001",
+        "e-00002",
+    ]
+
+
+def test_a_full_disk_tears_no_line(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 3)
+    write = os.write
+    room = 1000
+
+    def fill(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(descriptor, bytes(data)[:room])
+        room -= written
+        return written
+
+    monkeypatch.setattr(os, "write", fill)
+    export = Export(store, path)
+    with pytest.raises(OSError, match="No space left") as caught:
+        export.run()
+    assert explain(caught.value) == f"the disk is full: free some space where {path} is"
+    assert path.read_bytes() == b""
+    monkeypatch.undo()
+    assert export.run() == 3
+
+
+def test_a_store_that_cannot_be_written_makes_no_line_twice(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 3)
+
+    @sqlalchemy_event.listens_for(store.engine, "before_cursor_execute")
+    def refuse(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if failing and statement.startswith("UPDATE"):
+            raise RuntimeError("locked")
+
+    failing = True
+    export = Export(store, path)
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            export.run()
+    failing = False
+    export.run()
+    assert len(path.read_text().splitlines()) == 3

@@ -192,6 +192,20 @@ def test_a_call_that_cannot_be_recorded_fails(world: World, monkeypatch: pytest.
     assert "123456789012" not in answer.text
 
 
+def test_a_store_that_is_locked_is_told_apart_from_a_fault_of_the_program(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.store, "_busy_seconds", 0.1)
+    iam = world.client("iam")
+    with world.store.record(), pytest.raises(iam.exceptions.ClientError) as caught:
+        iam.create_user(UserName="bob")
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
+    assert "store" in caught.value.response["Error"]["Message"]
+    iam.create_user(UserName="bob")
+    assert len(world.events("CreateUser")) == 1
+
+
 def test_the_process_says_how_it_is_and_where_its_gateway_listens(world: World) -> None:
     assert world.send("GET", "/healthz").text == "ok\n"
     assert world.send("GET", "/readyz").text == "ok\n"

@@ -120,3 +120,27 @@ def test_tasks_run_when_due_and_one_that_fails_is_tried_again() -> None:
     assert failures == 3 and 10 <= time <= 16
     done.set()
     housekeeper.stop()
+
+
+def test_a_task_of_every_hour_that_fails_is_not_left_for_an_hour() -> None:
+    time = 0.0
+    failed_at: list[float] = []
+    done, enough = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        failed_at.append(time)
+        raise OSError("the disk is full")
+
+    def moves() -> None:
+        nonlocal time
+        time += 1.0
+        if len(failed_at) >= 3:
+            enough.set()
+            done.wait(10)
+
+    housekeeper = Housekeeper((Task("fails", 3600, fails), Task("moves", 0, moves)), lambda: time)
+    housekeeper.start()
+    assert enough.wait(10)
+    assert failed_at[-1] < 60
+    done.set()
+    housekeeper.stop()

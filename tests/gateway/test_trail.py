@@ -1,19 +1,24 @@
 import asyncio
+import errno
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from tests.gateway.account import StoredAccount, stored_account
-from tests.gateway.harness import Says
+from tests.gateway.harness import Says, until
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.admission import Admitted, Refused
 from hatchway.gateway.handshake import Head
-from hatchway.gateway.refusal import Closure, access_denied
+from hatchway.gateway.refusal import NOT_RECORDED, Closure, access_denied
 from hatchway.gateway.trail import Carried, QuotaReached, Trail
 from hatchway.gateway.unrecorded import Unrecorded
+from hatchway.store import Transaction
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -31,9 +36,11 @@ def commits(account: StoredAccount) -> Iterator[GroupCommit]:
     made.close()
 
 
-def trail(commits: GroupCommit, worker: str = "gw-1") -> Trail:
+def trail(commits: GroupCommit, worker: str = "gw-1", unrecorded: Unrecorded | None = None) -> Trail:
     ids = (f"event-{worker}-{number}" for number in range(1000))
-    return Trail(commits, worker, lambda: next(ids), Unrecorded(commits))
+    return Trail(
+        commits, worker, lambda: next(ids), Unrecorded(commits) if unrecorded is None else unrecorded
+    )
 
 
 def worker(account: StoredAccount, worker_id: str, lease_until: datetime) -> None:
@@ -53,7 +60,7 @@ def _head() -> Head:
     return Head("/openTunnel", "", ())
 
 
-def events(account: StoredAccount) -> list[dict[str, object]]:
+def events(account: StoredAccount) -> list[dict[str, Any]]:
     with account.store.read() as tx:
         return [json.loads(record.body) for record in tx.audit_records.find()]
 
@@ -121,3 +128,166 @@ def test_the_quota_counts_the_tunnels_of_all_gateways_that_are_alive(
     with account.store.read() as tx:
         assert tx.tunnels.get("tun-one-too-many") is None
     assert [event for event in events(account) if event.get("errorCode") == "ServiceQuotaExceededException"]
+
+
+class Disturbed:
+    """Makes the commits of a store fail, before they are done or after."""
+
+    def __init__(self, account: StoredAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.fails_before = self.fails_after = False
+        record = account.store.record
+
+        @contextmanager
+        def failing() -> Iterator[Transaction]:
+            if self.fails_before:
+                raise OSError(errno.ENOSPC, "disk full")
+            with record() as tx:
+                yield tx
+            if self.fails_after:
+                raise ConnectionError("gone within the commit")
+
+        monkeypatch.setattr(account.store, "record", failing)
+
+
+@pytest.fixture
+def failing(account: StoredAccount, monkeypatch: pytest.MonkeyPatch) -> Disturbed:
+    monkeypatch.setattr("hatchway.gateway.unrecorded.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("hatchway.gateway.unrecorded.LONGEST_PAUSE", 0.05)
+    return Disturbed(account, monkeypatch)
+
+
+async def settled(unrecorded: Unrecorded) -> None:
+    keeping = asyncio.create_task(unrecorded.keep())
+    async with asyncio.timeout(20):
+        await unrecorded.wait_until_empty()
+    keeping.cancel()
+
+
+CARRIED = Carried(1.5, 10, 20, Closure(1000))
+
+
+def test_an_end_that_cannot_be_entered_is_entered_once_it_can(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed
+) -> None:
+    async def test() -> None:
+        unrecorded = Unrecorded(commits)
+        books = trail(commits, unrecorded=unrecorded)
+        ids = [f"tun-{number}" for number in range(20)]
+        for tunnel_id in ids:
+            await books.opened(admitted(tunnel_id), NOW)
+        failing.fails_before = True
+        for tunnel_id in ids:
+            await books.closed(admitted(tunnel_id), CARRIED, NOW)
+        keeping = asyncio.create_task(unrecorded.keep())
+        await asyncio.sleep(0.2)
+        assert len(unrecorded) == 20
+        keeping.cancel()
+        failing.fails_before = False
+        await settled(unrecorded)
+        with account.store.read() as tx:
+            assert not tx.tunnels.find()
+        closed = [event for event in events(account) if event["eventName"] == "CloseTunnel"]
+        assert sorted(event["additionalEventData"]["tunnelId"] for event in closed) == sorted(ids)
+        assert {event["additionalEventData"]["bytesOut"] for event in closed} == {20}
+
+    asyncio.run(test())
+
+
+def test_an_end_that_was_entered_although_it_seemed_not_is_entered_once(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed
+) -> None:
+    async def test() -> None:
+        unrecorded = Unrecorded(commits)
+        books = trail(commits, unrecorded=unrecorded)
+        await books.opened(admitted("tun-1"), NOW)
+        failing.fails_after = True
+        await books.closed(admitted("tun-1"), CARRIED, NOW)
+        assert len(unrecorded) == 1
+        failing.fails_after = False
+        await settled(unrecorded)
+        assert [event["eventName"] for event in events(account)] == ["OpenTunnel", "CloseTunnel"]
+
+    asyncio.run(test())
+
+
+def test_a_tunnel_that_was_entered_although_it_seemed_not_is_entered_as_closed(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed
+) -> None:
+    async def test() -> None:
+        unrecorded = Unrecorded(commits)
+        books = trail(commits, unrecorded=unrecorded)
+        failing.fails_after = True
+        with pytest.raises(ConnectionError):
+            await books.opened(admitted("tun-1"), NOW)
+        failing.fails_after = False
+        await settled(unrecorded)
+        with account.store.read() as tx:
+            assert not tx.tunnels.find()
+        opened, closed = events(account)
+        assert "errorCode" not in opened
+        assert closed["additionalEventData"]["closeReason"] == NOT_RECORDED.reason
+
+    asyncio.run(test())
+
+
+def test_a_tunnel_that_could_not_be_entered_is_entered_as_refused(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed
+) -> None:
+    async def test() -> None:
+        unrecorded = Unrecorded(commits)
+        books = trail(commits, unrecorded=unrecorded)
+        failing.fails_before = True
+        with pytest.raises(OSError, match="disk full"):
+            await books.opened(admitted("tun-1"), NOW)
+        failing.fails_before = False
+        await settled(unrecorded)
+        (event,) = events(account)
+        assert (event["eventName"], event["errorCode"]) == ("OpenTunnel", "ServiceUnavailable")
+
+    asyncio.run(test())
+
+
+def test_a_refusal_that_cannot_be_entered_is_entered_later_if_there_is_room(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.gateway.unrecorded.MOST_REFUSALS", 3)
+
+    async def test() -> None:
+        unrecorded = Unrecorded(commits)
+        books = trail(commits, unrecorded=unrecorded)
+        failing.fails_before = True
+        for number in range(5):
+            call = admitted(f"tun-{number}").call
+            await books.refused(Refused(refusal=access_denied("no"), call=call, additional={}), NOW)
+        assert len(unrecorded) == 3
+        failing.fails_before = False
+        await settled(unrecorded)
+        assert [event["errorCode"] for event in events(account)] == ["AccessDeniedException"] * 3
+
+    asyncio.run(test())
+
+
+def test_a_piece_that_never_succeeds_keeps_no_other_from_being_entered(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed
+) -> None:
+    async def test() -> None:
+        unrecorded = Unrecorded(commits)
+        done: list[int] = []
+
+        def never(_tx: Transaction) -> None:
+            raise ValueError("never")
+
+        def note(number: int, _tx: Transaction) -> None:
+            done.append(number)
+
+        unrecorded.add(never)
+        for number in range(3):
+            unrecorded.add(partial(note, number))
+        keeping = asyncio.create_task(unrecorded.keep())
+        async with asyncio.timeout(20):
+            await until(lambda: len(done) == 3)
+        keeping.cancel()
+        assert sorted(done) == [0, 1, 2]
+        assert len(unrecorded) == 1
+
+    asyncio.run(test())

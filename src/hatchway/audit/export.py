@@ -1,37 +1,87 @@
 """The audit log as JSON lines: one event a line, in the order in which they were committed.
 
 The store is the truth; the file follows it. A row is marked only after its line is on the disk, so that a
-crash in between writes a line twice rather than never: `eventID` tells the two for one.
+crash in between writes a line twice rather than never: `eventID` tells the two for one. A line that a crash
+or a full disk has torn is taken away again before the next is written.
 """
 
 import os
 from pathlib import Path
+from typing import Final
 
 from hatchway.store import Store
 from hatchway.store.tables import audit_records
 
-_AT_ONCE = 1000
+_AT_ONCE: Final = 1000
+_CHUNK: Final = 65_536
 
 
-def export_lines(store: Store, path: Path) -> int:
-    """Appends every event that is not in the file yet; how many there were.
+class Export:
+    """Carries on one file."""
 
-    Raises:
-        OSError: the file cannot be written; nothing was marked, so nothing is lost.
-    """
-    exported = 0
-    while True:
-        with store.read() as tx:
-            records = tx.audit_records.find(
-                audit_records.c.exported.is_(False), order=(audit_records.c.event_time,), limit=_AT_ONCE
-            )
-        if not records:
-            return exported
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-        with os.fdopen(descriptor, "ab") as file:
-            file.writelines(record.body.encode() + b"\n" for record in records)
-            file.flush()
-            os.fsync(file.fileno())
-        with store.record() as tx:
-            tx.mark_exported(record.event_id for record in records)
-        exported += len(records)
+    def __init__(self, store: Store, path: Path) -> None:
+        self._store = store
+        self._path = path
+        self._written: tuple[str, ...] = ()
+        """The events that are in the file and may not be marked yet."""
+
+    def run(self) -> int:
+        """Appends every event that is not in the file yet; how many there were.
+
+        Raises:
+            OSError: the file cannot be written; nothing was marked, so nothing is lost.
+            Exception: the store cannot be read or written; no event will be in the file twice for that.
+        """
+        exported = 0
+        while True:
+            self._mark()
+            with self._store.read() as tx:
+                records = tx.audit_records.find(
+                    audit_records.c.exported.is_(False), order=(audit_records.c.event_time,), limit=_AT_ONCE
+                )
+            if not records:
+                return exported
+            _append(self._path, b"".join(record.body.encode() + b"\n" for record in records))
+            self._written = tuple(record.event_id for record in records)
+            exported += len(records)
+
+    def _mark(self) -> None:
+        if self._written:
+            with self._store.record() as tx:
+                tx.mark_exported(self._written)
+            self._written = ()
+
+
+def _append(path: Path, lines: bytes) -> None:
+    """Appends whole lines, or nothing."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+    try:
+        size = _drop_torn_line(descriptor)
+        rest = memoryview(lines)
+        try:
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    except OSError as problem:
+        raise OSError(problem.errno, problem.strerror, str(path)) from problem
+    finally:
+        os.close(descriptor)
+
+
+def _drop_torn_line(descriptor: int) -> int:
+    """Takes away what stands behind the last end of a line; the file's size then."""
+    size = os.fstat(descriptor).st_size
+    end = size
+    while end:
+        start = max(0, end - _CHUNK)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
+    return end

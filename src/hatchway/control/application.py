@@ -32,6 +32,7 @@ from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.host_keys import HostRefused, authorized_keys
 from hatchway.control.plane import ControlPlane
 from hatchway.protocol import LARGEST_REQUEST, Reply, ServiceError
+from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers
 
 BODY_SECONDS: Final = 30.0
@@ -87,7 +88,7 @@ class _Api:
         try:
             self._plane.store.revision()
         except Exception as problem:
-            log.error("not ready", exc_info=problem)
+            log.error("not ready", **log_fields(problem))
             return PlainTextResponse("the store cannot be read: see the server's log\n", 503)
         return PlainTextResponse("ok\n")
 

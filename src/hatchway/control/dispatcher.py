@@ -32,7 +32,7 @@ from hatchway.control.services import DIALECTS, guess_service, services
 from hatchway.control.token_bucket import TokenBucket
 from hatchway.domain.account import AuditRecord
 from hatchway.protocol import Reply, ServiceError
-from hatchway.store import Transaction
+from hatchway.store import Transaction, log_fields
 
 log = structlog.get_logger("hatchway.control")
 
@@ -148,7 +148,7 @@ class Dispatcher:
     def _refuse(self, attempt: Attempt, problem: Exception) -> tuple[str, Reply]:
         service = attempt.service
         if is_unforeseen(problem):
-            log.error("call failed", exc_info=problem)
+            log.error("call failed", **log_fields(problem))
         error = to_service_error(problem, service.name, self._plane.vault)
         try:
             if attempt.principal is not None or self._strangers.take(time.monotonic()):
@@ -156,7 +156,7 @@ class Dispatcher:
             else:
                 log.warning("refusal not recorded", code=error.code, access_key_id=attempt.access_key_id)
         except Exception as failure:
-            log.error("refusal cannot be recorded", exc_info=failure)
+            log.error("refusal cannot be recorded", **log_fields(failure))
             error = to_service_error(failure, service.name, self._plane.vault)
         return error.code, service.render_error(error, attempt.request.request_id)
 

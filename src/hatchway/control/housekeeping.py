@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import select
 
 from hatchway.access.access_keys import roll_signing_keys
-from hatchway.audit.export import export_lines
+from hatchway.audit.export import Export
 from hatchway.control.dead_workers import DeadWorkers
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
@@ -105,7 +105,7 @@ def tasks(
 
     return (
         Task("roll signing keys", 3600, writing(roll_keys)),
-        Task("export audit log", 1, lambda: export_lines(plane.store, audit_log)),
+        Task("export audit log", 1, Export(plane.store, audit_log).run),
         Task("purge deleted endpoints", 5, purge_endpoints),
         Task("bury dead gateway workers", 5, dead_workers.bury),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from hatchway.access.vault import Vault, read_master_key
-from hatchway.audit.export import export_lines
+from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
 from hatchway.control.housekeeping import Housekeeper, tasks
@@ -57,7 +57,7 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
         store.check_schema()
         audit_log = settings.data_directory.audit_log
         # What the last calls recorded goes out too.
-        stack.callback(export_lines, store, audit_log)
+        stack.callback(Export(store, audit_log).run)
         vault = Vault(read_master_key(settings.data_directory.master_key, os.environ))
         audit = GroupCommit(store)
         stack.callback(audit.close)

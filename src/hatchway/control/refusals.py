@@ -8,6 +8,7 @@ from hatchway.access.failure_message import encode_failure_message
 from hatchway.access.vault import Vault
 from hatchway.control.services import DIALECTS
 from hatchway.protocol import ServiceError
+from hatchway.store import explain
 
 _SIGNATURE_STATUSES: Final = {"IncompleteSignature": 400, "RequestExpired": 400}
 """The rest are 403 (AWS: IAM API Reference, "Common errors")."""
@@ -22,6 +23,9 @@ def to_service_error(problem: Exception, service: str, vault: Vault) -> ServiceE
             return _not_authenticated(problem, service)
         case AccessDenied():
             return _not_authorized(problem, service, vault)
+        case _ if explain(problem) is not None:
+            message = "The server cannot use its store just now. Try again; the server's log says why."
+            return ServiceError("ServiceUnavailable", message, status=503)
         case _:
             message = "An internal error has occurred. The server's log has more under the request's id."
             return ServiceError(DIALECTS[service].internal, message, status=500)
