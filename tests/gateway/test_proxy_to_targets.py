@@ -216,10 +216,15 @@ def account() -> Iterator[StoredAccount]:
 
 def tell(account: StoredAccount, version: ProxyProtocol | None) -> None:
     with account.store.write() as tx:
-        tx.endpoints.put(endpoint(proxy_protocol=version))
+        # The quota is of no account here, however fast tunnels come and go.
+        tx.endpoints.put(endpoint(proxy_protocol=version, max_tunnels=1000))
 
 
-def test_gateways_follow_a_change_for_the_tunnels_that_come(account: StoredAccount, tmp_path: Path) -> None:
+def test_a_change_counts_for_tunnels_that_come_and_open_ones_go_on(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    tell(account, None)
+
     async def test() -> None:
         async with recording() as (port, received):
             with worker(account, tmp_path) as gateway:
@@ -233,6 +238,8 @@ def test_gateways_follow_a_change_for_the_tunnels_that_come(account: StoredAccou
                     return await received.get()
 
                 assert await told() == b""
+                open_before = await open_tunnel(gateway, account, port)
+                assert await open_before.receive(14) == GREETING
                 tell(account, ProxyProtocol.V2)
                 while not (preface := await told()):
                     pass
@@ -242,6 +249,10 @@ def test_gateways_follow_a_change_for_the_tunnels_that_come(account: StoredAccou
                 tell(account, None)
                 while await told():
                     pass
+                await open_before.send(b"still here")
+                await open_before.close()
+                await open_before.rest()
+                assert await received.get() == b"still here"
 
     run(test)
 
