@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.failures import FailureLimit
     from hatchway.gateway.metrics import Metrics
     from hatchway.gateway.registry import Registry
+    from hatchway.gateway.tracing import TunnelTrace, TunnelTracing
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -66,6 +67,7 @@ class Gateway:
         clock: Callable[[], datetime],
         new_request_id: Callable[[], str],
         new_tunnel_id: Callable[[], str],
+        tracing: TunnelTracing | None = None,
     ) -> None:
         self._admission = admission
         self._trail = trail
@@ -76,14 +78,18 @@ class Gateway:
         self._clock = clock
         self._new_request_id = new_request_id
         self._new_tunnel_id = new_tunnel_id
+        self._tracing = tracing
         self.draining = False
 
     async def serve(self, client: Client, source_ip: str, source_port: int) -> None:
         """See one client from its request to its end. It never raises for what a client does."""
         request_id = self._new_request_id()
+        trace = None if self._tracing is None else self._tracing.connected(source_port)
         began = asyncio.get_running_loop().time()
         try:
             head = await client.request
+            if trace is not None:
+                trace.requested()
             self._metrics.handshake_seconds.observe(asyncio.get_running_loop().time() - began)
             if head.path != PATH:
                 raise BadHandshake(NO_SUCH_PATH)
@@ -107,14 +113,16 @@ class Gateway:
             tunnel_id=self._new_tunnel_id(),
             now=self._clock(),
         )
+        if trace is not None:
+            trace.decided(head, answer)
         if isinstance(answer, Refused):
             if not answer.authenticated:
                 self._failures.failed(source_ip)
-            await self._refuse(client, answer)
+            await self._refuse(client, answer, trace)
         else:
-            await self._carry(client, key, answer, source_port)
+            await self._carry(client, key, answer, source_port, trace)
 
-    async def _refuse(self, client: Client, refused: Refused) -> None:
+    async def _refuse(self, client: Client, refused: Refused, trace: TunnelTrace | None) -> None:
         source = refused.call.source
         self._metrics.refused.labels(refused.refusal.error_code).inc()
         log.info(
@@ -128,8 +136,12 @@ class Gateway:
         finally:
             # The answer stays no, recorded or not.
             client.refuse(refused.refusal, source.request_id)
+            if trace is not None:
+                trace.refused(refused)
 
-    async def _carry(self, client: Client, key: str, admitted: Admitted, source_port: int) -> None:
+    async def _carry(
+        self, client: Client, key: str, admitted: Admitted, source_port: int, trace: TunnelTrace | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         relay = Relay(client, loop)
         duration = admitted.request.max_duration
@@ -139,11 +151,15 @@ class Gateway:
         recorded = False
         try:
             recorded = await self._record(admitted, relay)
+            if trace is not None:
+                trace.recorded(relay, succeeded=recorded)
             if recorded:
-                await self._connect(admitted, relay, source_port)
+                await self._connect(admitted, relay, source_port, trace)
             else:
                 relay.no_target()
             await relay.ended
+            if trace is not None:
+                trace.ended(relay)
             if recorded:
                 await self._close(admitted, relay)
             await relay.gone
@@ -176,7 +192,9 @@ class Gateway:
             return True
         return False
 
-    async def _connect(self, admitted: Admitted, relay: Relay, source_port: int) -> None:
+    async def _connect(
+        self, admitted: Admitted, relay: Relay, source_port: int, trace: TunnelTrace | None
+    ) -> None:
         """Connect the relay to the target, or tell it that there is none."""
         if admitted.unreachable is not None or not relay.needs_target:
             relay.no_target()
@@ -190,6 +208,8 @@ class Gateway:
         relay.connecting(attempt)
         began = asyncio.get_running_loop().time()
         await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)
+        if trace is not None:
+            trace.connecting_ended(admitted, attempt)
         if attempt.done() and not attempt.cancelled() and attempt.exception() is None:
             self._metrics.connect_seconds.observe(asyncio.get_running_loop().time() - began)
             relay.attach(attempt.result())

@@ -29,7 +29,7 @@ NOT_RECORDED: Final = "NotRecorded"
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-_CLOSE_REASONS: Final = {
+CLOSE_REASONS: Final = {
     1000: "finished",
     1001: "gateway_stopping",
     1002: "protocol_error",
@@ -88,7 +88,7 @@ class Metrics:
         ProcessCollector(registry=registry)
 
     def closed(self, closure: Closure) -> None:
-        self._closed.labels(_CLOSE_REASONS.get(closure.code, "other")).inc()
+        self._closed.labels(CLOSE_REASONS.get(closure.code, "other")).inc()
 
     @contextmanager
     def going(self, relay: Relay) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import time
@@ -30,6 +31,7 @@ from hatchway.gateway.report import Report
 from hatchway.gateway.revocation import Revocation, terminate
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.tls import ServerTls
+from hatchway.gateway.tracing import TunnelTracing
 from hatchway.gateway.trail import Trail
 from hatchway.gateway.transparency import NOT_PERMITTED, may_take_addresses
 from hatchway.gateway.unrecorded import Unrecorded
@@ -37,11 +39,13 @@ from hatchway.gateway.watch import Watch
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
+from hatchway.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from hatchway.store import Changes
+    from hatchway.tracing.spans import Traces
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -69,12 +73,13 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         stack.enter_context(metrics_listener(metrics, settings.metrics))
         if settings.run_as is not None:
             become(settings.run_as, keep=CAP_NET_RAW)
+        traces = stack.enter_context(tracing("gateway", os.environ))
         store = Store.open(settings.store_url)
         stack.callback(store.close)
         store.check_schema()
         commits = GroupCommit(store)
         stack.callback(commits.close)
-        worker = Worker(settings, store, commits, metrics)
+        worker = Worker(settings, store, commits, metrics, traces)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))
 
@@ -82,12 +87,20 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
 class Worker:
     """Everything that one worker has."""
 
-    def __init__(self, settings: Settings, store: Store, commits: GroupCommit, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        commits: GroupCommit,
+        metrics: Metrics,
+        traces: Traces | None = None,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._commits = commits
         self._metrics = metrics
         self._worker_id = f"gw-{token_hex(9)[:17]}"
+        self._tracing = None if traces is None else TunnelTracing(traces, self._worker_id)
         self._snapshot = Snapshot()
         self._follower = Follower(store, self._snapshot, self._changed)
         self._registry = Registry()
@@ -138,6 +151,7 @@ class Worker:
             clock=_now,
             new_request_id=_new_id,
             new_tunnel_id=_new_tunnel_id,
+            tracing=self._tracing,
         )
         listener = Listener(
             gateway.serve, lambda: self._tls.context, proxies=self._settings.proxy_protocol_from
