@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-iam clean
+.PHONY: help demo test check autobahn bench bench-iam clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -25,6 +25,10 @@ check: ## lint, format, types and the table of who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+autobahn: ## every case of Autobahn|Testsuite against the gateway (see docs/gateway.md)
+	@scripts/setup autobahn
+	$(BIN)/python -m tests.gateway.autobahn
 
 bench-iam: ## decisions per second, beside cedarpy and iam-simulate (see bench/README.md)
 	@scripts/setup check
