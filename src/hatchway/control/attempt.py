@@ -26,7 +26,8 @@ class ApiRequest:
 class Attempt:
     """What the audit trail tells of a request. Fields are filled in as they become known.
 
-    `access_key_id` is only what the request claims, until there is a `principal`.
+    `access_key_id` is only what the request claims, until there is a `principal`. `unrecorded` is one
+    refusal too many of callers that proved nothing.
     """
 
     request: ApiRequest
@@ -37,6 +38,7 @@ class Attempt:
     operation: Operation | None = None
     parameters: Mapping[str, Any] | None = None
     call: Call | None = None
+    unrecorded: bool = False
 
     @property
     def authorization(self) -> Authorization | None:

@@ -30,6 +30,7 @@ from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, to_service_error
 from hatchway.control.services import DIALECTS, guess_service, services
 from hatchway.control.token_bucket import TokenBucket
+from hatchway.control.tracing import CallTrace
 from hatchway.domain.account import AuditRecord
 from hatchway.protocol import Reply, ServiceError
 from hatchway.store import Transaction, log_fields
@@ -52,6 +53,7 @@ class Dispatcher:
     def dispatch(self, request: ApiRequest) -> Reply:
         """The answer to a request, whatever the request."""
         started = time.perf_counter()
+        trace = None if self._plane.traces is None else CallTrace(self._plane.traces)
         attempt = Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
         code = None
         try:
@@ -70,6 +72,8 @@ class Dispatcher:
             code=code,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
         )
+        if trace is not None:
+            trace.answered(attempt, reply.status, code)
         return reply
 
     def refuse(self, request: ApiRequest, error: ServiceError) -> Reply:
@@ -154,6 +158,7 @@ class Dispatcher:
             if attempt.principal is not None or self._strangers.take(time.monotonic()):
                 self._record(refusal_record(self._plane, attempt, error))
             else:
+                attempt.unrecorded = True
                 log.warning("refusal not recorded", code=error.code, access_key_id=attempt.access_key_id)
         except Exception as failure:
             log.error("refusal cannot be recorded", **log_fields(failure))

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.arns import Arns
 from hatchway.store import Store
+
+if TYPE_CHECKING:
+    from hatchway.tracing.spans import Traces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +19,7 @@ class ControlPlane:
     """The store and everything else that an operation may draw on.
 
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
-    `random_bytes` bytes fit for secrets.
+    `random_bytes` bytes fit for secrets. `traces` are there when somebody wants to be told of calls.
     """
 
     store: Store
@@ -24,3 +28,4 @@ class ControlPlane:
     arns: Arns
     clock: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
+    traces: "Traces | None" = None

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,11 +21,17 @@ from hatchway.domain.arns import Arns
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
+from hatchway.tracing import tracing
+
+if TYPE_CHECKING:
+    from hatchway.tracing.spans import Traces
 
 log = structlog.get_logger("hatchway.control")
 
 
-def open_plane(store: Store, vault: Vault, audit: GroupCommit) -> ControlPlane:
+def open_plane(
+    store: Store, vault: Vault, audit: GroupCommit, traces: "Traces | None" = None
+) -> ControlPlane:
     """The control plane of the account that a store holds, with the system's clock and randomness."""
     with store.read() as tx:
         account = tx.account()
@@ -35,6 +42,7 @@ def open_plane(store: Store, vault: Vault, audit: GroupCommit) -> ControlPlane:
         arns=Arns(account.id, account.region),
         clock=lambda: datetime.now(UTC),
         random_bytes=os.urandom,
+        traces=traces,
     )
 
 
@@ -52,6 +60,7 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
         listener = stack.enter_context(_listen(settings.api))
         if settings.run_as is not None:
             become(settings.run_as)
+        traces = stack.enter_context(tracing("control", os.environ))
         store = Store.open(settings.store_url)
         stack.callback(store.close)
         store.check_schema()
@@ -61,7 +70,7 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
         vault = Vault(read_master_key(settings.data_directory.master_key, os.environ))
         audit = GroupCommit(store)
         stack.callback(audit.close)
-        plane = open_plane(store, vault, audit)
+        plane = open_plane(store, vault, audit, traces)
 
         address = Address(settings.api.host, listener.getsockname()[1])
         housekeeper = Housekeeper(tasks(plane, audit_log), time.monotonic)
