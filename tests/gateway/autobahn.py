@@ -1,8 +1,8 @@
 """Autobahn|Testsuite against the gateway: `python -m tests.gateway.autobahn`.
 
 The suite's own fuzzing client (PyPI `autobahntestsuite`) runs under Python 2 only, and does so where
-scripts/setup could install it. Otherwise kosoku runs the suite's own case files under Python 3. It knows no TLS,
-which is put in front of it here. Both give the same verdicts.
+scripts/setup could install it. Otherwise kosoku runs the suite's own case files under Python 3. It knows no
+TLS, which is put in front of it here. Both give the same verdicts.
 """
 
 from __future__ import annotations
