@@ -203,7 +203,7 @@ def _gateway_program(options: ServerOptions, address: Address, number: int) -> P
 @contextmanager
 def _start_errors() -> Iterator[None]:
     from hatchway.access.vault import MasterKeyProblem
-    from hatchway.store import SchemaMismatch
+    from hatchway.store import SchemaMismatch, explain
 
     try:
         yield
@@ -211,3 +211,8 @@ def _start_errors() -> Iterator[None]:
         raise CommandFailed(str(problem)) from problem
     except OSError as problem:
         raise CommandFailed(f"cannot serve: {problem.strerror or problem}") from problem
+    except Exception as problem:
+        words = explain(problem)
+        if words is None:
+            raise
+        raise CommandFailed(f"cannot serve: {words}") from problem
