@@ -41,7 +41,8 @@ class Head:
 
     @property
     def user_agent(self) -> str:
-        return (self.header("user-agent") or "")[:_MAX_USER_AGENT]
+        # Bytes that are no UTF-8 are lone surrogates in it, and no record could ever hold those.
+        return (self.header("user-agent") or "")[:_MAX_USER_AGENT].encode("utf-8", "replace").decode()
 
 
 class BadHandshake(Exception):
