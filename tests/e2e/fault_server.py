@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -195,6 +195,7 @@ class FaultServer:
         return done.stdout
 
 
+@contextmanager
 def fault_server(directory: Path, disk: Path, store_url: str | None = None) -> Iterator[FaultServer]:
     """A server, stopped in the end."""
     server = FaultServer(directory, disk, store_url)

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from tests.e2e.fault_load import Steady, load
 from tests.e2e.fault_server import HOUR, FaultServer, fault_server
 from tests.e2e.waiting import wait_until
+from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.gateway.refusal import NOT_RECORDED, NOT_RECORDING
 from hatchway.store.tables import gateway_workers
@@ -44,7 +45,8 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultServer]:
-    yield from fault_server(tmp_path_factory.mktemp("server"), disk)
+    with fault_server(tmp_path_factory.mktemp("server"), disk) as made:
+        yield made
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_a_worker_that_is_killed_loses_no_record(
     server: FaultServer, round_: int, moments: random.Random
 ) -> None:
     with load(server, round_) as people:
-        for number in (1, 2, 1):
+        for number in (1, 2):
             people.wait_for_more()
             time.sleep(moments.uniform(0, 0.3))
             server.kill(f"gateway {number}")
@@ -165,3 +167,38 @@ def filled(disk: Path) -> Iterator[None]:
         yield
     finally:
         ballast.unlink()
+
+
+@pytest.mark.parametrize("round_", ROUNDS)
+def test_a_database_server_that_hangs_or_is_gone_loses_no_record(tmp_path: Path, round_: int) -> None:
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is missing: install postgresql")
+    with postgresql_server(programs) as database:
+        url = f"{database.new_database()}&options=-c%20lock_timeout%3D1000"
+        with fault_server(tmp_path, tmp_path, url) as server:
+            with load(server, round_) as people:
+                steady = people.keep_steady()
+                people.wait_for_more()
+                with server.store.record() as tx:
+                    tx._connection.execute(text("LOCK TABLE tunnels IN ACCESS EXCLUSIVE MODE"))
+                    people.wait_for_refusals(*UNRECORDED)
+                    people.close(steady[0])
+                assert "the store is locked by another process" in server.log()
+                people.wait_for_more()
+
+                with database.suspended():
+                    people.close(steady[1])
+                    go_on(steady[2:])
+                people.wait_for_more()
+
+                database.stop()
+                people.wait_for_refusals(*UNRECORDED)
+                people.close(steady[2])
+                go_on(steady[3:])
+                database.start()
+                assert "the database server cannot be reached" in server.log()
+                people.wait_for_more()
+                go_on(steady[3:])
+            check_ends(server, steady)
+            server.check_trail(people.carried)
