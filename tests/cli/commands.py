@@ -10,11 +10,12 @@ COMMAND = (sys.executable, "-m", "hatchway")
 
 
 def environment(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
-    """Ours, without what would lead a command to the caller's own Hatchway, AWS or proxies."""
+    """Ours, without what would lead a command to the caller's own Hatchway, AWS, collector or proxies."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("HATCHWAY_", "AWS_")) and not name.lower().endswith(("_proxy", "_ca_bundle"))
+        if not name.startswith(("HATCHWAY_", "AWS_", "OTEL_"))
+        and not name.lower().endswith(("_proxy", "_ca_bundle"))
     }
     return {**kept, "AWS_EC2_METADATA_DISABLED": "true", **variables}
 

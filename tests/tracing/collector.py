@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -46,11 +46,12 @@ class Span:
 
 @dataclass
 class Collector:
-    """What it answers with is `status`, after `delay` seconds."""
+    """What it answers with is `status`, once `may_answer` is set. It remembers what it has taken."""
 
     port: int = 0
     status: int = 200
-    delay: float = 0.0
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    answers: int = 0
     bodies: list[bytes] = field(default_factory=list)
 
     @property
@@ -73,24 +74,34 @@ class Collector:
 
     def wait_for(self, name: str, count: int = 1) -> list[Span]:
         """The spans of this name, once there are so many."""
-        end = time.monotonic() + PATIENCE
-        while len(found := self.named(name)) < count:
-            assert time.monotonic() < end, f"no {name} among {[span.name for span in self.spans]}"
-            time.sleep(0.05)
-        return found
+        wait_until(
+            lambda: len(self.named(name)) >= count,
+            lambda: f"not {count} of {name} among {[span.name for span in self.spans]}",
+        )
+        return self.named(name)
+
+
+def wait_until(condition: Callable[[], bool], problem: Callable[[], str]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, problem()
+        time.sleep(0.02)
 
 
 @contextmanager
-def collector(**options: Any) -> Iterator[Collector]:
-    made = Collector(**options)
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    made.may_answer.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            time.sleep(made.delay)
-            if made.status == 200:
+            made.may_answer.wait(4 * PATIENCE)
+            status = made.status
+            if status == 200:
                 made.bodies.append(body)
-            self.send_response(made.status)
+            made.answers += 1
+            self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -105,6 +116,7 @@ def collector(**options: Any) -> Iterator[Collector]:
     try:
         yield made
     finally:
+        made.may_answer.set()
         server.shutdown()
         server.server_close()
         thread.join()
