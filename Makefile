@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check autobahn bench bench-iam clean
+.PHONY: help demo test faults check autobahn bench bench-iam clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -18,6 +18,11 @@ test: ## check, then every test: units, and end to end with the AWS CLI and Open
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/e2e
 	$(BIN)/python -m pytest -q tests/e2e
+
+ROUNDS ?= 10
+faults: ## kill, fill and lock a server under load, ROUNDS times (10)
+	@scripts/setup test
+	HATCHWAY_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/e2e/test_faults.py
 
 check: ## lint, format, types and the table of who may import whom
 	@scripts/setup check

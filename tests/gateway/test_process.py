@@ -129,6 +129,57 @@ def test_tunnels_that_outlast_the_drain_end_with_1001(account: StoredAccount, tm
     run(test)
 
 
+def test_an_end_that_the_store_does_not_take_yet_is_entered_within_the_drain(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(impatient(account), tmp_path, drain_seconds=30) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert await echoes(client)
+                with account.store.record():
+                    await client.close()
+                    await client.hung_up()
+                    # Longer than the gateway waits for the lock.
+                    await asyncio.sleep(0.5)
+                    gateway.signal(signal.SIGTERM)
+                    await asyncio.sleep(0.5)
+                assert await gateway.ended() == 0
+                (event,) = events(account, "CloseTunnel")
+                assert event["additionalEventData"]["closeCode"] == 1000
+                with account.store.read() as tx:
+                    assert not tx.tunnels.find()
+                    assert not tx.gateway_workers.find()
+
+    run(test)
+
+
+def test_an_end_that_the_store_does_not_take_at_all_is_left_to_the_control_plane(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(impatient(account), tmp_path, drain_seconds=0.1) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert await echoes(client)
+                with account.store.record():
+                    await client.close()
+                    await client.hung_up()
+                    gateway.signal(signal.SIGTERM)
+                    assert await gateway.ended() == 0
+                with account.store.read() as tx:
+                    (tunnel,) = tx.tunnels.find()
+                    (left,) = tx.gateway_workers.find()
+                assert tunnel.gateway_id == left.id
+
+    run(test)
+
+
+def impatient(account: StoredAccount) -> StoredAccount:
+    """The same for a gateway that waits for the store's lock for a moment only."""
+    return replace(account, url=f"{account.url}?timeout=0.1")
+
+
 def test_a_killed_worker_leaves_a_record_of_every_tunnel_that_carried_a_byte(
     account: StoredAccount, tmp_path: Path
 ) -> None:

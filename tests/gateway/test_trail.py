@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,8 @@ class Disturbed:
 
     def __init__(self, account: StoredAccount, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fails_before = self.fails_after = False
+        self.answers = threading.Event()
+        self.answers.set()
         record = account.store.record
 
         @contextmanager
@@ -143,6 +146,7 @@ class Disturbed:
                 raise OSError(errno.ENOSPC, "disk full")
             with record() as tx:
                 yield tx
+                self.answers.wait(20)
             if self.fails_after:
                 raise ConnectionError("gone within the commit")
 
@@ -226,6 +230,32 @@ def test_a_tunnel_that_was_entered_although_it_seemed_not_is_entered_as_closed(
         opened, closed = events(account)
         assert "errorCode" not in opened
         assert closed["additionalEventData"]["closeReason"] == NOT_RECORDED.reason
+
+    asyncio.run(test())
+
+
+def test_a_store_that_never_answers_opens_no_tunnel_and_leaves_none_entered_when_it_does(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.gateway.trail.PATIENCE", 0.1)
+
+    async def test() -> None:
+        unrecorded = Unrecorded(commits)
+        books = trail(commits, unrecorded=unrecorded)
+        failing.answers.clear()
+        for tunnel_id in ("tun-under-way", "tun-waiting"):
+            with pytest.raises(TimeoutError):
+                await books.opened(admitted(tunnel_id), NOW)
+        failing.answers.set()
+        await settled(unrecorded)
+        with account.store.read() as tx:
+            assert not tx.tunnels.find()
+        told = [(event["eventName"], event.get("errorCode")) for event in events(account)]
+        assert sorted(told, key=str) == [
+            ("CloseTunnel", None),
+            ("OpenTunnel", "ServiceUnavailable"),
+            ("OpenTunnel", None),
+        ]
 
     asyncio.run(test())
 

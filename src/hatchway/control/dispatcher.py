@@ -41,6 +41,9 @@ STRANGERS_AT_ONCE: Final = 100
 STRANGERS_PER_SECOND: Final = 10.0
 """Refusals of callers that proved nothing, which one process records."""
 
+RECORD_SECONDS: Final = 30.0
+"""How long a call waits for its record: a database server that hangs says nothing at all."""
+
 
 class Dispatcher:
     """Answers requests. Called from many threads at once."""
@@ -167,4 +170,4 @@ class Dispatcher:
 
     def _record(self, record: AuditRecord) -> None:
         """Returns when the record is committed."""
-        self._plane.log.submit(lambda tx: tx.audit_records.put(record)).result()
+        self._plane.log.submit(lambda tx: tx.audit_records.put(record)).result(RECORD_SECONDS)

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger("hatchway.gateway")
 
 
+PATIENCE: Final = 30.0
+"""Seconds that a client waits for its tunnel's record: a database server that hangs says nothing at all."""
+
+
 class QuotaReached(Exception):
     """All gateways together carry as many tunnels as this quota lets there be."""
 
@@ -100,7 +104,8 @@ class Trail:
             return overrun
 
         try:
-            overrun = await asyncio.wrap_future(self._commits.submit(enter))
+            async with asyncio.timeout(PATIENCE):
+                overrun = await asyncio.wrap_future(self._commits.submit(enter))
         except Exception:
             self._unrecorded.add(self._undoing(admitted, event_id, now))
             raise

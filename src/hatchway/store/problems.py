@@ -26,6 +26,7 @@ _NOT_OPENED: Final = (
 )
 _DAMAGED: Final = "the store is damaged: restore it from a backup"
 _GONE: Final = "the database server cannot be reached, or has ended the connection: see that it runs"
+_SILENT: Final = "the store does not answer: see whether the database server, or the store's disk, hangs"
 _NOT_ADMITTED: Final = (
     "the database server does not admit this program: see the store's URL and the server's grants"
 )
@@ -90,6 +91,8 @@ def _explain_alone(problem: BaseException) -> str | None:
         return f"the disk is full: free some space where {problem.filename} is" if problem.filename else _FULL
     if isinstance(problem, StoreBusy | PoolTimeout):
         return _BUSY
+    if isinstance(problem, TimeoutError):
+        return _SILENT
     if not isinstance(problem, DBAPIError):
         return None
     name = getattr(problem.orig, "sqlite_errorname", None)
