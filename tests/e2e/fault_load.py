@@ -144,7 +144,9 @@ class Load:
             except Closed as closed:
                 self.refusals[f"{closed.code} {closed.reason}"] += 1
             except _TROUBLE as trouble:
-                self.refusals[str(trouble) or type(trouble).__name__] += 1
+                told = str(trouble) or type(trouble).__name__
+                # Of an HTTP answer, the first line: all else is different each time.
+                self.refusals[told.partition("\\r\\n")[0]] += 1
             if once:
                 return
             await asyncio.sleep(self._random.uniform(0, 0.15))

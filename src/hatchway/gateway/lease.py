@@ -113,8 +113,17 @@ class Lease:
     async def watch(self) -> None:
         """See to the tunnels, again and again, while the lease is not renewed."""
         looking: asyncio.Task[None] | None = None
+        ran = True
         while True:
             await asyncio.sleep(LOOK)
+            if ran and not self.runs:
+                log.error(
+                    "no tunnel is opened",
+                    worker_id=self._worker.id,
+                    problem="the lease has run out, not having been renewed in time. The lines above say why;"
+                    " if there are none, the store does not answer: see whether it hangs",
+                )
+            ran = self.runs
             silence = self._monotonic() - self._certain_at
             if silence >= LONGEST_UNCERTAINTY and (ended := self._end_all_but(())):
                 log.error(
