@@ -4,7 +4,7 @@
     settings.store_url, settings.api_certificate, …
 
 Everything has a default that follows from the data directory. Nothing else in Hatchway reads the environment
-for its own configuration.
+for its own configuration; of the OTEL_… variables, which are OpenTelemetry's, `hatchway.tracing` makes sense.
 """
 
 import re
