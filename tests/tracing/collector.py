@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -49,6 +50,7 @@ class Collector:
     """What it answers with is `status`, once `may_answer` is set. It remembers what it has taken."""
 
     port: int = 0
+    tls: ssl.SSLContext | None = None
     status: int = 200
     may_answer: threading.Event = field(default_factory=threading.Event)
     answers: int = 0
@@ -56,7 +58,7 @@ class Collector:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://localhost:{self.port}"
 
     @property
     def variables(self) -> dict[str, str]:
@@ -89,8 +91,8 @@ def wait_until(condition: Callable[[], bool], problem: Callable[[], str]) -> Non
 
 
 @contextmanager
-def collector() -> Iterator[Collector]:
-    made = Collector()
+def collector(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
+    made = Collector(tls=tls)
     made.may_answer.set()
 
     class Handler(BaseHTTPRequestHandler):
@@ -110,6 +112,8 @@ def collector() -> Iterator[Collector]:
 
     server = ThreadingHTTPServer(("127.0.0.1", made.port), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     made.port = server.server_port
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -1,12 +1,16 @@
 """Spans on their way to a collector, in this process."""
 
 import os
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 from tests.tracing.collector import Collector, collector, wait_until
 
+from hatchway.pki import create_ca, issue_server_certificate
 from hatchway.tracing import tracing
 from hatchway.tracing.spans import Traces
 
@@ -92,3 +96,36 @@ def test_a_collector_that_takes_nothing_is_told_of_once_and_again_when_it_does(
     assert logs[0]["problem"] == "HTTP status 401"
     assert [line["spans_lost"] for line in logs] == [1, 3]
     assert "s3cr3t" not in str(logs)
+
+
+def test_a_collector_with_a_ca_of_its_own_is_believed_by_that_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    authority, stranger = (create_ca(name, ["localhost"], now) for name in ("theirs", "another"))
+    pair = issue_server_certificate(authority, ["localhost"], now)
+    for name, content in (
+        ("server.pem", pair.certificate + pair.key),
+        ("ca.pem", authority.certificate),
+        ("another.pem", stranger.certificate),
+    ):
+        (tmp_path / name).write_bytes(content)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem")
+    # What a machine may have set for everything else.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "another.pem"))
+    with collector(tls) as told, capture_logs() as logs:
+        for name, value in told.variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+        with tracing("control", os.environ) as traces:
+            assert traces is not None
+            tell(traces, "unproved")
+            wait_until(lambda: bool(logs), lambda: "no failure was told of")
+        assert logs[0]["problem"] == "SSLCertVerificationError"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(tmp_path / "ca.pem"))
+        with tracing("control", os.environ) as traces:
+            assert traces is not None
+            tell(traces, "proved")
+            told.wait_for("proved")
+        assert not told.named("unproved")
