@@ -1,7 +1,7 @@
 """Group commit: a piece is done when it is durable, fails alone, and is never lost."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,4 +151,56 @@ def test_a_piece_that_nobody_waits_for_any_more_stops_nothing(store: Store) -> N
     gate.set()
     commits.submit(putting("i-1")).result(timeout=30)
     assert names(store) == ["i-1"]
+    commits.close()
+
+
+def test_a_book_gets_all_that_came_for_one_commit_at_once(store: Store) -> None:
+    commits = GroupCommit(store)
+    gate, started = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    def hold(_tx: Transaction) -> None:
+        started.set()
+        gate.wait(30)
+
+    def book(tx: Transaction, entries: Sequence[str]) -> list[str]:
+        calls.append(len(entries))
+        tx.host_tokens.put_all(put(name) for name in entries)
+        return [f"entered {name}" for name in entries]
+
+    commits.submit(hold)
+    started.wait(30)
+    futures = [commits.enter(book, f"i-{n:02}") for n in range(20)]
+    gate.set()
+    assert [future.result(timeout=30) for future in futures] == [f"entered i-{n:02}" for n in range(20)]
+    assert calls == [20]
+    assert len(names(store)) == 20
+    commits.close()
+
+
+def test_an_entry_that_fails_is_undone_alone(store: Store) -> None:
+    commits = GroupCommit(store)
+    gate, started = threading.Event(), threading.Event()
+
+    def hold(_tx: Transaction) -> None:
+        started.set()
+        gate.wait(30)
+
+    def book(tx: Transaction, entries: Sequence[str]) -> list[None]:
+        tx.host_tokens.put_all(put(name) for name in entries)
+        if "i-bad" in entries:
+            raise ValueError("no")
+        return [None] * len(entries)
+
+    commits.submit(hold)
+    started.wait(30)
+    good = [commits.enter(book, "i-1")]
+    bad = commits.enter(book, "i-bad")
+    good.append(commits.enter(book, "i-2"))
+    gate.set()
+    for future in good:
+        future.result(timeout=30)
+    with pytest.raises(ValueError, match="no"):
+        bad.result(timeout=30)
+    assert names(store) == ["i-1", "i-2"]
     commits.close()

@@ -4,18 +4,25 @@ A gateway must have each tunnel's record committed before a byte reaches the tar
 the disk. So whatever arrives while one transaction commits goes together into the next.
 """
 
+from __future__ import annotations
+
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from hatchway.store import Store, Transaction
 
 Answer = TypeVar("Answer")
+Entry = TypeVar("Entry")
+Book = Callable[[Transaction, Sequence[Entry]], Sequence[Answer]]
+"""What enters many at once, with a few statements, and answers to each."""
+
 _MOST_AT_ONCE = 512
-_GATHERING = 0.002
+_GATHERING = 0.004
 """Seconds that a batch waits for more when the one before it was of several; a lone piece never waits."""
 
 
@@ -27,14 +34,14 @@ class GroupCommit:
     """One thread that runs pieces of work, each on the open transaction, and commits them together.
 
     A piece's future is done only after the commit. A piece that raises fails alone: whatever it wrote is
-    undone and the others are committed. When the commit itself fails, all of its pieces fail.
+    undone and the others are committed. When the commit itself fails, all of its pieces fail. Pieces that
+    wait for the same commit run in any order, and all of them again after one has failed: nothing but the
+    transaction may remember that they ran.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._work: queue.SimpleQueue[tuple[Callable[[Transaction], Any], Future[Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._work: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
@@ -46,11 +53,21 @@ class GroupCommit:
         Raises:
             Closed: after `close`.
         """
+        return self.enter(lambda tx, _: [piece(tx)], None)
+
+    def enter(self, book: Book[Entry, Answer], entry: Entry) -> Future[Answer]:
+        """Queues an entry in a book, as a piece: the book gets all of its entries of a commit in one call.
+
+        When it raises, it is called again with each of them, so that one that cannot be entered fails alone.
+
+        Raises:
+            Closed: after `close`.
+        """
         future: Future[Answer] = Future()
         with self._closing:
             if self._closed:
                 raise Closed("the log is closed")
-            self._work.put((piece, future))
+            self._work.put(_Piece(book, entry, future))
         return future
 
     def close(self) -> None:
@@ -71,7 +88,7 @@ class GroupCommit:
                 batch.append(self._work.get())
             # Once running, a piece cannot be cancelled by whoever waits for it: that would end this thread.
             pieces = [
-                entry for entry in batch if entry is not None and entry[1].set_running_or_notify_cancel()
+                piece for piece in batch if piece is not None and piece.future.set_running_or_notify_cancel()
             ]
             busy = len(pieces) > 1
             if pieces:
@@ -79,24 +96,69 @@ class GroupCommit:
             if None in batch:
                 return
 
-    def _commit(self, pieces: list[tuple[Callable[[Transaction], Any], Future[Any]]]) -> None:
-        answers: list[tuple[Future[Any], Any, Exception | None]] = []
+    def _commit(self, pieces: list[_Piece]) -> None:
+        problems: list[Exception] = []
         try:
-            with self._store.record() as tx:
-                for piece, future in pieces:
-                    try:
-                        with tx.savepoint():
-                            answers.append((future, piece(tx), None))
-                    except Exception as problem:
-                        answers.append((future, None, problem))
+            try:
+                outcomes = self._together(pieces)
+            except _Refused as refused:
+                problems.append(refused.problem)
+                outcomes = self._each_alone(pieces, problems)
         except Exception as problem:
             # The first of them that failed may have brought all of it down.
-            problem.__cause__ = problem.__cause__ or next((each for *_, each in answers if each), None)
-            for _, future in pieces:
-                future.set_exception(problem)
+            problem.__cause__ = problem.__cause__ or next(iter(problems), None)
+            for piece in pieces:
+                piece.future.set_exception(problem)
             return
-        for future, answer, failure in answers:
+        for piece, answer, failure in outcomes:
             if failure is None:
-                future.set_result(answer)
+                piece.future.set_result(answer)
             else:
-                future.set_exception(failure)
+                piece.future.set_exception(failure)
+
+    def _together(self, pieces: list[_Piece]) -> list[_Outcome]:
+        """
+        Raises:
+            _Refused: a book could not enter all of its entries. Nothing is committed.
+        """
+        books: dict[Book[Any, Any], list[_Piece]] = defaultdict(list)
+        for piece in pieces:
+            books[piece.book].append(piece)
+        outcomes: list[_Outcome] = []
+        with self._store.record() as tx:
+            for book, entries in books.items():
+                try:
+                    answers = book(tx, [piece.entry for piece in entries])
+                except Exception as problem:
+                    raise _Refused(problem) from problem
+                outcomes += [(piece, answer, None) for piece, answer in zip(entries, answers, strict=True)]
+        return outcomes
+
+    def _each_alone(self, pieces: list[_Piece], problems: list[Exception]) -> list[_Outcome]:
+        outcomes: list[_Outcome] = []
+        with self._store.record() as tx:
+            for piece in pieces:
+                try:
+                    with tx.savepoint():
+                        (answer,) = piece.book(tx, [piece.entry])
+                except Exception as problem:
+                    problems.append(problem)
+                    outcomes.append((piece, None, problem))
+                else:
+                    outcomes.append((piece, answer, None))
+        return outcomes
+
+
+class _Piece(NamedTuple):
+    book: Book[Any, Any]
+    entry: Any
+    future: Future[Any]
+
+
+_Outcome = tuple[_Piece, Any, Exception | None]
+
+
+class _Refused(Exception):
+    def __init__(self, problem: Exception) -> None:
+        super().__init__(str(problem))
+        self.problem = problem

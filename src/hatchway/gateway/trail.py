@@ -21,10 +21,11 @@ from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers, tunnels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from hatchway.audit.group_commit import GroupCommit
+    from hatchway.domain.account import AuditRecord
     from hatchway.gateway.admission import Admitted, Refused
     from hatchway.gateway.refusal import Closure, Overrun, Refusal
     from hatchway.gateway.unrecorded import Unrecorded
@@ -90,24 +91,12 @@ class Trail:
             opened_at=now,
             expires_at=now + timedelta(seconds=admitted.request.max_duration),
         )
-        event_id = self._new_id()
-
-        def enter(tx: Transaction) -> Overrun | None:
-            overrun = _overrun(tx, admitted, now)
-            if overrun is None:
-                tx.tunnels.put(tunnel)
-                outcome = _opened_outcome(admitted)
-            else:
-                outcome = _refusal_outcome(overrun.refusal, admitted.additional)
-            event = admitted.call.event("OpenTunnel", event_id, now, outcome)
-            tx.audit_records.put(to_record(event, now))
-            return overrun
-
+        opening = _Opening(admitted, tunnel, self._new_id())
         try:
             async with asyncio.timeout(PATIENCE):
-                overrun = await asyncio.wrap_future(self._commits.submit(enter))
+                overrun = await asyncio.wrap_future(self._commits.enter(_enter_openings, opening))
         except Exception:
-            self._unrecorded.add(self._undoing(admitted, event_id, now))
+            self._unrecorded.add(self._undoing(opening))
             raise
         if overrun is not None:
             raise QuotaReached(overrun)
@@ -116,29 +105,24 @@ class Trail:
         """Enter a request that got no tunnel."""
         outcome = _refusal_outcome(refused.refusal, refused.additional)
         record = to_record(refused.call.event("OpenTunnel", self._new_id(), now, outcome), now)
-
-        def enter(tx: Transaction) -> None:
-            tx.audit_records.put(record)
-
         try:
-            await asyncio.wrap_future(self._commits.submit(enter))
+            await asyncio.wrap_future(self._commits.enter(_enter_records, record))
         except Exception as problem:
-            kept = self._unrecorded.add_refusal(enter)
+            kept = self._unrecorded.add_refusal(lambda tx: _enter_records(tx, [record]))
             request_id = refused.call.source.request_id
             log.error("refusal not recorded", request_id=request_id, tried_again=kept, **log_fields(problem))
 
     async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
         """Enter the end of a tunnel that was entered as opened, now or later."""
-        enter = self._closing(admitted, carried, now)
+        closing = self._closing(admitted, carried, now)
         try:
             # A worker that ends does not wait for it, and yet it is done.
-            await asyncio.shield(asyncio.wrap_future(self._commits.submit(enter)))
+            await asyncio.shield(asyncio.wrap_future(self._commits.enter(_enter_closings, closing)))
         except Exception as problem:
-            self._unrecorded.add(enter)
+            self._unrecorded.add(lambda tx: _enter_closings(tx, [closing]))
             log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
 
-    def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> Callable[[Transaction], bool]:
-        """The piece that enters the end of a tunnel, unless that is entered; whether it did."""
+    def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> _Closing:
         additional: dict[str, Any] = {
             "tunnelId": admitted.tunnel_id,
             "durationSeconds": round(carried.duration, 3),
@@ -149,38 +133,101 @@ class Trail:
             **carried.cause,
         }
         event = admitted.call.event("CloseTunnel", self._new_id(), now, Outcome(additional=additional))
-        tunnel_id, record = admitted.tunnel_id, to_record(event, now)
+        return _Closing(admitted.tunnel_id, to_record(event, now))
 
-        def enter(tx: Transaction) -> bool:
-            # No row: this has been committed before, or others have taken this worker for dead.
-            if not tx.tunnels.delete(tunnel_id):
-                return False
-            tx.audit_records.put(record)
-            return True
-
-        return enter
-
-    def _undoing(self, admitted: Admitted, event_id: str, now: datetime) -> Callable[[Transaction], None]:
+    def _undoing(self, opening: _Opening) -> Callable[[Transaction], None]:
         """The piece that enters that there was no tunnel, whether its opening was committed or not."""
-        close = self._closing(admitted, Carried(0.0, 0, 0, NOT_RECORDED), now)
+        admitted, now = opening.admitted, opening.tunnel.opened_at
+        closing = self._closing(admitted, Carried(0.0, 0, 0, NOT_RECORDED), now)
         outcome = _refusal_outcome(NOT_RECORDING, admitted.additional)
-        refusal = to_record(admitted.call.event("OpenTunnel", event_id, now, outcome), now)
+        refusal = to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now)
 
         def settle(tx: Transaction) -> None:
-            if not close(tx) and tx.audit_records.get(event_id) is None:
+            (closed,) = _enter_closings(tx, [closing])
+            if not closed and tx.audit_records.get(opening.event_id) is None:
                 tx.audit_records.put(refusal)
 
         return settle
 
 
-def _overrun(tx: Transaction, admitted: Admitted, now: datetime) -> Overrun | None:
-    """The quota that one more tunnel would exceed, counting those of every worker that is alive."""
-    if tx.tunnels.scalar(_ON_ENDPOINT, now=now, of=admitted.request.endpoint_id) >= admitted.quota:
-        return ENDPOINT_FULL
-    most = admitted.principal_quota
-    if most and tx.tunnels.scalar(_OF_PRINCIPAL, now=now, of=admitted.principal.arn) >= most:
-        return PRINCIPAL_FULL
-    return None
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    admitted: Admitted
+    tunnel: Tunnel
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    tunnel_id: str
+    record: AuditRecord
+
+
+def _enter_openings(tx: Transaction, openings: Sequence[_Opening]) -> Sequence[Overrun | None]:
+    """Enter each as opened, or as refused when that would exceed a quota: which one it would."""
+    live = _Live(tx, openings[0].tunnel.opened_at)
+    overruns: list[Overrun | None] = []
+    records: list[AuditRecord] = []
+    opened: list[Tunnel] = []
+    for opening in openings:
+        admitted, now = opening.admitted, opening.tunnel.opened_at
+        overrun = live.overrun(admitted)
+        if overrun is None:
+            opened.append(opening.tunnel)
+            live.add(admitted)
+            outcome = _opened_outcome(admitted)
+        else:
+            outcome = _refusal_outcome(overrun.refusal, admitted.additional)
+        records.append(to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now))
+        overruns.append(overrun)
+    tx.tunnels.put_all(opened)
+    tx.audit_records.put_all(records)
+    return overruns
+
+
+def _enter_closings(tx: Transaction, closings: Sequence[_Closing]) -> Sequence[bool]:
+    """Enter the end of each tunnel, unless that is entered; whether it was done now."""
+    # No row: this has been committed before, or others have taken this worker for dead.
+    gone = tx.tunnels.delete_all(closing.tunnel_id for closing in closings)
+    tx.audit_records.put_all(closing.record for closing in closings if closing.tunnel_id in gone)
+    return [closing.tunnel_id in gone for closing in closings]
+
+
+def _enter_records(tx: Transaction, records: Sequence[AuditRecord]) -> Sequence[None]:
+    tx.audit_records.put_all(records)
+    return [None] * len(records)
+
+
+class _Live:
+    """The tunnels of every worker that is alive, by what quotas count, with those of this transaction."""
+
+    def __init__(self, tx: Transaction, now: datetime) -> None:
+        self._tx = tx
+        self._now = now
+        self._counts: dict[tuple[Select[int], str], int] = {}
+
+    def overrun(self, admitted: Admitted) -> Overrun | None:
+        """The quota that one more tunnel would exceed."""
+        if self._count(_ON_ENDPOINT, admitted.request.endpoint_id) >= admitted.quota:
+            return ENDPOINT_FULL
+        most = admitted.principal_quota
+        if most and self._count(_OF_PRINCIPAL, admitted.principal.arn) >= most:
+            return PRINCIPAL_FULL
+        return None
+
+    def add(self, admitted: Admitted) -> None:
+        """One more."""
+        for counted in (
+            (_ON_ENDPOINT, admitted.request.endpoint_id),
+            (_OF_PRINCIPAL, admitted.principal.arn),
+        ):
+            if counted in self._counts:
+                self._counts[counted] += 1
+
+    def _count(self, query: Select[int], of: str) -> int:
+        if (query, of) not in self._counts:
+            self._counts[query, of] = self._tx.tunnels.scalar(query, now=self._now, of=of)
+        return self._counts[query, of]
 
 
 def _live_tunnels(column: ColumnElement[str]) -> Select[int]:

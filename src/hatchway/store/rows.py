@@ -92,6 +92,12 @@ class Rows(Generic[Noun]):
         self._bury([key])
         return True
 
+    def delete_all(self, keys: Iterable[Any]) -> set[Any]:
+        """Takes away the rows with these keys, of one column; the keys of those that there were."""
+        gone = set(self._connection.execute(_delete_all(self._table), {"keys": list(keys)}).scalars())
+        self._bury([(key,) for key in gone])
+        return gone
+
     def delete_where(self, *conditions: Any, **equal: Any) -> int:
         """Takes away the rows that meet all conditions; how many there were."""
         statement = delete(self._table).where(*conditions, *self._equal(equal)).returning(*self._key)
@@ -140,6 +146,12 @@ def _delete(table: Table) -> Any:
     return delete(table).where(
         *(column == bindparam(f"{column.name}_") for column in table.primary_key.columns)
     )
+
+
+@cache
+def _delete_all(table: Table) -> Any:
+    (key,) = table.primary_key.columns
+    return delete(table).where(key.in_(bindparam("keys", expanding=True))).returning(key)
 
 
 @cache

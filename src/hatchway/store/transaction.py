@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
@@ -29,6 +29,13 @@ from hatchway.store import tables
 from hatchway.store.problems import TransactionEnded
 from hatchway.store.rows import Rows
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Noun = TypeVar("Noun", bound=DataclassInstance)
+else:
+    Noun = TypeVar("Noun")
+
 _IN_TRANSACTION = 2
 """PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
 
@@ -37,47 +44,56 @@ class ReadOnly(Exception):
     """A row of the feed was changed outside `Store.write`: a mistake of the program."""
 
 
+class _Repository(Generic[Noun]):
+    """The repository of one table, made for each transaction that uses it."""
+
+    def __init__(self, table: Table, noun: type[Noun], *, followed: bool = True) -> None:
+        self._table = table
+        self._noun = noun
+        self._followed = followed
+
+    def __get__(self, tx: "Transaction", _owner: object) -> Rows[Noun]:
+        rows = Rows(tx._connection, self._table, self._noun, tx._stamp if self._followed else None)
+        # From now on the transaction's own attribute hides this one.
+        tx.__dict__[self._table.name] = rows
+        return rows
+
+
 class Transaction:
     """Repositories over one connection. Made by `Store.read`, `Store.write` and `Store.record`."""
+
+    accounts = _Repository(tables.accounts, Account)
+    vpcs = _Repository(tables.vpcs, Vpc)
+    subnets = _Repository(tables.subnets, Subnet)
+    security_groups = _Repository(tables.security_groups, SecurityGroup)
+    network_interfaces = _Repository(tables.network_interfaces, NetworkInterface)
+    instances = _Repository(tables.instances, Instance)
+    endpoints = _Repository(tables.endpoints, Endpoint)
+    users = _Repository(tables.users, User)
+    groups = _Repository(tables.groups, Group)
+    roles = _Repository(tables.roles, Role)
+    memberships = _Repository(tables.memberships, Membership)
+    managed_policies = _Repository(tables.managed_policies, ManagedPolicy)
+    policy_versions = _Repository(tables.policy_versions, PolicyVersion)
+    inline_policies = _Repository(tables.inline_policies, InlinePolicy)
+    attachments = _Repository(tables.attachments, Attachment)
+    guardrails = _Repository(tables.guardrails, Guardrail)
+    access_keys = _Repository(tables.access_keys, AccessKey)
+    signing_keys = _Repository(tables.signing_keys, SigningKey)
+    terminations = _Repository(tables.terminations, Termination)
+
+    sealed_secrets = _Repository(tables.sealed_secrets, SealedSecret, followed=False)
+    pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
+    host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)
+    client_tokens = _Repository(tables.client_tokens, ClientToken, followed=False)
+    audit_records = _Repository(tables.audit_records, AuditRecord, followed=False)
+    tunnels = _Repository(tables.tunnels, Tunnel, followed=False)
+    gateway_workers = _Repository(tables.gateway_workers, GatewayWorker, followed=False)
 
     def __init__(self, connection: Connection, *, feeds: bool) -> None:
         self._connection = connection
         self._feeds = feeds
         self._revision: int | None = None
-
-        def fed(table: Table, noun: type[Any]) -> Rows[Any]:
-            return Rows(connection, table, noun, self._stamp)
-
-        def plain(table: Table, noun: type[Any]) -> Rows[Any]:
-            return Rows(connection, table, noun, None)
-
-        self.accounts: Rows[Account] = fed(tables.accounts, Account)
-        self.vpcs: Rows[Vpc] = fed(tables.vpcs, Vpc)
-        self.subnets: Rows[Subnet] = fed(tables.subnets, Subnet)
-        self.security_groups: Rows[SecurityGroup] = fed(tables.security_groups, SecurityGroup)
-        self.network_interfaces: Rows[NetworkInterface] = fed(tables.network_interfaces, NetworkInterface)
-        self.instances: Rows[Instance] = fed(tables.instances, Instance)
-        self.endpoints: Rows[Endpoint] = fed(tables.endpoints, Endpoint)
-        self.users: Rows[User] = fed(tables.users, User)
-        self.groups: Rows[Group] = fed(tables.groups, Group)
-        self.roles: Rows[Role] = fed(tables.roles, Role)
-        self.memberships: Rows[Membership] = fed(tables.memberships, Membership)
-        self.managed_policies: Rows[ManagedPolicy] = fed(tables.managed_policies, ManagedPolicy)
-        self.policy_versions: Rows[PolicyVersion] = fed(tables.policy_versions, PolicyVersion)
-        self.inline_policies: Rows[InlinePolicy] = fed(tables.inline_policies, InlinePolicy)
-        self.attachments: Rows[Attachment] = fed(tables.attachments, Attachment)
-        self.guardrails: Rows[Guardrail] = fed(tables.guardrails, Guardrail)
-        self.access_keys: Rows[AccessKey] = fed(tables.access_keys, AccessKey)
-        self.signing_keys: Rows[SigningKey] = fed(tables.signing_keys, SigningKey)
-        self.terminations: Rows[Termination] = fed(tables.terminations, Termination)
-
-        self.sealed_secrets: Rows[SealedSecret] = plain(tables.sealed_secrets, SealedSecret)
-        self.pushed_keys: Rows[PushedKey] = plain(tables.pushed_keys, PushedKey)
-        self.host_tokens: Rows[HostToken] = plain(tables.host_tokens, HostToken)
-        self.client_tokens: Rows[ClientToken] = plain(tables.client_tokens, ClientToken)
-        self.audit_records: Rows[AuditRecord] = plain(tables.audit_records, AuditRecord)
-        self.tunnels: Rows[Tunnel] = plain(tables.tunnels, Tunnel)
-        self.gateway_workers: Rows[GatewayWorker] = plain(tables.gateway_workers, GatewayWorker)
 
     def account(self) -> Account:
         """The account that this store holds; there is exactly one once `hatchway init` has run."""
