@@ -2,6 +2,9 @@
 
 import io
 import json
+import logging
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -26,6 +29,37 @@ def test_a_traceback_shows_no_local_variables(format_: LogFormat) -> None:
     assert "wJalrXUtnFEMI" not in text
     if format_ is LogFormat.JSON:
         assert json.loads(text)["event"] == "it failed"
+
+
+def test_our_events_and_those_of_libraries_come_out_alike() -> None:
+    stream = io.StringIO()
+    configure_logs(LogFormat.JSON, stream=stream)
+    try:
+        structlog.get_logger("hatchway.test").warning("ours", count=1)
+        logging.getLogger("library").warning("theirs")
+        structlog.get_logger("hatchway.test").debug("too much")
+    finally:
+        structlog.reset_defaults()
+    ours, theirs = map(json.loads, stream.getvalue().splitlines())
+    assert (ours["event"], ours["logger"], ours["level"], ours["count"]) == (
+        "ours",
+        "hatchway.test",
+        "warning",
+        1,
+    )
+    assert theirs["event"] == "theirs"
+    assert set(theirs) == set(ours) - {"count"}
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    with Path("/dev/full").open("w") as full:
+        configure_logs(LogFormat.JSON, stream=full)
+        try:
+            structlog.get_logger("hatchway.test").error("no room")
+        finally:
+            structlog.reset_defaults()
+            with suppress(OSError):
+                full.close()
 
 
 def _fail(secret: str) -> None:
