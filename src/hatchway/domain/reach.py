@@ -28,6 +28,7 @@ class Peer:
     group_ids: frozenset[str] = frozenset()
 
 
+@lru_cache(maxsize=8192)
 def parse_address(text: str) -> Address:
     """An address, an IPv4-mapped IPv6 one as its IPv4.
 

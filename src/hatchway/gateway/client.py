@@ -103,7 +103,7 @@ _quiet: Final = _QuietLogger()
 class Client(asyncio.BaseProtocol):
     """One client. It is the protocol that TLS feeds until the upgrade; `_WebSocketInput` is it afterwards.
 
-    `request` is done when the request has come: with the head, or with `BadHandshake` to be answered, or with
+    `request` is done when the request has come, or failed: with `BadHandshake` to be answered, or with
     `ConnectionError` when there is nobody to answer.
     """
 
@@ -112,6 +112,7 @@ class Client(asyncio.BaseProtocol):
         "_close_sent",
         "_close_timer",
         "_end",
+        "_head",
         "_loop",
         "_received",
         "_tcp",
@@ -133,7 +134,8 @@ class Client(asyncio.BaseProtocol):
         self._close_sent = False
         self._close_timer: asyncio.TimerHandle | None = None
         self._valve = Valve(tcp)
-        self.request: asyncio.Future[Head] = loop.create_future()
+        self._head: Head | None = None
+        self.request: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
 
     # Called by TLS.
@@ -173,7 +175,8 @@ class Client(asyncio.BaseProtocol):
         raw = bytes(self._received[:end])
         del self._received[: end + len(HEAD_END)]
         try:
-            self.request.set_result(read_head(raw))
+            self._head = read_head(raw)
+            self.request.set_result(None)
         except BadHandshake as bad:
             self.request.set_exception(bad)
 
@@ -208,6 +211,12 @@ class Client(asyncio.BaseProtocol):
             self._valve.release(Hold.UNDELIVERED)
 
     # Called by the tunnel.
+
+    def take_head(self) -> Head:
+        """The head of the request that has come; once, for it should not live as long as the tunnel."""
+        head, self._head = self._head, None
+        assert head is not None
+        return head
 
     @property
     def closing(self) -> bool:
@@ -245,7 +254,10 @@ class Client(asyncio.BaseProtocol):
         taking = _WebSocketInput(self, websocket, end)
         self._tls.set_protocol(taking)
         taking.feed(_CANONICAL_REQUEST % key.encode() + self._received)
-        self._received.clear()
+        self._received = bytearray()
+        # picows keeps both for as long as the tunnel lasts, and nobody asks for them again.
+        websocket.transport.request.headers.clear()
+        answer.headers.clear()
 
     def write_frame(self, frame: memoryview) -> None:
         """Send a whole frame, header included. The memory is free for other use when this returns.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -38,6 +39,16 @@ if TYPE_CHECKING:
     from hatchway.gateway.tracing import TunnelTrace, TunnelTracing
 
 log = structlog.get_logger("hatchway.gateway")
+
+
+@dataclass(slots=True)
+class _Tunnel:
+    """One that this worker carries. `recorded` is whether the audit trail has it as opened."""
+
+    admitted: Admitted
+    relay: Relay
+    deadline: asyncio.TimerHandle
+    recorded: bool = False
 
 
 class Decides(Protocol):
@@ -83,11 +94,20 @@ class Gateway:
 
     async def serve(self, client: Client, source_ip: str, source_port: int) -> None:
         """See one client from its request to its end. It never raises for what a client does."""
-        request_id = self._new_request_id()
         trace = None if self._tracing is None else self._tracing.connected(source_port)
+        tunnel = await self._begin(client, source_ip, source_port, trace)
+        if tunnel is not None:
+            await self._carry(tunnel, trace)
+
+    async def _begin(
+        self, client: Client, source_ip: str, source_port: int, trace: TunnelTrace | None
+    ) -> _Tunnel | None:
+        """The client's tunnel, upgraded, recorded and connected, or about to end; None if it gets none."""
+        request_id = self._new_request_id()
         began = asyncio.get_running_loop().time()
         try:
-            head = await client.request
+            await client.request
+            head = client.take_head()
             if trace is not None:
                 trace.requested()
             self._metrics.handshake_seconds.observe(asyncio.get_running_loop().time() - began)
@@ -103,9 +123,9 @@ class Gateway:
         except BadHandshake as bad:
             self._metrics.refused.labels(bad.refusal.error_code).inc()
             client.refuse(bad.refusal, request_id)
-            return
+            return None
         except ConnectionError:
-            return
+            return None
         answer = self._admission.decide(
             head,
             source_ip=source_ip,
@@ -119,8 +139,8 @@ class Gateway:
             if not answer.authenticated:
                 self._failures.failed(source_ip)
             await self._refuse(client, answer, trace)
-        else:
-            await self._carry(client, key, answer, source_port, trace)
+            return None
+        return await self._open(client, key, answer, source_port, trace)
 
     async def _refuse(self, client: Client, refused: Refused, trace: TunnelTrace | None) -> None:
         source = refused.call.source
@@ -139,34 +159,47 @@ class Gateway:
             if trace is not None:
                 trace.refused(refused)
 
-    async def _carry(
+    async def _open(
         self, client: Client, key: str, admitted: Admitted, source_port: int, trace: TunnelTrace | None
-    ) -> None:
+    ) -> _Tunnel:
         loop = asyncio.get_running_loop()
         relay = Relay(client, loop)
         duration = admitted.request.max_duration
         client.upgrade(key, admitted.call.source.request_id, relay)
         deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
-        self._registry.add(admitted, relay)
-        recorded = False
+        # The decision is for the record of the opening: as long as the tunnel lasts, nobody needs it.
+        kept = replace(admitted, additional={})
+        self._registry.add(kept, relay)
+        tunnel = _Tunnel(kept, relay, deadline)
         try:
-            recorded = await self._record(admitted, relay)
+            tunnel.recorded = await self._record(admitted, relay)
             if trace is not None:
-                trace.recorded(relay, succeeded=recorded)
-            if recorded:
+                trace.recorded(relay, succeeded=tunnel.recorded)
+            if tunnel.recorded:
                 await self._connect(admitted, relay, source_port, trace)
             else:
                 relay.no_target()
+        except BaseException:
+            self._forget(tunnel)
+            raise
+        return tunnel
+
+    async def _carry(self, tunnel: _Tunnel, trace: TunnelTrace | None) -> None:
+        relay = tunnel.relay
+        try:
             await relay.ended
             if trace is not None:
                 trace.ended(relay)
-            if recorded:
-                await self._close(admitted, relay)
+            if tunnel.recorded:
+                await self._close(tunnel.admitted, relay)
             await relay.gone
         finally:
-            deadline.cancel()
-            with self._metrics.going(relay):
-                self._registry.remove(admitted)
+            self._forget(tunnel)
+
+    def _forget(self, tunnel: _Tunnel) -> None:
+        tunnel.deadline.cancel()
+        with self._metrics.going(tunnel.relay):
+            self._registry.remove(tunnel.admitted)
 
     async def _record(self, admitted: Admitted, relay: Relay) -> bool:
         try:

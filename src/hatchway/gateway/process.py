@@ -226,7 +226,7 @@ class Worker:
 
 
 def _map_tls_buffers() -> None:
-    """Have the C library map each TLS connection's buffer by itself, so that what is not used takes no memory.
+    """Have the C library map each TLS connection's buffer by itself: what is not used takes no memory.
 
     By default it stops mapping blocks of a size as soon as it has been given one back, and carves the next
     ones from a heap whose pages the handshakes before have all written to: twice the memory of an idle

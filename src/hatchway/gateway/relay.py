@@ -213,6 +213,7 @@ class Relay(TunnelEnd):
     def attach(self, target: Target) -> None:
         """The target is connected: it gets what the client has sent meanwhile, and the two can talk."""
         self._target = target
+        self._connecting = None
         if self._cut:
             target.abort()
             return

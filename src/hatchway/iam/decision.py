@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -170,11 +170,13 @@ class Decision:
 
 
 def _statement_to_json(statement: StatementRef) -> dict[str, Any]:
-    plain = {StrEnum: str, tuple: list}
-    return {
-        name: next((make(value) for kind, make in plain.items() if isinstance(value, kind)), value)
-        for name, value in asdict(statement).items()
-    }
+    return {field.name: _plain(getattr(statement, field.name)) for field in fields(statement)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, StrEnum):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _ref_from_json(content: Mapping[str, Any]) -> tuple[str, Layer, str | None, int, Effect]:
