@@ -27,11 +27,11 @@ from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission import Admitted, Call, Refused
-from hatchway.gateway.failures import FailureLimit
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics
 from hatchway.gateway.registry import Registry
+from hatchway.gateway.sources import Sources
 from hatchway.gateway.tls import server_context
 from hatchway.pki import create_ca, issue_server_certificate
 
@@ -187,24 +187,26 @@ async def running_gateway(
     trail: Remembers | None = None,
     sock: socket.socket | None = None,
     tls: Callable[[], ssl.SSLContext] = server_tls,
+    sources: Sources | None = None,
     **limits: Any,
 ) -> AsyncIterator[Running]:
     trail = trail or Remembers()
     registry = Registry()
     metrics = Metrics()
     ids = itertools.count()
+    sources = Sources(asyncio.get_running_loop().time) if sources is None else sources
     gateway = Gateway(
         admission=says,
         trail=trail,
         registry=registry,
         metrics=metrics,
-        failures=FailureLimit(asyncio.get_running_loop().time),
+        sources=sources,
         may_open=lambda: True,
         clock=lambda: datetime.now(UTC),
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",
     )
-    listener = Listener(gateway.serve, tls, **limits)
+    listener = Listener(gateway.serve, tls, sources, **limits)
     sock = sock or socket.create_server((LOOPBACK, 0))
     port = sock.getsockname()[1]
     await listener.start(sock)

@@ -52,6 +52,7 @@ def watched(gateway: Running) -> Metrics:
     gateway.metrics.watch(
         gateway.registry,
         pending=lambda: gateway.listener.pending,
+        turned_away=lambda: gateway.listener.turned_away,
         revision=lambda: 7,
         age=lambda: 0.25,
         unrecorded=lambda: 3,

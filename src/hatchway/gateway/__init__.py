@@ -8,7 +8,8 @@ reading: the life of a tunnel from top to bottom.
 | module | holds |
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
-| `listener` | accepting connections, and what those may cost that have not yet said anything |
+| `listener` | accepting connections, and what those may cost that have not yet shown who they are |
+| `sources`, `waiting`, `turned_away` | where they come from: who is served, who waits, who is reset at once |
 | `proxy_protocol` | whose connection a load balancer passes on. Pure |
 | `client` | one client: TLS, the HTTP request, the WebSocket |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatchway.gateway.client import Client
-    from hatchway.gateway.failures import FailureLimit
     from hatchway.gateway.metrics import Metrics
     from hatchway.gateway.registry import Registry
+    from hatchway.gateway.sources import Sources
     from hatchway.gateway.tracing import TunnelTrace, TunnelTracing
 
 log = structlog.get_logger("hatchway.gateway")
@@ -73,7 +73,7 @@ class Gateway:
         trail: Keeps,
         registry: Registry,
         metrics: Metrics,
-        failures: FailureLimit,
+        sources: Sources,
         may_open: Callable[[], bool],
         clock: Callable[[], datetime],
         new_request_id: Callable[[], str],
@@ -84,7 +84,7 @@ class Gateway:
         self._trail = trail
         self._registry = registry
         self._metrics = metrics
-        self._failures = failures
+        self._sources = sources
         self._may_open = may_open
         self._clock = clock
         self._new_request_id = new_request_id
@@ -116,7 +116,7 @@ class Gateway:
             key = websocket_key(head)
             if self.draining:
                 raise BadHandshake(DRAINING)
-            if self._failures.reached(source_ip):
+            if not self._sources.hears(source_ip, head.query):
                 raise BadHandshake(TOO_MANY_FAILURES)
             if not self._may_open():
                 raise BadHandshake(NOT_RECORDING)
@@ -136,10 +136,13 @@ class Gateway:
         if trace is not None:
             trace.decided(head, answer)
         if isinstance(answer, Refused):
-            if not answer.authenticated:
-                self._failures.failed(source_ip)
+            if answer.authenticated:
+                self._sources.authenticated(source_ip)
+            else:
+                self._sources.failed(source_ip, head.query)
             await self._refuse(client, answer, trace)
             return None
+        self._sources.admitted(source_ip, answer.principal.access_key_id)
         return await self._open(client, key, answer, source_port, trace)
 
     async def _refuse(self, client: Client, refused: Refused, trace: TunnelTrace | None) -> None:

@@ -1,31 +1,74 @@
-"""Accepts connections, and limits what those who have not yet said anything may cost."""
+"""Accepts connections, and bounds what those may cost that have not yet shown who they are.
+
+A tunnel's bytes and a stranger's TLS handshake want the same event loop. So a connection is judged by the
+source that it comes from as soon as it is accepted, while it is a bare socket: see `sources`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
 from hatchway.domain.reach import parse_address, within
 from hatchway.gateway.client import Client, start_tls
-from hatchway.gateway.flow import reset
-from hatchway.gateway.proxy_protocol import BadProxyHeader, TransportAddress, read_proxy_header
+from hatchway.gateway.proxy_protocol import MAX_V2, BadProxyHeader, TransportAddress, read_proxy_header
+from hatchway.gateway.sources import source_of
+from hatchway.gateway.turned_away import NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
+from hatchway.gateway.waiting import PATIENCE, WaitingRoom
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from ssl import SSLContext
 
+    from hatchway.gateway.proxy_protocol import ProxyHeader
+    from hatchway.gateway.sources import Source, Sources
+
 REQUEST_DEADLINE: Final = 5.0
-"""Seconds from the connection to the end of the request's headers."""
+"""Seconds from the connection to the end of the request's headers, without those of waiting for a turn."""
 
 MAX_PENDING: Final = 1000
 """Connections that have not sent their request yet; more are turned away at once."""
 
 BACKLOG: Final = 1024
 
+PORTION: Final = 16
+"""Connections accepted at once."""
+
+PAUSE: Final = 0.01
+"""Seconds without accepting, after a portion of which some were turned away; the kernel keeps what comes.
+
+One turned away takes some 16 µs. So they all take less than 3 % of the event loop's time, however many come.
+"""
+
+_EXHAUSTED_PAUSE: Final = 0.1
+"""The same, when the process may have no more file descriptors, or the kernel no more memory."""
+
+_TURNS: Final = 0.01
+"""Seconds between two looks at whether those who wait have a turn."""
+
+_RESET: Final = struct.pack("ii", 1, 0)
+
 log = structlog.get_logger("hatchway.gateway")
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """An accepted connection which speaks TLS next; `received` is what has been read of it already.
+
+    `seconds` is how long its request may still take, `until` when it has waited too long for its turn.
+    """
+
+    sock: socket.socket
+    peer: TransportAddress
+    received: bytes
+    seconds: float
+    until: float
 
 
 class Listener:
@@ -35,124 +78,281 @@ class Listener:
         self,
         serve: Callable[[Client, str, int], Coroutine[None, None, None]],
         tls: Callable[[], SSLContext],
+        sources: Sources,
         *,
         proxies: tuple[str, ...] = (),
         max_pending: int = MAX_PENDING,
         request_deadline: float = REQUEST_DEADLINE,
+        patience: float = PATIENCE,
     ) -> None:
-        """`serve` is run for each client, with its IP address and port.
+        """`serve` is run for each client, with its IP address and port, and tells `sources` what came of it.
 
         `tls` gives the context for the next one.
 
         `proxies` are the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
-        protocol header, which says whose it is; nobody else's word is taken for that.
+        protocol header, which says whose it is and by whose past it is judged; nobody else's word is taken
+        for that. Those of which a load balancer says that they are its own, as health checks are, it may have
+        as many as it likes.
+
+        `patience` is how many seconds a connection may wait for its turn.
         """
         self._serve = serve
         self._tls = tls
+        self._sources = sources
         self._proxies = proxies
         self._max_pending = max_pending
         self._request_deadline = request_deadline
+        self._patience = patience
         self._pending = 0
-        self._serving = set[asyncio.Task[None]]()
-        self._server: asyncio.Server | None = None
+        self._waiting = WaitingRoom[_Arrival]()
+        self._turns: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self._tasks = set[asyncio.Task[None]]()
+        self._sock: socket.socket | None = None
 
     @property
     def pending(self) -> int:
-        """Connections that have not sent their request yet."""
+        """Connections that have not sent their request yet, those included that wait for their turn."""
         return self._pending
+
+    @property
+    def turned_away(self) -> Mapping[str, int]:
+        """How many connections were reset before TLS, by reason."""
+        return self._turned_away.counts
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to accept. The socket is bound, and closed with the listener."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Accepted(self), sock=sock, backlog=BACKLOG)
+        sock.setblocking(False)
+        sock.listen(BACKLOG)
+        self._loop = asyncio.get_running_loop()
+        self._turned_away = TurnedAway(self._loop.time)
+        self._sock = sock
+        self._resume()
 
     def stop(self) -> None:
-        """Accept no more. Clients that are there stay."""
-        if self._server is not None:
-            self._server.close()
-
-    def accepted(self, tcp: asyncio.Transport) -> None:
-        peer = tcp.get_extra_info("peername")
-        if self._pending >= self._max_pending or not peer:
-            reset(tcp)
+        """Accept no more. Clients that are there stay; those that wait for their turn go."""
+        sock, self._sock = self._sock, None
+        if sock is None:
             return
-        self._pending += 1
-        deadline = asyncio.get_running_loop().call_later(self._request_deadline, reset, tcp)
-
-        def settled() -> None:
-            self._pending -= 1
-            deadline.cancel()
-
-        source = TransportAddress(parse_address(peer[0].partition("%")[0]), peer[1])
-        if within(source.address, self._proxies):
-            tcp.set_protocol(_BehindProxy(self, tcp, source, settled))
+        if self._pause is None:
+            self._loop.remove_reader(sock)
         else:
-            self.begin(tcp, source, settled)
+            self._pause.cancel()
+        sock.close()
+        if self._turns is not None:
+            self._turns.cancel()
+        while self._waiting:
+            self._drop(self._waiting.next().sock)
 
-    def begin(
+    def _resume(self) -> None:
+        self._pause = None
+        if self._sock is not None:
+            self._loop.add_reader(self._sock, self._accept, self._sock)
+
+    def _pause_for(self, seconds: float) -> None:
+        assert self._sock is not None
+        self._loop.remove_reader(self._sock)
+        self._pause = self._loop.call_later(seconds, self._resume)
+
+    def _accept(self, listening: socket.socket) -> None:
+        turned_away = sum(self.turned_away.values())
+        for _ in range(PORTION):
+            try:
+                sock, peer = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                break
+            except ConnectionError:
+                continue
+            except OSError as problem:
+                log.error("no connection can be accepted", problem=str(problem))
+                self._pause_for(_EXHAUSTED_PAUSE)
+                return
+            self._judge(sock, peer[0].partition("%")[0], peer[1])
+        if sum(self.turned_away.values()) != turned_away:
+            self._pause_for(PAUSE)
+
+    def _judge(self, sock: socket.socket, address: str, port: int) -> None:
+        """See whose connection this is."""
+        self._pending += 1
+        if self._pending > self._max_pending:
+            self._turn_away(sock, TOO_MANY_PENDING, address)
+            return
+        if self._proxies and within(parse_address(address), self._proxies):
+            peer = TransportAddress(parse_address(address), port)
+            _BehindProxy(self._loop, sock, peer, self._request_deadline, self._passed_on)
+            return
+        source = source_of(address)
+        if self._sources.admits(source):
+            peer = TransportAddress(parse_address(address), port)
+            self._admit(sock, peer, source, b"", self._request_deadline)
+        else:
+            self._turn_away(sock, SOURCE_WASTES, address)
+
+    def _passed_on(self, begun: _BehindProxy) -> None:
+        """A load balancer has said whose connection this is, or has not."""
+        header = begun.header
+        if header is None:
+            self._drop(begun.sock)
+            return
+        rest = begun.received[header.size :]
+        if header.source is None:
+            self._admit(begun.sock, begun.peer, None, rest, begun.seconds)
+            return
+        address = str(header.source.address)
+        source = source_of(address)
+        if self._sources.admits(source):
+            self._admit(begun.sock, header.source, source, rest, begun.seconds)
+        else:
+            self._turn_away(begun.sock, SOURCE_WASTES, address)
+
+    def _admit(
         self,
-        tcp: asyncio.Transport,
-        source: TransportAddress,
-        settled: Callable[[], None],
-        received: bytes = b"",
+        sock: socket.socket,
+        peer: TransportAddress,
+        source: Source | None,
+        received: bytes,
+        seconds: float,
     ) -> None:
-        """Serve a client that speaks TLS from here on.
+        """Serve it now, or when its turn comes. Without a source its turn is now, and it takes nobody's."""
+        arrival = _Arrival(sock, peer, received, seconds, self._loop.time() + self._patience)
+        if source is None:
+            self._begin(arrival)
+        elif self._sources.knows(source) or (not self._waiting and self._sources.newcomer_has_turn()):
+            self._sources.begins()
+            self._begin(arrival)
+        else:
+            displaced = self._waiting.add(source, arrival)
+            if displaced is not None:
+                self._turn_away(displaced.sock, NO_TURN, str(displaced.peer.address))
+            if self._turns is None:
+                self._turns = self._loop.call_later(_TURNS, self._take_turns)
 
-        `settled` is called once its request has come, or never will.
-        """
-        loop = asyncio.get_running_loop()
-        client = start_tls(tcp, self._tls(), loop, received)
-        client.request.add_done_callback(lambda _request: settled())
-        serving = loop.create_task(self._serve(client, str(source.address), source.port))
-        self._serving.add(serving)
-        serving.add_done_callback(self._serving.discard)
+    def _take_turns(self) -> None:
+        now = self._loop.time()
+        while self._waiting and self._sources.newcomer_has_turn():
+            arrival = self._waiting.next()
+            if arrival.until < now:
+                self._turn_away(arrival.sock, NO_TURN, str(arrival.peer.address))
+                continue
+            self._sources.begins()
+            self._begin(arrival)
+        self._turns = self._loop.call_later(_TURNS, self._take_turns) if self._waiting else None
+
+    def _begin(self, arrival: _Arrival) -> None:
+        task = self._loop.create_task(self._connect(arrival))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, arrival: _Arrival) -> None:
+        """Make a transport of an accepted socket, and serve the client."""
+
+        def made(tcp: asyncio.Transport) -> None:
+            client = start_tls(tcp, self._tls(), self._loop, arrival.received)
+            deadline = self._loop.call_later(arrival.seconds, client.abort)
+
+            def settled(_request: object) -> None:
+                self._pending -= 1
+                deadline.cancel()
+
+            client.request.add_done_callback(settled)
+            serving = self._loop.create_task(
+                self._serve(client, str(arrival.peer.address), arrival.peer.port)
+            )
+            self._tasks.add(serving)
+            serving.add_done_callback(self._tasks.discard)
+
+        try:
+            await self._loop.connect_accepted_socket(lambda: _Accepted(made), arrival.sock)
+        except OSError:
+            # It is gone already.
+            self._drop(arrival.sock)
+
+    def _turn_away(self, sock: socket.socket, reason: str, address: str) -> None:
+        self._turned_away.add(reason, address)
+        self._drop(sock)
+
+    def _drop(self, sock: socket.socket) -> None:
+        """Reset a connection that has no transport yet."""
+        self._pending -= 1
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        sock.close()
 
 
-class _BehindProxy(asyncio.Protocol):
-    """The protocol of a load balancer's connection until it has said whose it is."""
+class _BehindProxy:
+    """A load balancer's connection until it has said whose it is.
 
-    __slots__ = ("_listener", "_peer", "_received", "_settled", "_tcp")
+    Attributes:
+        header: what it has said; None when it was not said, or badly.
+        received: all that has been read, the header first.
+        seconds: that the client has left.
+    """
+
+    __slots__ = ("_deadline", "_done", "_loop", "_until", "header", "peer", "received", "sock")
 
     def __init__(
         self,
-        listener: Listener,
-        tcp: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
         peer: TransportAddress,
-        settled: Callable[[], None],
+        seconds: float,
+        done: Callable[[_BehindProxy], None],
     ) -> None:
-        self._listener = listener
-        self._tcp = tcp
-        self._peer = peer
-        self._settled = settled
-        self._received = b""
+        """`done` is called once, at once when the header has come with the connection, as it mostly does."""
+        self._loop = loop
+        self._done = done
+        self._until = loop.time() + seconds
+        self._deadline: asyncio.TimerHandle | None = None
+        self.sock = sock
+        self.peer = peer
+        self.header: ProxyHeader | None = None
+        self.received = b""
+        sock.setblocking(False)
+        self._read()
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
+    @property
+    def seconds(self) -> float:
+        return max(0.0, self._until - self._loop.time())
+
+    def _read(self) -> None:
         try:
-            header = read_proxy_header(self._received)
-        except BadProxyHeader as bad:
-            log.warning("load balancer refused", peer=str(self._peer.address), problem=str(bad))
-            reset(self._tcp)
+            data = self.sock.recv(MAX_V2)
+        except (BlockingIOError, InterruptedError):
+            self._wait()
             return
-        if header is not None:
-            rest = self._received[header.size :]
-            self._listener.begin(self._tcp, header.source or self._peer, self._settled, rest)
+        except OSError:
+            data = b""
+        self.received += data
+        try:
+            self.header = read_proxy_header(self.received)
+        except BadProxyHeader as bad:
+            log.warning("load balancer refused", peer=str(self.peer.address), problem=str(bad))
+            data = b""
+        if data and self.header is None:
+            self._wait()
+        else:
+            self._end()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._settled()
+    def _wait(self) -> None:
+        if self._deadline is None:
+            self._deadline = self._loop.call_at(self._until, self._end)
+            self._loop.add_reader(self.sock, self._read)
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._loop.remove_reader(self.sock)
+        self._done(self)
 
 
 class _Accepted(asyncio.BaseProtocol):
     """The protocol of a connection for the moment until TLS takes over."""
 
-    __slots__ = ("_listener",)
+    __slots__ = ("_made",)
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, made: Callable[[asyncio.Transport], None]) -> None:
+        self._made = made
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's classes.
-        self._listener.accepted(cast("asyncio.Transport", transport))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Turned away."""
+        self._made(cast("asyncio.Transport", transport))

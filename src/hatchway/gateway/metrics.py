@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -111,6 +111,7 @@ class Metrics:
         tunnels: Registry,
         *,
         pending: Callable[[], int],
+        turned_away: Callable[[], Mapping[str, int]],
         revision: Callable[[], int],
         age: Callable[[], float],
         unrecorded: Callable[[], int],
@@ -119,16 +120,30 @@ class Metrics:
 
         Args:
             pending: connections that have not sent their request yet.
+            turned_away: how many connections were reset before TLS, by reason.
             revision: of the store, as far as the snapshot has it.
             age: seconds since the snapshot was last seen to be the store's state.
             unrecorded: records that the audit trail still lacks.
         """
-        self.registry.register(_Live(self._gauges(tunnels, pending, revision, age, unrecorded)))
+        self.registry.register(
+            _Live(
+                self._gauges(
+                    tunnels,
+                    pending=pending,
+                    turned_away=turned_away,
+                    revision=revision,
+                    age=age,
+                    unrecorded=unrecorded,
+                )
+            )
+        )
 
     def _gauges(
         self,
         tunnels: Registry,
+        *,
         pending: Callable[[], int],
+        turned_away: Callable[[], Mapping[str, int]],
         revision: Callable[[], int],
         age: Callable[[], float],
         unrecorded: Callable[[], int],
@@ -150,6 +165,12 @@ class Metrics:
             yield GaugeMetricFamily(
                 "hatchway_connections_pending", "Connections that have not sent a request yet.", pending()
             )
+            resets = CounterMetricFamily(
+                "hatchway_connections_turned_away", "Connections reset before TLS.", labels=["reason"]
+            )
+            for reason, count in turned_away().items():
+                resets.add_metric([reason], count)
+            yield resets
             yield GaugeMetricFamily(
                 "hatchway_snapshot_revision", "Revision of the store that decisions are made by.", revision()
             )

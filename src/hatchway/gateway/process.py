@@ -20,7 +20,6 @@ import uvloop
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.gateway.admission import Admission
-from hatchway.gateway.failures import FailureLimit
 from hatchway.gateway.follower import Follower
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.lease import Lease
@@ -31,6 +30,7 @@ from hatchway.gateway.registry import Registry
 from hatchway.gateway.report import Report
 from hatchway.gateway.revocation import Revocation, terminate
 from hatchway.gateway.snapshot import Snapshot
+from hatchway.gateway.sources import Sources
 from hatchway.gateway.tls import ServerTls
 from hatchway.gateway.tracing import TunnelTracing
 from hatchway.gateway.trail import Trail
@@ -149,12 +149,13 @@ class Worker:
         await lease.renew()
 
         unrecorded = Unrecorded(self._commits)
+        sources = Sources(time.monotonic)
         gateway = Gateway(
             admission=self._admission,
             trail=Trail(self._commits, self._worker_id, _new_id, unrecorded),
             registry=registry,
             metrics=self._metrics,
-            failures=FailureLimit(time.monotonic),
+            sources=sources,
             may_open=lambda: lease.runs and not unrecorded.full,
             clock=_now,
             new_request_id=_new_id,
@@ -162,12 +163,13 @@ class Worker:
             tracing=self._tracing,
         )
         listener = Listener(
-            gateway.serve, lambda: self._tls.context, proxies=self._settings.proxy_protocol_from
+            gateway.serve, lambda: self._tls.context, sources, proxies=self._settings.proxy_protocol_from
         )
         await listener.start(sock)
         self._metrics.watch(
             registry,
             pending=lambda: listener.pending,
+            turned_away=lambda: listener.turned_away,
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
             unrecorded=lambda: len(unrecorded),

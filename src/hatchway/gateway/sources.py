@@ -1,0 +1,190 @@
+"""What each source may cost the gateway before it has shown that it is somebody.
+
+A connection is worth its price when its request turns out to be signed by an active key. Each takes one from
+what its source may waste, and gets it back then. So those who mean well never notice, be they many at once;
+those who do not have soon wasted all, and are turned away before TLS, at a hundredth of its price. No source
+is shut out for a time: what it may waste grows again each second, while it is being flooded from too, so that
+whoever shares an address with a bad neighbour has a chance then, and is as free as ever right after.
+
+All sources together may waste only so much as well, for an attacker can have many. Sources from which tunnels
+were opened lately are exempt from that: newcomers wait for each other, never they for newcomers.
+"""
+
+from __future__ import annotations
+
+import re
+from socket import AF_INET6, inet_pton
+from typing import TYPE_CHECKING, Final
+
+from hatchway.gateway.failures import FailureLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Source = str | bytes
+"""Whom connections come from: an IPv4 address, or the network of an IPv6 one."""
+
+MAY_WASTE: Final = 256
+"""Connections that one source may have wasted or under way, beyond what has grown again."""
+
+MAY_WASTE_RATE: Final = 2.0
+"""Of them grow again each second. A load balancer's check wastes one each second or two."""
+
+ALL_MAY_WASTE: Final = 200
+"""The same for all sources together: above it newcomers wait."""
+
+ALL_MAY_WASTE_RATE: Final = 25.0
+"""At 1 to 2 ms of the event loop each, some 4 % of its time."""
+
+KNOWN_SECONDS: Final = 86_400.0
+"""Seconds for which a source and a key are known after a tunnel was opened with the key, from there."""
+
+REMEMBERED: Final = 65_536
+"""Sources that are remembered, the latest to begin, and as many that are known: some 10 MB each."""
+
+_SITE: Final = 8
+"""Bytes of an IPv6 address that tell sources apart: one who has an address has the /64 that it is in."""
+
+_KEY_ID: Final = re.compile(r"(?:^|&)X-Amz-Credential=(\w{16,128})(?:/|%2[Ff])")
+
+
+def source_of(address: str) -> Source:
+    """The source that an address without a zone belongs to, as the kernel or `ipaddress` writes it."""
+    if ":" not in address:
+        return address
+    if "." in address:
+        # IPv4-mapped (RFC 4291 section 2.5.5.2).
+        return address.rpartition(":")[2]
+    return inet_pton(AF_INET6, address)[:_SITE]
+
+
+def _claimed_key_id(query: str) -> str:
+    """The access key ID that a presigned URL's query names, unverified; empty when it names none."""
+    found = _KEY_ID.search(query)
+    return "" if found is None else found.group(1)
+
+
+class _Balance:
+    """So much, growing again up to a limit."""
+
+    __slots__ = ("_at", "left")
+
+    def __init__(self, left: float, now: float) -> None:
+        self.left = left
+        self._at = now
+
+    def grow(self, now: float, rate: float, most: float) -> None:
+        self.left = min(most, self.left + (now - self._at) * rate)
+        self._at = now
+
+
+class Sources:
+    """The sources of one worker's connections, and how these turned out."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        may_waste: int = MAY_WASTE,
+        may_waste_rate: float = MAY_WASTE_RATE,
+        all_may_waste: int = ALL_MAY_WASTE,
+        all_may_waste_rate: float = ALL_MAY_WASTE_RATE,
+        remembered: int = REMEMBERED,
+    ) -> None:
+        """`clock` gives seconds that never go back; rates are per second."""
+        self._clock = clock
+        self._may_waste = may_waste
+        self._rate = may_waste_rate
+        self._all_may_waste = all_may_waste
+        self._all_rate = all_may_waste_rate
+        self._remembered = remembered
+        self._failures = FailureLimit(clock, sources=remembered)
+        # Without those that have wasted nothing.
+        self._balances: dict[Source, _Balance] = {}
+        self._all = _Balance(all_may_waste, clock())
+        # Until when, the latest last.
+        self._known: dict[Source | tuple[Source, str], float] = {}
+
+    def __len__(self) -> int:
+        """Sources that have something under way, or have wasted something and not been forgotten."""
+        return len(self._balances)
+
+    # Asked of each connection, in this order.
+
+    def admits(self, source: Source) -> bool:
+        """Whether one more connection of this source is taken; if so, it counts as wasted until it is not."""
+        balance = self._balances.get(source)
+        now = self._clock()
+        if balance is None:
+            if len(self._balances) >= self._remembered:
+                del self._balances[next(iter(self._balances))]
+            balance = self._balances[source] = _Balance(self._may_waste, now)
+        else:
+            balance.grow(now, self._rate, self._may_waste)
+        if balance.left < 1:
+            return False
+        balance.left -= 1
+        return True
+
+    def knows(self, source: Source) -> bool:
+        """Whether tunnels were opened from there lately: then its connections need not wait."""
+        return self._knows(source)
+
+    def newcomer_has_turn(self) -> bool:
+        """Whether one more connection of sources that are not known may begin now."""
+        self._all.grow(self._clock(), self._all_rate, self._all_may_waste)
+        return self._all.left >= 1
+
+    def begins(self) -> None:
+        """A connection begins with TLS. It, too, counts as wasted until it is not.
+
+        What the known owe has a limit, lest newcomers wait for it for ever.
+        """
+        self._all.left = max(self._all.left - 1, -self._all_may_waste)
+
+    def hears(self, address: str, query: str) -> bool:
+        """Whether a request of this address, with this query, is to be examined now.
+
+        After too many failures to authenticate only those are whose key has opened a tunnel from the same
+        source, until it fails too often itself: they need not suffer for what a neighbour does.
+        """
+        source = source_of(address)
+        if not self._failures.reached(source):
+            return True
+        key = source, _claimed_key_id(query)
+        return self._knows(key) and not self._failures.reached(key)
+
+    # Told of each connection, at most one of them.
+
+    def failed(self, address: str, query: str) -> None:
+        """A request of this address, with this query, failed to authenticate."""
+        source = source_of(address)
+        self._failures.failed(source)
+        key = source, _claimed_key_id(query)
+        if self._knows(key):
+            self._failures.failed(key)
+
+    def authenticated(self, address: str) -> None:
+        """A request of this address was signed by an active key: its connection was not wasted."""
+        self._all.left = min(self._all_may_waste, self._all.left + 1)
+        source = source_of(address)
+        balance = self._balances.get(source)
+        if balance is None:
+            return
+        balance.left += 1
+        if balance.left >= self._may_waste:
+            del self._balances[source]
+
+    def admitted(self, address: str, key_id: str) -> None:
+        """As `authenticated`; and a tunnel was granted, under this key."""
+        self.authenticated(address)
+        source = source_of(address)
+        until = self._clock() + KNOWN_SECONDS
+        for known in (source, (source, key_id)):
+            self._known.pop(known, None)
+            self._known[known] = until
+        while len(self._known) > self._remembered:
+            del self._known[next(iter(self._known))]
+
+    def _knows(self, what: Source | tuple[Source, str]) -> bool:
+        return self._clock() < self._known.get(what, 0.0)

@@ -1,0 +1,56 @@
+"""Connections that are reset before TLS: counted by reason, and told of in the log, but not of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SOURCE_WASTES: Final = "source_wastes"
+"""Too many connections of the same source led to nothing, or are under way."""
+
+NO_TURN: Final = "no_turn"
+"""So many newcomers that there was no place to wait, or no turn in time."""
+
+TOO_MANY_PENDING: Final = "too_many_pending"
+"""So many that have not sent their request yet."""
+
+REASONS: Final = (SOURCE_WASTES, NO_TURN, TOO_MANY_PENDING)
+
+LOG_INTERVAL: Final = 10.0
+"""Seconds between two log lines of the same reason."""
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+class TurnedAway:
+    """What one worker has turned away."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds that never go back."""
+        self._clock = clock
+        self._counts = dict.fromkeys(REASONS, 0)
+        self._told: dict[str, tuple[float, int]] = {}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many, by reason."""
+        return self._counts
+
+    def add(self, reason: str, address: str) -> None:
+        """One more, from this address."""
+        self._counts[reason] += 1
+        at, count = self._told.get(reason, (0.0, 0))
+        now = self._clock()
+        if count and now < at + LOG_INTERVAL:
+            return
+        self._told[reason] = now, self._counts[reason]
+        log.warning(
+            "connections turned away",
+            reason=reason,
+            connections=self._counts[reason] - count,
+            latest_source_ip=address,
+        )

@@ -1,0 +1,157 @@
+"""What sources may waste, what all may together, and whom a neighbour's failures do not touch."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from hatchway.gateway.failures import MOST
+from hatchway.gateway.sources import KNOWN_SECONDS, Sources, source_of
+from hatchway.gateway.turned_away import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway
+
+ADDRESS, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
+KEY, OTHER_KEY = "AKIAALICEALICEALICE0", "AKIABOBBOBBOBBOBBOB0"
+
+
+def query(key_id: str) -> str:
+    return f"remotePort=22&X-Amz-Credential={key_id}%2F20261124%2Fus-east-1&X-Amz-Signature=00"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def admitted_of(sources: Sources, address: str, connections: int) -> int:
+    return sum(sources.admits(source_of(address)) for _ in range(connections))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+    ],
+)
+def test_a_source_is_an_ipv4_address_or_an_ipv6_site(one: str, other: str, same: bool) -> None:
+    assert (source_of(one) == source_of(other)) is same
+
+
+def test_a_source_has_so_many_connections_that_lead_to_nothing_and_more_grow_again(clock: Clock) -> None:
+    sources = Sources(clock, may_waste=5, may_waste_rate=2)
+    assert admitted_of(sources, ADDRESS, 50) == 5
+    assert admitted_of(sources, NEIGHBOUR, 50) == 5
+    clock.now += 1
+    assert admitted_of(sources, ADDRESS, 50) == 2
+    clock.now += 1000
+    assert admitted_of(sources, ADDRESS, 50) == 5
+
+
+def test_connections_that_authenticate_cost_their_source_nothing(clock: Clock) -> None:
+    sources = Sources(clock, may_waste=5)
+    for _ in range(100):
+        assert admitted_of(sources, ADDRESS, 5) == 5
+        assert not sources.admits(source_of(ADDRESS))
+        for _ in range(5):
+            sources.authenticated(ADDRESS)
+    assert not len(sources)
+
+
+def test_only_so_many_sources_are_remembered(clock: Clock) -> None:
+    sources = Sources(clock, may_waste=1, remembered=100)
+    for number in range(1000):
+        assert sources.admits(source_of(f"10.0.{number // 256}.{number % 256}"))
+    assert len(sources) == 100
+    assert not sources.admits(source_of("10.0.3.231"))
+
+
+def test_newcomers_have_a_turn_while_all_together_have_not_wasted_too_much(clock: Clock) -> None:
+    sources = Sources(clock, all_may_waste=3, all_may_waste_rate=1)
+    for _ in range(3):
+        assert sources.newcomer_has_turn()
+        sources.begins()
+    assert not sources.newcomer_has_turn()
+    sources.authenticated(ADDRESS)
+    assert sources.newcomer_has_turn()
+    sources.begins()
+    clock.now += 1
+    assert sources.newcomer_has_turn()
+
+
+def test_what_known_sources_waste_keeps_newcomers_waiting_for_so_long_only(clock: Clock) -> None:
+    sources = Sources(clock, all_may_waste=3, all_may_waste_rate=1)
+    for _ in range(1000):
+        sources.begins()
+    clock.now += 4
+    assert sources.newcomer_has_turn()
+
+
+def test_a_source_is_known_for_a_day_after_a_tunnel_was_granted_to_it(clock: Clock) -> None:
+    sources = Sources(clock)
+    sources.authenticated(ADDRESS)
+    assert not sources.knows(source_of(ADDRESS))
+    sources.admitted(ADDRESS, KEY)
+    assert sources.knows(source_of(ADDRESS))
+    assert not sources.knows(source_of(NEIGHBOUR))
+    clock.now += KNOWN_SECONDS
+    assert not sources.knows(source_of(ADDRESS))
+
+
+def test_only_so_many_known_sources_are_remembered_the_latest(clock: Clock) -> None:
+    sources = Sources(clock, remembered=4)
+    sources.admitted(ADDRESS, KEY)
+    sources.admitted("10.0.0.1", KEY)
+    sources.admitted(ADDRESS, KEY)
+    sources.admitted("10.0.0.2", KEY)
+    assert [sources.knows(source_of(each)) for each in (ADDRESS, "10.0.0.1", "10.0.0.2")] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_after_too_many_failures_a_source_is_not_heard_but_who_is_known_there_is(clock: Clock) -> None:
+    sources = Sources(clock)
+    sources.admitted(ADDRESS, KEY)
+    sources.admitted(NEIGHBOUR, OTHER_KEY)
+    for _ in range(MOST):
+        assert sources.hears(ADDRESS, query(OTHER_KEY))
+        sources.failed(ADDRESS, query(OTHER_KEY))
+    assert not sources.hears(ADDRESS, query(OTHER_KEY))
+    assert not sources.hears(ADDRESS, "")
+    assert sources.hears(ADDRESS, query(KEY))
+    assert sources.hears(NEIGHBOUR, query(OTHER_KEY))
+
+
+def test_a_known_key_that_fails_too_often_is_not_heard_either(clock: Clock) -> None:
+    sources = Sources(clock)
+    sources.admitted(ADDRESS, KEY)
+    for _ in range(MOST):
+        assert sources.hears(ADDRESS, query(KEY))
+        sources.failed(ADDRESS, query(KEY))
+    assert not sources.hears(ADDRESS, query(KEY))
+
+
+def test_the_log_tells_of_connections_turned_away_at_once_and_then_every_ten_seconds(clock: Clock) -> None:
+    turned_away = TurnedAway(clock)
+    with capture_logs() as logs:
+        for _ in range(1000):
+            turned_away.add(SOURCE_WASTES, ADDRESS)
+        turned_away.add(NO_TURN, NEIGHBOUR)
+        clock.now += LOG_INTERVAL
+        turned_away.add(SOURCE_WASTES, NEIGHBOUR)
+    told = [(line["reason"], line["connections"], line["latest_source_ip"]) for line in logs]
+    assert told == [
+        (SOURCE_WASTES, 1, ADDRESS),
+        (NO_TURN, 1, NEIGHBOUR),
+        (SOURCE_WASTES, 1000, NEIGHBOUR),
+    ]
+    assert turned_away.counts[SOURCE_WASTES] == 1001
