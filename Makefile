@@ -35,6 +35,10 @@ autobahn: ## every case of Autobahn|Testsuite against the gateway (see docs/gate
 	@scripts/setup autobahn
 	$(BIN)/python -m tests.gateway.autobahn
 
+soak: ## 10 GB each way through one gateway worker, under every hardship (see docs/gateway.md); SOAK=--help
+	@scripts/setup check
+	$(BIN)/python -m tests.gateway.soak $(SOAK)
+
 bench-iam: ## decisions per second, beside cedarpy and iam-simulate (see bench/README.md)
 	@scripts/setup check
 	@bench/setup iam

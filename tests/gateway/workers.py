@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import structlog
 from tests.gateway.account import StoredAccount
 from tests.gateway.harness import LOOPBACK, PATIENCE, WebSocket, certificate, request
 
@@ -20,6 +22,7 @@ SPAWNING = multiprocessing.get_context("spawn")
 
 
 def _serve(settings: Settings, ready: Connection) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     run_gateway(settings, lambda address: ready.send(address.port))
 
 
