@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot import Snapshot
     from hatchway.store import Changes, Store
 
-INTERVAL: Final = 0.1
-"""Seconds between two looks at the store's revision."""
+RETRY: Final = 0.5
+"""Seconds between a look at the store that failed and the next."""
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -46,25 +46,28 @@ class Follower:
 
     async def follow(self) -> None:
         """Catch up again and again, without making the event loop wait for the store."""
-        while True:
-            await asyncio.sleep(INTERVAL)
-            began = time.monotonic()
-            try:
-                revision = await asyncio.to_thread(self._store.revision)
-                if revision == self._snapshot.revision:
-                    self.looked_at = began
-                    continue
+        async with self._store.cues() as cues:
+            while True:
+                await (asyncio.sleep(RETRY) if self._behind else cues.next())
+                await self._look()
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        changes = None
+        try:
+            if await asyncio.to_thread(self._store.revision) != self._snapshot.revision:
                 changes = await asyncio.to_thread(self._store.changes, self._snapshot.revision)
-            except Exception as problem:
-                if not self._behind:
-                    log.error("store cannot be followed", **log_fields(problem))
-                self._behind = True
-                continue
+        except Exception as problem:
+            if not self._behind:
+                log.error("store cannot be followed", **log_fields(problem))
+            self._behind = True
+            return
+        if changes is not None:
             self._apply(changes)
-            self.looked_at = began
-            if self._behind:
-                self._behind = False
-                log.info("store is followed again", revision=self._snapshot.revision)
+        self.looked_at = began
+        if self._behind:
+            self._behind = False
+            log.info("store is followed again", revision=self._snapshot.revision)
 
     def _apply(self, changes: Changes) -> None:
         self._snapshot.apply(changes)

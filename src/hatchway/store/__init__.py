@@ -9,9 +9,10 @@
 
 `Store.read`, `Store.write` and `Store.record` are the only ways in. A transaction has one repository for each
 noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs. What a gateway must know is stamped
-with the account's revision, and `Store.changes` tells what has changed since one.
+with the account's revision, `Store.changes` tells what has changed since one, and `Store.cues` when to ask.
 """
 
+from hatchway.store.cues import Cues
 from hatchway.store.feed import Changes
 from hatchway.store.problems import StoreBusy, TransactionEnded, explain, log_fields
 from hatchway.store.rows import Rows
@@ -20,6 +21,7 @@ from hatchway.store.transaction import Transaction
 
 __all__ = [
     "Changes",
+    "Cues",
     "Rows",
     "SchemaMismatch",
     "Store",

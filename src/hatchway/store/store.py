@@ -8,7 +8,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.engine import make_url
 
 from hatchway.store import tables
+from hatchway.store.cues import Cues, cues
 from hatchway.store.feed import Changes
 from hatchway.store.problems import StoreBusy
 from hatchway.store.transaction import Transaction, require_open
@@ -28,11 +29,11 @@ _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
 _POSTGRESQL_ARGUMENTS = {
     # A server that is not there any more without having said so is noticed (libpq: "Parameter Key Words").
-    "connect_timeout": 10,
-    "tcp_user_timeout": 20_000,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
+    "connect_timeout": "10",
+    "tcp_user_timeout": "20000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
 }
 _POSTGRESQL_SETTINGS = (
     f"SET lock_timeout = '{_BUSY_SECONDS:.0f}s'",
@@ -67,7 +68,7 @@ class Store:
             event.listen(engine, "begin", _begin_sqlite)
             return cls(engine, busy_seconds)
         arguments = {name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in parsed.query}
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args=arguments)
+        engine = create_engine(parsed.update_query_dict(arguments), pool_pre_ping=True)
         if "options" not in parsed.query:
             event.listen(engine, "connect", _prepare_postgresql)
         return cls(engine)
@@ -126,9 +127,13 @@ class Store:
             self._writing.release()
 
     def revision(self) -> int:
-        """The account's revision now: cheap enough to ask ten times a second."""
+        """The account's revision now: cheap enough to ask ten times a second. `cues` says when to ask."""
         with self.engine.connect() as connection:
             return int(connection.execute(select(tables.feed.c.revision)).scalar_one())
+
+    def cues(self) -> AbstractAsyncContextManager[Cues]:
+        """When to ask for the revision: in the context, `await cues.next()` returns when it may be new."""
+        return cues(self.engine)
 
     def changes(self, since: int) -> Changes:
         """What has changed after revision `since`; 0 gives everything."""

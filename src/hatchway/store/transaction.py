@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
 from hatchway.domain.account import Account, AuditRecord, ClientToken
 from hatchway.domain.endpoint import Endpoint
@@ -26,6 +26,7 @@ from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, S
 from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
+from hatchway.store.cues import CHANNEL
 from hatchway.store.problems import TransactionEnded
 from hatchway.store.rows import Rows
 
@@ -156,10 +157,12 @@ class Transaction:
         if not self._feeds:
             raise ReadOnly("what gateways follow changes only within Store.write")
         if self._revision is None:
-            bump = update(tables.feed).values(revision=tables.feed.c.revision + 1)
-            self._revision = int(
-                self._connection.execute(bump.returning(tables.feed.c.revision)).scalar_one()
-            )
+            revision = tables.feed.c.revision
+            bump = update(tables.feed).values(revision=revision + 1).returning(revision)
+            if self._connection.dialect.name == "postgresql":
+                # Sent when the transaction commits (PostgreSQL: "NOTIFY").
+                bump = bump.returning(func.pg_notify(CHANNEL, ""))
+            self._revision = int(self._connection.execute(bump).scalar_one())
         return self._revision
 
 

@@ -1,0 +1,138 @@
+"""When to look at the store's revision: by the clock, or when PostgreSQL tells that it has changed.
+
+A cue is a hint and no more. Whoever gets one looks, and catches up by revision, so that one too many costs a
+look and one that is lost costs the time to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from hatchway.store.problems import log_fields
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import Engine
+
+CHANNEL: Final = "hatchway_feed"
+"""Of PostgreSQL's NOTIFY, sent by each transaction that bumps the revision."""
+
+INTERVAL: Final = 0.1
+"""Seconds between two looks when nobody tells. Of two cues that PostgreSQL gives, too: one for both."""
+
+LISTENING_INTERVAL: Final = 5.0
+"""Seconds after which to look although PostgreSQL, which is being listened to, has told nothing."""
+
+DEAF_INTERVAL: Final = 0.5
+"""Seconds between two looks while PostgreSQL cannot be listened to."""
+
+_SHORTEST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds before the next attempt to listen: twice as many after each that was soon over."""
+
+log = structlog.get_logger("hatchway.store")
+
+
+class Cues(Protocol):
+    """Says when to look. For one task."""
+
+    async def next(self) -> None:
+        """Return when it is time to look."""
+
+
+@asynccontextmanager
+async def cues(engine: Engine) -> AsyncIterator[Cues]:
+    """The cues of a database, while in the context."""
+    if engine.dialect.name != "postgresql":
+        yield _Clock()
+        return
+    told = _Told(engine)
+    listening = asyncio.create_task(told.listen())
+    try:
+        yield told
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+
+
+class _Clock:
+    async def next(self) -> None:
+        await asyncio.sleep(INTERVAL)
+
+
+class _Told:
+    """Cues of a PostgreSQL server, heard over a connection that does nothing else."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cue = asyncio.Event()
+        self._interval = DEAF_INTERVAL
+        self._complained = False
+        self._not_before = 0.0
+
+    async def next(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._interval):
+                await self._cue.wait()
+        # Many changes at once are one look.
+        now = asyncio.get_running_loop().time
+        await asyncio.sleep(self._not_before - now())
+        self._not_before = now() + INTERVAL
+        self._cue.clear()
+
+    async def listen(self) -> None:
+        """Listen for ever, by one connection after the other."""
+        now = asyncio.get_running_loop().time
+        pause = _SHORTEST_PAUSE
+        while True:
+            began = now()
+            try:
+                await self._hear()
+            except Exception as problem:
+                if not self._complained:
+                    log.warning(
+                        "store does not tell of changes", looks_every=DEAF_INTERVAL, **_fields(problem)
+                    )
+                self._complained = True
+            pause = _SHORTEST_PAUSE if now() - began > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+
+    async def _hear(self) -> None:
+        """Listen by one connection until it breaks.
+
+        Raises:
+            psycopg.Error: it cannot be made, or has broken.
+        """
+        from psycopg import AsyncConnection
+
+        arguments, options = self._engine.dialect.create_connect_args(self._engine.url)
+        connection = await AsyncConnection.connect(*arguments, **options, autocommit=True)
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self._interval = LISTENING_INTERVAL
+            # For what was told before.
+            self._cue.set()
+            if self._complained:
+                log.info("store tells of changes again")
+                self._complained = False
+            async for _ in connection.notifies():
+                self._cue.set()
+        finally:
+            self._interval = DEAF_INTERVAL
+            self._cue.set()
+            await connection.close()
+
+
+def _fields(problem: Exception) -> dict[str, object]:
+    from psycopg import OperationalError as DriverProblem
+
+    if isinstance(problem, DriverProblem):
+        return log_fields(OperationalError(f"LISTEN {CHANNEL}", None, problem))
+    return log_fields(problem)

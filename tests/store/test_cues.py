@@ -1,0 +1,166 @@
+"""PostgreSQL tells of a change, so that nobody has to ask; what it could not tell is asked for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+import uvloop
+from sqlalchemy import Engine, create_engine, text
+
+from hatchway.domain.identity import SealedSecret, User
+from hatchway.store import Cues, Store
+
+HOUR = 3600.0
+PATIENCE = 30.0
+"""Seconds after which a cue does not come."""
+
+A_WHILE = 0.4
+"""Seconds in which one would have come."""
+
+NOW = datetime(2026, 11, 24, 11, 40, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks by the clock."""
+    monkeypatch.setattr("hatchway.store.cues.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.cues.DEAF_INTERVAL", HOUR)
+
+
+@pytest.fixture
+def store(postgresql: Callable[[], str]) -> Iterator[Store]:
+    opened = Store.open(postgresql())
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def administration(store: Store) -> Iterator[Engine]:
+    """The server's superuser, in another database than the store's."""
+    engine = create_engine(store.engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+def with_cues(store: Store, work: Callable[[Cues], Awaitable[None]]) -> None:
+    """Do this from when changes are being told."""
+
+    async def run() -> None:
+        async with asyncio.timeout(PATIENCE), store.cues() as cues:
+            await cues.next()
+            await work(cues)
+
+    uvloop.run(run())
+
+
+async def assert_silence(cue: asyncio.Task[None]) -> None:
+    done, _ = await asyncio.wait([cue], timeout=A_WHILE)
+    assert not done
+
+
+def put(store: Store, name: str) -> None:
+    with store.write() as tx:
+        tx.users.put(User(name=name, id="AIDA" + name.upper(), path="/", created_at=NOW))
+
+
+@contextmanager
+def cut_off(store: Store, administration: Engine) -> Iterator[None]:
+    """Ends the one connection that listens. Within it, no new one can be made."""
+    database = store.engine.url.database
+    listening = f"datname = '{database}' AND query LIKE 'LISTEN %'"
+    with administration.connect() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+        end = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}")
+        assert connection.execute(end).scalars().all() == [True]
+        yield
+        connection.exec_driver_sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+
+
+def test_a_change_is_told_when_it_is_committed_and_not_before(store: Store) -> None:
+    async def work(cues: Cues) -> None:
+        cue = asyncio.create_task(cues.next())
+        with store.write() as tx:
+            tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW))
+            await assert_silence(cue)
+        await cue
+        assert store.revision() == 1
+
+    with_cues(store, work)
+
+
+def test_what_no_gateway_follows_and_what_is_undone_are_not_told(store: Store) -> None:
+    async def work(cues: Cues) -> None:
+        cue = asyncio.create_task(cues.next())
+        with store.record() as tx:
+            tx.sealed_secrets.put(SealedSecret(access_key_id="AKIA1", ciphertext=b"x"))
+        with pytest.raises(ZeroDivisionError), store.write() as tx:
+            tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW))
+            raise ZeroDivisionError
+        await assert_silence(cue)
+        put(store, "bob")
+        await cue
+
+    with_cues(store, work)
+
+
+def test_many_changes_at_once_are_few_cues(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.store.cues.INTERVAL", HOUR)
+
+    async def work(cues: Cues) -> None:
+        cue = asyncio.create_task(cues.next())
+        for number in range(10):
+            await asyncio.to_thread(put, store, f"user{number}")
+        await assert_silence(cue)
+
+    with_cues(store, work)
+
+
+def test_a_listening_connection_that_was_ended_is_made_again_and_what_it_missed_is_looked_for(
+    store: Store, administration: Engine
+) -> None:
+    async def work(cues: Cues) -> None:
+        with cut_off(store, administration):
+            # It has been noticed: whoever waited so far looks by the clock from now on.
+            await cues.next()
+            cue = asyncio.create_task(cues.next())
+            put(store, "alice")
+            await assert_silence(cue)
+        await cue
+        cue = asyncio.create_task(cues.next())
+        await assert_silence(cue)
+        put(store, "bob")
+        await cue
+
+    with_cues(store, work)
+
+
+def test_the_store_is_looked_at_more_often_while_it_cannot_tell(
+    store: Store, administration: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(cues: Cues) -> None:
+        cue = asyncio.create_task(cues.next())
+        await assert_silence(cue)
+        monkeypatch.setattr("hatchway.store.cues.DEAF_INTERVAL", 0.01)
+        with cut_off(store, administration):
+            await cue
+            for _ in range(5):
+                await cues.next()
+
+    with_cues(store, work)
+
+
+def test_nothing_listens_any_more_afterwards(store: Store, administration: Engine) -> None:
+    async def work(_: Cues) -> None:
+        pass
+
+    with_cues(store, work)
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
+    with administration.connect() as connection:
+        for _ in range(100):
+            if connection.execute(text(listening)).scalar_one() == 0:
+                return
+            connection.execute(text("SELECT pg_sleep(0.1)"))
+    pytest.fail("it still listens")
