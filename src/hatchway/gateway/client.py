@@ -17,6 +17,7 @@ from picows import WSListener, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
+from hatchway.gateway.below_tls import BelowTls
 from hatchway.gateway.flow import Hold, Valve, reset, unanswered, unsent_bytes
 from hatchway.gateway.handshake import (
     HEAD_END,
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 MAX_FRAME: Final = 128 * 1024
 """Bytes of payload of the largest frame taken from a client; the AWS CLI sends at most 65,000."""
-
-WRITE_HIGH_WATER: Final = 64 * 1024
-"""Bytes waiting to be encrypted or sent, above which the target is no longer read."""
 
 TLS_TIMEOUT: Final = 5.0
 """Seconds for the TLS handshake, and for the farewell of TLS."""
@@ -149,7 +147,6 @@ class Client(asyncio.BaseProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's classes.
         tls = self._tls = cast("asyncio.Transport", transport)
-        tls.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_HIGH_WATER // 4)
         # The valve alone pauses the TCP transport.
         tls.set_read_buffer_limits(_NEVER_REACHED, _NEVER_REACHED)  # type: ignore[attr-defined]
 
@@ -183,12 +180,6 @@ class Client(asyncio.BaseProtocol):
     def eof_received(self) -> None:
         """TLS closes itself."""
 
-    def pause_writing(self) -> None:
-        """What the gateway itself says before the upgrade is short."""
-
-    def resume_writing(self) -> None:
-        """See `pause_writing`."""
-
     def connection_lost(self, exc: Exception | None) -> None:
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -199,6 +190,15 @@ class Client(asyncio.BaseProtocol):
         end, self._end = self._end, None
         if end is not None:
             end.client_lost()
+
+    def kernel_full(self) -> None:
+        # What the gateway itself says before the upgrade is short.
+        if self._end is not None:
+            self._end.client_full()
+
+    def kernel_ready(self) -> None:
+        if self._end is not None:
+            self._end.client_ready()
 
     def filled_to_the_brim(self) -> None:
         """Do not read until TLS has handed over what it keeps, which it has already scheduled to do."""
@@ -396,12 +396,6 @@ class _WebSocketInput(asyncio.BaseProtocol):
     def eof_received(self) -> None:
         """TLS closes itself."""
 
-    def pause_writing(self) -> None:
-        self._end.client_full()
-
-    def resume_writing(self) -> None:
-        self._end.client_ready()
-
     def connection_lost(self, exc: Exception | None) -> None:
         self._client.connection_lost(exc)
 
@@ -444,8 +438,8 @@ def start_tls(
         ssl_handshake_timeout=TLS_TIMEOUT,
         ssl_shutdown_timeout=TLS_TIMEOUT,
     )
-    tcp.set_protocol(tls)
     tls.connection_made(tcp)
+    BelowTls(tcp, tls, client)
     rest = memoryview(received)
     while rest and not tcp.is_closing():
         buffer = tls.get_buffer(len(rest))

@@ -214,6 +214,7 @@ class Relay(TunnelEnd):
         """The target is connected: it gets what the client has sent meanwhile, and the two can talk."""
         self._target = target
         self._connecting = None
+        target.attached()
         if self._cut:
             target.abort()
             return
