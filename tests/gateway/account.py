@@ -158,10 +158,13 @@ def put_policy(tx: Transaction, user: str, document: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def stored_account() -> Iterator[StoredAccount]:
-    """One VPC, one endpoint whose groups let everything out, one host that lets everything in."""
+def stored_account(url: str | None = None) -> Iterator[StoredAccount]:
+    """One VPC, one endpoint whose groups let everything out, one host that lets everything in.
+
+    They are in an empty database, or in SQLite.
+    """
     with TemporaryDirectory() as directory:
-        url = f"sqlite:///{Path(directory, 'store.db')}"
+        url = url or f"sqlite:///{Path(directory, 'store.db')}"
         store = Store.open(url)
         store.migrate()
         with store.write() as tx:

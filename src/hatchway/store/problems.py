@@ -25,7 +25,10 @@ _NOT_OPENED: Final = (
     "the store cannot be opened: its directory must be there, writable, with some space on its disk"
 )
 _DAMAGED: Final = "the store is damaged: restore it from a backup"
-_GONE: Final = "the database server cannot be reached, or has ended the connection: see that it runs"
+_GONE: Final = (
+    "the database server cannot be reached, has refused the login, or has ended the connection: see that it"
+    " runs, and that the store's URL is right"
+)
 _SILENT: Final = "the store does not answer: see whether the database server, or the store's disk, hangs"
 _NOT_ADMITTED: Final = (
     "the database server does not admit this program: see the store's URL and the server's grants"
