@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.gateway import machine, profile
+from bench.gateway.floods import FLOODS, flood
 from bench.gateway.installation import Installation, sized
 from bench.gateway.openings import Openings, open_and_close, open_and_keep
 from bench.gateway.proxies import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 ONE_WORKER, TWO_WORKERS = "one worker", "two workers"
 FEW, MANY = "10 endpoints", "many endpoints"
 UP, DOWN = "up", "down"
+ALONE = "alone"
 _START = {HATCHWAY_SIDE: hatchway, HAPROXY_SIDE: haproxy, WEBSOCKIFY_SIDE: websockify}
 
 Thing = TypeVar("Thing")
@@ -72,6 +74,12 @@ class Samples:
 
     def add(self, quantity: str, side: str, value: float) -> None:
         self.values[quantity][side].append(value)
+
+    def add_bulk(self, quantity: str, side: str, size: int, cost: Cost) -> None:
+        """So many bytes through a tunnel: how fast, and how dear."""
+        self.add(f"{quantity} MB/s", side, size / cost.seconds / 1e6)
+        self.add(f"{quantity} CPU s/GB", side, cost.proxy / size * 1e9)
+        self.busy[f"{quantity} MB/s"][side].append(cost.busy)
 
     def median(self, quantity: str, side: str) -> float:
         return statistics.median(self.values[quantity][side])
@@ -159,6 +167,12 @@ def throughput(bench: Bench) -> None:
 
 
 def _bulk(bench: Bench, proxy: Proxy, direction: str, *, counts: bool = True) -> None:
+    size, cost = _bulk_of(bench, proxy, direction)
+    if counts:
+        bench.samples.add_bulk(direction, proxy.name, size, cost)
+
+
+def _bulk_of(bench: Bench, proxy: Proxy, direction: str) -> tuple[int, Cost]:
     size = bench.extent.slow_bulk if proxy.name == WEBSOCKIFY_SIDE else bench.extent.bulk
     tunnel = Tunnel(proxy)
     if direction == UP:
@@ -171,10 +185,33 @@ def _bulk(bench: Bench, proxy: Proxy, direction: str, *, counts: bool = True) ->
             seconds = tunnel.download(size)
     tunnel.close()
     cost.seconds = seconds
-    if counts:
-        bench.samples.add(f"{direction} MB/s", proxy.name, size / seconds / 1e6)
-        bench.samples.add(f"{direction} CPU s/GB", proxy.name, cost.proxy / size * 1e9)
-        bench.samples.busy[f"{direction} MB/s"][proxy.name].append(cost.busy)
+    return size, cost
+
+
+def floods(bench: Bench) -> None:
+    """A tunnel's bulk alone and amid floods, opened amid them too: its bytes a second, and CPU for them."""
+    forged = bench.installation.ways[0].request(bench.target_port)
+    load = set(os.sched_getaffinity(0))
+    with bench.sides(HATCHWAY_SIDE, HAPROXY_SIDE) as sides:
+        for proxy, name in in_turns([(p, n) for n in (ALONE, *FLOODS) for p in sides], bench.extent.rounds):
+            side = under(proxy.name, name)
+            if name == ALONE:
+                _flooded_bulk(bench, proxy, side)
+                continue
+            with flood(name, proxy.address, forged, load) as rate:
+                _flooded_bulk(bench, proxy, side)
+                bench.samples.add("flood connections /s", side, rate())
+
+
+def under(proxy: str, name: str) -> str:
+    """How a proxy's side is called in the row of floods."""
+    return f"{proxy}, {name}"
+
+
+def _flooded_bulk(bench: Bench, proxy: Proxy, side: str) -> None:
+    for direction in (UP, DOWN):
+        size, cost = _bulk_of(bench, proxy, direction)
+        bench.samples.add_bulk(f"flooded {direction}", side, size, cost)
 
 
 def echo(bench: Bench) -> None:
@@ -286,6 +323,7 @@ def _copied(bench: Bench, side: str, count: int, on: set[int]) -> Iterator[Proxy
 
 ROWS: dict[str, Callable[[Bench], None]] = {
     "throughput": throughput,
+    "floods": floods,
     "echo": echo,
     "opens": opens,
     "memory": memory,

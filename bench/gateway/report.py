@@ -7,7 +7,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.gateway.measures import DOWN, FEW, MANY, ONE_WORKER, TWO_WORKERS, UP
+from bench.gateway.floods import FLOODS
+from bench.gateway.measures import ALONE, DOWN, FEW, MANY, ONE_WORKER, TWO_WORKERS, UP, under
 from bench.gateway.proxies import HAPROXY_SIDE, HATCHWAY_SIDE, WEBSOCKIFY_SIDE
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 class Promise:
     """One line: this quantity of `side` is at least, or at most, `bound` times that of `reference`.
 
+    A line without a bound promises nothing: it is there to compare with.
+
     `busy` names the quantity that tells how busy proxy and load were meanwhile, and `profile` the profile.
     """
 
     what: str
     quantity: str
-    bound: float
+    bound: float | None
     at_least: bool = False
     side: str = HATCHWAY_SIDE
     reference: str = HAPROXY_SIDE
@@ -40,10 +43,14 @@ class Promise:
         return samples.median(self.quantity, self.side) / samples.median(self.quantity, self.reference)
 
     def kept(self, ratio: float) -> bool:
+        if self.bound is None:
+            return True
         return ratio >= self.bound if self.at_least else ratio <= self.bound
 
     @property
     def asked(self) -> str:
+        if self.bound is None:
+            return ""
         return f"{'≥' if self.at_least else '≤'} {self.bound:g}"
 
 
@@ -56,6 +63,21 @@ PROMISES = [
         Promise(f"CPU seconds per GB {way}", f"{way} CPU s/GB", bound, reference=reference, profile=way)
         for way in (UP, DOWN)
         for reference, bound in ((HAPROXY_SIDE, 0.85), (WEBSOCKIFY_SIDE, 0.5))
+    ),
+    *(
+        Promise(
+            f"{what} {way} amid a flood",
+            f"flooded {way} {unit}",
+            bound if proxy == HATCHWAY_SIDE else None,
+            unit == "MB/s",
+            side=under(proxy, name),
+            reference=under(proxy, ALONE),
+            busy=f"flooded {way} {unit}",
+        )
+        for what, unit, bound in (("throughput", "MB/s", 0.9), ("CPU seconds per GB", "CPU s/GB", 1.11))
+        for way in (UP, DOWN)
+        for name in FLOODS
+        for proxy in (HATCHWAY_SIDE, HAPROXY_SIDE)
     ),
     Promise("64-byte echo, p50, µs", "echo p50 µs", 1.3, busy="echo p50 µs", profile="echo"),
     Promise("64-byte echo, p99, µs", "echo p99 µs", 1.3, busy="echo p50 µs", profile="echo"),
@@ -98,7 +120,7 @@ def table(samples: Samples) -> str:
             _spread(samples, promise, promise.reference),
             f"{ratio:.2f}",
             promise.asked,
-            "yes" if promise.kept(ratio) else "**no**",
+            _kept(promise, ratio),
             _busy(samples, promise),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -118,6 +140,12 @@ def _spread(samples: Samples, promise: Promise, side: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _kept(promise: Promise, ratio: float) -> str:
+    if promise.bound is None:
+        return ""
+    return "yes" if promise.kept(ratio) else "**no**"
 
 
 def _busy(samples: Samples, promise: Promise) -> str:
@@ -164,7 +192,8 @@ def _plot(samples: Samples, path: Path, machine: Mapping[str, str]) -> None:
         kept = promise.kept(ratio)
         axes.barh(row, ratio, color="#2a7f62" if kept else "#b5482a", height=0.6)
         axes.plot([min(here) / there, max(here) / there], [row, row], color="black", linewidth=1.2)
-        axes.plot([promise.bound] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2.5)
+        if promise.bound is not None:
+            axes.plot([promise.bound] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2.5)
         axes.text(ratio, row - 0.36, f" {ratio:.2f}", va="bottom", fontsize=8)
     axes.axvline(1, color="grey", linewidth=0.8, linestyle=":")
     axes.set_yticks(

@@ -1,7 +1,7 @@
 """The host behind the proxies. It greets with one byte, as sshd speaks first, then does what it is asked.
 
 `U` and a length: takes so many bytes, throws them away in the kernel, and says `k`. `D` and a length: sends
-so many, without copying them. `E`: echoes. Other connections it closes when the peer does.
+so many, without copying them. `E`: echoes. Whoever says something else it hangs up on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 GREETING = b"."
+ORDERS = (b"U", b"D", b"E")
 LENGTH = struct.Struct("!Q")
 _BLOB = 64 << 20
 _DISCARD = 1 << 20
@@ -64,7 +65,7 @@ def _serve(answer: Connection, on: set[int]) -> None:
             except OSError:
                 asked = b""
             ready.unregister(connection)
-            if asked:
+            if asked in ORDERS:
                 threading.Thread(target=_work, args=(connection, asked, blob), daemon=True).start()
             else:
                 connection.close()

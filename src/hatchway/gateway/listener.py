@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
@@ -37,19 +38,22 @@ MAX_PENDING: Final = 1000
 
 BACKLOG: Final = 1024
 
-PORTION: Final = 16
+PORTION: Final = 64
 """Connections accepted at once."""
 
-PAUSE: Final = 0.01
-"""Seconds without accepting, after a portion of which some were turned away; the kernel keeps what comes.
+PAUSE: Final = 0.05
+"""Seconds without accepting, after some were turned away and no more were there; the kernel keeps what comes.
 
-One turned away takes some 16 µs. So they all take less than 3 % of the event loop's time, however many come.
+To turn one away takes some 16 µs when several are there, and several times as much when it is alone.
 """
+
+SHARE: Final = 0.04
+"""Of the event loop's time, which accepting takes at most while more are there and some are turned away."""
 
 _EXHAUSTED_PAUSE: Final = 0.1
 """The same, when the process may have no more file descriptors, or the kernel no more memory."""
 
-_TURNS: Final = 0.01
+_TURNS: Final = 0.02
 """Seconds between two looks at whether those who wait have a turn."""
 
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -155,13 +159,14 @@ class Listener:
         self._pause = self._loop.call_later(seconds, self._resume)
 
     def _accept(self, listening: socket.socket) -> None:
-        turned_away = sum(self.turned_away.values())
+        turned_away, began, pause = sum(self.turned_away.values()), time.thread_time(), 0.0
         for _ in range(PORTION):
             try:
                 sock, peer = listening.accept()
-            except (BlockingIOError, InterruptedError):
+            except BlockingIOError:
+                pause = PAUSE
                 break
-            except ConnectionError:
+            except (ConnectionError, InterruptedError):
                 continue
             except OSError as problem:
                 log.error("no connection can be accepted", problem=str(problem))
@@ -169,7 +174,7 @@ class Listener:
                 return
             self._judge(sock, peer[0].partition("%")[0], peer[1])
         if sum(self.turned_away.values()) != turned_away:
-            self._pause_for(PAUSE)
+            self._pause_for(pause or (time.thread_time() - began) / SHARE)
 
     def _judge(self, sock: socket.socket, address: str, port: int) -> None:
         """See whose connection this is."""

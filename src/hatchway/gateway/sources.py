@@ -27,14 +27,14 @@ Source = str | bytes
 MAY_WASTE: Final = 256
 """Connections that one source may have wasted or under way, beyond what has grown again."""
 
-MAY_WASTE_RATE: Final = 2.0
-"""Of them grow again each second. A load balancer's check wastes one each second or two."""
+MAY_WASTE_RATE: Final = 1.0
+"""Of them grow again each second. One who checks whether the port answers wastes one each second or two."""
 
 ALL_MAY_WASTE: Final = 200
 """The same for all sources together: above it newcomers wait."""
 
-ALL_MAY_WASTE_RATE: Final = 25.0
-"""At 1 to 2 ms of the event loop each, some 4 % of its time."""
+ALL_MAY_WASTE_RATE: Final = 10.0
+"""A handshake and a refusal that is recorded take up to 3 ms, so all these 3 % of the event loop's time."""
 
 KNOWN_SECONDS: Final = 86_400.0
 """Seconds for which a source and a key are known after a tunnel was opened with the key, from there."""

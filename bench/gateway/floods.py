@@ -1,0 +1,123 @@
+"""Attackers, in a process of their own: connections that cost a proxy something and lead to nothing.
+
+They come at a steady rate from some addresses of loopback, whatever becomes of those before, and stand back
+for all else on their cores: what is to be seen is what they take from the proxy, not what from its client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import ssl
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+from bench.gateway import machine
+from bench.gateway.tunnel import CONTEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from multiprocessing.sharedctypes import Synchronized
+
+    Attack = Callable[[tuple[str, int], str, bytes], Awaitable[None]]
+    Counted = Synchronized[int]
+
+RATE: Final = 300
+"""Connections a second."""
+
+SOURCES: Final = [f"127.6.0.{number}" for number in range(1, 17)]
+PATIENCE: Final = 5.0
+"""Seconds after which an attacker lets go of a connection."""
+
+WARM_UP: Final = 2.0
+"""Seconds from the beginning of a flood until it counts."""
+
+Address = tuple[str, int]
+
+
+async def _half_open(address: Address, source: str, _request: bytes) -> None:
+    """Have the proxy answer a ClientHello, which is most of its work, and say no more."""
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        CONTEXT.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
+    try:
+        writer.write(outgoing.read())
+        await reader.read()
+    finally:
+        writer.transport.abort()
+
+
+async def _slow_loris(address: Address, source: str, request: bytes) -> None:
+    """A request that comes byte by byte."""
+    _, writer = await asyncio.open_connection(*address, local_addr=(source, 0), ssl=CONTEXT)
+    try:
+        for byte in request:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.5)
+            if writer.is_closing():
+                return
+    finally:
+        writer.transport.abort()
+
+
+async def _bad_signatures(address: Address, source: str, request: bytes) -> None:
+    """A whole request, whose signature is wrong."""
+    reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0), ssl=CONTEXT)
+    try:
+        head, _, rest = request.partition(b" HTTP/1.1\r\n")
+        writer.write(head[:-8] + b"00000000 HTTP/1.1\r\n" + rest)
+        await reader.read()
+    finally:
+        writer.transport.abort()
+
+
+FLOODS: Final = {
+    "half-open TLS": _half_open,
+    "slow loris": _slow_loris,
+    "bad signatures": _bad_signatures,
+}
+
+
+@contextmanager
+def flood(name: str, address: Address, request: bytes, on: set[int]) -> Iterator[Callable[[], float]]:
+    """Let one go on while in the context; gives how many connections a second there have been."""
+    spawning = multiprocessing.get_context("fork")
+    attempts = spawning.Value("L", 0)
+    process = spawning.Process(target=_run, args=(name, address, request, on, attempts), daemon=True)
+    process.start()
+    began = time.perf_counter()
+    try:
+        time.sleep(WARM_UP)
+        yield lambda: attempts.value / (time.perf_counter() - began)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _run(name: str, address: Address, request: bytes, on: set[int], attempts: Counted) -> None:
+    machine.pin(os.getpid(), on)
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
+    uvloop.run(_attack_without_end(FLOODS[name], address, request, attempts))
+
+
+async def _attack_without_end(attack: Attack, address: Address, request: bytes, attempts: Counted) -> None:
+    loop, began = asyncio.get_running_loop(), time.perf_counter()
+    going = set[asyncio.Task[None]]()
+    while True:
+        due = int((time.perf_counter() - began) * RATE) - attempts.value
+        for number in range(attempts.value, attempts.value + due):
+            one = loop.create_task(_bounded(attack(address, SOURCES[number % len(SOURCES)], request)))
+            going.add(one)
+            one.add_done_callback(going.discard)
+        attempts.value += due
+        await asyncio.sleep(0.01)
+
+
+async def _bounded(attack: Awaitable[None]) -> None:
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await attack
