@@ -11,10 +11,9 @@ the TCP connection ends it drops what it kept. So, that no byte is lost:
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from picows import WSListener, WSUpgradeResponse, WSUpgradeResponseWithListener
-from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
+from picows import WSListener
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
 from hatchway.gateway.below_tls import BelowTls
@@ -22,30 +21,24 @@ from hatchway.gateway.flow import Hold, Valve, reset, unanswered, unsent_bytes
 from hatchway.gateway.handshake import (
     HEAD_END,
     MAX_HEAD,
-    REQUEST_ID_HEADER,
     BadHandshake,
     Head,
     read_head,
     render_refusal,
 )
 from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, Closure, Refusal
+from hatchway.gateway.websocket import MAX_FRAME, WebSocketInput
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     from picows import WSTransport
 
-MAX_FRAME: Final = 128 * 1024
-"""Bytes of payload of the largest frame taken from a client; the AWS CLI sends at most 65,000."""
-
 TLS_TIMEOUT: Final = 5.0
 """Seconds for the TLS handshake, and for the farewell of TLS."""
 
 CLOSE_PATIENCE: Final = 5.0
 """Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
-
-READ_AT_ONCE: Final = 128 * 1024
-"""Bytes taken from TLS at once; TLS itself takes up to twice as many from the socket."""
 
 _TOO_BIG: Final = f"A frame may carry at most {MAX_FRAME} bytes"
 
@@ -57,8 +50,6 @@ _PONG: Final = 0x8A
 _OUTSIDE: Final = Hold.CONNECTING | Hold.BACKLOG
 _CLOSE_CHECK: Final = 0.25
 _NEVER_REACHED: Final = 1 << 30
-_SMALLEST_READ_BUFFER: Final = 2048
-
 _incoming_head: Final = memoryview(bytearray(MAX_HEAD))
 """Where TLS puts the bytes of every request. They are copied out before anything else runs."""
 
@@ -83,23 +74,8 @@ class TunnelEnd(WSListener):
         raise NotImplementedError
 
 
-class _QuietLogger:
-    """picows logs each connection several times, and what clients send; the gateway has its own events."""
-
-    def isEnabledFor(self, _level: int) -> bool:  # noqa: N802 - the name that logging gives it
-        return False
-
-    def log(self, *_args: object, **_kwargs: object) -> None:
-        """Say nothing."""
-
-    debug = info = warning = error = exception = log
-
-
-_quiet: Final = _QuietLogger()
-
-
 class Client(asyncio.BaseProtocol):
-    """One client. It is the protocol that TLS feeds until the upgrade; `_WebSocketInput` is it afterwards.
+    """One client. It is the protocol that TLS feeds until the upgrade; `WebSocketInput` is it afterwards.
 
     `request` is done when the request has come, or failed: with `BadHandshake` to be answered, or with
     `ConnectionError` when there is nobody to answer.
@@ -246,18 +222,12 @@ class Client(asyncio.BaseProtocol):
     def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
         """Answer 101. Frames come to `end` from now on, those that are here already before this returns."""
         assert self._tls is not None
-        answer = WSUpgradeResponse.create_101_response({REQUEST_ID_HEADER: request_id})
-        websocket = _server_side(lambda _request: WSUpgradeResponseWithListener(answer, end))
         self._end = end
-        websocket.connection_made(_PicowsTransport(self._tls))
+        websocket = WebSocketInput(self, self._tls, end, request_id)
         self._websocket = websocket.transport
-        taking = _WebSocketInput(self, websocket, end)
-        self._tls.set_protocol(taking)
-        taking.feed(_CANONICAL_REQUEST % key.encode() + self._received)
+        self._tls.set_protocol(websocket)
+        websocket.begin(key, bytes(self._received))
         self._received = bytearray()
-        # picows keeps both for as long as the tunnel lasts, and nobody asks for them again.
-        websocket.transport.request.headers.clear()
-        answer.headers.clear()
 
     def write_frame(self, frame: memoryview) -> None:
         """Send a whole frame, header included. The memory is free for other use when this returns.
@@ -325,100 +295,6 @@ class Client(asyncio.BaseProtocol):
     def abort(self) -> None:
         """Hang up at once."""
         reset(self._tcp)
-
-
-_CANONICAL_REQUEST: Final = (
-    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
-)
-"""What picows is told that the client asked for, once the gateway has judged what it really asked for."""
-
-
-class _PicowsTransport:
-    """What picows takes for the client's transport: it lets the answer to the request through, and no frame.
-
-    picows looks at a frame before it hands over the one before it. When that one is wrong it writes a close
-    frame at once, ahead of what is to be answered to those before, be it the client's own close frame. So the
-    gateway writes all frames itself, and that one in its turn.
-    """
-
-    __slots__ = ("_tls", "get_extra_info", "get_write_buffer_size")
-
-    def __init__(self, tls: asyncio.Transport) -> None:
-        self._tls = tls
-        self.get_extra_info = tls.get_extra_info
-        self.get_write_buffer_size = tls.get_write_buffer_size
-
-    def write(self, data: bytes) -> None:
-        if data.startswith(b"HTTP/"):
-            self._tls.write(data)
-
-    def close(self) -> None:
-        """The gateway closes when it has written its close frame."""
-
-
-class _WebSocketInput(asyncio.BaseProtocol):
-    """Feeds picows from TLS."""
-
-    __slots__ = ("_client", "_end", "_offer", "_offered", "_take")
-
-    def __init__(self, client: Client, websocket: Any, end: TunnelEnd) -> None:
-        self._client = client
-        self._end = end
-        self._take = websocket.buffer_updated
-        self._offer = websocket.get_buffer
-        self._offered = 0
-
-    def feed(self, data: bytes) -> None:
-        """Hand over bytes that did not come from TLS just now."""
-        rest = memoryview(data)
-        while rest and not self._client.closing:
-            buffer = self._offer(0)
-            size = min(len(buffer), len(rest))
-            buffer[:size] = rest[:size]
-            self._take(size)
-            self._client.notice_violation()
-            rest = rest[size:]
-
-    def get_buffer(self, _size_hint: int) -> memoryview:
-        buffer: memoryview = self._offer(0)
-        if len(buffer) > READ_AT_ONCE:
-            buffer = buffer[:READ_AT_ONCE]
-        self._offered = len(buffer)
-        return buffer
-
-    def buffer_updated(self, size: int) -> None:
-        if size == self._offered:
-            self._client.filled_to_the_brim()
-        self._take(size)
-        self._client.notice_violation()
-
-    def eof_received(self) -> None:
-        """TLS closes itself."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._client.connection_lost(exc)
-
-
-def _server_side(listener_factory: Any) -> Any:
-    """picows's own protocol for one connection. Its `ws_create_server` would not tell who the client is."""
-    return WSProtocol(
-        None,  # host and port, of a client
-        None,  # path, of a client
-        False,  # is a client
-        listener_factory,
-        _quiet,
-        True,  # disconnect on exception
-        None,  # handshake timeout: the handshake is over
-        False,  # automatic ping
-        20.0,
-        20.0,
-        WSAutoPingStrategy.PING_WHEN_IDLE,
-        False,  # automatic pong: its answers would pile up for a client that does not read
-        MAX_FRAME,
-        None,  # extra headers, of a client
-        _SMALLEST_READ_BUFFER,
-    )
 
 
 def start_tls(
