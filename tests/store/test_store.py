@@ -20,6 +20,7 @@ import hatchway.store
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.identity import Membership, User
 from hatchway.domain.network import Rule, SecurityGroup, Vpc
+from hatchway.domain.ssh_key import HostToken
 from hatchway.store import SchemaMismatch, Store
 from hatchway.store.tables import FEED, metadata
 from hatchway.store.transaction import ReadOnly
@@ -221,3 +222,16 @@ def test_what_was_committed_survives_kill_9_in_the_middle_of_writing(tmp_path: P
     store.close()
     assert names[: last + 1] == [f"u{number:07}" for number in range(last + 1)]
     assert len(names) <= last + 2
+
+
+def test_a_row_that_is_added_again_stays_as_it_was(store: Store) -> None:
+    first = HostToken(instance_id="i-1", token_hash=b"first", created_at=NOW)
+    with store.record() as tx:
+        tx.host_tokens.add(first)
+    with store.record() as tx:
+        tx.host_tokens.add(replace(first, token_hash=b"second"), replace(first, instance_id="i-2"))
+    with store.read() as tx:
+        assert [(row.instance_id, row.token_hash) for row in tx.host_tokens.find()] == [
+            ("i-1", b"first"),
+            ("i-2", b"first"),
+        ]

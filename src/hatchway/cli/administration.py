@@ -247,4 +247,4 @@ def _record(
         outcome=Outcome(response_elements=answer),
         resources=resources,
     )
-    tx.audit_records.put(to_record(body, now))
+    tx.audit_records.add(to_record(body, now))

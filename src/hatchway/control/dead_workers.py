@@ -108,7 +108,7 @@ def _enter_end(tx: Transaction, tunnel: Tunnel, by: datetime, event_id: str, now
             **LOST,
         },
     }
-    tx.audit_records.put(to_record(closed, now))
+    tx.audit_records.add(to_record(closed, now))
 
 
 def _opening_event(tx: Transaction, tunnel: Tunnel) -> dict[str, Any] | None:

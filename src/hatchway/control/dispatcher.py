@@ -108,7 +108,7 @@ class Dispatcher:
             if current is None:
                 raise UnknownAccessKey(signature.access_key_id)
             result, reply = self._run(operation, attempt, tx, current)
-            tx.audit_records.put(success_record(plane, attempt, result))
+            tx.audit_records.add(success_record(plane, attempt, result))
         return reply
 
     def _read_request(self, attempt: Attempt) -> Operation:
@@ -170,4 +170,4 @@ class Dispatcher:
 
     def _record(self, record: AuditRecord) -> None:
         """Returns when the record is committed."""
-        self._plane.log.submit(lambda tx: tx.audit_records.put(record)).result(RECORD_SECONDS)
+        self._plane.log.submit(lambda tx: tx.audit_records.add(record)).result(RECORD_SECONDS)

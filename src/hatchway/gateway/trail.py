@@ -145,7 +145,7 @@ class Trail:
         def settle(tx: Transaction) -> None:
             (closed,) = _enter_closings(tx, [closing])
             if not closed and tx.audit_records.get(opening.event_id) is None:
-                tx.audit_records.put(refusal)
+                tx.audit_records.add(refusal)
 
         return settle
 
@@ -181,7 +181,7 @@ def _enter_openings(tx: Transaction, openings: Sequence[_Opening]) -> Sequence[O
         records.append(to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now))
         overruns.append(overrun)
     tx.tunnels.put_all(opened)
-    tx.audit_records.put_all(records)
+    tx.audit_records.add_all(records)
     return overruns
 
 
@@ -189,12 +189,12 @@ def _enter_closings(tx: Transaction, closings: Sequence[_Closing]) -> Sequence[b
     """Enter the end of each tunnel, unless that is entered; whether it was done now."""
     # No row: this has been committed before, or others have taken this worker for dead.
     gone = tx.tunnels.delete_all(closing.tunnel_id for closing in closings)
-    tx.audit_records.put_all(closing.record for closing in closings if closing.tunnel_id in gone)
+    tx.audit_records.add_all(closing.record for closing in closings if closing.tunnel_id in gone)
     return [closing.tunnel_id in gone for closing in closings]
 
 
 def _enter_records(tx: Transaction, records: Sequence[AuditRecord]) -> Sequence[None]:
-    tx.audit_records.put_all(records)
+    tx.audit_records.add_all(records)
     return [None] * len(records)
 
 

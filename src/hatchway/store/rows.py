@@ -72,6 +72,16 @@ class Rows(Generic[Noun]):
         self.put_all(nouns)
 
     def put_all(self, nouns: Iterable[Noun]) -> None:
+        self._insert(nouns, _upsert)
+
+    def add(self, *nouns: Noun) -> None:
+        """Adds rows; one whose primary key is there already stays as it was."""
+        self.add_all(nouns)
+
+    def add_all(self, nouns: Iterable[Noun]) -> None:
+        self._insert(nouns, _add)
+
+    def _insert(self, nouns: Iterable[Noun], statement: Callable[[Table, str, tuple[str, ...]], Any]) -> None:
         values = [{name: getattr(noun, name) for name in self._fields} for noun in nouns]
         if not values:
             return
@@ -80,7 +90,7 @@ class Rows(Generic[Noun]):
             for value in values:
                 value["revision"] = revision
         self._connection.execute(
-            _upsert(self._table, self._connection.dialect.name, tuple(values[0])), values
+            statement(self._table, self._connection.dialect.name, tuple(values[0])), values
         )
 
     def delete(self, *key: Any) -> bool:
@@ -125,20 +135,27 @@ class Rows(Generic[Noun]):
             for key in keys
         ]
         # The same key may go twice within one revision, when it was put again in between.
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(tables.tombstones).on_conflict_do_nothing()
-        self._connection.execute(insert, rows)
+        self._connection.execute(_add(tables.tombstones, self._connection.dialect.name, ()), rows)
 
 
 @cache
 def _upsert(table: Table, dialect: str, columns: tuple[str, ...]) -> Any:
     # Made once for each table: putting a statement together costs more than running it.
-    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    insert = _dialect(dialect).insert(table)
     keys = {column.name for column in table.primary_key.columns}
     changed = {name: insert.excluded[name] for name in columns if name not in keys}
     if not changed:
         return insert.on_conflict_do_nothing()
     return insert.on_conflict_do_update(index_elements=tuple(table.primary_key.columns), set_=changed)
+
+
+@cache
+def _add(table: Table, dialect: str, _columns: tuple[str, ...]) -> Any:
+    return _dialect(dialect).insert(table).on_conflict_do_nothing()
+
+
+def _dialect(name: str) -> Any:
+    return postgresql if name == "postgresql" else sqlite
 
 
 @cache

@@ -46,7 +46,7 @@ def apply_fleet(
         view = read_account(tx)
         plan = make_plan(fleet, view, now=now, prune=prune)
         _write(tx, plan.writes)
-        tx.audit_records.put(
+        tx.audit_records.add(
             _audit_record(view.account, fleet, plan, now=now, prune=prune, administrator=administrator)
         )
     return plan
