@@ -1,7 +1,7 @@
 """Fleet files on a real store: one transaction, one audit event, all or nothing."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,18 +142,21 @@ def test_a_file_that_does_not_fit_leaves_nothing_behind(store: Store) -> None:
 def test_a_failure_at_any_write_leaves_nothing_behind(
     store: Store, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    put_all = Rows.put_all
     left = writes
 
-    def failing(self: Rows[Any], nouns: Iterable[Any]) -> None:
-        nonlocal left
-        if left == 0:
-            raise OSError("the disk is full")
-        left -= 1
-        put_all(self, nouns)
+    def failing(write: Callable[..., None]) -> Callable[..., None]:
+        def write_while_there_is_room(self: Rows[Any], nouns: Iterable[Any]) -> None:
+            nonlocal left
+            if left == 0:
+                raise OSError("the disk is full")
+            left -= 1
+            write(self, nouns)
+
+        return write_while_there_is_room
 
     revision = store.revision()
-    monkeypatch.setattr(Rows, "put_all", failing)
+    monkeypatch.setattr(Rows, "put_all", failing(Rows.put_all))
+    monkeypatch.setattr(Rows, "add_all", failing(Rows.add_all))
     with pytest.raises(OSError, match="full"):
         apply(store, OFFICE)
     monkeypatch.undo()
