@@ -245,17 +245,19 @@ def opens(bench: Bench) -> None:
             bench.profile("opens", proxy, lambda: _open(bench, proxy, bench.extent.opens))  # noqa: B023
 
 
-def _open(bench: Bench, proxy: Proxy, count: int) -> Openings:
+def _open(bench: Bench, proxy: Proxy, count: int, *, times: int = 1) -> Openings:
     # Hatchway's clients are as many as there are ways; the others' are all alike.
     requests: list[bytes | None] = [*proxy.requests] or [proxy.request()]
     return open_and_close(
-        proxy, [requests[number % len(requests)] for number in range(count)], at_once=bench.extent.at_once
+        proxy,
+        [requests[number % len(requests)] for number in range(count)],
+        at_once=bench.extent.at_once * times,
     )
 
 
-def _opens_of(bench: Bench, proxy: Proxy, quantity: str, side: str) -> None:
+def _opens_of(bench: Bench, proxy: Proxy, quantity: str, side: str, *, times: int = 1) -> None:
     with bench.cost(proxy) as cost:
-        opened = _open(bench, proxy, bench.extent.opens)
+        opened = _open(bench, proxy, bench.extent.opens, times=times)
     samples = bench.samples
     samples.add(f"{quantity} /CPU s", side, opened.count / cost.proxy)
     samples.add(f"{quantity} /s", side, opened.count / opened.seconds)
@@ -296,7 +298,10 @@ def scale(bench: Bench) -> None:
 
 
 def workers(bench: Bench) -> None:
-    """The same opens with one worker and with two, which may run on any core, as may the load."""
+    """The same opens with one worker and with two, which may run on any core, as may the load.
+
+    Four times as many at once: two workers must not run out of work while a commit is on its way to the disk.
+    """
     everywhere = machine.allowed()
     mine = os.sched_getaffinity(0)
     for process in (os.getpid(), bench.target_pid):
@@ -309,7 +314,7 @@ def workers(bench: Bench) -> None:
         for _, proxy in sides:
             _open(bench, proxy, bench.extent.opens // 5)
         for side, proxy in in_turns(sides, bench.extent.rounds):
-            _opens_of(bench, proxy, "workers opens", side)
+            _opens_of(bench, proxy, "workers opens", side, times=4)
     for process in (os.getpid(), bench.target_pid):
         machine.pin(process, mine)
 

@@ -101,6 +101,15 @@ PROMISES = [
         reference=ONE_WORKER,
         busy="workers opens /CPU s",
     ),
+    # Where there is a core for each worker and one for the load, the row before is twice this one.
+    Promise(
+        "opens per second and core, two workers against one",
+        "workers opens /CPU s",
+        0.8,
+        True,
+        side=TWO_WORKERS,
+        reference=ONE_WORKER,
+    ),
 ]
 
 
