@@ -56,6 +56,21 @@ class Installed:
         return hatchway(*arguments, variables=self.variables)
 
 
+def create_endpoint(installed: Installed) -> str:
+    """Through the API, by a profile that `access-key create` wrote: the endpoint's id."""
+    program = (
+        "import botocore.session as s; ec2 = s.Session(profile='alice').create_client('ec2');"
+        "subnet = ec2.describe_subnets()['Subnets'][0]['SubnetId'];"
+        "made = ec2.create_instance_connect_endpoint(SubnetId=subnet)['InstanceConnectEndpoint'];"
+        "print(made['InstanceConnectEndpointId'])"
+    )
+    done = subprocess.run(
+        [COMMAND[0], "-c", program],
+        env=environment(installed.variables), capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory as init and apply leave it, to be copied."""

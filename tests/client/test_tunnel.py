@@ -6,16 +6,19 @@ import json
 import os
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
+from hatchway.client import relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.tunnel import open_tunnel, trust
+from hatchway.gateway.target import CONNECT_TIMEOUT
 
 MIB = 1 << 20
 
@@ -254,19 +257,72 @@ def test_what_was_sent_arrives_though_the_local_reader_goes_away(gateway: StubGa
     assert listens.received == b"last words" * 1000
 
 
-def test_the_tunnel_ends_when_input_has_ended_and_nobody_reads_output(gateway: StubGateway) -> None:
-    listens = Listens()
-    gateway.answer = lambda: listens
+@contextmanager
+def nobody_left() -> Iterator[LocalEnd]:
+    """Standard streams of which the input has ended after a word and the output has no reader."""
     input_read, input_write = os.pipe()
     output_read, output_write = os.pipe()
     os.write(input_write, b"word")
     os.close(input_write)
     os.close(output_read)
     with standard_streams(input_read, output_write) as local:
-        carry(gateway, local)
+        yield local
     os.close(input_read)
     os.close(output_write)
+
+
+def test_the_tunnel_ends_when_input_has_ended_and_nobody_reads_output(gateway: StubGateway) -> None:
+    listens = Listens()
+    gateway.answer = lambda: listens
+    with nobody_left() as local:
+        carry(gateway, local)
     assert listens.received == b"word"
+
+
+class AnswersClose(WSListener):
+    """Answers the client's Close with a reason of its own, or in no way at all."""
+
+    def __init__(self, code: int | None, reason: str = "") -> None:
+        self.code, self.reason = code, reason
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE and self.code is not None:
+            transport.send_close(self.code, self.reason)  # type: ignore[arg-type]
+            transport.disconnect()
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect(graceful=False)
+
+
+def test_a_target_that_never_answered_is_told_of_though_nobody_is_left(gateway: StubGateway) -> None:
+    gateway.answer = lambda: AnswersClose(1011, "Unable to connect to target")
+    with nobody_left() as local, pytest.raises(TunnelClosed) as caught:
+        carry(gateway, local)
+    assert (caught.value.code, caught.value.reason) == (1011, "Unable to connect to target")
+
+
+def test_a_close_that_only_the_end_of_the_connection_answers_is_an_error(gateway: StubGateway) -> None:
+    gateway.answer = lambda: AnswersClose(None)
+    with nobody_left() as local, pytest.raises(TunnelClosed) as caught:
+        carry(gateway, local)
+    assert caught.value.code == 1006
+
+
+def test_a_close_that_nothing_answers_is_an_error(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "CLOSE_TIMEOUT", 1.0)
+
+    class Deaf(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            transport.underlying_transport.pause_reading()
+
+    gateway.answer = Deaf
+    with nobody_left() as local, pytest.raises(TunnelClosed, match="did not answer"):
+        carry(gateway, local)
+
+
+def test_a_gateway_has_the_time_to_find_that_its_target_does_not_answer() -> None:
+    assert relay.CLOSE_TIMEOUT > CONNECT_TIMEOUT
 
 
 def test_the_request_is_the_one_of_the_aws_cli(gateway: StubGateway) -> None:

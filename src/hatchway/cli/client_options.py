@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.errors import BadUsage, CommandFailed, TunnelFailed
 
 if TYPE_CHECKING:
     from hatchway.client.profile import ProfileOptions
@@ -31,13 +31,14 @@ def profile_options(
     return ProfileOptions(profile=profile, region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle)
 
 
+_FAILURES = {failure.exit_code: failure for failure in (CommandFailed, BadUsage, TunnelFailed)}
+
+
 @contextmanager
 def client_errors() -> Iterator[None]:
-    from hatchway.client.errors import ClientError, InvalidOption
+    from hatchway.client.errors import ClientError
 
     try:
         yield
-    except InvalidOption as problem:
-        raise BadUsage(str(problem)) from problem
     except ClientError as problem:
-        raise CommandFailed(str(problem)) from problem
+        raise _FAILURES[problem.exit_code](str(problem)) from problem

@@ -13,3 +13,9 @@ class BadUsage(CommandFailed):
     """What was given cannot be right: an option, an argument, or a file that one names."""
 
     exit_code = 2
+
+
+class TunnelFailed(CommandFailed):
+    """A tunnel was refused, or ended otherwise than by its target. The AWS CLI ends so too."""
+
+    exit_code = 255

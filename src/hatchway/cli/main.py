@@ -51,7 +51,7 @@ def hatchway(
 
 
 def main() -> None:
-    """Runs the command and ends the process with its exit code: 0, 1 when it failed, 2 on wrong usage."""
+    """Runs the command and ends the process with its exit code: 0, or that of what kept it from its work."""
     _end_in_order()
     try:
         code = app(standalone_mode=False)

@@ -3,6 +3,9 @@
 There is no half-close in a WebSocket. So when the local input ends, the tunnel stays open for what the target
 still has to say, until the gateway closes it, as with the AWS CLI. What a Close ends is ended only when every
 byte before it has been written.
+
+Only when nobody is left to hear the target do we close. Then the gateway's own Close tells whether what we
+sent reached a target.
 """
 
 from __future__ import annotations
@@ -32,8 +35,12 @@ BACKLOG_LIMIT: Final = 256 * 1024
 _WRITE_BUFFER: Final = (64 * 1024, 512 * 1024)
 """Bytes on their way to the gateway: where reading local input begins again, and where it stops."""
 
-_CLOSE_TIMEOUT: Final = 5.0
-"""Seconds for the gateway to answer our Close."""
+CLOSE_TIMEOUT: Final = 15.0
+"""Seconds for the gateway to answer our Close, once nothing of ours waits here any more.
+
+It reads nothing while it connects to the target, for which it has ten seconds: it must have the time to say
+that it could not.
+"""
 
 _HANG_UP_TIMEOUT: Final = 1.0
 """Seconds for the connection to end after both Closes. Nothing that matters is under way any more."""
@@ -124,16 +131,14 @@ class Relay(WSListener):
             code, reason = _close_code_and_reason(frame.get_payload_as_bytes())
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
-            quiet = self._close_sent or code in (_NORMAL, _NO_STATUS)
-            self._end(None if quiet else TunnelClosed(code, reason))
+            self._end(None if code in (_NORMAL, _NO_STATUS) else TunnelClosed(code, reason))
         elif kind == WSMsgType.TEXT:
             transport.send_close(WSCloseCode.UNSUPPORTED_DATA)
             transport.disconnect()
             self._end(TunnelClosed(_UNSUPPORTED_DATA, "the gateway sent text, which no tunnel carries"))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        lost = TunnelClosed(CONNECTION_LOST, "the connection to the gateway was lost")
-        self._end(None if self._close_sent else lost)
+        self._end(TunnelClosed(CONNECTION_LOST, "the connection to the gateway was lost"))
 
     def pause_writing(self) -> None:
         self._stop_reading()
@@ -241,7 +246,7 @@ class Relay(WSListener):
     # Ends.
 
     def _hang_up(self) -> None:
-        """The local end has gone: what it sent still reaches the target, what comes for it is dropped."""
+        """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""
         assert self._transport is not None
         self._stop_reading()
         self._stop_writing()
@@ -254,7 +259,16 @@ class Relay(WSListener):
             self._transport.send_close(WSCloseCode.OK)
             # The gateway's Close may stand behind data that was held back.
             self._transport.underlying_transport.resume_reading()
-            self._set_timer(_CLOSE_TIMEOUT, self._end, None)
+            self._await_close(0, CLOSE_TIMEOUT)
+
+    def _await_close(self, unsent_before: int, patience: float) -> None:
+        if patience <= 0:
+            self._end(TunnelClosed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
+            return
+        assert self._transport is not None
+        unsent = self._transport.underlying_transport.get_write_buffer_size()
+        patience = CLOSE_TIMEOUT if unsent < unsent_before else patience - _CHECK_INTERVAL
+        self._set_timer(_CHECK_INTERVAL, self._await_close, unsent, patience)
 
     def _end(self, outcome: TunnelClosed | None) -> None:
         if self._over:

@@ -1,0 +1,82 @@
+"""`hatchway open-tunnel` on standard input and output, through a real server."""
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from tests.cli.commands import COMMAND, environment
+from tests.cli.conftest import Installed, Serve, create_endpoint
+
+HOST = "127.0.40.1"
+REASON = "hatchway: tunnel closed: Unable to connect to target\n"
+
+
+@pytest.fixture
+def alice(installed: Installed, serve: Serve) -> Installed:
+    """An installation that serves, with an endpoint and alice's profile."""
+    serve(installed)
+    assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
+    create_endpoint(installed)
+    return installed
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port of the host's that answers nobody: its queue of connections is full."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.socket())
+        listening.bind((HOST, 0))
+        listening.listen(0)
+        for _ in range(3):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+def open_tunnel(installed: Installed, port: int, *, stdin: int, stdout: int) -> "subprocess.Popen[bytes]":
+    arguments = ("--profile", "alice", "--instance-id", "i-0123456789abcdef0", "--remote-port", str(port))
+    return subprocess.Popen(
+        [*COMMAND, "open-tunnel", *arguments],
+        env=environment(installed.variables), stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_a_host_that_does_not_answer_is_told_of_though_input_has_ended(
+    alice: Installed, silent_port: int
+) -> None:
+    nobody_reads, output = os.pipe()
+    os.close(nobody_reads)
+    heard = open_tunnel(alice, silent_port, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    unheard = open_tunnel(alice, silent_port, stdin=subprocess.DEVNULL, stdout=output)
+    os.close(output)
+    for tunnel in (heard, unheard):
+        _, errors = tunnel.communicate(timeout=60)
+        assert (tunnel.returncode, errors.decode()) == (255, REASON)
+
+
+def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming(alice: Installed) -> None:
+    answer = os.urandom(3_000_001)
+    asked: list[bytes] = []
+
+    def serve_once(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            asked.append(connection.recv(100))
+            # Longer than anything looks for whether somebody still listens.
+            threading.Event().wait(2.5)
+            connection.sendall(answer)
+
+    with socket.create_server((HOST, 0)) as listening:
+        host = threading.Thread(target=serve_once, args=[listening])
+        host.start()
+        tunnel = open_tunnel(alice, listening.getsockname()[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        output, errors = tunnel.communicate(b"QUIT\r\n", timeout=60)
+        host.join(30)
+    assert asked == [b"QUIT\r\n"]
+    assert (tunnel.returncode, errors) == (0, b"")
+    assert output == answer
