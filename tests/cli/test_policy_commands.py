@@ -15,7 +15,7 @@ import pytest
 
 from hatchway.access.authorization import AccessDenied, Authorization, Check, authorize
 from hatchway.access.principal import Caller, Principal, PrincipalType
-from hatchway.audit.events import EventSource, Outcome, event, unknown_identity, user_identity
+from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
 from hatchway.audit.log import to_record
 from hatchway.cli.installation import create_installation, open_installation
 from hatchway.cli.main import main
@@ -280,15 +280,17 @@ def test_a_file_adds_to_a_principals_policies_and_context_replaces_its_own(
 # --- explain ----------------------------------------------------------------------------------------------
 
 
+ALICE = Principal(
+    arn=ARNS.user("alice"),
+    account=ACCOUNT,
+    type=PrincipalType.USER,
+    user_id="AIDA1",
+    user_name="alice",
+    access_key_id="AKIA1",
+)
+
+
 def record(data_dir: str, request_id: str, name: str, outcome: Outcome, *, known: bool = True) -> None:
-    identity = user_identity(
-        type_="IAMUser",
-        principal_id="AIDA1",
-        arn=ARNS.user("alice"),
-        account=ACCOUNT,
-        access_key_id="AKIA1",
-        user_name="alice",
-    )
     source = EventSource(
         account=ACCOUNT,
         region="us-east-1",
@@ -296,7 +298,7 @@ def record(data_dir: str, request_id: str, name: str, outcome: Outcome, *, known
         request_id=request_id,
         source_ip="192.0.2.7",
         user_agent="aws-cli",
-        user_identity=identity if known else unknown_identity("AKIA\x1b[2J"),
+        user_identity=ALICE.user_identity() if known else unknown_identity("AKIA\x1b[2J"),
     )
     with open_installation(DataDirectory(Path(data_dir)), None) as installation:
         later = NOW + timedelta(seconds=count(installation.store))
@@ -323,15 +325,7 @@ def authorization(port: str) -> Authorization:
     policy = parse_policy(
         document(allow(OPEN_TUNNEL, Sid="Ssh", Condition={"NumericEquals": {"k:port": "22"}}))
     )
-    principal = Principal(
-        arn=ARNS.user("alice"),
-        account=ACCOUNT,
-        type=PrincipalType.USER,
-        user_id="AIDA1",
-        user_name="alice",
-        access_key_id="AKIA1",
-    )
-    caller = Caller(principal, PolicySet(identity=(policy,)))
+    caller = Caller(ALICE, PolicySet(identity=(policy,)))
     try:
         return authorize(caller, [Check(OPEN_TUNNEL, (ENDPOINT,))], {"k:port": port})
     except AccessDenied as denied:

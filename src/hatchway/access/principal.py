@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from hatchway.iam import PolicySet
 
@@ -12,6 +13,10 @@ class PrincipalType(StrEnum):
 
     USER = "User"
     ROOT = "Account"
+
+
+_TRAIL_TYPES: Final = {PrincipalType.USER: "IAMUser", PrincipalType.ROOT: "Root"}
+"""What the audit trail calls them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,19 @@ class Principal:
     user_name: str | None
     access_key_id: str
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    def user_identity(self) -> dict[str, str]:
+        """The principal as events of the audit trail name it (AWS: "CloudTrail userIdentity element")."""
+        identity = {
+            "type": _TRAIL_TYPES[self.type],
+            "principalId": self.user_id,
+            "arn": self.arn,
+            "accountId": self.account,
+            "accessKeyId": self.access_key_id,
+        }
+        if self.user_name is not None:
+            identity["userName"] = self.user_name
+        return identity
 
 
 @dataclass(frozen=True, slots=True)

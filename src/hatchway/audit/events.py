@@ -34,22 +34,6 @@ class Outcome:
     additional: JsonObject = field(default_factory=dict)
 
 
-def user_identity(
-    *, type_: str, principal_id: str, arn: str, account: str, access_key_id: str, user_name: str | None
-) -> JsonObject:
-    """The `userIdentity` of a known caller. `type_` is `IAMUser`, `Root` or `AssumedRole`."""
-    identity = {
-        "type": type_,
-        "principalId": principal_id,
-        "arn": arn,
-        "accountId": account,
-        "accessKeyId": access_key_id,
-    }
-    if user_name is not None:
-        identity["userName"] = user_name
-    return identity
-
-
 def unknown_identity(access_key_id: str | None) -> JsonObject:
     """The `userIdentity` of a caller that proved nothing. The key id is only what it claimed."""
     return {"type": "Unknown", **({"accessKeyId": access_key_id} if access_key_id else {})}

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from hatchway.access.principal import Principal, PrincipalType
-from hatchway.audit.events import EventSource, Outcome, event, unknown_identity, user_identity
+from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
 from hatchway.audit.log import to_record
 from hatchway.control.attempt import Attempt
 from hatchway.control.plane import ControlPlane
@@ -20,7 +19,6 @@ _LARGEST_ELEMENT: Final = 100_000
 """Characters of requestParameters or responseElements; what is larger is left out, as CloudTrail does."""
 _LONGEST_USER_AGENT: Final = 1024
 
-_USER_TYPES: Final = {PrincipalType.USER: "IAMUser", PrincipalType.ROOT: "Root"}
 _TRAIL_CODES: Final = {"AuthException": "AccessDenied"}
 """Codes that CloudTrail calls otherwise: a refused SendSSHPublicKey is as a refused OpenTunnel."""
 
@@ -84,7 +82,11 @@ def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecor
         request_id=attempt.request.request_id,
         source_ip=attempt.request.origin.source_ip,
         user_agent=attempt.request.origin.user_agent[:_LONGEST_USER_AGENT],
-        user_identity=_identity(attempt),
+        user_identity=(
+            unknown_identity(attempt.access_key_id)
+            if attempt.principal is None
+            else attempt.principal.user_identity()
+        ),
     )
     authorization = attempt.authorization
     body = event(
@@ -98,20 +100,6 @@ def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecor
         resources=_resources(attempt),
     )
     return to_record(body, attempt.now)
-
-
-def _identity(attempt: Attempt) -> Mapping[str, Any]:
-    principal: Principal | None = attempt.principal
-    if principal is None:
-        return unknown_identity(attempt.access_key_id)
-    return user_identity(
-        type_=_USER_TYPES[principal.type],
-        principal_id=principal.user_id,
-        arn=principal.arn,
-        account=principal.account,
-        access_key_id=principal.access_key_id,
-        user_name=principal.user_name,
-    )
 
 
 def _operation_name(attempt: Attempt) -> str:

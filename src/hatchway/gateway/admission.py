@@ -13,15 +13,7 @@ from hatchway.access.authorization import AccessDenied, authorize
 from hatchway.access.context import Origin, principal_keys, request_keys
 from hatchway.access.open_tunnel import open_tunnel_checks
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
-from hatchway.access.principal import PrincipalType
-from hatchway.audit.events import (
-    ENDPOINT_RESOURCE_TYPE,
-    EventSource,
-    Outcome,
-    event,
-    unknown_identity,
-    user_identity,
-)
+from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, unknown_identity
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.network import Connection, network_problem
 from hatchway.gateway.refusal import (
@@ -204,7 +196,7 @@ class Admission:
                 call=call(dict(unknown_identity(problem.claimed_key_id))),
                 authenticated=False,
             )
-        identity = _identity(caller.principal)
+        identity = caller.principal.user_identity()
         try:
             request = read_tunnel_request(head.query)
         except BadParameter as problem:
@@ -332,16 +324,3 @@ class Admission:
             *self._snapshot.subjects_of(caller.principal.access_key_id),
             *network_subjects(endpoint, instance, request.private_ip),
         )
-
-
-def _identity(principal: Principal) -> dict[str, Any]:
-    return dict(
-        user_identity(
-            type_="Root" if principal.type is PrincipalType.ROOT else "IAMUser",
-            principal_id=principal.user_id,
-            arn=principal.arn,
-            account=principal.account,
-            access_key_id=principal.access_key_id,
-            user_name=principal.user_name,
-        )
-    )
