@@ -7,8 +7,10 @@ for all else on their cores: what is to be seen is what they take from the proxy
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import os
+import signal
 import ssl
 import time
 from contextlib import contextmanager, suppress
@@ -20,9 +22,11 @@ from bench.gateway.tunnel import CONTEXT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from multiprocessing.context import ForkProcess as Process
     from multiprocessing.sharedctypes import Synchronized
 
-    Attack = Callable[[tuple[str, int], str, bytes], Awaitable[None]]
+    Address = tuple[str, int]
+    Attack = Callable[[Address, str, bytes], Awaitable[None]]
     Counted = Synchronized[int]
 
 RATE: Final = 300
@@ -35,7 +39,10 @@ PATIENCE: Final = 5.0
 WARM_UP: Final = 2.0
 """Seconds from the beginning of a flood until it counts."""
 
-Address = tuple[str, int]
+SETTLED: Final = 0.2
+"""The same when it goes on after it was held up."""
+
+_TICK: Final = 0.01
 
 
 async def _half_open(address: Address, source: str, _request: bytes) -> None:
@@ -82,17 +89,42 @@ FLOODS: Final = {
 }
 
 
+class Flood:
+    """One that has begun. It can be held up and let go on, to see a proxy with it and without, in turns."""
+
+    def __init__(self, process: Process, attempts: Counted) -> None:
+        self._process = process
+        self._attempts = attempts
+        self._mark = 0, 0.0
+        self.rate = 0.0
+        """Connections a second while it last went on."""
+
+    def hold(self) -> None:
+        attempts, at = self._mark
+        self.rate = (self._attempts.value - attempts) / (time.perf_counter() - at)
+        self._signal(signal.SIGSTOP)
+
+    def let_go(self, warm_up: float = SETTLED) -> None:
+        self._signal(signal.SIGCONT)
+        self._mark = self._attempts.value, time.perf_counter()
+        time.sleep(warm_up)
+
+    def _signal(self, number: int) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+
 @contextmanager
-def flood(name: str, address: Address, request: bytes, on: set[int]) -> Iterator[Callable[[], float]]:
-    """Let one go on while in the context; gives how many connections a second there have been."""
-    spawning = multiprocessing.get_context("fork")
-    attempts = spawning.Value("L", 0)
-    process = spawning.Process(target=_run, args=(name, address, request, on, attempts), daemon=True)
+def flood(name: str, address: Address, request: bytes, on: set[int]) -> Iterator[Flood]:
+    """Let one go on while in the context."""
+    forking = multiprocessing.get_context("fork")
+    attempts = forking.Value("L", 0)
+    process = forking.Process(target=_run, args=(name, address, request, on, attempts), daemon=True)
     process.start()
-    began = time.perf_counter()
+    begun = Flood(process, attempts)
     try:
-        time.sleep(WARM_UP)
-        yield lambda: attempts.value / (time.perf_counter() - began)
+        begun.let_go(WARM_UP)
+        yield begun
     finally:
         process.kill()
         process.join()
@@ -105,16 +137,15 @@ def _run(name: str, address: Address, request: bytes, on: set[int], attempts: Co
 
 
 async def _attack_without_end(attack: Attack, address: Address, request: bytes, attempts: Counted) -> None:
-    loop, began = asyncio.get_running_loop(), time.perf_counter()
+    sources = itertools.cycle(SOURCES)
     going = set[asyncio.Task[None]]()
     while True:
-        due = int((time.perf_counter() - began) * RATE) - attempts.value
-        for number in range(attempts.value, attempts.value + due):
-            one = loop.create_task(_bounded(attack(address, SOURCES[number % len(SOURCES)], request)))
+        for _ in range(int(RATE * _TICK)):
+            one = asyncio.create_task(_bounded(attack(address, next(sources), request)))
             going.add(one)
             one.add_done_callback(going.discard)
-        attempts.value += due
-        await asyncio.sleep(0.01)
+            attempts.value += 1
+        await asyncio.sleep(_TICK)
 
 
 async def _bounded(attack: Awaitable[None]) -> None:

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.gateway import machine, profile
@@ -33,6 +33,7 @@ ONE_WORKER, TWO_WORKERS = "one worker", "two workers"
 FEW, MANY = "10 endpoints", "many endpoints"
 UP, DOWN = "up", "down"
 ALONE = "alone"
+_FLOOD_TURNS = 2
 _START = {HATCHWAY_SIDE: hatchway, HAPROXY_SIDE: haproxy, WEBSOCKIFY_SIDE: websockify}
 
 Thing = TypeVar("Thing")
@@ -189,18 +190,20 @@ def _bulk_of(bench: Bench, proxy: Proxy, direction: str) -> tuple[int, Cost]:
 
 
 def floods(bench: Bench) -> None:
-    """A tunnel's bulk alone and amid floods, opened amid them too: its bytes a second, and CPU for them."""
+    """Bulk through tunnels without a flood and amid it, in short turns: bytes a second, and CPU for them."""
     forged = bench.installation.ways[0].request(bench.target_port)
     load = set(os.sched_getaffinity(0))
+    short = replace(bench, extent=replace(bench.extent, bulk=bench.extent.bulk // 2))
     with bench.sides(HATCHWAY_SIDE, HAPROXY_SIDE) as sides:
-        for proxy, name in in_turns([(p, n) for n in (ALONE, *FLOODS) for p in sides], bench.extent.rounds):
-            side = under(proxy.name, name)
-            if name == ALONE:
-                _flooded_bulk(bench, proxy, side)
-                continue
-            with flood(name, proxy.address, forged, load) as rate:
-                _flooded_bulk(bench, proxy, side)
-                bench.samples.add("flood connections /s", side, rate())
+        turns = [(proxy, name) for name in FLOODS for proxy in sides]
+        for proxy, name in in_turns(turns, bench.extent.rounds):
+            with flood(name, proxy.address, forged, load) as attack:
+                for _ in range(_FLOOD_TURNS):
+                    _flooded_bulk(short, proxy, under(proxy.name, name))
+                    attack.hold()
+                    bench.samples.add("flood connections /s", under(proxy.name, name), attack.rate)
+                    _flooded_bulk(short, proxy, under(proxy.name, ALONE))
+                    attack.let_go()
 
 
 def under(proxy: str, name: str) -> str:
