@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hatchway.access.authorization import AccessDenied, Authorization, Check, authorize
+from hatchway.access.context import resource_tag_keys
 from hatchway.access.principal import Caller, Principal, PrincipalType
 from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
 from hatchway.audit.log import to_record
@@ -320,14 +321,15 @@ def count(store: Store) -> int:
         return tx.audit_records.count()
 
 
-def authorization(port: str) -> Authorization:
+def authorization(port: str, **tags: str) -> Authorization:
     """The decisions of a real check, as operations and gateways make it."""
     policy = parse_policy(
         document(allow(OPEN_TUNNEL, Sid="Ssh", Condition={"NumericEquals": {"k:port": "22"}}))
     )
     caller = Caller(ALICE, PolicySet(identity=(policy,)))
     try:
-        return authorize(caller, [Check(OPEN_TUNNEL, (ENDPOINT,))], {"k:port": port})
+        keys = {"k:port": port, **resource_tag_keys(tags)}
+        return authorize(caller, [Check(OPEN_TUNNEL, (ENDPOINT,))], keys)
     except AccessDenied as denied:
         return denied.authorization
 
@@ -362,6 +364,19 @@ def test_an_allowed_call_is_explained_by_the_event_that_has_the_decision(
     assert done.code == 0
     assert (answer["eventName"], answer["outcome"]) == ("OpenTunnel", "allowed")
     assert [one["sid"] for one in answer["decisions"][0]["deciding"]] == ["Ssh"]
+
+
+def test_a_call_about_tags_that_differ_by_case_alone_is_explained(hatchway: Hatchway, data_dir: str) -> None:
+    refused = Outcome(
+        error_code="AccessDeniedException",
+        error_message="User: … is not authorized",
+        additional={"decision": authorization("22", env="dev", Env="prod").to_json()},
+    )
+    record(data_dir, "twice", "OpenTunnel", refused)
+    done = hatchway("explain", "twice", "--data-dir", data_dir)
+
+    assert done.code == 1
+    assert "aws:ResourceTag/env and aws:ResourceTag/Env, which differ by case alone" in done.out
 
 
 def test_a_call_that_the_network_stopped_says_so(hatchway: Hatchway, data_dir: str) -> None:

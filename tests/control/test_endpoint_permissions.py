@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -287,6 +288,26 @@ def test_a_refusal_tells_the_caller_a_sentence_and_the_audit_trail_the_reasons(w
     assert event["resources"] == [
         {"accountId": "123456789012", "type": "AWS::EC2::Subnet", "ARN": ARNS.subnet(SUBNET)}
     ]
+
+
+def test_tags_that_differ_by_case_alone_refuse_even_the_root_user_and_the_reasons_say_so(
+    world: World,
+) -> None:
+    with world.store.write() as tx:
+        (subnet,) = tx.subnets.find(id=SUBNET)
+        tx.subnets.put(replace(subnet, tags={"env": "dev", "Env": "prod"}))
+    with pytest.raises(ClientError) as caught:
+        create(world, world.root)
+    error = caught.value.response["Error"]
+    assert error["Code"] == "UnauthorizedOperation"
+    encoded = error["Message"].partition(" Encoded authorization failure message: ")[2]
+    told = json.loads(
+        world.client("sts").decode_authorization_message(EncodedMessage=encoded)["DecodedMessage"]
+    )
+    assert told["checks"][-1]["ambiguousKeys"] == ["aws:ResourceTag/env", "aws:ResourceTag/Env"]
+    (event,) = world.events("CreateInstanceConnectEndpoint")
+    assert event["additionalEventData"]["decision"]["checks"] == told["checks"]
+    assert outcome(lambda: create(world, world.root, **tagged(ENV="dev"))) == "ok"
 
 
 def test_an_explicit_deny_is_called_one(world: World) -> None:

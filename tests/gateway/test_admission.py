@@ -56,6 +56,12 @@ class Carries:
         return self.tunnels
 
 
+def admission(account: StoredAccount, carried: int = 0, max_tunnels: int | None = None) -> Admission:
+    snapshot = Snapshot()
+    snapshot.apply(account.store.changes(0))
+    return Admission(snapshot, Carries(carried), max_tunnels)
+
+
 def decide(
     account: StoredAccount,
     asked: Head,
@@ -65,9 +71,7 @@ def decide(
     max_tunnels: int | None = None,
     now: datetime | None = None,
 ) -> Admitted | Refused:
-    snapshot = Snapshot()
-    snapshot.apply(account.store.changes(0))
-    return Admission(snapshot, Carries(carried), max_tunnels).decide(
+    return admission(account, carried, max_tunnels).decide(
         asked,
         source_ip=source_ip,
         request_id="request-1",
@@ -199,6 +203,27 @@ def test_tags_of_endpoint_and_instance_must_both_allow(
         tx.instances.put(replace(instance(), tags={"env": on_instance} if on_instance else {}))
     answer = decide(account, account.head("alice"))
     assert isinstance(answer, Admitted) is expected
+
+
+@pytest.mark.parametrize("twice", ["endpoint", "instance"])
+def test_tags_that_differ_by_case_alone_refuse_and_the_record_says_so(
+    account: StoredAccount, twice: str
+) -> None:
+    account.user("alice", allow())
+    opened = admitted(decide(account, account.head("alice")))
+    tags = {"env": "dev", "Env": "prod"}
+    with account.store.write() as tx:
+        tx.endpoints.put(endpoint(tags=tags if twice == "endpoint" else {}))
+        tx.instances.put(replace(instance(), tags=tags if twice == "instance" else {}))
+    answer = decide(account, account.head("alice"))
+    assert refusal(answer) == (403, "AccessDeniedException")
+    assert isinstance(answer, Refused)
+    (check,) = answer.additional["decision"]["checks"]
+    assert check["outcome"] == "implicitDeny"
+    assert check["ambiguousKeys"] == ["aws:ResourceTag/env", "aws:ResourceTag/Env"]
+    standing = admission(account).review(opened, datetime.now(UTC))
+    assert standing.revoked is not None
+    assert standing.revoked["decision"]["checks"] == [check]
 
 
 # Signatures

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hatchway.iam import (
+    AmbiguousContext,
     Layer,
     Outcome,
     Policy,
@@ -144,8 +145,9 @@ def test_a_request_without_resource_level_support_needs_the_asterisk() -> None:
 def test_a_request_is_checked_when_it_is_made() -> None:
     with pytest.raises(ValueError, match="needs a resource"):
         Request("ec2:CreateTags", ())
-    with pytest.raises(ValueError, match="aws:username more than once"):
-        Request("ec2:CreateTags", context={"aws:username": "a", "aws:UserName": "b"})
+    with pytest.raises(AmbiguousContext, match="aws:username more than once") as caught:
+        Request("ec2:CreateTags", context={"aws:username": "a", "x:Key": "c", "aws:UserName": "b"})
+    assert caught.value.keys == ("aws:username", "aws:UserName")
     for value in (22, ["a"], None, ("a", 1)):
         with pytest.raises(TypeError, match="x:Key is neither"):
             Request("ec2:CreateTags", context={"x:Key": value})  # type: ignore[dict-item]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hatchway.access.principal import Caller, Principal
-from hatchway.iam import Decision, Outcome, Request, evaluate
+from hatchway.iam import AmbiguousContext, Decision, Layer, Outcome, Request, evaluate
 
 Context = Mapping[str, str | tuple[str, ...]]
 ANY_RESOURCE = ("*",)
@@ -53,18 +53,31 @@ class AccessDenied(Exception):
 def authorize(caller: Caller, checks: Sequence[Check], context: Context) -> Authorization:
     """The decisions, all of them allowing.
 
+    Of tags whose keys differ in case alone no policy can say which one it means: not even its Deny. So a
+    request about something that has such tags is refused, whoever makes it.
+
     Raises:
         AccessDenied: a check refuses.
     """
     decisions: list[Decision] = []
     for check in checks:
-        request = Request(
-            action=check.action,
-            resource=check.resources,
-            deny_also=check.deny_also,
-            context={**context, **check.context} if check.context else context,
-        )
-        decision = evaluate(request, caller.policies)
+        try:
+            request = Request(
+                action=check.action,
+                resource=check.resources,
+                deny_also=check.deny_also,
+                context={**context, **check.context} if check.context else context,
+            )
+            decision = evaluate(request, caller.policies)
+        except AmbiguousContext as ambiguity:
+            decision = Decision(
+                Outcome.IMPLICIT_DENY,
+                Layer.IDENTITY,
+                check.action,
+                check.resources,
+                check.deny_also,
+                ambiguous_keys=ambiguity.keys,
+            )
         decisions.append(decision)
         if decision.outcome is not Outcome.ALLOWED:
             raise AccessDenied(caller.principal, Authorization(tuple(decisions)), decision)

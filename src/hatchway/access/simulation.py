@@ -83,7 +83,7 @@ class Simulation:
         )
 
     def run(self, action: str, resource: str, context: Context) -> Simulated:
-        """Put one request to the policies. Raises ValueError for two keys that differ in case alone."""
+        """Put one request to the policies. Raises AmbiguousContext for keys that differ in case alone."""
         request = Request(action, resource, context)
         decision = evaluate(request, self._policies)
         layers = dict(decision.layers)

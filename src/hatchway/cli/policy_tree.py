@@ -70,6 +70,9 @@ def decision_tree(
             _add_policy(branch, name, [s for s in spoke if s.policy == name])
         if not names:
             branch.add(_nothing(outcome))
+    if decision.ambiguous_keys:
+        keys = printable(" and ".join(decision.ambiguous_keys))
+        tree.add(Text(f"no policy was asked: the request has {keys}, which differ by case alone"))
     if missing:
         tree.add(Text(f"the request has no value for {printable(', '.join(missing))}", "dim"))
     return tree

@@ -28,7 +28,7 @@ from hatchway.iam.decision import (
 )
 from hatchway.iam.documents import Effect, Policy, PolicyKind, Statement, parse_policy
 from hatchway.iam.elements import Named, Principal, PrincipalKind
-from hatchway.iam.errors import MalformedPolicy, PolicyTooLarge
+from hatchway.iam.errors import AmbiguousContext, MalformedPolicy, PolicyTooLarge
 from hatchway.iam.evaluator import PolicySet, decide
 from hatchway.iam.explanation import evaluate
 from hatchway.iam.request import Request
@@ -37,6 +37,7 @@ from hatchway.iam.trust import decide_assume_role, evaluate_trust
 
 __all__ = [
     "MAX_POLICY_VERSIONS",
+    "AmbiguousContext",
     "AppliedStatement",
     "Condition",
     "Decision",

@@ -92,7 +92,8 @@ class Decision:
 
     `layer` is the one that said no, None when allowed. `applied` lists the statements that applied,
     `near_misses` those whose action matched but which did not apply. For a trust policy `named` says how
-    closely the statements that allow name the caller.
+    closely the statements that allow name the caller. `ambiguous_keys` are two keys of a request that differ
+    in case alone: it was refused without asking any policy.
     """
 
     outcome: Outcome
@@ -104,6 +105,7 @@ class Decision:
     applied: tuple[AppliedStatement, ...] = ()
     near_misses: tuple[NearMiss, ...] = ()
     named: Named | None = None
+    ambiguous_keys: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -133,7 +135,7 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values that JSON holds, for the audit trail and for clients."""
-        return {
+        content = {
             "outcome": str(self.outcome),
             "layer": None if self.layer is None else str(self.layer),
             "action": self.action,
@@ -145,6 +147,9 @@ class Decision:
             "nearMisses": [_statement_to_json(miss) | {"why": miss.why} for miss in self.near_misses],
             "named": None if self.named is None else self.named.name.lower(),
         }
+        if self.ambiguous_keys:
+            content["ambiguousKeys"] = list(self.ambiguous_keys)
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Decision:
@@ -166,6 +171,7 @@ class Decision:
                 for s in content["nearMisses"]
             ),
             named=None if content["named"] is None else Named[content["named"].upper()],
+            ambiguous_keys=tuple(content.get("ambiguousKeys", ())),
         )
 
 

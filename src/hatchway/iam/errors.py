@@ -25,5 +25,16 @@ class PolicyTooLarge(ValueError):
         self.quota = quota
 
 
+class AmbiguousContext(ValueError):
+    """A request with condition keys that differ in case alone: to policies these are one key.
+
+    `keys` are the first two such, as the request spells them.
+    """
+
+    def __init__(self, keys: tuple[str, str]) -> None:
+        super().__init__(f"the context has the key {keys[0].lower()} more than once, in different cases")
+        self.keys = keys
+
+
 class UnreadableValue(ValueError):
     """A text that an operator or an element cannot read; the message completes "<place>: "."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hatchway.iam.errors import AmbiguousContext
 from hatchway.iam.patterns import Arn, Keys, read_arn
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class Request:
     keys, whatever their case, to a text, or to a tuple of texts for a multi-valued key; a tuple without
     values is an absent key.
 
-    Raises ValueError for no resource, or for two keys that differ in case alone; TypeError for other values.
+    Raises ValueError for no resource; AmbiguousContext for two keys that differ in case alone; TypeError for
+    other values.
     """
 
     action: str
@@ -61,7 +63,7 @@ def fold_keys(context: Mapping[str, str | tuple[str, ...]]) -> Keys:
             raise TypeError(f"the value of {key} is neither a text nor a tuple of texts")
         folded = key.lower()
         if folded in keys:
-            raise ValueError(f"the context has the key {folded} more than once, in different cases")
+            raise AmbiguousContext((next(other for other in context if other.lower() == folded), key))
         if value != ():
             keys[folded] = value
     return keys

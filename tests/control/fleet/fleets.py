@@ -14,7 +14,9 @@ tag_values = st.sampled_from(
 tag_keys = st.sampled_from(["Name", "env", "on", "1.5", "true"]) | st.text(
     string.ascii_lowercase + " :é", min_size=1, max_size=8
 ).filter(lambda key: not key.startswith("aws:"))
-tags = st.dictionaries(tag_keys, tag_values, max_size=3)
+tags = st.dictionaries(tag_keys, tag_values, max_size=3).filter(
+    lambda tags: len({key.lower() for key in tags}) == len(tags)
+)
 descriptions = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=12)
 names = st.sampled_from(["a", "b", "web-1", "yes", "10", "null", "c d"])
 identity_names = st.sampled_from(["alice", "bob", "on", "1", "x=y,z@w", "null"])

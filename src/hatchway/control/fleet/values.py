@@ -178,7 +178,10 @@ def _identity_tag_problem(text_: str) -> str | None:
 
 
 def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, str]]:
-    """A reader of mappings of texts to texts within AWS's limits ("Tag naming limits and requirements")."""
+    """A reader of mappings of texts to texts within AWS's limits ("Tag naming limits and requirements").
+
+    Keys that differ by case alone are refused, as IAM does, but not EC2: conditions tell them not apart.
+    """
 
     def read(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
         before = len(problems)
@@ -201,6 +204,14 @@ def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, st
                 problems.add(inside, f"the value {problem}")
             else:
                 found[key] = item
+        seen: dict[str, str] = {}
+        for key in found:
+            other = seen.setdefault(key.lower(), key)
+            if other != key:
+                both = f"{other!r} and {key!r}"
+                problems.add(
+                    place, f"the keys {both} differ by case alone, and are one key to policies: keep one"
+                )
         if len(found) > MAX_TAGS:
             problems.add(place, f"has {len(found)} tags: {MAX_TAGS} are allowed")
         return found if len(problems) == before else None
@@ -209,18 +220,7 @@ def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, st
 
 
 tags: Final = _tags(_tag_problem)
-_read_identity_tags: Final = _tags(_identity_tag_problem)
-
-
-def identity_tags(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
-    """Tags of an identity: keys that differ by case alone are one key (AWS: "Tags for IAM resources")."""
-    found = _read_identity_tags(value, place, problems)
-    seen: dict[str, str] = {}
-    for key in found or ():
-        other = seen.setdefault(key.lower(), key)
-        if other != key:
-            problems.add(place, f"the keys {other!r} and {key!r} differ by case alone")
-    return found
+identity_tags: Final = _tags(_identity_tag_problem)
 
 
 def one_line(longest: int) -> Reader[str]:
