@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PORTION: Final = 96 * 1024
+PORTION: Final = 112 * 1024
 """Bytes read from a client at once, still encrypted."""
 
 WRITE_HIGH_WATER: Final = 64 * 1024
