@@ -193,21 +193,24 @@ def _plot(samples: Samples, path: Path, machine: Mapping[str, str]) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    shown = [(promise, ratio) for promise in PROMISES if (ratio := promise.ratio(samples)) is not None]
+    shown = [
+        (promise, promise.bound, ratio)
+        for promise in PROMISES
+        if promise.bound is not None and (ratio := promise.ratio(samples)) is not None
+    ]
     figure, axes = pyplot.subplots(figsize=(10, 1.2 + 0.5 * len(shown)))
-    for row, (promise, ratio) in enumerate(shown):
+    for row, (promise, bound, ratio) in enumerate(shown):
         here = samples.values[promise.quantity][promise.side]
         there = samples.median(promise.quantity, promise.reference)
         kept = promise.kept(ratio)
         axes.barh(row, ratio, color="#2a7f62" if kept else "#b5482a", height=0.6)
         axes.plot([min(here) / there, max(here) / there], [row, row], color="black", linewidth=1.2)
-        if promise.bound is not None:
-            axes.plot([promise.bound] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2.5)
+        axes.plot([bound] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2.5)
         axes.text(ratio, row - 0.36, f" {ratio:.2f}", va="bottom", fontsize=8)
     axes.axvline(1, color="grey", linewidth=0.8, linestyle=":")
     axes.set_yticks(
         range(len(shown)),
-        [f"{promise.what}\n{promise.side} / {promise.reference}, {promise.asked}" for promise, _ in shown],
+        [f"{promise.what}\n{promise.side} / {promise.reference}, {promise.asked}" for promise, _, _ in shown],
         fontsize=8,
     )
     axes.invert_yaxis()
