@@ -52,6 +52,8 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, number: signa
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # What is started in the background by a shell without job control ignores it, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
