@@ -44,16 +44,16 @@ def test_all_goes_as_told_and_nothing_is_left_behind(tmp_path: Path, options: tu
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    # What a shell without job control starts in the background ignores SIGINT, and so do its children.
+    heeding = ["env", "--default-signal=INT"]
     with subprocess.Popen(
-        [*COMMAND, "demo"],
+        [*heeding, *COMMAND, "demo"],
         env=environment({"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # What is started in the background by a shell without job control ignores it, and so do its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
