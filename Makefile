@@ -17,7 +17,7 @@ test: ## check, then every test: units, and end to end with the AWS CLI and Open
 	@scripts/setup test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/e2e
-	$(BIN)/python -m pytest -q tests/e2e
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e
 
 ROUNDS ?= 10
 faults: ## kill, fill and lock a server under load, ROUNDS times (10)
