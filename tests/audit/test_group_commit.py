@@ -38,6 +38,23 @@ def names(store: Store) -> list[str]:
         return [row.instance_id for row in tx.host_tokens.find()]
 
 
+class Held:
+    """A piece that keeps its commit open, so that what is submitted meanwhile goes together into the next."""
+
+    def __init__(self, commits: GroupCommit) -> None:
+        self._gate, started = threading.Event(), threading.Event()
+
+        def hold(_tx: Transaction) -> None:
+            started.set()
+            self._gate.wait(30)
+
+        self.future = commits.submit(hold)
+        assert started.wait(30)
+
+    def release(self) -> None:
+        self._gate.set()
+
+
 def test_a_piece_is_in_the_store_when_its_future_is_done(store: Store) -> None:
     commits = GroupCommit(store)
 
@@ -72,17 +89,10 @@ def test_what_waits_while_a_transaction_commits_goes_into_one(store: Store) -> N
     began: list[None] = []
     event.listen(store.engine, "begin", lambda _connection: began.append(None))
     commits = GroupCommit(store)
-    gate, started = threading.Event(), threading.Event()
-
-    def hold(_tx: Transaction) -> None:
-        started.set()
-        gate.wait(30)
-
-    first = commits.submit(hold)
-    started.wait(30)
+    first = Held(commits)
     futures = [commits.submit(putting(f"i-{n:03}")) for n in range(100)]
-    gate.set()
-    for future in [first, *futures]:
+    first.release()
+    for future in [first.future, *futures]:
         future.result(timeout=30)
     assert len(names(store)) == 100
     assert len(began) <= 4  # the held one, the hundred together, and this test's own reading
@@ -108,15 +118,14 @@ def test_a_full_disk_fails_every_piece_that_it_undoes(store: Store) -> None:
 
     store.engine.dispose()
     commits = GroupCommit(store)
-    gate = threading.Event()
-    commits.submit(lambda _tx: gate.wait(30))
+    held = Held(commits)
 
     def large(tx: Transaction) -> None:
         tx.host_tokens.put(replace(put("i-large"), token_hash=bytes(1 << 20)))
 
     # SQLite undoes all of the transaction, the piece before the large one too.
     futures = [commits.submit(piece) for piece in (putting("i-1"), large, putting("i-2"))]
-    gate.set()
+    held.release()
     for future in futures:
         failure = future.exception(timeout=30)
         assert failure is not None
@@ -137,18 +146,11 @@ def test_closing_commits_what_was_queued_and_takes_no_more(store: Store) -> None
 
 def test_a_piece_that_nobody_waits_for_any_more_stops_nothing(store: Store) -> None:
     commits = GroupCommit(store)
-    gate, started = threading.Event(), threading.Event()
-
-    def hold(_tx: Transaction) -> None:
-        started.set()
-        gate.wait(30)
-
-    under_way = commits.submit(hold)
-    started.wait(30)
+    under_way = Held(commits)
     abandoned = commits.submit(putting("i-abandoned"))
-    assert not under_way.cancel()
+    assert not under_way.future.cancel()
     assert abandoned.cancel()
-    gate.set()
+    under_way.release()
     commits.submit(putting("i-1")).result(timeout=30)
     assert names(store) == ["i-1"]
     commits.close()
@@ -156,22 +158,16 @@ def test_a_piece_that_nobody_waits_for_any_more_stops_nothing(store: Store) -> N
 
 def test_a_book_gets_all_that_came_for_one_commit_at_once(store: Store) -> None:
     commits = GroupCommit(store)
-    gate, started = threading.Event(), threading.Event()
     calls: list[int] = []
-
-    def hold(_tx: Transaction) -> None:
-        started.set()
-        gate.wait(30)
 
     def book(tx: Transaction, entries: Sequence[str]) -> list[str]:
         calls.append(len(entries))
         tx.host_tokens.put_all(put(name) for name in entries)
         return [f"entered {name}" for name in entries]
 
-    commits.submit(hold)
-    started.wait(30)
+    held = Held(commits)
     futures = [commits.enter(book, f"i-{n:02}") for n in range(20)]
-    gate.set()
+    held.release()
     assert [future.result(timeout=30) for future in futures] == [f"entered i-{n:02}" for n in range(20)]
     assert calls == [20]
     assert len(names(store)) == 20
@@ -180,11 +176,6 @@ def test_a_book_gets_all_that_came_for_one_commit_at_once(store: Store) -> None:
 
 def test_an_entry_that_fails_is_undone_alone(store: Store) -> None:
     commits = GroupCommit(store)
-    gate, started = threading.Event(), threading.Event()
-
-    def hold(_tx: Transaction) -> None:
-        started.set()
-        gate.wait(30)
 
     def book(tx: Transaction, entries: Sequence[str]) -> list[None]:
         tx.host_tokens.put_all(put(name) for name in entries)
@@ -192,12 +183,11 @@ def test_an_entry_that_fails_is_undone_alone(store: Store) -> None:
             raise ValueError("no")
         return [None] * len(entries)
 
-    commits.submit(hold)
-    started.wait(30)
+    held = Held(commits)
     good = [commits.enter(book, "i-1")]
     bad = commits.enter(book, "i-bad")
     good.append(commits.enter(book, "i-2"))
-    gate.set()
+    held.release()
     for future in good:
         future.result(timeout=30)
     with pytest.raises(ValueError, match="no"):

@@ -83,6 +83,16 @@ def client_tls() -> ssl.SSLContext:
     return context
 
 
+class Clock:
+    """Seconds that go on when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @dataclass
 class Says:
     """An admission that says what it is told to: yes, to a target on loopback, unless `refused` is set."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.gateway.account import StoredAccount, allow, stored_account
 from tests.gateway.harness import (
+    Clock,
     Says,
     WebSocket,
     echo,
@@ -21,14 +22,6 @@ from tests.gateway.workers import events, open_tunnel, worker
 from hatchway.gateway.admission import Call, Refused
 from hatchway.gateway.failures import MOST, FailureLimit
 from hatchway.gateway.refusal import unauthenticated
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

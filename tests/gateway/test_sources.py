@@ -2,6 +2,7 @@
 
 import pytest
 from structlog.testing import capture_logs
+from tests.gateway.harness import Clock
 
 from hatchway.gateway.failures import MOST
 from hatchway.gateway.sources import KNOWN_SECONDS, Sources, source_of
@@ -13,14 +14,6 @@ KEY, OTHER_KEY = "AKIAALICEALICEALICE0", "AKIABOBBOBBOBBOBBOB0"
 
 def query(key_id: str) -> str:
     return f"remotePort=22&X-Amz-Credential={key_id}%2F20261124%2Fus-east-1&X-Amz-Signature=00"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
