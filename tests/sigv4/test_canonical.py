@@ -31,6 +31,16 @@ def test_canonical_values_stay_as_they_are(text: str) -> None:
     assert query_pairs(canonical_query(once)) == once
 
 
+@given(st.lists(st.text("abAB09-._~%+= é"), min_size=1))
+@example(["a=1"])
+@example(["a=%2F", "=", "b-._~=%25%7C"])
+def test_a_pair_reads_the_same_whatever_stands_beside_it(pairs: list[str]) -> None:
+    query = "&".join(pairs)
+
+    assert query_pairs(query) == [read for pair in pairs for read in query_pairs(pair)]
+    assert query_pairs(f"{query}&+") == [*query_pairs(query), ("%20", "")]
+
+
 @pytest.mark.parametrize(
     ("query", "canonical"),
     [
@@ -57,7 +67,12 @@ def test_queries_are_sorted_by_encoded_name_then_value(query: str, canonical: st
         ("/", "/"),
         ("//", "/"),
         ("/a//b/", "/a/b/"),
+        ("/openTunnel", "/openTunnel"),
+        ("/a.b/~c-d_e/9", "/a.b/~c-d_e/9"),
         ("/a/./b/../c", "/a/c"),
+        ("/a/.b", "/a/.b"),
+        ("/a/..", "/"),
+        ("a", "a"),
         ("/../..", "/"),
         ("/a%2Fb", "/a%252Fb"),
         ("/a b~*", "/a%20b~%2A"),

@@ -181,6 +181,7 @@ wrong: dict[str, tuple[HttpRequest, type[SignatureError]]] = {
         with_header(signed(plain), "X-Amz-Date", "20261324T061724Z"),
         IncompleteSignature,
     ),
+    "the 24th hour": (with_header(signed(plain), "X-Amz-Date", "20261124T240000Z"), IncompleteSignature),
     "an added x-amz header": (
         with_header(signed(plain), "X-Amz-Target", "Service.Operation"),
         IncompleteSignature,

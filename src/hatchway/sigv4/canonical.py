@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_PAYLOAD_HASH = hashlib.sha256(b"").hexdigest()
 
-_is_canonical = re.compile(
-    r"[\w.~-]*(?:%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF])[\w.~-]*)*", re.ASCII
-).fullmatch
+_CANONICAL = r"[\w.~-]*+(?:%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF])[\w.~-]*+)*+"
 """Unreserved characters as themselves and every other byte as `%XX`: what `percent_encode` yields."""
+
+_is_canonical = re.compile(_CANONICAL, re.ASCII).fullmatch
+_are_canonical_pairs = re.compile(
+    f"{_CANONICAL}={_CANONICAL}(?:&{_CANONICAL}={_CANONICAL})*+", re.ASCII
+).fullmatch
+_is_canonical_path = re.compile(r"(?:/[\w~-][\w.~-]*+)++", re.ASCII).fullmatch
 
 
 def percent_encode(text: str) -> str:
@@ -34,6 +38,8 @@ def percent_encode(text: str) -> str:
 
 def canonical_path(path: str) -> str:
     """The path without dot segments and repeated slashes, percent-encoded once more than it already is."""
+    if _is_canonical_path(path):
+        return path
     segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
@@ -53,6 +59,9 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
     `+` is read as a space, as the parser of form-encoded parameters reads it: what is signed is what is
     understood.
     """
+    if _are_canonical_pairs(query):
+        # As clients write them.
+        return [pair.partition("=")[::2] for pair in query.split("&")]
     pairs = []
     for pair in query.split("&"):
         if pair:

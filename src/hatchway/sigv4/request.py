@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hatchway.sigv4.canonical import query_pairs
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """A request as it came over the wire, or as it is about to go.
 
     `path` and `query` are the two halves of the request target, still percent-encoded, split at the first
-    `?`. `headers` keep their order and repetitions; names in any case. What may hold a secret stays out of
-    the repr.
+    `?`. `headers` keep their order and repetitions; names in any case. `parameters` are the query's names and
+    values in canonical encoding, as `query_pairs` reads them. What may hold a secret stays out of the repr.
     """
 
     method: str
@@ -19,6 +21,10 @@ class HttpRequest:
     query: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    parameters: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", tuple(query_pairs(self.query)))
 
     def header_values(self, lower_name: str) -> list[str]:
         """All values of the header with that lower-case name, in order."""

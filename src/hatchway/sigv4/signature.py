@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from hatchway.sigv4.canonical import ALGORITHM, query_pairs
+from hatchway.sigv4.canonical import ALGORITHM
 from hatchway.sigv4.errors import IncompleteSignature, MissingAuthenticationToken
 from hatchway.sigv4.keys import TERMINATOR, Scope
 
@@ -21,7 +21,7 @@ LONGEST_EXPIRES = 604_800
 
 _access_key_id = re.compile(r"[A-Za-z0-9_]{1,128}").fullmatch
 _date = re.compile(r"[0-9]{8}").fullmatch
-_timestamp = re.compile(r"[0-9]{8}T[0-9]{6}Z").fullmatch
+_timestamp = re.compile(r"[0-9]{8}T(?:[01][0-9]|2[0-3])[0-9]{4}Z").fullmatch
 _scope_part = re.compile(r"[A-Za-z0-9-]{1,64}").fullmatch
 _header_name = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}").fullmatch
 _hex_digest = re.compile(r"[0-9a-f]{64}").fullmatch
@@ -32,6 +32,7 @@ _expires = re.compile(r"[0-9]{1,6}").fullmatch
 class Signature:
     """What a request says about who signed it, when and for what. Unproven until `verify` returns.
 
+    `timestamp` is when it was signed as `X-Amz-Date` writes it, `signed_at` the same to reckon with.
     `signed_headers` are lower-case, sorted and distinct. `expires` is in seconds and is there in the query
     form only.
     """
@@ -40,6 +41,7 @@ class Signature:
     scope: Scope
     signed_headers: tuple[str, ...]
     signature: str = field(repr=False)
+    timestamp: str
     signed_at: datetime
     expires: int | None = None
     session_token: str | None = field(default=None, repr=False)
@@ -56,7 +58,7 @@ def read_header_signature(request: HttpRequest) -> Signature:
     authorization = _single_header(request, "authorization")
     if authorization is None:
         raise MissingAuthenticationToken
-    if any(name == "X-Amz-Signature" for name, _ in query_pairs(request.query)):
+    if any(name == "X-Amz-Signature" for name, _ in request.parameters):
         raise IncompleteSignature("A request may be signed in its headers or in its URL, not in both.")
     algorithm, _, rest = authorization.strip().partition(" ")
     _require_algorithm(algorithm)
@@ -68,10 +70,10 @@ def read_header_signature(request: HttpRequest) -> Signature:
         parts[name] = value
     names = ("Credential", "SignedHeaders", "Signature")
     missing = tuple(name for name in names if not parts.get(name))
-    signed_at = _header_date(request)
-    if signed_at is None:
+    timestamp = _header_timestamp(request)
+    if timestamp is None:
         missing = (*missing, "X-Amz-Date")
-    if missing or signed_at is None:
+    if missing or timestamp is None:
         raise IncompleteSignature(f"Authorization header requires {_listed(missing)}.", missing)
     if len(parts) != len(names):
         raise IncompleteSignature(f"Authorization header has parts other than {_listed(names)}.")
@@ -81,7 +83,8 @@ def read_header_signature(request: HttpRequest) -> Signature:
         scope,
         _read_signed_headers(parts["SignedHeaders"]),
         _read_signature(parts["Signature"]),
-        signed_at,
+        timestamp,
+        _read_timestamp(timestamp),
         session_token=_single_header(request, "x-amz-security-token"),
     )
 
@@ -94,11 +97,10 @@ def read_query_signature(request: HttpRequest) -> Signature:
         IncompleteSignature: it lacks a part, a part is malformed, some parameter is there twice, or the
             request has an `Authorization` header besides.
     """
-    pairs = query_pairs(request.query)
-    parameters = dict(pairs)
+    parameters = dict(request.parameters)
     if "X-Amz-Signature" not in parameters and "X-Amz-Algorithm" not in parameters:
         raise MissingAuthenticationToken
-    if len(parameters) != len(pairs):
+    if len(parameters) != len(request.parameters):
         raise IncompleteSignature("A parameter of the query string is there more than once.")
     if request.header_values("authorization"):
         raise IncompleteSignature("A request may be signed in its headers or in its URL, not in both.")
@@ -110,21 +112,24 @@ def read_query_signature(request: HttpRequest) -> Signature:
         "X-Amz-SignedHeaders",
         "X-Amz-Signature",
     )
-    missing = tuple(name for name in names if not parameters.get(name))
-    if missing:
+    values = [parameters.get(name, "") for name in names]
+    if not all(values):
+        missing = tuple(name for name, value in zip(names, values, strict=True) if not value)
         raise IncompleteSignature(f"The query string requires {_listed(missing)}.", missing)
-    algorithm, credential, date, expires, signed_headers, signature = (unquote(parameters[n]) for n in names)
+    # What is encoded in canonical pairs are characters that of these only credential and header names may have.
+    algorithm, credential, timestamp, expires, signed_headers, signature = values
     _require_algorithm(algorithm)
-    access_key_id, scope = _read_credential(credential)
-    signed_at = _read_timestamp(date)
+    access_key_id, scope = _read_credential(credential.replace("%2F", "/"))
+    signed_at = _read_timestamp(timestamp)
     if not _expires(expires) or not 1 <= int(expires) <= LONGEST_EXPIRES:
         raise IncompleteSignature(f"X-Amz-Expires must be a number of seconds from 1 to {LONGEST_EXPIRES}.")
     token = parameters.get("X-Amz-Security-Token")
     return Signature(
         access_key_id,
         scope,
-        _read_signed_headers(signed_headers),
+        _read_signed_headers(unquote(signed_headers)),
         _read_signature(signature),
+        timestamp,
         signed_at,
         int(expires),
         unquote(token) if token else None,
@@ -168,34 +173,27 @@ def _read_signature(text: str) -> str:
     return text
 
 
-def _header_date(request: HttpRequest) -> datetime | None:
-    """`X-Amz-Date`, which wins, or else `Date`."""
+def _header_timestamp(request: HttpRequest) -> str | None:
+    """`X-Amz-Date`, which wins, or else `Date` written so."""
     amz_date = _single_header(request, "x-amz-date")
     if amz_date is not None:
-        return _read_timestamp(amz_date.strip())
+        return amz_date.strip()
     date = _single_header(request, "date")
     if date is None:
         return None
     try:
         parsed = parsedate_to_datetime(date)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise IncompleteSignature("Date must be as RFC 9110 has it, in GMT.") from None
+    return f"{utc:%Y%m%dT%H%M%SZ}"
 
 
 def _read_timestamp(text: str) -> datetime:
     try:
         if not _timestamp(text):
             raise ValueError
-        return datetime(
-            int(text[:4]),
-            int(text[4:6]),
-            int(text[6:8]),
-            int(text[9:11]),
-            int(text[11:13]),
-            int(text[13:15]),
-            tzinfo=UTC,
-        )
+        return datetime.fromisoformat(text)
     except ValueError:
         raise IncompleteSignature("X-Amz-Date must be YYYYMMDD'T'HHMMSS'Z'.") from None
 

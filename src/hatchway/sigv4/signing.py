@@ -13,7 +13,6 @@ from hatchway.sigv4.canonical import (
     canonical_query,
     compute_signature,
     percent_encode,
-    query_pairs,
 )
 from hatchway.sigv4.keys import Scope, derive_signing_key
 
@@ -63,7 +62,7 @@ def sign_headers(
         derive_signing_key(secret_access_key, scope.date, region, service),
         method=request.method,
         path=canonical_path(request.path),
-        query=canonical_query(query_pairs(request.query)),
+        query=canonical_query(request.parameters),
         headers=canonical_headers(headers, signed_headers),
         signed_headers=signed_headers,
         payload_hash=hashlib.sha256(request.body).hexdigest(),

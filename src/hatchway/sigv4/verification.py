@@ -13,12 +13,11 @@ from hatchway.sigv4.canonical import (
     canonical_path,
     canonical_query,
     compute_signature,
-    query_pairs,
 )
 from hatchway.sigv4.errors import RequestExpired, SignatureDoesNotMatch, UnknownAccessKey, WrongScope
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from hatchway.sigv4.request import HttpRequest
@@ -59,7 +58,7 @@ def verify(
     """
     _check_scope(signature, region, services)
     _check_time(signature, now)
-    pairs = query_pairs(request.query)
+    pairs: Sequence[tuple[str, str]] = request.parameters
     if signature.expires is None:
         payload_hash = _payload_hash(request)
     else:
@@ -75,7 +74,7 @@ def verify(
         headers=canonical_headers(request.headers, signature.signed_headers),
         signed_headers=signature.signed_headers,
         payload_hash=payload_hash,
-        timestamp=f"{signature.signed_at:%Y%m%dT%H%M%SZ}",
+        timestamp=signature.timestamp,
         scope=signature.scope,
     )
     matches = hmac.compare_digest(expected.encode(), signature.signature.encode())
@@ -87,7 +86,7 @@ def verify(
 
 def _check_scope(signature: Signature, region: str, services: Collection[str]) -> None:
     scope = signature.scope
-    date = f"{signature.signed_at:%Y%m%d}"
+    date = signature.timestamp[:8]
     if scope.date != date:
         raise WrongScope("date", scope.date, date)
     if scope.region != region:
