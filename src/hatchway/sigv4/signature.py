@@ -116,7 +116,7 @@ def read_query_signature(request: HttpRequest) -> Signature:
     if not all(values):
         missing = tuple(name for name, value in zip(names, values, strict=True) if not value)
         raise IncompleteSignature(f"The query string requires {_listed(missing)}.", missing)
-    # What is encoded in canonical pairs are characters that of these only credential and header names may have.
+    # In canonical pairs `%` stands for what of these only the credential and the header names may hold.
     algorithm, credential, timestamp, expires, signed_headers, signature = values
     _require_algorithm(algorithm)
     access_key_id, scope = _read_credential(credential.replace("%2F", "/"))
