@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bench.gateway import machine, profile
+from bench.gateway.cpu_share import CannotHold, held
 from bench.gateway.floods import FLOODS, flood
 from bench.gateway.installation import Installation, sized
 from bench.gateway.openings import Openings, open_and_close, open_and_keep
@@ -33,6 +34,12 @@ ONE_WORKER, TWO_WORKERS = "one worker", "two workers"
 FEW, MANY = "10 endpoints", "many endpoints"
 UP, DOWN = "up", "down"
 ALONE = "alone"
+WORKER_SHARE = 0.4
+"""Of a core: what each worker has where they are held to a share."""
+
+_ROOM = 0.75
+"""Of one core for the load, of all for everything: with more in use, the load may have been the limit."""
+
 _FLOOD_TURNS = 2
 _START = {HATCHWAY_SIDE: hatchway, HAPROXY_SIDE: haproxy, WEBSOCKIFY_SIDE: websockify}
 
@@ -62,7 +69,8 @@ QUICK = Extent(
 class Samples:
     """Values of each quantity of each side, one a round.
 
-    `busy` has, for each quantity and side, how many cores' worth of time the proxy and the load took.
+    `busy` has, for each quantity and side, how many cores' worth of time the proxy and the load took, and
+    `unmeasured` why there is no ratio of a quantity.
     """
 
     values: dict[str, dict[str, list[float]]] = field(
@@ -72,6 +80,7 @@ class Samples:
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     profiles: dict[str, str] = field(default_factory=dict)
+    unmeasured: dict[str, str] = field(default_factory=dict)
 
     def add(self, quantity: str, side: str, value: float) -> None:
         self.values[quantity][side].append(value)
@@ -301,9 +310,10 @@ def scale(bench: Bench) -> None:
 
 
 def workers(bench: Bench) -> None:
-    """The same opens with one worker and with two, which may run on any core, as may the load.
+    """The same opens with one worker and with two, unlimited and with a share of a core for each.
 
-    Four times as many at once: two workers must not run out of work while a commit is on its way to the disk.
+    All may run on any core, as may the load. Four times as many at once: two workers must not run out of work
+    while a commit is on its way to the disk.
     """
     everywhere = machine.allowed()
     mine = os.sched_getaffinity(0)
@@ -318,8 +328,26 @@ def workers(bench: Bench) -> None:
             _open(bench, proxy, bench.extent.opens // 5)
         for side, proxy in in_turns(sides, bench.extent.rounds):
             _opens_of(bench, proxy, "workers opens", side, times=4)
+        try:
+            for side, proxy in in_turns(sides, bench.extent.rounds):
+                with held(proxy.carriers(), WORKER_SHARE):
+                    _opens_of(bench, proxy, "held opens", side, times=4)
+            _check_room(bench.samples, "held opens")
+        except CannotHold as problem:
+            bench.samples.unmeasured["held opens /s"] = str(problem)
     for process in (os.getpid(), bench.target_pid):
         machine.pin(process, mine)
+
+
+def _check_room(samples: Samples, quantity: str) -> None:
+    """See that it was not the load that limited two workers."""
+    proxy, load = map(max, zip(*samples.busy[f"{quantity} /CPU s"][TWO_WORKERS], strict=True))
+    cores = len(machine.allowed())
+    if load > _ROOM or proxy + load > _ROOM * cores:
+        samples.unmeasured[f"{quantity} /s"] = (
+            f"the load may have been the limit, taking {load:.0%} of a core "
+            f"where the gateway took {proxy:.0%} and there were {cores}"
+        )
 
 
 @contextmanager
