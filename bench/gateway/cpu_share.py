@@ -73,7 +73,7 @@ def find(proc: Path) -> _Hierarchy:
     """
     memberships = (line.split(":", 2) for line in (proc / "cgroup").read_text().splitlines())
     paths = {name: path for _, names, path in memberships for name in names.split(",")}
-    missing = "no control groups are mounted"
+    missing = "no hierarchy of control groups with the cpu controller is mounted"
     for line in (proc / "mountinfo").read_text().splitlines():
         mounted, _, kind = line.partition(" - ")
         root, at = mounted.split()[3:5]
