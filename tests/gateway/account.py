@@ -136,7 +136,7 @@ class StoredAccount:
 
 def head(target: str) -> Head:
     path, _, query = target.partition("?")
-    return Head(path=path, query=query, headers=(("Host", HOST), ("User-Agent", "aws-cli/2.36")))
+    return Head(path=path, query=query, headers=(("host", HOST), ("user-agent", "aws-cli/2.36")))
 
 
 def tunnel_parameters(**changes: Any) -> dict[str, Any]:

@@ -2,20 +2,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hatchway.access.authentication import HttpRequest
 from hatchway.access.open_tunnel import TunnelRequest
-from hatchway.gateway.request import BadParameter, read_tunnel_request
+from hatchway.gateway.request import PATH, BadParameter, read_tunnel_request
+
+
+def asked_for(query: str) -> TunnelRequest:
+    return read_tunnel_request(HttpRequest("GET", PATH, query, ()).parameters)
+
 
 GOOD = "instanceConnectEndpointId=eice-0123&remotePort=22&privateIpAddress=10.0.1.1"
 
 
 def test_the_aws_clis_request_is_read() -> None:
-    assert read_tunnel_request(f"{GOOD}&maxTunnelDuration=600&X-Amz-Date=20261124T061723Z") == TunnelRequest(
+    assert asked_for(f"{GOOD}&maxTunnelDuration=600&X-Amz-Date=20261124T061723Z") == TunnelRequest(
         endpoint_id="eice-0123", private_ip="10.0.1.1", remote_port=22, max_duration=600
     )
 
 
 def test_a_duration_that_is_not_given_is_an_hour() -> None:
-    assert read_tunnel_request(GOOD).max_duration == 3600
+    assert asked_for(GOOD).max_duration == 3600
 
 
 @pytest.mark.parametrize(
@@ -28,7 +34,7 @@ def test_a_duration_that_is_not_given_is_an_hour() -> None:
     ],
 )
 def test_an_address_is_read_in_its_canonical_form(written: str, read: str) -> None:
-    assert read_tunnel_request(GOOD.replace("10.0.1.1", written)).private_ip == read
+    assert asked_for(GOOD.replace("10.0.1.1", written)).private_ip == read
 
 
 BAD = {
@@ -68,7 +74,7 @@ BAD = {
 def test_a_value_that_cannot_be_is_refused_by_name(name: str, value: str) -> None:
     pairs = [pair for pair in f"{GOOD}&maxTunnelDuration=600".split("&") if not pair.startswith(name)]
     with pytest.raises(BadParameter, match=f"The specified {name} is not valid") as bad:
-        read_tunnel_request("&".join([*pairs, f"{name}={value}"]))
+        asked_for("&".join([*pairs, f"{name}={value}"]))
     assert bad.value.parameter == name
 
 
@@ -76,25 +82,25 @@ def test_a_value_that_cannot_be_is_refused_by_name(name: str, value: str) -> Non
 def test_a_missing_parameter_is_named(name: str) -> None:
     pairs = [pair for pair in GOOD.split("&") if not pair.startswith(name)]
     with pytest.raises(BadParameter, match=f"{name} is missing"):
-        read_tunnel_request("&".join(pairs))
+        asked_for("&".join(pairs))
 
 
 @pytest.mark.parametrize("extra", ["instanceId=i-1", "remoteport=22", "privateIpAddress%20=1", "=", "x"])
 def test_an_unknown_parameter_is_refused(extra: str) -> None:
     with pytest.raises(BadParameter, match="not known"):
-        read_tunnel_request(f"{GOOD}&{extra}")
+        asked_for(f"{GOOD}&{extra}")
 
 
 @pytest.mark.parametrize("again", ["remotePort=22", "remote%50ort=22", "privateIpAddress=10.0.1.2"])
 def test_a_parameter_given_twice_is_refused(again: str) -> None:
     with pytest.raises(BadParameter, match="more than once"):
-        read_tunnel_request(f"{GOOD}&{again}")
+        asked_for(f"{GOOD}&{again}")
 
 
 @given(st.text(max_size=200))
 def test_whatever_is_sent_is_read_or_refused_with_a_short_message(query: str) -> None:
     try:
-        read_tunnel_request(query)
+        asked_for(query)
     except BadParameter as bad:
         assert len(bad.problem) < 1000
         assert len(bad.parameter) <= 64

@@ -35,7 +35,7 @@ def request_keys(origin: Origin, *, now: datetime, region: str) -> Context:
     """The keys of one request, whoever makes it."""
     return {
         "aws:SourceIp": origin.source_ip,
-        "aws:CurrentTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:CurrentTime": now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "aws:EpochTime": str(int(now.timestamp())),
         "aws:SecureTransport": "true" if origin.secure else "false",
         "aws:UserAgent": origin.user_agent,

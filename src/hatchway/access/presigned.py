@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from hatchway.access.access_keys import GATEWAY_SERVICE
-from hatchway.access.authentication import Directory, authenticate
+from hatchway.access.authentication import Directory, HttpRequest, SignatureError, authenticate
 from hatchway.access.principal import Caller
-from hatchway.sigv4 import HttpRequest, SignatureError, read_query_signature
+from hatchway.sigv4 import read_query_signature
 
 
 class Unauthenticated(Exception):
@@ -23,23 +23,13 @@ class Unauthenticated(Exception):
 
 
 def authenticate_presigned(
-    *,
-    path: str,
-    query: str,
-    headers: tuple[tuple[str, str], ...],
-    directory: Directory,
-    now: datetime,
-    region: str,
+    request: HttpRequest, *, directory: Directory, now: datetime, region: str
 ) -> Caller:
-    """Who signed the URL of a GET for the gateways' service.
-
-    Args:
-        path, query: the two halves of the request target, still percent-encoded.
+    """Who signed the URL of a request for the gateways' service.
 
     Raises:
         Unauthenticated: see there.
     """
-    request = HttpRequest(method="GET", path=path, query=query, headers=headers)
     claimed = None
     try:
         signature = read_query_signature(request)

@@ -14,10 +14,13 @@ from hatchway.domain.network import Rule, SecurityGroup
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_NEVER_TARGETS: tuple[Network, ...] = tuple(
-    ipaddress.ip_network(text)
-    for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
-) + tuple(ipaddress.ip_network(text) for text in ("::/128", "::1/128", "fe80::/10", "ff00::/8"))
+_NEVER_TARGETS: dict[int, tuple[Network, ...]] = {
+    4: tuple(
+        ipaddress.ip_network(text)
+        for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
+    ),
+    6: tuple(ipaddress.ip_network(text) for text in ("::/128", "::1/128", "fe80::/10", "ff00::/8")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def _network(cidr: str) -> Network:
 
 def within(address: Address, cidrs: Iterable[str]) -> bool:
     """Whether the address lies in one of the ranges."""
-    return any(address.version == network.version and address in network for network in map(_network, cidrs))
+    return any(address in network for network in map(_network, cidrs))
 
 
 def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
@@ -58,13 +61,11 @@ def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
     Loopback, link-local, multicast and unspecified addresses are targets only where a range of the VPC lies
     itself inside such a block, so that 0.0.0.0/0 does not open them.
     """
-    holding = [_network(cidr) for cidr in vpc_cidrs if within(address, (cidr,))]
+    holding = [network for network in map(_network, vpc_cidrs) if address in network]
     if not holding:
         return f"{address} is not in the endpoint's VPC"
-    for block in _NEVER_TARGETS:
-        if address.version != block.version or address not in block:
-            continue
-        if not any(network.prefixlen >= block.prefixlen for network in holding):
+    for block in _NEVER_TARGETS[address.version]:
+        if address in block and not any(network.prefixlen >= block.prefixlen for network in holding):
             return f"{address} is in {block}, which is never a target"
     return None
 
@@ -74,7 +75,7 @@ def _permits(rule: Rule, peer: Peer, port: int) -> bool:
         return False
     if rule.peer.startswith("sg-"):
         return rule.peer in peer.group_ids
-    return within(peer.address, (rule.peer,))
+    return peer.address in _network(rule.peer)
 
 
 def allows_egress(groups: Iterable[SecurityGroup], target: Peer, port: int) -> bool:

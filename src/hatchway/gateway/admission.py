@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from hatchway.access.authentication import HttpRequest
 from hatchway.access.authorization import AccessDenied, authorize
 from hatchway.access.context import Origin, principal_keys, request_keys
 from hatchway.access.open_tunnel import open_tunnel_checks
@@ -181,15 +182,9 @@ class Admission:
             )
             return Call(source=source, request=request, resources=resources)
 
+        http = HttpRequest("GET", head.path, head.query, head.headers)
         try:
-            caller = authenticate_presigned(
-                path=head.path,
-                query=head.query,
-                headers=head.headers,
-                directory=snapshot,
-                now=now,
-                region=arns.region,
-            )
+            caller = authenticate_presigned(http, directory=snapshot, now=now, region=arns.region)
         except Unauthenticated as problem:
             return Refused(
                 refusal=unauthenticated(problem.code, str(problem)),
@@ -198,7 +193,7 @@ class Admission:
             )
         identity = caller.principal.user_identity()
         try:
-            request = read_tunnel_request(head.query)
+            request = read_tunnel_request(http.parameters)
         except BadParameter as problem:
             return Refused(refusal=bad_request(problem.problem), call=call(identity))
 
@@ -278,18 +273,18 @@ class Admission:
         Raises:
             AccessDenied: the policies say no.
         """
-        arns = self._snapshot.arns
         endpoint, instance = ends
+        ((endpoint_arn, _),) = call.resources
         origin = Origin(source_ip=call.source.source_ip, user_agent=call.source.user_agent, secure=True)
         return authorize(
             caller,
             open_tunnel_checks(
                 request,
-                arns.endpoint(request.endpoint_id),
+                endpoint_arn,
                 endpoint.tags if endpoint else {},
                 instance.tags if instance else {},
             ),
-            {**principal_keys(caller.principal), **request_keys(origin, now=now, region=arns.region)},
+            {**principal_keys(caller.principal), **request_keys(origin, now=now, region=call.source.region)},
         )
 
     def _overrun(

@@ -6,7 +6,6 @@ so that every refusal is the JSON that clients of this service expect.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,7 +27,8 @@ _MAX_USER_AGENT: Final = 1024
 class Head:
     """The request line and headers; none of it is in the repr, for a presigned URL is a credential.
 
-    `path` and `query` are the halves of the request target, still percent-encoded.
+    `path` and `query` are the halves of the request target, still percent-encoded. Names of headers are in
+    lower case.
     """
 
     path: str = field(repr=False)
@@ -37,7 +37,14 @@ class Head:
 
     def header(self, name: str) -> str | None:
         """The value of a header that may appear once; the first one when it appears more often."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def tokens(self, name: str) -> list[str]:
+        """What a header lists, in lower case."""
+        return [token.strip().lower() for token in (self.header(name) or "").split(",")]
 
     @property
     def user_agent(self) -> str:
@@ -65,7 +72,7 @@ def read_head(raw: bytes) -> Head:
     except (RuntimeError, UnicodeDecodeError):
         raise BadHandshake(bad_handshake("The request is not a well-formed HTTP/1.1 GET.")) from None
     path, _, query = target.partition("?")
-    return Head(path=path, query=query, headers=tuple(request.headers.items()))
+    return Head(path, query, tuple([(name.lower(), value) for name, value in request.headers.items()]))
 
 
 def websocket_key(head: Head) -> str:
@@ -74,18 +81,16 @@ def websocket_key(head: Head) -> str:
     Raises:
         BadHandshake: the request asks for no WebSocket, or for one of another version.
     """
-    upgrades = {token.strip().lower() for token in (head.header("upgrade") or "").split(",")}
-    options = {token.strip().lower() for token in (head.header("connection") or "").split(",")}
     if (
-        "websocket" not in upgrades
-        or "upgrade" not in options
+        "websocket" not in head.tokens("upgrade")
+        or "upgrade" not in head.tokens("connection")
         or head.header("sec-websocket-version") != "13"
     ):
         raise BadHandshake(UPGRADE_REQUIRED)
     key = head.header("sec-websocket-key") or ""
     try:
-        well_formed = len(base64.b64decode(key, validate=True)) == 16
-    except (binascii.Error, ValueError):
+        well_formed = len(binascii.a2b_base64(key, strict_mode=True)) == 16
+    except ValueError:
         well_formed = False
     if not well_formed:
         raise BadHandshake(

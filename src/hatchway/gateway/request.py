@@ -7,13 +7,16 @@ The parameters are those that the AWS CLI 2 sends (`aws ec2-instance-connect ope
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.domain.ids import ENDPOINT_ID
 from hatchway.domain.reach import parse_address
 from hatchway.domain.tunnel import MAX_DURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PATH: Final = "/openTunnel"
 
@@ -41,15 +44,15 @@ class BadParameter(Exception):
         self.problem = problem
 
 
-def read_tunnel_request(query: str) -> TunnelRequest:
-    """Read the query of the request target, still percent-encoded, without its `?`.
+def read_tunnel_request(parameters: Iterable[tuple[str, str]]) -> TunnelRequest:
+    """Read the names and values of the request target's query, in the canonical encoding that was signed.
 
     An IPv4-mapped address is read as its IPv4, and every address is written in its canonical form.
 
     Raises:
         BadParameter: the first problem found.
     """
-    values = _values(query)
+    values = _values(parameters)
     return TunnelRequest(
         endpoint_id=_endpoint_id(_required(values, _ENDPOINT)),
         private_ip=_address(_required(values, _ADDRESS)),
@@ -58,13 +61,12 @@ def read_tunnel_request(query: str) -> TunnelRequest:
     )
 
 
-def _values(query: str) -> dict[str, str]:
+def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
     values = dict[str, str]()
-    for pair in filter(None, query.split("&")):
-        encoded_name, _, encoded_value = pair.partition("=")
-        name = unquote(encoded_name)
-        if name.lower().startswith(_SIGNATURE_PREFIX):
+    for encoded_name, encoded_value in parameters:
+        if encoded_name.lower().startswith(_SIGNATURE_PREFIX):
             continue
+        name = unquote(encoded_name)
         if name not in _KNOWN:
             raise BadParameter(name, f"The parameter {name[:64]!a} is not known. Leave it out.")
         if name in values:

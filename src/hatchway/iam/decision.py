@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,6 +77,8 @@ class LayerOutcome(NamedTuple):
     outcome: Outcome
 
 
+_DECIDE = {Outcome.EXPLICIT_DENY: Effect.DENY, Outcome.ALLOWED: Effect.ALLOW}
+
 _WHERE = {
     Layer.GUARDRAIL: ("a service control policy", "no service control policy allows"),
     Layer.BOUNDARY: ("a permissions boundary", "no permissions boundary allows"),
@@ -115,8 +117,8 @@ class Decision:
     @property
     def deciding(self) -> tuple[AppliedStatement, ...]:
         """Those that decided: the Denies of an explicit deny, the Allows of what is allowed, else none."""
-        effects = {Outcome.EXPLICIT_DENY: Effect.DENY, Outcome.ALLOWED: Effect.ALLOW}
-        return tuple(s for s in self.applied if s.effect is effects.get(self.outcome))
+        effect = _DECIDE.get(self.outcome)
+        return tuple([statement for statement in self.applied if statement.effect is effect])
 
     def sentence(self, principal_arn: str) -> str:
         """AWS's sentence for a refusal ("Troubleshoot access denied error messages"): no policy text.
@@ -142,9 +144,9 @@ class Decision:
             "resources": list(self.resources),
             "denyAlso": list(self.deny_also),
             "layers": [{"layer": str(said.layer), "outcome": str(said.outcome)} for said in self.layers],
-            "deciding": [_statement_to_json(statement) for statement in self.deciding],
-            "applied": [_statement_to_json(statement) for statement in self.applied],
-            "nearMisses": [_statement_to_json(miss) | {"why": miss.why} for miss in self.near_misses],
+            "deciding": list(map(_applied_to_json, self.deciding)),
+            "applied": list(map(_applied_to_json, self.applied)),
+            "nearMisses": list(map(_miss_to_json, self.near_misses)),
             "named": None if self.named is None else self.named.name.lower(),
         }
         if self.ambiguous_keys:
@@ -175,14 +177,28 @@ class Decision:
         )
 
 
-def _statement_to_json(statement: StatementRef) -> dict[str, Any]:
-    return {field.name: _plain(getattr(statement, field.name)) for field in fields(statement)}
+def _ref_to_json(ref: StatementRef) -> dict[str, Any]:
+    return {
+        "policy": ref.policy,
+        "layer": str(ref.layer),
+        "sid": ref.sid,
+        "index": ref.index,
+        "effect": str(ref.effect),
+    }
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, StrEnum):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
+def _applied_to_json(applied: AppliedStatement) -> dict[str, Any]:
+    return _ref_to_json(applied) | {"resource": applied.resource}
+
+
+def _miss_to_json(miss: NearMiss) -> dict[str, Any]:
+    return _ref_to_json(miss) | {
+        "element": miss.element,
+        "request": list(miss.request),
+        "expected": list(miss.expected),
+        "note": miss.note,
+        "why": miss.why,
+    }
 
 
 def _ref_from_json(content: Mapping[str, Any]) -> tuple[str, Layer, str | None, int, Effect]:

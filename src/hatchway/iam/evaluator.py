@@ -147,7 +147,8 @@ class PolicySet:
 
     `identity`: inline and attached policies, the groups' among them. `boundary` and `session`: None where
     there is none; an empty `session` allows nothing. `guardrails`: none attached binds nothing. The account's
-    root user (`is_root`) needs no identity policy.
+    root user (`is_root`) needs no identity policy. `layers` are those that are present, in the order in which
+    they are asked; `required` those that must allow.
 
     Raises ValueError for the trust policy of a role, which bears on no request of its own: see
     `evaluate_trust`.
@@ -158,10 +159,13 @@ class PolicySet:
     session: tuple[Policy, ...] | None = None
     guardrails: tuple[Policy, ...] = ()
     is_root: bool = False
+    layers: dict[Layer, tuple[Policy, ...]] = field(init=False, repr=False, compare=False)
+    required: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
     index: ActionIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        layers = self.layers
+        layers = self._present()
+        required = tuple(layer for layer in layers if not (layer is Layer.IDENTITY and self.is_root))
         for policies in layers.values():
             for policy in policies:
                 if policy.kind is not PolicyKind.IDENTITY:
@@ -172,11 +176,12 @@ class PolicySet:
             for policy in policies
             for statement in policy.statements
         )
-        object.__setattr__(self, "index", ActionIndex(candidates, self.required))
+        set_once = object.__setattr__
+        set_once(self, "layers", layers)
+        set_once(self, "required", required)
+        set_once(self, "index", ActionIndex(candidates, required))
 
-    @property
-    def layers(self) -> dict[Layer, tuple[Policy, ...]]:
-        """The layers that are present, in the order in which they are asked."""
+    def _present(self) -> dict[Layer, tuple[Policy, ...]]:
         layers: dict[Layer, tuple[Policy, ...]] = {}
         if self.guardrails:
             layers[Layer.GUARDRAIL] = self.guardrails
@@ -186,11 +191,6 @@ class PolicySet:
             layers[Layer.SESSION] = self.session
         layers[Layer.IDENTITY] = self.identity
         return layers
-
-    @property
-    def required(self) -> tuple[Layer, ...]:
-        """The layers that must allow."""
-        return tuple(layer for layer in self.layers if not (layer is Layer.IDENTITY and self.is_root))
 
 
 def decide(request: Request, policies: PolicySet) -> Outcome:

@@ -16,14 +16,13 @@ from hatchway.iam.decision import (
     LayerOutcome,
     NearMiss,
     Outcome,
-    StatementRef,
 )
 from hatchway.iam.documents import Effect, Policy, Statement
 from hatchway.iam.evaluator import PolicySet
 from hatchway.iam.patterns import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from hatchway.iam.elements import ResourceElement
     from hatchway.iam.patterns import Arn, Keys, Variable
@@ -38,15 +37,18 @@ def evaluate(request: Request, policies: PolicySet | Iterable[Policy]) -> Decisi
     missed: list[NearMiss] = []
     for layer, policy, statement in policies.index.view(request.action).candidates:
         reason = explain_statement(
-            reference(layer, policy, statement), statement, targets_of(request, statement), request.keys
+            identify(layer, policy, statement), statement, targets_of(request, statement), request.keys
         )
         if isinstance(reason, AppliedStatement):
             applied.append(reason)
         else:
             missed.append(reason)
+    required = policies.required
     outcomes = tuple(
-        LayerOutcome(layer, layer_outcome(layer, applied, must_allow=layer in policies.required))
-        for layer in policies.layers
+        [
+            LayerOutcome(layer, layer_outcome(layer, applied, must_allow=layer in required))
+            for layer in policies.layers
+        ]
     )
     outcome, layer_refusing = combine(outcomes)
     return Decision(
@@ -61,9 +63,8 @@ def evaluate(request: Request, policies: PolicySet | Iterable[Policy]) -> Decisi
     )
 
 
-def combine(said: Iterable[LayerOutcome]) -> tuple[Outcome, Layer | None]:
+def combine(said: Sequence[LayerOutcome]) -> tuple[Outcome, Layer | None]:
     """What the layers come to, and which refused: any Deny first, then the first not to allow."""
-    said = tuple(said)
     for outcome in (Outcome.EXPLICIT_DENY, Outcome.IMPLICIT_DENY):
         for each in said:
             if each.outcome is outcome:
@@ -79,9 +80,13 @@ def layer_outcome(layer: Layer, applied: Iterable[AppliedStatement], *, must_all
     return Outcome.ALLOWED if Effect.ALLOW in effects or not must_allow else Outcome.IMPLICIT_DENY
 
 
-def reference(layer: Layer, policy: Policy, statement: Statement) -> StatementRef:
+Identity = tuple[str, Layer, str | None, int, Effect]
+"""The fields of a `StatementRef`."""
+
+
+def identify(layer: Layer, policy: Policy, statement: Statement) -> Identity:
     """A statement as decisions name it."""
-    return StatementRef(policy.name, layer, statement.sid, statement.index, statement.effect)
+    return policy.name, layer, statement.sid, statement.index, statement.effect
 
 
 def targets_of(request: Request, statement: Statement) -> tuple[Arn, ...]:
@@ -90,21 +95,20 @@ def targets_of(request: Request, statement: Statement) -> tuple[Arn, ...]:
 
 
 def explain_statement(
-    ref: StatementRef, statement: Statement, targets: tuple[Arn, ...], keys: Keys
+    identity: Identity, statement: Statement, targets: tuple[Arn, ...], keys: Keys
 ) -> AppliedStatement | NearMiss:
     """What a statement whose action (and principal) matched applies to, or what kept it from applying."""
-    name = (ref.policy, ref.layer, ref.sid, ref.index, ref.effect)
     hit = targets[0]
     if statement.resource is not None:
         matches = statement.resource.matches
         found = next((arn for arn in targets if matches(arn, keys)), None)
         if found is None:
-            return NearMiss(*name, *_describe_resource(statement.resource, targets, keys))
+            return NearMiss(*identity, *_describe_resource(statement.resource, targets, keys))
         hit = found
     for condition in statement.conditions:
         if not condition.holds(keys):
-            return NearMiss(*name, *_describe_condition(condition, keys))
-    return AppliedStatement(*name, resource=hit.text)
+            return NearMiss(*identity, *_describe_condition(condition, keys))
+    return AppliedStatement(*identity, hit.text)
 
 
 Description = tuple[str, tuple[str, ...], tuple[str, ...], str]

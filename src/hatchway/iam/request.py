@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hatchway.iam.errors import AmbiguousContext
 from hatchway.iam.patterns import Arn, Keys, read_arn
@@ -34,7 +34,7 @@ class Request:
     deny_targets: tuple[Arn, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        resources = (self.resource,) if isinstance(self.resource, str) else self.resource
+        resources = self.resources
         if not resources:
             raise ValueError(
                 "a request needs a resource; '*' stands for an action without resource-level support"
@@ -50,12 +50,18 @@ class Request:
     @property
     def resources(self) -> tuple[str, ...]:
         """The any-of resources, always as a tuple."""
-        return tuple(arn.text for arn in self.targets)
+        return (self.resource,) if isinstance(self.resource, str) else self.resource
+
+
+_ONLY_TEXTS: Final = {str}
 
 
 def fold_keys(context: Mapping[str, str | tuple[str, ...]]) -> Keys:
     """Context by lower-case key, keys without a value left out."""
-    keys: dict[str, str | tuple[str, ...]] = {}
+    keys = {key.lower(): value for key, value in context.items()}
+    if len(keys) == len(context) and _ONLY_TEXTS.issuperset(map(type, keys.values())):
+        return keys
+    keys = {}
     for key, value in context.items():
         if not isinstance(value, str) and (
             not isinstance(value, tuple) or not all(isinstance(item, str) for item in value)

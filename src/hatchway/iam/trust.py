@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hatchway.iam.decision import AppliedStatement, Decision, Layer, LayerOutcome, NearMiss, Outcome
 from hatchway.iam.documents import Effect, Policy, PolicyKind
 from hatchway.iam.elements import Named, Principal
-from hatchway.iam.explanation import explain_statement, layer_outcome, reference
+from hatchway.iam.explanation import explain_statement, identify, layer_outcome
 from hatchway.iam.request import Request
 
 if TYPE_CHECKING:
@@ -40,18 +40,14 @@ def evaluate_trust(
     for statement in policy.statements:
         if not statement.action.matches(folded) or statement.principal is None:
             continue
-        ref = reference(Layer.TRUST, policy, statement)
+        identity = identify(Layer.TRUST, policy, statement)
         named = statement.principal.names_caller(principal)
         if not named:
             element = "NotPrincipal" if statement.principal.negated else "Principal"
             names = tuple(name for _, name in statement.principal.names)
-            missed.append(
-                NearMiss(
-                    ref.policy, ref.layer, ref.sid, ref.index, ref.effect, element, (principal.arn,), names
-                )
-            )
+            missed.append(NearMiss(*identity, element, (principal.arn,), names))
             continue
-        reason = explain_statement(ref, statement, request.targets, request.keys)
+        reason = explain_statement(identity, statement, request.targets, request.keys)
         if isinstance(reason, NearMiss):
             missed.append(reason)
             continue
