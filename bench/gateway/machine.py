@@ -56,6 +56,17 @@ def cpu_seconds(pids: list[int]) -> float:
     return total / _TICKS
 
 
+def idle_seconds() -> float:
+    """Time in which the cores that this bench was started on had nothing to do, or waited for the disk."""
+    names = {f"cpu{core}" for core in _ALLOWED}
+    total = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name in names:
+            total += int(ticks[3]) + int(ticks[4])
+    return total / _TICKS
+
+
 def resident_bytes(pids: list[int]) -> int:
     total = 0
     for pid in pids:

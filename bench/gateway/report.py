@@ -34,7 +34,8 @@ class Promise:
 
     A line without a bound promises nothing: it is there to compare with.
 
-    `busy` names the quantity that tells how busy proxy and load were meanwhile, and `profile` the profile.
+    `busy` names the quantity that tells how busy proxy and load were meanwhile, `idle` the one that tells how
+    much of all cores' time was left, and `profile` the profile.
     """
 
     what: str
@@ -44,6 +45,7 @@ class Promise:
     side: str = HATCHWAY_SIDE
     reference: str = HAPROXY_SIDE
     busy: str = ""
+    idle: str = ""
     profile: str = ""
 
     def ratio(self, samples: Samples) -> float | None:
@@ -112,6 +114,7 @@ PROMISES = [
         side=TWO_WORKERS,
         reference=ONE_WORKER,
         busy="held opens /CPU s",
+        idle="held opens idle",
     ),
     # On two cores the load takes from the second worker what it would gain.
     Promise(
@@ -196,7 +199,10 @@ def _busy(samples: Samples, promise: Promise) -> str:
     if not shares:
         return ""
     proxy, load = (statistics.median(column) for column in zip(*shares, strict=True))
-    return f"gateway {proxy:.0%}, load {load:.0%}"
+    told = f"gateway {proxy:.0%}, load {load:.0%}"
+    if promise.idle:
+        told += f", idle {samples.median(promise.idle, promise.side):.0%} of all cores"
+    return told
 
 
 def write(samples: Samples, directory: Path, machine: Mapping[str, str]) -> None:
