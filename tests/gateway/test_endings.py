@@ -1,6 +1,8 @@
 import asyncio
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from tests.gateway.harness import (
@@ -37,6 +39,20 @@ async def closed_by(gateway: Running) -> Closed:
     return (await (await WebSocket.open(gateway.port)).rest())[1]
 
 
+@contextmanager
+def silence() -> Iterator[int]:
+    """The port of a target that does not answer: what comes is dropped by a full backlog."""
+    with ExitStack() as stack:
+        silent = stack.enter_context(socket.socket())
+        silent.bind((LOOPBACK, 0))
+        silent.listen(0)
+        for _ in range(4):
+            blocker = stack.enter_context(socket.socket())
+            blocker.setblocking(False)
+            blocker.connect_ex(silent.getsockname())
+        yield silent.getsockname()[1]
+
+
 def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
     async def test() -> None:
         async with running_gateway(Says(await refused_port())) as gateway:
@@ -48,22 +64,13 @@ def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
 
 
 def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.gateway.gateway.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr("hatchway.gateway.target.CONNECT_TIMEOUT", 0.3)
 
     async def test() -> None:
-        # A full backlog drops what comes, as a host does that is not there.
-        with socket.socket() as silent:
-            silent.bind((LOOPBACK, 0))
-            silent.listen(0)
-            blockers = [socket.socket() for _ in range(4)]
-            for blocker in blockers:
-                blocker.setblocking(False)
-                blocker.connect_ex(silent.getsockname())
-            async with running_gateway(Says(silent.getsockname()[1])) as gateway:
+        with silence() as port:
+            async with running_gateway(Says(port)) as gateway:
                 closed = await closed_by(gateway)
             assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
-            for blocker in blockers:
-                blocker.close()
 
     run(test)
 
@@ -175,17 +182,13 @@ def test_a_tunnel_is_cut_although_the_client_reads_nothing() -> None:
     run(test)
 
 
-def test_a_tunnel_is_cut_while_it_still_connects(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*_args: object) -> None:
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr("hatchway.gateway.gateway.connect", never)
-
+def test_a_tunnel_is_cut_while_it_still_connects() -> None:
     async def test() -> None:
-        async with running_gateway(Says(1, duration=1)) as gateway:
-            closed = await closed_by(gateway)
-            assert closed.code == 4001
-            await gateway.trail.end()
+        with silence() as port:
+            async with running_gateway(Says(port, duration=1)) as gateway:
+                closed = await closed_by(gateway)
+                assert closed.code == 4001
+                await gateway.trail.end()
 
     run(test)
 

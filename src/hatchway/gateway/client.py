@@ -1,23 +1,12 @@
-"""The client's side of a tunnel: TLS, in it an HTTP request, after that a WebSocket.
-
-uvloop's TLS hands decrypted bytes to the protocol set on it, and keeps what it could not yet hand over. When
-the TCP connection ends it drops what it kept. So, that no byte is lost:
-
-- while TLS is told to hand over nothing, the TCP transport below is not read either and cannot see the end;
-- nor is it after a buffer was filled to the brim, so that TLS may keep more, until it has no more;
-- nobody closes TLS before its buffers are empty, because a close has only seconds to flush them.
-"""
+"""The client's side of a tunnel: TLS, in it an HTTP request, after that a WebSocket."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from picows import WSListener
-from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
-from hatchway.gateway.below_tls import BelowTls
-from hatchway.gateway.flow import Hold, Valve, reset, unanswered, unsent_bytes
+from hatchway.gateway.connection import Hold
 from hatchway.gateway.handshake import (
     HEAD_END,
     MAX_HEAD,
@@ -27,15 +16,15 @@ from hatchway.gateway.handshake import (
     render_refusal,
 )
 from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, Closure, Refusal
+from hatchway.gateway.tls_connection import TlsConnection
 from hatchway.gateway.websocket import MAX_FRAME, WebSocketInput
 
 if TYPE_CHECKING:
+    import asyncio
+    import socket
     from ssl import SSLContext
 
-    from picows import WSTransport
-
-TLS_TIMEOUT: Final = 5.0
-"""Seconds for the TLS handshake, and for the farewell of TLS."""
+    from hatchway.gateway.readiness import Readiness
 
 CLOSE_PATIENCE: Final = 5.0
 """Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
@@ -47,11 +36,9 @@ _CLOSE: Final = 0x88
 _PING: Final = 0x89
 _PONG: Final = 0x8A
 
-_OUTSIDE: Final = Hold.CONNECTING | Hold.BACKLOG
 _CLOSE_CHECK: Final = 0.25
-_NEVER_REACHED: Final = 1 << 30
-_incoming_head: Final = memoryview(bytearray(MAX_HEAD))
-"""Where TLS puts the bytes of every request. They are copied out before anything else runs."""
+_request: Final = memoryview(bytearray(MAX_HEAD))
+"""Where the bytes of every request are decrypted to. They are copied out before anything else runs."""
 
 
 class TunnelEnd(WSListener):
@@ -74,67 +61,72 @@ class TunnelEnd(WSListener):
         raise NotImplementedError
 
 
-class Client(asyncio.BaseProtocol):
-    """One client. It is the protocol that TLS feeds until the upgrade; `WebSocketInput` is it afterwards.
+class Client(TlsConnection):
+    """One client.
 
     `request` is done when the request has come, or failed: with `BadHandshake` to be answered, or with
     `ConnectionError` when there is nobody to answer.
     """
 
     __slots__ = (
-        "_brims",
         "_close_sent",
         "_close_timer",
         "_end",
         "_head",
-        "_loop",
         "_received",
-        "_tcp",
-        "_tls",
-        "_valve",
         "_websocket",
         "lost",
         "request",
     )
 
-    def __init__(self, tcp: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._tcp = tcp
-        self._tls: asyncio.Transport | None = None
+    def __init__(self, readiness: Readiness, sock: socket.socket, context: SSLContext) -> None:
+        """`sock` does not block."""
+        super().__init__(readiness, sock, context)
         self._received = bytearray()
-        self._brims = 0
-        self._websocket: WSTransport | None = None
+        self._websocket: WebSocketInput | None = None
         self._end: TunnelEnd | None = None
         self._close_sent = False
         self._close_timer: asyncio.TimerHandle | None = None
-        self._valve = Valve(tcp)
         self._head: Head | None = None
-        self.request: asyncio.Future[None] = loop.create_future()
-        self.lost: asyncio.Future[None] = loop.create_future()
+        self.request: asyncio.Future[None] = readiness.loop.create_future()
+        self.lost: asyncio.Future[None] = readiness.loop.create_future()
 
-    # Called by TLS.
+    # Called by the connection.
 
-    def tls_began(self, outcome: asyncio.Future[None]) -> None:
-        """The TLS handshake is over. When it did not succeed, TLS tells so nowhere else."""
-        failure = outcome.exception()
-        if failure is not None or self._tls is None:
-            self.connection_lost(ConnectionAbortedError(str(failure or "hung up within the TLS handshake")))
+    def room(self) -> memoryview:
+        return _request if self._websocket is None else self._websocket.room()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
-        tls = self._tls = cast("asyncio.Transport", transport)
-        # The valve alone pauses the TCP transport.
-        tls.set_read_buffer_limits(_NEVER_REACHED, _NEVER_REACHED)  # type: ignore[attr-defined]
+    def on_decrypted(self, size: int) -> None:
+        if self._websocket is None:
+            self._take_request(size)
+        else:
+            self._websocket.take(size)
+            self._notice_violation()
 
-    def get_buffer(self, _size_hint: int) -> memoryview:
-        return _incoming_head
+    def on_full(self) -> None:
+        # What the gateway itself says before the upgrade is short.
+        if self._end is not None:
+            self._end.client_full()
 
-    def buffer_updated(self, size: int) -> None:
-        if size == len(_incoming_head):
-            self.filled_to_the_brim()
+    def on_ready(self) -> None:
+        if self._end is not None:
+            self._end.client_ready()
+
+    def on_lost(self) -> None:
+        super().on_lost()
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if not self.request.done():
+            self.request.set_exception(ConnectionResetError("the client left"))
+        self.lost.set_result(None)
+        end, self._end = self._end, None
+        if end is not None:
+            end.client_lost()
+
+    def _take_request(self, size: int) -> None:
         if self.request.done() and self.request.exception() is not None:
             return
-        self._received += _incoming_head[:size]
+        self._received += _request[:size]
         if self.request.done():
             return
         end = self._received.find(HEAD_END, max(0, len(self._received) - size - len(HEAD_END)))
@@ -143,7 +135,7 @@ class Client(asyncio.BaseProtocol):
         if not 0 <= end < MAX_HEAD:
             self.request.set_exception(BadHandshake(HEADERS_TOO_LARGE))
             return
-        # What the client sends before the answer waits in its socket, or at most in one read of it.
+        # What the client sends before the answer waits in its socket, or at most in one portion of it.
         self.hold(Hold.CONNECTING)
         raw = bytes(self._received[:end])
         del self._received[: end + len(HEAD_END)]
@@ -153,39 +145,6 @@ class Client(asyncio.BaseProtocol):
         except BadHandshake as bad:
             self.request.set_exception(bad)
 
-    def eof_received(self) -> None:
-        """TLS closes itself."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._close_timer is not None:
-            self._close_timer.cancel()
-        if not self.request.done():
-            self.request.set_exception(exc or ConnectionResetError("the client left"))
-        if not self.lost.done():
-            self.lost.set_result(None)
-        end, self._end = self._end, None
-        if end is not None:
-            end.client_lost()
-
-    def kernel_full(self) -> None:
-        # What the gateway itself says before the upgrade is short.
-        if self._end is not None:
-            self._end.client_full()
-
-    def kernel_ready(self) -> None:
-        if self._end is not None:
-            self._end.client_ready()
-
-    def filled_to_the_brim(self) -> None:
-        """Do not read until TLS has handed over what it keeps, which it has already scheduled to do."""
-        self._brims += 1
-        self._valve.hold(Hold.UNDELIVERED)
-        self._loop.call_soon(self._delivered, self._brims)
-
-    def _delivered(self, brims: int) -> None:
-        if brims == self._brims:
-            self._valve.release(Hold.UNDELIVERED)
-
     # Called by the tunnel.
 
     def take_head(self) -> Head:
@@ -194,49 +153,27 @@ class Client(asyncio.BaseProtocol):
         assert head is not None
         return head
 
-    @property
-    def closing(self) -> bool:
-        return self._close_sent or self.lost.done()
-
-    def hold(self, reason: Hold) -> None:
-        """Hand over nothing more, for one more reason."""
-        self._valve.hold(reason)
-        if self._tls is not None:
-            self._tls.pause_reading()
-
-    def release(self, reason: Hold) -> None:
-        """Go on handing over, if that was the last reason not to."""
-        if not self._valve.shut_for(_OUTSIDE):
-            return
-        if not self._valve.shut_for(_OUTSIDE & ~reason) and self._tls is not None:
-            self._tls.resume_reading()
-            self.filled_to_the_brim()
-        self._valve.release(reason)
-
     def refuse(self, refusal: Refusal, request_id: str) -> None:
         """Answer the request with something else than 101, and hang up."""
-        assert self._tls is not None
-        self._tls.write(render_refusal(refusal, request_id))
-        self.shut()
+        self.write(render_refusal(refusal, request_id))
+        self.hang_up()
 
     def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
         """Answer 101. Frames come to `end` from now on, those that are here already before this returns."""
-        assert self._tls is not None
         self._end = end
-        websocket = WebSocketInput(self, self._tls, end, request_id)
-        self._websocket = websocket.transport
-        self._tls.set_protocol(websocket)
-        websocket.begin(key, bytes(self._received))
-        self._received = bytearray()
+        websocket = self._websocket = WebSocketInput(self.write, end, key, request_id)
+        rest, self._received = memoryview(self._received), bytearray()
+        while rest and not self._close_sent:
+            room = websocket.room()
+            size = min(len(room), len(rest))
+            room[:size] = rest[:size]
+            rest = rest[size:]
+            self.on_decrypted(size)
 
     def write_frame(self, frame: memoryview) -> None:
-        """Send a whole frame, header included. The memory is free for other use when this returns.
-
-        uvloop's TLS encrypts within `write`: its memory BIO takes any amount, and nothing but a
-        renegotiation, which the TLS context forbids, could make it wait.
-        """
-        if not self._close_sent and self._tls is not None:
-            self._tls.write(frame)
+        """Send a whole frame, header included. The memory is free for other use when this returns."""
+        if not self._close_sent:
+            self.write(frame)
 
     def send_close(self, closure: Closure) -> None:
         """Send a close frame, once, and nothing after it. Reading goes on, for the client's own close frame.
@@ -250,13 +187,13 @@ class Client(asyncio.BaseProtocol):
         self._await_answer(CLOSE_PATIENCE)
 
     def _await_answer(self, patience: float) -> None:
-        if self.lost.done() or self._tls is None:
+        if self.is_gone:
             return
         if patience <= 0:
-            self.shut()
+            self.hang_up()
             return
-        patience = CLOSE_PATIENCE if unsent_bytes(self._tls, self._tcp) else patience - _CLOSE_CHECK
-        self._close_timer = self._loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
+        patience = CLOSE_PATIENCE if self.unsent else patience - _CLOSE_CHECK
+        self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
 
     def send_pong(self, payload: bytes) -> None:
         self._send_control(_PONG, payload)
@@ -267,60 +204,21 @@ class Client(asyncio.BaseProtocol):
     def _send_control(self, opcode: int, payload: bytes) -> None:
         self.write_frame(memoryview(bytes((opcode, len(payload))) + payload))
 
-    @property
-    def unanswered(self) -> float:
-        """Seconds for which the client's kernel has left everything unanswered."""
-        return unanswered(self._tcp)
-
-    def notice_violation(self) -> None:
+    def _notice_violation(self) -> None:
         """Close, and take nothing more, when picows has found fault with a frame and wanted to close."""
-        websocket = self._websocket
-        if self._close_sent or websocket is None or not websocket.is_close_frame_sent:
+        if self._close_sent or self._websocket is None:
             return
-        code = int(websocket.close_handshake.sent.code)  # type: ignore[union-attr, arg-type]
+        code = self._websocket.violation
+        if code is None:
+            return
         closure = Closure(code, _TOO_BIG if code == 1009 else PROTOCOL_ERROR.reason)
         self.send_close(closure)
-        self.shut()
+        self.hang_up()
         if self._end is not None:
             self._end.client_broke_protocol(closure)
 
-    def shut(self) -> None:
-        """Close TLS, having flushed it, then TCP; by force if that takes longer than `TLS_TIMEOUT`."""
-        self.release(_OUTSIDE)
-        if self._tls is not None:
-            self._tls.close()
-        else:
-            self.abort()
-
-    def abort(self) -> None:
-        """Hang up at once."""
-        reset(self._tcp)
-
-
-def start_tls(
-    tcp: asyncio.Transport, context: SSLContext, loop: asyncio.AbstractEventLoop, received: bytes
-) -> Client:
-    """Begin TLS on a connection from which nothing but `received` has been read of it."""
-    client = Client(tcp, loop)
-    ended: asyncio.Future[None] = loop.create_future()
-    ended.add_done_callback(client.tls_began)
-    # What `loop.create_server(ssl=…)` does, except that the TCP transport below stays in reach.
-    tls = SSLProtocol(
-        loop,
-        client,
-        context,
-        ended,
-        server_side=True,
-        ssl_handshake_timeout=TLS_TIMEOUT,
-        ssl_shutdown_timeout=TLS_TIMEOUT,
-    )
-    tls.connection_made(tcp)
-    BelowTls(tcp, tls, client)
-    rest = memoryview(received)
-    while rest and not tcp.is_closing():
-        buffer = tls.get_buffer(len(rest))
-        size = min(len(buffer), len(rest))
-        buffer[:size] = rest[:size]
-        tls.buffer_updated(size)
-        rest = rest[size:]
-    return client
+    def hang_up(self) -> None:
+        """Take nothing more, and close behind everything that was written: see `shut`."""
+        self.shut()
+        self.release(Hold.BACKLOG)
+        self.release(Hold.CONNECTING)

@@ -24,7 +24,7 @@ from hatchway.gateway.refusal import (
 )
 from hatchway.gateway.relay import Relay
 from hatchway.gateway.request import PATH
-from hatchway.gateway.target import CONNECT_TIMEOUT, connect
+from hatchway.gateway.target import Attempt, Target
 from hatchway.gateway.trail import Carried, QuotaReached
 from hatchway.store import log_fields
 
@@ -179,7 +179,7 @@ class Gateway:
             if trace is not None:
                 trace.recorded(relay, succeeded=tunnel.recorded)
             if tunnel.recorded:
-                await self._connect(admitted, relay, source_port, trace)
+                await self._connect(admitted, client, relay, source_port, trace)
             else:
                 relay.no_target()
         except BaseException:
@@ -229,29 +229,33 @@ class Gateway:
         return False
 
     async def _connect(
-        self, admitted: Admitted, relay: Relay, source_port: int, trace: TunnelTrace | None
+        self,
+        admitted: Admitted,
+        client: Client,
+        relay: Relay,
+        source_port: int,
+        trace: TunnelTrace | None,
     ) -> None:
         """Connect the relay to the target, or tell it that there is none."""
         if admitted.unreachable is not None or not relay.needs_target:
             relay.no_target()
             return
         address, port = admitted.address, admitted.request.remote_port
-        preface = b""
-        if admitted.proxy_protocol is not None:
-            client = TransportAddress(parse_address(admitted.source_ip), source_port)
-            preface = proxy_header(client, TransportAddress(address, port))
-        attempt = asyncio.create_task(connect(relay, address, port, admitted.source, preface))
+        attempt = Attempt(client.readiness, address, port, admitted.source)
         relay.connecting(attempt)
         began = asyncio.get_running_loop().time()
-        await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)
+        sock = await attempt.outcome
         if trace is not None:
-            trace.connecting_ended(admitted, attempt)
-        if attempt.done() and not attempt.cancelled() and attempt.exception() is None:
-            self._metrics.connect_seconds.observe(asyncio.get_running_loop().time() - began)
-            relay.attach(attempt.result())
+            trace.connecting_ended(admitted, attempt.problem)
+        if sock is None:
+            relay.no_target()
             return
-        attempt.cancel()
-        relay.no_target()
+        self._metrics.connect_seconds.observe(asyncio.get_running_loop().time() - began)
+        target = Target(relay, client.readiness, sock)
+        if admitted.proxy_protocol is not None:
+            source = TransportAddress(parse_address(admitted.source_ip), source_port)
+            target.send(proxy_header(source, TransportAddress(address, port)))
+        relay.attach(target)
 
     async def _close(self, admitted: Admitted, relay: Relay) -> None:
         closure = relay.closure or CLIENT_GONE

@@ -12,13 +12,14 @@ import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from hatchway.domain.reach import parse_address, within
-from hatchway.gateway.client import Client, start_tls
+from hatchway.gateway.client import Client
 from hatchway.gateway.proxy_protocol import MAX_V2, BadProxyHeader, TransportAddress, read_proxy_header
+from hatchway.gateway.readiness import Readiness
 from hatchway.gateway.sources import source_of
 from hatchway.gateway.turned_away import NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
 from hatchway.gateway.waiting import PATIENCE, WaitingRoom
@@ -128,7 +129,10 @@ class Listener:
         """Begin to accept. The socket is bound, and closed with the listener."""
         sock.setblocking(False)
         sock.listen(BACKLOG)
+        # What is accepted has it from the listening socket.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = asyncio.get_running_loop()
+        self._readiness = Readiness(self._loop)
         self._turned_away = TurnedAway(self._loop.time)
         self._sock = sock
         self._resume()
@@ -172,6 +176,7 @@ class Listener:
                 log.error("no connection can be accepted", problem=str(problem))
                 self._pause_for(_EXHAUSTED_PAUSE)
                 return
+            sock.setblocking(False)
             self._judge(sock, peer[0].partition("%")[0], peer[1])
         if sum(self.turned_away.values()) != turned_away:
             self._pause_for(pause or (time.thread_time() - began) / SHARE)
@@ -244,33 +249,19 @@ class Listener:
         self._turns = self._loop.call_later(_TURNS, self._take_turns) if self._waiting else None
 
     def _begin(self, arrival: _Arrival) -> None:
-        task = self._loop.create_task(self._connect(arrival))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        client = Client(self._readiness, arrival.sock, self._tls())
+        deadline = self._loop.call_later(arrival.seconds, client.abort)
 
-    async def _connect(self, arrival: _Arrival) -> None:
-        """Make a transport of an accepted socket, and serve the client."""
+        def settled(_request: object) -> None:
+            self._pending -= 1
+            deadline.cancel()
 
-        def made(tcp: asyncio.Transport) -> None:
-            client = start_tls(tcp, self._tls(), self._loop, arrival.received)
-            deadline = self._loop.call_later(arrival.seconds, client.abort)
-
-            def settled(_request: object) -> None:
-                self._pending -= 1
-                deadline.cancel()
-
-            client.request.add_done_callback(settled)
-            serving = self._loop.create_task(
-                self._serve(client, str(arrival.peer.address), arrival.peer.port)
-            )
-            self._tasks.add(serving)
-            serving.add_done_callback(self._tasks.discard)
-
-        try:
-            await self._loop.connect_accepted_socket(lambda: _Accepted(made), arrival.sock)
-        except OSError:
-            # It is gone already.
-            self._drop(arrival.sock)
+        client.request.add_done_callback(settled)
+        serving = self._loop.create_task(self._serve(client, str(arrival.peer.address), arrival.peer.port))
+        self._tasks.add(serving)
+        serving.add_done_callback(self._tasks.discard)
+        client.begin()
+        client.take(arrival.received)
 
     def _turn_away(self, sock: socket.socket, reason: str, address: str) -> None:
         self._turned_away.add(reason, address)
@@ -312,7 +303,6 @@ class _BehindProxy:
         self.peer = peer
         self.header: ProxyHeader | None = None
         self.received = b""
-        sock.setblocking(False)
         self._read()
 
     @property
@@ -348,16 +338,3 @@ class _BehindProxy:
             self._deadline.cancel()
             self._loop.remove_reader(self.sock)
         self._done(self)
-
-
-class _Accepted(asyncio.BaseProtocol):
-    """The protocol of a connection for the moment until TLS takes over."""
-
-    __slots__ = ("_made",)
-
-    def __init__(self, made: Callable[[asyncio.Transport], None]) -> None:
-        self._made = made
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
-        self._made(cast("asyncio.Transport", transport))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
 import signal
@@ -55,11 +54,6 @@ CUT_SECONDS: Final = 2.0
 
 _DROP_SECONDS: Final = 1.0
 
-_TLS_BUFFER: Final = 256 * 1024
-"""Bytes of the buffer that uvloop gives each TLS connection. An idle one has used a page of it."""
-
-_M_MMAP_THRESHOLD: Final = -3
-"""Of malloc.h."""
 _RECORD_SECONDS: Final = 1.0
 
 
@@ -74,7 +68,6 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         OSError: it cannot listen there, or a certificate cannot be read.
         SchemaMismatch: the store is not of this program.
     """
-    _map_tls_buffers()
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings.gateway))
         metrics = Metrics()
@@ -225,18 +218,6 @@ class Worker:
         terminate(self._registry, changes)
         if self._settings.revocation:
             self._revocation.changed(changes)
-
-
-def _map_tls_buffers() -> None:
-    """Have the C library map each TLS connection's buffer by itself: what is not used takes no memory.
-
-    By default it stops mapping blocks of a size as soon as it has been given one back, and carves the next
-    ones from a heap whose pages the handshakes before have all written to: twice the memory of an idle
-    tunnel. Source: mallopt(3), M_MMAP_THRESHOLD. C libraries without it do as they do.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _TLS_BUFFER)
 
 
 def _spare_the_snapshot() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from picows import WSMsgType
 
 from hatchway.gateway.client import Client, TunnelEnd
-from hatchway.gateway.flow import Hold
+from hatchway.gateway.connection import Hold
 from hatchway.gateway.refusal import (
     CLIENT_CLOSED,
     CLIENT_GONE,
@@ -25,7 +25,7 @@ from hatchway.gateway.refusal import (
     TEXT_REFUSED,
     Closure,
 )
-from hatchway.gateway.target import LINGER, Target
+from hatchway.gateway.target import LINGER, Attempt, Target
 
 if TYPE_CHECKING:
     import asyncio
@@ -79,7 +79,7 @@ class Relay(TunnelEnd):
     def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
         self._client = client
         self._loop = loop
-        self._connecting: asyncio.Task[Target] | None = None
+        self._connecting: Attempt | None = None
         self._target: Target | None = None
         self._held: list[bytes] = []
         self._client_over = False
@@ -115,7 +115,7 @@ class Relay(TunnelEnd):
                 return
             self.bytes_in += size
             if self._target is not None:
-                self._target.write(frame.get_payload_as_memoryview())
+                self._target.send(frame.get_payload_as_memoryview())
             elif not self._target_over:
                 self._held.append(frame.get_payload_as_bytes())
         elif kind == _CLOSE:
@@ -134,7 +134,7 @@ class Relay(TunnelEnd):
         self._client_over = True
         # The answer repeats the code (RFC 6455 section 5.5.1).
         self._client.send_close(Closure(code))
-        self._client.shut()
+        self._client.hang_up()
         self._end(CLIENT_CLOSED)
         self._finish_target()
         self._settle()
@@ -148,7 +148,7 @@ class Relay(TunnelEnd):
     def _refuse(self, closure: Closure) -> None:
         self._client_over = True
         self._client.send_close(closure)
-        self._client.shut()
+        self._client.hang_up()
         self._end(closure)
         self._finish_target()
         self._settle()
@@ -168,13 +168,13 @@ class Relay(TunnelEnd):
     def client_full(self) -> None:
         self._client_is_full = True
         if self._target is not None:
-            self._target.valve.hold(Hold.BACKLOG)
+            self._target.hold(Hold.BACKLOG)
 
     def client_ready(self) -> None:
         self._client_is_full = False
         self._pay_pong()
         if self._target is not None:
-            self._target.valve.release(Hold.BACKLOG)
+            self._target.release(Hold.BACKLOG)
 
     # From the target.
 
@@ -206,7 +206,7 @@ class Relay(TunnelEnd):
         """Whether there is anything to tell a target: not when the client left without a byte."""
         return not self._cut and not (self._client_over and not self._held)
 
-    def connecting(self, attempt: asyncio.Task[Target]) -> None:
+    def connecting(self, attempt: Attempt) -> None:
         """An attempt to connect is under way: it is given up when the tunnel is cut."""
         self._connecting = attempt
 
@@ -214,17 +214,17 @@ class Relay(TunnelEnd):
         """The target is connected: it gets what the client has sent meanwhile, and the two can talk."""
         self._target = target
         self._connecting = None
-        target.attached()
+        target.begin()
         if self._cut:
             target.abort()
             return
         for payload in self._held:
-            target.write(memoryview(payload))
+            target.send(payload)
         self._held.clear()
         if self._client_is_full:
-            target.valve.hold(Hold.BACKLOG)
+            target.hold(Hold.BACKLOG)
         if self._client_over:
-            target.finish()
+            target.part()
         self._client.release(Hold.CONNECTING)
 
     def no_target(self, closure: Closure = TARGET_UNREACHABLE) -> None:
@@ -250,7 +250,7 @@ class Relay(TunnelEnd):
         self._end(closure)
         self._finish_target()
         if self._connecting is not None:
-            self._connecting.cancel()
+            self._connecting.abort()
         self._cut_timer = self._loop.call_later(CUT_PATIENCE, self._abandon)
         self._settle()
 
@@ -281,7 +281,7 @@ class Relay(TunnelEnd):
 
     def _finish_target(self) -> None:
         if self._target is not None:
-            self._target.finish()
+            self._target.part()
 
     def _end(self, closure: Closure) -> None:
         if self.closure is None:

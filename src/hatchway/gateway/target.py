@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import socket
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol
 
-from hatchway.gateway.flow import Valve, reset, unsent_bytes
+from hatchway.gateway.connection import Connection, Hold
+from hatchway.gateway.readiness import WRITABLE
 from hatchway.gateway.transparency import take_address
 
 if TYPE_CHECKING:
+    import asyncio
+
     from hatchway.domain.reach import Address
+    from hatchway.gateway.readiness import Readiness
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds in which a target must answer."""
 
-WRITE_HIGH_WATER: Final = 64 * 1024
-"""Bytes waiting for the target, above which the client is no longer read."""
-
 LINGER: Final = 5.0
 """Seconds that a target has to end its side, once it has acknowledged everything and a FIN."""
+
+TIMEOUT: Final = "timeout"
+CANCELLED: Final = "cancelled"
 
 _LINGER_CHECK: Final = 0.25
 
@@ -31,9 +35,6 @@ _BLOCK: Final = 8 * _MOST_IN_FRAME
 """Bytes read from a target at once. Fewer take more CPU, with half as many an eighth; more make a client that
 does not read hold more memory."""
 
-_FIRST_BLOCK: Final = 4096
-"""Bytes read at once until the tunnel can pause its target; uvloop begins before, and reads 32 times."""
-
 _BINARY: Final = 0x82
 """The first byte of a final BINARY frame."""
 
@@ -44,7 +45,6 @@ One buffer serves all tunnels of a worker: a block is encrypted for its client b
 the header of a block's second frame can take the place of the last bytes of the first one.
 """
 _block: Final = _frames[_HEADROOM:]
-_first_block: Final = _frames[_HEADROOM : _HEADROOM + _FIRST_BLOCK]
 
 
 class TargetEnd(Protocol):
@@ -59,44 +59,92 @@ class TargetEnd(Protocol):
     def target_lost(self) -> None: ...
 
 
-class Target(asyncio.BaseProtocol):
-    """One connection to a target."""
+class Attempt:
+    """A connection to a target that is being made.
 
-    __slots__ = (
-        "_block",
-        "_end",
-        "_ended",
-        "_finished",
-        "_linger_timer",
-        "_loop",
-        "_socket",
-        "_transport",
-        "lost",
-        "valve",
-    )
+    Attributes:
+        outcome: done when it is made, with its socket, or cannot be, with None.
+        problem: why it cannot be: the name of an `OSError`, `TIMEOUT` or `CANCELLED`.
+    """
 
-    def __init__(self, end: TargetEnd, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        self._block = _first_block
+    __slots__ = ("_address", "_socket", "_timer", "_watched", "outcome", "problem", "readiness")
+
+    def __init__(
+        self, readiness: Readiness, address: Address, port: int, source: Address | None = None
+    ) -> None:
+        """Begin to connect to a TCP port, from the given address or one of the machine's own."""
+        self.readiness = readiness
+        self.outcome: asyncio.Future[socket.socket | None] = readiness.loop.create_future()
+        self.problem: str | None = None
+        self._address = (str(address), port)
+        self._watched = False
+        self._timer = readiness.loop.call_later(CONNECT_TIMEOUT, self._fail, TIMEOUT)
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as problem:
+            self._settle(None, type(problem).__name__)
+            return
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if source is not None:
+                take_address(self._socket, source)
+            self._try()
+        except OSError as problem:
+            self._fail(type(problem).__name__)
+
+    def happened(self, _events: int) -> None:
+        try:
+            self._try()
+        except OSError as problem:
+            self._fail(type(problem).__name__)
+
+    def abort(self) -> None:
+        """Give it up, if it is not made yet."""
+        self._fail(CANCELLED)
+
+    def _try(self) -> None:
+        """Begin to connect, or see what has become of it.
+
+        Raises:
+            OSError: refused, unreachable, or the like.
+        """
+        code = self._socket.connect_ex(self._address)
+        if code in (0, errno.EISCONN):
+            self._settle(self._socket, None)
+        elif code not in (errno.EINPROGRESS, errno.EALREADY):
+            raise OSError(code, "the target cannot be connected")
+        elif not self._watched:
+            self._watched = True
+            self.readiness.watch(self._socket.fileno(), WRITABLE, self)
+
+    def _fail(self, problem: str) -> None:
+        if not self.outcome.done():
+            self._settle(None, problem)
+            self._socket.close()
+
+    def _settle(self, made: socket.socket | None, problem: str | None) -> None:
+        self._timer.cancel()
+        if self._watched:
+            self.readiness.forget(self._socket.fileno())
+        self.problem = problem
+        self.outcome.set_result(made)
+
+
+class Target(Connection):
+    """One connection to a target, once it is made."""
+
+    __slots__ = ("_end", "_ended", "_linger_timer")
+
+    def __init__(self, end: TargetEnd, readiness: Readiness, sock: socket.socket) -> None:
+        super().__init__(readiness, sock, _block)
         self._end = end
-        self._socket = sock
-        self._loop = loop
         self._ended = False
-        self._finished = False
         self._linger_timer: asyncio.TimerHandle | None = None
-        self.lost = False
 
-    # Called by TCP.
+    # Called by the connection.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
-        self._transport = cast("asyncio.Transport", transport)
-        self.valve = Valve(self._transport)
-        self._transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_HIGH_WATER // 4)
-
-    def get_buffer(self, _size_hint: int) -> memoryview:
-        return self._block
-
-    def buffer_updated(self, size: int) -> None:
+    def on_received(self, size: int) -> None:
         at = 0
         while size > 0:
             length = min(size, _MOST_IN_FRAME)
@@ -114,99 +162,46 @@ class Target(asyncio.BaseProtocol):
             at += length
             size -= length
 
-    def eof_received(self) -> bool:
+    def on_end(self) -> None:
         self._ended = True
         self._end.target_ended()
         # It may still read: what the client sends meanwhile is not lost.
-        return not self._finished
+        if self._finishing:
+            self.close()
 
-    def pause_writing(self) -> None:
+    def on_full(self) -> None:
         self._end.target_full()
 
-    def resume_writing(self) -> None:
+    def on_ready(self) -> None:
         self._end.target_ready()
 
-    def connection_lost(self, _exc: Exception | None) -> None:
-        self.lost = True
+    def on_lost(self) -> None:
         if self._linger_timer is not None:
             self._linger_timer.cancel()
         self._end.target_lost()
 
     # Called by the tunnel.
 
-    def attached(self) -> None:
-        """The tunnel uses the valve from now on."""
-        self._block = _block
-
-    def write(self, payload: memoryview) -> None:
-        """Send bytes that are valid only until this returns; what the kernel does not take now is copied."""
-        if self.lost or self._finished or self._transport.is_closing():
-            return
-        if self._transport.get_write_buffer_size() == 0:
-            try:
-                sent = self._socket.send(payload)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                # Gone, most often by a reset; what it sent before that has still to be read, if it can be.
-                return
-            if sent == len(payload):
-                return
-            payload = payload[sent:]
-        self._transport.write(bytes(payload))
-
-    def finish(self) -> None:
+    def part(self) -> None:
         """Let go of the target: it gets everything written, a FIN, then has `LINGER` to end its own side.
 
         Closing at once would send a reset instead when unread bytes of the target's are waiting, and a reset
         makes its kernel forget what it has not read yet.
         """
-        if self._finished or self.lost:
+        if self._finishing or self.is_gone:
             return
-        self._finished = True
         if self._ended:
-            self._transport.close()
-        elif not self._transport.is_closing():
-            self._transport.write_eof()
-            self._transport.resume_reading()
+            self.close()
+        else:
+            self.finish()
+            self.release(Hold.BACKLOG)
             self._linger(LINGER)
 
     def _linger(self, patience: float) -> None:
-        if self.lost:
+        if self.is_gone:
             return
         if patience <= 0:
-            self._transport.abort()
+            self.abort()
             return
-        patience = LINGER if unsent_bytes(self._transport) else patience - _LINGER_CHECK
-        self._linger_timer = self._loop.call_later(_LINGER_CHECK, self._linger, patience)
-
-    def abort(self) -> None:
-        """Let go at once."""
-        reset(self._transport)
-
-
-async def connect(
-    end: TargetEnd, address: Address, port: int, source: Address | None = None, preface: bytes = b""
-) -> Target:
-    """Connect to a TCP port, from the given address or one of the machine's own. The caller limits the time.
-
-    The target gets `preface` before anything else. Nothing has been sent yet, so it goes out in one piece.
-
-    Raises:
-        OSError: refused, unreachable, or the like.
-    """
-    loop = asyncio.get_running_loop()
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if source is not None:
-            take_address(sock, source)
-        await loop.sock_connect(sock, (str(address), port))
-        if preface:
-            await loop.sock_sendall(sock, preface)
-        _, target = await loop.create_connection(lambda: Target(end, sock, loop), sock=sock)
-    except BaseException:
-        sock.close()
-        raise
-    return target
+        patience = LINGER if self.unsent else patience - _LINGER_CHECK
+        self._linger_timer = self.readiness.loop.call_later(_LINGER_CHECK, self._linger, patience)

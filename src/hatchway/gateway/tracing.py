@@ -19,11 +19,8 @@ from hatchway.gateway.metrics import NOT_RECORDED as REASON_NOT_RECORDED
 from hatchway.gateway.refusal import CLIENT_GONE, NOT_RECORDED
 
 if TYPE_CHECKING:
-    import asyncio
-
     from hatchway.gateway.handshake import Head
     from hatchway.gateway.relay import Relay
-    from hatchway.gateway.target import Target
     from hatchway.tracing.spans import Attributes, Span, SpanContext, Traces
 
 _FAILURES: Final = frozenset(
@@ -93,18 +90,17 @@ class TunnelTrace:
         if self._opening is not None:
             self._step("record", error=None if succeeded else _failure(_reason(relay)))
 
-    def connecting_ended(self, admitted: Admitted, attempt: asyncio.Task[Target]) -> None:
-        """The target has answered, or it has not."""
+    def connecting_ended(self, admitted: Admitted, problem: str | None) -> None:
+        """The target has answered, or it has not: `problem` is why."""
         if self._opening is None:
             return
-        error = _obstacle(attempt)
         target: Attributes = {
             "network.transport": "tcp",
             "server.address": str(admitted.address),
             "server.port": admitted.request.remote_port,
         }
-        self._step("connect", target, error=error, calls_out=True)
-        if error is None:
+        self._step("connect", target, error=problem, calls_out=True)
+        if problem is None:
             self._open = self._opening.get_span_context()
             self._traces.end(self._opening, ended=self._since)
             self._opening = None
@@ -185,13 +181,3 @@ def _reason(relay: Relay) -> str:
 
 def _failure(reason: str) -> str | None:
     return reason if reason in _FAILURES else None
-
-
-def _obstacle(attempt: asyncio.Task[Target]) -> str | None:
-    """What kept the target from being connected; None when it is."""
-    if not attempt.done():
-        return "timeout"
-    if attempt.cancelled():
-        return "cancelled"
-    problem = attempt.exception()
-    return None if problem is None else type(problem).__name__

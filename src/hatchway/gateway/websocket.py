@@ -5,8 +5,7 @@ picows's own server would not tell who its client is, so its protocol is used wi
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from picows import WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
@@ -14,13 +13,15 @@ from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-de
 from hatchway.gateway.handshake import REQUEST_ID_HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from picows import WSListener, WSTransport
 
 MAX_FRAME: Final = 128 * 1024
 """Bytes of payload of the largest frame taken from a client; the AWS CLI sends at most 65,000."""
 
-READ_AT_ONCE: Final = 128 * 1024
-"""Bytes taken from TLS at once: more than it gets at once, so that it keeps none."""
+MOST_AT_ONCE: Final = 128 * 1024
+"""Bytes given to picows at once, whose buffer grows as long as it gets it full."""
 
 _SMALLEST_READ_BUFFER: Final = 2048
 
@@ -29,22 +30,6 @@ _CANONICAL_REQUEST: Final = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
 )
 """What picows is told that the client asked for, once the gateway has judged what it really asked for."""
-
-
-class Owner(Protocol):
-    """Whose connection it is."""
-
-    @property
-    def closing(self) -> bool:
-        """Whether nothing more is to be taken."""
-
-    def filled_to_the_brim(self) -> None:
-        """As many bytes came as were asked for: TLS may keep more."""
-
-    def notice_violation(self) -> None:
-        """picows has taken bytes, and may have found fault with a frame."""
-
-    def connection_lost(self, exc: Exception | None) -> None: ...
 
 
 class _QuietLogger:
@@ -62,6 +47,21 @@ class _QuietLogger:
 _quiet: Final = _QuietLogger()
 
 
+class _NoSocket:
+    """What picows takes for the client's socket, to set options that are set already."""
+
+    def fileno(self) -> int:
+        return -1
+
+    def setsockopt(self, *_option: object) -> None: ...
+
+    def getsockopt(self, *_option: object) -> int:
+        return 0
+
+
+_no_socket: Final = _NoSocket()
+
+
 class _PicowsTransport:
     """What picows takes for the client's transport: it lets the answer to the request through, and no frame.
 
@@ -70,72 +70,64 @@ class _PicowsTransport:
     gateway writes all frames itself, and that one in its turn.
     """
 
-    __slots__ = ("_tls", "get_extra_info", "get_write_buffer_size")
+    __slots__ = ("_write",)
 
-    def __init__(self, tls: asyncio.Transport) -> None:
-        self._tls = tls
-        self.get_extra_info = tls.get_extra_info
-        self.get_write_buffer_size = tls.get_write_buffer_size
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+
+    def get_extra_info(self, _name: str) -> _NoSocket:
+        return _no_socket
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def write(self, data: bytes) -> None:
         if data.startswith(b"HTTP/"):
-            self._tls.write(data)
+            self._write(data)
 
     def close(self) -> None:
         """The gateway closes when it has written its close frame."""
 
 
-class WebSocketInput(asyncio.BaseProtocol):
-    """Feeds picows from TLS."""
+class WebSocketInput:
+    """Feeds picows.
 
-    __slots__ = ("_answer", "_offer", "_offered", "_owner", "_take", "transport")
+    Attributes:
+        take: hands over the frames in so many bytes, which have been put there.
+    """
 
-    def __init__(self, owner: Owner, tls: asyncio.Transport, listener: WSListener, request_id: str) -> None:
-        """`listener` gets the frames, `request_id` is part of the answer to the request."""
-        answer = self._answer = WSUpgradeResponse.create_101_response({REQUEST_ID_HEADER: request_id})
+    __slots__ = ("_offer", "_transport", "take")
+
+    def __init__(
+        self, write: Callable[[bytes], None], listener: WSListener, key: str, request_id: str
+    ) -> None:
+        """Answer 101 to the request that had this key, by one `write`. `listener` gets the frames.
+
+        `request_id` is part of the answer.
+        """
+        answer = WSUpgradeResponse.create_101_response({REQUEST_ID_HEADER: request_id})
         websocket = _server_side(lambda _request: WSUpgradeResponseWithListener(answer, listener))
-        websocket.connection_made(_PicowsTransport(tls))
-        self.transport: WSTransport = websocket.transport
-        self._owner = owner
-        self._take = websocket.buffer_updated
-        self._offer = websocket.get_buffer
-        self._offered = 0
-
-    def begin(self, key: str, received: bytes) -> None:
-        """Answer 101, and hand over the frames that have come already."""
-        self._feed(_CANONICAL_REQUEST % key.encode() + received)
+        websocket.connection_made(_PicowsTransport(write))
+        self._transport: WSTransport = websocket.transport
+        self._offer: Callable[[int], memoryview] = websocket.get_buffer
+        self.take: Callable[[int], None] = websocket.buffer_updated
+        request = _CANONICAL_REQUEST % key.encode()
+        self._offer(0)[: len(request)] = request
+        self.take(len(request))
         # picows keeps both for as long as the tunnel lasts, and nobody asks for them again.
-        self.transport.request.headers.clear()
-        self._answer.headers.clear()
+        self._transport.request.headers.clear()
+        answer.headers.clear()
 
-    def _feed(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest and not self._owner.closing:
-            buffer = self._offer(0)
-            size = min(len(buffer), len(rest))
-            buffer[:size] = rest[:size]
-            self._take(size)
-            self._owner.notice_violation()
-            rest = rest[size:]
+    def room(self) -> memoryview:
+        """Where a client's bytes may be put."""
+        return self._offer(0)[:MOST_AT_ONCE]
 
-    def get_buffer(self, _size_hint: int) -> memoryview:
-        buffer: memoryview = self._offer(0)
-        if len(buffer) > READ_AT_ONCE:
-            buffer = buffer[:READ_AT_ONCE]
-        self._offered = len(buffer)
-        return buffer
-
-    def buffer_updated(self, size: int) -> None:
-        if size == self._offered:
-            self._owner.filled_to_the_brim()
-        self._take(size)
-        self._owner.notice_violation()
-
-    def eof_received(self) -> None:
-        """TLS closes itself."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.connection_lost(exc)
+    @property
+    def violation(self) -> int | None:
+        """The code of the close frame that picows wanted to send, having found fault with a frame."""
+        if not self._transport.is_close_frame_sent:
+            return None
+        return int(self._transport.close_handshake.sent.code)  # type: ignore[union-attr, arg-type]
 
 
 def _server_side(listener_factory: Any) -> Any:

@@ -1,0 +1,273 @@
+"""A TCP connection on the event loop: what both sides of a tunnel have in common."""
+
+from __future__ import annotations
+
+import socket
+from abc import ABC, abstractmethod
+from enum import IntEnum
+from fcntl import ioctl
+from struct import Struct, pack, unpack
+from termios import TIOCOUTQ
+from typing import TYPE_CHECKING, Final
+
+from hatchway.gateway.readiness import BROKEN, READABLE, WRITABLE
+
+if TYPE_CHECKING:
+    from hatchway.gateway.readiness import Readiness
+
+HIGH_WATER: Final = 64 * 1024
+"""Bytes that the kernel has not taken, above which nothing more should be sent."""
+
+LOW_WATER: Final = HIGH_WATER // 4
+
+_CHUNKS_AT_ONCE: Final = 64
+
+_INFO: Final = Struct("=2xBB48xII")
+"""Of struct tcp_info (linux/tcp.h): retransmissions and window probes since the last answer, milliseconds
+since data and since an acknowledgement came."""
+
+_RESET: Final = pack("ii", 1, 0)
+
+
+class Hold(IntEnum):
+    """A reason not to read from a connection; a bit each."""
+
+    CONNECTING = 1
+    BACKLOG = 2
+    ENDED = 4
+
+
+class Connection(ABC):
+    """One connection. What comes of it is told by calls to the methods that begin with `on_`.
+
+    It is read while nothing holds it shut. What the kernel does not take at once is kept, and sent in time.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_closing",
+        "_descriptor",
+        "_finishing",
+        "_full",
+        "_holds",
+        "_socket",
+        "_unsent",
+        "_unsent_size",
+        "_watched",
+        "readiness",
+    )
+
+    def __init__(self, readiness: Readiness, sock: socket.socket, buffer: memoryview) -> None:
+        """`sock` does not block. What is read goes to `buffer`, which may be everybody's."""
+        self.readiness = readiness
+        self._socket = sock
+        self._descriptor = sock.fileno()
+        self._buffer = buffer
+        self._holds = 0
+        self._watched = 0
+        self._unsent: list[bytes] | None = None
+        self._unsent_size = 0
+        self._full = False
+        self._finishing = False
+        self._closing = False
+
+    # What its owner is told.
+
+    @abstractmethod
+    def on_received(self, size: int) -> None:
+        """So many bytes are in the buffer, until this returns."""
+
+    @abstractmethod
+    def on_end(self) -> None:
+        """The peer has sent a FIN, behind everything that it had to say."""
+
+    @abstractmethod
+    def on_full(self) -> None:
+        """More than `HIGH_WATER` bytes wait for the kernel."""
+
+    @abstractmethod
+    def on_ready(self) -> None:
+        """Most of them have gone."""
+
+    @abstractmethod
+    def on_lost(self) -> None:
+        """The connection is gone; the last call."""
+
+    # What its owner does.
+
+    def begin(self) -> None:
+        """Read what comes."""
+        self._watch()
+
+    @property
+    def is_gone(self) -> bool:
+        return self._descriptor < 0
+
+    def hold(self, reasons: int) -> None:
+        """Read no more, for these reasons too."""
+        # Watched for reading it may stay until something comes: mostly that is never.
+        self._holds |= reasons
+
+    def release(self, reasons: int) -> None:
+        """Go on reading, if those were the last reasons not to."""
+        if self._holds:
+            self._holds &= ~reasons
+            if not self._holds:
+                self._watch()
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send bytes that may be overwritten once this returns. Those for a peer that has gone go nowhere."""
+        if self._descriptor < 0 or self._finishing:
+            return
+        if self._unsent is None:
+            try:
+                sent = self._socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                # Gone, most often by a reset; what it sent before that has still to be read, if it can be.
+                return
+            if sent == len(data):
+                return
+            data = memoryview(data)[sent:]
+            self._unsent = []
+        self._unsent.append(bytes(data))
+        self._unsent_size += len(data)
+        self._watch()
+        if not self._full and self._unsent_size > HIGH_WATER:
+            self._full = True
+            self.on_full()
+
+    def finish(self) -> None:
+        """Send a FIN behind everything that is unsent, and nothing more."""
+        if not self._finishing:
+            self._finishing = True
+            self._when_sent()
+
+    def close(self) -> None:
+        """Close when everything has been sent."""
+        if not self._closing:
+            self._finishing = self._closing = True
+            self._when_sent()
+
+    def abort(self) -> None:
+        """Drop it with all that is unsent, the kernel's share too, which it would keep for long."""
+        if self._descriptor >= 0:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._drop()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not acknowledged."""
+        if self._descriptor < 0:
+            return self._unsent_size
+        return self._unsent_size + int(unpack("i", ioctl(self._descriptor, TIOCOUTQ, bytes(4)))[0])
+
+    @property
+    def unanswered(self) -> float:
+        """Seconds for which the peer's kernel has left everything unanswered; 0 while it need not answer.
+
+        A kernel acknowledges data that its program does not read, and probes of a window that is full, so a
+        peer that merely stalls is not silent. Source: tcp(7), TCP_INFO.
+        """
+        if self._descriptor < 0:
+            return 0.0
+        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+        retransmits, probes, data_received, ack_received = _INFO.unpack(info)
+        # An answer sets both counts to 0. The next probe is on its way for up to two minutes.
+        if not retransmits and probes < 2:
+            return 0.0
+        return int(min(data_received, ack_received)) / 1000
+
+    # What readiness tells.
+
+    def happened(self, events: int) -> None:
+        if self._unsent is not None and events & (WRITABLE | BROKEN):
+            self._send_rest()
+        if not events & (READABLE | BROKEN) or self._descriptor < 0:
+            return
+        if self._holds:
+            self._watch()
+            return
+        try:
+            size = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._drop()
+            return
+        if size:
+            self.on_received(size)
+        else:
+            self._holds |= Hold.ENDED
+            self._watch()
+            self.on_end()
+
+    def _watch(self) -> None:
+        """Watch for what is wanted now."""
+        wanted = (0 if self._holds else READABLE) | (0 if self._unsent is None else WRITABLE)
+        if wanted == self._watched or self._descriptor < 0:
+            return
+        if not self._watched:
+            self.readiness.watch(self._descriptor, wanted, self)
+        elif wanted:
+            self.readiness.change(self._descriptor, wanted)
+        else:
+            self.readiness.forget(self._descriptor)
+        self._watched = wanted
+
+    def _send_rest(self) -> None:
+        assert self._unsent is not None
+        try:
+            sent = self._socket.sendmsg(self._unsent[:_CHUNKS_AT_ONCE])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            sent = self._unsent_size
+        self._unsent_size -= sent
+        if self._unsent_size:
+            self._unsent = _without(self._unsent, sent)
+        else:
+            self._unsent = None
+            self._watch()
+            self._when_sent()
+        if self._full and self._unsent_size <= LOW_WATER:
+            self._full = False
+            self.on_ready()
+
+    def _when_sent(self) -> None:
+        """Do what was to be done when everything has been sent, if it has."""
+        if self._unsent is not None or self._descriptor < 0:
+            return
+        if self._closing:
+            self._drop()
+        elif self._finishing:
+            try:
+                self._socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                # It is gone, which reading will tell.
+                return
+
+    def _drop(self) -> None:
+        if self._watched:
+            self.readiness.forget(self._descriptor)
+            self._watched = 0
+        self._descriptor = -1
+        self._unsent = None
+        self._socket.close()
+        # Whoever dropped it is to finish what he is doing first.
+        self.readiness.loop.call_soon(self.on_lost)
+
+
+def _without(chunks: list[bytes], size: int) -> list[bytes]:
+    """All but the first `size` bytes."""
+    gone = 0
+    for chunk in chunks:
+        if len(chunk) > size:
+            break
+        size -= len(chunk)
+        gone += 1
+    rest = chunks[gone:]
+    if size:
+        rest[0] = rest[0][size:]
+    return rest
