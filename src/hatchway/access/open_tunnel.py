@@ -35,9 +35,17 @@ def open_tunnel_checks(
         "ec2-instance-connect:privateIpAddress": request.private_ip,
         "ec2-instance-connect:maxTunnelDuration": str(request.max_duration),
     }
+    return tuple(
+        [
+            Check(ACTION, (endpoint_arn,), context={**keys, **resource_tag_keys(tags)})
+            for tags in _readings(endpoint_tags, instance_tags)
+        ]
+    )
+
+
+def _readings(endpoint_tags: Mapping[str, str], instance_tags: Mapping[str, str]) -> list[Mapping[str, str]]:
+    if endpoint_tags == instance_tags:
+        return [endpoint_tags]
     endpoint_first = completed_tags(endpoint_tags, instance_tags)
     instance_first = completed_tags(instance_tags, endpoint_tags)
-    readings = [endpoint_first] if endpoint_first == instance_first else [endpoint_first, instance_first]
-    return tuple(
-        Check(ACTION, (endpoint_arn,), context={**keys, **resource_tag_keys(tags)}) for tags in readings
-    )
+    return [endpoint_first] if endpoint_first == instance_first else [endpoint_first, instance_first]

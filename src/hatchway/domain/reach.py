@@ -6,8 +6,8 @@ refusal reads `Unable to connect to target`, as in AWS.
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from hatchway.domain.network import Rule, SecurityGroup
 
@@ -23,8 +23,7 @@ _NEVER_TARGETS: dict[int, tuple[Network, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """One end of a connection as security groups see it: its address and the groups that it is in."""
 
     address: Address

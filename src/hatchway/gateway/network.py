@@ -5,8 +5,7 @@ Source: AWS, "Security groups for EC2 Instance Connect Endpoint".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatchway.domain.network import InstanceState
 from hatchway.domain.reach import Peer, address_problem, allows_egress, allows_ingress
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """What is to be connected. `instance` is the registered one at the address, if there is one."""
 
     endpoint: Endpoint
@@ -34,7 +32,7 @@ def network_problem(snapshot: Snapshot, connection: Connection) -> str | None:
 
     A target that is not registered has no security group of its own to ask.
     """
-    endpoint, instance, address = connection.endpoint, connection.instance, connection.address
+    endpoint, instance, address, port, client = connection
     vpc = snapshot.vpc(endpoint.vpc_id)
     problem = address_problem(address, vpc.cidrs if vpc else ())
     if problem is not None:
@@ -44,18 +42,18 @@ def network_problem(snapshot: Snapshot, connection: Connection) -> str | None:
     leaving = endpoint.security_group_ids
     entering = instance.security_group_ids if instance else ()
     target = Peer(address, frozenset(entering))
-    if not allows_egress(snapshot.security_groups(leaving), target, connection.port):
-        return f"no egress rule of {_listed(leaving)} allows {address} port {connection.port}"
+    if not allows_egress(snapshot.security_groups(leaving), target, port):
+        return f"no egress rule of {_listed(leaving)} allows {address} port {port}"
     if instance is None:
         return None
-    own = snapshot.interface_addresses(endpoint)
+    members = frozenset(leaving)
     sources = [
-        Peer(source, frozenset(leaving))
-        for source in ([connection.client] if endpoint.preserve_client_ip else own)
+        Peer(source, members)
+        for source in ([client] if endpoint.preserve_client_ip else snapshot.interface_addresses(endpoint))
         if source.version == address.version
     ]
-    if not allows_ingress(snapshot.security_groups(entering), sources, connection.port):
-        return f"no ingress rule of {_listed(entering)} allows {endpoint.id} to port {connection.port}"
+    if not allows_ingress(snapshot.security_groups(entering), sources, port):
+        return f"no ingress rule of {_listed(entering)} allows {endpoint.id} to port {port}"
     return None
 
 

@@ -67,6 +67,7 @@ class Snapshot:
         }
         self._callers: dict[str, Caller | None] = {}
         self._subjects: dict[str, tuple[Subject, ...]] = {}
+        self._arns: Arns | None = None
 
     def apply(self, changes: Changes) -> None:
         """Become what the account is at the revision of the changes."""
@@ -85,6 +86,7 @@ class Snapshot:
         if any(changes.changed.get(table) or changes.deleted.get(table) for table in _IDENTITY_TABLES):
             self._callers.clear()
             self._subjects.clear()
+            self._arns = None
         self.revision = changes.revision
 
     def _remove(self, table: str, key: Key) -> None:
@@ -113,7 +115,9 @@ class Snapshot:
 
     @property
     def arns(self) -> Arns:
-        return Arns(self.account.id, self.account.region)
+        if self._arns is None:
+            self._arns = Arns(self.account.id, self.account.region)
+        return self._arns
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:

@@ -74,7 +74,7 @@ def combine(said: Sequence[LayerOutcome]) -> tuple[Outcome, Layer | None]:
 
 def layer_outcome(layer: Layer, applied: Iterable[AppliedStatement], *, must_allow: bool) -> Outcome:
     """What a layer says by itself, given the statements that applied."""
-    effects = {statement.effect for statement in applied if statement.layer is layer}
+    effects = [statement.effect for statement in applied if statement.layer is layer]
     if Effect.DENY in effects:
         return Outcome.EXPLICIT_DENY
     return Outcome.ALLOWED if Effect.ALLOW in effects or not must_allow else Outcome.IMPLICIT_DENY

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 LONGEST_EXPIRES = 604_800
 """Seconds, a week: the largest `X-Amz-Expires`."""
 
-_access_key_id = re.compile(r"[A-Za-z0-9_]{1,128}").fullmatch
-_date = re.compile(r"[0-9]{8}").fullmatch
+_credential = re.compile(
+    r"([A-Za-z0-9_]{1,128})/([0-9]{8})/([A-Za-z0-9-]{1,64})/([A-Za-z0-9-]{1,64})/" + TERMINATOR
+).fullmatch
 _timestamp = re.compile(r"[0-9]{8}T(?:[01][0-9]|2[0-3])[0-9]{4}Z").fullmatch
-_scope_part = re.compile(r"[A-Za-z0-9-]{1,64}").fullmatch
 _header_name = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}").fullmatch
 _hex_digest = re.compile(r"[0-9a-f]{64}").fullmatch
 _expires = re.compile(r"[0-9]{1,6}").fullmatch
@@ -149,15 +149,15 @@ def _require_algorithm(algorithm: str) -> None:
 
 
 def _read_credential(credential: str) -> tuple[str, Scope]:
-    access_key_id, *scope = credential.split("/")
-    if len(scope) != 4 or scope[3] != TERMINATOR:
-        raise IncompleteSignature(
-            f"Credential must be <access key id>/YYYYMMDD/<region>/<service>/{TERMINATOR}.", ("Credential",)
-        )
-    date, region, service, _ = scope
-    if not (_access_key_id(access_key_id) and _date(date) and _scope_part(region) and _scope_part(service)):
+    parts = _credential(credential)
+    if parts is not None:
+        access_key_id, date, region, service = parts.groups()
+        return access_key_id, Scope(date, region, service)
+    if credential.count("/") == 4 and credential.endswith(f"/{TERMINATOR}"):
         raise IncompleteSignature("Credential has a malformed access key id, date, region or service.")
-    return access_key_id, Scope(date, region, service)
+    raise IncompleteSignature(
+        f"Credential must be <access key id>/YYYYMMDD/<region>/<service>/{TERMINATOR}.", ("Credential",)
+    )
 
 
 def _read_signed_headers(text: str) -> tuple[str, ...]:
