@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.gateway.account import (
     ENDPOINT,
     INTERFACE_ADDRESS,
+    REGION,
     THEN,
     VPC,
     StoredAccount,
@@ -137,6 +139,17 @@ def test_an_endpoint_connects_from_its_interfaces_addresses(account: StoredAccou
         INTERFACE_ADDRESS,
         "fd00::250",
     ]
+
+
+def test_arns_are_those_of_the_account_as_it_is_now(account: StoredAccount) -> None:
+    snapshot = Snapshot()
+    snapshot.apply(account.store.changes(0))
+    before = snapshot.arns
+    with account.store.write() as tx:
+        tx.accounts.put(replace(snapshot.account, region="eu-central-1"))
+    snapshot.apply(account.store.changes(snapshot.revision))
+    assert before.region == REGION
+    assert snapshot.arns == replace(before, region="eu-central-1")
 
 
 def test_invented_access_keys_are_not_remembered(account: StoredAccount) -> None:
