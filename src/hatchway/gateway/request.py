@@ -55,23 +55,24 @@ def read_tunnel_request(parameters: Iterable[tuple[str, str]]) -> TunnelRequest:
     values = _values(parameters)
     return TunnelRequest(
         endpoint_id=_endpoint_id(_required(values, _ENDPOINT)),
-        private_ip=_address(_required(values, _ADDRESS)),
+        private_ip=_address(unquote(_required(values, _ADDRESS))),
         remote_port=_number(_PORT, _required(values, _PORT), 65_535),
         max_duration=_number(_DURATION, values.get(_DURATION, str(MAX_DURATION)), MAX_DURATION),
     )
 
 
 def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The values by name, still encoded, which makes a difference to addresses alone."""
     values = dict[str, str]()
-    for encoded_name, encoded_value in parameters:
-        if encoded_name.lower().startswith(_SIGNATURE_PREFIX):
+    for name, value in parameters:
+        if name.lower().startswith(_SIGNATURE_PREFIX):
             continue
-        name = unquote(encoded_name)
         if name not in _KNOWN:
-            raise BadParameter(name, f"The parameter {name[:64]!a} is not known. Leave it out.")
+            written = unquote(name)
+            raise BadParameter(written, f"The parameter {written[:64]!a} is not known. Leave it out.")
         if name in values:
             raise BadParameter(name, f"The parameter {name} is given more than once. Give it once.")
-        values[name] = unquote(encoded_value)
+        values[name] = value
     return values
 
 
