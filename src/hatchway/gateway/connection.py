@@ -20,6 +20,9 @@ HIGH_WATER: Final = 64 * 1024
 
 LOW_WATER: Final = HIGH_WATER // 4
 
+_TURN: Final = 1024 * 1024
+"""Bytes read, as long as they fill the buffer, before others have their turn."""
+
 _CHUNKS_AT_ONCE: Final = 64
 
 _INFO: Final = Struct("=2xBB48xII")
@@ -189,19 +192,28 @@ class Connection(ABC):
         if self._holds:
             self._watch()
             return
+        left = _TURN
+        while left > 0 and not self._holds and self._descriptor >= 0:
+            size = self._read()
+            # What filled the buffer has most often more behind it.
+            left = left - size if size == len(self._buffer) else 0
+
+    def _read(self) -> int:
+        """Read once, and hand over; how many bytes there were."""
         try:
             size = self._socket.recv_into(self._buffer)
         except (BlockingIOError, InterruptedError):
-            return
+            return 0
         except OSError:
             self._drop()
-            return
+            return 0
         if size:
             self.on_received(size)
         else:
             self._holds |= Hold.ENDED
             self._watch()
             self.on_end()
+        return size
 
     def _watch(self) -> None:
         """Watch for what is wanted now."""
