@@ -1,5 +1,6 @@
 """Group commit: a piece is done when it is durable, fails alone, and is never lost."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -156,41 +157,139 @@ def test_a_piece_that_nobody_waits_for_any_more_stops_nothing(store: Store) -> N
     commits.close()
 
 
-def test_a_book_gets_all_that_came_for_one_commit_at_once(store: Store) -> None:
-    commits = GroupCommit(store)
-    calls: list[int] = []
+class Book:
+    """Enters host tokens, except one named `i-bad`; remembers how many it was given at once."""
 
-    def book(tx: Transaction, entries: Sequence[str]) -> list[str]:
-        calls.append(len(entries))
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def __call__(self, tx: Transaction, entries: Sequence[str]) -> list[str]:
+        self.calls.append(len(entries))
         tx.host_tokens.put_all(put(name) for name in entries)
+        if "i-bad" in entries:
+            raise ValueError("no")
         return [f"entered {name}" for name in entries]
 
-    held = Held(commits)
-    futures = [commits.enter(book, f"i-{n:02}") for n in range(20)]
-    held.release()
-    assert [future.result(timeout=30) for future in futures] == [f"entered i-{n:02}" for n in range(20)]
-    assert calls == [20]
+
+def test_a_book_gets_all_that_came_for_one_commit_at_once(store: Store) -> None:
+    commits, book = GroupCommit(store), Book()
+
+    async def test() -> None:
+        held = Held(commits)
+        entered = [commits.enter(book, f"i-{n:02}") for n in range(20)]
+        held.release()
+        assert await asyncio.gather(*entered) == [f"entered i-{n:02}" for n in range(20)]
+
+    asyncio.run(test())
+    assert book.calls == [20]
     assert len(names(store)) == 20
     commits.close()
 
 
-def test_an_entry_that_fails_is_undone_alone(store: Store) -> None:
-    commits = GroupCommit(store)
+def test_an_event_loop_is_woken_once_for_all_that_it_has_in_a_commit(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits, book = GroupCommit(store), Book()
+    wakings: list[None] = []
 
-    def book(tx: Transaction, entries: Sequence[str]) -> list[None]:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+
+        def count(*arguments: Any, **keywords: Any) -> asyncio.Handle:
+            wakings.append(None)
+            return wake(*arguments, **keywords)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", count)
+        held = Held(commits)
+        entered = [commits.enter(book, f"i-{n:02}") for n in range(20)]
+        held.release()
+        await asyncio.gather(*entered)
+        assert len(wakings) == 1
+
+    asyncio.run(test())
+    commits.close()
+
+
+def test_an_entry_that_fails_is_undone_alone(store: Store) -> None:
+    commits, book = GroupCommit(store), Book()
+
+    async def test() -> None:
+        held = Held(commits)
+        entered = [commits.enter(book, name) for name in ("i-1", "i-bad", "i-2")]
+        held.release()
+        first, bad, second = await asyncio.gather(*entered, return_exceptions=True)
+        assert (first, second) == ("entered i-1", "entered i-2")
+        assert isinstance(bad, ValueError)
+
+    asyncio.run(test())
+    assert names(store) == ["i-1", "i-2"]
+    commits.close()
+
+
+def test_an_entry_that_is_cancelled_before_its_commit_is_not_entered(store: Store) -> None:
+    commits, book = GroupCommit(store), Book()
+
+    async def test() -> None:
+        held = Held(commits)
+        abandoned, kept = commits.enter(book, "i-abandoned"), commits.enter(book, "i-1")
+        abandoned.cancel()
+        held.release()
+        assert await kept == "entered i-1"
+
+    asyncio.run(test())
+    assert names(store) == ["i-1"]
+    commits.close()
+
+
+def test_an_entry_that_is_cancelled_within_its_commit_stops_nothing(store: Store) -> None:
+    commits = GroupCommit(store)
+    began, gate = threading.Event(), threading.Event()
+
+    def slow(tx: Transaction, entries: Sequence[str]) -> list[None]:
+        began.set()
+        gate.wait(30)
         tx.host_tokens.put_all(put(name) for name in entries)
-        if "i-bad" in entries:
-            raise ValueError("no")
         return [None] * len(entries)
 
+    async def test() -> None:
+        abandoned = commits.enter(slow, "i-abandoned")
+        await asyncio.to_thread(began.wait, 30)
+        abandoned.cancel()
+        gate.set()
+        await commits.enter(slow, "i-1")
+
+    asyncio.run(test())
+    assert names(store) == ["i-1", "i-abandoned"]
+    commits.close()
+
+
+def test_an_event_loop_that_ends_before_the_commit_stops_nothing(store: Store) -> None:
+    commits, book = GroupCommit(store), Book()
     held = Held(commits)
-    good = [commits.enter(book, "i-1")]
-    bad = commits.enter(book, "i-bad")
-    good.append(commits.enter(book, "i-2"))
+
+    async def leave() -> None:
+        commits.enter(book, "i-1")
+
+    asyncio.run(leave())
     held.release()
-    for future in good:
-        future.result(timeout=30)
-    with pytest.raises(ValueError, match="no"):
-        bad.result(timeout=30)
+    commits.submit(putting("i-2")).result(timeout=30)
     assert names(store) == ["i-1", "i-2"]
+    commits.close()
+
+
+def test_when_the_store_cannot_be_written_every_coroutine_learns_of_it(store: Store) -> None:
+    commits, book = GroupCommit(store), Book()
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE host_tokens")
+        connection.commit()
+
+    async def test() -> None:
+        entered = [commits.enter(book, f"i-{n}") for n in range(3)]
+        for failure in await asyncio.gather(*entered, return_exceptions=True):
+            assert "host_tokens" in str(failure)
+
+    asyncio.run(test())
+    with pytest.raises(Exception, match="host_tokens"):
+        commits.submit(putting("i-1")).result(timeout=30)
     commits.close()

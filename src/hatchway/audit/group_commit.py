@@ -6,12 +6,14 @@ the disk. So whatever arrives while one transaction commits goes together into t
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from hatchway.store import Store, Transaction
@@ -36,7 +38,10 @@ class GroupCommit:
     A piece's future is done only after the commit. A piece that raises fails alone: whatever it wrote is
     undone and the others are committed. When the commit itself fails, all of its pieces fail. Pieces that
     wait for the same commit run in any order, and all of them again after one has failed: nothing but the
-    transaction may remember that they ran.
+    transaction may remember that they ran. One whose future is cancelled before its turn does not run.
+
+    Threads wait for what `submit` gives, coroutines for what `enter` gives: an event loop is woken once for
+    all that it has in a commit.
     """
 
     def __init__(self, store: Store) -> None:
@@ -53,21 +58,21 @@ class GroupCommit:
         Raises:
             Closed: after `close`.
         """
-        return self.enter(lambda tx, _: [piece(tx)], None)
+        future: Future[Answer] = Future()
+        self._queue(_Piece(lambda tx, _: [piece(tx)], None, future))
+        return future
 
-    def enter(self, book: Book[Entry, Answer], entry: Entry) -> Future[Answer]:
+    def enter(self, book: Book[Entry, Answer], entry: Entry) -> asyncio.Future[Answer]:
         """Queues an entry in a book, as a piece: the book gets all of its entries of a commit in one call.
 
         When it raises, it is called again with each of them, so that one that cannot be entered fails alone.
+        To be called on a running event loop.
 
         Raises:
             Closed: after `close`.
         """
-        future: Future[Answer] = Future()
-        with self._closing:
-            if self._closed:
-                raise Closed("the log is closed")
-            self._work.put(_Piece(book, entry, future))
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue(_Piece(book, entry, future))
         return future
 
     def close(self) -> None:
@@ -78,6 +83,12 @@ class GroupCommit:
                 self._work.put(None)
         self._thread.join()
 
+    def _queue(self, piece: _Piece) -> None:
+        with self._closing:
+            if self._closed:
+                raise Closed("the log is closed")
+            self._work.put(piece)
+
     def _run(self) -> None:
         busy = False
         while True:
@@ -86,10 +97,7 @@ class GroupCommit:
                 time.sleep(_GATHERING)
             while len(batch) < _MOST_AT_ONCE and not self._work.empty():
                 batch.append(self._work.get())
-            # Once running, a piece cannot be cancelled by whoever waits for it: that would end this thread.
-            pieces = [
-                piece for piece in batch if piece is not None and piece.future.set_running_or_notify_cancel()
-            ]
+            pieces = [piece for piece in batch if piece is not None and _is_awaited(piece.future)]
             busy = len(pieces) > 1
             if pieces:
                 self._commit(pieces)
@@ -107,14 +115,8 @@ class GroupCommit:
         except Exception as problem:
             # The first of them that failed may have brought all of it down.
             problem.__cause__ = problem.__cause__ or next(iter(problems), None)
-            for piece in pieces:
-                piece.future.set_exception(problem)
-            return
-        for piece, answer, failure in outcomes:
-            if failure is None:
-                piece.future.set_result(answer)
-            else:
-                piece.future.set_exception(failure)
+            outcomes = [(piece, None, problem) for piece in pieces]
+        _tell(outcomes)
 
     def _together(self, pieces: list[_Piece]) -> list[_Outcome]:
         """
@@ -152,10 +154,41 @@ class GroupCommit:
 class _Piece(NamedTuple):
     book: Book[Any, Any]
     entry: Any
-    future: Future[Any]
+    future: Future[Any] | asyncio.Future[Any]
 
 
 _Outcome = tuple[_Piece, Any, Exception | None]
+
+
+def _is_awaited(future: Future[Any] | asyncio.Future[Any]) -> bool:
+    if isinstance(future, Future):
+        # From now on it cannot be cancelled: telling it the outcome would raise.
+        return future.set_running_or_notify_cancel()
+    return not future.cancelled()
+
+
+def _tell(outcomes: Iterable[_Outcome]) -> None:
+    of_loops: dict[asyncio.AbstractEventLoop, list[_Outcome]] = defaultdict(list)
+    of_threads: list[_Outcome] = []
+    for outcome in outcomes:
+        future = outcome[0].future
+        (of_threads if isinstance(future, Future) else of_loops[future.get_loop()]).append(outcome)
+    for loop, some in of_loops.items():
+        # When it is closed, nobody is left to be told.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, some)
+    _settle(of_threads)
+
+
+def _settle(outcomes: Iterable[_Outcome]) -> None:
+    for (_, _, future), answer, failure in outcomes:
+        if future.done():
+            # A coroutine has given up waiting meanwhile.
+            continue
+        if failure is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(failure)
 
 
 class _Refused(Exception):

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from hatchway.domain.account import AuditRecord
+
+# Made once: `json.dumps` makes one for each call that does not take its defaults. An event has no circles.
+_to_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 
 def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
@@ -19,5 +22,5 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
         request_id=event["requestID"],
         user_name=identity.get("userName"),
         access_key_id=identity.get("accessKeyId"),
-        body=json.dumps(event, separators=(",", ":"), ensure_ascii=False),
+        body=_to_json(event),
     )

@@ -94,7 +94,7 @@ class Trail:
         opening = _Opening(admitted, tunnel, self._new_id())
         try:
             async with asyncio.timeout(PATIENCE):
-                overrun = await asyncio.wrap_future(self._commits.enter(_enter_openings, opening))
+                overrun = await self._commits.enter(_enter_openings, opening)
         except Exception:
             self._unrecorded.add(self._undoing(opening))
             raise
@@ -106,7 +106,7 @@ class Trail:
         outcome = _refusal_outcome(refused.refusal, refused.additional)
         record = to_record(refused.call.event("OpenTunnel", self._new_id(), now, outcome), now)
         try:
-            await asyncio.wrap_future(self._commits.enter(_enter_records, record))
+            await self._commits.enter(_enter_records, record)
         except Exception as problem:
             kept = self._unrecorded.add_refusal(lambda tx: _enter_records(tx, [record]))
             request_id = refused.call.source.request_id
@@ -117,7 +117,7 @@ class Trail:
         closing = self._closing(admitted, carried, now)
         try:
             # A worker that ends does not wait for it, and yet it is done.
-            await asyncio.shield(asyncio.wrap_future(self._commits.enter(_enter_closings, closing)))
+            await asyncio.shield(self._commits.enter(_enter_closings, closing))
         except Exception as problem:
             self._unrecorded.add(lambda tx: _enter_closings(tx, [closing]))
             log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
