@@ -47,6 +47,7 @@ class Connection(ABC):
     """
 
     __slots__ = (
+        "_broken",
         "_buffer",
         "_closing",
         "_descriptor",
@@ -71,6 +72,7 @@ class Connection(ABC):
         self._unsent: list[bytes] | None = None
         self._unsent_size = 0
         self._full = False
+        self._broken = False
         self._finishing = False
         self._closing = False
 
@@ -120,7 +122,7 @@ class Connection(ABC):
 
     def send(self, data: bytes | memoryview) -> None:
         """Send bytes that may be overwritten once this returns. Those for a peer that has gone go nowhere."""
-        if self._descriptor < 0 or self._finishing:
+        if self._descriptor < 0 or self._finishing or self._broken:
             return
         if self._unsent is None:
             try:
@@ -129,6 +131,7 @@ class Connection(ABC):
                 sent = 0
             except OSError:
                 # Gone, most often by a reset; what it sent before that has still to be read, if it can be.
+                self._broken = True
                 return
             if sent == len(data):
                 return
@@ -209,6 +212,9 @@ class Connection(ABC):
             return 0
         if size:
             self.on_received(size)
+        elif self._broken:
+            # The error has been told already, to who was sending.
+            self._drop()
         else:
             self._holds |= Hold.ENDED
             self._watch()
@@ -235,6 +241,7 @@ class Connection(ABC):
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
+            self._broken = True
             sent = self._unsent_size
         self._unsent_size -= sent
         if self._unsent_size:

@@ -1,0 +1,313 @@
+"""A TCP connection on the event loop, against the kernel's own."""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+
+from tests.gateway.harness import LOOPBACK, run
+
+from hatchway.gateway.connection import HIGH_WATER, Connection, Hold
+from hatchway.gateway.readiness import Readiness
+
+RESET = struct.pack("ii", 1, 0)
+BUFFER = memoryview(bytearray(16 * 1024))
+
+
+class Noted(Connection):
+    """One that notes what it is told."""
+
+    def __init__(self, readiness: Readiness, sock: socket.socket) -> None:
+        super().__init__(readiness, sock, BUFFER)
+        self.received = bytearray()
+        self.said: list[str] = []
+        self.lost = asyncio.Event()
+        self.on_bytes: Callable[[], None] = lambda: None
+
+    def on_received(self, size: int) -> None:
+        self.received += BUFFER[:size]
+        self.on_bytes()
+
+    def on_end(self) -> None:
+        self.said.append("end")
+
+    def on_full(self) -> None:
+        self.said.append("full")
+
+    def on_ready(self) -> None:
+        self.said.append("ready")
+
+    def on_lost(self) -> None:
+        self.said.append("lost")
+        self.lost.set()
+
+
+def two_sockets() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a TCP connection; neither blocks."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        ours = socket.create_connection(listening.getsockname())
+        theirs, _ = listening.accept()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[Noted, socket.socket]]:
+    """A connection that is being read, and its peer's socket."""
+    ours, theirs = two_sockets()
+    connection = Noted(Readiness(asyncio.get_running_loop()), ours)
+    connection.begin()
+    try:
+        yield connection, theirs
+    finally:
+        connection.abort()
+        theirs.close()
+        await connection.lost.wait()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
+
+
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    sock.close()
+
+
+def looks(readiness: Readiness) -> list[int]:
+    """How often readiness has told of something from now on, as a list that grows."""
+    told: list[int] = []
+    watchers = readiness._watchers
+
+    class Counting(dict[int, object]):
+        def get(self, key: int, default: object = None) -> object:
+            told.append(key)
+            return super().get(key, default)
+
+    readiness._watchers = Counting(watchers)  # type: ignore[assignment]
+    return told
+
+
+def test_what_the_kernel_does_not_take_at_once_is_sent_in_order() -> None:
+    async def test() -> None:
+        sent = Random(1).randbytes(9_000_000)
+        async with connected() as (connection, peer):
+            for at in range(0, len(sent), 300_000):
+                connection.send(memoryview(sent)[at : at + 300_000])
+            connection.finish()
+            loop, got = asyncio.get_running_loop(), bytearray()
+            while data := await loop.sock_recv(peer, 100_000):
+                got += data
+            assert got == sent
+            assert connection.said[0] == "full"
+            await until(lambda: "ready" in connection.said)
+            assert connection.said == ["full", "ready"]
+
+    run(test)
+
+
+def test_memory_that_was_sent_from_may_be_used_again_at_once() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            block, expected = bytearray(400_000), bytearray()
+            for number in range(20):
+                block[:] = bytes([number]) * len(block)
+                expected += block
+                connection.send(memoryview(block))
+            loop, got = asyncio.get_running_loop(), bytearray()
+            while len(got) < len(expected):
+                got += await loop.sock_recv(peer, 1 << 20)
+            assert got == expected
+
+    run(test)
+
+
+def test_nothing_is_read_while_anything_holds_it_shut() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.hold(Hold.BACKLOG)
+            connection.hold(Hold.CONNECTING)
+            peer.send(b"later")
+            await asyncio.sleep(0.05)
+            connection.release(Hold.CONNECTING)
+            await asyncio.sleep(0.05)
+            assert not connection.received
+            connection.release(Hold.BACKLOG)
+            await until(lambda: connection.received == b"later")
+
+    run(test)
+
+
+def test_a_hold_in_the_middle_of_a_turn_ends_the_turn() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.on_bytes = lambda: connection.hold(Hold.BACKLOG)
+            peer.send(bytes(3 * len(BUFFER)))
+            await until(lambda: bool(connection.received))
+            await asyncio.sleep(0.05)
+            assert len(connection.received) <= len(BUFFER)
+
+    run(test)
+
+
+def test_what_came_before_a_reset_is_handed_over() -> None:
+    async def test() -> None:
+        sent = os.urandom(3 * len(BUFFER) + 1)
+        async with connected() as (connection, peer):
+            connection.hold(Hold.BACKLOG)
+            peer.setblocking(True)
+            peer.sendall(sent)
+            await asyncio.sleep(0.05)
+            reset(peer)
+            await asyncio.sleep(0.05)
+            assert connection.said == []
+            connection.release(Hold.BACKLOG)
+            await connection.lost.wait()
+            assert connection.received == sent
+            assert connection.said == ["lost"]
+
+    run(test)
+
+
+def test_a_connection_that_is_reset_while_it_is_held_shut_costs_nothing_until_it_is_read() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.hold(Hold.BACKLOG)
+            reset(peer)
+            await asyncio.sleep(0.05)
+            told = looks(connection.readiness)
+            await asyncio.sleep(0.1)
+            assert not told
+            connection.release(Hold.BACKLOG)
+            await connection.lost.wait()
+
+    run(test)
+
+
+def test_after_a_fin_it_is_not_read_any_more_and_may_be_written_to() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            peer.shutdown(socket.SHUT_WR)
+            await until(lambda: connection.said == ["end"])
+            told = looks(connection.readiness)
+            connection.send(b"still there")
+            assert await asyncio.get_running_loop().sock_recv(peer, 100) == b"still there"
+            await asyncio.sleep(0.05)
+            assert not told
+            assert connection.said == ["end"]
+
+    run(test)
+
+
+def test_bytes_for_a_peer_that_has_gone_go_nowhere_and_it_is_told_once() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.send(bytes(8_000_000))
+            reset(peer)
+            await connection.lost.wait()
+            connection.send(bytes(8_000_000))
+            connection.close()
+            connection.abort()
+            await asyncio.sleep(0.05)
+            assert connection.said.count("lost") == 1
+
+    run(test)
+
+
+def test_a_close_waits_until_everything_has_been_sent() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.send(bytes(8_000_000))
+            connection.close()
+            await asyncio.sleep(0.05)
+            assert not connection.is_gone
+            loop, got = asyncio.get_running_loop(), 0
+            while data := await loop.sock_recv(peer, 1 << 20):
+                got += len(data)
+            assert got == 8_000_000
+            await connection.lost.wait()
+
+    run(test)
+
+
+def test_an_abort_resets() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.send(bytes(8_000_000))
+            connection.abort()
+            loop, failed = asyncio.get_running_loop(), False
+            try:
+                while await loop.sock_recv(peer, 1 << 20):
+                    pass
+            except ConnectionResetError:
+                failed = True
+            assert failed
+
+    run(test)
+
+
+def test_the_owner_is_not_told_of_the_loss_before_what_he_is_doing_is_done() -> None:
+    async def test() -> None:
+        async with connected() as (connection, _peer):
+            connection.abort()
+            assert connection.said == []
+            await connection.lost.wait()
+            assert connection.said == ["lost"]
+
+    run(test)
+
+
+def test_one_whose_owner_fails_is_dropped_and_the_others_go_on() -> None:
+    async def test() -> None:
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        problems: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: problems.append(context["exception"]))
+        async with connected() as (connection, peer):
+            ours, theirs = two_sockets()
+            other = Noted(connection.readiness, ours)
+            other.begin()
+            connection.on_bytes = fail
+            peer.send(b"x")
+            theirs.send(b"y")
+            await connection.lost.wait()
+            await until(lambda: other.received == b"y")
+            assert [type(problem) for problem in problems] == [ZeroDivisionError]
+            other.abort()
+            theirs.close()
+
+    run(test)
+
+
+def test_being_told_by_mistake_does_no_harm() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            for events in range(32):
+                connection.happened(events)
+            peer.send(b"x")
+            await until(lambda: connection.received == b"x")
+            assert connection.said == []
+
+    run(test)
+
+
+def test_what_is_unsent_counts_what_the_peer_has_not_acknowledged() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            assert connection.unsent == 0
+            connection.send(bytes(8_000_000))
+            assert connection.unsent > HIGH_WATER
+            loop, got = asyncio.get_running_loop(), 0
+            while got < 8_000_000:
+                got += len(await loop.sock_recv(peer, 1 << 20))
+            await until(lambda: connection.unsent == 0)
+
+    run(test)
