@@ -135,6 +135,7 @@ class Client(TlsConnection):
         if not 0 <= end < MAX_HEAD:
             self.request.set_exception(BadHandshake(HEADERS_TOO_LARGE))
             return
+        self.trust()
         # What the client sends before the answer waits in its socket, or at most in one portion of it.
         self.hold(Hold.CONNECTING)
         raw = bytes(self._received[:end])

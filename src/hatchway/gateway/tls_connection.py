@@ -27,6 +27,10 @@ what is unsent. Half as many take a sixth more CPU."""
 FAREWELL: Final = 5.0
 """Seconds that a client has to answer the end of TLS, and to take what was sent before."""
 
+MOST_READS: Final = 256
+"""Reads in which a client has to get through TLS and its request. It needs a few; one that sends a byte at a
+time would have each of them cost as much as any."""
+
 _portion: Final = memoryview(bytearray(PORTION))
 """Where every client's bytes are read to. They are decrypted before anything else runs."""
 
@@ -34,7 +38,7 @@ _portion: Final = memoryview(bytearray(PORTION))
 class TlsConnection(Connection):
     """The server's side of one."""
 
-    __slots__ = ("_farewell", "_incoming", "_outgoing", "_shaking", "_tls")
+    __slots__ = ("_farewell", "_incoming", "_outgoing", "_reads_left", "_shaking", "_tls")
 
     def __init__(self, readiness: Readiness, sock: socket.socket, context: ssl.SSLContext) -> None:
         super().__init__(readiness, sock, _portion)
@@ -42,6 +46,7 @@ class TlsConnection(Connection):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaking = True
+        self._reads_left: int | None = MOST_READS
         self._farewell: asyncio.TimerHandle | None = None
 
     # What its owner is told, besides what it is told of a connection.
@@ -61,6 +66,10 @@ class TlsConnection(Connection):
         if received:
             self._incoming.write(received)
             self._decrypt()
+
+    def trust(self) -> None:
+        """Read as often as there is something, from now on."""
+        self._reads_left = None
 
     def write(self, data: bytes | memoryview) -> None:
         """Encrypt and send. Nothing follows the end of TLS.
@@ -91,6 +100,11 @@ class TlsConnection(Connection):
     # What is told of the connection.
 
     def on_received(self, size: int) -> None:
+        if self._reads_left is not None:
+            self._reads_left -= 1
+            if self._reads_left < 0:
+                self.abort()
+                return
         self._incoming.write(self._buffer[:size])
         self._decrypt()
 

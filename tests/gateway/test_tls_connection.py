@@ -1,0 +1,414 @@
+"""TLS on a connection, against OpenSSL's own client and Python's."""
+
+import asyncio
+import shutil
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from random import Random
+
+import pytest
+from tests.gateway.harness import LOOPBACK, client_tls, run, server_tls
+
+from hatchway.gateway.connection import Hold
+from hatchway.gateway.readiness import Readiness
+from hatchway.gateway.tls_connection import MOST_READS, PORTION, TlsConnection
+
+ROOM = memoryview(bytearray(5000))
+OPENSSL = shutil.which("openssl") or "openssl"
+
+
+class Echo(TlsConnection):
+    """One that says everything back."""
+
+    def __init__(self, readiness: Readiness, sock: socket.socket) -> None:
+        super().__init__(readiness, sock, server_tls())
+        self.received = bytearray()
+        self.echoes = True
+        self.lost = asyncio.Event()
+
+    def room(self) -> memoryview:
+        return ROOM
+
+    def on_decrypted(self, size: int) -> None:
+        self.received += ROOM[:size]
+        if self.echoes:
+            self.write(ROOM[:size])
+
+    def on_full(self) -> None:
+        self.hold(Hold.BACKLOG)
+
+    def on_ready(self) -> None:
+        self.release(Hold.BACKLOG)
+
+    def on_lost(self) -> None:
+        super().on_lost()
+        self.lost.set()
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[tuple[int, asyncio.Queue[Echo]]]:
+    """A port at which TLS is echoed, and the connections that it gets."""
+    loop, made = asyncio.get_running_loop(), asyncio.Queue[Echo]()
+    readiness = Readiness(loop)
+    with socket.create_server((LOOPBACK, 0)) as sock:
+        sock.setblocking(False)
+
+        def accept() -> None:
+            accepted, _ = sock.accept()
+            accepted.setblocking(False)
+            echo = Echo(readiness, accepted)
+            made.put_nowait(echo)
+            echo.begin()
+
+        loop.add_reader(sock.fileno(), accept)
+        yield sock.getsockname()[1], made
+        loop.remove_reader(sock.fileno())
+
+
+async def openssl(port: int, *options: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(OPENSSL, "s_client", "-connect", f"{LOOPBACK}:{port}", "-quiet", "-no_ign_eof", *options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+class Raw:
+    """A client that holds TLS and TCP apart."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = client_tls().wrap_bio(self.incoming, self.outgoing)
+
+    @classmethod
+    async def connect(cls, port: int) -> "Raw":
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, (LOOPBACK, port))
+        return cls(sock)
+
+    async def shake_hands(self) -> None:
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self.send(self.outgoing.read())
+                self.incoming.write(await self.receive())
+            else:
+                await self.send(self.outgoing.read())
+                return
+
+    async def say(self, word: bytes) -> None:
+        """Say it, and hear it said back."""
+        self.tls.write(word)
+        await self.send(self.outgoing.read())
+        assert await self.read_exactly(len(word)) == word
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.sock, data)
+
+    async def receive(self) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(self.sock, 1 << 18)
+
+    async def read(self) -> bytes:
+        """What is decrypted next; nothing at the end of TLS."""
+        while True:
+            try:
+                return self.tls.read(1 << 18)
+            except ssl.SSLWantReadError:
+                data = await self.receive()
+                assert data, "TCP ended before TLS"
+                self.incoming.write(data)
+
+    async def read_exactly(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            data += await self.read()
+        return bytes(data)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_openssl_gets_back_what_it_says_and_a_farewell(version: str) -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await openssl(port, version)
+            said, _ = await client.communicate(b"hello\n")
+            echo = await made.get()
+            await echo.lost.wait()
+            assert echo.received == b"hello\n"
+            assert said in (b"hello\n", b"")
+
+    run(test)
+
+
+def test_a_client_may_change_its_keys() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await openssl(port, "-tls1_3")
+            assert client.stdin is not None
+            assert client.stdout is not None
+            echo = None
+            # "K" at the beginning of a line has the client change its keys and ask for the same.
+            for line, answer in ((b"before\n", b"before\n"), (b"K\n", b""), (b"after\n", b"after\n")):
+                client.stdin.write(line)
+                await client.stdin.drain()
+                assert await client.stdout.readexactly(len(answer)) == answer
+                echo = echo or await made.get()
+                await asyncio.sleep(0.1)
+            client.stdin.close()
+            await client.wait()
+            assert echo is not None
+            assert echo.received == b"before\nafter\n"
+
+    run(test)
+
+
+def test_every_byte_comes_back_whatever_the_pieces() -> None:
+    async def test() -> None:
+        random = Random(2)
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            sent = random.randbytes(3_000_000)
+
+            async def send() -> None:
+                at = 0
+                while at < len(sent):
+                    size = random.choice([1, 100, 5000, 16_384, 40_000, PORTION])
+                    client.tls.write(sent[at : at + size])
+                    at += size
+                    records = client.outgoing.read()
+                    cut = random.randrange(len(records))
+                    await client.send(records[:cut])
+                    if random.random() < 0.3:
+                        await asyncio.sleep(0.001)
+                    await client.send(records[cut:])
+
+            sending = asyncio.create_task(send())
+            assert await client.read_exactly(len(sent)) == sent
+            await sending
+            (await made.get()).abort()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_handshake_that_comes_byte_by_byte_is_understood_as_long_as_it_is_short() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            with suppress(ssl.SSLWantReadError):
+                client.tls.do_handshake()
+            hello = client.outgoing.read()
+            pieces = [hello[at : at + 8] for at in range(0, len(hello), 8)]
+            assert 10 < len(pieces) < MOST_READS
+            for piece in pieces:
+                await client.send(piece)
+                await asyncio.sleep(0.002)
+            client.incoming.write(await client.receive())
+            await client.shake_hands()
+            client.tls.write(b"x")
+            await client.send(client.outgoing.read())
+            assert await client.read() == b"x"
+            (await made.get()).abort()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_client_that_never_gets_to_the_point_is_dropped_before_its_time_is_up() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            echo = await made.get()
+            with suppress(ConnectionError):
+                for _ in range(MOST_READS + 1):
+                    client.tls.write(b"x")
+                    await client.send(client.outgoing.read())
+                    await client.read()
+            await echo.lost.wait()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_client_that_is_trusted_may_go_on() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            echo = await made.get()
+            echo.trust()
+            for _ in range(2 * MOST_READS):
+                client.tls.write(b"x")
+                await client.send(client.outgoing.read())
+                assert await client.read() == b"x"
+            echo.abort()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_malformed_hello_is_answered_with_an_alert() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            # A ClientHello without anything in it.
+            await client.send(bytes.fromhex("16 0301 0004 01 000000"))
+            answer = await client.receive()
+            # Content type 21, alert; level 2, fatal (RFC 8446 sections 5.1 and 6).
+            assert (answer[0], answer[5]) == (21, 2)
+            await (await made.get()).lost.wait()
+            client.sock.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-OpenSSH_9.2p1\r\n", bytes(40)])
+def test_what_is_no_tls_is_hung_up_on(words: bytes) -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.send(words)
+            assert await client.receive() == b""
+            await (await made.get()).lost.wait()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_record_that_was_tampered_with_ends_the_connection_and_nothing_of_it_is_handed_over() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            client.tls.write(b"good")
+            good = client.outgoing.read()
+            client.tls.write(b"tampered with")
+            bad = bytearray(client.outgoing.read())
+            bad[-1] ^= 1
+            await client.send(good + bytes(bad))
+            echo = await made.get()
+            await echo.lost.wait()
+            assert echo.received == b"good"
+            client.sock.close()
+
+    run(test)
+
+
+def test_what_was_written_before_the_farewell_arrives_and_nothing_written_after_it() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            await client.say(b"hello")
+            echo = await made.get()
+            echo.write(bytes(4_000_000))
+            echo.shut()
+            echo.write(b"too late")
+            assert await client.read_exactly(4_000_000) == bytes(4_000_000)
+            assert await client.read() == b""
+            assert not echo.is_gone
+            client.tls.unwrap()
+            await client.send(client.outgoing.read())
+            await echo.lost.wait()
+            client.sock.close()
+
+    run(test)
+
+
+def test_what_comes_after_the_farewell_is_not_handed_over() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            await client.say(b"hello")
+            echo = await made.get()
+            echo.shut()
+            client.tls.write(b"too late")
+            await client.send(client.outgoing.read())
+            await asyncio.sleep(0.05)
+            assert echo.received == b"hello"
+            echo.abort()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_client_that_does_not_answer_the_farewell_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.gateway.tls_connection.FAREWELL", 0.2)
+
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            await client.say(b"hello")
+            echo = await made.get()
+            echo.write(bytes(8_000_000))
+            echo.shut()
+            await echo.lost.wait()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_fin_without_the_end_of_tls_loses_nothing_that_came_before() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            client.tls.write(bytes(100_000))
+            await client.send(client.outgoing.read())
+            client.sock.shutdown(socket.SHUT_WR)
+            assert await client.read_exactly(100_000) == bytes(100_000)
+            assert await client.read() == b""
+            echo = await made.get()
+            await echo.lost.wait()
+            assert len(echo.received) == 100_000
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_client_that_leaves_within_the_handshake_is_gone() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            with suppress(ssl.SSLWantReadError):
+                client.tls.do_handshake()
+            await client.send(client.outgoing.read()[:50])
+            client.sock.close()
+            await (await made.get()).lost.wait()
+
+    run(test)
+
+
+def test_a_client_that_reads_nothing_is_not_read_for_ever() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            echo = await made.get()
+            echo.trust()
+
+            async def send() -> None:
+                while True:
+                    client.tls.write(bytes(100_000))
+                    await client.send(client.outgoing.read())
+
+            sending = asyncio.create_task(send())
+            await asyncio.wait({sending}, timeout=1)
+            before = len(echo.received)
+            await asyncio.sleep(0.2)
+            assert len(echo.received) == before
+            sending.cancel()
+            echo.abort()
+            client.sock.close()
+
+    run(test)
