@@ -87,7 +87,7 @@ class Echo(Relay):
             piece = self._message[at : at + _LARGEST]
             fin = at + _LARGEST >= len(self._message)
             size = bytes([len(piece)]) if len(piece) < 126 else struct.pack(">BH", 126, len(piece))
-            self._client.write_frame(memoryview(bytes([fin << 7 | opcode]) + size + piece))
+            self._client.write_frames(bytes([fin << 7 | opcode]) + size + piece)
             opcode = 0
 
 

@@ -20,12 +20,17 @@ BUFFER = memoryview(bytearray(16 * 1024))
 class Noted(Connection):
     """One that notes what it is told."""
 
+    most_at_once = len(BUFFER)
+
     def __init__(self, readiness: Readiness, sock: socket.socket) -> None:
-        super().__init__(readiness, sock, BUFFER)
+        super().__init__(readiness, sock)
         self.received = bytearray()
         self.said: list[str] = []
         self.lost = asyncio.Event()
         self.on_bytes: Callable[[], None] = lambda: None
+
+    def receive(self, sock: socket.socket) -> int:
+        return sock.recv_into(BUFFER)
 
     def on_received(self, size: int) -> None:
         self.received += BUFFER[:size]

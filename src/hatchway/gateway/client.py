@@ -171,10 +171,10 @@ class Client(TlsConnection):
             rest = rest[size:]
             self.on_decrypted(size)
 
-    def write_frame(self, frame: memoryview) -> None:
-        """Send a whole frame, header included. The memory is free for other use when this returns."""
+    def write_frames(self, *pieces: bytes | memoryview) -> None:
+        """Send whole frames, headers included. The memory is free for other use when this returns."""
         if not self._close_sent:
-            self.write(frame)
+            self.write(*pieces)
 
     def send_close(self, closure: Closure) -> None:
         """Send a close frame, once, and nothing after it. Reading goes on, for the client's own close frame.
@@ -203,7 +203,7 @@ class Client(TlsConnection):
         self._send_control(_PING, b"")
 
     def _send_control(self, opcode: int, payload: bytes) -> None:
-        self.write_frame(memoryview(bytes((opcode, len(payload))) + payload))
+        self.write_frames(bytes((opcode, len(payload))) + payload)
 
     def _notice_violation(self) -> None:
         """Close, and take nothing more, when picows has found fault with a frame and wanted to close."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from hatchway.gateway.readiness import BROKEN, READABLE, WRITABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hatchway.gateway.readiness import Readiness
 
 HIGH_WATER: Final = 64 * 1024
@@ -21,7 +23,7 @@ HIGH_WATER: Final = 64 * 1024
 LOW_WATER: Final = HIGH_WATER // 4
 
 _TURN: Final = 1024 * 1024
-"""Bytes read, as long as they fill the buffer, before others have their turn."""
+"""Bytes read, as long as there are as many as were asked for, before others have their turn."""
 
 _CHUNKS_AT_ONCE: Final = 64
 
@@ -48,7 +50,6 @@ class Connection(ABC):
 
     __slots__ = (
         "_broken",
-        "_buffer",
         "_closing",
         "_descriptor",
         "_finishing",
@@ -61,12 +62,14 @@ class Connection(ABC):
         "readiness",
     )
 
-    def __init__(self, readiness: Readiness, sock: socket.socket, buffer: memoryview) -> None:
-        """`sock` does not block. What is read goes to `buffer`, which may be everybody's."""
+    most_at_once: int
+    """Bytes that `receive` takes when there are so many."""
+
+    def __init__(self, readiness: Readiness, sock: socket.socket) -> None:
+        """`sock` does not block."""
         self.readiness = readiness
         self._socket = sock
         self._descriptor = sock.fileno()
-        self._buffer = buffer
         self._holds = 0
         self._watched = 0
         self._unsent: list[bytes] | None = None
@@ -76,11 +79,19 @@ class Connection(ABC):
         self._finishing = False
         self._closing = False
 
-    # What its owner is told.
+    # What its owner does when there is something to be read, and what it is told.
+
+    @abstractmethod
+    def receive(self, sock: socket.socket) -> int:
+        """Read from the socket, once; how many bytes.
+
+        Raises:
+            OSError: as the socket does.
+        """
 
     @abstractmethod
     def on_received(self, size: int) -> None:
-        """So many bytes are in the buffer, until this returns."""
+        """So many bytes have been read. Where they are others will be read to, once this returns."""
 
     @abstractmethod
     def on_end(self) -> None:
@@ -120,25 +131,27 @@ class Connection(ABC):
             if not self._holds:
                 self._watch()
 
-    def send(self, data: bytes | memoryview) -> None:
+    def send(self, *chunks: bytes | memoryview) -> None:
         """Send bytes that may be overwritten once this returns. Those for a peer that has gone go nowhere."""
         if self._descriptor < 0 or self._finishing or self._broken:
             return
+        size = sum(map(len, chunks))
         if self._unsent is None:
             try:
-                sent = self._socket.send(data)
+                sent = self._socket.sendmsg(chunks)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
                 # Gone, most often by a reset; what it sent before that has still to be read, if it can be.
                 self._broken = True
                 return
-            if sent == len(data):
+            if sent == size:
                 return
-            data = memoryview(data)[sent:]
-            self._unsent = []
-        self._unsent.append(bytes(data))
-        self._unsent_size += len(data)
+            size -= sent
+            self._unsent = _after(chunks, sent)
+        else:
+            self._unsent += map(bytes, chunks)
+        self._unsent_size += size
         self._watch()
         if not self._full and self._unsent_size > HIGH_WATER:
             self._full = True
@@ -198,13 +211,13 @@ class Connection(ABC):
         left = _TURN
         while left > 0 and not self._holds and self._descriptor >= 0:
             size = self._read()
-            # What filled the buffer has most often more behind it.
-            left = left - size if size == len(self._buffer) else 0
+            # As many as were asked for have most often more behind them.
+            left = left - size if size == self.most_at_once else 0
 
     def _read(self) -> int:
         """Read once, and hand over; how many bytes there were."""
         try:
-            size = self._socket.recv_into(self._buffer)
+            size = self.receive(self._socket)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:
@@ -245,7 +258,7 @@ class Connection(ABC):
             sent = self._unsent_size
         self._unsent_size -= sent
         if self._unsent_size:
-            self._unsent = _without(self._unsent, sent)
+            self._unsent = _after(self._unsent, sent)
         else:
             self._unsent = None
             self._watch()
@@ -278,15 +291,11 @@ class Connection(ABC):
         self.readiness.loop.call_soon(self.on_lost)
 
 
-def _without(chunks: list[bytes], size: int) -> list[bytes]:
-    """All but the first `size` bytes."""
-    gone = 0
+def _after(chunks: Iterable[bytes | memoryview], size: int) -> list[bytes]:
+    """What follows the first `size` bytes."""
+    rest = []
     for chunk in chunks:
         if len(chunk) > size:
-            break
-        size -= len(chunk)
-        gone += 1
-    rest = chunks[gone:]
-    if size:
-        rest[0] = rest[0][size:]
+            rest.append(bytes(chunk[size:]))
+        size = max(0, size - len(chunk))
     return rest

@@ -178,11 +178,11 @@ class Relay(TunnelEnd):
 
     # From the target.
 
-    def target_sent(self, frame: memoryview, size: int) -> None:
+    def target_sent(self, frames: list[memoryview], size: int) -> None:
         if self._client_over or self._cut:
             return
         self.bytes_out += size
-        self._client.write_frame(frame)
+        self._client.write_frames(*frames)
 
     def target_full(self) -> None:
         self._client.hold(Hold.BACKLOG)

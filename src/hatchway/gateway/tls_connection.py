@@ -40,8 +40,10 @@ class TlsConnection(Connection):
 
     __slots__ = ("_farewell", "_incoming", "_outgoing", "_reads_left", "_shaking", "_tls")
 
+    most_at_once = PORTION
+
     def __init__(self, readiness: Readiness, sock: socket.socket, context: ssl.SSLContext) -> None:
-        super().__init__(readiness, sock, _portion)
+        super().__init__(readiness, sock)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -71,15 +73,20 @@ class TlsConnection(Connection):
         """Read as often as there is something, from now on."""
         self._reads_left = None
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Encrypt and send. Nothing follows the end of TLS.
+    def write(self, *pieces: bytes | memoryview) -> None:
+        """Encrypt each piece, and send them. Nothing follows the end of TLS.
 
         OpenSSL's memory BIO takes any amount, and nothing but a renegotiation, which the TLS context forbids,
-        could make it wait.
+        could make it wait. It grows to the largest piece, and stays so large.
         """
-        if self._farewell is None and not self.is_gone:
-            self._tls.write(data)
-            self.send(self._outgoing.read())
+        if self._farewell is not None or self.is_gone:
+            return
+        tls, outgoing = self._tls, self._outgoing
+        encrypted = []
+        for piece in pieces:
+            tls.write(piece)
+            encrypted.append(outgoing.read())
+        self.send(*encrypted)
 
     def shut(self) -> None:
         """End TLS behind everything that was written, then TCP: when the client has ended it too.
@@ -99,13 +106,16 @@ class TlsConnection(Connection):
 
     # What is told of the connection.
 
+    def receive(self, sock: socket.socket) -> int:
+        return sock.recv_into(_portion)
+
     def on_received(self, size: int) -> None:
         if self._reads_left is not None:
             self._reads_left -= 1
             if self._reads_left < 0:
                 self.abort()
                 return
-        self._incoming.write(self._buffer[:size])
+        self._incoming.write(_portion[:size])
         self._decrypt()
 
     def on_end(self) -> None:
