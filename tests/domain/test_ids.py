@@ -1,12 +1,13 @@
 """Ids look as AWS's do, and what a fleet file names has the same id anywhere."""
 
 import re
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID, Kind, derived_id, new_id
+from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID, Kind, derived_id, new_id, time_ordered_uuid
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,27 @@ def test_a_derived_id_depends_on_account_kind_and_name_alone() -> None:
 def test_an_id_is_not_made_of_too_little_randomness() -> None:
     with pytest.raises(ValueError, match="12 random bytes"):
         new_id(Kind.VPC, b"short")
+
+
+@given(milliseconds=st.integers(0, (1 << 48) - 2), randomness=st.binary(min_size=20, max_size=20))
+def test_uuids_are_of_version_7_and_sort_by_the_time_at_which_they_were_made(
+    milliseconds: int, randomness: bytes
+) -> None:
+    first = time_ordered_uuid(milliseconds, randomness[:10])
+    later = time_ordered_uuid(milliseconds + 1, randomness[10:])
+    assert first < later
+    for made, at in ((first, milliseconds), (later, milliseconds + 1)):
+        parsed = UUID(made)
+        assert str(parsed) == made
+        assert (parsed.version, parsed.variant, parsed.int >> 80) == (7, RFC_4122, at)
+
+
+def test_uuids_of_the_same_time_differ_by_all_of_their_74_random_bits() -> None:
+    different = {time_ordered_uuid(1, (1 << bit).to_bytes(10, "big")) for bit in range(80)}
+    # One is as it is without any: its bit is where the version or the variant stands.
+    assert len(different - {time_ordered_uuid(1, bytes(10))}) == 74
+
+
+def test_a_uuid_is_as_in_the_example_of_rfc_9562() -> None:
+    randomness = (0xCC3 << 64 | 0x18C4DC0C0C07398F).to_bytes(10, "big")
+    assert time_ordered_uuid(0x017F22E279B0, randomness) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"

@@ -36,6 +36,9 @@ class Kind(StrEnum):
 
 _IAM_KINDS: Final = frozenset(kind for kind in Kind if kind.isupper())
 _DIGITS: Final = 17
+_UUID_VERSION_7: Final = 0x7000_8000_0000_0000_0000
+"""The version, and the variant of RFC 9562, among a UUID's last 80 bits."""
+_UUID_RANDOM_BITS: Final = 0x0FFF_3FFF_FFFF_FFFF_FFFF
 
 
 def derived_id(kind: Kind, account: str, name: str) -> str:
@@ -52,6 +55,18 @@ def new_id(kind: Kind, randomness: bytes) -> str:
     if len(randomness) < 12:
         raise ValueError("an id needs at least 12 random bytes")
     return _id(kind, randomness)
+
+
+def time_ordered_uuid(milliseconds: int, randomness: bytes) -> str:
+    """A UUID of version 7 (RFC 9562, section 5.7): those of a later millisecond sort later.
+
+    Args:
+        milliseconds: since 1970.
+        randomness: 10 random bytes, of which 74 bits are used.
+    """
+    number = milliseconds << 80 | int.from_bytes(randomness, "big") & _UUID_RANDOM_BITS | _UUID_VERSION_7
+    digits = f"{number:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _id(kind: Kind, entropy: bytes) -> str:

@@ -10,14 +10,14 @@ import socket
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 import structlog
 import uvloop
 
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.domain.ids import time_ordered_uuid
 from hatchway.gateway.admission import Admission
 from hatchway.gateway.follower import Follower
 from hatchway.gateway.gateway import Gateway
@@ -273,7 +273,8 @@ def _monotonic() -> float:
 
 
 def _new_id() -> str:
-    return str(uuid4())
+    # In order of time: random ones would have each audit record change two more pages of the store's indexes.
+    return time_ordered_uuid(time.time_ns() // 1_000_000, token_bytes(10))
 
 
 def _new_tunnel_id() -> str:
