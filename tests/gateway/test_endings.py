@@ -14,6 +14,7 @@ from tests.gateway.harness import (
     Says,
     WebSocket,
     echo,
+    request,
     run,
     running_gateway,
     target,
@@ -71,6 +72,25 @@ def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
             async with running_gateway(Says(port)) as gateway:
                 closed = await closed_by(gateway)
             assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
+
+    run(test)
+
+
+def test_a_client_that_cannot_be_served_for_whatever_reason_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test() -> None:
+        problems: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: problems.append(context["exception"]))
+        says = Says(1)
+        monkeypatch.setattr(says, "decide", lambda *_arguments, **_named: 1 // 0)
+        async with running_gateway(says) as gateway:
+            client = await WebSocket.connect(gateway.port)
+            client.writer.write(request())
+            with pytest.raises(ConnectionResetError):
+                await client.reader.read()
+            assert [type(problem) for problem in problems] == [ZeroDivisionError]
 
     run(test)
 

@@ -14,6 +14,7 @@ from hatchway.gateway.handshake import (
     Head,
     read_head,
     render_refusal,
+    render_upgrade,
 )
 from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, Closure, Refusal
 from hatchway.gateway.tls_connection import TlsConnection
@@ -162,7 +163,8 @@ class Client(TlsConnection):
     def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
         """Answer 101. Frames come to `end` from now on, those that are here already before this returns."""
         self._end = end
-        websocket = self._websocket = WebSocketInput(self.write, end, key, request_id)
+        self.write(render_upgrade(key, request_id))
+        websocket = self._websocket = WebSocketInput(end)
         rest, self._received = memoryview(self._received), bytearray()
         while rest and not self._close_sent:
             room = websocket.room()

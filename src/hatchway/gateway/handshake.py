@@ -7,6 +7,7 @@ so that every refusal is the JSON that clients of this service expect.
 from __future__ import annotations
 
 import binascii
+import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,9 @@ MAX_HEAD: Final = 16 * 1024
 
 HEAD_END: Final = b"\r\n\r\n"
 REQUEST_ID_HEADER: Final = "x-amzn-requestid"
+
+_WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What every server of WebSockets adds to the key (RFC 6455 section 1.3)."""
 
 _MAX_USER_AGENT: Final = 1024
 
@@ -97,6 +101,16 @@ def websocket_key(head: Head) -> str:
             bad_handshake("The Sec-WebSocket-Key header is missing or not 16 bytes in base64.")
         )
     return key
+
+
+def render_upgrade(key: str, request_id: str) -> bytes:
+    """The whole answer to a request with this key that gets its WebSocket (RFC 6455 section 4.2.2)."""
+    digest = hashlib.sha1(key.encode() + _WEBSOCKET, usedforsecurity=False).digest()
+    accept = binascii.b2a_base64(digest, newline=False)
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n%b: %b\r\n\r\n"
+    ) % (accept, REQUEST_ID_HEADER.encode(), request_id.encode())
 
 
 def render_refusal(refusal: Refusal, request_id: str) -> bytes:

@@ -259,7 +259,16 @@ class Listener:
         client.request.add_done_callback(settled)
         serving = self._loop.create_task(self._serve(client, str(arrival.peer.address), arrival.peer.port))
         self._tasks.add(serving)
-        serving.add_done_callback(self._tasks.discard)
+
+        def served(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                # Whatever it was: nobody looks after this client any more.
+                client.abort()
+                problem = {"message": "a client could not be served", "exception": task.exception()}
+                self._loop.call_exception_handler(problem)
+
+        serving.add_done_callback(served)
         client.begin()
         client.take(arrival.received)
 

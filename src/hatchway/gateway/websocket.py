@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from picows import WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
-from hatchway.gateway.handshake import REQUEST_ID_HEADER
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,11 +23,14 @@ MOST_AT_ONCE: Final = 128 * 1024
 
 _SMALLEST_READ_BUFFER: Final = 2048
 
-_CANONICAL_REQUEST: Final = (
+_REQUEST: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-"""What picows is told that the client asked for, once the gateway has judged what it really asked for."""
+"""What picows is told that each client asked for. What it really did, the gateway has judged and answered."""
+
+_answer: Final = WSUpgradeResponse.create_101_response()
+"""What picows is told to answer, which goes nowhere."""
 
 
 class _QuietLogger:
@@ -62,18 +63,13 @@ class _NoSocket:
 _no_socket: Final = _NoSocket()
 
 
-class _PicowsTransport:
-    """What picows takes for the client's transport: it lets the answer to the request through, and no frame.
+class _NoTransport:
+    """What picows takes for the client's transport: nothing that it writes goes anywhere.
 
     picows looks at a frame before it hands over the one before it. When that one is wrong it writes a close
     frame at once, ahead of what is to be answered to those before, be it the client's own close frame. So the
     gateway writes all frames itself, and that one in its turn.
     """
-
-    __slots__ = ("_write",)
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
 
     def get_extra_info(self, _name: str) -> _NoSocket:
         return _no_socket
@@ -81,42 +77,34 @@ class _PicowsTransport:
     def get_write_buffer_size(self) -> int:
         return 0
 
-    def write(self, data: bytes) -> None:
-        if data.startswith(b"HTTP/"):
-            self._write(data)
+    def write(self, data: bytes) -> None: ...
 
-    def close(self) -> None:
-        """The gateway closes when it has written its close frame."""
+    def close(self) -> None: ...
+
+
+_no_transport: Final = _NoTransport()
 
 
 class WebSocketInput:
     """Feeds picows.
 
     Attributes:
-        take: hands over the frames in so many bytes, which have been put there.
+        take: hands over the frames in so many bytes, which have been put where `room` says.
     """
 
     __slots__ = ("_offer", "_transport", "take")
 
-    def __init__(
-        self, write: Callable[[bytes], None], listener: WSListener, key: str, request_id: str
-    ) -> None:
-        """Answer 101 to the request that had this key, by one `write`. `listener` gets the frames.
-
-        `request_id` is part of the answer.
-        """
-        answer = WSUpgradeResponse.create_101_response({REQUEST_ID_HEADER: request_id})
-        websocket = _server_side(lambda _request: WSUpgradeResponseWithListener(answer, listener))
-        websocket.connection_made(_PicowsTransport(write))
+    def __init__(self, listener: WSListener) -> None:
+        """`listener` gets the frames."""
+        websocket = _server_side(lambda _request: WSUpgradeResponseWithListener(_answer, listener))
+        websocket.connection_made(_no_transport)
         self._transport: WSTransport = websocket.transport
         self._offer: Callable[[int], memoryview] = websocket.get_buffer
         self.take: Callable[[int], None] = websocket.buffer_updated
-        request = _CANONICAL_REQUEST % key.encode()
-        self._offer(0)[: len(request)] = request
-        self.take(len(request))
-        # picows keeps both for as long as the tunnel lasts, and nobody asks for them again.
+        self._offer(0)[: len(_REQUEST)] = _REQUEST
+        self.take(len(_REQUEST))
+        # picows keeps it for as long as the tunnel lasts, and nobody asks for it again.
         self._transport.request.headers.clear()
-        answer.headers.clear()
 
     def room(self) -> memoryview:
         """Where a client's bytes may be put."""
