@@ -1,6 +1,7 @@
 """A TCP connection on the event loop, against the kernel's own."""
 
 import asyncio
+import math
 import os
 import socket
 import struct
@@ -314,5 +315,18 @@ def test_what_is_unsent_counts_what_the_peer_has_not_acknowledged() -> None:
             while got < 8_000_000:
                 got += len(await loop.sock_recv(peer, 1 << 20))
             await until(lambda: connection.unsent == 0)
+
+    run(test)
+
+
+def test_a_peer_that_has_broken_off_is_noticed_by_sending_even_while_nothing_is_read() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.hold(Hold.BACKLOG)
+            assert connection.unanswered == 0
+            reset(peer)
+            await asyncio.sleep(0.05)
+            connection.send(b"are you there?")
+            assert connection.unanswered == math.inf
 
     run(test)

@@ -37,7 +37,8 @@ class Echo(TlsConnection):
             self.write(ROOM[:size])
 
     def on_full(self) -> None:
-        self.hold(Hold.BACKLOG)
+        if self.echoes:
+            self.hold(Hold.BACKLOG)
 
     def on_ready(self) -> None:
         self.release(Hold.BACKLOG)
@@ -409,6 +410,53 @@ def test_a_client_that_reads_nothing_is_not_read_for_ever() -> None:
             assert len(echo.received) == before
             sending.cancel()
             echo.abort()
+            client.sock.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "behind", [b"", b"x", b"\x17\x03\x03\x00\x05hello" * 50], ids=["nothing", "a byte", "records"]
+)
+def test_a_client_that_ends_tls_gets_the_rest_whatever_it_sends_behind_the_end(behind: bytes) -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            echo = await made.get()
+            await client.say(b"hello")
+            echo.echoes = False
+            echo.write(bytes(8_000_000))
+            with suppress(ssl.SSLWantReadError):
+                client.tls.unwrap()
+            await client.send(client.outgoing.read() + behind)
+            await asyncio.sleep(0.1)
+            assert not echo.is_gone
+            got = 0
+            with suppress(ConnectionResetError):
+                while data := await client.receive():
+                    got += len(data)
+            assert got > 8_000_000 or behind
+            await echo.lost.wait()
+            assert echo.received == b"hello"
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_client_that_tampers_and_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.gateway.tls_connection.FAREWELL", 0.2)
+
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await Raw.connect(port)
+            await client.shake_hands()
+            echo = await made.get()
+            await client.say(b"hello")
+            echo.echoes = False
+            echo.write(bytes(8_000_000))
+            await client.send(b"\x17\x03\x03\x00\x20" + bytes(32))
+            await echo.lost.wait()
             client.sock.close()
 
     run(test)

@@ -6,6 +6,7 @@ import socket
 from abc import ABC, abstractmethod
 from enum import IntEnum
 from fcntl import ioctl
+from math import inf
 from struct import Struct, pack, unpack
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Final
@@ -184,11 +185,14 @@ class Connection(ABC):
 
     @property
     def unanswered(self) -> float:
-        """Seconds for which the peer's kernel has left everything unanswered; 0 while it need not answer.
+        """Seconds for which the peer's kernel has left everything unanswered; 0 while it need not answer, and
+        infinity when it has broken off.
 
         A kernel acknowledges data that its program does not read, and probes of a window that is full, so a
         peer that merely stalls is not silent. Source: tcp(7), TCP_INFO.
         """
+        if self._broken:
+            return inf
         if self._descriptor < 0:
             return 0.0
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)

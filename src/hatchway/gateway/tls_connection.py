@@ -12,7 +12,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from hatchway.gateway.connection import Connection
+from hatchway.gateway.connection import Connection, Hold
 
 if TYPE_CHECKING:
     import asyncio
@@ -98,7 +98,7 @@ class TlsConnection(Connection):
         if self._shaking:
             self.abort()
             return
-        self._farewell = self.readiness.loop.call_later(FAREWELL, self.abort)
+        self._limit_farewell()
         # It would like to have the client's answer at once.
         with suppress(ssl.SSLError):
             self._tls.unwrap()
@@ -131,7 +131,7 @@ class TlsConnection(Connection):
             if self._shaking:
                 tls.do_handshake()
                 self._shaking = False
-            while (incoming.pending or tls.pending()) and not self.is_gone:
+            while (incoming.pending or tls.pending()) and not self._holds & Hold.ENDED and not self.is_gone:
                 self._hand_over()
         except ssl.SSLWantReadError:
             # The rest of a record is yet to come.
@@ -139,6 +139,8 @@ class TlsConnection(Connection):
         except ssl.SSLError:
             # That was no TLS, or was tampered with, which an alert says.
             self.send(self._outgoing.read())
+            self.hold(Hold.ENDED)
+            self._limit_farewell()
             self.close()
         if self._outgoing.pending:
             self.send(self._outgoing.read())
@@ -165,5 +167,11 @@ class TlsConnection(Connection):
 
     def _part(self) -> None:
         """The client has ended TLS, or TCP. So does the gateway, behind everything that was written."""
+        # What follows the end of TLS is nobody's.
+        self.hold(Hold.ENDED)
         self.shut()
         self.close()
+
+    def _limit_farewell(self) -> None:
+        if self._farewell is None and not self.is_gone:
+            self._farewell = self.readiness.loop.call_later(FAREWELL, self.abort)
