@@ -31,9 +31,12 @@ def connection_state(sock: socket.socket) -> int:
     return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
-async def refused_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as sock:
-        return int(sock.getsockname()[1])
+@contextmanager
+def refusal() -> Iterator[int]:
+    """The port of a target that refuses: it is taken, so that nobody else listens there, and not listened at."""
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        yield sock.getsockname()[1]
 
 
 async def closed_by(gateway: Running) -> Closed:
@@ -56,10 +59,11 @@ def silence() -> Iterator[int]:
 
 def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
     async def test() -> None:
-        async with running_gateway(Says(await refused_port())) as gateway:
-            closed = await closed_by(gateway)
-            assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
-            assert (await gateway.trail.end()).closure.code == 1011
+        with refusal() as port:
+            async with running_gateway(Says(port)) as gateway:
+                closed = await closed_by(gateway)
+                assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
+                assert (await gateway.trail.end()).closure.code == 1011
 
     run(test)
 
