@@ -33,7 +33,7 @@ def connection_state(sock: socket.socket) -> int:
 
 @contextmanager
 def refusal() -> Iterator[int]:
-    """The port of a target that refuses: it is taken, so that nobody else listens there, and not listened at."""
+    """The port of a target that refuses. It is taken, so that nobody else can listen there."""
     with socket.socket() as sock:
         sock.bind((LOOPBACK, 0))
         yield sock.getsockname()[1]
