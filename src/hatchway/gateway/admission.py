@@ -16,7 +16,7 @@ from hatchway.access.open_tunnel import open_tunnel_checks
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, unknown_identity
 from hatchway.domain.reach import parse_address
-from hatchway.gateway.network import Connection, network_problem
+from hatchway.gateway.network import Flow, network_problem
 from hatchway.gateway.refusal import (
     ENDPOINT_FULL,
     GATEWAY_FULL,
@@ -308,9 +308,7 @@ class Admission:
             problem = transparency_problem(client, address, permitted=self._may_take_addresses)
             if problem is not None:
                 return problem
-        return network_problem(
-            self._snapshot, Connection(endpoint, instance, address, request.remote_port, client)
-        )
+        return network_problem(self._snapshot, Flow(endpoint, instance, address, request.remote_port, client))
 
     def _subjects(
         self, caller: Caller, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot import Snapshot
 
 
-class Connection(NamedTuple):
-    """What is to be connected. `instance` is the registered one at the address, if there is one."""
+class Flow(NamedTuple):
+    """What would pass, and between whom. `instance` is the registered one at the address, if there is one."""
 
     endpoint: Endpoint
     instance: Instance | None
@@ -27,12 +27,12 @@ class Connection(NamedTuple):
     client: Address
 
 
-def network_problem(snapshot: Snapshot, connection: Connection) -> str | None:
+def network_problem(snapshot: Snapshot, flow: Flow) -> str | None:
     """Why the connection is not let through, in words for the audit trail; None when it is.
 
     A target that is not registered has no security group of its own to ask.
     """
-    endpoint, instance, address, port, client = connection
+    endpoint, instance, address, port, client = flow
     vpc = snapshot.vpc(endpoint.vpc_id)
     problem = address_problem(address, vpc.cidrs if vpc else ())
     if problem is not None:

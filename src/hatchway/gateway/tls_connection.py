@@ -27,7 +27,7 @@ what is unsent. Half as many take a sixth more CPU."""
 FAREWELL: Final = 5.0
 """Seconds that a client has to answer the end of TLS, and to take what was sent before."""
 
-MOST_READS: Final = 256
+MOST_READS: Final = 64
 """Reads in which a client has to get through TLS and its request. It needs a few; one that sends a byte at a
 time would have each of them cost as much as any."""
 
