@@ -4,12 +4,11 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import Installed, Serve, create_endpoint
+from tests.gateway.harness import silent_port
 
 HOST = "127.0.40.1"
 REASON = "hatchway: tunnel closed: Unable to connect to target\n"
@@ -24,20 +23,6 @@ def alice(installed: Installed, serve: Serve) -> Installed:
     return installed
 
 
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port of the host's that answers nobody: its queue of connections is full."""
-    with ExitStack() as sockets:
-        listening = sockets.enter_context(socket.socket())
-        listening.bind((HOST, 0))
-        listening.listen(0)
-        for _ in range(3):
-            waiting = sockets.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listening.getsockname())
-        yield listening.getsockname()[1]
-
-
 def open_tunnel(installed: Installed, port: int, *, stdin: int, stdout: int) -> "subprocess.Popen[bytes]":
     arguments = ("--profile", "alice", "--instance-id", "i-0123456789abcdef0", "--remote-port", str(port))
     return subprocess.Popen(
@@ -46,17 +31,16 @@ def open_tunnel(installed: Installed, port: int, *, stdin: int, stdout: int) -> 
     )  # fmt: skip
 
 
-def test_a_host_that_does_not_answer_is_told_of_though_input_has_ended(
-    alice: Installed, silent_port: int
-) -> None:
+def test_a_host_that_does_not_answer_is_told_of_though_input_has_ended(alice: Installed) -> None:
     nobody_reads, output = os.pipe()
     os.close(nobody_reads)
-    heard = open_tunnel(alice, silent_port, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    unheard = open_tunnel(alice, silent_port, stdin=subprocess.DEVNULL, stdout=output)
-    os.close(output)
-    for tunnel in (heard, unheard):
-        _, errors = tunnel.communicate(timeout=60)
-        assert (tunnel.returncode, errors.decode()) == (255, REASON)
+    with silent_port(HOST) as port:
+        heard = open_tunnel(alice, port, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        unheard = open_tunnel(alice, port, stdin=subprocess.DEVNULL, stdout=output)
+        os.close(output)
+        for tunnel in (heard, unheard):
+            _, errors = tunnel.communicate(timeout=60)
+            assert (tunnel.returncode, errors.decode()) == (255, REASON)
 
 
 def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming(alice: Installed) -> None:

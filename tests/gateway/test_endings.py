@@ -2,7 +2,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 from tests.gateway.harness import (
@@ -17,6 +17,7 @@ from tests.gateway.harness import (
     request,
     run,
     running_gateway,
+    silent_port,
     target,
     until,
 )
@@ -43,20 +44,6 @@ async def closed_by(gateway: Running) -> Closed:
     return (await (await WebSocket.open(gateway.port)).rest())[1]
 
 
-@contextmanager
-def silence() -> Iterator[int]:
-    """The port of a target that does not answer: what comes is dropped by a full backlog."""
-    with ExitStack() as stack:
-        silent = stack.enter_context(socket.socket())
-        silent.bind((LOOPBACK, 0))
-        silent.listen(0)
-        for _ in range(4):
-            blocker = stack.enter_context(socket.socket())
-            blocker.setblocking(False)
-            blocker.connect_ex(silent.getsockname())
-        yield silent.getsockname()[1]
-
-
 def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
     async def test() -> None:
         with refusal() as port:
@@ -72,7 +59,7 @@ def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("hatchway.gateway.target.CONNECT_TIMEOUT", 0.3)
 
     async def test() -> None:
-        with silence() as port:
+        with silent_port() as port:
             async with running_gateway(Says(port)) as gateway:
                 closed = await closed_by(gateway)
             assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
@@ -208,7 +195,7 @@ def test_a_tunnel_is_cut_although_the_client_reads_nothing() -> None:
 
 def test_a_tunnel_is_cut_while_it_still_connects() -> None:
     async def test() -> None:
-        with silence() as port:
+        with silent_port() as port:
             async with running_gateway(Says(port, duration=1)) as gateway:
                 closed = await closed_by(gateway)
                 assert closed.code == 4001

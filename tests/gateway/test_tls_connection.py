@@ -133,6 +133,19 @@ class Raw:
         return bytes(data)
 
 
+@asynccontextmanager
+async def met() -> AsyncIterator[tuple[Raw, Echo]]:
+    """A client that has shaken hands, and the connection that it has got."""
+    async with listening() as (port, made):
+        client = await Raw.connect(port)
+        await client.shake_hands()
+        echo = await made.get()
+        try:
+            yield client, echo
+        finally:
+            client.sock.close()
+
+
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_openssl_gets_back_what_it_says_and_a_farewell(version: str) -> None:
     async def test() -> None:
@@ -172,9 +185,7 @@ def test_a_client_may_change_its_keys() -> None:
 def test_every_byte_comes_back_whatever_the_pieces() -> None:
     async def test() -> None:
         random = Random(2)
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
+        async with met() as (client, _echo):
             sent = random.randbytes(3_000_000)
 
             async def send() -> None:
@@ -193,8 +204,6 @@ def test_every_byte_comes_back_whatever_the_pieces() -> None:
             sending = asyncio.create_task(send())
             assert await client.read_exactly(len(sent)) == sent
             await sending
-            (await made.get()).abort()
-            client.sock.close()
 
     run(test)
 
@@ -224,34 +233,25 @@ def test_a_hello_that_comes_in_small_pieces_is_understood() -> None:
 
 def test_a_client_that_never_gets_to_the_point_is_dropped_before_its_time_is_up() -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
-            echo = await made.get()
+        async with met() as (client, echo):
             with suppress(ConnectionError):
                 for _ in range(MOST_READS + 1):
                     client.tls.write(b"x")
                     await client.send(client.outgoing.read())
                     await client.read()
             await echo.lost.wait()
-            client.sock.close()
 
     run(test)
 
 
 def test_a_client_that_is_trusted_may_go_on() -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
-            echo = await made.get()
+        async with met() as (client, echo):
             echo.trust()
             for _ in range(2 * MOST_READS):
                 client.tls.write(b"x")
                 await client.send(client.outgoing.read())
                 assert await client.read() == b"x"
-            echo.abort()
-            client.sock.close()
 
     run(test)
 
@@ -286,30 +286,23 @@ def test_what_is_no_tls_is_hung_up_on(words: bytes) -> None:
 
 def test_a_record_that_was_tampered_with_ends_the_connection_and_nothing_of_it_is_handed_over() -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
+        async with met() as (client, echo):
             client.tls.write(b"good")
             good = client.outgoing.read()
             client.tls.write(b"tampered with")
             bad = bytearray(client.outgoing.read())
             bad[-1] ^= 1
             await client.send(good + bytes(bad))
-            echo = await made.get()
             await echo.lost.wait()
             assert echo.received == b"good"
-            client.sock.close()
 
     run(test)
 
 
 def test_what_was_written_before_the_farewell_arrives_and_nothing_written_after_it() -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
+        async with met() as (client, echo):
             await client.say(b"hello")
-            echo = await made.get()
             echo.write(bytes(4_000_000))
             echo.shut()
             echo.write(b"too late")
@@ -319,25 +312,19 @@ def test_what_was_written_before_the_farewell_arrives_and_nothing_written_after_
             client.tls.unwrap()
             await client.send(client.outgoing.read())
             await echo.lost.wait()
-            client.sock.close()
 
     run(test)
 
 
 def test_what_comes_after_the_farewell_is_not_handed_over() -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
+        async with met() as (client, echo):
             await client.say(b"hello")
-            echo = await made.get()
             echo.shut()
             client.tls.write(b"too late")
             await client.send(client.outgoing.read())
             await asyncio.sleep(0.05)
             assert echo.received == b"hello"
-            echo.abort()
-            client.sock.close()
 
     run(test)
 
@@ -346,33 +333,25 @@ def test_a_client_that_does_not_answer_the_farewell_is_let_go(monkeypatch: pytes
     monkeypatch.setattr("hatchway.gateway.tls_connection.FAREWELL", 0.2)
 
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
+        async with met() as (client, echo):
             await client.say(b"hello")
-            echo = await made.get()
             echo.write(bytes(8_000_000))
             echo.shut()
             await echo.lost.wait()
-            client.sock.close()
 
     run(test)
 
 
 def test_a_fin_without_the_end_of_tls_loses_nothing_that_came_before() -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
+        async with met() as (client, echo):
             client.tls.write(bytes(100_000))
             await client.send(client.outgoing.read())
             client.sock.shutdown(socket.SHUT_WR)
             assert await client.read_exactly(100_000) == bytes(100_000)
             assert await client.read() == b""
-            echo = await made.get()
             await echo.lost.wait()
             assert len(echo.received) == 100_000
-            client.sock.close()
 
     run(test)
 
@@ -392,10 +371,7 @@ def test_a_client_that_leaves_within_the_handshake_is_gone() -> None:
 
 def test_a_client_that_reads_nothing_is_not_read_for_ever() -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
-            echo = await made.get()
+        async with met() as (client, echo):
             echo.trust()
 
             async def send() -> None:
@@ -409,8 +385,6 @@ def test_a_client_that_reads_nothing_is_not_read_for_ever() -> None:
             await asyncio.sleep(0.2)
             assert len(echo.received) == before
             sending.cancel()
-            echo.abort()
-            client.sock.close()
 
     run(test)
 
@@ -420,10 +394,7 @@ def test_a_client_that_reads_nothing_is_not_read_for_ever() -> None:
 )
 def test_a_client_that_ends_tls_gets_the_rest_whatever_it_sends_behind_the_end(behind: bytes) -> None:
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
-            echo = await made.get()
+        async with met() as (client, echo):
             await client.say(b"hello")
             echo.echoes = False
             echo.write(bytes(8_000_000))
@@ -439,7 +410,6 @@ def test_a_client_that_ends_tls_gets_the_rest_whatever_it_sends_behind_the_end(b
             assert got > 8_000_000 or behind
             await echo.lost.wait()
             assert echo.received == b"hello"
-            client.sock.close()
 
     run(test)
 
@@ -448,15 +418,11 @@ def test_a_client_that_tampers_and_reads_nothing_is_let_go(monkeypatch: pytest.M
     monkeypatch.setattr("hatchway.gateway.tls_connection.FAREWELL", 0.2)
 
     async def test() -> None:
-        async with listening() as (port, made):
-            client = await Raw.connect(port)
-            await client.shake_hands()
-            echo = await made.get()
+        async with met() as (client, echo):
             await client.say(b"hello")
             echo.echoes = False
             echo.write(bytes(8_000_000))
             await client.send(b"\x17\x03\x03\x00\x20" + bytes(32))
             await echo.lost.wait()
-            client.sock.close()
 
     run(test)
