@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
-    from picows import WSFrame, WSTransport
+    from picows import WSFrame
 
     from hatchway.gateway.client import Client
 
@@ -60,10 +60,10 @@ class Echo(Relay):
         self._message = bytearray()
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def on_frame(self, frame: WSFrame) -> None:
         kind = frame.msg_type
         is_text = kind == WSMsgType.TEXT and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
-        super().on_ws_frame(transport, _AsBinary(frame) if is_text else frame)  # type: ignore[arg-type]
+        super().on_frame(_AsBinary(frame) if is_text else frame)  # type: ignore[arg-type]
         if self.closure is not None or kind not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             return
         if kind != WSMsgType.CONTINUATION:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from picows import WSListener
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hatchway.gateway.connection import Hold
 from hatchway.gateway.handshake import (
@@ -18,7 +16,7 @@ from hatchway.gateway.handshake import (
 )
 from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, Closure, Refusal
 from hatchway.gateway.tls_connection import TlsConnection
-from hatchway.gateway.websocket import MAX_FRAME, WebSocketInput
+from hatchway.gateway.websocket import MAX_FRAME, FrameEnd, WebSocketInput
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from hatchway.gateway.readiness import Readiness
+    from hatchway.gateway.websocket import Parsers
 
 CLOSE_PATIENCE: Final = 5.0
 """Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
@@ -42,24 +41,20 @@ _request: Final = memoryview(bytearray(MAX_HEAD))
 """Where the bytes of every request are decrypted to. They are copied out before anything else runs."""
 
 
-class TunnelEnd(WSListener):
+class TunnelEnd(FrameEnd, Protocol):
     """What a client talks to after the upgrade: it gets the frames, and these calls."""
 
     def client_full(self) -> None:
         """So much waits for the client that nothing more should be sent."""
-        raise NotImplementedError
 
     def client_ready(self) -> None:
         """The client takes bytes again."""
-        raise NotImplementedError
 
     def client_broke_protocol(self, closure: Closure) -> None:
         """The client was sent this as a close frame; it is not listened to any more."""
-        raise NotImplementedError
 
     def client_lost(self) -> None:
         """The connection is gone. Everything that it carried has been handed over."""
-        raise NotImplementedError
 
 
 class Client(TlsConnection):
@@ -74,15 +69,19 @@ class Client(TlsConnection):
         "_close_timer",
         "_end",
         "_head",
+        "_parsers",
         "_received",
         "_websocket",
         "lost",
         "request",
     )
 
-    def __init__(self, readiness: Readiness, sock: socket.socket, context: SSLContext) -> None:
+    def __init__(
+        self, readiness: Readiness, sock: socket.socket, context: SSLContext, parsers: Parsers
+    ) -> None:
         """`sock` does not block."""
         super().__init__(readiness, sock, context)
+        self._parsers = parsers
         self._received = bytearray()
         self._websocket: WebSocketInput | None = None
         self._end: TunnelEnd | None = None
@@ -101,8 +100,9 @@ class Client(TlsConnection):
         if self._websocket is None:
             self._take_request(size)
         else:
-            self._websocket.take(size)
-            self._notice_violation()
+            fault = self._websocket.take(size)
+            if fault is not None:
+                self._end_for(fault)
 
     def on_full(self) -> None:
         # What the gateway itself says before the upgrade is short.
@@ -164,7 +164,7 @@ class Client(TlsConnection):
         """Answer 101. Frames come to `end` from now on, those that are here already before this returns."""
         self._end = end
         self.write(render_upgrade(key, request_id))
-        websocket = self._websocket = WebSocketInput(end)
+        websocket = self._websocket = WebSocketInput(self._parsers, end)
         rest, self._received = memoryview(self._received), bytearray()
         while rest and not self._close_sent:
             room = websocket.room()
@@ -207,14 +207,11 @@ class Client(TlsConnection):
     def _send_control(self, opcode: int, payload: bytes) -> None:
         self.write_frames(bytes((opcode, len(payload))) + payload)
 
-    def _notice_violation(self) -> None:
-        """Close, and take nothing more, when picows has found fault with a frame and wanted to close."""
-        if self._close_sent or self._websocket is None:
+    def _end_for(self, fault: int) -> None:
+        """Close, and take nothing more: there is a fault in a frame, which this code stands for."""
+        if self._close_sent:
             return
-        code = self._websocket.violation
-        if code is None:
-            return
-        closure = Closure(code, _TOO_BIG if code == 1009 else PROTOCOL_ERROR.reason)
+        closure = Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason)
         self.send_close(closure)
         self.hang_up()
         if self._end is not None:

@@ -23,6 +23,7 @@ from hatchway.gateway.readiness import Readiness
 from hatchway.gateway.sources import source_of
 from hatchway.gateway.turned_away import NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
 from hatchway.gateway.waiting import PATIENCE, WaitingRoom
+from hatchway.gateway.websocket import Parsers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -133,6 +134,7 @@ class Listener:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = asyncio.get_running_loop()
         self._readiness = Readiness(self._loop)
+        self._parsers = Parsers()
         self._turned_away = TurnedAway(self._loop.time)
         self._sock = sock
         self._resume()
@@ -249,7 +251,7 @@ class Listener:
         self._turns = self._loop.call_later(_TURNS, self._take_turns) if self._waiting else None
 
     def _begin(self, arrival: _Arrival) -> None:
-        client = Client(self._readiness, arrival.sock, self._tls())
+        client = Client(self._readiness, arrival.sock, self._tls(), self._parsers)
         deadline = self._loop.call_later(arrival.seconds, client.abort)
 
         def settled(_request: object) -> None:

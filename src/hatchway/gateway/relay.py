@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from picows import WSMsgType
 
-from hatchway.gateway.client import Client, TunnelEnd
 from hatchway.gateway.connection import Hold
 from hatchway.gateway.refusal import (
     CLIENT_CLOSED,
@@ -30,7 +29,9 @@ from hatchway.gateway.target import LINGER, Attempt, Target
 if TYPE_CHECKING:
     import asyncio
 
-    from picows import WSFrame, WSTransport
+    from picows import WSFrame
+
+    from hatchway.gateway.client import Client
 
 CUT_PATIENCE: Final = 0.7
 """Seconds that a client whose tunnel is cut has to take the close frame and answer it."""
@@ -42,7 +43,7 @@ _PING: Final = WSMsgType.PING
 _CLOSE: Final = WSMsgType.CLOSE
 
 
-class Relay(TunnelEnd):
+class Relay:
     """One tunnel's bytes.
 
     Attributes:
@@ -99,7 +100,7 @@ class Relay(TunnelEnd):
 
     # From the client.
 
-    def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
+    def on_frame(self, frame: WSFrame) -> None:
         if self._client_over:
             return
         kind = frame.msg_type

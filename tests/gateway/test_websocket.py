@@ -1,0 +1,183 @@
+"""Tunnels share the parsers of their frames, and never see each other's."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hatchway.gateway.websocket import MAX_FRAME, Parsers, WebSocketInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from picows import WSFrame
+
+_BINARY, _CLOSE, _PING = 0x82, 0x88, 0x89
+_MASK = b"\x13\x57\x9b\xdf"
+
+
+@dataclass
+class Listens:
+    """Who gets the frames: first byte and payload of each."""
+
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def on_frame(self, frame: WSFrame) -> None:
+        kind = int(frame.msg_type)  # type: ignore[call-overload]
+        self.frames.append((frame.fin << 7 | kind, frame.get_payload_as_bytes()))
+
+
+@pytest.fixture(autouse=True)
+def loop() -> Any:
+    """What picows asks for when a parser is made."""
+
+    async def none() -> None:
+        return None
+
+    with asyncio.Runner() as runner:
+        runner.run(none())
+        yield runner.get_loop()
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < 126:
+        header = bytes((first, 0x80 | size))
+    elif size < 1 << 16:
+        header = bytes((first, 0x80 | 126)) + size.to_bytes(2)
+    else:
+        header = bytes((first, 0x80 | 127)) + size.to_bytes(8)
+    masked = bytes(byte ^ _MASK[at % 4] for at, byte in enumerate(payload))
+    return header + _MASK + masked
+
+
+def _give(input_: WebSocketInput, data: bytes) -> int | None:
+    """What a connection does with bytes that it has decrypted."""
+    while data:
+        room = input_.room()
+        size = min(len(room), len(data))
+        room[:size] = data[:size]
+        fault = input_.take(size)
+        if fault is not None:
+            return fault
+        data = data[size:]
+    return None
+
+
+def _on_the_loop(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    async def run() -> None:
+        work()
+
+    loop.run_until_complete(run())
+
+
+_payloads = st.binary(max_size=300) | st.integers(120, 70_000).map(lambda size: b"\xa5" * size)
+_streams = st.lists(
+    st.lists(st.tuples(st.sampled_from([_BINARY, _PING]), _payloads), max_size=4), min_size=1, max_size=4
+)
+
+
+@given(streams=_streams, ends=st.booleans(), data=st.data())
+def test_each_tunnel_gets_its_own_frames_however_their_bytes_are_cut_and_mixed(
+    streams: list[list[tuple[int, bytes]]], ends: bool, data: st.DataObject
+) -> None:
+    said = [
+        [(kind, payload if kind == _BINARY else payload[:125]) for kind, payload in frames]
+        + ([(_CLOSE, b"\x03\xe8")] if ends else [])
+        for frames in streams
+    ]
+    left = [b"".join(_frame(*frame) for frame in frames) for frames in said]
+    parsers = Parsers()
+    ends_ = [Listens() for _ in said]
+    inputs = [WebSocketInput(parsers, end) for end in ends_]
+
+    async def run() -> None:
+        while any(left):
+            turn = data.draw(st.sampled_from([at for at, rest in enumerate(left) if rest]))
+            size = data.draw(st.integers(1, len(left[turn])))
+            assert _give(inputs[turn], left[turn][:size]) is None
+            left[turn] = left[turn][size:]
+
+    asyncio.run(run())
+    assert [end.frames for end in ends_] == said
+
+
+def test_tunnels_that_say_whole_frames_share_one_parser(loop: asyncio.AbstractEventLoop) -> None:
+    def work() -> None:
+        parsers = Parsers()
+        ends = [Listens() for _ in range(50)]
+        inputs = [WebSocketInput(parsers, end) for end in ends]
+        for input_ in inputs * 2:
+            _give(input_, _frame(_BINARY, b"hello"))
+        assert len(parsers.spare) == 1
+        assert all(end.frames == [(_BINARY, b"hello")] * 2 for end in ends)
+
+    _on_the_loop(loop, work)
+
+
+def test_a_parser_goes_on_after_a_tunnel_has_closed_in_order(loop: asyncio.AbstractEventLoop) -> None:
+    def work() -> None:
+        parsers = Parsers()
+        for _ in range(3):
+            end = Listens()
+            assert _give(WebSocketInput(parsers, end), _frame(_CLOSE, b"\x03\xe8")) is None
+            assert end.frames == [(_CLOSE, b"\x03\xe8")]
+        assert len(parsers.spare) == 1
+
+    _on_the_loop(loop, work)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"\x83\x80" + _MASK,
+        b"\x82\x01a",
+        _frame(_PING, b"x" * 126),
+        _frame(_CLOSE, b"\x03"),
+        _frame(_CLOSE, b"") * 2,
+        _frame(_BINARY, b"fine") + b"\x83\x80" + _MASK,
+        b"\x82\xff" + (MAX_FRAME + 1).to_bytes(8) + _MASK,
+    ],
+)
+def test_nobody_gets_a_parser_that_has_found_fault(loop: asyncio.AbstractEventLoop, wrong: bytes) -> None:
+    def work() -> None:
+        parsers = Parsers()
+        assert _give(WebSocketInput(parsers, Listens()), wrong) in (1002, 1009)
+        assert not parsers.spare
+        after = Listens()
+        assert _give(WebSocketInput(parsers, after), _frame(_BINARY, b"fine")) is None
+        assert after.frames == [(_BINARY, b"fine")]
+
+    _on_the_loop(loop, work)
+
+
+def test_nobody_gets_a_parser_that_was_left_within_a_frame(loop: asyncio.AbstractEventLoop) -> None:
+    def work() -> None:
+        parsers = Parsers()
+        for cut in range(1, 11):
+            _give(WebSocketInput(parsers, Listens()), _frame(_BINARY, b"secret")[:cut])
+            assert not parsers.spare
+            _give(
+                WebSocketInput(parsers, Listens()), _frame(_BINARY, b"a") + _frame(_BINARY, b"secret")[:cut]
+            )
+            assert not parsers.spare
+
+    _on_the_loop(loop, work)
+
+
+def test_only_so_many_parsers_are_kept(loop: asyncio.AbstractEventLoop) -> None:
+    def work() -> None:
+        parsers = Parsers()
+        inputs = [WebSocketInput(parsers, Listens()) for _ in range(100)]
+        half = len(_frame(_BINARY, b"hello")) // 2
+        for part in (slice(0, half), slice(half, None)):
+            for input_ in inputs:
+                _give(input_, _frame(_BINARY, b"hello")[part])
+        assert 0 < len(parsers.spare) < 50
+
+    _on_the_loop(loop, work)
