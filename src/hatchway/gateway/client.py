@@ -157,8 +157,7 @@ class Client(TlsConnection):
 
     def refuse(self, refusal: Refusal, request_id: str) -> None:
         """Answer the request with something else than 101, and hang up."""
-        self.write(render_refusal(refusal, request_id))
-        self.hang_up()
+        self.hang_up(render_refusal(refusal, request_id))
 
     def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
         """Answer 101. Frames come to `end` from now on, those that are here already before this returns."""
@@ -183,11 +182,21 @@ class Client(TlsConnection):
 
         A client that has acknowledged everything and does not answer is hung up on.
         """
+        frame = self._close_frame(closure)
+        if frame:
+            self.write(frame)
+            self._await_answer(CLOSE_PATIENCE)
+
+    def close_for(self, closure: Closure) -> None:
+        """Send a close frame, if none was sent, and hang up."""
+        self.hang_up(self._close_frame(closure))
+
+    def _close_frame(self, closure: Closure) -> bytes:
+        """A close frame, after which none is sent; empty when one was, or there is no WebSocket yet."""
         if self._close_sent or self._websocket is None:
-            return
-        self._send_control(_CLOSE, closure.code.to_bytes(2) + closure.reason.encode())
+            return b""
         self._close_sent = True
-        self._await_answer(CLOSE_PATIENCE)
+        return _control_frame(_CLOSE, closure.code.to_bytes(2) + closure.reason.encode())
 
     def _await_answer(self, patience: float) -> None:
         if self.is_gone:
@@ -199,26 +208,26 @@ class Client(TlsConnection):
         self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
 
     def send_pong(self, payload: bytes) -> None:
-        self._send_control(_PONG, payload)
+        self.write_frames(_control_frame(_PONG, payload))
 
     def send_ping(self) -> None:
-        self._send_control(_PING, b"")
-
-    def _send_control(self, opcode: int, payload: bytes) -> None:
-        self.write_frames(bytes((opcode, len(payload))) + payload)
+        self.write_frames(_control_frame(_PING, b""))
 
     def _end_for(self, fault: int) -> None:
         """Close, and take nothing more: there is a fault in a frame, which this code stands for."""
         if self._close_sent:
             return
         closure = Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason)
-        self.send_close(closure)
-        self.hang_up()
+        self.close_for(closure)
         if self._end is not None:
             self._end.client_broke_protocol(closure)
 
-    def hang_up(self) -> None:
-        """Take nothing more, and close behind everything that was written: see `shut`."""
-        self.shut()
+    def hang_up(self, last: bytes = b"") -> None:
+        """Take nothing more, and close behind everything that was written, and this: see `shut`."""
+        self.shut(last)
         self.release(Hold.BACKLOG)
         self.release(Hold.CONNECTING)
+
+
+def _control_frame(opcode: int, payload: bytes) -> bytes:
+    return bytes((opcode, len(payload))) + payload

@@ -134,8 +134,7 @@ class Relay:
             return
         self._client_over = True
         # The answer repeats the code (RFC 6455 section 5.5.1).
-        self._client.send_close(Closure(code))
-        self._client.hang_up()
+        self._client.close_for(Closure(code))
         self._end(CLIENT_CLOSED)
         self._finish_target()
         self._settle()
@@ -148,8 +147,7 @@ class Relay:
 
     def _refuse(self, closure: Closure) -> None:
         self._client_over = True
-        self._client.send_close(closure)
-        self._client.hang_up()
+        self._client.close_for(closure)
         self._end(closure)
         self._finish_target()
         self._settle()

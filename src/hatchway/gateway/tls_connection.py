@@ -88,8 +88,8 @@ class TlsConnection(Connection):
             encrypted.append(outgoing.read())
         self.send(*encrypted)
 
-    def shut(self) -> None:
-        """End TLS behind everything that was written, then TCP: when the client has ended it too.
+    def shut(self, last: bytes = b"") -> None:
+        """End TLS behind everything that was written, and this, then TCP: when the client has ended it too.
 
         It is reset when it has not, or not taken everything, within `FAREWELL`.
         """
@@ -99,6 +99,8 @@ class TlsConnection(Connection):
             self.abort()
             return
         self._limit_farewell()
+        if last:
+            self._tls.write(last)
         # It would like to have the client's answer at once.
         with suppress(ssl.SSLError):
             self._tls.unwrap()
