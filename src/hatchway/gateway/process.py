@@ -10,20 +10,20 @@ import socket
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from secrets import token_bytes, token_hex
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import uvloop
 
 from hatchway.audit.group_commit import GroupCommit
-from hatchway.domain.ids import time_ordered_uuid
 from hatchway.gateway.admission import Admission
 from hatchway.gateway.follower import Follower
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.lease import Lease
 from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics, metrics_listener
+from hatchway.gateway.new_ids import NewIds
 from hatchway.gateway.refusal import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.report import Report
@@ -143,16 +143,17 @@ class Worker:
 
         unrecorded = Unrecorded(self._commits)
         sources = Sources(time.monotonic)
+        ids = NewIds()
         gateway = Gateway(
             admission=self._admission,
-            trail=Trail(self._commits, self._worker_id, _new_id, unrecorded),
+            trail=Trail(self._commits, self._worker_id, ids.event, unrecorded),
             registry=registry,
             metrics=self._metrics,
             sources=sources,
             may_open=lambda: lease.runs and not unrecorded.full,
             clock=_now,
-            new_request_id=_new_id,
-            new_tunnel_id=_new_tunnel_id,
+            new_request_id=ids.event,
+            new_tunnel_id=ids.tunnel,
             tracing=self._tracing,
         )
         listener = Listener(
@@ -270,12 +271,3 @@ def _now() -> datetime:
 def _monotonic() -> float:
     # A machine that was suspended knows that time has passed.
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _new_id() -> str:
-    # In order of time: random ones would have each audit record change two more pages of the store's indexes.
-    return time_ordered_uuid(time.time_ns() // 1_000_000, token_bytes(10))
-
-
-def _new_tunnel_id() -> str:
-    return f"tun-{token_hex(9)[:17]}"
