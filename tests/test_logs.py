@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import re
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,32 @@ def test_our_events_and_those_of_libraries_come_out_alike() -> None:
     )
     assert theirs["event"] == "theirs"
     assert set(theirs) == set(ours) - {"count"}
+
+
+def test_a_line_says_what_happened_then_how_grave_whose_and_when() -> None:
+    stream = io.StringIO()
+    configure_logs(LogFormat.JSON, stream=stream)
+    before = datetime.now(UTC)
+    try:
+        with structlog.contextvars.bound_contextvars(request_id="r-1"):
+            structlog.get_logger("hatchway.test").exception(
+                "it failed", path=Path("/x"), parts={"n": 1, "é": None}
+            )
+    finally:
+        structlog.reset_defaults()
+    line = json.loads(stream.getvalue())
+    time = line.pop("time")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", time)
+    assert before <= datetime.fromisoformat(time) <= datetime.now(UTC)
+    assert list(line.items()) == [
+        ("path", repr(Path("/x"))),
+        ("parts", {"n": 1, "é": None}),
+        ("event", "it failed"),
+        ("request_id", "r-1"),
+        ("level", "error"),
+        ("logger", "hatchway.test"),
+    ]
+    assert stream.getvalue().isascii()
 
 
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:

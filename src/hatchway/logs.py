@@ -8,10 +8,13 @@ that use the standard library's `logging` come out in the same shape. Never log 
 went through a tunnel.
 """
 
+import json
 import logging
 import sys
 import threading
-from contextlib import suppress
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, TextIO
 
 import structlog
@@ -19,7 +22,7 @@ import structlog
 from hatchway.settings import LogFormat
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Libraries whose informational messages say nothing that our own events do not.
 _QUIET = ("uvicorn.access", "alembic", "sqlalchemy", "botocore", "urllib3", "asyncio")
@@ -29,20 +32,21 @@ _TRACEBACKS_AS_DICTS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
+# `json.dumps` makes one for each line, as soon as it is told what to do with what JSON has no word for.
+_ENCODER = json.JSONEncoder(default=repr)
+
 
 def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Sets up structlog and `logging` for this process; `stream` is standard error by default."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _stamp,
         structlog.processors.StackInfoRenderer(),
     ]
     output = stream if stream is not None else sys.stderr
     rendering: list[Processor]
     if format_ is LogFormat.JSON:
-        rendering = [_TRACEBACKS_AS_DICTS, structlog.processors.JSONRenderer()]
+        rendering = [_in_json]
     else:
         rendering = [
             structlog.dev.ConsoleRenderer(
@@ -72,6 +76,28 @@ def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: Tex
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
+def _stamp(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDict":
+    """How grave an event is, whose, and when: in one, because a gateway logs two for each tunnel."""
+    record = event.get("_record")  # of `logging`, when the event is not our own
+    event["level"] = method
+    event["logger"] = logger.name if record is None else record.name
+    second, microsecond = divmod(time.time_ns() // 1000, 1_000_000)
+    event["time"] = f"{_written(second)}.{microsecond:06}Z"
+    return event
+
+
+@lru_cache(maxsize=1)
+def _written(second: int) -> str:
+    """A second since 1970 as ISO 8601 has it, in UTC. Where lines are many, most are of the last one's second."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _in_json(logger: "WrappedLogger", method: str, event: "EventDict") -> str:
+    if "exc_info" in event:
+        event = _TRACEBACKS_AS_DICTS(logger, method, event)
+    return _ENCODER.encode(event)
+
+
 class _Lines:
     """Where structlog's events go when they have become lines: to the stream that `logging` writes to."""
 
@@ -81,9 +107,12 @@ class _Lines:
         self._lock = handler.lock or threading.RLock()
 
     def write(self, line: str) -> None:
-        # A log that cannot be written, on a full disk or without a reader, stops nothing.
-        with self._lock, suppress(OSError, ValueError):
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
+        with self._lock:
+            try:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                # A log that cannot be written, on a full disk or without a reader, stops nothing.
+                pass
 
     debug = info = warning = error = critical = write
