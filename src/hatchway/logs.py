@@ -88,7 +88,7 @@ def _stamp(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDi
 
 @lru_cache(maxsize=1)
 def _written(second: int) -> str:
-    """A second since 1970 as ISO 8601 has it, in UTC. Where lines are many, most are of the last one's second."""
+    """A second since 1970 as ISO 8601 has it, in UTC. Of many lines most are of the last one's second."""
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
