@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, func, select
+from sqlalchemy import Connection, Dialect, Row, Table, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hatchway.store import tables
+from hatchway.store.insertion import REVISION, Insertion
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -19,6 +20,7 @@ else:
     Noun = TypeVar("Noun")
 
 Key = tuple[Any, ...]
+Verb = Callable[[Table, str, tuple[str, ...]], Any]
 
 
 class Rows(Generic[Noun]):
@@ -81,17 +83,13 @@ class Rows(Generic[Noun]):
     def add_all(self, nouns: Iterable[Noun]) -> None:
         self._insert(nouns, _add)
 
-    def _insert(self, nouns: Iterable[Noun], statement: Callable[[Table, str, tuple[str, ...]], Any]) -> None:
-        values = [{name: getattr(noun, name) for name in self._fields} for noun in nouns]
-        if not values:
+    def _insert(self, nouns: Iterable[Noun], verb: Verb) -> None:
+        rows = list(nouns)
+        if not rows:
             return
-        if self._stamp is not None:
-            revision = self._stamp()
-            for value in values:
-                value["revision"] = revision
-        self._connection.execute(
-            statement(self._table, self._connection.dialect.name, tuple(values[0])), values
-        )
+        revision = None if self._stamp is None else self._stamp()
+        names = self._fields if revision is None else (*self._fields, REVISION)
+        _insertion(verb, self._table, names, self._connection.dialect).run(self._connection, rows, revision)
 
     def delete(self, *key: Any) -> bool:
         """Takes the row away; whether there was one."""
@@ -126,31 +124,36 @@ class Rows(Generic[Noun]):
         if self._stamp is None or not keys:
             return
         revision = self._stamp()
-        rows = [
-            {
-                "revision": revision,
-                "kind": self._table.name,
-                "row_key": json.dumps([str(part) for part in key]),
-            }
-            for key in keys
-        ]
+        graves = [_Grave(self._table.name, json.dumps([str(part) for part in key])) for key in keys]
         # The same key may go twice within one revision, when it was put again in between.
-        self._connection.execute(_add(tables.tombstones, self._connection.dialect.name, ()), rows)
+        _insertion(_add, tables.tombstones, (*_Grave._fields, REVISION), self._connection.dialect).run(
+            self._connection, graves, revision
+        )
 
 
-@cache
-def _upsert(table: Table, dialect: str, columns: tuple[str, ...]) -> Any:
+class _Grave(NamedTuple):
+    """A row of `tombstones`."""
+
+    kind: str
+    row_key: str
+
+
+@lru_cache(maxsize=256)
+def _insertion(verb: Verb, table: Table, names: tuple[str, ...], dialect: Dialect) -> Insertion:
     # Made once for each table: putting a statement together costs more than running it.
+    return Insertion(verb(table, dialect.name, names), table, names, dialect)
+
+
+def _upsert(table: Table, dialect: str, names: tuple[str, ...]) -> Any:
     insert = _dialect(dialect).insert(table)
     keys = {column.name for column in table.primary_key.columns}
-    changed = {name: insert.excluded[name] for name in columns if name not in keys}
+    changed = {name: insert.excluded[name] for name in names if name not in keys}
     if not changed:
         return insert.on_conflict_do_nothing()
     return insert.on_conflict_do_update(index_elements=tuple(table.primary_key.columns), set_=changed)
 
 
-@cache
-def _add(table: Table, dialect: str, _columns: tuple[str, ...]) -> Any:
+def _add(table: Table, dialect: str, _names: tuple[str, ...]) -> Any:
     return _dialect(dialect).insert(table).on_conflict_do_nothing()
 
 
