@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_PAYLOAD_HASH = hashlib.sha256(b"").hexdigest()
 
-_CANONICAL = r"[\w.~-]*+(?:%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF])[\w.~-]*+)*+"
+_UNRESERVED = "[A-Za-z0-9_.~-]*+"
+_CANONICAL = f"{_UNRESERVED}(?:%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF]){_UNRESERVED})*+"
 """Unreserved characters as themselves and every other byte as `%XX`: what `percent_encode` yields."""
 
-_is_canonical = re.compile(_CANONICAL, re.ASCII).fullmatch
-_are_canonical_pairs = re.compile(
-    f"{_CANONICAL}={_CANONICAL}(?:&{_CANONICAL}={_CANONICAL})*+", re.ASCII
-).fullmatch
+_is_canonical = re.compile(_CANONICAL).fullmatch
+_are_canonical_pairs = re.compile(f"{_CANONICAL}={_CANONICAL}(?:&{_CANONICAL}={_CANONICAL})*+").fullmatch
 _is_canonical_path = re.compile(r"(?:/[\w~-][\w.~-]*+)++", re.ASCII).fullmatch
 
 

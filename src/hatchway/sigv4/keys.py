@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from typing import NamedTuple
 
 TERMINATOR = "aws4_request"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What a signing key is good for: one day (`YYYYMMDD`, UTC), one region, one service."""
 
     date: str
