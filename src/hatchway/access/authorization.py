@@ -1,8 +1,8 @@
 """Checks of a caller's permissions (authorization.md, section 5: an operation needs all its checks)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from hatchway.access.principal import Caller, Principal
 from hatchway.iam import AmbiguousContext, Decision, Layer, Outcome, Request, evaluate
@@ -11,8 +11,7 @@ Context = Mapping[str, str | tuple[str, ...]]
 ANY_RESOURCE = ("*",)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One permission: an Allow on any of `resources`, and a Deny on none of them nor of `deny_also`.
 
     `context` holds the condition keys of this check alone, besides those of the request.
@@ -21,11 +20,10 @@ class Check:
     action: str
     resources: tuple[str, ...] = ANY_RESOURCE
     deny_also: tuple[str, ...] = ()
-    context: Context = field(default_factory=dict)
+    context: Context = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(NamedTuple):
     """The decisions on an operation's checks, in order; evaluation stops at the first that refuses."""
 
     decisions: tuple[Decision, ...]

@@ -1,15 +1,14 @@
 """The condition keys that every request carries (authorization.md, section 6)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from hatchway.access.authorization import Context
-from hatchway.access.principal import Principal
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a request came from: the client's address, its User-Agent, and whether TLS carried it."""
 
     source_ip: str
@@ -17,30 +16,23 @@ class Origin:
     secure: bool
 
 
-def principal_keys(principal: Principal) -> Context:
-    """The keys that are the same for all requests of a principal."""
-    keys: dict[str, str | tuple[str, ...]] = {
-        "aws:PrincipalArn": principal.arn,
-        "aws:PrincipalAccount": principal.account,
-        "aws:PrincipalType": principal.type.value,
-        "aws:userid": principal.user_id,
-    }
-    if principal.user_name is not None:
-        keys["aws:username"] = principal.user_name
-    keys.update({f"aws:PrincipalTag/{key}": value for key, value in principal.tags.items()})
-    return keys
-
-
 def request_keys(origin: Origin, *, now: datetime, region: str) -> Context:
     """The keys of one request, whoever makes it."""
+    second = int(now.timestamp())
     return {
         "aws:SourceIp": origin.source_ip,
-        "aws:CurrentTime": now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "aws:EpochTime": str(int(now.timestamp())),
+        "aws:CurrentTime": _iso_8601(second),
+        "aws:EpochTime": str(second),
         "aws:SecureTransport": "true" if origin.secure else "false",
         "aws:UserAgent": origin.user_agent,
         "aws:RequestedRegion": region,
     }
+
+
+@lru_cache(maxsize=1)
+def _iso_8601(second: int) -> str:
+    """A second since 1970, in UTC. Where requests are many, most come in the second of the one before."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def resource_tag_keys(tags: Mapping[str, str]) -> Context:

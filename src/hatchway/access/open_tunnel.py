@@ -1,7 +1,7 @@
 """The checks of `ec2-instance-connect:OpenTunnel` (authorization.md, sections 5 and 6)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hatchway.access.authorization import Check, Context
 from hatchway.access.context import completed_tags, resource_tag_keys
@@ -9,8 +9,7 @@ from hatchway.access.context import completed_tags, resource_tag_keys
 ACTION = "ec2-instance-connect:OpenTunnel"
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelRequest:
+class TunnelRequest(NamedTuple):
     """What a client asks for. `max_duration` is in seconds, 3,600 when the client gives none."""
 
     endpoint_id: str

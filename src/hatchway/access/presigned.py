@@ -1,11 +1,14 @@
 """The caller of a presigned URL, for those who serve no other kind of request: gateways."""
 
 from datetime import datetime
+from typing import Final
 
 from hatchway.access.access_keys import GATEWAY_SERVICE
 from hatchway.access.authentication import Directory, HttpRequest, SignatureError, authenticate
 from hatchway.access.principal import Caller
 from hatchway.sigv4 import read_query_signature
+
+_SERVICES: Final = frozenset({GATEWAY_SERVICE})
 
 
 class Unauthenticated(Exception):
@@ -35,7 +38,7 @@ def authenticate_presigned(
         signature = read_query_signature(request)
         claimed = signature.access_key_id
         return authenticate(
-            request, signature, directory=directory, now=now, region=region, services={GATEWAY_SERVICE}
+            request, signature, directory=directory, now=now, region=region, services=_SERVICES
         )
     except SignatureError as problem:
         raise Unauthenticated(problem, claimed) from None

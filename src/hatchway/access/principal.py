@@ -44,10 +44,30 @@ class Principal:
             identity["userName"] = self.user_name
         return identity
 
+    def condition_keys(self) -> Mapping[str, str | tuple[str, ...]]:
+        """What conditions can ask about the principal (AWS: "AWS global condition context keys")."""
+        keys: dict[str, str | tuple[str, ...]] = {
+            "aws:PrincipalArn": self.arn,
+            "aws:PrincipalAccount": self.account,
+            "aws:PrincipalType": self.type.value,
+            "aws:userid": self.user_id,
+        }
+        if self.user_name is not None:
+            keys["aws:username"] = self.user_name
+        keys.update({f"aws:PrincipalTag/{key}": value for key, value in self.tags.items()})
+        return keys
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A principal with its policies, compiled once and used for each of its requests."""
+    """A principal with its policies, compiled once and used for each of its requests.
+
+    `keys` are the condition keys that are the same for all of these.
+    """
 
     principal: Principal
     policies: PolicySet
+    keys: Mapping[str, str | tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", self.principal.condition_keys())

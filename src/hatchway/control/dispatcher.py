@@ -19,7 +19,7 @@ from hatchway.access.authentication import (
     authenticate,
     read_header_signature,
 )
-from hatchway.access.context import principal_keys, request_keys
+from hatchway.access.context import request_keys
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
@@ -132,7 +132,7 @@ class Dispatcher:
         plane = self._plane
         region = plane.arns.region
         context = {
-            **principal_keys(caller.principal),
+            **caller.keys,
             **request_keys(attempt.request.origin, now=attempt.now, region=region),
         }
         if attempt.service.name == "ec2":

@@ -7,11 +7,11 @@ answer for the client together with the event for the audit trail.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.authorization import AccessDenied, authorize
-from hatchway.access.context import Origin, principal_keys, request_keys
+from hatchway.access.context import Origin, request_keys
 from hatchway.access.open_tunnel import open_tunnel_checks
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, unknown_identity
@@ -48,8 +48,7 @@ if TYPE_CHECKING:
 EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """One request to open a tunnel, as the audit trail tells of it."""
 
     source: EventSource
@@ -284,7 +283,7 @@ class Admission:
                 endpoint.tags if endpoint else {},
                 instance.tags if instance else {},
             ),
-            {**principal_keys(caller.principal), **request_keys(origin, now=now, region=call.source.region)},
+            {**caller.keys, **request_keys(origin, now=now, region=call.source.region)},
         )
 
     def _overrun(
