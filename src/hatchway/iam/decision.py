@@ -88,8 +88,7 @@ _WHERE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer to one permission check, with its reasons.
 
     `layer` is the one that said no, None when allowed. `applied` lists the statements that applied,
@@ -137,6 +136,8 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values that JSON holds, for the audit trail and for clients."""
+        applied = [(statement.effect, _applied_to_json(statement)) for statement in self.applied]
+        deciding = _DECIDE.get(self.outcome)
         content = {
             "outcome": str(self.outcome),
             "layer": None if self.layer is None else str(self.layer),
@@ -144,8 +145,8 @@ class Decision:
             "resources": list(self.resources),
             "denyAlso": list(self.deny_also),
             "layers": [{"layer": str(said.layer), "outcome": str(said.outcome)} for said in self.layers],
-            "deciding": list(map(_applied_to_json, self.deciding)),
-            "applied": list(map(_applied_to_json, self.applied)),
+            "deciding": [statement for effect, statement in applied if effect is deciding],
+            "applied": [statement for _, statement in applied],
             "nearMisses": list(map(_miss_to_json, self.near_misses)),
             "named": None if self.named is None else self.named.name.lower(),
         }

@@ -101,10 +101,12 @@ def explain_statement(
     hit = targets[0]
     if statement.resource is not None:
         matches = statement.resource.matches
-        found = next((arn for arn in targets if matches(arn, keys)), None)
-        if found is None:
+        for arn in targets:
+            if matches(arn, keys):
+                hit = arn
+                break
+        else:
             return NearMiss(*identity, *_describe_resource(statement.resource, targets, keys))
-        hit = found
     for condition in statement.conditions:
         if not condition.holds(keys):
             return NearMiss(*identity, *_describe_condition(condition, keys))
