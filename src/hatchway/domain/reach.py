@@ -63,8 +63,9 @@ def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
     holding = [network for network in map(_network, vpc_cidrs) if address in network]
     if not holding:
         return f"{address} is not in the endpoint's VPC"
+    longest = max([network.prefixlen for network in holding])
     for block in _NEVER_TARGETS[address.version]:
-        if address in block and not any(network.prefixlen >= block.prefixlen for network in holding):
+        if address in block and longest < block.prefixlen:
             return f"{address} is in {block}, which is never a target"
     return None
 
@@ -79,12 +80,19 @@ def _permits(rule: Rule, peer: Peer, port: int) -> bool:
 
 def allows_egress(groups: Iterable[SecurityGroup], target: Peer, port: int) -> bool:
     """Whether some egress rule of some group lets a connection out to the target's TCP port."""
-    return any(_permits(rule, target, port) for group in groups for rule in group.egress)
+    for group in groups:
+        for rule in group.egress:
+            if _permits(rule, target, port):
+                return True
+    return False
 
 
 def allows_ingress(groups: Iterable[SecurityGroup], sources: Iterable[Peer], port: int) -> bool:
     """Whether some ingress rule of some group lets one of the sources in on the TCP port."""
     sources = tuple(sources)
-    return any(
-        _permits(rule, source, port) for group in groups for rule in group.ingress for source in sources
-    )
+    for group in groups:
+        for rule in group.ingress:
+            for source in sources:
+                if _permits(rule, source, port):
+                    return True
+    return False

@@ -65,14 +65,13 @@ def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The values by name, still encoded, which makes a difference to addresses alone."""
     values = dict[str, str]()
     for name, value in parameters:
-        if name.lower().startswith(_SIGNATURE_PREFIX):
-            continue
-        if name not in _KNOWN:
+        if name in _KNOWN:
+            if name in values:
+                raise BadParameter(name, f"The parameter {name} is given more than once. Give it once.")
+            values[name] = value
+        elif not name.lower().startswith(_SIGNATURE_PREFIX):
             written = unquote(name)
             raise BadParameter(written, f"The parameter {written[:64]!a} is not known. Leave it out.")
-        if name in values:
-            raise BadParameter(name, f"The parameter {name} is given more than once. Give it once.")
-        values[name] = value
     return values
 
 
@@ -93,11 +92,13 @@ def _endpoint_id(text: str) -> str:
 
 def _address(text: str) -> str:
     try:
-        return str(parse_address(text))
+        address = parse_address(text)
     except ValueError:
         raise BadParameter(
             _ADDRESS, f"The specified {_ADDRESS} is not valid. Specify an IPv4 or IPv6 address."
         ) from None
+    # An IPv4 address has but one form.
+    return str(address) if ":" in text else text
 
 
 def _number(name: str, text: str, most: int) -> int:

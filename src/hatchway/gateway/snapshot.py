@@ -131,7 +131,8 @@ class Snapshot:
 
     def instance_at(self, vpc_id: str, address: str) -> Instance | None:
         """The registered instance with this address, in its canonical form, in a VPC."""
-        return next(iter(self._find("instances", vpc_id, address)), None)
+        found = self._found["instances"].get((vpc_id, address))
+        return None if found is None else next(iter(found.values()))
 
     def security_groups(self, ids: Iterable[str]) -> list[SecurityGroup]:
         rows = self._rows["security_groups"]
@@ -139,13 +140,11 @@ class Snapshot:
 
     def interface_addresses(self, endpoint: Endpoint) -> list[Address]:
         """The addresses from which an endpoint connects."""
-        interfaces = map(
-            self._rows["network_interfaces"].get, ((each,) for each in endpoint.network_interface_ids)
-        )
+        rows = self._rows["network_interfaces"]
         return [
             parse_address(address)
-            for interface in interfaces
-            if interface is not None
+            for interface_id in endpoint.network_interface_ids
+            if (interface := rows.get((interface_id,))) is not None
             for address in (interface.private_ip, interface.ipv6)
             if address
         ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hatchway.domain.identity import OwnerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from hatchway.access.identities import Identities
     from hatchway.domain.endpoint import Endpoint
@@ -69,17 +69,20 @@ def identity_subjects(identities: Identities, access_key_id: str) -> tuple[Subje
     return (*subjects, *(("policies", arn) for arn in policies))
 
 
-def network_subjects(endpoint: Endpoint, instance: Instance | None, address: str) -> Iterator[Subject]:
+def network_subjects(endpoint: Endpoint, instance: Instance | None, address: str) -> list[Subject]:
     """What the rest of a decision depends on, for an address in its canonical form."""
-    yield ("endpoints", endpoint.id)
-    yield ("vpcs", endpoint.vpc_id)
-    yield ("addresses", endpoint.vpc_id, address)
+    subjects: list[Subject] = [
+        ("endpoints", endpoint.id),
+        ("vpcs", endpoint.vpc_id),
+        ("addresses", endpoint.vpc_id, address),
+    ]
     groups = endpoint.security_group_ids
     if instance is not None:
-        yield ("instances", instance.id)
+        subjects.append(("instances", instance.id))
         groups += instance.security_group_ids
-    yield from (("security_groups", group_id) for group_id in groups)
-    yield from (("network_interfaces", interface_id) for interface_id in endpoint.network_interface_ids)
+    subjects += [("security_groups", group_id) for group_id in groups]
+    subjects += [("network_interfaces", interface_id) for interface_id in endpoint.network_interface_ids]
+    return subjects
 
 
 def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> frozenset[Subject] | None:
