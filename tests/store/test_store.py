@@ -235,3 +235,30 @@ def test_a_row_that_is_added_again_stays_as_it_was(store: Store) -> None:
             ("i-1", b"first"),
             ("i-2", b"first"),
         ]
+
+
+def test_of_many_rows_those_that_were_there_are_taken_away_and_told(store: Store) -> None:
+    tokens = [HostToken(instance_id=f"i-{n}", token_hash=b"x", created_at=NOW) for n in range(4)]
+    with store.record() as tx:
+        tx.host_tokens.add_all(tokens)
+        assert tx.host_tokens.delete_all(["i-1", "i-never", "i-'\",{}", "i-3", "i-1"]) == {"i-1", "i-3"}
+        assert tx.host_tokens.delete_all([]) == set()
+    with store.read() as tx:
+        assert [row.instance_id for row in tx.host_tokens.find()] == ["i-0", "i-2"]
+
+
+def test_rows_of_one_statement_each_keep_their_own_moment(store: Store) -> None:
+    moments = {f"i-{n}": NOW.replace(microsecond=n) for n in range(3)}
+    with store.record() as tx:
+        tx.host_tokens.add_all(
+            HostToken(instance_id=name, token_hash=name.encode(), created_at=moment)
+            for name, moment in moments.items()
+        )
+    with store.read() as tx:
+        assert {row.instance_id: row.created_at for row in tx.host_tokens.find()} == moments
+
+
+def test_a_moment_without_a_time_zone_is_refused(store: Store) -> None:
+    naive = HostToken(instance_id="i-1", token_hash=b"x", created_at=NOW.replace(tzinfo=None))
+    with pytest.raises(Exception, match="time zone"), store.record() as tx:
+        tx.host_tokens.add(naive)

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from itertools import repeat
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Dialect, Row, Table, bindparam, delete, func, select
+from sqlalchemy import JSON, Connection, Dialect, Row, Table, any_, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hatchway.store import tables
-from hatchway.store.insertion import REVISION, Insertion
+from hatchway.store.prepared import Prepared
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -20,7 +22,7 @@ else:
     Noun = TypeVar("Noun")
 
 Key = tuple[Any, ...]
-Verb = Callable[[Table, str, tuple[str, ...]], Any]
+Insertion = Callable[[Table, tuple[str, ...], Dialect], Prepared]
 
 
 class Rows(Generic[Noun]):
@@ -37,7 +39,7 @@ class Rows(Generic[Noun]):
         self._table = table
         self._noun = noun
         self._stamp = stamp
-        self._fields, self._columns, self._key = _shape(table, noun)
+        self._fields, self._read, self._columns, self._key = _shape(table, noun)
 
     def noun(self, row: Row[Any]) -> Noun:
         return self._noun(**dict(zip(self._fields, row, strict=True)))
@@ -83,13 +85,16 @@ class Rows(Generic[Noun]):
     def add_all(self, nouns: Iterable[Noun]) -> None:
         self._insert(nouns, _add)
 
-    def _insert(self, nouns: Iterable[Noun], verb: Verb) -> None:
+    def _insert(self, nouns: Iterable[Noun], statement: Insertion) -> None:
         rows = list(nouns)
         if not rows:
             return
-        revision = None if self._stamp is None else self._stamp()
-        names = self._fields if revision is None else (*self._fields, REVISION)
-        _insertion(verb, self._table, names, self._connection.dialect).run(self._connection, rows, revision)
+        names = self._fields
+        columns: list[Iterable[Any]] = [map(field, rows) for field in self._read]
+        if self._stamp is not None:
+            names = (*names, "revision")
+            columns.append(repeat(self._stamp()))
+        statement(self._table, names, self._connection.dialect).run(self._connection, columns)
 
     def delete(self, *key: Any) -> bool:
         """Takes the row away; whether there was one."""
@@ -102,7 +107,8 @@ class Rows(Generic[Noun]):
 
     def delete_all(self, keys: Iterable[Any]) -> set[Any]:
         """Takes away the rows with these keys, of one column; the keys of those that there were."""
-        gone = set(self._connection.execute(_delete_all(self._table), {"keys": list(keys)}).scalars())
+        statement = _delete_all(self._table, self._connection.dialect)
+        gone = set(statement.run(self._connection, [[list(keys)]]).scalars())
         self._bury([(key,) for key in gone])
         return gone
 
@@ -124,41 +130,33 @@ class Rows(Generic[Noun]):
         if self._stamp is None or not keys:
             return
         revision = self._stamp()
-        graves = [_Grave(self._table.name, json.dumps([str(part) for part in key])) for key in keys]
+        row_keys = [json.dumps([str(part) for part in key]) for key in keys]
         # The same key may go twice within one revision, when it was put again in between.
-        _insertion(_add, tables.tombstones, (*_Grave._fields, REVISION), self._connection.dialect).run(
-            self._connection, graves, revision
-        )
+        statement = _add(tables.tombstones, ("kind", "row_key", "revision"), self._connection.dialect)
+        statement.run(self._connection, [repeat(self._table.name), row_keys, repeat(revision)])
 
 
-class _Grave(NamedTuple):
-    """A row of `tombstones`."""
-
-    kind: str
-    row_key: str
+# Putting a statement together costs more than running it.
 
 
 @lru_cache(maxsize=256)
-def _insertion(verb: Verb, table: Table, names: tuple[str, ...], dialect: Dialect) -> Insertion:
-    # Made once for each table: putting a statement together costs more than running it.
-    return Insertion(verb(table, dialect.name, names), table, names, dialect)
-
-
-def _upsert(table: Table, dialect: str, names: tuple[str, ...]) -> Any:
-    insert = _dialect(dialect).insert(table)
+def _upsert(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
+    insert = _insert_into(table, dialect)
     keys = {column.name for column in table.primary_key.columns}
     changed = {name: insert.excluded[name] for name in names if name not in keys}
     if not changed:
-        return insert.on_conflict_do_nothing()
-    return insert.on_conflict_do_update(index_elements=tuple(table.primary_key.columns), set_=changed)
+        return Prepared(insert.on_conflict_do_nothing(), names, dialect)
+    update = insert.on_conflict_do_update(index_elements=tuple(table.primary_key.columns), set_=changed)
+    return Prepared(update, names, dialect)
 
 
-def _add(table: Table, dialect: str, _names: tuple[str, ...]) -> Any:
-    return _dialect(dialect).insert(table).on_conflict_do_nothing()
+@lru_cache(maxsize=256)
+def _add(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
+    return Prepared(_insert_into(table, dialect).on_conflict_do_nothing(), names, dialect)
 
 
-def _dialect(name: str) -> Any:
-    return postgresql if name == "postgresql" else sqlite
+def _insert_into(table: Table, dialect: Dialect) -> Any:
+    return (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
 
 
 @cache
@@ -168,14 +166,23 @@ def _delete(table: Table) -> Any:
     )
 
 
-@cache
-def _delete_all(table: Table) -> Any:
+@lru_cache(maxsize=256)
+def _delete_all(table: Table, dialect: Dialect) -> Prepared:
     (key,) = table.primary_key.columns
-    return delete(table).where(key.in_(bindparam("keys", expanding=True))).returning(key)
+    # All keys in one parameter: the statement is the same however many there are.
+    if dialect.name == "postgresql":
+        wanted = key == any_(bindparam("keys", type_=postgresql.ARRAY(key.type)))
+    else:
+        keys = func.json_each(bindparam("keys", type_=JSON)).table_valued("value")
+        wanted = key.in_(select(keys.c.value))
+    return Prepared(delete(table).where(wanted).returning(key), ["keys"], dialect)
 
 
 @cache
-def _shape(table: Table, noun: type[Any]) -> tuple[tuple[str, ...], list[Any], tuple[Any, ...]]:
-    """The fields of the noun, their columns, and the columns of the primary key."""
+def _shape(
+    table: Table, noun: type[Any]
+) -> tuple[tuple[str, ...], list[Callable[[Any], Any]], list[Any], tuple[Any, ...]]:
+    """The fields of the noun, what reads them, their columns, and the columns of the primary key."""
     names = tuple(field.name for field in fields(noun))
-    return names, [table.c[name] for name in names], tuple(table.primary_key.columns)
+    columns = [table.c[name] for name in names]
+    return names, [attrgetter(name) for name in names], columns, tuple(table.primary_key.columns)
