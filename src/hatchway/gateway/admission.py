@@ -210,10 +210,9 @@ class Admission:
         additional: dict[str, Any] = {"decision": authorization.to_json()}
         if endpoint is None or not endpoint.usable:
             return Refused(refusal=no_such_endpoint(request.endpoint_id), call=asked, additional=additional)
-        quota = endpoint.max_tunnels
-        if quota is None:
-            quota = snapshot.account.quotas.tunnels_per_endpoint
-        principal_quota = snapshot.account.quotas.tunnels_per_principal
+        quotas = snapshot.account.quotas
+        quota = quotas.tunnels_per_endpoint if endpoint.max_tunnels is None else endpoint.max_tunnels
+        principal_quota = quotas.tunnels_per_principal
         overrun = self._overrun(endpoint.id, quota, caller.principal, principal_quota)
         if overrun is not None:
             return Refused(refusal=overrun.refusal, call=asked, additional=additional)
