@@ -242,6 +242,38 @@ def test_an_entry_that_is_cancelled_before_its_commit_is_not_entered(store: Stor
     commits.close()
 
 
+def test_an_entry_that_was_given_up_before_its_commit_is_not_entered(store: Store) -> None:
+    commits, book = GroupCommit(store), Book()
+
+    async def test() -> None:
+        held = Held(commits)
+        given_up, kept = commits.enter(book, "i-given-up"), commits.enter(book, "i-1")
+        given_up.set_exception(TimeoutError())
+        held.release()
+        assert await kept == "entered i-1"
+        with pytest.raises(TimeoutError):
+            await given_up
+
+    asyncio.run(test())
+    assert names(store) == ["i-1"]
+    commits.close()
+
+
+def test_an_entry_to_be_made_regardless_is_made_although_it_is_cancelled(store: Store) -> None:
+    commits, book = GroupCommit(store), Book()
+
+    async def test() -> None:
+        held = Held(commits)
+        left, kept = commits.enter(book, "i-left", regardless=True), commits.enter(book, "i-1")
+        left.cancel()
+        held.release()
+        assert await kept == "entered i-1"
+
+    asyncio.run(test())
+    assert names(store) == ["i-1", "i-left"]
+    commits.close()
+
+
 def test_an_entry_that_is_cancelled_within_its_commit_stops_nothing(store: Store) -> None:
     commits = GroupCommit(store)
     began, gate = threading.Event(), threading.Event()

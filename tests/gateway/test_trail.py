@@ -197,6 +197,27 @@ def test_an_end_that_cannot_be_entered_is_entered_once_it_can(
     asyncio.run(test())
 
 
+def test_an_end_is_entered_although_the_worker_that_ends_does_not_wait_for_it(
+    account: StoredAccount, commits: GroupCommit, failing: Disturbed
+) -> None:
+    async def test() -> None:
+        books = trail(commits)
+        await books.opened(admitted("tun-1"), NOW)
+        failing.answers.clear()
+        # While this one's commit is under way, the end waits for its turn.
+        waiting = asyncio.create_task(books.opened(admitted("tun-2"), NOW))
+        await asyncio.sleep(0.1)
+        closing = asyncio.create_task(books.closed(admitted("tun-1"), CARRIED, NOW))
+        await asyncio.sleep(0)
+        closing.cancel()
+        failing.answers.set()
+        await waiting
+
+    asyncio.run(test())
+    commits.close()
+    assert [event["eventName"] for event in events(account)] == ["OpenTunnel", "OpenTunnel", "CloseTunnel"]
+
+
 def test_an_end_that_was_entered_although_it_seemed_not_is_entered_once(
     account: StoredAccount, commits: GroupCommit, failing: Disturbed
 ) -> None:

@@ -40,7 +40,7 @@ class GroupCommit:
     A piece's future is done only after the commit. A piece that raises fails alone: whatever it wrote is
     undone and the others are committed. When the commit itself fails, all of its pieces fail. Pieces that
     wait for the same commit run in any order, and all of them again after one has failed: nothing but the
-    transaction may remember that they ran. One whose future is cancelled before its turn does not run.
+    transaction may remember that they ran. One that nobody awaits any more when its turn comes does not run.
 
     Threads wait for what `submit` gives, coroutines for what `enter` gives: an event loop is woken once for
     all that it has in a commit.
@@ -61,20 +61,23 @@ class GroupCommit:
             Closed: after `close`.
         """
         future: Future[Answer] = Future()
-        self._queue(_Piece(lambda tx, _: [piece(tx)], None, future))
+        self._queue(_Piece(lambda tx, _: [piece(tx)], None, future, regardless=False))
         return future
 
-    def enter(self, book: Book[Entry, Answer], entry: Entry) -> asyncio.Future[Answer]:
+    def enter(
+        self, book: Book[Entry, Answer], entry: Entry, *, regardless: bool = False
+    ) -> asyncio.Future[Answer]:
         """Queues an entry in a book, as a piece: the book gets all of its entries of a commit in one call.
 
         When it raises, it is called again with each of them, so that one that cannot be entered fails alone.
-        To be called on a running event loop.
+        `regardless` is whether it is entered although nobody awaits the future any more. To be called on a
+        running event loop.
 
         Raises:
             Closed: after `close`.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue(_Piece(book, entry, future))
+        self._queue(_Piece(book, entry, future, regardless))
         return future
 
     def close(self) -> None:
@@ -99,7 +102,7 @@ class GroupCommit:
                 time.sleep(min(_GATHERING * before, _LONGEST_GATHERING))
             while len(batch) < _MOST_AT_ONCE and not self._work.empty():
                 batch.append(self._work.get())
-            pieces = [piece for piece in batch if piece is not None and _is_awaited(piece.future)]
+            pieces = [piece for piece in batch if piece is not None and piece.is_due()]
             before = len(pieces)
             if pieces:
                 self._commit(pieces)
@@ -157,16 +160,18 @@ class _Piece(NamedTuple):
     book: Book[Any, Any]
     entry: Any
     future: Future[Any] | asyncio.Future[Any]
+    regardless: bool
+
+    def is_due(self) -> bool:
+        """Whether it is to run, now that its turn has come."""
+        if isinstance(self.future, Future):
+            # From now on it cannot be cancelled: telling it the outcome would raise.
+            return self.future.set_running_or_notify_cancel()
+        # A coroutine that has given up waiting has cancelled it, or has had it end.
+        return self.regardless or not self.future.done()
 
 
 _Outcome = tuple[_Piece, Any, Exception | None]
-
-
-def _is_awaited(future: Future[Any] | asyncio.Future[Any]) -> bool:
-    if isinstance(future, Future):
-        # From now on it cannot be cancelled: telling it the outcome would raise.
-        return future.set_running_or_notify_cancel()
-    return not future.cancelled()
 
 
 def _tell(outcomes: Iterable[_Outcome]) -> None:
@@ -183,7 +188,8 @@ def _tell(outcomes: Iterable[_Outcome]) -> None:
 
 
 def _settle(outcomes: Iterable[_Outcome]) -> None:
-    for (_, _, future), answer, failure in outcomes:
+    for piece, answer, failure in outcomes:
+        future = piece.future
         if future.done():
             # A coroutine has given up waiting meanwhile.
             continue

@@ -5,7 +5,6 @@ Nothing is passed on before `opened` has returned.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
 from hatchway.domain.tunnel import Tunnel
+from hatchway.gateway.patience import Patience
 from hatchway.gateway.refusal import ENDPOINT_FULL, NOT_RECORDED, NOT_RECORDING, PRINCIPAL_FULL
 from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers, tunnels
@@ -70,6 +70,7 @@ class Trail:
         self._worker_id = worker_id
         self._new_id = new_id
         self._unrecorded = unrecorded
+        self._patience = Patience(PATIENCE)
 
     async def opened(self, admitted: Admitted, now: datetime) -> None:
         """Enter a tunnel that is about to connect.
@@ -93,8 +94,7 @@ class Trail:
         )
         opening = _Opening(admitted, tunnel, self._new_id())
         try:
-            async with asyncio.timeout(PATIENCE):
-                overrun = await self._commits.enter(_enter_openings, opening)
+            overrun = await self._patience.wait(self._commits.enter(_enter_openings, opening))
         except Exception:
             self._unrecorded.add(self._undoing(opening))
             raise
@@ -117,7 +117,7 @@ class Trail:
         closing = self._closing(admitted, carried, now)
         try:
             # A worker that ends does not wait for it, and yet it is done.
-            await asyncio.shield(self._commits.enter(_enter_closings, closing))
+            await self._commits.enter(_enter_closings, closing, regardless=True)
         except Exception as problem:
             self._unrecorded.add(lambda tx: _enter_closings(tx, [closing]))
             log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))

@@ -1,0 +1,53 @@
+"""How long coroutines wait for what others do, with one timer for all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+
+Answer = TypeVar("Answer")
+
+
+class Patience:
+    """So many seconds for each future. For one event loop at a time.
+
+    `asyncio.timeout` has a timer of its own each time, which costs more than all else about the waiting.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        # The one whose time is up first comes first.
+        self._deadlines: dict[asyncio.Future[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def wait(self, future: asyncio.Future[Answer]) -> Answer:
+        """What the future gives.
+
+        Raises:
+            TimeoutError: it has given nothing in time; now it is done.
+            Exception: what the future raises.
+        """
+        loop = future.get_loop()
+        self._deadlines[future] = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._give_up)
+        try:
+            return await future
+        finally:
+            del self._deadlines[future]
+            if not self._deadlines and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _give_up(self) -> None:
+        """End the waiting of all whose time is up."""
+        self._timer = None
+        for future, deadline in self._deadlines.items():
+            loop = future.get_loop()
+            if deadline > loop.time():
+                self._timer = loop.call_at(deadline, self._give_up)
+                return
+            if not future.done():
+                future.set_exception(TimeoutError())
