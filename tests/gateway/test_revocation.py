@@ -361,7 +361,7 @@ def test_of_5000_tunnels_a_change_to_one_user_looks_at_that_users(account: Store
         answers = {user: gateway.decide(user) for user in account.keys}
         for number in range(5000):
             user = f"user-{number % 50}"
-            answer = replace(answers[user], tunnel_id=f"tun-{number}")
+            answer = answers[user]._replace(tunnel_id=f"tun-{number}")
             gateway.tunnels[answer.tunnel_id] = Ending()
             gateway.registry.add(answer, cast("Relay", gateway.tunnels[answer.tunnel_id]))
         with account.store.write() as tx:

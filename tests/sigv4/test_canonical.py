@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hatchway.sigv4.canonical import canonical_path, canonical_query, query_pairs
+from hatchway.sigv4.canonical import canonical_path, canonical_query, hmac_sha256, query_pairs
 
 
 @pytest.mark.parametrize("byte", range(256))
@@ -80,3 +82,8 @@ def test_queries_are_sorted_by_encoded_name_then_value(query: str, canonical: st
 )
 def test_paths_lose_dot_segments_and_are_encoded_once_more(path: str, canonical: str) -> None:
     assert canonical_path(path) == canonical
+
+
+@given(key=st.binary(max_size=64), message=st.binary(max_size=300))
+def test_the_signature_of_a_text_is_its_hmac(key: bytes, message: bytes) -> None:
+    assert hmac_sha256(key, message) == hmac.new(key, message, hashlib.sha256).hexdigest()

@@ -79,8 +79,7 @@ class Call(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A tunnel that may be opened.
 
     `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
@@ -96,9 +95,9 @@ class Admitted:
     instance_id: str | None
     quota: int
     unreachable: str | None
-    additional: dict[str, Any] = field(repr=False)
+    additional: dict[str, Any]
     principal_quota: int = 0
-    subjects: tuple[Subject, ...] = field(default=(), repr=False)
+    subjects: tuple[Subject, ...] = ()
     source: Address | None = None
     """The address that the target sees; None for the gateway's own."""
     proxy_protocol: ProxyProtocol | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -171,7 +171,7 @@ class Gateway:
         client.upgrade(key, admitted.call.source.request_id, relay)
         deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
         # The decision is for the record of the opening: as long as the tunnel lasts, nobody needs it.
-        kept = replace(admitted, additional={})
+        kept = admitted._replace(additional={})
         self._registry.add(kept, relay)
         tunnel = _Tunnel(kept, relay, deadline)
         try:
@@ -223,7 +223,7 @@ class Gateway:
                 principal=admitted.principal.arn,
                 source_ip=admitted.source_ip,
                 endpoint_id=admitted.request.endpoint_id,
-                target=f"{admitted.address} port {admitted.request.remote_port}",
+                target=f"{admitted.request.private_ip} port {admitted.request.remote_port}",
             )
             return True
         return False

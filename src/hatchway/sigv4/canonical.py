@@ -136,10 +136,10 @@ def compute_signature(
     request = f"{method}\n{path}\n{query}\n{headers}\n{';'.join(signed_headers)}\n{payload_hash}"
     digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
     to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
-    return _hmac_sha256(signing_key, to_sign.encode("utf-8", "surrogatepass"))
+    return hmac_sha256(signing_key, to_sign.encode("utf-8", "surrogatepass"))
 
 
-def _hmac_sha256(key: bytes, message: bytes) -> str:
+def hmac_sha256(key: bytes, message: bytes) -> str:
     """HMAC-SHA256 in hexadecimal, for keys of up to 64 bytes (RFC 2104 section 2).
 
     OpenSSL's own looks for its implementation at each call, which in a busy process takes several times as
