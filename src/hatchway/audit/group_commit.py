@@ -25,9 +25,9 @@ Book = Callable[[Transaction, Sequence[Entry]], Sequence[Answer]]
 
 _MOST_AT_ONCE = 512
 _GATHERING = 0.001
-_LONGEST_GATHERING = 0.008
+_LONGEST_GATHERING = 0.016
 """Seconds that a batch waits for more: so many for each piece of the one before it, up to the second number.
-After a lone piece it does not wait. A commit costs as much as several of its pieces."""
+After a lone piece it does not wait. A commit costs as much as twenty of its pieces."""
 
 
 class Closed(Exception):

@@ -18,6 +18,7 @@ reading: the life of a tunnel from top to bottom.
 | `snapshot`, `follower` | the account in memory, and keeping it up with the store |
 | `trail`, `lease` | entering tunnels in the audit trail, and this worker among the living |
 | `unrecorded` | what could not be entered, until it can be |
+| `patience` | how long the store is waited for, by one timer for all |
 | `gateway` | the life of one tunnel |
 | `relay`, `target`, `flow` | what passes between client and target, and back pressure |
 | `transparency` | connecting from the client's address |
