@@ -11,7 +11,9 @@ reading: the life of a tunnel from top to bottom.
 | `listener` | accepting connections, and what those may cost that have not yet shown who they are |
 | `sources`, `waiting`, `turned_away` | where they come from: who is served, who waits, who is reset at once |
 | `proxy_protocol` | whose connection a load balancer passes on. Pure |
-| `client` | one client: TLS, the HTTP request, the WebSocket |
+| `readiness`, `connection` | the sockets of all tunnels on one epoll, and a TCP connection with back pressure |
+| `tls_connection`, `tls` | TLS on such a connection, by the certificate as it is now |
+| `client`, `websocket` | one client: the HTTP request, then the frames, by parsers that tunnels share |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
 | `admission`, `network` | may this tunnel be opened: caller, policies, security groups |
 | `failures` | who has failed to authenticate too often |
@@ -19,15 +21,15 @@ reading: the life of a tunnel from top to bottom.
 | `trail`, `lease` | entering tunnels in the audit trail, and this worker among the living |
 | `unrecorded` | what could not be entered, until it can be |
 | `patience` | how long the store is waited for, by one timer for all |
-| `gateway` | the life of one tunnel |
-| `relay`, `target`, `flow` | what passes between client and target, and back pressure |
+| `gateway`, `new_ids` | the life of one tunnel, and what it is called |
+| `relay`, `target` | what passes between client and target |
 | `transparency` | connecting from the client's address |
 | `registry` | the tunnels that this worker carries |
 | `revocation`, `subjects` | deciding on open tunnels again when what they depend on changes |
 | `report` | telling the store how many bytes they have carried |
 | `metrics` | what a worker counts and measures, for Prometheus |
 | `watch` | tunnels on which nothing happens: pings, dead peers, the idle limit |
-| `tls` | the TLS that clients are offered, by the certificate as it is now |
+| `tracing` | a tunnel's beginning and end as spans, when that is configured |
 """
 
 from hatchway.gateway.process import run_gateway
