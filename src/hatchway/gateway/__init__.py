@@ -11,7 +11,7 @@ reading: the life of a tunnel from top to bottom.
 | `listener` | accepting connections, and what those may cost that have not yet shown who they are |
 | `sources`, `waiting`, `turned_away` | where they come from: who is served, who waits, who is reset at once |
 | `proxy_protocol` | whose connection a load balancer passes on. Pure |
-| `readiness`, `connection` | the sockets of all tunnels on one epoll, and a TCP connection with back pressure |
+| `readiness`, `connection` | one epoll for the sockets of all tunnels; a TCP connection, with back pressure |
 | `tls_connection`, `tls` | TLS on such a connection, by the certificate as it is now |
 | `client`, `websocket` | one client: the HTTP request, then the frames, by parsers that tunnels share |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
