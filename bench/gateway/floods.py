@@ -104,7 +104,8 @@ class Flood:
         self.rate = (self._attempts.value - attempts) / (time.perf_counter() - at)
         self._signal(signal.SIGSTOP)
 
-    def let_go(self, warm_up: float = SETTLED) -> None:
+    def let_go(self, warm_up: float) -> None:
+        """Returns after so many seconds of it."""
         self._signal(signal.SIGCONT)
         self._mark = self._attempts.value, time.perf_counter()
         time.sleep(warm_up)
@@ -116,15 +117,13 @@ class Flood:
 
 @contextmanager
 def flood(name: str, address: Address, request: bytes, on: set[int]) -> Iterator[Flood]:
-    """Let one go on while in the context."""
+    """One that has begun, while in the context."""
     forking = multiprocessing.get_context("fork")
     attempts = forking.Value("L", 0)
     process = forking.Process(target=_run, args=(name, address, request, on, attempts), daemon=True)
     process.start()
-    begun = Flood(process, attempts)
     try:
-        begun.let_go(WARM_UP)
-        yield begun
+        yield Flood(process, attempts)
     finally:
         process.kill()
         process.join()

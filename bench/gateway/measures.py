@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bench.gateway import machine, profile
 from bench.gateway.cpu_share import CannotHold, held
-from bench.gateway.floods import FLOODS, flood
+from bench.gateway.floods import FLOODS, SETTLED, WARM_UP, flood
 from bench.gateway.installation import Installation, sized
 from bench.gateway.openings import Openings, open_and_close, open_and_keep
 from bench.gateway.proxies import (
@@ -34,6 +34,7 @@ ONE_WORKER, TWO_WORKERS = "one worker", "two workers"
 FEW, MANY = "10 endpoints", "many endpoints"
 UP, DOWN = "up", "down"
 ALONE = "alone"
+SPEED, PRICE = BULK_UNITS = "MB/s", "CPU s/GB"
 WORKER_SHARE = 0.4
 """Of a core: what each worker has where they are held to a share."""
 
@@ -43,7 +44,9 @@ _MOST_LOAD = 0.75
 _LEAST_IDLE = 0.25
 """Of all cores: with less left over, whatever else runs there may be what limits them."""
 
-_FLOOD_TURNS = 2
+_FLOOD_TURNS = {HATCHWAY_SIDE: 6, HAPROXY_SIDE: 2}
+"""Pairs of turns a round: one differs from the next by a tenth or two without any flood."""
+
 _START = {HATCHWAY_SIDE: hatchway, HAPROXY_SIDE: haproxy, WEBSOCKIFY_SIDE: websockify}
 
 Thing = TypeVar("Thing")
@@ -90,9 +93,9 @@ class Samples:
 
     def add_bulk(self, quantity: str, side: str, size: int, cost: Cost) -> None:
         """So many bytes through a tunnel: how fast, and how dear."""
-        self.add(f"{quantity} MB/s", side, size / cost.seconds / 1e6)
-        self.add(f"{quantity} CPU s/GB", side, cost.proxy / size * 1e9)
-        self.busy[f"{quantity} MB/s"][side].append(cost.busy)
+        self.add(f"{quantity} {SPEED}", side, size / cost.seconds / 1e6)
+        self.add(f"{quantity} {PRICE}", side, cost.proxy / size * 1e9)
+        self.busy[f"{quantity} {SPEED}"][side].append(cost.busy)
 
     def median(self, quantity: str, side: str) -> float:
         return statistics.median(self.values[quantity][side])
@@ -208,17 +211,24 @@ def floods(bench: Bench) -> None:
     """Bulk through tunnels without a flood and amid it, in short turns: bytes a second, and CPU for them."""
     forged = bench.installation.ways[0].request(bench.target_port)
     load = set(os.sched_getaffinity(0))
-    short = replace(bench, extent=replace(bench.extent, bulk=bench.extent.bulk // 2))
+    short = replace(bench, extent=replace(bench.extent, bulk=bench.extent.bulk // 4))
     with bench.sides(HATCHWAY_SIDE, HAPROXY_SIDE) as sides:
         turns = [(proxy, name) for name in FLOODS for proxy in sides]
         for proxy, name in in_turns(turns, bench.extent.rounds):
+            side, alone = under(proxy.name, name), under(proxy.name, ALONE)
             with flood(name, proxy.address, forged, load) as attack:
-                for _ in range(_FLOOD_TURNS):
-                    _flooded_bulk(short, proxy, under(proxy.name, name))
+                attack.hold()
+                before = _flooded_bulk(short, proxy, alone)
+                for turn in range(_FLOOD_TURNS[proxy.name]):
+                    attack.let_go(SETTLED if turn else WARM_UP)
+                    amid = _flooded_bulk(short, proxy, side)
                     attack.hold()
-                    bench.samples.add("flood connections /s", under(proxy.name, name), attack.rate)
-                    _flooded_bulk(short, proxy, under(proxy.name, ALONE))
-                    attack.let_go()
+                    bench.samples.add("flood connections /s", side, attack.rate)
+                    after = _flooded_bulk(short, proxy, alone)
+                    for quantity, value in amid.items():
+                        beside = (before[quantity] + after[quantity]) / 2
+                        bench.samples.add(beside_alone(quantity), side, value / beside)
+                    before = after
 
 
 def under(proxy: str, name: str) -> str:
@@ -226,10 +236,21 @@ def under(proxy: str, name: str) -> str:
     return f"{proxy}, {name}"
 
 
-def _flooded_bulk(bench: Bench, proxy: Proxy, side: str) -> None:
+def beside_alone(quantity: str) -> str:
+    """How the ratio is called of a turn amid a flood to the turns right before and after it."""
+    return f"{quantity}, amid / alone"
+
+
+def _flooded_bulk(bench: Bench, proxy: Proxy, side: str) -> dict[str, float]:
+    """One turn; what each quantity came to."""
+    came = {}
     for direction in (UP, DOWN):
         size, cost = _bulk_of(bench, proxy, direction)
-        bench.samples.add_bulk(f"flooded {direction}", side, size, cost)
+        quantity = f"flooded {direction}"
+        bench.samples.add_bulk(quantity, side, size, cost)
+        for unit in BULK_UNITS:
+            came[f"{quantity} {unit}"] = bench.samples.values[f"{quantity} {unit}"][side][-1]
+    return came
 
 
 def echo(bench: Bench) -> None:

@@ -14,9 +14,12 @@ from bench.gateway.measures import (
     FEW,
     MANY,
     ONE_WORKER,
+    PRICE,
+    SPEED,
     TWO_WORKERS,
     UP,
     WORKER_SHARE,
+    beside_alone,
     under,
 )
 from bench.gateway.proxies import HAPROXY_SIDE, HATCHWAY_SIDE, WEBSOCKIFY_SIDE
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 class Promise:
     """One line: this quantity of `side` is at least, or at most, `bound` times that of `reference`.
 
-    A line without a bound promises nothing: it is there to compare with.
+    A line without a bound promises nothing: it is there to compare with. The ratio is that of the medians, or
+    the median of `ratios`, where each value has its own reference.
 
     `busy` names the quantity that tells how busy proxy and load were meanwhile, `idle` the one that tells how
     much of all cores' time was left, and `profile` the profile.
@@ -44,6 +48,7 @@ class Promise:
     at_least: bool = False
     side: str = HATCHWAY_SIDE
     reference: str = HAPROXY_SIDE
+    ratios: str = ""
     busy: str = ""
     idle: str = ""
     profile: str = ""
@@ -54,6 +59,8 @@ class Promise:
             return None
         if self.side not in quantity or self.reference not in quantity:
             return None
+        if self.ratios:
+            return samples.median(self.ratios, self.side)
         return samples.median(self.quantity, self.side) / samples.median(self.quantity, self.reference)
 
     def kept(self, ratio: float) -> bool:
@@ -83,12 +90,13 @@ PROMISES = [
             f"{what} {way} amid a flood",
             f"flooded {way} {unit}",
             bound if proxy == HATCHWAY_SIDE else None,
-            unit == "MB/s",
+            unit == SPEED,
             side=under(proxy, name),
             reference=under(proxy, ALONE),
+            ratios=beside_alone(f"flooded {way} {unit}"),
             busy=f"flooded {way} {unit}",
         )
-        for what, unit, bound in (("throughput", "MB/s", 0.9), ("CPU seconds per GB", "CPU s/GB", 1.11))
+        for what, unit, bound in (("throughput", SPEED, 0.9), ("CPU seconds per GB", PRICE, 1.11))
         for way in (UP, DOWN)
         for name in FLOODS
         for proxy in (HATCHWAY_SIDE, HAPROXY_SIDE)
@@ -241,11 +249,14 @@ def _plot(samples: Samples, path: Path, machine: Mapping[str, str]) -> None:
     ]
     figure, axes = pyplot.subplots(figsize=(10, 1.2 + 0.5 * len(shown)))
     for row, (promise, bound, ratio) in enumerate(shown):
-        here = samples.values[promise.quantity][promise.side]
-        there = samples.median(promise.quantity, promise.reference)
+        if promise.ratios:
+            ratios = samples.values[promise.ratios][promise.side]
+        else:
+            there = samples.median(promise.quantity, promise.reference)
+            ratios = [value / there for value in samples.values[promise.quantity][promise.side]]
         kept = promise.kept(ratio)
         axes.barh(row, ratio, color="#2a7f62" if kept else "#b5482a", height=0.6)
-        axes.plot([min(here) / there, max(here) / there], [row, row], color="black", linewidth=1.2)
+        axes.plot([min(ratios), max(ratios)], [row, row], color="black", linewidth=1.2)
         axes.plot([bound] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2.5)
         axes.text(ratio, row - 0.36, f" {ratio:.2f}", va="bottom", fontsize=8)
     axes.axvline(1, color="grey", linewidth=0.8, linestyle=":")
