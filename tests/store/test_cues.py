@@ -1,9 +1,13 @@
-"""PostgreSQL tells of a change, so that nobody has to ask; what it could not tell is asked for."""
+"""PostgreSQL tells of a change, and SQLite's file shows one, so that nobody has to ask all the time."""
 
 import asyncio
+import os
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
 
 import pytest
 import uvloop
@@ -27,6 +31,15 @@ def only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
     monkeypatch.setattr("hatchway.store.cues.LISTENING_INTERVAL", HOUR)
     monkeypatch.setattr("hatchway.store.cues.DEAF_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.cues.QUIET_INTERVAL", HOUR)
+
+
+@pytest.fixture
+def in_a_file(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path / 'hatchway.db'}")
+    opened.migrate()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -164,3 +177,63 @@ def test_nothing_listens_any_more_afterwards(store: Store, administration: Engin
                 return
             connection.execute(text("SELECT pg_sleep(0.1)"))
     pytest.fail("it still listens")
+
+
+def test_a_change_by_another_connection_shows_in_the_file_and_nothing_else_does(in_a_file: Store) -> None:
+    other = Store.open(in_a_file.engine.url.render_as_string())
+
+    async def work(cues: Cues) -> None:
+        cue = asyncio.create_task(cues.next())
+        assert in_a_file.revision() == 0
+        await assert_silence(cue)
+        put(other, "alice")
+        await cue
+        assert in_a_file.revision() == 1
+
+    with_cues(in_a_file, work)
+    other.close()
+
+
+def test_no_change_is_missed_however_they_follow_each_other(
+    in_a_file: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.cues.INTERVAL", 0.001)
+    other, random = Store.open(in_a_file.engine.url.render_as_string()), Random(7)
+
+    async def work(cues: Cues) -> None:
+        for number in range(100):
+            await asyncio.to_thread(put, other, f"user{number}")
+            await asyncio.sleep(random.choice([0, 0, 0.001, 0.01, 0.06]))
+            if number % 3 == 0:
+                # The file begins anew.
+                with other.engine.connect() as connection:
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            while in_a_file.revision() <= number:
+                await cues.next()
+
+    with_cues(in_a_file, work)
+    other.close()
+
+
+def test_the_store_is_looked_at_all_the_same_when_the_file_shows_nothing(
+    in_a_file: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.cues.QUIET_INTERVAL", 0.05)
+
+    async def work(cues: Cues) -> None:
+        for _ in range(5):
+            await cues.next()
+
+    with_cues(in_a_file, work)
+
+
+def test_a_file_that_may_change_again_without_showing_it_is_no_sign_of_rest(in_a_file: Store) -> None:
+    log = Path(f"{in_a_file.engine.url.database}-wal")
+
+    async def work(cues: Cues) -> None:
+        # As when it has been written this very moment, or the clock was set back.
+        os.utime(log, (time.time() + HOUR, time.time() + HOUR))
+        for _ in range(3):
+            await cues.next()
+
+    with_cues(in_a_file, work)

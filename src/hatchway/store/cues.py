@@ -1,4 +1,4 @@
-"""When to look at the store's revision: by the clock, or when PostgreSQL tells that it has changed.
+"""When to look at the store's revision: when SQLite's file has changed, or PostgreSQL tells of a change.
 
 A cue is a hint and no more. Whoever gets one looks, and catches up by revision, so that one too many costs a
 look and one that is lost costs the time to the next.
@@ -7,7 +7,9 @@ look and one that is lost costs the time to the next.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -24,7 +26,10 @@ CHANNEL: Final = "hatchway_feed"
 """Of PostgreSQL's NOTIFY, sent by each transaction that bumps the revision."""
 
 INTERVAL: Final = 0.1
-"""Seconds between two looks when nobody tells. Of two cues that PostgreSQL gives, too: one for both."""
+"""Seconds between two looks at SQLite's file, and between two cues."""
+
+QUIET_INTERVAL: Final = 0.5
+"""Seconds after which to look although SQLite's file is as it was."""
 
 LISTENING_INTERVAL: Final = 5.0
 """Seconds after which to look although PostgreSQL, which is being listened to, has told nothing."""
@@ -35,6 +40,9 @@ DEAF_INTERVAL: Final = 0.5
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 """Seconds before the next attempt to listen: twice as many after each that was soon over."""
+
+_COARSE: Final = 0.05
+"""Seconds within which a file may change twice and keep its time: the clock for files ticks slowly."""
 
 log = structlog.get_logger("hatchway.store")
 
@@ -50,7 +58,7 @@ class Cues(Protocol):
 async def cues(engine: Engine) -> AsyncIterator[Cues]:
     """The cues of a database, while in the context."""
     if engine.dialect.name != "postgresql":
-        yield _Clock()
+        yield _Watched(Path(f"{engine.url.database}-wal"))
         return
     told = _Told(engine)
     listening = asyncio.create_task(told.listen())
@@ -62,9 +70,31 @@ async def cues(engine: Engine) -> AsyncIterator[Cues]:
             await listening
 
 
-class _Clock:
+class _Watched:
+    """Cues of SQLite: each commit, of whichever process, is written to its write-ahead log."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state: tuple[int, int, int] | None = None
+
     async def next(self) -> None:
-        await asyncio.sleep(INTERVAL)
+        now = asyncio.get_running_loop().time
+        until = now() + QUIET_INTERVAL
+        while True:
+            await asyncio.sleep(INTERVAL)
+            before, self._state = self._state, self._look()
+            if self._state is None or self._state != before or now() >= until:
+                return
+
+    def _look(self) -> tuple[int, int, int] | None:
+        """What is another with each change to come; None while that cannot be said of it."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        if time.time() - status.st_mtime < _COARSE:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class _Told:

@@ -127,7 +127,7 @@ class Store:
             self._writing.release()
 
     def revision(self) -> int:
-        """The account's revision now: cheap enough to ask ten times a second. `cues` says when to ask."""
+        """The account's revision now. `cues` says when to ask."""
         with self.engine.connect() as connection:
             return int(connection.execute(select(tables.feed.c.revision)).scalar_one())
 
