@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_FRAME: Final = 128 * 1024
 """Bytes of payload of the largest frame taken from a client; the AWS CLI sends at most 65,000."""
 
-MOST_AT_ONCE: Final = 128 * 1024
+MOST_AT_ONCE: Final = 192 * 1024
 """Bytes given to picows at once, whose buffer grows as long as it gets it full."""
 
 _SMALLEST_READ_BUFFER: Final = 2048
