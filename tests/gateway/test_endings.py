@@ -254,6 +254,28 @@ def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: 
     run(test)
 
 
+def test_a_client_that_answers_the_close_frame_with_nonsense_is_hung_up_on_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hatchway.gateway.client.CLOSE_PATIENCE", 3600.0)
+
+    async def bye(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+
+    async def test() -> None:
+        async with target(bye) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            assert await client.receive(3) == b"bye"
+            assert (await client.frame())[0] == CLOSE
+            # Nobody would ever take what follows a frame that cannot be read.
+            client.writer.write(b"\x83\x80" + bytes(1 << 20))
+            await client.hung_up()
+            assert (await gateway.trail.end()).closure.code == 1000
+
+    run(test)
+
+
 def test_a_target_that_never_ends_its_side_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hatchway.gateway.target.LINGER", 0.3)
 

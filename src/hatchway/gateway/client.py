@@ -215,8 +215,6 @@ class Client(TlsConnection):
 
     def _end_for(self, fault: int) -> None:
         """Close, and take nothing more: there is a fault in a frame, which this code stands for."""
-        if self._close_sent:
-            return
         closure = Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason)
         self.close_for(closure)
         if self._end is not None:
