@@ -40,6 +40,12 @@ def refusal() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
+async def bye(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A target that says so and ends."""
+    writer.write(b"bye")
+    writer.close()
+
+
 async def closed_by(gateway: Running) -> Closed:
     return (await (await WebSocket.open(gateway.port)).rest())[1]
 
@@ -239,10 +245,6 @@ def test_a_draining_gateway_takes_no_new_tunnels_and_ends_the_old_with_1001() ->
 def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hatchway.gateway.client.CLOSE_PATIENCE", 0.3)
 
-    async def bye(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"bye")
-        writer.close()
-
     async def test() -> None:
         async with target(bye) as port, running_gateway(Says(port)) as gateway:
             client = await WebSocket.open(gateway.port)
@@ -258,10 +260,6 @@ def test_a_client_that_answers_the_close_frame_with_nonsense_is_hung_up_on_at_on
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("hatchway.gateway.client.CLOSE_PATIENCE", 3600.0)
-
-    async def bye(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"bye")
-        writer.close()
 
     async def test() -> None:
         async with target(bye) as port, running_gateway(Says(port)) as gateway:
