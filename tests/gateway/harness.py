@@ -31,9 +31,9 @@ from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics
 from hatchway.gateway.registry import Registry
-from hatchway.gateway.sources import Sources
-from hatchway.gateway.tls import server_context
 from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.transport.sources import Sources
+from hatchway.transport.tls import server_context
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -20,8 +20,8 @@ from tests.gateway.harness import (
 from tests.gateway.workers import events, open_tunnel, worker
 
 from hatchway.gateway.admission import Call, Refused
-from hatchway.gateway.failures import MOST, FailureLimit
 from hatchway.gateway.refusal import unauthenticated
+from hatchway.transport.failures import MOST, FailureLimit
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from tests.gateway.harness import (
     until,
 )
 
-from hatchway.gateway.tls import ServerTls
 from hatchway.gateway.watch import Watch
 from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.transport.tls import ServerTls
 
 
 @asynccontextmanager

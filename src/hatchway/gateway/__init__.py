@@ -9,14 +9,12 @@ reading: the life of a tunnel from top to bottom.
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
 | `listener` | accepting connections, and what those may cost that have not yet shown who they are |
-| `sources`, `waiting`, `turned_away` | where they come from: who is served, who waits, who is reset at once |
 | `proxy_protocol` | whose connection a load balancer passes on. Pure |
 | `readiness`, `connection` | one epoll for the sockets of all tunnels; a TCP connection, with back pressure |
-| `tls_connection`, `tls` | TLS on such a connection, by the certificate as it is now |
+| `tls_connection` | TLS on such a connection |
 | `client`, `websocket` | one client: the HTTP request, then the frames, by parsers that tunnels share |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
 | `admission`, `network` | may this tunnel be opened: caller, policies, security groups |
-| `failures` | who has failed to authenticate too often |
 | `snapshot`, `follower` | the account in memory, and keeping it up with the store |
 | `trail`, `lease` | entering tunnels in the audit trail, and this worker among the living |
 | `unrecorded` | what could not be entered, until it can be |

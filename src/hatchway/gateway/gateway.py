@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from hatchway.gateway.client import Client
     from hatchway.gateway.metrics import Metrics
     from hatchway.gateway.registry import Registry
-    from hatchway.gateway.sources import Sources
     from hatchway.gateway.tracing import TunnelTrace, TunnelTracing
+    from hatchway.transport.sources import Sources
 
 log = structlog.get_logger("hatchway.gateway")
 

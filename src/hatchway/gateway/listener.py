@@ -20,17 +20,17 @@ from hatchway.domain.reach import parse_address, within
 from hatchway.gateway.client import Client
 from hatchway.gateway.proxy_protocol import MAX_V2, BadProxyHeader, TransportAddress, read_proxy_header
 from hatchway.gateway.readiness import Readiness
-from hatchway.gateway.sources import source_of
-from hatchway.gateway.turned_away import NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
-from hatchway.gateway.waiting import PATIENCE, WaitingRoom
 from hatchway.gateway.websocket import Parsers
+from hatchway.transport.sources import source_of
+from hatchway.transport.turned_away import NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
+from hatchway.transport.waiting import PATIENCE, WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from ssl import SSLContext
 
     from hatchway.gateway.proxy_protocol import ProxyHeader
-    from hatchway.gateway.sources import Source, Sources
+    from hatchway.transport.sources import Source, Sources
 
 REQUEST_DEADLINE: Final = 5.0
 """Seconds from the connection to the end of the request's headers, without those of waiting for a turn."""

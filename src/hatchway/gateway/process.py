@@ -29,8 +29,6 @@ from hatchway.gateway.registry import Registry
 from hatchway.gateway.report import Report
 from hatchway.gateway.revocation import Revocation, terminate
 from hatchway.gateway.snapshot import Snapshot
-from hatchway.gateway.sources import Sources
-from hatchway.gateway.tls import ServerTls
 from hatchway.gateway.tracing import TunnelTracing
 from hatchway.gateway.trail import Trail
 from hatchway.gateway.transparency import NOT_PERMITTED, may_take_addresses
@@ -40,6 +38,8 @@ from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
+from hatchway.transport.sources import Sources
+from hatchway.transport.tls import ServerTls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -4,9 +4,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.gateway.harness import Clock
 
-from hatchway.gateway.failures import MOST
-from hatchway.gateway.sources import KNOWN_SECONDS, Sources, source_of
-from hatchway.gateway.turned_away import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway
+from hatchway.transport.failures import MOST
+from hatchway.transport.sources import KNOWN_SECONDS, Sources, source_of
+from hatchway.transport.turned_away import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway
 
 ADDRESS, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
 KEY, OTHER_KEY = "AKIAALICEALICEALICE0", "AKIABOBBOBBOBBOBBOB0"

@@ -16,7 +16,7 @@ import re
 from socket import AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Final
 
-from hatchway.gateway.failures import FailureLimit
+from hatchway.transport.failures import FailureLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

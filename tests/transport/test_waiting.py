@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatchway.gateway.waiting import WaitingRoom
+from hatchway.transport.waiting import WaitingRoom
 
 
 def fill(room: WaitingRoom[str], source: str, waiters: int) -> list[str]:

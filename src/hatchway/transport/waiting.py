@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from hatchway.gateway.sources import Source
+    from hatchway.transport.sources import Source
 
 PLACES: Final = 500
 """Connections that may wait at once. Each costs a file descriptor, and none of the event loop's time."""
