@@ -1,13 +1,23 @@
 """Who has the next turn, and who a place."""
 
-import pytest
+from collections import Counter
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hatchway.transport.sources import Source, source_of
 from hatchway.transport.waiting import WaitingRoom
+
+# In networks that have nothing in common.
+A, B, C, D, LATE = (f"{number}.0.2.1" for number in (10, 20, 30, 40, 50))
+NAMES = {A: "a", B: "b", C: "c", D: "d", LATE: "late"}
 
 
 def fill(room: WaitingRoom[str], source: str, waiters: int) -> list[str]:
     """Let so many of a source come; gives those for whom there was no place."""
-    without = [room.add(source, f"{source}{number}") for number in range(waiters)]
+    name = NAMES[source]
+    without = [room.add(source_of(source), f"{name}{number}") for number in range(waiters)]
     return [waiter for waiter in without if waiter is not None]
 
 
@@ -17,41 +27,97 @@ def drain(room: WaitingRoom[str]) -> list[str]:
 
 def test_sources_take_turns_however_many_one_of_them_sends() -> None:
     room = WaitingRoom[str](100)
-    fill(room, "a", 4)
-    fill(room, "b", 2)
-    fill(room, "c", 1)
+    fill(room, A, 4)
+    fill(room, B, 2)
+    fill(room, C, 1)
     assert drain(room) == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
 
 
 def test_a_source_that_came_late_waits_for_one_of_each_other() -> None:
     room = WaitingRoom[str](100)
-    fill(room, "a", 10)
+    fill(room, A, 10)
     assert room.next() == "a0"
-    fill(room, "late", 1)
+    fill(room, LATE, 1)
     assert [room.next(), room.next()] == ["a1", "late0"]
 
 
-def test_one_source_alone_has_half_of_the_places() -> None:
-    room = WaitingRoom[str](6)
-    assert fill(room, "a", 5) == ["a3", "a4"]
-    assert drain(room) == ["a0", "a1", "a2"]
+def test_one_source_alone_may_have_every_place_and_gives_them_up_to_others_from_the_end() -> None:
+    room = WaitingRoom[str](4)
+    assert fill(room, A, 5) == ["a4"]
+    assert fill(room, B, 3) == ["a3", "a2", "b2"]
+    assert drain(room) == ["a0", "b0", "a1", "b1"]
 
 
 def test_a_source_finds_a_place_in_a_full_room_at_the_cost_of_the_longest_queue() -> None:
     room = WaitingRoom[str](6)
-    fill(room, "a", 100)
-    fill(room, "b", 100)
-    fill(room, "c", 100)
+    for source in (A, B, C):
+        fill(room, source, 100)
     assert len(room) == 6
-    assert room.add("late", "late0") == "a2"
-    assert drain(room) == ["a0", "b0", "c0", "late0", "a1", "b1"]
+    assert room.add(LATE, "late0") == "a1"
+    assert drain(room) == ["a0", "b0", "c0", "late0", "b1", "c1"]
 
 
 def test_as_many_sources_as_there_are_places_can_wait_and_none_displaces_another() -> None:
-    room = WaitingRoom[str](5)
-    assert [fill(room, source, 1) for source in "abcde"] == [[]] * 5
-    assert fill(room, "f", 1) == ["f0"]
-    assert drain(room) == ["a0", "b0", "c0", "d0", "e0"]
+    room = WaitingRoom[str](4)
+    assert [fill(room, source, 1) for source in (A, B, C, D)] == [[]] * 4
+    assert fill(room, LATE, 1) == ["late0"]
+    assert drain(room) == ["a0", "b0", "c0", "d0"]
+
+
+@pytest.mark.parametrize(
+    ("attackers", "newcomer"),
+    [
+        ([f"2001:db8:1:{number:x}::1" for number in range(1000)], "2001:db8:2::1"),
+        ([f"2001:db8:1:1{number:02x}::1" for number in range(256)], "2001:db8:1:200::1"),
+        ([f"2001:db8:{number:x}::1" for number in range(1000)], "2001:db9::1"),
+        ([f"192.0.2.{number}" for number in range(1, 255)], "192.0.3.1"),
+        ([f"10.7.{number}.1" for number in range(256)], "10.8.0.1"),
+    ],
+    ids=["of a /48", "of a /56", "of a /32", "of an IPv4 /24", "of an IPv4 /16"],
+)
+def test_a_newcomer_is_next_but_one_however_many_sources_a_network_has(
+    attackers: list[str], newcomer: str
+) -> None:
+    room = WaitingRoom[str](100)
+    for _ in range(3):
+        for address in attackers:
+            room.add(source_of(address), "attacker")
+    assert len(room) == 100
+    assert room.add(source_of(newcomer), "newcomer") == "attacker"
+    assert "newcomer" in [room.next(), room.next()]
+
+
+def test_a_neighbour_within_the_same_network_has_every_other_turn_of_it() -> None:
+    room = WaitingRoom[str](100)
+    for number in range(200):
+        room.add(source_of(f"2001:db8:1:{number:x}::1"), "attacker")
+    room.add(source_of("2001:db8:1:ff00::1"), "neighbour")
+    room.add(source_of("192.0.2.1"), "somebody")
+    assert {room.next() for _ in range(4)} == {"attacker", "neighbour", "somebody"}
+
+
+sources = st.builds(
+    lambda first, rest: source_of(f"2001:db8:{first:x}:{rest:x}::1"), st.integers(0, 2), st.integers(0, 600)
+) | st.builds(lambda second, last: f"10.{second}.0.{last}", st.integers(0, 2), st.integers(0, 3))
+
+
+@given(st.lists(st.tuples(sources, st.integers(0, 3)), max_size=60), st.integers(1, 12))
+def test_nobody_is_lost_or_served_twice_and_the_places_are_kept(
+    steps: list[tuple[Source, int]], places: int
+) -> None:
+    room = WaitingRoom[int](places)
+    came, gone = 0, Counter[int]()
+    for source, turns in steps:
+        displaced = room.add(source, came)
+        came += 1
+        if displaced is not None:
+            gone[displaced] += 1
+        assert len(room) <= places
+        for _ in range(min(turns, len(room))):
+            gone[room.next()] += 1
+    while room:
+        gone[room.next()] += 1
+    assert gone == Counter(range(came))
 
 
 def test_nobody_has_a_turn_when_nobody_waits() -> None:

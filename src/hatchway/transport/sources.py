@@ -45,6 +45,9 @@ REMEMBERED: Final = 65_536
 _SITE: Final = 8
 """Bytes of an IPv6 address that tell sources apart: one who has an address has the /64 that it is in."""
 
+_WIDER: Final = (4, 6, 7)
+"""Bytes of the IPv6 networks that one may have around a site: a provider's /32, a customer's /48 or /56."""
+
 _KEY_ID: Final = re.compile(r"(?:^|&)X-Amz-Credential=(\w{16,128})(?:/|%2[Ff])")
 
 
@@ -56,6 +59,18 @@ def source_of(address: str) -> Source:
         # IPv4-mapped (RFC 4291 section 2.5.5.2).
         return address.rpartition(":")[2]
     return inet_pton(AF_INET6, address)[:_SITE]
+
+
+def prefixes_of(source: Source) -> tuple[Source, ...]:
+    """The networks that a source is in, the largest first, and the source itself at last.
+
+    Of IPv4 the /16 and the /24; of IPv6 the /32, the /48 and the /56 (RIPE-690 section 4.2 has the sizes that
+    providers give).
+    """
+    if isinstance(source, bytes):
+        return (*(source[:size] for size in _WIDER), source)
+    first, second, third, _ = source.split(".")
+    return (f"{first}.{second}", f"{first}.{second}.{third}", source)
 
 
 def _claimed_key_id(query: str) -> str:

@@ -1,9 +1,16 @@
-"""Newcomers waiting for their turn while many come at once: fair between sources, whoever came first."""
+"""Newcomers waiting for their turn while many come at once: fair between networks, whoever came first.
+
+One who has an IPv6 /48 has 65,536 sources in it, and 256 one who has an IPv4 /24. So turns are taken by
+prefix: first the largest networks take turns, then those within each, and so on down to the sources
+themselves. Whoever is alone in a network has its turn beside all that come from any other one.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from hatchway.transport.sources import prefixes_of
 
 if TYPE_CHECKING:
     from hatchway.transport.sources import Source
@@ -18,38 +25,85 @@ PATIENCE: Final = 10.0
 Waiter = TypeVar("Waiter")
 
 
+class _Queue(Generic[Waiter]):
+    """Those who wait in one network: a queue for each network within it, or, of a source, the waiters."""
+
+    __slots__ = ("waiters", "waiting", "within")
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        # The network whose turn it is comes first.
+        self.within: dict[Source, _Queue[Waiter]] = {}
+        self.waiters = deque[Waiter]()
+
+    def add(self, path: tuple[Source, ...], waiter: Waiter) -> None:
+        queue = self
+        queue.waiting += 1
+        for prefix in path:
+            queue = queue.within.setdefault(prefix, _Queue())
+            queue.waiting += 1
+        queue.waiters.append(waiter)
+
+    def next(self) -> Waiter:
+        """The one whose turn it is, which is at the end of all turns then."""
+        self.waiting -= 1
+        if not self.within:
+            return self.waiters.popleft()
+        prefix = next(iter(self.within))
+        queue = self.within.pop(prefix)
+        waiter = queue.next()
+        if queue.waiting:
+            self.within[prefix] = queue
+        return waiter
+
+    def last(self) -> Waiter:
+        """The last one of those that have most, at each level."""
+        self.waiting -= 1
+        if not self.within:
+            return self.waiters.pop()
+        prefix, queue = self._longest()
+        waiter = queue.last()
+        if not queue.waiting:
+            del self.within[prefix]
+        return waiter
+
+    def has_more_than_its_share(self, path: tuple[Source, ...]) -> bool:
+        """Whether one more of this path has less of the places than the one that `last` would give up."""
+        queue = self
+        for prefix in path:
+            longest_prefix, longest = queue._longest()
+            if longest_prefix != prefix:
+                own = queue.within.get(prefix)
+                return longest.waiting > 1 + (own.waiting if own is not None else 0)
+            queue = longest
+        return False
+
+    def _longest(self) -> tuple[Source, _Queue[Waiter]]:
+        return max(self.within.items(), key=lambda item: item[1].waiting)
+
+
 class WaitingRoom(Generic[Waiter]):
-    """One queue for each source; the sources take turns."""
+    """So many places, for which networks take turns."""
 
     def __init__(self, places: int = PLACES) -> None:
         self._places = places
-        # The source whose turn it is comes first.
-        self._queues: dict[Source, deque[Waiter]] = {}
-        self._waiting = 0
+        self._queue = _Queue[Waiter]()
 
     def __len__(self) -> int:
-        return self._waiting
+        return self._queue.waiting
 
     def add(self, source: Source, waiter: Waiter) -> Waiter | None:
         """Let one wait. Gives the one for whom there is no place then, be it this one or another.
 
-        The places are shared evenly among the sources, those included from which one may still come: a full
-        room has a place for the first of a source, at the cost of the last of the one that has most.
+        A full room has a place for one whose network has fewer than another, at the cost of the last of that.
         """
-        queue = self._queues.get(source)
-        if queue is not None and len(queue) >= self._places // (len(self._queues) + 1):
-            return waiter
+        path = prefixes_of(source)
         displaced = None
-        if self._waiting >= self._places:
-            longest = max(self._queues.values(), key=len)
-            if len(longest) < 2:
+        if self._queue.waiting >= self._places:
+            if not self._queue.has_more_than_its_share(path):
                 return waiter
-            displaced = longest.pop()
-            self._waiting -= 1
-        if queue is None:
-            queue = self._queues[source] = deque()
-        queue.append(waiter)
-        self._waiting += 1
+            displaced = self._queue.last()
+        self._queue.add(path, waiter)
         return displaced
 
     def next(self) -> Waiter:
@@ -58,12 +112,6 @@ class WaitingRoom(Generic[Waiter]):
         Raises:
             IndexError: nobody waits.
         """
-        source = next(iter(self._queues), None)
-        if source is None:
+        if not self._queue.waiting:
             raise IndexError("nobody waits")
-        queue = self._queues.pop(source)
-        waiter = queue.popleft()
-        if queue:
-            self._queues[source] = queue
-        self._waiting -= 1
-        return waiter
+        return self._queue.next()
