@@ -27,11 +27,12 @@ from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission import Admitted, Call, Refused
+from hatchway.gateway.clients import Clients
 from hatchway.gateway.gateway import Gateway
-from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics
 from hatchway.gateway.registry import Registry
 from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.transport.listener import Listener
 from hatchway.transport.sources import Sources
 from hatchway.transport.tls import server_context
 
@@ -216,7 +217,7 @@ async def running_gateway(
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",
     )
-    listener = Listener(gateway.serve, tls, sources, **limits)
+    listener = Listener(Clients(gateway.serve, tls).begin, sources, **limits)
     sock = sock or socket.create_server((LOOPBACK, 0))
     port = sock.getsockname()[1]
     await listener.start(sock)

@@ -34,8 +34,8 @@ from tests.gateway.harness import (
 from tests.gateway.test_metrics import samples, watched
 
 from hatchway.gateway.admission import Call, Refused
-from hatchway.gateway.listener import PORTION
 from hatchway.gateway.refusal import unauthenticated
+from hatchway.transport.listener import PORTION
 from hatchway.transport.sources import MAY_WASTE, Sources
 
 ATTACKER, NEWCOMER = "127.6.6.6", "127.0.0.9"

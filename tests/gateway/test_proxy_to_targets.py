@@ -36,9 +36,9 @@ from tests.gateway.workers import open_tunnel, worker
 from hatchway.domain.endpoint import ProxyProtocol
 from hatchway.domain.network import Rule
 from hatchway.gateway.admission import Admission, Admitted
-from hatchway.gateway.proxy_protocol import TransportAddress, proxy_header, read_proxy_header
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.snapshot import Snapshot
+from hatchway.transport.proxy_protocol import TransportAddress, proxy_header, read_proxy_header
 
 CLIENT, CLIENT6 = "192.0.2.7", "2001:db8::7"
 GREETING = b"SSH-2.0-test\r\n"

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.open_tunnel import TunnelRequest
-from hatchway.gateway.request import PATH, BadParameter, read_tunnel_request
+from hatchway.gateway.request import PATH, BadParameter, claimed_key_id, read_tunnel_request
 
 
 def asked_for(query: str) -> TunnelRequest:
@@ -104,3 +104,20 @@ def test_whatever_is_sent_is_read_or_refused_with_a_short_message(query: str) ->
     except BadParameter as bad:
         assert len(bad.problem) < 1000
         assert len(bad.parameter) <= 64
+
+
+@pytest.mark.parametrize(
+    ("query", "key_id"),
+    [
+        (
+            "remotePort=22&X-Amz-Credential=AKIAALICEALICEALICE0%2F20261124%2Fus-east-1",
+            "AKIAALICEALICEALICE0",
+        ),
+        ("X-Amz-Credential=AKIAALICEALICEALICE0/20261124", "AKIAALICEALICEALICE0"),
+        ("Not-X-Amz-Credential=AKIAALICEALICEALICE0/", ""),
+        ("X-Amz-Credential=" + "A" * 129 + "/", ""),
+        ("", ""),
+    ],
+)
+def test_a_url_claims_the_key_that_its_credential_names(query: str, key_id: str) -> None:
+    assert claimed_key_id(query) == key_id

@@ -8,11 +8,9 @@ reading: the life of a tunnel from top to bottom.
 | module | holds |
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
-| `listener` | accepting connections, and what those may cost that have not yet shown who they are |
-| `proxy_protocol` | whose connection a load balancer passes on. Pure |
 | `readiness`, `connection` | one epoll for the sockets of all tunnels; a TCP connection, with back pressure |
 | `tls_connection` | TLS on such a connection |
-| `client`, `websocket` | one client: the HTTP request, then the frames, by parsers that tunnels share |
+| `clients`, `client`, `websocket` | clients: the HTTP request, then frames, by parsers that tunnels share |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
 | `admission`, `network` | may this tunnel be opened: caller, policies, security groups |
 | `snapshot`, `follower` | the account in memory, and keeping it up with the store |

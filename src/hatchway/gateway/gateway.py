@@ -12,7 +12,6 @@ from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission import Admitted, Refused
 from hatchway.gateway.handshake import BadHandshake, Head, websocket_key
 from hatchway.gateway.metrics import NOT_RECORDED as REASON_NOT_RECORDED
-from hatchway.gateway.proxy_protocol import TransportAddress, proxy_header
 from hatchway.gateway.refusal import (
     CLIENT_GONE,
     DRAINING,
@@ -23,10 +22,11 @@ from hatchway.gateway.refusal import (
     duration_reached,
 )
 from hatchway.gateway.relay import Relay
-from hatchway.gateway.request import PATH
+from hatchway.gateway.request import PATH, claimed_key_id
 from hatchway.gateway.target import Attempt, Target
 from hatchway.gateway.trail import Carried, QuotaReached
 from hatchway.store import log_fields
+from hatchway.transport.proxy_protocol import TransportAddress, proxy_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ class Gateway:
             key = websocket_key(head)
             if self.draining:
                 raise BadHandshake(DRAINING)
-            if not self._sources.hears(source_ip, head.query):
+            if not self._sources.hears(source_ip, claimed_key_id(head.query)):
                 raise BadHandshake(TOO_MANY_FAILURES)
             if not self._may_open():
                 raise BadHandshake(NOT_RECORDING)
@@ -139,7 +139,7 @@ class Gateway:
             if answer.authenticated:
                 self._sources.authenticated(source_ip)
             else:
-                self._sources.failed(source_ip, head.query)
+                self._sources.failed(source_ip, claimed_key_id(head.query))
             await self._refuse(client, answer, trace)
             return None
         self._sources.admitted(source_ip, answer.principal.access_key_id)

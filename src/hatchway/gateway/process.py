@@ -18,10 +18,10 @@ import uvloop
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.gateway.admission import Admission
+from hatchway.gateway.clients import Clients
 from hatchway.gateway.follower import Follower
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.lease import Lease
-from hatchway.gateway.listener import Listener
 from hatchway.gateway.metrics import Metrics, metrics_listener
 from hatchway.gateway.new_ids import NewIds
 from hatchway.gateway.refusal import GATEWAY_STOPPING, OUT_OF_TOUCH
@@ -38,6 +38,7 @@ from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
+from hatchway.transport.listener import Listener
 from hatchway.transport.sources import Sources
 from hatchway.transport.tls import ServerTls
 
@@ -157,7 +158,9 @@ class Worker:
             tracing=self._tracing,
         )
         listener = Listener(
-            gateway.serve, lambda: self._tls.context, sources, proxies=self._settings.proxy_protocol_from
+            Clients(gateway.serve, lambda: self._tls.context).begin,
+            sources,
+            proxies=self._settings.proxy_protocol_from,
         )
         await listener.start(sock)
         self._metrics.watch(

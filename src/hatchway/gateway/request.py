@@ -27,7 +27,14 @@ _DURATION: Final = "maxTunnelDuration"
 _KNOWN: Final = frozenset({_ENDPOINT, _ADDRESS, _PORT, _DURATION})
 
 _SIGNATURE_PREFIX: Final = "x-amz-"
+_KEY_ID: Final = re.compile(r"(?:^|&)X-Amz-Credential=(\w{16,128})(?:/|%2[Ff])")
 _WHOLE_NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}")
+
+
+def claimed_key_id(query: str) -> str:
+    """The access key ID that a presigned URL's query names, unverified; empty when it names none."""
+    found = _KEY_ID.search(query)
+    return "" if found is None else found.group(1)
 
 
 class BadParameter(Exception):

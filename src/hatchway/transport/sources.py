@@ -12,7 +12,6 @@ were opened lately are exempt from that: newcomers wait for each other, never th
 
 from __future__ import annotations
 
-import re
 from socket import AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Final
 
@@ -48,8 +47,6 @@ _SITE: Final = 8
 _WIDER: Final = (4, 6, 7)
 """Bytes of the IPv6 networks that one may have around a site: a provider's /32, a customer's /48 or /56."""
 
-_KEY_ID: Final = re.compile(r"(?:^|&)X-Amz-Credential=(\w{16,128})(?:/|%2[Ff])")
-
 
 def source_of(address: str) -> Source:
     """The source that an address without a zone belongs to, as the kernel or `ipaddress` writes it."""
@@ -71,12 +68,6 @@ def prefixes_of(source: Source) -> tuple[Source, ...]:
         return (*(source[:size] for size in _WIDER), source)
     first, second, third, _ = source.split(".")
     return (f"{first}.{second}", f"{first}.{second}.{third}", source)
-
-
-def _claimed_key_id(query: str) -> str:
-    """The access key ID that a presigned URL's query names, unverified; empty when it names none."""
-    found = _KEY_ID.search(query)
-    return "" if found is None else found.group(1)
 
 
 class _Balance:
@@ -157,8 +148,8 @@ class Sources:
         """
         self._all.left = max(self._all.left - 1, -self._all_may_waste)
 
-    def hears(self, address: str, query: str) -> bool:
-        """Whether a request of this address, with this query, is to be examined now.
+    def hears(self, address: str, key_id: str) -> bool:
+        """Whether a request of this address, which claims to be signed with this key, is to be examined now.
 
         After too many failures to authenticate only those are whose key has opened a tunnel from the same
         source, until it fails too often itself: they need not suffer for what a neighbour does.
@@ -166,16 +157,16 @@ class Sources:
         source = source_of(address)
         if not self._failures.reached(source):
             return True
-        key = source, _claimed_key_id(query)
+        key = source, key_id
         return self._knows(key) and not self._failures.reached(key)
 
     # Told of each connection, at most one of them.
 
-    def failed(self, address: str, query: str) -> None:
-        """A request of this address, with this query, failed to authenticate."""
+    def failed(self, address: str, key_id: str) -> None:
+        """A request of this address, which claims to be signed with this key, failed to authenticate."""
         source = source_of(address)
         self._failures.failed(source)
-        key = source, _claimed_key_id(query)
+        key = source, key_id
         if self._knows(key):
             self._failures.failed(key)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 INTERVAL: Final = 5.0
 """Seconds between two looks at the certificate's files."""
 
-log = structlog.get_logger("hatchway.gateway")
+log = structlog.get_logger("hatchway.transport")
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:

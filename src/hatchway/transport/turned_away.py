@@ -23,7 +23,7 @@ REASONS: Final = (SOURCE_WASTES, NO_TURN, TOO_MANY_PENDING)
 LOG_INTERVAL: Final = 10.0
 """Seconds between two log lines of the same reason."""
 
-log = structlog.get_logger("hatchway.gateway")
+log = structlog.get_logger("hatchway.transport")
 
 
 class TurnedAway:

@@ -1,7 +1,7 @@
 """Accepts connections, and bounds what those may cost that have not yet shown who they are.
 
-A tunnel's bytes and a stranger's TLS handshake want the same event loop. So a connection is judged by the
-source that it comes from as soon as it is accepted, while it is a bare socket: see `sources`.
+What others do and a stranger's TLS handshake want the same event loop. So a connection is judged by its
+source as soon as it is accepted, while it is a bare socket: see `sources`.
 """
 
 from __future__ import annotations
@@ -17,26 +17,22 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from hatchway.domain.reach import parse_address, within
-from hatchway.gateway.client import Client
-from hatchway.gateway.proxy_protocol import MAX_V2, BadProxyHeader, TransportAddress, read_proxy_header
-from hatchway.gateway.readiness import Readiness
-from hatchway.gateway.websocket import Parsers
+from hatchway.transport.proxy_protocol import MAX_V2, BadProxyHeader, TransportAddress, read_proxy_header
 from hatchway.transport.sources import source_of
 from hatchway.transport.turned_away import NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
 from hatchway.transport.waiting import PATIENCE, WaitingRoom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
-    from ssl import SSLContext
+    from collections.abc import Callable, Mapping
 
-    from hatchway.gateway.proxy_protocol import ProxyHeader
+    from hatchway.transport.proxy_protocol import ProxyHeader
     from hatchway.transport.sources import Source, Sources
 
 REQUEST_DEADLINE: Final = 5.0
 """Seconds from the connection to the end of the request's headers, without those of waiting for a turn."""
 
 MAX_PENDING: Final = 1000
-"""Connections that have not sent their request yet; more are turned away at once."""
+"""Connections that have not shown yet what they are worth; more are turned away at once."""
 
 BACKLOG: Final = 1024
 
@@ -60,11 +56,11 @@ _TURNS: Final = 0.02
 
 _RESET: Final = struct.pack("ii", 1, 0)
 
-log = structlog.get_logger("hatchway.gateway")
+log = structlog.get_logger("hatchway.transport")
 
 
 @dataclass(slots=True)
-class _Arrival:
+class Arrival:
     """An accepted connection which speaks TLS next; `received` is what has been read of it already.
 
     `seconds` is how long its request may still take, `until` when it has waited too long for its turn.
@@ -82,8 +78,7 @@ class Listener:
 
     def __init__(
         self,
-        serve: Callable[[Client, str, int], Coroutine[None, None, None]],
-        tls: Callable[[], SSLContext],
+        begin: Callable[[Arrival, Callable[[], None]], None],
         sources: Sources,
         *,
         proxies: tuple[str, ...] = (),
@@ -91,9 +86,8 @@ class Listener:
         request_deadline: float = REQUEST_DEADLINE,
         patience: float = PATIENCE,
     ) -> None:
-        """`serve` is run for each client, with its IP address and port, and tells `sources` what came of it.
-
-        `tls` gives the context for the next one.
+        """`begin` takes over each connection that is served. It calls what it gets with it, once, when the
+        connection has shown what it is worth or is gone, and tells `sources` what came of it.
 
         `proxies` are the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
         protocol header, which says whose it is and by whose past it is judged; nobody else's word is taken
@@ -102,23 +96,21 @@ class Listener:
 
         `patience` is how many seconds a connection may wait for its turn.
         """
-        self._serve = serve
-        self._tls = tls
+        self._begin_with = begin
         self._sources = sources
         self._proxies = proxies
         self._max_pending = max_pending
         self._request_deadline = request_deadline
         self._patience = patience
         self._pending = 0
-        self._waiting = WaitingRoom[_Arrival]()
+        self._waiting = WaitingRoom[Arrival]()
         self._turns: asyncio.TimerHandle | None = None
         self._pause: asyncio.TimerHandle | None = None
-        self._tasks = set[asyncio.Task[None]]()
         self._sock: socket.socket | None = None
 
     @property
     def pending(self) -> int:
-        """Connections that have not sent their request yet, those included that wait for their turn."""
+        """Connections that have not shown what they are worth yet, those that wait for their turn too."""
         return self._pending
 
     @property
@@ -133,8 +125,6 @@ class Listener:
         # What is accepted has it from the listening socket.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = asyncio.get_running_loop()
-        self._readiness = Readiness(self._loop)
-        self._parsers = Parsers()
         self._turned_away = TurnedAway(self._loop.time)
         self._sock = sock
         self._resume()
@@ -226,7 +216,7 @@ class Listener:
         seconds: float,
     ) -> None:
         """Serve it now, or when its turn comes. Without a source its turn is now, and it takes nobody's."""
-        arrival = _Arrival(sock, peer, received, seconds, self._loop.time() + self._patience)
+        arrival = Arrival(sock, peer, received, seconds, self._loop.time() + self._patience)
         if source is None:
             self._begin(arrival)
         elif self._sources.knows(source) or (not self._waiting and self._sources.newcomer_has_turn()):
@@ -250,29 +240,11 @@ class Listener:
             self._begin(arrival)
         self._turns = self._loop.call_later(_TURNS, self._take_turns) if self._waiting else None
 
-    def _begin(self, arrival: _Arrival) -> None:
-        client = Client(self._readiness, arrival.sock, self._tls(), self._parsers)
-        deadline = self._loop.call_later(arrival.seconds, client.abort)
+    def _begin(self, arrival: Arrival) -> None:
+        self._begin_with(arrival, self._settled)
 
-        def settled(_request: object) -> None:
-            self._pending -= 1
-            deadline.cancel()
-
-        client.request.add_done_callback(settled)
-        serving = self._loop.create_task(self._serve(client, str(arrival.peer.address), arrival.peer.port))
-        self._tasks.add(serving)
-
-        def served(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            if not task.cancelled() and task.exception() is not None:
-                # Whatever it was: nobody looks after this client any more.
-                client.abort()
-                problem = {"message": "a client could not be served", "exception": task.exception()}
-                self._loop.call_exception_handler(problem)
-
-        serving.add_done_callback(served)
-        client.begin()
-        client.take(arrival.received)
+    def _settled(self) -> None:
+        self._pending -= 1
 
     def _turn_away(self, sock: socket.socket, reason: str, address: str) -> None:
         self._turned_away.add(reason, address)
