@@ -185,6 +185,33 @@ def test_tags_allow_and_deny_creation(
         assert got == expected, tags
 
 
+def test_no_tags_lead_past_a_guard_on_the_subnets(world: World) -> None:
+    """The same through the API: for creation, modification and deletion."""
+
+    def tag(value: str) -> None:
+        with world.store.write() as tx:
+            (subnet,) = tx.subnets.find(id=SUBNET)
+            tx.subnets.put(replace(subnet, tags={"env": value}))
+
+    deny_prod = DENY_PROD | {"Action": "ec2:*InstanceConnectEndpoint"}
+    ec2 = world.client("ec2", world.user("alice", EVERYTHING, deny_prod))
+    tag("prod")
+    for asked in ({}, {"env": "dev"}, {"Env": "dev"}, {"env": ""}):
+        made = outcome(lambda: ec2.create_instance_connect_endpoint(SubnetId=SUBNET, **tagged(**asked)))  # noqa: B023
+        assert made == "UnauthorizedOperation", asked
+    tag("dev")
+    made = ec2.create_instance_connect_endpoint(SubnetId=SUBNET, **tagged(env="dev"))
+    endpoint_id = made["InstanceConnectEndpoint"]["InstanceConnectEndpointId"]
+    tag("prod")
+    modify = lambda: ec2.modify_instance_connect_endpoint(  # noqa: E731
+        InstanceConnectEndpointId=endpoint_id, SecurityGroupIds=[SSH_GROUP]
+    )
+    delete = lambda: ec2.delete_instance_connect_endpoint(InstanceConnectEndpointId=endpoint_id)  # noqa: E731
+    assert outcome(modify) == outcome(delete) == "UnauthorizedOperation"
+    tag("dev")
+    assert outcome(modify) == outcome(delete) == "ok"
+
+
 @pytest.mark.parametrize(
     ("denied", "expected"),
     [
@@ -307,7 +334,8 @@ def test_tags_that_differ_by_case_alone_refuse_even_the_root_user_and_the_reason
     assert told["checks"][-1]["ambiguousKeys"] == ["aws:ResourceTag/env", "aws:ResourceTag/Env"]
     (event,) = world.events("CreateInstanceConnectEndpoint")
     assert event["additionalEventData"]["decision"]["checks"] == told["checks"]
-    assert outcome(lambda: create(world, world.root, **tagged(ENV="dev"))) == "ok"
+    # A tag of the endpoint's own leads nobody past what the subnet's might have said.
+    assert outcome(lambda: create(world, world.root, **tagged(ENV="dev"))) == "UnauthorizedOperation"
 
 
 def test_an_explicit_deny_is_called_one(world: World) -> None:
@@ -333,5 +361,5 @@ def test_a_dry_run_says_whether_it_would_go_and_does_nothing(world: World) -> No
         "Client.DryRunOperation",
         "Client.UnauthorizedOperation",
     ]
-    assert len(events[0]["additionalEventData"]["decision"]["checks"]) == 5
+    assert len(events[0]["additionalEventData"]["decision"]["checks"]) == 6
     assert json.dumps(events).count('"dryRun": true') == 2

@@ -128,7 +128,7 @@ def test_the_address_type_follows_the_subnet_or_the_request(
         ({"SecurityGroupIds": [OTHER_DEFAULT_GROUP]}, "InvalidGroup.NotFound"),
         ({"SecurityGroupIds": ["default"]}, "InvalidGroupId.Malformed"),
         ({"SecurityGroupIds": [f"sg-{n:017x}" for n in range(17)]}, "InvalidParameterValue"),
-        ({"PreserveClientIp": True}, "InvalidParameterCombination"),
+        ({"PreserveClientIp": True}, "InvalidParameterValue"),
         ({"SubnetId": OTHER_SUBNET, "IpAddressType": "ipv6"}, "InvalidParameterCombination"),
         ({"IpAddressType": "ipv5"}, "InvalidParameterValue"),
         ({"ClientToken": "x" * 65}, "InvalidParameterValue"),
@@ -206,6 +206,12 @@ def test_modifying_replaces_groups_and_addresses(world: World) -> None:
     (changed,) = ec2.describe_instance_connect_endpoints()["InstanceConnectEndpoints"]
     assert (changed["IpAddressType"], changed["PreserveClientIp"]) == ("ipv4", True)
     assert changed["Tags"] == [{"Key": "env", "Value": "dev"}]
+    for kind in ("dualstack", "ipv6"):
+        more = lambda: ec2.modify_instance_connect_endpoint(  # noqa: E731
+            InstanceConnectEndpointId=endpoint_id,
+            IpAddressType=kind,  # noqa: B023
+        )
+        assert refused(more) == "InvalidParameterValue"
     (interface,) = ec2.describe_network_interfaces()["NetworkInterfaces"]
     assert interface["Ipv6Addresses"] == []
     assert [group["GroupId"] for group in interface["Groups"]] == [SSH_GROUP]
@@ -217,7 +223,7 @@ def test_modifying_replaces_groups_and_addresses(world: World) -> None:
         ({}, "MissingParameter"),
         ({"SecurityGroupIds": []}, "MissingParameter"),
         ({"SecurityGroupIds": [OTHER_DEFAULT_GROUP]}, "InvalidGroup.NotFound"),
-        ({"PreserveClientIp": True}, "InvalidParameterCombination"),
+        ({"PreserveClientIp": True}, "InvalidParameterValue"),
         ({"InstanceConnectEndpointId": ABSENT, "PreserveClientIp": True}, None),
         ({"InstanceConnectEndpointId": "eice", "PreserveClientIp": True}, ".Malformed"),
     ],

@@ -5,7 +5,18 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hatchway.access.principal import Caller, Principal
-from hatchway.iam import AmbiguousContext, Decision, Layer, Outcome, Request, evaluate
+from hatchway.iam import (
+    AmbiguousContext,
+    AppliedStatement,
+    Decision,
+    Effect,
+    Layer,
+    LayerOutcome,
+    Outcome,
+    Request,
+    evaluate,
+)
+from hatchway.iam.explanation import combine, layer_outcome
 
 Context = Mapping[str, str | tuple[str, ...]]
 ANY_RESOURCE = ("*",)
@@ -21,6 +32,23 @@ class Check(NamedTuple):
     resources: tuple[str, ...] = ANY_RESOURCE
     deny_also: tuple[str, ...] = ()
     context: Context = MappingProxyType({})
+
+
+class Guard(NamedTuple):
+    """A resource that an operation touches beside the one that it is about, judged by its own keys.
+
+    `context` is that resource's, its tags among it: nothing that the caller asks for stands in for what it
+    lacks. A Deny that is about `beside` as well, as one on `*` is, means the operation as a whole: it counts
+    when it applies under one of `whole` too, where the operation's own keys complete the resource's. An Allow
+    on it is needed only where `needs_allow` says so.
+    """
+
+    action: str
+    resource: str
+    context: Context
+    beside: tuple[str, ...]
+    whole: tuple[Context, ...]
+    needs_allow: bool = False
 
 
 class Authorization(NamedTuple):
@@ -48,7 +76,7 @@ class AccessDenied(Exception):
         self.refusal = refusal
 
 
-def authorize(caller: Caller, checks: Sequence[Check], context: Context) -> Authorization:
+def authorize(caller: Caller, checks: Sequence[Check | Guard], context: Context) -> Authorization:
     """The decisions, all of them allowing.
 
     Of tags whose keys differ in case alone no policy can say which one it means: not even its Deny. So a
@@ -59,24 +87,70 @@ def authorize(caller: Caller, checks: Sequence[Check], context: Context) -> Auth
     """
     decisions: list[Decision] = []
     for check in checks:
+        resources = check.resources if isinstance(check, Check) else (check.resource,)
+        deny_also = check.deny_also if isinstance(check, Check) else ()
         try:
-            request = Request(
-                action=check.action,
-                resource=check.resources,
-                deny_also=check.deny_also,
-                context={**context, **check.context} if check.context else context,
+            decision = (
+                _decide(caller, check.action, resources, deny_also, _merged(context, check.context))
+                if isinstance(check, Check)
+                else _decide_guard(caller, check, context)
             )
-            decision = evaluate(request, caller.policies)
         except AmbiguousContext as ambiguity:
             decision = Decision(
                 Outcome.IMPLICIT_DENY,
                 Layer.IDENTITY,
                 check.action,
-                check.resources,
-                check.deny_also,
+                resources,
+                deny_also,
                 ambiguous_keys=ambiguity.keys,
             )
         decisions.append(decision)
         if decision.outcome is not Outcome.ALLOWED:
             raise AccessDenied(caller.principal, Authorization(tuple(decisions)), decision)
     return Authorization(tuple(decisions))
+
+
+def _merged(context: Context, own: Context) -> Context:
+    return {**context, **own} if own else context
+
+
+def _decide(
+    caller: Caller, action: str, resources: tuple[str, ...], deny_also: tuple[str, ...], context: Context
+) -> Decision:
+    request = Request(action=action, resource=resources, deny_also=deny_also, context=context)
+    return evaluate(request, caller.policies)
+
+
+def _decide_guard(caller: Caller, guard: Guard, context: Context) -> Decision:
+    keys, target = _merged(context, guard.context), (guard.resource,)
+    own = _decide(caller, guard.action, target, (), keys)
+    uncounted: frozenset[_Place] = frozenset()
+    if own.outcome is Outcome.EXPLICIT_DENY:
+        uncounted = _denies(_decide(caller, guard.action, guard.beside, (), keys))
+        for whole in guard.whole:
+            uncounted -= _denies(_decide(caller, guard.action, target, (), _merged(context, whole)))
+    applied = [
+        said for said in own.applied if said.effect is not Effect.DENY or _place(said) not in uncounted
+    ]
+    required = caller.policies.required if guard.needs_allow else ()
+    layers = tuple(
+        LayerOutcome(layer, layer_outcome(layer, applied, must_allow=layer in required))
+        for layer in caller.policies.layers
+    )
+    outcome, refusing = combine(layers)
+    decision = own._replace(outcome=outcome, layer=refusing, layers=layers, applied=tuple(applied))
+    if guard.needs_allow or outcome is not Outcome.ALLOWED:
+        return decision
+    return decision._replace(resources=(), deny_also=target)
+
+
+_Place = tuple[Layer, str, int]
+"""A statement's: its layer, its policy's name, its index."""
+
+
+def _denies(decision: Decision) -> frozenset[_Place]:
+    return frozenset(_place(said) for said in decision.applied if said.effect is Effect.DENY)
+
+
+def _place(statement: AppliedStatement) -> _Place:
+    return statement.layer, statement.policy, statement.index

@@ -51,6 +51,18 @@ def completed_tags(tags: Mapping[str, str], others: Mapping[str, str]) -> dict[s
     return {**{key: value for key, value in others.items() if key.lower() not in own}, **tags}
 
 
+def tag_readings(tags: Mapping[str, str], others: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """The tags of a request about two things: each one's completed by the other's.
+
+    Where the two agree that is one reading. All readings must allow: so no one passes a guard on the one's
+    tags by the tags that he gives the other.
+    """
+    if tags == others:
+        return [tags]
+    first, second = completed_tags(tags, others), completed_tags(others, tags)
+    return [first] if first == second else [first, second]
+
+
 def request_tag_keys(tags: Mapping[str, str]) -> Context:
     """`aws:RequestTag/k` and `aws:TagKeys` of a call that carries tags."""
     if not tags:

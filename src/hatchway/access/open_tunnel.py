@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hatchway.access.authorization import Check, Context
-from hatchway.access.context import completed_tags, resource_tag_keys
+from hatchway.access.context import resource_tag_keys, tag_readings
 
 ACTION = "ec2-instance-connect:OpenTunnel"
 
@@ -37,14 +37,6 @@ def open_tunnel_checks(
     return tuple(
         [
             Check(ACTION, (endpoint_arn,), context={**keys, **resource_tag_keys(tags)})
-            for tags in _readings(endpoint_tags, instance_tags)
+            for tags in tag_readings(endpoint_tags, instance_tags)
         ]
     )
-
-
-def _readings(endpoint_tags: Mapping[str, str], instance_tags: Mapping[str, str]) -> list[Mapping[str, str]]:
-    if endpoint_tags == instance_tags:
-        return [endpoint_tags]
-    endpoint_first = completed_tags(endpoint_tags, instance_tags)
-    instance_first = completed_tags(instance_tags, endpoint_tags)
-    return [endpoint_first] if endpoint_first == instance_first else [endpoint_first, instance_first]

@@ -55,9 +55,8 @@ def decision_tree(
     on the action are shown. `missing` are keys that the request did not tell.
     """
     headline = Text(f"{_HEADLINES[decision.outcome]} ", style=f"bold {_STYLES[decision.outcome]}")
-    headline.append(
-        f"{printable(decision.action)} on {printable(' or '.join(decision.resources))}", "default"
-    )
+    about = " or ".join(decision.resources or decision.deny_also)
+    headline.append(f"{printable(decision.action)} on {printable(about)}", "default")
     tree = Tree(headline)
     for layer, outcome in decision.layers:
         statements: list[AppliedStatement | NearMiss] = [*decision.applied, *decision.near_misses]

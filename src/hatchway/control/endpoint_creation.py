@@ -29,6 +29,10 @@ class CannotCreateEndpoint(ValueError):
     """The endpoint cannot be as asked for; the message completes "the endpoint …"."""
 
 
+class CannotPreserveClientIp(CannotCreateEndpoint):
+    """The client's address is to be kept on an endpoint whose tunnels are not all IPv4."""
+
+
 class NoFreeAddress(CannotCreateEndpoint):
     """Every address of the subnet is in use."""
 
@@ -191,7 +195,8 @@ def checked_ip_address_type(
     Source: AWS, "CreateInstanceConnectEndpoint".
 
     Raises:
-        CannotCreateEndpoint: the subnet lacks a family, or PreserveClientIp is not with `ipv4`.
+        CannotPreserveClientIp: PreserveClientIp is not with `ipv4`.
+        CannotCreateEndpoint: the subnet lacks a family.
     """
     present = {ipaddress.ip_network(cidr).version for cidr in subnet.cidrs}
     by_subnet = next(kind for kind, versions in VERSIONS.items() if versions == present)
@@ -200,7 +205,7 @@ def checked_ip_address_type(
     if missing:
         raise CannotCreateEndpoint(f"cannot be {kind}: subnet {subnet.id} has no IPv{missing[0]} range")
     if preserve_client_ip and kind is not IpAddressType.IPV4:
-        raise CannotCreateEndpoint(f"can preserve the client's address only when it is ipv4, not {kind}")
+        raise CannotPreserveClientIp(f"can preserve the client's address only when it is ipv4, not {kind}")
     return kind
 
 

@@ -19,7 +19,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from hatchway.access.authorization import AccessDenied, Authorization, Check, Context, authorize
+from hatchway.access.authorization import AccessDenied, Authorization, Check, Context, Guard, authorize
 from hatchway.access.principal import Caller
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
@@ -48,7 +48,7 @@ class Call:
     random_bytes: Callable[[int], bytes]
     authorization: Authorization | None = field(default=None, init=False)
 
-    def authorize(self, *checks: Check) -> None:
+    def authorize(self, *checks: Check | Guard) -> None:
         """Returns when the caller has all these permissions and means the call.
 
         To be called once, after the parameters are understood and before anything is done or told.

@@ -5,13 +5,23 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hatchway.control.ec2.client_tokens import Idempotency
-from hatchway.control.ec2.endpoint_checks import CREATE, Creation, creation_checks, endpoint_checks
+from hatchway.control.ec2.endpoint_checks import (
+    CREATE,
+    GROUPS_ATTRIBUTE,
+    Creation,
+    Groups,
+    Modification,
+    creation_checks,
+    deletion_checks,
+    modification_checks,
+)
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import ENDPOINT, SECURITY_GROUP, SUBNET
 from hatchway.control.ec2.tags import read_tags
 from hatchway.control.ec2.zones import zone_id
 from hatchway.control.endpoint_creation import (
     CannotCreateEndpoint,
+    CannotPreserveClientIp,
     EndpointOrder,
     NoFreeAddress,
     modified_endpoint,
@@ -28,6 +38,9 @@ from hatchway.protocol import ServiceError
 from hatchway.store.tables import endpoints
 
 RESOURCE_TYPE: Final = "instance-connect-endpoint"
+
+_ATTRIBUTES: Final = ("PreserveClientIp", "IpAddressType")
+"""What a modification may set, besides the security groups."""
 
 ENDPOINTS: Final[Listing[Endpoint]] = Listing(
     action="DescribeInstanceConnectEndpoints",
@@ -66,7 +79,7 @@ def create_instance_connect_endpoint(call: Call) -> Result:
                 endpoint_id=endpoint_id,
                 subnet_id=subnet_id,
                 subnet=subnet,
-                group_ids=group_ids,
+                groups=_groups(call, group_ids),
                 tags=tags,
                 makes_role=makes_role,
             ),
@@ -122,15 +135,22 @@ def modify_instance_connect_endpoint(call: Call) -> Result:
     endpoint_id = parameters["InstanceConnectEndpointId"]
     ENDPOINT.check(endpoint_id)
     asked_groups = _group_ids(parameters.get("SecurityGroupIds") or ())
-    changes = ("SecurityGroupIds", "PreserveClientIp", "IpAddressType")
-    if not any(parameters.get(name) not in (None, []) for name in changes):
-        raise ServiceError(
-            "MissingParameter", f"The request must contain at least one of {', '.join(changes)}"
-        )
+    attributes = {name: parameters[name] for name in _ATTRIBUTES if parameters.get(name) is not None}
+    if not asked_groups and not attributes:
+        names = ", ".join((GROUPS_ATTRIBUTE, *_ATTRIBUTES))
+        raise ServiceError("MissingParameter", f"The request must contain at least one of {names}")
     found = _find(call, endpoint_id)
 
     call.authorize(
-        *endpoint_checks(call.arns, "ec2:ModifyInstanceConnectEndpoint", endpoint_id, found, asked_groups)
+        *modification_checks(
+            call.arns,
+            endpoint_id,
+            found,
+            Modification(
+                groups=_groups(call, asked_groups),
+                attributes={name: _condition_value(value) for name, value in attributes.items()},
+            ),
+        )
     )
 
     endpoint, subnet = _living(found, endpoint_id)
@@ -169,7 +189,7 @@ def delete_instance_connect_endpoint(call: Call) -> Result:
     ENDPOINT.check(endpoint_id)
     found = _find(call, endpoint_id)
 
-    call.authorize(*endpoint_checks(call.arns, "ec2:DeleteInstanceConnectEndpoint", endpoint_id, found))
+    call.authorize(*deletion_checks(call.arns, endpoint_id, found))
 
     endpoint, _ = _living(found, endpoint_id)
     deleted = replace(endpoint, state=EndpointState.DELETE_COMPLETE, state_message="", deleted_at=call.now)
@@ -210,6 +230,14 @@ def _group_ids(ids: Sequence[str]) -> tuple[str, ...]:
             "InvalidParameterValue", f"An endpoint has at most {MAX_SECURITY_GROUPS} security groups."
         )
     return distinct
+
+
+def _groups(call: Call, group_ids: Sequence[str]) -> Groups:
+    return {group_id: call.tx.security_groups.get(group_id) for group_id in group_ids}
+
+
+def _condition_value(value: str | bool) -> str:
+    return value if isinstance(value, str) else str(value).lower()
 
 
 def _default_group_ids(call: Call, subnet: Subnet | None) -> tuple[str, ...]:
@@ -260,8 +288,13 @@ def _ip_address_type(text: str | None) -> IpAddressType | None:
 
 
 def _cannot(problem: CannotCreateEndpoint) -> ServiceError:
-    full = isinstance(problem, NoFreeAddress)
-    code = "InsufficientFreeAddressesInSubnet" if full else "InvalidParameterCombination"
+    match problem:
+        case NoFreeAddress():
+            code = "InsufficientFreeAddressesInSubnet"
+        case CannotPreserveClientIp():
+            code = "InvalidParameterValue"
+        case _:
+            code = "InvalidParameterCombination"
     return ServiceError(code, f"The endpoint {problem}.")
 
 
