@@ -31,6 +31,10 @@ ARNS = [
     "arn:aws:logs:us-east-1:123456789012:log-group:a:b",
 ]
 RESOURCES = [*ARNS, "*"]
+INCOMPLETE_ARNS = [
+    "arn:aws", "arn:aws:ec2", "arn:aws:ec2:us-*", "arn:*:iam:*:123456789012", "arn:aws:ec?",
+    "arn:aws:${aws:PrincipalTag/service}", "arn:aws:ec2*:us-east-1",
+]  # fmt: skip
 VARIABLES = [
     "${aws:username}",
     "${AWS:UserName}",
@@ -52,6 +56,7 @@ TYPED_VARIABLES = [
 VALUES = {
     "String": [
         "alice", "Alice", "a*", "*", "ali?e", "al*lice", "dev", "prod", "", "22", "${aws:username}", "straße",
+        "STRASSE", "STRAẞE", "\u212a", "k",
     ],
     "Numeric": ["22", "3389", "022", "22.0", "2.2e1", "-1", "3600", "600", "0.1", "1e300", ".5"],
     "Date": [
@@ -62,6 +67,9 @@ VALUES = {
         "2026-01-01T00:00Z",
         "1767225600",
         "0",
+        "2026",
+        "2026-01",
+        "2026-01-01",
         "1767225599.999",
     ],
     "Bool": ["true", "false", "True", "FALSE"],
@@ -83,7 +91,7 @@ VALUES = {
 GIVEN = {
     "String": VALUES["String"],
     "Numeric": [*VALUES["Numeric"], "x", "", "1e9999999", "٣"],
-    "Date": [*VALUES["Date"], "2026-13-01T00:00:00Z", "yesterday"],
+    "Date": [*VALUES["Date"], "2026-13-01T00:00:00Z", "yesterday", "2026-13", "2026-02-30", "0000", ""],
     "Bool": [*VALUES["Bool"], "yes"],
     "Binary": [*VALUES["Binary"], "not base64!", "YQ"],
     "Ip": [
@@ -137,6 +145,8 @@ def any_case(rng: Random, text: str) -> str:
 def resource_pattern(rng: Random) -> str:
     if rng.random() < 0.2:
         return "*"
+    if rng.random() < 0.1:
+        return rng.choice(INCOMPLETE_ARNS)
     segments = rng.choice(ARNS).split(":", 5)
     for index in range(1, 6):
         if rng.random() < 0.75:
@@ -261,8 +271,10 @@ def trust_document(rng: Random) -> dict[str, Any]:
         statements.append(
             {
                 "Effect": "Deny" if rng.random() < 0.25 else "Allow",
-                "NotPrincipal" if rng.random() < 0.15 else "Principal": named,
-                "Action": some(rng, ["sts:AssumeRole", "sts:*", "sts:TagSession"]),
+                "Principal": named,
+                "NotAction" if rng.random() < 0.15 else "Action": some(
+                    rng, ["sts:AssumeRole", "sts:*", "STS:tagsession", "sts:Tag?ession"]
+                ),
                 "Condition": conditions(rng, version) if rng.random() < 0.4 else {},
             }
         )

@@ -19,8 +19,12 @@ Context = Mapping[str, str | tuple[str, ...]]
 ALLOWED, EXPLICIT, IMPLICIT = "allowed", "explicitDeny", "implicitDeny"
 
 
-class NoMatch(Exception):
-    """The element cannot match: a variable without a value, or a policy value that came out unreadable."""
+class NoValue(Exception):
+    """A variable has no value, so what it stands in equals nothing."""
+
+
+class Unreadable(Exception):
+    """What came of a variable is no value that the operator reads."""
 
 
 def outcome(
@@ -104,7 +108,7 @@ def pieces(text: str, keys: Context, substituting: bool) -> list[tuple[str, bool
             if value is None and comma:
                 value = default.strip().removeprefix("'").removesuffix("'")
             if not isinstance(value, str):
-                raise NoMatch
+                raise NoValue
             found.append((value, True))
     return found
 
@@ -145,6 +149,8 @@ def arn_matches(parts: Sequence[tuple[str, bool]], arn: str, *, is_resource: boo
     if len(names) != 6 or names[0] != "arn":
         return False
     patterns = segments_of(parts)
+    if is_resource:
+        patterns += [[("*", False)]] * (6 - len(patterns))
     if is_resource and "".join(char for char, _ in patterns[2]) == "ec2":
         for scope in (3, 4):
             if not patterns[scope]:
@@ -165,22 +171,19 @@ def action_matches(statement: Document, action: str) -> bool:
 
 
 def resource_matches(statement: Document, resource: str, keys: Context, substituting: bool) -> bool:
+    """An ARN without a value matches nothing; an Allow of its complement is none, to be on the safe side."""
     negated = "NotResource" in statement
-    if negated:
+    matched = unknown = False
+    for pattern in as_list(statement["NotResource" if negated else "Resource"]):
         try:
-            return not any(
-                arn_matches(pieces(pattern, keys, substituting), resource, is_resource=True)
-                for pattern in sorted(as_list(statement["NotResource"]), key=lambda p: "${" not in p)
-            )
-        except NoMatch:
-            return False
-    for pattern in as_list(statement["Resource"]):
-        try:
-            if arn_matches(pieces(pattern, keys, substituting), resource, is_resource=True):
-                return True
-        except NoMatch:
-            continue
-    return False
+            parts = pieces(pattern, keys, substituting)
+        except NoValue:
+            unknown = True
+        else:
+            matched = matched or arn_matches(parts, resource, is_resource=True)
+    if negated and unknown and statement["Effect"] == "Allow":
+        return False
+    return matched != negated
 
 
 # --- conditions -------------------------------------------------------------------------------------------
@@ -208,24 +211,24 @@ def condition_holds(operator: str, key: str, values: list[str], keys: Context, s
     negated = name in NEGATIONS
     positive = NEGATIONS.get(name, name)
 
-    usable = []
-    for value in values:
-        try:
-            compare_any(positive, value, keys, substituting)
-            usable.append(value)
-        except NoMatch:
-            if negated:
-                return False
-    if not usable:
-        return False
-
     def accepts(one: str) -> bool:
         if not readable(positive, one):
             return False
-        return any(compare(positive, one, value, keys, substituting) for value in usable) != negated
+        matched = False
+        for value in values:
+            try:
+                check_value(positive, value, keys, substituting)
+                matched = matched or compare(positive, one, value, keys, substituting)
+            except NoValue:
+                pass  # it equals nothing
+            except Unreadable:
+                if negated:
+                    return False
+        return matched != negated
 
     if quantifier == "ForAllValues":
-        return given is None or all(accepts(one) for one in ([given] if isinstance(given, str) else given))
+        several = [] if given is None else [given] if isinstance(given, str) else list(given)
+        return all(one == "" for one in several) or all(accepts(one) for one in several)
     if quantifier == "ForAnyValue":
         if given is None:
             return if_exists
@@ -252,6 +255,8 @@ def read(kind: str, text: str) -> Any:
             raise ValueError
         return Fraction(text)
     if kind == "Date":
+        if re.fullmatch(r"[0-9]{4}(-[0-9]{2}){0,2}", text):
+            text += "-01" * ((10 - len(text)) // 3) + "T00:00Z"
         if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text) and len(text) <= 64:
             return Fraction(text)
         found = re.fullmatch(
@@ -285,8 +290,8 @@ def readable(operator: str, text: str) -> bool:
     return True
 
 
-def compare_any(operator: str, value: str, keys: Context, substituting: bool) -> None:
-    """Raise NoMatch when the policy's value cannot be read for this request."""
+def check_value(operator: str, value: str, keys: Context, substituting: bool) -> None:
+    """Raise NoValue or Unreadable when the policy's value cannot be compared for this request."""
     kind = family(operator)
     text = plain(value, keys, substituting)
     whole_variable = substituting and re.fullmatch(VARIABLE, value)
@@ -294,9 +299,18 @@ def compare_any(operator: str, value: str, keys: Context, substituting: bool) ->
         try:
             ip_network(text, strict=False)
         except ValueError:
-            raise NoMatch from None
+            raise Unreadable from None
     elif kind != "String" and (kind != "Arn" or whole_variable) and not readable(operator, text):
-        raise NoMatch
+        raise Unreadable
+
+
+def same_letter(one: str, other: str) -> bool:
+    """Whether two characters differ in case at most, neither becoming several."""
+
+    def readings(char: str) -> set[str]:
+        return {form for form in (char, char.lower(), char.casefold()) if len(form) == 1}
+
+    return bool(readings(one) & readings(other))
 
 
 def compare(operator: str, given: str, value: str, keys: Context, substituting: bool) -> bool:
@@ -309,7 +323,7 @@ def compare(operator: str, given: str, value: str, keys: Context, substituting: 
             return given == text
         return arn_matches(pieces(value, keys, substituting), given, is_resource=False)
     if operator == "StringEqualsIgnoreCase":
-        return given.casefold() == text.casefold()
+        return len(given) == len(text) and all(map(same_letter, given, text))
     if kind == "Ip":
         network = ip_network(text, strict=False)
         address = read("Ip", given)
@@ -355,12 +369,7 @@ def trust_outcome(
 
 
 def how_named(statement: Document, caller: Mapping[str, str]) -> str:
-    if "NotPrincipal" in statement:
-        return "anyone" if one_named(statement["NotPrincipal"], caller) == "not" else "not"
-    return one_named(statement["Principal"], caller)
-
-
-def one_named(element: Any, caller: Mapping[str, str]) -> str:
+    element = statement["Principal"]
     if element == "*":
         return "anyone"
     listed = as_list(element.get(caller["kind"], []))

@@ -42,6 +42,12 @@ TRUTHS: list[tuple[str, Any, Given, bool]] = [
     ("StringNotEquals", "dev", ABSENT, True),
     ("StringEqualsIgnoreCase", "DEV", "dEv", True),
     ("StringEqualsIgnoreCase", "DEV", "prod", False),
+    ("StringEqualsIgnoreCase", "STRASSE", "straße", False),
+    ("StringEqualsIgnoreCase", "ß", "ss", False),
+    ("StringEqualsIgnoreCase", "ÄRGER", "ärger", True),
+    ("StringEqualsIgnoreCase", "ΟΔΟΣ", "οδος", True),
+    ("StringEqualsIgnoreCase", "ﬁ", "fi", False),
+    ("StringNotEqualsIgnoreCase", "STRASSE", "straße", True),
     ("StringNotEqualsIgnoreCase", "DEV", "dev", False),
     ("StringNotEqualsIgnoreCase", "DEV", "prod", True),
     ("StringLike", "d*v", "dev", True),
@@ -237,12 +243,29 @@ VARIABLES: list[tuple[str, Any, Given, bool]] = [
     ("StringEquals", "${aws:username}", "bob", False),
     ("StringEquals", "home/${AWS:UserName}/x", "home/alice/x", True),
     ("StringEquals", "${x:missing}", "alice", False),
-    ("StringNotEquals", "${x:missing}", "alice", False),
-    ("StringNotEquals", ["${x:missing}", "bob"], "alice", False),
+    ("StringNotEquals", "${x:missing}", "alice", True),
+    ("StringNotEquals", ["${x:missing}", "bob"], "alice", True),
+    ("StringNotEquals", ["${x:missing}", "alice"], "alice", False),
     ("StringEquals", ["${x:missing}", "alice"], "alice", True),
-    ("StringEqualsIfExists", "${x:missing}", ABSENT, False),
-    ("StringNotEquals", "${x:missing}", ABSENT, False),
-    ("ForAllValues:StringEquals", "${x:missing}", ABSENT, False),
+    ("StringEqualsIfExists", "${x:missing}", ABSENT, True),
+    ("StringNotEquals", "${x:missing}", ABSENT, True),
+    ("ForAllValues:StringEquals", "${x:missing}", ABSENT, True),
+    ("ForAllValues:StringEquals", "${x:missing}", ("a",), False),
+    ("ForAllValues:StringNotEquals", "${x:missing}", ("a", "b"), True),
+    ("ForAnyValue:StringNotEquals", "${x:missing}", ("a", "b"), True),
+    ("ForAnyValue:StringNotEquals", ["${x:missing}", "a"], ("a",), False),
+    ("ForAnyValue:StringNotEquals", "${x:missing}", ABSENT, False),
+    ("ForAnyValue:StringNotEqualsIfExists", "${x:missing}", ABSENT, True),
+    ("StringNotEquals", "${x:missing}", ("a", "b"), False),
+    ("StringNotLike", "${x:missing}*", "alice", True),
+    ("StringNotEqualsIgnoreCase", "a${x:missing}", "a", True),
+    ("NumericNotEquals", "${x:missing}", "1", True),
+    ("NumericNotEquals", "${x:missing}", "no number", False),
+    ("DateNotEquals", "${x:missing}", "2026", True),
+    ("NotIpAddress", "${x:missing}", "10.0.0.1", True),
+    ("NotIpAddress", "${x:missing}", "host", False),
+    ("ArnNotEquals", "${x:missing}", "arn:aws:iam::123456789012:user/bob", True),
+    ("ArnNotLike", "arn:aws:iam::123456789012:user/${x:missing}", "arn:aws:iam::123456789012:user/", True),
     ("StringEquals", "${x:missing, 'alice'}", "alice", True),
     ("StringEquals", "${x:missing,'al}ice'}", "al}ice", True),
     ("StringEquals", "${aws:username, 'bob'}", "alice", True),
@@ -257,6 +280,8 @@ VARIABLES: list[tuple[str, Any, Given, bool]] = [
     ("NumericLessThanEquals", "${x:limit}", "601", False),
     ("NumericLessThanEquals", "${aws:username}", "1", False),
     ("NumericNotEquals", "${aws:username}", "1", False),
+    ("NumericNotEquals", ["${aws:username}", "${x:missing}", "2"], "1", False),
+    ("NumericNotEquals", "${aws:username}", ABSENT, True),
     ("IpAddress", "${x:network}", "10.9.9.9", True),
     (
         "ArnEquals",
@@ -316,3 +341,92 @@ def test_variables_are_text_before_version_2012() -> None:
         assert (
             decide(Request("a:b", context=context | {"x:A": "${aws:username}"}), policies) is Outcome.ALLOWED
         )
+
+
+READABLE = {"Numeric": "22", "Date": "2026-01-31", "Bool": "true", "Binary": "YQ==", "Ip": "10.0.0.1"} | {
+    "Arn": "arn:aws:iam::123456789012:user/bob",
+    "String": "text",
+}
+
+
+def readable(operator: str) -> str:
+    return next(text for family, text in READABLE.items() if family in operator.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_what_has_no_value_equals_nothing_under_every_operator(operator: str) -> None:
+    negated = "Not" in operator
+    value = readable(operator)
+    assert holds(operator, "${x:missing}", value) is negated
+    for given in (value, (value, value), (), ABSENT):
+        assert holds(operator, [value, "${x:missing}"], given) is holds(operator, value, given)
+
+
+@pytest.mark.parametrize("operator", [name for name in OPERATORS if name.startswith("ForAllValues:")])
+def test_empty_texts_alone_are_no_value_to_for_all_values(operator: str) -> None:
+    value = readable(operator)
+    for given in ("", ("",), ("", "")):
+        assert holds(operator, value, given)
+    mixed = holds(operator, value, ("", value))
+    assert mixed is (holds(operator, value, ("x", value)) and "Not" in operator)
+
+
+def test_for_any_value_and_single_values_compare_an_empty_text_as_it_is() -> None:
+    assert holds("ForAnyValue:StringEquals", "", "")
+    assert not holds("ForAnyValue:StringEquals", "a", ("",))
+    assert not holds("StringEquals", "a", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2026", "2026-01-01T00:00:00Z"),
+        ("2026-03", "2026-03-01T00:00:00Z"),
+        ("2024-02-29", "2024-02-29T00:00:00Z"),
+        ("2026-01-31", "1769817600"),
+    ],
+)
+def test_a_date_without_a_time_begins_at_midnight_utc(written: str, moment: str) -> None:
+    assert holds("DateEquals", written, moment)
+    assert holds("DateEquals", moment, written)
+
+
+@pytest.mark.parametrize("written", ["2026-13", "2026-02-30", "2026-1", "26-01-01", "2026-01-", "0000"])
+def test_what_the_calendar_does_not_have_is_no_date(written: str) -> None:
+    assert not holds("DateNotEquals", "2026", written)
+
+
+OWN_ARN = "arn:aws:iam::123456789012:user/a*/b?b"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (OWN_ARN, True),
+        ("arn:aws:iam::123456789012:user/a${*}/b${?}b", True),
+        ("arn:aws:iam::123456789012:user/*/b?b", True),
+        ("arn:aws:iam::123456789012:user/axx/bxb", False),
+        ("${aws:PrincipalArn}", True),
+        ("arn:aws:iam::123456789012:user/${x:path}/b${?}b", True),
+    ],
+)
+def test_a_wildcard_in_a_principals_own_arn_is_literal(pattern: str, expected: bool) -> None:
+    for operator in ("ArnLike", "ArnEquals"):
+        statement = {
+            "Effect": "Allow",
+            "Action": "a:b",
+            "Resource": "*",
+            "Condition": {operator: {"aws:PrincipalArn": pattern}},
+        }
+        policies = PolicySet(identity=(parse_policy({"Version": "2012-10-17", "Statement": statement}),))
+        context: dict[str, str | tuple[str, ...]] = {"aws:PrincipalArn": OWN_ARN, "x:path": "a*"}
+        assert (decide(Request("a:b", context=context), policies) is Outcome.ALLOWED) is expected
+
+
+@pytest.mark.parametrize(
+    "other", ["arn:aws:iam::123456789012:user/axx/bxb", "arn:aws:iam::123456789012:user/a/bb"]
+)
+def test_a_substituted_arn_with_wildcards_matches_itself_alone(other: str) -> None:
+    for pattern in ("${x:arn}", "arn:aws:iam::123456789012:user/${x:path}/b${?}b"):
+        for operator in ("ArnLike", "ArnEquals", "StringLike"):
+            assert not holds(operator, pattern, other, x_arn=OWN_ARN, x_path="a*")

@@ -104,9 +104,25 @@ MALFORMED: dict[str, tuple[Any, str]] = {
         {"Statement": GOOD | {"Resource": ["*", "subnet-1"]}},
         "Statement[0].Resource[1]: 'subnet-1' is not '*' or an ARN",
     ),
-    "an ARN of five segments": (
-        {"Statement": without(GOOD, "Resource") | {"NotResource": "arn:aws:ec2:*:*"}},
-        "Statement[0].NotResource: 'arn:aws:ec2:*:*' is not '*' or an ARN",
+    "an incomplete ARN with an empty segment": (
+        {"Statement": GOOD | {"Resource": ["*", "arn:aws:s3::"]}},
+        "Statement[0].Resource[1]: 'arn:aws:s3::' is not '*' or an ARN",
+    ),
+    "an incomplete ARN with a colon at its end": (
+        {"Statement": without(GOOD, "Resource") | {"NotResource": "arn:aws:ec2:"}},
+        "Statement[0].NotResource: 'arn:aws:ec2:' is not '*' or an ARN",
+    ),
+    "an ARN of an empty region and no resource": (
+        {"Statement": GOOD | {"Resource": "arn:aws:iam::123456789012"}},
+        "Statement[0].Resource: 'arn:aws:iam::123456789012' is not '*' or an ARN",
+    ),
+    "an ARN of nothing": (
+        {"Statement": GOOD | {"Resource": "arn"}},
+        "Statement[0].Resource: 'arn' is not '*' or an ARN",
+    ),
+    "an incomplete ARN in a condition": (
+        {"Statement": GOOD | {"Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam"}}}},
+        "Statement[0].Condition.ArnLike.aws:PrincipalArn: 'arn:aws:iam' is not an ARN",
     ),
     "two asterisks": (
         {"Statement": GOOD | {"Resource": "**"}},
@@ -250,11 +266,28 @@ MALFORMED_TRUST: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no principal": (
         without(TRUSTING, "Principal"),
-        "Statement[0]: has neither Principal nor NotPrincipal",
+        "Statement[0]: has no Principal",
+    ),
+    "a complement of principals": (
+        without(TRUSTING, "Principal") | {"NotPrincipal": "*"},
+        "Statement[0].NotPrincipal: is not an element of the policy language here",
     ),
     "both principals": (
         TRUSTING | {"NotPrincipal": "*"},
-        "Statement[0]: has both Principal and NotPrincipal",
+        "Statement[0].NotPrincipal: is not an element of the policy language here",
+    ),
+    "another service's action": (
+        TRUSTING | {"Action": ["sts:AssumeRole", "ec2:DescribeInstances"]},
+        "Statement[0].Action[1]: 'ec2:DescribeInstances' is not an action of sts, as all in a trust policy "
+        "are",
+    ),
+    "all actions": (
+        TRUSTING | {"Action": "*"},
+        "Statement[0].Action: '*' is not an action of sts, as all in a trust policy are",
+    ),
+    "a service of a wildcard": (
+        without(TRUSTING, "Action") | {"NotAction": "st?:AssumeRole"},
+        "Statement[0].NotAction: 'st?:AssumeRole' is not an action of sts, as all in a trust policy are",
     ),
     "a text": (TRUSTING | {"Principal": "123456789012"}, "Statement[0].Principal: is not an object"),
     "an empty object": (TRUSTING | {"Principal": {}}, "Statement[0].Principal: is empty"),
@@ -264,9 +297,8 @@ MALFORMED_TRUST: dict[str, tuple[dict[str, Any], str]] = {
         "Statement[0].Principal.aws: is not an element of the policy language here",
     ),
     "a user without an account": (
-        without(TRUSTING, "Principal") | {"NotPrincipal": {"AWS": ["*", "alice"]}},
-        "Statement[0].NotPrincipal.AWS[1]: 'alice' is not '*', an account or the ARN of a user, role or "
-        "session",
+        TRUSTING | {"Principal": {"AWS": ["*", "alice"]}},
+        "Statement[0].Principal.AWS[1]: 'alice' is not '*', an account or the ARN of a user, role or session",
     ),
     "a wildcard in a name": (
         TRUSTING | {"Principal": {"AWS": "arn:aws:iam::123456789012:user/*"}},
@@ -445,3 +477,19 @@ def test_an_id_is_for_trust_policies_only() -> None:
     assert parse_policy({"Id": "x", "Statement": TRUSTING}, kind=PolicyKind.TRUST).statements
     with pytest.raises(MalformedPolicy, match=r"^Id: is not an element"):
         parse_policy({"Id": "x", "Statement": GOOD})
+
+
+@pytest.mark.parametrize("arn", ["arn:aws:ec2", "arn:aws", "arn:aws:ec2:us-east-1:*"])
+def test_a_session_policy_has_whole_arns_only(arn: str) -> None:
+    document = {"Statement": GOOD | {"Resource": arn}}
+    parse_policy(document)
+    with pytest.raises(MalformedPolicy) as refusal:
+        parse_policy(document, kind=PolicyKind.SESSION)
+    assert str(refusal.value) == f"Statement[0].Resource: '{arn}' is not '*' or an ARN"
+    whole = {"Statement": GOOD | {"Resource": ["*", "arn:aws:iam::123456789012:user/x"]}}
+    assert parse_policy(whole, kind=PolicyKind.SESSION).kind is PolicyKind.SESSION
+
+
+def test_a_trust_policy_may_name_any_action_of_sts() -> None:
+    for actions in ("sts:AssumeRole", "STS:*", ["sts:TagSession", "sts:Assume*"]):
+        parse_policy({"Statement": TRUSTING | {"Action": actions}}, kind=PolicyKind.TRUST)

@@ -99,6 +99,29 @@ def test_a_near_miss_tells_why_an_arn_does_not_do_for_a_describe() -> None:
     ]
 
 
+def test_a_deny_that_applies_for_want_of_a_value_says_so() -> None:
+    by_tag = {"StringNotEquals": {"aws:ResourceTag/Team": ["${aws:PrincipalTag/Team}", "all"]}}
+    named = {k: v for k, v in statement(Effect="Deny").items() if k != "Resource"}
+    denies = {
+        "Condition StringNotEquals aws:ResourceTag/Team: the request has no value for "
+        "${aws:principaltag/team}": statement(Effect="Deny", Condition=by_tag),
+        "NotResource: the request has no value for ${aws:principaltag/eice}": named
+        | {"NotResource": "arn:aws:ec2:*:*:instance-connect-endpoint/${aws:PrincipalTag/eice}"},
+    }
+    for note, made in denies.items():
+        policy = parse_policy({"Version": "2012-10-17", "Statement": made})
+        decision = evaluate(Request(TUNNEL, ENDPOINT, {"aws:ResourceTag/Team": "red"}), [policy])
+        assert [applied.note for applied in decision.deciding] == [note]
+        assert Decision.from_json(json.loads(json.dumps(decision.to_json()))) == decision
+
+
+def test_a_near_miss_blames_no_variable_that_is_not_to_blame() -> None:
+    by_tag = {"StringNotEquals": {"aws:ResourceTag/Team": ["${aws:PrincipalTag/Team}", "all"]}}
+    assert misses(statement(Effect="Deny", Condition=by_tag), {"aws:ResourceTag/Team": "all"}) == [
+        "Condition StringNotEquals aws:ResourceTag/Team: request all, policy ${aws:PrincipalTag/Team}, all"
+    ]
+
+
 def test_a_near_miss_tells_not_resource_and_the_missing_variable() -> None:
     made = {k: v for k, v in statement().items() if k != "Resource"}
     assert misses(made | {"NotResource": "*"}) == [f"NotResource: request {ENDPOINT}, policy *"]

@@ -143,6 +143,12 @@ CASES: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
         statement(Resource=[SUBNET, "arn:aws:ec2:<REGION>:123456789012:subnet/*"]),
         [("placeholder", "Statement[0].Resource[1]")],
     ),
+    (statement(Resource=["arn:aws:ec2", SUBNET]), [("incomplete-arn", "Statement[0].Resource[0]")]),
+    (statement(Resource="arn:aws:ec2:us-east-1:*"), [("incomplete-arn", "Statement[0].Resource")]),
+    (
+        statement(Resource="arn:aws:iam"),
+        [("incomplete-arn", "Statement[0].Resource"), ("resource-never-matches", "Statement[0].Action")],
+    ),
     (statement(Resource="arn:aws:ec2:::subnet/*"), [("empty-scope", "Statement[0].Resource")]),
     (
         statement(Resource="arn:aws:ec2:us-east-1::subnet/*"),

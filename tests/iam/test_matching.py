@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.iam import Outcome, PolicySet, Request, decide, parse_policy
+from hatchway.iam import Outcome, PolicySet, Request, decide, evaluate, parse_policy
 from hatchway.iam.patterns import glob, tokenise
 
 SUBNET = "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1"
@@ -79,6 +79,17 @@ RESOURCES = [
     ("arn:aws:logs:*:*:log-group:a:*", "arn:aws:logs:us-east-1:123456789012:log-group:a:b:c", True),
     ("arn:aws:s3:::a/*/c", "arn:aws:s3:::a/b/b/c", True),
     ("arn:aws:s3:::a/*/c", "arn:aws:s3:::a/c", False),
+    ("arn:aws:ec2", SUBNET, True),
+    ("arn:aws", SUBNET, True),
+    ("arn:aws:ec2:us-east-1", SUBNET, True),
+    ("arn:aws:ec2:us-*:*", SUBNET, True),
+    ("arn:aws:ec2:us-west-1", SUBNET, False),
+    ("arn:aws:ec2:*:999999999999", SUBNET, False),
+    ("arn:aws:ec", SUBNET, False),
+    ("arn:aws:ec*", SUBNET, True),
+    ("arn:aws:ec2", "arn:aws:ec2-instance-connect:r:a:x", False),
+    ("arn:aws:iam", "arn:aws:iam::123456789012:user/alice", True),
+    ("arn:aws:ec2", "*", False),
     ("*", "*", True),
     ("arn:*:*:*:*:*", "*", False),
     ("arn:aws:ec2:us-east-1:123456789012:subnet/*", "*", False),
@@ -118,6 +129,7 @@ HOME = "arn:aws:s3:::homes/"
         ({"Resource": [HOME + "${aws:PrincipalTag/team}/*", HOME + "x/*"]}, HOME + "x/file", True),
         ({"NotResource": HOME + "${aws:PrincipalTag/team}/*"}, HOME + "x/file", False),
         ({"NotResource": [HOME + "${aws:PrincipalTag/team}/*", HOME + "y"]}, HOME + "x/file", False),
+        ({"NotResource": [HOME + "x/*", HOME + "${aws:PrincipalTag/team}"]}, HOME + "x/file", False),
         ({"NotResource": HOME + "${aws:username}/*"}, HOME + "x/file", True),
         ({"NotResource": HOME + "${aws:username}/*"}, HOME + "al*ce/file", False),
         ({"Resource": HOME + "${*}"}, HOME + "*", True),
@@ -143,6 +155,51 @@ def test_a_variable_in_a_resource_is_literal_and_must_have_a_value(
         "x:empty": "",
     }
     assert allows(element, resource=resource, context=context) is expected
+
+
+def denies(element: dict[str, Any], resource: str, context: dict[str, str | tuple[str, ...]]) -> bool:
+    """Whether a Deny with this element applies, everything being allowed."""
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "*"} | element,
+    ]
+    policy = parse_policy({"Version": "2012-10-17", "Statement": statements})
+    return decide(Request("a:b", resource, context), PolicySet((policy,))) is Outcome.EXPLICIT_DENY
+
+
+def test_a_deny_of_all_but_an_arn_without_a_value_denies_all() -> None:
+    own = HOME + "${aws:PrincipalTag/team}/*"
+    assert denies({"NotResource": own}, HOME + "x/file", {})
+    assert denies({"NotResource": [own, HOME + "y"]}, HOME + "x/file", {})
+    assert denies({"NotResource": own}, HOME + "x/file", {"aws:PrincipalTag/team": ("x", "y")})
+    assert not denies({"NotResource": [own, HOME + "x/*"]}, HOME + "x/file", {})
+    assert not denies({"NotResource": own}, HOME + "x/file", {"aws:PrincipalTag/team": "x"})
+    assert not denies({"Resource": own}, HOME + "x/file", {})
+
+
+def test_an_incomplete_arn_may_hold_variables() -> None:
+    element = {"Resource": "arn:aws:${x:service}"}
+    assert allows(element, context={"x:service": "ec2"})
+    assert not allows(element, context={"x:service": "iam"})
+    assert not allows(element)
+
+
+def test_a_deny_by_a_wildcard_in_the_service_is_found_among_many() -> None:
+    """Denies are looked up by what their resources begin with."""
+    others = [
+        {"Effect": "Deny", "Action": "*", "Resource": f"arn:aws:ec2:us-east-1:123456789012:vpc/{n}"}
+        for n in range(20)
+    ]
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        *others,
+        {"Effect": "Deny", "Action": "*", "Resource": "arn:aws:ec2*:us-east-1:123456789012:x/*"},
+    ]
+    policies = PolicySet((parse_policy({"Statement": statements}),))
+    for service in ("ec2", "ec2-instance-connect"):
+        request = Request("a:b", f"arn:aws:{service}:us-east-1:123456789012:x/1")
+        assert decide(request, policies) is Outcome.EXPLICIT_DENY
+        assert evaluate(request, policies).outcome is Outcome.EXPLICIT_DENY
 
 
 def test_variables_in_resources_are_text_before_version_2012() -> None:

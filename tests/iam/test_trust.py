@@ -67,9 +67,6 @@ def test_a_trust_policy_names_its_callers(principal: Any, caller: Principal, nam
     decision = evaluate_trust(trust({"Principal": principal}), caller, role_arn=ROLE)
     assert decision.named is named
     assert decision.allowed is bool(named)
-    complement = {"NotPrincipal": principal}
-    opposite = evaluate_trust(trust(complement), caller, role_arn=ROLE)
-    assert opposite.named is (Named.NOT if named else Named.ANYONE)
 
 
 def test_the_closest_name_of_the_statements_that_allow_counts() -> None:

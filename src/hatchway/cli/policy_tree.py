@@ -92,6 +92,8 @@ def _add_policy(branch: Tree, name: str, statements: Sequence[AppliedStatement |
         line.append(f"{sid} (Statement[{statement.index}]) ", "default")
         if isinstance(statement, AppliedStatement):
             line.append("applies", "bold")
+            if statement.note:
+                line.append(f": {printable(statement.note)}", "dim")
         else:
             line.append(f"does not apply: {printable(statement.why)}", "dim")
         policy.add(line)

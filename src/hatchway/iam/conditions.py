@@ -5,13 +5,14 @@ request's keys. (AWS IAM User Guide, "IAM JSON policy elements: Condition operat
 
 Absent keys: a positive operator fails, a negated one holds, ``…IfExists`` holds. A multi-valued key satisfies
 only an operator with a set prefix. A request value that the operator cannot read satisfies nothing, negated
-or not.
+or not. A policy value with a variable that the request leaves without a value equals nothing: a positive
+operator is not met by it, a negated one is.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from hatchway.iam.patterns import (
     Tokens,
     Variable,
     arn_pattern,
+    fold,
     glob,
     literal_text,
     read_arn,
@@ -131,6 +133,14 @@ def _check_arn_template(tokens: Tokens) -> None:
 # --- several policy values as one test --------------------------------------------------------------------
 
 
+def _equal_to_none(_reading: Any) -> bool:
+    return False
+
+
+def _equal_to_all(_reading: Any) -> bool:
+    return True
+
+
 def _equal_to_one(values: Sequence[Any]) -> Match:
     return frozenset(values).__contains__
 
@@ -186,7 +196,7 @@ def _comparisons() -> dict[str, Comparison]:
     table = {
         "StringEquals": Comparison("a text", literal_text, None, _equal_to_one),
         "StringEqualsIgnoreCase": Comparison(
-            "a text", lambda tokens: literal_text(tokens).casefold(), str.casefold, _equal_to_one
+            "a text", lambda tokens: fold(literal_text(tokens)), fold, _equal_to_one
         ),
         "StringLike": Comparison("a text", glob, None, _some_test, wildcards=True),
         "Bool": Comparison("true or false", _required(_read_bool), _read_bool, _equal_to_one),
@@ -329,16 +339,24 @@ class _ReadingMatches:
         return reading is not None and self.match(reading)
 
 
-def _test(operator: Operator, key: str, readings: Sequence[Any]) -> KeysTest:
-    """The test of a request for one operator on the policy's values as the operator reads them."""
+def _test(
+    operator: Operator, key: str, readings: Sequence[Any], *, satisfies_nothing: bool = False
+) -> KeysTest:
+    """The test of a request for one operator on the policy's values as the operator reads them.
+
+    With `satisfies_nothing`, no value that the key may have meets it.
+    """
     comparison = operator.comparison
     read = comparison.read_request
-    match = comparison.any_of(readings)
     expected = not comparison.negated
+    if satisfies_nothing:
+        match: Match = _equal_to_none if expected else _equal_to_all
+    else:
+        match = comparison.any_of(readings) if readings else _equal_to_none
     if operator.quantifier:
         accepts = _accepts(read, match, expected)
         if operator.quantifier == FOR_ALL:
-            return lambda keys: all(map(accepts, _values(keys, key)))
+            return _for_all(key, accepts)
         when_absent = operator.if_exists
         return lambda keys: any(map(accepts, _values(keys, key))) if key in keys else when_absent
     if operator.if_exists or comparison.negated:
@@ -370,7 +388,16 @@ def _accepts(read: Read | None, match: Match, expected: bool) -> Callable[[str],
     return accepts
 
 
-def _values(keys: Keys, key: str) -> Iterable[str]:
+def _for_all(key: str, accepts: Callable[[str], bool]) -> KeysTest:
+    def holds(keys: Keys) -> bool:
+        values = _values(keys, key)
+        # Empty texts alone are as good as no value (AWS: "Set operators for multivalued context keys").
+        return not any(values) or all(map(accepts, values))
+
+    return holds
+
+
+def _values(keys: Keys, key: str) -> tuple[str, ...]:
     value = keys.get(key, ())
     return (value,) if isinstance(value, str) else value
 
@@ -378,23 +405,23 @@ def _values(keys: Keys, key: str) -> Iterable[str]:
 def _substituting(operator: Operator, key: str, templates: tuple[Tokens, ...]) -> KeysTest:
     """The test of a condition whose policy values hold variables.
 
-    A value whose variable the request does not resolve, or whose result the operator cannot read, is an
-    alternative that cannot be met: a positive operator goes on with the others, a negated one, of which none
-    may match, fails.
+    A value whose variable the request does not resolve equals nothing: a positive operator goes on with the
+    others, and a negated one is met (AWS: "Policy variables with no value"). What comes of a variable and
+    cannot be read satisfies nothing, negated or not, as any such value of a request.
     """
     comparison = operator.comparison
 
     def holds(keys: Keys) -> bool:
         readings = []
+        unreadable = False
         for tokens in templates:
             resolved = substitute(tokens, keys)
+            if resolved is None:
+                continue
             try:
-                if resolved is None:
-                    raise UnreadableValue
                 readings.append(comparison.read_policy(resolved))
             except UnreadableValue:
-                if comparison.negated:
-                    return False
-        return bool(readings) and _test(operator, key, readings)(keys)
+                unreadable = True
+        return _test(operator, key, readings, satisfies_nothing=unreadable and comparison.negated)(keys)
 
     return holds

@@ -44,9 +44,13 @@ class StatementRef:
 
 @dataclass(frozen=True, slots=True)
 class AppliedStatement(StatementRef):
-    """A statement that applied, and the resource of the request that it applied to."""
+    """A statement that applied, and the resource of the request that it applied to.
+
+    `note` says what its text does not show: that a variable without a value made it apply.
+    """
 
     resource: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,8 @@ class Decision(NamedTuple):
             deny_also=tuple(content["denyAlso"]),
             layers=tuple(LayerOutcome(Layer(s["layer"]), Outcome(s["outcome"])) for s in content["layers"]),
             applied=tuple(
-                AppliedStatement(*_ref_from_json(s), resource=s["resource"]) for s in content["applied"]
+                AppliedStatement(*_ref_from_json(s), s["resource"], s.get("note", ""))
+                for s in content["applied"]
             ),
             near_misses=tuple(
                 NearMiss(
@@ -189,7 +194,8 @@ def _ref_to_json(ref: StatementRef) -> dict[str, Any]:
 
 
 def _applied_to_json(applied: AppliedStatement) -> dict[str, Any]:
-    return _ref_to_json(applied) | {"resource": applied.resource}
+    note = {"note": applied.note} if applied.note else {}
+    return _ref_to_json(applied) | {"resource": applied.resource} | note
 
 
 def _miss_to_json(miss: NearMiss) -> dict[str, Any]:

@@ -35,9 +35,10 @@ VERSIONS = ("2012-10-17", "2008-10-17")
 
 
 class PolicyKind(StrEnum):
-    """An identity-based policy (or boundary, session policy, guardrail), or the trust policy of a role."""
+    """An identity-based policy (or boundary, guardrail), a session policy, or the trust policy of a role."""
 
     IDENTITY = "identity"
+    SESSION = "session"
     TRUST = "trust"
 
 
@@ -211,14 +212,12 @@ def _plain(value: Any) -> Any:
 
 # --- values to statements ---------------------------------------------------------------------------------
 
+_IN_ALL = {"Sid", "Effect", "Action", "NotAction", "Condition"}
 _ELEMENTS = {
-    PolicyKind.IDENTITY: {
-        "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition",
-    },
-    PolicyKind.TRUST: {
-        "Sid", "Effect", "Action", "NotAction", "Principal", "NotPrincipal", "Condition",
-    },
-}  # fmt: skip
+    PolicyKind.IDENTITY: {*_IN_ALL, "Resource", "NotResource"},
+    PolicyKind.SESSION: {*_IN_ALL, "Resource", "NotResource"},
+    PolicyKind.TRUST: {*_IN_ALL, "Principal"},
+}
 
 
 def _only(content: Any, known: set[str], place: str) -> None:
@@ -282,19 +281,27 @@ def _statement(source: Any, index: int, kind: PolicyKind, *, variables: bool) ->
     if source["Effect"] not in (Effect.ALLOW, Effect.DENY):
         _refuse(f"{place}.Effect", "is neither Allow nor Deny")
 
+    effect = Effect(source["Effect"])
     action = _either(source, "Action", place, lambda texts, negated: compile_action(texts, negated=negated))
     resource = principal = None
     if kind is PolicyKind.TRUST:
-        principal = _principal(source, place)
+        _check_trust_actions(action, source, place)
+        principal = _principal(source, f"{place}.Principal")
     else:
         resource = _either(
             source,
             "Resource",
             place,
-            lambda texts, negated: compile_resource(texts, negated=negated, variables=variables),
+            lambda texts, negated: compile_resource(
+                texts,
+                negated=negated,
+                variables=variables,
+                grants=effect is Effect.ALLOW,
+                completes=kind is PolicyKind.IDENTITY,
+            ),
         )
     conditions = tuple(_conditions(source.get("Condition", {}), f"{place}.Condition", variables=variables))
-    return Statement(index, sid or None, Effect(source["Effect"]), action, resource, principal, conditions)
+    return Statement(index, sid or None, effect, action, resource, principal, conditions)
 
 
 Element = TypeVar("Element", ActionElement, ResourceElement)
@@ -351,12 +358,21 @@ def _conditions(source: Any, place: str, *, variables: bool) -> Iterable[Conditi
                 _refuse_value(error, value, at)
 
 
-def _principal(source: Mapping[str, Any], place: str) -> PrincipalElement:
-    name = _choose(source, "Principal", place)
-    inside = f"{place}.{name}"
-    value = source[name]
+def _check_trust_actions(action: ActionElement, source: Mapping[str, Any], place: str) -> None:
+    """Refuse, in the trust policy of a role, actions of other services than sts."""
+    name = "NotAction" if action.negated else "Action"
+    for index, pattern in enumerate(action.patterns):
+        if not pattern.lower().startswith("sts:"):
+            problem = f"'{shorten(pattern)}' is not an action of sts, as all in a trust policy are"
+            _refuse_value(UnreadableValue(problem, index), source[name], f"{place}.{name}")
+
+
+def _principal(source: Mapping[str, Any], inside: str) -> PrincipalElement:
+    if "Principal" not in source:
+        _refuse(inside.rpartition(".")[0], "has no Principal")
+    value = source["Principal"]
     if value == "*":
-        return PrincipalElement(((None, "*"),), name != "Principal")
+        return PrincipalElement(((None, "*"),))
     _only(value, set(PrincipalKind), inside)
     if not value:
         _refuse(inside, "is empty")
@@ -369,7 +385,7 @@ def _principal(source: Mapping[str, Any], place: str) -> PrincipalElement:
             except UnreadableValue as error:
                 _refuse_value(UnreadableValue(error.args[0], index), value[kind], f"{inside}.{kind}")
             names.append((kind, text))
-    return PrincipalElement(tuple(names), name != "Principal")
+    return PrincipalElement(tuple(names))
 
 
 def _check_sids(statements: tuple[Statement, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What a statement is about: Action, Resource, Principal, and their complements."""
+"""What a statement is about: Action, Resource, their complements, and Principal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hatchway.iam.patterns import (
     Tokens,
     Variable,
     arn_pattern,
+    complete_arn,
     glob,
     is_everything,
     literal_text,
@@ -92,17 +93,13 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalElement:
-    """``Principal``, or ``NotPrincipal`` when negated: (kind, name) pairs, kind None for a bare ``*``."""
+    """``Principal``: (kind, name) pairs, kind None for a bare ``*``."""
 
     names: tuple[tuple[PrincipalKind | None, str], ...]
-    negated: bool
 
     def names_caller(self, caller: Principal) -> Named:
-        """How closely this element names `caller`. A complement names no one in particular."""
-        closest = max((_named(kind, name, caller) for kind, name in self.names), default=Named.NOT)
-        if self.negated:
-            return Named.NOT if closest else Named.ANYONE
-        return closest
+        """How closely this element names `caller`."""
+        return max((_named(kind, name, caller) for kind, name in self.names), default=Named.NOT)
 
 
 def compile_action(patterns: tuple[str, ...], *, negated: bool) -> ActionElement:
@@ -127,11 +124,14 @@ def compile_action(patterns: tuple[str, ...], *, negated: bool) -> ActionElement
     return ActionElement(patterns, negated, matches)
 
 
-def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: bool) -> ResourceElement:
+def compile_resource(
+    patterns: tuple[str, ...], *, negated: bool, variables: bool, grants: bool, completes: bool
+) -> ResourceElement:
     """Compile resource patterns.
 
     A resource that is literally ``*`` (a request without resource-level support) matches the pattern ``*``
-    only. Raises UnreadableValue (message, index) for a text that is neither ``*`` nor an ARN.
+    only. `grants` is whether the statement is an Allow, `completes` whether ARNs may lack segments. Raises
+    UnreadableValue (message, index) for a text that is neither ``*`` nor an ARN.
     """
     tests: list[ArnMatcher] = []
     found: list[Variable] = []
@@ -143,7 +143,9 @@ def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: boo
         except UnreadableValue as error:
             raise UnreadableValue(error.args[0], index) from None
         try:
-            tests.append(_one_resource(tokens, when_unknown=negated))
+            if completes:
+                tokens = complete_arn(tokens)
+            tests.append(_one_resource(tokens, when_unknown=negated and grants))
         except UnreadableValue:
             raise UnreadableValue(f"'{shorten(pattern)}' is not '*' or an ARN", index) from None
         everything = everything or is_everything(tokens)
@@ -157,7 +159,8 @@ def compile_resource(patterns: tuple[str, ...], *, negated: bool, variables: boo
 def _one_resource(tokens: Tokens, *, when_unknown: bool) -> ArnMatcher:
     """The test of one pattern; `when_unknown` is its answer where a variable has no value.
 
-    In a NotResource that answer is yes: the complement of what is not known is not known either.
+    Such a pattern matches no resource, so that every resource is in its complement, and a Deny applies. An
+    Allow takes the safe side: with yes as the answer, nothing is in the complement.
     """
     if not variables_of(tokens):
         return arn_pattern(tokens, empty_ec2_scope_is_any=True)

@@ -168,7 +168,7 @@ class PolicySet:
         required = tuple(layer for layer in layers if not (layer is Layer.IDENTITY and self.is_root))
         for policies in layers.values():
             for policy in policies:
-                if policy.kind is not PolicyKind.IDENTITY:
+                if policy.kind is PolicyKind.TRUST:
                     raise ValueError(f"'{policy.name}' is a trust policy, which grants no permissions")
         candidates = (
             Candidate(layer, policy, statement)

@@ -106,23 +106,47 @@ def explain_statement(
                 hit = arn
                 break
         else:
-            return NearMiss(*identity, *_describe_resource(statement.resource, targets, keys))
+            return NearMiss(
+                *identity, *_describe_resource(statement.resource, statement.effect, targets, keys)
+            )
     for condition in statement.conditions:
         if not condition.holds(keys):
             return NearMiss(*identity, *_describe_condition(condition, keys))
-    return AppliedStatement(*identity, hit.text)
+    return AppliedStatement(*identity, hit.text, _applied_note(statement, keys))
 
 
 Description = tuple[str, tuple[str, ...], tuple[str, ...], str]
 """Element, the request's values, the policy's values, a note."""
 
 
-def _describe_resource(element: ResourceElement, targets: tuple[Arn, ...], keys: Keys) -> Description:
+def _describe_resource(
+    element: ResourceElement, effect: Effect, targets: tuple[Arn, ...], keys: Keys
+) -> Description:
     name = "NotResource" if element.negated else "Resource"
-    note = _unresolved(element.variables, keys)
+    # A Deny's complement holds whatever has no value: something else kept it from applying.
+    note = "" if element.negated and effect is Effect.DENY else _unresolved(element.variables, keys)
     if not note and targets[0].text == "*":
         note = "the action has no resource-level support: only * matches"
     return name, tuple(arn.text for arn in targets), element.patterns, note
+
+
+def _applied_note(statement: Statement, keys: Keys) -> str:
+    """The first variable without a value that a complement or a negated operator was met by, if any."""
+    resource = statement.resource
+    if resource is not None and resource.negated and (note := _unresolved(resource.variables, keys)):
+        return f"NotResource: {note}"
+    for condition in statement.conditions:
+        if (
+            condition.variables
+            and _is_negated(condition)
+            and (note := _unresolved(condition.variables, keys))
+        ):
+            return f"Condition {condition.operator} {condition.key}: {note}"
+    return ""
+
+
+def _is_negated(condition: Condition) -> bool:
+    return condition.operator != NULL and OPERATORS[condition.operator].comparison.negated
 
 
 def _describe_condition(condition: Condition, keys: Keys) -> Description:
@@ -140,7 +164,8 @@ def _note(condition: Condition, had: tuple[str, ...], keys: Keys) -> str:
     """What the two lists of values do not show by themselves."""
     if condition.operator == NULL:
         return "true: the key must be absent; false: it must be present"
-    if unresolved := _unresolved(condition.variables, keys):
+    # Under a negated operator what has no value is met: something else kept the condition from holding.
+    if not _is_negated(condition) and (unresolved := _unresolved(condition.variables, keys)):
         return unresolved
     operator = OPERATORS[condition.operator]
     if isinstance(keys.get(condition.folded_key), tuple) and not operator.quantifier:

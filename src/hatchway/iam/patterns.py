@@ -6,7 +6,8 @@ from then on: a ``*`` in a user's name is no wildcard (AWS IAM User Guide, "IAM 
 tags"). Without variables, which is nearly always, that happens once and for all when the policy is read.
 
 Matching never backtracks, so no pattern is slow: literal pieces are found left to right, and patterns with
-``?`` run as a bit-parallel automaton, one step for each character of the text.
+``?`` run as a bit-parallel automaton, one step for each character of the text, on integers of no more bits
+than the text has characters.
 """
 
 from __future__ import annotations
@@ -117,6 +118,21 @@ def literal_text(tokens: Tokens) -> str:
     return "".join(token for token in tokens if isinstance(token, str))
 
 
+def fold(text: str) -> str:
+    """`text` without case, one character for each of its own (Unicode's simple case folding).
+
+    So ``ß`` is not ``SS``, which it is under full folding, where lengths change.
+    """
+    return text.lower() if text.isascii() else "".join(map(_folded, text))
+
+
+def _folded(character: str) -> str:
+    for folded in (character.casefold(), character.lower()):
+        if len(folded) == 1:
+            return folded
+    return character
+
+
 def shorten(text: str, limit: int = 80) -> str:
     """`text`, cut so that a message quoting it stays readable."""
     return text if len(text) <= limit else f"{text[:limit]}…"
@@ -198,6 +214,8 @@ def _automaton(tokens: Tokens) -> TextMatcher:
     steps = {character: bits | any_one for character, bits in literal.items()}
 
     def matches(text: str) -> bool:
+        if len(text) < size:  # so that the integers are no wider than the text is long
+            return False
         states = 1
         for character in text:
             states = ((states & steps.get(character, any_one)) << 1) | (states & stays)
@@ -243,6 +261,28 @@ def split_segments(tokens: Tokens) -> tuple[Tokens, ...]:
 
     Raises UnreadableValue when that does not give the six segments of an ARN.
     """
+    segments = _segments(tokens)
+    if len(segments) != 6 or segments[0] != ("arn",):
+        raise UnreadableValue("is not an ARN")
+    return segments
+
+
+def complete_arn(tokens: Tokens) -> Tokens:
+    """Put ``*`` for each segment that an ARN pattern lacks: ``arn:aws:ec2`` is ``arn:aws:ec2:*:*:*``.
+
+    (AWS IAM User Guide, "Identify AWS resources with Amazon Resource Names (ARNs)", incomplete ARNs.) Raises
+    UnreadableValue for what is no ARN, and where a segment is empty before all six are there.
+    """
+    segments = _segments(tokens)
+    if len(segments) == 6 or is_everything(tokens):
+        return tokens
+    if len(segments) == 1 or segments[0] != ("arn",) or not all(segments):
+        raise UnreadableValue("is not an ARN")
+    return (*tokens, *(":", Wildcard.ANY_RUN) * (6 - len(segments)))
+
+
+def _segments(tokens: Tokens) -> tuple[Tokens, ...]:
+    """What the first five colons of the pattern's own text part, at most six."""
     segments: list[list[Token]] = [[]]
     for token in tokens:
         if not isinstance(token, str) or isinstance(token, Substituted):
@@ -251,8 +291,6 @@ def split_segments(tokens: Tokens) -> tuple[Tokens, ...]:
         head, *rest = token.split(":", 6 - len(segments))
         segments[-1].append(head)
         segments.extend([part] for part in rest)
-    if len(segments) != 6 or segments[0] != ["arn"]:
-        raise UnreadableValue("is not an ARN")
     return tuple(tuple(token for token in segment if token or type(token) is not str) for segment in segments)
 
 
@@ -329,7 +367,9 @@ def _with_literal_scope(scope: tuple[str, ...], resource: Tokens) -> ArnMatcher:
 def resource_prefix(tokens: Tokens) -> str:
     """The text with which every resource begins that the pattern matches, whatever the request's keys."""
     prefix = literal_text(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
-    partition, service, *scope = [*prefix.split(":", 5), "", ""][1:5]
-    if service == "ec2" and "" in scope:  # which matches any region or account
-        return f"arn:{partition}:ec2:"
+    segments = prefix.split(":", 5)
+    if (
+        len(segments) > 3 and segments[2] == "ec2" and "" in segments[3:5]
+    ):  # which matches any region or account
+        return f"arn:{segments[1]}:ec2:"
     return intern(prefix)  # the very text that the pattern's test holds: less memory to touch in a decision

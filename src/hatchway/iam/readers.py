@@ -17,6 +17,7 @@ _DATE = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(\.[0-9]{1,9})?)?"
     r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)"
 )
+_DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 Number = int | Decimal
@@ -36,24 +37,37 @@ def read_number(text: str) -> Number | None:
 
 
 def read_date(text: str) -> Number | None:
-    """Exact seconds since 1970-01-01T00:00:00Z, of an ISO 8601 date with offset or Z, or of epoch seconds."""
+    """Exact seconds since 1970-01-01T00:00:00Z, of a W3C date (NOTE-datetime) or of epoch seconds.
+
+    A year, a month or a day without a time begins at midnight UTC; four digits are a year, not seconds.
+    """
     if len(text) > MAX_NUMBER_CHARACTERS:
         return None
     match = _DATE.fullmatch(text)
     if match is None:
+        if alone := _DAY.fullmatch(text):
+            midnight = _days(*(int(group or 1) for group in alone.groups()))
+            return None if midnight is None else midnight * 86_400
         return read_number(text) if _EPOCH.fullmatch(text) else None
     year, month, day, hour, minute, second, offset_hour, offset_minute = (
         int(group or 0) for group in match.group(1, 2, 3, 4, 5, 6, 9, 10)
     )
     if hour > 23 or minute > 59 or second > 59 or offset_hour > 23 or offset_minute > 59:
         return None
-    try:
-        days = date(year, month, day).toordinal() - _EPOCH_DAY
-    except ValueError:
+    days = _days(year, month, day)
+    if days is None:
         return None
     offset = (offset_hour * 60 + offset_minute) * (-60 if match[8] == "-" else 60)
     seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset
     return seconds + Decimal(match[7]) if match[7] else seconds
+
+
+def _days(year: int, month: int, day: int) -> int | None:
+    """Days since 1970-01-01, None where the calendar has no such day."""
+    try:
+        return date(year, month, day).toordinal() - _EPOCH_DAY
+    except ValueError:
+        return None
 
 
 _LONGEST_ADDRESS = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")

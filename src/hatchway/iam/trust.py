@@ -43,9 +43,8 @@ def evaluate_trust(
         identity = identify(Layer.TRUST, policy, statement)
         named = statement.principal.names_caller(principal)
         if not named:
-            element = "NotPrincipal" if statement.principal.negated else "Principal"
             names = tuple(name for _, name in statement.principal.names)
-            missed.append(NearMiss(*identity, element, (principal.arn,), names))
+            missed.append(NearMiss(*identity, "Principal", (principal.arn,), names))
             continue
         reason = explain_statement(identity, statement, request.targets, request.keys)
         if isinstance(reason, NearMiss):

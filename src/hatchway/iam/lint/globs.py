@@ -9,6 +9,7 @@ from hatchway.iam.errors import UnreadableValue
 from hatchway.iam.patterns import (
     Tokens,
     Wildcard,
+    complete_arn,
     glob,
     is_everything,
     literal_text,
@@ -70,7 +71,7 @@ def arns_may_meet(pattern: Tokens, template: Tokens) -> bool:
     if is_everything(pattern) or is_everything(template):
         return True
     try:
-        asked, known = split_segments(pattern), split_segments(template)
+        asked, known = split_segments(complete_arn(pattern)), split_segments(template)
     except UnreadableValue:
         return False
     if asked[2] == ("ec2",):  # whose empty region or account is any
@@ -92,7 +93,8 @@ def covers(broad: str, narrow: str, *, arn: bool) -> bool:
     if not arn:
         return glob(tokens)(narrow)
     parts = narrow.split(":", 5)
-    segments = split_segments(tokens)
+    parts += ["*"] * (6 - len(parts))
+    segments = split_segments(complete_arn(tokens))
     return all(
         is_everything(segment) or (bool(part) and glob(segment)(part)) or literal_text(segment) == part
         for segment, part in zip(segments, parts, strict=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hatchway.iam.conditions import FOR_ALL, NULL
 from hatchway.iam.lint.findings import Finding
+from hatchway.iam.patterns import complete_arn
 from hatchway.iam.readers import read_number
 
 if TYPE_CHECKING:
@@ -58,6 +59,21 @@ def placeholders(linted: Linted) -> Iterable[Finding]:
                 place,
                 f"'{':'.join(left)}' in '{text}' is a placeholder: no resource has such an ARN.",
                 "Put the region and the account there, or * for any.",
+            )
+
+
+def incomplete_arns(linted: Linted) -> Iterable[Finding]:
+    """ARNs without all six segments."""
+    for place, text in linted.resources():
+        tokens = linted.tokens(text)
+        completed = complete_arn(tokens)
+        if completed is not tokens:
+            whole = f"{text}{':*' * ((len(completed) - len(tokens)) // 2)}"
+            yield Finding(
+                "incomplete-arn",
+                place,
+                f"'{text}' is completed to {whole}.",
+                "Write the whole ARN, with * for what may be any.",
             )
 
 
@@ -158,10 +174,9 @@ def wide_grants(linted: Linted) -> Iterable[Finding]:
         return
     if statement.principal is not None:
         if any(name == "*" for _, name in statement.principal.names) and not statement.conditions:
-            element = "NotPrincipal" if statement.principal.negated else "Principal"
             yield Finding(
                 "wide-grant",
-                f"{linted.place}.{element}",
+                f"{linted.place}.Principal",
                 "Anyone at all may assume the role.",
                 "Name the accounts, users, roles or services that may.",
             )
@@ -193,13 +208,15 @@ def wide_grants(linted: Linted) -> Iterable[Finding]:
 def _is_every_endpoint(pattern: str) -> bool:
     if pattern == "*":
         return True
-    *scope, resource = pattern.split(":", 5)
+    missing = 5 - pattern.count(":")
+    *scope, resource = f"{pattern}{':*' * missing}".split(":", 5)
     return len(scope) == 5 and resource in ("*", "instance-connect-endpoint/*", "instance-connect-endpoint*")
 
 
 RULES = (
     sid_characters,
     placeholders,
+    incomplete_arns,
     empty_scopes,
     durations,
     host_bits,
