@@ -5,7 +5,9 @@ supply. Writers take the write lock when they begin, so a decision and its effec
 """
 
 import json
+import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -43,6 +45,15 @@ _POSTGRESQL_SETTINGS = (
 # Keys of PostgreSQL's advisory locks: one for what changes the account, one for what gateways record.
 _ACCOUNT_LOCK, _RECORD_LOCK = 0x48617463, 0x48617464
 _BEGIN = "hatchway_begin"
+_BUSY_OPTION = "hatchway_busy_seconds"
+_POLL_SECONDS = 0.001
+"""How often SQLite's write lock is asked for while another process holds it.
+
+SQLite's own waiting asks ever more seldom, up to ten times a second (`sqlite3_busy_timeout`): a process whose
+threads write one after another would keep all others out, a gateway with its openings and its lease among them.
+"""
+_HAND_OVER_SECONDS = 0.002
+"""How long the lock is left to other processes between two writers of one that had to wait for each other."""
 
 
 class SchemaMismatch(Exception):
@@ -105,7 +116,7 @@ class Store:
     def _begin(self, lock: int) -> Iterator[Connection]:
         with self._turn(), self.engine.connect() as connection:
             if self.is_sqlite:
-                connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+                connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE", _BUSY_OPTION: self._busy_seconds})
             with connection.begin():
                 if not self.is_sqlite:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
@@ -114,14 +125,20 @@ class Store:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """SQLite's own waiting for its one write lock is by chance: within a process, writers take turns."""
+        """Waiting for SQLite's one write lock is by chance: within a process, writers take turns.
+
+        Where there are many of them, they leave the lock to other processes in between.
+        """
         if not self.is_sqlite:
             yield
             return
+        waited = not self._writing.acquire(blocking=False)
         # Not for ever: when the store is locked, each of those ahead waits as long as it may.
-        if not self._writing.acquire(timeout=self._busy_seconds):
+        if waited and not self._writing.acquire(timeout=self._busy_seconds):
             raise StoreBusy("too many wait for the store")
         try:
+            if waited:
+                time.sleep(_HAND_OVER_SECONDS)
             yield
         finally:
             self._writing.release()
@@ -192,4 +209,26 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    options = connection.get_execution_options()
+    if _BEGIN not in options:
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: Any = connection.connection.driver_connection
+    busy_seconds: float = options[_BUSY_OPTION]
+    until = time.monotonic() + busy_seconds
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < until:
+            try:
+                driver.execute(options[_BEGIN])
+            except sqlite3.Error as problem:
+                # The primary result code is in the lowest byte (SQLite: "Result and Error Codes").
+                if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    break
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+        # Once more, so that what is wrong is raised as SQLAlchemy raises it.
+        connection.exec_driver_sql(options[_BEGIN])
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={busy_seconds * 1000:.0f}")
