@@ -42,9 +42,14 @@ def apply_fleet(
     Raises:
         BadFleet: the file does not fit the account; it holds every problem, and nothing was changed.
     """
+    # A large plan takes seconds, in which nobody else could write: it is made before, and again if it is late.
+    with store.read() as tx:
+        revision, view = tx.revision(), read_account(tx)
+    plan = make_plan(fleet, view, now=now, prune=prune)
     with store.write() as tx:
-        view = read_account(tx)
-        plan = make_plan(fleet, view, now=now, prune=prune)
+        if tx.revision() != revision:
+            view = read_account(tx)
+            plan = make_plan(fleet, view, now=now, prune=prune)
         _write(tx, plan.writes)
         tx.audit_records.add(
             _audit_record(view.account, fleet, plan, now=now, prune=prune, administrator=administrator)
