@@ -58,7 +58,7 @@ def by_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def following(store: Store) -> AsyncIterator[Follower]:
     """A follower that has caught up, follows, and is being told."""
-    follower = Follower(store, Snapshot(), lambda _: None)
+    follower = Follower(store, Snapshot(), lambda *_: None)
     follower.catch_up()
     caught_up = follower.looked_at
     task = asyncio.create_task(follower.follow())

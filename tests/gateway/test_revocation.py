@@ -46,6 +46,8 @@ from hatchway.gateway.refusal import ACCESS_REVOKED, Closure
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.revocation import Revocation
 from hatchway.gateway.snapshot import Snapshot
+from hatchway.gateway.subjects import touched
+from hatchway.gateway.table import key_of
 from hatchway.store import Transaction
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class Gateway:
     def follow(self) -> None:
         changes = self.account.store.changes(self.snapshot.revision)
         self.snapshot.apply(changes)
-        self.revocation.changed(changes)
+        self.revocation.changed(touched(changes, key_of))
 
     def decide(self, user: str, *, source_ip: str = "192.0.2.7", tunnel_id: str = "", **asked: Any) -> Any:
         return self.admission.decide(

@@ -29,7 +29,7 @@ from hatchway.domain.identity import (
     OwnerKind,
     PolicyVersion,
 )
-from hatchway.gateway.snapshot import Snapshot
+from hatchway.gateway.snapshot import PORTION, Snapshot
 from hatchway.store import Transaction
 
 
@@ -109,6 +109,31 @@ def test_following_changes_is_the_same_as_reading_everything(account: StoredAcco
         fresh = Snapshot()
         fresh.apply(account.store.changes(0))
         assert picture(following) == picture(fresh)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_thousands_of_changes_are_applied_in_portions_and_none_is_seen_before_the_last(
+    account: StoredAccount, everything: bool
+) -> None:
+    snapshot = Snapshot()
+    snapshot.apply(account.store.changes(0))
+    with account.store.write() as tx:
+        tx.instances.put_all(
+            [instance(f"10.0.{number // 250 + 8}.{number % 250}") for number in range(10 * PORTION)]
+        )
+        put_policy(tx, "alice", {"Version": "2012-10-17", "Statement": []})
+        tx.instances.delete_where(private_ip="10.0.1.1")
+    changes = account.store.changes(0 if everything else snapshot.revision)
+    before, portions = picture(snapshot), 0
+    for _ in snapshot.applying(changes):
+        portions += 1
+        assert picture(snapshot) == before
+        assert snapshot.instance_at(VPC, "10.0.9.9") is None
+    assert portions >= 10
+    fresh = Snapshot()
+    fresh.apply(account.store.changes(0))
+    assert picture(snapshot) == picture(fresh) != before
+    assert snapshot.instance_at(VPC, "10.0.9.9") is not None
 
 
 def test_an_instance_that_changes_its_address_leaves_the_old_one(account: StoredAccount) -> None:

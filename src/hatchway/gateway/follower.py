@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from hatchway.gateway.subjects import touched
+from hatchway.gateway.table import key_of
 from hatchway.store import log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hatchway.gateway.snapshot import Snapshot
+    from hatchway.gateway.subjects import Touched
     from hatchway.store import Changes, Store
 
 RETRY: Final = 0.5
@@ -29,8 +32,8 @@ log = structlog.get_logger("hatchway.gateway")
 class Follower:
     """Follows the store's change feed by revision, so that a change missed is a change seen later."""
 
-    def __init__(self, store: Store, snapshot: Snapshot, applied: Callable[[Changes], None]) -> None:
-        """`applied` is told of all changes when the snapshot has become what they make it."""
+    def __init__(self, store: Store, snapshot: Snapshot, applied: Callable[[Changes, Touched], None]) -> None:
+        """`applied` is told of all changes and what they touch, when they are in the snapshot."""
         self._store = store
         self._snapshot = snapshot
         self._applied = applied
@@ -41,7 +44,9 @@ class Follower:
     def catch_up(self) -> None:
         """Read what has changed, waiting for the store."""
         began = time.monotonic()
-        self._apply(self._store.changes(self._snapshot.revision))
+        changes, subjects = self._read()
+        self._snapshot.apply(changes)
+        self._applied(changes, subjects)
         self.looked_at = began
 
     async def follow(self) -> None:
@@ -53,22 +58,26 @@ class Follower:
 
     async def _look(self) -> None:
         began = time.monotonic()
-        changes = None
+        news = None
         try:
             if await asyncio.to_thread(self._store.revision) != self._snapshot.revision:
-                changes = await asyncio.to_thread(self._store.changes, self._snapshot.revision)
+                news = await asyncio.to_thread(self._read)
         except Exception as problem:
             if not self._behind:
                 log.error("store cannot be followed", **log_fields(problem))
             self._behind = True
             return
-        if changes is not None:
-            self._apply(changes)
+        if news is not None:
+            changes, subjects = news
+            for _ in self._snapshot.applying(changes):
+                await asyncio.sleep(0)
+            self._applied(changes, subjects)
         self.looked_at = began
         if self._behind:
             self._behind = False
             log.info("store is followed again", revision=self._snapshot.revision)
 
-    def _apply(self, changes: Changes) -> None:
-        self._snapshot.apply(changes)
-        self._applied(changes)
+    def _read(self) -> tuple[Changes, Touched]:
+        """What has changed and what that touches, which are thousands of rows at times: not on the loop."""
+        changes = self._store.changes(self._snapshot.revision)
+        return changes, touched(changes, key_of)

@@ -45,6 +45,7 @@ from hatchway.transport.tls import ServerTls
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from hatchway.gateway.subjects import Touched
     from hatchway.store import Changes
     from hatchway.tracing.spans import Traces
 
@@ -217,11 +218,11 @@ class Worker:
                 ended += 1
         return ended
 
-    def _changed(self, changes: Changes) -> None:
-        """The snapshot has become what these changes make it."""
+    def _changed(self, changes: Changes, subjects: Touched) -> None:
+        """The snapshot has become what these changes make it; they touch these subjects."""
         terminate(self._registry, changes)
         if self._settings.revocation:
-            self._revocation.changed(changes)
+            self._revocation.changed(subjects)
 
 
 def _spare_the_snapshot() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hatchway.gateway.subjects import Files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Set
 
     from hatchway.gateway.admission import Admitted
     from hatchway.gateway.refusal import Closure
@@ -50,7 +50,7 @@ class Registry:
     def ids(self) -> Iterable[str]:
         return tuple(self._tunnels)
 
-    def depending_on(self, subjects: Iterable[Subject]) -> Iterable[str]:
+    def depending_on(self, subjects: Set[Subject]) -> Iterable[str]:
         """The ids of the tunnels whose decisions depend on any of the subjects."""
         return self._files.under(subjects)
 

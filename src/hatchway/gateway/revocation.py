@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from hatchway.gateway.refusal import ACCESS_REVOKED, TERMINATED
-from hatchway.gateway.snapshot import key_of
-from hatchway.gateway.subjects import touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from hatchway.gateway.admission import Admitted, Standing
     from hatchway.gateway.registry import Registry
+    from hatchway.gateway.subjects import Touched
     from hatchway.store import Changes
 
 TURN: Final = 0.005
@@ -43,9 +42,8 @@ class Revocation:
         self._due: dict[str, None] = {}
         self._wake = asyncio.Event()
 
-    def changed(self, changes: Changes) -> None:
-        """Have the tunnels decided on again that these changes, already applied, can affect."""
-        subjects = touched(changes, key_of)
+    def changed(self, subjects: Touched) -> None:
+        """Have the tunnels decided on again that depend on these; changes that touch them are applied."""
         registry = self._registry
         ids = registry.ids() if subjects is None else registry.depending_on(subjects)
         self._due.update(dict.fromkeys(ids))

@@ -5,17 +5,18 @@ Lookups take no longer with 100,000 instances than with ten; a change costs what
 
 from __future__ import annotations
 
-from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.access.identities import resolve_caller
 from hatchway.domain.arns import Arns
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.subjects import identity_subjects
+from hatchway.gateway.table import Table
 from hatchway.store.tables import FEED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hatchway.access.principal import Caller
     from hatchway.domain.account import Account
@@ -24,13 +25,9 @@ if TYPE_CHECKING:
     from hatchway.domain.network import Instance, SecurityGroup, Vpc
     from hatchway.domain.reach import Address
     from hatchway.gateway.subjects import Subject
+    from hatchway.gateway.table import Key
     from hatchway.store import Changes
 
-Key = tuple[str, ...]
-
-_KEYS: Final[dict[str, tuple[str, ...]]] = {
-    table.name: tuple(column.name for column in table.primary_key.columns) for table in FEED
-}
 # Tables by which some rows are looked up otherwise than by key, and the keys of that look-up.
 _LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
     "instances": lambda row: ((row.vpc_id, address) for address in row.addresses),
@@ -53,63 +50,71 @@ _IDENTITY_TABLES: Final = frozenset(
 )
 
 
+PORTION: Final = 200
+"""Rows taken at once: some two milliseconds."""
+
+
+def _empty_tables() -> dict[str, Table]:
+    return {table.name: Table(table.name, _LOOKUPS.get(table.name)) for table in FEED}
+
+
 class Snapshot:
     """The account as of one revision: the `Identities` and the `Directory` that `hatchway.access` asks."""
 
     def __init__(self) -> None:
         self.revision = 0
-        self._forget()
+        self._tables = _empty_tables()
+        self._forget_callers()
 
-    def _forget(self) -> None:
-        self._rows: dict[str, dict[Key, Any]] = {name: {} for name in _KEYS}
-        self._found: dict[str, defaultdict[Key, dict[Key, Any]]] = {
-            name: defaultdict(dict) for name in _LOOKUPS
-        }
+    def _forget_callers(self) -> None:
         self._callers: dict[str, Caller | None] = {}
         self._subjects: dict[str, tuple[Subject, ...]] = {}
         self._arns: Arns | None = None
 
     def apply(self, changes: Changes) -> None:
         """Become what the account is at the revision of the changes."""
-        if changes.everything:
-            self._forget()
-        for table, keys in changes.deleted.items():
-            for key in keys:
-                self._remove(table, key)
-        for table, rows in changes.changed.items():
-            for row in rows:
-                key = key_of(table, row)
-                self._remove(table, key)
-                self._rows[table][key] = row
-                for lookup in self._lookups(table, row):
-                    self._found[table][lookup][key] = row
+        for _ in self.applying(changes):
+            pass
+
+    def applying(self, changes: Changes) -> Iterator[None]:
+        """The same in portions, between which others may be served.
+
+        Until the last one is done the snapshot is what it was, and then at once what it becomes: a decision
+        in between never sees half of a change. Nothing else may be applied meanwhile.
+        """
+        size = sum(map(len, changes.deleted.values())) + sum(map(len, changes.changed.values()))
+        tables = _empty_tables() if changes.everything else dict(self._tables)
+        done = 0
+        for name in {**changes.deleted, **changes.changed}:
+            # A change costs what it changes: one that is made at once needs no copy.
+            if size >= PORTION and not changes.everything:
+                tables[name] = tables[name].copy()
+            table = tables[name]
+            steps: Iterable[tuple[Callable[[Any], None], Any]] = chain(
+                ((table.remove, key) for key in changes.deleted.get(name, ())),
+                ((table.put, row) for row in changes.changed.get(name, ())),
+            )
+            for step, row_or_key in steps:
+                step(row_or_key)
+                done += 1
+                if not done % PORTION:
+                    yield
+        self._tables = tables
         if any(changes.changed.get(table) or changes.deleted.get(table) for table in _IDENTITY_TABLES):
-            self._callers.clear()
-            self._subjects.clear()
-            self._arns = None
+            self._forget_callers()
         self.revision = changes.revision
 
-    def _remove(self, table: str, key: Key) -> None:
-        row = self._rows[table].pop(key, None)
-        if row is None:
-            return
-        for lookup in self._lookups(table, row):
-            self._found[table][lookup].pop(key, None)
-            if not self._found[table][lookup]:
-                del self._found[table][lookup]
-
-    def _lookups(self, table: str, row: Any) -> Iterable[Key]:
-        lookups = _LOOKUPS.get(table)
-        return lookups(row) if lookups else ()
+    def _rows(self, table: str) -> dict[Key, Any]:
+        return self._tables[table].rows
 
     def _find(self, table: str, *lookup: str) -> Sequence[Any]:
-        return tuple(self._found[table].get(lookup, {}).values())
+        return self._tables[table].find(lookup)
 
     # The account and its network.
 
     @property
     def account(self) -> Account:
-        (account,) = self._rows["accounts"].values()
+        (account,) = self._rows("accounts").values()
         found: Account = account
         return found
 
@@ -121,26 +126,26 @@ class Snapshot:
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
-        return tuple(self._rows["endpoints"].values())
+        return tuple(self._rows("endpoints").values())
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        return self._rows["endpoints"].get((endpoint_id,))
+        return self._rows("endpoints").get((endpoint_id,))
 
     def vpc(self, vpc_id: str) -> Vpc | None:
-        return self._rows["vpcs"].get((vpc_id,))
+        return self._rows("vpcs").get((vpc_id,))
 
     def instance_at(self, vpc_id: str, address: str) -> Instance | None:
         """The registered instance with this address, in its canonical form, in a VPC."""
-        found = self._found["instances"].get((vpc_id, address))
-        return None if found is None else next(iter(found.values()))
+        found = self._find("instances", vpc_id, address)
+        return found[0] if found else None
 
     def security_groups(self, ids: Iterable[str]) -> list[SecurityGroup]:
-        rows = self._rows["security_groups"]
+        rows = self._rows("security_groups")
         return [rows[(group_id,)] for group_id in ids if (group_id,) in rows]
 
     def interface_addresses(self, endpoint: Endpoint) -> list[Address]:
         """The addresses from which an endpoint connects."""
-        rows = self._rows["network_interfaces"]
+        rows = self._rows("network_interfaces")
         return [
             parse_address(address)
             for interface_id in endpoint.network_interface_ids
@@ -154,7 +159,7 @@ class Snapshot:
     def caller(self, access_key_id: str) -> Caller | None:
         if access_key_id not in self._callers:
             # Only of keys that exist: a flood of invented ones must not grow this.
-            if (access_key_id,) not in self._rows["access_keys"]:
+            if (access_key_id,) not in self._rows("access_keys"):
                 return None
             self._callers[access_key_id] = resolve_caller(self, access_key_id)
         return self._callers[access_key_id]
@@ -166,16 +171,16 @@ class Snapshot:
         return self._subjects[access_key_id]
 
     def signing_key(self, access_key_id: str, scope: Any) -> bytes | None:
-        row = self._rows["signing_keys"].get((access_key_id, scope.date, scope.region, scope.service))
+        row = self._rows("signing_keys").get((access_key_id, scope.date, scope.region, scope.service))
         return None if row is None else row.key
 
     # `hatchway.access.identities.Identities`
 
     def access_key(self, key_id: str) -> AccessKey | None:
-        return self._rows["access_keys"].get((key_id,))
+        return self._rows("access_keys").get((key_id,))
 
     def user(self, name: str) -> User | None:
-        return self._rows["users"].get((name,))
+        return self._rows("users").get((name,))
 
     def groups_of(self, user_name: str) -> Sequence[str]:
         return [row.group_name for row in self._find("memberships", user_name)]
@@ -187,14 +192,9 @@ class Snapshot:
         return [row.policy_arn for row in self._find("attachments", kind, name)]
 
     def guardrails(self) -> Sequence[str]:
-        return [row.policy_arn for row in self._rows["guardrails"].values()]
+        return [row.policy_arn for row in self._rows("guardrails").values()]
 
     def managed_policy(self, arn: str) -> tuple[ManagedPolicy, str] | None:
-        policy = self._rows["managed_policies"].get((arn,))
-        version = policy and self._rows["policy_versions"].get((arn, policy.default_version))
+        policy = self._rows("managed_policies").get((arn,))
+        version = policy and self._rows("policy_versions").get((arn, policy.default_version))
         return (policy, version.document) if policy and version else None
-
-
-def key_of(table: str, row: Any) -> Key:
-    """The primary key of a row, as texts, as the change feed names a row that is gone."""
-    return tuple(str(getattr(row, name)) for name in _KEYS[table])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hatchway.domain.identity import OwnerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Set
 
     from hatchway.access.identities import Identities
     from hatchway.domain.endpoint import Endpoint
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hatchway.store import Changes
 
 Subject = tuple[str, ...]
+
+Touched = frozenset[Subject] | None
+"""What changes touch; None is everything."""
 
 _OWNERS: Final = {OwnerKind.USER.value: "users", OwnerKind.GROUP.value: "groups"}
 
@@ -85,7 +88,7 @@ def network_subjects(endpoint: Endpoint, instance: Instance | None, address: str
     return subjects
 
 
-def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> frozenset[Subject] | None:
+def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
     """The subjects that changes touch; None when every decision depends on them.
 
     `key_of` tells the primary key of a table's row.
@@ -127,5 +130,7 @@ class Files:
                 if not ids:
                     del self._under[subject]
 
-    def under(self, subjects: Iterable[Subject]) -> set[str]:
+    def under(self, subjects: Set[Subject]) -> set[str]:
+        if len(subjects) > len(self._under):
+            subjects = self._under.keys() & subjects
         return set().union(*(self._under.get(subject, ()) for subject in subjects))

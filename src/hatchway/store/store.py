@@ -49,8 +49,8 @@ _BUSY_OPTION = "hatchway_busy_seconds"
 _POLL_SECONDS = 0.001
 """How often SQLite's write lock is asked for while another process holds it.
 
-SQLite's own waiting asks ever more seldom, up to ten times a second (`sqlite3_busy_timeout`): a process whose
-threads write one after another would keep all others out, a gateway with its openings and its lease among them.
+SQLite's own waiting asks ever more seldom, down to ten times a second (`sqlite3_busy_timeout`): a process
+whose threads write one after another would keep all others out, a gateway's openings and lease among them.
 """
 _HAND_OVER_SECONDS = 0.002
 """How long the lock is left to other processes between two writers of one that had to wait for each other."""

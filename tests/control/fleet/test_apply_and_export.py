@@ -13,6 +13,7 @@ from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
 from hatchway.control.fleet import (
     BadFleet,
+    Plan,
     apply_fleet,
     export_fleet,
     load_fleet,
@@ -21,6 +22,7 @@ from hatchway.control.fleet import (
     plan_lines,
 )
 from hatchway.control.fleet.account_view import AccountView, read_account
+from hatchway.control.fleet.plan import make_plan
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.ssh_key import HostToken, PushedKey
@@ -58,6 +60,25 @@ def test_what_a_plan_tells_is_what_applying_does(store: Store) -> None:
     planned = plan_fleet(store, parse_fleet(OFFICE.encode()), now=NOW)
     assert events(store) == []
     assert apply(store, OFFICE) == planned
+
+
+def test_what_others_change_while_a_plan_is_made_is_planned_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_turn = [True]
+
+    def planning(*args: Any, **options: Any) -> Plan:
+        plan = make_plan(*args, **options)
+        if others_turn:
+            others_turn.clear()
+            # Were the write lock held while a plan is made, this would wait for it in vain.
+            apply_fleet(other, parse_fleet(OFFICE.encode()), now=NOW, administrator=OPERATOR)
+        return plan
+
+    other = Store.open(store.engine.url.render_as_string())
+    monkeypatch.setattr("hatchway.control.fleet.apply.make_plan", planning)
+    assert apply(store, OFFICE).empty
+    other.close()
 
 
 def test_applying_twice_changes_nothing_and_bumps_no_revision(store: Store) -> None:

@@ -64,6 +64,7 @@ class AccountView:
     rows: Rows = field(default_factory=Rows)
     access_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     enrolled_instances: frozenset[str] = frozenset()
+    revision: int = 0
 
 
 def read_account(tx: Transaction) -> AccountView:
@@ -89,5 +90,16 @@ def read_account(tx: Transaction) -> AccountView:
         account=tx.account(),
         rows=rows,
         access_keys=dict(keys),
-        enrolled_instances=frozenset(token.instance_id for token in tx.host_tokens.find()),
+        enrolled_instances=_enrolled_instances(tx),
+        revision=tx.revision(),
     )
+
+
+def is_current(view: AccountView, tx: Transaction) -> bool:
+    """Whether reading the account again would give the same."""
+    # Enrolments are of no revision: no gateway follows them.
+    return tx.revision() == view.revision and _enrolled_instances(tx) == view.enrolled_instances
+
+
+def _enrolled_instances(tx: Transaction) -> frozenset[str]:
+    return frozenset(token.instance_id for token in tx.host_tokens.find())

@@ -10,7 +10,7 @@ from hatchway.access.access_keys import delete_access_key
 from hatchway.audit.events import Outcome, event
 from hatchway.audit.local import LocalAdministrator, local_source
 from hatchway.audit.log import to_record
-from hatchway.control.fleet.account_view import read_account
+from hatchway.control.fleet.account_view import is_current, read_account
 from hatchway.control.fleet.declarations import Fleet
 from hatchway.control.fleet.export import export_view
 from hatchway.control.fleet.plan import Action, Plan, Writes, make_plan
@@ -42,12 +42,12 @@ def apply_fleet(
     Raises:
         BadFleet: the file does not fit the account; it holds every problem, and nothing was changed.
     """
-    # A large plan takes seconds, in which nobody else could write: it is made before, and again if it is late.
+    # A large plan takes seconds, in which nobody else could write: it is made before, and again when late.
     with store.read() as tx:
-        revision, view = tx.revision(), read_account(tx)
+        view = read_account(tx)
     plan = make_plan(fleet, view, now=now, prune=prune)
     with store.write() as tx:
-        if tx.revision() != revision:
+        if not is_current(view, tx):
             view = read_account(tx)
             plan = make_plan(fleet, view, now=now, prune=prune)
         _write(tx, plan.writes)
