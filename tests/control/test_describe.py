@@ -1,5 +1,9 @@
 """The network as EC2 describes it: fields, ids, filters, pages."""
 
+import base64
+import html
+import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +26,14 @@ from tests.control.harness import (
     World,
 )
 
+from hatchway.control.ec2 import effort
+from hatchway.control.ec2.documented_filters import DOCUMENTED
+from hatchway.control.ec2.effort import Effort
 from hatchway.control.ec2.filters import Field, read_filters
+from hatchway.control.ec2.wildcards import read_values
 from hatchway.control.ec2.zones import zone_id
 from hatchway.domain.network import Instance, Vpc
+from hatchway.protocol import load_service
 
 OPERATIONS = {
     "describe_instances": ("InstanceIds", "i-0000000000000000f"),
@@ -146,6 +155,7 @@ def test_ids_that_nothing_has_and_parameters_that_cannot_be_are_refused(world: W
         {"NextToken": "x"},
         {"NextToken": "é"},
         {"NextToken": "A" * 10_000},
+        {"NextToken": base64.b64encode(b"%s i-\0" % operation.title().replace("_", "").encode()).decode()},
     ):
         assert refused(lambda: describe(**parameters)) == "InvalidParameterValue", parameters  # noqa: B023
     many = [{"Name": "vpc-id", "Values": ["v"] * 201}]
@@ -210,8 +220,8 @@ NO_FIELDS: dict[str, Field[Vpc]] = {}
 @given(st.text("ab*?\\", max_size=12), st.text("ab*?\\", max_size=12))
 def test_a_filter_s_pattern_matches_as_the_obvious_matcher_does(pattern: str, text: str) -> None:
     vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": text})
-    holds = read_filters([{"Name": "tag:k", "Values": [pattern]}], NO_FIELDS)
-    assert holds(vpc) is obvious(pattern, text)
+    filters = read_filters([{"Name": "tag:k", "Values": [pattern]}], NO_FIELDS)
+    assert filters.hold(vpc, Effort()) is obvious(pattern, text)
 
 
 def obvious(pattern: str, text: str) -> bool:
@@ -227,9 +237,78 @@ def obvious(pattern: str, text: str) -> bool:
     return text[:1] == head and obvious(rest, text[1:])
 
 
-def test_a_pattern_of_many_stars_takes_no_time_to_speak_of() -> None:
-    vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": "a" * 256})
-    assert not read_filters([{"Name": "tag:k", "Values": ["*a" * 500 + "b"]}], NO_FIELDS)(vpc)
+@pytest.mark.parametrize("shape", ["*a{}b", "*a{}?b", "?*{}ab", "*{}aab*", "a{}*b"])
+def test_matching_takes_time_in_proportion_to_the_product_of_both_lengths_at_most(shape: str) -> None:
+    def seconds(size: int) -> float:
+        (matches,) = read_values([shape.format("*a" * size)]).patterns
+        text = "a" * size * 4
+        began = time.thread_time()
+        for _ in range(20):
+            matches(text)
+        return time.thread_time() - began
+
+    # Eight times as long: 64 times the product. What goes back would take thousands of times as long.
+    assert min(seconds(56) for _ in range(3)) < 64 * 20 * max(min(seconds(7) for _ in range(3)), 1e-5)
+
+
+def test_a_call_that_takes_too_much_is_refused_and_leaves_the_turn_to_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = world.client("ec2").describe_instances
+    costly = [{"Name": "tag-value", "Values": ["*x"]}]
+    with monkeypatch.context() as patch:
+        patch.setattr(effort, "UNNOTICED", -1.0)
+        patch.setattr(effort, "MOST", 0.0)
+        assert refused(lambda: describe(Filters=costly)) == "FilterLimitExceeded"
+        patch.setattr(effort, "MOST", 60.0)
+        assert describe(Filters=costly)["Reservations"] == []
+        with effort._turn:
+            patch.setattr(effort, "LONGEST_WAIT", 0.01)
+            assert refused(lambda: describe(Filters=costly)) == "RequestLimitExceeded"
+        assert describe(Filters=costly)["Reservations"] == []
+    # The client tries again what was refused for the others' sake.
+    told = [event.get("errorCode") for event in world.events("DescribeInstances")]
+    assert list(dict.fromkeys(told)) == ["Client.FilterLimitExceeded", None, "Server.RequestLimitExceeded"]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_documented_filter_is_taken(world: World, operation: str) -> None:
+    action = "".join(part.title() for part in operation.split("_"))
+    model = load_service("ec2").model.operation_model(action).input_shape.members["Filters"]
+    documented = {
+        html.unescape(name).partition(":")[0]
+        for name in re.findall(r"<li> *<p> *<code>([^<]*)</code>", model.documentation)
+    }
+    ours = DOCUMENTED[action] | {"tag", "tag-key", "tag-value"}
+    assert documented - {"tag-value"} == ours - {"tag-value"}
+    describe = getattr(world.client("ec2"), operation)
+    for name in sorted(DOCUMENTED[action]):
+        answer = describe(Filters=[{"Name": name, "Values": ["no such thing", "nothing*such"]}])
+        assert [value for value in answer.values() if isinstance(value, list)] == [[]], name
+
+
+@pytest.mark.parametrize(
+    ("filters", "sentence"),
+    [
+        ([{"Name": "tag:k", "Values": ["v"]}] * 51, "filters specified on a single call is 50"),
+        ([{"Name": "tag:k", "Values": ["v"] * 101}] * 2, "filter values specified on a single call is 200"),
+        ([{"Name": "tag:k", "Values": ["v" * 256]}], "length for a filter value is 255"),
+        ([{"Name": "tag:" + "k" * 252, "Values": ["v"]}], "length for a filter name is 255"),
+    ],
+)
+def test_filters_have_the_limits_that_ec2_has(
+    world: World, filters: list[dict[str, Any]], sentence: str
+) -> None:
+    with pytest.raises(ClientError, match=sentence) as caught:
+        world.client("ec2").describe_instances(Filters=filters)
+    assert caught.value.response["Error"]["Code"] == "FilterLimitExceeded"
+
+
+def test_at_most_a_thousand_ids_are_looked_up(world: World) -> None:
+    describe = world.client("ec2").describe_instances
+    ids = [f"i-{number:017x}" for number in range(1001)]
+    assert refused(lambda: describe(InstanceIds=ids)) == "InvalidParameterValue"
+    assert refused(lambda: describe(InstanceIds=ids[:1000])) == "InvalidInstanceID.NotFound"
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """The service `hatchway`: the tunnels that gateways carry, as objects."""
 
-import base64
-import binascii
 from typing import Any, Final
 
 from sqlalchemy import select
 
 from hatchway.access.authorization import Check
 from hatchway.control.operations import Call, Result, operation
+from hatchway.control.page_tokens import InvalidToken, make_token, read_token
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.protocol import ServiceError
 from hatchway.store.tables import gateway_workers, tunnels
@@ -30,7 +29,7 @@ def list_tunnels(call: Call) -> Result:
     workers = {worker.id: worker for worker in call.tx.gateway_workers.find()}
     return {
         "Tunnels": [_result(call, tunnel, workers.get(tunnel.gateway_id)) for tunnel in page],
-        "NextToken": _token(page[-1].id) if len(found) > size else None,
+        "NextToken": make_token(page[-1].id) if len(found) > size else None,
     }
 
 
@@ -82,16 +81,12 @@ def _result(call: Call, tunnel: Tunnel, worker: GatewayWorker | None) -> Result:
     }
 
 
-def _token(last: str) -> str:
-    return base64.urlsafe_b64encode(last.encode()).decode("ascii")
-
-
 def _position(token: str | None) -> str:
     if token is None:
         return ""
     try:
-        return base64.b64decode(token.encode("ascii"), b"-_", validate=True).decode()
-    except (ValueError, binascii.Error):
+        return read_token(token)
+    except InvalidToken:
         raise ServiceError(
             "ValidationException", "Invalid NextToken: use one that this operation gave."
         ) from None

@@ -67,6 +67,15 @@ class Rows(Generic[Noun]):
         query = select(func.count()).select_from(self._table).where(*conditions, *self._equal(equal))
         return int(self._connection.execute(query).scalar_one())
 
+    def values(self, *columns: Any, where: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Some columns of the rows that meet all conditions, where whole nouns would be too much."""
+        return [tuple(row) for row in self._connection.execute(select(*columns).where(*where))]
+
+    def count_by(self, column: Any, *conditions: Any) -> dict[Any, int]:
+        """How many rows meet all conditions, by the value of a column."""
+        query = select(column, func.count()).select_from(self._table).where(*conditions).group_by(column)
+        return {row[0]: int(row[1]) for row in self._connection.execute(query)}
+
     def scalar(self, query: Any, **parameters: Any) -> Any:
         """The one value that a query made beforehand gives: making it costs more than running it."""
         return self._connection.execute(query, parameters).scalar_one()

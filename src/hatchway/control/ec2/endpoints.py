@@ -49,10 +49,10 @@ ENDPOINTS: Final[Listing[Endpoint]] = Listing(
     rows=lambda tx: tx.endpoints,
     id_column=endpoints.c.id,
     fields=lambda _call: {
-        "instance-connect-endpoint-id": lambda endpoint: [endpoint.id],
-        "state": lambda endpoint: [endpoint.state.value],
-        "subnet-id": lambda endpoint: [endpoint.subnet_id],
-        "vpc-id": lambda endpoint: [endpoint.vpc_id],
+        "instance-connect-endpoint-id": endpoints.c.id,
+        "state": endpoints.c.state,
+        "subnet-id": endpoints.c.subnet_id,
+        "vpc-id": endpoints.c.vpc_id,
     },
     least_page=1,
 )

@@ -1,43 +1,64 @@
 """Filters of Describe operations (AWS: "List and filter using the CLI and API").
 
-Filters are joined by AND, the values of one by OR. In a value `*` is any run of characters, `?` any one, and
-a backslash takes the meaning away from what follows it. Matching is case-sensitive.
+Filters are joined by AND, the values of one by OR. Matching is case-sensitive; `wildcards` says what a value
+may hold. What a column of the store holds is compared there, unless the values have wildcards.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
+from sqlalchemy import Column, String, type_coerce
+
+from hatchway.control.ec2.effort import Effort
+from hatchway.control.ec2.wildcards import Values, read_values
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
 from hatchway.protocol import ServiceError
 
+MOST_FILTERS: Final = 50
 MOST_VALUES: Final = 200
-"""Filter values in one request."""
+"""Filters, and values of all of them, in one request."""
+LONGEST: Final = 255
+"""Characters of a filter's name or value."""
 _TAG: Final = "tag:"
 _LONGEST_ECHO: Final = 128
-
-_ANY_RUN: Final = "*"
-_ANY_ONE: Final = "?"
 
 
 Noun = TypeVar("Noun", Endpoint, Instance, NetworkInterface, SecurityGroup, Subnet, Vpc)
 """What is described: each has an id and tags."""
 
-Field = Callable[[Noun], Iterable[str]]
-"""The values that a filter of one name looks at; the filter holds when one of them matches."""
+Look = Callable[[Noun], Iterable[str]]
+Field = Look[Noun] | Column[Any]
+"""What a filter of one name looks at: the values of a noun, of which one must match, or the column that a
+field of the noun is kept in."""
 
 
-def read_filters(
-    filters: Sequence[Mapping[str, Any]], fields: Mapping[str, Field[Noun]]
-) -> Callable[[Noun], bool]:
-    """The predicate that a request's `Filters` make, of the named fields and of tags.
+@dataclass(frozen=True, slots=True)
+class Filters(Generic[Noun]):
+    """A request's filters: what the store can tell, and what is left to look at in each noun."""
+
+    conditions: tuple[Any, ...]
+    tests: tuple[tuple[Look[Noun], Values], ...]
+
+    def hold(self, noun: Noun, effort: Effort) -> bool:
+        """Whether all of `tests` do.
+
+        Raises:
+            ServiceError: as `Effort.go_on` does.
+        """
+        return all(_any_matches(values_of(noun), wanted, effort) for values_of, wanted in self.tests)
+
+
+def read_filters(filters: Sequence[Mapping[str, Any]], fields: Mapping[str, Field[Noun]]) -> Filters[Noun]:
+    """A request's `Filters`, of the named fields and of tags.
 
     Raises:
-        ServiceError: a filter has no such name, no value, or there are too many values.
+        ServiceError: a filter has no such name, no value, or there is too much of something.
     """
-    if sum(len(one.get("Values") or ()) for one in filters) > MOST_VALUES:
-        raise ServiceError("FilterLimitExceeded", f"A request has at most {MOST_VALUES} filter values.")
-    tests = []
+    _check_limits(filters)
+    conditions: list[Any] = []
+    tests: list[tuple[Look[Noun], Values]] = []
     for one in filters:
         name, values = one.get("Name") or "", one.get("Values") or ()
         field = _tag_field(name) or fields.get(name)
@@ -45,18 +66,57 @@ def read_filters(
             raise ServiceError("InvalidParameterValue", f"The filter '{name[:_LONGEST_ECHO]}' is invalid")
         if not values:
             raise ServiceError("InvalidParameterValue", f"The filter '{name[:_LONGEST_ECHO]}' has no value")
-        tests.append((field, [_tokens(value or "") for value in values]))
+        wanted = read_values(value or "" for value in values)
+        if not isinstance(field, Column):
+            tests.append((field, wanted))
+        elif wanted.patterns:
+            tests.append((_field_of(field), wanted))
+        else:
+            # As text: of an enumeration's column one may ask for what it never holds.
+            conditions.append(type_coerce(field, String).in_(wanted.literals))
+    return Filters(tuple(conditions), tuple(tests))
 
-    def holds(noun: Noun) -> bool:
-        return all(
-            any(_matches(pattern, value) for value in field(noun) for pattern in patterns)
-            for field, patterns in tests
+
+def _check_limits(filters: Sequence[Mapping[str, Any]]) -> None:
+    """The limits and the sentences are EC2's own."""
+    if len(filters) > MOST_FILTERS:
+        raise ServiceError(
+            "FilterLimitExceeded",
+            f"The maximum number of filters specified on a single call is {MOST_FILTERS}",
         )
+    if sum(len(one.get("Values") or ()) for one in filters) > MOST_VALUES:
+        raise ServiceError(
+            "FilterLimitExceeded",
+            f"The maximum number of filter values specified on a single call is {MOST_VALUES}",
+        )
+    for one in filters:
+        if len(one.get("Name") or "") > LONGEST:
+            raise ServiceError(
+                "FilterLimitExceeded", f"The maximum length for a filter name is {LONGEST} characters"
+            )
+        if any(len(value or "") > LONGEST for value in one.get("Values") or ()):
+            raise ServiceError(
+                "FilterLimitExceeded", f"The maximum length for a filter value is {LONGEST} characters"
+            )
 
-    return holds
+
+def _any_matches(values: Iterable[str], wanted: Values, effort: Effort) -> bool:
+    for value in values:
+        effort.go_on()
+        if wanted.match(value):
+            return True
+    return False
 
 
-def _tag_field(name: str) -> Field[Any] | None:
+def _field_of(column: Column[Any]) -> Callable[[Any], Iterable[str]]:
+    def values_of(noun: Any) -> list[str]:
+        value = getattr(noun, column.name)
+        return [] if value is None else [str(value)]
+
+    return values_of
+
+
+def _tag_field(name: str) -> Callable[[Any], Iterable[str]] | None:
     if name == "tag-key":
         return lambda noun: noun.tags.keys()
     if name == "tag-value":
@@ -65,35 +125,3 @@ def _tag_field(name: str) -> Field[Any] | None:
         key = name[len(_TAG) :]
         return lambda noun: [noun.tags[key]] if key in noun.tags else []
     return None
-
-
-def _tokens(text: str) -> list[tuple[str, bool]]:
-    """The characters of a pattern, each with whether it is a wildcard."""
-    tokens: list[tuple[str, bool]] = []
-    characters = iter(text)
-    for character in characters:
-        if character == "\\":
-            tokens.append((next(characters, "\\"), False))
-        else:
-            tokens.append((character, character in (_ANY_RUN, _ANY_ONE)))
-    return tokens
-
-
-def _matches(pattern: list[tuple[str, bool]], text: str) -> bool:
-    """Whether the whole text matches, in time of at most the product of both lengths."""
-    at = position = 0
-    star, resume = -1, 0
-    while position < len(text):
-        if at < len(pattern) and pattern[at] == (_ANY_RUN, True):
-            star, resume = at, position
-            at += 1
-        elif at < len(pattern) and pattern[at] in ((_ANY_ONE, True), (text[position], False)):
-            at += 1
-            position += 1
-        elif star >= 0:
-            # The run takes one character more.
-            resume += 1
-            at, position = star + 1, resume
-        else:
-            return False
-    return all(token == (_ANY_RUN, True) for token in pattern[at:])

@@ -1,11 +1,11 @@
 """Instances as EC2 describes them: the hosts that the fleet file names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hatchway.control.ec2.filters import Field
 from hatchway.control.ec2.listing import Listing, describe, tag_results
+from hatchway.control.ec2.places import Places
 from hatchway.control.ec2.resource_ids import INSTANCE
 from hatchway.control.ec2.zones import zone_id
 from hatchway.control.operations import Call, Result, operation
@@ -14,25 +14,29 @@ from hatchway.store import tables
 
 _STATE_CODES: Final = {InstanceState.RUNNING: 16, InstanceState.TERMINATED: 48, InstanceState.STOPPED: 80}
 """AWS: EC2 API Reference, "InstanceState"."""
+_TENANCY: Final = "default"
 
 
 def _fields(call: Call) -> Mapping[str, Field[Instance]]:
-    places = _Places.of(call)
+    places = Places(call)
+    columns = tables.instances.c
     return {
-        "availability-zone": lambda instance: _present(places.zones.get(instance.subnet_id)),
-        "instance-id": lambda instance: [instance.id],
+        "availability-zone": lambda instance: _present(places.zone(instance.subnet_id)),
+        "availability-zone-id": lambda instance: map(zone_id, _present(places.zone(instance.subnet_id))),
+        "instance-id": columns.id,
         "instance-state-code": lambda instance: [str(_STATE_CODES[instance.state])],
-        "instance-state-name": lambda instance: [instance.state.value],
+        "instance-state-name": columns.state,
         "instance.group-id": lambda instance: instance.security_group_ids,
         "instance.group-name": lambda instance: [
-            places.group_names.get(group_id, "") for group_id in instance.security_group_ids
+            group["GroupName"] for group in places.groups(instance.security_group_ids)
         ],
-        "ipv6-address": lambda instance: _present(instance.ipv6),
+        "ipv6-address": columns.ipv6,
         "owner-id": lambda _: [call.arns.account],
-        "private-ip-address": lambda instance: _present(instance.private_ip),
+        "private-ip-address": columns.private_ip,
         "reservation-id": lambda instance: [_reservation_id(instance)],
-        "subnet-id": lambda instance: [instance.subnet_id],
-        "vpc-id": lambda instance: [instance.vpc_id],
+        "subnet-id": columns.subnet_id,
+        "tenancy": lambda _: [_TENANCY],
+        "vpc-id": columns.vpc_id,
     }
 
 
@@ -51,7 +55,7 @@ INSTANCES: Final[Listing[Instance]] = Listing(
 def describe_instances(call: Call) -> Result:
     """Instances, each in a reservation of its own."""
     page = describe(call, INSTANCES)
-    places = _Places.of(call)
+    places = Places(call)
     return {
         "Reservations": [
             {
@@ -65,23 +69,8 @@ def describe_instances(call: Call) -> Result:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """What an instance names by id: zones of subnets, names of groups."""
-
-    zones: Mapping[str, str]
-    group_names: Mapping[str, str]
-
-    @classmethod
-    def of(cls, call: Call) -> "_Places":
-        return cls(
-            {subnet.id: subnet.availability_zone for subnet in call.tx.subnets.find()},
-            {group.id: group.name for group in call.tx.security_groups.find()},
-        )
-
-
-def _instance_result(instance: Instance, places: _Places) -> dict[str, Any]:
-    zone = places.zones.get(instance.subnet_id)
+def _instance_result(instance: Instance, places: Places) -> dict[str, Any]:
+    zone = places.zone(instance.subnet_id)
     return {
         "InstanceId": instance.id,
         "State": {"Code": _STATE_CODES[instance.state], "Name": instance.state.value},
@@ -92,12 +81,9 @@ def _instance_result(instance: Instance, places: _Places) -> dict[str, Any]:
         "Placement": {
             "AvailabilityZone": zone,
             "AvailabilityZoneId": zone_id(zone) if zone else None,
-            "Tenancy": "default",
+            "Tenancy": _TENANCY,
         },
-        "SecurityGroups": [
-            {"GroupId": group_id, "GroupName": places.group_names.get(group_id, "")}
-            for group_id in instance.security_group_ids
-        ],
+        "SecurityGroups": places.groups(instance.security_group_ids),
         "Tags": tag_results(instance.tags),
     }
 

@@ -1,13 +1,15 @@
 """What every Describe operation does: one permission for all, ids, filters, pages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 from sqlalchemy import Column
 
 from hatchway.access.authorization import Check
-from hatchway.control.ec2.filters import Field, Noun, read_filters
+from hatchway.control.ec2.documented_filters import DOCUMENTED
+from hatchway.control.ec2.effort import Effort
+from hatchway.control.ec2.filters import Field, Filters, Noun, read_filters
 from hatchway.control.ec2.paging import next_token, page_size, position_of
 from hatchway.control.ec2.resource_ids import ResourceId
 from hatchway.control.operations import Call
@@ -15,13 +17,17 @@ from hatchway.domain.network import Tags
 from hatchway.protocol import ServiceError
 from hatchway.store import Rows, Transaction
 
+_AT_ONCE: Final = 200
+"""Rows that are read together when each must be looked at."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[Noun]):
     """How one kind of resource is described.
 
-    `ids` is the parameter that has them. `fields` gives the filters besides those of tags. `least_page` is
-    the smallest `MaxResults`; `ids_exclude_pages` says whether AWS refuses both together.
+    `ids` is the parameter that has them. `fields` gives the filters besides those of tags that something can
+    match. `least_page` is the smallest `MaxResults`; `ids_exclude_pages` says whether AWS refuses both
+    together.
     """
 
     action: str
@@ -42,12 +48,12 @@ class Page(Generic[Noun]):
     next_token: str | None
 
 
-def describe(call: Call, listing: Listing[Noun], also: Callable[[Noun], bool] = lambda _: True) -> Page[Noun]:
-    """The page that a call asks for, if the caller may have it; `also` is a filter besides those it has.
+def describe(call: Call, listing: Listing[Noun], *also: Any) -> Page[Noun]:
+    """The page that a call asks for, if the caller may have it; `also` are SQL conditions besides.
 
     Raises:
         AccessDenied: the caller lacks the permission.
-        ServiceError: a parameter is wrong, or nothing has one of the ids.
+        ServiceError: a parameter is wrong, nothing has one of the ids, or the filters take too long.
     """
     call.authorize(Check(f"ec2:{listing.action}"))
 
@@ -61,20 +67,52 @@ def describe(call: Call, listing: Listing[Noun], also: Callable[[Noun], bool] = 
         )
     size = page_size(parameters, listing.least_page)
     after = position_of(parameters, listing.action)
-    holds = read_filters(parameters.get("Filters") or (), listing.fields(call))
+    fields: dict[str, Field[Noun]] = dict.fromkeys(DOCUMENTED[listing.action], _nothing)
+    fields.update(listing.fields(call))
+    filters: Filters[Noun] = read_filters(parameters.get("Filters") or (), fields)
 
     rows = listing.rows(call.tx)
+    conditions = [*also, *filters.conditions]
     if ids:
-        found = rows.find(listing.id_column.in_(ids))
-        missing = set(ids) - {noun.id for noun in found}
+        with_these = listing.id_column.in_(ids)
+        missing = set(ids) - {found for (found,) in rows.values(listing.id_column, where=[with_these])}
         if missing:
             raise listing.kind.missing(missing)
-    else:
-        found = rows.find()
-    chosen = [noun for noun in found if noun.id > after and also(noun) and holds(noun)]
+        conditions.append(with_these)
+    chosen = _choose(rows, listing.id_column, conditions, filters, after=after, most=size + 1)
     page = chosen[:size]
     token = next_token(listing.action, page[-1].id) if len(chosen) > size else None
     return Page(page, token)
+
+
+def _choose(
+    rows: Rows[Noun],
+    id_column: Column[str],
+    conditions: Sequence[Any],
+    filters: Filters[Noun],
+    *,
+    after: str,
+    most: int,
+) -> list[Noun]:
+    """The first nouns after an id for which conditions and filters hold. Few are in memory at a time."""
+    chosen: list[Noun] = []
+    with Effort() as effort:
+        while True:
+            limit = _AT_ONCE if filters.tests else most
+            some = rows.find(*conditions, id_column > after, limit=limit)
+            for noun in some:
+                effort.go_on()
+                if filters.hold(noun, effort):
+                    chosen.append(noun)
+                    if len(chosen) == most:
+                        return chosen
+            if len(some) < limit:
+                return chosen
+            after = some[-1].id
+
+
+def _nothing(_noun: Any) -> Iterable[str]:
+    return ()
 
 
 def tag_results(tags: Tags) -> list[dict[str, Any]]:

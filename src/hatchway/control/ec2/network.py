@@ -1,9 +1,12 @@
 """VPCs and subnets as EC2 describes them. Hatchway makes neither: the fleet file says which there are."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
+from hatchway.control.ec2.filters import Field
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import SUBNET, VPC
 from hatchway.control.ec2.zones import zone_id
@@ -13,6 +16,74 @@ from hatchway.store import tables
 
 _RESERVED_ADDRESSES: Final = 5
 """Of each IPv4 range, which nobody gets (AWS: "Subnet CIDR blocks")."""
+_ASSOCIATED: Final = "associated"
+_OF_VPC: Final = "vpc-cidr-assoc"
+_OF_SUBNET: Final = "subnet-cidr-assoc"
+
+
+def _ranges(cidrs: Sequence[str], version: int) -> list[str]:
+    return [cidr for cidr in cidrs if (":" in cidr) == (version == 6)]
+
+
+def _associations(prefix: str, place: Vpc | Subnet, version: int) -> list[tuple[str, str]]:
+    """The ranges of one IP version, each with an id.
+
+    Ranges are no resources here; the id tells those of one resource apart.
+    """
+    base = f"{prefix}-{place.id.partition('-')[2]}"
+    ours = set(_ranges(place.cidrs, version))
+    return [(f"{base}-{number}", cidr) for number, cidr in enumerate(place.cidrs) if cidr in ours]
+
+
+def _association_fields(name: str, prefix: str, version: int) -> dict[str, Callable[[Any], Iterable[str]]]:
+    """The filters on ranges of one IP version; `name` is that of the ranges themselves."""
+    group = name.partition(".")[0]
+    return {
+        name: lambda place: _ranges(place.cidrs, version),
+        f"{group}.association-id": lambda place: [id_ for id_, _ in _associations(prefix, place, version)],
+        f"{group}.state": lambda place: [_ASSOCIATED for _ in _ranges(place.cidrs, version)],
+    }
+
+
+class _FreeAddresses:
+    """How many addresses of each subnet nobody has; counted when first asked for."""
+
+    def __init__(self, call: Call) -> None:
+        self._tx = call.tx
+
+    @cached_property
+    def _taken(self) -> Counter[str]:
+        instances, interfaces = tables.instances.c, tables.network_interfaces.c
+        return Counter(
+            self._tx.instances.count_by(instances.subnet_id, instances.private_ip.is_not(None))
+        ) + Counter(
+            self._tx.network_interfaces.count_by(interfaces.subnet_id, interfaces.private_ip.is_not(None))
+        )
+
+    def of(self, subnet: Subnet) -> int:
+        ranges = [ipaddress.ip_network(cidr) for cidr in _ranges(subnet.cidrs, 4)]
+        size = sum(max(0, network.num_addresses - _RESERVED_ADDRESSES) for network in ranges)
+        return max(0, size - self._taken[subnet.id])
+
+
+def _subnet_fields(call: Call) -> Mapping[str, Field[Subnet]]:
+    columns, free = tables.subnets.c, _FreeAddresses(call)
+    return {
+        "availability-zone": columns.availability_zone,
+        "availability-zone-id": lambda subnet: [zone_id(subnet.availability_zone)],
+        "available-ip-address-count": lambda subnet: [str(free.of(subnet))],
+        "cidr-block": lambda subnet: _ranges(subnet.cidrs, 4)[:1],
+        "default-for-az": lambda _: ["false"],
+        **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", _OF_SUBNET, 6),
+        "ipv6-native": lambda subnet: ["false" if _ranges(subnet.cidrs, 4) else "true"],
+        "map-public-ip-on-launch": lambda _: ["false"],
+        "owner-id": lambda _: [call.arns.account],
+        "state": lambda _: ["available"],
+        "subnet-arn": lambda subnet: [call.arns.subnet(subnet.id)],
+        "subnet-id": columns.id,
+        "vpc-id": columns.vpc_id,
+    }
+
 
 VPCS: Final[Listing[Vpc]] = Listing(
     action="DescribeVpcs",
@@ -22,12 +93,12 @@ VPCS: Final[Listing[Vpc]] = Listing(
     id_column=tables.vpcs.c.id,
     fields=lambda call: {
         "cidr": lambda vpc: _ranges(vpc.cidrs, 4)[:1],
-        "cidr-block-association.cidr-block": lambda vpc: _ranges(vpc.cidrs, 4),
-        "ipv6-cidr-block-association.ipv6-cidr-block": lambda vpc: _ranges(vpc.cidrs, 6),
+        **_association_fields("cidr-block-association.cidr-block", _OF_VPC, 4),
+        **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", _OF_VPC, 6),
         "is-default": lambda _: ["false"],
         "owner-id": lambda _: [call.arns.account],
         "state": lambda _: ["available"],
-        "vpc-id": lambda vpc: [vpc.id],
+        "vpc-id": tables.vpcs.c.id,
     },
 )
 
@@ -37,19 +108,7 @@ SUBNETS: Final[Listing[Subnet]] = Listing(
     kind=SUBNET,
     rows=lambda tx: tx.subnets,
     id_column=tables.subnets.c.id,
-    fields=lambda call: {
-        "availability-zone": lambda subnet: [subnet.availability_zone],
-        "availability-zone-id": lambda subnet: [zone_id(subnet.availability_zone)],
-        "cidr-block": lambda subnet: _ranges(subnet.cidrs, 4)[:1],
-        "default-for-az": lambda _: ["false"],
-        "ipv6-cidr-block-association.ipv6-cidr-block": lambda subnet: _ranges(subnet.cidrs, 6),
-        "ipv6-native": lambda subnet: ["false" if _ranges(subnet.cidrs, 4) else "true"],
-        "owner-id": lambda _: [call.arns.account],
-        "state": lambda _: ["available"],
-        "subnet-arn": lambda subnet: [call.arns.subnet(subnet.id)],
-        "subnet-id": lambda subnet: [subnet.id],
-        "vpc-id": lambda subnet: [subnet.vpc_id],
-    },
+    fields=_subnet_fields,
 )
 
 
@@ -62,7 +121,11 @@ def describe_vpcs(call: Call) -> Result:
 @operation("ec2", "DescribeSubnets", reads_only=True)
 def describe_subnets(call: Call) -> Result:
     page = describe(call, SUBNETS)
-    return {"Subnets": [_subnet_result(call, subnet) for subnet in page.nouns], "NextToken": page.next_token}
+    free = _FreeAddresses(call)
+    return {
+        "Subnets": [_subnet_result(call, subnet, free) for subnet in page.nouns],
+        "NextToken": page.next_token,
+    }
 
 
 def _vpc_result(call: Call, vpc: Vpc) -> dict[str, Any]:
@@ -73,21 +136,17 @@ def _vpc_result(call: Call, vpc: Vpc) -> dict[str, Any]:
         "State": "available",
         "CidrBlock": ranges[0] if ranges else None,
         "CidrBlockAssociationSet": [
-            {
-                "AssociationId": _association("vpc-cidr-assoc", vpc.id, index),
-                "CidrBlock": cidr,
-                "CidrBlockState": {"State": "associated"},
-            }
-            for index, cidr in enumerate(ranges)
+            {"AssociationId": id_, "CidrBlock": cidr, "CidrBlockState": {"State": _ASSOCIATED}}
+            for id_, cidr in _associations(_OF_VPC, vpc, 4)
         ],
-        "Ipv6CidrBlockAssociationSet": _ipv6_associations("vpc-cidr-assoc", vpc.id, vpc.cidrs),
+        "Ipv6CidrBlockAssociationSet": _ipv6_associations(_OF_VPC, vpc),
         "InstanceTenancy": "default",
         "IsDefault": False,
         "Tags": tag_results(vpc.tags),
     }
 
 
-def _subnet_result(call: Call, subnet: Subnet) -> dict[str, Any]:
+def _subnet_result(call: Call, subnet: Subnet, free: _FreeAddresses) -> dict[str, Any]:
     ranges = _ranges(subnet.cidrs, 4)
     return {
         "SubnetId": subnet.id,
@@ -96,9 +155,9 @@ def _subnet_result(call: Call, subnet: Subnet) -> dict[str, Any]:
         "State": "available",
         "VpcId": subnet.vpc_id,
         "CidrBlock": ranges[0] if ranges else None,
-        "Ipv6CidrBlockAssociationSet": _ipv6_associations("subnet-cidr-assoc", subnet.id, subnet.cidrs),
+        "Ipv6CidrBlockAssociationSet": _ipv6_associations(_OF_SUBNET, subnet),
         "Ipv6Native": not ranges,
-        "AvailableIpAddressCount": _available_addresses(call, subnet, ranges),
+        "AvailableIpAddressCount": free.of(subnet),
         "AvailabilityZone": subnet.availability_zone,
         "AvailabilityZoneId": zone_id(subnet.availability_zone),
         "AssignIpv6AddressOnCreation": False,
@@ -108,31 +167,8 @@ def _subnet_result(call: Call, subnet: Subnet) -> dict[str, Any]:
     }
 
 
-def _available_addresses(call: Call, subnet: Subnet, ranges: Sequence[str]) -> int:
-    size = sum(max(0, ipaddress.ip_network(cidr).num_addresses - _RESERVED_ADDRESSES) for cidr in ranges)
-    instances = call.tx.instances.count(tables.instances.c.private_ip.is_not(None), subnet_id=subnet.id)
-    interfaces = call.tx.network_interfaces.count(
-        tables.network_interfaces.c.private_ip.is_not(None), subnet_id=subnet.id
-    )
-    return max(0, size - instances - interfaces)
-
-
-def _ranges(cidrs: Sequence[str], version: int) -> list[str]:
-    return [cidr for cidr in cidrs if ipaddress.ip_network(cidr).version == version]
-
-
-def _ipv6_associations(prefix: str, resource_id: str, cidrs: Sequence[str]) -> list[dict[str, Any]]:
+def _ipv6_associations(prefix: str, place: Vpc | Subnet) -> list[dict[str, Any]]:
     return [
-        {
-            "AssociationId": _association(prefix, resource_id, index),
-            "Ipv6CidrBlock": cidr,
-            "Ipv6CidrBlockState": {"State": "associated"},
-        }
-        for index, cidr in enumerate(cidrs)
-        if ipaddress.ip_network(cidr).version == 6
+        {"AssociationId": id_, "Ipv6CidrBlock": cidr, "Ipv6CidrBlockState": {"State": _ASSOCIATED}}
+        for id_, cidr in _associations(prefix, place, 6)
     ]
-
-
-def _association(prefix: str, resource_id: str, index: int) -> str:
-    """Ranges are no resources here; the id tells those of one resource apart."""
-    return f"{prefix}-{resource_id.partition('-')[2]}-{index}"

@@ -1,8 +1,11 @@
 """The network interfaces that endpoints make, as EC2 describes them."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from hatchway.control.ec2.filters import Field
 from hatchway.control.ec2.listing import Listing, describe, tag_results
+from hatchway.control.ec2.places import Places
 from hatchway.control.ec2.resource_ids import NETWORK_INTERFACE
 from hatchway.control.ec2.zones import zone_id
 from hatchway.control.operations import Call, Result, operation
@@ -13,29 +16,41 @@ from hatchway.store import tables
 _TYPE: Final = "interface"
 _STATUS: Final = "in-use"
 
+
+def _fields(call: Call) -> Mapping[str, Field[NetworkInterface]]:
+    places = Places(call)
+    columns = tables.network_interfaces.c
+    return {
+        "addresses.primary": lambda interface: ["true" for _ in _present(interface.private_ip)],
+        "addresses.private-ip-address": columns.private_ip,
+        "availability-zone": lambda interface: _present(places.zone(interface.subnet_id)),
+        "availability-zone-id": lambda interface: map(zone_id, _present(places.zone(interface.subnet_id))),
+        "description": columns.description,
+        "group-id": lambda interface: interface.security_group_ids,
+        "group-name": lambda interface: [
+            group["GroupName"] for group in places.groups(interface.security_group_ids)
+        ],
+        "interface-type": lambda _: [_TYPE],
+        "ipv6-addresses.ipv6-address": columns.ipv6,
+        "network-interface-id": columns.id,
+        "owner-id": lambda _: [call.arns.account],
+        "private-ip-address": columns.private_ip,
+        "requester-id": lambda _: [SERVICE_LINKED_SERVICE],
+        "requester-managed": lambda _: ["true"],
+        "source-dest-check": lambda _: ["true"],
+        "status": lambda _: [_STATUS],
+        "subnet-id": columns.subnet_id,
+        "vpc-id": columns.vpc_id,
+    }
+
+
 NETWORK_INTERFACES: Final[Listing[NetworkInterface]] = Listing(
     action="DescribeNetworkInterfaces",
     ids="NetworkInterfaceIds",
     kind=NETWORK_INTERFACE,
     rows=lambda tx: tx.network_interfaces,
     id_column=tables.network_interfaces.c.id,
-    fields=lambda call: {
-        "addresses.private-ip-address": lambda interface: _present(interface.private_ip),
-        "availability-zone": lambda interface: _present(_zone(call, interface)),
-        "description": lambda interface: [interface.description],
-        "group-id": lambda interface: interface.security_group_ids,
-        "group-name": lambda interface: [group["GroupName"] for group in _groups(call, interface)],
-        "interface-type": lambda _: [_TYPE],
-        "ipv6-addresses.ipv6-address": lambda interface: _present(interface.ipv6),
-        "network-interface-id": lambda interface: [interface.id],
-        "owner-id": lambda _: [call.arns.account],
-        "private-ip-address": lambda interface: _present(interface.private_ip),
-        "requester-id": lambda _: [SERVICE_LINKED_SERVICE],
-        "requester-managed": lambda _: ["true"],
-        "status": lambda _: [_STATUS],
-        "subnet-id": lambda interface: [interface.subnet_id],
-        "vpc-id": lambda interface: [interface.vpc_id],
-    },
+    fields=_fields,
     ids_exclude_pages=True,
 )
 
@@ -44,14 +59,15 @@ NETWORK_INTERFACES: Final[Listing[NetworkInterface]] = Listing(
 def describe_network_interfaces(call: Call) -> Result:
     """Endpoints' interfaces. What instances have is theirs to know: here an instance has addresses."""
     page = describe(call, NETWORK_INTERFACES)
+    places = Places(call)
     return {
-        "NetworkInterfaces": [_interface_result(call, interface) for interface in page.nouns],
+        "NetworkInterfaces": [_interface_result(call, interface, places) for interface in page.nouns],
         "NextToken": page.next_token,
     }
 
 
-def _interface_result(call: Call, interface: NetworkInterface) -> dict[str, Any]:
-    zone = _zone(call, interface)
+def _interface_result(call: Call, interface: NetworkInterface, places: Places) -> dict[str, Any]:
+    zone = places.zone(interface.subnet_id)
     return {
         "NetworkInterfaceId": interface.id,
         "InterfaceType": _TYPE,
@@ -65,7 +81,7 @@ def _interface_result(call: Call, interface: NetworkInterface) -> dict[str, Any]
         "SubnetId": interface.subnet_id,
         "AvailabilityZone": zone,
         "AvailabilityZoneId": zone_id(zone) if zone else None,
-        "Groups": _groups(call, interface),
+        "Groups": places.groups(interface.security_group_ids),
         "PrivateIpAddress": interface.private_ip,
         "PrivateIpAddresses": [
             {"PrivateIpAddress": address, "Primary": True} for address in _present(interface.private_ip)
@@ -76,16 +92,6 @@ def _interface_result(call: Call, interface: NetworkInterface) -> dict[str, Any]
         ],
         "TagSet": tag_results(interface.tags),
     }
-
-
-def _groups(call: Call, interface: NetworkInterface) -> list[dict[str, str]]:
-    groups = (call.tx.security_groups.get(group_id) for group_id in interface.security_group_ids)
-    return [{"GroupId": group.id, "GroupName": group.name} for group in groups if group is not None]
-
-
-def _zone(call: Call, interface: NetworkInterface) -> str | None:
-    subnet = call.tx.subnets.get(interface.subnet_id)
-    return None if subnet is None else subnet.availability_zone
 
 
 def _present(value: str | None) -> list[str]:

@@ -1,14 +1,12 @@
 """Pages of Describe operations: `MaxResults` and `NextToken` (AWS: "Pagination")."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hatchway.control.page_tokens import InvalidToken, make_token, read_token
 from hatchway.protocol import ServiceError
 
 LARGEST_PAGE: Final = 1000
-_LONGEST_TOKEN: Final = 512
 
 
 def page_size(parameters: Mapping[str, Any], least: int) -> int:
@@ -31,13 +29,11 @@ def page_size(parameters: Mapping[str, Any], least: int) -> int:
 
 def next_token(listing: str, last_id: str) -> str:
     """The token of the page after the one that ends with `last_id`. `listing` says what is listed."""
-    return base64.urlsafe_b64encode(f"{listing} {last_id}".encode()).decode("ascii")
+    return make_token(f"{listing} {last_id}")
 
 
 def position_of(parameters: Mapping[str, Any], listing: str) -> str:
     """The id after which the page begins; empty for the first.
-
-    The token is not sealed: all that a forged one does is to begin somewhere else.
 
     Raises:
         ServiceError: the token is not of this listing.
@@ -46,11 +42,8 @@ def position_of(parameters: Mapping[str, Any], listing: str) -> str:
     if not token:
         return ""
     try:
-        if len(token) > _LONGEST_TOKEN:
-            raise ValueError
-        text = base64.b64decode(token.encode("ascii"), b"-_", validate=True).decode("ascii")
-        kind, _, last_id = text.partition(" ")
-    except (ValueError, binascii.Error):
+        kind, _, last_id = read_token(token).partition(" ")
+    except InvalidToken:
         kind = last_id = ""
     if kind != listing:
         raise ServiceError(

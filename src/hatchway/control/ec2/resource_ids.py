@@ -24,8 +24,10 @@ class ResourceId:
         """Refuses what cannot be an id of this kind, whether or not there is such a resource.
 
         Raises:
-            ServiceError: `malformed`.
+            ServiceError: `malformed`, or there are too many.
         """
+        if len(ids) > MOST_IDS:
+            raise ServiceError("InvalidParameterValue", f"A request has at most {MOST_IDS} ids of one kind.")
         for text in ids:
             if not (text.startswith(f"{self.prefix}-") and _rest(text[len(self.prefix) + 1 :])):
                 raise ServiceError(
@@ -41,6 +43,8 @@ class ResourceId:
         return ServiceError(self.not_found, f"The {self.noun} IDs '{listed}' do not exist")
 
 
+MOST_IDS: Final = 1000
+"""As many as results on a page."""
 _LONGEST_ECHO: Final = 128
 _MOST_LISTED: Final = 10
 _rest: Final = re.compile(r"[0-9a-zA-Z_]{1,64}").fullmatch

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from hatchway.control.ec2.filters import Field
 from hatchway.control.ec2.listing import Listing, describe, tag_results
-from hatchway.control.ec2.resource_ids import SECURITY_GROUP
+from hatchway.control.ec2.resource_ids import MOST_IDS, SECURITY_GROUP
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Rule, SecurityGroup
 from hatchway.protocol import ServiceError
@@ -16,7 +16,7 @@ _GROUP: Final = "sg-"
 
 
 def _rule_fields(
-    prefix: str, rules_of: Callable[[SecurityGroup], Sequence[Rule]]
+    prefix: str, account: str, rules_of: Callable[[SecurityGroup], Sequence[Rule]]
 ) -> Mapping[str, Field[SecurityGroup]]:
     """The filters of one direction's rules."""
 
@@ -28,6 +28,7 @@ def _rule_fields(
         f"{prefix}.ipv6-cidr": field(lambda rule: [rule.peer] if _peer_key(rule) == "Ipv6Ranges" else []),
         f"{prefix}.group-id": field(lambda rule: [rule.peer] if rule.peer.startswith(_GROUP) else []),
         f"{prefix}.protocol": field(lambda rule: [rule.protocol]),
+        f"{prefix}.user-id": field(lambda rule: [account] if rule.peer.startswith(_GROUP) else []),
         f"{prefix}.from-port": field(lambda rule: [str(rule.from_port)]),
         f"{prefix}.to-port": field(lambda rule: [str(rule.to_port)]),
     }
@@ -40,13 +41,13 @@ SECURITY_GROUPS: Final[Listing[SecurityGroup]] = Listing(
     rows=lambda tx: tx.security_groups,
     id_column=tables.security_groups.c.id,
     fields=lambda call: {
-        "description": lambda group: [group.description],
-        "group-id": lambda group: [group.id],
-        "group-name": lambda group: [group.name],
+        "description": tables.security_groups.c.description,
+        "group-id": tables.security_groups.c.id,
+        "group-name": tables.security_groups.c.name,
         "owner-id": lambda _: [call.arns.account],
-        "vpc-id": lambda group: [group.vpc_id],
-        **_rule_fields("ip-permission", lambda group: group.ingress),
-        **_rule_fields("egress.ip-permission", lambda group: group.egress),
+        "vpc-id": tables.security_groups.c.vpc_id,
+        **_rule_fields("ip-permission", call.arns.account, lambda group: group.ingress),
+        **_rule_fields("egress.ip-permission", call.arns.account, lambda group: group.egress),
     },
 )
 
@@ -55,8 +56,12 @@ SECURITY_GROUPS: Final[Listing[SecurityGroup]] = Listing(
 def describe_security_groups(call: Call) -> Result:
     """Groups, also by `GroupNames`; where AWS means those of the default VPC, here it is any."""
     names = frozenset(call.parameters.get("GroupNames") or ())
-    page = describe(call, SECURITY_GROUPS, also=lambda group: not names or group.name in names)
-    missing = names - {group.name for group in call.tx.security_groups.find()} if names else ()
+    if len(names) > MOST_IDS:
+        raise ServiceError("InvalidParameterValue", f"A request has at most {MOST_IDS} group names.")
+    name = tables.security_groups.c.name
+    named = [name.in_(names)] if names else []
+    page = describe(call, SECURITY_GROUPS, *named)
+    missing = names - {found for (found,) in call.tx.security_groups.values(name, where=named)}
     if missing:
         raise ServiceError(
             SECURITY_GROUP.not_found, f"The security group '{min(missing)[:255]}' does not exist"

@@ -1,12 +1,11 @@
 """Pages of List operations: `MaxItems`, `Marker`, `IsTruncated` (AWS: IAM API Reference, "ListUsers")."""
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from hatchway.control.operations import Call
+from hatchway.control.page_tokens import InvalidToken, make_token, read_token
 from hatchway.protocol import ServiceError
 
 Item = TypeVar("Item")
@@ -35,17 +34,13 @@ def page_of(call: Call, items: Sequence[Item], key: Callable[[Item], str]) -> Pa
     size = call.parameters.get("MaxItems") or _DEFAULT_SIZE
     rest = sorted((item for item in items if key(item) > after), key=key)
     page = rest[:size]
-    return Page(page, _marker(key(page[-1])) if len(rest) > size else None)
-
-
-def _marker(last: str) -> str:
-    return base64.urlsafe_b64encode(last.encode()).decode("ascii")
+    return Page(page, make_token(key(page[-1])) if len(rest) > size else None)
 
 
 def _position(marker: str | None) -> str:
     if marker is None:
         return ""
     try:
-        return base64.b64decode(marker.encode("ascii"), b"-_", validate=True).decode()
-    except (ValueError, binascii.Error):
+        return read_token(marker)
+    except InvalidToken:
         raise ServiceError("ValidationError", "Invalid Marker: use one that this operation gave.") from None
