@@ -7,8 +7,9 @@ from hatchway.control import instance_connect, sts, sts_decode, tunnels
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups
 from hatchway.control.iam import access_keys, roles, simulation, user_policies, users
 from hatchway.control.operations import Operation, registered_operations
+from hatchway.control.services import DIALECTS
 
-__all__ = ["MODULES", "OPERATIONS"]
+__all__ = ["MODULES", "OFFERED", "OPERATIONS"]
 
 MODULES: Final = (
     access_keys,
@@ -28,3 +29,7 @@ MODULES: Final = (
 )
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = registered_operations()
 """By the service's name in credential scopes, and the operation's in the service model."""
+OFFERED: Final[Mapping[str, frozenset[str]]] = {
+    service: frozenset(name for of, name in OPERATIONS if of == service) for service in DIALECTS
+}
+"""The names of the operations, by their service's."""

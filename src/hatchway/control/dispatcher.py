@@ -24,11 +24,11 @@ from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import refusal_record, success_record
-from hatchway.control.catalogue import OPERATIONS
+from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.operations import Call, Operation
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, to_service_error
-from hatchway.control.services import DIALECTS, guess_service, services
+from hatchway.control.services import guess_service, services
 from hatchway.control.token_bucket import TokenBucket
 from hatchway.control.tracing import CallTrace
 from hatchway.domain.account import AuditRecord
@@ -115,14 +115,17 @@ class Dispatcher:
         http = attempt.request.http
         headers = {name.lower(): value for name, value in http.headers}
         content_type = headers.get("content-type", "")
-        asked = attempt.service.parse(http.method, http.path, http.query, content_type, headers, http.body)
-        operation = OPERATIONS.get((attempt.service.name, asked.operation))
-        if operation is None:
-            raise ServiceError(
-                DIALECTS[attempt.service.name].unsupported,
-                f"Hatchway does not have the operation {asked.operation} of {attempt.service.name}.",
-                status=400,
-            )
+        service = attempt.service
+        asked = service.parse(
+            http.method,
+            http.path,
+            http.query,
+            content_type,
+            headers,
+            http.body,
+            offered=OFFERED[service.name],
+        )
+        operation = OPERATIONS[service.name, asked.operation]
         attempt.operation, attempt.parameters = operation, asked.parameters
         return operation
 

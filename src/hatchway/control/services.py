@@ -17,22 +17,20 @@ class Dialect:
     event_source: str
     denied: str
     internal: str
-    unsupported: str
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    "ec2": Dialect("ec2.amazonaws.com", "UnauthorizedOperation", "InternalError", "InvalidAction"),
+    "ec2": Dialect("ec2.amazonaws.com", "UnauthorizedOperation", "InternalError"),
     "ec2-instance-connect": Dialect(
-        "ec2-instance-connect.amazonaws.com", "AuthException", "ServiceException", "UnknownOperationException"
+        "ec2-instance-connect.amazonaws.com", "AuthException", "ServiceException"
     ),
-    "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure", "InvalidAction"),
+    "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure"),
     "hatchway": Dialect(
         "hatchway.amazonaws.com",
         "AccessDeniedException",
         "InternalServerException",
-        "UnknownOperationException",
     ),
-    "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure", "InvalidAction"),
+    "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure"),
 }
 """By the name that credential scopes give the service."""
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.protocol.errors import ServiceError
 from hatchway.protocol.messages import Call
+from hatchway.protocol.refusals import not_offered
 from hatchway.protocol.text import UnreadableError, check_integer, read_blob, read_string
 from hatchway.protocol.violations import Kind, Path, Violation, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from botocore.model import ServiceModel, Shape
 
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
 
 def read_json_request(
-    model: ServiceModel, naming: Naming, *, method: str, content_type: str, target: str, body: bytes
+    model: ServiceModel,
+    naming: Naming,
+    *,
+    method: str,
+    content_type: str,
+    target: str,
+    body: bytes,
+    offered: Container[str] | None,
 ) -> tuple[Call, list[Violation]]:
     """The operation and its parameters, and what among them the model does not know or could not be read.
 
@@ -28,13 +36,15 @@ def read_json_request(
         target: the header `X-Amz-Target`.
 
     Raises:
-        ServiceError: the body is no JSON object, or the target is no operation of the model.
+        ServiceError: the body is no JSON object, or the target is no operation that is offered.
     """
     if method != "POST":
         raise ServiceError("MalformedHttpRequestException", "The method must be POST.", 405)
     prefix, _, operation = target.rpartition(".")
     if prefix != model.metadata["targetPrefix"] or operation not in model.operation_names:
         raise ServiceError("UnknownOperationException", "X-Amz-Target names no operation of this service.")
+    if offered is not None and operation not in offered:
+        raise ServiceError("UnknownOperationException", not_offered(model, operation), 400)
     expected = f"application/x-amz-json-{model.metadata['jsonVersion']}"
     if content_type.partition(";")[0].strip().lower() != expected:
         raise ServiceError("UnsupportedMediaTypeException", f"The content type must be {expected}.", 415)

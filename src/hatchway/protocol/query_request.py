@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from hatchway.protocol.errors import ServiceError
 from hatchway.protocol.form import Branch, grow, read_form
 from hatchway.protocol.messages import Call
-from hatchway.protocol.refusals import ec2_parameter_name
+from hatchway.protocol.refusals import ec2_parameter_name, not_offered
 from hatchway.protocol.text import READERS, UnreadableError
 from hatchway.protocol.violations import Kind, Path, Violation, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from botocore.model import ServiceModel, Shape
 
@@ -59,17 +59,25 @@ _DIALECTS: Final = {
 
 
 def read_query_request(
-    model: ServiceModel, method: str, query: str, content_type: str, body: bytes
+    model: ServiceModel,
+    method: str,
+    query: str,
+    content_type: str,
+    body: bytes,
+    *,
+    offered: Container[str] | None,
 ) -> tuple[Call, list[Violation]]:
     """The operation and its parameters, and what among them the model does not know or could not be read.
 
     Raises:
-        ServiceError: the request is no form, or names no operation of the model.
+        ServiceError: the request is no form, or names no operation that is offered.
     """
     parameters = _parameters(method, query, content_type, body)
     action = parameters.pop("Action", "")
     version = parameters.pop("Version", "")
     _check_action(model, action, version)
+    if offered is not None and action not in offered:
+        raise ServiceError("InvalidAction", not_offered(model, action), 400)
     shape = model.operation_model(action).input_shape
     if shape is None:
         return Call(action, {}), [Violation(Kind.UNKNOWN, (name,)) for name in parameters]

@@ -11,7 +11,7 @@ from hatchway.protocol.violations import Kind, Naming, Violation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from botocore.model import Shape
+    from botocore.model import ServiceModel, Shape
 
 _LONGEST_MESSAGE = 2048
 _LONGEST_NAME = 256
@@ -21,6 +21,11 @@ _MOST_TOLD = 10
 
 def _decapitalized(name: str) -> str:
     return name[:1].lower() + name[1:]
+
+
+def not_offered(model: ServiceModel, operation: str) -> str:
+    """What is said of an operation that the service has at AWS, and not here."""
+    return f"Hatchway does not have the operation {operation} of {model.service_name}."
 
 
 class Refusal(Protocol):

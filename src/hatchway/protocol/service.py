@@ -16,7 +16,7 @@ from hatchway.protocol.statuses import status_of
 from hatchway.protocol.violations import Kind, find_violations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from botocore.model import ServiceModel
 
@@ -41,6 +41,8 @@ class Service:
         content_type: str,
         headers: Mapping[str, str],
         body: bytes,
+        *,
+        offered: Container[str] | None = None,
     ) -> Call:
         """The call that a request makes.
 
@@ -48,6 +50,8 @@ class Service:
             path, query: the request target's halves, undecoded.
             content_type: the header's value, empty when there is none.
             headers: names in lower case, or a mapping that does not care.
+            offered: the operations that there are. Any other is refused before its parameters are looked at.
+                None for all of the model's.
 
         Raises:
             ServiceError: and nothing else, whatever the request.
@@ -67,9 +71,12 @@ class Service:
                 content_type=content_type,
                 target=target,
                 body=body,
+                offered=offered,
             )
         else:
-            call, violations = read_query_request(self.model, method, query, content_type, body)
+            call, violations = read_query_request(
+                self.model, method, query, content_type, body, offered=offered
+            )
         shape = self.model.operation_model(call.operation).input_shape
         if not violations and shape is not None:
             violations = list(find_violations(shape, call.parameters, self._refusal.naming))
