@@ -16,6 +16,7 @@ from hatchway.domain.tunnel import GatewayWorker
 from hatchway.protocol import LARGEST_REQUEST
 
 TARGET = {"X-Amz-Target": "AWSEC2InstanceConnectService.SendSSHPublicKey"}
+SERIAL = {"X-Amz-Target": "AWSEC2InstanceConnectService.SendSerialConsoleSSHPublicKey"}
 JSON = {"Content-Type": "application/x-amz-json-1.1", **TARGET}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"
@@ -42,25 +43,9 @@ def connected(world: World) -> Iterator[ssl.SSLSocket]:
         ("sts", "POST", "/", {"Content-Type": "application/json"}, b"{}", 415, "MalformedHttpRequest"),
         ("sts", "POST", "/", FORM, IDENTITY + b"&" + b"&".join([b"a=1"] * 6000), 400, "MalformedQueryString"),
         ("ec2", "POST", "/", FORM, b"Action=RunInstances&Version=2016-11-15", 400, "InvalidAction"),
-        (
-            "ec2",
-            "POST",
-            "/",
-            FORM,
-            b"Action=RunInstances&Version=2016-11-15&Tenancy=x&A.=",
-            400,
-            "InvalidAction",
-        ),
+        ("ec2", "POST", "/", FORM, b"Action=RunInstances&Version=2016-11-15&A.=", 400, "InvalidAction"),
         ("iam", "POST", "/", FORM, b"Action=TagUser&Version=2010-05-08&What=1", 400, "InvalidAction"),
-        (
-            "hatchway",
-            "POST",
-            "/",
-            {**JSON, "X-Amz-Target": "Hatchway_20260101.No"},
-            b"{",
-            400,
-            "UnknownOperation",
-        ),
+        ("ec2-instance-connect", "POST", "/", SERIAL, b"{", 400, "UnknownOperationException"),
         ("ec2", "POST", "/", FORM, b"Action=DescribeVolumes&Version=2016-11-15", 400, "InvalidAction"),
         ("ec2", "GET", "/?Action=DescribeVpcs&Version=2016-11-15", {}, b"", 200, "DescribeVpcsResponse"),
         ("ec2-instance-connect", "POST", "/", JSON, b"{", 400, "SerializationException"),
