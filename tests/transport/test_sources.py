@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from tests.gateway.harness import Clock
 
 from hatchway.transport.failures import MOST
-from hatchway.transport.sources import KNOWN_SECONDS, Sources, source_of
+from hatchway.transport.sources import KNOWN_SECONDS, MAY_BE_REFUSED, MAY_BE_REFUSED_RATE, Sources, source_of
 from hatchway.transport.turned_away import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway
 
 ADDRESS, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
@@ -52,6 +52,23 @@ def test_connections_that_authenticate_cost_their_source_nothing(clock: Clock) -
         for _ in range(5):
             sources.authenticated(ADDRESS)
     assert not len(sources)
+
+
+def test_refusals_of_those_who_have_a_key_cost_their_source_nothing_up_to_a_rate(clock: Clock) -> None:
+    sources = Sources(clock, may_waste=5, may_waste_rate=1)
+
+    def refused_of(requests: int) -> int:
+        taken = 0
+        for _ in range(requests):
+            if sources.admits(source_of(ADDRESS)):
+                taken += 1
+                sources.refused(ADDRESS)
+        return taken
+
+    assert refused_of(1000) == MAY_BE_REFUSED + 5
+    assert sources.admits(source_of(NEIGHBOUR))
+    clock.now += 1
+    assert refused_of(1000) == MAY_BE_REFUSED_RATE + 1
 
 
 def test_only_so_many_sources_are_remembered(clock: Clock) -> None:

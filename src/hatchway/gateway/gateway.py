@@ -137,7 +137,7 @@ class Gateway:
             trace.decided(head, answer)
         if isinstance(answer, Refused):
             if answer.authenticated:
-                self._sources.authenticated(source_ip)
+                self._sources.refused(source_ip)
             else:
                 self._sources.failed(source_ip, claimed_key_id(head.query))
             await self._refuse(client, answer, trace)

@@ -35,6 +35,12 @@ ALL_MAY_WASTE: Final = 200
 ALL_MAY_WASTE_RATE: Final = 10.0
 """A handshake and a refusal that is recorded take up to 3 ms, so all these 3 % of the event loop's time."""
 
+MAY_BE_REFUSED: Final = 256
+"""Requests of one source that may be signed by active keys and yet refused, beyond what has grown again."""
+
+MAY_BE_REFUSED_RATE: Final = 10.0
+"""Of them grow again each second: these, too, take 3 % of the event loop's time."""
+
 KNOWN_SECONDS: Final = 86_400.0
 """Seconds for which a source and a key are known after a tunnel was opened with the key, from there."""
 
@@ -105,6 +111,7 @@ class Sources:
         self._all_rate = all_may_waste_rate
         self._remembered = remembered
         self._failures = FailureLimit(clock, sources=remembered)
+        self._refusals: dict[Source, _Balance] = {}
         # Without those that have wasted nothing.
         self._balances: dict[Source, _Balance] = {}
         self._all = _Balance(all_may_waste, clock())
@@ -180,6 +187,21 @@ class Sources:
         balance.left += 1
         if balance.left >= self._may_waste:
             del self._balances[source]
+
+    def refused(self, address: str) -> None:
+        """As `authenticated`; and what was asked for is not allowed.
+
+        Whoever has a key can ask in vain as often as he likes. So beyond a rate it is a waste nevertheless.
+        """
+        source, now = source_of(address), self._clock()
+        balance = self._refusals.pop(source, None) or _Balance(MAY_BE_REFUSED, now)
+        balance.grow(now, MAY_BE_REFUSED_RATE, MAY_BE_REFUSED)
+        if balance.left >= 1:
+            balance.left -= 1
+            self.authenticated(address)
+        self._refusals[source] = balance
+        if len(self._refusals) > self._remembered:
+            del self._refusals[next(iter(self._refusals))]
 
     def admitted(self, address: str, key_id: str) -> None:
         """As `authenticated`; and a tunnel was granted, under this key."""
