@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hatchway.client.profile import Profile
 
 _SERVICE = "hatchway"
+_LARGEST_PAGES = {"PageSize": 1000}
+"""Each page is a call, with its record in the audit trail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,8 @@ def terminate_tunnel(profile: Profile, tunnel_id: str) -> OpenTunnel:
 
 
 def _pages(client: Any, filters: dict[str, str]) -> Iterator[OpenTunnel]:
-    for page in client.get_paginator("list_tunnels").paginate(**filters):
+    pages = client.get_paginator("list_tunnels").paginate(**filters, PaginationConfig=_LARGEST_PAGES)
+    for page in pages:
         yield from map(_tunnel, page["Tunnels"])
 
 
