@@ -171,6 +171,51 @@ def test_a_key_given_twice_has_two_values(hatchway: Hatchway, policy_file: Polic
     assert hatchway(*asked, "--context", "aws:TagKeys=c").code == 1
 
 
+def test_keys_that_every_request_carries_are_there_unless_told_otherwise(
+    hatchway: Hatchway, policy_file: PolicyFile
+) -> None:
+    carried = {
+        "Bool": {
+            "aws:ViaAWSService": "false",
+            "aws:PrincipalIsAWSService": "false",
+            "aws:SecureTransport": "true",
+        },
+        "StringEquals": {
+            "aws:ResourceAccount": "123456789012",
+            "aws:PrincipalAccount": "123456789012",
+            "aws:RequestedRegion": "us-east-1",
+        },
+        "DateGreaterThan": {"aws:CurrentTime": "2026"},
+        "NumericGreaterThan": {"aws:EpochTime": "1767225600"},
+    }
+    policy = policy_file("p.json", allow(OPEN_TUNNEL, Condition=carried))
+    asked = ("simulate", "--policy", policy, "--action", OPEN_TUNNEL, "--resource", ENDPOINT)
+    assert hatchway(*asked).code == 0
+    for told in ("AWS:viaawsservice=true", "aws:ResourceAccount=210987654321", "aws:CurrentTime=2025"):
+        assert hatchway(*asked, "--context", told).code == 1
+
+
+def test_a_deny_by_source_address_denies_every_other(hatchway: Hatchway, policy_file: PolicyFile) -> None:
+    conditions = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "Bool": {"aws:ViaAWSService": "false"}}
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": conditions}
+    policy = policy_file("p.json", allow("*"), deny)
+    asked = ("simulate", "--policy", policy, "--action", "ec2:DescribeVpcs", "--context")
+    assert hatchway(*asked, "aws:SourceIp=192.0.2.7").code == 0
+    assert "DENIED explicitly" in hatchway(*asked, "aws:SourceIp=198.51.100.7").out
+
+
+def test_a_deny_for_want_of_a_value_says_so(hatchway: Hatchway, policy_file: PolicyFile) -> None:
+    by_team = {"StringNotEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}}
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": by_team}
+    policy = policy_file("p.json", allow("*"), deny)
+    done = hatchway(
+        *("simulate", "--policy", policy, "--action", OPEN_TUNNEL, "--resource", ENDPOINT),
+        *("--context", "aws:ResourceTag/Team=red"),
+    )
+    why = "the request has no value for ${aws:principaltag/team}"
+    assert f"Deny (Statement[1]) applies: Condition StringNotEquals aws:ResourceTag/Team: {why}" in done.out
+
+
 def test_a_value_cannot_speak_to_the_terminal(hatchway: Hatchway, policy_file: PolicyFile) -> None:
     policy = policy_file("p.json", allow("ec2:A", Condition={"StringEquals": {"aws:UserAgent": "x"}}))
     done = hatchway(
@@ -482,6 +527,26 @@ def test_a_case_has_its_own_policies_and_unsets_a_key(
         + " expect: denied, sid: No}\n"
     )
     assert hatchway("policy", "test", directory).code == 0
+
+
+def test_cases_start_from_the_keys_that_every_request_carries(hatchway: Hatchway, tmp_path: Path) -> None:
+    conditions = {
+        "Bool": {"aws:ViaAWSService": "false"},
+        "StringEquals": {"aws:ResourceAccount": "123456789012"},
+    }
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": conditions}
+    cases = [
+        {"name": "as it is", "expect": "explicitDeny"},
+        {"name": "by itself", "expect": "allowed", "request": {"context": {"AWS:ViaAWSService": None}}},
+        {"name": "other", "expect": "allowed", "request": {"context": {"aws:ViaAWSService": True}}},
+        {"name": "no resource", "expect": "allowed", "request": {"resource": "*"}},
+    ]
+    policies = json.loads(document(allow("*"), deny))
+    request = {"action": OPEN_TUNNEL, "resource": ENDPOINT}
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(json.dumps({"policies": policies, "request": request, "cases": cases}))
+    done = hatchway("policy", "test", str(suite))
+    assert (done.code, "4 cases, 0 failed" in done.out) == (0, True), done.out
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from hatchway.domain.identity import (
     PolicyVersion,
     Role,
 )
+from hatchway.iam.global_keys import GLOBAL_KEYS, Presence
 from hatchway.store import Transaction
 
 ENDPOINT = ARNS.endpoint("eice-0000000000000000a")
@@ -518,3 +519,80 @@ def test_the_audit_trail_explains_a_refused_call_and_an_allowed_one(world: World
     explained = explain_request(world.store, refused)
     assert explained.outcome == "implicitDeny"
     assert [decision.action for decision in explained.decisions] == ["ec2:DescribeVpcs"]
+
+
+# --- keys that are there by themselves --------------------------------------------------------------------
+
+ONLY_A_CLIENT_HAS = {"aws:SourceIp", "aws:UserAgent"}
+CERTAIN = [
+    key.name for key in GLOBAL_KEYS if key.presence is Presence.ALWAYS and key.name not in ONLY_A_CLIENT_HAS
+]
+
+
+def asking_about(*names: str) -> dict[str, Any]:
+    return {**EVERYTHING, "Condition": {"Null": dict.fromkeys(names, "false")}}
+
+
+def test_a_principal_is_simulated_with_every_key_that_its_requests_carry(world: World) -> None:
+    world.user("alice", asking_about(*CERTAIN, "aws:username", "aws:ResourceAccount"))
+    (result,) = world.client("iam").simulate_principal_policy(
+        PolicySourceArn=ARNS.user("alice"), ActionNames=[OPEN_TUNNEL], ResourceArns=[ENDPOINT]
+    )["EvaluationResults"]
+    assert (result["EvalDecision"], result["MissingContextValues"]) == ("allowed", [])
+
+
+def test_a_custom_policy_is_simulated_with_every_key_but_the_caller_s_and_the_client_s(
+    simulate: Simulate,
+) -> None:
+    keys = [*CERTAIN, *sorted(ONLY_A_CLIENT_HAS), "aws:ResourceAccount"]
+    callers = ["aws:PrincipalArn", "aws:PrincipalType", "aws:userid"]
+    (result,) = simulate(asking_about(*keys), ResourceArns=[ENDPOINT])
+    assert sorted(result["MissingContextValues"]) == sorted([*callers, *ONLY_A_CLIENT_HAS])
+
+    (result,) = simulate(asking_about(*keys), ResourceArns=[ENDPOINT], CallerArn=ARNS.user("alice"))
+    assert sorted(result["MissingContextValues"]) == sorted(["aws:userid", *ONLY_A_CLIENT_HAS])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("aws:ViaAWSService", "false"),
+        ("aws:PrincipalIsAWSService", "false"),
+        ("aws:SecureTransport", "true"),
+        ("aws:ResourceAccount", ACCOUNT),
+        ("aws:PrincipalAccount", ACCOUNT),
+        ("aws:RequestedRegion", "us-east-1"),
+    ],
+)
+def test_a_key_has_the_value_that_enforcement_sends_unless_the_request_says_other(
+    simulate: Simulate, key: str, value: str
+) -> None:
+    statement = {**EVERYTHING, "Condition": {"StringEquals": {key: value}}}
+
+    def decision(**parameters: Any) -> str:
+        (result,) = simulate(statement, ResourceArns=[ENDPOINT], **parameters)
+        return str(result["EvalDecision"])
+
+    def entry(*values: str) -> list[dict[str, Any]]:
+        return [{"ContextKeyName": key.upper(), "ContextKeyValues": [*values], "ContextKeyType": "string"}]
+
+    assert decision() == "allowed"
+    assert decision(ContextEntries=entry("other")) == "implicitDeny"
+    assert decision(ContextEntries=entry()) == "implicitDeny"
+
+
+def test_a_key_of_the_resource_is_missing_where_there_is_none(simulate: Simulate) -> None:
+    (result,) = simulate(asking_about("aws:ResourceAccount", "ec2:Region"), ActionNames=["ec2:DescribeVpcs"])
+    assert result["MissingContextValues"] == ["aws:ResourceAccount"]
+
+
+def test_the_deny_by_source_address_is_simulated_as_it_is_enforced(simulate: Simulate) -> None:
+    conditions = {
+        "NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"},
+        "Bool": {"aws:ViaAWSService": "false"},
+    }
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": conditions}
+    for address, expected in (("192.0.2.7", "allowed"), ("198.51.100.7", "explicitDeny")):
+        entry = {"ContextKeyName": "aws:SourceIp", "ContextKeyValues": [address], "ContextKeyType": "ip"}
+        (result,) = simulate(EVERYTHING, deny, ContextEntries=[entry])
+        assert result["EvalDecision"] == expected

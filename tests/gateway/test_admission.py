@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.access.carried_keys import contradictions
 from tests.gateway.account import (
+    ACCOUNT,
     ENDPOINT,
     ENDPOINT_ARN,
     INTERFACE_ADDRESS,
@@ -22,6 +24,7 @@ from tests.gateway.account import (
     stored_account,
 )
 
+from hatchway.access import authorization
 from hatchway.audit.events import Outcome
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import EndpointState
@@ -30,6 +33,7 @@ from hatchway.domain.network import InstanceState, Rule
 from hatchway.gateway.admission import Admission, Admitted, Refused
 from hatchway.gateway.handshake import Head
 from hatchway.gateway.snapshot import Snapshot
+from hatchway.iam import Decision, PolicySet, Request, evaluate
 
 SSH_ONLY = {"NumericEquals": {"ec2-instance-connect:remotePort": "22"}}
 
@@ -448,3 +452,50 @@ def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAc
     admitted(ask())
     snapshot.apply(account.store.changes(snapshot.revision))
     assert refusal(ask()) == (403, "AccessDeniedException")
+
+
+# Condition keys
+
+
+def test_a_tunnel_s_requests_carry_what_the_table_of_global_keys_says(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    def noting(request: Request, policies: PolicySet) -> Decision:
+        asked.append(request)
+        return evaluate(request, policies)
+
+    monkeypatch.setattr(authorization, "evaluate", noting)
+    account.user("alice", allow())
+    account.user("bob", allow())
+    with account.store.write() as tx:
+        tx.endpoints.put(replace(endpoint(), tags={"env": "dev"}))
+        alice = tx.users.get("alice")
+        assert alice is not None
+        tx.users.put(replace(alice, tags={"team": "red"}))
+    for name in ("alice", "bob"):
+        admitted(decide(account, account.head(name)))
+
+    assert contradictions([request.keys for request in asked]) == []
+    assert {request.keys["aws:resourceaccount"] for request in asked} == {ACCOUNT}
+    assert [request.keys.get("aws:principaltag/team") for request in asked] == ["red", None]
+
+
+def test_the_deny_by_source_address_that_aws_gives_as_its_example_denies_tunnels(
+    account: StoredAccount,
+) -> None:
+    deny = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {
+            "NotIpAddress": {"aws:SourceIp": ["192.0.2.0/24", "203.0.113.0/24"]},
+            "Bool": {"aws:ViaAWSService": "false"},
+        },
+    }
+    document = allow()
+    account.user("alice", {**document, "Statement": [*document["Statement"], deny]})
+    admitted(decide(account, account.head("alice"), source_ip="192.0.2.7"))
+    answer = decide(account, account.head("alice"), source_ip="198.51.100.7")
+    assert refusal(answer)[1] == "AccessDeniedException"

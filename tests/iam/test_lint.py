@@ -76,14 +76,6 @@ SERVICES = {
 class KnownServices:
     """Facts about a few actions."""
 
-    global_keys = {  # noqa: RUF012
-        "aws:sourceip": "IPAddress",
-        "aws:principalarn": "ARN",
-        "aws:currenttime": "Date",
-        "aws:securetransport": "Bool",
-        "aws:principaltag/${tagkey}": "String",
-    }
-
     def service(self, prefix: str) -> ServiceFacts | None:
         return SERVICES.get(prefix)
 
@@ -176,6 +168,57 @@ CASES: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
             Condition={"StringEquals": {"ec2:CreateAction": "x"}},
         ),
         [("inapplicable-condition-key", CONDITION + "StringEquals.ec2:CreateAction")],
+    ),
+    # keys that no request carries, or all with one value
+    (
+        statement(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+        [("absent-condition-key", CONDITION + "StringEquals.aws:PrincipalOrgID")],
+    ),
+    (
+        statement(Condition={"StringNotEqualsIfExists": {"AWS:sourcevpce": "vpce-1"}}),
+        [("absent-condition-key", CONDITION + "StringNotEqualsIfExists.AWS:sourcevpce")],
+    ),
+    (
+        statement(Condition={"Null": {"aws:TokenIssueTime": "true"}}),
+        [("absent-condition-key", CONDITION + "Null.aws:TokenIssueTime")],
+    ),
+    (
+        statement(
+            Action=TUNNEL,
+            Resource=[ENDPOINT, "arn:aws:ec2:*:*:instance-connect-endpoint/${aws:SourceIdentity}"],
+        ),
+        [("absent-condition-key", "Statement[0].Resource[1]")],
+    ),
+    (
+        statement(Condition={"StringEquals": {"aws:PrincipalTag/a": ["x", "${aws:PrincipalOrgID}"]}}),
+        [("absent-condition-key", CONDITION + "StringEquals.aws:PrincipalTag/a[1]")],
+    ),
+    (
+        statement(Condition={"StringEquals": {"aws:PrincipalTag/a": "${aws:PrincipalOrgID, 'none'}"}}),
+        [],
+    ),
+    (
+        statement(Condition={"Bool": {"aws:ViaAWSService": "true"}}),
+        [("unmeetable-condition", CONDITION + "Bool.aws:ViaAWSService")],
+    ),
+    (
+        statement(Effect="Deny", Condition={"Null": {"aws:PrincipalIsAWSService": "true"}}),
+        [("unmeetable-condition", CONDITION + "Null.aws:PrincipalIsAWSService")],
+    ),
+    (
+        statement(Condition={"Null": {"aws:SourceIp": True}}),
+        [("unmeetable-condition", CONDITION + "Null.aws:SourceIp")],
+    ),
+    (statement(Condition={"Null": {"aws:username": "true"}}), []),
+    (
+        statement(
+            Effect="Deny",
+            Condition={
+                "NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"},
+                "Bool": {"aws:ViaAWSService": "false"},
+            },
+        ),
+        [],
     ),
     # operators and values
     (
@@ -341,6 +384,32 @@ def test_a_misspelt_name_comes_with_the_right_one() -> None:
     fixes = {finding.code: finding.fix for finding in lint(policy, FACTS)}
     assert "ec2:CreateTags" in fixes["unknown-action"]
     assert "aws:sourceip" in fixes["unknown-condition-key"]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            statement(Effect="Deny", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+            "No request carries aws:PrincipalOrgID here (accounts belong to no organization), so that the "
+            "statement never denies anything.",
+        ),
+        (
+            statement(Effect="Deny", Condition={"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}),
+            "No request carries aws:MultiFactorAuthPresent here (all credentials are long-term access keys), "
+            "so that this condition is always met.",
+        ),
+        (
+            statement(Condition={"Bool": {"aws:PrincipalIsAWSService": "true"}}),
+            "Every request carries aws:PrincipalIsAWSService with the value false, so that the statement "
+            "never allows anything.",
+        ),
+    ],
+)
+def test_a_key_that_no_request_carries_is_told_with_what_comes_of_it(
+    made: dict[str, Any], message: str
+) -> None:
+    assert [finding.message for finding in lint(parse_policy({"Statement": made}))] == [message]
 
 
 def test_every_kind_of_finding_has_a_case() -> None:

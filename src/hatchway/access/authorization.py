@@ -110,6 +110,11 @@ def authorize(caller: Caller, checks: Sequence[Check | Guard], context: Context)
     return Authorization(tuple(decisions))
 
 
+def resource_keys(resources: tuple[str, ...], account: str) -> Context:
+    """What a request about `resources` carries for being about some: all there are belong to the account."""
+    return {} if resources == ANY_RESOURCE else {"aws:ResourceAccount": account}
+
+
 def _merged(context: Context, own: Context) -> Context:
     return {**context, **own} if own else context
 
@@ -117,7 +122,8 @@ def _merged(context: Context, own: Context) -> Context:
 def _decide(
     caller: Caller, action: str, resources: tuple[str, ...], deny_also: tuple[str, ...], context: Context
 ) -> Decision:
-    request = Request(action=action, resource=resources, deny_also=deny_also, context=context)
+    keys = _merged(context, resource_keys(resources, caller.principal.account))
+    request = Request(action=action, resource=resources, deny_also=deny_also, context=keys)
     return evaluate(request, caller.policies)
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from hatchway.access.authorization import Context
+from hatchway.access.authorization import Context, resource_keys
+from hatchway.iam.global_keys import CONSTANT_KEYS
 
 
 class Origin(NamedTuple):
@@ -26,7 +27,42 @@ def request_keys(origin: Origin, *, now: datetime, region: str) -> Context:
         "aws:SecureTransport": "true" if origin.secure else "false",
         "aws:UserAgent": origin.user_agent,
         "aws:RequestedRegion": region,
+        **CONSTANT_KEYS,
     }
+
+
+def supposed_keys(
+    action: str, resource: str, *, account: str = "", region: str = "", now: datetime | None = None
+) -> Context:
+    """What a request for `action` on `resource` carries for certain, of which nothing else is known.
+
+    From here simulation starts. Where account and region are not told, the resource's ARN may tell them:
+    everything of Hatchway's is of one account in one region. Without `now`, the time is not known either.
+    """
+    _, _, _, its_region, its_account, _ = (*resource.split(":", 5), *[""] * 5)[:6]
+    account, region = account or its_account, region or its_region
+    keys: dict[str, str | tuple[str, ...]] = {"aws:SecureTransport": "true", **CONSTANT_KEYS}
+    if now is not None:
+        second = int(now.timestamp())
+        keys |= {"aws:CurrentTime": _iso_8601(second), "aws:EpochTime": str(second)}
+    if account:
+        keys["aws:PrincipalAccount"] = account
+        keys |= resource_keys((resource,), account)
+    if region:
+        keys["aws:RequestedRegion"] = region
+        keys |= service_keys(action.partition(":")[0].lower(), region)
+    return keys
+
+
+def service_keys(service: str, region: str) -> Context:
+    """What all requests of one service carry."""
+    return {"ec2:Region": region} if service == "ec2" else {}
+
+
+def completed_keys(context: Context, supposed: Context) -> Context:
+    """`context`, and what it does not tell as supposed."""
+    told = {key.lower() for key in context}
+    return {**{key: value for key, value in supposed.items() if key.lower() not in told}, **context}
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,8 @@
 
 `boundary` and `guardrails` are given as `policies` are. A case may have its own of all these. Its request's
 elements, and the keys of its context, replace those that the file has for all; a key whose value is null is
-not in the request. `resource` may list several of which an Allow needs to match one; `deny_also` lists more
+not in the request. Keys that every request carries are there by themselves, but the time is not: tests do not
+depend on it. `resource` may list several of which an Allow needs to match one; `deny_also` lists more
 that only a Deny looks at. `expect` is allowed, denied, or either kind of denial: explicitDeny, implicitDeny.
 `sid` must then be among the statements that decided.
 """
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Never
 from xml.etree import ElementTree
 
+from hatchway.access.context import completed_keys, supposed_keys
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_files import read_file, read_policy
 from hatchway.control.fleet.problems import BadFleet
@@ -221,15 +223,18 @@ class _Suite:
             **self._mapping(common.get("context") or {}, "request.context"),
             **self._mapping(own.get("context") or {}, f"{place}.context"),
         }
+        resources = tuple(self._texts(request.get("resource", "*"), f"{place}.resource"))
+        told: dict[str, str | tuple[str, ...]] = {
+            # What is null is taken out, and so is a key without values.
+            key: () if value is None else self._value(value, f"{place}.context.{key}")
+            for key, value in context.items()
+        }
+        supposed = supposed_keys(action, resources[0]) if resources else {}
         try:
             return Request(
                 action,
-                tuple(self._texts(request.get("resource", "*"), f"{place}.resource")),
-                {
-                    key: self._value(value, f"{place}.context.{key}")
-                    for key, value in context.items()
-                    if value is not None
-                },
+                resources,
+                completed_keys(told, supposed),
                 tuple(self._texts(request.get("deny_also") or [], f"{place}.deny_also")),
             )
         except ValueError as problem:

@@ -5,6 +5,7 @@ All of them end with 0 when all is well, 1 when it is not (denied, a failed test
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -94,21 +95,26 @@ def simulate(
         --context ec2-instance-connect:remotePort=22
       hatchway simulate --data-dir /var/lib/hatchway --principal alice --action ec2:DescribeInstances
     """
+    from functools import partial
+
+    from hatchway.access.context import completed_keys, supposed_keys
     from hatchway.cli.policy_questions import ask, overall, policies_in_files, read_context
 
     if principal is None and not policy:
         raise BadUsage("nothing to simulate: give --policy FILE, or --principal and --data-dir")
     keys = read_context(context or ())
     policies = policies_in_files(policy or (), boundary, guardrail or ())
+    account = region = ""
     if principal is not None:
         from hatchway.cli.policy_principal import policies_of, read_entity
 
         with _installation(data_dir, store_url) as installation:
             entity = read_entity(installation, principal)
-        told = {key.lower() for key in keys}
-        keys = {key: value for key, value in entity.keys.items() if key.lower() not in told} | dict(keys)
+            account, region = installation.account.id, installation.account.region
+        keys = completed_keys(keys, entity.keys)
         policies = policies_of(entity, policies)
-    answers = ask(policies, action, resource or ("*",), keys)
+    suppose = partial(supposed_keys, account=account, region=region, now=datetime.now(UTC))
+    answers = ask(policies, action, resource or ("*",), keys, suppose)
     outcome = overall(answer.decision for answer in answers)
     if json:
         import json as json_format

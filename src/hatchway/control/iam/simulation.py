@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from hatchway.access.authorization import Check, Context
+from hatchway.access.context import completed_keys, supposed_keys
 from hatchway.access.entities import Entity, SourcedPolicy, caller_keys, find_entity, read_entity_arn
 from hatchway.access.identities import StoredIdentities
 from hatchway.access.policy_documents import MalformedPolicy
@@ -197,8 +198,7 @@ def _context(call: Call, supposed: Context) -> Context:
             given[name] = values[0]
         else:
             raise _invalid(f"ContextEntries.{number}: several values need the type {type_}List.")
-    replaced = {name.lower() for name in given}
-    return {key: value for key, value in supposed.items() if key.lower() not in replaced} | given
+    return completed_keys(given, supposed)
 
 
 def _simulation(
@@ -227,10 +227,14 @@ def _simulate(call: Call, simulation: Simulation, supposed: Context) -> Result:
             if each <= MOST_TESTS
             else "The simulation is too large: give fewer resources or policies."
         )
-    results = [
-        _result(action, [simulation.run(action, resource, context) for resource in resources])
-        for _, action in page.items
-    ]
+
+    def run(action: str, resource: str) -> Simulated:
+        supposed = supposed_keys(
+            action, resource, account=call.arns.account, region=call.arns.region, now=call.now
+        )
+        return simulation.run(action, resource, completed_keys(context, supposed))
+
+    results = [_result(action, [run(action, resource) for resource in resources]) for _, action in page.items]
     return {"EvaluationResults": results, **page.result()}
 
 

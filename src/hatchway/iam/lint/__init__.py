@@ -19,6 +19,7 @@ from hatchway.iam.errors import MalformedPolicy
 from hatchway.iam.lint.facts import ActionFacts, Facts, ResourceTypeFacts, ServiceFacts
 from hatchway.iam.lint.findings import KINDS, Finding, Severity
 from hatchway.iam.lint.overlaps import overlaps
+from hatchway.iam.lint.presence import presence
 from hatchway.iam.lint.reference import check
 from hatchway.iam.lint.rules import RULES
 from hatchway.iam.lint.source import statements_of
@@ -45,7 +46,7 @@ def lint(policy: Policy, facts: Facts | None = None) -> tuple[Finding, ...]:
     found: list[Finding] = []
     needless = list(overlaps(statements))
     for linted in statements:
-        for rule in RULES:
+        for rule in (*RULES, presence):
             found += rule(linted)
         if facts is not None:
             found += check(linted, facts)

@@ -50,11 +50,6 @@ class ServiceFacts:
 class Facts(Protocol):
     """Where lint looks things up."""
 
-    @property
-    def global_keys(self) -> Keys:
-        """The keys that any request of any service may have."""
-        ...
-
     def service(self, prefix: str) -> ServiceFacts | None:
         """The service of a lower-case prefix such as ``ec2``, None when there is no such service."""
         ...

@@ -32,6 +32,10 @@ KINDS = {
         Severity.ERROR, "The action has no resource-level support, so that only the resource * matches."
     ),
     "unknown-condition-key": Kind(Severity.ERROR, "No request has such a key."),
+    "absent-condition-key": Kind(Severity.WARNING, "A key of AWS that no request to Hatchway carries."),
+    "unmeetable-condition": Kind(
+        Severity.WARNING, "Every request carries the key with a value that does not meet the condition."
+    ),
     "inapplicable-condition-key": Kind(Severity.WARNING, "Requests for the action do not have the key."),
     "operator-type-mismatch": Kind(Severity.ERROR, "The operator does not fit the type of the key."),
     "set-operator-missing": Kind(

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from hatchway.iam.conditions import FOR_ALL, FOR_ANY, NULL
+from hatchway.iam.global_keys import GLOBAL_KEYS, global_key
 from hatchway.iam.lint.facts import is_named, template_tokens
 from hatchway.iam.lint.findings import Finding
 from hatchway.iam.lint.globs import arns_may_meet
@@ -107,16 +108,18 @@ Groups = list[tuple[str, "tuple[ActionFacts, ...]"]]
 def _condition(linted: Linted, condition: Condition, groups: Groups, facts: Facts) -> Iterable[Finding]:
     place, key = linted.condition_place(condition), condition.folded_key
     services = _services(linted, key, facts)
-    kind = _type_of(key, services, facts)
+    kind = _type_of(key, services)
     if kind is None:
         if services:
-            known = [name for service in services for name in service.condition_keys] + [*facts.global_keys]
+            known = [name for service in services for name in service.condition_keys]
+            known += [row.name.lower() for row in GLOBAL_KEYS]
             near = get_close_matches(key, known, n=1)
             hint = f"Perhaps {near[0]} is meant." if near else "Correct the key."
             yield Finding("unknown-condition-key", place, f"No request has the key '{condition.key}'.", hint)
         return
     yield from _operator(condition, kind, place)
-    if linted.statement.action.negated or is_named(key, facts.global_keys):
+    everywhere = global_key(key)
+    if linted.statement.action.negated or (everywhere is not None and not everywhere.by_action):
         return
     without = [
         pattern
@@ -139,12 +142,13 @@ def _services(linted: Linted, key: str, facts: Facts) -> list[ServiceFacts]:
     return [service for service in found if service is not None]
 
 
-def _type_of(key: str, services: Iterable[ServiceFacts], facts: Facts) -> str | None:
-    for keys in (*(service.condition_keys for service in services), facts.global_keys):
+def _type_of(key: str, services: Iterable[ServiceFacts]) -> str | None:
+    for keys in (service.condition_keys for service in services):
         name = is_named(key, keys)
         if name is not None:
             return keys[name]
-    return None
+    everywhere = global_key(key)
+    return None if everywhere is None else everywhere.type
 
 
 def _operator(condition: Condition, kind: str, place: str) -> Iterable[Finding]:

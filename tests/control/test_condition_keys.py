@@ -1,0 +1,169 @@
+"""The condition keys of every operation's requests are those that the table says."""
+
+from contextlib import suppress
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from tests.access.carried_keys import contradictions, unseen
+from tests.control.harness import ACCOUNT, ARNS, INSTANCE, SUBNET, World
+
+from hatchway.access import authorization
+from hatchway.control.catalogue import OPERATIONS
+from hatchway.iam import Decision, PolicySet, Request, evaluate
+from hatchway.protocol.service_models import OWN_MODELS
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII/UQTo0IOgqf08pw8nQ30OHuyubH0fE2z5xb/DMbl1X me@here"
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+DOCUMENT = '{"Statement": {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}}'
+ALICE = {"UserName": "alice"}
+TAG = {"Key": "env", "Value": "dev"}
+NO_ENDPOINT, NO_TUNNEL = "eice-0000000000000000f", "tun-00000000000000001"
+GRANTED_TO_ALL = {("sts", "GetCallerIdentity")}
+"""Operations without a permission check."""
+
+CALLS: dict[tuple[str, str], dict[str, Any]] = {
+    ("ec2", "CreateInstanceConnectEndpoint"): {
+        "SubnetId": SUBNET,
+        "TagSpecifications": [{"ResourceType": "instance-connect-endpoint", "Tags": [TAG]}],
+    },
+    ("ec2", "DeleteInstanceConnectEndpoint"): {"InstanceConnectEndpointId": NO_ENDPOINT},
+    ("ec2", "ModifyInstanceConnectEndpoint"): {
+        "InstanceConnectEndpointId": NO_ENDPOINT,
+        "PreserveClientIp": True,
+    },
+    ("ec2-instance-connect", "SendSSHPublicKey"): {
+        "InstanceId": INSTANCE,
+        "InstanceOSUser": "ec2-user",
+        "SSHPublicKey": KEY,
+    },
+    ("hatchway", "TerminateTunnel"): {"TunnelId": NO_TUNNEL},
+    ("iam", "CreateAccessKey"): ALICE,
+    ("iam", "CreateServiceLinkedRole"): {"AWSServiceName": "ec2-instance-connect.amazonaws.com"},
+    ("iam", "CreateUser"): {"UserName": "bob", "Tags": [TAG]},
+    ("iam", "DeleteAccessKey"): {**ALICE, "AccessKeyId": "AKIAAAAAAAAAAAAAAAAA"},
+    ("iam", "DeleteUser"): ALICE,
+    ("iam", "DeleteUserPolicy"): {**ALICE, "PolicyName": "none"},
+    ("iam", "GetContextKeysForCustomPolicy"): {"PolicyInputList": [DOCUMENT]},
+    ("iam", "GetContextKeysForPrincipalPolicy"): {"PolicySourceArn": ARNS.user("alice", "/")},
+    ("iam", "GetRole"): {"RoleName": "none"},
+    ("iam", "GetUser"): ALICE,
+    ("iam", "GetUserPolicy"): {**ALICE, "PolicyName": "none"},
+    ("iam", "ListAccessKeys"): ALICE,
+    ("iam", "ListUserPolicies"): ALICE,
+    ("iam", "PutUserPolicy"): {**ALICE, "PolicyName": "new", "PolicyDocument": DOCUMENT},
+    ("iam", "SimulateCustomPolicy"): {"PolicyInputList": [DOCUMENT], "ActionNames": ["ec2:CreateTags"]},
+    ("iam", "SimulatePrincipalPolicy"): {
+        "PolicySourceArn": ARNS.user("alice", "/"),
+        "ActionNames": ["ec2:CreateTags"],
+    },
+    ("iam", "UpdateAccessKey"): {**ALICE, "AccessKeyId": "AKIAAAAAAAAAAAAAAAAA", "Status": "Inactive"},
+    ("sts", "DecodeAuthorizationMessage"): {"EncodedMessage": "x"},
+}
+"""Parameters of the operations that need some."""
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """With our model beside botocore's own, as AWS_DATA_PATH puts it there."""
+    session = boto3.Session()
+    session._loader.search_paths.append(str(OWN_MODELS))
+    return session
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Every request that is put to policies."""
+    requests: list[Request] = []
+
+    def noting(request: Request, policies: PolicySet) -> Decision:
+        requests.append(request)
+        return evaluate(request, policies)
+
+    monkeypatch.setattr(authorization, "evaluate", noting)
+    return requests
+
+
+def call(client: Any, operation: str, parameters: dict[str, Any]) -> None:
+    """Call it, whatever comes of it."""
+    method = next(name for name, api in client.meta.method_to_api_mapping.items() if api == operation)
+    with suppress(ClientError):
+        getattr(client, method)(**parameters)
+
+
+def test_every_operation_s_requests_carry_what_the_table_of_global_keys_says(
+    world: World, asked: list[Request]
+) -> None:
+    world.user("alice", tags={"team": "red"})
+    people = [
+        world.user("admin", EVERYTHING, tags={"team": "blue"}),
+        world.user("plain", EVERYTHING),
+        world.root,
+    ]
+    silent = set()
+    for who in people:
+        clients = {service: world.client(service, who) for service, _ in OPERATIONS}
+        for service, operation in sorted(OPERATIONS):
+            before = len(asked)
+            call(clients[service], operation, CALLS.get((service, operation), {}))
+            if len(asked) == before:
+                silent.add((service, operation))
+
+    assert silent == GRANTED_TO_ALL
+    keys = [request.keys for request in asked]
+    assert contradictions(keys) == []
+    assert unseen(keys) == []
+
+
+def test_the_account_of_the_resource_is_told_where_there_is_one(world: World, asked: list[Request]) -> None:
+    world.client("ec2").describe_vpcs()
+    world.client("iam").list_users()
+    world.client("ec2").create_instance_connect_endpoint(SubnetId=SUBNET)
+
+    for request in asked:
+        expected = None if request.resources == ("*",) else ACCOUNT
+        assert request.keys.get("aws:resourceaccount") == expected
+
+
+def test_the_deny_by_source_address_that_aws_gives_as_its_example_denies(world: World) -> None:
+    """(AWS IAM User Guide, "AWS: Denies access to AWS based on the source IP".)"""
+    deny = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {
+            "NotIpAddress": {"aws:SourceIp": ["192.0.2.0/24", "203.0.113.0/24"]},
+            "Bool": {"aws:ViaAWSService": "false"},
+        },
+    }
+    alice = world.user("alice", EVERYTHING, deny)
+    with pytest.raises(ClientError) as caught:
+        world.client("ec2", alice).describe_instances()
+    assert caught.value.response["Error"]["Code"] == "UnauthorizedOperation"
+    assert "with an explicit deny in an identity-based policy" in caught.value.response["Error"]["Message"]
+
+    deny["Condition"]["NotIpAddress"] = {"aws:SourceIp": ["192.0.2.0/24", "127.0.0.0/8"]}  # type: ignore[index]
+    world.allow("alice", EVERYTHING, deny)
+    world.client("ec2", alice).describe_instances()
+
+
+def test_a_deny_of_what_is_not_of_one_s_own_team_denies_who_has_none(world: World) -> None:
+    deny = {
+        "Effect": "Deny",
+        "Action": "ec2-instance-connect:SendSSHPublicKey",
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"aws:ResourceTag/env": "${aws:PrincipalTag/env}"}},
+    }
+    pushed = {"InstanceId": INSTANCE, "InstanceOSUser": "ec2-user", "SSHPublicKey": KEY}
+    for name, tags, allowed in (
+        ("in", {"env": "dev"}, True),
+        ("out", {"env": "x"}, False),
+        ("none", {}, False),
+    ):
+        client = world.client("ec2-instance-connect", world.user(name, EVERYTHING, deny, tags=tags))
+        if allowed:
+            assert client.send_ssh_public_key(**pushed)["Success"]
+        else:
+            with pytest.raises(ClientError, match="with an explicit deny"):
+                client.send_ssh_public_key(**pushed)
