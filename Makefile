@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check autobahn bench bench-iam clean
+.PHONY: help demo test faults check fuzz autobahn soak bench bench-iam clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,12 @@ check: ## lint, format, types and the table of who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+FUZZ_SECONDS ?= 60
+fuzz: ## each parser that meets strangers, FUZZ_SECONDS (60), two at a time (see fuzz/README.md); TARGET=name for one
+	@scripts/setup check
+	@fuzz/setup
+	.cache/fuzz/venv/bin/python -m fuzz --seconds $(FUZZ_SECONDS) $(TARGET)
 
 autobahn: ## every case of Autobahn|Testsuite against the gateway (see docs/gateway.md)
 	@scripts/setup autobahn

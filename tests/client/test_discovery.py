@@ -165,6 +165,7 @@ def test_aws_itself_is_not_asked_for_a_discovery_document(aws_environment: Path)
         b'{"gateway_port": "22"}',
         b'{"gateway_port": 0}',
         b'{"gateway_port": true}',
+        b"[" * 60_000,
     ],
 )
 def test_a_discovery_document_that_names_no_port_is_an_error(

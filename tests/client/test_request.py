@@ -72,6 +72,7 @@ def test_botocore_makes_the_same_signature(
         {"dns_name": "gate way"},
         {"private_ip_address": "web-1"},
         {"private_ip_address": "10.0.1.0/24"},
+        {"private_ip_address": "fe80::1%eth0"},
         {"remote_port": 0},
         {"remote_port": 65536},
         {"max_tunnel_duration": 0},

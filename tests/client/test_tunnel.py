@@ -353,7 +353,7 @@ def test_a_refusal_carries_status_code_message_and_request_id(gateway: StubGatew
     assert str(error) == "AccessDeniedException: User: x is not authorized"
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"ErrorCode": 7, "Message": null}'])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"ErrorCode": 7, "Message": null}', b"[" * 9_999])
 def test_a_refusal_with_an_odd_body_still_tells_the_status(gateway: StubGateway, body: bytes) -> None:
     gateway.answer = lambda: refusal(503, body)
     with pytest.raises(TunnelRefused) as caught:

@@ -1,6 +1,8 @@
 """The answers to a request for a WebSocket."""
 
-from hatchway.gateway.handshake import render_upgrade
+import pytest
+
+from hatchway.gateway.handshake import BadHandshake, read_head, render_upgrade
 
 
 def test_the_answer_has_what_rfc_6455_says_that_the_key_asks_for() -> None:
@@ -15,3 +17,9 @@ def test_the_answer_has_what_rfc_6455_says_that_the_key_asks_for() -> None:
         b"x-amzn-requestid": b"an-id",
     }
     assert rest == b""
+
+
+@pytest.mark.parametrize("target", [b"/open\nTunnel", b"/openTunnel?\0", b"/\x7f", b"/\t", b"/\xc3\xa9"])
+def test_a_target_holds_characters_of_a_url_alone(target: bytes) -> None:
+    with pytest.raises(BadHandshake, match="well-formed"):
+        read_head(b"GET %b HTTP/1.1\r\nHost: gateway" % target)

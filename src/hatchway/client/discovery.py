@@ -228,7 +228,7 @@ def gateway_port(profile: Profile) -> int:
     try:
         document: Mapping[str, object] = json.loads(body)
         port = document["gateway_port"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         port = None
     if type(port) is not int or not 1 <= port <= 65535:
         raise ApiError(f"GET {printable(url)}", "", "the document names no gateway_port: give --gateway-port")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import InvalidOption
 from hatchway.domain.ids import ENDPOINT_ID
+from hatchway.domain.reach import parse_address
 from hatchway.domain.tunnel import MAX_DURATION
 from hatchway.sigv4 import presign
 
@@ -50,7 +50,7 @@ class TunnelRequest:
         if not _DNS_NAME.fullmatch(self.dns_name):
             raise InvalidOption(f"{self.dns_name!r} is not an endpoint's DNS name, which has no port")
         try:
-            ipaddress.ip_address(self.private_ip_address)
+            parse_address(self.private_ip_address)
         except ValueError:
             raise InvalidOption(f"{self.private_ip_address!r} is not an IP address") from None
         if not 1 <= self.remote_port <= 65535:

@@ -152,7 +152,7 @@ def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUn
         return GatewayUnreachable(str(route), printable(str(error)))
     try:
         body = json.loads(error.raw_body or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     fields = body if isinstance(body, dict) else {}
     request_id = response.headers.get("x-amzn-requestid")

@@ -74,7 +74,10 @@ def read_head(raw: bytes) -> Head:
         request = _parse_http_request(raw)
         target = request.path.decode("ascii")
     except (RuntimeError, UnicodeDecodeError):
-        raise BadHandshake(bad_handshake("The request is not a well-formed HTTP/1.1 GET.")) from None
+        target = ""
+    # picows takes control characters in a target, a bare line feed among them (RFC 9112 section 3.2).
+    if not target or not target.isprintable():
+        raise BadHandshake(bad_handshake("The request is not a well-formed HTTP/1.1 GET."))
     path, _, query = target.partition("?")
     return Head(path, query, tuple([(name.lower(), value) for name, value in request.headers.items()]))
 

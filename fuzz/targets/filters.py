@@ -1,0 +1,105 @@
+"""Filters of Describe operations, beside a matcher that fills a table; the work is bounded."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fuzz.draws import Draws, noise
+from hatchway.control.ec2.filters import read_filters
+from hatchway.domain.network import Vpc
+from hatchway.protocol import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_FIELDS: Mapping[str, Callable[[Vpc], Sequence[str]]] = {
+    "vpc-id": lambda vpc: [vpc.id],
+    "cidr": lambda vpc: vpc.cidrs,
+}
+_LETTERS = "*?\\ab\n"
+
+
+def one_input(data: bytes) -> None:
+    draws = Draws(data)
+    text = _text(draws, 40)
+    vpc = Vpc(
+        id=text, name="x", cidrs=(_text(draws, 6), _text(draws, 6)), tags={_text(draws, 4): _text(draws, 8)}
+    )
+    names = ("vpc-id", "cidr", "tag:a", "tag-key", "tag-value", "tag:", "Tag:a")
+    filters: list[dict[str, Any]] = [
+        {
+            "Name": draws.one_of(names) if not draws.chance(8) else _text(draws, 8),
+            "Values": [_text(draws, 24) for _ in range(draws.below(4))],
+        }
+        for _ in range(1 + draws.below(2))
+    ]
+    try:
+        holds = read_filters(filters, _FIELDS)
+    except ServiceError as refusal:
+        assert refusal.code in ("InvalidParameterValue", "FilterLimitExceeded")
+        assert len(refusal.message) < 500
+        return
+    assert holds(vpc) is all(_obvious(one, vpc) for one in filters), filters
+
+
+def _text(draws: Draws, most: int) -> str:
+    if draws.chance(3):
+        return draws.text(most)
+    return "".join(draws.one_of(_LETTERS) for _ in range(draws.below(most)))
+
+
+def _obvious(one: Mapping[str, Any], vpc: Vpc) -> bool:
+    name = one["Name"]
+    if name in _FIELDS:
+        fields = list(_FIELDS[name](vpc))
+    elif name == "tag-key":
+        fields = list(vpc.tags)
+    elif name == "tag-value":
+        fields = list(vpc.tags.values())
+    else:
+        fields = [value for key, value in vpc.tags.items() if f"tag:{key}" == name]
+    return any(_matches(pattern, field) for pattern in one["Values"] for field in fields)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """By a table of which beginnings of both match."""
+    row = [True] + [False] * len(text)
+    rest = list(pattern)
+    while rest:
+        token = rest.pop(0)
+        literal = token == "\\"
+        if literal and rest:
+            token = rest.pop(0)
+        if token == "*" and not literal:
+            for at in range(len(text)):
+                row[at + 1] = row[at + 1] or row[at]
+        else:
+            any_one = token == "?" and not literal
+            row = [False] + [row[at] and (any_one or text[at] == token) for at in range(len(text))]
+    return row[-1]
+
+
+def seeds() -> list[bytes]:
+    return noise(60, 100)
+
+
+def growing(size: int) -> Mapping[str, Callable[[], object]]:
+    """A tag's value has 256 characters at most, so what grows is the pattern."""
+    vpc = Vpc(id="a" * 255, name="x", cidrs=(), tags={})
+    patterns = {
+        "stars": "*" * size,
+        "stars between": "a*" * size + "b",
+        "a long literal": "a" * size,
+        "questions": "?" * size,
+        "escapes": "\\*" * size,
+    }
+
+    def work(pattern: str) -> None:
+        try:
+            holds = read_filters([{"Name": "vpc-id", "Values": [pattern] * 20}], _FIELDS)
+        except ServiceError:
+            return
+        holds(vpc)
+
+    return {what: partial(work, pattern) for what, pattern in patterns.items()}
