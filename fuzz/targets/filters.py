@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from fuzz.draws import Draws, noise
 from hatchway.control.ec2.filters import read_filters
@@ -13,10 +14,14 @@ from hatchway.protocol import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hatchway.control.ec2.effort import Effort
+
 _FIELDS: Mapping[str, Callable[[Vpc], Sequence[str]]] = {
     "vpc-id": lambda vpc: [vpc.id],
     "cidr": lambda vpc: vpc.cidrs,
 }
+_EFFORTLESS = cast("Effort", SimpleNamespace(go_on=lambda: None))
+"""Of how much a call may cost, `Effort` keeps account; here it is what one noun costs that matters."""
 _LETTERS = "*?\\ab\n"
 
 
@@ -35,12 +40,12 @@ def one_input(data: bytes) -> None:
         for _ in range(1 + draws.below(2))
     ]
     try:
-        holds = read_filters(filters, _FIELDS)
+        filters_ = read_filters(filters, _FIELDS)
     except ServiceError as refusal:
         assert refusal.code in ("InvalidParameterValue", "FilterLimitExceeded")
         assert len(refusal.message) < 500
         return
-    assert holds(vpc) is all(_obvious(one, vpc) for one in filters), filters
+    assert filters_.hold(vpc, _EFFORTLESS) is all(_obvious(one, vpc) for one in filters), filters
 
 
 def _text(draws: Draws, most: int) -> str:
@@ -97,9 +102,9 @@ def growing(size: int) -> Mapping[str, Callable[[], object]]:
 
     def work(pattern: str) -> None:
         try:
-            holds = read_filters([{"Name": "vpc-id", "Values": [pattern] * 20}], _FIELDS)
+            filters_ = read_filters([{"Name": "vpc-id", "Values": [pattern] * 20}], _FIELDS)
         except ServiceError:
             return
-        holds(vpc)
+        filters_.hold(vpc, _EFFORTLESS)
 
     return {what: partial(work, pattern) for what, pattern in patterns.items()}
