@@ -289,7 +289,13 @@ def new_world(stage: Stage, template: Path, directory: Path, session: boto3.Sess
     """A world of its own for one test; `template` is an empty, migrated SQLite database."""
     database = directory / "hatchway.db"
     shutil.copyfile(template, database)
-    store = Store.open(f"sqlite:///{database}")
+    with world_in(Store.open(f"sqlite:///{database}"), stage, session) as world:
+        yield world
+
+
+@contextmanager
+def world_in(store: Store, stage: Stage, session: boto3.Session) -> Iterator[World]:
+    """The same in an empty, migrated store, which is closed in the end."""
     clock = Clock()
     vault = Vault(os.urandom(32))
     audit = GroupCommit(store)

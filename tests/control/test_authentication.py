@@ -7,7 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import Credentials, World
 
-from hatchway.control.dispatcher import STRANGERS_AT_ONCE
+from hatchway.audit import refusals
+from hatchway.audit.refusals import AT_ONCE
+from hatchway.control.housekeeping import record_refusals
 from hatchway.domain.identity import AccessKey, KeyStatus
 
 CALLS = {
@@ -69,13 +71,24 @@ def test_a_refused_stranger_is_recorded_with_what_it_claims(world: World) -> Non
     assert event["requestParameters"] is None
 
 
-def test_a_flood_of_strangers_fills_the_store_up_to_a_bound(world: World) -> None:
-    for _ in range(STRANGERS_AT_ONCE + 60):
+def test_a_flood_of_strangers_fills_the_store_up_to_a_bound_and_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "STRANGERS_PER_SECOND", 0.0)
+    for _ in range(AT_ONCE + 60):
         assert world.send(body=b"Action=GetCallerIdentity&Version=2011-06-15").status == 403
-    assert STRANGERS_AT_ONCE <= len(world.events()) < STRANGERS_AT_ONCE + 60
+    alone = len(world.events())
+    assert alone == AT_ONCE
     # Those who are somebody are recorded all the same.
     world.client("sts").get_caller_identity()
     assert world.events()[-1]["userIdentity"]["type"] == "Root"
+    record_refusals(world.plane)
+    (summary,) = world.events("RefusedCalls")
+    assert summary["userIdentity"] == {"type": "Unknown"}
+    told = summary["additionalEventData"]["refusals"]
+    assert alone + told["count"] == AT_ONCE + 60
+    assert told["eventNames"] == {"GetCallerIdentity": told["count"]}
+    assert told["errorCodes"] == {"MissingAuthenticationToken": told["count"]}
 
 
 @pytest.mark.parametrize("service", CALLS)

@@ -5,7 +5,6 @@ import pytest
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.operations import Call, Result, operation
 from hatchway.control.services import services
-from hatchway.control.token_bucket import TokenBucket
 
 PROMISED = {
     "ec2": [
@@ -46,11 +45,3 @@ def test_an_operation_is_registered_once() -> None:
 
     with pytest.raises(ValueError, match="already"):
         operation("sts", "GetCallerIdentity", reads_only=True)(again)
-
-
-def test_a_token_bucket_gives_its_burst_and_then_its_rate() -> None:
-    bucket = TokenBucket(burst=3, rate=2.0)
-    assert [bucket.take(10.0) for _ in range(4)] == [True, True, True, False]
-    assert [bucket.take(10.5) for _ in range(2)] == [True, False]
-    assert not bucket.take(9.0)
-    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from tests.gateway.account import StoredAccount, stored_account
 from tests.gateway.harness import Says, until
 
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.audit.refusals import AT_ONCE
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.admission import Admitted, Refused
 from hatchway.gateway.handshake import Head
@@ -340,3 +342,32 @@ def test_a_piece_that_never_succeeds_keeps_no_other_from_being_entered(
         keeping.cancel()
 
     asyncio.run(test())
+
+
+def test_refusals_beyond_a_rate_are_counted_and_entered_together(
+    account: StoredAccount, commits: GroupCommit
+) -> None:
+    unrecorded = Unrecorded(commits)
+    books = trail(commits, unrecorded=unrecorded)
+    answer = admitted("tun-1")
+    alice = {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/alice"}
+    call = answer.call._replace(source=replace(answer.call.source, user_identity=alice))
+    refused = Refused(refusal=access_denied("no"), call=call)
+
+    async def flood() -> None:
+        for _ in range(AT_ONCE + 30):
+            await books.refused(refused, NOW)
+        books.enter_counts()
+        books.enter_counts()
+        keeping = asyncio.create_task(unrecorded.keep())
+        await unrecorded.wait_until_empty()
+        keeping.cancel()
+
+    asyncio.run(flood())
+    entered = events(account)
+    (summary,) = [event for event in entered if event["eventName"] == "RefusedCalls"]
+    told = summary["additionalEventData"]["refusals"]
+    assert len(entered) - 1 + told["count"] == AT_ONCE + 30
+    assert AT_ONCE <= len(entered) - 1 < AT_ONCE + 30
+    assert told["eventNames"] == {"OpenTunnel": told["count"]}
+    assert summary["userIdentity"] == alice

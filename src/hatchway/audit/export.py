@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from hatchway.audit.log import safe_line
 from hatchway.store import Store
 from hatchway.store.tables import audit_records
 
@@ -41,7 +42,7 @@ class Export:
                 )
             if not records:
                 return exported
-            _append(self._path, b"".join(record.body.encode() + b"\n" for record in records))
+            _append(self._path, b"".join(safe_line(record.body).encode() + b"\n" for record in records))
             self._written = tuple(record.event_id for record in records)
             exported += len(records)
 

@@ -1,19 +1,43 @@
-"""An event as a row of the store."""
+"""An event as a row of the store, bounded, and safe for whoever reads lines."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from hatchway.audit.abridged import abridged, cut_text
 from hatchway.domain.account import AuditRecord
+
+LARGEST_OF_CHANGES: Final = 100_000
+"""Characters of each of the three parts below in the event of what changed something, as at CloudTrail."""
+LARGEST_OF_OTHERS: Final = 8_000
+"""The same for what was refused or only read: any key may have as many of those as it likes."""
+LONGEST_MESSAGE: Final = 4_000
+MOST_RESOURCES: Final = 50
+LONGEST_USER_AGENT: Final = 1024
+
+_LARGE_PARTS: Final = ("requestParameters", "responseElements", "additionalEventData")
 
 # Made once: `json.dumps` makes one for each call that does not take its defaults. An event has no circles.
 _to_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
+# Line ends to some, orders to a terminal, or nothing that UTF-8 has. JSON itself escapes those below U+0020.
+_unsafe: Final = re.compile(
+    "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+
 
 def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
-    """The row that keeps an event. `time` is its moment to the microsecond; the event has whole seconds."""
+    """The row that keeps an event. `time` is its moment to the microsecond; the event has whole seconds.
+
+    Whatever texts it holds, it can be stored; where it is too large, it says what was left out.
+    """
     identity = event["userIdentity"]
+    most = LARGEST_OF_OTHERS if event["readOnly"] or "errorCode" in event else LARGEST_OF_CHANGES
+    body = _to_json(event)
+    if len(body) > most:
+        body = _to_json(_abridged_event(event, most))
     return AuditRecord(
         event_id=event["eventID"],
         event_time=time,
@@ -22,5 +46,26 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
         request_id=event["requestID"],
         user_name=identity.get("userName"),
         access_key_id=identity.get("accessKeyId"),
-        body=_to_json(event),
+        body=safe_line(body),
     )
+
+
+def safe_line(body: str) -> str:
+    """JSON that says the same without characters that some reader takes for more than text.
+
+    They stand within its texts alone, where an escape means the same (RFC 8259 section 7).
+    """
+    return _unsafe.sub(lambda found: f"\\u{ord(found[0]):04x}", body)
+
+
+def _abridged_event(event: Mapping[str, Any], most: int) -> dict[str, Any]:
+    less = dict(event)
+    for part in _LARGE_PARTS:
+        if less.get(part) is not None:
+            less[part] = abridged(less[part], most)
+    if less.get("errorMessage") is not None:
+        less["errorMessage"] = cut_text(less["errorMessage"], LONGEST_MESSAGE)
+    if "resources" in less:
+        less["resources"] = less["resources"][:MOST_RESOURCES]
+    less["userAgent"] = cut_text(less["userAgent"], LONGEST_USER_AGENT)
+    return less

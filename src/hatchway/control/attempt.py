@@ -26,8 +26,8 @@ class ApiRequest:
 class Attempt:
     """What the audit trail tells of a request. Fields are filled in as they become known.
 
-    `access_key_id` is only what the request claims, until there is a `principal`. `unrecorded` is one
-    refusal too many of callers that proved nothing.
+    `access_key_id` is only what the request claims, until there is a `principal`. `unrecorded` is a
+    refusal that has no record of its own: it has been counted.
     """
 
     request: ApiRequest

@@ -1,23 +1,20 @@
 """A call as an event of the audit trail (AWS: "CloudTrail record contents")."""
 
-import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
-from hatchway.audit.log import to_record
+from hatchway.audit.log import LONGEST_USER_AGENT, to_record
 from hatchway.control.attempt import Attempt
 from hatchway.control.plane import ControlPlane
+from hatchway.control.refusals import ENCODED_MESSAGE
 from hatchway.control.services import DIALECTS, named_operation
 from hatchway.domain.account import AuditRecord
 from hatchway.protocol import ServiceError
 
 UNKNOWN_OPERATION: Final = "Unknown"
-_LARGEST_ELEMENT: Final = 100_000
-"""Characters of requestParameters or responseElements; what is larger is left out, as CloudTrail does."""
-_LONGEST_USER_AGENT: Final = 1024
 
 _TRAIL_CODES: Final = {"AuthException": "AccessDenied"}
 """Codes that CloudTrail calls otherwise: a refused SendSSHPublicKey is as a refused OpenTunnel."""
@@ -40,18 +37,26 @@ def success_record(plane: ControlPlane, attempt: Attempt, result: Mapping[str, A
     elements = None
     if not attempt.operation.reads_only and result:
         shape = attempt.service.model.operation_model(attempt.operation.name).output_shape
-        elements = _bounded(told(shape, result))
+        elements = told(shape, result)
     return _record(plane, attempt, response_elements=elements)
 
 
 def refusal_record(plane: ControlPlane, attempt: Attempt, error: ServiceError) -> AuditRecord:
     """The record of a call that is answered with `error`."""
+    # What the encoded message holds stands in the record itself.
+    sentence, mark, _ = error.message.partition(ENCODED_MESSAGE)
+    message = f"{sentence}{mark}(see additionalEventData)" if mark else sentence
+    return _record(plane, attempt, error_code=trail_code(attempt, error), error_message=message)
+
+
+def trail_code(attempt: Attempt, error: ServiceError) -> str:
+    """An error's code as CloudTrail has it."""
     code = _TRAIL_CODES.get(error.code, error.code)
     if attempt.service.name == "ec2":
         # CloudTrail says with EC2's codes whose fault it was.
         fault = "Server" if error.status is not None and error.status >= 500 else "Client"
         code = f"{fault}.{error.code}"
-    return _record(plane, attempt, error_code=code, error_message=error.message)
+    return code
 
 
 def told(shape: Any, value: Any) -> Any:
@@ -74,26 +79,31 @@ def told(shape: Any, value: Any) -> Any:
     return value
 
 
-def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecord:
-    source = EventSource(
+def source_of(plane: ControlPlane, attempt: Attempt) -> EventSource:
+    """Who made a call, and where from."""
+    origin = attempt.request.origin
+    return EventSource(
         account=plane.arns.account,
         region=plane.arns.region,
         event_source=DIALECTS[attempt.service.name].event_source,
         request_id=attempt.request.request_id,
-        source_ip=attempt.request.origin.source_ip,
-        user_agent=attempt.request.origin.user_agent[:_LONGEST_USER_AGENT],
+        source_ip=origin.source_ip,
+        user_agent=origin.user_agent[:LONGEST_USER_AGENT],
         user_identity=(
             unknown_identity(attempt.access_key_id)
             if attempt.principal is None
             else attempt.principal.user_identity()
         ),
     )
+
+
+def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecord:
     authorization = attempt.authorization
     body = event(
-        source,
+        source_of(plane, attempt),
         event_id=str(uuid.UUID(bytes=plane.random_bytes(16), version=4)),
         time=attempt.now,
-        name=_operation_name(attempt),
+        name=event_name(attempt),
         read_only=attempt.operation is not None and attempt.operation.reads_only,
         request_parameters=_request_parameters(attempt),
         outcome=Outcome(**outcome, additional={"decision": authorization.to_json()} if authorization else {}),
@@ -102,7 +112,8 @@ def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecor
     return to_record(body, attempt.now)
 
 
-def _operation_name(attempt: Attempt) -> str:
+def event_name(attempt: Attempt) -> str:
+    """The operation that was called, as far as that is known."""
     if attempt.operation is not None:
         return attempt.operation.name
     return named_operation(attempt.service, attempt.request.http) or UNKNOWN_OPERATION
@@ -112,7 +123,8 @@ def _request_parameters(attempt: Attempt) -> Mapping[str, Any] | None:
     if attempt.operation is None or not attempt.parameters:
         return None
     shape = attempt.service.model.operation_model(attempt.operation.name).input_shape
-    return _bounded(told(shape, attempt.parameters))
+    parameters: Mapping[str, Any] = told(shape, attempt.parameters)
+    return parameters
 
 
 def _resources(attempt: Attempt) -> tuple[tuple[str, str], ...]:
@@ -124,10 +136,6 @@ def _resources(attempt: Attempt) -> tuple[tuple[str, str], ...]:
     )
     types = {arn: _RESOURCE_TYPES.get(arn.split(":", 5)[-1].partition("/")[0]) for arn in arns}
     return tuple((arn, type_) for arn, type_ in types.items() if type_ is not None)
-
-
-def _bounded(element: Mapping[str, Any]) -> Mapping[str, Any]:
-    return element if len(json.dumps(element)) <= _LARGEST_ELEMENT else {"omitted": True}
 
 
 def _moment(value: datetime) -> str:

@@ -2,8 +2,8 @@
 
 A call is authenticated, parsed and run; what it changes and its audit record are one transaction. The record
 of a call that changes nothing, or that is refused, is committed before its answer goes out. What cannot be
-recorded fails. Only refusals of callers that proved nothing are recorded within bounds, so that a flood of
-them cannot fill the store; the log has the others.
+recorded fails. Refusals beyond a caller's rate are counted, and the counts recorded, so that no flood of them
+can fill the store.
 """
 
 import time
@@ -23,23 +23,19 @@ from hatchway.access.context import request_keys, service_keys
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
-from hatchway.control.audit_trail import refusal_record, success_record
+from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.operations import Call, Operation
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, to_service_error
 from hatchway.control.services import guess_service, services
-from hatchway.control.token_bucket import TokenBucket
+from hatchway.control.texts import check_texts
 from hatchway.control.tracing import CallTrace
 from hatchway.domain.account import AuditRecord
 from hatchway.protocol import Reply, ServiceError
 from hatchway.store import Transaction, log_fields
 
 log = structlog.get_logger("hatchway.control")
-
-STRANGERS_AT_ONCE: Final = 100
-STRANGERS_PER_SECOND: Final = 10.0
-"""Refusals of callers that proved nothing, which one process records."""
 
 RECORD_SECONDS: Final = 30.0
 """How long a call waits for its record: a database server that hangs says nothing at all."""
@@ -51,7 +47,6 @@ class Dispatcher:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._services = services()
-        self._strangers = TokenBucket(burst=STRANGERS_AT_ONCE, rate=STRANGERS_PER_SECOND)
 
     def dispatch(self, request: ApiRequest) -> Reply:
         """The answer to a request, whatever the request."""
@@ -127,6 +122,7 @@ class Dispatcher:
         )
         operation = OPERATIONS[service.name, asked.operation]
         attempt.operation, attempt.parameters = operation, asked.parameters
+        check_texts(service.name, asked.parameters)
         return operation
 
     def _run(
@@ -158,16 +154,22 @@ class Dispatcher:
         service = attempt.service
         if is_unforeseen(problem):
             log.error("call failed", **log_fields(problem))
-        error = to_service_error(problem, service.name, self._plane.vault)
+        plane = self._plane
+        error = to_service_error(problem, service.name, plane.vault)
         try:
-            if attempt.principal is not None or self._strangers.take(time.monotonic()):
-                self._record(refusal_record(self._plane, attempt, error))
+            if plane.refusals.admit(
+                source_of(plane, attempt),
+                event_name(attempt),
+                trail_code(attempt, error),
+                time=attempt.now,
+                now=time.monotonic(),
+            ):
+                self._record(refusal_record(plane, attempt, error))
             else:
                 attempt.unrecorded = True
-                log.warning("refusal not recorded", code=error.code, access_key_id=attempt.access_key_id)
         except Exception as failure:
             log.error("refusal cannot be recorded", **log_fields(failure))
-            error = to_service_error(failure, service.name, self._plane.vault)
+            error = to_service_error(failure, service.name, plane.vault)
         return error.code, service.render_error(error, attempt.request.request_id)
 
     def _record(self, record: AuditRecord) -> None:

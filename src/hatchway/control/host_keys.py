@@ -10,6 +10,7 @@ import structlog
 
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.host_token import InvalidHostToken, host_token_matches, parse_host_token
+from hatchway.domain.text import line_problem
 from hatchway.store.tables import pushed_keys
 
 _FINGERPRINT: Final = re.compile(r"SHA256:[0-9A-Za-z+/]{43}")
@@ -52,7 +53,11 @@ def authorized_keys(plane: ControlPlane, *, authorization: str, os_user: str, fi
             or tx.instances.get(token.instance_id) is None
         ):
             raise HostRefused(401, "the host token is not in force: hatchway host enroll makes a new one")
-        if not 1 <= len(os_user) <= _LONGEST_USER or not _FINGERPRINT.fullmatch(fingerprint):
+        if (
+            not 1 <= len(os_user) <= _LONGEST_USER
+            or line_problem(os_user)
+            or not _FINGERPRINT.fullmatch(fingerprint)
+        ):
             raise HostRefused(400, "user and fingerprint must be as sshd has them in %u and %f")
         keys = tx.pushed_keys.find(
             pushed_keys.c.expires_at > plane.clock(),

@@ -1,5 +1,6 @@
 """What the control plane does without being asked. Each task may run at any time, and twice."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from hatchway.access.access_keys import roll_signing_keys
 from hatchway.audit.export import Export
+from hatchway.audit.refusals import INTERVAL
 from hatchway.control.dead_workers import DeadWorkers
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
@@ -47,6 +49,23 @@ def purge_client_tokens(tx: Transaction, now: datetime) -> int:
 def purge_terminations(tx: Transaction) -> int:
     """Takes away what has been seen to: the terminations of tunnels that are no longer there."""
     return tx.terminations.delete_where(terminations.c.tunnel_id.not_in(select(tunnels.c.id)))
+
+
+def record_refusals(plane: ControlPlane) -> None:
+    """Enters how many refusals there were that have no record of their own.
+
+    Raises:
+        Exception: the store cannot be written; they are still counted.
+    """
+    taken = plane.refusals.take(lambda: str(uuid.UUID(bytes=plane.random_bytes(16), version=4)))
+    if not taken.records:
+        return
+    try:
+        with plane.store.record() as tx:
+            tx.audit_records.add(*taken.records)
+    except BaseException:
+        plane.refusals.give_back(taken)
+        raise
 
 
 @dataclass(slots=True)
@@ -100,11 +119,15 @@ def tasks(
         with plane.store.write() as tx:
             purge_terminations(tx)
 
+    def count_refusals() -> None:
+        record_refusals(plane)
+
     def roll_keys(tx: Transaction) -> None:
         roll_signing_keys(tx, plane.vault, now=plane.clock(), region=plane.arns.region)
 
     return (
         Task("roll signing keys", 3600, writing(roll_keys)),
+        Task("record refusals", INTERVAL, count_refusals),
         Task("export audit log", 1, Export(plane.store, audit_log).run),
         Task("purge deleted endpoints", 5, purge_endpoints),
         Task("bury dead gateway workers", 5, dead_workers.bury),

@@ -1,12 +1,13 @@
 """What the control plane works with, made once by whoever starts it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.audit.refusals import Refusals
 from hatchway.domain.arns import Arns
 from hatchway.store import Store
 
@@ -19,7 +20,8 @@ class ControlPlane:
     """The store and everything else that an operation may draw on.
 
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
-    `random_bytes` bytes fit for secrets. `traces` are there when somebody wants to be told of calls.
+    `random_bytes` bytes fit for secrets. `refusals` counts those that have no record of their own;
+    housekeeping writes the counts. `traces` are there when somebody wants to be told of calls.
     """
 
     store: Store
@@ -28,4 +30,5 @@ class ControlPlane:
     arns: Arns
     clock: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
+    refusals: Refusals = field(default_factory=Refusals)
     traces: "Traces | None" = None

@@ -14,7 +14,7 @@ from hatchway.access.vault import Vault, read_master_key
 from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
-from hatchway.control.housekeeping import Housekeeper, tasks
+from hatchway.control.housekeeping import Housekeeper, record_refusals, tasks
 from hatchway.control.http_server import HttpsServer
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.arns import Arns
@@ -71,6 +71,7 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
         audit = GroupCommit(store)
         stack.callback(audit.close)
         plane = open_plane(store, vault, audit, traces)
+        stack.callback(record_refusals, plane)
 
         address = Address(settings.api.host, listener.getsockname()[1])
         housekeeper = Housekeeper(tasks(plane, audit_log), time.monotonic)

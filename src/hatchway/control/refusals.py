@@ -10,6 +10,9 @@ from hatchway.control.services import DIALECTS
 from hatchway.protocol import ServiceError
 from hatchway.store import explain
 
+ENCODED_MESSAGE: Final = "Encoded authorization failure message: "
+"""What EC2's sentence says before the message that `failure_message` makes."""
+
 _SIGNATURE_STATUSES: Final = {"IncompleteSignature": 400, "RequestExpired": 400}
 """The rest are 403 (AWS: IAM API Reference, "Common errors")."""
 
@@ -48,8 +51,5 @@ def _not_authorized(problem: AccessDenied, service: str, vault: Vault) -> Servic
     if service == "ec2":
         # AWS, "Actions, resources, and condition keys: decode an authorization message".
         encoded = encode_failure_message(vault, problem)
-        message = (
-            f"You are not authorized to perform this operation. {message}. "
-            f"Encoded authorization failure message: {encoded}"
-        )
+        message = f"You are not authorized to perform this operation. {message}. {ENCODED_MESSAGE}{encoded}"
     return ServiceError(DIALECTS[service].denied, message, status=403)

@@ -17,20 +17,22 @@ class Dialect:
     event_source: str
     denied: str
     internal: str
+    invalid: str
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    "ec2": Dialect("ec2.amazonaws.com", "UnauthorizedOperation", "InternalError"),
+    "ec2": Dialect("ec2.amazonaws.com", "UnauthorizedOperation", "InternalError", "InvalidParameterValue"),
     "ec2-instance-connect": Dialect(
-        "ec2-instance-connect.amazonaws.com", "AuthException", "ServiceException"
+        "ec2-instance-connect.amazonaws.com", "AuthException", "ServiceException", "InvalidArgsException"
     ),
-    "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure"),
+    "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure", "ValidationError"),
     "hatchway": Dialect(
         "hatchway.amazonaws.com",
         "AccessDeniedException",
         "InternalServerException",
+        "ValidationException",
     ),
-    "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure"),
+    "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure", "ValidationError"),
 }
 """By the name that credential scopes give the service."""
 

@@ -146,9 +146,10 @@ class Worker:
         unrecorded = Unrecorded(self._commits)
         sources = Sources(time.monotonic)
         ids = NewIds()
+        trail = Trail(self._commits, self._worker_id, ids.event, unrecorded)
         gateway = Gateway(
             admission=self._admission,
-            trail=Trail(self._commits, self._worker_id, ids.event, unrecorded),
+            trail=trail,
             registry=registry,
             metrics=self._metrics,
             sources=sources,
@@ -178,6 +179,7 @@ class Worker:
             lease.keep(),
             lease.watch(),
             unrecorded.keep(),
+            trail.keep_counts(),
             Report(self._commits, registry).keep(),
             self._metrics.measure_lag(),
             self._revocation.run(),
@@ -198,6 +200,7 @@ class Worker:
         registry.drop_all()
         await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
         listener.stop()
+        trail.enter_counts()
         left = max(_RECORD_SECONDS, drained_at - loop.time())
         await _first(unrecorded.wait_until_empty(), stopping.get(), seconds=left)
         if len(unrecorded):

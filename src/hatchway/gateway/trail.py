@@ -5,8 +5,11 @@ Nothing is passed on before `opened` has returned.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -14,6 +17,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
+from hatchway.audit.refusals import INTERVAL, Refusals
 from hatchway.domain.tunnel import Tunnel
 from hatchway.gateway.patience import Patience
 from hatchway.gateway.refusal import ENDPOINT_FULL, NOT_RECORDED, NOT_RECORDING, PRINCIPAL_FULL
@@ -71,6 +75,7 @@ class Trail:
         self._new_id = new_id
         self._unrecorded = unrecorded
         self._patience = Patience(PATIENCE)
+        self._refusals = Refusals()
 
     async def opened(self, admitted: Admitted, now: datetime) -> None:
         """Enter a tunnel that is about to connect.
@@ -102,15 +107,30 @@ class Trail:
             raise QuotaReached(overrun)
 
     async def refused(self, refused: Refused, now: datetime) -> None:
-        """Enter a request that got no tunnel."""
+        """Enter a request that got no tunnel: by itself, or counted with others of the same caller."""
+        source, code = refused.call.source, refused.refusal.error_code
+        if not self._refusals.admit(source, "OpenTunnel", code, time=now, now=time.monotonic()):
+            return
         outcome = _refusal_outcome(refused.refusal, refused.additional)
         record = to_record(refused.call.event("OpenTunnel", self._new_id(), now, outcome), now)
         try:
             await self._commits.enter(_enter_records, record)
         except Exception as problem:
             kept = self._unrecorded.add_refusal(lambda tx: _enter_records(tx, [record]))
-            request_id = refused.call.source.request_id
-            log.error("refusal not recorded", request_id=request_id, tried_again=kept, **log_fields(problem))
+            log.error(
+                "refusal not recorded", request_id=source.request_id, tried_again=kept, **log_fields(problem)
+            )
+
+    async def keep_counts(self) -> None:
+        """Enter again and again how many refusals there were that have no record of their own."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            self.enter_counts()
+
+    def enter_counts(self) -> None:
+        """The same once."""
+        for record in self._refusals.take(self._new_id).records:
+            self._unrecorded.add(partial(_enter_records, records=[record]))
 
     async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
         """Enter the end of a tunnel that was entered as opened, now or later."""

@@ -12,6 +12,8 @@ from enum import Enum, auto
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hatchway.protocol.text import without_unprintable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -119,7 +121,7 @@ def _is_sensitive(shape: Shape) -> bool:
 
 
 def shown(value: Any, longest: int = 256) -> str:
-    """A value as AWS's messages repeat it, cut to `longest` characters."""
+    """A value as AWS's messages repeat it, cut to `longest` characters, less what no message can carry."""
     if isinstance(value, list):
         text = f"[{', '.join(shown(item, longest) for item in value[:16])}]"
     elif isinstance(value, dict):
@@ -127,7 +129,7 @@ def shown(value: Any, longest: int = 256) -> str:
     elif isinstance(value, bytes):
         text = f"({len(value)} bytes)"
     else:
-        text = str(value)
+        text = without_unprintable(str(value))
     return text if len(text) <= longest else text[:longest] + "..."
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from hatchway.domain.text import line_problem
 from hatchway.protocol import ServiceError
 
 MOST_TAGS: Final = 50
@@ -43,5 +44,9 @@ def _check_tag(key: str, value: str) -> None:
         raise ServiceError("InvalidParameterValue", f"Tag keys have 1 to {_LONGEST_KEY} characters.")
     if len(value) > _LONGEST_VALUE:
         raise ServiceError("InvalidParameterValue", f"Tag values have at most {_LONGEST_VALUE} characters.")
+    for noun, text in (("key", key), ("value", value)):
+        problem = line_problem(text)
+        if problem is not None:
+            raise ServiceError("InvalidParameterValue", f"The tag {noun} {problem}.")
     if key.lower().startswith(_RESERVED):
         raise ServiceError("InvalidParameterValue", f"Tag keys starting with '{_RESERVED}' are reserved.")

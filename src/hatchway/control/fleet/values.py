@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from hatchway.control.fleet.fields import Reader, items_of
 from hatchway.control.fleet.problems import Problems, quoted, suggestion
 from hatchway.domain.network import ANY_PORT
+from hatchway.domain.text import line_problem
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -158,16 +159,6 @@ def ports(value: Any, place: str, problems: Problems) -> tuple[int, int] | None:
 # --- tags -------------------------------------------------------------------------------------------------
 
 
-def _tag_problem(text_: str) -> str | None:
-    """Why no tag has this key or value, or None: EC2 takes any character that can be shown."""
-    if text_.isprintable():
-        return None
-    for character in text_:
-        if unicodedata.category(character) in ("Cc", "Cs"):
-            return f"has the character {character!r}"
-    return None
-
-
 def _identity_tag_problem(text_: str) -> str | None:
     """The same for IAM, which takes fewer (AWS: "Tags for IAM resources")."""
     for character in text_:
@@ -219,16 +210,18 @@ def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, st
     return read
 
 
-tags: Final = _tags(_tag_problem)
+tags: Final = _tags(line_problem)
 identity_tags: Final = _tags(_identity_tag_problem)
 
 
 def one_line(longest: int) -> Reader[str]:
-    """A reader of descriptions: one line of printable text, which may be empty."""
+    """A reader of descriptions: one line of text, which may be empty."""
 
     def read(value: Any, place: str, problems: Problems) -> str | None:
-        if not isinstance(value, str) or not value.isprintable():
+        if not isinstance(value, str):
             problems.add(place, f"{quoted(value)} is not one line of text")
+        elif problem := line_problem(value):
+            problems.add(place, problem)
         elif len(value) > longest:
             problems.add(place, f"has {len(value)} characters: {longest} are allowed")
         else:

@@ -12,6 +12,7 @@ from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import OwnerKind, User
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.network import Tags
+from hatchway.domain.text import line_problem
 from hatchway.protocol import ServiceError
 from hatchway.store import tables
 
@@ -135,5 +136,8 @@ def _read_tags(tags: Any) -> Tags:
             )
         if key.lower().startswith("aws:"):
             raise ServiceError("InvalidInput", "Tag keys that begin with aws: are reserved.")
+        problem = line_problem(key) or line_problem(tag["Value"])
+        if problem is not None:
+            raise ServiceError("InvalidInput", f"The tag {problem}.")
         found[key] = tag["Value"]
     return found

@@ -1,0 +1,183 @@
+"""Which refusals are recorded one by one, and the count of the others.
+
+A refusal costs its caller nothing and a record of it costs the disk, so each principal has a rate of them.
+What is beyond it is counted, and one record tells of all: how many, of what, and when. So does what was
+refused to callers that proved nothing, who share one rate.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, Final
+
+from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.local import EVENT_SOURCE
+from hatchway.audit.log import to_record
+from hatchway.domain.account import AuditRecord
+
+AT_ONCE: Final = 100
+PER_SECOND: Final = 2.0
+"""Refusals of one principal that are recorded one by one."""
+STRANGERS_PER_SECOND: Final = 10.0
+"""The same of all callers together that proved nothing."""
+INTERVAL: Final = 10.0
+"""Seconds after which the counts should be written."""
+EVENT_NAME: Final = "RefusedCalls"
+MOST_PRINCIPALS: Final = 10_000
+"""Remembered at a time; refusals of any more count as a stranger's."""
+_MOST_KINDS: Final = 20
+
+
+@dataclass(slots=True)
+class _Count:
+    """Refusals of one caller that have no record of their own."""
+
+    source: EventSource
+    first: datetime
+    last: datetime
+    number: int = 0
+    names: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    addresses: Counter[str] = field(default_factory=Counter)
+
+    def add(self, source: EventSource, name: str, code: str, time: datetime) -> None:
+        self.number += 1
+        self.last = max(self.last, time)
+        for counter, key in ((self.names, name), (self.codes, code), (self.addresses, source.source_ip)):
+            counter[key if key in counter or len(counter) < _MOST_KINDS else "others"] += 1
+
+    def merge(self, other: "_Count") -> None:
+        self.number += other.number
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self.names += other.names
+        self.codes += other.codes
+        self.addresses += other.addresses
+
+    def event(self, event_id: str, request_id: str) -> dict[str, Any]:
+        source = EventSource(
+            account=self.source.account,
+            region=self.source.region,
+            event_source=EVENT_SOURCE,
+            request_id=request_id,
+            source_ip=EVENT_SOURCE,
+            user_agent=EVENT_SOURCE,
+            user_identity=self.source.user_identity,
+        )
+        told = {
+            "count": self.number,
+            "firstTime": _text(self.first),
+            "lastTime": _text(self.last),
+            "eventNames": dict(self.names),
+            "errorCodes": dict(self.codes),
+            "sourceIPAddresses": dict(self.addresses),
+        }
+        return event(
+            source,
+            event_id=event_id,
+            time=self.last,
+            name=EVENT_NAME,
+            read_only=True,
+            request_parameters=None,
+            outcome=Outcome(additional={"refusals": told}),
+            event_type="AwsServiceEvent",
+        )
+
+
+@dataclass(slots=True)
+class _Allowance:
+    tokens: float
+    filled_at: float
+
+    def take(self, now: float, rate: float) -> bool:
+        self.tokens = min(float(AT_ONCE), self.tokens + max(0.0, now - self.filled_at) * rate)
+        self.filled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Refusals:
+    """The book of one process. Safe among threads."""
+
+    def __init__(self) -> None:
+        self._allowances: dict[str, _Allowance] = {}
+        self._counts: dict[str, _Count] = {}
+        self._lock = Lock()
+
+    def admit(self, source: EventSource, name: str, code: str, *, time: datetime, now: float) -> bool:
+        """Whether a refusal is to be recorded by itself; if not, it has been counted.
+
+        Args:
+            name, code: the event's name and the error's code.
+            now: seconds of a clock that never goes back.
+        """
+        identity = source.user_identity
+        key = str(identity.get("arn", ""))
+        with self._lock:
+            if key and key not in self._allowances and len(self._allowances) >= MOST_PRINCIPALS:
+                self._forget(now)
+                if len(self._allowances) >= MOST_PRINCIPALS:
+                    key = ""
+            allowance = self._allowances.setdefault(key, _Allowance(float(AT_ONCE), now))
+            if allowance.take(now, PER_SECOND if key else STRANGERS_PER_SECOND):
+                return True
+            if key not in self._counts:
+                # Of strangers' keys there are as many as they like to make up.
+                whose = source if key else _stranger(source)
+                self._counts[key] = _Count(whose, first=time, last=time)
+            self._counts[key].add(source, name, code, time)
+            return False
+
+    def take(self, new_id: Callable[[], str]) -> "Taken":
+        """The records of all that was counted since the last time."""
+        with self._lock:
+            counts, self._counts = self._counts, {}
+        records = [
+            to_record(count.event(new_id(), new_id()), count.last)
+            for count in counts.values()
+            if count.number
+        ]
+        return Taken(records, counts)
+
+    def give_back(self, taken: "Taken") -> None:
+        """Counts again what could not be recorded."""
+        with self._lock:
+            for key, count in taken.counts.items():
+                if key in self._counts:
+                    self._counts[key].merge(count)
+                else:
+                    self._counts[key] = count
+
+    def _forget(self, now: float) -> None:
+        """Lets go of principals that have their whole allowance again."""
+        whole = AT_ONCE / PER_SECOND
+        self._allowances = {
+            key: allowance for key, allowance in self._allowances.items() if now - allowance.filled_at < whole
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Records that tell of counts, and the counts."""
+
+    records: list[AuditRecord]
+    counts: Mapping[str, _Count]
+
+
+def _stranger(source: EventSource) -> EventSource:
+    return EventSource(
+        account=source.account,
+        region=source.region,
+        event_source=source.event_source,
+        request_id=source.request_id,
+        source_ip=source.source_ip,
+        user_agent="",
+        user_identity={"type": "Unknown"},
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
