@@ -3,128 +3,26 @@
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.host.pretend import API_URL, INSTANCE_ID, PEM, TOKEN, Host
 
 from hatchway.domain.host_token import format_host_token
 from hatchway.host.script import HostLayout, host_script
 
-INSTANCE_ID = "i-0123456789abcdef0"
-TOKEN = format_host_token(INSTANCE_ID, bytes(range(32)))
-API_URL = "https://hatchway.example.test:8443"
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB" + "A" * 60 + "\nAAAA==\n-----END CERTIFICATE-----\n"
 
-SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
-
-PROGRAMS = {
-    # As far as the script asks: Include at the top, the first value counts, -t and -T.
-    "sshd": r"""
-        config=$3
-        all() { if grep -q '^Include' "$config"; then cat "$config.d"/*.conf; fi; cat "$config"; }
-        if all 2>/dev/null | grep -q Nonsense; then
-            printf 'Bad configuration option: Nonsense\r\n' >&2
-            exit 255
-        fi
-        if [ "$1" = -t ]; then exit 0; fi
-        for keyword in AuthorizedKeysCommand AuthorizedKeysCommandUser PubkeyAuthentication; do
-            value=$(all 2>/dev/null | sed -n "s/^$keyword //p" | head -n 1)
-            printf '%s %s\n' "$(echo "$keyword" | tr A-Z a-z)" "${value:-none}"
-        done
-    """,
-    "id": r"""
-        if [ "$1" = -u ]; then cat "$ROOT/uid"; else [ -e "$ROOT/account" ]; fi
-    """,
-    "useradd": r"""
-        echo "$@" >"$ROOT/account"
-    """,
-    "userdel": r"""
-        rm "$ROOT/account"
-    """,
-    "chown": r"""
-        echo "$@" >>"$ROOT/owners"
-    """,
-    "curl": r"""
-        printf '%s\n' "$@" >"$ROOT/asked"
-        cat "$ROOT/answer"
-    """,
-    "systemctl": r"""
-        if [ "$1" = reload ]; then echo "$2" >>"$ROOT/reloads"; fi
-    """,
-}
-
-
-@dataclass
-class Host:
-    root: Path
-    shell: str = "sh"
-
-    @property
-    def layout(self) -> HostLayout:
-        return HostLayout(
-            directory=f"{self.root}/etc/hatchway",
-            state=f"{self.root}/var/hatchway",
-            sshd_config=f"{self.root}/etc/ssh/sshd_config",
-            pid_file=f"{self.root}/run/sshd.pid",
-            path=f"{self.root}/bin:/usr/bin:/bin",
-        )
-
-    @property
-    def sshd_config(self) -> Path:
-        return self.root / "etc/ssh/sshd_config"
-
-    @property
-    def drop_in(self) -> Path:
-        return self.root / "etc/ssh/sshd_config.d/60-hatchway.conf"
-
-    @property
-    def directory(self) -> Path:
-        return self.root / "etc/hatchway"
-
-    def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
-        values = {"instance_id": INSTANCE_ID, "api_url": API_URL, "token": TOKEN, "ca_certificate_pem": PEM}
-        text = host_script(**values | changes, layout=self.layout)
-        # On standard input, as `hatchway host script … | ssh root@host sh` has it.
-        return subprocess.run(
-            [self.shell, "-s", "--", *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def files(self) -> dict[str, str]:
-        """Everything under etc and var: names with modes and contents."""
-        found = {}
-        for top in ("etc", "var"):
-            for path in sorted((self.root / top).rglob("*")):
-                content = path.read_text() if path.is_file() else ""
-                found[f"{path.relative_to(self.root)} {path.stat().st_mode & 0o777:o}"] = content
-        return found
-
-
-@pytest.fixture(params=SHELLS)
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
-    for name in ("bin", "etc/ssh/sshd_config.d", "var", "run"):
-        (tmp_path / name).mkdir(parents=True)
-    for name, text in PROGRAMS.items():
-        program = tmp_path / "bin" / name
-        program.write_text(f"#!/bin/sh\nROOT={shlex.quote(str(tmp_path))}\n{text}")
-        program.chmod(0o755)
-    (tmp_path / "uid").write_text("0")
-    (tmp_path / "answer").write_text("200")
-    made = Host(tmp_path, request.param)
-    made.sshd_config.write_text(f"Include {made.sshd_config}.d/*.conf\nPubkeyAuthentication yes\n")
-    return made
-
-
-def test_setting_up_places_everything_and_reloads_sshd(host: Host) -> None:
+def test_setting_up_places_everything_reloads_sshd_and_says_what_was_seen(host: Host) -> None:
+    host.start_sshd(f"sshd: {host.root}/bin/sshd -D [listener] 0 of 10-100 startups\0")
     done = host.run()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"hatchway: sshd on this host now asks {API_URL} for the keys of {INSTANCE_ID}\n"
+    assert done.stdout.splitlines() == [
+        f"hatchway: sshd on this host is set up to ask {API_URL} for the keys of {INSTANCE_ID}",
+        f"hatchway: seen: {API_URL} answers this host",
+        "hatchway: seen: by its configuration sshd (process 812) asks Hatchway for keys of:"
+        " users yet to be made, root, ec2-user",
+        f"hatchway: not seen: a login. Try one, with 'hatchway ssh {INSTANCE_ID}'",
+    ]
     assert host.drop_in.read_text().splitlines()[1:] == [
         f"AuthorizedKeysCommand {host.directory}/authorized-keys %u %f",
         "AuthorizedKeysCommandUser hatchway-keys",
@@ -137,7 +35,7 @@ def test_setting_up_places_everything_and_reloads_sshd(host: Host) -> None:
 def test_only_the_account_of_the_command_can_read_the_token(host: Host) -> None:
     host.run()
     with_token = [name for name, content in host.files().items() if TOKEN in content]
-    assert with_token == ["etc/hatchway/curl.conf 400"]
+    assert with_token == ["etc/hatchway-host/curl.conf 400"]
     lines = (host.root / "owners").read_text().splitlines()
     owners = {path: owner for owner, path in (line.split() for line in lines)}
     assert owners[f"{host.directory}/curl.conf.new"] == "hatchway-keys"
@@ -175,7 +73,6 @@ def test_uninstalling_leaves_the_host_as_it_was(host: Host) -> None:
     done = host.run("--uninstall")
     assert (done.returncode, done.stderr) == (0, "")
     assert host.files() == before
-    assert not (host.root / "account").exists()
     assert (host.root / "reloads").read_text() == "ssh.service\nssh.service\n"
     assert host.run("--uninstall").returncode == 0
 
@@ -198,7 +95,6 @@ def test_a_configuration_that_includes_no_drop_ins_is_left_as_it_was_and_said(ho
     assert done.returncode == 1
     assert f"Include {host.sshd_config}.d/*.conf" in done.stderr
     assert host.files() == before
-    assert not (host.root / "account").exists()
     assert not (host.root / "reloads").exists()
 
 
@@ -207,7 +103,7 @@ def test_a_configuration_that_sshd_does_not_accept_is_not_touched(host: Host) ->
     before = host.files()
     done = host.run()
     assert done.returncode == 1
-    assert "Bad configuration option: Nonsense\n" in done.stderr
+    assert "Bad configuration option: Nonsense (nothing was changed)\n" in done.stderr
     assert host.files() == before
 
 
@@ -217,7 +113,7 @@ def test_a_drop_in_that_sshd_does_not_accept_is_undone(host: Host) -> None:
     sshd.write_text(sshd.read_text().replace("grep -q Nonsense", "grep -q AuthorizedKeysCommandUser"))
     done = host.run()
     assert done.returncode == 1
-    assert "was undone" in done.stderr
+    assert "nothing was changed" in done.stderr
     assert host.files() == before
     assert not (host.root / "reloads").exists()
 
@@ -242,23 +138,41 @@ def test_without_root_nothing_is_tried(host: Host) -> None:
 
 def test_a_refused_token_is_an_error_that_says_what_to_do(host: Host) -> None:
     (host.root / "answer").write_text("403")
+    before = host.files()
     done = host.run()
     assert done.returncode == 1
     assert f"hatchway host script {INSTANCE_ID}" in done.stderr
+    assert host.files() == before
 
 
 def test_a_control_plane_that_does_not_answer_yet_is_a_warning(host: Host) -> None:
     (host.root / "answer").write_text("000")
+    (host.root / "curl-status").write_text("7")
     done = host.run()
     assert done.returncode == 0
-    assert "warning" in done.stdout
+    assert "does not answer this host yet" in done.stdout
+    assert "answers this host" not in done.stdout
+
+
+@pytest.mark.parametrize(("answer", "status"), [("000", "60"), ("404", "0"), ("302", "0")])
+def test_what_can_never_be_this_hosts_control_plane_is_an_error(
+    one_host: Host, answer: str, status: str
+) -> None:
+    (one_host.root / "answer").write_text(answer)
+    (one_host.root / "curl-status").write_text(status)
+    before = one_host.files()
+    done = one_host.run()
+    assert done.returncode == 1
+    assert f"hatchway host script {INSTANCE_ID}" in done.stderr
+    assert one_host.files() == before
 
 
 def test_without_a_way_to_make_accounts_nobody_runs_the_command(host: Host) -> None:
     (host.root / "bin/useradd").unlink()
     lean = host.root / "lean"
     lean.mkdir()
-    for name in ("cat", "chmod", "cp", "mkdir", "mv", "rm", "sed", "tr", "grep", "head"):
+    programs = "cat chmod cp dirname env grep head ls mkdir mv readlink rm rmdir sed tr"
+    for name in programs.split():
         found = shutil.which(name)
         assert found is not None
         (lean / name).symlink_to(found)
@@ -271,7 +185,7 @@ def test_without_a_way_to_make_accounts_nobody_runs_the_command(host: Host) -> N
             directory=host.layout.directory,
             state=host.layout.state,
             sshd_config=host.layout.sshd_config,
-            pid_file=host.layout.pid_file,
+            proc=host.layout.proc,
             path=f"{host.root}/bin:{lean}",
         ),
     )

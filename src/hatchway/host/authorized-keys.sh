@@ -15,6 +15,8 @@ api_url=@API_URL@
 configuration=@DIRECTORY@/curl.conf
 silence=@STATE@/no-answer-since
 
+key_types='ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh[.]com'
+
 user=${1-}
 fingerprint=${2-}
 [ -n "$user" ] || exit 0
@@ -45,7 +47,7 @@ status=$(
                 "$api_url/host/v1/authorized-keys"
             echo "$?" >&3
         } | head -c 65536 | tr -d '\000' |
-            grep -E '^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [0-9A-Za-z+/]+=*( [ -~]*)?$' >&4
+            grep -E "^($key_types) [0-9A-Za-z+/]+=*( [ -~]*)?\$" >&4
     } 3>&1 2>/dev/null </dev/null
 )
 if [ "$status" != 0 ]; then

@@ -5,6 +5,8 @@
 #   sh SCRIPT --uninstall     takes all of it away again
 #
 # Run it as root. It needs sshd and curl. It holds this host's token: keep it as you keep a private key.
+# It touches its own files alone. When it fails or is interrupted it undoes what it did; when it is killed, the
+# next run of either kind finds all that it left.
 
 set -eu
 PATH=@PATH@
@@ -17,188 +19,392 @@ api_url=@API_URL@
 token=@TOKEN@
 directory=@DIRECTORY@
 state=@STATE@
+former_directory=@FORMER_DIRECTORY@
+former_state=@FORMER_STATE@
 sshd_config=@SSHD_CONFIG@
+proc=@PROC@
 drop_in=$sshd_config.d/60-hatchway.conf
-pid_file=@PID_FILE@
 account=hatchway-keys
+command_line="$directory/authorized-keys %u %f"
+# What the script made besides its files, a line each, noted before it is made.
+made=$directory/made
+drop_in_mark="# Made by Hatchway's host script; its --uninstall removes it."
+command_mark="# sshd's AuthorizedKeysCommand: asks Hatchway"
 
 say() { printf 'hatchway: %s\n' "$*"; }
 fail() {
-    printf 'hatchway: %s\n' "$*" >&2
+    complaint=$*
     exit 1
 }
 
 main() {
-    [ "$(id -u)" = 0 ] || fail "run this as root"
-    sshd=$(command -v sshd) || fail "there is no sshd on this host: install OpenSSH's server, then run this again"
     case $* in
-    '') install ;;
-    --uninstall) uninstall ;;
+    '' | --uninstall) ;;
     *)
         printf 'usage: sh SCRIPT [--uninstall]\n' >&2
         exit 2
         ;;
     esac
+    complaint='a step failed, as said above'
+    outcome='nothing was changed'
+    undo=
+    moved=
+    reloaded=no
+    run_directory=
+    trap 'leave $?' EXIT
+    trap 'stop 129' HUP
+    trap 'stop 130' INT
+    trap 'stop 141' PIPE
+    trap 'stop 143' TERM
+    [ "$(id -u)" = 0 ] || fail "run this as root"
+    sshd=$(command -v sshd) || sshd=
+    find_former
+    if [ -z "$*" ]; then install; else uninstall; fi
+}
+
+stop() {
+    complaint=interrupted
+    exit "$1"
+}
+
+# Every way out leads here.
+leave() {
+    trap '' HUP INT PIPE TERM
+    trap - EXIT
+    set +e
+    if [ -n "$undo" ]; then
+        "$undo" || outcome="not everything could be undone: run this again with --uninstall"
+    fi
+    if [ -n "$run_directory" ]; then rmdir "$run_directory"; fi
+    if [ "$1" != 0 ]; then printf 'hatchway: %s%s\n' "$complaint" "${outcome:+ ($outcome)}" >&2; fi
+    exit "$1"
 }
 
 install() {
+    [ -n "$sshd" ] || fail "there is no sshd on this host: install OpenSSH's server, then run this again"
     command -v curl >/dev/null || fail "there is no curl on this host: install it, then run this again"
-    sshd_accepts || fail "sshd does not accept its configuration as it is, nothing was changed: $problem"
-    command_line="$directory/authorized-keys %u %f"
-    existing=$(effective authorizedkeyscommand)
+    refuse_others
+    sshd_accepts || fail "sshd does not accept its configuration as it is: $problem"
+    existing=$(sshd_value authorizedkeyscommand)
     case $existing in
-    none | "$command_line") ;;
-    *) fail "sshd already has an AuthorizedKeysCommand, nothing was changed: take '$existing' out of" \
-        "its configuration, then run this again" ;;
+    '') fail "sshd -T does not tell its configuration, so nothing can be seen of what it would do" ;;
+    none | "$command_line" | "$former_directory/authorized-keys %u %f") ;;
+    *) fail "sshd already has an AuthorizedKeysCommand: take '$existing' out of its configuration," \
+        "then run this again" ;;
     esac
-    if [ -e "$directory" ]; then fresh=no; else fresh=yes; fi
+    if [ -e "$made" ]; then fresh=no; else fresh=yes; fi
 
+    undo=undo_install
+    make_directories
     ensure_account
-    place_files
-    place_drop_in
-    if [ "$(effective pubkeyauthentication)" = no ]; then
-        say "warning: sshd has PubkeyAuthentication no, so it will ask for no keys"
+    write_files
+    ask_hatchway
+    for name in ca.pem curl.conf authorized-keys; do put_in_place "$directory/$name"; done
+    "$directory/authorized-keys" || fail "$directory/authorized-keys cannot be run: is it on a file system" \
+        "that is mounted noexec?"
+    write_drop_in
+    put_in_place "$drop_in"
+    sshd_accepts || fail "sshd does not accept the new configuration: $problem"
+    look_at_sshd
+    reload || fail "sshd could not be made to read its configuration again"
+    # From here on all is well: what may still fail is tidying up.
+    undo=
+    outcome=
+    complaint="sshd on this host is set up, but not everything could be tidied up: run this again"
+    for file in $moved; do rm -f "$file.old"; done
+    if [ "$former" = yes ]; then adopt_former; fi
+    report
+}
+
+# Why the places that this script wants are not its own. A Hatchway server may be at home here too.
+refuse_others() {
+    for path in "$directory" "$state"; do
+        [ ! -L "$path" ] || fail "$path is a symbolic link: remove it, then run this again"
+        if [ -e "$path" ] && [ ! -e "$made" ] && [ -n "$(ls -A "$path")" ]; then
+            fail "$path is there, and this script did not make it: move it away, then run this again"
+        fi
+    done
+    if [ -L "$drop_in" ] || { [ -e "$drop_in" ] && ! is_marked "$drop_in" "$drop_in_mark"; }; then
+        fail "$drop_in is there, and this script did not make it: move it away, then run this again"
     fi
-    reload
-    ask_once
-    say "sshd on this host now asks $api_url for the keys of $instance_id"
+    refuse_server
+    if id "$account" >/dev/null 2>&1 && ! has_made "account $account" && ! is_our_account; then
+        fail "this host has a user $account, whom this script did not make: give that user another name," \
+            "then run this again"
+    fi
+    # sshd runs no command that anybody but root could exchange (sshd_config(5), AuthorizedKeysCommand).
+    path=$directory
+    while [ "$path" != / ]; do
+        path=$(dirname "$path")
+        mode=$(stat -L -c '%u %a' "$path" 2>/dev/null) || continue
+        case $mode in
+        '0 '*[2367]? | '0 '*[2367] | [!0]* | 0[!\ ]*)
+            fail "others than root may write to $path, so sshd would not run $directory/authorized-keys:" \
+                "mend its owner and mode, then run this again"
+            ;;
+        esac
+    done
 }
 
-uninstall() {
-    rm -f "$drop_in"
-    if sshd_accepts; then reload; else say "warning: sshd does not accept its configuration: $problem"; fi
-    remove_files
-    say "removed"
-}
+is_marked() { [ -f "$1" ] && grep -q "^$2" "$1"; }
 
-# Sets `problem`.
-sshd_accepts() {
-    problem=$("$sshd" -t -f "$sshd_config" 2>&1) && return
-    problem=$(printf '%s\n' "$problem" | tr -d '\r')
-    # Debian makes this directory only when the service starts.
-    case $problem in
-    'Missing privilege separation directory: '*)
-        mkdir -m 0755 "${problem##*: }"
-        problem=$("$sshd" -t -f "$sshd_config" 2>&1)
-        ;;
-    *) return 1 ;;
-    esac
-}
+has_made() { [ -e "$made" ] && grep -qxF "$1" "$made"; }
 
-# The value that sshd uses for one keyword. The connection matters only to Match blocks.
-effective() {
-    "$sshd" -T -f "$sshd_config" -C user=root,host=localhost,addr=127.0.0.1,laddr=127.0.0.1,lport=22 |
-        sed -n "s/^$1 //p"
+# note_made LINE: before it is made, so that a killed run leaves nothing that the next one does not know.
+note_made() { has_made "$1" || printf '%s\n' "$1" >>"$made"; }
+
+make_directories() {
+    [ -d "$directory" ] || mkdir "$directory"
+    # sshd goes through it to the command.
+    chown root "$directory"
+    chmod 0755 "$directory"
+    note_made "directory $state"
+    if [ ! -d "$sshd_config.d" ]; then
+        note_made "directory $sshd_config.d"
+        mkdir -m 0755 "$sshd_config.d"
+    fi
+    [ -d "$state" ] || mkdir "$state"
 }
 
 # sshd runs the command as a user of its own, who alone can read the token.
 ensure_account() {
-    if id "$account" >/dev/null 2>&1; then return; fi
-    if command -v useradd >/dev/null; then
-        useradd -r -M -d /nonexistent -s /sbin/nologin "$account"
-    elif command -v adduser >/dev/null; then
-        adduser -S -D -H -h /nonexistent -s /sbin/nologin "$account"
-    else
-        account=nobody
+    if ! id "$account" >/dev/null 2>&1; then
+        if command -v useradd >/dev/null; then
+            note_made "account $account"
+            useradd -r -M -d /nonexistent -s /sbin/nologin "$account"
+        elif command -v adduser >/dev/null; then
+            note_made "account $account"
+            adduser -S -D -H -h /nonexistent -s /sbin/nologin "$account"
+        else
+            account=nobody
+        fi
     fi
-}
-
-place_files() {
-    # sshd refuses a command when anybody but root may write to it or to a directory above it.
-    mkdir -p "$directory" "$state"
-    chown root "$directory"
-    chmod 0755 "$directory"
     chown "$account" "$state"
     chmod 0700 "$state"
-    place root 0644 "$directory/ca.pem" <<'END_OF_CERTIFICATE'
+}
+
+is_our_account() {
+    [ "$account" != nobody ] || return 1
+    entry=$(getent passwd "$account" 2>/dev/null || grep "^$account:" /etc/passwd) || return 1
+    case $entry in
+    "$account":*:0:*) return 1 ;;
+    "$account":*:/nonexistent:*/nologin) ;;
+    *) return 1 ;;
+    esac
+}
+
+write_files() {
+    write root 0644 "$directory/ca.pem" <<'END_OF_CERTIFICATE'
 @CA_CERTIFICATE_PEM@
 END_OF_CERTIFICATE
-    place "$account" 0400 "$directory/curl.conf" <<END_OF_CONFIGURATION
+    write "$account" 0400 "$directory/curl.conf" <<END_OF_CONFIGURATION
 header = "Authorization: Bearer $token"
 cacert = "$directory/ca.pem"
 END_OF_CONFIGURATION
-    place root 0755 "$directory/authorized-keys" <<'END_OF_COMMAND'
+    write root 0755 "$directory/authorized-keys" <<'END_OF_COMMAND'
 @COMMAND@
 END_OF_COMMAND
     if command -v selinuxenabled >/dev/null && selinuxenabled; then
-        chcon -t bin_t "$directory/authorized-keys" || say "warning: SELinux may keep sshd from running the command"
+        chcon -t bin_t "$directory/authorized-keys.new" || say "warning: SELinux may keep sshd from running the command"
     fi
 }
 
-# place OWNER MODE FILE: the file gets what stands on standard input, all at once.
-place() {
-    cat >"$3.new"
-    chown "$1" "$3.new"
-    chmod "$2" "$3.new"
-    mv -f "$3.new" "$3"
-}
-
-place_drop_in() {
-    mkdir -p -m 0755 "$sshd_config.d"
-    if [ -e "$drop_in" ]; then cp -p "$drop_in" "$drop_in.old"; fi
-    place root 0644 "$drop_in" <<END_OF_DROP_IN
-# Made by Hatchway's host script; its --uninstall removes it.
+write_drop_in() {
+    write root 0644 "$drop_in" <<END_OF_DROP_IN
+$drop_in_mark
 AuthorizedKeysCommand $command_line
 AuthorizedKeysCommandUser $account
 END_OF_DROP_IN
-    if ! sshd_accepts; then
-        undo
-        fail "sshd does not accept the new configuration, which was undone: $problem"
-    fi
-    if [ "$(effective authorizedkeyscommand)" != "$command_line" ] ||
-        [ "$(effective authorizedkeyscommanduser)" != "$account" ]; then
-        undo
-        fail "$sshd_config does not include $drop_in, nothing was changed: put this line at the top of it," \
-            "then run this again (sshd older than 8.2 has no Include: put AuthorizedKeysCommand $command_line" \
-            "and AuthorizedKeysCommandUser $account there instead): Include $sshd_config.d/*.conf"
-    fi
-    rm -f "$drop_in.old"
 }
 
-undo() {
-    rm -f "$drop_in"
-    if [ -e "$drop_in.old" ]; then mv -f "$drop_in.old" "$drop_in"; fi
-    if [ "$fresh" = yes ]; then remove_files; fi
+# write OWNER MODE FILE: what stands on standard input, beside FILE for now.
+write() {
+    rm -f "$3.new"
+    cat >"$3.new"
+    chown "$1" "$3.new"
+    chmod "$2" "$3.new"
 }
 
-remove_files() {
-    rm -rf "$directory" "$state"
-    if id "$account" >/dev/null 2>&1 && [ "$account" != nobody ]; then
-        if command -v userdel >/dev/null; then userdel "$account"; else deluser "$account"; fi
+# put_in_place FILE: what was written takes its place at once, and the former content is kept until all is well.
+put_in_place() {
+    if [ -e "$1" ] && [ ! -e "$1.old" ]; then
+        ln "$1" "$1.old" 2>/dev/null || cp -p "$1" "$1.old"
     fi
+    moved="$moved $1"
+    mv -f "$1.new" "$1"
 }
 
-reload() {
-    for name in ssh sshd; do
-        if command -v systemctl >/dev/null && systemctl is-active --quiet "$name.service"; then
-            systemctl reload "$name.service"
-            return
+undo_install() {
+    for file in $moved; do
+        if [ "$file.old" -ef "$file" ]; then
+            rm -f "$file.old"
+        elif [ -e "$file.old" ]; then
+            mv -f "$file.old" "$file"
+        else
+            rm -f "$file"
         fi
-    done 2>/dev/null
-    for name in ssh sshd; do
-        if command -v service >/dev/null && service "$name" reload >/dev/null 2>&1; then return; fi
     done
-    if [ -s "$pid_file" ] && kill -HUP "$(cat "$pid_file")"; then return; fi
-    say "sshd was not told: if it is running, make it read its configuration again"
+    rm -f "$drop_in.new"
+    for name in ca.pem curl.conf authorized-keys; do rm -f "$directory/$name.new"; done
+    if [ "$reloaded" = yes ]; then reload; fi
+    if [ "$fresh" = yes ]; then remove_all; fi
 }
 
-# A question about nobody's key, to see whether Hatchway answers this host.
-ask_once() {
+# remove_all: what this script's runs have made, each thing by its name. Directories only when nothing is left in them.
+remove_all() {
+    if has_made "directory $sshd_config.d"; then remove_directory "$sshd_config.d"; fi
+    if has_made "directory $state"; then
+        rm -f "$state/no-answer-since"
+        remove_directory "$state"
+    fi
+    if has_made "account $account"; then remove_account || return 1; fi
+    if has_made "directory $former_directory"; then remove_directory "$former_directory"; fi
+    for name in ca.pem curl.conf authorized-keys; do
+        rm -f "$directory/$name" "$directory/$name.old" "$directory/$name.new"
+    done
+    rm -f "$made"
+    remove_directory "$directory"
+    [ ! -e "$made" ]
+}
+
+remove_directory() {
+    if [ -d "$1" ] && [ ! -L "$1" ] && [ -z "$(ls -A "$1")" ]; then rmdir "$1"; fi
+}
+
+# (A bare `return` in what runs at the exit would have the status with which the script ends.)
+remove_account() {
+    id "$account" >/dev/null 2>&1 || return 0
+    if command -v userdel >/dev/null; then remove=userdel; else remove=deluser; fi
+    # A question that is just being asked runs as that user, for five seconds at most.
+    for pause in 1 2 3; do
+        if "$remove" "$account" 2>/dev/null; then return 0; fi
+        sleep "$pause"
+    done
+    "$remove" "$account"
+}
+
+uninstall() {
+    refuse_server
+    if [ ! -d "$directory" ] && [ "$former" = no ] && ! is_marked "$drop_in" "$drop_in_mark"; then
+        say "there is nothing of this script on this host"
+        return 0
+    fi
+    if [ -d "$directory" ] && [ ! -e "$made" ] && [ -n "$(ls -A "$directory")" ]; then
+        fail "$directory was not made by this script, so it is left alone"
+    fi
+    complaint='not everything could be removed: run this again'
+    outcome=
+    if is_marked "$drop_in" "$drop_in_mark"; then rm -f "$drop_in"; fi
+    rm -f "$drop_in.old" "$drop_in.new"
+    if [ -z "$sshd" ]; then
+        say "there is no sshd to tell of it"
+    elif sshd_accepts; then
+        reload || say "warning: sshd could not be told: have it read its configuration again"
+    else
+        say "warning: sshd does not accept its configuration, so it was not told of this: $problem"
+    fi
+    if [ "$former" = yes ]; then
+        if is_our_account; then remove_account; fi
+        remove_former
+    fi
+    remove_all
+    say "removed"
+}
+
+# Earlier versions of this script put their files where a server has its own.
+find_former() {
+    former=no
+    if is_marked "$former_directory/authorized-keys" "$command_mark" ||
+        is_marked "$former_directory/curl.conf" 'header = "Authorization: Bearer hwh_'; then
+        former=yes
+    fi
+}
+
+refuse_server() {
+    if [ "$former" = no ]; then return 0; fi
+    if [ -n "$(server_file "$former_directory")" ]; then
+        fail "$former_directory holds files of a Hatchway server ($(server_file "$former_directory")) among those" \
+            "of an earlier version of this script: move authorized-keys and curl.conf out of it by hand," \
+            "then run this again"
+    fi
+    if [ -n "$(server_file "$former_state")" ] && [ "$(stat -c %U "$former_state")" = "$account" ]; then
+        fail "an earlier version of this script took $former_state away from the Hatchway server whose files are in" \
+            "it: give it back with 'chown --reference=$former_state/$(server_file "$former_state") $former_state'," \
+            "then run this again"
+    fi
+}
+
+# server_file DIRECTORY: the name of a file by which a server's data directory is known, if it has one.
+server_file() {
+    for name in hatchway.db master.key ca.key server.pem gateway.key audit.jsonl; do
+        if [ -e "$1/$name" ]; then
+            echo "$name"
+            return 0
+        fi
+    done
+}
+
+# The new files do the work by now. The account was the former installation's, and is now this one's.
+adopt_former() {
+    if is_our_account; then note_made "account $account"; fi
+    note_made "directory $former_directory"
+    remove_former
+}
+
+remove_former() {
+    rm -f "$former_state/no-answer-since"
+    remove_directory "$former_state"
+    for name in ca.pem curl.conf authorized-keys; do
+        rm -f "$former_directory/$name.new" "$former_directory/$name"
+    done
+    remove_directory "$former_directory"
+}
+
+# Whether Hatchway answers this host, asked as sshd's command will: a question about nobody's key.
+ask_hatchway() {
+    status=0
     answer=$(
-        curl -q --config "$directory/curl.conf" --silent --proto '=https' --globoff --output /dev/null \
+        env -i PATH="$PATH" LC_ALL=C \
+            curl -q --config "$directory/curl.conf.new" --cacert "$directory/ca.pem.new" \
+            --silent --proto '=https' --globoff --output /dev/null \
             --connect-timeout 2 --max-time 4 --write-out '%{http_code}' \
             --get --data-urlencode user=root \
             --data-urlencode fingerprint=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA \
             "$api_url/host/v1/authorized-keys"
-    ) || :
-    case $answer in
-    200) ;;
-    401 | 403) fail "$api_url refuses this host's token: make a new script with 'hatchway host script" \
+    ) || status=$?
+    case $status:$answer in
+    0:200) answered="$api_url answers this host" ;;
+    0:401 | 0:403) fail "$api_url refuses this host's token: make a new script with 'hatchway host script" \
         "$instance_id' and run that" ;;
-    *) say "warning: $api_url does not answer this host yet (status $answer); until it does, only sshd's" \
-        "other ways in work" ;;
+    0:429 | 0:5??) answered= ;;
+    0:*) fail "what answers at $api_url is no Hatchway (HTTP status $answer): make a new script with" \
+        "'hatchway host script $instance_id --api-url URL' and run that" ;;
+    # curl(1), "EXIT CODES": the certificate is not trusted.
+    60:* | 51:*) fail "the certificate of $api_url is none of the CA in this script, or names another host:" \
+        "make a new script with 'hatchway host script $instance_id' and run that" ;;
+    *) answered= ;;
     esac
 }
+
+report() {
+    say "sshd on this host is set up to ask $api_url for the keys of $instance_id"
+    if [ -n "$answered" ]; then
+        say "seen: $answered"
+    else
+        say "warning: $api_url does not answer this host yet (curl exit status $status, HTTP status $answer);" \
+            "until it does, only sshd's other ways in work"
+    fi
+    if [ "$account" = nobody ]; then
+        say "warning: this host has no useradd and no adduser, so whatever runs as nobody can read its token"
+    fi
+    printf '%s' "$seen"
+    if command -v getenforce >/dev/null && [ "$(getenforce)" = Enforcing ]; then
+        say "not seen: whether SELinux lets sshd's command connect to $api_url"
+    fi
+    say "not seen: a login. Try one, with 'hatchway ssh $instance_id'"
+}
+
+@SSHD@
 
 main "$@" </dev/null
 exit

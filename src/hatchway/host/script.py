@@ -1,7 +1,8 @@
 """The shell script that makes sshd on a host ask Hatchway for keys (sshd_config(5), AuthorizedKeysCommand).
 
-The script is `install.sh` of this package with the values of one host filled in, and within it
-`authorized-keys.sh`, the command that it installs. Both run under any POSIX shell.
+The script is `install.sh` of this package with the values of one host filled in, and within it `sshd.sh`, by
+which it sees what sshd does, and `authorized-keys.sh`, the command that it installs. All run under any POSIX
+shell.
 """
 
 import re
@@ -13,12 +14,18 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class HostLayout:
-    """Where things are on the host. All are absolute paths but `path`, the search path for commands."""
+    """Where things are on the host. All are absolute paths but `path`, the search path for commands.
 
-    directory: str = "/etc/hatchway"
-    state: str = "/var/lib/hatchway"
+    `/etc/hatchway` and `/var/lib/hatchway` are a server's, which may be a host too. Earlier versions of the
+    script had their files there: it looks for them in `former_directory` and `former_state`.
+    """
+
+    directory: str = "/etc/hatchway-host"
+    state: str = "/var/lib/hatchway-host"
+    former_directory: str = "/etc/hatchway"
+    former_state: str = "/var/lib/hatchway"
     sshd_config: str = "/etc/ssh/sshd_config"
-    pid_file: str = "/run/sshd.pid"
+    proc: str = "/proc"
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -69,6 +76,7 @@ def host_script(
         "TOKEN": shlex.quote(token),
         "CA_CERTIFICATE_PEM": "\n".join(certificates),
         "COMMAND": authorized_keys_command(url, layout).rstrip("\n"),
+        "SSHD": _template("sshd.sh").rstrip("\n"),
     }
     return _filled_in("install.sh", quoted)
 
@@ -82,8 +90,10 @@ def _quoted_layout(layout: HostLayout) -> dict[str, str]:
     paths = {
         "DIRECTORY": layout.directory,
         "STATE": layout.state,
+        "FORMER_DIRECTORY": layout.former_directory,
+        "FORMER_STATE": layout.former_state,
         "SSHD_CONFIG": layout.sshd_config,
-        "PID_FILE": layout.pid_file,
+        "PROC": layout.proc,
         "PATH": layout.path,
     }
     return {name: shlex.quote(_plain(path)) for name, path in paths.items()}
@@ -97,5 +107,8 @@ def _plain(path: str) -> str:
 
 
 def _filled_in(template: str, values: dict[str, str]) -> str:
-    text = resources.files("hatchway.host").joinpath(template).read_text(encoding="utf-8")
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], _template(template))
+
+
+def _template(name: str) -> str:
+    return resources.files("hatchway.host").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,56 @@
+#!/bin/sh
+# sshd's AuthorizedKeysCommand: asks Hatchway which keys let USER into this host with FINGERPRINT.
+#
+#   authorized-keys USER FINGERPRINT        (%u and %f of sshd_config)
+#
+# Prints authorized_keys lines, or none. Whatever happens it ends within 5 seconds and succeeds, so that
+# sshd goes on with its other ways in.
+
+PATH=@PATH@
+LC_ALL=C
+export PATH LC_ALL
+umask 077
+
+api_url=@API_URL@
+configuration=@DIRECTORY@/curl.conf
+silence=@STATE@/no-answer-since
+
+user=${1-}
+fingerprint=${2-}
+[ -n "$user" ] || exit 0
+case $fingerprint in
+SHA256:?*) ;;
+*) exit 0 ;;
+esac
+
+# A client offers several keys, one after the other. When Hatchway does not answer, only the first of them
+# waits for it: for 10 seconds after that nobody asks.
+now=$(date +%s)
+if { read -r since <"$silence"; } 2>/dev/null; then
+    case $since in
+    '' | [!1-9]* | *[!0-9]* | ???????????*) ;;
+    *) if [ "$since" -le "$now" ] && [ "$((now - since))" -lt 10 ]; then exit 0; fi ;;
+    esac
+fi
+
+# The token is in the configuration file, never on a command line. Of the answer, 64 KiB count at most, and no
+# line with options in front, of another kind of key, or with anything that is not printable.
+exec 4>&1
+status=$(
+    {
+        {
+            curl -q --config "$configuration" --silent --fail --proto '=https' --globoff \
+                --connect-timeout 2 --max-time 4 \
+                --get --data-urlencode "user=$user" --data-urlencode "fingerprint=$fingerprint" \
+                "$api_url/host/v1/authorized-keys"
+            echo "$?" >&3
+        } | head -c 65536 | tr -d '\000' |
+            grep -E '^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [0-9A-Za-z+/]+=*( [ -~]*)?$' >&4
+    } 3>&1 2>/dev/null </dev/null
+)
+if [ "$status" != 0 ]; then
+    # 28 is curl's timeout; every other failure is quick.
+    if [ "$status" = 28 ]; then echo "$now" >"$silence"; fi
+    logger -p auth.warning -t hatchway "asking $api_url for SSH keys failed (curl exit status $status)"
+fi 2>/dev/null
+exit 0

@@ -1,0 +1,199 @@
+"""A host made of a few files and programs that pretend, for the script that sets a host up."""
+
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hatchway.domain.host_token import format_host_token
+from hatchway.host.script import HostLayout, host_script
+
+INSTANCE_ID = "i-0123456789abcdef0"
+TOKEN = format_host_token(INSTANCE_ID, bytes(range(32)))
+API_URL = "https://hatchway.example.test:8443"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB" + "A" * 60 + "\nAAAA==\n-----END CERTIFICATE-----\n"
+
+Done = subprocess.CompletedProcess[str]
+
+SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
+
+PROGRAMS = {
+    # As far as the script asks: Include at the top, the first value counts, -o before all, -t and -T.
+    "sshd": r"""
+        config= options=
+        while [ $# != 0 ]; do
+            case $1 in
+            -f) config=$2; shift ;;
+            -f*) config=${1#-f} ;;
+            -o*) options="$options$(echo "${1#-o}" | sed 's/[=]/ /')
+" ;;
+            -t) mode=t ;;
+            -T) mode=T ;;
+            -x*) exit 1 ;;
+            esac
+            shift
+        done
+        all() {
+            printf '%s' "$options"
+            if grep -q '^Include' "$config"; then cat "$config.d"/*.conf; fi
+            cat "$config"
+        }
+        if all 2>/dev/null | grep -q Nonsense; then
+            printf 'Bad configuration option: Nonsense\r\n' >&2
+            exit 255
+        fi
+        if [ "$mode" = t ]; then exit 0; fi
+        for pair in AuthorizedKeysCommand:none AuthorizedKeysCommandUser:none PubkeyAuthentication:yes \
+            AuthenticationMethods:any PermitRootLogin:without-password; do
+            keyword=${pair%:*}
+            value=$(all 2>/dev/null | sed -n "s/^$keyword //p" | head -n 1)
+            printf '%s %s\n' "$(echo "$keyword" | tr A-Z a-z)" "${value:-${pair#*:}}"
+        done
+        for keyword in AllowUsers DenyUsers AllowGroups DenyGroups; do
+            all 2>/dev/null | sed -n "s/^$keyword //p" | while read -r value; do
+                printf '%s %s\n' "$(echo "$keyword" | tr A-Z a-z)" "$value"
+            done
+        done
+    """,
+    "id": r"""
+        case $1 in
+        -u) cat "$ROOT/uid" ;;
+        -Gn) echo "$2" ;;
+        *) [ -e "$ROOT/account" ] ;;
+        esac
+    """,
+    "useradd": r"""
+        echo "$@" >"$ROOT/account"
+    """,
+    "userdel": r"""
+        rm "$ROOT/account"
+    """,
+    "getent": r"""
+        if [ "$1" = hosts ]; then exit 2; fi
+        if [ $# = 1 ]; then cat "$ROOT/users"; else cat "$ROOT/entry"; fi
+    """,
+    # What root owns on a host is somebody else's here.
+    "stat": r"""
+        case $3 in
+        %U) cat "$ROOT/owner" ;;
+        *) cat "$ROOT/mode" ;;
+        esac
+    """,
+    "chown": r"""
+        echo "$@" >>"$ROOT/owners"
+    """,
+    "curl": r"""
+        printf '%s\n' "$@" >"$ROOT/asked"
+        cat "$ROOT/answer"
+        exit "$(cat "$ROOT/curl-status")"
+    """,
+    "systemctl": r"""
+        if [ "$1" = reload ]; then echo "$2" >>"$ROOT/reloads"; fi
+    """,
+}
+
+USERS = """\
+root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1::/usr/sbin:/usr/sbin/nologin
+postgres:x:100:100::/var/lib/postgresql:/bin/bash
+ec2-user:x:1000:1000::/home/ec2-user:/bin/sh
+nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin
+"""
+
+FORMER_COMMAND = (
+    "#!/bin/sh\n# sshd's AuthorizedKeysCommand: asks Hatchway which keys let USER into this host.\n"
+)
+MARK = "# Made by Hatchway's host script; its --uninstall removes it.\n"
+
+
+@dataclass
+class Host:
+    root: Path
+    shell: str = "sh"
+
+    @property
+    def layout(self) -> HostLayout:
+        return HostLayout(
+            directory=f"{self.root}/etc/hatchway-host",
+            state=f"{self.root}/var/hatchway-host",
+            former_directory=f"{self.root}/etc/hatchway",
+            former_state=f"{self.root}/var/hatchway",
+            sshd_config=f"{self.root}/etc/ssh/sshd_config",
+            proc=f"{self.root}/proc",
+            path=f"{self.root}/bin:/usr/bin:/bin",
+        )
+
+    @property
+    def sshd_config(self) -> Path:
+        return self.root / "etc/ssh/sshd_config"
+
+    @property
+    def drop_in(self) -> Path:
+        return self.root / "etc/ssh/sshd_config.d/60-hatchway.conf"
+
+    @property
+    def directory(self) -> Path:
+        return self.root / "etc/hatchway-host"
+
+    def run(self, *arguments: str, layout: HostLayout | None = None, **changes: Any) -> Done:
+        values = {"instance_id": INSTANCE_ID, "api_url": API_URL, "token": TOKEN, "ca_certificate_pem": PEM}
+        text = host_script(**values | changes, layout=layout or self.layout)
+        # On standard input, as `hatchway host script … | ssh root@host sh` has it.
+        return subprocess.run(
+            [self.shell, "-s", "--", *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            start_new_session=True,
+        )
+
+    def files(self) -> dict[str, str]:
+        """Everything under etc and var: names with modes and contents; and the account."""
+        account = self.root / "account"
+        found = {"account": account.read_text() if account.exists() else ""}
+        for top in ("etc", "var"):
+            for path in sorted((self.root / top).rglob("*")):
+                content = path.read_text() if path.is_file() else ""
+                found[f"{path.relative_to(self.root)} {path.stat().st_mode & 0o777:o}"] = content
+        return found
+
+    def place_former(self) -> None:
+        """What earlier versions of the script left on a host."""
+        for name in ("etc/hatchway", "var/hatchway"):
+            (self.root / name).mkdir()
+        (self.root / "etc/hatchway/authorized-keys").write_text(FORMER_COMMAND)
+        (self.root / "etc/hatchway/curl.conf").write_text(f'header = "Authorization: Bearer {TOKEN}"\n')
+        (self.root / "etc/hatchway/ca.pem").write_text(PEM)
+        (self.root / "var/hatchway/no-answer-since").write_text("1\n")
+        command = f"AuthorizedKeysCommand {self.root}/etc/hatchway/authorized-keys %u %f\n"
+        self.drop_in.write_text(f"{MARK}{command}AuthorizedKeysCommandUser hatchway-keys\n")
+        (self.root / "account").write_text("")
+
+    def start_sshd(self, title: str, pid: int = 812) -> None:
+        """A running sshd, as /proc shows it."""
+        process = self.root / "proc" / str(pid)
+        (process / "ns").mkdir(parents=True)
+        (process / "ns/pid").symlink_to("pid:[1]")
+        (process / "comm").write_text("sshd\n")
+        (process / "cmdline").write_text(title)
+
+
+def make_host(root: Path, shell: str = "sh") -> Host:
+    for name in ("bin", "etc/ssh/sshd_config.d", "var", "proc/self/ns"):
+        (root / name).mkdir(parents=True)
+    (root / "proc/self/ns/pid").symlink_to("pid:[1]")
+    for name, text in PROGRAMS.items():
+        program = root / "bin" / name
+        program.write_text(f"#!/bin/sh\nROOT={shlex.quote(str(root))}\n{text}")
+        program.chmod(0o755)
+    contents = {"uid": "0", "answer": "200", "curl-status": "0", "mode": "0 755", "owner": "hatchway\n"}
+    entry = "hatchway-keys:x:999:999::/nonexistent:/sbin/nologin\n"
+    for name, text in {**contents, "users": USERS, "entry": entry}.items():
+        (root / name).write_text(text)
+    made = Host(root, shell)
+    made.sshd_config.write_text(f"Include {made.sshd_config}.d/*.conf\nPubkeyAuthentication yes\n")
+    return made

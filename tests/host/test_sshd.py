@@ -1,0 +1,134 @@
+"""What the script sees of sshd: how it runs, and for whom its configuration lets a pushed key count."""
+
+from pathlib import Path
+
+import pytest
+from tests.host.pretend import Host
+
+
+def seen(host: Host) -> tuple[int, str]:
+    done = host.run()
+    return done.returncode, done.stdout + done.stderr
+
+
+def start(
+    host: Host, options: str, pid: int = 812, title: str = "sshd: {} [listener] 0 of 10-100 startups\0"
+) -> None:
+    host.start_sshd(title.format(f"{host.root}/bin/sshd {options}"), pid)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("-D -o AuthorizedKeysCommand=/usr/bin/other", "another AuthorizedKeysCommand, /usr/bin/other"),
+        ("-D -o AuthorizedKeysCommand /usr/bin/other %u", "another AuthorizedKeysCommand, /usr/bin/other %u"),
+        ("-oAuthorizedKeysCommandUser=bob -D", "AuthorizedKeysCommandUser bob"),
+        ("-D -e -oPubkeyAuthentication=no -p 22", "PubkeyAuthentication no"),
+        ("-D -o AuthenticationMethods=password", "AuthenticationMethods password"),
+        ("-D -o AllowUsers=git", "AllowUsers git"),
+    ],
+)
+def test_an_sshd_whose_options_leave_no_key_a_chance_is_an_error(
+    host: Host, options: str, reason: str
+) -> None:
+    start(host, options)
+    before = host.files()
+    status, text = seen(host)
+    assert status == 1
+    assert reason in text
+    assert "(nothing was changed)" in text
+    assert "set up" not in text
+    assert host.files() == before
+
+
+def test_an_sshd_with_another_configuration_file_is_an_error_that_names_the_line_to_add(
+    one_host: Host,
+) -> None:
+    other = one_host.root / "other_config"
+    other.write_text("PubkeyAuthentication yes\n")
+    start(one_host, f"-D -f {other}")
+    status, text = seen(one_host)
+    assert status == 1
+    assert f"Include {one_host.sshd_config}.d/*.conf" in text
+
+
+def test_an_sshd_of_older_versions_shows_its_arguments_themselves(one_host: Host) -> None:
+    program = one_host.root / "bin/sshd"
+    one_host.start_sshd(f"{program}\0-D\0-o\0PubkeyAuthentication=no\0")
+    status, text = seen(one_host)
+    assert (status, "PubkeyAuthentication no" in text) == (1, True)
+
+
+def test_a_container_s_sshd_and_a_login_s_are_not_looked_at(one_host: Host) -> None:
+    start(one_host, "-D")
+    start(one_host, "-D -oPubkeyAuthentication=no", pid=900)
+    (one_host.root / "proc/900/ns/pid").unlink()
+    (one_host.root / "proc/900/ns/pid").symlink_to("pid:[2]")
+    one_host.start_sshd("sshd: ec2-user [priv]\0", pid=901)
+    status, text = seen(one_host)
+    assert status == 0
+    assert "(process 812) asks" in text
+    assert "process 90" not in text
+
+
+def test_of_two_sshds_the_one_that_asks_is_told_from_the_one_that_does_not(one_host: Host) -> None:
+    start(one_host, "-D")
+    start(one_host, "-D -oPubkeyAuthentication=no", pid=900)
+    status, text = seen(one_host)
+    assert status == 0
+    assert "sshd (process 812) asks Hatchway for keys of: users yet to be made, root, ec2-user\n" in text
+    assert (
+        "sshd (process 900) lets in no key from Hatchway for root: it has PubkeyAuthentication no\n" in text
+    )
+
+
+@pytest.mark.parametrize("title", ["sshd: {}", "sshd: {} -x [listener] 0 of 10-100 startups\0"])
+def test_what_cannot_be_read_of_an_sshd_is_said_not_to_have_been_seen(one_host: Host, title: str) -> None:
+    start(one_host, "-D", title=title)
+    status, text = seen(one_host)
+    assert status == 0
+    assert "not seen: what sshd (process 812) was started with" in text
+
+
+def test_an_sshd_that_does_not_run_is_said_not_to_have_been_seen(one_host: Host) -> None:
+    status, text = seen(one_host)
+    assert status == 0
+    assert "not seen: a running sshd" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "kept_out"),
+    [
+        ("PermitRootLogin no", "PermitRootLogin no", "root"),
+        ("DenyUsers ec2-user", "DenyUsers ec2-user", "ec2-user"),
+        ("DenyUsers ec2-*", "DenyUsers ec2-*", "ec2-user"),
+        ("AllowUsers root@10.0.0.0/8", "AllowUsers root@10.0.0.0/8", "ec2-user"),
+        ("AllowGroups root", "AllowGroups root", "ec2-user"),
+        ("DenyGroups ec2-user", "DenyGroups ec2-user", "ec2-user"),
+    ],
+)
+def test_a_user_whom_sshd_keeps_out_is_named_with_the_reason(
+    one_host: Host, line: str, reason: str, kept_out: str
+) -> None:
+    with one_host.sshd_config.open("a") as file:
+        file.write(f"{line}\n")
+    start(one_host, "-D")
+    status, text = seen(one_host)
+    assert status == 0
+    assert f"lets in no key from Hatchway for {kept_out}: it has {reason}\n" in text
+    (asked,) = [line for line in text.splitlines() if "asks Hatchway" in line]
+    assert kept_out not in asked
+
+
+def test_match_blocks_that_bear_on_keys_are_named_as_not_seen(one_host: Host) -> None:
+    (one_host.sshd_config.with_name("sshd_config.d") / "50-sftp.conf").write_text(
+        "Match address 10.9.0.0/16\n  # AllowUsers\n  authorizedkeyscommand /usr/bin/other\n  Banner no\n"
+    )
+    start(one_host, "-D")
+    status, text = seen(one_host)
+    assert status == 0
+    notes = [line for line in text.splitlines() if "not seen: connections" in line]
+    assert notes == [
+        "hatchway: not seen: connections for which 'Match address 10.9.0.0/16' in"
+        f" {Path(one_host.layout.sshd_config)}.d/50-sftp.conf sets authorizedkeyscommand /usr/bin/other"
+    ]
