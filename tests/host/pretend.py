@@ -90,7 +90,10 @@ PROGRAMS = {
         exit "$(cat "$ROOT/curl-status")"
     """,
     "systemctl": r"""
-        if [ "$1" = reload ]; then echo "$2" >>"$ROOT/reloads"; fi
+        case $1 in
+        is-active) echo active ;;
+        reload) echo "$2" >>"$ROOT/reloads" ;;
+        esac
     """,
 }
 

@@ -108,7 +108,10 @@ look_at_one() {
         if [ -z "$reason" ]; then
             asks="$asks${asks:+, }$name"
         else
-            reasons="$reasons${reasons:+; }$who, for $name: $reason"
+            case $reasons in
+            *"$who: $reason"*) ;;
+            *) reasons="$reasons${reasons:+; }$who: $reason" ;;
+            esac
             note "seen: $who lets in no key from Hatchway for $name: $reason"
         fi
     done
@@ -255,7 +258,8 @@ look_at_match_blocks() {
 reload() {
     reloaded=yes
     for name in ssh sshd; do
-        if command -v systemctl >/dev/null && systemctl is-active --quiet "$name.service" 2>/dev/null; then
+        # In a chroot it ignores what it is told, and succeeds.
+        if [ "$(systemctl is-active "$name.service" 2>/dev/null)" = active ]; then
             systemctl reload "$name.service" || return 1
             return 0
         fi
