@@ -29,6 +29,7 @@ def decode_authorization_message(call: Call) -> Result:
 def _in_aws_form(decoded: Mapping[str, Any]) -> dict[str, Any]:
     """AWS's own members about the check that refused, and all checks as the audit trail has them."""
     refusal = decoded["checks"][-1]
+    omitted = {"omitted": decoded["omitted"]} if "omitted" in decoded else {}
     return {
         "allowed": False,
         "explicitDeny": refusal["outcome"] == "explicitDeny",
@@ -40,4 +41,5 @@ def _in_aws_form(decoded: Mapping[str, Any]) -> dict[str, Any]:
             "resource": refusal["resources"][0],
         },
         "checks": decoded["checks"],
+        **omitted,
     }
