@@ -15,9 +15,11 @@ demo: ## tell the whole story on this machine, in a minute, leaving nothing behi
 
 test: ## check, then every test: units, and end to end with the AWS CLI and OpenSSH
 	@scripts/setup test
-	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/e2e
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e
+	@failed=; \
+	$(MAKE) --no-print-directory check || failed="$$failed, the checks"; \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/e2e || failed="$$failed, the tests"; \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e || failed="$$failed, the end-to-end tests"; \
+	if [ -n "$$failed" ]; then echo "make test: failed are$${failed#,}" >&2; exit 1; fi
 
 ROUNDS ?= 10
 faults: ## kill, fill and lock a server under load, ROUNDS times (10)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Installed, Serve, Server, create_endpoint
+from tests.e2e.processes import lives
 
 
 def ask(installed: Installed, url: str) -> tuple[int, str]:
@@ -51,7 +52,7 @@ def test_what_was_committed_is_there_after_a_kill(installed: Installed, serve: S
     endpoint_id = create_endpoint(installed)
     planes = server.children
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-    assert eventually(lambda: not any(is_running(pid) for pid in planes))
+    assert eventually(lambda: not any(lives(pid) for pid in planes))
 
     assert endpoint_id in installed.run("export").stdout
     again = serve(installed, "--api", server.urls["api"].removeprefix("https://"))
@@ -62,13 +63,6 @@ def test_what_was_committed_is_there_after_a_kill(installed: Installed, serve: S
     assert done.returncode == 255
     events = [json.loads(line) for line in (installed.directory / "audit.jsonl").read_text().splitlines()]
     assert [event["eventName"] for event in events].count("CreateInstanceConnectEndpoint") == 1
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except FileNotFoundError:
-        return False
 
 
 def test_a_plane_that_dies_is_started_again_where_it_was(installed: Installed, serve: Serve) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.processes import lives
 
 PARENT = """
 import sys
@@ -62,13 +63,6 @@ def first_line(parent: "subprocess.Popen[str]") -> str:
     return parent.stdout.readline()
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -95,7 +89,7 @@ def test_one_that_does_not_start_ends_them_all_and_is_named(start: Start, tmp_pa
     stdout, _ = parent.communicate(timeout=20)
     assert parent.returncode == 1
     assert "bad did not start (exit status 3)" in stdout
-    assert not is_alive(int(other.read_text()))
+    assert not lives(int(other.read_text()))
 
 
 def test_one_that_dies_is_restarted_and_the_other_is_not(start: Start, tmp_path: Path) -> None:
@@ -137,7 +131,7 @@ def test_one_that_does_not_stop_is_killed_on_a_second_signal(start: Start, tmp_p
     assert parent.poll() is None
     parent.send_signal(signal.SIGINT)
     parent.communicate(timeout=20)
-    assert not is_alive(int((tmp_path / "pid").read_text()))
+    assert not lives(int((tmp_path / "pid").read_text()))
 
 
 def test_one_that_does_not_stop_in_time_is_killed(start: Start, tmp_path: Path) -> None:
@@ -149,7 +143,7 @@ def test_one_that_does_not_stop_in_time_is_killed(start: Start, tmp_path: Path) 
     first_line(parent)
     parent.terminate()
     parent.communicate(timeout=20)
-    assert not is_alive(int((tmp_path / "pid").read_text()))
+    assert not lives(int((tmp_path / "pid").read_text()))
 
 
 def test_a_hangup_refreshes_and_goes_on_to_the_programs(start: Start, tmp_path: Path) -> None:
@@ -172,6 +166,6 @@ def test_the_programs_die_with_a_killed_supervisor(start: Start, tmp_path: Path)
     pid = int((tmp_path / "pid").read_text())
     parent.kill()
     parent.wait(timeout=20)
-    assert eventually(lambda: not is_alive(pid))
+    assert eventually(lambda: not lives(pid))
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

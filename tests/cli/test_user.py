@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.cli.commands import environment, hatchway
 from tests.cli.conftest import Installed, Server
+from tests.e2e.processes import lives
 
 USER = "nobody"
 
@@ -106,15 +107,6 @@ def owned(installed: Installed) -> Iterator[Installed]:
         yield Installed(data, {**installed.variables, "HATCHWAY_DATA_DIR": str(data)})
 
 
-def is_there(pid: int) -> bool:
-    try:
-        Path(f"/proc/{pid}/stat").stat()
-    except (FileNotFoundError, ProcessLookupError):
-        # The second when it goes at this very moment.
-        return False
-    return True
-
-
 def uids(pid: int) -> set[int]:
     (line,) = [
         each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("Uid:")
@@ -156,7 +148,7 @@ def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path
         assert set(owner.values()) == {USER}, owner
         children = server.children
         assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-        while any(is_there(pid) for pid in children):
+        while any(lives(pid) for pid in children):
             pass
     finally:
         with suppress(ProcessLookupError):

@@ -22,8 +22,8 @@ def worker(worker_id: str, lease_until: datetime) -> GatewayWorker:
     return GatewayWorker(id=worker_id, host="gw", port=443, started_at=lease_until, lease_until=lease_until)
 
 
-def carry(world: World, worker_id: str, *tunnel_ids: str) -> None:
-    """A worker whose lease runs for 20 seconds, and tunnels that it opened just now."""
+def carry(world: World, worker_id: str, *tunnel_ids: str) -> datetime:
+    """A worker whose lease runs for 20 seconds, and tunnels that it opened just now; when that is."""
     now = world.clock()
     with world.store.write() as tx:
         tx.gateway_workers.put(worker(worker_id, now + 20 * SECOND))
@@ -62,6 +62,7 @@ def carry(world: World, worker_id: str, *tunnel_ids: str) -> None:
                 outcome=Outcome(additional={"tunnelId": tunnel_id, "decision": {}}),
             )
             tx.audit_records.put(to_record(opened, now))
+    return now
 
 
 def closings(world: World) -> list[dict[str, Any]]:
@@ -70,11 +71,11 @@ def closings(world: World) -> list[dict[str, Any]]:
 
 
 def test_the_tunnels_of_a_dead_worker_are_entered_as_closed(world: World) -> None:
-    carry(world, "gw-dead", "tun-1", "tun-2")
-    bury_after(world, timedelta(seconds=20) + GRACE - SECOND)
+    then = carry(world, "gw-dead", "tun-1", "tun-2")
+    bury(world, then + timedelta(seconds=20) + GRACE - SECOND)
     assert not closings(world)
 
-    bury_after(world, timedelta(seconds=20) + GRACE)
+    bury(world, then + timedelta(seconds=20) + GRACE)
     by_tunnel = {each["additionalEventData"]["tunnelId"]: each for each in closings(world)}
     assert by_tunnel.keys() == {"tun-1", "tun-2"}
     closed = by_tunnel["tun-1"]
@@ -94,14 +95,14 @@ def test_the_tunnels_of_a_dead_worker_are_entered_as_closed(world: World) -> Non
         assert not tx.tunnels.find()
         assert not tx.gateway_workers.find()
 
-    bury_after(world, timedelta(hours=1))
+    bury(world, then + timedelta(hours=1))
     assert len(closings(world)) == 2
 
 
 def test_a_worker_that_renews_its_lease_keeps_its_tunnels(world: World) -> None:
-    carry(world, "gw-alive", "tun-1")
-    renew(world, "gw-alive", world.clock() + timedelta(hours=2))
-    bury_after(world, timedelta(hours=1))
+    then = carry(world, "gw-alive", "tun-1")
+    renew(world, "gw-alive", then + timedelta(hours=2))
+    bury(world, then + timedelta(hours=1))
     assert not closings(world)
     with world.store.read() as tx:
         assert tx.tunnels.find()
@@ -152,12 +153,12 @@ def test_a_worker_that_comes_back_while_it_is_buried_keeps_what_is_not_entered_y
 
 
 def test_tunnels_that_are_left_without_a_worker_are_entered_as_closed(world: World) -> None:
-    carry(world, "gw-dead", "tun-1", "tun-2")
+    then = carry(world, "gw-dead", "tun-1", "tun-2")
     with world.store.write() as tx:
         tx.gateway_workers.delete("gw-dead")
-    bury_after(world, timedelta(seconds=59))
+    bury(world, then + timedelta(seconds=59))
     assert not closings(world)
-    bury_after(world, timedelta(seconds=60))
+    bury(world, then + timedelta(seconds=60))
     assert [round(closed["additionalEventData"]["durationSeconds"]) for closed in closings(world)] == [60, 60]
     with world.store.read() as tx:
         assert not tx.tunnels.find()
@@ -168,9 +169,8 @@ def renew(world: World, worker_id: str, until: datetime) -> None:
         tx.gateway_workers.put(worker(worker_id, until))
 
 
-def bury_after(world: World, passed: timedelta) -> None:
-    """Two rounds, some time after now."""
-    then = world.clock() + passed
-    rounds = DeadWorkers(replace(world.plane, clock=lambda: then))
+def bury(world: World, at: datetime) -> None:
+    """Two rounds, at a time."""
+    rounds = DeadWorkers(replace(world.plane, clock=lambda: at))
     rounds.bury()
     rounds.bury()

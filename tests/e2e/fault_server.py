@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import update
+from tests.e2e.processes import lives
 from tests.e2e.waiting import free_port, wait_until
 from tests.gateway.harness import LOOPBACK
 
@@ -107,7 +108,7 @@ class FaultServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
-        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 10)
+        wait_until(lambda: not any(map(lives, pids)), 10)
 
     def log(self) -> str:
         """All that its processes have said so far."""

@@ -76,6 +76,15 @@ def kill_group(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> No
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def lives(pid: int) -> bool:
+    """Whether there is such a process; one that has ended counts as gone, reaped or not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
 def _children(pid: int) -> list[int]:
     """The processes whose parent is `pid`."""
     found = []

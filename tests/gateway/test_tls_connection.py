@@ -215,7 +215,9 @@ def test_a_hello_that_comes_in_small_pieces_is_understood() -> None:
             with suppress(ssl.SSLWantReadError):
                 client.tls.do_handshake()
             hello = client.outgoing.read()
-            pieces = [hello[at : at + 16] for at in range(0, len(hello), 16)]
+            # Of 300 bytes or of 1,500: key shares differ by the version of OpenSSL.
+            size = len(hello) // 40
+            pieces = [hello[at : at + size] for at in range(0, len(hello), size)]
             assert 10 < len(pieces) < MOST_READS
             for piece in pieces:
                 await client.send(piece)
