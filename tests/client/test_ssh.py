@@ -144,7 +144,7 @@ def test_a_dry_run_pushes_no_key_and_shows_the_command(
     )
 
 
-@pytest.mark.parametrize("os_user", ["", "-oProxyCommand=id", "a b", "1st", "x" * 40])
+@pytest.mark.parametrize("os_user", ["", "-oProxyCommand=id", "a b", "1", "12", "x" * 40, "a\n"])
 def test_what_is_no_os_user_never_reaches_ssh(
     profile: Profile, control_plane: StubControlPlane, os_user: str
 ) -> None:

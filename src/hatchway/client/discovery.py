@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
+from hatchway.client.os_user import is_os_user
 from hatchway.client.profile import api_errors
 from hatchway.client.request import TunnelRequest
 from hatchway.client.tunnel import HTTPS_PORT, Route, TunnelPlan
@@ -24,7 +24,6 @@ USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed"
 _DISCOVERY_PATH: Final = "/.well-known/hatchway"
 _DISCOVERY_LIMIT: Final = 65536
 _DISCOVERY_TIMEOUT: Final = 10.0
-_OS_USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9@._-]{0,30}[A-Za-z0-9$_-]?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +192,7 @@ def check_os_user(os_user: str) -> None:
     Raises:
         InvalidOption: AWS takes no such OS user.
     """
-    if not _OS_USER.fullmatch(os_user):
+    if not is_os_user(os_user):
         raise InvalidOption(f"{os_user!r} is not the name of an OS user")
 
 

@@ -6,7 +6,6 @@ Either asks Hatchway for keys at `/host/v1/authorized-keys`, with a host token, 
 import json
 import os
 import pwd
-import re
 import shutil
 import socket
 import sys
@@ -22,13 +21,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hatchway.cli.demo.processes import Processes
 from hatchway.cli.errors import CommandFailed
+from hatchway.client.os_user import is_os_user
 from hatchway.host.script import HostLayout, authorized_keys_command
 
 _SYSTEM_PATH: Final = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/bin"
 _SSH_PORTS: Final = (22, 2222)
 _START_SECONDS: Final = 20.0
 _PRIVILEGE_SEPARATION: Final = Path("/run/sshd")
-_OS_USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9@._-]{0,30}[A-Za-z0-9$_-]?")
 _STAND_IN_USER: Final = "ec2-user"
 
 
@@ -214,7 +213,7 @@ def _can_log_in() -> bool:
     except KeyError:
         return False
     shell = Path(user.pw_shell or "/bin/sh")
-    if not _OS_USER.fullmatch(user.pw_name) or shell.name in ("nologin", "false", "sync"):
+    if not is_os_user(user.pw_name) or shell.name in ("nologin", "false", "sync"):
         return False
     return os.access(shell, os.X_OK) and not _is_locked(user.pw_name)
 
