@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -282,7 +283,7 @@ def _with_any_member(of: Shape) -> Any:
 
     class Anything:
         type_name = "boolean"
-        metadata: dict[str, Any] = {}
+        metadata = MappingProxyType[str, Any]({})
 
     class Bare:
         type_name = "list"
