@@ -6,7 +6,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
 
 from hatchway.client.errors import InvalidOption
@@ -108,10 +108,55 @@ def test_half_a_close_leaves_the_answer_its_way(gateway: StubGateway) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"question" * 1000)
         writer.write_eof()
-        assert await reader.read() == b"question" * 1000
+        assert await reader.readexactly(8000) == b"question" * 1000
         writer.close()
 
     with_listener(gateway, use)
+
+
+class Ponders(WSListener):
+    """Answers a question when everything has been silent for a while, and closes."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.BINARY:
+            asyncio.get_running_loop().call_later(3, self._answer, transport)
+
+    def _answer(self, transport: WSTransport) -> None:
+        transport.send(WSMsgType.BINARY, b"answer")
+        transport.send_close(WSCloseCode.OK)
+
+
+def test_half_a_close_leaves_an_answer_that_is_long_in_coming_its_way(gateway: StubGateway) -> None:
+    gateway.answer = Ponders
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"question")
+        writer.write_eof()
+        assert await reader.read() == b"answer"
+        writer.close()
+
+    with_listener(gateway, use)
+
+
+def test_a_listener_that_is_told_to_end_closes_its_tunnels(gateway: StubGateway) -> None:
+    closed = threading.Event()
+
+    class Notes(Echo):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            super().on_ws_frame(transport, frame)
+            if frame.msg_type == WSMsgType.CLOSE:
+                closed.set()
+
+    gateway.answer = Notes
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+
+    with_listener(gateway, use)
+    assert closed.wait(10)
 
 
 def test_a_port_that_is_taken_is_refused(gateway: StubGateway) -> None:

@@ -56,7 +56,7 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_ssh_command_has_every_question_answered() -> None:
-    options = SshOptions(instance_id=INSTANCE_ID, os_user="admin", arguments=("-v", "uptime"))
+    options = SshOptions(instance_id=INSTANCE_ID, os_user="admin", options=("-v",), command=("uptime", "-p"))
     command = ssh_command(PLAN, options, ProfileOptions(profile="lab"), "/tmp/key")
     proxy = (
         f"{shlex.quote(sys.executable)} -P -m hatchway open-tunnel --profile lab"
@@ -66,15 +66,17 @@ def test_the_ssh_command_has_every_question_answered() -> None:
     )
     assert command == [
         "ssh",
-        *("-o", "ServerAliveInterval=5"),
-        *("-o", "IdentitiesOnly=yes"),
-        *("-o", f"HostKeyAlias={INSTANCE_ID}"),
         *("-o", f"ProxyCommand={proxy}"),
         *("-p", "22"),
         *("-i", "/tmp/key"),
-        "admin@10.0.1.1",
         "-v",
+        *("-o", "ServerAliveInterval=5"),
+        *("-o", "IdentitiesOnly=yes"),
+        *("-o", f"HostKeyAlias={INSTANCE_ID}"),
+        "--",
+        "admin@10.0.1.1",
         "uptime",
+        "-p",
     ]
 
 
@@ -136,8 +138,9 @@ def test_a_dry_run_pushes_no_key_and_shows_the_command(
     options = SshOptions(instance_id=INSTANCE_ID, tunnel=TunnelOptions(max_tunnel_duration=60))
     shown = dry_run_ssh(profile, options)
     assert control_plane.called() == ["DescribeInstances", "DescribeInstanceConnectEndpoints"]
-    assert shown.command.startswith("ssh -o ServerAliveInterval=5 ")
-    assert shown.command.endswith("-i KEY ec2-user@10.0.1.1")
+    assert shown.command.startswith("ssh -o 'ProxyCommand=")
+    assert "-i KEY" in shown.command
+    assert shown.command.endswith("-- ec2-user@10.0.1.1")
     assert any("eice-1" in step and DNS_NAME in step and "8444" in step for step in shown.steps)
     assert any(
         "SendSSHPublicKey" in step and INSTANCE_ID in step and "ec2-user" in step for step in shown.steps

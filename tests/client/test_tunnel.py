@@ -1,9 +1,11 @@
 """Tunnels through a stub gateway: bytes both ways, ends of every kind, refusals."""
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 from hatchway.client import relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
+from hatchway.client.signals import ending_in_order
 from hatchway.client.tunnel import open_tunnel, trust
 from hatchway.gateway.target import CONNECT_TIMEOUT
 
@@ -89,11 +92,13 @@ class Listens(WSListener):
 
     def __init__(self) -> None:
         self.received = bytearray()
+        self.heard = threading.Event()
         self.closed = threading.Event()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.BINARY:
             self.received += frame.get_payload_as_bytes()
+            self.heard.set()
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
@@ -255,6 +260,40 @@ def test_what_was_sent_arrives_though_the_local_reader_goes_away(gateway: StubGa
         carry(gateway, connection(ours))
     assert listens.closed.wait(10)
     assert listens.received == b"last words" * 1000
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
+    gateway: StubGateway, number: signal.Signals
+) -> None:
+    listens = Listens()
+    gateway.answer = lambda: listens
+    words = b"last words" * 10_000
+    input_read, input_write = os.pipe()
+    fcntl.fcntl(input_write, fcntl.F_SETPIPE_SZ, 1 << 20)
+    output_read, output_write = os.pipe()
+    before = signal.getsignal(number)
+
+    async def run() -> None:
+        with standard_streams(input_read, output_write) as local, ending_in_order():
+            os.write(input_write, b"first")
+            asyncio.get_running_loop().create_task(end())
+            await open_tunnel(tunnel_plan(gateway), trust(gateway.ca_bundle), local)
+
+    async def end() -> None:
+        await asyncio.to_thread(listens.heard.wait, 30)
+        # In one turn of the loop: they wait in the pipe when the signal is looked at.
+        os.write(input_write, words)
+        os.kill(os.getpid(), number)
+
+    with pytest.raises(SystemExit) as caught:
+        asyncio.run(run())
+    assert caught.value.code == 128 + number
+    assert listens.closed.wait(10)
+    assert listens.received == b"first" + words
+    assert signal.getsignal(number) == before
+    for descriptor in (input_read, input_write, output_read, output_write):
+        os.close(descriptor)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hatchway.domain.public_key import (
+    KEY_TYPES,
     InvalidPublicKey,
     authorized_keys_line,
     parse_public_key,
@@ -25,6 +26,28 @@ def openssh(
     return public_key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
+def blob(*fields: bytes) -> str:
+    return base64.b64encode(b"".join(len(field).to_bytes(4, "big") + field for field in fields)).decode()
+
+
+SK_ED25519 = "sk-ssh-ed25519@openssh.com"
+SK_ECDSA = "sk-ecdsa-sha2-nistp256@openssh.com"
+PUBLIC = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+POINT = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+)
+
+
+def sk_ed25519(public: bytes = PUBLIC, application: bytes = b"ssh:") -> str:
+    return f"{SK_ED25519} {blob(SK_ED25519.encode(), public, application)}"
+
+
+def sk_ecdsa(curve: bytes = b"nistp256", point: bytes = POINT) -> str:
+    return f"{SK_ECDSA} {blob(SK_ECDSA.encode(), curve, point, b'ssh:work')}"
+
+
 KEYS = {
     "ed25519": openssh(ed25519.Ed25519PrivateKey.generate().public_key()),
     "rsa 2048": openssh(rsa.generate_private_key(65537, 2048).public_key()),
@@ -32,11 +55,9 @@ KEYS = {
     "p256": openssh(ec.generate_private_key(ec.SECP256R1()).public_key()),
     "p384": openssh(ec.generate_private_key(ec.SECP384R1()).public_key()),
     "p521": openssh(ec.generate_private_key(ec.SECP521R1()).public_key()),
+    "ed25519 on a security key": sk_ed25519(),
+    "p256 on a security key": sk_ecdsa(),
 }
-
-
-def blob(*fields: bytes) -> str:
-    return base64.b64encode(b"".join(len(field).to_bytes(4, "big") + field for field in fields)).decode()
 
 
 @pytest.mark.parametrize("text", KEYS.values(), ids=KEYS.keys())
@@ -78,8 +99,21 @@ P256 = KEYS["p256"].split()[1]
         (f"{ED25519} x\x9by", "control characters"),
         (f"{ED25519}\n\n", "one line"),
         (DSA, "begin with one of"),
-        ("sk-ssh-ed25519@openssh.com " + "A" * 68, "begin with one of"),
+        ("sk-ssh-ed25519@openssh.com " + "A" * 68, "not of type"),
+        (f"{SK_ED25519} " + ED25519.split()[1], "not of type"),
+        ("ssh-ed25519 " + sk_ed25519().split()[1], "not of type"),
+        (sk_ed25519(public=bytes(31)), "32 bytes"),
+        (sk_ed25519(application=b""), "application"),
+        (sk_ed25519(application=b"ssh:\0"), "application"),
+        (sk_ed25519(application=b"s" * 256), "application"),
+        (f"{SK_ED25519} {blob(SK_ED25519.encode(), PUBLIC)} padding", "cut short"),
+        (f"{SK_ED25519} {blob(SK_ED25519.encode(), PUBLIC, b'ssh:', b'more')}", "something follows"),
+        (sk_ecdsa(curve=b"nistp384"), "another curve"),
+        (sk_ecdsa(point=b"\x02" + bytes(32)), "uncompressed"),
         ("ssh-ed25519-cert-v01@openssh.com " + "A" * 68, "begin with one of"),
+        ("sk-ssh-ed25519-cert-v01@openssh.com " + "A" * 68, "begin with one of"),
+        ("webauthn-sk-ecdsa-sha2-nistp256@openssh.com " + "A" * 68, "begin with one of"),
+        (f"no-touch-required {sk_ed25519()}", "begin with one of"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----" + "A" * 68, "begin with one of"),
         ("ssh-ed25519  " + ED25519.split()[1], "cut short"),
         ("ssh-ed25519 " + "!" * 68, "not base64"),
@@ -129,7 +163,7 @@ def test_no_text_makes_it_fail_in_another_way(text: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_blob_makes_it_fail_in_another_way(tail: bytes) -> None:
-    for key_type in ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256"):
+    for key_type in KEY_TYPES:
         name = key_type.encode()
         encoded = base64.b64encode(len(name).to_bytes(4, "big") + name + tail).decode()
         try:

@@ -22,6 +22,8 @@ TOKEN = format_host_token(INSTANCE_ID, bytes(32))
 FINGERPRINT = "SHA256:/1F6fb8qZDBlqs0aTIVKSXqLU5b2uxQM9JCQ5l3M3Q4"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
+SECURITY_KEYS = "sk-ssh-ed25519@openssh.com AAAA\nsk-ecdsa-sha2-nistp256@openssh.com AAAA\n"
+
 SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
 
 
@@ -136,6 +138,9 @@ def test_without_user_and_fingerprint_nothing_is_asked(
         (b"\n\n", ""),
         (KEY.encode(), KEY + "\n"),
         (f"{KEY}\n{KEY} comment\n".encode(), f"{KEY}\n{KEY} comment\n"),
+        (SECURITY_KEYS.encode(), SECURITY_KEYS),
+        (SECURITY_KEYS.replace("@openssh.com", "@openssh-com").encode(), ""),
+        (SECURITY_KEYS.replace("256@", "256-cert-v01@").replace("19@", "19-cert-v01@").encode(), ""),
         (f'command="id" {KEY}\n{KEY}\n'.encode(), KEY + "\n"),
         (f"ssh-dss AAAA\n cert-authority {KEY}\n#{KEY}\n{KEY}".encode(), KEY + "\n"),
         (f"{KEY} \x1b[31m\n".encode(), ""),

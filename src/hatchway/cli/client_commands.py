@@ -1,8 +1,10 @@
 """Commands for people who need to reach a host: they talk to the API and the gateway, as the AWS CLI does."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from hatchway.cli.client_options import (
     CaBundle,
@@ -37,19 +39,67 @@ _SourceAddress = Annotated[
 ]
 
 
+class _SshCommand(TyperCommand):
+    """All words but options of ours, which have two dashes and stand before the remote command, are ssh's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = [option for option in self.get_params(ctx) if option.param_type_name == "option"]
+        flags = {name for option in options for name in option.opts if getattr(option, "is_flag", False)}
+        valued = {name for option in options for name in option.opts} - flags
+        ours, of_ssh = _split(args, flags, valued)
+        return super().parse_args(ctx, [*ours, "--", *of_ssh] if of_ssh else ours)
+
+
+def _split(words: Sequence[str], flags: set[str], valued: set[str]) -> tuple[list[str], list[str]]:
+    """Our words, and ssh's. ssh has no option with two dashes, so none can be meant for it."""
+    from hatchway.client.ssh_line import lacks_value
+
+    ours: list[str] = []
+    of_ssh: list[str] = []
+    named = options_of_ssh = False
+    left = iter(words)
+    for word in left:
+        name = word.partition("=")[0]
+        if name in flags | valued or (word.startswith("--") and word != "--" and not named):
+            ours.append(word)
+            if word in valued:
+                ours += [value] if (value := next(left, None)) is not None else []
+        elif word.startswith("-") and word not in ("-", "--"):
+            options_of_ssh = named
+            of_ssh.append(word)
+            if lacks_value(word):
+                of_ssh += [value] if (value := next(left, None)) is not None else []
+        elif word == "--" and named and not options_of_ssh:
+            # Right behind the instance it is ours: what follows is ssh's, options too.
+            return ours, [*of_ssh, *left]
+        elif word == "--" or named:
+            return ours, [*of_ssh, word, *left]
+        else:
+            named = True
+            of_ssh.append(word)
+    return ours, of_ssh
+
+
 def register(app: typer.Typer) -> None:
-    app.command("ssh")(ssh)
+    app.command("ssh", cls=_SshCommand)(ssh)
     app.command("open-tunnel")(open_tunnel)
 
 
 def ssh(
-    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id.")],
-    ssh_arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- SSH ARGS]", help="Arguments for ssh.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SSH OPTIONS] [USER@]INSTANCE [SSH OPTIONS] [COMMAND]",
+            help="As for ssh, with the instance's id in the place of a host's name.",
+        ),
     ] = None,
     *,
-    os_user: Annotated[str, typer.Option(metavar="USER", help="The user on the host.")] = "ec2-user",
-    remote_port: _RemotePort = 22,
+    os_user: Annotated[
+        str | None, typer.Option(metavar="USER", help="The user on the host; by default ec2-user.")
+    ] = None,
+    remote_port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="The port of the host's sshd; by default 22.")
+    ] = None,
     endpoint_id: _EndpointId = None,
     endpoint_dns_name: _EndpointDnsName = None,
     max_tunnel_duration: _Duration = None,
@@ -65,31 +115,28 @@ def ssh(
     """Open a shell on a host, or run a command there.
 
     Pushes a key that is good for 60 seconds, then runs ssh in a tunnel. Ends with the exit status of ssh.
+    All but the options below is ssh's, in ssh's order and meaning.
 
     \b
     Examples:
-      hatchway ssh i-0123456789abcdef0 --os-user admin
-      hatchway ssh i-0123456789abcdef0 -- uptime
+      hatchway ssh admin@i-0123456789abcdef0
+      hatchway ssh --max-tunnel-duration 600 -L 8080:localhost:80 i-0123456789abcdef0 uptime
+      rsync -e 'hatchway ssh' -a site/ admin@i-0123456789abcdef0:site/
     """
     from hatchway.client.discovery import TunnelOptions
     from hatchway.client.profile import Profile
-    from hatchway.client.ssh import SshOptions, dry_run_ssh, run_ssh
+    from hatchway.client.ssh import dry_run_ssh, run_ssh, ssh_options
 
-    options = SshOptions(
-        instance_id=instance,
-        os_user=os_user,
-        tunnel=TunnelOptions(
-            instance_connect_endpoint_id=endpoint_id,
-            instance_connect_endpoint_dns_name=endpoint_dns_name,
-            remote_port=remote_port,
-            max_tunnel_duration=max_tunnel_duration,
-            gateway_port=gateway_port,
-            gateway_address=gateway_address,
-            source_address=source_address,
-        ),
-        arguments=tuple(ssh_arguments or ()),
+    tunnel = TunnelOptions(
+        instance_connect_endpoint_id=endpoint_id,
+        instance_connect_endpoint_dns_name=endpoint_dns_name,
+        max_tunnel_duration=max_tunnel_duration,
+        gateway_port=gateway_port,
+        gateway_address=gateway_address,
+        source_address=source_address,
     )
     with client_errors():
+        options = ssh_options(words or (), os_user, remote_port, tunnel)
         caller = Profile(profile_options(profile, region, endpoint_url, ca_bundle))
         if not dry_run:
             raise typer.Exit(run_ssh(caller, options))

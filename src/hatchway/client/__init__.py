@@ -16,8 +16,10 @@ for what is open; the plan opens any number of tunnels::
 | `tunnel` | connecting to a gateway, and its refusals |
 | `relay` | the bytes of one tunnel, both ways, to the very last |
 | `local` | the near end: standard streams or a connection |
+| `signals` | ending a tunnel in order when told to |
 | `listener` | a local port, one tunnel for each connection |
 | `ssh` | OpenSSH with a key made for the call |
+| `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
 | `errors` | every way to fail, each a type with fields and an exit code |
 
 Nothing is imported here, so that a command loads no more than it uses: it runs once for each ssh.

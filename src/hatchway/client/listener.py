@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import ClientError, InvalidOption
 from hatchway.client.local import connection
+from hatchway.client.signals import ending_in_order
 from hatchway.client.tunnel import open_tunnel, trust
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def listen(plan: TunnelPlan, local_port: int, report: Callable[[str], None
     """
     context = trust(plan.route.ca_bundle)
     loop = asyncio.get_running_loop()
-    with _listening_socket(local_port) as listening:
+    with _listening_socket(local_port) as listening, ending_in_order():
         report(f"Listening for connections on port {listening.getsockname()[1]}.")
         async with asyncio.TaskGroup() as tunnels:
             number = 0

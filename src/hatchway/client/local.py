@@ -5,15 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import socket
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import InvalidOption
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
 PIPE_SIZE: Final = 1 << 20
@@ -25,14 +26,14 @@ class LocalEnd:
     """Two file descriptors, which may be the same.
 
     An input or output that is not `…_waits` is always ready, as regular files are, and cannot be polled.
-    `is_connection`: what closes its sending side has most likely gone, so that the tunnel should end soon.
+    `ports`: of a connection from this machine, the other side's port and ours.
     """
 
     input: int
     output: int
     input_waits: bool
     output_waits: bool
-    is_connection: bool
+    ports: tuple[int, int] | None = None
 
     def reader_is_gone(self) -> bool:
         """Whether nobody can read any more what is written to the output."""
@@ -40,12 +41,36 @@ class LocalEnd:
             return False
         poll = select.poll()
         poll.register(self.output, 0)
-        return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+        if any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
+            return True
+        return self.ports is not None and not _is_held(*self.ports)
+
+
+def _is_held(port: int, other_port: int) -> bool:
+    """Whether a process still has the socket of a TCP connection within this machine.
+
+    Its other side sees the end of what it sends either way. But a socket that every process has closed has no
+    inode (proc_pid_net(5)). Where that cannot be seen it counts as held.
+    """
+    try:
+        lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return True
+    for fields in map(str.split, lines):
+        if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{other_port:04X}"):
+            return fields[9] != "0"
+    return False
 
 
 def connection(sock: socket.socket) -> LocalEnd:
+    """The near end of a connection over IPv4 from this machine."""
     sock.setblocking(False)
-    return LocalEnd(sock.fileno(), sock.fileno(), input_waits=True, output_waits=True, is_connection=True)
+    ports = None
+    if sock.family == socket.AF_INET:
+        # What was reset meanwhile has no peer any more, and says so at the first read.
+        with suppress(OSError):
+            ports = (sock.getpeername()[1], sock.getsockname()[1])
+    return LocalEnd(sock.fileno(), sock.fileno(), input_waits=True, output_waits=True, ports=ports)
 
 
 @contextmanager
@@ -69,9 +94,7 @@ def standard_streams(input_fd: int = 0, output_fd: int = 1) -> Iterator[LocalEnd
         for fd in pollable:
             os.set_blocking(fd, False)
             _widen(fd)
-        yield LocalEnd(
-            input_fd, output_fd, input_waits=input_waits, output_waits=output_waits, is_connection=False
-        )
+        yield LocalEnd(input_fd, output_fd, input_waits=input_waits, output_waits=output_waits)
     finally:
         for fd in blocked:
             os.set_blocking(fd, True)

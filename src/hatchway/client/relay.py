@@ -4,7 +4,8 @@ There is no half-close in a WebSocket. So when the local input ends, the tunnel 
 still has to say, until the gateway closes it, as with the AWS CLI. What a Close ends is ended only when every
 byte before it has been written.
 
-Only when nobody is left to hear the target do we close. Then the gateway's own Close tells whether what we
+Only when nobody is left to hear the target do we close: its reader has gone, or whoever waits for `finished`
+was cancelled, as by ssh's farewell to its ProxyCommand. Then the gateway's own Close tells whether what we
 sent reached a target.
 """
 
@@ -42,6 +43,9 @@ It reads nothing while it connects to the target, for which it has ten seconds: 
 that it could not.
 """
 
+_LEAVE_TIMEOUT: Final = 5.0
+"""Seconds for the gateway to answer our Close when we are told to end."""
+
 _HANG_UP_TIMEOUT: Final = 1.0
 """Seconds for the connection to end after both Closes. Nothing that matters is under way any more."""
 
@@ -69,15 +73,17 @@ class Relay(WSListener):
         self._input_ended = False
         self._backlog: deque[memoryview] = deque()
         self._backlog_size = 0
-        self._received = 0
+        self._sent = 0
         self._close_sent = False
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
         self._outcome: TunnelClosed | None = None
-        self._flushed: asyncio.Future[None] = self._loop.create_future()
+        self._flushed = asyncio.Event()
 
     async def finished(self) -> None:
         """Wait until the tunnel has ended and all that came through it has been written.
+
+        Cancelled, it sends what is there of the local input, closes the tunnel, and waits a moment for that.
 
         Raises:
             TunnelClosed: it ended with another close code than 1000.
@@ -85,7 +91,14 @@ class Relay(WSListener):
         transport = self._transport
         assert transport is not None
         try:
-            await self._flushed
+            try:
+                await self._flushed.wait()
+            except asyncio.CancelledError:
+                self._leave()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LEAVE_TIMEOUT):
+                        await self._flushed.wait()
+                raise
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HANG_UP_TIMEOUT):
                     await transport.wait_disconnected()
@@ -176,23 +189,22 @@ class Relay(WSListener):
         if size == 0:
             self._input_ended = True
             self._stop_reading()
-            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted, self._received)
+            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted)
             return
         self._transport.send(WSMsgType.BINARY, self._buffer[:size])
+        self._sent += size
         if self._reading and not self._local.input_waits:
             self._loop.call_soon(self._read)
 
-    def _look_whether_wanted(self, received_before: int) -> None:
-        quiet = self._received == received_before and not self._backlog
-        if self._local.reader_is_gone() or (self._local.is_connection and quiet):
+    def _look_whether_wanted(self) -> None:
+        if self._local.reader_is_gone():
             self._hang_up()
         else:
-            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted, self._received)
+            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted)
 
     # From the gateway to the local output.
 
     def _deliver(self, payload: memoryview) -> None:
-        self._received += len(payload)
         if self._close_sent or self._over:
             return
         written = 0
@@ -245,6 +257,15 @@ class Relay(WSListener):
 
     # Ends.
 
+    def _leave(self) -> None:
+        """What waits in a pipe of ours is at most its size."""
+        while self._reading and self._local.input_waits:
+            before = self._sent
+            self._read()
+            if self._sent == before:
+                break
+        self._hang_up()
+
     def _hang_up(self) -> None:
         """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""
         assert self._transport is not None
@@ -280,8 +301,7 @@ class Relay(WSListener):
             self._settle()
 
     def _settle(self) -> None:
-        if not self._flushed.done():
-            self._flushed.set_result(None)
+        self._flushed.set()
 
     def _set_timer(
         self, delay: float | None, callback: Callable[..., None] = lambda: None, *arguments: object

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
 from hatchway.client.errors import ClientError, InvalidOption
+from hatchway.client.ssh_line import parse_ssh_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,30 +38,66 @@ class SshMissing(ClientError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshOptions:
-    """`tunnel.remote_port` is sshd's port. `arguments` go to ssh behind the destination, as they are."""
+    """`tunnel.remote_port` is sshd's port, `options` the user's own of ssh, `command` the remote one.
+
+    Where ssh is not to connect (it shows its configuration, or speaks to a master process of the user's),
+    no key is made.
+    """
 
     instance_id: str
     os_user: str = DEFAULT_OS_USER
     tunnel: TunnelOptions = field(default_factory=TunnelOptions)
-    arguments: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    connects: bool = True
 
 
-def ssh_command(plan: TunnelPlan, options: SshOptions, profile: ProfileOptions, key_file: str) -> list[str]:
+def ssh_options(
+    words: Sequence[str], os_user: str | None, remote_port: int | None, tunnel: TunnelOptions
+) -> SshOptions:
+    """What a command line means: ssh's own words, and user and port as options of ours.
+
+    Raises:
+        InvalidOption: the words are not ssh's, or say something else than our options.
+    """
+    line = parse_ssh_line(words)
+    if os_user is not None and line.user not in (None, os_user):
+        raise InvalidOption(f"--os-user says {os_user!r} and ssh's words {line.user!r}: name one user")
+    if remote_port is not None and line.port not in (None, remote_port):
+        raise InvalidOption(f"--remote-port says {remote_port} and ssh's words {line.port}: give one port")
+    port = remote_port or line.port or tunnel.remote_port
+    return SshOptions(
+        instance_id=line.destination,
+        os_user=os_user or line.user or DEFAULT_OS_USER,
+        tunnel=replace(tunnel, remote_port=port),
+        options=line.options,
+        command=line.command,
+        connects=line.connects,
+    )
+
+
+def ssh_command(
+    plan: TunnelPlan, options: SshOptions, profile: ProfileOptions, key_file: str | None
+) -> list[str]:
     """The arguments of `ssh`, the program's name first.
 
+    Of each setting ssh takes the first value: what the user says goes before what we only prefer.
+
     Host keys are remembered by instance id, since private addresses are not unique. Of the user's own keys
-    none is offered: each would be one more question to the control plane and one try less.
+    none is offered unless named: each would be one more question to the control plane and one try less.
     """
     return [
         "ssh",
+        *("-o", f"ProxyCommand={proxy_command(plan, profile)}"),
+        *("-p", str(plan.request.remote_port)),
+        *(("-i", key_file) if key_file is not None else ()),
+        *options.options,
         *("-o", "ServerAliveInterval=5"),
         *("-o", "IdentitiesOnly=yes"),
         *("-o", f"HostKeyAlias={options.instance_id}"),
-        *("-o", f"ProxyCommand={proxy_command(plan, profile)}"),
-        *("-p", str(plan.request.remote_port)),
-        *("-i", key_file),
+        "--",
         f"{options.os_user}@{plan.request.private_ip_address}",
-        *options.arguments,
+        *options.command,
     ]
 
 
@@ -100,6 +137,8 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
     program = shutil.which("ssh")
     if program is None:
         raise SshMissing("there is no ssh on this machine: install the OpenSSH client")
+    if not options.connects:
+        return _run([program, *ssh_command(plan, options, profile.options, None)[1:]])
     with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         private_key, public_key = _make_key()
         key_file = Path(directory) / "key"
@@ -134,7 +173,8 @@ def dry_run_ssh(profile: Profile, options: SshOptions) -> DryRun:
         f"would call ec2-instance-connect:OpenTunnel on {request.endpoint_id} to"
         f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
-    command = shlex.join(ssh_command(plan, options, profile.options, _KEY_PLACEHOLDER))
+    key = _KEY_PLACEHOLDER if options.connects else None
+    command = shlex.join(ssh_command(plan, options, profile.options, key))
     return DryRun(steps, command)
 
 

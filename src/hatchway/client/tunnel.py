@@ -16,6 +16,7 @@ from hatchway import __version__
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelRefused, printable
 from hatchway.client.local import standard_streams
 from hatchway.client.relay import Relay
+from hatchway.client.signals import ending_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +101,7 @@ async def relay_standard_streams(plan: TunnelPlan) -> None:
         InvalidOption: standard input is a terminal.
         ClientError: as `open_tunnel`.
     """
-    with standard_streams() as local:
+    with standard_streams() as local, ending_in_order():
         await open_tunnel(plan, trust(plan.route.ca_bundle), local)
 
 

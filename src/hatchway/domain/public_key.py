@@ -1,7 +1,8 @@
 """SSH public keys as `SendSSHPublicKey` gets them and as sshd wants them.
 
 The formats are RFC 4253 section 6.6 (the blob, ssh-rsa), RFC 5656 section 3.1 (ecdsa-sha2-*), RFC 8709
-section 4 (ssh-ed25519) and sshd(8), "AUTHORIZED_KEYS FILE FORMAT".
+section 4 (ssh-ed25519), OpenSSH's PROTOCOL.u2f, "SSH U2F Key formats" (sk-…), and sshd(8), "AUTHORIZED_KEYS
+FILE FORMAT".
 """
 
 import base64
@@ -18,6 +19,10 @@ MAX_LENGTH: Final = 4096
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 16384
 """What sshd itself reads at most (OpenSSH's SSHBUF_MAX_BIGNUM)."""
+
+
+MAX_APPLICATION_BYTES: Final = 255
+"""Of a security key's application, which is a name such as `ssh:` or `ssh:work`."""
 
 
 class InvalidPublicKey(ValueError):
@@ -41,9 +46,10 @@ class PublicKey:
 def parse_public_key(text: str) -> PublicKey:
     """Read one line as ssh-keygen writes it: `type base64 [comment]`.
 
-    Taken are ed25519, RSA of 2048 bits and more, and ECDSA on NIST's three curves. (AWS takes the first two.)
-    Options in front of the type are refused, as is anything but one line; one line end after it is allowed,
-    since `file://key.pub` brings one along.
+    Taken are ed25519, RSA of 2048 bits and more, ECDSA on NIST's curves, and ed25519 and ECDSA keys that live
+    on a FIDO security key. (AWS documents the first two.) Certificates are refused: what they allow is for
+    their CA to say. Options in front of the type are refused, as is anything but one line; one line end after
+    it is allowed, since `file://key.pub` brings one along.
 
     Raises:
         InvalidPublicKey: it is anything else.
@@ -125,12 +131,27 @@ def _ecdsa(curve: bytes, coordinate_size: int) -> Callable[[_Reader], None]:
     return read
 
 
+def _on_security_key(read_body: Callable[[_Reader], None]) -> Callable[[_Reader], None]:
+    def read(reader: _Reader) -> None:
+        read_body(reader)
+        # The relying party: `ssh:` unless its owner named another. sshd takes any C string.
+        application = reader.string()
+        if not 1 <= len(application) <= MAX_APPLICATION_BYTES or b"\0" in application:
+            raise InvalidPublicKey(
+                f"a security key's application has 1 to {MAX_APPLICATION_BYTES} bytes, none of them 0"
+            )
+
+    return read
+
+
 _BODIES: Final[dict[str, Callable[[_Reader], None]]] = {
     "ssh-ed25519": _ed25519,
     "ssh-rsa": _rsa,
     "ecdsa-sha2-nistp256": _ecdsa(b"nistp256", 32),
     "ecdsa-sha2-nistp384": _ecdsa(b"nistp384", 48),
     "ecdsa-sha2-nistp521": _ecdsa(b"nistp521", 66),
+    "sk-ssh-ed25519@openssh.com": _on_security_key(_ed25519),
+    "sk-ecdsa-sha2-nistp256@openssh.com": _on_security_key(_ecdsa(b"nistp256", 32)),
 }
 
 KEY_TYPES: Final = tuple(_BODIES)

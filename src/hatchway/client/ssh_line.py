@@ -1,0 +1,121 @@
+"""What stands behind `ssh` on a command line, read as OpenSSH's ssh(1) reads it. Pure.
+
+ssh takes options before the destination and, unless `--` stood there, behind it too, up to the first word
+that is none; all that follows is the remote command. What comes first counts: a user or a port is not changed
+by a later option. rsync, scp, sftp and git write such lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TAKING_A_VALUE: Final = frozenset("BbcDEeFIiJLlmOopPQRSWw")
+"""The options that do, of all OpenSSH versions to 10 (`getopt` in ssh.c)."""
+
+_ASKING_ONLY: Final = frozenset("GO")
+"""ssh opens no connection for these: it prints its configuration, or speaks to a master process."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshLine:
+    """`options` are all but user and port, each with its value behind it; `command` is the remote one."""
+
+    destination: str
+    user: str | None
+    port: int | None
+    options: tuple[str, ...]
+    command: tuple[str, ...]
+    connects: bool
+
+
+def parse_ssh_line(words: Sequence[str]) -> SshLine:
+    """
+    Raises:
+        InvalidOption: there is no destination, an option lacks its value, or a port is none.
+    """
+    before, rest, terminated = _options(words)
+    if not rest:
+        raise InvalidOption("name the instance, by its id: hatchway ssh i-0123456789abcdef0")
+    named, destination = _split_destination(rest[0])
+    behind, command, _ = ([], rest[1:], True) if terminated else _options(rest[1:])
+    user = port = None
+    kept: list[str] = []
+    for option, value in [*before, ("l", named), *behind]:
+        keyword, argument = _setting(option, value)
+        if keyword == "user":
+            user = user or argument
+        elif keyword == "port":
+            port = port or _port(argument)
+        else:
+            kept += [f"-{option}"] if value is None else [f"-{option}", value]
+    asked = {option for option, _ in [*before, *behind]}
+    return SshLine(destination, user, port, tuple(kept), tuple(command), not asked & _ASKING_ONLY)
+
+
+def lacks_value(word: str) -> bool:
+    """Whether the value of an option in this word, `-l` or `-tl`, is the next word."""
+    takes_one = [place for place, letter in enumerate(word) if place and letter in TAKING_A_VALUE]
+    return bool(takes_one) and takes_one[0] == len(word) - 1
+
+
+def _options(words: Sequence[str]) -> tuple[list[tuple[str, str | None]], list[str], bool]:
+    """The options at the beginning, what follows them, and whether `--` stood between."""
+    found: list[tuple[str, str | None]] = []
+    left = iter(words)
+    for word in left:
+        if word == "--":
+            return found, list(left), True
+        if not word.startswith("-") or word == "-":
+            return found, [word, *left], False
+        if word.startswith("--"):
+            raise InvalidOption(
+                f"{word} is an option neither of ssh nor of hatchway ssh: a remote command that begins so"
+                " stands behind -- --"
+            )
+        found += _cluster(word[1:], left)
+    return found, [], False
+
+
+def _cluster(letters: str, following: Iterator[str]) -> Iterator[tuple[str, str | None]]:
+    """`-tp2222`: options without a value, up to one that takes the rest of the word or else the next."""
+    for place, letter in enumerate(letters):
+        if letter not in TAKING_A_VALUE:
+            yield letter, None
+            continue
+        value = letters[place + 1 :] or next(following, None)
+        if value is None:
+            raise InvalidOption(f"ssh's option -{letter} lacks its value")
+        yield letter, value
+        return
+
+
+def _split_destination(word: str) -> tuple[str | None, str]:
+    user, at, host = word.rpartition("@")
+    return (user if at else None), host
+
+
+def _setting(option: str, value: str | None) -> tuple[str, str | None]:
+    """What an option says of user or port, in one of its two forms; else nothing of interest.
+
+    `-o` takes a line of ssh_config(5): a keyword in any case, then white space, or one `=` amid it.
+    """
+    if option == "l":
+        return "user", value
+    if option == "p":
+        return "port", value
+    if option == "o" and value is not None:
+        keyword, _, argument = value.strip().replace("=", " ", 1).partition(" ")
+        return keyword.lower(), argument.strip().strip('"')
+    return "", None
+
+
+def _port(text: str | None) -> int:
+    if text is None or not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 65535:
+        raise InvalidOption(f"{text!r} is not a port: give one from 1 to 65535")
+    return int(text)

@@ -1,0 +1,149 @@
+"""`hatchway ssh` in the place of ssh: by itself, and for the programs that are made to run ssh."""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.aws import AwsCli
+from tests.e2e.hatchway_server import (
+    API_URL,
+    DESCRIBE,
+    DNS_NAME,
+    OPEN_TUNNEL,
+    WEB_1,
+    Hatchway,
+    allow,
+)
+from tests.e2e.network import Network
+from tests.e2e.openssh import Sshd
+
+CONFIGURATION = "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\nBatchMode yes\n"
+
+
+@pytest.fixture(scope="module")
+def enrolled_host(hatchway: Hatchway, web_host: Sshd) -> Sshd:
+    script = hatchway.command("host", "script", WEB_1, "--api-url", API_URL)
+    web_host.machine.add_name(Network.GATEWAY, DNS_NAME)
+    web_host.machine.run(["useradd", "--create-home", "--shell", "/bin/sh", "bob"], check=True)
+    web_host.machine.run(["sh", "-s"], input=script, check=True)
+    web_host.reload()
+    return web_host
+
+
+@pytest.fixture(scope="module")
+def carol(hatchway: Hatchway, enrolled_host: Sshd) -> AwsCli:
+    """Somebody who may be any OS user, with `hatchway` and a wrapper in the way that `scp -S` needs one."""
+    hatchway.machine.write("/etc/ssh/ssh_config.d/test.conf", CONFIGURATION)
+    command = f"#!/bin/sh\nexec {sys.executable} -m hatchway"
+    hatchway.machine.write("/usr/local/bin/hatchway", f'{command} "$@"\n', mode=0o755)
+    hatchway.machine.write("/usr/local/bin/hatchway-ssh", f'{command} ssh "$@"\n', mode=0o755)
+    return hatchway.user("carol", DESCRIBE, allow("ec2-instance-connect:SendSSHPublicKey"), OPEN_TUNNEL)
+
+
+class Shell:
+    """Runs a line as carol would type it."""
+
+    def __init__(self, user: AwsCli) -> None:
+        self.machine = user.machine
+        self.environment = user.full_environment
+
+    def __call__(self, line: str, input: str | None = None) -> tuple[int, str, str]:
+        done = self.machine.run(["sh", "-c", line], env=self.environment, input=input, timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def shell(carol: AwsCli) -> Iterator[Shell]:
+    yield Shell(carol)
+
+
+@pytest.mark.parametrize(
+    ("line", "printed"),
+    [
+        (f"hatchway ssh {WEB_1} id -un", "ec2-user\n"),
+        (f"hatchway ssh bob@{WEB_1} id -un", "bob\n"),
+        (f"hatchway ssh -l bob {WEB_1} id -un", "bob\n"),
+        (f"hatchway ssh {WEB_1} -l bob id -un", "bob\n"),
+        (f"hatchway ssh --os-user root {WEB_1} id -un", "root\n"),
+        (f"hatchway ssh -o User=bob -p 22 {WEB_1} -- id -un", "bob\n"),
+        (f"hatchway ssh {WEB_1} echo --help --os-user -l x", "--help --os-user -l x\n"),
+        (f"hatchway ssh {WEB_1} 'echo a; echo b' '&& echo c'", "a\nb\nc\n"),
+        (f"echo in | hatchway ssh -T {WEB_1} cat", "in\n"),
+    ],
+)
+def test_words_mean_what_they_mean_to_ssh(shell: Shell, line: str, printed: str) -> None:
+    assert shell(line) == (0, printed, "")
+
+
+def test_the_status_of_the_remote_command_is_handed_on(shell: Shell) -> None:
+    assert shell(f"hatchway ssh {WEB_1} exit 7")[0] == 7
+
+
+def test_a_port_is_forwarded_while_no_command_runs(shell: Shell) -> None:
+    line = (
+        f"hatchway ssh -N -L 2200:localhost:22 {WEB_1} & "
+        "for _ in $(seq 100); do"
+        " banner=$(bash -c 'read -r line <>/dev/tcp/127.0.0.1/2200; echo $line' 2>/dev/null);"
+        " case $banner in SSH*) break ;; esac; sleep 0.2; done; "
+        "kill $!; wait $!; echo $banner"
+    )
+    assert shell(line)[1].startswith("SSH-2.0-OpenSSH")
+
+
+def test_asking_ssh_for_its_configuration_pushes_no_key(shell: Shell, hatchway: Hatchway) -> None:
+    path = hatchway.directory / "data" / "audit.jsonl"
+    before = path.read_text().count("SendSSHPublicKey")
+    status, printed, _ = shell(f"hatchway ssh -G bob@{WEB_1}")
+    assert status == 0
+    assert {"user bob", "hostname 10.0.1.1"} <= set(printed.splitlines())
+    assert path.read_text().count("SendSSHPublicKey") == before
+
+
+def _tree(directory: Path) -> str:
+    content = os.urandom(300_000)
+    (directory / "a b").write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"scp -S hatchway-ssh '{{}}' bob@{WEB_1}:copy",
+        f"scp -O -S hatchway-ssh '{{}}' bob@{WEB_1}:copy",
+        f"echo 'put \"{{}}\" copy' | sftp -b - -S hatchway-ssh bob@{WEB_1}",
+        f"rsync -e 'hatchway ssh' '{{}}' bob@{WEB_1}:copy",
+        f"rsync -e 'hatchway ssh --max-tunnel-duration 600 -l bob' '{{}}' {WEB_1}:copy",
+    ],
+)
+def test_files_are_copied_by_what_runs_ssh(
+    shell: Shell, enrolled_host: Sshd, tmp_path: Path, line: str
+) -> None:
+    if shutil.which(line.split(maxsplit=1)[0]) is None and line.startswith("rsync"):
+        pytest.skip("rsync is missing: install it")
+    enrolled_host.machine.run(["rm", "-f", "/home/bob/copy"], check=True)
+    digest = _tree(tmp_path)
+    status, _, errors = shell(line.format(tmp_path / "a b"))
+    assert (status, errors) == (0, "")
+    copied = enrolled_host.machine.run(["sha256sum", "/home/bob/copy"], check=True).stdout
+    assert copied.split()[0] == digest
+
+
+def test_git_pushes_and_clones(shell: Shell, enrolled_host: Sshd, tmp_path: Path) -> None:
+    if shutil.which("git") is None:
+        pytest.skip("git is missing: install it")
+    make = "rm -rf r.git; git init -q --bare r.git"
+    enrolled_host.machine.run(["su", "bob", "-c", f"cd /home/bob; {make}"], check=True)
+    line = (
+        f"set -e; cd {tmp_path}; export GIT_SSH_COMMAND='hatchway ssh' GIT_CONFIG_GLOBAL=/dev/null;"
+        "git init -q here; cd here;"
+        "git -c user.name=c -c user.email=c@example commit -q --allow-empty -m one;"
+        f"git push -q bob@{WEB_1}:r.git HEAD:main;"
+        f"git clone -q -b main ssh://bob@{WEB_1}:22/home/bob/r.git ../there;"
+        "git -C ../there log --format=%s"
+    )
+    status, printed, errors = shell(line)
+    assert (status, printed) == (0, "one\n"), errors
