@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hatchway.access.access_keys import create_access_key
-from hatchway.access.vault import Vault, read_master_key
+from hatchway.access.key_files import read_master_key
+from hatchway.access.vault import Vault
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import (
     Attachment,
@@ -256,9 +257,7 @@ def _endpoint_id(number: int) -> str:
 
 
 def _way(tx: Transaction, vault: Vault, user: str, endpoint_id: str, address: str) -> Way:
-    key = create_access_key(
-        tx, vault, user_name=user, now=datetime.now(UTC), region=REGION, random_bytes=os.urandom
-    )
+    key = create_access_key(tx, vault, user_name=user, now=datetime.now(UTC), random_bytes=os.urandom)
     return Way(key.key.id, key.secret, endpoint_id, address)
 
 

@@ -67,6 +67,8 @@ def create_ca(common_name: str, names: Iterable[str], now: datetime) -> KeyPair:
         .not_valid_after(now + CA_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(ca=True), critical=True)
+        # Also what it signs is good for servers alone: verifiers ask for this along the whole chain.
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
             x509.NameConstraints(permitted_subtrees=permitted, excluded_subtrees=None), critical=True
         )
@@ -107,6 +109,11 @@ def issue_server_certificate(ca: KeyPair, names: Sequence[str], now: datetime) -
         .sign(issuer_key, hashes.SHA256())
     )
     return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+
+def fingerprint(certificate: bytes) -> str:
+    """The SHA-256 of a certificate, in PEM, as it is told everywhere: in hexadecimal."""
+    return x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
 
 
 def needs_renewal(certificate: bytes, ca: KeyPair, names: Sequence[str], now: datetime) -> bool:

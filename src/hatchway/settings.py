@@ -8,7 +8,7 @@ for its own configuration; of the OTEL_… variables, which are OpenTelemetry's,
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -73,6 +73,11 @@ class DataDirectory:
         return self.path / "master.key"
 
     @property
+    def gateway_key(self) -> Path:
+        """The key under which gateways get their signing keys; no certificate's."""
+        return self.path / "gateway.key"
+
+    @property
     def ca_certificate(self) -> Path:
         return self.path / "ca.pem"
 
@@ -110,7 +115,7 @@ class Settings:
     """
 
     data_directory: DataDirectory
-    store_url: str
+    store_url: str = field(repr=False)
     api: Address = Address(LOOPBACK, DEFAULT_API_PORT)
     gateway: Address = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
     api_certificate: Path

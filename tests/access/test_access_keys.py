@@ -1,8 +1,8 @@
-"""Secrets are kept sealed; gateways get keys for yesterday, today and tomorrow, and no others."""
+"""Secrets are kept sealed, and a key that is deleted leaves nothing."""
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,16 +11,12 @@ from hatchway.access.access_keys import (
     NewAccessKey,
     create_access_key,
     delete_access_key,
-    gateway_dates,
-    roll_signing_keys,
     secret_of,
 )
 from hatchway.access.vault import Unsealable, Vault
-from hatchway.sigv4 import derive_signing_key
 from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
-REGION = "us-east-1"
 VAULT = Vault(bytes(range(32)))
 
 
@@ -34,14 +30,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def create(store: Store, user_name: str | None = "alice") -> NewAccessKey:
     with store.write() as tx:
-        return create_access_key(
-            tx, VAULT, user_name=user_name, now=NOW, region=REGION, random_bytes=os.urandom
-        )
-
-
-def dates(store: Store) -> list[str]:
-    with store.read() as tx:
-        return [row.date for row in tx.signing_keys.find()]
+        return create_access_key(tx, VAULT, user_name=user_name, now=NOW, random_bytes=os.urandom)
 
 
 def test_a_key_looks_as_every_aws_tool_expects_and_does_not_show_its_secret(store: Store) -> None:
@@ -75,35 +64,6 @@ def test_one_keys_sealed_secret_does_not_open_as_anothers(store: Store) -> None:
         secret_of(tx, VAULT, second.key.id)
 
 
-def test_gateways_get_derived_keys_for_three_days(store: Store) -> None:
-    made = create(store)
-    assert dates(store) == ["20261123", "20261124", "20261125"]
-    with store.read() as tx:
-        row = tx.signing_keys.get(made.key.id, "20261125", REGION, "ec2-instance-connect")
-    assert row is not None
-    assert row.key == derive_signing_key(made.secret, "20261125", REGION, "ec2-instance-connect")
-
-
-def test_derived_keys_roll_with_the_days(store: Store) -> None:
-    create(store)
-    later = NOW + timedelta(days=1)
-    with store.write() as tx:
-        assert roll_signing_keys(tx, VAULT, now=later, region=REGION) == 2
-    assert dates(store) == list(gateway_dates(later))
-    revision = store.revision()
-    with store.write() as tx:
-        assert roll_signing_keys(tx, VAULT, now=later, region=REGION) == 0
-    assert store.revision() == revision
-
-
-def test_after_a_long_pause_all_three_days_are_derived_again(store: Store) -> None:
-    create(store)
-    later = NOW + timedelta(days=40)
-    with store.write() as tx:
-        roll_signing_keys(tx, VAULT, now=later, region=REGION)
-    assert dates(store) == list(gateway_dates(later))
-
-
 def test_a_deleted_key_leaves_nothing(store: Store) -> None:
     made = create(store)
     with store.write() as tx:
@@ -111,4 +71,4 @@ def test_a_deleted_key_leaves_nothing(store: Store) -> None:
         assert not delete_access_key(tx, made.key.id)
     with store.read() as tx:
         assert secret_of(tx, VAULT, made.key.id) is None
-        assert tx.signing_keys.find() == []
+        assert tx.sealed_signing_keys.find() == []

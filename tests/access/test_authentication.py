@@ -69,9 +69,7 @@ def key_of(store: Store, user_name: str | None) -> NewAccessKey:
     with store.write() as tx:
         if user_name is not None:
             tx.users.put(User(name=user_name, id="AIDA1", path="/eng/", created_at=NOW, tags={"team": "web"}))
-        return create_access_key(
-            tx, VAULT, user_name=user_name, now=NOW, region=ARNS.region, random_bytes=os.urandom
-        )
+        return create_access_key(tx, VAULT, user_name=user_name, now=NOW, random_bytes=os.urandom)
 
 
 def call(store: Store, key: NewAccessKey, *, secret: str | None = None, token: str | None = None) -> Caller:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import sqlite3
 import ssl
@@ -36,6 +37,7 @@ def test_nobody_but_the_owner_can_read_what_is_secret(made: tuple[Path, dict[str
     assert modes == {
         "hatchway.db": 0o600,
         "master.key": 0o600,
+        "gateway.key": 0o600,
         "ca.key": 0o600,
         "server.pem": 0o600,
         "ca.pem": 0o644,
@@ -47,6 +49,28 @@ def test_the_secret_of_the_root_key_is_not_in_the_store(made: tuple[Path, dict[s
     content = (directory / "hatchway.db").read_bytes()
     assert answer["access_key_id"].encode() in content
     assert answer["secret_access_key"].encode() not in content
+
+
+def test_the_keys_that_it_makes_are_in_the_audit_trail(made: tuple[Path, dict[str, str]]) -> None:
+    directory, answer = made
+    with sqlite3.connect(directory / "hatchway.db") as store:
+        bodies = [body for (body,) in store.execute("SELECT body FROM audit_records")]
+    events = {event["eventName"]: event for event in map(json.loads, bodies)}
+    assert set(events) == {"CreateInstallation", "CreateAccessKey"}
+    created = events["CreateAccessKey"]
+    assert created["responseElements"] == {
+        "accessKey": {"accessKeyId": answer["access_key_id"], "status": "Active"}
+    }
+    assert created["userIdentity"]["type"] == "Root"
+    assert created["userIdentity"]["userName"].startswith("os-user/")
+    keys = events["CreateInstallation"]["responseElements"]
+    assert set(keys) == {"masterKeyId", "gatewayKeyId", "certificateAuthority"}
+    der = ssl.PEM_cert_to_DER_cert((directory / "ca.pem").read_text())
+    assert keys["certificateAuthority"] == hashlib.sha256(der).hexdigest()
+    secrets = [answer["secret_access_key"]] + [
+        (directory / name).read_text().strip() for name in ("master.key", "gateway.key")
+    ]
+    assert not [secret for secret in secrets if any(secret in body for body in bodies)]
 
 
 def test_the_server_certificate_is_what_the_ca_vouches_for(made: tuple[Path, dict[str, str]]) -> None:

@@ -18,6 +18,8 @@ from tests.cli.commands import environment, hatchway
 from tests.cli.conftest import Installed, Server
 from tests.e2e.processes import lives
 
+from hatchway.access.key_files import MASTER_KEY
+
 USER = "nobody"
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -114,6 +116,22 @@ def uids(pid: int) -> set[int]:
     return {int(word) for word in line.split()[1:]}
 
 
+def children_by_plane(server: Server) -> list[int]:
+    """The process ids of the control plane and of the gateway worker."""
+
+    def plane(pid: int) -> int:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return next(number for number, name in enumerate((b"control", b"gateway")) if name in words)
+
+    return sorted(server.children, key=plane)
+
+
+def environ_of(pid: int) -> dict[str, str]:
+    """The environment that a process was started with."""
+    pairs = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
 @root_only
 def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path: Path) -> None:
     found = python_for(USER)
@@ -125,8 +143,12 @@ def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [*program, "serve", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--user", USER],
-            env={**environment(owned.variables), **variables}, cwd="/", stdout=subprocess.PIPE, stderr=log,
-            text=True, start_new_session=True,
+            env={
+                **environment(owned.variables),
+                **variables,
+                MASTER_KEY.variable: (owned.directory / "master.key").read_text().strip(),
+            },
+            cwd="/", stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
         )  # fmt: skip
     try:
         assert process.stdout is not None
@@ -145,7 +167,11 @@ def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path
             pass
         assert [uids(pid) for pid in server.children] == [{pwd.getpwnam(USER).pw_uid}] * 2
         owner = {path.name: path.owner() for path in owned.directory.iterdir()}
-        assert set(owner.values()) == {USER}, owner
+        # Read before the processes became the user's, who has no way to them.
+        assert {name for name, who in owner.items() if who != USER} == {"master.key", "ca.key"}, owner
+        assert owner["master.key"] == owner["ca.key"] == "root"
+        told = [environ_of(pid) for pid in children_by_plane(server)]
+        assert [MASTER_KEY.variable in variables for variables in told] == [True, False]
         children = server.children
         assert server.stop(signal.SIGKILL) == -signal.SIGKILL
         while any(lives(pid) for pid in children):

@@ -208,12 +208,20 @@ def _attach(tx: Transaction, name: str, statements: tuple[Mapping[str, Any], ...
 
 
 def _key(tx: Transaction, vault: Vault, user_name: str | None, now: datetime) -> Credentials:
-    new = create_access_key(tx, vault, user_name=user_name, now=now, region=REGION, random_bytes=os.urandom)
+    new = create_access_key(tx, vault, user_name=user_name, now=now, random_bytes=os.urandom)
     return Credentials(new.key.id, new.secret)
 
 
 def root_key(tx: Transaction, vault: Vault) -> Credentials:
     return _key(tx, vault, None, datetime.now(UTC))
+
+
+def tunnel_user(tx: Transaction, vault: Vault) -> Credentials:
+    """A user who may open any tunnel, with a key."""
+    now = datetime.now(UTC)
+    tx.users.put(User(name="alice", id="AIDAALICE", path="/", created_at=now))
+    _attach(tx, "alice", ({"Effect": "Allow", "Action": "ec2-instance-connect:OpenTunnel", "Resource": "*"},))
+    return _key(tx, vault, "alice", now)
 
 
 def furnish(tx: Transaction, now: datetime) -> None:

@@ -164,7 +164,7 @@ def test_an_access_key_works_until_it_is_inactive_or_gone(world: World) -> None:
     assert refused(sts.get_caller_identity)[0] == "InvalidClientTokenId"
     with world.store.read() as tx:
         assert tx.sealed_secrets.get(key["AccessKeyId"]) is None
-        assert tx.signing_keys.find(access_key_id=key["AccessKeyId"]) == []
+        assert tx.sealed_signing_keys.find(access_key_id=key["AccessKeyId"]) == []
 
 
 def test_a_secret_is_told_once_and_recorded_nowhere(world: World, capfd: pytest.CaptureFixture[str]) -> None:

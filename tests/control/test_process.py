@@ -12,9 +12,10 @@ from pathlib import Path
 
 import boto3
 import pytest
-from tests.control.harness import REGION, Stage, furnish, root_key
+from tests.control.harness import REGION, Stage, furnish, root_key, tunnel_user
 
-from hatchway.access.vault import Vault, new_master_key
+from hatchway.access.key_files import new_key
+from hatchway.access.vault import Vault
 from hatchway.store import Store
 
 PROGRAM = """
@@ -50,11 +51,12 @@ def test_a_process_serves_until_it_is_told_to_stop(
 ) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
     store.migrate()
-    vault = Vault(new_master_key(tmp_path / "master.key"))
+    vault = Vault(new_key(tmp_path / "master.key"))
+    new_key(tmp_path / "gateway.key")
     with store.write() as tx:
         furnish(tx, datetime.now(UTC))
         root = root_key(tx, vault)
-        tx.signing_keys.delete_where()
+        alice = tunnel_user(tx, vault)
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), tmp_path, stage.certificate],
         stdout=subprocess.PIPE,
@@ -65,7 +67,7 @@ def test_a_process_serves_until_it_is_told_to_stop(
     try:
         port = int(process.stdout.readline())
         with store.read() as tx:
-            assert len(tx.signing_keys.find()) == 3
+            assert {row.access_key_id for row in tx.sealed_signing_keys.find()} == {alice.access_key_id}
         sts = boto3.client(
             "sts",
             region_name=REGION,

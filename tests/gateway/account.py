@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
 from hatchway.domain.account import Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
@@ -32,6 +34,7 @@ OPEN_GROUP, SSH_GROUP = "sg-open", "sg-ssh"
 ENDPOINT_ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance-connect-endpoint/{ENDPOINT}"
 USER_ARN = f"arn:aws:iam::{ACCOUNT}:user/alice"
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
+GATEWAY_KEY = Vault(bytes(range(32)))
 ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
@@ -107,11 +110,19 @@ class StoredAccount:
                 self.vault,
                 user_name=name,
                 now=datetime.now(UTC),
-                region=REGION,
                 random_bytes=os.urandom,
             )
         self.keys[name] = key
+        self.derive_keys()
         return key
+
+    def derive_keys(self, now: datetime | None = None) -> None:
+        """What a control plane does all the time: gateways get the signing keys that they may have."""
+
+        def clock() -> datetime:
+            return now or datetime.now(UTC)
+
+        SigningKeys(self.store, self.vault, GATEWAY_KEY, clock=clock, region=REGION).refresh()
 
     def target(
         self, user: str, *, now: datetime | None = None, host: str = HOST, expires: int = 60, **changes: Any
@@ -132,6 +143,13 @@ class StoredAccount:
 
     def head(self, user: str, **options: Any) -> Head:
         return head(self.target(user, **options))
+
+
+def write_gateway_key(directory: Path) -> None:
+    """Puts `GATEWAY_KEY` where a gateway with this data directory looks for it."""
+    path = directory / "gateway.key"
+    path.touch(mode=0o600)
+    path.write_bytes(base64.b64encode(bytes(range(32))))
 
 
 def head(target: str) -> Head:

@@ -11,6 +11,7 @@ from tests.gateway.account import (
     ACCOUNT,
     ENDPOINT,
     ENDPOINT_ARN,
+    GATEWAY_KEY,
     INTERFACE_ADDRESS,
     OPEN_GROUP,
     USER_ARN,
@@ -61,7 +62,7 @@ class Carries:
 
 
 def admission(account: StoredAccount, carried: int = 0, max_tunnels: int | None = None) -> Admission:
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     return Admission(snapshot, Carries(carried), max_tunnels)
 
@@ -257,7 +258,7 @@ def test_an_unsigned_request_is_403(account: StoredAccount) -> None:
 def test_an_expired_url_is_403(account: StoredAccount) -> None:
     account.user("alice", allow())
     now = datetime.now(UTC)
-    asked = account.head("alice", now=now - timedelta(seconds=62), expires=60)
+    asked = account.head("alice", now=now - timedelta(seconds=362), expires=60)
     assert refusal(decide(account, asked, now=now)) == (403, "RequestExpired")
 
 
@@ -437,7 +438,7 @@ def test_the_event_is_what_the_client_asked(account: StoredAccount) -> None:
 
 def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAccount) -> None:
     account.user("alice", allow())
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     admission = Admission(snapshot, Carries(0))
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 from sqlalchemy import event, text
+from tests.gateway.account import GATEWAY_KEY
 from tests.gateway.harness import until
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
 
@@ -58,7 +59,7 @@ def by_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def following(store: Store) -> AsyncIterator[Follower]:
     """A follower that has caught up, follows, and is being told."""
-    follower = Follower(store, Snapshot(), lambda *_: None)
+    follower = Follower(store, Snapshot(GATEWAY_KEY), lambda *_: None)
     follower.catch_up()
     caught_up = follower.looked_at
     task = asyncio.create_task(follower.follow())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.gateway.account import (
+    GATEWAY_KEY,
     INTERFACE_ADDRESS,
     StoredAccount,
     allow,
@@ -267,7 +268,7 @@ def test_security_groups_see_the_endpoints_address(account: StoredAccount, peer:
         tx.security_groups.put(security_group("sg-in", ingress=(Rule("tcp", 22, 22, peer),)))
         tx.instances.put(instance(groups=("sg-in",)))
     tell(account, ProxyProtocol.V2)
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     answer = Admission(snapshot, Registry(), may_take_addresses=False).decide(
         account.head("alice"), source_ip=CLIENT, request_id="r", tunnel_id="t", now=datetime.now(UTC)

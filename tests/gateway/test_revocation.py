@@ -14,6 +14,7 @@ import pytest
 from tests.gateway.account import (
     ENDPOINT,
     ENDPOINT_ARN,
+    GATEWAY_KEY,
     OPEN_GROUP,
     SSH_GROUP,
     THEN,
@@ -84,7 +85,7 @@ class Gateway:
     """A worker's decisions without its connections."""
 
     account: StoredAccount
-    snapshot: Snapshot = field(default_factory=Snapshot)
+    snapshot: Snapshot = field(default_factory=lambda: Snapshot(GATEWAY_KEY))
     registry: Registry = field(default_factory=Registry)
     tunnels: dict[str, Ending] = field(default_factory=dict)
     reviewed: list[str] = field(default_factory=list)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.gateway.account import (
     ENDPOINT,
+    GATEWAY_KEY,
     INTERFACE_ADDRESS,
     REGION,
     THEN,
@@ -97,7 +98,7 @@ def picture(snapshot: Snapshot) -> list[Any]:
 @pytest.mark.parametrize("seed", range(3))
 def test_following_changes_is_the_same_as_reading_everything(account: StoredAccount, seed: int) -> None:
     chance = random.Random(seed)
-    following = Snapshot()
+    following = Snapshot(GATEWAY_KEY)
     for _ in range(40):
         for _ in range(chance.randrange(1, 3)):
             with account.store.write() as tx:
@@ -106,7 +107,7 @@ def test_following_changes_is_the_same_as_reading_everything(account: StoredAcco
             with account.store.write() as tx:
                 tx.forget_deletions(tx.revision())
         following.apply(account.store.changes(following.revision))
-        fresh = Snapshot()
+        fresh = Snapshot(GATEWAY_KEY)
         fresh.apply(account.store.changes(0))
         assert picture(following) == picture(fresh)
 
@@ -137,7 +138,7 @@ def test_thousands_of_changes_are_applied_in_portions_and_none_is_seen_before_th
 
 
 def test_an_instance_that_changes_its_address_leaves_the_old_one(account: StoredAccount) -> None:
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     with account.store.write() as tx:
         tx.instances.put(instance("10.0.1.7"))
     snapshot.apply(account.store.changes(0))
@@ -156,7 +157,7 @@ def _fields(noun: Any) -> dict[str, Any]:
 
 
 def test_an_endpoint_connects_from_its_interfaces_addresses(account: StoredAccount) -> None:
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     found = snapshot.endpoint(ENDPOINT)
     assert found is not None
@@ -167,7 +168,7 @@ def test_an_endpoint_connects_from_its_interfaces_addresses(account: StoredAccou
 
 
 def test_arns_are_those_of_the_account_as_it_is_now(account: StoredAccount) -> None:
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     before = snapshot.arns
     with account.store.write() as tx:
@@ -178,7 +179,7 @@ def test_arns_are_those_of_the_account_as_it_is_now(account: StoredAccount) -> N
 
 
 def test_invented_access_keys_are_not_remembered(account: StoredAccount) -> None:
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     for number in range(100):
         assert snapshot.caller(f"AKIA{number}") is None

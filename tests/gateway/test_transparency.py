@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.gateway.account import ENDPOINT, StoredAccount, allow, endpoint, stored_account
+from tests.gateway.account import ENDPOINT, GATEWAY_KEY, StoredAccount, allow, endpoint, stored_account
 
 from hatchway.gateway.admission import Admission, Admitted
 from hatchway.gateway.snapshot import Snapshot
@@ -41,7 +41,7 @@ def decide(
 ) -> Admitted:
     with account.store.write() as tx:
         tx.endpoints.put(endpoint(preserve_client_ip=preserve))
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     assert [each.id for each in snapshot.endpoints] == [ENDPOINT]
     answer = Admission(snapshot, Nothing(), may_take_addresses=permitted).decide(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from tests.gateway.account import StoredAccount
+from tests.gateway.account import StoredAccount, write_gateway_key
 from tests.gateway.harness import LOOPBACK, PATIENCE, WebSocket, certificate, request
 
 from hatchway.gateway import run_gateway
@@ -59,6 +59,7 @@ class Worker:
 def worker(account: StoredAccount, directory: Path, **options: Any) -> Iterator[Worker]:
     pem = directory / "server.pem"
     pem.write_bytes(certificate())
+    write_gateway_key(directory)
     started = Worker(account, pem, **options)
     try:
         yield started

@@ -202,9 +202,12 @@ def test_an_incomplete_signature_says_what_is_missing(parameter: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "accepted"), [(-301, False), (-300, True), (0, True), (60, True), (61, False)]
+    ("seconds", "accepted"),
+    [(-301, False), (-300, True), (0, True), (60, True), (61, True), (360, True), (361, False)],
 )
-def test_a_url_lives_from_the_clock_skew_before_its_date_to_its_end(seconds: int, accepted: bool) -> None:
+def test_a_url_lives_from_the_skew_before_its_date_to_the_skew_after_its_end(
+    seconds: int, accepted: bool
+) -> None:
     now = NOW + timedelta(seconds=seconds)
 
     if accepted:
@@ -215,7 +218,16 @@ def test_a_url_lives_from_the_clock_skew_before_its_date_to_its_end(seconds: int
 
 
 def test_a_url_may_live_a_week() -> None:
-    check(get(target(expires=604_800)), now=NOW + timedelta(days=7))
+    week = get(target(expires=604_800))
+    check(week, now=NOW + timedelta(days=7, minutes=5))
+    with pytest.raises(RequestExpired):
+        check(week, now=NOW + timedelta(days=7, minutes=5, seconds=1))
+
+
+def test_a_url_of_one_second_outlives_a_clock_that_is_slow() -> None:
+    check(get(target(expires=1)), now=NOW + timedelta(seconds=301))
+    with pytest.raises(RequestExpired):
+        check(get(target(expires=1)), now=NOW + timedelta(seconds=302))
 
 
 def test_the_order_of_the_parameters_does_not_matter() -> None:

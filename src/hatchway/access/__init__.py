@@ -5,8 +5,10 @@
 
 | module | holds |
 |---|---|
-| `vault` | the master key: what it seals, only a control plane opens |
-| `access_keys` | new access keys, and the signing keys derived from them for gateways |
+| `key_files` | the master key and the gateway key, which no database holds |
+| `vault` | sealing under one of them |
+| `access_keys` | access keys and their secrets, which only a control plane opens |
+| `signing_keys` | what is derived from those for gateways, and for whom |
 | `principal` | Principal and Caller |
 | `identities` | an identity's policies, from whatever holds the account's rows |
 | `authentication` | a signed request's caller |

@@ -3,13 +3,28 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 from hatchway.access.principal import Caller, Principal, PrincipalType
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import AccessKey, InlinePolicy, KeyStatus, ManagedPolicy, OwnerKind, User
 from hatchway.iam import Policy, PolicySet, parse_policy
 from hatchway.store import Transaction
+
+IDENTITY_TABLES: Final = frozenset(
+    {
+        "accounts",
+        "users",
+        "memberships",
+        "managed_policies",
+        "policy_versions",
+        "inline_policies",
+        "attachments",
+        "guardrails",
+        "access_keys",
+    }
+)
+"""The tables of the store whose rows these are."""
 
 
 class Identities(Protocol):

@@ -3,12 +3,30 @@
 from datetime import datetime
 from typing import Final
 
-from hatchway.access.access_keys import GATEWAY_SERVICE
-from hatchway.access.authentication import Directory, HttpRequest, SignatureError, authenticate
+from hatchway.access.authentication import (
+    Directory,
+    HttpRequest,
+    SignatureError,
+    UnknownAccessKey,
+    authenticate,
+)
 from hatchway.access.principal import Caller
+from hatchway.access.signing_keys import GATEWAY_SERVICE, gateway_dates
 from hatchway.sigv4 import read_query_signature
 
 _SERVICES: Final = frozenset({GATEWAY_SERVICE})
+
+
+# The same for a key that nobody has and for one that gateways are not given (see `signing_keys`): whoever
+# proves nothing learns nothing of either.
+_UNKNOWN: Final = (
+    "The security token included in the request is invalid. A tunnel needs the active access key of a user "
+    "whose policies allow ec2-instance-connect:OpenTunnel; the root user's opens none."
+)
+_OF_ANOTHER_DAY: Final = (
+    "The security token included in the request is invalid for its date: gateways verify what was signed "
+    "today or yesterday (UTC). Sign a new request."
+)
 
 
 class Unauthenticated(Exception):
@@ -19,8 +37,8 @@ class Unauthenticated(Exception):
         claimed_key_id: the access key that the request names, None when it names none legibly. Only a claim.
     """
 
-    def __init__(self, problem: SignatureError, claimed_key_id: str | None) -> None:
-        super().__init__(str(problem))
+    def __init__(self, problem: SignatureError, claimed_key_id: str | None, message: str = "") -> None:
+        super().__init__(message or str(problem))
         self.code = problem.code
         self.claimed_key_id = claimed_key_id
 
@@ -40,5 +58,8 @@ def authenticate_presigned(
         return authenticate(
             request, signature, directory=directory, now=now, region=region, services=_SERVICES
         )
+    except UnknownAccessKey as problem:
+        covered = signature.scope.date in gateway_dates(now)
+        raise Unauthenticated(problem, claimed, _UNKNOWN if covered else _OF_ANOTHER_DAY) from None
     except SignatureError as problem:
         raise Unauthenticated(problem, claimed) from None

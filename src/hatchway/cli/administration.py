@@ -1,25 +1,18 @@
 """What the commands on the server do to the account. Each is recorded in the audit trail as it is done."""
 
 import os
-import pwd
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from hatchway import __version__
 from hatchway.access import access_keys
-from hatchway.audit.events import Outcome, event
-from hatchway.audit.local import LocalAdministrator, local_source
-from hatchway.audit.log import to_record
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.installation import Installation
+from hatchway.cli.local_trail import administrator, record, record_access_key
 from hatchway.control.fleet import BadFleet, Plan, apply_fleet, load_fleet, plan_fleet
-from hatchway.domain.arns import Arns
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
 from hatchway.domain.ssh_key import HostToken
@@ -28,15 +21,6 @@ from hatchway.store import Transaction
 
 MOST_KEYS_OF_A_USER: Final = 2
 """AWS: "IAM and AWS STS quotas"."""
-
-
-def administrator() -> LocalAdministrator:
-    """Whoever runs this command."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = str(os.getuid())
-    return LocalAdministrator(os_user=name, user_agent=f"hatchway/{__version__}")
 
 
 def plan_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
@@ -94,9 +78,9 @@ def enroll_host(installation: Installation, instance: str) -> EnrolledHost:
                 instance_id=found.id, token_hash=hash_host_token(parse_host_token(token)), created_at=now
             )
         )
-        _record(
-            installation,
+        record(
             tx,
+            installation.account,
             now,
             "EnrollHost",
             parameters={"instanceId": found.id},
@@ -172,19 +156,9 @@ def create_key(
             installation.vault,
             user_name=user,
             now=now,
-            region=account.region,
             random_bytes=os.urandom,
         )
-        arns = Arns(account.id, account.region)
-        _record(
-            installation,
-            tx,
-            now,
-            "CreateAccessKey",
-            parameters={"userName": user},
-            answer={"accessKey": {"userName": user, "accessKeyId": made.key.id, "status": "Active"}},
-            resources=((arns.user(user), "AWS::IAM::User"),),
-        )
+        record_access_key(tx, account, made.key, now)
         if profile is not None and files is not None:
             location = ApiLocation.read(installation.directory)
             ca_bundle = installation.directory.ca_certificate if location.private_ca else None
@@ -225,26 +199,3 @@ def _script(instance_id: str, token: str, api_url: str, ca_certificate_pem: str)
         )
     except ValueError as problem:
         raise BadUsage(str(problem)) from problem
-
-
-def _record(
-    installation: Installation,
-    tx: Transaction,
-    now: datetime,
-    name: str,
-    *,
-    parameters: Mapping[str, Any],
-    answer: Mapping[str, Any],
-    resources: tuple[tuple[str, str], ...] = (),
-) -> None:
-    body = event(
-        local_source(installation.account, administrator()),
-        event_id=str(uuid.uuid4()),
-        time=now,
-        name=name,
-        read_only=False,
-        request_parameters=parameters,
-        outcome=Outcome(response_elements=answer),
-        resources=resources,
-    )
-    tx.audit_records.add(to_record(body, now))

@@ -7,25 +7,34 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from hatchway.access.access_keys import NewAccessKey, create_access_key
-from hatchway.access.vault import (
-    ENVIRONMENT_VARIABLE,
-    MasterKeyProblem,
-    Vault,
-    new_master_key,
+from hatchway.access.key_files import (
+    GATEWAY_KEY,
+    MASTER_KEY,
+    KeyProblem,
+    read_gateway_key,
     read_master_key,
 )
+from hatchway.access.vault import Vault
 from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.local_trail import record, record_access_key
+from hatchway.cli.secret_files import ensure_gateway_key, make_key
 from hatchway.domain.account import Account
-from hatchway.pki import KeyPair, PkiProblem, create_ca, issue_server_certificate, needs_renewal
+from hatchway.pki import (
+    KeyPair,
+    PkiProblem,
+    create_ca,
+    fingerprint,
+    issue_server_certificate,
+    needs_renewal,
+)
 from hatchway.settings import DataDirectory
-from hatchway.store import SchemaMismatch, Store
+from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, Transaction, show_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,8 @@ def create_installation(
         directory.path.chmod(0o700)
         staging = Path(tempfile.mkdtemp(prefix=".init-", dir=directory.path))
         aside = DataDirectory(staging)
-        vault = Vault(_make_master_key(aside))
+        vault = Vault(make_key(MASTER_KEY, aside.master_key))
+        gateway_key = make_key(GATEWAY_KEY, aside.gateway_key)
         _make_certificates(aside, account.gateway_dns_name, now)
         if store_url is None:
             aside.store.touch(mode=0o600)
@@ -71,11 +81,17 @@ def create_installation(
                         f"the store already holds account {tx.account().id}: give the URL of an empty one"
                     )
                 tx.accounts.put(account)
-                root_key = create_access_key(
-                    tx, vault, user_name=None, now=now, region=account.region, random_bytes=os.urandom
-                )
+                root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
+                _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
+                record_access_key(tx, account, root_key.key, now)
                 # A committed account whose master key was lost would be of no use: the files go first.
-                keys = (aside.master_key, aside.ca_key, aside.ca_certificate, aside.server_certificate)
+                keys = (
+                    aside.master_key,
+                    aside.gateway_key,
+                    aside.ca_key,
+                    aside.ca_certificate,
+                    aside.server_certificate,
+                )
                 _move([path for path in keys if path.exists()], directory.path, moved)
         finally:
             store.close()
@@ -86,8 +102,12 @@ def create_installation(
             path.unlink(missing_ok=True)
         if isinstance(problem, OSError):
             raise CommandFailed(f"cannot make {directory.path}: {problem.strerror or problem}") from problem
+        if isinstance(problem, BadStoreUrl):
+            raise BadUsage(str(problem)) from None
+        if isinstance(problem, KeyProblem | DriverMissing):
+            raise CommandFailed(str(problem)) from problem
         if isinstance(problem, SQLAlchemyError):
-            raise CommandFailed(_store_problem(store_url or "the new store", problem)) from problem
+            raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
         raise
     finally:
         if staging is not None:
@@ -106,11 +126,11 @@ def open_installation(
     Raises:
         CommandFailed: there is none, or it cannot be opened.
     """
-    if store_url is None and not directory.store.exists():
-        raise CommandFailed(
-            f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
-        )
     try:
+        if store_url is None and not directory.store.exists():
+            raise CommandFailed(
+                f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
+            )
         vault = Vault(read_master_key(directory.master_key, os.environ))
         store = Store.open(store_url or directory.store_url)
         try:
@@ -122,17 +142,27 @@ def open_installation(
                 accounts = tx.accounts.find()
             if not accounts:
                 raise CommandFailed("the store holds no account: make it with 'hatchway init'")
+            if migrate and ensure_gateway_key(directory):
+                gateway = Vault(read_gateway_key(directory.gateway_key, os.environ))
+                with store.record() as tx:
+                    answer = {"gatewayKeyId": gateway.key_id}
+                    now = datetime.now(UTC)
+                    record(tx, accounts[0], now, "CreateGatewayKey", parameters={}, answer=answer)
             yield Installation(directory, store, vault, accounts[0])
         finally:
             store.close()
-    except MasterKeyProblem as problem:
+    except BadStoreUrl as problem:
+        raise BadUsage(str(problem)) from None
+    except (KeyProblem, DriverMissing) as problem:
         raise CommandFailed(str(problem)) from problem
     except SchemaMismatch as problem:
         raise CommandFailed(f"{problem}: start 'hatchway serve' with the newest version once") from problem
     except PermissionError as problem:
-        raise CommandFailed(f"{problem.filename} may not be read: run this as the server's user") from problem
+        raise CommandFailed(
+            f"{problem.filename} may not be read: run this as root or as the server's user"
+        ) from problem
     except SQLAlchemyError as problem:
-        raise CommandFailed(_store_problem(store_url or str(directory.store), problem)) from problem
+        raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
 
 
 def server_names(gateway_dns_name: str, listening: Sequence[str] = ()) -> list[str]:
@@ -182,10 +212,22 @@ def _refuse_existing(directory: DataDirectory) -> None:
         raise CommandFailed(f"cannot use {directory.path}: {problem.strerror}") from problem
 
 
-def _make_master_key(aside: DataDirectory) -> bytes:
-    if ENVIRONMENT_VARIABLE in os.environ:
-        return read_master_key(aside.master_key, os.environ)
-    return new_master_key(aside.master_key)
+def _record_installation(
+    tx: Transaction, account: Account, now: datetime, keys: tuple[Vault, Vault], files: DataDirectory
+) -> None:
+    master, gateway = keys
+    record(
+        tx,
+        account,
+        now,
+        "CreateInstallation",
+        parameters={"accountId": account.id, "gatewayDnsName": account.gateway_dns_name},
+        answer={
+            "masterKeyId": master.key_id,
+            "gatewayKeyId": gateway.key_id,
+            "certificateAuthority": fingerprint(files.ca_certificate.read_bytes()),
+        },
+    )
 
 
 def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
@@ -221,9 +263,3 @@ def _move(paths: list[Path], directory: Path, moved: list[Path]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _store_problem(where: str, problem: SQLAlchemyError) -> str:
-    shown = make_url(where).render_as_string(hide_password=True) if "://" in where else where
-    reason = str(getattr(problem, "orig", None) or problem).strip().splitlines()
-    return f"cannot use the store {shown}: {reason[0] if reason else type(problem).__name__}"

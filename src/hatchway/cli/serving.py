@@ -12,12 +12,14 @@ from typing import Final
 
 import structlog
 
+from hatchway.access.key_files import MASTER_KEY, KeyProblem
 from hatchway.cli.api_location import ApiLocation
-from hatchway.cli.errors import CommandFailed
+from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.gateway_options import GatewayOptions, Switch
 from hatchway.cli.installation import open_installation, renew_server_certificate, server_names
 from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
+from hatchway.cli.secret_files import keep_from, mend_modes
 from hatchway.cli.supervisor import Program, supervise
 from hatchway.settings import (
     DEFAULT_API_PORT,
@@ -44,7 +46,7 @@ class ServerOptions:
     """What the command line says; None stands for the default."""
 
     directory: DataDirectory
-    store_url: str | None = None
+    store_url: str | None = field(default=None, repr=False)
     api: Address | None = None
     gateway: Address | None = None
     api_certificate: CertificateFiles | None = None
@@ -87,6 +89,7 @@ def serve_both(options: ServerOptions) -> None:
         CommandFailed: it cannot start.
     """
     settings = options.settings()
+    _guard_secrets(options)
     with (
         held(settings.api, "--api") as api,
         held(options.gateway or default_gateway(), "--gateway") as gateway,
@@ -118,6 +121,7 @@ def run_control_plane(options: ServerOptions) -> None:
     from hatchway.control.process import run_control
 
     settings = options.settings()
+    _guard_secrets(options)
     with open_installation(options.directory, options.store_url, migrate=True) as installation:
         dns_name = installation.account.gateway_dns_name
     _renew_own_certificate(options, server_names(dns_name, (settings.api.host,)))
@@ -141,6 +145,9 @@ def run_gateway_plane(options: ServerOptions) -> None:
     from hatchway.gateway import run_gateway
 
     settings = options.settings()
+    _guard_secrets(options)
+    if os.environ.pop(MASTER_KEY.variable, None) is not None:
+        log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)
     _check_certificate(settings.gateway_certificate, settings.gateway_key)
     with _start_errors():
         run_gateway(settings, lambda address: announce_ready({"gateway": f"wss://{address}"}))
@@ -149,6 +156,19 @@ def run_gateway_plane(options: ServerOptions) -> None:
 def announce_ready(urls: Mapping[str, str]) -> None:
     """The one line that a server prints on standard output: `ready api=https://… gateway=wss://…`."""
     print("ready", *(f"{name}={url}" for name, url in sorted(urls.items())), flush=True)
+
+
+def _guard_secrets(options: ServerOptions) -> None:
+    """Keeps the data directory's files from others, and the keys that gateways must not have from them.
+
+    Raises:
+        CommandFailed: it cannot be done.
+    """
+    done = mend_modes(options.directory)
+    if options.user is not None:
+        done += keep_from(options.user, options.directory)
+    for what in done:
+        log.warning("data directory mended", what=what)
 
 
 def _renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
@@ -197,17 +217,18 @@ def _gateway_program(options: ServerOptions, address: Address, number: int) -> P
     certificate = ("--gateway", options.gateway_certificate)
     program = _program("gateway", options, ("--gateway", address), certificate, number)
     own = [*options.gateway_options.arguments(number), "--drain-timeout", str(options.drain_seconds)]
-    return replace(program, command=(*program.command, *own))
+    return replace(program, command=(*program.command, *own), without=frozenset({MASTER_KEY.variable}))
 
 
 @contextmanager
 def _start_errors() -> Iterator[None]:
-    from hatchway.access.vault import MasterKeyProblem
-    from hatchway.store import SchemaMismatch, explain
+    from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, explain
 
     try:
         yield
-    except (MasterKeyProblem, SchemaMismatch) as problem:
+    except BadStoreUrl as problem:
+        raise BadUsage(str(problem)) from None
+    except (KeyProblem, SchemaMismatch, DriverMissing) as problem:
         raise CommandFailed(str(problem)) from problem
     except OSError as problem:
         raise CommandFailed(f"cannot serve: {problem.strerror or problem}") from problem

@@ -34,10 +34,14 @@ log = structlog.get_logger("hatchway.supervisor")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process to keep running: its name, each a different one, and its command."""
+    """One process to keep running: its name, each a different one, and its command.
+
+    `without` are the environment variables of the supervisor that it does not get.
+    """
 
     name: str
     command: tuple[str, ...]
+    without: frozenset[str] = frozenset()
 
 
 def supervise(
@@ -147,7 +151,10 @@ class _Supervisor:
             *program.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=PIPE,
-            env={**os.environ, SUPERVISOR_VARIABLE: str(os.getpid())},
+            env={
+                **{name: value for name, value in os.environ.items() if name not in program.without},
+                SUPERVISOR_VARIABLE: str(os.getpid()),
+            },
             process_group=0,
         )
         log.info("process started", process=program.name, pid=process.pid)

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
-from hatchway.access.access_keys import roll_signing_keys
+from hatchway.access.signing_keys import SigningKeys
 from hatchway.audit.export import Export
 from hatchway.audit.refusals import INTERVAL
 from hatchway.control.dead_workers import DeadWorkers
@@ -25,6 +25,8 @@ DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
 CLIENT_TOKEN_RETENTION: Final = timedelta(hours=24)
 SOON: Final = 5.0
 """Seconds after which a task that failed is tried again, if it is not due sooner."""
+NOT_SOONER: Final = 1.0
+"""Seconds before which a task that failed is not tried again: each time, the log has a line of it."""
 
 log = structlog.get_logger("hatchway.control.housekeeping")
 
@@ -122,11 +124,7 @@ def tasks(
     def count_refusals() -> None:
         record_refusals(plane)
 
-    def roll_keys(tx: Transaction) -> None:
-        roll_signing_keys(tx, plane.vault, now=plane.clock(), region=plane.arns.region)
-
     return (
-        Task("roll signing keys", 3600, writing(roll_keys)),
         Task("record refusals", INTERVAL, count_refusals),
         Task("export audit log", 1, Export(plane.store, audit_log).run),
         Task("purge deleted endpoints", 5, purge_endpoints),
@@ -136,6 +134,11 @@ def tasks(
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         Task("forget deletions", 3600, writing(history.forget)),
     )
+
+
+def urgent_tasks(signing_keys: SigningKeys) -> tuple[Task, ...]:
+    """Those for which somebody waits: whoever may open tunnels from now on can do so within a second."""
+    return (Task("derive signing keys", 0.25, signing_keys.refresh),)
 
 
 class Housekeeper:
@@ -152,7 +155,7 @@ class Housekeeper:
         self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Returns when each task has run once, so that gateways find today's signing keys from the start."""
+        """Returns when each task has run once: gateways find today's signing keys from the start."""
         for task in self._tasks:
             self._run_one(task)
         self._thread.start()
@@ -176,6 +179,6 @@ class Housekeeper:
             task.run()
         except Exception as problem:
             log.error("housekeeping failed", task=task.name, **log_fields(problem))
-            self._next_at[task] = self._monotonic() + min(task.every, SOON)
+            self._next_at[task] = self._monotonic() + max(NOT_SOONER, min(task.every, SOON))
         else:
             self._next_at[task] = began + task.every

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hatchway.access.vault import Vault, read_master_key
+from hatchway.access.key_files import read_gateway_key, read_master_key
+from hatchway.access.signing_keys import SigningKeys
+from hatchway.access.vault import Vault
 from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import create_application
-from hatchway.control.housekeeping import Housekeeper, record_refusals, tasks
+from hatchway.control.housekeeping import Housekeeper, record_refusals, tasks, urgent_tasks
 from hatchway.control.http_server import HttpsServer
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.arns import Arns
@@ -54,29 +56,34 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
 
     Raises:
         OSError: it cannot listen there.
-        MasterKeyProblem, SchemaMismatch: the installation is not one that it can serve.
+        KeyProblem, SchemaMismatch: the installation is not one that it can serve.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings.api))
+        # Read before this process is another user's: their files may be root's alone.
+        files = settings.data_directory
+        vault = Vault(read_master_key(files.master_key, os.environ))
+        gateway_vault = Vault(read_gateway_key(files.gateway_key, os.environ))
         if settings.run_as is not None:
             become(settings.run_as)
         traces = stack.enter_context(tracing("control", os.environ))
         store = Store.open(settings.store_url)
         stack.callback(store.close)
         store.check_schema()
-        audit_log = settings.data_directory.audit_log
+        audit_log = files.audit_log
         # What the last calls recorded goes out too.
         stack.callback(Export(store, audit_log).run)
-        vault = Vault(read_master_key(settings.data_directory.master_key, os.environ))
         audit = GroupCommit(store)
         stack.callback(audit.close)
         plane = open_plane(store, vault, audit, traces)
         stack.callback(record_refusals, plane)
 
         address = Address(settings.api.host, listener.getsockname()[1])
-        housekeeper = Housekeeper(tasks(plane, audit_log), time.monotonic)
-        housekeeper.start()
-        stack.callback(housekeeper.stop)
+        signing_keys = SigningKeys(store, vault, gateway_vault, clock=plane.clock, region=plane.arns.region)
+        for due in (urgent_tasks(signing_keys), tasks(plane, audit_log)):
+            housekeeper = Housekeeper(due, time.monotonic)
+            housekeeper.start()
+            stack.callback(housekeeper.stop)
         server = HttpsServer(
             create_application(plane),
             certificate=settings.api_certificate,

@@ -129,11 +129,15 @@ class SealedSecret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SigningKey:
-    """A derived signing key: valid for one date (`YYYYMMDD`), region and service. For gateways."""
+class SealedSigningKey:
+    """A derived signing key under the gateway key: good for one date (`YYYYMMDD`), region and service.
+
+    `sealed_under` says which gateway key that is.
+    """
 
     access_key_id: str
     date: str
     region: str
     service: str
-    key: bytes = field(repr=False)
+    sealed: bytes = field(repr=False)
+    sealed_under: str

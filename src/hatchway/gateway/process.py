@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 import uvloop
 
+from hatchway.access.key_files import read_gateway_key
+from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.gateway.admission import Admission
 from hatchway.gateway.clients import Clients
@@ -68,12 +70,15 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
 
     Raises:
         OSError: it cannot listen there, or a certificate cannot be read.
+        KeyProblem: there is no gateway key, or it is unfit.
         SchemaMismatch: the store is not of this program.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings.gateway))
         metrics = Metrics()
         stack.enter_context(metrics_listener(metrics, settings.metrics))
+        # Before this process is another user's, like the ports.
+        gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
         if settings.run_as is not None:
             become(settings.run_as, keep=CAP_NET_RAW)
         traces = stack.enter_context(tracing("gateway", os.environ))
@@ -82,7 +87,7 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         store.check_schema()
         commits = GroupCommit(store)
         stack.callback(commits.close)
-        worker = Worker(settings, store, commits, metrics, traces)
+        worker = Worker(settings, store, commits, metrics, gateway_key=gateway_key, traces=traces)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))
 
@@ -96,6 +101,8 @@ class Worker:
         store: Store,
         commits: GroupCommit,
         metrics: Metrics,
+        *,
+        gateway_key: Vault,
         traces: Traces | None = None,
     ) -> None:
         self._settings = settings
@@ -104,7 +111,8 @@ class Worker:
         self._metrics = metrics
         self._worker_id = f"gw-{token_hex(9)[:17]}"
         self._tracing = None if traces is None else TunnelTracing(traces, self._worker_id)
-        self._snapshot = Snapshot()
+        self._gateway_key = gateway_key
+        self._snapshot = Snapshot(gateway_key)
         self._follower = Follower(store, self._snapshot, self._changed)
         self._registry = Registry()
         self._may_take_addresses = may_take_addresses()
@@ -223,9 +231,23 @@ class Worker:
 
     def _changed(self, changes: Changes, subjects: Touched) -> None:
         """The snapshot has become what these changes make it; they touch these subjects."""
+        self._complain_of_foreign_keys(changes)
         terminate(self._registry, changes)
         if self._settings.revocation:
             self._revocation.changed(subjects)
+
+    def _complain_of_foreign_keys(self, changes: Changes) -> None:
+        """Without the control plane's gateway key no tunnel is opened: whoever runs this one must know."""
+        rows = changes.changed.get("sealed_signing_keys", ())
+        foreign = {row.sealed_under for row in rows} - {self._gateway_key.key_id}
+        if foreign:
+            log.error(
+                "signing keys cannot be opened",
+                gateway_key_id=self._gateway_key.key_id,
+                sealed_under=sorted(foreign),
+                problem="this gateway has another gateway key than the control plane: copy gateway.key from"
+                " there (or HATCHWAY_GATEWAY_KEY), and start this gateway again",
+            )
 
 
 def _spare_the_snapshot() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from hatchway.access.identities import resolve_caller
+from hatchway.access.identities import IDENTITY_TABLES, resolve_caller
+from hatchway.access.signing_keys import SigningKeyOpener
 from hatchway.domain.arns import Arns
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.subjects import identity_subjects
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hatchway.access.principal import Caller
+    from hatchway.access.vault import Vault
     from hatchway.domain.account import Account
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, User
@@ -35,19 +37,6 @@ _LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
     "inline_policies": lambda row: ((row.owner_kind, row.owner_name),),
     "attachments": lambda row: ((row.owner_kind, row.owner_name),),
 }
-_IDENTITY_TABLES: Final = frozenset(
-    {
-        "accounts",
-        "users",
-        "memberships",
-        "managed_policies",
-        "policy_versions",
-        "inline_policies",
-        "attachments",
-        "guardrails",
-        "access_keys",
-    }
-)
 
 
 PORTION: Final = 200
@@ -61,8 +50,10 @@ def _empty_tables() -> dict[str, Table]:
 class Snapshot:
     """The account as of one revision: the `Identities` and the `Directory` that `hatchway.access` asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, gateway_key: Vault) -> None:
+        """`gateway_key` opens the signing keys, each when it is asked for."""
         self.revision = 0
+        self._signing_keys = SigningKeyOpener(gateway_key)
         self._tables = _empty_tables()
         self._forget_callers()
 
@@ -100,7 +91,7 @@ class Snapshot:
                 if not done % PORTION:
                     yield
         self._tables = tables
-        if any(changes.changed.get(table) or changes.deleted.get(table) for table in _IDENTITY_TABLES):
+        if any(changes.changed.get(table) or changes.deleted.get(table) for table in IDENTITY_TABLES):
             self._forget_callers()
         self.revision = changes.revision
 
@@ -171,8 +162,8 @@ class Snapshot:
         return self._subjects[access_key_id]
 
     def signing_key(self, access_key_id: str, scope: Any) -> bytes | None:
-        row = self._rows("signing_keys").get((access_key_id, scope.date, scope.region, scope.service))
-        return None if row is None else row.key
+        rows = self._rows("sealed_signing_keys")
+        return self._signing_keys.open(rows.get((access_key_id, scope.date, scope.region, scope.service)))
 
     # `hatchway.access.identities.Identities`
 

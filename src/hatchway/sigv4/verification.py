@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from hatchway.sigv4.signature import Signature
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far the client's clock may be from ours. A presigned URL still ends exactly when it says it does."""
+"""How far the client's clock may be from ours, either way and in both forms.
 
-_FAST_CLOCK = -CLOCK_SKEW
+A presigned URL is good from this long before its `X-Amz-Date` to this long after its `X-Amz-Expires` have
+passed: a client whose clock is slow made it with a date that is past already.
+"""
+
 _NO_KEY = bytes(32)
 
 
@@ -98,8 +101,8 @@ def _check_scope(signature: Signature, region: str, services: Collection[str]) -
 
 def _check_time(signature: Signature, now: datetime) -> None:
     age = now - signature.signed_at
-    lifetime = CLOCK_SKEW if signature.expires is None else timedelta(seconds=signature.expires)
-    if not _FAST_CLOCK <= age <= lifetime:
+    lifetime = timedelta(seconds=signature.expires or 0)
+    if not -CLOCK_SKEW <= age <= lifetime + CLOCK_SKEW:
         raise RequestExpired(signature.signed_at, now)
 
 

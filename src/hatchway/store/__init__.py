@@ -16,12 +16,15 @@ from hatchway.store.cues import Cues
 from hatchway.store.feed import Changes
 from hatchway.store.problems import StoreBusy, TransactionEnded, explain, log_fields
 from hatchway.store.rows import Rows
-from hatchway.store.store import SchemaMismatch, Store
+from hatchway.store.store import DriverMissing, SchemaMismatch, Store
 from hatchway.store.transaction import Transaction
+from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
 __all__ = [
+    "BadStoreUrl",
     "Changes",
     "Cues",
+    "DriverMissing",
     "Rows",
     "SchemaMismatch",
     "Store",
@@ -30,4 +33,6 @@ __all__ = [
     "TransactionEnded",
     "explain",
     "log_fields",
+    "show_problem",
+    "show_store",
 ]

@@ -142,7 +142,7 @@ class Rows(Generic[Noun]):
         row_keys = [json.dumps([str(part) for part in key]) for key in keys]
         # The same key may go twice within one revision, when it was put again in between.
         statement = _add(tables.tombstones, ("kind", "row_key", "revision"), self._connection.dialect)
-        statement.run(self._connection, [repeat(self._table.name), row_keys, repeat(revision)])
+        statement.run(self._connection, [repeat(self._table.info["kind"]), row_keys, repeat(revision)])
 
 
 # Putting a statement together costs more than running it.

@@ -19,13 +19,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
-from sqlalchemy.engine import make_url
 
 from hatchway.store import tables
 from hatchway.store.cues import Cues, cues
 from hatchway.store.feed import Changes
 from hatchway.store.problems import StoreBusy
 from hatchway.store.transaction import Transaction, require_open
+from hatchway.store.url import parse_store_url
 
 _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
@@ -60,6 +60,13 @@ class SchemaMismatch(Exception):
     """The database's schema is not this program's."""
 
 
+class DriverMissing(Exception):
+    """What it takes to speak to PostgreSQL is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("a store in PostgreSQL takes psycopg: run pip install 'hatchway[postgresql]'")
+
+
 class Store:
     """Everything that Hatchway remembers."""
 
@@ -70,16 +77,26 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> "Store":
-        """Opens a store by its SQLAlchemy URL (`sqlite:///…`, `postgresql+psycopg://…`). Creates nothing."""
-        parsed = make_url(url)
+        """Opens a store by its URL (see `hatchway.store.url`). Creates nothing.
+
+        Raises:
+            BadStoreUrl: it is none.
+            DriverMissing: what it takes to speak to that database is not installed.
+        """
+        parsed = parse_store_url(url)
         if parsed.get_backend_name() == "sqlite":
             busy_seconds = float(str(parsed.query.get("timeout", _BUSY_SECONDS)))
-            engine = create_engine(parsed, connect_args={"timeout": busy_seconds})
+            engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, hide_parameters=True)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return cls(engine, busy_seconds)
         arguments = {name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in parsed.query}
-        engine = create_engine(parsed.update_query_dict(arguments), pool_pre_ping=True)
+        try:
+            engine = create_engine(
+                parsed.update_query_dict(arguments), pool_pre_ping=True, hide_parameters=True
+            )
+        except ImportError:
+            raise DriverMissing from None
         if "options" not in parsed.query:
             event.listen(engine, "connect", _prepare_postgresql)
         return cls(engine)
@@ -162,7 +179,9 @@ class Store:
             deleted: dict[str, list[tuple[str, ...]]] = defaultdict(list)
             if not everything:
                 for kind, key in tx.deleted_since(since):
-                    deleted[kind].append(tuple(json.loads(key)))
+                    # Of a table that a later version has, this one knows nothing.
+                    if (name := tables.KINDS.get(kind)) is not None:
+                        deleted[name].append(tuple(json.loads(key)))
         return Changes(revision=revision, everything=everything, changed=changed, deleted=dict(deleted))
 
     def migrate(self) -> None:
@@ -172,6 +191,12 @@ class Store:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+        if self.is_sqlite:
+            # What a migration has taken away is not left in the write-ahead log.
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("ROLLBACK")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("BEGIN")
 
     def check_schema(self) -> None:
         """Refuses to work on a schema that is not this program's.

@@ -48,8 +48,10 @@ def _tags() -> Column[Any]:
     return Column("tags", TagMap, nullable=False)
 
 
-def _fed(name: str, *columns: Any) -> Table:
-    return Table(name, metadata, *columns, Column("revision", BigInteger, nullable=False, index=True))
+def _fed(name: str, *columns: Any, kind: str | None = None) -> Table:
+    """A table of the feed. `kind` is what tombstones call its rows, when that is not its name."""
+    revision = Column("revision", BigInteger, nullable=False, index=True)
+    return Table(name, metadata, *columns, revision, info={"kind": kind or name})
 
 
 feed = Table(
@@ -205,13 +207,26 @@ access_keys = _fed(
     Column("status", EnumText(KeyStatus), nullable=False),
     _moment("created_at"),
 )
-signing_keys = _fed(
+# Gateways from before there was a gateway key follow this one. It is empty: what they need they have in
+# memory, and the control plane drops what another of that age may write.
+clear_signing_keys = _fed(
     "signing_keys",
     _key("access_key_id", 128),
     _key("date", 8),
     _key("region", 64),
     _key("service", 64),
     Column("key", LargeBinary, nullable=False),
+)
+sealed_signing_keys = _fed(
+    "sealed_signing_keys",
+    _key("access_key_id", 128),
+    _key("date", 8),
+    _key("region", 64),
+    _key("service", 64),
+    Column("sealed", LargeBinary, nullable=False),
+    _text("sealed_under", 64),
+    # So that those gateways forget a key that is gone, of which they have the clear one.
+    kind="signing_keys",
 )
 terminations = _fed(
     "terminations",
@@ -239,9 +254,11 @@ FEED = (
     attachments,
     guardrails,
     access_keys,
-    signing_keys,
+    sealed_signing_keys,
     terminations,
 )
+KINDS = {table.info["kind"]: table.name for table in FEED}
+"""The names of the tables in `FEED`, by what tombstones call their rows."""
 
 sealed_secrets = Table(
     "sealed_secrets", metadata, _key("access_key_id", 128), Column("ciphertext", LargeBinary, nullable=False)

@@ -1,10 +1,10 @@
 """One transaction: a repository for each noun."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, literal, select, update
 
 from hatchway.domain.account import Account, AuditRecord, ClientToken
 from hatchway.domain.endpoint import Endpoint
@@ -19,7 +19,7 @@ from hatchway.domain.identity import (
     PolicyVersion,
     Role,
     SealedSecret,
-    SigningKey,
+    SealedSigningKey,
     User,
 )
 from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
@@ -80,7 +80,7 @@ class Transaction:
     attachments = _Repository(tables.attachments, Attachment)
     guardrails = _Repository(tables.guardrails, Guardrail)
     access_keys = _Repository(tables.access_keys, AccessKey)
-    signing_keys = _Repository(tables.signing_keys, SigningKey)
+    sealed_signing_keys = _Repository(tables.sealed_signing_keys, SealedSigningKey)
     terminations = _Repository(tables.terminations, Termination)
 
     sealed_secrets = _Repository(tables.sealed_secrets, SealedSecret, followed=False)
@@ -114,6 +114,27 @@ class Transaction:
         grave = tables.tombstones.c
         query = select(grave.kind, grave.row_key).where(grave.revision > revision)
         return [(row.kind, row.row_key) for row in self._connection.execute(query)]
+
+    def touched(self, since: int, names: Collection[str]) -> bool:
+        """Whether rows of these tables of the feed have come, changed or gone after a revision."""
+        if since < self.floor():
+            return True
+        kinds = [table.info["kind"] for table in tables.FEED if table.name in names]
+        queries = [
+            select(literal(1)).where(table.c.revision > since) for table in tables.FEED if table.name in names
+        ]
+        grave = tables.tombstones.c
+        queries.append(select(literal(1)).where(grave.revision > since, grave.kind.in_(kinds)))
+        return any(self._connection.execute(query.limit(1)).first() is not None for query in queries)
+
+    def has_clear_signing_keys(self) -> bool:
+        """Whether there are signing keys as no gateway of today reads them: unsealed."""
+        rows = self._connection.execute(select(tables.clear_signing_keys.c.access_key_id).limit(1))
+        return rows.first() is not None
+
+    def forget_clear_signing_keys(self) -> None:
+        """Drops them, and tells no follower: who has them in memory may go on until he is replaced."""
+        self._connection.execute(delete(tables.clear_signing_keys))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

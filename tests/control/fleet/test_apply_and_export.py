@@ -194,7 +194,6 @@ def test_pruning_a_user_says_which_access_keys_go_and_leaves_no_secret(store: St
             Vault(bytes(32)),
             user_name="alice",
             now=NOW,
-            region="us-east-1",
             random_bytes=lambda size: bytes(range(size)),
         ).key
         create_access_key(
@@ -202,7 +201,6 @@ def test_pruning_a_user_says_which_access_keys_go_and_leaves_no_secret(store: St
             Vault(bytes(32)),
             user_name=None,
             now=NOW,
-            region="us-east-1",
             random_bytes=lambda size: bytes(range(1, size + 1)),
         )
     fleet = parse_fleet(OFFICE.partition("users:")[0].encode())
@@ -215,7 +213,7 @@ def test_pruning_a_user_says_which_access_keys_go_and_leaves_no_secret(store: St
     with store.read() as tx:
         assert [left.user_name for left in tx.access_keys.find()] == [None]
         assert tx.sealed_secrets.get(key.id) is None
-        assert tx.signing_keys.find(access_key_id=key.id) == []
+        assert tx.sealed_signing_keys.find(access_key_id=key.id) == []
         assert tx.inline_policies.find() == []
         assert tx.sealed_secrets.count() == 1
 

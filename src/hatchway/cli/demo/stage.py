@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hatchway.access.access_keys import NewAccessKey
-from hatchway.cli.administration import administrator, create_key, enroll_host
+from hatchway.cli.administration import create_key, enroll_host
 from hatchway.cli.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.cli.demo import story
 from hatchway.cli.demo.hosts import (
@@ -27,6 +27,7 @@ from hatchway.cli.demo.hosts import (
 from hatchway.cli.demo.processes import Processes
 from hatchway.cli.errors import CommandFailed
 from hatchway.cli.installation import Installation, create_installation, open_installation
+from hatchway.cli.local_trail import administrator
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.control.fleet import apply_fleet, parse_fleet
 from hatchway.domain.account import Account

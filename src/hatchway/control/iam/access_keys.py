@@ -28,7 +28,6 @@ def create_access_key(call: Call) -> Result:
         call.vault,
         user_name=owner.user_name,
         now=call.now,
-        region=call.arns.region,
         random_bytes=call.random_bytes,
     )
     return {

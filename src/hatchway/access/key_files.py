@@ -1,0 +1,119 @@
+"""The two keys that no database holds, and the files that do: the master key and the gateway key.
+
+The **master key** seals secret access keys; the control plane alone has it. The **gateway key** seals the
+signing keys that are derived from those for gateways, and each gateway has it too. Both are 32 random bytes,
+in base64, in a file that only its owner may read, or in an environment variable.
+"""
+
+import base64
+import binascii
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+KEY_BYTES: Final = 32
+_LONGEST_FILE: Final = 256
+"""Bytes that are read: base64 of a key takes 45."""
+
+
+class KeyProblem(Exception):
+    """A key is missing, malformed or open to others. The message says what to do, and nothing of the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyKind:
+    """One of the two: its name, its environment variable, and what to do when it is nowhere."""
+
+    name: str
+    variable: str
+    remedy: str
+
+
+MASTER_KEY: Final = KeyKind("master key", "HATCHWAY_MASTER_KEY", "restore {path} from a backup")
+GATEWAY_KEY: Final = KeyKind(
+    "gateway key",
+    "HATCHWAY_GATEWAY_KEY",
+    "start the control plane, which makes it in its data directory, and copy it to {path} (mode 0600)",
+)
+
+
+def new_key(path: Path) -> bytes:
+    """Makes a key in a new file that only its owner may read.
+
+    Raises:
+        FileExistsError: there is a file already.
+    """
+    key = os.urandom(KEY_BYTES)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(key) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return key
+
+
+def read_key(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> bytes:
+    """The key: base64 in its environment variable, else in the file.
+
+    Raises:
+        KeyProblem: there is none, it is no 32 bytes of base64, or others may read the file.
+    """
+    text: str | bytes | None = environment.get(kind.variable)
+    source = f"environment variable {kind.variable}"
+    if text is None:
+        text, source = _read_file(kind, path), str(path)
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        # The second of a text that is not ASCII.
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise KeyProblem(
+            f"the {kind.name} in {source} is damaged, for it is not {KEY_BYTES} bytes of base64:"
+            f" {kind.remedy.format(path=path)}"
+        )
+    return key
+
+
+def read_master_key(path: Path, environment: Mapping[str, str]) -> bytes:
+    """See `read_key`."""
+    return read_key(MASTER_KEY, path, environment)
+
+
+def read_gateway_key(path: Path, environment: Mapping[str, str]) -> bytes:
+    """See `read_key`."""
+    return read_key(GATEWAY_KEY, path, environment)
+
+
+def _read_file(kind: KeyKind, path: Path) -> bytes:
+    """What is in the file, when it is one and nobody but its owner can read or exchange it by its mode."""
+    try:
+        # A link could be anybody's, and a pipe would be waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        remedy = kind.remedy.format(path=path)
+        raise KeyProblem(f"there is no {kind.name}: {remedy}, or set {kind.variable}") from None
+    except PermissionError:
+        raise KeyProblem(
+            f"the {kind.name} {path} may not be read: run this as root or as the server's user"
+        ) from None
+    except OSError as problem:
+        if problem.errno in {errno.ELOOP, errno.EMLINK}:
+            raise KeyProblem(
+                f"the {kind.name} {path} is a symbolic link: put the file itself there,"
+                f" or set {kind.variable}"
+            ) from None
+        raise KeyProblem(f"the {kind.name} {path} cannot be read: {problem.strerror}") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyProblem(f"the {kind.name} {path} is no file: {kind.remedy.format(path=path)}")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise KeyProblem(f"others may read the {kind.name}: run chmod 600 {path}")
+        return os.read(descriptor, _LONGEST_FILE)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,219 @@
+"""What gateways verify with: signing keys for one date, region and service, sealed under the gateway key.
+
+A gateway gets no secret access key, and not even these of everybody: AWS's scope names the service, so that
+what verifies OpenTunnel also signs SendSSHPublicKey. There are none for the root user, nor for keys whose
+policies allow no tunnel whatever is asked for. The control plane derives and seals them, for yesterday, today
+and tomorrow (AWS: "Create a signed AWS API request", step 3); a gateway opens one for each request that it
+verifies.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Final, TypeVar
+
+from hatchway.access.access_keys import secret_of
+from hatchway.access.identities import IDENTITY_TABLES
+from hatchway.access.open_tunnel import ACTION
+from hatchway.access.vault import Unsealable, Vault
+from hatchway.domain.identity import KeyStatus, OwnerKind, SealedSigningKey
+from hatchway.iam import Effect, MalformedPolicy, parse_policy
+from hatchway.sigv4 import Scope, derive_signing_key
+from hatchway.store import Store, Transaction
+
+GATEWAY_SERVICE: Final = "ec2-instance-connect"
+"""The one service whose requests gateways verify."""
+_DAYS: Final = (-1, 0, 1)
+_ROWS_AT_ONCE: Final = 600
+"""Rows of one transaction: the store's write lock is never held for long."""
+
+Row = TypeVar("Row")
+
+
+def gateway_dates(now: datetime) -> tuple[str, ...]:
+    """Yesterday, today and tomorrow, as scopes write dates."""
+    return tuple((now + timedelta(days=days)).strftime("%Y%m%d") for days in _DAYS)
+
+
+def seal_signing_key(gateway: Vault, access_key_id: str, scope: Scope, key: bytes) -> SealedSigningKey:
+    """The row of a signing key, which opens in no other's place."""
+    return SealedSigningKey(
+        access_key_id=access_key_id,
+        date=scope.date,
+        region=scope.region,
+        service=scope.service,
+        sealed=gateway.seal(key, _seal_context(access_key_id, scope)),
+        sealed_under=gateway.key_id,
+    )
+
+
+class SigningKeyOpener:
+    """Opens rows for a gateway. A row that is not there takes the same path and time as one that is."""
+
+    def __init__(self, gateway: Vault) -> None:
+        self._gateway = gateway
+        self._nobody = seal_signing_key(gateway, "", Scope("", "", ""), bytes(32))
+
+    def open(self, row: SealedSigningKey | None) -> bytes | None:
+        """The signing key. None: no row, or not what was sealed for its place under this gateway key."""
+        sealed = self._nobody if row is None else row
+        scope = Scope(sealed.date, sealed.region, sealed.service)
+        try:
+            key = self._gateway.unseal(sealed.sealed, _seal_context(sealed.access_key_id, scope))
+        except Unsealable:
+            return None
+        return None if row is None else key
+
+
+class SigningKeys:
+    """Keeps the signing keys in step with the account, for a control plane."""
+
+    def __init__(
+        self, store: Store, master: Vault, gateway: Vault, *, clock: Callable[[], datetime], region: str
+    ) -> None:
+        self._store = store
+        self._master = master
+        self._gateway = gateway
+        self._clock = clock
+        self._region = region
+        self._lock = Lock()
+        self._revision = 0
+        self._dates: tuple[str, ...] = ()
+        self._allowing: dict[bytes, bool] = {}
+
+    def refresh(self) -> int:
+        """Derives what is missing and drops what is past or may not be any more; how many rows changed.
+
+        It costs a glance when neither the day nor anything about identities is another than last time. The
+        first time, what is sealed under another gateway key is sealed again.
+
+        Raises:
+            Unsealable: the store was altered, or sealed under another master key.
+        """
+        with self._lock:
+            return self._refresh()
+
+    def _refresh(self) -> int:
+        dates = gateway_dates(self._clock())
+        since, same_day = self._revision, dates == self._dates
+        if same_day and since and self._store.revision() == since:
+            return 0
+        with self._store.read() as tx:
+            revision = tx.revision()
+            if same_day and since and not tx.touched(since, IDENTITY_TABLES):
+                self._revision = revision
+                return 0
+            held = {(row.access_key_id, row.date): row.sealed_under for row in tx.sealed_signing_keys.find()}
+            wanted = {(key_id, date) for key_id in self._key_ids(tx) for date in dates}
+            # Another control plane with another gateway key would do the same to ours: once, not for ever.
+            good = {row for row, under in held.items() if since or under == self._gateway.key_id}
+            rows = list(self._derive(tx, sorted(wanted - good)))
+            in_clear = tx.has_clear_signing_keys()
+        gone = sorted(held.keys() - wanted)
+        for part in _parts(rows):
+            with self._store.write() as tx:
+                known = {key.id for key in tx.access_keys.find()}
+                tx.sealed_signing_keys.put_all(row for row in part if row.access_key_id in known)
+        for gone_part in _parts(gone):
+            with self._store.write() as tx:
+                for key_id, date in gone_part:
+                    tx.sealed_signing_keys.delete_where(access_key_id=key_id, date=date)
+        if in_clear:
+            with self._store.write() as tx:
+                tx.forget_clear_signing_keys()
+        self._revision, self._dates = revision, dates
+        return len(rows) + len(gone)
+
+    def _key_ids(self, tx: Transaction) -> set[str]:
+        """The active keys of those whose policies may allow a tunnel."""
+        users = self._tunnel_users(tx)
+        return {key.id for key in tx.access_keys.find(status=KeyStatus.ACTIVE) if key.user_name in users}
+
+    def _tunnel_users(self, tx: Transaction) -> set[str]:
+        """The users of whom each layer of policies has some Allow for opening tunnels.
+
+        Neither conditions, resources nor a Deny count: whoever is left out could not open a single tunnel.
+        """
+        documents = {
+            (version.policy_arn, version.version_id): version.document
+            for version in tx.policy_versions.find()
+        }
+        in_force = {
+            policy.arn: documents.get((policy.arn, policy.default_version), "")
+            for policy in tx.managed_policies.find()
+        }
+        inline = tx.inline_policies.find()
+        self._learn([*in_force.values(), *(policy.document for policy in inline)])
+        allowing = {arn for arn, document in in_force.items() if self._allows(document)}
+        guardrails = [guardrail.policy_arn for guardrail in tx.guardrails.find()]
+        if guardrails and allowing.isdisjoint(guardrails):
+            return set()
+        owners = {
+            (policy.owner_kind, policy.owner_name) for policy in inline if self._allows(policy.document)
+        }
+        owners |= {
+            (attached.owner_kind, attached.owner_name)
+            for attached in tx.attachments.find()
+            if attached.policy_arn in allowing
+        }
+        users = {name for kind, name in owners if kind is OwnerKind.USER}
+        users |= {
+            member.user_name
+            for member in tx.memberships.find()
+            if (OwnerKind.GROUP, member.group_name) in owners
+        }
+        return {
+            user.name
+            for user in tx.users.find()
+            if user.name in users
+            and (user.permissions_boundary is None or user.permissions_boundary in allowing)
+        }
+
+    def _learn(self, documents: Iterable[str]) -> None:
+        """Reads the documents that are new, and forgets those that are gone."""
+        before, self._allowing = self._allowing, {}
+        for document in documents:
+            digest = _digest(document)
+            known = before.get(digest)
+            self._allowing[digest] = _allows_tunnels(document) if known is None else known
+
+    def _allows(self, document: str) -> bool:
+        return self._allowing[_digest(document)]
+
+    def _derive(self, tx: Transaction, missing: Iterable[tuple[str, str]]) -> Iterator[SealedSigningKey]:
+        """The rows of access keys and dates, which are in order."""
+        last_id, secret = "", None
+        for key_id, date in missing:
+            if key_id != last_id:
+                last_id, secret = key_id, secret_of(tx, self._master, key_id)
+            if secret is not None:
+                scope = Scope(date, self._region, GATEWAY_SERVICE)
+                key = derive_signing_key(secret, scope.date, scope.region, scope.service)
+                yield seal_signing_key(self._gateway, key_id, scope, key)
+
+
+def _allows_tunnels(document: str) -> bool:
+    """Whether some Allow of the policy is about opening tunnels."""
+    try:
+        policy = parse_policy(document)
+    except MalformedPolicy:
+        # What cannot be read allows nothing.
+        return False
+    return any(
+        statement.effect is Effect.ALLOW and statement.action.matches(ACTION.lower())
+        for statement in policy.statements
+    )
+
+
+def _digest(document: str) -> bytes:
+    return hashlib.sha256(document.encode("utf-8", "surrogatepass")).digest()
+
+
+def _parts(rows: list[Row]) -> Iterator[list[Row]]:
+    for first in range(0, len(rows), _ROWS_AT_ONCE):
+        yield rows[first : first + _ROWS_AT_ONCE]
+
+
+def _seal_context(access_key_id: str, scope: Scope) -> str:
+    return f"signing key of {access_key_id} for {scope}"

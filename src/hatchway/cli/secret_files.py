@@ -1,0 +1,114 @@
+"""The data directory's files as secrets: made for their owner alone, and kept so."""
+
+import os
+import pwd
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from hatchway.access.key_files import GATEWAY_KEY, KeyKind, new_key, read_key
+from hatchway.cli.errors import CommandFailed
+from hatchway.settings import DataDirectory
+
+_OTHERS: Final = 0o077
+_NOT_EVEN_A_GROUP: Final = 0o027
+"""Of the directory: a group, such as that of who ships the audit log, may look into it."""
+
+
+def make_key(kind: KeyKind, path: Path) -> bytes:
+    """A new key in a new file, unless the environment gives one."""
+    return read_key(kind, path, os.environ) if kind.variable in os.environ else new_key(path)
+
+
+def ensure_gateway_key(directory: DataDirectory) -> bool:
+    """Makes the gateway key of an installation that has none; whether it did.
+
+    Raises:
+        CommandFailed: it cannot be written.
+    """
+    path = directory.gateway_key
+    if GATEWAY_KEY.variable in os.environ or path.is_symlink() or path.exists():
+        return False
+    try:
+        with tempfile.TemporaryDirectory(prefix=".gateway-key-", dir=directory.path) as aside:
+            made = Path(aside, path.name)
+            new_key(made)
+            if os.geteuid() == 0:
+                owner = directory.path.stat()
+                os.chown(made, owner.st_uid, owner.st_gid)
+            # Another process may be doing the same: the first is the one.
+            os.link(made, path)
+    except FileExistsError:
+        return False
+    except OSError as problem:
+        raise CommandFailed(f"cannot make {path}: {problem.strerror}") from problem
+    return True
+
+
+def mend_modes(directory: DataDirectory) -> list[str]:
+    """Takes away what others may do with the directory and its files; a line for each that was open.
+
+    The keys are not mended: whoever finds one open must know, and `read_key` refuses it.
+
+    Raises:
+        CommandFailed: the directory is none, or what is open is not ours to close.
+    """
+    closed = []
+    files = [directory.store, Path(f"{directory.store}-wal"), Path(f"{directory.store}-shm")]
+    for path, others in [(directory.path, _NOT_EVEN_A_GROUP)] + [
+        (each, _OTHERS) for each in (*files, directory.server_certificate)
+    ]:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        except OSError as problem:
+            # A link is followed by whoever uses it; its file's mode is for who has put it there.
+            if path.is_symlink():
+                continue
+            raise CommandFailed(
+                f"{path} may not be read ({problem.strerror}): run this as root or as the server's user"
+            ) from problem
+        try:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            if path == directory.path and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise CommandFailed(f"{path} is not a directory: give another --data-dir")
+            if mode & others:
+                os.fchmod(descriptor, mode & ~others)
+                closed.append(f"{path} was open to others (mode {mode:04o}); now it is {mode & ~others:04o}")
+        except PermissionError as problem:
+            raise CommandFailed(
+                f"{path} is open to others (mode {mode:04o}): run chmod {mode & ~others:o} {path}"
+                " as its owner"
+            ) from problem
+        finally:
+            os.close(descriptor)
+    return closed
+
+
+def keep_from(user: str, directory: DataDirectory) -> list[str]:
+    """Makes the master key and the CA's root's own, when root starts processes that become this user.
+
+    They are read, or used, before that. So the user's processes, gateways above all, cannot read them. A line
+    for each file that became root's.
+    """
+    if os.geteuid() != 0 or pwd.getpwnam(user).pw_uid == 0:
+        return []
+    taken = []
+    for path in (directory.master_key, directory.ca_key):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            # Not there, which may be as it should; or a link, and then whoever reads it says so.
+            continue
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and (status.st_uid, status.st_gid) != (0, 0):
+                os.fchown(descriptor, 0, 0)
+                taken.append(f"{path} is root's now, so that no process of {user} can read it")
+        except OSError as problem:
+            raise CommandFailed(f"cannot make {path} root's: {problem.strerror}") from problem
+        finally:
+            os.close(descriptor)
+    return taken

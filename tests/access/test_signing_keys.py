@@ -1,0 +1,376 @@
+"""Gateways get signing keys for three days, sealed, and of those alone whose policies may allow a tunnel."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hatchway.access import signing_keys
+from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.identities import StoredIdentities, resolve_caller
+from hatchway.access.open_tunnel import ACTION
+from hatchway.access.signing_keys import SigningKeyOpener, SigningKeys, gateway_dates, seal_signing_key
+from hatchway.access.vault import Unsealable, Vault
+from hatchway.domain.arns import Arns
+from hatchway.domain.identity import (
+    AccessKey,
+    Attachment,
+    Group,
+    Guardrail,
+    InlinePolicy,
+    KeyStatus,
+    ManagedPolicy,
+    Membership,
+    OwnerKind,
+    PolicyVersion,
+    User,
+)
+from hatchway.iam import Effect, Policy, parse_policy
+from hatchway.sigv4 import Scope, derive_signing_key
+from hatchway.store import Store, Transaction
+
+NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
+REGION = "us-east-1"
+MASTER, GATEWAY = Vault(bytes(range(32))), Vault(bytes(range(1, 33)))
+POLICY = "arn:aws:iam::123456789012:policy/tunnels"
+OPEN = {"Effect": "Allow", "Action": ACTION, "Resource": "*"}
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@dataclass
+class World:
+    store: Store
+    now: datetime = NOW
+    keys: SigningKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = self.control_plane(GATEWAY)
+
+    def control_plane(self, gateway: Vault) -> SigningKeys:
+        return SigningKeys(self.store, MASTER, gateway, clock=lambda: self.now, region=REGION)
+
+    def user(self, name: str, *statements: Mapping[str, Any]) -> NewAccessKey:
+        with self.store.write() as tx:
+            tx.users.put(User(name=name, id=f"AIDA{name}", path="/", created_at=NOW))
+            allow(tx, OwnerKind.USER, name, *statements)
+            return create_access_key(tx, MASTER, user_name=name, now=NOW, random_bytes=os.urandom)
+
+    def change(self, work: Callable[[Transaction], object]) -> None:
+        with self.store.write() as tx:
+            work(tx)
+
+    @property
+    def known(self) -> set[str]:
+        """The ids of the keys that gateways can verify."""
+        with self.store.read() as tx:
+            return {row.access_key_id for row in tx.sealed_signing_keys.find()}
+
+
+def allow(tx: Transaction, kind: OwnerKind, name: str, *statements: Mapping[str, Any]) -> None:
+    if statements:
+        tx.inline_policies.put(
+            InlinePolicy(
+                owner_kind=kind, owner_name=name, policy_name="given", document=document(*statements)
+            )
+        )
+
+
+def managed(tx: Transaction, *statements: Mapping[str, Any], arn: str = POLICY, version: str = "v1") -> None:
+    tx.managed_policies.put(
+        ManagedPolicy(
+            arn=arn, name=arn.rpartition("/")[2], id=f"ANPA{arn[-4:]}", path="/", description="",
+            created_at=NOW, updated_at=NOW, default_version=version,
+        )
+    )  # fmt: skip
+    tx.policy_versions.put(
+        PolicyVersion(policy_arn=arn, version_id=version, document=document(*statements), created_at=NOW)
+    )
+
+
+def attach(tx: Transaction, kind: OwnerKind, name: str, arn: str = POLICY) -> None:
+    tx.attachments.put(Attachment(owner_kind=kind, owner_name=name, policy_arn=arn))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    store = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
+    store.migrate()
+    yield World(store)
+    store.close()
+
+
+def test_a_row_opens_to_the_key_that_the_secret_makes(world: World) -> None:
+    made = world.user("alice", OPEN)
+    world.keys.refresh()
+    with world.store.read() as tx:
+        rows = tx.sealed_signing_keys.find()
+    assert [row.date for row in rows] == ["20261123", "20261124", "20261125"]
+    for row in rows:
+        expected = derive_signing_key(made.secret, row.date, REGION, "ec2-instance-connect")
+        assert SigningKeyOpener(GATEWAY).open(row) == expected
+        assert expected not in row.sealed
+        assert SigningKeyOpener(MASTER).open(row) is None
+
+
+def test_a_row_opens_in_no_other_place(world: World) -> None:
+    world.user("alice", OPEN)
+    world.keys.refresh()
+    with world.store.read() as tx:
+        row = tx.sealed_signing_keys.find()[0]
+    opener = SigningKeyOpener(GATEWAY)
+    assert opener.open(row) is not None
+    for elsewhere in (
+        replace(row, access_key_id="AKIAROOT"),
+        replace(row, date="20261124"),
+        replace(row, region="eu-west-1"),
+        replace(row, service="ec2"),
+    ):
+        assert opener.open(elsewhere) is None
+
+
+def test_the_root_user_has_none_whatever_its_policies(world: World) -> None:
+    with world.store.write() as tx:
+        create_access_key(tx, MASTER, user_name=None, now=NOW, random_bytes=os.urandom)
+        managed(tx, OPEN)
+        tx.guardrails.put(Guardrail(policy_arn=POLICY))
+    assert world.keys.refresh() == 0
+    assert world.known == set()
+
+
+@pytest.mark.parametrize(
+    ("statement", "may"),
+    [
+        (OPEN, True),
+        ({**OPEN, "Action": "*"}, True),
+        ({**OPEN, "Action": "ec2-instance-connect:*"}, True),
+        ({**OPEN, "Action": "EC2-instance-connect:opentunne?"}, True),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, True),
+        ({**OPEN, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}, True),
+        ({**OPEN, "Resource": "arn:aws:ec2:*:*:instance-connect-endpoint/eice-1"}, True),
+        ({**OPEN, "Action": "ec2-instance-connect:SendSSHPublicKey"}, False),
+        ({**OPEN, "Action": ["ec2:*", "iam:*"]}, False),
+        ({**OPEN, "Effect": "Deny"}, False),
+        ({"Effect": "Allow", "NotAction": "ec2-instance-connect:Open*", "Resource": "*"}, False),
+        ({"Effect": "Deny", "NotAction": "ec2:*", "Resource": "*"}, False),
+    ],
+)
+def test_it_takes_an_allow_for_opening_tunnels(world: World, statement: Mapping[str, Any], may: bool) -> None:
+    key = world.user("alice", statement).key
+    world.keys.refresh()
+    assert world.known == ({key.id} if may else set())
+
+
+GRANTS: dict[str, list[Callable[[Transaction], object]]] = {
+    "an inline policy": [lambda tx: allow(tx, OwnerKind.USER, "alice", OPEN)],
+    "a managed policy": [lambda tx: managed(tx, OPEN), lambda tx: attach(tx, OwnerKind.USER, "alice")],
+    "a group's inline policy": [
+        lambda tx: tx.groups.put(Group(name="ops", id="AGPAOPS", path="/", created_at=NOW)),
+        lambda tx: tx.memberships.put(Membership(user_name="alice", group_name="ops")),
+        lambda tx: allow(tx, OwnerKind.GROUP, "ops", OPEN),
+    ],
+    "a group's managed policy, joined last": [
+        lambda tx: managed(tx, OPEN),
+        lambda tx: attach(tx, OwnerKind.GROUP, "ops"),
+        lambda tx: tx.memberships.put(Membership(user_name="alice", group_name="ops")),
+    ],
+    "another version of a policy": [
+        lambda tx: managed(tx, {**OPEN, "Action": "ec2:*"}),
+        lambda tx: attach(tx, OwnerKind.USER, "alice"),
+        lambda tx: managed(tx, OPEN, version="v2"),
+    ],
+}
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_a_change_that_first_grants_tunnels_is_seen_and_so_is_its_end(world: World, grant: str) -> None:
+    key = world.user("alice").key
+    world.keys.refresh()
+    for step in GRANTS[grant]:
+        assert world.known == set()
+        world.change(step)
+        world.keys.refresh()
+    assert world.known == {key.id}
+    world.change(lambda tx: tx.users.delete("alice"))
+    world.keys.refresh()
+    assert world.known == set()
+
+
+def test_a_boundary_and_guardrails_must_allow_it_too(world: World) -> None:
+    key = world.user("alice", OPEN).key
+    user = User(name="alice", id="AIDAalice", path="/", created_at=NOW, permissions_boundary=POLICY)
+    expected = [
+        (lambda tx: tx.users.put(user), set()),
+        (lambda tx: managed(tx, {**OPEN, "Action": "ec2:*"}), set()),
+        (lambda tx: managed(tx, OPEN, version="v2"), {key.id}),
+        (lambda tx: tx.guardrails.put(Guardrail(policy_arn=f"{POLICY}-2")), set()),
+        (lambda tx: managed(tx, OPEN, arn=f"{POLICY}-2"), {key.id}),
+        (lambda tx: tx.guardrails.delete(f"{POLICY}-2"), {key.id}),
+    ]
+    for change, known in expected:
+        world.change(change)
+        world.keys.refresh()
+        assert world.known == known
+
+
+def test_an_inactive_key_has_none_until_it_is_active_again(world: World) -> None:
+    key = world.user("alice", OPEN).key
+    for status, known in ((KeyStatus.INACTIVE, set()), (KeyStatus.ACTIVE, {key.id})):
+        changed = AccessKey(id=key.id, user_name="alice", status=status, created_at=NOW)
+        world.change(lambda tx, changed=changed: tx.access_keys.put(changed))  # type: ignore[misc]
+        world.keys.refresh()
+        assert world.known == known
+
+
+def test_they_roll_with_the_days(world: World) -> None:
+    world.user("alice", OPEN)
+    assert world.keys.refresh() == 3
+    world.now += timedelta(days=1)
+    assert world.keys.refresh() == 2
+    with world.store.read() as tx:
+        assert [row.date for row in tx.sealed_signing_keys.find()] == list(gateway_dates(world.now))
+    world.now += timedelta(days=40)
+    assert world.keys.refresh() == 6
+    revision = world.store.revision()
+    assert world.keys.refresh() == 0
+    assert world.store.revision() == revision
+
+
+def test_what_concerns_no_identity_costs_a_glance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.user("alice", OPEN)
+    world.keys.refresh()
+    monkeypatch.setattr(SigningKeys, "_tunnel_users", lambda *_: pytest.fail("looked at all policies"))
+    world.keys.refresh()
+    world.change(lambda tx: tx.sealed_signing_keys.delete("AKIANOBODY", "20261124", REGION, "x"))
+    world.change(lambda tx: tx.sealed_signing_keys.delete_where(date="20261124"))
+    world.keys.refresh()
+
+
+def test_a_document_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.user("alice", OPEN)
+    world.keys.refresh()
+    read: list[str] = []
+
+    def noted(text: str) -> Policy:
+        read.append(text)
+        return parse_policy(text)
+
+    monkeypatch.setattr(signing_keys, "parse_policy", noted)
+    world.user("bob", {**OPEN, "Action": "*"})
+    assert world.keys.refresh() == 3
+    assert [json.loads(text)["Statement"][0]["Action"] for text in read] == ["*"]
+
+
+def test_another_gateway_key_seals_all_again_once(world: World) -> None:
+    world.user("alice", OPEN)
+    world.keys.refresh()
+    other = Vault(bytes(32))
+    elsewhere = world.control_plane(other)
+    assert elsewhere.refresh() == 3
+    # Two control planes with two keys do not go on doing so to each other.
+    world.user("bob")
+    assert (world.keys.refresh(), elsewhere.refresh()) == (0, 0)
+    with world.store.read() as tx:
+        assert {row.sealed_under for row in tx.sealed_signing_keys.find()} == {other.key_id}
+
+
+def test_many_keys_are_written_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_keys, "_ROWS_AT_ONCE", 2)
+    keys = {world.user(f"user-{number}", OPEN).key.id for number in range(3)}
+    assert world.keys.refresh() == 9
+    assert world.known == keys
+    world.change(lambda tx: tx.inline_policies.delete_where())
+    assert world.keys.refresh() == 9
+    assert world.known == set()
+
+
+def test_a_secret_of_another_master_key_is_told_and_no_key_is_made_of_it(world: World) -> None:
+    world.user("alice", OPEN)
+    keys = SigningKeys(world.store, GATEWAY, GATEWAY, clock=lambda: NOW, region=REGION)
+    with pytest.raises(Unsealable):
+        keys.refresh()
+    assert world.known == set()
+
+
+def test_a_row_that_is_not_there_costs_what_one_costs_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    opener = SigningKeyOpener(GATEWAY)
+    row = seal_signing_key(GATEWAY, "AKIA1", Scope("20261124", REGION, "ec2-instance-connect"), bytes(32))
+    unsealed: list[int] = []
+    unseal = Vault.unseal
+
+    def counted(vault: Vault, sealed: bytes, context: str) -> bytes:
+        unsealed.append(len(sealed))
+        return unseal(vault, sealed, context)
+
+    monkeypatch.setattr(Vault, "unseal", counted)
+    assert opener.open(row) == bytes(32)
+    assert opener.open(None) is None
+    assert len(unsealed) == 2
+    assert unsealed[0] == unsealed[1]
+
+
+ACTIONS = st.sampled_from(
+    [ACTION, "*", "ec2:*", "ec2-instance-connect:*", "ec2-instance-connect:SendSSHPublicKey"]
+)
+STATEMENTS = st.builds(
+    lambda effect, element, action: {"Effect": effect, element: action, "Resource": "*"},
+    st.sampled_from(["Allow", "Deny"]),
+    st.sampled_from(["Action", "NotAction"]),
+    ACTIONS,
+)
+
+
+LAYERS = st.fixed_dictionaries(
+    {
+        "inline": st.lists(STATEMENTS, max_size=2),
+        "group": st.lists(STATEMENTS, max_size=2),
+        **{
+            name: st.none() | st.lists(STATEMENTS, min_size=1, max_size=2)
+            for name in ("attached", "boundary", "guardrail")
+        },
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers=LAYERS)
+def test_who_has_none_could_not_open_a_tunnel_by_the_engine_either(
+    tmp_path_factory: pytest.TempPathFactory, layers: dict[str, list[Mapping[str, Any]]]
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('account')}/hatchway.db")
+    store.migrate()
+    world = World(store)
+    key = world.user("alice", *layers["inline"]).key
+    with store.write() as tx:
+        tx.memberships.put(Membership(user_name="alice", group_name="ops"))
+        allow(tx, OwnerKind.GROUP, "ops", *layers["group"])
+        for name in ("attached", "boundary", "guardrail"):
+            if layers[name]:
+                managed(tx, *layers[name], arn=f"{POLICY}/{name}")
+        if layers["attached"]:
+            attach(tx, OwnerKind.USER, "alice", f"{POLICY}/attached")
+        if layers["boundary"]:
+            bound = f"{POLICY}/boundary"
+            tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW, permissions_boundary=bound))
+        if layers["guardrail"]:
+            tx.guardrails.put(Guardrail(policy_arn=f"{POLICY}/guardrail"))
+    world.keys.refresh()
+    with store.read() as tx:
+        caller = resolve_caller(StoredIdentities(tx, Arns("123456789012", REGION)), key.id)
+    assert caller is not None
+    allowing = {
+        candidate.layer
+        for candidate in caller.policies.index.view(ACTION).candidates
+        if candidate.statement.effect is Effect.ALLOW
+    }
+    assert (world.known == {key.id}) == (allowing >= set(caller.policies.required))
+    store.close()

@@ -1,0 +1,117 @@
+"""No complaint about a store's URL holds its password, however the URL is misspelt."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
+from tests.cli.commands import hatchway
+
+from hatchway.store import BadStoreUrl, Store, show_problem, show_store
+from hatchway.store.url import parse_store_url
+
+SECRET = "hunter2"
+MISSPELT = [
+    f"postgresql+psycopg:/hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg:hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg//hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg:///hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg:// hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:port/hatchway",
+    f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:99999999999/hatchway",
+    f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:1",
+    f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:1/",
+    f"postgresql+psycopg://hatchway:{SECRET}/127.0.0.1/hatchway",
+    f"postgresql+psycopg://hatchway:p@{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://hatchway:p@{SECRET}/x@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://127.0.0.1:1/hatchway:{SECRET}@hatchway",
+    f"postgresql+psycopg://127.0.0.1:1/hatchway@{SECRET}",
+    f"postgresql+psycopg://hatchway%3A{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://127.0.0.1:1/hatchway?pass-word={SECRET}",
+    f"postgresql+psycopg://127.0.0.1:1/hatchway?{SECRET}=1",
+    f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:1/hatchway\n",
+    f"postgresql+psycopg://hatchway:{SECRET}\x00@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg2://hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgres://hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"mysql://hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"{SECRET}://127.0.0.1/hatchway",
+    f"hatchway:{SECRET}@127.0.0.1/hatchway",
+    f"host=127.0.0.1 user=hatchway password={SECRET}",
+    f"sqlite://hatchway:{SECRET}@127.0.0.1/hatchway",
+    f"sqlite:////tmp/x.db?timeout={SECRET}",
+    f"sqlite:/{SECRET}",
+    "",
+]
+WELL_SPELT = [
+    f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql://hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://hatchway:a%40{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://hatchway:a:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://hatchway:a/{SECRET}?x=1@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://127.0.0.1:1/hatchway?user=hatchway&password={SECRET}",
+    f"postgresql+psycopg://127.0.0.1:1/hatchway?sslmode=disable&sslpassword={SECRET}",
+    f"postgresql+psycopg://127.0.0.1:1/hatchway?unheard_of={SECRET}",
+]
+
+
+@pytest.mark.parametrize("url", MISSPELT)
+def test_a_misspelt_url_is_told_of_without_a_word_of_it(url: str) -> None:
+    with pytest.raises(BadStoreUrl) as raised:
+        Store.open(url)
+    assert SECRET not in str(raised.value)
+    assert "postgresql+psycopg://user:password@host:port/name" in str(raised.value)
+    assert raised.value.__context__ is None or raised.value.__suppress_context__
+    assert SECRET not in show_store(url)
+    assert SECRET not in show_problem(url, ValueError(f"could not parse {url}"))
+
+
+@pytest.mark.parametrize("url", WELL_SPELT)
+def test_a_url_is_shown_without_its_password(url: str) -> None:
+    assert parse_store_url(url).drivername == "postgresql+psycopg"
+    assert SECRET not in show_store(url)
+    assert show_store(url) == "hatchway at 127.0.0.1:1"
+    password = parse_store_url(url).password or SECRET
+    problem = OperationalError("SELECT 1", None, Exception(f'bad value "{password}"'))
+    assert SECRET not in show_problem(url, problem)
+
+
+def test_what_the_driver_says_is_told_when_it_holds_no_secret() -> None:
+    problem = OperationalError("SELECT 1", None, Exception('database "hatchway" does not exist'))
+    assert show_problem(WELL_SPELT[0], problem) == (
+        'cannot use the store hatchway at 127.0.0.1:1: database "hatchway" does not exist'
+    )
+    assert show_problem("sqlite:////nowhere/x.db", problem).startswith("cannot use the store /nowhere/x.db: ")
+
+
+@given(st.text(max_size=80))
+def test_no_text_makes_it_fail_otherwise(text: str) -> None:
+    try:
+        parse_store_url(text)
+    except BadStoreUrl:
+        assert show_store(text) == "with an unreadable URL"
+
+
+SHAPES = [*(MISSPELT[number] for number in (0, 2, 5, 10, 12, 21)), WELL_SPELT[0], WELL_SPELT[7]]
+
+
+@pytest.mark.parametrize("url", SHAPES)
+@pytest.mark.parametrize("command", ["init", "serve", "control", "gateway", "apply", "access-key"])
+def test_no_command_prints_a_password_or_a_traceback(command: str, url: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    if command != "init":
+        assert hatchway("init", "--data-dir", str(data)).returncode == 0
+    arguments = {
+        "apply": ("apply", "/dev/null"),
+        "access-key": ("access-key", "create", "alice"),
+        "serve": ("serve", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0"),
+        "control": ("control", "--api", "127.0.0.1:0"),
+        "gateway": ("gateway", "--gateway", "127.0.0.1:0"),
+    }.get(command, (command,))
+    done = hatchway(*arguments, variables={"HATCHWAY_DATA_DIR": str(data), "HATCHWAY_STORE_URL": url})
+    assert done.returncode in {1, 2}
+    output = done.stdout + done.stderr
+    assert SECRET not in output
+    assert "Traceback" not in output
+    assert re.search(r"^hatchway: .*store", done.stderr, re.MULTILINE), done.stderr
