@@ -49,6 +49,10 @@ def allow(condition: Mapping[str, Any] | None = None, resource: str = ENDPOINT_A
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+ELSEWHERE = allow(resource=ENDPOINT_ARN[:-1] + "1")
+"""For whom gateways have keys, and who may open no tunnel here."""
+
+
 def instance(
     address: str | None = "10.0.1.1", *, ipv6: str | None = None, groups: tuple[str, ...] = (OPEN_GROUP,)
 ) -> Instance:

@@ -1,5 +1,6 @@
 """Who gets a tunnel: signatures, policies, tags, security groups, addresses, quotas."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 from tests.access.carried_keys import contradictions
 from tests.gateway.account import (
     ACCOUNT,
+    ELSEWHERE,
     ENDPOINT,
     ENDPOINT_ARN,
     GATEWAY_KEY,
@@ -26,12 +28,13 @@ from tests.gateway.account import (
 )
 
 from hatchway.access import authorization
+from hatchway.access.access_keys import create_access_key
 from hatchway.audit.events import Outcome
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
-from hatchway.gateway.admission import Admission, Admitted, Refused
+from hatchway.gateway.admission import NO_SIGNING_KEY, Admission, Admitted, Refused
 from hatchway.gateway.handshake import Head
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.iam import Decision, PolicySet, Request, evaluate
@@ -110,8 +113,10 @@ def test_an_allowed_user_gets_a_tunnel(account: StoredAccount) -> None:
     assert answer.unreachable is None
 
 
-def test_a_user_without_a_policy_is_refused_in_the_words_of_aws(account: StoredAccount) -> None:
-    account.user("alice")
+def test_a_user_whose_policies_are_about_something_else_is_refused_in_the_words_of_aws(
+    account: StoredAccount,
+) -> None:
+    account.user("alice", ELSEWHERE)
     answer = decide(account, account.head("alice"))
     assert refusal(answer) == (403, "AccessDeniedException")
     assert isinstance(answer, Refused)
@@ -248,6 +253,73 @@ def test_an_unknown_key_is_403(account: StoredAccount) -> None:
     assert isinstance(answer, Refused)
     event = answer.call.event("OpenTunnel", "e", datetime.now(UTC), Outcome())
     assert event["userIdentity"] == {"type": "Unknown", "accessKeyId": "AKIAINVENTED"}
+
+
+def test_the_root_user_and_who_can_open_no_tunnel_are_told_what_a_tunnel_takes(
+    account: StoredAccount,
+) -> None:
+    with account.store.write() as tx:
+        account.keys["root"] = create_access_key(
+            tx, account.vault, user_name=None, now=datetime.now(UTC), random_bytes=os.urandom
+        )
+    account.user("bob")
+    pushing = allow()
+    pushing["Statement"][0]["Action"] = "ec2-instance-connect:SendSSHPublicKey"
+    account.user("carol", pushing)
+    account.derive_keys()
+    answers = [decide(account, account.head(name)) for name in ("root", "bob", "carol")]
+    stranger = head(account.target("bob").replace(account.keys["bob"].key.id, "AKIAINVENTED"))
+    answers.append(decide(account, stranger))
+    told = set()
+    for answer in answers:
+        assert isinstance(answer, Refused)
+        assert refusal(answer) == (403, "InvalidClientTokenId")
+        told.add(answer.refusal.message)
+    # One sentence for all: nobody learns which keys there are.
+    (sentence,) = told
+    assert (
+        "a user whose policies allow ec2-instance-connect:OpenTunnel; the root user's opens none" in sentence
+    )
+    # The trail alone tells those that there are.
+    reasons = [answer.additional.get("reason") for answer in answers if isinstance(answer, Refused)]
+    assert reasons == [NO_SIGNING_KEY] * 3 + [None]
+
+
+def test_a_key_is_good_as_soon_as_its_user_is_first_allowed_a_tunnel(account: StoredAccount) -> None:
+    account.user("bob")
+    assert refusal(decide(account, account.head("bob"))) == (403, "InvalidClientTokenId")
+    with account.store.write() as tx:
+        put_policy(tx, "bob", allow())
+    account.derive_keys()
+    assert isinstance(decide(account, account.head("bob")), Admitted)
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "signed_minutes_ago"),
+    [(0, 0, 5), (0, 4, 5), (0, 0, 0), (23, 59, -4), (23, 55, -5), (12, 0, 65 / 60)],
+)
+def test_a_clock_that_is_off_is_forgiven_about_midnight_too(
+    account: StoredAccount, hour: int, minute: int, signed_minutes_ago: float
+) -> None:
+    account.user("alice", allow())
+    now = datetime.now(UTC).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    account.derive_keys(now)
+    asked = account.head("alice", now=now - timedelta(minutes=signed_minutes_ago))
+    assert isinstance(decide(account, asked, now=now), Admitted)
+
+
+def test_a_url_that_lives_for_days_is_good_to_the_end_of_the_day_after_its_own(
+    account: StoredAccount,
+) -> None:
+    account.user("alice", allow())
+    now = datetime.now(UTC)
+    for days, admitted in ((0, True), (1, True), (2, False), (6, False)):
+        later = now + timedelta(days=days)
+        account.derive_keys(later)
+        answer = decide(account, account.head("alice", now=now, expires=604_800), now=later)
+        assert isinstance(answer, Admitted) is admitted
+        if isinstance(answer, Refused):
+            assert "gateways verify what was signed today or yesterday" in answer.refusal.message
 
 
 def test_an_unsigned_request_is_403(account: StoredAccount) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.gateway.account import StoredAccount, allow, stored_account
+from tests.gateway.account import ELSEWHERE, StoredAccount, allow, stored_account
 from tests.gateway.harness import LOOPBACK, WebSocket, echo, request, run, target, until
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
 
@@ -54,7 +54,7 @@ def test_a_tunnel_is_recorded_before_its_first_byte_and_when_it_ends(
 
 
 def test_a_refused_tunnel_is_recorded_and_told_in_json(account: StoredAccount, tmp_path: Path) -> None:
-    account.user("bob")
+    account.user("bob", ELSEWHERE)
 
     async def test() -> None:
         with worker(account, tmp_path) as gateway:

@@ -167,6 +167,7 @@ def furnish(account: StoredAccount) -> None:
         tx.instances.put(instance("10.0.1.2"))
         tx.inline_policies.delete_where(owner_name="bob")
         put_policy(tx, "bob", allow(resource="*"))
+    account.derive_keys()
 
 
 Change = Callable[[Transaction, StoredAccount], object]
@@ -474,6 +475,7 @@ def test_a_tunnel_that_no_change_has_touched_is_still_allowed(account: StoredAcc
                     gateway.registry.add(answer, cast("Relay", ending))
             with account.store.write() as tx:
                 some_change(tx, chance)
+            account.derive_keys()
             await gateway.settle()
             for tunnel_id, ending in gateway.tunnels.items():
                 admitted = gateway.registry.get(tunnel_id)

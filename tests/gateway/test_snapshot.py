@@ -116,7 +116,7 @@ def test_following_changes_is_the_same_as_reading_everything(account: StoredAcco
 def test_thousands_of_changes_are_applied_in_portions_and_none_is_seen_before_the_last(
     account: StoredAccount, everything: bool
 ) -> None:
-    snapshot = Snapshot()
+    snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     with account.store.write() as tx:
         tx.instances.put_all(
@@ -131,7 +131,7 @@ def test_thousands_of_changes_are_applied_in_portions_and_none_is_seen_before_th
         assert picture(snapshot) == before
         assert snapshot.instance_at(VPC, "10.0.9.9") is None
     assert portions >= 10
-    fresh = Snapshot()
+    fresh = Snapshot(GATEWAY_KEY)
     fresh.apply(account.store.changes(0))
     assert picture(snapshot) == picture(fresh) != before
     assert snapshot.instance_at(VPC, "10.0.9.9") is not None

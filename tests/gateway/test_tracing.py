@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.gateway.account import ENDPOINT, USER_ARN, StoredAccount, allow, stored_account
+from tests.gateway.account import ELSEWHERE, ENDPOINT, USER_ARN, StoredAccount, allow, stored_account
 from tests.gateway.harness import LOOPBACK, WebSocket, echo, request, run, target
 from tests.gateway.workers import Worker, echoes, events, open_tunnel, worker
 from tests.tracing.collector import CLIENT, INTERNAL, SERVER, Collector, Span, collector
@@ -120,7 +120,7 @@ def test_a_tunnel_is_told_of_when_it_has_opened_and_again_when_it_ends(
 def test_a_refusal_is_a_trace_and_no_failure_of_the_gateway(
     account: StoredAccount, tmp_path: Path, told: Collector
 ) -> None:
-    account.user("bob")
+    account.user("bob", ELSEWHERE)
 
     async def test() -> None:
         with worker(account, tmp_path) as gateway:

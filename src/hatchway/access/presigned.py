@@ -35,12 +35,14 @@ class Unauthenticated(Exception):
     Attributes:
         code: AWS's error code, such as `SignatureDoesNotMatch`.
         claimed_key_id: the access key that the request names, None when it names none legibly. Only a claim.
+        unknown: whether it is one that gateways do not know.
     """
 
     def __init__(self, problem: SignatureError, claimed_key_id: str | None, message: str = "") -> None:
         super().__init__(message or str(problem))
         self.code = problem.code
         self.claimed_key_id = claimed_key_id
+        self.unknown = isinstance(problem, UnknownAccessKey)
 
 
 def authenticate_presigned(

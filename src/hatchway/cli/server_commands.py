@@ -71,8 +71,8 @@ def init(
 ) -> None:
     """Make a new installation.
 
-    That is a store, a master key, a private CA with a server certificate, and the root access key, which is
-    printed once and cannot be shown again.
+    That is a store, a master key, a gateway key, a private CA with a server certificate, and the root access
+    key, which is printed once and cannot be shown again.
 
     \b
     Example:
@@ -235,7 +235,8 @@ def gateway(
     """Run one gateway process alone.
 
     Prints one line, 'ready gateway=URL', when it listens. Of the data directory it needs the certificate,
-    server.pem, and the store unless --store-url says where that is; never the master key or the CA's.
+    server.pem, the gateway key, gateway.key, unless HATCHWAY_GATEWAY_KEY holds it, and the store unless
+    --store-url says where that is; never the master key or the CA's.
 
     \b
     Example:

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from hatchway.gateway.subjects import Subject
 
 EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
+NO_SIGNING_KEY: Final = (
+    "gateways have no signing key of this access key: it is the root user's, inactive or just made, or its"
+    " user's policies allow no tunnel, or the signature is of another day"
+)
 
 
 class Call(NamedTuple):
@@ -188,6 +192,7 @@ class Admission:
                 refusal=unauthenticated(problem.code, str(problem)),
                 call=call(dict(unknown_identity(problem.claimed_key_id))),
                 authenticated=False,
+                additional=self._of_known_key(problem),
             )
         identity = caller.principal.user_identity()
         try:
@@ -252,6 +257,13 @@ class Admission:
         if unreachable is not None:
             return Standing(revoked={"reason": unreachable})
         return Standing(subjects=self._subjects(caller, endpoint, instance, request))
+
+    def _of_known_key(self, problem: Unauthenticated) -> dict[str, Any]:
+        """For the trail alone: that a key exists is nobody's business who has proved nothing."""
+        claimed = problem.claimed_key_id
+        if not problem.unknown or claimed is None or self._snapshot.access_key(claimed) is None:
+            return {}
+        return {"reason": NO_SIGNING_KEY}
 
     def _ends(self, request: TunnelRequest) -> tuple[Endpoint | None, Instance | None]:
         """The endpoint, and the registered instance at the target's address."""
