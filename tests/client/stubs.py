@@ -57,13 +57,20 @@ def refusal(status: int, body: bytes, headers: dict[str, str] | None = None) -> 
 
 @dataclass
 class StubControlPlane:
-    """Knows one instance and its VPC's endpoints, by (id, subnet); keeps the calls that were made."""
+    """Knows one instance and its VPC's endpoints, by (id, subnet); keeps the calls that were made.
+
+    `kinds` and `states` are endpoints' address types and states, `addresses` the instance's.
+    """
 
     url: str
     ca_bundle: str
     endpoints: list[tuple[str, str]]
     document: bytes | None = b'{"gateway_port": 8444}'
     instance_known: bool = True
+    instance_state: str = "running"
+    addresses: tuple[str, ...] = ("10.0.1.1",)
+    kinds: dict[str, str] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
     calls: list[dict[str, list[str]]] = field(default_factory=list)
 
     def called(self) -> list[str]:
@@ -77,10 +84,13 @@ class StubControlPlane:
         if not self.instance_known:
             error = "<Code>InvalidInstanceID.NotFound</Code><Message>No such instance</Message>"
             return 400, f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode()
+        names = {
+            address: "ipv6Address" if ":" in address else "privateIpAddress" for address in self.addresses
+        }
         fields = (
             f"<instanceId>{INSTANCE_ID}</instanceId><vpcId>vpc-1</vpcId><subnetId>subnet-1</subnetId>"
-            "<privateIpAddress>10.0.1.1</privateIpAddress>"
-        )
+            f"<instanceState><name>{self.instance_state}</name></instanceState>"
+        ) + "".join(f"<{name}>{address}</{name}>" for address, name in names.items())
         instances = f"<instancesSet><item>{fields}</item></instancesSet>"
         answer = f"<reservationSet><item>{instances}</item></reservationSet>"
         return 200, f"<DescribeInstancesResponse>{answer}</DescribeInstancesResponse>".encode()
@@ -89,7 +99,9 @@ class StubControlPlane:
         wanted = parameters.get("InstanceConnectEndpointId.1", [None])[0]
         items = "".join(
             f"<item><instanceConnectEndpointId>{endpoint}</instanceConnectEndpointId>"
-            f"<dnsName>{DNS_NAME}</dnsName><subnetId>{subnet}</subnetId></item>"
+            f"<dnsName>{DNS_NAME}</dnsName><subnetId>{subnet}</subnetId>"
+            f"<state>{self.states.get(endpoint, 'create-complete')}</state>"
+            f"<ipAddressType>{self.kinds.get(endpoint, 'ipv4')}</ipAddressType></item>"
             for endpoint, subnet in self.endpoints
             if wanted in (None, endpoint)
         )

@@ -44,6 +44,64 @@ def test_without_an_endpoint_in_the_subnet_the_first_of_the_vpc_serves(
     assert plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID)).request.endpoint_id == "eice-2"
 
 
+@pytest.mark.parametrize(
+    ("addresses", "kinds", "chosen"),
+    [
+        (("fd00::1",), {"eice-1": "ipv6"}, ("eice-1", "fd00::1")),
+        # The one in the instance's subnet is eice-1; what it cannot reach another may.
+        (("fd00::1",), {"eice-2": "ipv6"}, ("eice-2", "fd00::1")),
+        (("fd00::1",), {"eice-2": "dualstack"}, ("eice-2", "fd00::1")),
+        (("10.0.1.1",), {"eice-1": "ipv6"}, ("eice-2", "10.0.1.1")),
+        (("10.0.1.1", "fd00::1"), {"eice-1": "ipv6"}, ("eice-1", "fd00::1")),
+        (("10.0.1.1", "fd00::1"), {"eice-1": "dualstack"}, ("eice-1", "10.0.1.1")),
+    ],
+)
+def test_an_endpoint_is_chosen_among_those_that_reach_the_address(
+    profile: Profile,
+    control_plane: StubControlPlane,
+    addresses: tuple[str, ...],
+    kinds: dict[str, str],
+    chosen: tuple[str, str],
+) -> None:
+    control_plane.addresses, control_plane.kinds = addresses, kinds
+    request = plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID)).request
+    assert (request.endpoint_id, request.private_ip_address) == chosen
+
+
+def test_an_address_that_no_endpoint_reaches_is_said(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.addresses = ("fd00::1",)
+    with pytest.raises(NotFound, match=r"vpc-1 reaches .* at fd00::1: make one that is ipv6 or dualstack"):
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
+
+
+def test_of_several_endpoints_one_whose_last_change_went_well_serves(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.endpoints = [("eice-2", "subnet-2"), ("eice-3", "subnet-3")]
+    control_plane.states = {"eice-2": "update-failed"}
+    assert plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID)).request.endpoint_id == "eice-3"
+
+
+def test_a_named_endpoint_is_asked_for_the_address_that_it_reaches(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.addresses, control_plane.kinds = ("10.0.1.1", "fd00::1"), {"eice-2": "ipv6"}
+    options = TunnelOptions(instance_id=INSTANCE_ID, instance_connect_endpoint_id="eice-2")
+    assert plan_tunnel(profile, options).request.private_ip_address == "fd00::1"
+
+
+@pytest.mark.parametrize("state", ["stopped", "terminated"])
+def test_an_instance_that_does_not_run_is_said_to_be_what_it_is(
+    profile: Profile, control_plane: StubControlPlane, state: str
+) -> None:
+    control_plane.instance_state = state
+    with pytest.raises(NotFound, match=f"{INSTANCE_ID} is {state}: it must be running"):
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
+    assert control_plane.called() == ["DescribeInstances"]
+
+
 def test_an_endpoint_that_was_named_is_the_one_that_serves(
     profile: Profile, control_plane: StubControlPlane
 ) -> None:

@@ -14,12 +14,15 @@ from hatchway.client.tunnel import HTTPS_PORT, Route, TunnelPlan
 from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hatchway.client.profile import Profile
 
 USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed", "update-complete")
 """States in which an endpoint opens tunnels."""
+
+_UNSETTLED: Final = frozenset({"update-in-progress", "update-failed"})
+_RUNNING: Final = "running"
 
 _DISCOVERY_PATH: Final = "/.well-known/hatchway"
 _DISCOVERY_LIMIT: Final = 65536
@@ -47,19 +50,35 @@ class TunnelOptions:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an instance is."""
+    """Where an instance is. It has one address or more, its IPv4 one first."""
 
     instance_id: str
     vpc_id: str
     subnet_id: str
-    private_ip_address: str
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FoundEndpoint:
+    """`ip_address_type` is `ipv4`, `dualstack` or `ipv6`; empty where the API does not say."""
+
     endpoint_id: str
     dns_name: str
     subnet_id: str
+    state: str = ""
+    ip_address_type: str = ""
+
+    def reaches(self, address: str) -> bool:
+        """Whether it has an address of the same family to connect from."""
+        return self.ip_address_type not in _OTHER_FAMILY[":" in address]
+
+    def reached_first(self, addresses: Sequence[str]) -> str:
+        """The first of an instance's addresses that it reaches; the first of all where it reaches none."""
+        return next((address for address in addresses if self.reaches(address)), addresses[0])
+
+
+_OTHER_FAMILY: Final = {False: ("ipv6",), True: ("ipv4",)}
+"""The types of endpoints that reach no IPv4 and no IPv6 address."""
 
 
 def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
@@ -82,7 +101,7 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
     target = None
     if address is None and options.instance_id is not None:
         target = find_instance(ec2, options.instance_id)
-        address = target.private_ip_address
+        address = target.addresses[0]
     if dns_name is None:
         if endpoint_id is not None:
             endpoint = find_endpoint_by_id(ec2, endpoint_id)
@@ -90,6 +109,8 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
             assert target is not None
             endpoint = find_endpoint_for(ec2, target)
         endpoint_id, dns_name = endpoint.endpoint_id, endpoint.dns_name
+        if target is not None:
+            address = endpoint.reached_first(target.addresses)
     assert endpoint_id is not None
     assert address is not None
     request = TunnelRequest(
@@ -117,7 +138,7 @@ def find_instance(ec2: Any, instance_id: str) -> Target:
 
     Raises:
         InvalidOption: it is no instance id.
-        NotFound: there is no such instance, or it has no address in a VPC.
+        NotFound: there is no such instance, it does not run, or it has no address in a VPC.
         ApiError: the call was refused or not answered.
     """
     if not INSTANCE_ID.fullmatch(instance_id):
@@ -128,10 +149,14 @@ def find_instance(ec2: Any, instance_id: str) -> Target:
     if not instances:
         raise NotFound(f"there is no instance {instance_id}")
     instance = instances[0]
-    address = instance.get("PrivateIpAddress") or instance.get("Ipv6Address")
-    if not address or "VpcId" not in instance or "SubnetId" not in instance:
+    state = instance.get("State", {}).get("Name", _RUNNING)
+    if state != _RUNNING:
+        raise NotFound(f"instance {instance_id} is {printable(state)}: it must be running to be reached")
+    found = (instance.get("PrivateIpAddress"), instance.get("Ipv6Address"))
+    addresses = tuple(address for address in found if address)
+    if not addresses or "VpcId" not in instance or "SubnetId" not in instance:
         raise NotFound(f"instance {instance_id} has no address in a VPC")
-    return Target(instance_id, instance["VpcId"], instance["SubnetId"], address)
+    return Target(instance_id, instance["VpcId"], instance["SubnetId"], addresses)
 
 
 def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
@@ -150,17 +175,27 @@ def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
 
 
 def find_endpoint_for(ec2: Any, target: Target) -> FoundEndpoint:
-    """An endpoint in the target's VPC: one in its subnet when there is one, else the first that is listed.
+    """An endpoint in the target's VPC that has an address of the same family as one of the target's.
+
+    Of several one in the target's subnet, then one that is not being changed and whose last change did not
+    fail, then the one that is listed first.
 
     Raises:
-        NotFound: the VPC has no endpoint that opens tunnels.
+        NotFound: the VPC has no endpoint that opens tunnels, or none that reaches the target.
         ApiError: the call was refused or not answered.
     """
     in_vpc = {"Name": "vpc-id", "Values": [target.vpc_id]}
     found = _endpoints(ec2, Filters=[_STATE_FILTER, in_vpc])
     if not found:
         raise NotFound(f"{target.vpc_id}, where {target.instance_id} is, has no endpoint that opens tunnels")
-    return next((endpoint for endpoint in found if endpoint.subnet_id == target.subnet_id), found[0])
+    reaching = [one for one in found if any(map(one.reaches, target.addresses))]
+    if not reaching:
+        kinds = "ipv6 or dualstack" if ":" in target.addresses[0] else "ipv4 or dualstack"
+        raise NotFound(
+            f"no endpoint of {target.vpc_id} reaches {target.instance_id} at {' or '.join(target.addresses)}:"
+            f" make one that is {kinds}"
+        )
+    return min(reaching, key=lambda one: (one.subnet_id != target.subnet_id, one.state in _UNSETTLED))
 
 
 _STATE_FILTER: Final = {"Name": "state", "Values": list(USABLE_STATES)}
@@ -170,7 +205,13 @@ def _endpoints(ec2: Any, **parameters: Any) -> list[FoundEndpoint]:
     with api_errors("DescribeInstanceConnectEndpoints"):
         pages = list(ec2.get_paginator("describe_instance_connect_endpoints").paginate(**parameters))
     return [
-        FoundEndpoint(found["InstanceConnectEndpointId"], found["DnsName"], found.get("SubnetId", ""))
+        FoundEndpoint(
+            found["InstanceConnectEndpointId"],
+            found["DnsName"],
+            found.get("SubnetId", ""),
+            found.get("State", ""),
+            found.get("IpAddressType", ""),
+        )
         for page in pages
         for found in page["InstanceConnectEndpoints"]
     ]
