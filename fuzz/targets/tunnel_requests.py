@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from tests.gateway.account import GATEWAY_KEY, HOST, StoredAccount, allow, stored_account
+from tests.gateway.account import GATEWAY_KEY, HOST, StoredAccount, allow, new_admission, stored_account
 
 from fuzz.draws import Draws, noise
 from hatchway.audit.events import Outcome
@@ -44,7 +44,7 @@ def _account() -> tuple[StoredAccount, Admission]:
     account.user("alice", allow({"StringNotLike": {"aws:UserAgent": "*\u2028*"}}))
     snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
-    return account, Admission(snapshot, _NoLoad())
+    return account, new_admission(snapshot, _NoLoad())
 
 
 def one_input(data: bytes) -> None:

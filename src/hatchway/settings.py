@@ -106,6 +106,9 @@ class Settings:
     """
     Attributes:
         proxy_protocol_from: CIDR ranges of the load balancers that speak the PROXY protocol to the gateway.
+        vpcs: names or ids of the VPCs that a gateway is bound to; none for all that are no separate networks.
+        never_targets: hosts, addresses and CIDR ranges that gateways keep tunnels away from, besides their
+            own machine's, the API's and the store's.
         max_tunnels: how many tunnels one gateway process carries at once; None for as many as there come.
         revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
@@ -123,6 +126,8 @@ class Settings:
     gateway_certificate: Path
     gateway_key: Path
     gateway_workers: int = 1
+    vpcs: tuple[str, ...] = ()
+    never_targets: tuple[str, ...] = ()
     max_tunnels: int | None = None
     revocation: bool = True
     proxy_protocol_from: tuple[str, ...] = ()

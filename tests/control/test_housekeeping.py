@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.control.harness import INSTANCE, SUBNET, World
 
+from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.housekeeping import (
     DeletionHistory,
     Housekeeper,
@@ -140,3 +141,25 @@ def test_a_task_of_every_hour_that_fails_is_not_left_for_an_hour() -> None:
     assert failed_at[-1] < 60
     done.set()
     housekeeper.stop()
+
+
+def test_control_planes_note_where_the_api_is_and_forget_what_is_gone(world: World) -> None:
+    here = {"10.0.1.7", "fd00::7"}
+    addresses = ApiAddresses(world.plane, lambda: frozenset(here))
+
+    def noted() -> set[str]:
+        with world.store.read() as tx:
+            return {row.address for row in tx.api_addresses.find()}
+
+    addresses.note()
+    assert noted() == here
+    revision = world.store.revision()
+    addresses.note()
+    assert world.store.revision() == revision
+    here.remove("fd00::7")
+    world.clock.ahead += timedelta(days=1)
+    addresses.note()
+    assert noted() == {"10.0.1.7", "fd00::7"}
+    world.clock.ahead += timedelta(days=1, seconds=1)
+    addresses.note()
+    assert noted() == {"10.0.1.7"}

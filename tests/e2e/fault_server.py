@@ -37,6 +37,7 @@ FLEET = {
             "subnets": {"all": {"cidr": "127.0.0.0/24", "availability_zone": f"{REGION}a"}},
         }
     },
+    "instances": {"all": {"subnet": "loopback/all", "private_ip": "127.0.0.1"}},
     "endpoints": {"all": {"id": ENDPOINT, "subnet": "loopback/all", "max_tunnels": 500}},
 }
 

@@ -19,12 +19,19 @@ from hatchway.domain.account import Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.network import Instance, NetworkInterface, Rule, SecurityGroup, Subnet, Vpc
+from hatchway.domain.reach import Address, parse_address
+from hatchway.gateway.admission import Admission
 from hatchway.gateway.handshake import Head
+from hatchway.gateway.off_limits import OffLimits
+from hatchway.gateway.served import ServedVpcs
 from hatchway.sigv4 import presign
 from hatchway.store import Store, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hatchway.gateway.admission import Load
+    from hatchway.gateway.snapshot import Snapshot
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 HOST = "gateway.example"
@@ -161,6 +168,36 @@ def head(target: str) -> Head:
     return Head(path=path, query=query, headers=(("host", HOST), ("user-agent", "aws-cli/2.36")))
 
 
+class Own:
+    """A gateway machine's addresses, as a test has them."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = frozenset(map(parse_address, addresses))
+
+    def holds(self, address: Address) -> bool:
+        return address in self._addresses
+
+
+def new_admission(
+    snapshot: Snapshot,
+    load: Load,
+    max_tunnels: int | None = None,
+    *,
+    vpcs: Iterable[str] = (),
+    own: Own | None = None,
+    may_take_addresses: bool = True,
+) -> Admission:
+    """As a gateway makes it that is bound to these VPCs, on a machine with these addresses."""
+    return Admission(
+        snapshot,
+        load,
+        max_tunnels,
+        served=ServedVpcs(vpcs),
+        off_limits=OffLimits(own or Own(), snapshot),
+        may_take_addresses=may_take_addresses,
+    )
+
+
 def tunnel_parameters(**changes: Any) -> dict[str, Any]:
     parameters = {
         "instanceConnectEndpointId": ENDPOINT,
@@ -216,7 +253,8 @@ def stored_account(url: str | None = None) -> Iterator[StoredAccount]:
                 )
             )
             tx.endpoints.put(endpoint())
-            tx.instances.put(instance())
+            # What listens on the machine that runs the tests is a target because it is registered.
+            tx.instances.put(instance(), instance("127.0.0.1"))
         try:
             yield StoredAccount(store, url)
         finally:

@@ -22,6 +22,7 @@ from tests.gateway.account import (
     endpoint,
     head,
     instance,
+    new_admission,
     put_policy,
     security_group,
     stored_account,
@@ -67,7 +68,7 @@ class Carries:
 def admission(account: StoredAccount, carried: int = 0, max_tunnels: int | None = None) -> Admission:
     snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
-    return Admission(snapshot, Carries(carried), max_tunnels)
+    return new_admission(snapshot, Carries(carried), max_tunnels)
 
 
 def decide(
@@ -512,7 +513,7 @@ def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAc
     account.user("alice", allow())
     snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
-    admission = Admission(snapshot, Carries(0))
+    admission = new_admission(snapshot, Carries(0))
 
     def ask() -> Admitted | Refused:
         return admission.decide(

@@ -17,6 +17,7 @@ from tests.gateway.account import (
     allow,
     endpoint,
     instance,
+    new_admission,
     security_group,
     stored_account,
 )
@@ -36,7 +37,7 @@ from tests.gateway.workers import open_tunnel, worker
 
 from hatchway.domain.endpoint import ProxyProtocol
 from hatchway.domain.network import Rule
-from hatchway.gateway.admission import Admission, Admitted
+from hatchway.gateway.admission import Admitted
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.transport.proxy_protocol import TransportAddress, proxy_header, read_proxy_header
@@ -270,7 +271,7 @@ def test_security_groups_see_the_endpoints_address(account: StoredAccount, peer:
     tell(account, ProxyProtocol.V2)
     snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
-    answer = Admission(snapshot, Registry(), may_take_addresses=False).decide(
+    answer = new_admission(snapshot, Registry(), may_take_addresses=False).decide(
         account.head("alice"), source_ip=CLIENT, request_id="r", tunnel_id="t", now=datetime.now(UTC)
     )
     assert isinstance(answer, Admitted)

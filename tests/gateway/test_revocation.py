@@ -23,6 +23,7 @@ from tests.gateway.account import (
     allow,
     endpoint,
     instance,
+    new_admission,
     put_policy,
     security_group,
     stored_account,
@@ -42,7 +43,7 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.domain.network import InstanceState, NetworkInterface, Rule
-from hatchway.gateway.admission import Admission, Admitted, Standing
+from hatchway.gateway.admission import Admitted, Standing
 from hatchway.gateway.refusal import ACCESS_REVOKED, Closure
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.revocation import Revocation
@@ -91,7 +92,7 @@ class Gateway:
     reviewed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.admission = Admission(self.snapshot, self.registry)
+        self.admission = new_admission(self.snapshot, self.registry)
         self.revocation = Revocation(self, self.registry, lambda: datetime.now(UTC))
         self.follow()
 

@@ -7,9 +7,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.gateway.account import ENDPOINT, GATEWAY_KEY, StoredAccount, allow, endpoint, stored_account
+from tests.gateway.account import (
+    ENDPOINT,
+    GATEWAY_KEY,
+    StoredAccount,
+    allow,
+    endpoint,
+    new_admission,
+    stored_account,
+)
 
-from hatchway.gateway.admission import Admission, Admitted
+from hatchway.gateway.admission import Admitted
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.transparency import NOT_PERMITTED
 
@@ -44,7 +52,7 @@ def decide(
     snapshot = Snapshot(GATEWAY_KEY)
     snapshot.apply(account.store.changes(0))
     assert [each.id for each in snapshot.endpoints] == [ENDPOINT]
-    answer = Admission(snapshot, Nothing(), may_take_addresses=permitted).decide(
+    answer = new_admission(snapshot, Nothing(), may_take_addresses=permitted).decide(
         account.head("alice", **changes),
         source_ip=source_ip,
         request_id="request-1",

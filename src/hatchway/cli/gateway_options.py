@@ -1,10 +1,11 @@
 """What the command line says of gateways. `hatchway serve` passes it on to each `hatchway gateway`."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -18,6 +19,24 @@ ProxyProtocolFrom = Annotated[
         metavar="CIDR",
         help="Where a load balancer connects from that says by the PROXY protocol, version 1 or 2, whose"
         " connection it passes on. May be repeated. It is required from there and ignored from elsewhere.",
+    ),
+]
+Vpcs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vpc",
+        metavar="NAME|ID",
+        help="A VPC whose endpoints the gateway serves, and no others. May be repeated.",
+        show_default="every VPC that is no separate network",
+    ),
+]
+NeverTargets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--never-target",
+        metavar="HOST|CIDR",
+        help="Where no tunnel leads unless an instance is registered there, such as the API's load balancer."
+        " May be repeated. The gateway's own machine, the API's and the store's are such places anyway.",
     ),
 ]
 Metrics = Annotated[
@@ -53,6 +72,9 @@ DrainTimeout = Annotated[
 ]
 
 
+_HOST: Final = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_.:-]{0,252}")
+
+
 class Switch(StrEnum):
     ON = "on"
     OFF = "off"
@@ -83,6 +105,8 @@ class GatewayOptions:
     """How gateways are to run, beyond where they listen."""
 
     proxy_protocol_from: tuple[str, ...] = ()
+    vpcs: tuple[str, ...] = ()
+    never_targets: tuple[str, ...] = ()
     metrics: Address | None = None
     idle_limit: int | None = None
     max_tunnels: int | None = None
@@ -91,6 +115,8 @@ class GatewayOptions:
     def arguments(self, worker: int) -> list[str]:
         """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
         words = [word for cidr in self.proxy_protocol_from for word in ("--proxy-protocol-from", cidr)]
+        words += [word for vpc in self.vpcs for word in ("--vpc", vpc)]
+        words += [word for place in self.never_targets for word in ("--never-target", place)]
         if self.metrics is not None:
             port = self.metrics.port and self.metrics.port + worker - 1
             words += ["--metrics", str(Address(self.metrics.host, port))]
@@ -104,6 +130,8 @@ class GatewayOptions:
 def gateway_options(
     *,
     proxy_protocol_from: Sequence[str] | None,
+    vpcs: Sequence[str] | None,
+    never_targets: Sequence[str] | None,
     metrics: Address | None,
     idle_limit: int | None,
     max_tunnels: int | None,
@@ -115,11 +143,30 @@ def gateway_options(
     """
     return GatewayOptions(
         proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()),
+        vpcs=tuple(_vpc(text) for text in vpcs or ()),
+        never_targets=tuple(_host_or_range(text) for text in never_targets or ()),
         metrics=metrics,
         idle_limit=idle_limit,
         max_tunnels=max_tunnels,
         revocation=revocation,
     )
+
+
+def _vpc(text: str) -> str:
+    if not text.strip() or text.startswith("-"):
+        raise BadUsage(f"--vpc {text!r} is not the name or id of a VPC")
+    return text
+
+
+def _host_or_range(text: str) -> str:
+    if "/" in text:
+        try:
+            return str(ipaddress.ip_network(text))
+        except ValueError as problem:
+            raise BadUsage(f"--never-target {text!r} is not a CIDR range: {problem}") from problem
+    if not _HOST.fullmatch(text):
+        raise BadUsage(f"--never-target {text!r} is neither a host's name nor an address or CIDR range")
+    return text
 
 
 def _range(text: str) -> str:

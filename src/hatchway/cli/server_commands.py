@@ -11,9 +11,11 @@ from hatchway.cli.gateway_options import (
     IdleLimit,
     MaxTunnels,
     Metrics,
+    NeverTargets,
     ProxyProtocolFrom,
     Revocation,
     Switch,
+    Vpcs,
     gateway_options,
 )
 from hatchway.cli.options import DataDir, Json, StoreUrl, User, data_directory, known_user
@@ -138,6 +140,8 @@ def serve(
     gateway_cert: _GatewayCert = None,
     gateway_key: _GatewayKey = None,
     proxy_protocol_from: ProxyProtocolFrom = None,
+    vpc: Vpcs = None,
+    never_target: NeverTargets = None,
     metrics: Metrics = None,
     idle_limit: IdleLimit = None,
     max_tunnels: MaxTunnels = None,
@@ -168,6 +172,8 @@ def serve(
         gateway_workers=gateway_workers,
         gateway_options=gateway_options(
             proxy_protocol_from=proxy_protocol_from,
+            vpcs=vpc,
+            never_targets=never_target,
             metrics=_address("--metrics", metrics),
             idle_limit=idle_limit,
             max_tunnels=max_tunnels,
@@ -224,6 +230,8 @@ def gateway(
     gateway_cert: _GatewayCert = None,
     gateway_key: _GatewayKey = None,
     proxy_protocol_from: ProxyProtocolFrom = None,
+    vpc: Vpcs = None,
+    never_target: NeverTargets = None,
     metrics: Metrics = None,
     idle_limit: IdleLimit = None,
     max_tunnels: MaxTunnels = None,
@@ -255,6 +263,8 @@ def gateway(
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
         gateway_options=gateway_options(
             proxy_protocol_from=proxy_protocol_from,
+            vpcs=vpc,
+            never_targets=never_target,
             metrics=_address("--metrics", metrics),
             idle_limit=idle_limit,
             max_tunnels=max_tunnels,

@@ -72,6 +72,8 @@ class ServerOptions:
             gateway_key=gateway_key,
             gateway_workers=self.gateway_workers,
             proxy_protocol_from=self.gateway_options.proxy_protocol_from,
+            vpcs=self.gateway_options.vpcs,
+            never_targets=self.gateway_options.never_targets,
             max_tunnels=self.gateway_options.max_tunnels,
             revocation=self.gateway_options.revocation is Switch.ON,
             metrics=self.gateway_options.metrics,

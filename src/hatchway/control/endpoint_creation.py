@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from hatchway.domain.account import Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.ids import Kind, derived_id
-from hatchway.domain.network import NetworkInterface, Subnet, Tags
+from hatchway.domain.network import NetworkInterface, Subnet, Tags, Vpc
 from hatchway.domain.reach import parse_address, within
 
 INTERFACE_TAG = "InstanceConnectEndpointId"
@@ -167,6 +168,12 @@ def _kept(address: str | None, subnet: Subnet, taken: Collection[str]) -> str | 
     if address is None or address in taken or not within(parse_address(address), subnet.cidrs):
         return None
     return address
+
+
+def endpoint_dns_name(vpc: Vpc | None, account: Account) -> str:
+    """Where clients find the gateways of an endpoint in this VPC: its own name for them, or the account's."""
+    own = None if vpc is None else vpc.gateway_dns_name
+    return account.gateway_dns_name if own is None else own
 
 
 def interface_id_of(account: str, endpoint_id: str) -> str:

@@ -14,11 +14,14 @@ from sqlalchemy import select
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.audit.export import Export
 from hatchway.audit.refusals import INTERVAL
+from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.dead_workers import DeadWorkers
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
+from hatchway.settings import LOOPBACK
 from hatchway.store import Transaction, log_fields
 from hatchway.store.tables import client_tokens, endpoints, pushed_keys, terminations, tunnels
+from hatchway.transport.own_addresses import reached_at
 
 DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
 """How long a deleted endpoint stays listed as delete-complete."""
@@ -93,11 +96,15 @@ class Task:
 
 
 def tasks(
-    plane: ControlPlane, audit_log: Path, deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION
+    plane: ControlPlane,
+    audit_log: Path,
+    api_host: str = LOOPBACK,
+    deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION,
 ) -> tuple[Task, ...]:
-    """All tasks of a control plane."""
+    """All tasks of a control plane whose API listens at a host's name or address."""
     history = DeletionHistory()
     dead_workers = DeadWorkers(plane)
+    addresses = ApiAddresses(plane, lambda: reached_at(api_host))
 
     def writing(work: Callable[[Transaction], object]) -> Callable[[], None]:
         def run() -> None:
@@ -129,6 +136,7 @@ def tasks(
         Task("export audit log", 1, Export(plane.store, audit_log).run),
         Task("purge deleted endpoints", 5, purge_endpoints),
         Task("bury dead gateway workers", 5, dead_workers.bury),
+        Task("note the API's addresses", 60, addresses.note),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
         Task("purge terminations", 60, purge_seen_to),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),

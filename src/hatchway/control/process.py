@@ -80,7 +80,7 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
 
         address = Address(settings.api.host, listener.getsockname()[1])
         signing_keys = SigningKeys(store, vault, gateway_vault, clock=plane.clock, region=plane.arns.region)
-        for due in (urgent_tasks(signing_keys), tasks(plane, audit_log)):
+        for due in (urgent_tasks(signing_keys), tasks(plane, audit_log, settings.api.host)):
             housekeeper = Housekeeper(due, time.monotonic)
             housekeeper.start()
             stack.callback(housekeeper.stop)

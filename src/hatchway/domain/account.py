@@ -20,13 +20,23 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """`gateway_dns_name` is the DnsName of every endpoint: where clients find the gateway, on port 443."""
+    """`gateway_dns_name` is the DnsName of every endpoint whose VPC has none of its own: where clients find
+    the gateway, on port 443.
+    """
 
     id: str
     region: str
     gateway_dns_name: str
     created_at: datetime
     quotas: Quotas = field(default_factory=Quotas)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAddress:
+    """An address of a machine whose control plane serves the API; no target of tunnels. `seen_at` in UTC."""
+
+    address: str
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,17 @@ class InstanceState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vpc:
-    """A private network. `cidrs` are its ranges, IPv4 and IPv6."""
+    """A private network. `cidrs` are its ranges, IPv4 and IPv6.
+
+    One that is a `separate_network` is served only by gateways that are bound to it, so that its ranges may
+    overlap others'. `gateway_dns_name` is its endpoints' DNS name, None for the account's.
+    """
 
     id: str
     name: str
     cidrs: tuple[str, ...]
+    separate_network: bool = False
+    gateway_dns_name: str | None = None
     tags: Tags = field(default_factory=dict)
 
 

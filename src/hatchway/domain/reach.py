@@ -23,6 +23,23 @@ _NEVER_TARGETS: dict[int, tuple[Network, ...]] = {
 }
 
 
+_EMBEDDING: tuple[tuple[ipaddress.IPv6Network, int], ...] = tuple(
+    (ipaddress.IPv6Network(prefix), shift)
+    for prefix, shift in (
+        ("64:ff9b::/96", 0),
+        ("64:ff9b:1::/48", 0),
+        ("2002::/16", 80),
+        ("::ffff:0:0:0/96", 0),
+        ("::/96", 0),
+    )
+)
+"""IPv6 ranges whose addresses stand for IPv4 ones somewhere on their way, and the bits right of those.
+
+Sources: RFC 6052 and RFC 8215 (NAT64, which puts them last where the prefix has 96 bits), RFC 3056 (6to4),
+RFC 2765 (IPv4-translated), RFC 4291 (IPv4-compatible).
+"""
+
+
 class Peer(NamedTuple):
     """One end of a connection as security groups see it: its address and the groups that it is in."""
 
@@ -49,6 +66,15 @@ def _network(cidr: str) -> Network:
     return ipaddress.ip_network(cidr, strict=False)
 
 
+def is_range(text: str) -> bool:
+    """Whether a text is an address or a CIDR range, rather than a host's name."""
+    try:
+        _network(text)
+    except ValueError:
+        return False
+    return True
+
+
 def within(address: Address, cidrs: Iterable[str]) -> bool:
     """Whether the address lies in one of the ranges."""
     return any(address in network for network in map(_network, cidrs))
@@ -67,6 +93,20 @@ def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
     for block in _NEVER_TARGETS[address.version]:
         if address in block and longest < block.prefixlen:
             return f"{address} is in {block}, which is never a target"
+    inner = embedded_ipv4(address)
+    for block in _NEVER_TARGETS[4] if inner is not None else ():
+        if inner in block:
+            return f"{address} stands for {inner}, which is in {block} and never a target"
+    return None
+
+
+def embedded_ipv4(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a translator or tunnel on the way may make of an IPv6 one; None for most."""
+    if address.version == 4:
+        return None
+    for network, shift in _EMBEDDING:
+        if address in network:
+            return ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF)
     return None
 
 

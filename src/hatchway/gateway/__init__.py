@@ -13,6 +13,8 @@ reading: the life of a tunnel from top to bottom.
 | `clients`, `client`, `websocket` | clients: the HTTP request, then frames, by parsers that tunnels share |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
 | `admission`, `network` | may this tunnel be opened: caller, policies, security groups |
+| `served`, `off_limits` | whose endpoints are this gateway's, and where no tunnel leads |
+| `names` | the addresses of hosts that are known by name, looked up aside |
 | `snapshot`, `follower` | the account in memory, and keeping it up with the store |
 | `trail`, `lease` | entering tunnels in the audit trail, and this worker among the living |
 | `unrecorded` | what could not be entered, until it can be |

@@ -25,6 +25,7 @@ from hatchway.gateway.refusal import (
     access_denied,
     bad_request,
     no_such_endpoint,
+    not_served,
     unauthenticated,
 )
 from hatchway.gateway.request import BadParameter, read_tunnel_request
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from hatchway.domain.network import Instance
     from hatchway.domain.reach import Address
     from hatchway.gateway.handshake import Head
+    from hatchway.gateway.off_limits import OffLimits
     from hatchway.gateway.refusal import Overrun
+    from hatchway.gateway.served import ServedVpcs
     from hatchway.gateway.snapshot import Snapshot
     from hatchway.gateway.subjects import Subject
 
@@ -150,15 +153,21 @@ class Admission:
         load: Load,
         max_tunnels: int | None = None,
         *,
+        served: ServedVpcs,
+        off_limits: OffLimits,
         may_take_addresses: bool = True,
     ) -> None:
         """`max_tunnels` is how many tunnels this worker may carry at once.
+
+        `served` are the VPCs whose endpoints it opens tunnels through, `off_limits` where it opens none to.
 
         `may_take_addresses` is whether it may connect from addresses that are not the machine's.
         """
         self._snapshot = snapshot
         self._load = load
         self._max_tunnels = max_tunnels
+        self._served = served
+        self._off_limits = off_limits
         self._may_take_addresses = may_take_addresses
 
     def decide(
@@ -214,6 +223,10 @@ class Admission:
         additional: dict[str, Any] = {"decision": authorization.to_json()}
         if endpoint is None or not endpoint.usable:
             return Refused(refusal=no_such_endpoint(request.endpoint_id), call=asked, additional=additional)
+        elsewhere = self._not_served(endpoint)
+        if elsewhere is not None:
+            additional["network"] = elsewhere
+            return Refused(refusal=not_served(endpoint.id), call=asked, additional=additional)
         quotas = snapshot.account.quotas
         quota = quotas.tunnels_per_endpoint if endpoint.max_tunnels is None else endpoint.max_tunnels
         principal_quota = quotas.tunnels_per_principal
@@ -253,7 +266,9 @@ class Admission:
             self._authorize(caller, admitted.call, request, (endpoint, instance), now)
         except AccessDenied as denied:
             return Standing(revoked={"reason": str(denied), "decision": denied.authorization.to_json()})
-        unreachable = self._network_problem(endpoint, instance, request, admitted.source_ip)
+        unreachable = self._not_served(endpoint) or self._network_problem(
+            endpoint, instance, request, admitted.source_ip
+        )
         if unreachable is not None:
             return Standing(revoked={"reason": unreachable})
         return Standing(subjects=self._subjects(caller, endpoint, instance, request))
@@ -309,6 +324,13 @@ class Admission:
             return GATEWAY_FULL
         return None
 
+    def _not_served(self, endpoint: Endpoint) -> str | None:
+        """Why tunnels through this endpoint are another gateway's, in words for the audit trail."""
+        vpc = self._snapshot.vpc(endpoint.vpc_id)
+        if vpc is not None and vpc in self._served:
+            return None
+        return f"this gateway does not serve {endpoint.vpc_id}, where {endpoint.id} is"
+
     def _network_problem(
         self, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest, source_ip: str
     ) -> str | None:
@@ -317,7 +339,8 @@ class Admission:
             problem = transparency_problem(client, address, permitted=self._may_take_addresses)
             if problem is not None:
                 return problem
-        return network_problem(self._snapshot, Flow(endpoint, instance, address, request.remote_port, client))
+        flow = Flow(endpoint, instance, address, request.remote_port, client)
+        return network_problem(self._snapshot, self._served, self._off_limits, flow)
 
     def _subjects(
         self, caller: Caller, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest

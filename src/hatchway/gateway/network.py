@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Instance
     from hatchway.domain.reach import Address
+    from hatchway.gateway.off_limits import OffLimits
+    from hatchway.gateway.served import ServedVpcs
     from hatchway.gateway.snapshot import Snapshot
 
 
 class Flow(NamedTuple):
-    """What would pass, and between whom. `instance` is the registered one at the address, if there is one."""
+    """What would pass, and between whom. `instance` is the one at the address that is registered in the
+    endpoint's VPC, if there is one.
+    """
 
     endpoint: Endpoint
     instance: Instance | None
@@ -27,17 +31,22 @@ class Flow(NamedTuple):
     client: Address
 
 
-def network_problem(snapshot: Snapshot, flow: Flow) -> str | None:
+def network_problem(snapshot: Snapshot, served: ServedVpcs, off_limits: OffLimits, flow: Flow) -> str | None:
     """Why the connection is not let through, in words for the audit trail; None when it is.
 
-    A target that is not registered has no security group of its own to ask.
+    A target that is not registered has no security group of its own to ask. So it must be nobody's: neither a
+    host of another VPC that this gateway serves, nor what the gateway keeps away from.
     """
     endpoint, instance, address, port, client = flow
     vpc = snapshot.vpc(endpoint.vpc_id)
     problem = address_problem(address, vpc.cidrs if vpc else ())
     if problem is not None:
         return problem
-    if instance is not None and instance.state is not InstanceState.RUNNING:
+    if instance is None:
+        problem = _somebody_elses(snapshot, served, flow) or off_limits.problem(address)
+        if problem is not None:
+            return problem
+    elif instance.state is not InstanceState.RUNNING:
         return f"{instance.id} is {instance.state}"
     leaving = endpoint.security_group_ids
     entering = instance.security_group_ids if instance else ()
@@ -54,6 +63,17 @@ def network_problem(snapshot: Snapshot, flow: Flow) -> str | None:
     ]
     if not allows_ingress(snapshot.security_groups(entering), sources, port):
         return f"no ingress rule of {_listed(entering)} allows {endpoint.id} to port {port}"
+    return None
+
+
+def _somebody_elses(snapshot: Snapshot, served: ServedVpcs, flow: Flow) -> str | None:
+    for other in snapshot.instances_at(str(flow.address)):
+        vpc = snapshot.vpc(other.vpc_id)
+        if vpc is not None and vpc in served:
+            return (
+                f"{flow.address} is {other.id} of {vpc.id}, whose security groups and tags would not count"
+                f" through an endpoint of {flow.endpoint.vpc_id}: bind gateways to VPCs whose ranges overlap"
+            )
     return None
 
 

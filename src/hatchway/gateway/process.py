@@ -19,17 +19,21 @@ import uvloop
 from hatchway.access.key_files import read_gateway_key
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.domain.reach import is_range
 from hatchway.gateway.admission import Admission
 from hatchway.gateway.clients import Clients
 from hatchway.gateway.follower import Follower
 from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.lease import Lease
 from hatchway.gateway.metrics import Metrics, metrics_listener
+from hatchway.gateway.names import Names
 from hatchway.gateway.new_ids import NewIds
+from hatchway.gateway.off_limits import OffLimits
 from hatchway.gateway.refusal import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.report import Report
 from hatchway.gateway.revocation import Revocation, terminate
+from hatchway.gateway.served import ServedVpcs
 from hatchway.gateway.snapshot import Snapshot
 from hatchway.gateway.tracing import TunnelTracing
 from hatchway.gateway.trail import Trail
@@ -41,6 +45,7 @@ from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
 from hatchway.transport.listener import Listener
+from hatchway.transport.own_addresses import OwnAddresses
 from hatchway.transport.sources import Sources
 from hatchway.transport.tls import ServerTls
 
@@ -116,10 +121,17 @@ class Worker:
         self._follower = Follower(store, self._snapshot, self._changed)
         self._registry = Registry()
         self._may_take_addresses = may_take_addresses()
+        self._served = ServedVpcs(settings.vpcs)
+        self._own_addresses = OwnAddresses()
+        ranges = [text for text in settings.never_targets if is_range(text)]
+        hosts = [text for text in settings.never_targets if not is_range(text)]
+        self._names = Names((*store.server_hosts, *hosts))
         self._admission = Admission(
             self._snapshot,
             self._registry,
             settings.max_tunnels,
+            served=self._served,
+            off_limits=OffLimits(self._own_addresses, self._snapshot, named=self._names, ranges=ranges),
             may_take_addresses=self._may_take_addresses,
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
@@ -133,10 +145,8 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self._tls.read)
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         self._follower.catch_up()
-        if not self._may_take_addresses:
-            for endpoint in self._snapshot.endpoints:
-                if endpoint.preserve_client_ip:
-                    log.warning("endpoint is of no use here", endpoint_id=endpoint.id, problem=NOT_PERMITTED)
+        self._names.start()
+        self._warn()
         _spare_the_snapshot()
         registry = self._registry
         lease = Lease(
@@ -218,7 +228,24 @@ class Worker:
         with suppress(Exception):
             async with asyncio.timeout(_RECORD_SECONDS):
                 await lease.give_up()
+        self._names.stop()
+        self._own_addresses.close()
         log.info("gateway ended", worker_id=self._worker_id)
+
+    def _warn(self) -> None:
+        """Log what will not work as somebody may expect."""
+        if not self._may_take_addresses:
+            for endpoint in self._snapshot.endpoints:
+                if endpoint.preserve_client_ip:
+                    log.warning("endpoint is of no use here", endpoint_id=endpoint.id, problem=NOT_PERMITTED)
+        missing = self._served.missing(self._snapshot.vpcs)
+        if missing:
+            log.warning("bound to VPCs that are not there", vpcs=missing)
+        if not self._own_addresses.is_exact:
+            log.warning(
+                "the kernel tells no routes: this machine's addresses are known by its interfaces alone",
+                remedy="allow AF_NETLINK: RestrictAddressFamilies= of the systemd unit",
+            )
 
     def _end_all_but(self, entered: Collection[str]) -> int:
         """End the tunnels that are not entered in the store."""

@@ -51,6 +51,15 @@ def no_such_endpoint(endpoint_id: str) -> Refusal:
     )
 
 
+def not_served(endpoint_id: str) -> Refusal:
+    return Refusal(
+        HTTPStatus.NOT_FOUND,
+        "ResourceNotFoundException",
+        f"The instance connect endpoint {endpoint_id} is in a VPC that this gateway does not serve. Connect"
+        " to a gateway that does, by the endpoint's DnsName.",
+    )
+
+
 NO_SUCH_PATH: Final = Refusal(
     HTTPStatus.NOT_FOUND, "NotFound", "Only /openTunnel is served here. API requests go to the API address."
 )

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 # Tables by which some rows are looked up otherwise than by key, and the keys of that look-up.
 _LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
-    "instances": lambda row: ((row.vpc_id, address) for address in row.addresses),
+    "instances": lambda row: (
+        key for address in row.addresses for key in ((row.vpc_id, address), (address,))
+    ),
     "memberships": lambda row: ((row.user_name,),),
     "inline_policies": lambda row: ((row.owner_kind, row.owner_name),),
     "attachments": lambda row: ((row.owner_kind, row.owner_name),),
@@ -129,6 +131,18 @@ class Snapshot:
         """The registered instance with this address, in its canonical form, in a VPC."""
         found = self._find("instances", vpc_id, address)
         return found[0] if found else None
+
+    def instances_at(self, address: str) -> Sequence[Instance]:
+        """The registered instances with this address, in its canonical form, of all VPCs."""
+        return self._find("instances", address)
+
+    def serves_api(self, address: str) -> bool:
+        """Whether a control plane serves the API from the machine with this address."""
+        return (address,) in self._rows("api_addresses")
+
+    @property
+    def vpcs(self) -> Sequence[Vpc]:
+        return tuple(self._rows("vpcs").values())
 
     def security_groups(self, ids: Iterable[str]) -> list[SecurityGroup]:
         rows = self._rows("security_groups")

@@ -49,6 +49,7 @@ _SUBJECTS: Final[dict[str, Callable[[Subject], Subject | None]]] = {
     "network_interfaces": _same("network_interfaces"),
     "security_groups": _same("security_groups"),
     "vpcs": _same("vpcs"),
+    "api_addresses": lambda key: ("addresses", key[0]),
 }
 _DECIDE_ON_ALL: Final = frozenset({"accounts", "guardrails"})
 
@@ -77,7 +78,7 @@ def network_subjects(endpoint: Endpoint, instance: Instance | None, address: str
     subjects: list[Subject] = [
         ("endpoints", endpoint.id),
         ("vpcs", endpoint.vpc_id),
-        ("addresses", endpoint.vpc_id, address),
+        ("addresses", address),
     ]
     groups = endpoint.security_group_ids
     if instance is not None:
@@ -103,11 +104,10 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
         for table, subject in _SUBJECTS.items()
         for key in (*keys.get(table, ()), *changes.deleted.get(table, ()))
     }
-    # An instance that comes to an address counts for the tunnels that lead there without one.
+    # An instance that comes to an address counts for the tunnels that lead there without one, or through the
+    # endpoint of another VPC.
     subjects |= {
-        ("addresses", row.vpc_id, address)
-        for row in changes.changed.get("instances", ())
-        for address in row.addresses
+        ("addresses", address) for row in changes.changed.get("instances", ()) for address in row.addresses
     }
     return frozenset(subject for subject in subjects if subject is not None)
 

@@ -105,6 +105,18 @@ class Store:
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
+    @property
+    def server_hosts(self) -> tuple[str, ...]:
+        """The database servers' names or addresses, as the URL has them; none of a file or a socket."""
+        url = self.engine.url
+        given = [url.host or ""]
+        for key in ("host", "hostaddr"):
+            value = url.query.get(key, ())
+            given += [value] if isinstance(value, str) else value
+        hosts = (host.strip() for text in given for host in text.split(","))
+        # libpq takes a path for a socket's directory, and @ for one in the abstract namespace.
+        return tuple(dict.fromkeys(host for host in hosts if host and host[0] not in "/@"))
+
     def close(self) -> None:
         self.engine.dispose()
 

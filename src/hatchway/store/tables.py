@@ -78,7 +78,15 @@ accounts = _fed(
     _moment("created_at"),
     Column("quotas", QuotaMap, nullable=False),
 )
-vpcs = _fed("vpcs", _key("id", 64), _text("name"), Column("cidrs", Texts, nullable=False), _tags())
+vpcs = _fed(
+    "vpcs",
+    _key("id", 64),
+    _text("name"),
+    Column("cidrs", Texts, nullable=False),
+    Column("separate_network", Boolean, nullable=False),
+    _text("gateway_dns_name", null=True),
+    _tags(),
+)
 subnets = _fed(
     "subnets",
     _key("id", 64),
@@ -236,6 +244,8 @@ terminations = _fed(
     _moment("requested_at"),
 )
 
+api_addresses = _fed("api_addresses", _key("address", 64), _moment("seen_at"))
+
 FEED = (
     accounts,
     vpcs,
@@ -256,6 +266,7 @@ FEED = (
     access_keys,
     sealed_signing_keys,
     terminations,
+    api_addresses,
 )
 KINDS = {table.info["kind"]: table.name for table in FEED}
 """The names of the tables in `FEED`, by what tombstones call their rows."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, literal, select, update
 
-from hatchway.domain.account import Account, AuditRecord, ClientToken
+from hatchway.domain.account import Account, ApiAddress, AuditRecord, ClientToken
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.identity import (
     AccessKey,
@@ -82,6 +82,7 @@ class Transaction:
     access_keys = _Repository(tables.access_keys, AccessKey)
     sealed_signing_keys = _Repository(tables.sealed_signing_keys, SealedSigningKey)
     terminations = _Repository(tables.terminations, Termination)
+    api_addresses = _Repository(tables.api_addresses, ApiAddress)
 
     sealed_secrets = _Repository(tables.sealed_secrets, SealedSecret, followed=False)
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)

@@ -5,6 +5,7 @@
 | `listener` | accepting connections, and what those may cost that have not yet shown who they are |
 | `proxy_protocol` | whose connection a load balancer passes on. Pure |
 | `sources`, `waiting`, `turned_away` | where clients come from: who is served, who waits, who is reset |
+| `own_addresses` | which addresses are this machine's |
 | `failures` | who has failed to authenticate too often |
 | `tls` | TLS by the certificate as it is now |
 """

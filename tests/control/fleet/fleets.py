@@ -76,6 +76,11 @@ def fleets(draw: st.DrawFn) -> dict[str, Any]:
         "instances": {},
         "endpoints": {},
     }
+    for number, vpc in enumerate(fleet["vpcs"].values()):
+        # Their ranges are the same, and one gateway would serve both.
+        if number:
+            vpc["separate_network"] = True
+        maybe(draw, vpc, "gateway_dns_name", st.sampled_from(["gateway.example", "lab-7"]))
     places = [
         Place(
             vpc,

@@ -293,3 +293,29 @@ def test_the_example_of_an_office_applies_and_comes_back(store: Store) -> None:
     apply_fleet(store, fleet, now=NOW, administrator=OPERATOR)
     exported = parse_fleet(export_fleet(store).encode())
     assert plan_fleet(store, exported, now=LATER, prune=True).changes == ()
+
+
+def test_a_networks_endpoints_have_the_name_of_its_gateways(store: Store) -> None:
+    def names() -> dict[str | None, str]:
+        with store.read() as tx:
+            return {endpoint.name: endpoint.dns_name for endpoint in tx.endpoints.find()}
+
+    fleet = """
+      vpcs:
+        office: {cidr: 10.0.0.0/16, subnets: {web: {cidr: 10.0.1.0/24}}}
+        cage:
+          cidr: 10.0.0.0/16
+          separate_network: true
+          gateway_dns_name: Cage.Gateway.example
+          subnets: {web: {cidr: 10.0.1.0/24}}
+    """
+    apply(store, fleet + "  endpoints: {o: {subnet: office/web}, c: {subnet: cage/web}}")
+    usual = names()["o"]
+    assert names() == {"o": usual, "c": "cage.gateway.example"}
+    assert "separate_network: true" in export_fleet(store)
+    assert "gateway_dns_name: cage.gateway.example" in export_fleet(store)
+    # Endpoints that a file does not name follow the name of their network.
+    apply(store, fleet.replace("Cage.Gateway", "other"))
+    assert names() == {"o": usual, "c": "other.example"}
+    apply(store, fleet.replace("gateway_dns_name: Cage.Gateway.example", "tags: {}"))
+    assert names() == {"o": usual, "c": usual}

@@ -24,6 +24,7 @@ from hatchway.control.endpoint_creation import (
     CannotPreserveClientIp,
     EndpointOrder,
     NoFreeAddress,
+    endpoint_dns_name,
     modified_endpoint,
     new_endpoint,
 )
@@ -100,7 +101,7 @@ def create_instance_connect_endpoint(call: Call) -> Result:
         endpoint_id=endpoint_id,
         subnet=subnet,
         security_group_ids=group_ids,
-        dns_name=account.gateway_dns_name,
+        dns_name=endpoint_dns_name(call.tx.vpcs.get(subnet.vpc_id), account),
         preserve_client_ip=parameters.get("PreserveClientIp") or False,
         ip_address_type=_ip_address_type(parameters.get("IpAddressType")),
         tags=tags,

@@ -23,6 +23,7 @@ def check_consistency(draft: Draft) -> None:
     """Adds every contradiction that the file is part of to the draft's problems."""
     _check_names(draft)
     _check_ranges(draft)
+    _check_networks(draft)
     _check_addresses(draft)
 
 
@@ -107,6 +108,22 @@ def _check_ranges(draft: Draft) -> None:
         for one, other, first, second in _overlaps(pairs):
             _conflict(
                 draft, ("subnets", second), ("subnets", first), "cidr", f"{other} overlaps {one} of {{}}"
+            )
+
+
+def _check_networks(draft: Draft) -> None:
+    """No two VPCs that one gateway serves, being bound to none, have an address in common."""
+    served = [vpc for vpc in draft.after.vpcs.values() if not vpc.separate_network]
+    for one, other, first, second in _overlaps((cidr, vpc.id) for vpc in served for cidr in vpc.cidrs):
+        if first != second:
+            _conflict(
+                draft,
+                ("vpcs", second),
+                ("vpcs", first),
+                "cidr",
+                f"{other} overlaps {one} of {{}}: a gateway that serves both cannot tell their hosts apart;"
+                " if they are networks of their own, say separate_network: true of one, and bind its gateways"
+                " to it by --vpc",
             )
 
 

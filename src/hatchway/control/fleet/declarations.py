@@ -54,6 +54,8 @@ class DeclaredVpc:
     name: str
     id: str | None
     cidrs: tuple[str, ...]
+    separate_network: bool
+    gateway_dns_name: str | None
     subnets: tuple[DeclaredSubnet, ...]
     security_groups: tuple[DeclaredSecurityGroup, ...]
     tags: Tags

@@ -34,6 +34,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "description": "",
     "state": str(InstanceState.RUNNING),
     "preserve_client_ip": False,
+    "separate_network": False,
     "max_session_duration": DEFAULT_SESSION,
     **asdict(Quotas()),
 }
@@ -84,6 +85,8 @@ class FileForms:
         return {
             "id": self._id(Kind.VPC, vpc.name, vpc.id),
             "cidr": _one_or_list(vpc.cidrs),
+            "separate_network": vpc.separate_network,
+            "gateway_dns_name": vpc.gateway_dns_name,
             "tags": dict(vpc.tags),
         }
 

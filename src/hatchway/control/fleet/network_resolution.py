@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from hatchway.control.endpoint_creation import (
     CannotCreateEndpoint,
     EndpointOrder,
+    endpoint_dns_name,
     interface_id_of,
     modified_endpoint,
     new_endpoint,
@@ -49,6 +50,7 @@ def resolve_network(draft: Draft, fleet: Fleet) -> None:
     for instance in fleet.instances:
         _resolve_instance(draft, names, directory, instance)
     _resolve_endpoints(draft, names, directory, fleet.endpoints)
+    _rename_gateways(draft)
 
 
 @dataclass(slots=True)
@@ -77,7 +79,14 @@ def _resolve_vpc(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc) -> str | N
     vpc_id = vpc.id or names.vpcs.get(vpc.name) or derived_id(Kind.VPC, draft.account, vpc.name)
     if not draft.claim("vpcs", vpc_id, vpc.place):
         return None
-    draft.after.vpcs[vpc_id] = Vpc(id=vpc_id, name=vpc.name, cidrs=vpc.cidrs, tags=vpc.tags)
+    draft.after.vpcs[vpc_id] = Vpc(
+        id=vpc_id,
+        name=vpc.name,
+        cidrs=vpc.cidrs,
+        separate_network=vpc.separate_network,
+        gateway_dns_name=vpc.gateway_dns_name,
+        tags=vpc.tags,
+    )
     return vpc_id
 
 
@@ -306,7 +315,7 @@ def _endpoint_order(
         endpoint_id=endpoint_id,
         subnet=subnet,
         security_group_ids=groups,
-        dns_name=draft.before.account.gateway_dns_name,
+        dns_name=endpoint_dns_name(draft.after.vpcs.get(subnet.vpc_id), draft.before.account),
         preserve_client_ip=declared.preserve_client_ip,
         proxy_protocol=declared.proxy_protocol,
         ip_address_type=declared.ip_address_type,
@@ -320,6 +329,15 @@ def _endpoint_order(
         },
         tags=declared.tags,
     )
+
+
+def _rename_gateways(draft: Draft) -> None:
+    """Has every endpoint the DNS name that its VPC's gateways have now, those not named in the file too."""
+    for endpoint in list(draft.after.endpoints.values()):
+        vpc = draft.after.vpcs.get(endpoint.vpc_id)
+        dns_name = endpoint_dns_name(vpc, draft.before.account)
+        if endpoint.dns_name != dns_name:
+            draft.after.endpoints[endpoint.id] = replace(endpoint, dns_name=dns_name)
 
 
 def _addresses_in_use(draft: Draft, moving: frozenset[str]) -> defaultdict[str, set[str]]:

@@ -19,7 +19,9 @@ from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, IpAddressType, ProxyPr
 from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID
 from hatchway.domain.network import ANY_PORT, InstanceState
 
-VPC_KEYS: Final = known("id", "cidr", "subnets", "security_groups", "tags")
+VPC_KEYS: Final = known(
+    "id", "cidr", "separate_network", "gateway_dns_name", "subnets", "security_groups", "tags"
+)
 SUBNET_KEYS: Final = known("id", "cidr", "availability_zone", "tags")
 GROUP_KEYS: Final = known("id", "description", "ingress", "egress", "tags")
 INSTANCE_KEYS: Final = known("id", "subnet", "private_ip", "ipv6", "security_groups", "state", "tags")
@@ -60,6 +62,10 @@ _endpoint_id: Final = values.text(
 )
 reference: Final = values.text(_REFERENCE, "a name or an id")
 _groups: Final = unique(reference)
+_dns_name: Final = values.text(
+    re.compile(r"(?=.{1,253}\Z)[0-9a-zA-Z-]{1,63}(\.[0-9a-zA-Z-]{1,63})*"),
+    "a DNS name such as gateway.example",
+)
 _description: Final = values.one_line(255)
 _zone: Final = values.text(_ZONE, "an availability zone such as us-east-1a")
 _tunnels: Final = values.integer(1, MAX_TUNNELS, "a number of tunnels")
@@ -83,6 +89,8 @@ def _vpc(name: str, value: Any, place: str, problems: Problems) -> DeclaredVpc |
     _named(name, place, problems)
     vpc_id = fields.take("id", _vpc_id)
     ranges = fields.demand("cidr", values.cidrs)
+    separate = fields.take("separate_network", values.boolean)
+    dns_name = fields.take("gateway_dns_name", _dns_name)
     tags = fields.take("tags", values.tags)
     sound = fields.valid
     inside = [
@@ -99,6 +107,8 @@ def _vpc(name: str, value: Any, place: str, problems: Problems) -> DeclaredVpc |
         name=name,
         id=vpc_id,
         cidrs=ranges,
+        separate_network=bool(separate),
+        gateway_dns_name=dns_name and dns_name.lower(),
         subnets=tuple(subnet for subnet in inside if subnet is not None),
         security_groups=tuple(group for group in groups if group is not None),
         tags=tags or {},

@@ -1,0 +1,27 @@
+"""Which VPCs a gateway serves: it stands in one network, and VPCs with the same ranges are several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hatchway.domain.network import Vpc
+
+
+class ServedVpcs:
+    """Those that a gateway is bound to; all that are no separate networks, where it is bound to none."""
+
+    def __init__(self, bound: Iterable[str] = ()) -> None:
+        """`bound` are names or ids of VPCs."""
+        self._bound = frozenset(bound)
+
+    def __contains__(self, vpc: Vpc) -> bool:
+        if self._bound:
+            return vpc.id in self._bound or vpc.name in self._bound
+        return not vpc.separate_network
+
+    def missing(self, vpcs: Sequence[Vpc]) -> list[str]:
+        """What it is bound to that none of these VPCs is."""
+        return sorted(self._bound - {name for vpc in vpcs for name in (vpc.id, vpc.name)})
