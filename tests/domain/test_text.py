@@ -21,7 +21,8 @@ def test_controls_separators_of_lines_and_half_surrogates_are_no_text() -> None:
 
 
 def test_what_is_wrong_names_the_character_and_never_shows_it() -> None:
-    assert line_problem("a\u2028b") == "has the character U+2028, which no text may hold"
+    assert text_problem("a\u2028b") == "has the character U+2028, which no text may hold"
+    assert line_problem("a\nb") == "has the character U+000A, which no name, tag or description may hold"
     assert text_problem("two\nlines") is None
     assert line_problem("naïve 鍵 🔑") is None
 

@@ -16,14 +16,14 @@ _NOT_IN_A_LINE: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_NO_CHARACT
 
 def text_problem(text: str) -> str | None:
     """Why this cannot be a text, which may have many lines; completes "the value …". None if it can."""
-    return _problem(_NEVER, text)
+    return _problem(_NEVER, text, "no text may hold")
 
 
 def line_problem(text: str) -> str | None:
     """The same for what is one line: a name, a tag, a description."""
-    return _problem(_NOT_IN_A_LINE, text)
+    return _problem(_NOT_IN_A_LINE, text, "no name, tag or description may hold")
 
 
-def _problem(refused: re.Pattern[str], text: str) -> str | None:
+def _problem(refused: re.Pattern[str], text: str, rule: str) -> str | None:
     found = refused.search(text)
-    return None if found is None else f"has the character U+{ord(found[0]):04X}, which no text may hold"
+    return None if found is None else f"has the character U+{ord(found[0]):04X}, which {rule}"

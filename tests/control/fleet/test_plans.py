@@ -70,7 +70,7 @@ def test_a_plan_is_told_in_json_with_both_values_of_every_field() -> None:
 
 def test_text_of_a_file_cannot_move_the_terminals_cursor() -> None:
     view = account_of(
-        'users: {"a": {tags: {k: v}}}\nvpcs: {v: {cidr: 10.0.0.0/8, tags: {"\u202ek": "\u2028x"}}}'
+        'users: {"a": {tags: {k: v}}}\nvpcs: {v: {cidr: 10.0.0.0/8, tags: {"\u202ek": "\u2066x"}}}'
     )
     plan = make_plan(fleet("vpcs: {v: {cidr: 10.0.0.0/8}}"), view, now=LATER)
     assert all(line.isprintable() for line in plan_lines(plan))

@@ -221,7 +221,7 @@ def one_line(longest: int) -> Reader[str]:
         if not isinstance(value, str):
             problems.add(place, f"{quoted(value)} is not one line of text")
         elif problem := line_problem(value):
-            problems.add(place, problem)
+            problems.add(place, f"{quoted(value)} is not one line of text: it {problem}")
         elif len(value) > longest:
             problems.add(place, f"has {len(value)} characters: {longest} are allowed")
         else:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from sqlalchemy import Column
+
 from hatchway.control.operations import Call
 from hatchway.control.page_tokens import InvalidToken, make_token, read_token
 from hatchway.protocol import ServiceError
+from hatchway.store import Rows
 
 Item = TypeVar("Item")
 _DEFAULT_SIZE: Final = 100
@@ -30,11 +33,29 @@ def page_of(call: Call, items: Sequence[Item], key: Callable[[Item], str]) -> Pa
     Raises:
         ServiceError: the marker is none of ours.
     """
-    after = _position(call.parameters.get("Marker"))
-    size = call.parameters.get("MaxItems") or _DEFAULT_SIZE
+    after, size = _asked(call)
     rest = sorted((item for item in items if key(item) > after), key=key)
     page = rest[:size]
     return Page(page, make_token(key(page[-1])) if len(rest) > size else None)
+
+
+def page_of_rows(call: Call, rows: Rows[Any], column: Column[str], *conditions: Any) -> Page[Any]:
+    """The same of the rows that meet SQL conditions, whose `column` is the primary key.
+
+    Of many rows only the page is read. The order is the database's own, as are the places where pages begin.
+
+    Raises:
+        ServiceError: the marker is none of ours.
+    """
+    after, size = _asked(call)
+    found = rows.find(column > after, *conditions, limit=size + 1)
+    page = found[:size]
+    return Page(page, make_token(getattr(page[-1], column.name)) if len(found) > size else None)
+
+
+def _asked(call: Call) -> tuple[str, int]:
+    """After which key the page begins, and how long it is."""
+    return _position(call.parameters.get("Marker")), call.parameters.get("MaxItems") or _DEFAULT_SIZE
 
 
 def _position(marker: str | None) -> str:

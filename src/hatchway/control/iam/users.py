@@ -6,7 +6,7 @@ from sqlalchemy import func
 
 from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
-from hatchway.control.iam.paging import page_of
+from hatchway.control.iam.paging import page_of_rows
 from hatchway.control.iam.targets import UserTarget
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import OwnerKind, User
@@ -75,8 +75,10 @@ def list_users(call: Call) -> Result:
 
     call.authorize(Check("iam:ListUsers"))
 
-    users = [user for user in call.tx.users.find() if user.path.startswith(prefix)]
-    page = page_of(call, users, key=lambda user: user.name)
+    columns = tables.users.c
+    page = page_of_rows(
+        call, call.tx.users, columns.name, func.substr(columns.path, 1, len(prefix)) == prefix
+    )
     return {"Users": [user_result(call, user, with_tags=False) for user in page.items], **page.result()}
 
 
