@@ -99,7 +99,7 @@ def answered(service: str, headers: list[tuple[str, str]], body: bytes, query: s
     request_id = os.urandom(16).hex()
     origin = Origin("192.0.2.7", dict(headers).get("User-Agent", ""), secure=True)
     http = HttpRequest("POST", "/", query, (*http.headers, *added), body)
-    reply = api.dispatcher.dispatch(ApiRequest(http, origin, request_id))
+    reply = api.dispatcher.dispatch(ApiRequest(http, origin, request_id)).reply
     assert reply.status < 500, (reply.status, reply.body[:300])
     reply.body.decode()
     with api.store.read() as tx:

@@ -1,5 +1,6 @@
 """One HTTPS server for all tests here, and a world for each."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.control.harness import Stage, World, new_world
 
 from hatchway.pki import create_ca, issue_server_certificate
 from hatchway.store import Store
+from hatchway.transport.sources import Sources
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +23,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     certificate, ca_certificate = directory / "server.pem", directory / "ca.pem"
     certificate.write_bytes(server.certificate + server.key)
     ca_certificate.write_bytes(ca.certificate)
-    stage = Stage(certificate, ca_certificate)
+    # One test after the other comes from the same address, and many fail to authenticate.
+    patient = Sources(time.monotonic, may_waste=10**6, all_may_waste=10**6, may_fail=10**6)
+    stage = Stage(certificate, ca_certificate, patient)
     yield stage
     stage.close()
 

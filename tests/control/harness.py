@@ -31,6 +31,7 @@ from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
 from hatchway.sigv4 import HttpRequest, sign_headers
 from hatchway.store import Store, Transaction
+from hatchway.transport.sources import Sources
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -66,17 +67,22 @@ class Answer:
 class Stage:
     """A server that outlives the tests: each puts its own application on it."""
 
-    def __init__(self, certificate: Path, ca: Path) -> None:
+    def __init__(self, certificate: Path, ca: Path, sources: Sources) -> None:
         self.certificate = certificate
         self.ca = ca
         self.application: ASGIApp | None = None
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
         ready = threading.Event()
-        self._server = HttpsServer(
-            self._act, certificate=certificate, key=certificate, drain_seconds=1, on_ready=ready.set
+        self.server = HttpsServer(
+            self._act,
+            certificate=certificate,
+            key=certificate,
+            drain_seconds=1,
+            on_ready=ready.set,
+            sources=sources,
         )
-        self._thread = threading.Thread(target=self._server.run, args=([listener],))
+        self._thread = threading.Thread(target=self.server.run, args=([listener],))
         self._thread.start()
         ready.wait(30)
 
@@ -89,7 +95,7 @@ class Stage:
             await self.application(scope, receive, send)
 
     def close(self) -> None:
-        self._server.should_exit = True
+        self.server.should_exit = True
         self._thread.join()
 
 
@@ -306,7 +312,7 @@ def world_in(store: Store, stage: Stage, session: boto3.Session) -> Iterator[Wor
     """The same in an empty, migrated store, which is closed in the end."""
     clock = Clock()
     vault = Vault(os.urandom(32))
-    audit = GroupCommit(store)
+    audit = GroupCommit(store, appends_only=True)
     plane = ControlPlane(store=store, vault=vault, log=audit, arns=ARNS, clock=clock, random_bytes=os.urandom)
     with store.write() as tx:
         furnish(tx, clock())

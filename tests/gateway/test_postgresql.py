@@ -3,22 +3,35 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from tests.gateway.account import StoredAccount, allow, put_policy, stored_account
 from tests.gateway.harness import echo, run, target, until
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 import hatchway
+from hatchway.audit.group_commit import GroupCommit
+from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
 
 OPERATING = Path(hatchway.__file__).parents[2] / "docs" / "operating.md"
 ROLE = "hatchway_gateway"
+RECORD = AuditRecord(
+    event_id="1",
+    event_time=datetime(2026, 11, 24, tzinfo=UTC),
+    event_source="sts.amazonaws.com",
+    event_name="GetCallerIdentity",
+    request_id="2",
+    user_name=None,
+    access_key_id=None,
+    body="{}",
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +77,39 @@ def test_its_role_reads_no_secret_and_changes_no_permission(account: StoredAccou
     with pytest.raises(ProgrammingError, match="permission denied"), store.write() as tx:
         tx.users.delete("alice")
     store.close()
+
+
+def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) -> None:
+    role = create_engine(account.url)
+    owner = account.store.engine.url.render_as_string(hide_password=False)
+    patient = Store.open(f"{owner}&options=-c%20lock_timeout%3D1000")
+    with role.connect() as connection:
+        for lock in (0x48617463, 0x48617464):
+            connection.execute(select(func.pg_advisory_lock(lock)))
+        connection.commit()
+        for stronger in (
+            "SELECT revision FROM feed FOR UPDATE",
+            "SELECT revision FROM feed FOR KEY SHARE",
+            "LOCK TABLE feed IN SHARE MODE",
+            "LOCK TABLE audit_records IN SHARE MODE",
+            "LOCK TABLE access_keys IN ROW EXCLUSIVE MODE",
+        ):
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                connection.execute(text(stronger))
+            connection.rollback()
+        # What it may have, it has meanwhile.
+        connection.execute(text("LOCK TABLE feed, access_keys, audit_records IN ACCESS SHARE MODE"))
+        commits = GroupCommit(patient, appends_only=True)
+        try:
+            with patient.write() as tx:
+                put_policy(tx, "alice", allow())
+            commits.submit(lambda tx: tx.audit_records.add(RECORD)).result(30)
+            with patient.read() as tx:
+                assert tx.audit_records.get(RECORD.event_id) == RECORD
+            # The gateways' own lock is theirs to take.
+            with pytest.raises(OperationalError, match="lock timeout"), patient.record():
+                pass
+        finally:
+            commits.close()
+    role.dispose()
+    patient.close()

@@ -17,8 +17,10 @@ from hatchway.sigv4 import (
     HttpRequest,
     Scope,
     Signature,
+    SignatureDoesNotMatch,
     SignatureError,
     UnknownAccessKey,
+    WrongScope,
     derive_signing_key,
     read_header_signature,
     read_query_signature,
@@ -35,6 +37,7 @@ __all__ = [
     "StoredDirectory",
     "UnknownAccessKey",
     "authenticate",
+    "examine",
     "read_header_signature",
     "read_query_signature",
 ]
@@ -90,3 +93,44 @@ def authenticate(
     if caller is None:
         raise UnknownAccessKey(signature.access_key_id)
     return caller
+
+
+def examine(
+    request: HttpRequest,
+    signature: Signature,
+    *,
+    directory: Directory,
+    now: datetime,
+    region: str,
+    services: Collection[str],
+) -> bool:
+    """Whether a request's head alone shows whose it is, its body not having been read.
+
+    It does when it states the body's hash, in `X-Amz-Content-Sha256`. With another hash than the stated one
+    the body will be refused. AWS CLI and boto3 state none: then all that can be known before the body is
+    whether the key is active and its scope and time are right.
+
+    Raises:
+        SignatureError: what is wrong, whatever the body.
+    """
+    stated = request.header_values("x-amz-content-sha256")
+    known = signature.session_token is None
+    key = directory.signing_key(signature.access_key_id, signature.scope) if known else None
+    try:
+        verify(
+            request,
+            signature,
+            key,
+            now=now,
+            region=region,
+            services=services,
+            payload_hash=",".join(stated).strip(),
+        )
+    except WrongScope:
+        raise
+    except SignatureDoesNotMatch:
+        if stated:
+            raise
+    if directory.caller(signature.access_key_id) is None:
+        raise UnknownAccessKey(signature.access_key_id)
+    return bool(stated)

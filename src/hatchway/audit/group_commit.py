@@ -46,8 +46,9 @@ class GroupCommit:
     all that it has in a commit.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, appends_only: bool = False) -> None:
+        """`appends_only` is whether its pieces only add rows of their own, as audit records are."""
+        self._begin = store.append if appends_only else store.record
         self._work: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -132,7 +133,7 @@ class GroupCommit:
         for piece in pieces:
             books[piece.book].append(piece)
         outcomes: list[_Outcome] = []
-        with self._store.record() as tx:
+        with self._begin() as tx:
             for book, entries in books.items():
                 try:
                     answers = book(tx, [piece.entry for piece in entries])
@@ -143,7 +144,7 @@ class GroupCommit:
 
     def _each_alone(self, pieces: list[_Piece], problems: list[Exception]) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
-        with self._store.record() as tx:
+        with self._begin() as tx:
             for piece in pieces:
                 try:
                     with tx.savepoint():

@@ -7,18 +7,22 @@
 | `/.well-known/hatchway` | anybody | `{"gateway_port": N}` |
 | `/healthz`, `/readyz` | monitoring | is the process up; does it reach its store |
 
-Reading is done on the event loop, within bounds; everything else, being synchronous, in the thread pool.
+Reading is done on the event loop, within bounds; everything else, being synchronous, in threads: calls in
+some, hosts' look-ups in others, so that these never wait for those.
 """
 
 import asyncio
 import uuid
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
+from anyio import to_thread
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -28,18 +32,40 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.context import Origin
 from hatchway.control.attempt import ApiRequest
-from hatchway.control.dispatcher import Dispatcher
-from hatchway.control.host_keys import HostRefused, authorized_keys
+from hatchway.control.bodies import Bodies, stated_length
+from hatchway.control.dispatcher import Dispatcher, Outcome
+from hatchway.control.host_keys import HostRefused, authorized_keys, claimed_host
+from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
 from hatchway.control.plane import ControlPlane
-from hatchway.protocol import LARGEST_REQUEST, Reply, ServiceError
+from hatchway.control.services import claimed_key_id
+from hatchway.control.threads import Busy, Threads
+from hatchway.protocol import Reply, ServiceError
 from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers
+from hatchway.transport.failures import WINDOW
 
-BODY_SECONDS: Final = 30.0
-"""How long a client may take over a request's body."""
+CALL_THREADS: Final = 24
+CALL_SHARE: Final = 8
+"""Threads that answer calls, and those of them that one key from one source may have."""
+LOOKUP_THREADS: Final = 6
+LOOKUP_SHARE: Final = 3
+"""The same for what hosts ask, by host."""
+OTHER_THREADS: Final = 2
+THREADS: Final = CALL_THREADS + LOOKUP_THREADS + OTHER_THREADS + 1
+"""All that use the store at once."""
+READY_SECONDS: Final = 5.0
+"""How long the store may take to answer before it counts as not answering."""
+UNEXAMINED_BODY: Final = 16 * 1024
+"""Bytes of a body that is read for anybody. Who sends more has to have an active key first."""
+RETRY_SECONDS: Final = 2
 DEFAULT_GATEWAY_PORT: Final = 443
-REQUEST_ID_HEADER: Final = "x-amzn-requestid"
-_CLOSE: Final = {"connection": "close"}
+TOO_MANY_FAILURES: Final = (
+    "Too many requests from your address failed to authenticate. Check the credentials, and try again in a"
+    " minute."
+)
+BUSY: Final = "The server is busy with other requests. Try again."
+
+Answer = TypeVar("Answer")
 
 log = structlog.get_logger("hatchway.control")
 
@@ -55,7 +81,9 @@ def create_application(plane: ControlPlane) -> Starlette:
         Route("/host/v1/authorized-keys", api.authorized_keys),
     ]
     application = Starlette(
-        routes=routes, middleware=[Middleware(_RequestIds, plane=plane)], exception_handlers={500: _failed}
+        routes=routes,
+        middleware=[Middleware(_RequestIds, plane=plane)],
+        exception_handlers={HTTPException: _refused, 500: _failed},
     )
     # A redirect would go to whatever host the request names.
     application.router.redirect_slashes = False
@@ -68,32 +96,88 @@ class _Api:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._dispatcher = Dispatcher(plane)
+        self._bodies = Bodies()
+        self._calls = Threads(CALL_THREADS, share=CALL_SHARE)
+        self._lookups = Threads(LOOKUP_THREADS, share=LOOKUP_SHARE)
+        self._others = Threads(OTHER_THREADS, share=1)
+        self._looking: asyncio.Future[None] | None = None
 
     async def call(self, request: Request) -> Response:
         """Any call of any AWS service."""
+        asked = _api_request(request, b"")
+        connection: ClientConnection = request.state.connection
+        key_id = claimed_key_id(asked.http)
+        if not connection.hears(key_id):
+            reply = self._dispatcher.throttle(asked, TOO_MANY_FAILURES)
+            return _response(reply, {"retry-after": f"{WINDOW:.0f}"})
         try:
-            body = await _read_body(request)
+            return await self._call(request, asked, connection, key_id)
         except ServiceError as error:
-            reply = self._dispatcher.refuse(_api_request(request, b""), error)
-            return _response(reply, _CLOSE)
+            more = {"retry-after": str(RETRY_SECONDS)} if error.status == 503 else {}
+            return _response(self._dispatcher.refuse(asked, error), more)
         except ClientDisconnect:
             # Nobody is left to read the answer.
             return Response(status_code=400)
-        return _response(await run_in_threadpool(self._dispatcher.dispatch, _api_request(request, body)))
 
-    async def healthz(self, _request: Request) -> Response:
+    async def _call(
+        self, request: Request, asked: ApiRequest, connection: ClientConnection, key_id: str
+    ) -> Response:
+        """
+        Raises:
+            ServiceError: it is refused unexamined.
+            ClientDisconnect: its body ends before its end.
+        """
+        asker = connection.source, key_id
+        proven = False
+        if stated_length(request) > UNEXAMINED_BODY:
+            examined = await _turn(self._calls, asker, partial(self._dispatcher.examine, asked))
+            if isinstance(examined, Outcome):
+                _tell(connection, key_id, examined)
+                return _response(examined.reply)
+            proven = examined
+        async with self._bodies.read(request, connection.source, proven=proven) as body:
+            whole = replace(asked, http=replace(asked.http, body=body))
+            outcome = await _turn(self._calls, asker, partial(self._dispatcher.dispatch, whole))
+        _tell(connection, key_id, outcome)
+        return _response(outcome.reply)
+
+    async def healthz(self, request: Request) -> Response:
+        request.state.connection.excuse()
         return PlainTextResponse("ok\n")
 
-    def readyz(self, _request: Request) -> Response:
+    async def readyz(self, request: Request) -> Response:
+        """Whether the store answers. All who ask at once get the answer to one question."""
+        request.state.connection.excuse()
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(to_thread.run_sync(self._look))
+            self._looking.add_done_callback(self._looked)
         try:
-            self._plane.store.revision()
+            async with asyncio.timeout(READY_SECONDS):
+                await asyncio.shield(self._looking)
         except Exception as problem:
             log.error("not ready", **log_fields(problem))
-            return PlainTextResponse("the store cannot be read: see the server's log\n", 503)
+            return _plain(request, "the store cannot be read: see the server's log", 503)
         return PlainTextResponse("ok\n")
 
-    def discovery(self, _request: Request) -> Response:
+    def _look(self) -> None:
+        self._plane.store.revision()
+
+    def _looked(self, looking: asyncio.Future[None]) -> None:
+        self._looking = None
+        # Perhaps nobody has waited for as long.
+        looking.exception()
+
+    async def discovery(self, request: Request) -> Response:
         """Where a client of ours finds the gateway, which need not be on the AWS CLI's port."""
+        connection: ClientConnection = request.state.connection
+        connection.excuse()
+        try:
+            port = await self._others.run(connection.source, self._gateway_port)
+        except Busy:
+            return _busy(request)
+        return JSONResponse({"gateway_port": port})
+
+    def _gateway_port(self) -> int:
         with self._plane.store.read() as tx:
             # The youngest: one that was killed keeps its lease for a while.
             workers = tx.gateway_workers.find(
@@ -101,50 +185,56 @@ class _Api:
                 order=(gateway_workers.c.started_at.desc(),),
                 limit=1,
             )
-        return JSONResponse({"gateway_port": workers[0].port if workers else DEFAULT_GATEWAY_PORT})
+        return workers[0].port if workers else DEFAULT_GATEWAY_PORT
 
-    def authorized_keys(self, request: Request) -> Response:
+    async def authorized_keys(self, request: Request) -> Response:
         parameters = request.query_params
+        connection: ClientConnection = request.state.connection
+        authorization = request.headers.get("authorization", "")
+        host = claimed_host(authorization)
+        if not connection.hears(host):
+            headers = {"retry-after": f"{WINDOW:.0f}"}
+            return _plain(request, TOO_MANY_FAILURES, 429, headers)
+        look_up = partial(
+            authorized_keys,
+            self._plane,
+            authorization=authorization,
+            os_user=parameters.get("user", ""),
+            fingerprint=parameters.get("fingerprint", ""),
+        )
         try:
-            lines = authorized_keys(
-                self._plane,
-                authorization=request.headers.get("authorization", ""),
-                os_user=parameters.get("user", ""),
-                fingerprint=parameters.get("fingerprint", ""),
-            )
+            lines = await self._lookups.run((connection.source, host), look_up)
         except HostRefused as refused:
-            headers = {"www-authenticate": "Bearer"} if refused.status == 401 else None
-            return PlainTextResponse(f"{refused}\n", refused.status, headers)
+            if refused.status != 401:
+                return _plain(request, str(refused), refused.status)
+            connection.failed(host)
+            return _plain(request, str(refused), 401, {"www-authenticate": "Bearer"})
+        except Busy:
+            return _busy(request)
+        connection.prove(host)
         return PlainTextResponse("".join(f"{line}\n" for line in lines))
 
 
-async def _read_body(request: Request) -> bytes:
-    """The body.
-
-    Raises:
-        ServiceError: it is too large or too slow.
-        ClientDisconnect: it ends before its end.
+async def _turn(threads: Threads, asker: Hashable, work: Callable[[], Answer]) -> Answer:
     """
-    too_large = ServiceError(
-        "RequestEntityTooLarge", f"The request is larger than {LARGEST_REQUEST} bytes.", status=413
-    )
-    stated = request.headers.get("content-length", "")
-    if stated.isdecimal() and int(stated[:20]) > LARGEST_REQUEST:
-        raise too_large
-    body = bytearray()
+    Raises:
+        ServiceError: there is no thread for it.
+    """
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LARGEST_REQUEST:
-                    raise too_large
-    except TimeoutError:
-        raise ServiceError(
-            "RequestTimeout",
-            f"The request's body did not arrive within {BODY_SECONDS:.0f} seconds.",
-            status=408,
-        ) from None
-    return bytes(body)
+        return await threads.run(asker, work)
+    except Busy:
+        raise ServiceError("ServiceUnavailable", BUSY, status=503) from None
+
+
+def _tell(connection: ClientConnection, key_id: str, outcome: Outcome) -> None:
+    if outcome.proven:
+        connection.prove(key_id)
+    elif outcome.failed:
+        connection.failed(key_id)
+
+
+def _busy(request: Request) -> Response:
+    return _plain(request, BUSY, 503, {"retry-after": str(RETRY_SECONDS)})
 
 
 def _api_request(request: Request, body: bytes) -> ApiRequest:
@@ -173,9 +263,20 @@ def _response(reply: Reply, more_headers: Mapping[str, str] | None = None) -> Re
     return response
 
 
-async def _failed(_request: Request, _problem: Exception) -> Response:
-    """The answer where no service's dialect is at hand. Starlette raises the problem again, for the log."""
-    return PlainTextResponse("internal error: see the server's log\n", 500)
+def _plain(request: Request, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """A refusal where no service's dialect is at hand. It shows what the log has more under."""
+    return PlainTextResponse(f"{text} (request id {request.state.request_id})\n", status, headers)
+
+
+async def _refused(request: Request, problem: Exception) -> Response:
+    """The answer to what is not on any route."""
+    assert isinstance(problem, HTTPException)
+    return _plain(request, problem.detail, problem.status_code, problem.headers)
+
+
+async def _failed(request: Request, _problem: Exception) -> Response:
+    """The answer to what nobody foresaw. Starlette raises the problem again, for the log."""
+    return _plain(request, "internal error: see the server's log", 500)
 
 
 class _RequestIds:

@@ -8,15 +8,19 @@ can fill the store.
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from hatchway.access.authentication import (
     Signature,
+    SignatureError,
     StoredDirectory,
     UnknownAccessKey,
     authenticate,
+    examine,
     read_header_signature,
 )
 from hatchway.access.context import request_keys, service_keys
@@ -27,8 +31,9 @@ from hatchway.control.audit_trail import event_name, refusal_record, source_of, 
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.operations import Call, Operation
 from hatchway.control.plane import ControlPlane
-from hatchway.control.refusals import is_unforeseen, to_service_error
-from hatchway.control.services import guess_service, services
+from hatchway.control.refusals import is_unforeseen, throttled, to_service_error
+from hatchway.control.running import Running
+from hatchway.control.services import claimed_service, guess_service, services
 from hatchway.control.texts import check_texts
 from hatchway.control.tracing import CallTrace
 from hatchway.domain.account import AuditRecord
@@ -37,8 +42,25 @@ from hatchway.store import Transaction, log_fields
 
 log = structlog.get_logger("hatchway.control")
 
+MOST_OF_A_PRINCIPAL: Final = 12
+"""Calls of one principal that are answered at once; half of the threads there are for all."""
+
 RECORD_SECONDS: Final = 30.0
 """How long a call waits for its record: a database server that hangs says nothing at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a request.
+
+    Attributes:
+        proven: whether its signature is its caller's.
+        failed: whether it is not. Neither, when that could not be found out.
+    """
+
+    reply: Reply
+    proven: bool
+    failed: bool
 
 
 class Dispatcher:
@@ -47,19 +69,19 @@ class Dispatcher:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._services = services()
+        self._running = Running(MOST_OF_A_PRINCIPAL)
 
-    def dispatch(self, request: ApiRequest) -> Reply:
-        """The answer to a request, whatever the request."""
+    def dispatch(self, request: ApiRequest) -> Outcome:
+        """What comes of a request, whatever the request."""
         started = time.perf_counter()
         trace = None if self._plane.traces is None else CallTrace(self._plane.traces)
-        attempt = Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
+        attempt = self._attempt(request)
         code = None
+        problem: Exception | None = None
         try:
-            signature = read_header_signature(request.http)
-            attempt.access_key_id = signature.access_key_id
-            attempt.service = self._services.get(signature.scope.service, attempt.service)
-            reply = self._perform(attempt, signature)
-        except Exception as problem:
+            reply = self._perform(attempt, self._read_signature(attempt))
+        except Exception as caught:
+            problem = caught
             code, reply = self._refuse(attempt, problem)
         log.info(
             "call answered",
@@ -72,39 +94,77 @@ class Dispatcher:
         )
         if trace is not None:
             trace.answered(attempt, reply.status, code)
-        return reply
+        return Outcome(
+            reply, proven=attempt.principal is not None, failed=isinstance(problem, SignatureError)
+        )
+
+    def examine(self, request: ApiRequest) -> bool | Outcome:
+        """Whether a request is proven by its head, its body not having been read; or why it is not to be."""
+        plane = self._plane
+        attempt = self._attempt(request)
+        try:
+            signature = self._read_signature(attempt)
+            with plane.store.read() as tx:
+                return examine(
+                    request.http,
+                    signature,
+                    directory=StoredDirectory(tx, plane.vault, plane.arns),
+                    now=attempt.now,
+                    region=plane.arns.region,
+                    services={attempt.service.name},
+                )
+        except Exception as problem:
+            code, reply = self._refuse(attempt, problem)
+            log.info("call refused by its head", service=attempt.service.name, status=reply.status, code=code)
+            return Outcome(reply, proven=False, failed=isinstance(problem, SignatureError))
 
     def refuse(self, request: ApiRequest, error: ServiceError) -> Reply:
         """The answer to a request that is refused before anybody looks into it. It is not recorded."""
-        return guess_service(request.http).render_error(error, request.request_id)
+        return claimed_service(request.http).render_error(error, request.request_id)
+
+    def throttle(self, request: ApiRequest, message: str) -> Reply:
+        """The answer to a request of one who asks for too much. It is not recorded."""
+        service = claimed_service(request.http)
+        return service.render_error(throttled(service.name, message), request.request_id)
+
+    def _attempt(self, request: ApiRequest) -> Attempt:
+        return Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
+
+    def _read_signature(self, attempt: Attempt) -> Signature:
+        signature = read_header_signature(attempt.request.http)
+        attempt.access_key_id = signature.access_key_id
+        attempt.service = self._services.get(signature.scope.service, attempt.service)
+        return signature
 
     def _perform(self, attempt: Attempt, signature: Signature) -> Reply:
         plane = self._plane
-        with plane.store.read() as tx:
-            caller = authenticate(
-                attempt.request.http,
-                signature,
-                directory=StoredDirectory(tx, plane.vault, plane.arns),
-                now=attempt.now,
-                region=plane.arns.region,
-                services={attempt.service.name},
-            )
-            attempt.principal = caller.principal
-            operation = self._read_request(attempt)
+        with ExitStack() as running:
+            with plane.store.read() as tx:
+                caller = authenticate(
+                    attempt.request.http,
+                    signature,
+                    directory=StoredDirectory(tx, plane.vault, plane.arns),
+                    now=attempt.now,
+                    region=plane.arns.region,
+                    services={attempt.service.name},
+                )
+                attempt.principal = caller.principal
+                running.enter_context(self._running.one_more(caller.principal.arn))
+                operation = self._read_request(attempt)
+                if operation.reads_only:
+                    result, reply = self._run(operation, attempt, tx, caller)
             if operation.reads_only:
-                result, reply = self._run(operation, attempt, tx, caller)
-        if operation.reads_only:
-            self._record(success_record(plane, attempt, result))
+                self._record(success_record(plane, attempt, result))
+                return reply
+            # Only those who are who they say they are get to hold the write lock. Within it they are looked
+            # up again, so that the decision and its effect are one.
+            with plane.store.write() as tx:
+                current = resolve_caller(StoredIdentities(tx, plane.arns), signature.access_key_id)
+                if current is None:
+                    raise UnknownAccessKey(signature.access_key_id)
+                result, reply = self._run(operation, attempt, tx, current)
+                tx.audit_records.add(success_record(plane, attempt, result))
             return reply
-        # Only those who are who they say they are get to hold the write lock. Within it they are looked up
-        # again, so that the decision and its effect are one.
-        with plane.store.write() as tx:
-            current = resolve_caller(StoredIdentities(tx, plane.arns), signature.access_key_id)
-            if current is None:
-                raise UnknownAccessKey(signature.access_key_id)
-            result, reply = self._run(operation, attempt, tx, current)
-            tx.audit_records.add(success_record(plane, attempt, result))
-        return reply
 
     def _read_request(self, attempt: Attempt) -> Operation:
         http = attempt.request.http

@@ -28,6 +28,14 @@ class HostRefused(Exception):
         self.status = status
 
 
+def claimed_host(authorization: str) -> str:
+    """The instance whose token a header claims to hold, unverified; empty when it claims none."""
+    try:
+        return parse_host_token(authorization[len(_SCHEME) :]).instance_id
+    except InvalidHostToken:
+        return ""
+
+
 def authorized_keys(plane: ControlPlane, *, authorization: str, os_user: str, fingerprint: str) -> list[str]:
     """Lines of authorized_keys (sshd(8)), often none.
 

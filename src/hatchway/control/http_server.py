@@ -1,71 +1,45 @@
-"""The HTTPS server: uvicorn, held to limits (uvicorn: "Settings")."""
+"""The HTTPS server: uvicorn, held to limits (uvicorn: "Settings").
 
+uvicorn counts no connection before its TLS handshake is done, and none by where it comes from. So the server
+accepts by `hatchway.transport`, as the gateway does, and gives uvicorn what has a turn.
+"""
+
+import asyncio
 import signal
-import ssl
-from asyncio import TimerHandle, Transport
-from collections.abc import Callable, Iterator
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 from threading import current_thread, main_thread
 from typing import Any, Final
 
-import h11
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import HANDLED_SIGNALS
 
-HEADER_SECONDS: Final = 15.0
-"""How long a client may take over the head of a request, and a new one over TLS besides."""
-LARGEST_HEAD: Final = 32 * 1024
-"""Bytes of a request's line and headers."""
+from hatchway.control.held import HeldConnections
+from hatchway.control.http_protocol import ClientConnection
+from hatchway.transport.listener import MAX_PENDING, Arrival, Listener
+from hatchway.transport.sources import Sources
+from hatchway.transport.tls import ServerTls
+
+HANDSHAKE_SECONDS: Final = 10.0
+"""How long a client may take over its TLS handshake."""
+SHUTDOWN_SECONDS: Final = 10.0
+"""How long a client may take over reading the last answer, and over closing."""
 KEEP_ALIVE_SECONDS: Final = 30
-MOST_CONNECTIONS: Final = 1000
-"""Above this, requests are answered with 503."""
 
 log = structlog.get_logger("hatchway.control")
 
 
-class PunctualProtocol(H11Protocol):
-    """HTTP/1.1 that ends a connection when the head of its request does not arrive in time.
-
-    uvicorn itself limits only how long a connection may be silent between two requests.
-    """
-
-    _deadline: TimerHandle | None = None
-
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._arm()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._disarm()
-        elif self._deadline is None and self.conn.trailing_data[0]:
-            self._arm()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._disarm()
-        super().connection_lost(exc)
-
-    def _arm(self) -> None:
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._too_late)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _too_late(self) -> None:
-        self._deadline = None
-        self.transport.abort()
-
-
 class HttpsServer(uvicorn.Server):
-    """Serves one application; calls `on_ready` when it listens."""
+    """Serves one application; calls `on_ready` when it listens.
+
+    Attributes:
+        held: the connections on which somebody has proved who he is.
+    """
 
     def __init__(
         self,
@@ -75,11 +49,19 @@ class HttpsServer(uvicorn.Server):
         key: Path,
         drain_seconds: float,
         on_ready: Callable[[], None],
+        sources: Sources | None = None,
+        most: int = MAX_PENDING,
     ) -> None:
+        """`most` is how many connections there may be on which nobody has proved anything yet, and how many
+        on which somebody has.
+
+        Raises:
+            OSError: the certificate cannot be read.
+        """
         super().__init__(
             uvicorn.Config(
                 application,
-                http=PunctualProtocol,
+                http=ClientConnection,
                 ws="none",
                 interface="asgi3",
                 # Who the client is decides policies: what a header says about it is not believed.
@@ -87,21 +69,31 @@ class HttpsServer(uvicorn.Server):
                 server_header=False,
                 access_log=False,
                 log_config=None,
-                limit_concurrency=MOST_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=max(1, round(drain_seconds)),
-                h11_max_incomplete_event_size=LARGEST_HEAD,
-                ssl_certfile=certificate,
-                ssl_keyfile=key,
-                ssl_context_factory=_modern_tls,
             )
         )
         self._on_ready = on_ready
+        self._tls = ServerTls(certificate, key)
+        self._sources = Sources(time.monotonic) if sources is None else sources
+        self._most = most
+        self._tasks = set[asyncio.Task[None]]()
+        self.held = HeldConnections(most)
 
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])
+        for sock in sockets or []:
+            listening = _Listening(Listener(self._begin, self._sources, max_pending=self._most))
+            await listening.start(sock)
+            self.servers.append(listening)  # type: ignore[arg-type]
+        self._keep(self._tls.follow())
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for task in self._tasks:
+            task.cancel()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -113,27 +105,55 @@ class HttpsServer(uvicorn.Server):
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._read_certificate())
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._tls.read())
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _read_certificate(self) -> None:
-        """Takes the certificate as it is now for the connections to come."""
-        context, certificate = self.config.ssl, self.config.ssl_certfile
-        if context is None or certificate is None:
-            return
+    def _begin(self, arrival: Arrival, settled: Callable[[], None]) -> None:
+        connection = ClientConnection(
+            address=str(arrival.peer.address),
+            sources=self._sources,
+            held=self.held,
+            settled=settled,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._keep(self._shake_hands(arrival.sock, connection))
+
+    async def _shake_hands(self, sock: socket.socket, connection: ClientConnection) -> None:
         try:
-            context.load_cert_chain(certificate, self.config.ssl_keyfile)
-        except OSError as problem:
-            log.error("certificate not read again", problem=str(problem))
-        else:
-            log.info("certificate read again")
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                sock,
+                ssl=self._tls.context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
+        except OSError:
+            # Not with us: by its doing, or because it took too long.
+            connection.never_made()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-def _modern_tls(_config: Any, make_context: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    context = make_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+class _Listening:
+    """A listener as uvicorn stops one."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    async def start(self, sock: socket.socket) -> None:
+        await self._listener.start(sock)
+
+    def close(self) -> None:
+        self._listener.stop()
+
+    async def wait_closed(self) -> None:
+        """Its connections are uvicorn's."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -15,7 +15,7 @@ from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
 from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
-from hatchway.control.application import create_application
+from hatchway.control.application import THREADS, create_application
 from hatchway.control.housekeeping import Housekeeper, record_refusals, tasks, urgent_tasks
 from hatchway.control.http_server import HttpsServer
 from hatchway.control.plane import ControlPlane
@@ -24,9 +24,16 @@ from hatchway.privileges import become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
+from hatchway.transport.listener import MAX_PENDING
+from hatchway.transport.open_files import allow_open_files
 
 if TYPE_CHECKING:
     from hatchway.tracing.spans import Traces
+
+OTHER_CONNECTIONS: Final = 5
+"""To the store, of what is not a request: the audit trail's, the housekeeper's, and some to spare."""
+OTHER_FILES: Final = 200
+"""Open ones that are no client's connection."""
 
 log = structlog.get_logger("hatchway.control")
 
@@ -67,13 +74,13 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
         if settings.run_as is not None:
             become(settings.run_as)
         traces = stack.enter_context(tracing("control", os.environ))
-        store = Store.open(settings.store_url)
+        store = Store.open(settings.store_url, connections=THREADS + OTHER_CONNECTIONS)
         stack.callback(store.close)
         store.check_schema()
         audit_log = files.audit_log
         # What the last calls recorded goes out too.
         stack.callback(Export(store, audit_log).run)
-        audit = GroupCommit(store)
+        audit = GroupCommit(store, appends_only=True)
         stack.callback(audit.close)
         plane = open_plane(store, vault, audit, traces)
         stack.callback(record_refusals, plane)
@@ -84,12 +91,14 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
             housekeeper = Housekeeper(due, time.monotonic)
             housekeeper.start()
             stack.callback(housekeeper.stop)
+        open_files = allow_open_files()
         server = HttpsServer(
             create_application(plane),
             certificate=settings.api_certificate,
             key=settings.api_key,
             drain_seconds=settings.drain_seconds,
             on_ready=lambda: on_ready(address),
+            most=min(MAX_PENDING, (open_files - OTHER_FILES) // 2),
         )
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])

@@ -6,6 +6,7 @@ from hatchway.access.authentication import SignatureError
 from hatchway.access.authorization import AccessDenied
 from hatchway.access.failure_message import encode_failure_message
 from hatchway.access.vault import Vault
+from hatchway.control.running import TooManyCalls
 from hatchway.control.services import DIALECTS
 from hatchway.protocol import ServiceError
 from hatchway.store import explain
@@ -26,6 +27,8 @@ def to_service_error(problem: Exception, service: str, vault: Vault) -> ServiceE
             return _not_authenticated(problem, service)
         case AccessDenied():
             return _not_authorized(problem, service, vault)
+        case TooManyCalls():
+            return throttled(service, "Too many of your calls are under way. Send them one after the other.")
         case _ if explain(problem) is not None:
             message = "The server cannot use its store just now. Try again; the server's log says why."
             return ServiceError("ServiceUnavailable", message, status=503)
@@ -36,7 +39,14 @@ def to_service_error(problem: Exception, service: str, vault: Vault) -> ServiceE
 
 def is_unforeseen(problem: Exception) -> bool:
     """Whether a problem is a fault of the program or of what it runs on, not of the caller."""
-    return not isinstance(problem, ServiceError | SignatureError | AccessDenied)
+    return not isinstance(problem, ServiceError | SignatureError | AccessDenied | TooManyCalls)
+
+
+def throttled(service: str, message: str) -> ServiceError:
+    """The service's own word for too much, with which its clients try again after a while."""
+    # EC2's has this status (AWS: Amazon EC2 API Reference, "Error codes"), and botocore goes by both.
+    status = 503 if service == "ec2" else 429
+    return ServiceError(DIALECTS[service].throttled, message, status=status)
 
 
 def _not_authenticated(problem: SignatureError, service: str) -> ServiceError:

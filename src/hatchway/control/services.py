@@ -1,5 +1,6 @@
 """The AWS services of this API, and what each calls what all of them have."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,24 +19,37 @@ class Dialect:
     denied: str
     internal: str
     invalid: str
+    throttled: str
 
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
-    "ec2": Dialect("ec2.amazonaws.com", "UnauthorizedOperation", "InternalError", "InvalidParameterValue"),
-    "ec2-instance-connect": Dialect(
-        "ec2-instance-connect.amazonaws.com", "AuthException", "ServiceException", "InvalidArgsException"
+    "ec2": Dialect(
+        "ec2.amazonaws.com",
+        "UnauthorizedOperation",
+        "InternalError",
+        "InvalidParameterValue",
+        "RequestLimitExceeded",
     ),
-    "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure", "ValidationError"),
+    "ec2-instance-connect": Dialect(
+        "ec2-instance-connect.amazonaws.com",
+        "AuthException",
+        "ServiceException",
+        "InvalidArgsException",
+        "ThrottlingException",
+    ),
+    "iam": Dialect("iam.amazonaws.com", "AccessDenied", "InternalFailure", "ValidationError", "Throttling"),
     "hatchway": Dialect(
         "hatchway.amazonaws.com",
         "AccessDeniedException",
         "InternalServerException",
         "ValidationException",
+        "ThrottlingException",
     ),
-    "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure", "ValidationError"),
+    "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure", "ValidationError", "Throttling"),
 }
 """By the name that credential scopes give the service."""
 
+_CREDENTIAL: Final = re.compile(r"Credential=(\w{16,128})/\d{8}/[\w-]{1,64}/([\w-]{1,64})/", re.ASCII)
 _TARGET: Final = "x-amz-target"
 _LONGEST_ACTION: Final = 128
 
@@ -44,6 +58,19 @@ _LONGEST_ACTION: Final = 128
 def services() -> Mapping[str, Service]:
     """The services, loaded once. EC2's model takes a quarter of a second."""
     return {name: load_service(name) for name in DIALECTS}
+
+
+def claimed_key_id(request: HttpRequest) -> str:
+    """The access key ID that a request's signature claims, unverified; empty when it claims none."""
+    found = _CREDENTIAL.search(_first_header(request, "authorization"))
+    return "" if found is None else found.group(1)
+
+
+def claimed_service(request: HttpRequest) -> Service:
+    """The service that a request claims to be signed for, or else seems to be for: to answer as it does."""
+    found = _CREDENTIAL.search(_first_header(request, "authorization"))
+    service = services().get(found.group(2)) if found is not None else None
+    return guess_service(request) if service is None else service
 
 
 def guess_service(request: HttpRequest) -> Service:

@@ -45,6 +45,7 @@ from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
 from hatchway.transport.listener import Listener
+from hatchway.transport.open_files import allow_open_files
 from hatchway.transport.own_addresses import OwnAddresses
 from hatchway.transport.sources import Sources
 from hatchway.transport.tls import ServerTls
@@ -86,6 +87,7 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
         if settings.run_as is not None:
             become(settings.run_as, keep=CAP_NET_RAW)
+        allow_open_files()
         traces = stack.enter_context(tracing("gateway", os.environ))
         store = Store.open(settings.store_url)
         stack.callback(store.close)

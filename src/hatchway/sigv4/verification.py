@@ -41,6 +41,7 @@ def verify(
     now: datetime,
     region: str,
     services: Collection[str],
+    payload_hash: str | None = None,
 ) -> None:
     """Return when `signature`, read from `request`, is the one that `signing_key` makes of it.
 
@@ -50,6 +51,8 @@ def verify(
         now: an aware datetime.
         region: the one region whose scope is accepted.
         services: the service names whose scopes are accepted.
+        payload_hash: what to take for the SHA-256 of a body that is not there yet, in lower-case hexadecimal.
+            Only the header form has one.
 
     Raises:
         WrongScope: the scope's date is not that of the signing time, or its region or service is not served
@@ -64,7 +67,7 @@ def verify(
     _check_time(signature, now)
     pairs: Sequence[tuple[str, str]] = request.parameters
     if signature.expires is None:
-        payload_hash = _payload_hash(request)
+        payload_hash = _payload_hash(request) if payload_hash is None else payload_hash
     else:
         if request.body:
             raise SignatureDoesNotMatch("A request with a presigned URL may not have a body.")

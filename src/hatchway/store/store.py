@@ -18,7 +18,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, func, select
 
 from hatchway.store import tables
 from hatchway.store.cues import Cues, cues
@@ -29,6 +29,8 @@ from hatchway.store.url import parse_store_url
 
 _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
+_CONNECTIONS, _KEPT_CONNECTIONS = 15, 5
+"""How many a process may have, and how many of them it keeps when they are of no use."""
 _POSTGRESQL_ARGUMENTS = {
     # A server that is not there any more without having said so is noticed (libpq: "Parameter Key Words").
     "connect_timeout": "10",
@@ -42,8 +44,11 @@ _POSTGRESQL_SETTINGS = (
     # A process that is stopped within a transaction does not stop the others.
     "SET idle_in_transaction_session_timeout = '60s'",
 )
-# Keys of PostgreSQL's advisory locks: one for what changes the account, one for what gateways record.
-_ACCOUNT_LOCK, _RECORD_LOCK = 0x48617463, 0x48617464
+_ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
+"""Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
+_RECORD_LOCK = select(func.pg_advisory_xact_lock(0x48617464))
+"""Held by the one who records what gateways have in common. Everybody who can log in may take it, for ever:
+what is the account's, and what calls wait for, does without."""
 _BEGIN = "hatchway_begin"
 _BUSY_OPTION = "hatchway_busy_seconds"
 _POLL_SECONDS = 0.001
@@ -76,24 +81,29 @@ class Store:
         self._writing = threading.Lock()
 
     @classmethod
-    def open(cls, url: str) -> "Store":
+    def open(cls, url: str, *, connections: int = _CONNECTIONS) -> "Store":
         """Opens a store by its URL (see `hatchway.store.url`). Creates nothing.
+
+        `connections` is how many there may be at once; who wants one more waits.
 
         Raises:
             BadStoreUrl: it is none.
             DriverMissing: what it takes to speak to that database is not installed.
         """
         parsed = parse_store_url(url)
+        pool = {"pool_size": _KEPT_CONNECTIONS, "max_overflow": max(0, connections - _KEPT_CONNECTIONS)}
         if parsed.get_backend_name() == "sqlite":
             busy_seconds = float(str(parsed.query.get("timeout", _BUSY_SECONDS)))
-            engine = create_engine(parsed, connect_args={"timeout": busy_seconds}, hide_parameters=True)
+            engine = create_engine(
+                parsed, connect_args={"timeout": busy_seconds}, hide_parameters=True, **pool
+            )
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return cls(engine, busy_seconds)
         arguments = {name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in parsed.query}
         try:
             engine = create_engine(
-                parsed.update_query_dict(arguments), pool_pre_ping=True, hide_parameters=True
+                parsed.update_query_dict(arguments), pool_pre_ping=True, hide_parameters=True, **pool
             )
         except ImportError:
             raise DriverMissing from None
@@ -142,13 +152,19 @@ class Store:
             yield Transaction(connection, feeds=False)
 
     @contextmanager
-    def _begin(self, lock: int) -> Iterator[Connection]:
+    def append(self) -> Iterator[Transaction]:
+        """As `record`, for what only adds rows of its own: it waits for no gateway."""
+        with self._begin(None) as connection:
+            yield Transaction(connection, feeds=False)
+
+    @contextmanager
+    def _begin(self, lock: Executable | None) -> Iterator[Connection]:
         with self._turn(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE", _BUSY_OPTION: self._busy_seconds})
             with connection.begin():
-                if not self.is_sqlite:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+                if lock is not None and not self.is_sqlite:
+                    connection.execute(lock)
                 yield connection
                 require_open(connection)
 

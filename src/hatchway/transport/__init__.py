@@ -7,5 +7,6 @@
 | `sources`, `waiting`, `turned_away` | where clients come from: who is served, who waits, who is reset |
 | `own_addresses` | which addresses are this machine's |
 | `failures` | who has failed to authenticate too often |
+| `open_files` | how many connections a process may have |
 | `tls` | TLS by the certificate as it is now |
 """

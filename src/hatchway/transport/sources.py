@@ -15,7 +15,7 @@ from __future__ import annotations
 from socket import AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Final
 
-from hatchway.transport.failures import FailureLimit
+from hatchway.transport.failures import MOST, FailureLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,7 @@ class Sources:
         may_waste_rate: float = MAY_WASTE_RATE,
         all_may_waste: int = ALL_MAY_WASTE,
         all_may_waste_rate: float = ALL_MAY_WASTE_RATE,
+        may_fail: int = MOST,
         remembered: int = REMEMBERED,
     ) -> None:
         """`clock` gives seconds that never go back; rates are per second."""
@@ -110,7 +111,7 @@ class Sources:
         self._all_may_waste = all_may_waste
         self._all_rate = all_may_waste_rate
         self._remembered = remembered
-        self._failures = FailureLimit(clock, sources=remembered)
+        self._failures = FailureLimit(clock, most=may_fail, sources=remembered)
         self._refusals: dict[Source, _Balance] = {}
         # Without those that have wasted nothing.
         self._balances: dict[Source, _Balance] = {}

@@ -30,6 +30,8 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     # Each AWS CLI is a process of its own and resumes nothing: tickets would only cost.
     context.num_tickets = 0
+    # The same for TLS 1.2.
+    context.options |= ssl.OP_NO_TICKET
     context.load_cert_chain(certificate, key)
     return context
 

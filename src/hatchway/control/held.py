@@ -1,0 +1,60 @@
+"""The connections of callers who have proved who they are: bounded, for each source and for all."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from hatchway.control.http_protocol import ClientConnection
+
+if TYPE_CHECKING:
+    from hatchway.transport.sources import Source
+
+MOST_OF_A_SOURCE: Final = 250
+"""An AWS client keeps up to ten open, each for the time of `KEEP_ALIVE_SECONDS` after its last call."""
+
+
+class HeldConnections:
+    """A new one has its place, if need be, from the one that has been idle for longest.
+
+    That is of the same source when the source has its share, and else of the source that has most.
+    """
+
+    def __init__(self, most: int, most_of_a_source: int = MOST_OF_A_SOURCE) -> None:
+        self._most = most
+        self._most_of_a_source = most_of_a_source
+        self._of: defaultdict[Source, set[ClientConnection]] = defaultdict(set)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, connection: ClientConnection) -> bool:
+        """Whether there is room for one more."""
+        own = self._of[connection.source]
+        if len(own) >= self._most_of_a_source:
+            if not self._close_one(own):
+                return False
+        elif self._count >= self._most and not self._close_one(max(self._of.values(), key=len)):
+            return False
+        own.add(connection)
+        self._count += 1
+        return True
+
+    def discard(self, connection: ClientConnection) -> None:
+        """It is gone."""
+        own = self._of.get(connection.source)
+        if own is None:
+            return
+        if connection in own:
+            own.remove(connection)
+            self._count -= 1
+        if not own:
+            del self._of[connection.source]
+
+    def _close_one(self, connections: set[ClientConnection]) -> bool:
+        idle = [(each.idle_since, id(each), each) for each in connections if each.idle_since is not None]
+        if not idle:
+            return False
+        victim = min(idle)[2]
+        self.discard(victim)
+        victim.transport.abort()
+        return True

@@ -1,0 +1,369 @@
+"""What strangers do to the API's port costs them, not those who are served there."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from tests.control import hostile_clients
+from tests.control.harness import INSTANCE, Stage, World
+from tests.control.hostile_clients import Bound, Outcome
+from tests.control.test_ssh_keys import FINGERPRINT, enrolled
+
+from hatchway.control import application, bodies, dispatcher, http_protocol, http_server
+from hatchway.control.application import create_application
+from hatchway.control.attempt import ApiRequest
+from hatchway.control.bodies import Bodies
+from hatchway.control.dispatcher import Dispatcher
+from hatchway.control.held import HeldConnections
+from hatchway.transport.sources import Sources
+
+HOST = "127.0.0.1"
+STRANGER, OTHER_STRANGER = "127.0.0.2", "127.0.0.3"
+MAY_WASTE = 30
+"""Connections of one source, of the server under attack here."""
+IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n"
+
+Attack = Callable[..., Outcome]
+
+HOLDING: dict[str, Attack] = {
+    "half_open": hostile_clients.half_open,
+    "half_open_after_a_byte": hostile_clients.half_open_after_a_byte,
+    "silent_after_tls": hostile_clients.silent_after_tls,
+    "trickled_heads": hostile_clients.trickled_heads,
+    "trickled_bodies": hostile_clients.trickled_bodies,
+    "bodies_nobody_asked_for": hostile_clients.bodies_nobody_asked_for,
+    "pipelined_and_unread": partial(hostile_clients.pipelined_and_unread, request=HEALTH),
+    "tiny_chunks": hostile_clients.tiny_chunks,
+    "many_headers": hostile_clients.many_headers,
+}
+
+
+@contextmanager
+def attacked(world: World, **limits: float) -> Iterator[World]:
+    """The same world on a server of its own, with a stranger's limits."""
+    given = {"may_waste": MAY_WASTE, "may_waste_rate": 0.0} | limits
+    stage = Stage(world.stage.certificate, world.stage.ca, Sources(time.monotonic, **given))  # type: ignore[arg-type]
+    stage.application = create_application(world.plane)
+    try:
+        yield replace(world, stage=stage)
+    finally:
+        stage.close()
+
+
+@contextmanager
+def under(attack: Callable[[], Outcome]) -> Iterator[list[Outcome]]:
+    """Within it the attack goes on; after it, what came of it is in the list."""
+    outcomes: list[Outcome] = []
+    with ThreadPoolExecutor(1) as pool:
+        going = pool.submit(attack)
+        time.sleep(0.5)
+        yield outcomes
+        outcomes.append(going.result())
+
+
+def all_is_well(world: World, token: str) -> None:
+    """Whatever goes on: calls, look-ups and monitoring are answered."""
+    assert world.client("sts").get_caller_identity()["Arn"]
+    assert world.send("GET", "/healthz").text == "ok\n"
+    assert world.send("GET", "/readyz").text == "ok\n"
+    target = f"/host/v1/authorized-keys?user=root&fingerprint={FINGERPRINT}".replace("+", "%2B")
+    assert world.send("GET", target, {"Authorization": f"Bearer {token}"}).status == 200
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_no_source_gets_more_connections_than_its_share_and_the_others_are_served(
+    world: World, name: str
+) -> None:
+    token = enrolled(world, INSTANCE)
+    with (
+        attacked(world) as there,
+        under(lambda: HOLDING[name](HOST, there.stage.port, Bound(120, 4.0), STRANGER)) as outcomes,
+    ):
+        for _ in range(3):
+            all_is_well(there, token)
+    (outcome,) = outcomes
+    # Without TLS the kernel opens each, and the server ends what is too much.
+    assert outcome.opened - outcome.ended <= MAY_WASTE
+    assert outcome.refused + outcome.ended >= 120 - MAY_WASTE
+
+
+def test_newcomers_take_turns_whoever_came_first(world: World) -> None:
+    with (
+        attacked(world, all_may_waste=10, all_may_waste_rate=10.0) as there,
+        under(lambda: hostile_clients.silent_after_tls(HOST, there.stage.port, Bound(100, 4.0), STRANGER)),
+        under(
+            lambda: hostile_clients.silent_after_tls(HOST, there.stage.port, Bound(100, 3.0), OTHER_STRANGER)
+        ),
+    ):
+        # This address is new too. Once known, it does not wait.
+        assert there.send(body=IDENTITY, service="sts").status == 200
+        assert there.send(body=IDENTITY, service="sts").status == 200
+
+
+@pytest.mark.parametrize("name", [name for name in HOLDING if name != "bodies_nobody_asked_for"])
+def test_every_part_of_a_request_has_its_deadline(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for module, deadline in (
+        (http_server, "HANDSHAKE_SECONDS"),
+        (http_server, "SHUTDOWN_SECONDS"),
+        (http_protocol, "HEADER_SECONDS"),
+        (http_protocol, "WRITE_SECONDS"),
+        (bodies, "GRACE"),
+    ):
+        monkeypatch.setattr(module, deadline, 0.3)
+    with attacked(world) as there:
+        outcome = HOLDING[name](HOST, there.stage.port, Bound(10, 60.0), STRANGER)
+    # It was over long before the attacker would have had enough.
+    assert (outcome.opened, outcome.ended) == (10, 10)
+    assert set(outcome.statuses) <= {200, 408, 411, 431}
+    assert all(b"x-amzn-requestid: " in answer for answer in outcome.answers)
+
+
+def test_a_body_is_not_read_beyond_what_anybody_may_send_before_its_key_is_known(world: World) -> None:
+    with attacked(world) as there:
+        attack = partial(hostile_clients.large_bodies, HOST, there.stage.port, Bound(4, 20.0), STRANGER)
+        unsigned = attack()
+        unknown = attack(authorization=authorization("AKIAUNKNOWNUNKNOWN00"))
+        assert set(unsigned.statuses) == {403}
+        assert set(unknown.statuses) == {403}
+        assert b"InvalidClientTokenId" in unknown.answers[0]
+        # Who it is of is known, so it is waited for.
+        known = hostile_clients.large_bodies(
+            HOST,
+            there.stage.port,
+            Bound(4, 2.0),
+            STRANGER,
+            authorization=authorization(world.root.access_key_id),
+        )
+        assert not known.statuses
+    assert len(world.events("Unknown")) == 8
+
+
+def test_a_signature_is_checked_before_the_body_where_the_body_s_hash_is_stated(world: World) -> None:
+    stated = {"X-Amz-Content-Sha256": "0" * 64, "Content-Type": "application/x-www-form-urlencoded"}
+    with attacked(world) as there:
+
+        def without_body(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+            return [(name, "1000000" if name == "Content-Length" else value) for name, value in headers]
+
+        # The signature is right for the empty body, and not for what is stated.
+        answer = there.send(headers=stated, service="sts", alter=without_body)
+        assert (answer.status, "SignatureDoesNotMatch" in answer.text) == (403, True)
+
+
+def test_the_bodies_that_are_held_are_bounded_and_small_ones_have_their_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 2 << 20
+    made: list[Bodies] = []
+    highest = 0
+
+    def bounded() -> Bodies:
+        made.append(Bodies(most))
+        return made[-1]
+
+    monkeypatch.setattr(application, "Bodies", bounded)
+    with (
+        attacked(world) as there,
+        under(
+            lambda: hostile_clients.large_bodies(
+                HOST,
+                there.stage.port,
+                Bound(12, 4.0),
+                STRANGER,
+                authorization=authorization(world.root.access_key_id),
+            )
+        ) as outcomes,
+    ):
+        for _ in range(10):
+            assert there.send(body=IDENTITY, service="sts").status == 200
+            highest = max(highest, made[-1].held)
+            time.sleep(0.1)
+    assert 0 < highest <= most
+    (outcome,) = outcomes
+    assert outcome.statuses[503] >= 9
+    assert made[-1].held == 0
+
+
+def test_what_two_programs_may_understand_differently_ends_the_connection(
+    world: World,
+) -> None:
+    with attacked(world) as there:
+        outcome = hostile_clients.ambiguous_requests(HOST, there.stage.port, Bound(1, 60.0))
+    assert len(outcome.answers) == len(hostile_clients.AMBIGUOUS)
+    assert set(outcome.statuses) == {400, 411, 505}
+    for answer in outcome.answers:
+        assert answer.count(b"x-amzn-requestid: ") == 1
+        (request_id,) = [
+            line.partition(b": ")[2]
+            for line in answer.split(b"\r\n")
+            if line.lower().startswith(b"x-amzn-requestid")
+        ]
+        assert request_id in answer.partition(b"\r\n\r\n")[2]
+
+
+def test_who_fails_to_authenticate_again_and_again_is_not_heard_but_who_is_known_there_is(
+    world: World,
+) -> None:
+    with attacked(world, may_fail=5) as there:
+        assert there.client("sts").get_caller_identity()
+        bad = partial(hostile_clients.bad_signatures, HOST, there.stage.port, Bound(9, 60.0))
+        outcome = bad(authorization=authorization("AKIAUNKNOWNUNKNOWN00"))
+        assert outcome.statuses == {403: 5, 429: 4}
+        assert all(b"retry-after: 60" in answer for answer in outcome.answers[5:])
+        assert b"Throttling" in outcome.answers[-1]
+        assert b"RequestLimitExceeded" in bad(authorization=authorization("A" * 20, "ec2")).answers[-1]
+        # The stranger's neighbour.
+        assert there.client("sts").get_caller_identity()
+        # Those who were not examined are not in the trail.
+        assert len(world.events("Unknown")) == 5
+
+
+def test_hosts_that_guess_tokens_are_not_heard_but_those_that_are_known_are(world: World) -> None:
+    token = enrolled(world, INSTANCE)
+    target = f"/host/v1/authorized-keys?user=root&fingerprint={FINGERPRINT}".replace("+", "%2B")
+    with attacked(world, may_fail=5) as there:
+
+        def status(bearer: str) -> int:
+            return there.send("GET", target, {"Authorization": f"Bearer {bearer}"}).status
+
+        assert status(token) == 200
+        assert [status("x") for _ in range(7)] == [401] * 5 + [429] * 2
+        assert status(token) == 200
+
+
+def test_a_stranger_has_one_answer_on_a_connection_and_a_caller_all_of_them(world: World) -> None:
+    with attacked(world) as there:
+        outcome = hostile_clients.pipelined(HOST, there.stage.port, Bound(1, 30.0), STRANGER, request=HEALTH)
+        (answer,) = outcome.answers
+        assert answer.count(b"HTTP/1.1 200") == 1
+        client = there.client("sts")
+        for _ in range(20):
+            client.get_caller_identity()
+        assert len(there.stage.server.held) == 1
+
+
+def test_an_answer_that_is_not_read_ends_the_connection_of_a_caller_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(http_server, "SHUTDOWN_SECONDS", 0.5)
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["state"]["connection"].prove("AKIAALICEALICEALICE0")
+            await Response(bytes(8 << 20))(scope, receive, send)
+
+    with attacked(world) as there:
+        there.stage.application = large
+        outcome = hostile_clients.pipelined_and_unread(HOST, there.stage.port, Bound(2, 60.0), request=HEALTH)
+        assert (outcome.opened, outcome.ended) == (2, 2)
+
+
+def test_keys_that_hosts_ask_for_do_not_wait_for_calls_that_hang(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, released = threading.Semaphore(0), threading.Event()
+    token = enrolled(world, INSTANCE)
+    with attacked(world, may_waste=100) as there:
+        answer = Dispatcher.dispatch
+
+        def hang(answering: Dispatcher, request: ApiRequest) -> dispatcher.Outcome:
+            if b"Hang" in request.http.body:
+                hanging.release()
+                released.wait(60)
+            return answer(answering, request)
+
+        monkeypatch.setattr(Dispatcher, "dispatch", hang)
+        with ThreadPoolExecutor(60) as pool:
+            calls = [
+                pool.submit(there.send, "POST", "/", None, IDENTITY + b"&Hang=1", service="sts")
+                for _ in range(40)
+            ]
+            for _ in range(application.CALL_SHARE):
+                assert hanging.acquire(timeout=30)
+            # That key has its share. Others have their calls answered, and nobody has waited.
+            alice = world.user("alice")
+            assert there.client("sts", alice).get_caller_identity()["Arn"].endswith("alice")
+            all_is_well(replace(there, root=alice), token)
+            assert not hanging.acquire(blocking=False)
+            released.set()
+            assert {call.result().status for call in calls} <= {400, 503}
+
+
+def test_a_store_that_hangs_is_told_of_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(application, "READY_SECONDS", 0.2)
+    monkeypatch.setattr(world.store, "revision", lambda: released.wait(60))
+    asked = [world.send("GET", "/readyz").status for _ in range(5)]
+    released.set()
+    assert asked == [503] * 5
+    assert world.send("GET", "/healthz").status == 200
+
+
+def test_held_connections_are_shared_out_among_sources() -> None:
+    class Transport:
+        def abort(self) -> None:
+            closed.append(self)
+
+    class Connection:
+        def __init__(self, source: str, idle_since: float | None) -> None:
+            self.source, self.idle_since, self.transport = source, idle_since, Transport()
+
+    closed: list[Transport] = []
+    held = HeldConnections(4, most_of_a_source=3)
+    first, second, third = (Connection("a", at) for at in (3.0, 1.0, None))
+    for each in (first, second, third):
+        assert held.add(each)  # type: ignore[arg-type]
+    # Its own is full: the one that has been idle for longest gives way.
+    assert held.add(Connection("a", None))  # type: ignore[arg-type]
+    assert closed == [second.transport]
+    # All are: the source that has most gives way.
+    assert held.add(Connection("b", None))  # type: ignore[arg-type]
+    assert held.add(Connection("b", None))  # type: ignore[arg-type]
+    assert closed == [second.transport, first.transport]
+    # Nobody is idle.
+    assert not held.add(Connection("c", None))  # type: ignore[arg-type]
+    held.discard(third)  # type: ignore[arg-type]
+    assert held.add(Connection("c", None))  # type: ignore[arg-type]
+    assert len(held) == 4
+
+
+@pytest.mark.parametrize(
+    "ciphers",
+    ["AES128-SHA256", "AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA"],
+)
+def test_tls_needs_forward_secrecy_and_authenticated_encryption(world: World, ciphers: str) -> None:
+    context = hostile_clients._context.__wrapped__()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    with socket.create_connection((HOST, world.stage.port)) as wire, pytest.raises(ssl.SSLError):
+        context.wrap_socket(wire)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_gives_no_tickets(world: World, version: ssl.TLSVersion) -> None:
+    context = hostile_clients._context.__wrapped__()
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection((HOST, world.stage.port)) as plain, context.wrap_socket(plain) as wire:
+        wire.sendall(HEALTH)
+        assert wire.recv(65536).startswith(b"HTTP/1.1 200")
+        assert wire.session is None or not wire.session.has_ticket
+
+
+def authorization(key_id: str, service: str = "sts") -> str:
+    """A signature whose scope and form are right."""
+    day = time.strftime("%Y%m%d", time.gmtime())
+    scope = f"{key_id}/{day}/us-east-1/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={'0' * 64}"
