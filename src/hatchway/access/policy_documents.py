@@ -41,5 +41,6 @@ def check_policy_document(
         MalformedPolicy: it is no policy; the error names the place and the problem.
         PolicyTooLarge: it has more characters than the quota, white space not counted.
     """
-    parse_policy(text, kind=kind)
+    # The size first: what is too large is not worth the time that reading it takes, under the store's lock.
     check_size(text, quota, besides=besides)
+    parse_policy(text, kind=kind)
