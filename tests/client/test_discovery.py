@@ -7,7 +7,7 @@ import pytest
 from tests.client.stubs import DNS_NAME, INSTANCE_ID, StubControlPlane
 
 from hatchway.client.discovery import TunnelOptions, gateway_port, plan_tunnel, push_key
-from hatchway.client.errors import ApiError, InvalidOption, NotConfigured, NotFound
+from hatchway.client.errors import ApiError, ClientError, InvalidOption, NotConfigured, NotFound
 from hatchway.client.profile import Profile, ProfileOptions
 
 
@@ -232,3 +232,38 @@ def test_a_discovery_document_that_names_no_port_is_an_error(
     control_plane.document = document
     with pytest.raises(ApiError, match="--gateway-port"):
         gateway_port(profile)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"<html><body>Log in</body></html>",
+        b"\x1b[2J\xff",
+        b"<DescribeInstancesResponse/>",
+        b"<a><reservationSet><item/></reservationSet></a>",
+        b"{}" * 100_000,
+    ],
+)
+def test_an_answer_that_is_none_is_an_error_in_words(
+    profile: Profile, control_plane: StubControlPlane, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(control_plane, "answer", lambda parameters: (200, body))
+    with pytest.raises(ClientError) as caught:
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_refusal_names_the_request_and_cannot_drive_the_terminal(
+    profile: Profile, control_plane: StubControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = "<Error><Code>UnauthorizedOperation</Code><Message>no\x7f\u009b2J</Message></Error>"
+    body = f"<Response><Errors>{error}</Errors><RequestID>5d2c</RequestID></Response>".encode()
+    monkeypatch.setattr(control_plane, "answer", lambda parameters: (403, body))
+    with pytest.raises(ApiError) as caught:
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
+    assert str(caught.value) == (
+        "DescribeInstances: UnauthorizedOperation: no\ufffd\ufffd2J (request id 5d2c)"
+    )

@@ -99,3 +99,59 @@ def test_what_is_missing_is_said(aws_environment: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(NotConfigured, match="no credentials"):
         Profile(ProfileOptions(region="us-east-1")).credentials()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "foo",
+        "https://",
+        "ftp://h",
+        "http://127.0.0.1:99999",
+        "http://[::1",
+        "http://a b",
+        "\n  a = b",
+        "https://h:0",
+    ],
+)
+def test_an_endpoint_url_that_is_none_is_refused(aws_environment: Path, url: str) -> None:
+    aws_environment.write_text(f"[profile lab]\nregion = eu-west-1\nendpoint_url = {url}\n")
+    with pytest.raises(NotConfigured, match=r"endpoint URL|makes no sense"):
+        Profile(ProfileOptions(profile="lab")).api("ec2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "garbage",
+        "[profile lab",
+        "[profile lab]\nservices = s\n[services s]\nec2 = foo",
+        "[profile lab]\nservices =\n  a = b\n[services s]\nec2 =\n  a = b",
+        "[profile lab]\nregion =\n  a = b",
+        "[profile lab]\nregion = a b",
+        "[profile lab]\nregion = eu-west-1\nretry_mode = foo",
+    ],
+)
+def test_a_configuration_of_odd_content_is_an_error_in_words(aws_environment: Path, text: str) -> None:
+    aws_environment.write_text(f"{text}\n")
+    with pytest.raises(NotConfigured):
+        Profile(ProfileOptions(profile="lab")).api("ec2")
+
+
+@pytest.mark.parametrize("process", ["/bin/false", "/bin/echo x", "/nonexistent", "/bin/echo []"])
+def test_a_program_that_gives_no_credentials_is_an_error_in_words(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch, process: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    aws_environment.write_text(f"[profile lab]\nregion = eu-west-1\ncredential_process = {process}\n")
+    with pytest.raises(NotConfigured):
+        Profile(ProfileOptions(profile="lab")).credentials()
+
+
+def test_a_number_that_is_none_is_an_error_in_words(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "x")
+    with pytest.raises(NotConfigured, match="makes no sense"):
+        Profile(ProfileOptions(region="us-east-1")).api("ec2")

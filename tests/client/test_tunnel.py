@@ -389,7 +389,7 @@ def test_a_refusal_carries_status_code_message_and_request_id(gateway: StubGatew
         "User: x is not authorized",
     )
     assert error.request_id == "5d2c"
-    assert str(error) == "AccessDeniedException: User: x is not authorized"
+    assert str(error) == "AccessDeniedException: User: x is not authorized (request id 5d2c)"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"ErrorCode": 7, "Message": null}', b"[" * 9_999])

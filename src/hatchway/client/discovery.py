@@ -145,7 +145,7 @@ def find_instance(ec2: Any, instance_id: str) -> Target:
         raise InvalidOption(f"{instance_id!r} is not an instance id, which looks like i-0123456789abcdef0")
     with api_errors("DescribeInstances"):
         answer = ec2.describe_instances(InstanceIds=[instance_id])
-    instances = [instance for group in answer["Reservations"] for instance in group["Instances"]]
+        instances = [instance for group in answer["Reservations"] for instance in group["Instances"]]
     if not instances:
         raise NotFound(f"there is no instance {instance_id}")
     instance = instances[0]
@@ -203,18 +203,17 @@ _STATE_FILTER: Final = {"Name": "state", "Values": list(USABLE_STATES)}
 
 def _endpoints(ec2: Any, **parameters: Any) -> list[FoundEndpoint]:
     with api_errors("DescribeInstanceConnectEndpoints"):
-        pages = list(ec2.get_paginator("describe_instance_connect_endpoints").paginate(**parameters))
-    return [
-        FoundEndpoint(
-            found["InstanceConnectEndpointId"],
-            found["DnsName"],
-            found.get("SubnetId", ""),
-            found.get("State", ""),
-            found.get("IpAddressType", ""),
-        )
-        for page in pages
-        for found in page["InstanceConnectEndpoints"]
-    ]
+        return [
+            FoundEndpoint(
+                found["InstanceConnectEndpointId"],
+                found["DnsName"],
+                found.get("SubnetId", ""),
+                found.get("State", ""),
+                found.get("IpAddressType", ""),
+            )
+            for page in ec2.get_paginator("describe_instance_connect_endpoints").paginate(**parameters)
+            for found in page["InstanceConnectEndpoints"]
+        ]
 
 
 def push_key(profile: Profile, instance_id: str, os_user: str, public_key: str) -> None:

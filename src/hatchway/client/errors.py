@@ -30,14 +30,16 @@ class NotConfigured(ClientError):
 class ApiError(ClientError):
     """The control plane refused a call, or could not be asked.
 
-    `code` is AWS's error code, empty when there was no answer.
+    `code` is AWS's error code, empty when there was no answer. `request_id` leads to the reason.
     """
 
-    def __init__(self, operation: str, code: str, message: str) -> None:
-        super().__init__(f"{operation}: {code}: {message}" if code else f"{operation}: {message}")
+    def __init__(self, operation: str, code: str, message: str, request_id: str | None = None) -> None:
+        said = f"{operation}: {code}: {message}" if code else f"{operation}: {message}"
+        super().__init__(said + _named(request_id))
         self.operation = operation
         self.code = code
         self.message = message
+        self.request_id = request_id
 
 
 class NotFound(ClientError):
@@ -62,7 +64,8 @@ class TunnelRefused(ClientError):
 
     def __init__(self, status: int, error_code: str, message: str, request_id: str | None = None) -> None:
         name = error_code or f"HTTP status {status}"
-        super().__init__(f"{name}: {message}" if message else f"the gateway answered {name}")
+        said = f"{name}: {message}" if message else f"the gateway answered {name}"
+        super().__init__(said + _named(request_id))
         self.status = status
         self.error_code = error_code
         self.message = message
@@ -78,6 +81,11 @@ class TunnelClosed(ClientError):
         super().__init__(f"tunnel closed: {reason or f'close code {code}'}")
         self.code = code
         self.reason = reason
+
+
+def _named(request_id: str | None) -> str:
+    """By which `hatchway explain` finds the decision."""
+    return f" (request id {request_id})" if request_id else ""
 
 
 def printable(text: str, limit: int = 1000) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import os
 import ssl
@@ -15,6 +16,7 @@ from picows import WSError, WSHandshakeError, ws_connect
 from hatchway import __version__
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelRefused, printable
 from hatchway.client.local import standard_streams
+from hatchway.client.proxy import proxy_for
 from hatchway.client.relay import Relay
 from hatchway.client.signals import ending_in_order
 
@@ -41,6 +43,9 @@ class Route:
 
     `dns_name` is whom to trust and what the request's Host says; `address` is where to connect when that name
     does not resolve to it. `ca_bundle` is trusted besides the system's own certificates.
+
+    Raises:
+        InvalidOption: the port or the source address is none.
     """
 
     dns_name: str
@@ -48,6 +53,17 @@ class Route:
     address: str | None = None
     source_address: str | None = None
     ca_bundle: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= 65535:
+            raise InvalidOption(f"{self.port} is not a port: give one from 1 to 65535")
+        if self.source_address is not None:
+            try:
+                ipaddress.ip_address(self.source_address)
+            except ValueError:
+                raise InvalidOption(
+                    f"--source-address {printable(self.source_address)!r} is not an IP address"
+                ) from None
 
     def __str__(self) -> str:
         address = "" if self.address is None else f" at {self.address}"
@@ -121,7 +137,7 @@ async def _connect(route: Route, target: str, context: ssl.SSLContext, local: Lo
                 happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
                 # The signature covers the Host header, in which DnsName stands without a port.
                 extra_headers={"Host": route.dns_name, "User-Agent": f"hatchway/{__version__}"},
-                proxy=_proxy_for(where),
+                proxy=proxy_for(where, route.port),
                 max_redirects=0,
                 max_frame_size=_MAX_FRAME_RECEIVED,
                 read_buffer_init_size=_READ_BUFFER,
@@ -138,7 +154,8 @@ async def _connect(route: Route, target: str, context: ssl.SSLContext, local: Lo
             f"its certificate is not trusted ({error.verify_message}): give the CA with --ca-bundle or"
             " AWS_CA_BUNDLE, or add it to the system's with 'hatchway trust install'",
         ) from error
-    except (OSError, WSError) as error:
+    except (OSError, WSError, ValueError) as error:
+        # ValueError: what stands for a name or an address cannot be one.
         raise GatewayUnreachable(str(route), printable(str(error))) from error
     finally:
         if not connected:
@@ -163,15 +180,3 @@ def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUn
         printable(str(fields.get("Message", ""))),
         None if request_id is None else printable(request_id),
     )
-
-
-def _proxy_for(host: str) -> str | None:
-    """The HTTP proxy that the environment names for this host, as curl and botocore read it."""
-    if not any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
-        return None
-    from urllib.request import getproxies_environment, proxy_bypass
-
-    if proxy_bypass(host):
-        return None
-    proxies = getproxies_environment()
-    return proxies.get("https") or proxies.get("all")
