@@ -36,6 +36,9 @@ class Heard:
         first = frame.fin << 7 | frame.rsv1 << 6 | frame.rsv2 << 5 | frame.rsv3 << 4 | kind
         self.frames.append((first, frame.get_payload_as_bytes()))
 
+    def on_frames_end(self) -> None:
+        """They are all noted already."""
+
 
 def one_input(data: bytes) -> None:
     draws = Draws(data)
@@ -68,6 +71,8 @@ def give(input_: WebSocketInput, data: bytes) -> int | None:
         size = min(len(room), len(data))
         room[:size] = data[:size]
         fault = input_.take(size)
+        while fault is None and input_.behind:
+            fault = input_.go_on()
         if fault is not None:
             return fault
         data = data[size:]

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -257,3 +258,32 @@ def test_a_port_where_nobody_listens_reads_as_in_aws(enrolled_host: Sshd, alice:
     answer = open_tunnel(alice, "--private-ip-address", "10.0.1.1", "--remote-port", "24")
     assert answer.returncode != 0
     assert "Websocket Closure Reason: Unable to connect to target" in answer.stderr
+
+
+SPEAKS_FOR_A_WHILE = """
+import socket, sys, time
+with socket.create_server(("10.0.1.1", 2200)) as listening:
+    print("listening", flush=True)
+    sock, _ = listening.accept()
+    for number in range(50):
+        sock.sendall(b"line %d\\n" % number)
+        time.sleep(0.1)
+    sock.close()
+"""
+
+
+def test_a_tunnel_lives_on_after_its_standard_input_has_ended(
+    enrolled_host: Sshd, alice: AwsCli, tmp_path: Path
+) -> None:
+    # It sends empty frames without end meanwhile.
+    speaking = enrolled_host.machine.start(
+        [sys.executable, "-c", SPEAKS_FOR_A_WHILE], tmp_path / "speaking.log"
+    )
+    wait_until(lambda: "listening" in speaking.output(), 60, speaking.output)
+    answer = alice.run(
+        "ec2-instance-connect", "open-tunnel", "--instance-connect-endpoint-id", ENDPOINT,
+        "--private-ip-address", "10.0.1.1", "--remote-port", "2200", timeout=90, input="",
+    )  # fmt: skip
+    speaking.stop()
+    assert answer.stdout == "".join(f"line {number}\n" for number in range(50)), answer.stderr
+    assert answer.returncode == 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.gateway.websocket import MAX_FRAME, Parsers, WebSocketInput
+from hatchway.gateway.websocket import MAX_FRAME, MOST_FRAMES, Parsers, WebSocketInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +26,22 @@ class Listens:
     """Who gets the frames: first byte and payload of each."""
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
+    at_once: list[int] = field(default_factory=list)
+    _payloads: list[memoryview] = field(default_factory=list)
 
     def on_frame(self, frame: WSFrame) -> None:
         kind = int(frame.msg_type)  # type: ignore[call-overload]
         self.frames.append((frame.fin << 7 | kind, frame.get_payload_as_bytes()))
+        self._payloads.append(frame.get_payload_as_memoryview())
+
+    def on_frames_end(self) -> None:
+        """All payloads are still where they were."""
+        at_once = len(self._payloads)
+        assert [bytes(payload) for payload in self._payloads] == [
+            payload for _, payload in self.frames[-at_once:]
+        ]
+        self.at_once.append(at_once)
+        self._payloads.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +75,8 @@ def _give(input_: WebSocketInput, data: bytes) -> int | None:
         size = min(len(room), len(data))
         room[:size] = data[:size]
         fault = input_.take(size)
+        while fault is None and input_.behind:
+            fault = input_.go_on()
         if fault is not None:
             return fault
         data = data[size:]
@@ -179,5 +193,37 @@ def test_only_so_many_parsers_are_kept(loop: asyncio.AbstractEventLoop) -> None:
             for input_ in inputs:
                 _give(input_, _frame(_BINARY, b"hello")[part])
         assert 0 < len(parsers.spare) < 50
+
+    _on_the_loop(loop, work)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 1000])
+def test_frames_are_handed_over_in_portions_and_none_is_lost(
+    loop: asyncio.AbstractEventLoop, size: int
+) -> None:
+    def work() -> None:
+        count = 5 * MOST_FRAMES // 2
+        end = Listens()
+        said = [(_BINARY, (b"%d." % number)[:1] * size) for number in range(count)]
+        input_ = WebSocketInput(Parsers(), end)
+        assert _give(input_, b"".join(_frame(*frame) for frame in said)) is None
+        assert end.frames == said
+        assert max(end.at_once) <= MOST_FRAMES
+        assert not input_.behind
+
+    _on_the_loop(loop, work)
+
+
+def test_what_came_with_the_request_is_handed_over_in_portions_too(loop: asyncio.AbstractEventLoop) -> None:
+    def work() -> None:
+        end = Listens()
+        input_ = WebSocketInput(Parsers(), end)
+        given = _frame(_BINARY, b"x") * (3 * MOST_FRAMES) + _frame(_BINARY, b"y" * 9000)
+        input_.give(given[:-4000])
+        while input_.behind:
+            input_.go_on()
+        assert len(end.frames) == 3 * MOST_FRAMES
+        _give(input_, given[-4000:])
+        assert end.frames[-1] == (_BINARY, b"y" * 9000)
 
     _on_the_loop(loop, work)

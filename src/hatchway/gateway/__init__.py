@@ -8,7 +8,8 @@ reading: the life of a tunnel from top to bottom.
 | module | holds |
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
-| `readiness`, `connection` | one epoll for the sockets of all tunnels; a TCP connection, with back pressure |
+| `readiness`, `connection` | one epoll for all tunnels, their turns; a TCP connection, with back pressure |
+| `allowance` | what one client may cost beyond the bytes that it carries. Pure |
 | `tls_connection` | TLS on such a connection |
 | `clients`, `client`, `websocket` | clients: the HTTP request, then frames, by parsers that tunnels share |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |

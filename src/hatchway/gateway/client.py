@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hatchway.gateway.allowance import FRAME
 from hatchway.gateway.connection import Hold
 from hatchway.gateway.handshake import (
     HEAD_END,
@@ -14,7 +15,7 @@ from hatchway.gateway.handshake import (
     render_refusal,
     render_upgrade,
 )
-from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, Closure, Refusal
+from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, TOO_MUCH_WASTE, Closure, Refusal
 from hatchway.gateway.tls_connection import TlsConnection
 from hatchway.gateway.websocket import MAX_FRAME, FrameEnd, WebSocketInput
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 CLOSE_PATIENCE: Final = 5.0
 """Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
+
+MOST_PONGS: Final = 10
+"""Pings that come at once of which each is answered."""
 
 _TOO_BIG: Final = f"A frame may carry at most {MAX_FRAME} bytes"
 
@@ -70,6 +74,7 @@ class Client(TlsConnection):
         "_end",
         "_head",
         "_parsers",
+        "_pongs",
         "_received",
         "_websocket",
         "lost",
@@ -85,6 +90,7 @@ class Client(TlsConnection):
         self._received = bytearray()
         self._websocket: WebSocketInput | None = None
         self._end: TunnelEnd | None = None
+        self._pongs: list[bytes] | None = None
         self._close_sent = False
         self._close_timer: asyncio.TimerHandle | None = None
         self._head: Head | None = None
@@ -100,9 +106,27 @@ class Client(TlsConnection):
         if self._websocket is None:
             self._take_request(size)
         else:
-            fault = self._websocket.take(size)
-            if fault is not None:
-                self._end_for(fault)
+            self._parsed(self._websocket.take(size))
+
+    @property
+    def behind(self) -> bool:
+        return self._websocket is not None and self._websocket.behind
+
+    def go_on(self) -> None:
+        assert self._websocket is not None
+        self._parsed(self._websocket.go_on())
+
+    def _parsed(self, fault: int | None) -> None:
+        assert self._websocket is not None
+        self.cost += self._websocket.frames * FRAME
+        if fault is not None:
+            self._end_for(Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason))
+
+    def on_waste(self) -> None:
+        if self._websocket is None:
+            self.abort()
+        else:
+            self._end_for(TOO_MUCH_WASTE)
 
     def on_full(self) -> None:
         # What the gateway itself says before the upgrade is short.
@@ -110,6 +134,7 @@ class Client(TlsConnection):
             self._end.client_full()
 
     def on_ready(self) -> None:
+        self._send_pongs()
         if self._end is not None:
             self._end.client_ready()
 
@@ -160,21 +185,20 @@ class Client(TlsConnection):
         self.hang_up(render_refusal(refusal, request_id))
 
     def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
-        """Answer 101. Frames come to `end` from now on, those that are here already before this returns."""
+        """Answer 101. Frames come to `end` from now on; the first that are here do before this returns."""
         self._end = end
         self.write(render_upgrade(key, request_id))
         websocket = self._websocket = WebSocketInput(self._parsers, end)
-        rest, self._received = memoryview(self._received), bytearray()
-        while rest and not self._close_sent:
-            room = websocket.room()
-            size = min(len(room), len(rest))
-            room[:size] = rest[:size]
-            rest = rest[size:]
-            self.on_decrypted(size)
+        rest, self._received = bytes(self._received), bytearray()
+        websocket.give(rest)
+        if rest:
+            self.go_on()
 
     def write_frames(self, *pieces: bytes | memoryview) -> None:
         """Send whole frames, headers included. The memory is free for other use when this returns."""
         if not self._close_sent:
+            if self._pongs is not None:
+                self._send_pongs()
             self.write(*pieces)
 
     def send_close(self, closure: Closure) -> None:
@@ -195,6 +219,8 @@ class Client(TlsConnection):
         """A close frame, after which none is sent; empty when one was, or there is no WebSocket yet."""
         if self._close_sent or self._websocket is None:
             return b""
+        if self._pongs is not None:
+            self._send_pongs()
         self._close_sent = True
         return _control_frame(_CLOSE, closure.code.to_bytes(2) + closure.reason.encode())
 
@@ -207,15 +233,32 @@ class Client(TlsConnection):
         patience = CLOSE_PATIENCE if self.unsent else patience - _CLOSE_CHECK
         self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
 
-    def send_pong(self, payload: bytes) -> None:
-        self.write_frames(_control_frame(_PONG, payload))
+    def answer(self, ping: bytes) -> None:
+        """Answer a ping before anything else is sent, as soon as what has been read is done with.
+
+        Of many at once only the latest are answered, in one write; one answer would do (RFC 6455 section
+        5.5.3).
+        """
+        pongs = self._pongs
+        if pongs is None:
+            pongs = self._pongs = []
+            self.readiness.loop.call_soon(self._send_pongs)
+        elif len(pongs) == MOST_PONGS:
+            pongs.clear()
+        pongs.append(_control_frame(_PONG, ping))
+
+    def _send_pongs(self) -> None:
+        # Only to a client that reads.
+        if self._pongs is not None and not self.is_full:
+            pongs, self._pongs = self._pongs, None
+            if not self._close_sent:
+                self.write(b"".join(pongs))
 
     def send_ping(self) -> None:
         self.write_frames(_control_frame(_PING, b""))
 
-    def _end_for(self, fault: int) -> None:
-        """Close, and take nothing more: there is a fault in a frame, which this code stands for."""
-        closure = Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason)
+    def _end_for(self, closure: Closure) -> None:
+        """Close, and take nothing more: the client has done what it must not."""
         self.close_for(closure)
         if self._end is not None:
             self._end.client_broke_protocol(closure)

@@ -23,10 +23,8 @@ HIGH_WATER: Final = 64 * 1024
 
 LOW_WATER: Final = HIGH_WATER // 4
 
-_TURN: Final = 1024 * 1024
-"""Bytes read, as long as there are as many as were asked for, before others have their turn."""
-
-_CHUNKS_AT_ONCE: Final = 64
+_MOST_SENT: Final = 256 * 1024
+"""Bytes that are unsent which the kernel is offered at once."""
 
 _INFO: Final = Struct("=2xBB48xII")
 """Of struct tcp_info (linux/tcp.h): retransmissions and window probes since the last answer, milliseconds
@@ -41,12 +39,14 @@ class Hold(IntEnum):
     CONNECTING = 1
     BACKLOG = 2
     ENDED = 4
+    PACE = 8
 
 
 class Connection(ABC):
     """One connection. What comes of it is told by calls to the methods that begin with `on_`.
 
-    It is read while nothing holds it shut. What the kernel does not take at once is kept, and sent in time.
+    It is read while nothing holds it shut, in turns: see `turn`. What the kernel does not take at once is
+    kept, and sent in time.
     """
 
     __slots__ = (
@@ -56,6 +56,7 @@ class Connection(ABC):
         "_finishing",
         "_full",
         "_holds",
+        "_queued",
         "_socket",
         "_unsent",
         "_unsent_size",
@@ -73,8 +74,8 @@ class Connection(ABC):
         self._descriptor = sock.fileno()
         self._holds = 0
         self._watched = 0
-        self._unsent: list[bytes] | None = None
-        self._unsent_size = 0
+        self._queued = False
+        self._unsent: bytearray | None = None
         self._full = False
         self._broken = False
         self._finishing = False
@@ -120,6 +121,11 @@ class Connection(ABC):
     def is_gone(self) -> bool:
         return self._descriptor < 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is unsent that nothing more should be sent: see `on_full`."""
+        return self._full
+
     def hold(self, reasons: int) -> None:
         """Read no more, for these reasons too."""
         # Watched for reading it may stay until something comes: mostly that is never.
@@ -131,6 +137,8 @@ class Connection(ABC):
             self._holds &= ~reasons
             if not self._holds:
                 self._watch()
+                if self.has_more:
+                    self._queue()
 
     def send(self, *chunks: bytes | memoryview) -> None:
         """Send bytes that may be overwritten once this returns. Those for a peer that has gone go nowhere."""
@@ -148,13 +156,13 @@ class Connection(ABC):
                 return
             if sent == size:
                 return
-            size -= sent
             self._unsent = _after(chunks, sent)
         else:
-            self._unsent += map(bytes, chunks)
-        self._unsent_size += size
+            # One piece of memory, however small the chunks: each send costs as much as it sends.
+            for chunk in chunks:
+                self._unsent += chunk
         self._watch()
-        if not self._full and self._unsent_size > HIGH_WATER:
+        if not self._full and len(self._unsent) > HIGH_WATER:
             self._full = True
             self.on_full()
 
@@ -179,9 +187,10 @@ class Connection(ABC):
     @property
     def unsent(self) -> int:
         """Bytes that the peer has not acknowledged."""
+        kept = 0 if self._unsent is None else len(self._unsent)
         if self._descriptor < 0:
-            return self._unsent_size
-        return self._unsent_size + int(unpack("i", ioctl(self._descriptor, TIOCOUTQ, bytes(4)))[0])
+            return kept
+        return kept + int(unpack("i", ioctl(self._descriptor, TIOCOUTQ, bytes(4)))[0])
 
     @property
     def unanswered(self) -> float:
@@ -207,16 +216,33 @@ class Connection(ABC):
     def happened(self, events: int) -> None:
         if self._unsent is not None and events & (WRITABLE | BROKEN):
             self._send_rest()
-        if not events & (READABLE | BROKEN) or self._descriptor < 0:
+        if not events & (READABLE | BROKEN) or self._descriptor < 0 or self._queued:
             return
         if self._holds:
             self._watch()
-            return
-        left = _TURN
-        while left > 0 and not self._holds and self._descriptor >= 0:
-            size = self._read()
-            # As many as were asked for have most often more behind them.
-            left = left - size if size == self.most_at_once else 0
+        else:
+            self.have_turn()
+
+    def have_turn(self) -> None:
+        """Read, if it may. If there is more, its next turn comes after others have had theirs."""
+        self._queued = False
+        if not self._holds and self._descriptor >= 0 and self.turn() and not self._holds:
+            self._queue()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something has been read and not handed over, of which the socket does not tell."""
+        return False
+
+    def turn(self) -> bool:
+        """Read once, and hand over; whether there is likely to be more."""
+        # As many as were asked for have most often more behind them.
+        return self._read() == self.most_at_once
+
+    def _queue(self) -> None:
+        if not self._queued and self._descriptor >= 0:
+            self._queued = True
+            self.readiness.later(self)
 
     def _read(self) -> int:
         """Read once, and hand over; how many bytes there were."""
@@ -252,22 +278,23 @@ class Connection(ABC):
         self._watched = wanted
 
     def _send_rest(self) -> None:
-        assert self._unsent is not None
+        unsent = self._unsent
+        assert unsent is not None
         try:
-            sent = self._socket.sendmsg(self._unsent[:_CHUNKS_AT_ONCE])
+            with memoryview(unsent) as whole, whole[:_MOST_SENT] as first:
+                sent = self._socket.send(first)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self._broken = True
-            sent = self._unsent_size
-        self._unsent_size -= sent
-        if self._unsent_size:
-            self._unsent = _after(self._unsent, sent)
-        else:
+            sent = len(unsent)
+        # What is cut off at its beginning is not moved.
+        del unsent[:sent]
+        if not unsent:
             self._unsent = None
             self._watch()
             self._when_sent()
-        if self._full and self._unsent_size <= LOW_WATER:
+        if self._full and len(unsent) <= LOW_WATER:
             self._full = False
             self.on_ready()
 
@@ -295,11 +322,11 @@ class Connection(ABC):
         self.readiness.loop.call_soon(self.on_lost)
 
 
-def _after(chunks: Iterable[bytes | memoryview], size: int) -> list[bytes]:
+def _after(chunks: Iterable[bytes | memoryview], size: int) -> bytearray:
     """What follows the first `size` bytes."""
-    rest = []
+    rest = bytearray()
     for chunk in chunks:
         if len(chunk) > size:
-            rest.append(bytes(chunk[size:]))
+            rest += chunk[size:] if size else chunk
         size = max(0, size - len(chunk))
     return rest

@@ -36,6 +36,7 @@ CLOSE_REASONS: Final = {
     1003: "protocol_error",
     1006: "client_lost",
     1007: "protocol_error",
+    1008: "wasteful",
     1009: "protocol_error",
     1011: "no_target",
     1013: "out_of_touch",

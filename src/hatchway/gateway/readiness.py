@@ -2,11 +2,17 @@
 
 The event loop watches one epoll (epoll(7)), which watches the sockets of all tunnels. A socket in it costs a
 dictionary entry, and to be told is one call.
+
+Whoever is told does a little and returns. If there is more for him to do he asks for another turn, which he
+gets when all those have been told who had nothing to do before. So who has little to do waits for a turn of
+one who has much to do, however many of those there are.
 """
 
 from __future__ import annotations
 
 import select
+from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -19,6 +25,9 @@ BROKEN: Final = select.EPOLLERR | select.EPOLLHUP
 
 _MOST_AT_ONCE: Final = 256
 
+LOOK: Final = 0.001
+"""Seconds of telling and of further turns after which the event loop sees to its timers and tasks."""
+
 
 class Watcher(Protocol):
     """Who is told of a socket."""
@@ -27,7 +36,14 @@ class Watcher(Protocol):
         """It is readable, writable or broken. It may be none of this any more, so a call may find nothing."""
 
     def abort(self) -> None:
-        """`happened` has raised."""
+        """`happened` or `have_turn` has raised."""
+
+
+class Turns(Watcher, Protocol):
+    """Who may have more to do than there is time for."""
+
+    def have_turn(self) -> None:
+        """Go on, for a little while. It may have nothing to do any more."""
 
 
 class Readiness:
@@ -37,6 +53,9 @@ class Readiness:
         self.loop = loop
         self._epoll = select.epoll()
         self._watchers: dict[int, Watcher] = {}
+        self._told = deque[tuple[int, int]]()
+        self._later = deque[Turns]()
+        self._looking = False
         loop.add_reader(self._epoll.fileno(), self._look)
 
     def watch(self, descriptor: int, events: int, watcher: Watcher) -> None:
@@ -53,16 +72,47 @@ class Readiness:
         del self._watchers[descriptor]
         self._epoll.unregister(descriptor)
 
+    def later(self, watcher: Turns) -> None:
+        """Let it have another turn when others have had theirs."""
+        self._later.append(watcher)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self.loop.call_soon(self._look_once_more)
+
+    def _look_once_more(self) -> None:
+        self._looking = False
+        self._look()
+
     def _look(self) -> None:
-        for descriptor, events in self._epoll.poll(0, _MOST_AT_ONCE):
-            # One that was told of before this one may have ended it.
-            watcher = self._watchers.get(descriptor)
-            if watcher is None:
-                continue
-            try:
-                watcher.happened(events)
-            except Exception as problem:
-                watcher.abort()
-                self.loop.call_exception_handler(
-                    {"message": "a connection had to be dropped", "exception": problem}
-                )
+        told, later, until = self._told, self._later, monotonic() + LOOK
+        while True:
+            if not told:
+                told.extend(self._epoll.poll(0, _MOST_AT_ONCE))
+            while told:
+                descriptor, events = told.popleft()
+                # One that was told of before this one may have ended it.
+                watcher = self._watchers.get(descriptor)
+                if watcher is not None:
+                    try:
+                        watcher.happened(events)
+                    except Exception as problem:
+                        self._failed(watcher, problem)
+                if monotonic() > until:
+                    break
+            if later:
+                patient = later.popleft()
+                try:
+                    patient.have_turn()
+                except Exception as problem:
+                    self._failed(patient, problem)
+            if not later or monotonic() > until:
+                break
+        if told or later:
+            self._look_again()
+
+    def _failed(self, watcher: Watcher, problem: Exception) -> None:
+        watcher.abort()
+        self.loop.call_exception_handler({"message": "a connection had to be dropped", "exception": problem})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from picows import WSMsgType
 
+from hatchway.gateway.allowance import CONTROL_FRAME
 from hatchway.gateway.connection import Hold
 from hatchway.gateway.refusal import (
     CLIENT_CLOSED,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 CUT_PATIENCE: Final = 0.7
 """Seconds that a client whose tunnel is cut has to take the close frame and answer it."""
 
+_PONG: Final = WSMsgType.PONG
 _CONTINUATION: Final = WSMsgType.CONTINUATION
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
@@ -65,7 +67,7 @@ class Relay:
         "_held",
         "_loop",
         "_message_open",
-        "_owed_pong",
+        "_payloads",
         "_started",
         "_target",
         "_target_over",
@@ -83,10 +85,11 @@ class Relay:
         self._connecting: Attempt | None = None
         self._target: Target | None = None
         self._held: list[bytes] = []
+        # Of the frames that there are at once.
+        self._payloads: list[memoryview] = []
         self._client_over = False
         self._target_over = False
         self._client_is_full = False
-        self._owed_pong: bytes | None = None
         self._message_open = False
         self._cut = False
         self._cut_timer: asyncio.TimerHandle | None = None
@@ -110,22 +113,38 @@ class Relay:
             if self._message_open != (kind == _CONTINUATION):
                 self._refuse(PROTOCOL_ERROR)
                 return
-            self._message_open = not frame.fin
             size = frame.payload_size
-            if not size or self._cut:
-                return
-            self.bytes_in += size
-            if self._target is not None:
-                self._target.send(frame.get_payload_as_memoryview())
-            elif not self._target_over:
-                self._held.append(frame.get_payload_as_bytes())
+            if size:
+                if not self._cut:
+                    self.bytes_in += size
+                    self._payloads.append(frame.get_payload_as_memoryview())
+            elif not frame.fin or self._message_open:
+                # A whole message may be empty: the AWS CLI sends such without end after its end of input.
+                self._client.waste += 1
+            self._message_open = not frame.fin
         elif kind == _CLOSE:
             self._client_closed(frame)
         elif kind == _PING:
-            self._owed_pong = frame.get_payload_as_bytes()
-            self._pay_pong()
+            self._note_control()
+            self._client.answer(frame.get_payload_as_bytes())
+        elif kind == _PONG:
+            self._note_control()
         elif kind == _TEXT:
             self._refuse(TEXT_REFUSED)
+
+    def on_frames_end(self) -> None:
+        payloads = self._payloads
+        if not payloads:
+            return
+        if self._target is not None:
+            self._target.send(*payloads)
+        elif not self._target_over:
+            self._held.append(b"".join(payloads))
+        payloads.clear()
+
+    def _note_control(self) -> None:
+        self._client.waste += 1
+        self._client.cost += CONTROL_FRAME
 
     def _client_closed(self, frame: WSFrame) -> None:
         code = int(frame.get_close_code()) if frame.payload_size else 1000  # type: ignore[call-overload]
@@ -133,20 +152,16 @@ class Relay:
             self._refuse(PROTOCOL_ERROR)
             return
         self._client_over = True
+        self.on_frames_end()
         # The answer repeats the code (RFC 6455 section 5.5.1).
         self._client.close_for(Closure(code))
         self._end(CLIENT_CLOSED)
         self._finish_target()
         self._settle()
 
-    def _pay_pong(self) -> None:
-        # Only the latest ping needs an answer (RFC 6455 section 5.5.3), and only from a client that reads.
-        if self._owed_pong is not None and not self._client_is_full:
-            self._client.send_pong(self._owed_pong)
-            self._owed_pong = None
-
     def _refuse(self, closure: Closure) -> None:
         self._client_over = True
+        self.on_frames_end()
         self._client.close_for(closure)
         self._end(closure)
         self._finish_target()
@@ -171,7 +186,6 @@ class Relay:
 
     def client_ready(self) -> None:
         self._client_is_full = False
-        self._pay_pong()
         if self._target is not None:
             self._target.release(Hold.BACKLOG)
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import ssl
 from abc import abstractmethod
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from hatchway.gateway.allowance import BARREN_RECORD, FREE, SMALL_RECORD, Allowance
 from hatchway.gateway.connection import Connection, Hold
 
 if TYPE_CHECKING:
@@ -31,14 +33,60 @@ MOST_READS: Final = 64
 """Reads in which a client has to get through TLS and its request. It needs a few; one that sends a byte at a
 time would have each of them cost as much as any."""
 
-_portion: Final = memoryview(bytearray(PORTION))
-"""Where every client's bytes are read to. They are decrypted before anything else runs."""
+MOST_BARREN: Final = 32
+"""TLS records without data that such a client may send after its handshake. A key update costs 20 to 50 µs,
+and a read may hold thousands of them."""
+
+TURN: Final = 0.00015
+"""Seconds after which others have their turn. What is begun is brought to its end, which is bounded by what
+it is: 16 records, or 4 small ones; 128 frames, and a write of their payloads."""
+
+_HEADER: Final = 5
+"""Bytes of a TLS record's header; the last two say how long the rest is (RFC 8446 section 5.1)."""
+
+_RECORDS: Final = 16
+_SMALL: Final = 1024
+_SMALL_COUNTS: Final = 4
+"""Records given to OpenSSL at once, bytes up to which one is small, and for how many a small one counts.
+OpenSSL reads on within one call until there is data, be it through thousands of key updates."""
+
+_portion: Final = memoryview(bytearray(PORTION + _HEADER))
+"""Where every client's bytes are read to. What has not been decrypted when a turn is over is copied."""
+
+_front: Final = _portion[:PORTION]
+
+SMALL_PORTION: Final = 20 * 1024
+"""The same from a client that has used up its allowance: what it sends takes several turns anyway."""
 
 
 class TlsConnection(Connection):
-    """The server's side of one."""
+    """The server's side of one.
 
-    __slots__ = ("_farewell", "_incoming", "_outgoing", "_reads_left", "_shaking", "_tls")
+    Attributes:
+        cost: of the present turn, in microseconds: see `allowance`. Its owner adds what it finds.
+        waste: frames and records of the present turn that can carry nothing, likewise.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_barren_left",
+        "_carried",
+        "_ended",
+        "_failed",
+        "_farewell",
+        "_incoming",
+        "_outgoing",
+        "_reads_left",
+        "_record_left",
+        "_records",
+        "_sealed",
+        "_shaking",
+        "_slowed",
+        "_stub",
+        "_tls",
+        "cost",
+        "waste",
+    )
 
     most_at_once = PORTION
 
@@ -49,7 +97,22 @@ class TlsConnection(Connection):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaking = True
         self._reads_left: int | None = MOST_READS
+        self._barren_left = MOST_BARREN
         self._farewell: asyncio.TimerHandle | None = None
+        # What OpenSSL has not been given yet: records, or the beginning of a header.
+        self._sealed: memoryview | None = None
+        self._stub = b""
+        # Bytes to come of a record whose beginning it has; records for which it has given nothing yet.
+        self._record_left = 0
+        self._records = 0
+        # The client's last word has come, or something that is no TLS.
+        self._ended = False
+        self._failed = False
+        self._allowance: Allowance | None = None
+        self._slowed = False
+        self._carried = 0
+        self.cost = 0
+        self.waste = 0
 
     # What its owner is told, besides what it is told of a connection.
 
@@ -61,16 +124,28 @@ class TlsConnection(Connection):
     def on_decrypted(self, size: int) -> None:
         """So many bytes have been put there."""
 
+    @property
+    def behind(self) -> bool:
+        """Whether `go_on` has something to do, before which nothing may be decrypted."""
+        return False
+
+    def go_on(self) -> None:
+        """Do some more of what `on_decrypted` has left."""
+
+    def on_waste(self) -> None:
+        """The client has sent more than it may that can carry nothing."""
+        self.abort()
+
     # What its owner does.
 
     def take(self, received: bytes) -> None:
         """Take what was read from the socket before this connection was made, all of it the client's."""
         if received:
-            self._incoming.write(received)
-            self._decrypt()
+            self._sealed = memoryview(received)
+            self.have_turn()
 
     def trust(self) -> None:
-        """Read as often as there is something, from now on."""
+        """Read as often as there is something, and as much, from now on."""
         self._reads_left = None
 
     def write(self, *pieces: bytes | memoryview) -> None:
@@ -108,8 +183,49 @@ class TlsConnection(Connection):
 
     # What is told of the connection.
 
+    @property
+    def has_more(self) -> bool:
+        return (
+            self._sealed is not None
+            or bool(self._incoming.pending)
+            or bool(self._tls.pending())
+            or (self.behind and self._farewell is None)
+            or self._ended
+            or self._failed
+        )
+
+    def turn(self) -> bool:
+        """Decrypt and hand over what is left, then read once, as long as there is time."""
+        until, read, full = monotonic() + TURN, False, False
+        while not self._holds and self._descriptor >= 0:
+            if self._farewell is None and self.behind:
+                self.go_on()
+            elif self._ended or self._failed:
+                self._last_word()
+            elif self._sealed is not None or self._incoming.pending or self._tls.pending():
+                self._decrypt(until)
+            elif read:
+                break
+            else:
+                read, full = True, self._read() >= SMALL_PORTION
+            if monotonic() > until:
+                break
+        if self._sealed is not None and self._sealed.obj is _portion.obj:
+            self._sealed = memoryview(bytes(self._sealed))
+        if self.cost > FREE or self.waste:
+            self._pay()
+        else:
+            self._slowed = False
+        self.cost = self._carried = 0
+        return full or self.has_more
+
     def receive(self, sock: socket.socket) -> int:
-        return sock.recv_into(_portion)
+        stub = self._stub
+        if not stub and not self._slowed:
+            return sock.recv_into(_front)
+        _portion[: len(stub)] = stub
+        most = SMALL_PORTION if self._slowed else PORTION
+        return sock.recv_into(_portion[len(stub) : len(stub) + most])
 
     def on_received(self, size: int) -> None:
         if self._reads_left is not None:
@@ -117,8 +233,8 @@ class TlsConnection(Connection):
             if self._reads_left < 0:
                 self.abort()
                 return
-        self._incoming.write(_portion[:size])
-        self._decrypt()
+        self._sealed = _portion[: len(self._stub) + size]
+        self._stub = b""
 
     def on_end(self) -> None:
         self._part()
@@ -127,45 +243,117 @@ class TlsConnection(Connection):
         if self._farewell is not None:
             self._farewell.cancel()
 
-    def _decrypt(self) -> None:
+    def _pay(self) -> None:
+        """Count what this turn has cost, and read no more for a while when it is too much."""
+        waste, self.waste = self.waste, 0
+        now = monotonic()
+        allowance = self._allowance
+        if allowance is None:
+            allowance = self._allowance = Allowance(now)
+        if waste and self._farewell is None and allowance.waste(waste, self._carried, now):
+            self.on_waste()
+        pause = allowance.spend(self.cost - FREE, self._carried, now)
+        if pause and self._descriptor >= 0:
+            self._slowed = True
+            self.hold(Hold.PACE)
+            self.readiness.loop.call_later(pause, self._pause_over)
+
+    def _pause_over(self) -> None:
+        self.release(Hold.PACE)
+        # What has gathered comes after whatever others have.
+        if not self._holds:
+            self._queue()
+
+    def _decrypt(self, until: float) -> None:
+        """Fill the room that there is, as long as there is time, and hand over what is in it."""
         tls, incoming = self._tls, self._incoming
+        room, filled, reads, fed = None, 0, 0, False
         try:
-            if self._shaking:
-                tls.do_handshake()
-                self._shaking = False
-            while (incoming.pending or tls.pending()) and not self._holds & Hold.ENDED and not self.is_gone:
-                self._hand_over()
-        except ssl.SSLWantReadError:
-            # The rest of a record is yet to come.
-            pass
+            while True:
+                if incoming.pending or tls.pending():
+                    try:
+                        if self._shaking:
+                            tls.do_handshake()
+                            self._shaking = False
+                            self._records = 0
+                            continue
+                        if room is None:
+                            room = self.room()
+                        # One record at most comes of each call.
+                        size: int = tls.read(len(room) - filled, room[filled:])  # type: ignore[assignment]
+                    except ssl.SSLWantReadError:
+                        # It has got all that there was, and that was the end of no record with data.
+                        continue
+                    if not size:
+                        self._ended = True
+                        break
+                    reads += 1
+                    filled += size
+                    if filled == len(room):
+                        break
+                elif self._sealed is not None and not (fed and monotonic() > until):
+                    self._feed(self._sealed)
+                    fed = True
+                else:
+                    break
         except ssl.SSLError:
-            # That was no TLS, or was tampered with, which an alert says.
-            self.send(self._outgoing.read())
-            self.hold(Hold.ENDED)
-            self._limit_farewell()
-            self.close()
+            self._failed = True
+        if not self._shaking:
+            self._count(reads)
+        if filled and self._farewell is None and not self.is_gone:
+            self._carried += filled
+            self.on_decrypted(filled)
         if self._outgoing.pending:
             self.send(self._outgoing.read())
 
-    def _hand_over(self) -> None:
-        """Fill the room that there is.
+    def _feed(self, sealed: memoryview) -> None:
+        """Give OpenSSL the next few records."""
+        at, end, left, whole = self._record_left, len(sealed), _RECORDS, 0
+        while at < end and left > 0:
+            if at + _HEADER > end:
+                self._stub = bytes(sealed[at:])
+                end = at
+                break
+            whole += 1
+            length = sealed[at + 3] << 8 | sealed[at + 4]
+            if length > _SMALL:
+                left -= 1
+            else:
+                left -= _SMALL_COUNTS
+                self.cost += SMALL_RECORD
+            at += _HEADER + length
+        cut = min(at, end)
+        self._record_left = at - cut
+        self._records += whole
+        self._incoming.write(sealed[:cut])
+        self._sealed = sealed[cut:end] if cut < end else None
 
-        Raises:
-            SSLError: see `SSLObject.read`. What came before it has been handed over.
-        """
-        tls, incoming = self._tls, self._incoming
-        room, filled, ended = self.room(), 0, False
-        try:
-            # One record at most comes of each call.
-            while filled < len(room) and not ended and (incoming.pending or tls.pending()):
-                size: int = tls.read(len(room) - filled, room[filled:])  # type: ignore[assignment]
-                filled += size
-                ended = not size
-        finally:
-            if filled and self._farewell is None:
-                self.on_decrypted(filled)
-        if ended:
+    def _count(self, reads: int) -> None:
+        """Count the records that had no data: so many had some."""
+        self._records -= reads
+        if self._incoming.pending or self._tls.pending():
+            return
+        # One may have begun that is yet to come to its end.
+        begun = self._record_left > 0
+        barren, self._records = self._records - begun, int(begun)
+        if barren > 0:
+            self.cost += barren * BARREN_RECORD
+            self.waste += barren
+            self._barren_left -= barren
+            if self._reads_left is not None and self._barren_left < 0:
+                self.abort()
+
+    def _last_word(self) -> None:
+        """Everything has been handed over that came before it."""
+        if self._ended:
+            self._ended = False
             self._part()
+        else:
+            # That was no TLS, or was tampered with, which an alert says.
+            self._failed = False
+            self.hold(Hold.ENDED)
+            self._limit_farewell()
+            self.close()
 
     def _part(self) -> None:
         """The client has ended TLS, or TCP. So does the gateway, behind everything that was written."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hatchway.tracing.spans import Attributes, Span, SpanContext, Traces
 
 _FAILURES: Final = frozenset(
-    {"client_lost", "no_target", "out_of_touch", "protocol_error", REASON_NOT_RECORDED}
+    {"client_lost", "no_target", "out_of_touch", "protocol_error", "wasteful", REASON_NOT_RECORDED}
 )
 """Ends that are nobody's wish, by the reasons that the metrics have for them."""
 

@@ -30,7 +30,7 @@ DEAD_AFTER: Final = 45.0
 """Seconds for which a client's kernel has left everything unanswered, after which the client counts as dead.
 One that dies while nothing happens is noticed within 60 s, the pings being what it does not answer."""
 
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 50
 """Tunnels looked at before others get their turn."""
 
 log = structlog.get_logger("hatchway.gateway")

@@ -21,6 +21,12 @@ MAX_FRAME: Final = 128 * 1024
 MOST_AT_ONCE: Final = 192 * 1024
 """Bytes given to picows at once, whose buffer grows as long as it gets it full."""
 
+MOST_FRAMES: Final = 128
+"""Frames handed over at once. The smallest have six bytes: one read may hold thirty thousand."""
+
+_BINARY: Final = 2
+"""The last opcode of frames that carry data (RFC 6455 section 5.2)."""
+
 _SMALLEST_READ_BUFFER: Final = 2048
 
 _MOST_SPARE: Final = 16
@@ -92,7 +98,10 @@ class FrameEnd(Protocol):
     """Who gets the frames of a client."""
 
     def on_frame(self, frame: WSFrame) -> None:
-        """A whole frame. Its payload is where it is only until this returns."""
+        """A whole frame. Its payload is where it is until `on_frames_end` returns."""
+
+    def on_frames_end(self) -> None:
+        """Those were all the frames that there are at once."""
 
 
 class Parsers:
@@ -123,36 +132,102 @@ class Parsers:
 
 
 class WebSocketInput:
-    """The bytes of one client, from the upgrade on."""
+    """The bytes of one client, from the upgrade on.
 
-    __slots__ = ("_end", "_parser", "_parsers")
+    Attributes:
+        behind: whether frames wait to be handed over by `go_on`. Nothing may be put anywhere meanwhile.
+        frames: how many were handed over by the last call.
+    """
+
+    __slots__ = ("_ahead", "_end", "_parser", "_parsers", "_rest", "behind", "frames")
 
     def __init__(self, parsers: Parsers, end: FrameEnd) -> None:
         self._parsers = parsers
         self._end = end
         self._parser: _Parser | None = None
+        # Bytes to come before the next frame begins, and what waits: frames, or the beginning of a header.
+        self._ahead = 0
+        self._rest: memoryview | None = None
+        self.behind = False
+        self.frames = 0
 
     def room(self) -> memoryview:
         """Where a client's bytes may be put."""
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = self._parsers.lend(self._end)
-        return parser.offer(0)[:MOST_AT_ONCE]
+        room, rest = self._lent().offer(0)[:MOST_AT_ONCE], self._rest
+        if rest is None:
+            return room
+        room[: len(rest)] = rest
+        return room[len(rest) :]
 
     def take(self, size: int) -> int | None:
-        """Hand over the frames in so many bytes, which have been put where `room` says.
+        """Hand over the frames in so many bytes, which have been put where `room` says; the first of them.
 
         Returns:
             The code of the close frame that a fault in them calls for; None when there is none. Nothing may
             be taken after a fault.
         """
+        if self._rest is not None:
+            size += len(self._rest)
+        room = self._lent().offer(0)
+        cut = self._measure(room, size)
+        self._rest = memoryview(bytes(room[cut:size])) if cut < size else None
+        return self._parse(cut)
+
+    def give(self, data: bytes) -> None:
+        """Have these bytes handed over by `go_on`."""
+        self._rest = memoryview(data)
+        self.behind = bool(data)
+
+    def go_on(self) -> int | None:
+        """Hand over the next frames of those that wait; returns what `take` does."""
+        rest = self._rest
+        assert rest is not None
+        room = self._lent().offer(0)
+        size = min(len(rest), len(room))
+        cut = self._measure(rest, size)
+        room[:cut] = rest[:cut]
+        self._rest = rest[cut:] if cut < len(rest) else None
+        self.behind = self.behind or size < len(rest)
+        return self._parse(cut)
+
+    def _lent(self) -> _Parser:
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = self._parsers.lend(self._end)
+        return parser
+
+    def _measure(self, data: memoryview, size: int) -> int:
+        """How many of so many bytes to parse: `MOST_FRAMES` frames at most, and no part of a header."""
+        at, left = self._ahead, MOST_FRAMES
+        while at < size and left and at + 2 <= size:
+            length = data[at + 1] & 0x7F
+            if length < 126:
+                at += 6 + length
+            elif at + (4 if length == 126 else 10) > size:
+                if data[at] & 0xF > _BINARY or not data[at + 1] & 0x80:
+                    # That is wrong already, whatever follows.
+                    at = size
+                break
+            elif length == 126:
+                at += 8 + (data[at + 2] << 8 | data[at + 3])
+            else:
+                at += 14 + int.from_bytes(data[at + 2 : at + 10])
+            left -= 1
+        self.frames = MOST_FRAMES - left
+        # Too few bytes for a header have to wait for more of them.
+        self.behind = at < size and not left
+        self._ahead = max(0, at - size)
+        return min(at, size)
+
+    def _parse(self, size: int) -> int | None:
         parser = self._parser
         assert parser is not None
-        frames = parser.frames
-        frames.behind = size
-        parser.take(size)
+        if size:
+            parser.take(size)
         fault = parser.fault
-        if fault is None and not frames.behind:
+        if fault is not None:
+            self.behind = False
+        elif not self._ahead and self._rest is None:
             self._parser = None
             self._parsers.take_back(parser)
         return fault
@@ -163,19 +238,20 @@ class _Frames(WSListener):
 
     Attributes:
         end: who gets them.
-        behind: bytes behind the last one.
     """
 
-    __slots__ = ("behind", "end")
+    __slots__ = ("end",)
 
     def __init__(self) -> None:
         self.end: FrameEnd | None = None
-        self.behind = 0
 
     def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
-        assert self.end is not None
-        self.behind = frame.tail_size
-        self.end.on_frame(frame)
+        end = self.end
+        assert end is not None
+        end.on_frame(frame)
+        # picows moves what follows to where these are, but not before this returns.
+        if frame.last_in_buffer:
+            end.on_frames_end()
 
 
 class _Parser:

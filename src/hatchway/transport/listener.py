@@ -36,7 +36,7 @@ MAX_PENDING: Final = 1000
 
 BACKLOG: Final = 1024
 
-PORTION: Final = 64
+PORTION: Final = 16
 """Connections accepted at once."""
 
 PAUSE: Final = 0.05
