@@ -1,6 +1,7 @@
 """The policy simulator and the decoding of refusals, as boto3 sees them."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -596,3 +597,82 @@ def test_the_deny_by_source_address_is_simulated_as_it_is_enforced(simulate: Sim
         entry = {"ContextKeyName": "aws:SourceIp", "ContextKeyValues": [address], "ContextKeyType": "ip"}
         (result,) = simulate(EVERYTHING, deny, ContextEntries=[entry])
         assert result["EvalDecision"] == expected
+
+
+# --- what costs too much ----------------------------------------------------------------------------------
+
+LONG_ARN = f"arn:aws:ec2:us-east-1:{ACCOUNT}:" + "a" * 2000
+
+
+def many(pattern: str) -> list[str]:
+    return [f"{pattern}{number}" for number in range(100_000 // (len(pattern) + 9))]
+
+
+@pytest.mark.parametrize(
+    "costly",
+    [
+        {"Resource": many("arn:*:*:*:*:*?b")},
+        {"NotResource": many("arn:*:*:*:*:*?b*")},
+        {"Action": many("*:*?*?b")},
+        {"Condition": {"StringLike": {"x:key": many("*?b")}}},
+        {"Condition": {"ForAnyValue:StringNotLike": {"x:key": many("*a*b*")}}},
+        {"Condition": {"StringLike": {"x:key": many("${x:own}${x:own}*")}}},
+    ],
+    ids=["resource", "not resource", "action", "condition", "several values", "variables"],
+)
+def test_a_policy_of_costly_patterns_is_refused_before_it_is_tried(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch, costly: dict[str, Any]
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("nothing is to be evaluated")
+
+    monkeypatch.setattr("hatchway.access.simulation.evaluate", never)
+    statement = {k: v for k, v in EVERYTHING.items() if f"Not{k}" not in costly} | costly
+    several = {
+        "ContextKeyName": "x:key",
+        "ContextKeyValues": ["a" * 50] * 100,
+        "ContextKeyType": "stringList",
+    }
+    value = {"ContextKeyName": "x:own", "ContextKeyValues": ["a" * 2000], "ContextKeyType": "string"}
+    code, message = refusal(
+        simulate,
+        PolicyInputList=[document(statement)],
+        ActionNames=[f"ec2:{'A' * 100}{number}" for number in range(100)],
+        ResourceArns=[LONG_ARN],
+        ContextEntries=[several, value],
+    )
+    assert code == "InvalidInput"
+    assert message.startswith("The simulation is too large. Give ")
+
+
+def test_a_page_that_can_be_afforded_is_told_and_answered(simulate: Simulate) -> None:
+    asked = {
+        "PolicyInputList": [document({**EVERYTHING, "Resource": many("arn:*:*:*:*:*?b")[:500]})],
+        "ActionNames": [f"ec2:A{number}" for number in range(60)],
+        "ResourceArns": [LONG_ARN],
+    }
+    _, message = refusal(simulate, **asked)
+    found = re.search(r"Give MaxItems, at most ([0-9]+), and ask for the next page by its Marker", message)
+    assert found is not None
+    assert len(simulate(**asked, MaxItems=int(found[1]))) == int(found[1])
+
+
+def test_more_policies_than_are_read_at_once_are_refused(simulate: Simulate) -> None:
+    long = document(*[EVERYTHING] * 1500)
+    _, message = refusal(simulate, PolicyInputList=[long] * 4)
+    assert "more than 262144 characters together" in message
+    level = {"ServiceControlPolicyInputList": [long] * 4}
+    _, message = refusal(simulate, OrderedOrganizationPolicyInputList=[level])
+    assert "more than 262144 characters together" in message
+
+
+def test_a_policy_of_ordinary_size_is_simulated_for_many_actions_on_many_resources(
+    simulate: Simulate,
+) -> None:
+    statements = [
+        {**EVERYTHING, "Action": ["ec2:Describe*", f"iam:A{number}"], "Resource": [ENDPOINT, OTHER_ENDPOINT]}
+        for number in range(30)
+    ]
+    actions = [f"ec2:DescribeThing{number}" for number in range(50)]
+    resources = [ARNS.endpoint(f"eice-{number:017x}") for number in range(20)]
+    assert len(simulate(*statements, ActionNames=actions, ResourceArns=resources)) == 50

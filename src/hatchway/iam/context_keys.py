@@ -27,14 +27,18 @@ def statement_keys(policy: Policy, statement: Statement) -> tuple[str, ...]:
     return _each_once(_keys(statement, variables=policy.version == VERSIONS[0]))
 
 
-def missing_keys(request: Request, policies: PolicySet) -> tuple[str, ...]:
-    """The keys that the statements on the request's action ask about and the request has no value for."""
+def action_keys(action: str, policies: PolicySet) -> tuple[str, ...]:
+    """The keys that the statements on an action ask about."""
     return _each_once(
         key
-        for _, policy, statement in policies.index.view(request.action).candidates
+        for _, policy, statement in policies.index.view(action).candidates
         for key in statement_keys(policy, statement)
-        if key.lower() not in request.keys
     )
+
+
+def missing_keys(request: Request, policies: PolicySet) -> tuple[str, ...]:
+    """The keys that the statements on the request's action ask about and the request has no value for."""
+    return tuple(key for key in action_keys(request.action, policies) if key.lower() not in request.keys)
 
 
 def _keys(statement: Statement, *, variables: bool) -> Iterable[str]:

@@ -52,7 +52,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One compiled statement. `resource` is None in a trust policy, `principal` elsewhere."""
+    """One compiled statement. `resource` is None in a trust policy, `principal` elsewhere.
+
+    `has_variables` says that it reads differently in different requests.
+    """
 
     index: int
     sid: str | None
@@ -61,6 +64,7 @@ class Statement:
     resource: ResourceElement | None
     principal: PrincipalElement | None
     conditions: tuple[Condition, ...]
+    has_variables: bool = field(init=False, repr=False, compare=False)
     _resource_test: ArnMatcher | None = field(init=False, repr=False, compare=False)
     _condition_tests: tuple[KeysTest, ...] = field(init=False, repr=False, compare=False)
 
@@ -68,6 +72,8 @@ class Statement:
         # What `applies` needs, without a detour: it runs for every statement of every decision.
         resource = self.resource
         matches = None if resource is None or resource.is_everything else resource.matches
+        variables = any(c.variables for c in self.conditions) or bool(resource and resource.variables)
+        object.__setattr__(self, "has_variables", variables)
         object.__setattr__(self, "_resource_test", matches)
         object.__setattr__(self, "_condition_tests", tuple(c.holds for c in self.conditions))
 

@@ -112,7 +112,8 @@ def explain_statement(
     for condition in statement.conditions:
         if not condition.holds(keys):
             return NearMiss(*identity, *_describe_condition(condition, keys))
-    return AppliedStatement(*identity, hit.text, _applied_note(statement, keys))
+    note = _applied_note(statement, keys) if statement.has_variables else ""
+    return AppliedStatement(*identity, hit.text, note)
 
 
 Description = tuple[str, tuple[str, ...], tuple[str, ...], str]

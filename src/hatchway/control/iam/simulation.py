@@ -29,8 +29,11 @@ from hatchway.control.iam.targets import tag_keys
 from hatchway.control.operations import Call, Result, operation
 from hatchway.protocol import ServiceError
 
-MOST_TESTS: Final = 50_000
-"""Statements held against requests in one call: some tenths of a second, or two seconds at the very worst."""
+MOST_WORK: Final = 1_000_000
+"""What one call may cost, in the prices of `Simulation.prices`: about a second."""
+
+MOST_CHARACTERS: Final = 262_144
+"""Of all the policies that one call brings, which are read before anything is priced: two of the largest."""
 
 _ACTION: Final = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+")
 _DETAIL_NAMES: Final = {
@@ -51,6 +54,7 @@ _NOT_HERE: Final = {
 def simulate_custom_policy(call: Call) -> Result:
     """Policies of the request alone. Of the caller that it supposes nothing is looked up."""
     call.authorize(Check("iam:SimulateCustomPolicy"))
+    _check_sizes(call)
 
     levels = call.parameters.get("OrderedOrganizationPolicyInputList") or ()
     simulation = _simulation(
@@ -66,6 +70,7 @@ def simulate_custom_policy(call: Call) -> Result:
 def simulate_principal_policy(call: Call) -> Result:
     """All policies of a user, group or role, with further ones of the request's."""
     entity = _authorized_entity(call, "iam:SimulatePrincipalPolicy")
+    _check_sizes(call)
 
     boundary = _input_boundary(call)
     simulation = _simulation(
@@ -80,6 +85,7 @@ def simulate_principal_policy(call: Call) -> Result:
 @operation("iam", "GetContextKeysForCustomPolicy", reads_only=True)
 def get_context_keys_for_custom_policy(call: Call) -> Result:
     call.authorize(Check("iam:GetContextKeysForCustomPolicy"))
+    _check_sizes(call)
 
     return {"ContextKeyNames": keys_asked_about(_input_policies(call, "PolicyInputList"))}
 
@@ -88,6 +94,7 @@ def get_context_keys_for_custom_policy(call: Call) -> Result:
 def get_context_keys_for_principal_policy(call: Call) -> Result:
     """The keys that the policies of a user, group or role ask about, its permissions boundary among them."""
     entity = _authorized_entity(call, "iam:GetContextKeysForPrincipalPolicy")
+    _check_sizes(call)
 
     boundary = () if entity.boundary is None else (entity.boundary,)
     policies = (*entity.identity, *boundary, *_input_policies(call, "PolicyInputList"))
@@ -126,6 +133,22 @@ def _authorized_entity(call: Call, action: str) -> Entity:
 
 def _input_policies(call: Call, parameter: str) -> tuple[SourcedPolicy, ...]:
     return _read_policies(call.parameters.get(parameter) or (), parameter)
+
+
+def _check_sizes(call: Call) -> None:
+    """Refuses more text than is read in reasonable time. Raises ServiceError."""
+    levels = call.parameters.get("OrderedOrganizationPolicyInputList") or ()
+    listed = [
+        *(
+            call.parameters.get(name) or ()
+            for name in ("PolicyInputList", "PermissionsBoundaryPolicyInputList")
+        ),
+        *(level.get("ServiceControlPolicyInputList") or () for level in levels),
+    ]
+    if sum(len(document) for documents in listed for document in documents) > MOST_CHARACTERS:
+        raise _invalid(
+            f"The policies have more than {MOST_CHARACTERS} characters together: give fewer, or shorter ones."
+        )
 
 
 def _read_policies(documents: Iterable[str], parameter: str) -> tuple[SourcedPolicy, ...]:
@@ -219,14 +242,7 @@ def _simulation(
 def _simulate(call: Call, simulation: Simulation, supposed: Context) -> Result:
     resources, context = _resources(call), _context(call, supposed)
     page = page_of(call, list(enumerate(_actions(call))), key=lambda item: f"{item[0]:06}")
-    each = len(resources) * max(simulation.statement_count, 1)
-    if len(page.items) * each > MOST_TESTS:
-        raise _invalid(
-            f"The simulation is too large: {each} statements and resources for each action."
-            f" Give MaxItems, at most {MOST_TESTS // each}."
-            if each <= MOST_TESTS
-            else "The simulation is too large: give fewer resources or policies."
-        )
+    _check_affordable(simulation, [action for _, action in page.items], resources, context)
 
     def run(action: str, resource: str) -> Simulated:
         supposed = supposed_keys(
@@ -236,6 +252,23 @@ def _simulate(call: Call, simulation: Simulation, supposed: Context) -> Result:
 
     results = [_result(action, [run(action, resource) for resource in resources]) for _, action in page.items]
     return {"EvaluationResults": results, **page.result()}
+
+
+def _check_affordable(
+    simulation: Simulation, actions: Sequence[str], resources: Sequence[str], context: Context
+) -> None:
+    """Refuses, before the first answer, what would keep others waiting. Raises ServiceError."""
+    spent = 0
+    for number, price in enumerate(simulation.prices(actions, resources, context)):
+        spent += price
+        if spent > MOST_WORK:
+            cut = (
+                f"Give MaxItems, at most {number - 1}, and ask for the next page by its Marker"
+                if number > 1
+                else "Give fewer ResourceArns, policies with fewer statements and patterns (those with ? or"
+                " variables cost most), or shorter ContextKeyValues"
+            )
+            raise _invalid(f"The simulation is too large. {cut}.")
 
 
 def _result(action: str, simulated: Sequence[Simulated]) -> dict[str, Any]:
