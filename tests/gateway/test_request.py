@@ -1,9 +1,13 @@
+import ipaddress
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.open_tunnel import TunnelRequest
+from hatchway.domain.reach import parse_address
 from hatchway.gateway.request import PATH, BadParameter, claimed_key_id, read_tunnel_request
 
 
@@ -37,6 +41,23 @@ def test_an_address_is_read_in_its_canonical_form(written: str, read: str) -> No
     assert asked_for(GOOD.replace("10.0.1.1", written)).private_ip == read
 
 
+addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
+
+
+@given(address=addresses, data=st.data())
+def test_policies_the_network_and_the_connection_mean_one_address_however_it_is_written(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address, data: st.DataObject
+) -> None:
+    spellings = [str(address), address.exploded, str(address).upper(), quote(str(address), safe="")]
+    if address.version == 4:
+        high, low = divmod(int(address), 1 << 16)
+        spellings += [f"::ffff:{address}", f"0:0:0:0:0:FFFF:{address}", f"::FFFF:{high:x}:{low:04x}"]
+    request = asked_for(GOOD.replace("10.0.1.1", data.draw(st.sampled_from(spellings))))
+    meant = parse_address(request.private_ip)
+    assert str(meant) == request.private_ip
+    assert meant == (getattr(address, "ipv4_mapped", None) or address)
+
+
 BAD = {
     "remotePort": [
         "",
@@ -62,7 +83,25 @@ BAD = {
         "010.0.1.1",
         "10.0.1.1/32",
         "fe80::1%25eth0",
+        "10.0.1.1%25eth0",
+        "::ffff:10.0.1.1%25lo",
+        "::ffff:010.0.1.1",
         "167772161",
+        "0xa000101",
+        "0xa.0.1.1",
+        "012.0.1.1",
+        "10.1",
+        "10.0.257",
+        "10.0.1.1.",
+        "%2010.0.1.1",
+        "10.0.1.1%20",
+        "10.0.1.1%0A",
+        "10.0.1.1%00",
+        "%5Bfd00::1%5D",
+        "fd00::1::2",
+        "0fd00::1",
+        "%D9%A1%D9%A0.0.1.1",
+        "10%E3%80%820.1.1",
     ],
     "instanceConnectEndpointId": ["", "eice-", "vpce-1", "eice-1/../2", "eice-" + "a" * 65, "eice-1%0A"],
 }

@@ -172,6 +172,13 @@ def server_names(gateway_dns_name: str, listening: Sequence[str] = ()) -> list[s
     return list(dict.fromkeys(name for name in [*names, *listening] if name not in wildcards))
 
 
+def gateway_dns_names(installation: Installation) -> list[str]:
+    """What clients call gateways: the account's name for them, then those that VPCs have of their own."""
+    with installation.store.read() as tx:
+        own = {vpc.gateway_dns_name for vpc in tx.vpcs.find()}
+    return [installation.account.gateway_dns_name, *sorted(name for name in own if name is not None)]
+
+
 def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now: datetime) -> bool:
     """Puts a new server certificate in place when one is due; whether it did.
 

@@ -16,7 +16,12 @@ from hatchway.access.key_files import MASTER_KEY, KeyProblem
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.gateway_options import GatewayOptions, Switch
-from hatchway.cli.installation import open_installation, renew_server_certificate, server_names
+from hatchway.cli.installation import (
+    gateway_dns_names,
+    open_installation,
+    renew_server_certificate,
+    server_names,
+)
 from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
 from hatchway.cli.secret_files import keep_from, mend_modes
@@ -97,7 +102,8 @@ def serve_both(options: ServerOptions) -> None:
         held(options.gateway or default_gateway(), "--gateway") as gateway,
     ):
         with open_installation(options.directory, options.store_url, migrate=True) as installation:
-            names = server_names(installation.account.gateway_dns_name, (api.host, gateway.host))
+            dns_names = gateway_dns_names(installation)
+        names = server_names(dns_names[0], (*dns_names[1:], api.host, gateway.host))
         _renew_own_certificate(options, names)
         _check_certificate(settings.api_certificate, settings.api_key)
         _check_certificate(settings.gateway_certificate, settings.gateway_key)
@@ -125,8 +131,8 @@ def run_control_plane(options: ServerOptions) -> None:
     settings = options.settings()
     _guard_secrets(options)
     with open_installation(options.directory, options.store_url, migrate=True) as installation:
-        dns_name = installation.account.gateway_dns_name
-    _renew_own_certificate(options, server_names(dns_name, (settings.api.host,)))
+        dns_name, *others = gateway_dns_names(installation)
+    _renew_own_certificate(options, server_names(dns_name, (*others, settings.api.host)))
     _check_certificate(settings.api_certificate, settings.api_key)
 
     def on_ready(address: Address) -> None:

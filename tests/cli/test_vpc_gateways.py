@@ -1,0 +1,51 @@
+"""Gateways that are bound to VPCs: a network of its own is served by them alone, under its own name."""
+
+import subprocess
+from pathlib import Path
+
+from cryptography import x509
+from tests.cli.commands import COMMAND, environment
+from tests.cli.conftest import FLEET, Installed, Serve, create_endpoint
+from tests.gateway.harness import silent_port
+
+from hatchway.store import Store
+
+
+def tunnel(installed: Installed, endpoint_id: str) -> str:
+    """What `hatchway open-tunnel` says of a host that does not answer."""
+    with silent_port("127.0.40.1") as port:
+        done = subprocess.run(
+            [*COMMAND, "open-tunnel", "--profile", "alice", "--private-ip-address", "127.0.40.1",
+             "--instance-connect-endpoint-id", endpoint_id, "--remote-port", str(port),
+             "--gateway-address", "127.0.0.1"],
+            env=environment(installed.variables), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_a_separate_network_is_served_by_gateways_that_are_bound_to_it(
+    installed: Installed, serve: Serve, tmp_path: Path
+) -> None:
+    store = Store.open(f"sqlite:///{installed.directory}/hatchway.db")
+    with store.read() as tx:
+        own_name = f"lab.{tx.account().gateway_dns_name}"
+    store.close()
+    fleet = tmp_path / "fleet.yaml"
+    said = f"lab:\n    separate_network: true\n    gateway_dns_name: {own_name}\n"
+    fleet.write_text(FLEET.replace("lab:\n", said, 1))
+    assert installed.run("apply", str(fleet)).returncode == 0
+
+    server = serve(installed)
+    certificate = x509.load_pem_x509_certificate((installed.directory / "server.pem").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert own_name in names.get_values_for_type(x509.DNSName)
+    assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
+    endpoint_id = create_endpoint(installed)
+    assert "in a VPC that this gateway does not serve" in tunnel(installed, endpoint_id)
+    server.stop()
+
+    serve(installed, "--vpc", "lab", "--never-target", "api.invalid")
+    assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
+    assert "Unable to connect to target" in tunnel(installed, endpoint_id)
