@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check fuzz autobahn soak bench bench-iam clean
+.PHONY: help demo test faults check fuzz attack autobahn soak bench bench-iam clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -38,6 +38,10 @@ fuzz: ## each parser that meets strangers, FUZZ_SECONDS (60), two at a time (see
 	@scripts/setup check
 	@fuzz/setup
 	.cache/fuzz/venv/bin/python -m fuzz --seconds $(FUZZ_SECONDS) $(TARGET)
+
+attack: ## attack running servers on loopback, in about ten minutes (see docs/security.md); ATTACK=name or --list
+	@scripts/setup test
+	$(BIN)/python -m tests.attack $(ATTACK)
 
 autobahn: ## every case of Autobahn|Testsuite against the gateway (see docs/gateway.md)
 	@scripts/setup autobahn

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import structlog
 from tests.control.harness import ARNS, REGION, Credentials, furnish, root_key
@@ -20,6 +21,7 @@ from fuzz.draws import Draws, noise
 from hatchway.access.context import Origin
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.audit.refusals import Refusals
 from hatchway.control.attempt import ApiRequest
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.dispatcher import Dispatcher
@@ -29,6 +31,9 @@ from hatchway.sigv4 import HttpRequest, sign_headers
 from hatchway.store import Store
 from hatchway.store.tables import audit_records
 
+if TYPE_CHECKING:
+    from hatchway.audit.events import EventSource
+
 _CALLS = sorted((service, name) for service, name in OPERATIONS if not name.startswith(("Apply", "Export")))
 
 
@@ -37,6 +42,13 @@ class _Api:
     store: Store
     dispatcher: Dispatcher
     root: Credentials
+
+
+class _AllRecorded(Refusals):
+    """Has each refusal recorded by itself, however many there are."""
+
+    def admit(self, source: EventSource, name: str, code: str, *, time: datetime, now: float) -> bool:
+        return True
 
 
 @cache
@@ -63,6 +75,7 @@ def _api() -> _Api:
         arns=ARNS,
         clock=lambda: datetime.now(UTC),
         random_bytes=os.urandom,
+        refusals=_AllRecorded(),
     )
     return _Api(store, Dispatcher(plane), root)
 
@@ -114,6 +127,7 @@ def answered(service: str, headers: list[tuple[str, str]], body: bytes, query: s
 def seeds() -> list[bytes]:
     bodies = [
         b'{"InstanceId": "i-0000000000000000a", "InstanceOSUser": "ec2-user", "SSHPublicKey": "ssh"}',
+        b'{"\\ud800": 1}',
         b'{"NextToken": "YQA="}',
         b'{"TunnelId": "tun-\\u0000"}',
         b"UserName=alice&Path=%2F&Tags.member.1.Key=a&Tags.member.1.Value=b",
