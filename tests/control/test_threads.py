@@ -1,0 +1,123 @@
+"""Threads are shared out: nobody has more than his share, and who waits has his turn."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+
+import pytest
+from tests.gateway.harness import until
+
+from hatchway.control.refusals import throttled, to_service_error
+from hatchway.control.running import Running, TooManyCalls
+from hatchway.control.threads import Busy, Threads
+
+
+def run(test: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), 60))
+
+
+class Work:
+    """Notes who runs, and lets nobody end before it is told to."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.release = threading.Semaphore(0)
+
+    def of(self, name: str) -> Callable[[], str]:
+        def work() -> str:
+            self.began.append(name)
+            self.release.acquire()
+            return name
+
+        return work
+
+    async def until(self, many: int) -> None:
+        await until(lambda: len(self.began) >= many)
+
+
+def test_one_asker_has_no_more_than_his_share_and_the_rest_is_for_others() -> None:
+    async def test() -> None:
+        threads, work = Threads(4, share=2), Work()
+        tasks = [asyncio.create_task(threads.run("a", work.of("a"))) for _ in range(6)]
+        await work.until(2)
+        tasks.append(asyncio.create_task(threads.run("b", work.of("b"))))
+        await work.until(3)
+        assert work.began == ["a", "a", "b"]
+        work.release.release(7)
+        assert sorted(await asyncio.gather(*tasks)) == ["a"] * 6 + ["b"]
+
+    run(test)
+
+
+def test_those_who_wait_take_turns_whoever_came_first() -> None:
+    async def test() -> None:
+        threads, work = Threads(1, share=1), Work()
+        tasks = [asyncio.create_task(threads.run(name, work.of(name))) for name in "aaabc"]
+        await work.until(1)
+        for many in range(2, 6):
+            work.release.release()
+            await work.until(many)
+        work.release.release()
+        await asyncio.gather(*tasks)
+        assert work.began == ["a", "a", "b", "c", "a"]
+
+    run(test)
+
+
+def test_who_waits_for_too_long_or_among_too_many_is_told_so_and_takes_no_turn() -> None:
+    async def test() -> None:
+        threads, work = Threads(1, share=1, places=2, patience=0.1), Work()
+        running = asyncio.create_task(threads.run("a", work.of("a")))
+        await work.until(1)
+        waiting = [asyncio.create_task(threads.run(name, work.of(name))) for name in "bc"]
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await threads.run("d", work.of("d"))
+        assert all(isinstance(each, Busy) for each in await asyncio.gather(*waiting, return_exceptions=True))
+        work.release.release(2)
+        assert await running == "a"
+        assert await threads.run("e", work.of("e")) == "e"
+        assert work.began == ["a", "e"]
+
+    run(test)
+
+
+def test_work_that_raises_gives_its_thread_back() -> None:
+    async def test() -> None:
+        threads = Threads(1, share=1)
+
+        def fail() -> None:
+            raise ValueError("no")
+
+        for _ in range(3):
+            with pytest.raises(ValueError, match="no"):
+                await threads.run("a", fail)
+
+    run(test)
+
+
+def test_a_principal_has_so_many_calls_under_way_from_wherever_they_come() -> None:
+    running = Running(2)
+    with running.one_more("alice"), running.one_more("alice"):
+        with pytest.raises(TooManyCalls), running.one_more("alice"):
+            pass
+        with running.one_more("bob"):
+            pass
+    with running.one_more("alice"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "status"),
+    [
+        ("ec2", "RequestLimitExceeded", 503),
+        ("ec2-instance-connect", "ThrottlingException", 429),
+        ("iam", "Throttling", 429),
+        ("sts", "Throttling", 429),
+        ("hatchway", "ThrottlingException", 429),
+    ],
+)
+def test_too_much_is_said_in_the_service_s_own_words(service: str, code: str, status: int) -> None:
+    error = throttled(service, "too much")
+    assert (error.code, error.status) == (code, status)
+    assert to_service_error(TooManyCalls(), service, None).code == code  # type: ignore[arg-type]
