@@ -72,3 +72,19 @@ def test_a_load_balancer_is_an_address_or_a_range(text: str, tmp_path: Path, ins
     done = installed.run("serve", "--proxy-protocol-from", text)
     assert done.returncode == 2
     assert f"--proxy-protocol-from '{text}' is not an address or a CIDR range" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "problem"),
+    [
+        ("--never-target", "10.0.0.1/8", "is not a CIDR range"),
+        ("--never-target", "a b", "is neither a host's name nor an address or CIDR range"),
+        ("--vpc", " ", "is not the name or id of a VPC"),
+    ],
+)
+def test_an_option_of_the_gateways_that_cannot_be_is_refused(
+    option: str, text: str, problem: str, installed: Installed
+) -> None:
+    done = installed.run("serve", option, text)
+    assert done.returncode == 2
+    assert f"{option} '{text}' {problem}" in done.stderr
