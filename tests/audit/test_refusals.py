@@ -74,6 +74,15 @@ def test_what_could_not_be_recorded_is_counted_on() -> None:
     assert event["additionalEventData"]["refusals"]["count"] == 7
 
 
+def test_one_that_could_not_be_recorded_by_itself_is_counted() -> None:
+    book = Refusals()
+    assert refuse(book, source("alice"), 1) == 1
+    book.count(source("alice"), "DescribeVpcs", "Denied", time=NOW)
+    book.count(source("bob"), "DescribeVpcs", "Denied", time=NOW)
+    alice, somebody = told(book)
+    assert (alice["userIdentity"]["arn"], somebody["userIdentity"]["type"]) == ("alice", "Unknown")
+
+
 def test_a_summary_is_small_however_many_kinds_there_are() -> None:
     book = Refusals()
     for number in range(AT_ONCE + 5000):

@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 from hatchway.store import Store, Transaction
@@ -48,7 +48,8 @@ class GroupCommit:
 
     def __init__(self, store: Store, *, appends_only: bool = False) -> None:
         """`appends_only` is whether its pieces only add rows of their own, as audit records are."""
-        self._begin = store.append if appends_only else store.record
+        self._store = store
+        self._appends_only = appends_only
         self._work: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -123,6 +124,9 @@ class GroupCommit:
             problem.__cause__ = problem.__cause__ or next(iter(problems), None)
             outcomes = [(piece, None, problem) for piece in pieces]
         _tell(outcomes)
+
+    def _begin(self) -> AbstractContextManager[Transaction]:
+        return self._store.append() if self._appends_only else self._store.record()
 
     def _together(self, pieces: list[_Piece]) -> list[_Outcome]:
         """

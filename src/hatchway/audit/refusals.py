@@ -124,12 +124,21 @@ class Refusals:
             allowance = self._allowances.setdefault(key, _Allowance(float(AT_ONCE), now))
             if allowance.take(now, PER_SECOND if key else STRANGERS_PER_SECOND):
                 return True
-            if key not in self._counts:
-                # Of strangers' keys there are as many as they like to make up.
-                whose = source if key else _stranger(source)
-                self._counts[key] = _Count(whose, first=time, last=time)
-            self._counts[key].add(source, name, code, time)
+            self._add(key, source, name, code, time)
             return False
+
+    def count(self, source: EventSource, name: str, code: str, *, time: datetime) -> None:
+        """One that was to be recorded by itself and could not be."""
+        with self._lock:
+            key = str(source.user_identity.get("arn", ""))
+            self._add(key if key in self._allowances else "", source, name, code, time)
+
+    def _add(self, key: str, source: EventSource, name: str, code: str, time: datetime) -> None:
+        if key not in self._counts:
+            # Of strangers' keys there are as many as they like to make up.
+            whose = source if key else _stranger(source)
+            self._counts[key] = _Count(whose, first=time, last=time)
+        self._counts[key].add(source, name, code, time)
 
     def take(self, new_id: Callable[[], str]) -> "Taken":
         """The records of all that was counted since the last time."""

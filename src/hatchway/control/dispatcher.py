@@ -216,19 +216,15 @@ class Dispatcher:
             log.error("call failed", **log_fields(problem))
         plane = self._plane
         error = to_service_error(problem, service.name, plane.vault)
+        what = source_of(plane, attempt), event_name(attempt), trail_code(attempt, error)
         try:
-            if plane.refusals.admit(
-                source_of(plane, attempt),
-                event_name(attempt),
-                trail_code(attempt, error),
-                time=attempt.now,
-                now=time.monotonic(),
-            ):
+            if plane.refusals.admit(*what, time=attempt.now, now=time.monotonic()):
                 self._record(refusal_record(plane, attempt, error))
             else:
                 attempt.unrecorded = True
         except Exception as failure:
             log.error("refusal cannot be recorded", **log_fields(failure))
+            plane.refusals.count(*what, time=attempt.now)
             error = to_service_error(failure, service.name, plane.vault)
         return error.code, service.render_error(error, attempt.request.request_id)
 
