@@ -40,7 +40,7 @@ class Held(Protocol):
 class ClientConnection(H11Protocol):
     """A connection, from its TLS handshake to its end.
 
-    Until somebody has proved on it who he is, it has one answer, and is closed.
+    It has one answer and is closed, unless somebody has proved on it who he is, and there is room to keep it.
 
     Attributes:
         source: whom it comes from.
@@ -184,7 +184,7 @@ class ClientConnection(H11Protocol):
 
         async def send_in_pieces(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if not self.proven or self.conn.their_state is h11.SEND_BODY:
+                if self._settled is not None or self.conn.their_state is h11.SEND_BODY:
                     message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
             else:
                 body, more = message.get("body", b""), message.get("more_body", False)
