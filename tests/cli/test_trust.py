@@ -63,6 +63,80 @@ def test_two_installations_are_trusted_side_by_side(
     assert (other / "ca.pem").read_text().strip() in bundle
 
 
+FILES = (
+    "find /usr/local/share /etc/ssl -printf '%p %y %m %l\\n' | sort;"
+    "cat /etc/ssl/certs/ca-certificates.crt | sha256sum"
+)
+PLACE = "/usr/local/share/ca-certificates"
+
+
+def files(machine: Machine) -> str:
+    return machine.run(["sh", "-c", FILES], check=True).stdout
+
+
+def pretend(machine: Machine, script: str) -> None:
+    """Has update-ca-certificates be another program, before its real one in the search path."""
+    machine.write("/usr/local/sbin/update-ca-certificates", f"#!/bin/sh\n{script}\n", mode=0o755)
+
+
+REAL = '/usr/sbin/update-ca-certificates "$@"'
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exit 1",
+        f"case $* in *fresh*) {REAL} ;; *) {REAL}; exit 1 ;; esac",
+        f"case $* in *fresh*) {REAL} ;; *) exit 0 ;; esac",
+        f"case $* in *fresh*) {REAL} ;; *) {REAL}; kill -TERM $PPID; sleep 1 ;; esac",
+    ],
+)
+def test_an_installation_that_fails_or_is_ended_leaves_the_system_as_it_was(
+    installed: Installed, machine: Machine, script: str
+) -> None:
+    command = [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)]
+    machine.run(["rm", "-rf", PLACE], check=True)
+    machine.run(["update-ca-certificates", "--fresh"], check=True)
+    before = files(machine)
+    pretend(machine, script)
+    assert machine.run(command).returncode in (1, 143)
+    assert files(machine) == before
+    machine.run(["rm", "/usr/local/sbin/update-ca-certificates"], check=True)
+    assert machine.run(command).returncode == 0
+    trusted = files(machine)
+    pretend(machine, "case $1 in --fresh) exit 1 ;; esac; exit 1")
+    assert machine.run([*command, "--uninstall"]).returncode == 1
+    assert files(machine) == trusted
+
+
+def test_umask_and_search_path_of_the_caller_change_nothing(installed: Installed, machine: Machine) -> None:
+    command = [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)]
+    machine.write("/etc/hostile/update-ca-certificates", "#!/bin/sh\nexit 9\n", mode=0o755)
+    machine.run(["rm", "-rf", PLACE], check=True)
+    line = 'umask 077; PATH=/etc/hostile:$PATH; exec "$@"'
+    done = machine.run(["sh", "-c", line, "sh", *command])
+    assert done.returncode == 0, done.stderr
+    found = machine.run(["find", PLACE, "-printf", "%m\\n"], check=True).stdout
+    assert found.split() == ["755", "644"]
+    assert machine.run(["stat", "-c", "%a", BUNDLE], check=True).stdout == "644\n"
+
+
+@pytest.mark.parametrize("uninstall", [[], ["--uninstall"]])
+@pytest.mark.parametrize("link", [True, False])
+def test_what_others_put_in_the_files_place_is_left_alone(
+    installed: Installed, machine: Machine, link: bool, uninstall: list[str]
+) -> None:
+    command = [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)]
+    machine.run(command, check=True)
+    (file,) = machine.run(["find", PLACE, "-name", "hatchway-*"], check=True).stdout.split()
+    machine.write("/etc/victim", "theirs\n")
+    put = ["ln", "-sf", "/etc/victim", file] if link else ["cp", "/etc/victim", file]
+    machine.run(put, check=True)
+    done = machine.run([*command, *uninstall])
+    assert (done.returncode, "move it away" in done.stderr) == (1, True)
+    assert machine.read("/etc/victim") == machine.read(file) == "theirs\n"
+
+
 @pytest.mark.parametrize("file", ["server.pem", "master.key", "none.pem"])
 def test_what_is_no_ca_certificate_is_refused(installed: Installed, file: str) -> None:
     done = installed.run("trust", "install", "--ca-certificate", str(installed.directory / file))

@@ -7,7 +7,9 @@ directory (update-ca-certificates(8)); others have p11-kit's trust(1).
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from hatchway.cli.errors import BadUsage, CommandFailed
 
 _DEBIAN_DIRECTORY: Final = Path("/usr/local/share/ca-certificates")
+_DEBIAN_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +52,22 @@ class Authority:
 
 
 def install(authority: Authority) -> str:
-    """Makes the system trust the CA; what was done, in a sentence.
+    """Makes the system trust the CA; what was done, in a sentence. What fails or is interrupted is undone.
 
     Raises:
         CommandFailed: it could not be done.
     """
     _need_root()
-    if shutil.which("update-ca-certificates"):
+    if _program("update-ca-certificates"):
         target = _DEBIAN_DIRECTORY / f"{authority.name}.crt"
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(authority.pem)
-            target.chmod(0o644)
-        except OSError as problem:
-            raise CommandFailed(f"cannot write {target}: {problem.strerror}") from problem
-        _run(["update-ca-certificates"])
+        there = _is_ours(target, authority)
+        with _undone_unless_finished(target):
+            if not there:
+                _place(target, authority.pem)
+            _run(["update-ca-certificates"])
+            _check_bundle(authority)
         return f"Wrote {target} and ran update-ca-certificates: this system trusts the CA."
-    if shutil.which("trust"):
+    if _program("trust"):
         _run(["trust", "anchor", "--store", str(authority.file)])
         return f"Ran trust anchor --store {authority.file}: this system trusts the CA."
     raise CommandFailed(_NO_STORE)
@@ -74,21 +77,89 @@ def uninstall(authority: Authority) -> str:
     """Undoes `install`; what was done, in a sentence.
 
     Raises:
-        CommandFailed: it could not be done.
+        CommandFailed: it could not be done. Then the CA is trusted as before.
     """
     _need_root()
-    if shutil.which("update-ca-certificates"):
+    if _program("update-ca-certificates"):
         target = _DEBIAN_DIRECTORY / f"{authority.name}.crt"
-        if not target.exists():
+        if not _is_ours(target, authority):
             return f"There is no {target}: this system did not trust the CA."
-        target.unlink()
-        # Without --fresh it leaves a dangling link in the directory of certificates.
-        _run(["update-ca-certificates", "--fresh"])
+        with _undone_unless_finished(target):
+            target.unlink()
+            # Without --fresh it leaves a dangling link in the directory of certificates.
+            _run(["update-ca-certificates", "--fresh"])
         return f"Removed {target} and ran update-ca-certificates: this system no longer trusts the CA."
-    if shutil.which("trust"):
+    if _program("trust"):
         _run(["trust", "anchor", "--remove", str(authority.file)])
         return f"Ran trust anchor --remove {authority.file}: this system no longer trusts the CA."
     raise CommandFailed(_NO_STORE)
+
+
+def _is_ours(target: Path, authority: Authority) -> bool:
+    """Whether the file is what `install` writes; False when there is none.
+
+    Raises:
+        CommandFailed: somebody else's file or link has its place.
+    """
+    if not os.path.lexists(target):
+        return False
+    if target.is_symlink() or not target.is_file() or target.read_bytes() != authority.pem:
+        raise CommandFailed(f"{target} is not what this command writes: move it away, then run this again")
+    return True
+
+
+def _place(target: Path, content: bytes) -> None:
+    """All at once, and through no link that somebody put there."""
+    fresh = not target.parent.exists()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        target.parent.chmod(0o755)
+    descriptor, aside = tempfile.mkstemp(prefix=".hatchway-", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, 0o644)
+        Path(aside).rename(target)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _undone_unless_finished(target: Path) -> Iterator[None]:
+    """Has the file, and what update-ca-certificates makes of it, be as before when the block is left early.
+
+    The file is ours or there is none.
+    """
+    before = target.read_bytes() if target.exists() else None
+    missing = [path for path in (target.parent, *target.parent.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException as problem:
+        if before is None and target.exists():
+            target.unlink()
+        elif before is not None and not target.exists():
+            _place(target, before)
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        with suppress(CommandFailed, OSError):
+            _run(["update-ca-certificates", "--fresh"])
+        if isinstance(problem, OSError):
+            raise CommandFailed(f"cannot write {target}: {problem.strerror}") from problem
+        raise
+
+
+def _check_bundle(authority: Authority) -> None:
+    try:
+        found = authority.pem.strip() in _DEBIAN_BUNDLE.read_bytes()
+    except OSError:
+        found = False
+    if not found:
+        raise CommandFailed(
+            f"update-ca-certificates did not put the CA into {_DEBIAN_BUNDLE}: run it by hand and see why"
+        )
 
 
 _NO_STORE: Final = (
@@ -102,8 +173,21 @@ def _need_root() -> None:
         raise CommandFailed("only root can change the system's trust store: run this with sudo")
 
 
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=_PATH)
+
+
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [_program(command[0]) or command[0], *command[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        # What root runs is the system's, whatever the caller's PATH; and readable by all, whatever his umask.
+        env={"PATH": _PATH, "LC_ALL": "C"},
+        umask=0o022,
+    )
     if done.returncode != 0:
         reason = (done.stderr or done.stdout).strip().splitlines()
         raise CommandFailed(f"{' '.join(command)} failed: {reason[-1] if reason else done.returncode}")
