@@ -1,11 +1,13 @@
 """`hatchway ssh` in the place of ssh: by itself, and for the programs that are made to run ssh."""
 
 import hashlib
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.aws import AwsCli
@@ -20,6 +22,7 @@ from tests.e2e.hatchway_server import (
 )
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd
+from tests.e2e.waiting import wait_until
 
 CONFIGURATION = "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\nBatchMode yes\n"
 
@@ -101,6 +104,24 @@ def test_asking_ssh_for_its_configuration_pushes_no_key(shell: Shell, hatchway: 
     assert status == 0
     assert {"user bob", "hostname 10.0.1.1"} <= set(printed.splitlines())
     assert path.read_text().count("SendSSHPublicKey") == before
+
+
+def test_a_tunnel_that_ssh_hangs_up_is_closed_by_the_client_and_not_lost(
+    shell: Shell, hatchway: Hatchway
+) -> None:
+    before = len(closures(hatchway))
+    assert shell(f"hatchway ssh {WEB_1} true")[0] == 0
+    shell(f"timeout -s HUP 15 hatchway ssh {WEB_1} sleep 1000")
+    new = wait_until(
+        lambda: found if len(found := closures(hatchway)[before:]) == 2 else None, 30, lambda: ""
+    )
+    assert [event["additionalEventData"]["closeCode"] for event in new] == [1000, 1000]
+
+
+def closures(hatchway: Hatchway) -> list[dict[str, Any]]:
+    path = hatchway.directory / "data" / "audit.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    return [event for event in events if event["eventName"] == "CloseTunnel"]
 
 
 def _tree(directory: Path) -> str:
