@@ -19,6 +19,7 @@ from hatchway.control.host_keys import HostRefused, authorized_keys
 from hatchway.control.housekeeping import record_refusals
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.ssh_key import HostToken
+from hatchway.protocol import LARGEST_REQUEST
 from hatchway.store import Store
 
 JSON = {"Content-Type": "application/x-amz-json-1.1"}
@@ -187,3 +188,11 @@ def test_counts_that_cannot_be_written_are_kept(world: World, monkeypatch: pytes
     (summary,) = world.events("RefusedCalls")
     count = summary["additionalEventData"]["refusals"]["count"]
     assert len(world.events()) - 1 + count == AT_ONCE + 5
+
+
+def test_a_request_that_nobody_looks_into_is_counted(world: World) -> None:
+    assert world.send(body=bytes(LARGEST_REQUEST + 1)).status == 413
+    record_refusals(world.plane)
+    (summary,) = world.events()
+    told = summary["additionalEventData"]["refusals"]
+    assert (told["count"], told["errorCodes"]) == (1, {"RequestEntityTooLarge": 1})

@@ -119,13 +119,16 @@ class Dispatcher:
             return Outcome(reply, proven=False, failed=isinstance(problem, SignatureError))
 
     def refuse(self, request: ApiRequest, error: ServiceError) -> Reply:
-        """The answer to a request that is refused before anybody looks into it. It is not recorded."""
-        return claimed_service(request.http).render_error(error, request.request_id)
+        """The answer to a request that is refused before anybody looks into it. It is counted."""
+        attempt = self._attempt(request)
+        attempt.service = claimed_service(request.http)
+        what = source_of(self._plane, attempt), event_name(attempt), trail_code(attempt, error)
+        self._plane.refusals.count(*what, time=attempt.now)
+        return attempt.service.render_error(error, request.request_id)
 
     def throttle(self, request: ApiRequest, message: str) -> Reply:
-        """The answer to a request of one who asks for too much. It is not recorded."""
-        service = claimed_service(request.http)
-        return service.render_error(throttled(service.name, message), request.request_id)
+        """The answer to a request of one who asks for too much. It is counted."""
+        return self.refuse(request, throttled(claimed_service(request.http).name, message))
 
     def _attempt(self, request: ApiRequest) -> Attempt:
         return Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
