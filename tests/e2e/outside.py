@@ -18,11 +18,13 @@ _WATCHED: Final = (
     "/etc/ssl/certs",
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/hatchway",
+    "/etc/hatchway-host",
     "/home/ec2-user",
     "/root/.ssh",
     "/usr/local/bin",
     "/usr/local/share/ca-certificates",
     "/var/lib/hatchway",
+    "/var/lib/hatchway-host",
 )
 
 
