@@ -273,12 +273,10 @@ with socket.create_server(("10.0.1.1", 2200)) as listening:
 
 
 def test_a_tunnel_lives_on_after_its_standard_input_has_ended(
-    enrolled_host: Sshd, alice: AwsCli, tmp_path: Path
+    web_host: Sshd, alice: AwsCli, tmp_path: Path
 ) -> None:
     # It sends empty frames without end meanwhile.
-    speaking = enrolled_host.machine.start(
-        [sys.executable, "-c", SPEAKS_FOR_A_WHILE], tmp_path / "speaking.log"
-    )
+    speaking = web_host.machine.start([sys.executable, "-c", SPEAKS_FOR_A_WHILE], tmp_path / "speaking.log")
     wait_until(lambda: "listening" in speaking.output(), 60, speaking.output)
     answer = alice.run(
         "ec2-instance-connect", "open-tunnel", "--instance-connect-endpoint-id", ENDPOINT,
