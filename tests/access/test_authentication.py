@@ -3,15 +3,14 @@
 import dataclasses
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from hatchway.access.access_keys import NewAccessKey, create_access_key, secret_of
-from hatchway.access.authentication import authenticate
-from hatchway.access.identities import StoredIdentities, resolve_caller
+from hatchway.access import authentication
+from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.authentication import StoredDirectory, authenticate
 from hatchway.access.principal import Caller, PrincipalType
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
@@ -27,34 +26,21 @@ from hatchway.domain.identity import (
 from hatchway.iam import Outcome, Request, decide
 from hatchway.sigv4 import (
     HttpRequest,
-    Scope,
+    IncompleteSignature,
     SignatureDoesNotMatch,
     UnknownAccessKey,
     derive_signing_key,
     presign,
+    read_header_signature,
     read_query_signature,
 )
-from hatchway.store import Store, Transaction
+from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ARNS = Arns("123456789012", "us-east-1")
 VAULT = Vault(bytes(range(32)))
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
 DENY_ALL = ALLOW_ALL.replace("Allow", "Deny")
-
-
-@dataclass
-class StoredDirectory:
-    tx: Transaction
-
-    def caller(self, access_key_id: str) -> Caller | None:
-        return resolve_caller(StoredIdentities(self.tx, ARNS), access_key_id)
-
-    def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
-        secret = secret_of(self.tx, VAULT, access_key_id)
-        if secret is None:
-            return None
-        return derive_signing_key(secret, scope.date, scope.region, scope.service)
 
 
 @pytest.fixture
@@ -91,7 +77,7 @@ def call(store: Store, key: NewAccessKey, *, secret: str | None = None, token: s
         return authenticate(
             request,
             read_query_signature(request),
-            directory=StoredDirectory(tx),
+            directory=StoredDirectory(tx, VAULT, ARNS),
             now=NOW,
             region=ARNS.region,
             services={"ec2-instance-connect"},
@@ -122,6 +108,73 @@ def test_an_unknown_key_is_unknown(store: Store) -> None:
         tx.access_keys.delete(key.key.id)
     with pytest.raises(UnknownAccessKey):
         call(store, key)
+
+
+def test_an_unknown_key_is_looked_up_unsealed_and_derived_as_a_known_one_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = key_of(store, "alice")
+    steps: list[tuple[str, int]] = []
+    unseal = Vault.unseal
+
+    def counted(vault: Vault, sealed: bytes, context: str) -> bytes:
+        steps.append(("unseal", len(sealed)))
+        return unseal(vault, sealed, context)
+
+    def derived(*arguments: str) -> bytes:
+        steps.append(("derive", len(arguments)))
+        return derive_signing_key(*arguments)
+
+    monkeypatch.setattr(Vault, "unseal", counted)
+    monkeypatch.setattr(authentication, "derive_signing_key", derived)
+    with pytest.raises(SignatureDoesNotMatch):
+        call(store, key, secret="x" * 40)
+    known, steps = steps, []
+    stranger = NewAccessKey(dataclasses.replace(key.key, id="AKIANOBODYHASTHISONE"), key.secret)
+    with pytest.raises(UnknownAccessKey):
+        call(store, stranger)
+    assert steps == known == [("unseal", 69), ("derive", 4)]
+
+
+HOSTILE_IDS = [
+    "",
+    "a" * 129,
+    "a" * 100_000,
+    "AKIA'; DROP TABLE access_keys; --",
+    'AKIA"1',
+    "AKIA%00",
+    "AKIA\x00",
+    "AKIA\n",
+    "AKIA\u2028",
+    "AKIA\ud800",
+    "../../master.key",
+    "AKIÁ",
+    "ᴬᴷᴵᴬ",
+]
+
+
+@pytest.mark.parametrize("key_id", HOSTILE_IDS, ids=ascii)
+def test_a_hostile_access_key_id_is_no_id_and_is_looked_up_nowhere(key_id: str) -> None:
+    scope = "20261124/us-east-1/ec2/aws4_request"
+    signature = "0" * 64
+    header = f"AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders=host, Signature={signature}"
+    headers = (("host", "x"), ("x-amz-date", "20261124T000000Z"), ("authorization", header))
+    query = "&".join(
+        [
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256",
+            f"X-Amz-Credential={key_id}/{scope}",
+            "X-Amz-Date=20261124T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host",
+            f"X-Amz-Signature={signature}",
+        ]
+    )
+    for read, request in (
+        (read_header_signature, HttpRequest("POST", "/", "", headers)),
+        (read_query_signature, HttpRequest("GET", "/openTunnel", query, headers[:1])),
+    ):
+        with pytest.raises(IncompleteSignature) as raised:
+            read(request)
+        assert len(str(raised.value)) < 300
+        assert not key_id or key_id not in str(raised.value)
 
 
 def test_an_inactive_key_is_as_good_as_unknown(store: Store) -> None:

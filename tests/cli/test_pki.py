@@ -1,8 +1,14 @@
 import ipaddress
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hatchway.pki import (
     CA_LIFETIME,
@@ -136,3 +142,94 @@ def test_a_private_key_is_not_in_the_repr(ca: KeyPair) -> None:
 )
 def test_dns_names(text: str, good: bool) -> None:
     assert is_dns_name(text) is good
+
+
+def openssl_accepts(purpose: str, ca: KeyPair, certificate: bytes, directory: Path) -> bool:
+    (directory / "ca.pem").write_bytes(ca.certificate)
+    (directory / "certificate.pem").write_bytes(certificate)
+    command = ["openssl", "verify", "-purpose", purpose, "-attime", str(int(NOW.timestamp()) + 60)]
+    command += ["-CAfile", str(directory / "ca.pem"), str(directory / "certificate.pem")]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def signed_by(ca: KeyPair, *extensions: x509.ExtensionType, name: str = "Thief") -> bytes:
+    """What somebody who has stolen the CA's key signs with it."""
+    issuer_key = serialization.load_pem_private_key(ca.key, None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.load_pem_x509_certificate(ca.certificate).subject)
+        .public_key(ec.generate_private_key(ec.SECP256R1()).public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(hours=1))
+        .not_valid_after(NOW + timedelta(days=300))
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def alternative(*names: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+
+
+def test_the_ca_is_for_tls_servers_alone(ca: KeyPair) -> None:
+    certificate = x509.load_pem_x509_certificate(ca.certificate)
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
+def test_with_the_cas_key_a_thief_makes_servers_of_its_own_names_and_nothing_else(
+    ca: KeyPair, tmp_path: Path
+) -> None:
+    def accepted(purpose: str, certificate: bytes) -> bool:
+        return openssl_accepts(purpose, ca, certificate, tmp_path)
+
+    ours = issue_server_certificate(ca, NAMES, NOW).certificate
+    assert accepted("sslserver", ours)
+    everything = x509.ExtendedKeyUsage(
+        [
+            ExtendedKeyUsageOID.SERVER_AUTH,
+            ExtendedKeyUsageOID.CLIENT_AUTH,
+            ExtendedKeyUsageOID.EMAIL_PROTECTION,
+            ExtendedKeyUsageOID.CODE_SIGNING,
+        ]
+    )
+    thief = signed_by(ca, everything, alternative("gateway.example.com"))
+    assert accepted("sslserver", thief)
+    for purpose in ("sslclient", "smimesign", "smimeencrypt"):
+        assert not accepted(purpose, thief)
+    assert not accepted("sslserver", signed_by(ca, everything, alternative("bank.example")))
+
+
+def test_a_ca_from_before_it_was_for_servers_alone_still_issues(ca: KeyPair) -> None:
+    old = without_purpose(ca)
+    pair = issue_server_certificate(old, NAMES, NOW)
+    usage = x509.load_pem_x509_certificate(pair.certificate).extensions.get_extension_for_class(
+        x509.ExtendedKeyUsage
+    )
+    assert list(usage.value) == [ExtendedKeyUsageOID.SERVER_AUTH]
+    assert not needs_renewal(pair.certificate, old, NAMES, NOW)
+
+
+def without_purpose(ca: KeyPair) -> KeyPair:
+    """The same CA as it used to be made: good for any purpose."""
+    certificate = x509.load_pem_x509_certificate(ca.certificate)
+    key = serialization.load_pem_private_key(ca.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(certificate.subject)
+        .issuer_name(certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(certificate.not_valid_before_utc)
+        .not_valid_after(certificate.not_valid_after_utc)
+    )
+    for extension in certificate.extensions:
+        if not isinstance(extension.value, x509.ExtendedKeyUsage):
+            builder = builder.add_extension(extension.value, critical=extension.critical)
+    made = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return KeyPair(made, ca.key)

@@ -1,13 +1,9 @@
 """No complaint about a store's URL holds its password, however the URL is misspelt."""
 
-import re
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
-from tests.cli.commands import hatchway
 
 from hatchway.store import BadStoreUrl, Store, show_problem, show_store
 from hatchway.store.url import parse_store_url
@@ -91,27 +87,3 @@ def test_no_text_makes_it_fail_otherwise(text: str) -> None:
         parse_store_url(text)
     except BadStoreUrl:
         assert show_store(text) == "with an unreadable URL"
-
-
-SHAPES = [*(MISSPELT[number] for number in (0, 2, 5, 10, 12, 21)), WELL_SPELT[0], WELL_SPELT[7]]
-
-
-@pytest.mark.parametrize("url", SHAPES)
-@pytest.mark.parametrize("command", ["init", "serve", "control", "gateway", "apply", "access-key"])
-def test_no_command_prints_a_password_or_a_traceback(command: str, url: str, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    if command != "init":
-        assert hatchway("init", "--data-dir", str(data)).returncode == 0
-    arguments = {
-        "apply": ("apply", "/dev/null"),
-        "access-key": ("access-key", "create", "alice"),
-        "serve": ("serve", "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0"),
-        "control": ("control", "--api", "127.0.0.1:0"),
-        "gateway": ("gateway", "--gateway", "127.0.0.1:0"),
-    }.get(command, (command,))
-    done = hatchway(*arguments, variables={"HATCHWAY_DATA_DIR": str(data), "HATCHWAY_STORE_URL": url})
-    assert done.returncode in {1, 2}
-    output = done.stdout + done.stderr
-    assert SECRET not in output
-    assert "Traceback" not in output
-    assert re.search(r"^hatchway: .*store", done.stderr, re.MULTILINE), done.stderr

@@ -54,13 +54,16 @@ def delete_access_key(tx: Transaction, key_id: str) -> bool:
 
 
 def secret_of(tx: Transaction, vault: Vault, key_id: str) -> str | None:
-    """The secret of a key, for the control plane's own verifying.
+    """The secret of a key, for the control plane's own verifying; None, in the same time, when there is none.
 
     Raises:
         Unsealable: the store was altered, or sealed under another master key.
     """
     sealed = tx.sealed_secrets.get(key_id)
-    return None if sealed is None else vault.unseal(sealed.ciphertext, _seal_context(key_id)).decode()
+    if sealed is None:
+        vault.unseal_nothing()
+        return None
+    return vault.unseal(sealed.ciphertext, _seal_context(key_id)).decode()
 
 
 def _seal_context(key_id: str) -> str:

@@ -26,11 +26,15 @@ class KeyProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """One of the two: its name, its environment variable, and what to do when it is nowhere."""
+    """Its name, its environment variable, if any, and what to do when it is nowhere."""
 
     name: str
     variable: str
     remedy: str
+
+    @property
+    def instead(self) -> str:
+        return f", or set {self.variable}" if self.variable else ""
 
 
 MASTER_KEY: Final = KeyKind("master key", "HATCHWAY_MASTER_KEY", "restore {path} from a backup")
@@ -39,6 +43,9 @@ GATEWAY_KEY: Final = KeyKind(
     "HATCHWAY_GATEWAY_KEY",
     "start the control plane, which makes it in its data directory, and copy it to {path} (mode 0600)",
 )
+
+CA_KEY: Final = KeyKind("CA's key", "", "restore {path} from a backup")
+"""No key of ours to read, but one to guard alike."""
 
 
 def new_key(path: Path) -> bytes:
@@ -65,7 +72,7 @@ def read_key(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> bytes
     text: str | bytes | None = environment.get(kind.variable)
     source = f"environment variable {kind.variable}"
     if text is None:
-        text, source = _read_file(kind, path), str(path)
+        text, source = read_private_file(kind, path), str(path)
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):
@@ -89,14 +96,18 @@ def read_gateway_key(path: Path, environment: Mapping[str, str]) -> bytes:
     return read_key(GATEWAY_KEY, path, environment)
 
 
-def _read_file(kind: KeyKind, path: Path) -> bytes:
-    """What is in the file, when it is one and nobody but its owner can read or exchange it by its mode."""
+def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -> bytes:
+    """What is in the file, up to `longest` bytes, when it is one that nobody but its owner may read or write.
+
+    Raises:
+        KeyProblem: it is not there, or anything else.
+    """
     try:
         # A link could be anybody's, and a pipe would be waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         remedy = kind.remedy.format(path=path)
-        raise KeyProblem(f"there is no {kind.name}: {remedy}, or set {kind.variable}") from None
+        raise KeyProblem(f"there is no {kind.name}: {remedy}{kind.instead}") from None
     except PermissionError:
         raise KeyProblem(
             f"the {kind.name} {path} may not be read: run this as root or as the server's user"
@@ -104,8 +115,7 @@ def _read_file(kind: KeyKind, path: Path) -> bytes:
     except OSError as problem:
         if problem.errno in {errno.ELOOP, errno.EMLINK}:
             raise KeyProblem(
-                f"the {kind.name} {path} is a symbolic link: put the file itself there,"
-                f" or set {kind.variable}"
+                f"the {kind.name} {path} is a symbolic link: put the file itself there{kind.instead}"
             ) from None
         raise KeyProblem(f"the {kind.name} {path} cannot be read: {problem.strerror}") from None
     try:
@@ -114,6 +124,6 @@ def _read_file(kind: KeyKind, path: Path) -> bytes:
             raise KeyProblem(f"the {kind.name} {path} is no file: {kind.remedy.format(path=path)}")
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise KeyProblem(f"others may read the {kind.name}: run chmod 600 {path}")
-        return os.read(descriptor, _LONGEST_FILE)
+        return os.read(descriptor, longest)
     finally:
         os.close(descriptor)

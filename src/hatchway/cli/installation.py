@@ -9,16 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from hatchway.access.access_keys import NewAccessKey, create_access_key
 from hatchway.access.key_files import (
+    CA_KEY,
     GATEWAY_KEY,
     MASTER_KEY,
     KeyProblem,
     read_gateway_key,
     read_master_key,
+    read_private_file,
 )
 from hatchway.access.vault import Vault
 from hatchway.cli.errors import BadUsage, CommandFailed
@@ -35,6 +38,8 @@ from hatchway.pki import (
 )
 from hatchway.settings import DataDirectory
 from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, Transaction, show_problem
+
+_LONGEST_PEM: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +147,8 @@ def open_installation(
                 accounts = tx.accounts.find()
             if not accounts:
                 raise CommandFailed("the store holds no account: make it with 'hatchway init'")
-            if migrate and ensure_gateway_key(directory):
-                gateway = Vault(read_gateway_key(directory.gateway_key, os.environ))
-                with store.record() as tx:
-                    answer = {"gatewayKeyId": gateway.key_id}
-                    now = datetime.now(UTC)
-                    record(tx, accounts[0], now, "CreateGatewayKey", parameters={}, answer=answer)
+            if migrate:
+                _ready_gateway_key(directory, store, accounts[0])
             yield Installation(directory, store, vault, accounts[0])
         finally:
             store.close()
@@ -163,6 +164,20 @@ def open_installation(
         ) from problem
     except SQLAlchemyError as problem:
         raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
+
+
+def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account) -> None:
+    """Sees that there is a gateway key, as in an installation from before there was one.
+
+    Raises:
+        KeyProblem: it is not fit.
+    """
+    made = ensure_gateway_key(directory)
+    gateway = Vault(read_gateway_key(directory.gateway_key, os.environ))
+    if made:
+        with store.record() as tx:
+            answer = {"gatewayKeyId": gateway.key_id}
+            record(tx, account, datetime.now(UTC), "CreateGatewayKey", parameters={}, answer=answer)
 
 
 def server_names(gateway_dns_name: str, listening: Sequence[str] = ()) -> list[str]:
@@ -186,7 +201,8 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
         CommandFailed: the CA cannot be used or the file cannot be written.
     """
     try:
-        ca = KeyPair(directory.ca_certificate.read_bytes(), directory.ca_key.read_bytes())
+        ca_key = read_private_file(CA_KEY, directory.ca_key, _LONGEST_PEM)
+        ca = KeyPair(directory.ca_certificate.read_bytes(), ca_key)
         target = directory.server_certificate
         if target.exists() and not needs_renewal(target.read_bytes(), ca, names, now):
             return False
@@ -195,7 +211,7 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
         aside.unlink(missing_ok=True)
         _write_private(aside, pair.certificate + pair.key)
         aside.replace(target)
-    except PkiProblem as problem:
+    except (KeyProblem, PkiProblem) as problem:
         raise CommandFailed(str(problem)) from problem
     except OSError as problem:
         raise CommandFailed(

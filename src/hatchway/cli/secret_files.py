@@ -1,5 +1,6 @@
 """The data directory's files as secrets: made for their owner alone, and kept so."""
 
+import errno
 import os
 import pwd
 import stat
@@ -28,7 +29,7 @@ def ensure_gateway_key(directory: DataDirectory) -> bool:
         CommandFailed: it cannot be written.
     """
     path = directory.gateway_key
-    if GATEWAY_KEY.variable in os.environ or path.is_symlink() or path.exists():
+    if GATEWAY_KEY.variable in os.environ or os.path.lexists(path):
         return False
     try:
         with tempfile.TemporaryDirectory(prefix=".gateway-key-", dir=directory.path) as aside:
@@ -65,7 +66,7 @@ def mend_modes(directory: DataDirectory) -> list[str]:
             continue
         except OSError as problem:
             # A link is followed by whoever uses it; its file's mode is for who has put it there.
-            if path.is_symlink():
+            if problem.errno == errno.ELOOP:
                 continue
             raise CommandFailed(
                 f"{path} may not be read ({problem.strerror}): run this as root or as the server's user"
