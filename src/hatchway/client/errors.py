@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
+from urllib.parse import unquote
 
 CONNECTION_LOST = 1006
 """RFC 6455 section 7.1.5: the close code of a connection that ended without a Close frame."""
@@ -89,5 +91,18 @@ def _named(request_id: str | None) -> str:
 
 
 def printable(text: str, limit: int = 1000) -> str:
-    """Text from the other side, safe to print: no control characters, at most `limit` characters."""
+    """Text from the other side or from a library, safe to print.
+
+    No control characters, at most `limit` characters, and no password of a proxy, which libraries repeat when
+    the proxy's URL is misspelt.
+    """
+    for password in _proxy_passwords():
+        text = text.replace(password, "***")
     return "".join(character if character.isprintable() else "\ufffd" for character in text[:limit])
+
+
+def _proxy_passwords() -> set[str]:
+    """The passwords in the environment's proxy URLs, however these are spelt."""
+    urls = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    written = {url.rpartition("@")[0].rpartition(":")[2].strip("/") for url in urls}
+    return {each for text in written for each in (text, unquote(text)) if each}
