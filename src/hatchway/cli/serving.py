@@ -140,7 +140,7 @@ def run_control_plane(options: ServerOptions) -> None:
         location.write(options.directory)
         announce_ready({"api": f"https://{address}"})
 
-    with _start_errors():
+    with _start_errors(settings.store_url):
         run_control(settings, on_ready)
 
 
@@ -157,7 +157,7 @@ def run_gateway_plane(options: ServerOptions) -> None:
     if os.environ.pop(MASTER_KEY.variable, None) is not None:
         log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)
     _check_certificate(settings.gateway_certificate, settings.gateway_key)
-    with _start_errors():
+    with _start_errors(settings.store_url):
         run_gateway(settings, lambda address: announce_ready({"gateway": f"wss://{address}"}))
 
 
@@ -229,8 +229,10 @@ def _gateway_program(options: ServerOptions, address: Address, number: int) -> P
 
 
 @contextmanager
-def _start_errors() -> Iterator[None]:
-    from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, explain
+def _start_errors(store_url: str) -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, explain, show_problem
 
     try:
         yield
@@ -242,6 +244,8 @@ def _start_errors() -> Iterator[None]:
         raise CommandFailed(f"cannot serve: {problem.strerror or problem}") from problem
     except Exception as problem:
         words = explain(problem)
-        if words is None:
-            raise
-        raise CommandFailed(f"cannot serve: {words}") from problem
+        if words is not None:
+            raise CommandFailed(f"cannot serve: {words}") from problem
+        if isinstance(problem, SQLAlchemyError):
+            raise CommandFailed(show_problem(store_url, problem)) from problem
+        raise
