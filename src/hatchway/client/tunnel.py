@@ -157,11 +157,6 @@ async def _connect(route: Route, target: str, context: ssl.SSLContext, local: Lo
     except (OSError, WSError, ValueError) as error:
         # ValueError: what stands for a name or an address cannot be one.
         raise GatewayUnreachable(str(route), printable(str(error))) from error
-    except ValueError as error:
-        # Whatever else it is made of is ours and right.
-        raise GatewayUnreachable(
-            str(route), "HTTPS_PROXY or ALL_PROXY names no proxy: write it as http://host:port"
-        ) from error
     finally:
         if not connected:
             # Whatever may still come of the attempt must not touch the local end.
