@@ -24,6 +24,9 @@ for user in "$@"; do
 done
 """
 
+# The file is away while an earlier signal is still being followed.
+_HANG_UP = "until [ -s /run/sshd.pid ]; do sleep 0.1; done; kill -HUP $(cat /run/sshd.pid)"
+
 
 @dataclass(frozen=True)
 class Sshd:
@@ -40,7 +43,7 @@ class Sshd:
     def reload(self) -> None:
         """Make it read its configuration anew (SIGHUP), and wait until it listens again."""
         listening = self._times_listening()
-        self.machine.run(["sh", "-c", "kill -HUP $(cat /run/sshd.pid)"], check=True)
+        self.machine.run(["sh", "-c", _HANG_UP], check=True)
         wait_until(lambda: self._times_listening() > listening, 30, self.process.output)
 
     def authorize(self, user: str, public_key: str) -> None:

@@ -76,8 +76,8 @@ PROGRAMS = {
     """,
     # What root owns on a host is somebody else's here.
     "stat": r"""
-        case $3 in
-        %U) cat "$ROOT/owner" ;;
+        case $* in
+        *%U*) cat "$ROOT/owner" ;;
         *) cat "$ROOT/mode" ;;
         esac
     """,
