@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.attack import clocks, denies, insiders, machines, networks, strangers, thefts
+from tests.attack import clocks, denies, insiders, machines, networks, strangers, thefts, tunnels
 
 FAMILIES: Final = (
+    tunnels.FAMILY,
     strangers.GATEWAY,
     strangers.API,
     insiders.FAMILY,

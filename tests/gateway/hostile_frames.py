@@ -550,7 +550,7 @@ class Hostiles:
             self._told.append(ours)
             self._processes.append(process)
         for told in self._told:
-            assert told.poll(PATIENCE), "a hostile client does not begin"
+            assert told.poll(3 * PATIENCE), "a hostile client does not begin"
             told.recv()
 
     def pause(self) -> None:
