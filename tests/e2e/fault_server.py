@@ -39,6 +39,17 @@ FLEET = {
     },
     "instances": {"all": {"subnet": "loopback/all", "private_ip": "127.0.0.1"}},
     "endpoints": {"all": {"id": ENDPOINT, "subnet": "loopback/all", "max_tunnels": 500}},
+    # Root opens no tunnel.
+    "users": {
+        "alice": {
+            "inline": {
+                "all": {
+                    "Version": "2012-10-17",
+                    "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
+                }
+            }
+        }
+    },
 }
 
 _STARTED = re.compile(r'"process": ?"(?P<name>[^"]+)", ?"pid": ?(?P<pid>\d+)')
@@ -57,11 +68,12 @@ class FaultServer:
         self.store_url = store_url or f"sqlite:///{self._data}/hatchway.db?timeout=1"
         self._api, self._gateway = free_port(), free_port()
         init = ["init", "--account", "123456789012", "--gateway-dns-name", GATEWAY_NAME, "--json"]
-        made = json.loads(self._run(*init, *([] if store_url is None else ["--store-url", store_url])))
-        self._key: tuple[str, str] = made["access_key_id"], made["secret_access_key"]
+        self._run(*init, *([] if store_url is None else ["--store-url", store_url]))
         fleet = directory / "fleet.json"
         fleet.write_text(json.dumps(FLEET))
         self._run("apply", "--store-url", self.store_url, str(fleet))
+        made = json.loads(self._run("access-key", "create", "alice", "--store-url", self.store_url, "--json"))
+        self._key: tuple[str, str] = made["access_key_id"], made["secret_access_key"]
         self.store = Store.open(self.store_url)
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -178,16 +190,8 @@ class FaultServer:
         return {found["name"]: int(found["pid"]) for found in _STARTED.finditer(self.log())}
 
     def _command(self, *arguments: str) -> list[str]:
-        return [
-            sys.executable,
-            "-P",
-            "-m",
-            "hatchway",
-            arguments[0],
-            "--data-dir",
-            str(self._data),
-            *arguments[1:],
-        ]
+        words = [*arguments, "--data-dir", str(self._data)]
+        return [sys.executable, "-P", "-m", "hatchway", *words]
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
