@@ -113,6 +113,7 @@ install() {
     complaint="sshd on this host is set up, but not everything could be tidied up: run this again"
     for file in $moved; do rm -f "$file.old"; done
     if [ "$former" = yes ]; then adopt_former; fi
+    if has_made "directory $former_directory"; then remove_directory "$former_directory"; fi
     report
 }
 
