@@ -83,6 +83,24 @@ def test_ready_is_announced_once_when_all_are(start: Start) -> None:
     assert (parent.returncode, stdout) == (0, "")
 
 
+def test_the_others_begin_when_the_first_is_ready(start: Start, tmp_path: Path) -> None:
+    mark = tmp_path / "ready"
+    parent = start(
+        *("one", f"sleep 0.5; touch {mark}; echo ready; exec sleep 100"),
+        *("two", f"test -e {mark} && echo ready gateway=wss://b && exec sleep 100"),
+    )
+    assert first_line(parent) == "{'gateway': 'wss://b'}\n"
+
+
+def test_a_first_one_that_does_not_start_is_named_and_no_other_begins(start: Start, tmp_path: Path) -> None:
+    mark = tmp_path / "begun"
+    parent = start("bad", "exit 3", "other", f"touch {mark}; echo ready; exec sleep 100")
+    stdout, _ = parent.communicate(timeout=20)
+    assert parent.returncode == 1
+    assert "bad did not start (exit status 3)" in stdout
+    assert not mark.exists()
+
+
 def test_one_that_does_not_start_ends_them_all_and_is_named(start: Start, tmp_path: Path) -> None:
     other = tmp_path / "pid"
     parent = start("good", f"echo $$ >{other}; echo ready; exec sleep 100", "bad", "sleep 1; exit 3")

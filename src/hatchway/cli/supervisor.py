@@ -53,6 +53,9 @@ def supervise(
 ) -> None:
     """Runs the programs until SIGTERM or SIGINT; a second one kills them at once.
 
+    The others begin when the first is ready: gateways find what a control plane has prepared for them, where
+    before they would refuse everybody.
+
     Args:
         drain_seconds: how long a program that was told to stop may take over it.
         announce: called once, with what all of them said to be ready at.
@@ -96,6 +99,7 @@ class _Supervisor:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._started: set[str] = set()
+        self._first_is_ready = asyncio.Event()
         self._addresses: dict[str, str] = {}
 
     async def run(self) -> None:
@@ -130,6 +134,8 @@ class _Supervisor:
 
     async def _keep(self, program: Program) -> None:
         """Runs one program, again and again, until told to stop."""
+        if program is not self._programs[0]:
+            await _first(self._first_is_ready.wait(), self._stop.wait())
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
         while not self._stop.is_set():
@@ -184,6 +190,8 @@ class _Supervisor:
         self._addresses |= {name: url for name, _, url in (word.partition("=") for word in words)}
         complete = len(self._started) == len(self._programs)
         self._started.add(program.name)
+        if program is self._programs[0]:
+            self._first_is_ready.set()
         if not complete and len(self._started) == len(self._programs):
             self._announce(self._addresses)
 
