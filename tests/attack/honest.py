@@ -188,7 +188,7 @@ def echo_host() -> Iterator[int]:
     process = SPAWNING.Process(target=_echo_host, args=(theirs,), daemon=True)
     process.start()
     try:
-        assert ours.poll(PATIENCE)
+        assert ours.poll(3 * PATIENCE), "a host does not begin"
         yield ours.recv()
     finally:
         process.kill()
