@@ -23,7 +23,8 @@ def overlapping_vpcs(site: Site) -> Outcome:
     path.write_text(json.dumps(fleet))
     done = site.command("apply", str(path))
     last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "applied"
-    return Outcome(done.returncode != 0 and "overlap" in done.stderr, last[:200])
+    said = last.rpartition(".json: ")[2].partition(";")[0]
+    return Outcome(done.returncode != 0 and "overlap" in done.stderr, said[:200])
 
 
 def never_targets(site: Site) -> Outcome:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANY: Final = 6
-ROUNDS: Final = 3
-SECONDS: Final = 1.2
+ROUNDS: Final = 5
+SECONDS: Final = 0.8
 """Of each calm and each hostile part of a round."""
 MOST_TIMES: Final = 3.0
 """How many times their calm p99 the echoes of others may take."""
