@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         for family in FAMILIES:
             print(f"{family.name}: {', '.join(trial.name for trial in family.trials)}")
         return 0
+    # Whoever ends it gets servers and directories taken away all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     _more_files()
     results = run(given.names)
     if given.write is not None:

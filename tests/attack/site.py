@@ -226,7 +226,7 @@ def running(options: Sequence[str] = (), variables: Mapping[str, str] | None = N
     finally:
         if process is not None:
             _stop(process)
-        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(directory)
 
 
 def _serve(directory: Path, options: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[str]:
