@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hatchway.access import signing_keys
-from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.open_tunnel import ACTION
 from hatchway.access.signing_keys import SigningKeyOpener, SigningKeys, gateway_dates, seal_signing_key
-from hatchway.access.vault import Unsealable, Vault
+from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import (
     AccessKey,
@@ -293,12 +293,23 @@ def test_many_keys_are_written_in_parts(world: World, monkeypatch: pytest.Monkey
     assert world.known == set()
 
 
-def test_a_secret_of_another_master_key_is_told_and_no_key_is_made_of_it(world: World) -> None:
-    world.user("alice", OPEN)
-    keys = SigningKeys(world.store, GATEWAY, GATEWAY, clock=lambda: NOW, region=REGION)
-    with pytest.raises(Unsealable):
-        keys.refresh()
-    assert world.known == set()
+def test_a_secret_of_another_master_key_is_told_and_keeps_nobody_else_from_a_key(world: World) -> None:
+    strange = world.user("alice", OPEN).key.id
+    other = Vault(bytes(range(2, 34)))
+    with world.store.write() as tx:
+        tx.users.put(User(name="bob", id="AIDAbob", path="/", created_at=NOW))
+        allow(tx, OwnerKind.USER, "bob", OPEN)
+        good = create_access_key(tx, other, user_name="bob", now=NOW, random_bytes=os.urandom).key.id
+    keys = SigningKeys(world.store, other, GATEWAY, clock=lambda: world.now, region=REGION)
+    assert keys.refresh() == 3
+    assert (world.known, keys.unopened) == ({good}, frozenset({strange}))
+    assert keys.refresh() == 0
+    world.now += timedelta(days=1)
+    keys.refresh()
+    assert (world.known, keys.unopened) == ({good}, frozenset({strange}))
+    world.change(lambda tx: delete_access_key(tx, strange))
+    keys.refresh()
+    assert (world.known, keys.unopened) == ({good}, frozenset())
 
 
 def test_a_row_that_is_not_there_costs_what_one_costs_that_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,9 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "no master key": (lambda data: (data / "master.key").unlink(), "restore"),
     "no CA key": (lambda data: (data / "ca.key").unlink(), "ca.key"),
     "a short master key": (lambda data: (data / "master.key").write_text("c2hvcnQ="), "32 bytes"),
-    "an empty gateway key": (lambda data: (data / "gateway.key").write_text(""), "32 bytes"),
+    "another installation's master key": (lambda data: another(data / "master.key"), "is not this store's"),
+    "an empty gateway key": (lambda data: (data / "gateway.key").write_text(""), "remove it and start"),
+    "a newer store": (lambda data: newer(data / "hatchway.db"), "install the newer version again"),
     "a damaged CA key": (lambda data: (data / "ca.key").write_text("x"), "damaged"),
     "a link for a master key": (lambda data: link(data / "master.key"), "symbolic link"),
     "a link for a gateway key": (lambda data: link(data / "gateway.key"), "symbolic link"),
@@ -144,6 +146,16 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
 def link(path: Path) -> None:
     path.rename(path.with_suffix(".real"))
     path.symlink_to(path.with_suffix(".real"))
+
+
+def another(key: Path) -> None:
+    key.unlink()
+    new_key(key)
+
+
+def newer(path: Path) -> None:
+    with sqlite3.connect(path) as store:
+        store.execute("UPDATE alembic_version SET version_num = '9999'")
 
 
 def replaced(path: Path) -> None:
@@ -162,6 +174,19 @@ def test_a_directory_that_cannot_be_served_is_told_of_in_a_line(spoilt: str, ins
     (line,) = [each for each in done.stderr.splitlines() if each.startswith("hatchway: ")]
     assert words in line
     assert "Traceback" not in done.stderr
+
+
+def test_under_another_installations_master_key_nothing_is_sealed(installed: Installed) -> None:
+    another(installed.directory / "master.key")
+    before = (installed.directory / "hatchway.db").read_bytes()
+    done = installed.run("access-key", "create", "bob")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "opens none of its secrets: restore" in done.stderr
+    assert (installed.directory / "hatchway.db").read_bytes() == before
+    variables = {**installed.variables, "HATCHWAY_MASTER_KEY": "A" * 43 + "="}
+    done = hatchway("export", variables=variables)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "in environment variable HATCHWAY_MASTER_KEY is not this store's" in done.stderr
 
 
 @root_only

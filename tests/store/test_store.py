@@ -97,6 +97,16 @@ def test_an_empty_database_is_refused_until_it_is_migrated(tmp_path: Path) -> No
     store.close()
 
 
+def test_a_database_of_a_newer_program_is_refused_and_left_as_it_is(store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for attempt in (store.check_schema, store.migrate):
+        with pytest.raises(SchemaMismatch, match=r"9999, that of a newer version.*: install the newer"):
+            attempt()
+    with store.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999"
+
+
 def test_a_noun_comes_back_as_it_was_put(store: Store) -> None:
     group = SecurityGroup(
         id="sg-1",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hatchway.access.vault import Vault
+from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.identity import AccessKey, KeyStatus, SealedSecret
 from hatchway.domain.ids import Kind, new_id
 from hatchway.store import Transaction
@@ -64,6 +64,23 @@ def secret_of(tx: Transaction, vault: Vault, key_id: str) -> str | None:
         vault.unseal_nothing()
         return None
     return vault.unseal(sealed.ciphertext, _seal_context(key_id)).decode()
+
+
+def opens_secrets(tx: Transaction, vault: Vault) -> bool:
+    """Whether this is the store's master key: it opens some secret, or there is none yet.
+
+    One row that was altered does not speak against it.
+    """
+    sealed = tx.sealed_secrets.find()
+    return not sealed or any(_opens(vault, each) for each in sealed)
+
+
+def _opens(vault: Vault, sealed: SealedSecret) -> bool:
+    try:
+        vault.unseal(sealed.ciphertext, _seal_context(sealed.access_key_id))
+    except Unsealable:
+        return False
+    return True
 
 
 def _seal_context(key_id: str) -> str:

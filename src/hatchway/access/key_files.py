@@ -26,25 +26,29 @@ class KeyProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """Its name, its environment variable, if any, and what to do when it is nowhere."""
+    """Its name, its environment variable, if any, and what to do when it is nowhere or is damaged."""
 
     name: str
     variable: str
     remedy: str
+    remedy_of_damage: str
 
     @property
     def instead(self) -> str:
         return f", or set {self.variable}" if self.variable else ""
 
 
-MASTER_KEY: Final = KeyKind("master key", "HATCHWAY_MASTER_KEY", "restore {path} from a backup")
+_FROM_A_BACKUP: Final = "restore {path} from a backup"
+MASTER_KEY: Final = KeyKind("master key", "HATCHWAY_MASTER_KEY", _FROM_A_BACKUP, _FROM_A_BACKUP)
 GATEWAY_KEY: Final = KeyKind(
     "gateway key",
     "HATCHWAY_GATEWAY_KEY",
     "start the control plane, which makes it in its data directory, and copy it to {path} (mode 0600)",
+    "on the control plane's machine remove it and start the control plane, which makes another;"
+    " on a gateway's machine put that in its place",
 )
 
-CA_KEY: Final = KeyKind("CA's key", "", "restore {path} from a backup")
+CA_KEY: Final = KeyKind("CA's key", "", _FROM_A_BACKUP, _FROM_A_BACKUP)
 """No key of ours to read, but one to guard alike."""
 
 
@@ -70,9 +74,8 @@ def read_key(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> bytes
         KeyProblem: there is none, it is no 32 bytes of base64, or others may read the file.
     """
     text: str | bytes | None = environment.get(kind.variable)
-    source = f"environment variable {kind.variable}"
     if text is None:
-        text, source = read_private_file(kind, path), str(path)
+        text = read_private_file(kind, path)
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):
@@ -80,10 +83,28 @@ def read_key(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> bytes
         key = b""
     if len(key) != KEY_BYTES:
         raise KeyProblem(
-            f"the {kind.name} in {source} is damaged, for it is not {KEY_BYTES} bytes of base64:"
-            f" {kind.remedy.format(path=path)}"
+            f"the {kind.name} in {_source(kind, path, environment)} is damaged, for it is not {KEY_BYTES}"
+            f" bytes of base64: {_remedy_of_damage(kind, path, environment)}"
         )
     return key
+
+
+def wrong_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
+    """What to say when the master key opens no secret of the store."""
+    return KeyProblem(
+        f"the master key in {_source(MASTER_KEY, path, environment)} is not this store's, for it opens none"
+        f" of its secrets: {_remedy_of_damage(MASTER_KEY, path, environment)}"
+    )
+
+
+def _source(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> str:
+    return f"environment variable {kind.variable}" if kind.variable in environment else str(path)
+
+
+def _remedy_of_damage(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> str:
+    if kind.variable in environment:
+        return f"set {kind.variable} to the right one, or take it away where {path} holds the key"
+    return kind.remedy_of_damage.format(path=path)
 
 
 def read_master_key(path: Path, environment: Mapping[str, str]) -> bytes:
@@ -121,7 +142,7 @@ def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise KeyProblem(f"the {kind.name} {path} is no file: {kind.remedy.format(path=path)}")
+            raise KeyProblem(f"the {kind.name} {path} is no file: {kind.remedy_of_damage.format(path=path)}")
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise KeyProblem(f"others may read the {kind.name}: run chmod 600 {path}")
         return os.read(descriptor, longest)

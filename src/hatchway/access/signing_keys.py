@@ -81,15 +81,15 @@ class SigningKeys:
         self._revision = 0
         self._dates: tuple[str, ...] = ()
         self._allowing: dict[bytes, bool] = {}
+        self.unopened: frozenset[str] = frozenset()
+        """The ids of the access keys whose secrets did not open last time: altered, or of another master key.
+        For these there are no signing keys; the others have theirs."""
 
     def refresh(self) -> int:
         """Derives what is missing and drops what is past or may not be any more; how many rows changed.
 
         It costs a glance when neither the day nor anything about identities is another than last time. The
         first time, what is sealed under another gateway key is sealed again.
-
-        Raises:
-            Unsealable: the store was altered, or sealed under another master key.
         """
         with self._lock:
             return self._refresh()
@@ -108,7 +108,11 @@ class SigningKeys:
             wanted = {(key_id, date) for key_id in self._key_ids(tx) for date in dates}
             # Another control plane with another gateway key would do the same to ours: once, not for ever.
             good = {row for row, under in held.items() if since or under == self._gateway.key_id}
-            rows = list(self._derive(tx, sorted(wanted - good)))
+            missing = sorted(wanted - good)
+            secrets = dict(self._secrets(tx, {key_id for key_id, _date in missing}))
+            rows = [
+                self._derive(key_id, date, secrets[key_id]) for key_id, date in missing if key_id in secrets
+            ]
             in_clear = tx.has_clear_signing_keys()
         gone = sorted(held.keys() - wanted)
         for part in _parts(rows):
@@ -181,16 +185,23 @@ class SigningKeys:
     def _allows(self, document: str) -> bool:
         return self._allowing[_digest(document)]
 
-    def _derive(self, tx: Transaction, missing: Iterable[tuple[str, str]]) -> Iterator[SealedSigningKey]:
-        """The rows of access keys and dates, which are in order."""
-        last_id, secret = "", None
-        for key_id, date in missing:
-            if key_id != last_id:
-                last_id, secret = key_id, secret_of(tx, self._master, key_id)
+    def _secrets(self, tx: Transaction, key_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """The secrets of access keys. One that does not open keeps nobody else from his: see `unopened`."""
+        unopened = set()
+        for key_id in key_ids:
+            try:
+                secret = secret_of(tx, self._master, key_id)
+            except Unsealable:
+                unopened.add(key_id)
+                continue
             if secret is not None:
-                scope = Scope(date, self._region, GATEWAY_SERVICE)
-                key = derive_signing_key(secret, scope.date, scope.region, scope.service)
-                yield seal_signing_key(self._gateway, key_id, scope, key)
+                yield key_id, secret
+        self.unopened = frozenset(unopened)
+
+    def _derive(self, key_id: str, date: str, secret: str) -> SealedSigningKey:
+        scope = Scope(date, self._region, GATEWAY_SERVICE)
+        key = derive_signing_key(secret, scope.date, scope.region, scope.service)
+        return seal_signing_key(self._gateway, key_id, scope, key)
 
 
 def _allows_tunnels(document: str) -> bool:

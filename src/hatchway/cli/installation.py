@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.access_keys import NewAccessKey, create_access_key, opens_secrets
 from hatchway.access.key_files import (
     CA_KEY,
     GATEWAY_KEY,
@@ -22,6 +22,7 @@ from hatchway.access.key_files import (
     read_gateway_key,
     read_master_key,
     read_private_file,
+    wrong_master_key,
 )
 from hatchway.access.vault import Vault
 from hatchway.cli.errors import BadUsage, CommandFailed
@@ -145,8 +146,11 @@ def open_installation(
                 store.check_schema()
             with store.read() as tx:
                 accounts = tx.accounts.find()
+                fits = opens_secrets(tx, vault)
             if not accounts:
                 raise CommandFailed("the store holds no account: make it with 'hatchway init'")
+            if not fits:
+                raise wrong_master_key(directory.master_key, os.environ)
             if migrate:
                 _ready_gateway_key(directory, store, accounts[0])
             yield Installation(directory, store, vault, accounts[0])
@@ -154,10 +158,8 @@ def open_installation(
             store.close()
     except BadStoreUrl as problem:
         raise BadUsage(str(problem)) from None
-    except (KeyProblem, DriverMissing) as problem:
+    except (KeyProblem, DriverMissing, SchemaMismatch) as problem:
         raise CommandFailed(str(problem)) from problem
-    except SchemaMismatch as problem:
-        raise CommandFailed(f"{problem}: start 'hatchway serve' with the newest version once") from problem
     except PermissionError as problem:
         raise CommandFailed(
             f"{problem.filename} may not be read: run this as root or as the server's user"

@@ -146,7 +146,20 @@ def tasks(
 
 def urgent_tasks(signing_keys: SigningKeys) -> tuple[Task, ...]:
     """Those for which somebody waits: whoever may open tunnels from now on can do so within a second."""
-    return (Task("derive signing keys", 0.25, signing_keys.refresh),)
+    told: set[str] = set()
+
+    def derive() -> None:
+        signing_keys.refresh()
+        for key_id in sorted(signing_keys.unopened - told):
+            log.error(
+                "secret cannot be opened",
+                access_key_id=key_id,
+                problem="it was altered in the store, or sealed under another master key:"
+                " restore the right one, or delete this access key and make another",
+            )
+        told.update(signing_keys.unopened)
+
+    return (Task("derive signing keys", 0.25, derive),)
 
 
 class Housekeeper:

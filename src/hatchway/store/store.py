@@ -62,7 +62,18 @@ _HAND_OVER_SECONDS = 0.002
 
 
 class SchemaMismatch(Exception):
-    """The database's schema is not this program's."""
+    """The database's schema is not this program's. The message says which one to run."""
+
+    def __init__(self, found: str | None, known: ScriptDirectory) -> None:
+        head = known.get_current_head()
+        if found is None or found in {script.revision for script in known.walk_revisions()}:
+            told = f"this program needs {head}: start 'hatchway serve' with the newest version once"
+        else:
+            told = (
+                f"that of a newer version, and this program knows none after {head}: install the newer"
+                " version again, or restore a backup from before it"
+            )
+        super().__init__(f"the store's schema is {found or 'empty'}, {told}")
 
 
 class DriverMissing(Exception):
@@ -213,9 +224,17 @@ class Store:
         return Changes(revision=revision, everything=everything, changed=changed, deleted=dict(deleted))
 
     def migrate(self) -> None:
-        """Brings the schema to this program's; a new database gets all of it."""
+        """Brings the schema to this program's; a new database gets all of it.
+
+        Raises:
+            SchemaMismatch: the database is newer than the program.
+        """
+        config = _alembic_config()
+        known = ScriptDirectory.from_config(config)
         with self.engine.connect() as connection:
-            config = _alembic_config()
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current is not None and current not in {script.revision for script in known.walk_revisions()}:
+                raise SchemaMismatch(current, known)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -232,11 +251,11 @@ class Store:
         Raises:
             SchemaMismatch: the database is newer or older than the program.
         """
-        head = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+        known = ScriptDirectory.from_config(_alembic_config())
         with self.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-        if current != head:
-            raise SchemaMismatch(f"the store's schema is {current or 'empty'}, this program needs {head}")
+        if current != known.get_current_head():
+            raise SchemaMismatch(current, known)
 
 
 def _alembic_config() -> Config:
