@@ -21,6 +21,13 @@ def test_the_time_of_a_request_is_in_utc_and_to_the_second() -> None:
     assert times(datetime(2026, 1, 1, tzinfo=UTC)) == ("2026-01-01T00:00:00Z", "1767225600")
 
 
+def test_conditions_see_as_much_of_a_user_agent_as_is_cheap_to_compare() -> None:
+    keys = request_keys(
+        ORIGIN._replace(user_agent="a" * 1024 + "b"), now=datetime(2026, 1, 1, tzinfo=UTC), region="us-east-1"
+    )
+    assert keys["aws:UserAgent"] == "a" * 1024
+
+
 def test_a_caller_has_its_principals_keys_and_tags() -> None:
     principal = Principal(
         arn="arn:aws:iam::123456789012:user/alice",

@@ -238,3 +238,19 @@ def test_no_pattern_of_wildcards_makes_matching_slow(piece: str) -> None:
     pattern = piece * 400 + "b"
     short, long = seconds(pattern, "a" * 4_000), seconds(pattern, "a" * 32_000)
     assert long < 8 * 8 * max(short, 1e-4)
+
+
+@pytest.mark.parametrize("before", ["*?", "", "*"])
+def test_what_a_variable_brings_makes_no_pattern_slow(before: str) -> None:
+    """The caller chooses it, and it may stand in a pattern as often as there is room."""
+    condition = {"StringLike": {"aws:UserAgent": before + "${aws:UserAgent}" * 60 + "b"}}
+
+    def seconds(length: int) -> float:
+        rounds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            assert not allows({"Condition": condition}, context={"aws:UserAgent": "a" * length})
+            rounds.append(time.perf_counter() - start)
+        return min(rounds)
+
+    assert seconds(16_000) < 3 * 16 * max(seconds(1_000), 1e-4)

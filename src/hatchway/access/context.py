@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hatchway.access.authorization import Context, resource_keys
 from hatchway.iam.global_keys import CONSTANT_KEYS
+
+LONGEST_USER_AGENT: Final = 1024
+"""Characters of a client's User-Agent that conditions see; the rest would only cost time."""
 
 
 class Origin(NamedTuple):
@@ -25,7 +28,7 @@ def request_keys(origin: Origin, *, now: datetime, region: str) -> Context:
         "aws:CurrentTime": _iso_8601(second),
         "aws:EpochTime": str(second),
         "aws:SecureTransport": "true" if origin.secure else "false",
-        "aws:UserAgent": origin.user_agent,
+        "aws:UserAgent": origin.user_agent[:LONGEST_USER_AGENT],
         "aws:RequestedRegion": region,
         **CONSTANT_KEYS,
     }

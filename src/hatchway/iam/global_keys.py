@@ -96,7 +96,12 @@ GLOBAL_KEYS: Final = (
     GlobalKey("aws:EpochTime", "Date", _ALWAYS, "now, in seconds since 1970"),
     GlobalKey("aws:RequestedRegion", "String", _ALWAYS, "the region"),
     GlobalKey("aws:SecureTransport", "Bool", _ALWAYS, "whether TLS carried it"),
-    GlobalKey("aws:UserAgent", "String", _ALWAYS, "what the client calls itself; empty when it does not"),
+    GlobalKey(
+        "aws:UserAgent",
+        "String",
+        _ALWAYS,
+        "what the client calls itself, its first 1,024 characters; empty when it does not",
+    ),
     GlobalKey("aws:ViaAWSService", "Bool", _ALWAYS, "`false`", constant="false"),
     GlobalKey(
         "aws:RequestTag/${TagKey}", "String", _SOMETIMES, "for each tag that the call gives", by_action=True

@@ -147,12 +147,13 @@ def glob(tokens: Tokens) -> TextMatcher:
     """Compile tokens without variables to a test of a whole text."""
     if Wildcard.ANY_ONE in tokens:
         return _automaton(tokens)
-    pieces = [""]
+    runs: list[list[str]] = [[]]
     for token in tokens:
         if token is Wildcard.ANY_RUN:
-            pieces.append("")
+            runs.append([])
         elif isinstance(token, str):
-            pieces[-1] += token
+            runs[-1].append(token)
+    pieces = ["".join(run) for run in runs]
     if len(pieces) == 1:
         return str(pieces[0]).__eq__
     first, *middle, last = pieces
@@ -196,7 +197,24 @@ def _automaton(tokens: Tokens) -> TextMatcher:
 
     State i (bit i) means that the first i single-character elements have matched. A ``*`` before element i
     lets state i stay as it is whatever comes.
+
+    It is built for the first text that is long enough to match: what variables bring may make a pattern as
+    long as the caller likes, and building it takes the square of that.
     """
+    shortest = sum(len(token) if isinstance(token, str) else token is Wildcard.ANY_ONE for token in tokens)
+    built: list[TextMatcher] = []
+
+    def matches(text: str) -> bool:
+        if len(text) < shortest:  # so that the integers are no wider than the text is long
+            return False
+        if not built:
+            built.append(_build_automaton(tokens))
+        return built[0](text)
+
+    return matches
+
+
+def _build_automaton(tokens: Tokens) -> TextMatcher:
     size = 0
     stays = 0
     any_one = 0
@@ -214,8 +232,6 @@ def _automaton(tokens: Tokens) -> TextMatcher:
     steps = {character: bits | any_one for character, bits in literal.items()}
 
     def matches(text: str) -> bool:
-        if len(text) < size:  # so that the integers are no wider than the text is long
-            return False
         states = 1
         for character in text:
             states = ((states & steps.get(character, any_one)) << 1) | (states & stays)
