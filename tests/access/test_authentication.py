@@ -23,7 +23,7 @@ from hatchway.domain.identity import (
     OwnerKind,
     User,
 )
-from hatchway.iam import Outcome, Request, decide
+from hatchway.iam import Outcome, Request, decide, evaluate
 from hatchway.sigv4 import (
     HttpRequest,
     IncompleteSignature,
@@ -240,3 +240,26 @@ def test_an_attached_policy_a_guardrail_or_a_boundary_that_is_gone_allows_nothin
         assert alice is not None
         tx.users.put(dataclasses.replace(alice, permissions_boundary=gone))
     assert outcome(store, key) is not Outcome.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (DENY_ALL.replace('"Action"', '"NotPrincipal": "*", "Action"'), "Statement[0].NotPrincipal: "),
+        ("", "is not JSON"),
+    ],
+)
+def test_a_stored_policy_that_cannot_be_read_denies_everything_and_decisions_say_why(
+    store: Store, document: str, problem: str
+) -> None:
+    key = key_of(store, "alice")
+    with store.write() as tx:
+        for name, text in (("allow", ALLOW_ALL), ("deny", document)):
+            tx.inline_policies.put(
+                InlinePolicy(owner_kind=OwnerKind.USER, owner_name="alice", policy_name=name, document=text)
+            )
+    decision = evaluate(Request("ec2:DescribeVpcs"), call(store, key).policies)
+    assert decision.outcome is Outcome.EXPLICIT_DENY
+    (deciding,) = decision.deciding
+    assert deciding.policy.startswith("deny (cannot be read: ")
+    assert problem in deciding.policy

@@ -424,6 +424,17 @@ def test_an_arn_that_names_nobody_is_refused(world: World, arn: str, code: str) 
     assert refusal(principal, world=world, arn=arn)[0] == code
 
 
+def test_a_stored_policy_that_cannot_be_read_denies_in_simulation_too(world: World) -> None:
+    world.user("alice", EVERYTHING)
+    unreadable = InlinePolicy(
+        owner_kind=OwnerKind.USER, owner_name="alice", policy_name="guard", document='{"Statement": []}'
+    )
+    world.change(lambda tx: tx.inline_policies.put(unreadable))
+    result = principal(world, ARNS.user("alice"))
+    assert result["EvalDecision"] == "explicitDeny"
+    assert matched(result) == {("user_alice_guard (cannot be read: Statement: is empty)", "user")}
+
+
 def test_simulating_a_user_needs_the_permission_on_that_user(world: World) -> None:
     permission = {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": ARNS.user("alice")}
     iam = world.client("iam", world.user("auditor", permission))

@@ -208,10 +208,10 @@ def tunnel_parameters(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def put_policy(tx: Transaction, user: str, document: Mapping[str, Any]) -> None:
+def put_policy(tx: Transaction, user: str, document: Mapping[str, Any], name: str = "tunnels") -> None:
     tx.inline_policies.put(
         InlinePolicy(
-            owner_kind=OwnerKind.USER, owner_name=user, policy_name="tunnels", document=json.dumps(document)
+            owner_kind=OwnerKind.USER, owner_name=user, policy_name=name, document=json.dumps(document)
         )
     )
 

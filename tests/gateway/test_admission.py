@@ -114,6 +114,19 @@ def test_an_allowed_user_gets_a_tunnel(account: StoredAccount) -> None:
     assert answer.unreachable is None
 
 
+def test_a_user_of_whom_a_policy_cannot_be_read_is_refused_and_the_record_says_why(
+    account: StoredAccount,
+) -> None:
+    account.user("alice", allow())
+    with account.store.write() as tx:
+        put_policy(tx, "alice", {**allow(), "Owner": "nobody"}, name="guard")
+    answer = decide(account, account.head("alice"))
+    assert refusal(answer) == (403, "AccessDeniedException")
+    assert isinstance(answer, Refused)
+    assert "guard (cannot be read: Owner: " in str(answer.additional)
+    assert "cannot be read" not in answer.refusal.message
+
+
 def test_a_user_whose_policies_are_about_something_else_is_refused_in_the_words_of_aws(
     account: StoredAccount,
 ) -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from hatchway.access.authorization import Context
 from hatchway.access.identities import StoredIdentities
+from hatchway.access.stored_policies import missing_policy, stored_policy
 from hatchway.domain.identity import OwnerKind
-from hatchway.iam import Policy, parse_policy
+from hatchway.iam import Policy
 
 INPUT_TYPE = "none"
 """The type of a policy that is nowhere stored (AWS: IAM API Reference, "Statement")."""
@@ -123,17 +124,13 @@ def find_entity(identities: StoredIdentities, kind: OwnerKind, name: str) -> Ent
 
 def _policies_of(identities: StoredIdentities, kind: OwnerKind, name: str) -> Iterable[SourcedPolicy]:
     for inline in identities.inline_policies(kind, name):
-        policy = parse_policy(inline.document, name=f"{kind}_{name}_{inline.policy_name}")
+        policy = stored_policy(inline.document, f"{kind}_{name}_{inline.policy_name}")
         yield SourcedPolicy(policy, str(kind))
     for arn in identities.attached_policies(kind, name):
         yield _managed(identities, arn)
 
 
-# As in enforcement: a policy that is gone may have been a Deny, so in its place nothing is allowed.
-_NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
-
-
 def _managed(identities: StoredIdentities, arn: str) -> SourcedPolicy:
     found = identities.managed_policy(arn)
-    name, document = (arn, _NOTHING) if found is None else (found[0].name, found[1])
-    return SourcedPolicy(parse_policy(document, name=name), "user-managed")
+    policy = missing_policy(arn) if found is None else stored_policy(found[1], found[0].name)
+    return SourcedPolicy(policy, "user-managed")

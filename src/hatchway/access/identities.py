@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Protocol
 
 from hatchway.access.principal import Caller, Principal, PrincipalType
+from hatchway.access.stored_policies import missing_policy, stored_policy
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import AccessKey, InlinePolicy, KeyStatus, ManagedPolicy, OwnerKind, User
-from hatchway.iam import Policy, PolicySet, parse_policy
+from hatchway.iam import Policy, PolicySet
 from hatchway.store import Transaction
 
 IDENTITY_TABLES: Final = frozenset(
@@ -111,17 +111,14 @@ def user_policies(identities: Identities, user: User) -> PolicySet:
     identity: list[Policy] = []
     for kind, name in owners:
         identity += [
-            _parsed(policy.document, policy.policy_name) for policy in identities.inline_policies(kind, name)
+            stored_policy(policy.document, policy.policy_name)
+            for policy in identities.inline_policies(kind, name)
         ]
         identity += _managed(identities, identities.attached_policies(kind, name))
     boundary = None
     if user.permissions_boundary is not None:
         (boundary,) = _managed(identities, [user.permissions_boundary])
     return PolicySet(identity=tuple(identity), boundary=boundary, guardrails=_guardrails(identities))
-
-
-# A policy that is gone may have been a Deny, a boundary or a guardrail: in its place, nothing is allowed.
-_NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 
 
 def _guardrails(identities: Identities) -> tuple[Policy, ...]:
@@ -132,12 +129,7 @@ def _managed(identities: Identities, arns: Iterable[str]) -> Iterable[Policy]:
     for arn in arns:
         found = identities.managed_policy(arn)
         if found is None:
-            yield _parsed(_NOTHING, arn)
+            yield missing_policy(arn)
         else:
             policy, document = found
-            yield _parsed(document, policy.name)
-
-
-@lru_cache(maxsize=4096)
-def _parsed(document: str, name: str) -> Policy:
-    return parse_policy(document, name=name)
+            yield stored_policy(document, policy.name)

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final, TypeVar
 
+import structlog
+
 from hatchway.access.access_keys import secret_of
 from hatchway.access.identities import IDENTITY_TABLES
 from hatchway.access.open_tunnel import ACTION
@@ -29,6 +31,8 @@ _ROWS_AT_ONCE: Final = 600
 """Rows of one transaction: the store's write lock is never held for long."""
 
 Row = TypeVar("Row")
+
+log = structlog.get_logger("hatchway.access")
 
 
 def gateway_dates(now: datetime) -> tuple[str, ...]:
@@ -148,7 +152,15 @@ class SigningKeys:
             for policy in tx.managed_policies.find()
         }
         inline = tx.inline_policies.find()
-        self._learn([*in_force.values(), *(policy.document for policy in inline)])
+        self._learn(
+            [
+                *in_force.items(),
+                *(
+                    (f"{row.policy_name} of the {row.owner_kind} {row.owner_name}", row.document)
+                    for row in inline
+                ),
+            ]
+        )
         allowing = {arn for arn, document in in_force.items() if self._allows(document)}
         guardrails = [guardrail.policy_arn for guardrail in tx.guardrails.find()]
         if guardrails and allowing.isdisjoint(guardrails):
@@ -174,13 +186,13 @@ class SigningKeys:
             and (user.permissions_boundary is None or user.permissions_boundary in allowing)
         }
 
-    def _learn(self, documents: Iterable[str]) -> None:
-        """Reads the documents that are new, and forgets those that are gone."""
+    def _learn(self, documents: Iterable[tuple[str, str]]) -> None:
+        """Reads the documents that are new, by whose they are, and forgets those that are gone."""
         before, self._allowing = self._allowing, {}
-        for document in documents:
+        for whose, document in documents:
             digest = _digest(document)
             known = before.get(digest)
-            self._allowing[digest] = _allows_tunnels(document) if known is None else known
+            self._allowing[digest] = _allows_tunnels(whose, document) if known is None else known
 
     def _allows(self, document: str) -> bool:
         return self._allowing[_digest(document)]
@@ -204,12 +216,17 @@ class SigningKeys:
         return seal_signing_key(self._gateway, key_id, scope, key)
 
 
-def _allows_tunnels(document: str) -> bool:
+def _allows_tunnels(whose: str, document: str) -> bool:
     """Whether some Allow of the policy is about opening tunnels."""
     try:
         policy = parse_policy(document)
-    except MalformedPolicy:
-        # What cannot be read allows nothing.
+    except MalformedPolicy as problem:
+        # What cannot be read allows nothing: see `stored_policies`.
+        log.warning(
+            "a stored policy cannot be read: it denies everything to those it is for, until it is put anew",
+            policy=whose,
+            problem=str(problem),
+        )
         return False
     return any(
         statement.effect is Effect.ALLOW and statement.action.matches(ACTION.lower())

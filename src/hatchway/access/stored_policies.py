@@ -1,0 +1,31 @@
+"""Policies as the store has them, for enforcement and for simulation alike.
+
+The store may hold what can no longer be read: it was written before the language was read more strictly, or
+by another hand. Such a policy may have been a Deny, a boundary or a guardrail, and so may one that is gone:
+in its place everything is denied, and the name under which decisions tell of it says why.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from hatchway.iam import MalformedPolicy, Policy, parse_policy
+
+_NOTHING: Final = parse_policy(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+)
+_LONGEST_PROBLEM: Final = 300
+
+
+@lru_cache(maxsize=4096)
+def stored_policy(document: str, name: str) -> Policy:
+    """The policy of this document; one that denies everything when the document cannot be read."""
+    try:
+        return parse_policy(document, name=name)
+    except MalformedPolicy as problem:
+        return replace(_NOTHING, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
+
+
+def missing_policy(arn: str) -> Policy:
+    """What stands for a policy that is attached, but is not there."""
+    return replace(_NOTHING, name=f"{arn} (is not there)")
