@@ -187,6 +187,24 @@ def on_groups(effect: str, **condition: Any) -> dict[str, Any]:
         (on_groups("Deny", StringNotEquals={"aws:ResourceTag/env": "dev"}), {}, True),
         (on_groups("Deny", StringNotEquals={"ec2:ResourceTag/env": "dev"}), {"env": "dev"}, False),
         (on_groups("Deny", Null={"aws:ResourceTag/env": "true"}), {}, True),
+        # … whatever else the Deny names…
+        (
+            on_groups("Deny", StringNotEquals={"aws:ResourceTag/env": "dev"})
+            | {"Resource": [ARNS.security_group("*"), ARNS.subnet("*")]},
+            {},
+            True,
+        ),
+        (
+            on_groups("Deny", StringNotEquals={"aws:ResourceTag/env": "dev"})
+            | {"Resource": [ARNS.security_group("*"), ARNS.subnet("*"), ARNS.endpoint("*")]},
+            {"env": "dev"},
+            False,
+        ),
+        (
+            on_groups("Deny", StringNotEquals={"aws:ResourceTag/env": "dev"}) | {"Resource": "arn:aws:ec2"},
+            {},
+            False,
+        ),
         # … but a Deny on everything means the operation, and there it does.
         (DENY_PROD[1] | {"Condition": {"StringNotEquals": {"aws:ResourceTag/env": "dev"}}}, {}, False),
         (DENY_PROD[1], {"env": "prod"}, True),

@@ -38,15 +38,15 @@ class Guard(NamedTuple):
     """A resource that an operation touches beside the one that it is about, judged by its own keys.
 
     `context` is that resource's, its tags among it: nothing that the caller asks for stands in for what it
-    lacks. A Deny that is about `beside` as well, as one on `*` is, means the operation as a whole: it counts
-    when it applies under one of `whole` too, where the operation's own keys complete the resource's. An Allow
-    on it is needed only where `needs_allow` says so.
+    lacks. A Deny that is about `unnamed` as well, which no Deny names, means the operation as a whole, as one
+    on `*` does: it counts when it applies under one of `whole` too, where the operation's own keys complete
+    the resource's. An Allow on it is needed only where `needs_allow` says so.
     """
 
     action: str
     resource: str
     context: Context
-    beside: tuple[str, ...]
+    unnamed: str
     whole: tuple[Context, ...]
     needs_allow: bool = False
 
@@ -132,7 +132,7 @@ def _decide_guard(caller: Caller, guard: Guard, context: Context) -> Decision:
     own = _decide(caller, guard.action, target, (), keys)
     uncounted: frozenset[_Place] = frozenset()
     if own.outcome is Outcome.EXPLICIT_DENY:
-        uncounted = _denies(_decide(caller, guard.action, guard.beside, (), keys))
+        uncounted = _denies(_decide(caller, guard.action, (guard.unnamed,), (), keys))
         for whole in guard.whole:
             uncounted -= _denies(_decide(caller, guard.action, target, (), _merged(context, whole)))
     applied = [

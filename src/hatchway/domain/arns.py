@@ -40,6 +40,11 @@ class Arns:
     def endpoint(self, endpoint_id: str) -> str:
         return self._ec2(f"instance-connect-endpoint/{endpoint_id}")
 
+    @property
+    def unnamed(self) -> str:
+        """What nothing is called: a pattern that matches it means EC2's resources as a whole."""
+        return self._ec2("no-kind/of-resource")
+
     def tunnel(self, tunnel_id: str) -> str:
         return f"arn:aws:hatchway:{self.region}:{self.account}:tunnel/{tunnel_id}"
 

@@ -66,10 +66,7 @@ def _creation_checks(arns: Arns, creation: Creation) -> Iterator[Check | Guard]:
         # A Deny may mean a group by its id, wherever it looks, and a check has one context.
         for group_keys in [_group_id_keys(group_id) for group_id in creation.groups] or [{}]:
             yield Check(f"ec2:{CREATE}", (subnet_arn,), (new_endpoint,), {**keys, **group_keys})
-    guards = [
-        _guard(arns, f"ec2:{CREATE}", named, (subnet_arn, new_endpoint), (asked, tags))
-        for named in creation.groups.items()
-    ]
+    guards = [_guard(arns, f"ec2:{CREATE}", named, (asked, tags)) for named in creation.groups.items()]
     yield from guards
     for keys in readings:
         yield Check("ec2:CreateNetworkInterface", (subnet_arn,), (arns.network_interface("*"),), keys)
@@ -135,7 +132,7 @@ def _modification_checks(
     asked = {"ec2:SubnetID": found[0].subnet_id} if found is not None else {}
     for named in modification.groups.items():
         own = {**asked, **others, **_group_attribute(named[0])}
-        yield _guard(arns, action, named, resources, (own, tags))
+        yield _guard(arns, action, named, (own, tags))
 
 
 def _present(
@@ -156,7 +153,6 @@ def _guard(
     arns: Arns,
     action: str,
     named: tuple[str, SecurityGroup | None],
-    beside: tuple[str, ...],
     operation: tuple[Context, Sequence[Tags]],
 ) -> Guard:
     """The guard on a security group, in an operation with these keys and readings of tags."""
@@ -167,7 +163,7 @@ def _guard(
         keys["ec2:Vpc"] = arns.vpc(group.vpc_id)
     whole = [{**keys, **resource_tag_keys(completed_tags(own_tags, reading))} for reading in readings]
     own = {**keys, **resource_tag_keys(own_tags)}
-    return Guard(action, arns.security_group(group_id), own, beside, tuple(whole))
+    return Guard(action, arns.security_group(group_id), own, arns.unnamed, tuple(whole))
 
 
 def _group_id_keys(group_id: str) -> Context:
