@@ -235,6 +235,22 @@ def test_an_address_from_which_a_tunnel_was_opened_never_waits_for_newcomers() -
     run(test)
 
 
+@pytest.mark.parametrize("all_may_waste", [3, 1000], ids=["waiting", "begun"])
+def test_strangers_have_not_all_the_room_that_there_is(all_may_waste: int) -> None:
+    async def test() -> None:
+        sources = Sources(frozen, all_may_waste=all_may_waste)
+        async with flooded(sources, max_pending=40) as (gateway, _):
+            assert await opens(gateway.port, NEWCOMER)
+            flood = [half_open(gateway.port, f"127.6.0.{number}") for number in range(1, 101)]
+            await until(lambda: sum(gateway.listener.turned_away.values()) == 70)
+            assert gateway.listener.pending == 30
+            assert [await opens(gateway.port, NEWCOMER) for _ in range(5)] == [True] * 5
+            for sock in flood:
+                sock.close()
+
+    run(test)
+
+
 def test_who_waited_too_long_for_his_turn_is_turned_away() -> None:
     now = frozen()
 
@@ -271,10 +287,10 @@ def test_a_silent_connection_holds_what_its_source_may_waste_and_is_hung_up_on_i
 
 def test_a_connection_that_stays_half_open_is_hung_up_on_and_counted_no_more() -> None:
     async def test() -> None:
-        async with running_gateway(Says(9), request_deadline=0.3, max_pending=5) as gateway:
-            silent = [connection(gateway.port) for _ in range(5)]
-            await until(lambda: gateway.listener.pending == 5)
-            # One more is turned away at once, and none of the five has been.
+        async with running_gateway(Says(9), request_deadline=0.3, max_pending=3) as gateway:
+            silent = [connection(gateway.port) for _ in range(3)]
+            await until(lambda: gateway.listener.pending == 3)
+            # One more is turned away at once, and none of the three has been.
             with pytest.raises(OSError):
                 await WebSocket.connect(gateway.port)
             await until(lambda: not gateway.listener.pending)

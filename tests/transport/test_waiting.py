@@ -120,6 +120,16 @@ def test_nobody_is_lost_or_served_twice_and_the_places_are_kept(
     assert gone == Counter(range(came))
 
 
+def test_a_room_may_count_as_full_however_few_wait() -> None:
+    room = WaitingRoom[str](100)
+    assert room.add(A, "a0", full=True) == "a0"
+    fill(room, A, 2)
+    assert room.add(A, "a2", full=True) == "a2"
+    assert room.add(B, "b0", full=True) == "a1"
+    assert room.add(C, "c0", full=True) == "c0"
+    assert drain(room) == ["a0", "b0"]
+
+
 def test_nobody_has_a_turn_when_nobody_waits() -> None:
     with pytest.raises(IndexError):
         WaitingRoom[str](5).next()

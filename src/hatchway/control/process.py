@@ -25,15 +25,13 @@ from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
 from hatchway.transport.listener import MAX_PENDING
-from hatchway.transport.open_files import allow_open_files
+from hatchway.transport.open_files import allow_open_files, strangers_of
 
 if TYPE_CHECKING:
     from hatchway.tracing.spans import Traces
 
 OTHER_CONNECTIONS: Final = 5
 """To the store, of what is not a request: the audit trail's, the housekeeper's, and some to spare."""
-OTHER_FILES: Final = 200
-"""Open ones that are no client's connection."""
 
 log = structlog.get_logger("hatchway.control")
 
@@ -98,7 +96,7 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
             key=settings.api_key,
             drain_seconds=settings.drain_seconds,
             on_ready=lambda: on_ready(address),
-            most=min(MAX_PENDING, (open_files - OTHER_FILES) // 2),
+            most=min(MAX_PENDING, strangers_of(open_files)),
         )
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])

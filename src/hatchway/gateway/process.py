@@ -44,8 +44,8 @@ from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
-from hatchway.transport.listener import Listener
-from hatchway.transport.open_files import allow_open_files
+from hatchway.transport.listener import MAX_PENDING, Listener
+from hatchway.transport.open_files import allow_open_files, strangers_of
 from hatchway.transport.own_addresses import OwnAddresses
 from hatchway.transport.sources import Sources
 from hatchway.transport.tls import ServerTls
@@ -87,14 +87,22 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
         if settings.run_as is not None:
             become(settings.run_as, keep=CAP_NET_RAW)
-        allow_open_files()
+        most_pending = min(MAX_PENDING, strangers_of(allow_open_files()))
         traces = stack.enter_context(tracing("gateway", os.environ))
         store = Store.open(settings.store_url)
         stack.callback(store.close)
         store.check_schema()
         commits = GroupCommit(store)
         stack.callback(commits.close)
-        worker = Worker(settings, store, commits, metrics, gateway_key=gateway_key, traces=traces)
+        worker = Worker(
+            settings,
+            store,
+            commits,
+            metrics,
+            gateway_key=gateway_key,
+            most_pending=most_pending,
+            traces=traces,
+        )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))
 
@@ -110,9 +118,12 @@ class Worker:
         metrics: Metrics,
         *,
         gateway_key: Vault,
+        most_pending: int = MAX_PENDING,
         traces: Traces | None = None,
     ) -> None:
+        """`most_pending` is how many connections there may be that have not sent their request."""
         self._settings = settings
+        self._most_pending = most_pending
         self._store = store
         self._commits = commits
         self._metrics = metrics
@@ -183,6 +194,7 @@ class Worker:
             Clients(gateway.serve, lambda: self._tls.context).begin,
             sources,
             proxies=self._settings.proxy_protocol_from,
+            max_pending=self._most_pending,
         )
         await listener.start(sock)
         self._metrics.watch(

@@ -34,6 +34,9 @@ REQUEST_DEADLINE: Final = 5.0
 MAX_PENDING: Final = 1000
 """Connections that have not shown yet what they are worth; more are turned away at once."""
 
+_KNOWN_SHARE: Final = 4
+"""One in so many of them is kept for those who are known: newcomers take no more than the rest."""
+
 BACKLOG: Final = 1024
 
 PORTION: Final = 16
@@ -217,13 +220,16 @@ class Listener:
     ) -> None:
         """Serve it now, or when its turn comes. Without a source its turn is now, and it takes nobody's."""
         arrival = Arrival(sock, peer, received, seconds, self._loop.time() + self._patience)
+        full = self._pending > self._max_pending - self._max_pending // _KNOWN_SHARE
         if source is None:
             self._begin(arrival)
-        elif self._sources.knows(source) or (not self._waiting and self._sources.newcomer_has_turn()):
+        elif self._sources.knows(source) or (
+            not full and not self._waiting and self._sources.newcomer_has_turn()
+        ):
             self._sources.begins()
             self._begin(arrival)
         else:
-            displaced = self._waiting.add(source, arrival)
+            displaced = self._waiting.add(source, arrival, full=full)
             if displaced is not None:
                 self._turn_away(displaced.sock, NO_TURN, str(displaced.peer.address))
             if self._turns is None:

@@ -1,11 +1,14 @@
 """How many files a process may have open: each connection is one."""
 
 import resource
+from typing import Final
 
 import structlog
 
 _ENOUGH = 1 << 20
 """The most that the kernel lets a process have unless told otherwise (proc(5), /proc/sys/fs/nr_open)."""
+_OTHER_FILES: Final = 200
+"""Open ones that are no client's connection."""
 
 log = structlog.get_logger("hatchway.transport")
 
@@ -21,3 +24,11 @@ def allow_open_files() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
     log.info("open files", most=most)
     return most
+
+
+def strangers_of(open_files: int) -> int:
+    """How many connections there may be, by the limit on open files, that have not shown what they are worth.
+
+    As many more are left for those that have.
+    """
+    return max(1, (open_files - _OTHER_FILES) // 2)

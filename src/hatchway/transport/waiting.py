@@ -71,6 +71,8 @@ class _Queue(Generic[Waiter]):
         """Whether one more of this path has less of the places than the one that `last` would give up."""
         queue = self
         for prefix in path:
+            if not queue.within:
+                return False
             longest_prefix, longest = queue._longest()
             if longest_prefix != prefix:
                 own = queue.within.get(prefix)
@@ -92,14 +94,15 @@ class WaitingRoom(Generic[Waiter]):
     def __len__(self) -> int:
         return self._queue.waiting
 
-    def add(self, source: Source, waiter: Waiter) -> Waiter | None:
+    def add(self, source: Source, waiter: Waiter, *, full: bool = False) -> Waiter | None:
         """Let one wait. Gives the one for whom there is no place then, be it this one or another.
 
         A full room has a place for one whose network has fewer than another, at the cost of the last of that.
+        `full` is whether it counts as that, however many wait.
         """
         path = prefixes_of(source)
         displaced = None
-        if self._queue.waiting >= self._places:
+        if full or self._queue.waiting >= self._places:
             if not self._queue.has_more_than_its_share(path):
                 return waiter
             displaced = self._queue.last()
