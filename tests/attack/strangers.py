@@ -178,6 +178,7 @@ _API: Final[Mapping[str, tuple[str, int, Mapping[str, Any]]]] = {
     "large_bodies": ("bodies of 1 MiB that never end", 300, {"authorization": _AUTHORIZATION}),
     "tiny_chunks": ("bodies in chunks of a byte", 20, {}),
     "many_headers": ("heads of 5,000 headers", 100, {}),
+    "key_updates": ("heads with 500 TLS key updates before each byte", 40, {}),
     "bad_signatures": ("calls with bad signatures", 2000, {"authorization": _AUTHORIZATION}),
 }
 _GATEWAY: Final[Mapping[str, tuple[str, int, Mapping[str, Any]]]] = {

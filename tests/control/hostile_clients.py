@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
+from tests.gateway.hostile_frames import update_keys
+
 _GONE: Final = (OSError, asyncio.IncompleteReadError, EOFError)
 _ENOUGH: Final = 256 * 1024
 """Bytes of what is answered on a connection that are kept."""
@@ -146,6 +148,20 @@ def many_headers(host: str, port: int, bound: Bound, source: str | None = None) 
         await _silence(wire, outcome)
 
     return _attack(host, port, bound, source, ask)
+
+
+def key_updates(host: str, port: int, bound: Bound, source: str | None = None) -> Outcome:
+    """Heads of which each byte comes behind 500 TLS key updates, which OpenSSL takes milliseconds for."""
+
+    async def update(wire: Wire, outcome: Outcome) -> None:
+        tls = wire[1].get_extra_info("ssl_object")
+        await _send(wire, outcome, b"GET / HTTP/1.1\r\nhost: h\r\nx: ")
+        while True:
+            update_keys(tls, 500)
+            await _send(wire, outcome, b"y", body=True)
+            await asyncio.sleep(0)
+
+    return _attack(host, port, bound, source, update)
 
 
 def pipelined(host: str, port: int, bound: Bound, source: str | None = None, *, request: bytes) -> Outcome:

@@ -24,6 +24,8 @@ from hatchway.control.attempt import ApiRequest
 from hatchway.control.bodies import Bodies
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.held import HeldConnections
+from hatchway.control.tls_records import RECORDS
+from hatchway.transport import sources
 from hatchway.transport.sources import Sources
 
 HOST = "127.0.0.1"
@@ -45,6 +47,7 @@ HOLDING: dict[str, Attack] = {
     "pipelined_and_unread": partial(hostile_clients.pipelined_and_unread, request=HEALTH),
     "tiny_chunks": hostile_clients.tiny_chunks,
     "many_headers": hostile_clients.many_headers,
+    "key_updates": hostile_clients.key_updates,
 }
 
 
@@ -241,6 +244,41 @@ def test_hosts_that_guess_tokens_are_not_heard_but_those_that_are_known_are(worl
         assert status(token) == 200
         assert [status("x") for _ in range(7)] == [401] * 5 + [429] * 2
         assert status(token) == 200
+
+
+def test_tls_records_that_carry_nothing_end_a_connection_and_those_of_requests_do_not(world: World) -> None:
+    with attacked(world) as there:
+        attack = hostile_clients.key_updates(HOST, there.stage.port, Bound(4, 60.0), STRANGER)
+        assert (attack.opened, attack.ended) == (4, 4)
+        # Reset at the first five hundred, of which the client may notice some more later.
+        assert not attack.answers
+        context = ssl.create_default_context(cafile=str(there.stage.ca))
+        context.check_hostname = False
+        with (
+            socket.create_connection((HOST, there.stage.port)) as plain,
+            context.wrap_socket(plain) as wire,
+        ):
+            for octet in HEALTH:
+                wire.sendall(bytes([octet]))
+            assert wire.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_caller_s_connection_lasts_for_any_number_of_requests(world: World) -> None:
+    with attacked(world) as there:
+        client = there.client("sts")
+        for _ in range(RECORDS):
+            client.get_caller_identity()
+        assert len(there.stage.server.held) == 1
+
+
+def test_who_is_known_may_ask_for_health_up_to_a_rate(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MAY_BE_REFUSED", 20)
+    monkeypatch.setattr(sources, "MAY_BE_REFUSED_RATE", 0.0)
+    with attacked(world) as there:
+        assert there.client("sts").get_caller_identity()
+        outcome = hostile_clients.raw_requests(HOST, there.stage.port, Bound(1, 60.0), [HEALTH] * 80)
+        assert 20 <= outcome.statuses[200] <= 20 + MAY_WASTE
+        assert outcome.refused >= 30
 
 
 def test_a_stranger_has_one_answer_on_a_connection_and_a_caller_all_of_them(world: World) -> None:

@@ -321,6 +321,14 @@ def _pointer(tls: ssl.SSLObject) -> ctypes.c_void_p:
     return ctypes.c_void_p(_PySSLSocket.from_address(id(inner)).ssl)
 
 
+def update_keys(tls: ssl.SSLObject, times: int, kind: int = 1) -> None:
+    """Have a client's side of TLS 1.3 write so many KeyUpdate messages; of kind 1 each is to be answered."""
+    pointer, openssl = _pointer(tls), _openssl()
+    for _ in range(times):
+        openssl.SSL_key_update(pointer, kind)
+        openssl.SSL_do_handshake(pointer)
+
+
 def _update_keys(address: Address, target: str, seconds: float, kind: int, data: bytes) -> Outcome:
     deadline = time.monotonic() + seconds
     wire, openssl = Wire.open(address, target), _openssl()

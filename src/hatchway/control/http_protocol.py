@@ -49,16 +49,25 @@ class ClientConnection(H11Protocol):
     """
 
     def __init__(
-        self, *, address: str, sources: Sources, held: Held, settled: Callable[[], None], **uvicorn: Any
+        self,
+        *,
+        address: str,
+        sources: Sources,
+        held: Held,
+        settled: Callable[[], None],
+        answered: Callable[[], None],
+        **uvicorn: Any,
     ) -> None:
-        """`settled` is called once: when it is held, or gone."""
+        """`settled` is called once: when it is held, or gone; `answered` when a request has been."""
         super().__init__(**uvicorn)
+        self._answered = answered
         self.conn: HttpConnection = HttpConnection()
         self._application, self.app = self.app, self._answer
         self._address = address
         self._sources = sources
         self._held = held
         self._settled: Callable[[], None] | None = settled
+        self._made = False
         self._discarded = 0
         self._late: TimerHandle | None = None
         self._stuck: TimerHandle | None = None
@@ -87,14 +96,15 @@ class ClientConnection(H11Protocol):
             self._settle()
 
     def excuse(self) -> None:
-        """A request was for what anybody may ask: who is known wastes nothing by it."""
+        """A request was for what anybody may ask: who is known wastes nothing by it, up to a rate."""
         if not self.proven and self._sources.knows(self.source):
-            self._sources.authenticated(self._address)
+            self._sources.refused(self._address)
 
     # Called by the transport and by uvicorn.
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._made = True
         transport.set_write_buffer_limits(high=PIECE)
         self._await_head()
 
@@ -132,6 +142,7 @@ class ClientConnection(H11Protocol):
             self.transport.close()
             return
         self.idle_since = self.loop.time()
+        self._answered()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -148,6 +159,11 @@ class ClientConnection(H11Protocol):
         if self.idle_since is not None:
             self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
         super().shutdown()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether its TLS handshake came to its end."""
+        return self._made
 
     def never_made(self) -> None:
         """Its TLS handshake failed."""

@@ -21,6 +21,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from hatchway.control.held import HeldConnections
 from hatchway.control.http_protocol import ClientConnection
+from hatchway.control.tls_records import Records, TlsProtocol
 from hatchway.transport.listener import MAX_PENDING, Arrival, Listener
 from hatchway.transport.sources import Sources
 from hatchway.transport.tls import ServerTls
@@ -113,8 +114,10 @@ class HttpsServer(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _begin(self, arrival: Arrival, settled: Callable[[], None]) -> None:
+        records = Records()
         connection = ClientConnection(
             address=str(arrival.peer.address),
+            answered=records.begin,
             sources=self._sources,
             held=self.held,
             settled=settled,
@@ -122,20 +125,31 @@ class HttpsServer(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        self._keep(self._shake_hands(arrival.sock, connection))
+        self._keep(self._shake_hands(arrival.sock, connection, records))
 
-    async def _shake_hands(self, sock: socket.socket, connection: ClientConnection) -> None:
+    async def _shake_hands(self, sock: socket.socket, connection: ClientConnection, records: Records) -> None:
+        loop = asyncio.get_running_loop()
+        shaken: asyncio.Future[None] = loop.create_future()
+        tls = TlsProtocol(
+            loop,
+            connection,
+            self._tls.context,
+            shaken,
+            server_side=True,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            records=records,
+        )
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
-                sock,
-                ssl=self._tls.context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
-            )
+            await loop.connect_accepted_socket(lambda: tls, sock)
+            await shaken
         except OSError:
             # Not with us: by its doing, or because it took too long.
             connection.never_made()
+        else:
+            # One that was reset meanwhile ends the waiting too.
+            if not connection.is_made:
+                connection.never_made()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
