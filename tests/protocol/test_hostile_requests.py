@@ -57,6 +57,15 @@ def test_a_bad_form_is_refused(body: bytes, code: str) -> None:
     assert len(refused.value.message) <= 2048
 
 
+def test_a_document_has_no_room_for_more_names_than_are_soon_looked_at() -> None:
+    for count, code in ((5_000, "ValidationException"), (8_000, "RequestEntityTooLarge")):
+        with pytest.raises(ServiceError) as refused:
+            document(json.dumps(dict.fromkeys(map(str, range(count)), 1), separators=(",", ":")).encode())
+
+        assert refused.value.code == code
+        assert len(refused.value.message) <= 2048
+
+
 def test_a_parameter_may_not_be_both_in_the_url_and_in_the_body() -> None:
     with pytest.raises(ServiceError) as refused:
         form(VPCS, query="Action=DeleteVpc")
@@ -86,8 +95,8 @@ def test_many_lists_of_high_numbers_take_no_room() -> None:
         b"1",
         b"{",
         b"\xff",
-        b"[" * 500_000,
-        b'{"a":' * 100_000,
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
         b'{"MaxResults": 1, "MaxResults": 2}',
         b'{"MaxResults": NaN}',
         b'{"MaxResults": Infinity}',
