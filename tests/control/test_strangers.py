@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -279,6 +279,34 @@ def test_who_is_known_may_ask_for_health_up_to_a_rate(world: World, monkeypatch:
         outcome = hostile_clients.raw_requests(HOST, there.stage.port, Bound(1, 60.0), [HEALTH] * 80)
         assert 20 <= outcome.statuses[200] <= 20 + MAY_WASTE
         assert outcome.refused >= 30
+
+
+def test_strangers_do_not_hold_up_a_server_that_stops(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, deadline in (
+        (http_server, "HANDSHAKE_SECONDS"),
+        (http_server, "SHUTDOWN_SECONDS"),
+        (http_protocol, "HEADER_SECONDS"),
+        (bodies, "GRACE"),
+    ):
+        monkeypatch.setattr(module, deadline, 600.0)
+    with attacked(world) as there, ExitStack() as held:
+        there.stage.server.config.timeout_graceful_shutdown = 600
+        plain = [
+            held.enter_context(
+                socket.create_connection((HOST, there.stage.port), source_address=(STRANGER, 0))
+            )
+            for _ in range(4)
+        ]
+        context = ssl.create_default_context(cafile=str(there.stage.ca))
+        context.check_hostname = False
+        wires = [held.enter_context(context.wrap_socket(each)) for each in plain[1:]]
+        wires[1].sendall(b"GET / HTTP/1.1\r\nhost: h")
+        wires[2].sendall(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\na")
+        assert there.client("sts").get_caller_identity()
+        stopping = threading.Thread(target=there.stage.close, daemon=True)
+        stopping.start()
+        stopping.join(60.0)
+        assert not stopping.is_alive()
 
 
 def test_a_stranger_has_one_answer_on_a_connection_and_a_caller_all_of_them(world: World) -> None:

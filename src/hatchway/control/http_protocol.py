@@ -22,7 +22,7 @@ HEADER_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 20.0
 """How long a client may leave what is written to it unread, when more of it waits than `PIECE`."""
 GOODBYE_SECONDS: Final = 0.5
-"""How long an idle client may take over closing when the server stops."""
+"""How long a client may take over closing when the server stops; who has proved nothing, over his request."""
 PIECE: Final = 64 * 1024
 """Bytes of an answer that are written at once: the next when the client has taken most of those before."""
 REQUEST_ID_HEADER: Final = "x-amzn-requestid"
@@ -155,9 +155,11 @@ class ClientConnection(H11Protocol):
         self._settle()
 
     def shutdown(self) -> None:
-        """The server stops. A client that is idle may not read of it before its next call."""
+        """The server stops. An idle client may not read of it before its next call, a stranger never."""
         if self.idle_since is not None:
             self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
+        elif not self.proven:
+            self.loop.call_later(GOODBYE_SECONDS, self._part)
         super().shutdown()
 
     @property
@@ -211,6 +213,11 @@ class ClientConnection(H11Protocol):
             await send(message)
 
         await self._application(scope, receive, send_in_pieces)
+
+    def _part(self) -> None:
+        """Wait no more for the rest of a request, nor for an end of TLS. What has come whole is answered."""
+        if self.conn.their_state is not h11.DONE or self.transport.is_closing():
+            self.transport.abort()
 
     def _await_head(self) -> None:
         self._late = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
