@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 from tests.gateway.harness import (
     LOOPBACK,
     PATIENCE,
@@ -379,7 +380,10 @@ def test_a_gateway_without_file_descriptors_tries_again_soon_but_not_all_the_tim
             assert await opens(gateway.port, NEWCOMER)
             assert sock.attempts <= 4
 
-    run(test)
+    with capture_logs() as logged:
+        run(test)
+    # The log is not filled with it.
+    assert [line["event"] for line in logged].count("no connection can be accepted") == 1
 
 
 def test_many_are_accepted_in_portions() -> None:

@@ -19,7 +19,7 @@ import structlog
 from hatchway.domain.reach import parse_address, within
 from hatchway.transport.proxy_protocol import MAX_V2, BadProxyHeader, TransportAddress, read_proxy_header
 from hatchway.transport.sources import source_of
-from hatchway.transport.turned_away import NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
+from hatchway.transport.turned_away import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
 from hatchway.transport.waiting import PATIENCE, WaitingRoom
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Listener:
         self._turns: asyncio.TimerHandle | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._sock: socket.socket | None = None
+        self._silent_until = 0.0
 
     @property
     def pending(self) -> int:
@@ -168,13 +169,20 @@ class Listener:
             except (ConnectionError, InterruptedError):
                 continue
             except OSError as problem:
-                log.error("no connection can be accepted", problem=str(problem))
+                self._tell(problem)
                 self._pause_for(_EXHAUSTED_PAUSE)
                 return
             sock.setblocking(False)
             self._judge(sock, peer[0].partition("%")[0], peer[1])
         if sum(self.turned_away.values()) != turned_away:
             self._pause_for(pause or (time.thread_time() - began) / SHARE)
+
+    def _tell(self, problem: OSError) -> None:
+        """Say that nothing can be accepted, but not each time."""
+        now = self._loop.time()
+        if now >= self._silent_until:
+            self._silent_until = now + LOG_INTERVAL
+            log.error("no connection can be accepted", problem=str(problem))
 
     def _judge(self, sock: socket.socket, address: str, port: int) -> None:
         """See whose connection this is."""
