@@ -15,6 +15,8 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hatchway.gateway.allowance import Common
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -47,10 +49,15 @@ class Turns(Watcher, Protocol):
 
 
 class Readiness:
-    """Watches sockets, by their file descriptors."""
+    """Watches sockets, by their file descriptors.
+
+    Attributes:
+        common: what those who are told may use together.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.common = Common(monotonic())
         self._epoll = select.epoll()
         self._watchers: dict[int, Watcher] = {}
         self._told = deque[tuple[int, int]]()

@@ -249,7 +249,7 @@ class TlsConnection(Connection):
         now = monotonic()
         allowance = self._allowance
         if allowance is None:
-            allowance = self._allowance = Allowance(now)
+            allowance = self._allowance = Allowance(now, self.readiness.common)
         if waste and self._farewell is None and allowance.waste(waste, self._carried, now):
             self.on_waste()
         pause = allowance.spend(self.cost - FREE, self._carried, now)
