@@ -50,8 +50,8 @@ COSTLY: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("case", COSTLY)
 def test_a_price_is_in_proportion_to_what_it_pays_for(case: str) -> None:
-    """A hundredfold would let a page that is affordable take minutes. The unit is what one `?` takes."""
-    unit_made, unit_resource, unit_context = COSTLY["question marks"]
+    """A hundredfold would let a page that is affordable take minutes. The unit is what long patterns take."""
+    unit_made, unit_resource, unit_context = COSTLY["long pieces"]
     unit = simulation(**unit_made)
     paid = seconds(unit, unit_resource, unit_context) / price(unit, unit_resource, unit_context)
     elements, resource, context = COSTLY[case]

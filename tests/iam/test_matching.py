@@ -254,3 +254,26 @@ def test_what_a_variable_brings_makes_no_pattern_slow(before: str) -> None:
         return min(rounds)
 
     assert seconds(16_000) < 3 * 16 * max(seconds(1_000), 1e-4)
+
+
+def test_a_pattern_takes_its_own_time_rather_than_that_of_the_text() -> None:
+    """A gateway decides on its event loop, and a policy has room for a hundred and fifty patterns."""
+    matches = glob(tokenise("?*" * 6 + "b", wildcards=True, variables=False))
+
+    def seconds(length: int) -> float:
+        text, rounds = "a" * length, []
+        for _ in range(5):
+            start = time.perf_counter()
+            for _ in range(100):
+                assert not matches(text)
+            rounds.append(time.perf_counter() - start)
+        return min(rounds)
+
+    assert seconds(1024) < 6 * seconds(64)
+
+
+@given(pattern=st.text(alphabet="aß*?\U0001f600", max_size=8), text=st.text(alphabet="aß\U0001f600b"))
+def test_texts_beyond_ascii_match_likewise(pattern: str, text: str) -> None:
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    matches = glob(tokenise(pattern, wildcards=True, variables=False))
+    assert matches(text) is (re.fullmatch(expression, text, re.DOTALL) is not None)

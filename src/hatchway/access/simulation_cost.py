@@ -1,7 +1,8 @@
 """What a simulation costs its server, told before it is made.
 
 One unit is about a microsecond. Prices are upper bounds by what the engine does: a pattern with ``?`` takes a
-step for each character of the text that it is held against, one with a variable is compiled for each request.
+step for each of its characters, on integers as wide as the text, one with a variable is compiled for each
+request.
 """
 
 from collections.abc import Iterable, Sequence
@@ -81,8 +82,9 @@ def _pattern(text: str, against: Compared) -> int:
     long, price = against.characters, against.values
     if "${" in text:  # each variable may stand for the longest value, all of which is compiled
         price += A_VARIABLE + (len(text) + text.count("${") * long) // 4
-    if "?" in text:  # a step for each character, on integers as wide as the pattern
-        price += long // 8 + long * min(len(text), long) // 16_000
+    if "?" in text:  # the value gone through for its characters, and a step for each of the pattern's
+        steps = min(len(text), long)
+        price += long // 8 + steps // 2 + long * steps // 16_000
     elif "*" in text[:-1]:  # each piece is searched for, and the value gone through once
         price += min(len(text), long) // 2 + long // 500
     return price

@@ -6,8 +6,8 @@ from then on: a ``*`` in a user's name is no wildcard (AWS IAM User Guide, "IAM 
 tags"). Without variables, which is nearly always, that happens once and for all when the policy is read.
 
 Matching never backtracks, so no pattern is slow: literal pieces are found left to right, and patterns with
-``?`` run as a bit-parallel automaton, one step for each character of the text, on integers of no more bits
-than the text has characters.
+``?`` run as a bit-parallel automaton, one step for each character of the pattern, on integers of as many bits
+as the text has characters.
 """
 
 from __future__ import annotations
@@ -193,53 +193,63 @@ def _pieces_in_order(first: str, middle: Sequence[str], last: str) -> TextMatche
 
 
 def _automaton(tokens: Tokens) -> TextMatcher:
-    """A pattern with ``?``, as a set of states held in one integer.
+    """A pattern with ``?``, run element by element over the set of places that it may have come to.
 
-    State i (bit i) means that the first i single-character elements have matched. A ``*`` before element i
-    lets state i stay as it is whatever comes.
-
-    It is built for the first text that is long enough to match: what variables bring may make a pattern as
-    long as the caller likes, and building it takes the square of that.
+    The set is one integer: bit i means that the elements so far match the first i characters. So the time is
+    that of the pattern's elements, however often ``*`` stands among them, and not of every character.
     """
     shortest = sum(len(token) if isinstance(token, str) else token is Wildcard.ANY_ONE for token in tokens)
-    built: list[TextMatcher] = []
+    first = tokens[0] if isinstance(tokens[0], str) else ""
+    rest = tokens[1:] if first else tokens
 
     def matches(text: str) -> bool:
-        if len(text) < shortest:  # so that the integers are no wider than the text is long
+        # Nothing longer than the text is gone through: what variables bring is as long as the caller likes.
+        if len(text) < shortest or not text.startswith(first):
             return False
-        if not built:
-            built.append(_build_automaton(tokens))
-        return built[0](text)
-
-    return matches
-
-
-def _build_automaton(tokens: Tokens) -> TextMatcher:
-    size = 0
-    stays = 0
-    any_one = 0
-    literal: dict[str, int] = {}
-    for token in tokens:
-        if token is Wildcard.ANY_RUN:
-            stays |= 1 << size
-        elif token is Wildcard.ANY_ONE:
-            any_one |= 1 << size
-            size += 1
-        elif isinstance(token, str):
-            for character in token:
-                literal[character] = literal.get(character, 0) | 1 << size
-                size += 1
-    steps = {character: bits | any_one for character, bits in literal.items()}
-
-    def matches(text: str) -> bool:
-        states = 1
-        for character in text:
-            states = ((states & steps.get(character, any_one)) << 1) | (states & stays)
+        places = _Places(text)
+        states = 1 << len(first)
+        for token in rest:
+            if token is Wildcard.ANY_RUN:
+                states = places.all ^ ((states & -states) - 1)
+            elif token is Wildcard.ANY_ONE:
+                states = states << 1 & places.all
+            elif isinstance(token, str):
+                for character in token:
+                    states = (states & places.of(character)) << 1
+                    if not states:
+                        break
             if not states:
                 return False
-        return bool(states >> size & 1)
+        return bool(states >> len(text) & 1)
 
     return matches
+
+
+class _Places:
+    """Where in a text each character stands: bit i for its character i."""
+
+    __slots__ = ("_found", "_text", "all")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found: dict[str, int] = {}
+        self.all = (1 << len(text) + 1) - 1
+
+    def of(self, character: str) -> int:
+        found = self._found.get(character)
+        if found is None:
+            found = self._found[character] = self._look_for(character)
+        return found
+
+    def _look_for(self, character: str) -> int:
+        backwards = self._text[::-1]
+        if character not in backwards:
+            return 0
+        if backwards.isascii():  # as nearly always, and much faster
+            flags = bytearray(b"0" * 256)
+            flags[ord(character)] = ord("1")
+            return int(backwards.encode("ascii").translate(flags), 2)
+        return int("".join("1" if one == character else "0" for one in backwards), 2)
 
 
 # --- ARNs -------------------------------------------------------------------------------------------------
