@@ -100,7 +100,7 @@ def refusal(service: str, request: str) -> ServiceError:
         (
             "Action=CreateInstanceConnectEndpoint&SubnetId=%00",
             "InvalidParameterValue",
-            "Value (\x00) for parameter subnetId is invalid. It must contain no control characters.",
+            "Value () for parameter subnetId is invalid. It must contain no control characters.",
         ),
     ],
 )
