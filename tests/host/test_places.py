@@ -148,6 +148,45 @@ def test_a_drop_in_of_others_is_left_alone(one_host: Host) -> None:
     assert one_host.files() == before
 
 
+@pytest.mark.parametrize("suffix", [".old", ".new"])
+@pytest.mark.parametrize("link", [False, True])
+def test_what_others_put_beside_the_drop_in_is_left_alone(one_host: Host, suffix: str, link: bool) -> None:
+    path = Path(f"{one_host.drop_in}{suffix}")
+    if link:
+        path.symlink_to(one_host.sshd_config)
+    else:
+        path.write_text("PasswordAuthentication no\n")
+    before = one_host.files()
+    done = one_host.run()
+    assert (done.returncode, f"{path.name} is there" in done.stderr) == (1, True)
+    assert one_host.run("--uninstall").returncode == 0
+    assert one_host.files() == before
+
+
+@pytest.mark.parametrize("run", ["install", "uninstall"])
+def test_no_link_is_followed_by_any_run(one_host: Host, run: str) -> None:
+    assert one_host.run().returncode == 0
+    elsewhere = one_host.root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "no-answer-since").write_text("theirs")
+    (elsewhere / "made").write_text("theirs\n")
+    arguments = ["--uninstall"] if run == "uninstall" else []
+    state = Path(one_host.layout.state)
+    shutil.rmtree(state)
+    state.symlink_to(elsewhere)
+    done = one_host.run(*arguments)
+    assert (done.returncode, "symbolic link" in done.stderr) == (1, True)
+    state.unlink()
+    made = Path(one_host.layout.directory, "made")
+    made.unlink()
+    made.symlink_to(elsewhere / "made")
+    done = one_host.run(*arguments)
+    assert (done.returncode, "symbolic link" in done.stderr) == (1, True)
+    assert {path.name: path.read_text() for path in elsewhere.iterdir()} == {
+        "no-answer-since": "theirs", "made": "theirs\n"
+    }  # fmt: skip
+
+
 def test_a_user_of_that_name_who_is_somebody_else_is_left_alone(one_host: Host) -> None:
     (one_host.root / "account").write_text("somebody\n")
     (one_host.root / "entry").write_text("hatchway-keys:x:1000:1000::/home/keys:/bin/bash\n")

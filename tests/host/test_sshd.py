@@ -103,6 +103,7 @@ def test_an_sshd_that_does_not_run_is_said_not_to_have_been_seen(one_host: Host)
         ("DenyUsers ec2-user", "DenyUsers ec2-user", "ec2-user"),
         ("DenyUsers ec2-*", "DenyUsers ec2-*", "ec2-user"),
         ("AllowUsers root@10.0.0.0/8", "AllowUsers root@10.0.0.0/8", "ec2-user"),
+        ("DenyUsers ec2-user *@192.0.2.66", "DenyUsers ec2-user *@192.0.2.66", "ec2-user"),
         ("AllowGroups root", "AllowGroups root", "ec2-user"),
         ("DenyGroups ec2-user", "DenyGroups ec2-user", "ec2-user"),
     ],
@@ -116,8 +117,22 @@ def test_a_user_whom_sshd_keeps_out_is_named_with_the_reason(
     status, text = seen(one_host)
     assert status == 0
     assert f"lets in no key from Hatchway for {kept_out}: it has {reason}\n" in text
-    (asked,) = [line for line in text.splitlines() if "asks Hatchway" in line]
+    (asked,) = [line.partition("keys of: ")[2] for line in text.splitlines() if "asks Hatchway" in line]
     assert kept_out not in asked
+    assert set(asked.split(", ")) <= {"users yet to be made", "root", "ec2-user"}
+
+
+def test_who_is_kept_out_by_his_address_alone_is_not_kept_out(one_host: Host) -> None:
+    with one_host.sshd_config.open("a") as file:
+        file.write("DenyUsers *@192.0.2.66\n")
+    start(one_host, "-D")
+    status, text = seen(one_host)
+    assert status == 0
+    assert "asks Hatchway for keys of: users yet to be made, root, ec2-user\n" in text
+    assert (
+        "not seen: from which addresses sshd (process 812) lets users in: it has denyusers *@192.0.2.66"
+        in text
+    )
 
 
 def test_match_blocks_that_bear_on_keys_are_named_as_not_seen(one_host: Host) -> None:
@@ -131,4 +146,28 @@ def test_match_blocks_that_bear_on_keys_are_named_as_not_seen(one_host: Host) ->
     assert notes == [
         "hatchway: not seen: connections for which 'Match address 10.9.0.0/16' in"
         f" {Path(one_host.layout.sshd_config)}.d/50-sftp.conf sets authorizedkeyscommand /usr/bin/other"
+    ]
+
+
+def test_match_blocks_are_found_however_they_are_written_and_wherever_they_stand(one_host: Host) -> None:
+    main = one_host.sshd_config
+    other = one_host.root / "other_config"
+    main.with_name("more").mkdir()
+    # The sshd that pretends includes nothing else.
+    other.with_name("other_config.d").symlink_to(main.with_name("sshd_config.d"))
+    included = main.with_name("more") / "a.conf"
+    with main.open("a") as file:
+        file.write('MATCH Address=10.9.0.0/16\nPermitRootLogin=no\n"PubkeyAuthentication" "no"\n')
+        file.write("Match all\nPermitRootLogin no\ninclude more/*.conf\n")
+    included.write_text(f"Match User git\n\tAuthenticationMethods\tpassword\nInclude {included}\n")
+    other.write_text("Include sshd_config.d/*.conf\nMatch Host x\nPubkeyAcceptedAlgorithms y\n")
+    start(one_host, f"-D -f{other}")
+    status, text = seen(one_host)
+    assert status == 0, text
+    notes = [line.partition("for which ")[2] for line in text.splitlines() if "not seen: connections" in line]
+    assert notes == [
+        f"'Match Address=10.9.0.0/16' in {main} sets permitrootlogin no",
+        f"'Match Address=10.9.0.0/16' in {main} sets pubkeyauthentication no",
+        f"'Match User git' in {included} sets authenticationmethods password",
+        f"'Match Host x' in {other} sets pubkeyacceptedalgorithms y",
     ]

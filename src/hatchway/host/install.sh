@@ -119,14 +119,18 @@ install() {
 
 # Why the places that this script wants are not its own. A Hatchway server may be at home here too.
 refuse_others() {
+    refuse_links
     for path in "$directory" "$state"; do
-        [ ! -L "$path" ] || fail "$path is a symbolic link: remove it, then run this again"
         if [ -e "$path" ] && [ ! -e "$made" ] && [ -n "$(ls -A "$path")" ]; then
             fail "$path is there, and this script did not make it: move it away, then run this again"
         fi
     done
     if [ -L "$drop_in" ] || { [ -e "$drop_in" ] && ! is_marked "$drop_in" "$drop_in_mark"; }; then
         fail "$drop_in is there, and this script did not make it: move it away, then run this again"
+    fi
+    # What stands there of a run that was killed is the former drop-in, and the new one, perhaps not whole.
+    if stands_in_way "$drop_in.old" || { [ ! -e "$made" ] && stands_in_way "$drop_in.new"; }; then
+        fail "$in_way is there, and this script did not make it: move it away, then run this again"
     fi
     refuse_server
     if id "$account" >/dev/null 2>&1 && ! has_made "account $account" && ! is_our_account; then
@@ -145,6 +149,18 @@ refuse_others() {
             ;;
         esac
     done
+}
+
+refuse_links() {
+    for path in "$directory" "$state" "$made"; do
+        [ ! -L "$path" ] || fail "$path is a symbolic link: remove it, then run this again"
+    done
+}
+
+# stands_in_way FILE: whether something is there that is not of this script. Sets `in_way`.
+stands_in_way() {
+    in_way=$1
+    { [ -e "$1" ] || [ -L "$1" ]; } && ! { [ ! -L "$1" ] && is_marked "$1" "$drop_in_mark"; }
 }
 
 is_marked() { [ -f "$1" ] && grep -q "^$2" "$1"; }
@@ -286,17 +302,20 @@ remove_account() {
 
 uninstall() {
     refuse_server
-    if [ ! -d "$directory" ] && [ "$former" = no ] && ! is_marked "$drop_in" "$drop_in_mark"; then
+    if { [ ! -d "$directory" ] || [ -L "$directory" ]; } && [ "$former" = no ] &&
+        ! is_marked "$drop_in" "$drop_in_mark"; then
         say "there is nothing of this script on this host"
         return 0
     fi
+    refuse_links
     if [ -d "$directory" ] && [ ! -e "$made" ] && [ -n "$(ls -A "$directory")" ]; then
         fail "$directory was not made by this script, so it is left alone"
     fi
     complaint='not everything could be removed: run this again'
     outcome=
     if is_marked "$drop_in" "$drop_in_mark"; then rm -f "$drop_in"; fi
-    rm -f "$drop_in.old" "$drop_in.new"
+    if ! stands_in_way "$drop_in.old"; then rm -f "$drop_in.old"; fi
+    if [ -e "$made" ] || ! stands_in_way "$drop_in.new"; then rm -f "$drop_in.new"; fi
     if [ -z "$sshd" ]; then
         say "there is no sshd to tell of it"
     elif sshd_accepts; then

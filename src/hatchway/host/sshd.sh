@@ -46,6 +46,7 @@ listeners() {
 # Sets `seen`, lines to report.
 look_at_sshd() {
     seen=
+    other_configs=
     works=no
     reasons=
     address=$(api_address)
@@ -100,6 +101,11 @@ look_at_one() {
         program=$sshd
         set -- -f "$sshd_config"
     fi
+    # Without a connection none of the Match blocks counts.
+    case $("$program" -T "$@" 2>/dev/null | sed -n 's/^authorizedkeyscommand //p') in
+    "$command_line") included=yes ;;
+    *) included=no ;;
+    esac
     asks=
     for user in '' $(login_users); do
         name=${user:-"users yet to be made"}
@@ -115,6 +121,7 @@ look_at_one() {
             note "seen: $who lets in no key from Hatchway for $name: $reason"
         fi
     done
+    note_addresses "$who"
     if [ -n "$asks" ]; then
         works=yes
         note "seen: by its configuration $who asks Hatchway for keys of: $asks"
@@ -128,7 +135,11 @@ connection() { echo "user=$1,host=localhost,addr=$address,laddr=127.0.0.1,lport=
 keep_option() {
     case $option in
     '' | -E*) return 1 ;;
-    -f*) configured=yes ;;
+    -f*)
+        configured=yes
+        other_configs="$other_configs${option#-f}
+"
+        ;;
     esac
 }
 
@@ -172,13 +183,15 @@ judge() {
 $configuration
 END_OF_CONFIGURATION
     groups=$(id -Gn "$1" 2>/dev/null) || groups=
-    if [ "$runs" = none ]; then
+    if [ "$runs" = none ] && [ "$included" = yes ]; then
+        reason="a Match block of its configuration takes the AuthorizedKeysCommand away"
+    elif [ "$runs" = none ]; then
         reason="its configuration does not include $drop_in (put this line at its top: Include $sshd_config.d/*.conf)"
     elif [ "$runs" != "$command_line" ]; then
         reason="it has another AuthorizedKeysCommand, $runs"
     elif [ "$runs_as" != "$account" ]; then
         reason="another line sets AuthorizedKeysCommandUser $runs_as"
-    elif [ -n "$denied_users" ] && matches "$denied_users" "$1"; then
+    elif [ -n "$denied_users" ] && matches "$(from_anywhere "$denied_users")" "$1"; then
         reason="it has DenyUsers$denied_users"
     elif [ -n "$allowed_users" ] && ! matches "$allowed_users" "$1"; then
         reason="it has AllowUsers$allowed_users"
@@ -193,9 +206,9 @@ END_OF_CONFIGURATION
 matches() {
     set -f
     for pattern in $1; do
-        for name in $2; do
+        for candidate in $2; do
             # shellcheck disable=SC2254
-            case $name in
+            case $candidate in
             ${pattern%@*})
                 set +f
                 return 0
@@ -205,6 +218,29 @@ matches() {
     done
     set +f
     return 1
+}
+
+# from_anywhere PATTERNS: those of them that name no address, and so count whatever it is.
+from_anywhere() {
+    set -f
+    for pattern in $1; do
+        case $pattern in
+        *@*) ;;
+        *) printf '%s ' "$pattern" ;;
+        esac
+    done
+    set +f
+}
+
+# note_addresses WHO: the lines that let users in, or keep them out, by the address that they come from.
+note_addresses() {
+    while read -r keyword value; do
+        case $keyword:$value in
+        allowusers:*@* | denyusers:*@*) note "not seen: from which addresses $1 lets users in: it has $keyword $value" ;;
+        esac
+    done <<END_OF_CONFIGURATION
+$configuration
+END_OF_CONFIGURATION
 }
 
 # Those who have a shell, twenty at most.
@@ -236,23 +272,62 @@ api_address() {
 
 # Match blocks may say otherwise for connections that have not come yet.
 look_at_match_blocks() {
-    for file in "$sshd_config" "$sshd_config.d"/*.conf; do
-        [ -f "$file" ] || continue
+    files=$(
+        printf '%s\n' "$sshd_config" "$other_configs" | while read -r file; do configuration_files "$file" 0; done
+    )
+    known='
+'
+    while read -r file; do
+        case $known in
+        *"
+$file
+"*) continue ;;
+        esac
+        known="$known$file
+"
         block=
         while read -r keyword value; do
             case $keyword in
-            [Mm][Aa][Tt][Cc][Hh]) block=$value ;;
-            '' | '#'*) continue ;;
+            match) block=$value ;;
             esac
-            case $block in '' | [Aa]ll) continue ;; esac
-            case $(printf '%s' "$keyword" | tr A-Z a-z) in
+            case $block in '' | [Aa][Ll][Ll]) continue ;; esac
+            case $keyword in
             authorizedkeyscommand* | pubkeya* | authenticationmethods | allow[ug]* | deny[ug]* | permitrootlogin)
                 note "not seen: connections for which 'Match $block' in $file sets $keyword $value"
                 ;;
             esac
-        done <"$file"
-    done
+        done <<END_OF_FILE
+$(directives "$file")
+END_OF_FILE
+    done <<END_OF_FILES
+$files
+END_OF_FILES
 }
+
+# directives FILE: its lines as sshd reads them: the keyword, which may be in quotes, in small letters, and its value.
+directives() {
+    [ -f "$1" ] || return 0
+    sed -e 's/^[[:space:]]*//' -e '/^#/d' -e '/^$/d' -e 's/"//g' -e 's/[[:space:]=]\{1,\}/ /' "$1" |
+        while read -r word words; do
+            printf '%s %s\n' "$(printf '%s' "$word" | tr A-Z a-z)" "$words"
+        done
+}
+
+# configuration_files FILE DEPTH: FILE and those that it includes, to sshd's own depth.
+configuration_files() (
+    [ -f "$1" ] && [ "$2" -le 16 ] || exit 0
+    printf '%s\n' "$1"
+    cd "$(dirname "$sshd_config")" || exit 0
+    directives "$1" | sed -n 's/^include //p' | while read -r patterns; do
+        for included in $patterns; do
+            case $included in
+            /*) ;;
+            *) included=$PWD/$included ;;
+            esac
+            configuration_files "$included" "$(($2 + 1))"
+        done
+    done
+)
 
 # Sets `reloaded`.
 reload() {
