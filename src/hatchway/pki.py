@@ -116,6 +116,19 @@ def fingerprint(certificate: bytes) -> str:
     return x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
 
 
+def names_beyond(ca_certificate: bytes, names: Sequence[str]) -> list[str]:
+    """Those of the names for which the CA may not issue.
+
+    Raises:
+        PkiProblem: the certificate is damaged.
+    """
+    try:
+        allowed = _allowed(x509.load_pem_x509_certificate(ca_certificate), names)
+    except (ValueError, x509.ExtensionNotFound):
+        raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
+    return [name for name in names if name not in allowed]
+
+
 def needs_renewal(certificate: bytes, ca: KeyPair, names: Sequence[str], now: datetime) -> bool:
     """Whether a new server certificate is due: this one is near its end, another CA's, or lacks a name.
 

@@ -19,6 +19,7 @@ from hatchway.pki import (
     create_ca,
     is_dns_name,
     issue_server_certificate,
+    names_beyond,
     needs_renewal,
 )
 
@@ -65,6 +66,7 @@ def test_a_server_certificate_has_the_names_that_the_ca_permits_and_no_others(ca
         "api.gateway.example.com",
         "10.1.2.3",
     }
+    assert names_beyond(ca.certificate, asked) == ["evil.example.com", "198.51.100.1", "a b"]
 
 
 def test_a_name_that_only_ends_like_a_permitted_one_is_not_permitted(ca: KeyPair) -> None:

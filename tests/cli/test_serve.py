@@ -46,6 +46,19 @@ def test_it_says_ready_when_both_planes_answer(installed: Installed, serve: Serv
     assert server.process.stdout.read() == ""
 
 
+def test_a_gateways_name_that_the_ca_may_not_issue_for_is_warned_of(
+    installed: Installed, serve: Serve, tmp_path: Path
+) -> None:
+    fleet = tmp_path / "other.yaml"
+    fleet.write_text("vpcs: {other: {cidr: 10.9.0.0/16, gateway_dns_name: gateway.elsewhere.example}}\n")
+    assert installed.run("apply", str(fleet)).returncode == 0
+    assert serve(installed).stop() == 0
+    log = [json.loads(line) for line in (tmp_path / "server-0.log").read_text().splitlines()]
+    (warning, *_) = [line for line in log if line["event"] == "server certificate lacks names"]
+    assert warning["names"] == ["gateway.elsewhere.example"]
+    assert "--gateway-cert" in warning["problem"]
+
+
 def test_what_was_committed_is_there_after_a_kill(installed: Installed, serve: Serve) -> None:
     server = serve(installed)
     assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0

@@ -26,6 +26,7 @@ from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
 from hatchway.cli.secret_files import keep_from, mend_modes
 from hatchway.cli.supervisor import Program, supervise
+from hatchway.pki import names_beyond
 from hatchway.settings import (
     DEFAULT_API_PORT,
     DEFAULT_DRAIN_SECONDS,
@@ -184,6 +185,13 @@ def _renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None
     own = options.api_certificate is None or options.gateway_certificate is None
     if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
         log.info("server certificate renewed", names=names)
+    if own and (beyond := names_beyond(options.directory.ca_certificate.read_bytes(), names)):
+        log.warning(
+            "server certificate lacks names",
+            names=beyond,
+            problem="the private CA may not issue for these, so clients that use them refuse to connect: give"
+            " a certificate of your own (--gateway-cert and --gateway-key, --api-cert and --api-key)",
+        )
 
 
 def _check_certificate(certificate: Path, key: Path) -> None:
