@@ -121,6 +121,7 @@ def test_every_part_of_a_request_has_its_deadline(
         (http_server, "HANDSHAKE_SECONDS"),
         (http_server, "SHUTDOWN_SECONDS"),
         (http_protocol, "HEADER_SECONDS"),
+        (http_protocol, "LINGER_SECONDS"),
         (http_protocol, "WRITE_SECONDS"),
         (bodies, "GRACE"),
     ):
@@ -307,6 +308,21 @@ def test_strangers_do_not_hold_up_a_server_that_stops(world: World, monkeypatch:
         stopping.start()
         stopping.join(60.0)
         assert not stopping.is_alive()
+
+
+@pytest.mark.parametrize("more", [b"", b"a" * 900_000], ids=["head alone", "whole body"])
+def test_who_is_refused_before_the_end_of_his_request_reads_why(world: World, more: bytes) -> None:
+    """However much of it is on its way already: a reset would take the answer from him."""
+    context = ssl.create_default_context(cafile=str(world.stage.ca))
+    context.check_hostname = False
+    with (
+        attacked(world) as there,
+        socket.create_connection((HOST, there.stage.port)) as plain,
+        context.wrap_socket(plain) as wire,
+    ):
+        wire.sendall(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 900000\r\n\r\n" + more)
+        time.sleep(0.2)
+        assert wire.recv(9).startswith(b"HTTP/1.1 ")
 
 
 def test_a_stranger_has_one_answer_on_a_connection_and_a_caller_all_of_them(world: World) -> None:

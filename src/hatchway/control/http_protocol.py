@@ -23,6 +23,8 @@ WRITE_SECONDS: Final = 20.0
 """How long a client may leave what is written to it unread, when more of it waits than `PIECE`."""
 GOODBYE_SECONDS: Final = 0.5
 """How long a client may take over closing when the server stops; who has proved nothing, over his request."""
+LINGER_SECONDS: Final = 2.0
+"""How long a client may take over closing, and over the rest of a request that was refused before its end."""
 PIECE: Final = 64 * 1024
 """Bytes of an answer that are written at once: the next when the client has taken most of those before."""
 REQUEST_ID_HEADER: Final = "x-amzn-requestid"
@@ -68,6 +70,7 @@ class ClientConnection(H11Protocol):
         self._held = held
         self._settled: Callable[[], None] | None = settled
         self._made = False
+        self._refused = False
         self._discarded = 0
         self._late: TimerHandle | None = None
         self._stuck: TimerHandle | None = None
@@ -109,13 +112,15 @@ class ClientConnection(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             # The rest of what was refused, which its sender may write before it reads why.
             self._discarded += len(data)
             if self._discarded > LARGEST_REQUEST:
                 self.transport.abort()
             return
         super().data_received(data)
+        if self._refused:
+            return
         if self.conn.their_state is not h11.IDLE:
             self._end_of_head()
         elif self._late is None and self.conn.trailing_data[0]:
@@ -139,7 +144,7 @@ class ClientConnection(H11Protocol):
         if self.conn.their_state is h11.SEND_BODY:
             # It need not be read to be known, and it could go on for ever.
             self.server_state.total_requests += 1
-            self.transport.close()
+            self._linger()
             return
         self.idle_since = self.loop.time()
         self._answered()
@@ -213,6 +218,16 @@ class ClientConnection(H11Protocol):
             await send(message)
 
         await self._application(scope, receive, send_in_pieces)
+
+    def _linger(self) -> None:
+        """Leave it to the client to close, which has been told to (RFC 9112 section 9.6).
+
+        Were this side to close while more comes, a reset would take the answer away before it is read.
+        """
+        self._refused = True
+        self.flow.resume_reading()
+        self._end_of_head()
+        self._late = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _part(self) -> None:
         """Wait no more for the rest of a request, nor for an end of TLS. What has come whole is answered."""
