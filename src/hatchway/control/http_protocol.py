@@ -112,14 +112,14 @@ class ClientConnection(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused or self.transport.is_closing():
+        if self._lingers() or self.transport.is_closing():
             # The rest of what was refused, which its sender may write before it reads why.
             self._discarded += len(data)
             if self._discarded > LARGEST_REQUEST:
                 self.transport.abort()
             return
         super().data_received(data)
-        if self._refused:
+        if self._lingers():
             return
         if self.conn.their_state is not h11.IDLE:
             self._end_of_head()
@@ -218,6 +218,9 @@ class ClientConnection(H11Protocol):
             await send(message)
 
         await self._application(scope, receive, send_in_pieces)
+
+    def _lingers(self) -> bool:
+        return self._refused
 
     def _linger(self) -> None:
         """Leave it to the client to close, which has been told to (RFC 9112 section 9.6).
