@@ -115,7 +115,7 @@ class ClientConnection(H11Protocol):
         if self._lingers() or self.transport.is_closing():
             # The rest of what was refused, which its sender may write before it reads why.
             self._discarded += len(data)
-            if self._discarded > LARGEST_REQUEST:
+            if self._discarded > 2 * LARGEST_REQUEST:
                 self.transport.abort()
             return
         super().data_received(data)
