@@ -38,25 +38,21 @@ def _attack(site: Site, name: str, port: int) -> Outcome:
     for user in (mallory, alice, bob):
         site.user(user, OPEN)
     time.sleep(0.5)
+    hostile, opening = [], []
+    other, revoked = Tunnel(site, site.target(alice, port)), Tunnel(site, site.target(bob, port))
+    # Before the others come: what they have sent lies in the kernel for long after they have stopped.
+    calm = [percentile(echoes(other, SECONDS), 0.99) for _ in range(ROUNDS)]
     hostiles = Hostiles([name] * MANY, site.gateway_address, [site.target(mallory, port)] * MANY, 60)
-    calm, hostile, opening = [], [], []
     try:
-        hostiles.pause()
-        other, revoked = Tunnel(site, site.target(alice, port)), Tunnel(site, site.target(bob, port))
         for _ in range(ROUNDS):
-            calm.append(percentile(echoes(other, SECONDS), 0.99))
-            hostiles.go_on()
             hostile.append(percentile(echoes(other, SECONDS), 0.99))
             opening.append(opened(site, alice, port))
-            hostiles.pause()
-        hostiles.go_on()
         ended = _revocation(site, bob, revoked)
         other.echo()
         other.close()
     except Gone as gone:
         return Outcome(False, f"others' tunnels end: {gone.code} {gone.reason}")
     finally:
-        hostiles.go_on()
         hostiles.end()
     times = ratio(hostile, calm)
     return Outcome(

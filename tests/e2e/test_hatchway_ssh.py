@@ -38,17 +38,17 @@ def enrolled_host(hatchway: Hatchway, web_host: Sshd) -> Sshd:
 
 
 @pytest.fixture(scope="module")
-def carol(hatchway: Hatchway, enrolled_host: Sshd) -> AwsCli:
+def sheila(hatchway: Hatchway, enrolled_host: Sshd) -> AwsCli:
     """Somebody who may be any OS user, with `hatchway` and a wrapper in the way that `scp -S` needs one."""
     hatchway.machine.write("/etc/ssh/ssh_config.d/test.conf", CONFIGURATION)
     command = f"#!/bin/sh\nexec {sys.executable} -m hatchway"
     hatchway.machine.write("/usr/local/bin/hatchway", f'{command} "$@"\n', mode=0o755)
     hatchway.machine.write("/usr/local/bin/hatchway-ssh", f'{command} ssh "$@"\n', mode=0o755)
-    return hatchway.user("carol", DESCRIBE, allow("ec2-instance-connect:SendSSHPublicKey"), OPEN_TUNNEL)
+    return hatchway.user("sheila", DESCRIBE, allow("ec2-instance-connect:SendSSHPublicKey"), OPEN_TUNNEL)
 
 
 class Shell:
-    """Runs a line as carol would type it."""
+    """Runs a line as sheila would type it."""
 
     def __init__(self, user: AwsCli) -> None:
         self.machine = user.machine
@@ -60,8 +60,8 @@ class Shell:
 
 
 @pytest.fixture
-def shell(carol: AwsCli) -> Iterator[Shell]:
-    yield Shell(carol)
+def shell(sheila: AwsCli) -> Iterator[Shell]:
+    yield Shell(sheila)
 
 
 @pytest.mark.parametrize(
