@@ -114,19 +114,22 @@ def test_a_stranger_is_told_of_no_more_than_he_is_recorded(
 import http.client, ssl
 context = ssl.create_default_context(cafile={str(installed.directory / "ca.pem")!r})
 connection = http.client.HTTPSConnection({server.urls["api"].removeprefix("https://")!r}, context=context)
-for _ in range(300):
+statuses = set()
+for _ in range(200):
     connection.request('POST', '/', 'Action=DescribeVpcs&Version=2016-11-15',
                        {{'Content-Type': 'application/x-www-form-urlencoded'}})
     answer = connection.getresponse()
     answer.read()
-print(answer.status)
+    statuses.add(answer.status)
+print(sorted(statuses))
 """
     done = subprocess.run([COMMAND[0], "-c", flood], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "401\n"
+    # Who fails too often is not looked into any more.
+    assert done.stdout == "[401, 429]\n"
     assert server.stop() == 0
     events = [json.loads(text) for text in (installed.directory / "audit.jsonl").read_text().splitlines()]
     recorded = [event for event in events if event.get("errorCode") == "Client.AuthFailure"]
-    assert len(told.named("EC2._OTHER")) == len(recorded) < 300
+    assert len(told.named("EC2._OTHER")) == len(recorded) < 200
     assert {span.attributes["aws.request_id"] for span in told.named("EC2._OTHER")} == {
         event["requestID"] for event in recorded
     }

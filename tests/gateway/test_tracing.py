@@ -79,6 +79,7 @@ def test_a_tunnel_is_told_of_when_it_has_opened_and_again_when_it_ends(
                     "client.port": client.writer.get_extra_info("sockname")[1],
                     "hatchway.endpoint.id": ENDPOINT,
                     "hatchway.gateway.id": tunnel.gateway_id,
+                    "hatchway.instance.id": tunnel.instance_id,
                     "hatchway.principal.arn": USER_ARN,
                     "hatchway.target.address": LOOPBACK,
                     "hatchway.target.port": port,
@@ -109,6 +110,7 @@ def test_a_tunnel_is_told_of_when_it_has_opened_and_again_when_it_ends(
                     "hatchway.close.code": 1000,
                     "hatchway.close.reason": "finished",
                     "hatchway.endpoint.id": ENDPOINT,
+                    "hatchway.instance.id": tunnel.instance_id,
                     "hatchway.principal.arn": USER_ARN,
                     "hatchway.tunnel.id": tunnel.id,
                 }
