@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -179,7 +179,10 @@ class World:
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in alter([*all_headers, ("Content-Length", str(len(body)))]):
                 connection.putheader(name, value)
-            connection.endheaders(body)
+            connection.endheaders()
+            # One that is refused before its end need not be taken whole: the answer is read all the same.
+            with suppress(OSError):
+                connection.send(body)
             response = connection.getresponse()
             return Answer(response.status, dict(response.getheaders()), response.read().decode())
 
