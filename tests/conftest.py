@@ -1,10 +1,12 @@
-"""What holds for every test: nothing skips where everything must run, and slow machines are no failures."""
+"""What holds for every test: none skips where all must run, slow is no failure, and its logs are its own."""
 
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # A loaded machine is slow, not wrong.
@@ -12,6 +14,21 @@ settings.register_profile("hatchway", deadline=None)
 settings.load_profile("hatchway")
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """What a test makes of the logs of its process, in which order whatever tests run, ends with it."""
+    configured, before = structlog.is_configured(), structlog.get_config()
+    yield
+    if configured:
+        structlog.configure(**before)
+    else:
+        structlog.reset_defaults()
+    # A logger that was used meanwhile may have kept what it was then.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hatchway."):
+            getattr(getattr(module, "log", None), "__dict__", {}).pop("bind", None)
 
 
 @pytest.hookimpl(wrapper=True)

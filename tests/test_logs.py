@@ -23,8 +23,6 @@ def test_a_traceback_shows_no_local_variables(format_: LogFormat) -> None:
         _fail("".join(("wJalr", "XUtnFEMI")))
     except RuntimeError as problem:
         structlog.get_logger("hatchway.test").error("it failed", exc_info=problem)
-    finally:
-        structlog.reset_defaults()
     text = stream.getvalue()
     assert "RuntimeError" in text
     assert "_fail" in text
@@ -36,12 +34,9 @@ def test_a_traceback_shows_no_local_variables(format_: LogFormat) -> None:
 def test_our_events_and_those_of_libraries_come_out_alike() -> None:
     stream = io.StringIO()
     configure_logs(LogFormat.JSON, stream=stream)
-    try:
-        structlog.get_logger("hatchway.test").warning("ours", count=1)
-        logging.getLogger("library").warning("theirs")
-        structlog.get_logger("hatchway.test").debug("too much")
-    finally:
-        structlog.reset_defaults()
+    structlog.get_logger("hatchway.test").warning("ours", count=1)
+    logging.getLogger("library").warning("theirs")
+    structlog.get_logger("hatchway.test").debug("too much")
     ours, theirs = map(json.loads, stream.getvalue().splitlines())
     assert (ours["event"], ours["logger"], ours["level"], ours["count"]) == (
         "ours",
@@ -57,13 +52,10 @@ def test_a_line_says_what_happened_then_how_grave_whose_and_when() -> None:
     stream = io.StringIO()
     configure_logs(LogFormat.JSON, stream=stream)
     before = datetime.now(UTC)
-    try:
-        with structlog.contextvars.bound_contextvars(request_id="r-1"):
-            structlog.get_logger("hatchway.test").exception(
-                "it failed", path=Path("/x"), parts={"n": 1, "é": None}
-            )
-    finally:
-        structlog.reset_defaults()
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        structlog.get_logger("hatchway.test").exception(
+            "it failed", path=Path("/x"), parts={"n": 1, "é": None}
+        )
     line = json.loads(stream.getvalue())
     time = line.pop("time")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", time)
@@ -82,12 +74,9 @@ def test_a_line_says_what_happened_then_how_grave_whose_and_when() -> None:
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     with Path("/dev/full").open("w") as full:
         configure_logs(LogFormat.JSON, stream=full)
-        try:
-            structlog.get_logger("hatchway.test").error("no room")
-        finally:
-            structlog.reset_defaults()
-            with suppress(OSError):
-                full.close()
+        structlog.get_logger("hatchway.test").error("no room")
+        with suppress(OSError):
+            full.close()
 
 
 def _fail(secret: str) -> None:

@@ -1,7 +1,6 @@
 """What sources may waste, what all may together, and whom a neighbour's failures do not touch."""
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 from tests.gateway.harness import Clock
 
@@ -147,11 +146,7 @@ def test_a_known_key_that_fails_too_often_is_not_heard_either(clock: Clock) -> N
     assert not sources.hears(ADDRESS, KEY)
 
 
-def test_the_log_tells_of_connections_turned_away_at_once_and_then_every_ten_seconds(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The module's own may have been used, and cached, as another test had configured it.
-    monkeypatch.setattr("hatchway.transport.turned_away.log", structlog.get_logger())
+def test_the_log_tells_of_connections_turned_away_at_once_and_then_every_ten_seconds(clock: Clock) -> None:
     turned_away = TurnedAway(clock)
     with capture_logs() as logs:
         for _ in range(1000):

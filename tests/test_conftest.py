@@ -1,4 +1,4 @@
-"""Continuous integration counts a skipped test as a failed one."""
+"""What holds for every test: CI counts a skip as a failure, and logs are each test's own."""
 
 import os
 import shutil
@@ -27,6 +27,26 @@ def test_a_skip_fails_where_everything_must_run(tmp_path: Path, tests: str, ci: 
 
 def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:
     tests = "import pytest\n@pytest.mark.xfail\ndef test_it(): assert False\n"
+    completed = _run_pytest(tmp_path, tests, ci="true")
+    assert completed.returncode == 0, completed.stdout
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        "structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))",
+        "structlog.configure(cache_logger_on_first_use=True, processors=[structlog.dev.ConsoleRenderer()])",
+    ],
+    ids=["quiet", "kept by the loggers that were used"],
+)
+def test_how_one_test_configures_the_logs_is_nothing_to_the_next(tmp_path: Path, configured: str) -> None:
+    tests = (
+        "import logging, structlog\n"
+        "from structlog.testing import capture_logs\n"
+        "from hatchway.transport.tls import log\n"
+        f"def test_1():\n    {configured}\n    log.error('one')\n"
+        "def test_2():\n    with capture_logs() as logs: log.error('two')\n    assert logs\n"
+    )
     completed = _run_pytest(tmp_path, tests, ci="true")
     assert completed.returncode == 0, completed.stdout
 
