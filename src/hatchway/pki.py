@@ -27,7 +27,7 @@ _DNS_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?(\.[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?)*"
 )
 # RFC 1918, RFC 6598, RFC 4193 and loopback: addresses that are nobody's on the Internet.
-_PRIVATE_RANGES: Final = (
+PRIVATE_RANGES: Final = (
     "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7",
 )  # fmt: skip
 
@@ -56,7 +56,7 @@ def create_ca(common_name: str, names: Iterable[str], now: datetime) -> KeyPair:
     permitted: list[x509.GeneralName] = [
         x509.DNSName(name) for name in sorted(set(names)) if is_dns_name(name)
     ]
-    permitted += [x509.IPAddress(ipaddress.ip_network(cidr)) for cidr in _PRIVATE_RANGES]
+    permitted += [x509.IPAddress(ipaddress.ip_network(cidr)) for cidr in PRIVATE_RANGES]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -114,6 +114,55 @@ def issue_server_certificate(ca: KeyPair, names: Sequence[str], now: datetime) -
 def fingerprint(certificate: bytes) -> str:
     """The SHA-256 of a certificate, in PEM, as it is told everywhere: in hexadecimal."""
     return x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
+
+
+def certificate_names(certificate: bytes) -> tuple[str, ...]:
+    """The DNS names and addresses that the first certificate of a PEM text is for; one may begin with `*.`.
+
+    Raises:
+        PkiProblem: the certificate is damaged.
+    """
+    try:
+        extensions = x509.load_pem_x509_certificate(certificate).extensions
+        found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    except ValueError:
+        raise PkiProblem("the server's certificate is damaged") from None
+    return tuple(str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress))
+
+
+def is_covered(host: str, names: Iterable[str]) -> bool:
+    """Whether a certificate with these names is one of the host's (RFC 9525 section 6).
+
+    A wildcard stands for the whole of the leftmost label, and never for an address.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        wanted = host.lower()
+        covering = {wanted, f"*.{wanted.partition('.')[2]}"}
+        return any(name.lower() in covering for name in names)
+    return str(address) in names
+
+
+def permitted_dns_names(ca_certificate: bytes) -> tuple[str, ...]:
+    """The DNS names for which the CA may issue, and for those below them.
+
+    Raises:
+        PkiProblem: the certificate is damaged.
+    """
+    try:
+        constraints = (
+            x509.load_pem_x509_certificate(ca_certificate)
+            .extensions.get_extension_for_class(x509.NameConstraints)
+            .value
+        )
+    except (ValueError, x509.ExtensionNotFound):
+        raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
+    return tuple(
+        name.value for name in constraints.permitted_subtrees or () if isinstance(name, x509.DNSName)
+    )
 
 
 def names_beyond(ca_certificate: bytes, names: Sequence[str]) -> list[str]:

@@ -53,6 +53,11 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def is_everywhere(host: str) -> bool:
+    """Whether what listens there listens at all addresses of the machine: it is none to reach it at."""
+    return host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+
+
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
     """What `hatchway init` makes, by name. Only its owner may enter it."""

@@ -152,11 +152,11 @@ def test_a_host_is_enrolled_by_name_or_id_and_its_former_token_ends(installed: I
 
 
 def test_the_host_script_is_a_shell_script_that_asks_where_it_is_told(installed: Installed) -> None:
-    done = installed.run("host", "script", "web-1", "--api-url", "https://hatchway.example.com:8443")
+    done = installed.run("host", "script", "web-1", "--api-url", "https://localhost:8443")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.startswith("#!/bin/sh\n")
-    assert "https://hatchway.example.com:8443" in done.stdout
+    assert "https://localhost:8443" in done.stdout
     assert (installed.directory / "ca.pem").read_text() in done.stdout
     assert subprocess.run(["sh", "-n"], input=done.stdout, text=True, check=False).returncode == 0
 

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from tests.cli.commands import COMMAND, environment, hatchway
 
 from hatchway.cli.demo.story import STORY
+from hatchway.cli.demo_command import demo
+from hatchway.cli.errors import CommandFailed
 
 
 def left_behind(directory: Path) -> list[str]:
@@ -40,6 +43,12 @@ def test_all_goes_as_told_and_nothing_is_left_behind(tmp_path: Path, options: tu
     assert "ec2-instance-connect:remotePort: request 3389" in done.stdout
     assert "OpenTunnel" in done.stdout.partition("The audit trail:")[2]
     assert left_behind(tmp_path) == []
+
+
+def test_without_openssh_and_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    with pytest.raises(CommandFailed, match=re.escape("pip install 'hatchway[demo]'")):
+        demo(without_openssh=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

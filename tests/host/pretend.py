@@ -86,7 +86,9 @@ PROGRAMS = {
     """,
     "curl": r"""
         printf '%s\n' "$@" >"$ROOT/asked"
-        cat "$ROOT/answer"
+        echo "HTTP status $(cat "$ROOT/answer")"
+        status=$(cat "$ROOT/curl-status")
+        if [ "$status" != 0 ]; then printf 'curl: (%s) Why it failed\nMore details here\n' "$status" >&2; fi
         exit "$(cat "$ROOT/curl-status")"
     """,
     "systemctl": r"""

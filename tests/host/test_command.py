@@ -79,7 +79,8 @@ class Host:
     ca: Path
 
     def ask(self, url: str, *arguments: str, shell: str = "sh") -> str:
-        layout = HostLayout(directory=str(self.directory), state=str(self.directory))
+        path = f"{self.directory}:{HostLayout().path}"
+        layout = HostLayout(directory=str(self.directory), state=str(self.directory), path=path)
         command = self.directory / "authorized-keys"
         command.write_text(authorized_keys_command(url, layout))
         (self.directory / "curl.conf").write_text(
@@ -172,8 +173,13 @@ def test_a_refusal_prints_nothing_and_follows_nowhere(keys: Keys, host: Host, st
 
 def test_a_control_plane_of_an_unknown_ca_is_not_asked(keys: Keys, host: Host, tmp_path: Path) -> None:
     host.ca = make_certificates(tmp_path, "localhost").ca
+    logged = tmp_path / "logged"
+    logger = tmp_path / "logger"
+    logger.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{logged}\n')
+    logger.chmod(0o755)
     assert host.ask(keys.url, "alice", FINGERPRINT) == ""
     assert keys.asked == []
+    assert f"asking {keys.url} for SSH keys failed (curl: (60) SSL" in logged.read_text()
 
 
 def test_a_control_plane_that_is_down_costs_no_wait_and_is_asked_again(keys: Keys, host: Host) -> None:

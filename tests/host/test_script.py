@@ -150,8 +150,17 @@ def test_a_control_plane_that_does_not_answer_yet_is_a_warning(host: Host) -> No
     (host.root / "curl-status").write_text("7")
     done = host.run()
     assert done.returncode == 0
-    assert "does not answer this host yet" in done.stdout
+    assert "does not answer this host yet (curl: (7) Why it failed)" in done.stdout
     assert "answers this host" not in done.stdout
+    assert "000" not in done.stdout
+
+
+def test_a_certificate_that_does_not_fit_is_told_of_in_curls_own_words(one_host: Host) -> None:
+    (one_host.root / "curl-status").write_text("60")
+    done = one_host.run()
+    assert done.returncode == 1
+    assert "(curl: (60) Why it failed)" in done.stderr
+    assert "More details" not in done.stderr
 
 
 @pytest.mark.parametrize(("answer", "status"), [("000", "60"), ("404", "0"), ("302", "0")])

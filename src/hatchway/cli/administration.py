@@ -8,6 +8,7 @@ from typing import Final
 
 from hatchway.access import access_keys
 from hatchway.cli.api_location import ApiLocation
+from hatchway.cli.api_urls import for_host, here
 from hatchway.cli.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.installation import Installation
@@ -107,10 +108,6 @@ def make_host_script(
         CommandFailed: there is no such instance.
     """
     location = ApiLocation.read(installation.directory)
-    notes = []
-    if api_url is None:
-        api_url = location.url
-        notes.append(f"the host is to ask {api_url}; if it does not reach that, give --api-url")
     if ca_certificate is None and not location.private_ca:
         raise BadUsage("the API has a certificate of another CA: give that CA's with --ca-certificate")
     authority = ca_certificate or installation.directory.ca_certificate
@@ -119,7 +116,10 @@ def make_host_script(
     except (OSError, UnicodeDecodeError) as problem:
         raise BadUsage(f"cannot read the CA's certificate {authority}: {problem}") from problem
     with installation.store.read() as tx:
-        instance_id = _find_instance(tx, instance).id
+        found = _find_instance(tx, instance)
+    instance_id = found.id
+    url = for_host(installation, api_url, found, private_ca=ca_certificate is None)
+    api_url, notes = url.url, list(url.notes)
     # Tried before there is a new token: a wrong option must not end the one in force.
     _script(instance_id, format_host_token(instance_id, bytes(SECRET_SIZE)), api_url, pem)
     enrolled = enroll_host(installation, instance_id)
@@ -139,10 +139,13 @@ def create_key(
     """Makes an access key, and writes the profile when one is named. Without the profile there is no key.
 
     Raises:
+        BadUsage: the API cannot be reached at the URL.
         CommandFailed: there is no such user, it has two keys, or the profile cannot be written.
     """
     now = datetime.now(UTC)
     account = installation.account
+    private_ca = ApiLocation.read(installation.directory).private_ca
+    url = None if profile is None else here(installation, endpoint_url, private_ca=private_ca)
     with installation.store.write() as tx:
         if tx.users.get(user) is None:
             raise CommandFailed(f"there is no user {user!r}: name it in the fleet file and apply that")
@@ -159,14 +162,13 @@ def create_key(
             random_bytes=os.urandom,
         )
         record_access_key(tx, account, made.key, now)
-        if profile is not None and files is not None:
-            location = ApiLocation.read(installation.directory)
-            ca_bundle = installation.directory.ca_certificate if location.private_ca else None
+        if profile is not None and files is not None and url is not None:
+            ca_bundle = installation.directory.ca_certificate if private_ca else None
             write_profile(
                 files,
                 AwsProfile(
                     name=profile,
-                    endpoint_url=endpoint_url or location.url,
+                    endpoint_url=url.url,
                     region=account.region,
                     ca_bundle=ca_bundle,
                     access_key_id=made.key.id,

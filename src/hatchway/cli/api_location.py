@@ -2,33 +2,55 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
-from hatchway.settings import DEFAULT_API_PORT, LOOPBACK, Address, DataDirectory
+from hatchway.settings import DEFAULT_API_PORT, LOOPBACK, Address, DataDirectory, is_everywhere
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiLocation:
-    """`private_ca`: whether clients need the installation's own CA certificate to trust it."""
+    """
+    Attributes:
+        url: by which a client on this machine reaches it.
+        everywhere: whether it listens at all of this machine's addresses.
+        private_ca: whether clients need the installation's own CA certificate to trust it.
+        certificate: the one it shows; None where only an earlier version has noted the location.
+        noted: whether a server has noted it. If not, it is a default's.
+    """
 
     url: str
+    everywhere: bool
     private_ca: bool
+    certificate: Path | None
+    noted: bool = True
 
     @classmethod
-    def of(cls, address: Address, dns_name: str, *, private_ca: bool) -> "ApiLocation":
+    def of(cls, address: Address, dns_name: str, *, private_ca: bool, certificate: Path) -> "ApiLocation":
         """Of an API that listens at an address; one that listens everywhere is known by its DNS name."""
-        everywhere = address.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
-        return cls(f"https://{Address(dns_name, address.port) if everywhere else address}", private_ca)
+        everywhere = is_everywhere(address.host)
+        url = f"https://{Address(dns_name, address.port) if everywhere else address}"
+        return cls(url=url, everywhere=everywhere, private_ca=private_ca, certificate=certificate)
 
     @classmethod
     def read(cls, directory: DataDirectory) -> "ApiLocation":
         """As the server noted it, or the default's when it never ran."""
+        own = directory.server_certificate
         try:
             noted = json.loads(directory.api_location.read_text(encoding="utf-8"))
-            return cls(str(noted["url"]), bool(noted["private_ca"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls(f"https://{Address(LOOPBACK, DEFAULT_API_PORT)}", private_ca=True)
+            private_ca = bool(noted["private_ca"])
+            file = str(noted.get("certificate") or "")
+            return cls(
+                url=str(noted["url"]),
+                everywhere=bool(noted.get("everywhere", False)),
+                private_ca=private_ca,
+                certificate=Path(file) if file else own if private_ca else None,
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            url = f"https://{Address(LOOPBACK, DEFAULT_API_PORT)}"
+            return cls(url=url, everywhere=False, private_ca=True, certificate=own, noted=False)
 
     def write(self, directory: DataDirectory) -> None:
+        noted = {"url": self.url, "everywhere": self.everywhere, "private_ca": self.private_ca}
         aside = directory.api_location.with_suffix(".new")
-        aside.write_text(json.dumps({"url": self.url, "private_ca": self.private_ca}), encoding="utf-8")
+        aside.write_text(json.dumps({**noted, "certificate": str(self.certificate)}), encoding="utf-8")
         aside.replace(directory.api_location)

@@ -1,5 +1,6 @@
 """An installation: the data directory and the store, made by `hatchway init` and opened by the rest."""
 
+import ipaddress
 import os
 import shutil
 import socket
@@ -30,17 +31,24 @@ from hatchway.cli.local_trail import record, record_access_key
 from hatchway.cli.secret_files import ensure_gateway_key, make_key
 from hatchway.domain.account import Account
 from hatchway.pki import (
+    PRIVATE_RANGES,
     KeyPair,
     PkiProblem,
     create_ca,
     fingerprint,
+    is_dns_name,
     issue_server_certificate,
     needs_renewal,
+    permitted_dns_names,
 )
-from hatchway.settings import DataDirectory
+from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, Transaction, show_problem
+from hatchway.transport.own_addresses import interface_addresses
 
 _LONGEST_PEM: Final = 65_536
+_OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+_MOST_ADDRESSES: Final = 32
+"""In the server's certificate: a machine may have thousands, and each handshake carries them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +190,56 @@ def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account)
             record(tx, account, datetime.now(UTC), "CreateGatewayKey", parameters={}, answer=answer)
 
 
-def server_names(gateway_dns_name: str, listening: Sequence[str] = ()) -> list[str]:
-    """What clients may call this server: DNS names and addresses for its certificate."""
-    wildcards = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
-    names = [gateway_dns_name, "localhost", "127.0.0.1", "::1", socket.gethostname().lower()]
-    return list(dict.fromkeys(name for name in [*names, *listening] if name not in wildcards))
+def server_names(
+    directory: DataDirectory,
+    dns_names: Sequence[str],
+    *,
+    api: str,
+    gateway: str = "",
+    further: Sequence[str] = (),
+) -> list[str]:
+    """What clients may call this server: DNS names and addresses for its certificate.
+
+    An API that listens everywhere is known by this machine's private addresses too.
+
+    Args:
+        dns_names: the names of gateways.
+        api, gateway: where the two listen; a gateway that listens everywhere is known by its names alone.
+        further: what the operator knows of besides.
+    """
+    try:
+        permitted = permitted_dns_names(directory.ca_certificate.read_bytes())
+    except (OSError, PkiProblem):
+        # There need be none where certificates of others are used; if there is, who issues says what is wrong.
+        permitted = ()
+    names = [*dns_names, *further, *_OWN_NAMES, *permitted]
+    names += [host for host in (api, gateway) if not is_everywhere(host)]
+    if is_everywhere(api):
+        names += private_addresses()
+    return list(dict.fromkeys(names))
+
+
+def private_addresses() -> list[str]:
+    """Those of this machine for which the private CA may issue, as many as one certificate is to hold."""
+    ranges = [ipaddress.ip_network(cidr) for cidr in PRIVATE_RANGES]
+    try:
+        found = sorted(map(ipaddress.ip_address, interface_addresses()), key=lambda one: (one.version, one))
+    except OSError:
+        return []
+    return [str(address) for address in found if any(address in network for network in ranges)][
+        :_MOST_ADDRESSES
+    ]
+
+
+def _machine_names() -> list[str]:
+    """This machine's host name, alone and in full when the resolver knows that."""
+    short = socket.gethostname().lower()
+    try:
+        answers = socket.getaddrinfo(short, None, flags=socket.AI_CANONNAME)
+    except OSError:
+        return [short]
+    full = answers[0][3].lower().rstrip(".")
+    return [short, full] if is_dns_name(full) and not full.startswith("localhost") else [short]
 
 
 def gateway_dns_names(installation: Installation) -> list[str]:
@@ -256,7 +309,7 @@ def _record_installation(
 
 
 def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
-    names = server_names(gateway_dns_name)
+    names = [gateway_dns_name, *_OWN_NAMES, *_machine_names()]
     ca = create_ca(f"Hatchway CA of {gateway_dns_name}"[:64], names, now)
     server = issue_server_certificate(ca, names, now)
     _write_private(aside.ca_key, ca.key)

@@ -22,11 +22,20 @@ from hatchway.cli.options import DataDir, Json, StoreUrl, User, data_directory, 
 from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
 if TYPE_CHECKING:
-    from hatchway.settings import Address
+    from hatchway.settings import Address, DataDirectory
 
 _Api = Annotated[
     str | None,
     typer.Option("--api", metavar="HOST:PORT", help="Where the API listens.", show_default="127.0.0.1:8443"),
+]
+_ApiNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--api-name",
+        metavar="NAME",
+        help="What clients and hosts call the API besides, a host name or an address, such as a load"
+        " balancer's, for the private CA's certificate. May be repeated.",
+    ),
 ]
 _Gateway = Annotated[
     str | None,
@@ -131,6 +140,7 @@ def serve(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
     api: _Api = None,
+    api_name: _ApiNames = None,
     gateway: _Gateway = None,
     gateway_workers: Annotated[
         int, typer.Option(metavar="N", min=1, max=256, help="Gateway processes that share the port.")
@@ -162,10 +172,12 @@ def serve(
     from hatchway.cli.serving import ServerOptions, serve_both
     from hatchway.logs import configure_logs
 
+    directory = data_directory(data_dir)
     options = ServerOptions(
-        directory=data_directory(data_dir),
+        directory=directory,
         store_url=store_url,
         api=_address("--api", api),
+        api_names=_api_names(directory, api_name, own_certificate=api_cert is not None),
         gateway=_address("--gateway", gateway),
         api_certificate=_certificate("api", api_cert, api_key),
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
@@ -192,6 +204,7 @@ def control(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
     api: _Api = None,
+    api_name: _ApiNames = None,
     api_cert: _ApiCert = None,
     api_key: _ApiKey = None,
     user: User = None,
@@ -210,10 +223,12 @@ def control(
     from hatchway.logs import configure_logs
 
     die_with_supervisor()
+    directory = data_directory(data_dir)
     options = ServerOptions(
-        directory=data_directory(data_dir),
+        directory=directory,
         store_url=store_url,
         api=_address("--api", api),
+        api_names=_api_names(directory, api_name, own_certificate=api_cert is not None),
         api_certificate=_certificate("api", api_cert, api_key),
         user=known_user(user),
         log_format=log_format,
@@ -285,6 +300,20 @@ def _address(option: str, text: str | None) -> "Address | None":
         return None if text is None else Address.parse(text)
     except ValueError as problem:
         raise BadUsage(f"{option}: {problem}") from problem
+
+
+def _api_names(
+    directory: "DataDirectory", names: list[str] | None, *, own_certificate: bool
+) -> tuple[str, ...]:
+    """
+    Raises:
+        BadUsage: no certificate can have one of the names.
+    """
+    from hatchway.cli.api_urls import check_issuable
+
+    lowered = tuple(name.lower() for name in names or ())
+    check_issuable("--api-name", directory, lowered, own_certificate=own_certificate)
+    return lowered
 
 
 def _certificate(plane: str, certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:

@@ -55,6 +55,7 @@ class ServerOptions:
     store_url: str | None = field(default=None, repr=False)
     api: Address | None = None
     gateway: Address | None = None
+    api_names: tuple[str, ...] = ()
     api_certificate: CertificateFiles | None = None
     gateway_certificate: CertificateFiles | None = None
     gateway_workers: int = 1
@@ -104,7 +105,9 @@ def serve_both(options: ServerOptions) -> None:
     ):
         with open_installation(options.directory, options.store_url, migrate=True) as installation:
             dns_names = gateway_dns_names(installation)
-        names = server_names(dns_names[0], (*dns_names[1:], api.host, gateway.host))
+        names = server_names(
+            options.directory, dns_names, api=api.host, gateway=gateway.host, further=options.api_names
+        )
         _renew_own_certificate(options, names)
         _check_certificate(settings.api_certificate, settings.api_key)
         _check_certificate(settings.gateway_certificate, settings.gateway_key)
@@ -112,6 +115,8 @@ def serve_both(options: ServerOptions) -> None:
             # Not on a command line, where everybody could read its password.
             os.environ[STORE_URL_VARIABLE] = options.store_url
         control = _program("control", options, ("--api", api), ("--api", options.api_certificate))
+        named = [word for name in options.api_names for word in ("--api-name", name)]
+        control = replace(control, command=(*control.command, *named))
         workers = [_gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
         supervise(
             [control, *workers],
@@ -132,13 +137,17 @@ def run_control_plane(options: ServerOptions) -> None:
     settings = options.settings()
     _guard_secrets(options)
     with open_installation(options.directory, options.store_url, migrate=True) as installation:
-        dns_name, *others = gateway_dns_names(installation)
-    _renew_own_certificate(options, server_names(dns_name, (*others, settings.api.host)))
+        dns_names = gateway_dns_names(installation)
+    names = server_names(options.directory, dns_names, api=settings.api.host, further=options.api_names)
+    _renew_own_certificate(options, names)
     _check_certificate(settings.api_certificate, settings.api_key)
 
     def on_ready(address: Address) -> None:
-        location = ApiLocation.of(address, dns_name, private_ca=options.api_certificate is None)
-        location.write(options.directory)
+        private_ca = options.api_certificate is None
+        certificate = settings.api_certificate.absolute()
+        ApiLocation.of(address, dns_names[0], private_ca=private_ca, certificate=certificate).write(
+            options.directory
+        )
         announce_ready({"api": f"https://{address}"})
 
     with _start_errors(settings.store_url):

@@ -38,21 +38,22 @@ fi
 # The token is in the configuration file, never on a command line. Of the answer, 64 KiB count at most, and no
 # line with options in front, of another kind of key, or with anything that is not printable.
 exec 4>&1
-status=$(
+said=$(
     {
         {
-            curl -q --config "$configuration" --silent --fail --proto '=https' --globoff \
+            curl -q --config "$configuration" --silent --show-error --fail --proto '=https' --globoff \
                 --connect-timeout 2 --max-time 4 \
                 --get --data-urlencode "user=$user" --data-urlencode "fingerprint=$fingerprint" \
-                "$api_url/host/v1/authorized-keys"
-            echo "$?" >&3
+                "$api_url/host/v1/authorized-keys" 2>&3
+            echo "exit status $?" >&3
         } | head -c 65536 | tr -d '\000' |
             grep -E "^($key_types) [0-9A-Za-z+/]+=*( [ -~]*)?\$" >&4
     } 3>&1 2>/dev/null </dev/null
 )
-if [ "$status" != 0 ]; then
+if [ "$said" != 'exit status 0' ]; then
     # 28 is curl's timeout; every other failure is quick.
-    if [ "$status" = 28 ]; then echo "$now" >"$silence"; fi
-    logger -p auth.warning -t hatchway "asking $api_url for SSH keys failed (curl exit status $status)"
+    case $said in *'exit status 28') echo "$now" >"$silence" ;; esac
+    reason=$(printf '%s\n' "$said" | head -n 1 | tr -cd ' -~')
+    logger -p auth.warning -t hatchway "asking $api_url for SSH keys failed ($reason)"
 fi 2>/dev/null
 exit 0

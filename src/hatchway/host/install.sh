@@ -383,15 +383,19 @@ remove_former() {
 # Whether Hatchway answers this host, asked as sshd's command will: a question about nobody's key.
 ask_hatchway() {
     status=0
-    answer=$(
+    said=$(
         env -i PATH="$PATH" LC_ALL=C \
             curl -q --config "$directory/curl.conf.new" --cacert "$directory/ca.pem.new" \
-            --silent --proto '=https' --globoff --output /dev/null \
-            --connect-timeout 2 --max-time 4 --write-out '%{http_code}' \
+            --silent --show-error --proto '=https' --globoff --output /dev/null \
+            --connect-timeout 2 --max-time 4 --write-out 'HTTP status %{http_code}\n' \
             --get --data-urlencode user=root \
             --data-urlencode fingerprint=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA \
-            "$api_url/host/v1/authorized-keys"
+            "$api_url/host/v1/authorized-keys" 2>&1
     ) || status=$?
+    answer=$(printf '%s\n' "$said" | sed -n 's/^HTTP status \([0-9]*\)$/\1/p')
+    # What curl says is wrong, without its advice on the lines below, nor what a server could put in.
+    trouble=$(printf '%s\n' "$said" | grep '^curl: ' | head -n 1 | tr -cd ' -~')
+    [ -n "$trouble" ] || trouble="curl exit status $status, HTTP status $answer"
     case $status:$answer in
     0:200) answered="$api_url answers this host" ;;
     0:401 | 0:403) fail "$api_url refuses this host's token: make a new script with 'hatchway host script" \
@@ -400,8 +404,8 @@ ask_hatchway() {
     0:*) fail "what answers at $api_url is no Hatchway (HTTP status $answer): make a new script with" \
         "'hatchway host script $instance_id --api-url URL' and run that" ;;
     # curl(1), "EXIT CODES": the certificate is not trusted.
-    60:* | 51:*) fail "the certificate of $api_url is none of the CA in this script, or names another host:" \
-        "make a new script with 'hatchway host script $instance_id' and run that" ;;
+    60:* | 51:*) fail "the certificate of $api_url is none of the CA in this script, or names another host" \
+        "($trouble): make a new script with 'hatchway host script $instance_id --api-url URL' and run that" ;;
     *) answered= ;;
     esac
 }
@@ -411,8 +415,8 @@ report() {
     if [ -n "$answered" ]; then
         say "seen: $answered"
     else
-        say "warning: $api_url does not answer this host yet (curl exit status $status, HTTP status $answer);" \
-            "until it does, only sshd's other ways in work"
+        say "warning: $api_url does not answer this host yet ($trouble); until it does, only sshd's other ways" \
+            "in work"
     fi
     if [ "$account" = nobody ]; then
         say "warning: this host has no useradd and no adduser, so whatever runs as nobody can read its token"

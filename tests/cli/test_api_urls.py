@@ -1,0 +1,191 @@
+"""Which URL a command hands out, and which it refuses where it is given."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hatchway.cli.api_location import ApiLocation
+from hatchway.cli.api_urls import check_issuable, elsewhere, for_host, here
+from hatchway.cli.errors import BadUsage
+from hatchway.cli.installation import (
+    Installation,
+    open_installation,
+    private_addresses,
+    renew_server_certificate,
+    server_names,
+)
+from hatchway.domain.network import Instance
+from hatchway.settings import Address, DataDirectory
+from hatchway.transport.own_addresses import interface_addresses
+
+NAME = "hatchway.example"
+FAR = Instance(
+    id="i-1", name="far", vpc_id="vpc-1", subnet_id="subnet-1", private_ip="203.0.113.9", ipv6=None,
+    security_group_ids=(),
+)  # fmt: skip
+NEAR = replace(FAR, name="near", private_ip="127.0.40.1")
+
+
+@pytest.fixture(scope="module")
+def opened(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    data = tmp_path_factory.mktemp("installation") / "data"
+    shutil.copytree(template, data)
+    with open_installation(DataDirectory(data), None) as opened:
+        yield opened
+
+
+@pytest.fixture
+def installation(opened: Installation) -> Iterator[Installation]:
+    """Its server never ran. Its gateway's name is localhost."""
+    certificate = opened.directory.server_certificate.read_bytes()
+    yield opened
+    opened.directory.server_certificate.write_bytes(certificate)
+    opened.directory.api_location.unlink(missing_ok=True)
+
+
+def listen(installation: Installation, address: str, *further: str, name: str = "localhost") -> None:
+    """What a server does that starts to listen there."""
+    directory, at = installation.directory, Address.parse(address)
+    names = server_names(directory, [name], api=at.host, further=further)
+    renew_server_certificate(directory, names, datetime.now(UTC))
+    certificate = directory.server_certificate
+    ApiLocation.of(at, name, private_ca=True, certificate=certificate).write(directory)
+
+
+def refusal(installation: Installation, url: str) -> str:
+    with pytest.raises(BadUsage) as refused:
+        for_host(installation, url, FAR, private_ca=True)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["hatchway.other.example", "198.51.100.7"])
+def test_an_address_that_no_certificate_covers_is_refused_where_it_is_given(
+    installation: Installation, host: str
+) -> None:
+    listen(installation, "10.9.9.9:8443")
+    for asked in (here, elsewhere):
+        with pytest.raises(BadUsage, match=f"the API's certificate is not for {host}"):
+            asked(installation, f"https://{host}:8443", private_ca=True)
+    problem = refusal(installation, f"https://{host}:8443")
+    assert "10.9.9.9" in problem
+    assert "--api-cert" in problem
+
+
+def test_a_name_for_which_the_ca_may_issue_is_to_be_told_to_the_server(installation: Installation) -> None:
+    listen(installation, "10.9.9.9:8443")
+    assert "--api-name 10.8.8.8" in refusal(installation, "https://10.8.8.8:8443")
+    listen(installation, "10.9.9.9:8443", "10.8.8.8", "api.localhost")
+    assert for_host(installation, "https://10.8.8.8:8443", FAR, private_ca=True).notes == ()
+    assert here(installation, "https://api.localhost", private_ca=True).url == "https://api.localhost"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_where_a_server_listens_everywhere_is_no_address_to_give(
+    installation: Installation, host: str
+) -> None:
+    listen(installation, "0.0.0.0:8443")
+    assert "nobody reaches it there" in refusal(installation, f"https://{host}:8443")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8443",
+        "http://localhost:8443",
+        "https://",
+        "https://a b",
+        "https://localhost:0",
+        "https://x:y",
+    ],
+)
+def test_what_is_no_url_of_an_api_is_refused(installation: Installation, url: str) -> None:
+    assert "is not an https:// URL of an API" in refusal(installation, url)
+
+
+def test_an_api_that_listens_everywhere_has_a_certificate_for_the_machines_addresses(
+    installation: Installation,
+) -> None:
+    listen(installation, "0.0.0.0:8443")
+    for address in private_addresses():
+        url = f"https://{Address(address, 8443)}"
+        assert for_host(installation, url, FAR, private_ca=True).url == url
+    assert set(private_addresses()) <= interface_addresses()
+
+
+def test_a_host_is_not_sent_to_itself(installation: Installation) -> None:
+    with pytest.raises(
+        BadUsage, match=r"leads nowhere from far: start the server with --api 0\.0\.0\.0:8443"
+    ):
+        for_host(installation, None, FAR, private_ca=True)
+    assert for_host(installation, None, NEAR, private_ca=True).url == "https://127.0.0.1:8443"
+    (note,) = for_host(installation, "https://localhost:8443", FAR, private_ca=True).notes
+    assert "the host itself" in note
+
+
+def test_a_host_asks_at_the_address_that_it_is_reached_from(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen(installation, "0.0.0.0:8443", "10.0.1.254")
+    monkeypatch.setattr("hatchway.cli.api_urls._way_from", lambda _instance: "10.0.1.254")
+    assert for_host(installation, None, FAR, private_ca=True).url == "https://10.0.1.254:8443"
+    monkeypatch.setattr("hatchway.cli.api_urls._way_from", lambda _instance: None)
+    with pytest.raises(BadUsage, match="give --api-url"):
+        for_host(installation, None, FAR, private_ca=True)
+
+
+def test_another_machine_is_not_sent_to_this_ones_loopback(installation: Installation) -> None:
+    with pytest.raises(BadUsage, match=r"leads nowhere on another machine: start the server"):
+        elsewhere(installation, None, private_ca=True)
+    listen(installation, "0.0.0.0:8443")
+    with pytest.raises(BadUsage, match=r"leads nowhere on another machine: give --endpoint-url"):
+        elsewhere(installation, None, private_ca=True)
+    assert here(installation, None, private_ca=True).url == "https://localhost:8443"
+
+
+def test_what_stands_in_front_of_a_certificate_of_ones_own_may_have_another(
+    installation: Installation,
+) -> None:
+    directory = installation.directory
+    location = ApiLocation.of(
+        Address("10.9.9.9", 8443), NAME, private_ca=False, certificate=directory.server_certificate
+    )
+    location.write(directory)
+    assert here(installation, "https://localhost:8443", private_ca=False).notes == ()
+    (note,) = here(installation, "https://hatchway.example", private_ca=False).notes
+    assert "not for hatchway.example" in note
+
+
+def test_what_an_earlier_version_noted_is_read(installation: Installation) -> None:
+    directory = installation.directory
+    directory.api_location.write_text(json.dumps({"url": "https://10.9.9.9:8443", "private_ca": True}))
+    location = ApiLocation.read(directory)
+    assert (location.url, location.certificate) == ("https://10.9.9.9:8443", directory.server_certificate)
+    directory.api_location.write_text(json.dumps({"url": "https://10.9.9.9:8443", "private_ca": False}))
+    assert ApiLocation.read(directory).certificate is None
+
+
+@pytest.mark.parametrize(
+    ("names", "own", "problem"),
+    [
+        (("hatchway.other.example",), False, "may not issue for it"),
+        (("198.51.100.7",), False, "may not issue for it"),
+        (("a b",), False, "neither a host name nor an address"),
+        (("api.localhost",), True, "yours has the names that it has"),
+        (("api.localhost", "10.1.2.3"), False, None),
+        ((), True, None),
+    ],
+)
+def test_a_name_that_no_certificate_can_have_is_refused(
+    installation: Installation, names: tuple[str, ...], own: bool, problem: str | None
+) -> None:
+    directory = installation.directory
+    if problem is None:
+        check_issuable("--api-name", directory, names, own_certificate=own)
+    else:
+        with pytest.raises(BadUsage, match=problem):
+            check_issuable("--api-name", directory, names, own_certificate=own)
