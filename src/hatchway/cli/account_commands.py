@@ -127,7 +127,7 @@ def script(
 
     \b
     Example:
-      hatchway host script web-1 --api-url https://hatchway.example.com:8443 > web-1.sh
+      hatchway host script web-1 --api-url https://hatchway.example:8443 > web-1.sh
     """
     from hatchway.cli.administration import make_host_script
     from hatchway.cli.installation import open_installation

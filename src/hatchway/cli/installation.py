@@ -210,7 +210,7 @@ def server_names(
     try:
         permitted = permitted_dns_names(directory.ca_certificate.read_bytes())
     except (OSError, PkiProblem):
-        # There need be none where certificates of others are used; if there is, who issues says what is wrong.
+        # There need be none where others' certificates are used; of a damaged one, who issues tells.
         permitted = ()
     names = [*dns_names, *further, *_OWN_NAMES, *permitted]
     names += [host for host in (api, gateway) if not is_everywhere(host)]

@@ -87,7 +87,7 @@ def init(
 
     \b
     Example:
-      hatchway init --data-dir /var/lib/hatchway --gateway-dns-name gateway.example.com
+      hatchway init --data-dir /var/lib/hatchway --gateway-dns-name hatchway.example
     """
     import secrets
     from datetime import UTC, datetime
