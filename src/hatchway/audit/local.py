@@ -14,14 +14,23 @@ EVENT_SOURCE: Final = "hatchway.internal"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalAdministrator:
-    """Who runs the command on the server: may read the store, so has the account's root powers."""
+    """Who runs the command on the server: may read the store, so has the account's root powers.
+
+    Attributes:
+        os_user: the operating system's user behind it, who may have become another one, such as root, for it.
+        ran_as: whose rights it ran with, when that is another.
+        told_by: what says who was behind it, then.
+    """
 
     os_user: str
     user_agent: str
+    ran_as: str | None = None
+    told_by: str | None = None
 
 
 def local_source(account: Account, administrator: LocalAdministrator) -> EventSource:
     """The source of an event of such a command."""
+    behind = {"osUser": administrator.ran_as, "userNameFrom": administrator.told_by}
     return EventSource(
         account=account.id,
         region=account.region,
@@ -37,5 +46,6 @@ def local_source(account: Account, administrator: LocalAdministrator) -> EventSo
             "accountId": account.id,
             "userName": f"os-user/{administrator.os_user}",
             "invokedBy": EVENT_SOURCE,
+            **({} if administrator.ran_as is None else behind),
         },
     )

@@ -5,7 +5,8 @@ import pwd
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from hatchway import __version__
 from hatchway.audit.events import Outcome, event
@@ -16,14 +17,48 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.identity import AccessKey
 from hatchway.store import Transaction
 
+_LOGIN_UID: Final = Path("/proc/self/loginuid")
+_NO_LOGIN: Final = 2**32 - 1
+_LONGEST_NAME: Final = 256
+"""Of a user (POSIX: LOGIN_NAME_MAX)."""
+_ELEVATED_FROM: Final = ("SUDO_USER", "DOAS_USER")
+"""What sudo(8), run0(1) and doas(1) say of who ran them."""
 
-def administrator() -> LocalAdministrator:
-    """Whoever runs this command."""
+
+def user_name(uid: int) -> str:
+    """The name of an operating system's user, or its number when it has none."""
     try:
-        name = pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        name = str(os.getuid())
-    return LocalAdministrator(os_user=name, user_agent=f"hatchway/{__version__}")
+        return str(uid)
+
+
+def administrator(
+    environment: Mapping[str, str] = os.environ, login_uid: Path = _LOGIN_UID
+) -> LocalAdministrator:
+    """Whoever runs this command, and who was behind it before sudo or su.
+
+    The kernel knows who logged in and lets no command change that; where it does not, in a container or
+    under cron, it is what sudo has said.
+    """
+    own = user_name(os.getuid())
+    agent = f"hatchway/{__version__}"
+    behind, told_by = _logged_in(login_uid), "loginuid"
+    if behind is None:
+        variable = next((name for name in _ELEVATED_FROM if environment.get(name)), None)
+        behind, told_by = (environment[variable], variable) if variable is not None else (own, "")
+    if behind == own:
+        return LocalAdministrator(os_user=own, user_agent=agent)
+    return LocalAdministrator(os_user=behind[:_LONGEST_NAME], user_agent=agent, ran_as=own, told_by=told_by)
+
+
+def _logged_in(login_uid: Path) -> str | None:
+    """Who logged in, if anybody did that this system knows."""
+    try:
+        uid = int(login_uid.read_text(encoding="ascii"))
+        return None if uid == _NO_LOGIN else pwd.getpwuid(uid).pw_name
+    except (OSError, ValueError, KeyError, OverflowError):
+        return None
 
 
 def record(
