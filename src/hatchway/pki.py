@@ -165,6 +165,14 @@ def permitted_dns_names(ca_certificate: bytes) -> tuple[str, ...]:
     )
 
 
+def check_ca(ca: KeyPair) -> None:
+    """
+    Raises:
+        PkiProblem: the CA's certificate or key is damaged, or they are not of one another.
+    """
+    _read_ca(ca)
+
+
 def names_beyond(ca_certificate: bytes, names: Sequence[str]) -> list[str]:
     """Those of the names for which the CA may not issue.
 

@@ -9,8 +9,9 @@ from tests.cli.commands import hatchway as run
 import hatchway
 
 COMMANDS = [
-    ("init",), ("serve",), ("control",), ("gateway",), ("apply",), ("export",), ("host", "enroll"),
-    ("host", "script"), ("access-key", "create"), ("trust", "install"), ("ssh",), ("open-tunnel",), ("demo",),
+    ("init",), ("backup",), ("restore",), ("serve",), ("control",), ("gateway",), ("apply",), ("export",),
+    ("host", "enroll"), ("host", "script"), ("access-key", "create"), ("trust", "install"),
+    ("ssh",), ("open-tunnel",), ("demo",),
 ]  # fmt: skip
 
 

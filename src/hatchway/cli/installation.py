@@ -133,9 +133,11 @@ def create_installation(
 
 @contextmanager
 def open_installation(
-    directory: DataDirectory, store_url: str | None, *, migrate: bool = False
+    directory: DataDirectory, store_url: str | None, *, migrate: bool = False, older: bool = False
 ) -> Iterator[Installation]:
     """The installation, its store of this program's schema: brought to it, or else checked to be.
+
+    `older` is whether one will do that could be brought to it, for who reads no more than is common to all.
 
     Raises:
         CommandFailed: there is none, or it cannot be opened.
@@ -151,7 +153,7 @@ def open_installation(
             if migrate:
                 store.migrate()
             else:
-                store.check_schema()
+                store.check_schema(older=older)
             with store.read() as tx:
                 accounts = tx.accounts.find()
                 fits = opens_secrets(tx, vault)

@@ -15,6 +15,7 @@ import typer
 from hatchway import __version__
 from hatchway.cli import (
     account_commands,
+    backup_commands,
     client_commands,
     demo_command,
     policy_commands,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 server_commands.register(app)
 account_commands.register(app)
+backup_commands.register(app)
 client_commands.register(app)
 tunnel_commands.register(app)
 policy_commands.register(app)

@@ -12,6 +12,7 @@ noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs. What 
 with the account's revision, `Store.changes` tells what has changed since one, and `Store.cues` when to ask.
 """
 
+from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.cues import Cues
 from hatchway.store.feed import Changes
 from hatchway.store.problems import StoreBusy, TransactionEnded, explain, log_fields
@@ -24,6 +25,7 @@ __all__ = [
     "BadStoreUrl",
     "Changes",
     "Cues",
+    "DamagedCopy",
     "DriverMissing",
     "Rows",
     "SchemaMismatch",
@@ -31,8 +33,11 @@ __all__ = [
     "StoreBusy",
     "Transaction",
     "TransactionEnded",
+    "check_copy",
+    "copy_store",
     "explain",
     "log_fields",
+    "open_copy",
     "show_problem",
     "show_store",
 ]

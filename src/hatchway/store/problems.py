@@ -4,6 +4,7 @@ Nothing has to be started again afterwards: who could not write tries again.
 """
 
 import errno
+import sqlite3
 from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -96,12 +97,19 @@ def _explain_alone(problem: BaseException) -> str | None:
         return _BUSY
     if isinstance(problem, TimeoutError):
         return _SILENT
+    if isinstance(problem, sqlite3.Error):
+        return _of_sqlite(problem)
     if not isinstance(problem, DBAPIError):
         return None
-    name = getattr(problem.orig, "sqlite_errorname", None)
-    if name is not None:
-        return _OF_SQLITE.get(name.split("_")[1])
+    if isinstance(problem.orig, sqlite3.Error):
+        return _of_sqlite(problem.orig)
     code = getattr(problem.orig, "sqlstate", None)
     if code is not None:
         return _OF_POSTGRESQL.get(code) or _OF_POSTGRESQL.get(code[:2])
     return _GONE if isinstance(problem, OperationalError) else None
+
+
+def _of_sqlite(problem: sqlite3.Error) -> str | None:
+    # The driver's own complaints, such as that of a closed connection, have no code.
+    name = getattr(problem, "sqlite_errorname", None)
+    return None if name is None else _OF_SQLITE.get(name.split("_")[1])

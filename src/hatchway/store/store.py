@@ -245,8 +245,10 @@ class Store:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
 
-    def check_schema(self) -> None:
-        """Refuses to work on a schema that is not this program's.
+    def check_schema(self, *, older: bool = False) -> str:
+        """Refuses to work on a schema that is not this program's; the schema, such as `0005`.
+
+        `older` is whether one will do that this program could bring to its own.
 
         Raises:
             SchemaMismatch: the database is newer or older than the program.
@@ -254,8 +256,10 @@ class Store:
         known = ScriptDirectory.from_config(_alembic_config())
         with self.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-        if current != known.get_current_head():
+        fits = {script.revision for script in known.walk_revisions()} if older else {known.get_current_head()}
+        if current is None or current not in fits:
             raise SchemaMismatch(current, known)
+        return current
 
 
 def _alembic_config() -> Config:

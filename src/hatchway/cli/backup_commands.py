@@ -1,0 +1,99 @@
+"""Commands that keep an installation: a backup of it, and the way back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+
+
+def register(app: typer.Typer) -> None:
+    app.command("backup")(backup)
+    app.command("restore")(restore)
+
+
+def backup(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to, a directory that is empty or not there yet.")
+    ],
+    *,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Back up the installation, while it runs.
+
+    DIR gets the store as it is at one moment, every key and the CA, and is looked through before the command
+    says that it is done. Whoever has DIR has all that the server has: encrypt it before it leaves the
+    machine. Of a store in PostgreSQL it gets the keys, and the database has to be dumped with pg_dump.
+
+    \b
+    Example:
+      hatchway backup /var/backups/hatchway/monday --data-dir /var/lib/hatchway
+    """
+    from datetime import UTC, datetime
+
+    from hatchway.cli.backing_up import make_backup
+
+    target = directory.expanduser().absolute()
+    made = make_backup(data_directory(data_dir), store_url, target, datetime.now(UTC))
+    if json:
+        import json as json_format
+
+        answer = {"directory": str(target), **made.backup.to_json(), "not_in_it": list(made.notes)}
+        typer.echo(json_format.dumps(answer))
+    else:
+        about = made.backup
+        typer.echo(
+            f"Backup of account {about.account} is in {target}\n"
+            f"Made by Hatchway {about.version}, the store's schema is {about.schema}; looked through, sound:"
+        )
+        for name, content in about.files.items():
+            typer.echo(f"  {name:<12} {content.size:>12,} bytes")
+        for note in made.notes:
+            typer.echo(f"Not in it: {note}")
+        typer.echo("It opens everything that the server can: keep it where only you can read it, encrypted")
+    if made.warning is not None:
+        typer.echo(f"hatchway: {made.warning}", err=True)
+
+
+def restore(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What 'hatchway backup' made.")],
+    *,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Make the installation again from a backup.
+
+    The data directory must be empty or not there yet, and the backup of no newer version. All of the backup
+    is looked through before anything is written. Run as root it gives the files to the directory's owner, or
+    where there is none yet to the user who had them.
+
+    \b
+    Example:
+      hatchway restore /var/backups/hatchway/monday --data-dir /var/lib/hatchway
+    """
+    from datetime import UTC, datetime
+
+    from hatchway.cli.restoring import restore_backup
+
+    data = data_directory(data_dir)
+    source = directory.expanduser().absolute()
+    about, owner = restore_backup(source, data, store_url, datetime.now(UTC))
+    if json:
+        import json as json_format
+
+        answer = {"account": about.account, "made_at": about.to_json()["made_at"], "owner": owner}
+        typer.echo(json_format.dumps({"data_directory": str(data.path), **answer}))
+        return
+    moment = f"{about.made_at:%Y-%m-%d %H:%M:%S} UTC"
+    typer.echo(
+        f"Account {about.account} is in {data.path} again, as it was at {moment}\n"
+        "What was done after that is undone: keys that were deactivated or deleted since are good again\n"
+        f"The files belong to {owner}"
+    )
+    if about.owner != owner:
+        typer.echo(f"They belonged to {about.owner}: chown -R {about.owner}: {data.path} if he is to run it")
+    typer.echo(f"Next: hatchway serve --data-dir {data.path}")

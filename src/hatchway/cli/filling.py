@@ -1,0 +1,99 @@
+"""Filling an empty directory with files: with all of them, or with none."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from hatchway.cli.errors import BadUsage, CommandFailed
+
+_ASIDE: Final = ".unfinished-"
+
+
+@contextmanager
+def filled(directory: Path, *, last: str, owner: tuple[int, int] | None = None) -> Iterator[Path]:
+    """A directory in the one to be filled, for files that come into their places when the block ends well.
+
+    The one to be filled is made if there is none, and is its owner's alone. The file called `last` comes into
+    its place after all others: without it nobody takes the directory for filled. Of a block that raises or is
+    interrupted nothing is left; what one that was killed has left, the next takes away.
+
+    Args:
+        owner: the user and group that get the files, and the directory if it is new; None for who runs this.
+
+    Raises:
+        BadUsage: it is no directory.
+        CommandFailed: it is not empty, or another fills it.
+        OSError: it cannot be filled.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise BadUsage(f"{directory} is not a directory")
+    fresh = not directory.exists()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    moved: list[Path] = []
+    aside: Path | None = None
+    try:
+        _lock(descriptor, directory)
+        _clear(directory)
+        os.fchmod(descriptor, 0o700)
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
+        yield aside
+        files = sorted(aside.iterdir(), key=lambda path: path.name == last)
+        for path in files:
+            _settle(path, owner)
+        for path in files:
+            # Noted first: an interrupt between the two lines must not leave the file behind.
+            moved.append(directory / path.name)
+            path.rename(directory / path.name)
+        if fresh and owner is not None:
+            os.fchown(descriptor, *owner)
+        os.fsync(descriptor)
+    except BaseException:
+        for path in reversed(moved):
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+        if fresh and not any(directory.iterdir()):
+            directory.rmdir()
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, directory: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandFailed(f"another command is filling {directory}: let it end, or give another") from None
+
+
+def _clear(directory: Path) -> None:
+    """
+    Raises:
+        CommandFailed: there is more than what a killed command has left.
+    """
+    left = sorted(directory.iterdir())
+    others = [path.name for path in left if not path.name.startswith(_ASIDE)]
+    if others:
+        some = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        raise CommandFailed(
+            f"{directory} is not empty, it holds {some}: give a directory that is, or that is not there yet"
+        )
+    for path in left:
+        shutil.rmtree(path)
+
+
+def _settle(path: Path, owner: tuple[int, int] | None) -> None:
+    """Gives a file to its owner, and has it on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""`hatchway restore`: makes an installation again from what `hatchway backup` made of it."""
+
+import os
+import pwd
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hatchway import __version__
+from hatchway.access.access_keys import opens_secrets
+from hatchway.access.key_files import KeyProblem
+from hatchway.access.vault import Vault
+from hatchway.cli.backup_set import (
+    MODES,
+    SQLITE,
+    STORE,
+    Backup,
+    check_files,
+    check_keys,
+    check_store,
+    open_file,
+    release,
+)
+from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.filling import filled
+from hatchway.cli.local_trail import record, user_name
+from hatchway.pki import PkiProblem
+from hatchway.settings import DataDirectory
+from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, explain, show_problem
+from hatchway.store.tables import accounts
+
+
+def restore_backup(
+    source: Path, directory: DataDirectory, store_url: str | None, now: datetime
+) -> tuple[Backup, str]:
+    """Makes a data directory of a backup, once all of that is found sound; the backup, and the files' owner.
+
+    The store is brought to this program's schema, and its audit trail gets an event of the restoration.
+
+    Raises:
+        CommandFailed: the backup is not sound, a newer program's, or cannot be restored there. Nothing is
+            changed then.
+    """
+    with _failures(directory, store_url):
+        backup = Backup.read(source)
+        if release(backup.version) > release(__version__):
+            raise CommandFailed(
+                f"{source} was made by Hatchway {backup.version}, and this is {__version__}: restore it with"
+                " that version or a newer one"
+            )
+        check_files(source, backup)
+        master = check_keys(source, backup, os.environ)
+        if backup.store == SQLITE:
+            if store_url is not None:
+                raise BadUsage(f"{source} holds its store: leave --store-url and HATCHWAY_STORE_URL out")
+            check_store(source / STORE, backup, master)
+        elif store_url is None:
+            raise BadUsage(
+                f"the store of {source} is in PostgreSQL: restore its dump with pg_restore, then give its URL"
+                " with --store-url"
+            )
+        else:
+            _check_database(store_url, backup, master)
+        with filled(directory.path, last=STORE, owner=_owner(directory.path, backup)) as aside:
+            for name in backup.files:
+                _copy(source / name, aside / name, MODES[name])
+            # What is restored is what was looked at, even if somebody writes there meanwhile.
+            check_files(aside, backup)
+            _ready(store_url or DataDirectory(aside).store_url, source, backup, now)
+        return backup, user_name(directory.path.stat().st_uid)
+
+
+def _check_database(store_url: str, backup: Backup, master: Vault) -> None:
+    """
+    Raises:
+        CommandFailed: the database holds something else than the backup's account.
+        SchemaMismatch, SQLAlchemyError: it cannot be used.
+    """
+    with closing(Store.open(store_url)) as store:
+        store.check_schema(older=True)
+        with store.read() as tx:
+            held = [each for (each,) in tx.accounts.values(accounts.c.id)]
+            if held != [backup.account]:
+                raise CommandFailed(f"the database does not hold account {backup.account}: restore its dump")
+            if not opens_secrets(tx, master):
+                raise CommandFailed("the master key of the backup opens none of the database's secrets")
+
+
+def _owner(directory: Path, backup: Backup) -> tuple[int, int] | None:
+    """To whom root gives the files: to the directory's owner, or else to whom it belonged before."""
+    if os.geteuid() != 0:
+        return None
+    if directory.exists():
+        status = directory.stat()
+        return status.st_uid, status.st_gid
+    try:
+        entry = pwd.getpwnam(backup.owner)
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid
+
+
+def _copy(source: Path, target: Path, mode: int) -> None:
+    target.touch(mode=0o600, exist_ok=False)
+    with os.fdopen(open_file(source), "rb") as read, target.open("wb") as written:
+        shutil.copyfileobj(read, written, 1 << 20)
+    target.chmod(mode)
+
+
+def _ready(store_url: str, source: Path, backup: Backup, now: datetime) -> None:
+    with closing(Store.open(store_url)) as store:
+        store.migrate()
+        with store.record() as tx:
+            parameters = {"directory": str(source), "madeAt": backup.made_at.isoformat(timespec="seconds")}
+            answer = {"masterKeyId": backup.master_key, "gatewayKeyId": backup.gateway_key}
+            record(tx, tx.account(), now, "RestoreBackup", parameters=parameters, answer=answer)
+
+
+@contextmanager
+def _failures(directory: DataDirectory, store_url: str | None) -> Iterator[None]:
+    try:
+        yield
+    except BadStoreUrl as problem:
+        raise BadUsage(str(problem)) from None
+    except (KeyProblem, PkiProblem, DriverMissing, SchemaMismatch) as problem:
+        raise CommandFailed(str(problem)) from problem
+    except SQLAlchemyError as problem:
+        raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
+    except (OSError, sqlite3.Error) as problem:
+        told = explain(problem) or getattr(problem, "strerror", None) or str(problem)
+        raise CommandFailed(f"cannot restore into {directory.path}: {told}") from problem
