@@ -140,14 +140,24 @@ def test_a_ca_bundle_of_the_environment_that_would_hide_the_profiles_is_pointed_
     assert "AWS_CA_BUNDLE" in done.stderr
 
 
-def test_a_host_is_enrolled_by_name_or_id_and_its_former_token_ends(installed: Installed) -> None:
+def test_a_host_is_enrolled_by_name_or_id_and_its_former_token_ends_later_or_at_once(
+    installed: Installed,
+) -> None:
     first = installed.run("host", "enroll", "web-1").stdout.strip()
-    second = json.loads(installed.run("host", "enroll", "i-0123456789abcdef0", "--json").stdout)
+    done = installed.run("host", "enroll", "i-0123456789abcdef0", "--json")
+    second = json.loads(done.stdout)
+    assert "good until the new one is first used" in done.stderr
+    third = installed.run("host", "enroll", "web-1", "--at-once")
+    assert "no longer good" in third.stderr
     assert first.startswith("hwh_i-0123456789abcdef0_")
     assert second["instance_id"] == "i-0123456789abcdef0"
     assert second["token"] != first
     events = events_of(installed, "EnrollHost")
-    assert [event["responseElements"] for event in events] == [{"replaced": False}, {"replaced": True}]
+    assert [event["responseElements"] for event in events] == [
+        {"replaced": False, "inForce": True},
+        {"replaced": False, "inForce": False},
+        {"replaced": True, "inForce": True},
+    ]
     assert first not in json.dumps(events)
 
 

@@ -17,6 +17,7 @@ from hatchway.control import instance_connect
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.public_key import parse_public_key
 from hatchway.domain.ssh_key import HostToken
+from hatchway.store import Store, StoreBusy
 
 
 def new_key(comment: str = " me@here") -> str:
@@ -53,10 +54,26 @@ def enrolled(world: World, instance_id: str = INSTANCE) -> str:
     return token
 
 
+def announced(world: World) -> str:
+    """A newer token of a host that was enrolled before."""
+    token = format_host_token(INSTANCE, os.urandom(SECRET_SIZE))
+    with world.store.read() as tx:
+        stored = tx.host_tokens.get(INSTANCE)
+    assert stored is not None
+    row = replace(stored, next_hash=hash_host_token(parse_host_token(token)))
+    world.change(lambda tx: tx.host_tokens.put(row))
+    return token
+
+
 def ask(
-    world: World, token: str | None, user: str = "ami-username", fingerprint: str = FINGERPRINT
+    world: World,
+    token: str | None,
+    user: str = "ami-username",
+    fingerprint: str = FINGERPRINT,
+    more: str = "",
 ) -> tuple[int, str]:
-    target = f"/host/v1/authorized-keys?user={quote(user, safe='')}&fingerprint={quote(fingerprint, safe='')}"
+    query = f"user={quote(user, safe='')}&fingerprint={quote(fingerprint, safe='')}{more}"
+    target = f"/host/v1/authorized-keys?{query}"
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     answer = world.send("GET", target, headers)
     return answer.status, answer.text
@@ -102,6 +119,38 @@ def test_a_token_that_is_not_in_force_gets_nothing(world: World) -> None:
     assert ask(world, new)[0] == 200
     world.change(lambda tx: tx.instances.delete(INSTANCE))
     assert ask(world, new)[0] == 401
+
+
+def test_a_host_s_former_token_is_good_until_the_new_one_is_used(world: World) -> None:
+    push(world.client("ec2-instance-connect"))
+    old, unused, new = enrolled(world), announced(world), announced(world)
+    assert ask(world, unused)[0] == 401
+    assert ask(world, new, more="&trial=yes") == (200, "")
+    assert ask(world, old)[1] != ""
+    assert world.events("ReplaceHostToken") == []
+    assert ask(world, new)[1] != ""
+    assert ask(world, old)[0] == 401
+    assert ask(world, new)[1] != ""
+    (event,) = world.events("ReplaceHostToken")
+    assert event["requestParameters"] == {"instanceId": INSTANCE}
+    assert event["resources"][0]["ARN"] == ARNS.instance(INSTANCE)
+
+
+def test_a_host_has_its_answer_when_the_store_cannot_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(world.client("ec2-instance-connect"))
+    old, new = enrolled(world), announced(world)
+
+    def full() -> None:
+        raise StoreBusy("full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "record", lambda _store: full())
+        assert ask(world, new)[1] != ""
+    assert ask(world, old)[0] == 200
+    assert ask(world, new)[0] == 200
+    assert ask(world, old)[0] == 401
 
 
 @pytest.mark.parametrize(

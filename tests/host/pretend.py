@@ -85,7 +85,7 @@ PROGRAMS = {
         echo "$@" >>"$ROOT/owners"
     """,
     "curl": r"""
-        printf '%s\n' "$@" >"$ROOT/asked"
+        printf '%s\n' "$@" >>"$ROOT/asked"
         echo "HTTP status $(cat "$ROOT/answer")"
         status=$(cat "$ROOT/curl-status")
         if [ "$status" != 0 ]; then printf 'curl: (%s) Why it failed\nMore details here\n' "$status" >&2; fi

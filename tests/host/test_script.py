@@ -155,6 +155,19 @@ def test_a_control_plane_that_does_not_answer_yet_is_a_warning(host: Host) -> No
     assert "000" not in done.stdout
 
 
+def test_only_a_run_that_succeeds_uses_the_new_token(one_host: Host) -> None:
+    asked = one_host.root / "asked"
+    one_host.sshd_config.write_text("PubkeyAuthentication no\n")
+    assert one_host.run().returncode == 1
+    assert asked.read_text().count("/host/v1/authorized-keys") == asked.read_text().count("trial=yes") == 1
+    asked.unlink()
+    one_host.sshd_config.write_text(f"Include {one_host.sshd_config}.d/*.conf\n")
+    assert one_host.run().returncode == 0
+    first, second, _ = asked.read_text().split("/host/v1/authorized-keys")
+    assert "trial=yes" in first
+    assert "trial" not in second
+
+
 def test_a_certificate_that_does_not_fit_is_told_of_in_curls_own_words(one_host: Host) -> None:
     (one_host.root / "curl-status").write_text("60")
     done = one_host.run()

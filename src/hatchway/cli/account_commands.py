@@ -8,6 +8,10 @@ import typer
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 
 _Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, or its name.")]
+_AtOnce = Annotated[
+    bool,
+    typer.Option("--at-once", help="End the host's former token now, not when the new one is first used."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -84,11 +88,16 @@ def export(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
 
 
 def enroll(
-    instance: _Instance, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None
+    instance: _Instance,
+    *,
+    at_once: _AtOnce = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
 ) -> None:
     """Make a host token.
 
-    It is printed this once. The host's former token, if any, is then no longer good.
+    It is printed this once. The host's former token, if any, is good until the new one is first used.
 
     \b
     Example:
@@ -98,7 +107,9 @@ def enroll(
     from hatchway.cli.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
-        enrolled = enroll_host(installation, instance)
+        enrolled = enroll_host(installation, instance, at_once=at_once)
+    if enrolled.note is not None:
+        typer.echo(f"hatchway: {enrolled.note}", err=True)
     if json:
         import json as json_format
 
@@ -118,12 +129,13 @@ def script(
         Path | None,
         typer.Option(metavar="FILE", help="The CA by which the host knows the API, if not the private one."),
     ] = None,
+    at_once: _AtOnce = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
     """Print the script that sets up sshd on a host.
 
-    It holds a new token of that host: keep it secret.
+    It holds a new token of that host: keep it secret. The former one is good until the script has been run.
 
     \b
     Example:
@@ -133,7 +145,7 @@ def script(
     from hatchway.cli.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
-        made = make_host_script(installation, instance, api_url, ca_certificate)
+        made = make_host_script(installation, instance, api_url, ca_certificate, at_once=at_once)
     for note in made.notes:
         typer.echo(f"hatchway: {note}", err=True)
     typer.echo(made.script, nl=False)

@@ -1,7 +1,7 @@
 """What the commands on the server do to the account. Each is recorded in the audit trail as it is done."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -56,15 +56,18 @@ def apply_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class EnrolledHost:
-    """`replaced`: whether the host had a token before, which is no longer good."""
+    """`note` says what becomes of the token that the host had before, if any."""
 
     instance_id: str
     token: str = field(repr=False)
-    replaced: bool
+    note: str | None
 
 
-def enroll_host(installation: Installation, instance: str) -> EnrolledHost:
+def enroll_host(installation: Installation, instance: str, *, at_once: bool = False) -> EnrolledHost:
     """Makes a host token for an instance, given by id or name.
+
+    Args:
+        at_once: ends the former token now, not when the new one is first used.
 
     Raises:
         CommandFailed: there is no such instance.
@@ -73,21 +76,28 @@ def enroll_host(installation: Installation, instance: str) -> EnrolledHost:
     with installation.store.record() as tx:
         found = _find_instance(tx, instance)
         token = format_host_token(found.id, os.urandom(SECRET_SIZE))
-        replaced = tx.host_tokens.get(found.id) is not None
-        tx.host_tokens.put(
-            HostToken(
-                instance_id=found.id, token_hash=hash_host_token(parse_host_token(token)), created_at=now
+        hashed = hash_host_token(parse_host_token(token))
+        former = tx.host_tokens.get(found.id)
+        note = None
+        if former is None or at_once:
+            tx.host_tokens.put(HostToken(instance_id=found.id, token_hash=hashed, created_at=now))
+            if former is not None:
+                note = f"the former token of {found.id} is no longer good"
+        else:
+            # The host goes on with it until it has the new one.
+            tx.host_tokens.put(replace(former, next_hash=hashed, created_at=now))
+            note = (
+                f"the former token of {found.id} is good until the new one is first used (--at-once ends it)"
             )
-        )
         record(
             tx,
             installation.account,
             now,
             "EnrollHost",
             parameters={"instanceId": found.id},
-            answer={"replaced": replaced},
+            answer={"replaced": former is not None and at_once, "inForce": former is None or at_once},
         )
-    return EnrolledHost(found.id, token, replaced)
+    return EnrolledHost(found.id, token, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,12 @@ class MadeScript:
 
 
 def make_host_script(
-    installation: Installation, instance: str, api_url: str | None, ca_certificate: Path | None
+    installation: Installation,
+    instance: str,
+    api_url: str | None,
+    ca_certificate: Path | None,
+    *,
+    at_once: bool = False,
 ) -> MadeScript:
     """The script for an instance, with a new token in it.
 
@@ -120,11 +135,11 @@ def make_host_script(
     instance_id = found.id
     url = for_host(installation, api_url, found, private_ca=ca_certificate is None)
     api_url, notes = url.url, list(url.notes)
-    # Tried before there is a new token: a wrong option must not end the one in force.
+    # Tried before there is a new token: a wrong option must not end one.
     _script(instance_id, format_host_token(instance_id, bytes(SECRET_SIZE)), api_url, pem)
-    enrolled = enroll_host(installation, instance_id)
-    if enrolled.replaced:
-        notes.append(f"the former token of {instance_id} is no longer good")
+    enrolled = enroll_host(installation, instance_id, at_once=at_once)
+    if enrolled.note is not None:
+        notes.append(enrolled.note)
     return MadeScript(_script(instance_id, enrolled.token, api_url, pem), tuple(notes))
 
 

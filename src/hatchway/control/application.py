@@ -201,6 +201,7 @@ class _Api:
             authorization=authorization,
             os_user=parameters.get("user", ""),
             fingerprint=parameters.get("fingerprint", ""),
+            trial="trial" in parameters,
         )
         try:
             lines = await self._lookups.run((connection.source, host), look_up)

@@ -21,8 +21,12 @@ class PushedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostToken:
-    """What the store keeps of a host's token: a hash, so that reading the store yields no token."""
+    """What the store keeps of a host's token: a hash, so that reading the store yields no token.
+
+    `next_hash` is that of a newer one, which takes its place when the host first asks with it.
+    """
 
     instance_id: str
     token_hash: bytes = field(repr=False)
+    next_hash: bytes | None = field(default=None, repr=False)
     created_at: datetime

@@ -112,6 +112,8 @@ install() {
     outcome=
     complaint="sshd on this host is set up, but not everything could be tidied up: run this again"
     for file in $moved; do rm -f "$file.old"; done
+    # With this the former token ends; where there is no answer yet, with the first question of sshd.
+    if [ -n "$answered" ]; then ask '' >/dev/null || true; fi
     if [ "$former" = yes ]; then adopt_former; fi
     if has_made "directory $former_directory"; then remove_directory "$former_directory"; fi
     report
@@ -380,18 +382,24 @@ remove_former() {
     remove_directory "$former_directory"
 }
 
-# Whether Hatchway answers this host, asked as sshd's command will: a question about nobody's key.
+# ask ENDING PARAMETER…: asks as sshd's command will, with the files of that ending, about nobody's key. Prints what
+# went wrong in curl's words, then the HTTP status.
+ask() {
+    ending=$1
+    shift
+    env -i PATH="$PATH" LC_ALL=C \
+        curl -q --config "$directory/curl.conf$ending" --cacert "$directory/ca.pem$ending" \
+        --silent --show-error --proto '=https' --globoff --output /dev/null \
+        --connect-timeout 2 --max-time 4 --write-out 'HTTP status %{http_code}\n' \
+        --get --data-urlencode user=root \
+        --data-urlencode fingerprint=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA "$@" \
+        "$api_url/host/v1/authorized-keys" 2>&1
+}
+
+# Whether Hatchway answers this host. A trial: the former token must stay good for as long as this run may be undone.
 ask_hatchway() {
     status=0
-    said=$(
-        env -i PATH="$PATH" LC_ALL=C \
-            curl -q --config "$directory/curl.conf.new" --cacert "$directory/ca.pem.new" \
-            --silent --show-error --proto '=https' --globoff --output /dev/null \
-            --connect-timeout 2 --max-time 4 --write-out 'HTTP status %{http_code}\n' \
-            --get --data-urlencode user=root \
-            --data-urlencode fingerprint=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA \
-            "$api_url/host/v1/authorized-keys" 2>&1
-    ) || status=$?
+    said=$(ask .new --data trial=yes) || status=$?
     answer=$(printf '%s\n' "$said" | sed -n 's/^HTTP status \([0-9]*\)$/\1/p')
     # What curl says is wrong, without its advice on the lines below, nor what a server could put in.
     trouble=$(printf '%s\n' "$said" | grep '^curl: ' | head -n 1 | tr -cd ' -~')

@@ -289,6 +289,7 @@ host_tokens = Table(
     metadata,
     _key("instance_id", 64),
     Column("token_hash", LargeBinary, nullable=False),
+    Column("next_hash", LargeBinary, nullable=True),
     _moment("created_at"),
 )
 client_tokens = Table(
