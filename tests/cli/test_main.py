@@ -11,7 +11,7 @@ import hatchway
 COMMANDS = [
     ("init",), ("backup",), ("restore",), ("serve",), ("control",), ("gateway",), ("apply",), ("export",),
     ("host", "enroll"), ("host", "script"), ("access-key", "create"), ("trust", "install"),
-    ("ssh",), ("open-tunnel",), ("demo",),
+    ("hosts",), ("ssh",), ("open-tunnel",), ("demo",),
 ]  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def test_wrong_usage_ends_with_2_and_one_line(arguments: tuple[str, ...]) -> Non
     ("arguments", "code"),
     [
         (("open-tunnel",), 2),
+        (("hosts", "--tag", "env"), 2),
         (("open-tunnel", "--instance-id", "web-1", "--region", "us-east-1"), 2),
         (("open-tunnel", "--private-ip-address", "10.0.0.1"), 2),
         (("open-tunnel", "--instance-id", "i-0123456789abcdef0"), 1),

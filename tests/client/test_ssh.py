@@ -26,6 +26,7 @@ PLAN = TunnelPlan(
     Route(dns_name=DNS_NAME, port=8444),
     "us-east-1",
     lambda: Credentials("AKIAEXAMPLE", "secret"),
+    INSTANCE_ID,
 )
 
 FAKE_SSH = """#!/bin/sh
@@ -56,7 +57,7 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_ssh_command_has_every_question_answered() -> None:
-    options = SshOptions(instance_id=INSTANCE_ID, os_user="admin", options=("-v",), command=("uptime", "-p"))
+    options = SshOptions(host=INSTANCE_ID, os_user="admin", options=("-v",), command=("uptime", "-p"))
     command = ssh_command(PLAN, options, ProfileOptions(profile="lab"), "/tmp/key")
     proxy = (
         f"{shlex.quote(sys.executable)} -P -m hatchway open-tunnel --profile lab"
@@ -103,7 +104,7 @@ def test_openssh_reads_the_proxy_command_back_as_it_was_meant() -> None:
 def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
-    assert run_ssh(profile, SshOptions(instance_id=INSTANCE_ID)) == 7
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 7
     assert control_plane.called() == [
         "DescribeInstances",
         "DescribeInstanceConnectEndpoints",
@@ -123,19 +124,19 @@ def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
 
 def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:
     with pytest.raises(ApiError, match="AuthException"):
-        run_ssh(profile, SshOptions(instance_id=INSTANCE_ID, os_user="root"))
+        run_ssh(profile, SshOptions(host=INSTANCE_ID, os_user="root"))
     assert not Path(f"{fake_ssh}.arguments").exists()
 
 
 def test_an_ssh_that_a_signal_ended_counts_as_128_and_the_signal(profile: Profile, fake_ssh: Path) -> None:
     fake_ssh.write_text("#!/bin/sh\nkill -TERM $$\n")
-    assert run_ssh(profile, SshOptions(instance_id=INSTANCE_ID)) == 143
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 143
 
 
 def test_a_dry_run_pushes_no_key_and_shows_the_command(
     profile: Profile, control_plane: StubControlPlane
 ) -> None:
-    options = SshOptions(instance_id=INSTANCE_ID, tunnel=TunnelOptions(max_tunnel_duration=60))
+    options = SshOptions(host=INSTANCE_ID, tunnel=TunnelOptions(max_tunnel_duration=60))
     shown = dry_run_ssh(profile, options)
     assert control_plane.called() == ["DescribeInstances", "DescribeInstanceConnectEndpoints"]
     assert shown.command.startswith("ssh -o 'ProxyCommand=")
@@ -152,5 +153,5 @@ def test_what_is_no_os_user_never_reaches_ssh(
     profile: Profile, control_plane: StubControlPlane, os_user: str
 ) -> None:
     with pytest.raises(InvalidOption):
-        run_ssh(profile, SshOptions(instance_id=INSTANCE_ID, os_user=os_user))
+        run_ssh(profile, SshOptions(host=INSTANCE_ID, os_user=os_user))
     assert control_plane.calls == []

@@ -14,6 +14,7 @@ from hatchway.cli.client_options import (
     client_errors,
     profile_options,
 )
+from hatchway.cli.host_commands import complete_hosts
 
 _EndpointId = Annotated[
     str | None,
@@ -89,8 +90,9 @@ def ssh(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SSH OPTIONS] [USER@]INSTANCE [SSH OPTIONS] [COMMAND]",
-            help="As for ssh, with the instance's id in the place of a host's name.",
+            metavar="[SSH OPTIONS] [USER@]HOST [SSH OPTIONS] [COMMAND]",
+            help="As for ssh. The host is named by its tag Name, its private address or its instance id.",
+            autocompletion=complete_hosts,
         ),
     ] = None,
     *,
@@ -119,9 +121,9 @@ def ssh(
 
     \b
     Examples:
-      hatchway ssh admin@i-0123456789abcdef0
+      hatchway ssh admin@web-1
       hatchway ssh --max-tunnel-duration 600 -L 8080:localhost:80 i-0123456789abcdef0 uptime
-      rsync -e 'hatchway ssh' -a site/ admin@i-0123456789abcdef0:site/
+      rsync -e 'hatchway ssh' -a site/ admin@web-1:site/
     """
     from hatchway.client.discovery import TunnelOptions
     from hatchway.client.profile import Profile
@@ -147,6 +149,14 @@ def ssh(
 
 
 def open_tunnel(
+    host: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="HOST",
+            help="The host to reach, by its tag Name, its private address or its instance id.",
+            autocompletion=complete_hosts,
+        ),
+    ] = None,
     *,
     instance_id: Annotated[str | None, typer.Option(metavar="ID", help="The instance to reach.")] = None,
     private_ip_address: Annotated[
@@ -174,8 +184,8 @@ def open_tunnel(
 
     \b
     Examples:
-      hatchway open-tunnel --instance-id i-0123456789abcdef0 --remote-port 5432 --local-port 5432
-      ssh -o ProxyCommand='hatchway open-tunnel --instance-id %h' admin@i-0123456789abcdef0
+      hatchway open-tunnel db-1 --remote-port 5432 --local-port 5432
+      ssh -o ProxyCommand='hatchway open-tunnel %h' admin@web-1
     """
     import asyncio
 
@@ -185,6 +195,8 @@ def open_tunnel(
     from hatchway.client.tunnel import relay_standard_streams
 
     options = TunnelOptions(
+        # A tunnel has no user: whoever pastes user@host means the host.
+        host=None if host is None else host.rpartition("@")[2],
         instance_id=instance_id,
         private_ip_address=private_ip_address,
         instance_connect_endpoint_id=endpoint_id,

@@ -18,6 +18,7 @@ from hatchway.cli import (
     backup_commands,
     client_commands,
     demo_command,
+    host_commands,
     policy_commands,
     server_commands,
     tunnel_commands,
@@ -27,7 +28,6 @@ from hatchway.cli.errors import CommandFailed
 app = typer.Typer(
     name="hatchway",
     help="EC2 Instance Connect Endpoint for any network: private TCP tunnels decided by IAM policies.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -35,6 +35,7 @@ app = typer.Typer(
 server_commands.register(app)
 account_commands.register(app)
 backup_commands.register(app)
+host_commands.register(app)
 client_commands.register(app)
 tunnel_commands.register(app)
 policy_commands.register(app)
@@ -56,7 +57,7 @@ def main() -> None:
     """Runs the command and ends the process with its exit code: 0, or that of what kept it from its work."""
     _end_in_order()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=app.info.name, standalone_mode=False)
         sys.stdout.flush()
     except CommandFailed as failure:
         _fail(str(failure), failure.exit_code)

@@ -1,6 +1,5 @@
 """Commands for those who look after the tunnels that are open: they talk to the API."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ from hatchway.cli.client_options import (
     profile_options,
 )
 from hatchway.cli.options import Json
+from hatchway.cli.table import table
 
 if TYPE_CHECKING:
     from hatchway.client.tunnels import OpenTunnel
@@ -62,7 +62,7 @@ def list_(
 
         typer.echo(json_format.dumps({"tunnels": [_document(tunnel) for tunnel in tunnels]}))
     else:
-        for line in _table([_COLUMNS, *map(_row, tunnels)]):
+        for line in table([_COLUMNS, *map(_row, tunnels)]):
             typer.echo(line)
 
 
@@ -117,10 +117,3 @@ def _document(tunnel: "OpenTunnel") -> dict[str, Any]:
 
     times = {"opened_at": tunnel.opened_at.isoformat(), "expires_at": tunnel.expires_at.isoformat()}
     return {**asdict(tunnel), **times}
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

@@ -5,13 +5,15 @@ stands on the command line and nothing more. `plan_tunnel` fills in the rest, as
 for what is open; the plan opens any number of tunnels::
 
     profile = Profile(ProfileOptions(profile="lab"))
-    plan = plan_tunnel(profile, TunnelOptions(instance_id="i-0123456789abcdef0"))
+    plan = plan_tunnel(profile, TunnelOptions(host="web-1"))
     asyncio.run(relay_standard_streams(plan))       # or: listen(plan, local_port, print)
 
 | module | holds |
 |---|---|
 | `profile` | credentials, region, endpoint URL and CA bundle, found as every AWS tool finds them |
-| `discovery` | instance, endpoint and gateway port, asked of the control plane; pushing a key |
+| `hosts` | the hosts that a caller may see, and the one that is meant by a name, an address or an id |
+| `host_list` | the same with the endpoint that leads to each |
+| `discovery` | endpoint and gateway port, asked of the control plane; pushing a key |
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
 | `tunnel` | connecting to a gateway, and its refusals |
 | `relay` | the bytes of one tunnel, both ways, to the very last |

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
+from hatchway.client.hosts import find_host, find_instance
 from hatchway.client.os_user import is_os_user
 from hatchway.client.profile import api_errors
 from hatchway.client.request import TunnelRequest
 from hatchway.client.tunnel import HTTPS_PORT, Route, TunnelPlan
-from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID
+from hatchway.domain.ids import ENDPOINT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hatchway.client.hosts import Host
     from hatchway.client.profile import Profile
 
 USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed", "update-complete")
 """States in which an endpoint opens tunnels."""
 
 _UNSETTLED: Final = frozenset({"update-in-progress", "update-failed"})
-_RUNNING: Final = "running"
 
 _DISCOVERY_PATH: Final = "/.well-known/hatchway"
 _DISCOVERY_LIMIT: Final = 65536
@@ -33,8 +34,9 @@ _DISCOVERY_TIMEOUT: Final = 10.0
 class TunnelOptions:
     """What the user says of a tunnel: the AWS CLI's options, then Hatchway's own.
 
-    `gateway_port` and `gateway_address` say where to connect when the endpoint's DNS name does not;
-    `source_address` is the local address to connect from.
+    `host` is an instance by its name, its address or its id: see `find_host`. `gateway_port` and
+    `gateway_address` say where to connect when the endpoint's DNS name does not; `source_address` is the
+    local address to connect from.
     """
 
     instance_id: str | None = None
@@ -43,19 +45,10 @@ class TunnelOptions:
     instance_connect_endpoint_dns_name: str | None = None
     remote_port: int = 22
     max_tunnel_duration: int | None = None
+    host: str | None = None
     gateway_port: int | None = None
     gateway_address: str | None = None
     source_address: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an instance is. It has one address or more, its IPv4 one first."""
-
-    instance_id: str
-    vpc_id: str
-    subnet_id: str
-    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +58,7 @@ class FoundEndpoint:
     endpoint_id: str
     dns_name: str
     subnet_id: str
+    vpc_id: str = ""
     state: str = ""
     ip_address_type: str = ""
 
@@ -92,15 +86,23 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
     address = options.private_ip_address
     endpoint_id = options.instance_connect_endpoint_id
     dns_name = options.instance_connect_endpoint_dns_name
-    if address is None and options.instance_id is None:
-        raise InvalidOption("give --instance-id or --private-ip-address")
+    if options.host is not None and (address, options.instance_id) != (None, None):
+        raise InvalidOption("name a host, or give --instance-id or --private-ip-address, but not both")
+    if (address, options.instance_id, options.host) == (None, None, None):
+        raise InvalidOption(
+            "name a host (its name, its address or its instance id), or give --instance-id or"
+            " --private-ip-address"
+        )
     if endpoint_id is None and (address is not None or dns_name is not None):
         raise InvalidOption("--private-ip-address and a DNS name need --instance-connect-endpoint-id too")
 
     ec2 = profile.api("ec2") if address is None or dns_name is None else None
     target = None
-    if address is None and options.instance_id is not None:
+    if options.host is not None:
+        target = find_host(ec2, options.host)
+    elif address is None and options.instance_id is not None:
         target = find_instance(ec2, options.instance_id)
+    if target is not None:
         address = target.addresses[0]
     if dns_name is None:
         if endpoint_id is not None:
@@ -128,35 +130,9 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
         source_address=options.source_address,
         ca_bundle=profile.ca_bundle,
     )
-    return TunnelPlan(request, route, profile.region, profile.credentials)
-
-
-def find_instance(ec2: Any, instance_id: str) -> Target:
-    """
-    Args:
-        ec2: botocore's client.
-
-    Raises:
-        InvalidOption: it is no instance id.
-        NotFound: there is no such instance, it does not run, or it has no address in a VPC.
-        ApiError: the call was refused or not answered.
-    """
-    if not INSTANCE_ID.fullmatch(instance_id):
-        raise InvalidOption(f"{instance_id!r} is not an instance id, which looks like i-0123456789abcdef0")
-    with api_errors("DescribeInstances"):
-        answer = ec2.describe_instances(InstanceIds=[instance_id])
-        instances = [instance for group in answer["Reservations"] for instance in group["Instances"]]
-    if not instances:
-        raise NotFound(f"there is no instance {instance_id}")
-    instance = instances[0]
-    state = instance.get("State", {}).get("Name", _RUNNING)
-    if state != _RUNNING:
-        raise NotFound(f"instance {instance_id} is {printable(state)}: it must be running to be reached")
-    found = (instance.get("PrivateIpAddress"), instance.get("Ipv6Address"))
-    addresses = tuple(address for address in found if address)
-    if not addresses or "VpcId" not in instance or "SubnetId" not in instance:
-        raise NotFound(f"instance {instance_id} has no address in a VPC")
-    return Target(instance_id, instance["VpcId"], instance["SubnetId"], addresses)
+    return TunnelPlan(
+        request, route, profile.region, profile.credentials, None if target is None else target.instance_id
+    )
 
 
 def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
@@ -174,11 +150,8 @@ def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
     return found[0]
 
 
-def find_endpoint_for(ec2: Any, target: Target) -> FoundEndpoint:
-    """An endpoint in the target's VPC that has an address of the same family as one of the target's.
-
-    Of several one in the target's subnet, then one that is not being changed and whose last change did not
-    fail, then the one that is listed first.
+def find_endpoint_for(ec2: Any, target: Host) -> FoundEndpoint:
+    """The endpoint in the target's VPC that `choose_endpoint` chooses.
 
     Raises:
         NotFound: the VPC has no endpoint that opens tunnels, or none that reaches the target.
@@ -187,15 +160,38 @@ def find_endpoint_for(ec2: Any, target: Target) -> FoundEndpoint:
     in_vpc = {"Name": "vpc-id", "Values": [target.vpc_id]}
     found = _endpoints(ec2, Filters=[_STATE_FILTER, in_vpc])
     if not found:
-        raise NotFound(f"{target.vpc_id}, where {target.instance_id} is, has no endpoint that opens tunnels")
-    reaching = [one for one in found if any(map(one.reaches, target.addresses))]
-    if not reaching:
+        raise NotFound(f"{target.vpc_id}, where {target} is, has no endpoint that opens tunnels")
+    chosen = choose_endpoint(found, target)
+    if chosen is None:
         kinds = "ipv6 or dualstack" if ":" in target.addresses[0] else "ipv4 or dualstack"
         raise NotFound(
-            f"no endpoint of {target.vpc_id} reaches {target.instance_id} at {' or '.join(target.addresses)}:"
+            f"no endpoint of {target.vpc_id} reaches {target} at {' or '.join(target.addresses)}:"
             f" make one that is {kinds}"
         )
-    return min(reaching, key=lambda one: (one.subnet_id != target.subnet_id, one.state in _UNSETTLED))
+    return chosen
+
+
+def find_endpoints(ec2: Any) -> list[FoundEndpoint]:
+    """All that open tunnels.
+
+    Raises:
+        ApiError: the call was refused or not answered.
+    """
+    return _endpoints(ec2, Filters=[_STATE_FILTER])
+
+
+def choose_endpoint(in_vpc: Sequence[FoundEndpoint], target: Host) -> FoundEndpoint | None:
+    """Of the endpoints of the target's VPC one that has an address of the same family as one of the target's.
+
+    Of several one in the target's subnet, then one that is not being changed and whose last change did not
+    fail, then the one that is listed first.
+    """
+    reaching = [one for one in in_vpc if any(map(one.reaches, target.addresses))]
+    return min(
+        reaching,
+        key=lambda one: (one.subnet_id != target.subnet_id, one.state in _UNSETTLED),
+        default=None,
+    )
 
 
 _STATE_FILTER: Final = {"Name": "state", "Values": list(USABLE_STATES)}
@@ -208,6 +204,7 @@ def _endpoints(ec2: Any, **parameters: Any) -> list[FoundEndpoint]:
                 found["InstanceConnectEndpointId"],
                 found["DnsName"],
                 found.get("SubnetId", ""),
+                found.get("VpcId", ""),
                 found.get("State", ""),
                 found.get("IpAddressType", ""),
             )

@@ -38,13 +38,14 @@ class SshMissing(ClientError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshOptions:
-    """`tunnel.remote_port` is sshd's port, `options` the user's own of ssh, `command` the remote one.
+    """`host` is as `TunnelOptions.host` has it, `tunnel.remote_port` sshd's port, `options` the user's own of
+    ssh, `command` the remote one.
 
     Where ssh is not to connect (it shows its configuration, or speaks to a master process of the user's),
     no key is made.
     """
 
-    instance_id: str
+    host: str
     os_user: str = DEFAULT_OS_USER
     tunnel: TunnelOptions = field(default_factory=TunnelOptions)
     options: tuple[str, ...] = ()
@@ -67,7 +68,7 @@ def ssh_options(
         raise InvalidOption(f"--remote-port says {remote_port} and ssh's words {line.port}: give one port")
     port = remote_port or line.port or tunnel.remote_port
     return SshOptions(
-        instance_id=line.destination,
+        host=line.destination,
         os_user=os_user or line.user or DEFAULT_OS_USER,
         tunnel=replace(tunnel, remote_port=port),
         options=line.options,
@@ -94,7 +95,7 @@ def ssh_command(
         *options.options,
         *("-o", "ServerAliveInterval=5"),
         *("-o", "IdentitiesOnly=yes"),
-        *("-o", f"HostKeyAlias={options.instance_id}"),
+        *("-o", f"HostKeyAlias={plan.instance_id}"),
         "--",
         f"{options.os_user}@{plan.request.private_ip_address}",
         *options.command,
@@ -133,7 +134,7 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
         ClientError: the way there could not be found, or the key was refused.
         SshMissing: there is no ssh to run.
     """
-    plan = _plan(profile, options)
+    plan, instance_id = _plan(profile, options)
     program = shutil.which("ssh")
     if program is None:
         raise SshMissing("there is no ssh on this machine: install the OpenSSH client")
@@ -144,7 +145,7 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
         key_file = Path(directory) / "key"
         key_file.touch(mode=0o600)
         key_file.write_bytes(private_key)
-        push_key(profile, options.instance_id, options.os_user, public_key)
+        push_key(profile, instance_id, options.os_user, public_key)
         return _run([program, *ssh_command(plan, options, profile.options, str(key_file))[1:]])
 
 
@@ -162,14 +163,14 @@ def dry_run_ssh(profile: Profile, options: SshOptions) -> DryRun:
     Raises:
         ClientError: the way could not be found.
     """
-    plan = _plan(profile, options)
+    plan, instance_id = _plan(profile, options)
     request = plan.request
     duration = "" if request.max_tunnel_duration is None else f" for {request.max_tunnel_duration} seconds"
     steps = (
         f"credentials: {profile.credentials().access_key_id}, region {plan.region}",
-        f"instance: {options.instance_id} at {request.private_ip_address}",
+        f"instance: {instance_id} at {request.private_ip_address}",
         f"endpoint: {request.endpoint_id}, gateway {plan.route}",
-        f"would call ec2-instance-connect:SendSSHPublicKey on {options.instance_id} for {options.os_user}",
+        f"would call ec2-instance-connect:SendSSHPublicKey on {instance_id} for {options.os_user}",
         f"would call ec2-instance-connect:OpenTunnel on {request.endpoint_id} to"
         f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
@@ -178,11 +179,14 @@ def dry_run_ssh(profile: Profile, options: SshOptions) -> DryRun:
     return DryRun(steps, command)
 
 
-def _plan(profile: Profile, options: SshOptions) -> TunnelPlan:
+def _plan(profile: Profile, options: SshOptions) -> tuple[TunnelPlan, str]:
+    """The way to the host, and its instance's id."""
     check_os_user(options.os_user)
     if options.tunnel.private_ip_address is not None:
         raise InvalidOption("ssh finds the address of an instance itself")
-    return plan_tunnel(profile, replace(options.tunnel, instance_id=options.instance_id))
+    plan = plan_tunnel(profile, replace(options.tunnel, host=options.host))
+    assert plan.instance_id is not None
+    return plan, plan.instance_id
 
 
 def _make_key() -> tuple[bytes, str]:

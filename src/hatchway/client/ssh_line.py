@@ -41,7 +41,7 @@ def parse_ssh_line(words: Sequence[str]) -> SshLine:
     """
     before, rest, terminated = _options(words)
     if not rest:
-        raise InvalidOption("name the instance, by its id: hatchway ssh i-0123456789abcdef0")
+        raise InvalidOption("name the host, by its name, its address or its instance id: hatchway ssh web-1")
     named, destination = _split_destination(rest[0])
     behind, command, _ = ([], rest[1:], True) if terminated else _options(rest[1:])
     user = port = None

@@ -72,12 +72,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class TunnelPlan:
-    """All that opening a tunnel takes, as often as need be. `credentials` may block for a while."""
+    """All that opening a tunnel takes, as often as need be. `credentials` may block for a while.
+
+    `instance_id` is there when an instance was asked for: where its address comes from.
+    """
 
     request: TunnelRequest
     route: Route
     region: str
     credentials: Callable[[], Credentials]
+    instance_id: str | None = None
 
 
 def trust(ca_bundle: str | None) -> ssl.SSLContext:

@@ -1,0 +1,168 @@
+"""`hatchway hosts`, and the completion of hosts' names on command lines."""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hatchway.cli.client_options import (
+    CaBundle,
+    EndpointUrl,
+    ProfileName,
+    Region,
+    client_errors,
+    profile_options,
+)
+from hatchway.cli.errors import BadUsage
+from hatchway.cli.options import Json
+from hatchway.cli.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hatchway.client.hosts import Filter, Host
+
+_COLUMNS: Final = ("NAME", "ID", "ADDRESS", "STATE", "ENDPOINT", "TAGS")
+_NOTHING: Final = "-"
+_PROFILE_OPTIONS: Final = ("profile", "region", "endpoint_url", "ca_bundle")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+
+
+class OutputFormat(StrEnum):
+    """How hosts are told."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("hosts")(hosts)
+
+
+def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """Running hosts by their names, or by their ids where a name is none's alone, each with its address.
+
+    A shell evaluates what it is given here, so only such words are given as no shell finds anything in.
+    Whatever goes wrong, there is nothing to complete: a prompt is no place for an error.
+    """
+    words = context.params.get("words") or ()
+    if any(not word.startswith("-") for word in words):
+        return
+    try:
+        from hatchway.client.hosts import RUNNING, describe_hosts
+        from hatchway.client.profile import Profile
+
+        given = {option: context.params.get(option) for option in _PROFILE_OPTIONS}
+        ec2 = Profile(profile_options(**given)).api("ec2")
+        found = describe_hosts(ec2, [("instance-state-name", [RUNNING])])
+    except Exception:
+        return
+    user, at, _ = incomplete.rpartition("@")
+    times = Counter(host.name for host in found)
+    for host in found:
+        word = host.name if times[host.name] == 1 and _PLAIN.fullmatch(host.name) else host.instance_id
+        if _PLAIN.fullmatch(word):
+            yield f"{user}{at}{word}", " ".join(host.addresses[:1])
+
+
+def hosts(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Only hosts of this name, in which * and ? stand for any.",
+            autocompletion=complete_hosts,
+        ),
+    ] = None,
+    *,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Only hosts with this tag; * and ? as in NAME; repeatable."),
+    ] = None,
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="NAME=VALUE[,VALUE]",
+            help="A filter of EC2's DescribeInstances, such as vpc-id; repeatable.",
+        ),
+    ] = None,
+    output: Annotated[
+        OutputFormat, typer.Option(metavar="text|json", help="For people, or one JSON object.")
+    ] = OutputFormat.TEXT,
+    json: Json = False,
+    profile: ProfileName = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    ca_bundle: CaBundle = None,
+) -> None:
+    """List the hosts that you may see, each with the endpoint that leads to it.
+
+    Needs the permissions ec2:DescribeInstances and, for the endpoints, ec2:DescribeInstanceConnectEndpoints.
+    That a host is listed does not say that you may connect to it.
+
+    \b
+    Examples:
+      hatchway hosts
+      hatchway hosts 'web-*' --tag env=prod
+      hatchway hosts --filter instance-state-name=running --output json
+    """
+    from hatchway.client.host_list import list_hosts
+    from hatchway.client.profile import Profile
+
+    filters: list[Filter] = [] if name is None else [("tag:Name", [name])]
+    filters += [(f"tag:{key}", [value]) for key, value in map(_pair("--tag"), tag or ())]
+    filters += [(key, value.split(",")) for key, value in map(_pair("--filter"), filter_ or ())]
+    with client_errors():
+        found = list_hosts(Profile(profile_options(profile, region, endpoint_url, ca_bundle)), filters)
+    if json or output is OutputFormat.JSON:
+        import json as json_format
+
+        typer.echo(json_format.dumps({"hosts": [_document(*each) for each in found.hosts]}))
+    else:
+        for line in table([_COLUMNS, *(_row(*each) for each in found.hosts)]):
+            typer.echo(line)
+    if found.endpoints_unseen is not None:
+        print(f"hatchway: endpoints cannot be told: {found.endpoints_unseen}", file=sys.stderr)
+
+
+def _pair(option: str) -> "Callable[[str], tuple[str, str]]":
+    def read(text: str) -> tuple[str, str]:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise BadUsage(f"{option} {text!r} is not KEY=VALUE")
+        return key, value
+
+    return read
+
+
+def _row(host: "Host", endpoint_id: str | None) -> tuple[str, ...]:
+    from hatchway.client.errors import printable
+
+    tags = [f"{key}={value}" for key, value in sorted(host.tags.items()) if key != "Name"]
+    cells = (
+        host.name,
+        host.instance_id,
+        " ".join(host.addresses),
+        host.state,
+        endpoint_id or "",
+        ",".join(tags),
+    )
+    return tuple(printable(cell) or _NOTHING for cell in cells)
+
+
+def _document(host: "Host", endpoint_id: str | None) -> "Mapping[str, Any]":
+    return {
+        "instance_id": host.instance_id,
+        "name": host.name or None,
+        "state": host.state,
+        "addresses": host.addresses,
+        "vpc_id": host.vpc_id or None,
+        "subnet_id": host.subnet_id or None,
+        "tags": host.tags,
+        "endpoint_id": endpoint_id,
+    }

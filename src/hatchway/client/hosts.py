@@ -1,0 +1,174 @@
+"""The hosts that a caller may see, and which of them somebody means by a name, an address or an id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from hatchway.client.errors import InvalidOption, NotFound, printable
+from hatchway.client.profile import api_errors
+from hatchway.domain.ids import INSTANCE_ID
+from hatchway.domain.reach import parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+RUNNING: Final = "running"
+"""The only state in which an instance is reached."""
+
+_LONGEST_NAME: Final = 255
+"""Characters of a tag's value that a filter takes, which are fewer than EC2 lets a tag have."""
+_CANDIDATES_TOLD: Final = 5
+_LARGEST_PAGES: Final = {"PageSize": 1000}
+"""Each page is a call, with its record in the audit trail."""
+
+Filter = tuple[str, "Sequence[str]"]
+"""A filter of DescribeInstances: its name and the values of which one has to match, with `*` and `?`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """An instance as the API describes it, its IPv4 address first.
+
+    `name` is its tag Name, empty without one. `vpc_id` and `subnet_id` are empty where the API names none.
+    """
+
+    instance_id: str
+    state: str
+    vpc_id: str = ""
+    subnet_id: str = ""
+    addresses: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.tags.get("Name", "")
+
+    def __str__(self) -> str:
+        said = printable(self.instance_id, 100)
+        return f"{printable(self.name, 300)} ({said})" if self.name else said
+
+
+def describe_hosts(ec2: Any, filters: Iterable[Filter] = ()) -> list[Host]:
+    """All instances that match every filter.
+
+    Args:
+        ec2: botocore's client.
+
+    Raises:
+        ApiError: the call was refused or not answered.
+    """
+    asked = [{"Name": name, "Values": list(values)} for name, values in filters]
+    pages = ec2.get_paginator("describe_instances")
+    with api_errors("DescribeInstances"):
+        return [
+            host
+            for page in pages.paginate(Filters=asked, PaginationConfig=_LARGEST_PAGES)
+            for host in _hosts(page)
+        ]
+
+
+def find_instance(ec2: Any, instance_id: str) -> Host:
+    """
+    Args:
+        ec2: botocore's client.
+
+    Raises:
+        InvalidOption: it is no instance id.
+        NotFound: there is no such instance, it does not run, or it has no address in a VPC.
+        ApiError: the call was refused or not answered.
+    """
+    if not INSTANCE_ID.fullmatch(instance_id):
+        raise InvalidOption(
+            f"{printable(instance_id, 300)!r} is not an instance id, which looks like i-0123456789abcdef0"
+        )
+    with api_errors("DescribeInstances"):
+        found = _hosts(ec2.describe_instances(InstanceIds=[instance_id]))
+    if not found:
+        raise NotFound(f"there is no instance {instance_id}")
+    return _reachable(found[0])
+
+
+def find_host(ec2: Any, named: str) -> Host:
+    """The host that is meant by an instance's id, a private address, or the value of a tag Name.
+
+    What runs is meant before what does not. By an address it is reached at that address and no other.
+
+    Args:
+        ec2: botocore's client.
+
+    Raises:
+        InvalidOption: nothing can be called so.
+        NotFound: there is none, it does not run, or several are called so, of which some are told.
+        ApiError: the call was refused or not answered.
+    """
+    if INSTANCE_ID.fullmatch(named):
+        return find_instance(ec2, named)
+    if not 1 <= len(named) <= _LONGEST_NAME or not named.isprintable():
+        raise InvalidOption(
+            f"{printable(named, 300)!r} can be no host: give a name, an address or an instance's id"
+        )
+    try:
+        address = str(parse_address(named))
+    except ValueError:
+        found = describe_hosts(ec2, [("tag:Name", [_literal(named)])])
+        if not found:
+            raise NotFound(
+                f"there is no host {named!r} that you may see: 'hatchway hosts' lists them"
+            ) from None
+        return _reachable(_one_of(named, found))
+    found = describe_hosts(ec2, [("ipv6-address" if ":" in address else "private-ip-address", [address])])
+    if not found:
+        raise NotFound(
+            f"no host that you may see has the address {address}: 'hatchway hosts' lists them; what is no"
+            " instance is reached by 'hatchway open-tunnel --private-ip-address'"
+        )
+    return replace(_reachable(_one_of(named, found)), addresses=(address,))
+
+
+def _one_of(named: str, found: Sequence[Host]) -> Host:
+    running = [host for host in found if host.state == RUNNING]
+    candidates = running or found
+    if len(candidates) == 1:
+        return candidates[0]
+    told = [
+        printable(f"{host.instance_id} at {' and '.join(host.addresses)} in {host.vpc_id}", 300)
+        for host in candidates[:_CANDIDATES_TOLD]
+    ]
+    if len(candidates) > len(told):
+        told.append(f"{len(candidates) - len(told)} more")
+    raise NotFound(
+        f"{named!r} may be any of {len(candidates)} hosts, {', '.join(told)}: name the one you mean by its id"
+    )
+
+
+def _reachable(host: Host) -> Host:
+    if host.state != RUNNING:
+        raise NotFound(f"instance {host} is {printable(host.state)}: it must be running to be reached")
+    if not host.addresses or not host.vpc_id or not host.subnet_id:
+        raise NotFound(f"instance {host} has no address in a VPC")
+    return host
+
+
+def _literal(value: str) -> str:
+    """A filter's value that means just this (AWS: "Filter your resources", wildcards)."""
+    return "".join(f"\\{character}" if character in "\\*?" else character for character in value)
+
+
+def _hosts(answer: Mapping[str, Any]) -> list[Host]:
+    return [
+        Host(
+            instance_id=instance["InstanceId"],
+            state=instance.get("State", {}).get("Name", RUNNING),
+            vpc_id=instance.get("VpcId", ""),
+            subnet_id=instance.get("SubnetId", ""),
+            addresses=tuple(
+                address
+                for address in (instance.get("PrivateIpAddress"), instance.get("Ipv6Address"))
+                if address
+            ),
+            tags={tag["Key"]: tag.get("Value", "") for tag in instance.get("Tags", ())},
+        )
+        for reservation in answer["Reservations"]
+        for instance in reservation["Instances"]
+    ]
