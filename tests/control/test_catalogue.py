@@ -18,6 +18,7 @@ PROMISED = {
     "iam": [
         "CreateUser", "GetUser", "ListUsers", "DeleteUser",
         "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
+        "GetAccessKeyLastUsed",
         "PutUserPolicy", "GetUserPolicy", "ListUserPolicies", "DeleteUserPolicy",
         "CreateServiceLinkedRole", "GetRole",
     ],

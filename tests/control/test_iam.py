@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ARNS, Credentials, World
 
+from hatchway.audit.key_uses import KeyUses
 from hatchway.domain.identity import (
     Attachment,
     Group,
@@ -272,6 +274,37 @@ def test_a_user_is_deleted_only_when_nothing_is_attached_to_it(world: World) -> 
         remedy()
     iam.delete_user(UserName="bob")
     assert refused(lambda: iam.get_user(UserName="bob")) == ("NoSuchEntity", 404)
+
+
+def test_when_a_key_was_last_used_is_told_to_who_may_know_of_its_user(world: World) -> None:
+    own = {"Effect": "Allow", "Action": "iam:GetAccessKeyLastUsed", "Resource": ARNS.user("bob")}
+    bob, carol = world.user("bob", own), world.user("carol")
+    iam = world.client("iam", bob)
+    never = iam.get_access_key_last_used(AccessKeyId=bob.access_key_id)
+    assert never["UserName"] == "bob"
+    assert never["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
+    KeyUses(world.store, world.clock).note()
+    used = iam.get_access_key_last_used(AccessKeyId=bob.access_key_id)["AccessKeyLastUsed"]
+    assert (used["ServiceName"], used["Region"]) == ("iam", "us-east-1")
+    event = world.events("GetAccessKeyLastUsed")[0]
+    assert used["LastUsedDate"].strftime("%Y-%m-%dT%H:%M:%SZ") == event["eventTime"]
+
+    # A stranger's key and no key at all are answered alike.
+    answers = set()
+    for key_id in (carol.access_key_id, world.root.access_key_id, "AKIAAAAAAAAAAAAAAAAA"):
+        with pytest.raises(ClientError) as caught:
+            iam.get_access_key_last_used(AccessKeyId=key_id)
+        answers.add(str(caught.value).replace(key_id, "KEY"))
+    assert len(answers) == 1
+    assert "AccessDenied" in answers.pop()
+
+    all_keys = {"Effect": "Allow", "Action": "iam:GetAccessKeyLastUsed", "Resource": "*"}
+    but_carols = {"Effect": "Deny", "Action": "iam:GetAccessKeyLastUsed", "Resource": ARNS.user("carol")}
+    world.allow("bob", all_keys, but_carols)
+    for key_id in (carol.access_key_id, "AKIAAAAAAAAAAAAAAAAA"):
+        assert refused(partial(iam.get_access_key_last_used, AccessKeyId=key_id)) == ("NoSuchEntity", 404)
+    roots = iam.get_access_key_last_used(AccessKeyId=world.root.access_key_id)
+    assert "UserName" not in roots
 
 
 def test_lists_come_in_pages(world: World) -> None:

@@ -2,13 +2,17 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.identity import AccessKey, KeyStatus, SealedSecret
 from hatchway.domain.ids import Kind, new_id
 from hatchway.store import Transaction
+
+MOST_KEYS: Final = 2
+"""Keys of one user, the root user included (AWS: "IAM and AWS STS quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,13 @@ def delete_access_key(tx: Transaction, key_id: str) -> bool:
     """Takes a key away with all that was derived from it; whether there was one."""
     tx.sealed_secrets.delete(key_id)
     tx.sealed_signing_keys.delete_where(access_key_id=key_id)
+    tx.access_key_uses.delete(key_id)
     return tx.access_keys.delete(key_id)
+
+
+def set_status(tx: Transaction, key: AccessKey, status: KeyStatus) -> None:
+    """Activates or deactivates a key. An inactive key's tunnels are cut."""
+    tx.access_keys.put(replace(key, status=status))
 
 
 def secret_of(tx: Transaction, vault: Vault, key_id: str) -> str | None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.audit.export import Export
+from hatchway.audit.key_uses import KeyUses
 from hatchway.audit.refusals import INTERVAL
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.dead_workers import DeadWorkers
@@ -135,6 +136,7 @@ def tasks(
         Task("record refusals", INTERVAL, count_refusals),
         Task("export audit log", 1, Export(plane.store, audit_log).run),
         Task("purge deleted endpoints", 5, purge_endpoints),
+        Task("note uses of access keys", 30, KeyUses(plane.store, plane.clock).note),
         Task("bury dead gateway workers", 5, dead_workers.bury),
         Task("note the API's addresses", 60, addresses.note),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),

@@ -121,6 +121,16 @@ class AccessKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKeyUse:
+    """When, with which service and in which region a request was last signed with an access key."""
+
+    access_key_id: str
+    used_at: datetime
+    service: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSecret:
     """An access key's secret under the master key. Only the control plane reads these rows."""
 

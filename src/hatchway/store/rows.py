@@ -8,7 +8,19 @@ from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import JSON, Connection, Dialect, Row, Table, any_, bindparam, delete, func, select
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Dialect,
+    Row,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    delete,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hatchway.store import tables
@@ -70,6 +82,10 @@ class Rows(Generic[Noun]):
     def values(self, *columns: Any, where: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Some columns of the rows that meet all conditions, where whole nouns would be too much."""
         return [tuple(row) for row in self._connection.execute(select(*columns).where(*where))]
+
+    def rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """What a query gives that is of no other form."""
+        return [tuple(row) for row in self._connection.execute(query)]
 
     def count_by(self, column: Any, *conditions: Any) -> dict[Any, int]:
         """How many rows meet all conditions, by the value of a column."""

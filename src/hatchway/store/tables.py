@@ -274,6 +274,14 @@ KINDS = {table.info["kind"]: table.name for table in FEED}
 sealed_secrets = Table(
     "sealed_secrets", metadata, _key("access_key_id", 128), Column("ciphertext", LargeBinary, nullable=False)
 )
+access_key_uses = Table(
+    "access_key_uses",
+    metadata,
+    _key("access_key_id", 128),
+    _moment("used_at"),
+    _text("service", 64),
+    _text("region", 64),
+)
 pushed_keys = Table(
     "pushed_keys",
     metadata,

@@ -10,6 +10,7 @@ from hatchway.domain.account import Account, ApiAddress, AuditRecord, ClientToke
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.identity import (
     AccessKey,
+    AccessKeyUse,
     Attachment,
     Group,
     Guardrail,
@@ -85,6 +86,7 @@ class Transaction:
     api_addresses = _Repository(tables.api_addresses, ApiAddress)
 
     sealed_secrets = _Repository(tables.sealed_secrets, SealedSecret, followed=False)
+    access_key_uses = _Repository(tables.access_key_uses, AccessKeyUse, followed=False)
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
     host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)
     client_tokens = _Repository(tables.client_tokens, ClientToken, followed=False)

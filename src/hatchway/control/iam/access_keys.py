@@ -1,16 +1,17 @@
 """Access keys (AWS: "Manage access keys for IAM users")."""
 
-from typing import Final
+from typing import Any, Final
 
 from hatchway.access import access_keys
+from hatchway.access.authorization import AccessDenied, Check
 from hatchway.control.iam.paging import page_of
-from hatchway.control.iam.targets import KeyOwner
+from hatchway.control.iam.targets import KeyOwner, UserTarget
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import AccessKey, KeyStatus
 from hatchway.protocol import ServiceError
 
-MOST_KEYS: Final = 2
-"""Keys of one user, the root user included (AWS: "IAM and AWS STS quotas")."""
+_NOT_APPLICABLE: Final = "N/A"
+"""AWS: AccessKeyLastUsed, of a key that was never used."""
 
 
 @operation("iam", "CreateAccessKey", reads_only=False)
@@ -21,8 +22,9 @@ def create_access_key(call: Call) -> Result:
     call.authorize(owner.check(call, "CreateAccessKey"))
 
     owner.require()
-    if call.tx.access_keys.count(user_name=owner.user_name) >= MOST_KEYS:
-        raise ServiceError("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")
+    if call.tx.access_keys.count(user_name=owner.user_name) >= access_keys.MOST_KEYS:
+        most = access_keys.MOST_KEYS
+        raise ServiceError("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {most}")
     new = access_keys.create_access_key(
         call.tx,
         call.vault,
@@ -71,10 +73,7 @@ def update_access_key(call: Call) -> Result:
 
     call.authorize(owner.check(call, "UpdateAccessKey"))
 
-    key = _key_of(call, owner)
-    call.tx.access_keys.put(
-        AccessKey(id=key.id, user_name=key.user_name, status=status, created_at=key.created_at)
-    )
+    access_keys.set_status(call.tx, _key_of(call, owner), status)
     return {}
 
 
@@ -88,13 +87,52 @@ def delete_access_key(call: Call) -> Result:
     return {}
 
 
+@operation("iam", "GetAccessKeyLastUsed", reads_only=True)
+def get_access_key_last_used(call: Call) -> Result:
+    """When a key was last used, up to half a minute ago: see `hatchway.audit.key_uses`."""
+    key_id = call.parameters["AccessKeyId"]
+    key = call.tx.access_keys.get(key_id)
+
+    _authorize_last_used(call, key)
+
+    if key is None:
+        raise no_such_key(key_id)
+    use = call.tx.access_key_uses.get(key_id)
+    last_used: dict[str, Any] = (
+        {"ServiceName": _NOT_APPLICABLE, "Region": _NOT_APPLICABLE}
+        if use is None
+        else {"LastUsedDate": use.used_at, "ServiceName": use.service, "Region": use.region}
+    )
+    return {"UserName": key.user_name, "AccessKeyLastUsed": last_used}
+
+
+def _authorize_last_used(call: Call, key: AccessKey | None) -> None:
+    """Checks the permission on the key's user. Who lacks it is answered as of a key that is not there."""
+    action = "GetAccessKeyLastUsed"
+    unknown = Check(f"iam:{action}")
+    if key is None:
+        call.authorize(unknown)
+        return
+    owner = KeyOwner(None if key.user_name is None else UserTarget.named(call, key.user_name))
+    try:
+        call.authorize(owner.check(call, action))
+    except AccessDenied:
+        if key.user_name == call.caller.principal.user_name:
+            raise
+        call.authorize(unknown)
+        raise no_such_key(key.id) from None
+
+
+def no_such_key(key_id: str) -> ServiceError:
+    return ServiceError("NoSuchEntity", f"The Access Key with id {key_id} cannot be found.")
+
+
 def _key_of(call: Call, owner: KeyOwner) -> AccessKey:
     owner.require()
     key = call.tx.access_keys.get(call.parameters["AccessKeyId"])
     # Another user's key is not told of.
     if key is None or key.user_name != owner.user_name:
-        key_id = call.parameters["AccessKeyId"]
-        raise ServiceError("NoSuchEntity", f"The Access Key with id {key_id} cannot be found.")
+        raise no_such_key(call.parameters["AccessKeyId"])
     return key
 
 
