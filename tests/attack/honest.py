@@ -164,10 +164,7 @@ def meanwhile(seconds: float, work: Callable[[], float]) -> list[float]:
     return values
 
 
-def _echo_host(port: Connection, nice: int) -> None:
-    with suppress(OSError):
-        os.nice(nice)
-
+def _echo_host(port: Connection) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(1 << 16):
@@ -185,10 +182,10 @@ def _echo_host(port: Connection, nice: int) -> None:
 
 
 @contextmanager
-def echo_host(nice: int = 0) -> Iterator[int]:
+def echo_host() -> Iterator[int]:
     """A host that sends back what it gets, in a process of its own; gives its port."""
     ours, theirs = SPAWNING.Pipe()
-    process = SPAWNING.Process(target=_echo_host, args=(theirs, nice), daemon=True)
+    process = SPAWNING.Process(target=_echo_host, args=(theirs,), daemon=True)
     process.start()
     try:
         assert ours.poll(3 * PATIENCE), "a host does not begin"

@@ -123,16 +123,6 @@ class Site:
             config=Config(retries={"total_max_attempts": 1}, **config),
         )
 
-    def pids(self) -> list[int]:
-        """Of the server's processes: the supervisor's, the control plane's and the gateway workers'."""
-        found = [self.process.pid]
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                # The parent's is the second field behind the name, which is in parentheses (proc(5)).
-                if int(stat.read_text().rpartition(")")[2].split()[1]) in found:
-                    found.append(int(stat.parent.name))
-        return found
-
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`hatchway ARGUMENTS…` on the server."""
         return hatchway(*arguments, variables={"HATCHWAY_DATA_DIR": str(self.data)})

@@ -10,8 +10,9 @@ import hatchway
 
 COMMANDS = [
     ("init",), ("backup",), ("restore",), ("serve",), ("control",), ("gateway",), ("apply",), ("export",),
-    ("host", "enroll"), ("host", "script"), ("access-key", "create"), ("trust", "install"),
-    ("hosts",), ("ssh",), ("open-tunnel",), ("demo",),
+    ("host", "enroll"), ("host", "script"), ("access-key", "create"), ("access-key", "list"),
+    ("access-key", "rotate"), ("access-key", "deactivate"), ("access-key", "activate"),
+    ("access-key", "delete"), ("trust", "install"), ("hosts",), ("ssh",), ("open-tunnel",), ("demo",),
 ]  # fmt: skip
 
 

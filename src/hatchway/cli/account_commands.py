@@ -21,13 +21,9 @@ def register(app: typer.Typer) -> None:
     host.command("enroll")(enroll)
     host.command("script")(script)
     app.add_typer(host, name="host")
-    access_key = typer.Typer(help="Make access keys of users.", rich_markup_mode=None)
-    access_key.command("create")(create_access_key)
-    # Without this, typer would make the one command the group itself.
-    access_key.callback()(_group)
-    app.add_typer(access_key, name="access-key")
     trust = typer.Typer(help="Have this system trust the private CA.", rich_markup_mode=None)
     trust.command("install")(install_trust)
+    # Without this, typer would make the one command the group itself.
     trust.callback()(_group)
     app.add_typer(trust, name="trust")
 
@@ -149,63 +145,6 @@ def script(
     for note in made.notes:
         typer.echo(f"hatchway: {note}", err=True)
     typer.echo(made.script, nl=False)
-
-
-def create_access_key(
-    user: Annotated[str, typer.Argument(metavar="USER", help="The user's name.")],
-    *,
-    profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Write the key into this AWS profile of yours.")
-    ] = None,
-    endpoint_url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="The API's URL for the profile; by default where it listens."),
-    ] = None,
-    json: Json = False,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
-) -> None:
-    """Make an access key for a user.
-
-    It is printed this once, or written into an AWS profile.
-
-    \b
-    Examples:
-      hatchway access-key create alice --data-dir /var/lib/hatchway
-      hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
-    """
-    import os
-
-    from hatchway.cli.administration import create_key
-    from hatchway.cli.aws_profile import SharedFiles, check_profile_name
-    from hatchway.cli.installation import open_installation
-
-    files = None
-    if profile is not None:
-        check_profile_name(profile)
-        files = SharedFiles.find(os.environ)
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        made = create_key(installation, user, profile=profile, files=files, endpoint_url=endpoint_url)
-    if json:
-        import json as json_format
-
-        answer = {"user": user, "access_key_id": made.key.id, "secret_access_key": made.secret}
-        typer.echo(json_format.dumps(answer))
-    elif profile is None or files is None:
-        typer.echo(
-            f"Access key of {user}, shown this once:\n"
-            f"  aws_access_key_id = {made.key.id}\n"
-            f"  aws_secret_access_key = {made.secret}"
-        )
-    else:
-        typer.echo(
-            f"Access key {made.key.id} of {user} is in profile {profile} of {files.credentials}\n"
-            f"Try: aws --profile {profile} sts get-caller-identity"
-        )
-    if profile is not None and "AWS_CA_BUNDLE" in os.environ:
-        typer.echo(
-            "hatchway: AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it", err=True
-        )
 
 
 def install_trust(

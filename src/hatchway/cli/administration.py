@@ -4,24 +4,18 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
-from hatchway.access import access_keys
 from hatchway.cli.api_location import ApiLocation
-from hatchway.cli.api_urls import for_host, here
-from hatchway.cli.aws_profile import AwsProfile, SharedFiles, write_profile
+from hatchway.cli.api_urls import for_host
 from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.installation import Installation
-from hatchway.cli.local_trail import administrator, record, record_access_key
+from hatchway.cli.local_trail import administrator, record
 from hatchway.control.fleet import BadFleet, Plan, apply_fleet, load_fleet, plan_fleet
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
 from hatchway.domain.ssh_key import HostToken
 from hatchway.host import host_script
 from hatchway.store import Transaction
-
-MOST_KEYS_OF_A_USER: Final = 2
-"""AWS: "IAM and AWS STS quotas"."""
 
 
 def plan_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
@@ -141,56 +135,6 @@ def make_host_script(
     if enrolled.note is not None:
         notes.append(enrolled.note)
     return MadeScript(_script(instance_id, enrolled.token, api_url, pem), tuple(notes))
-
-
-def create_key(
-    installation: Installation,
-    user: str,
-    *,
-    profile: str | None,
-    files: SharedFiles | None,
-    endpoint_url: str | None,
-) -> access_keys.NewAccessKey:
-    """Makes an access key, and writes the profile when one is named. Without the profile there is no key.
-
-    Raises:
-        BadUsage: the API cannot be reached at the URL.
-        CommandFailed: there is no such user, it has two keys, or the profile cannot be written.
-    """
-    now = datetime.now(UTC)
-    account = installation.account
-    private_ca = ApiLocation.read(installation.directory).private_ca
-    url = None if profile is None else here(installation, endpoint_url, private_ca=private_ca)
-    with installation.store.write() as tx:
-        if tx.users.get(user) is None:
-            raise CommandFailed(f"there is no user {user!r}: name it in the fleet file and apply that")
-        if tx.access_keys.count(user_name=user) >= MOST_KEYS_OF_A_USER:
-            raise CommandFailed(
-                f"{user} has {MOST_KEYS_OF_A_USER} access keys already: delete one with"
-                " aws iam delete-access-key"
-            )
-        made = access_keys.create_access_key(
-            tx,
-            installation.vault,
-            user_name=user,
-            now=now,
-            random_bytes=os.urandom,
-        )
-        record_access_key(tx, account, made.key, now)
-        if profile is not None and files is not None and url is not None:
-            ca_bundle = installation.directory.ca_certificate if private_ca else None
-            write_profile(
-                files,
-                AwsProfile(
-                    name=profile,
-                    endpoint_url=url.url,
-                    region=account.region,
-                    ca_bundle=ca_bundle,
-                    access_key_id=made.key.id,
-                    secret_access_key=made.secret,
-                ),
-            )
-    return made
 
 
 def _bad_file(file: Path, problem: BadFleet) -> BadUsage:

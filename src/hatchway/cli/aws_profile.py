@@ -10,7 +10,8 @@ import re
 import shlex
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -59,13 +60,59 @@ def check_profile_name(name: str) -> None:
         raise BadUsage(f"{name!r} cannot name a profile: use letters, digits and . _ @ + -")
 
 
+@dataclass(frozen=True, slots=True)
+class FoundProfile:
+    """A profile that is there already: the access key and the API that it has, if any."""
+
+    access_key_id: str | None
+    endpoint_url: str | None
+
+    def __str__(self) -> str:
+        key = "no access key" if self.access_key_id is None else f"access key {self.access_key_id}"
+        return key if self.endpoint_url is None else f"{key} for {self.endpoint_url}"
+
+
+def find_profile(files: SharedFiles, name: str) -> FoundProfile | None:
+    """The profile, if either file has something of it.
+
+    Raises:
+        CommandFailed: a file cannot be read.
+    """
+    sections = ((files.config, _config_section(name)), (files.credentials, name))
+    settings = [_section(_read(path), section) for path, section in sections]
+    if not any(settings):
+        return None
+    # AWS tools prefer the credentials file's key to the other's.
+    both = {**settings[0], **settings[1]}
+    return FoundProfile(both.get("aws_access_key_id"), both.get("endpoint_url"))
+
+
+@contextmanager
+def kept_on_failure(files: SharedFiles) -> Iterator[None]:
+    """Gives both files their former content when the block raises, whatever that had written.
+
+    Raises:
+        CommandFailed: a file cannot be read.
+    """
+    before = {path: _read(path) if path.exists() else None for path in (files.config, files.credentials)}
+    try:
+        yield
+    except BaseException:
+        for path, text in before.items():
+            if text is None:
+                path.unlink(missing_ok=True)
+            elif _read(path) != text:
+                _replace(path, text)
+        raise
+
+
 def write_profile(files: SharedFiles, profile: AwsProfile) -> None:
-    """Makes the profile, or changes it where it is there already.
+    """Makes the profile, or changes it where it is there already: `find_profile` says whether it is.
 
     Raises:
         CommandFailed: a file cannot be read or written; then neither was changed, or only the first.
     """
-    section = "default" if profile.name == "default" else f"profile {profile.name}"
+    section = _config_section(profile.name)
     configuration = {
         "region": profile.region,
         "endpoint_url": profile.endpoint_url,
@@ -82,7 +129,7 @@ def write_profile(files: SharedFiles, profile: AwsProfile) -> None:
         texts = [(path, with_section(_read(path), name, values)) for path, name, values in changes]
         for path, text in texts:
             _replace(path, text)
-    except (OSError, UnicodeDecodeError) as problem:
+    except OSError as problem:
         raise CommandFailed(f"cannot write the profile: {problem}") from problem
 
 
@@ -111,6 +158,25 @@ def with_section(text: str, section: str, values: Mapping[str, str | None]) -> s
     return _text([*lines[: start + 1], *kept[:blank], *_settings(values), *kept[blank:], *lines[end:]])
 
 
+def _config_section(name: str) -> str:
+    return "default" if name == "default" else f"profile {name}"
+
+
+def _section(text: str, section: str) -> dict[str, str]:
+    parser = _parser(text)
+    found: dict[str, str] = {}
+    for each in parser.sections():
+        if _is_header(f"[{each}]", section):
+            found.update(parser[each])
+    return found
+
+
+def _parser(text: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(default_section="\0", strict=False)
+    parser.read_string(text)
+    return parser
+
+
 def _is_header(line: str, section: str) -> bool:
     match = _HEADER.match(line)
     if match is None:
@@ -134,8 +200,10 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
+    except (OSError, UnicodeDecodeError) as problem:
+        raise CommandFailed(f"cannot read {path}: {problem}") from problem
     try:
-        configparser.RawConfigParser(default_section="\0", strict=False).read_string(text)
+        _parser(text)
     except configparser.Error:
         # Not the parser's own words: they quote the file, which holds secrets.
         raise CommandFailed(f"{path} is damaged, AWS tools cannot read it either: mend it first") from None

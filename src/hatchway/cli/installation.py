@@ -27,7 +27,7 @@ from hatchway.access.key_files import (
 )
 from hatchway.access.vault import Vault
 from hatchway.cli.errors import BadUsage, CommandFailed
-from hatchway.cli.local_trail import record, record_access_key
+from hatchway.cli.local_trail import record, record_new_access_key
 from hatchway.cli.secret_files import ensure_gateway_key, make_key
 from hatchway.domain.account import Account
 from hatchway.pki import (
@@ -97,7 +97,7 @@ def create_installation(
                 tx.accounts.put(account)
                 root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
                 _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
-                record_access_key(tx, account, root_key.key, now)
+                record_new_access_key(tx, account, root_key.key, now)
                 # A committed account whose master key was lost would be of no use: the files go first.
                 keys = (
                     aside.master_key,

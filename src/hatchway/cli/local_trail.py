@@ -85,10 +85,18 @@ def record(
     tx.audit_records.add(to_record(body, now))
 
 
-def record_access_key(tx: Transaction, account: Account, key: AccessKey, now: datetime) -> None:
+def record_access_key(
+    tx: Transaction, account: Account, key: AccessKey, now: datetime, *, name: str, **more: str
+) -> None:
+    """Enters what this command has done to an access key, as IAM's own operation `name` would."""
+    whose = {} if key.user_name is None else {"userName": key.user_name}
+    parameters = {**whose, "accessKeyId": key.id, **more}
+    record(tx, account, now, name, parameters=parameters, answer={}, resources=_owner(account, key))
+
+
+def record_new_access_key(tx: Transaction, account: Account, key: AccessKey, now: datetime) -> None:
     """Enters that this command has made an access key, as IAM's CreateAccessKey would."""
     whose = {} if key.user_name is None else {"userName": key.user_name}
-    arns = Arns(account.id, account.region)
     record(
         tx,
         account,
@@ -96,5 +104,11 @@ def record_access_key(tx: Transaction, account: Account, key: AccessKey, now: da
         "CreateAccessKey",
         parameters=whose,
         answer={"accessKey": {**whose, "accessKeyId": key.id, "status": key.status.value}},
-        resources=() if key.user_name is None else ((arns.user(key.user_name), "AWS::IAM::User"),),
+        resources=_owner(account, key),
     )
+
+
+def _owner(account: Account, key: AccessKey) -> tuple[tuple[str, str], ...]:
+    if key.user_name is None:
+        return ()
+    return ((Arns(account.id, account.region).user(key.user_name), "AWS::IAM::User"),)

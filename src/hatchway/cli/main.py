@@ -14,6 +14,7 @@ import typer
 
 from hatchway import __version__
 from hatchway.cli import (
+    access_key_commands,
     account_commands,
     backup_commands,
     client_commands,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 server_commands.register(app)
 account_commands.register(app)
+access_key_commands.register(app)
 backup_commands.register(app)
 host_commands.register(app)
 client_commands.register(app)

@@ -65,7 +65,6 @@ class TlsConnection(Connection):
     Attributes:
         cost: of the present turn, in microseconds: see `allowance`. Its owner adds what it finds.
         waste: frames and records of the present turn that can carry nothing, likewise.
-        is_stranger: whether it has not been trusted yet: see `trust`.
     """
 
     __slots__ = (
@@ -86,7 +85,6 @@ class TlsConnection(Connection):
         "_stub",
         "_tls",
         "cost",
-        "is_stranger",
         "waste",
     )
 
@@ -98,8 +96,7 @@ class TlsConnection(Connection):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaking = True
-        self.is_stranger = True
-        self._reads_left = MOST_READS
+        self._reads_left: int | None = MOST_READS
         self._barren_left = MOST_BARREN
         self._farewell: asyncio.TimerHandle | None = None
         # What OpenSSL has not been given yet: records, or the beginning of a header.
@@ -149,7 +146,7 @@ class TlsConnection(Connection):
 
     def trust(self) -> None:
         """Read as often as there is something, and as much, from now on."""
-        self.is_stranger = False
+        self._reads_left = None
 
     def write(self, *pieces: bytes | memoryview) -> None:
         """Encrypt each piece, and send them. Nothing follows the end of TLS.
@@ -231,7 +228,7 @@ class TlsConnection(Connection):
         return sock.recv_into(_portion[len(stub) : len(stub) + most])
 
     def on_received(self, size: int) -> None:
-        if self.is_stranger:
+        if self._reads_left is not None:
             self._reads_left -= 1
             if self._reads_left < 0:
                 self.abort()
@@ -343,7 +340,7 @@ class TlsConnection(Connection):
             self.cost += barren * BARREN_RECORD
             self.waste += barren
             self._barren_left -= barren
-            if self.is_stranger and self._barren_left < 0:
+            if self._reads_left is not None and self._barren_left < 0:
                 self.abort()
 
     def _last_word(self) -> None:

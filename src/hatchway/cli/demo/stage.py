@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hatchway.access.access_keys import NewAccessKey
-from hatchway.cli.administration import create_key, enroll_host
+from hatchway.cli.administration import enroll_host
 from hatchway.cli.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.cli.demo import story
 from hatchway.cli.demo.hosts import (
@@ -27,6 +27,7 @@ from hatchway.cli.demo.hosts import (
 from hatchway.cli.demo.processes import Processes
 from hatchway.cli.errors import CommandFailed
 from hatchway.cli.installation import Installation, create_installation, open_installation
+from hatchway.cli.key_administration import IntoProfile, create_key
 from hatchway.cli.local_trail import administrator
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.control.fleet import apply_fleet, parse_fleet
@@ -80,7 +81,7 @@ def set_up(programs: Programs) -> Iterator[Stage]:
         installation = down.enter_context(open_installation(data_directory, None))
         instances, subnets = _ids(installation)
         for user in story.USERS:
-            create_key(installation, user, profile=user, files=files, endpoint_url=None)
+            create_key(installation, user, IntoProfile(name=user, files=files))
         tokens = {name: enroll_host(installation, name).token for name in story.HOSTS}
         port = ssh_port(list(story.HOSTS.values()))
         around = Surroundings(

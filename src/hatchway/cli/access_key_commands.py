@@ -1,0 +1,318 @@
+"""Commands for access keys, on the server itself."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hatchway.cli.errors import BadUsage
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+
+if TYPE_CHECKING:
+    from hatchway.cli.key_administration import IntoProfile, ListedKey, MadeKey
+    from hatchway.domain.identity import KeyStatus
+
+_User = Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's name.", show_default=False)]
+_Root = Annotated[bool, typer.Option("--root", help="The root user, in place of USER.")]
+_KeyId = Annotated[str, typer.Argument(metavar="ID", help="The access key's id, as 'list' shows it.")]
+_ProfileName = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Write the key into this AWS profile of yours."),
+]
+_EndpointUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The API's URL for the profile; by default where it listens."),
+]
+_Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Write into the profile although there is one of that name.")
+]
+_COLUMNS = ("USER", "ACCESS KEY", "STATUS", "CREATED", "LAST USED", "SERVICE")
+
+
+def register(app: typer.Typer) -> None:
+    access_key = typer.Typer(help="Make, look after and end access keys of users.", rich_markup_mode=None)
+    access_key.command("create")(create)
+    access_key.command("list")(list_)
+    access_key.command("rotate")(rotate)
+    access_key.command("deactivate")(deactivate)
+    access_key.command("activate")(activate)
+    access_key.command("delete")(delete)
+    app.add_typer(access_key, name="access-key")
+
+
+def create(
+    user: _User = None,
+    *,
+    root: _Root = False,
+    profile: _ProfileName = None,
+    endpoint_url: _EndpointUrl = None,
+    overwrite: _Overwrite = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Make an access key for a user.
+
+    It is printed this once, or written into an AWS profile. A profile that is there already is left alone.
+
+    \b
+    Examples:
+      hatchway access-key create alice --data-dir /var/lib/hatchway
+      hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
+      hatchway access-key create --root --data-dir /var/lib/hatchway
+    """
+    from hatchway.cli.installation import open_installation
+    from hatchway.cli.key_administration import create_key
+
+    owner = _owner(user, root=root)
+    into = _into(profile, endpoint_url, overwrite=overwrite)
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        made = create_key(installation, owner, into)
+    _tell_made(made, into, json=json)
+
+
+def rotate(
+    user: _User = None,
+    *,
+    root: _Root = False,
+    at_once: Annotated[
+        bool,
+        typer.Option("--at-once", help="Deactivate the former key now: tunnels opened with it are cut."),
+    ] = False,
+    profile: _ProfileName = None,
+    endpoint_url: _EndpointUrl = None,
+    overwrite: _Overwrite = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Make a new access key in place of a user's.
+
+    The former key is good until you deactivate it, when all that used it has the new one: 'list' shows when
+    it was last used. The inactive key of the rotation before is deleted, since a user has two at most. A
+    profile that holds a key of this user gets the new one.
+
+    \b
+    Examples:
+      hatchway access-key rotate alice --profile alice --data-dir /var/lib/hatchway
+      hatchway access-key rotate --root --at-once --data-dir /var/lib/hatchway
+    """
+    from hatchway.cli.installation import open_installation
+    from hatchway.cli.key_administration import rotate_key
+
+    owner = _owner(user, root=root)
+    into = _into(profile, endpoint_url, overwrite=overwrite)
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        made = rotate_key(installation, owner, into, at_once=at_once)
+    _tell_made(made, into, json=json)
+    if json:
+        return
+    if made.deleted is not None:
+        typer.echo(f"Deleted {made.deleted.id}, which was inactive")
+    for former in made.former:
+        if at_once:
+            typer.echo(
+                f"{former.id} is inactive now. To take it away: hatchway access-key delete {former.id}"
+            )
+        else:
+            typer.echo(
+                f"{former.id} is still active. When nothing uses it any more: "
+                f"hatchway access-key deactivate {former.id}"
+            )
+
+
+def list_(
+    user: _User = None,
+    *,
+    root: _Root = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """List the access keys: of everybody, or of one user.
+
+    With when and for which service each was last used, also in requests that were refused. Times are UTC.
+
+    \b
+    Examples:
+      hatchway access-key list --data-dir /var/lib/hatchway
+      hatchway access-key list alice --data-dir /var/lib/hatchway
+    """
+    from hatchway.cli.installation import open_installation
+    from hatchway.cli.key_administration import list_keys
+
+    everybody = user is None and not root
+    owner = None if everybody else _owner(user, root=root)
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        listed = list_keys(installation, owner, everybody=everybody)
+    if json:
+        import json as json_format
+
+        typer.echo(json_format.dumps({"access_keys": [_document(each) for each in listed]}))
+        return
+    from hatchway.cli.table import table
+
+    for line in table([_COLUMNS, *map(_row, listed)]):
+        typer.echo(line)
+
+
+def deactivate(
+    key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None
+) -> None:
+    """Deactivate an access key.
+
+    What is signed with it is refused from now on, and tunnels that were opened with it are cut within a
+    second. 'activate' takes it back.
+
+    \b
+    Example:
+      hatchway access-key deactivate AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
+    """
+    from hatchway.domain.identity import KeyStatus
+
+    _set_status(key, KeyStatus.INACTIVE, data_dir, store_url, json=json)
+
+
+def activate(
+    key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None
+) -> None:
+    """Activate an access key again.
+
+    \b
+    Example:
+      hatchway access-key activate AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
+    """
+    from hatchway.domain.identity import KeyStatus
+
+    _set_status(key, KeyStatus.ACTIVE, data_dir, store_url, json=json)
+
+
+def delete(key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+    """Delete an access key, for good.
+
+    Deactivate it first, and wait whether somebody misses it: a deleted key cannot be brought back.
+
+    \b
+    Example:
+      hatchway access-key delete AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
+    """
+    from hatchway.cli.installation import open_installation
+    from hatchway.cli.key_administration import delete_key
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        deleted = delete_key(installation, key)
+    if json:
+        import json as json_format
+
+        typer.echo(json_format.dumps({"user": deleted.user_name, "access_key_id": deleted.id}))
+    else:
+        typer.echo(f"Deleted {deleted.id} of {deleted.user_name or 'root'}")
+
+
+def _set_status(
+    key: str, status: "KeyStatus", data_dir: Path | None, store_url: str | None, *, json: bool
+) -> None:
+    from hatchway.cli.installation import open_installation
+    from hatchway.cli.key_administration import set_key_status
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        found, changed = set_key_status(installation, key, status)
+    if json:
+        import json as json_format
+
+        answer = {"user": found.user_name, "access_key_id": found.id, "status": status.value}
+        typer.echo(json_format.dumps({**answer, "changed": changed}))
+    else:
+        so = status.value.lower()
+        typer.echo(f"{found.id} of {found.user_name or 'root'} {'is' if changed else 'was already'} {so}")
+
+
+def _owner(user: str | None, *, root: bool) -> str | None:
+    """The user's name; None for the root user.
+
+    Raises:
+        BadUsage: neither was named, or both.
+    """
+    if (user is None) != root:
+        raise BadUsage("name a USER, or give --root")
+    return user
+
+
+def _into(profile: str | None, endpoint_url: str | None, *, overwrite: bool) -> "IntoProfile | None":
+    """
+    Raises:
+        BadUsage: nothing can be called so.
+    """
+    import os
+
+    from hatchway.cli.aws_profile import SharedFiles, check_profile_name
+    from hatchway.cli.key_administration import IntoProfile
+
+    if profile is None:
+        return None
+    check_profile_name(profile)
+    return IntoProfile(
+        name=profile, files=SharedFiles.find(os.environ), endpoint_url=endpoint_url, overwrite=overwrite
+    )
+
+
+def _tell_made(made: "MadeKey", into: "IntoProfile | None", *, json: bool) -> None:
+    import os
+
+    user = made.key.user_name
+    if json:
+        import json as json_format
+
+        answer: dict[str, Any] = {
+            "user": user,
+            "access_key_id": made.key.id,
+            "secret_access_key": made.secret,
+        }
+        if made.former or made.deleted is not None:
+            answer["former"] = [{"access_key_id": key.id, "status": key.status.value} for key in made.former]
+            answer["deleted"] = None if made.deleted is None else made.deleted.id
+        typer.echo(json_format.dumps(answer))
+    elif into is None:
+        typer.echo(
+            f"Access key of {user or 'root'}, shown this once:\n"
+            f"  aws_access_key_id = {made.key.id}\n"
+            f"  aws_secret_access_key = {made.secret}"
+        )
+    else:
+        typer.echo(
+            f"Access key {made.key.id} of {user or 'root'} is in profile {into.name} of"
+            f" {into.files.credentials}\n"
+            f"Try: aws --profile {into.name} sts get-caller-identity"
+        )
+    if made.replaced is not None and into is not None:
+        typer.echo(f"hatchway: profile {into.name} had {made.replaced}, which it has no longer", err=True)
+    if into is not None and "AWS_CA_BUNDLE" in os.environ:
+        typer.echo(
+            "hatchway: AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it", err=True
+        )
+
+
+def _row(listed: "ListedKey") -> tuple[str, ...]:
+    key, use = listed.key, listed.use
+    return (
+        key.user_name or "(root)",
+        key.id,
+        key.status.value,
+        f"{key.created_at:%Y-%m-%d %H:%M:%S}",
+        "never" if use is None else f"{use.used_at:%Y-%m-%d %H:%M:%S}",
+        "" if use is None else use.service,
+    )
+
+
+def _document(listed: "ListedKey") -> dict[str, Any]:
+    key, use = listed.key, listed.use
+    last_used = None
+    if use is not None:
+        last_used = {"at": use.used_at.isoformat(), "service": use.service, "region": use.region}
+    return {
+        "user": key.user_name,
+        "access_key_id": key.id,
+        "status": key.status.value,
+        "created_at": key.created_at.isoformat(),
+        "last_used": last_used,
+    }

@@ -1,0 +1,233 @@
+"""What the commands on the server do to access keys, recorded in the audit trail as IAM's operations are."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from hatchway.access.access_keys import MOST_KEYS, create_access_key, delete_access_key, set_status
+from hatchway.audit.key_uses import last_uses
+from hatchway.cli.api_location import ApiLocation
+from hatchway.cli.api_urls import here
+from hatchway.cli.aws_profile import (
+    AwsProfile,
+    FoundProfile,
+    SharedFiles,
+    find_profile,
+    kept_on_failure,
+    write_profile,
+)
+from hatchway.cli.errors import CommandFailed
+from hatchway.cli.installation import Installation
+from hatchway.cli.local_trail import record_access_key, record_new_access_key
+from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
+from hatchway.store import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntoProfile:
+    """The AWS profile that a new key is to go into.
+
+    Attributes:
+        endpoint_url: the API's; None for where it listens.
+        overwrite: whether a profile of that name may be there already.
+    """
+
+    name: str
+    files: SharedFiles
+    endpoint_url: str | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A key just made: the only moment at which its secret can be told.
+
+    Attributes:
+        replaced: what the profile held before.
+        former: the user's other keys, as they are now.
+        deleted: one that had to go to make room.
+    """
+
+    key: AccessKey
+    secret: str = field(repr=False)
+    replaced: FoundProfile | None = None
+    former: tuple[AccessKey, ...] = ()
+    deleted: AccessKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key, and when it was last used, if ever."""
+
+    key: AccessKey
+    use: AccessKeyUse | None
+
+
+def list_keys(installation: Installation, user: str | None, *, everybody: bool) -> list[ListedKey]:
+    """The keys of a user (None: the root user), or of everybody; root's first, then by user and age.
+
+    Raises:
+        CommandFailed: there is no such user.
+    """
+    with installation.store.read() as tx:
+        if everybody:
+            keys = tx.access_keys.find()
+        else:
+            _require(tx, user)
+            keys = tx.access_keys.find(user_name=user)
+        uses = last_uses(tx, datetime.now(UTC))
+    keys.sort(key=lambda key: (key.user_name is not None, key.user_name or "", key.created_at))
+    return [ListedKey(key, uses.get(key.id)) for key in keys]
+
+
+def create_key(installation: Installation, user: str | None, into: IntoProfile | None = None) -> MadeKey:
+    """Makes a key for a user (None: the root user), and writes the profile: both, or neither.
+
+    Raises:
+        BadUsage: the API cannot be reached at the URL.
+        CommandFailed: there is no such user, it has two keys, or the profile cannot be written.
+    """
+    with _profile_kept(into), installation.store.write() as tx:
+        _require(tx, user)
+        if tx.access_keys.count(user_name=user) >= MOST_KEYS:
+            raise CommandFailed(
+                f"{_name(user)} has {MOST_KEYS} access keys already: see 'hatchway access-key list"
+                f" {_argument(user)}', and delete one with 'hatchway access-key delete ID'"
+            )
+        return _make(tx, installation, user, into, former=())
+
+
+def rotate_key(
+    installation: Installation, user: str | None, into: IntoProfile | None, *, at_once: bool
+) -> MadeKey:
+    """Makes a new key beside the one that a user (None: the root user) has, which is good until it is ended.
+
+    An inactive key goes, when it is one of two: it was ended in the rotation before. `at_once` deactivates
+    what was active. A profile that holds one of the user's keys gets the new one.
+
+    Raises:
+        BadUsage: the API cannot be reached at the URL.
+        CommandFailed: there is no such user, he has no key, or two that are active; or the profile cannot be
+            written.
+    """
+    now = datetime.now(UTC)
+    with _profile_kept(into), installation.store.write() as tx:
+        _require(tx, user)
+        keys = sorted(tx.access_keys.find(user_name=user), key=lambda key: key.created_at)
+        if not keys:
+            raise CommandFailed(
+                f"{_name(user)} has no access key: make one with 'hatchway access-key create"
+                f" {_argument(user)}'"
+            )
+        deleted = None
+        if len(keys) >= MOST_KEYS:
+            deleted = next((key for key in keys if key.status is KeyStatus.INACTIVE), None)
+            if deleted is None:
+                raise CommandFailed(
+                    f"{_name(user)} has {MOST_KEYS} active access keys: see with 'hatchway access-key list"
+                    f" {_argument(user)}' which is no longer used, and deactivate that one"
+                )
+            keys.remove(deleted)
+            _delete(tx, installation, deleted, now)
+        made = _make(tx, installation, user, into, former=tuple(keys))
+        if at_once:
+            for key in keys:
+                _set_status(tx, installation, key, KeyStatus.INACTIVE, now)
+        former = tuple(key for key in tx.access_keys.find(user_name=user) if key.id != made.key.id)
+    return MadeKey(made.key, made.secret, made.replaced, former, deleted)
+
+
+def set_key_status(installation: Installation, key_id: str, status: KeyStatus) -> tuple[AccessKey, bool]:
+    """Activates or deactivates a key; the key as it was, and whether anything changed.
+
+    Raises:
+        CommandFailed: there is no such key.
+    """
+    with installation.store.write() as tx:
+        key = _find(tx, key_id)
+        changed = key.status is not status
+        if changed:
+            _set_status(tx, installation, key, status, datetime.now(UTC))
+    return key, changed
+
+
+def delete_key(installation: Installation, key_id: str) -> AccessKey:
+    """Takes a key away; what it was.
+
+    Raises:
+        CommandFailed: there is no such key.
+    """
+    with installation.store.write() as tx:
+        key = _find(tx, key_id)
+        _delete(tx, installation, key, datetime.now(UTC))
+    return key
+
+
+def _profile_kept(into: IntoProfile | None) -> AbstractContextManager[None]:
+    """Has the files be as before when there comes to be no key."""
+    return nullcontext() if into is None else kept_on_failure(into.files)
+
+
+def _make(
+    tx: Transaction,
+    installation: Installation,
+    user: str | None,
+    into: IntoProfile | None,
+    former: Sequence[AccessKey],
+) -> MadeKey:
+    now = datetime.now(UTC)
+    made = create_access_key(tx, installation.vault, user_name=user, now=now, random_bytes=os.urandom)
+    record_new_access_key(tx, installation.account, made.key, now)
+    if into is None:
+        return MadeKey(made.key, made.secret)
+    location = ApiLocation.read(installation.directory)
+    url = here(installation, into.endpoint_url, private_ca=location.private_ca)
+    there = find_profile(into.files, into.name)
+    if there is not None and not into.overwrite and there.access_key_id not in {key.id for key in former}:
+        raise CommandFailed(
+            f"there is a profile {into.name} already, with {there}: give another name, or --overwrite"
+        )
+    profile = AwsProfile(
+        name=into.name,
+        endpoint_url=url.url,
+        region=installation.account.region,
+        ca_bundle=installation.directory.ca_certificate if location.private_ca else None,
+        access_key_id=made.key.id,
+        secret_access_key=made.secret,
+    )
+    write_profile(into.files, profile)
+    return MadeKey(made.key, made.secret, replaced=there)
+
+
+def _set_status(
+    tx: Transaction, installation: Installation, key: AccessKey, status: KeyStatus, now: datetime
+) -> None:
+    set_status(tx, key, status)
+    record_access_key(tx, installation.account, key, now, name="UpdateAccessKey", status=status.value)
+
+
+def _delete(tx: Transaction, installation: Installation, key: AccessKey, now: datetime) -> None:
+    delete_access_key(tx, key.id)
+    record_access_key(tx, installation.account, key, now, name="DeleteAccessKey")
+
+
+def _require(tx: Transaction, user: str | None) -> None:
+    if user is not None and tx.users.get(user) is None:
+        raise CommandFailed(f"there is no user {user!r}: name it in the fleet file and apply that")
+
+
+def _find(tx: Transaction, key_id: str) -> AccessKey:
+    key = tx.access_keys.get(key_id)
+    if key is None:
+        raise CommandFailed(f"there is no access key {key_id!r}: see 'hatchway access-key list'")
+    return key
+
+
+def _name(user: str | None) -> str:
+    return "root" if user is None else user
+
+
+def _argument(user: str | None) -> str:
+    return "--root" if user is None else user
