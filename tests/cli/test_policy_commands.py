@@ -451,6 +451,60 @@ def test_a_request_that_is_not_in_the_trail_is_an_error(hatchway: Hatchway, data
     assert "has no request 'no-such-request'" in done.err
 
 
+def refuse(data_dir: str, request_id: str, *, known: bool = True) -> None:
+    outcome = Outcome(
+        error_code="AccessDeniedException",
+        error_message="User: … is not authorized",
+        additional={"decision": authorization("3389").to_json()},
+    )
+    record(data_dir, request_id, "OpenTunnel", outcome, known=known)
+
+
+def test_the_latest_denial_is_explained_whatever_was_allowed_since(hatchway: Hatchway, data_dir: str) -> None:
+    refuse(data_dir, "first")
+    refuse(data_dir, "latest")
+    # Neither what was allowed, nor the question itself, however it ended, nor an error that is only quoted.
+    quoted = {"decision": authorization("22").to_json(), "said": '{"errorCode": 1, "network": 2}'}
+    record(data_dir, "allowed", "OpenTunnel", Outcome(additional=quoted))
+    record(data_dir, "asked", "ExplainDenial", Outcome(error_code="AccessDenied", error_message="no"))
+    for who in ((), ("alice",), (ARNS.user("alice"),)):
+        done = hatchway("explain", "--last", *who, "--data-dir", data_dir)
+        assert done.code == 1
+        assert "request latest" in done.out
+        assert "Condition NumericEquals k:port: request 3389, policy 22" in done.out
+
+
+def test_a_stranger_s_latest_denial_is_nobody_s(hatchway: Hatchway, data_dir: str) -> None:
+    refuse(data_dir, "somebody", known=False)
+    assert "request somebody" in hatchway("explain", "--last", "--data-dir", data_dir).out
+    for who in ("bob", ARNS.user("bob"), ARNS.root):
+        done = hatchway("explain", "--last", who, "--data-dir", data_dir)
+        assert (done.code, done.out) == (2, "")
+        assert f"no denial of '{who}'" in done.err
+
+
+def test_a_tunnel_that_was_cut_is_explained_by_what_allows_it_no_more(
+    hatchway: Hatchway, data_dir: str
+) -> None:
+    allowed = {"decision": authorization("22").to_json()}
+    record(data_dir, "cut", "OpenTunnel", Outcome(additional=allowed))
+    revocation = {"reason": "User: … is not authorized", "decision": authorization("3389").to_json()}
+    record(
+        data_dir, "cut", "CloseTunnel", Outcome(additional={"durationSeconds": 7, "revocation": revocation})
+    )
+    for question in (("cut",), ("--last",), ("--last", "alice")):
+        done = hatchway("explain", *question, "--data-dir", data_dir)
+        assert done.code == 1
+        assert "cut after 7 seconds, being allowed no more: User: … is not authorized" in done.out
+        assert "request 3389, policy 22" in done.out
+
+
+def test_on_the_server_it_is_said_what_to_explain(hatchway: Hatchway, data_dir: str) -> None:
+    done = hatchway("explain", "--data-dir", data_dir)
+    assert (done.code, done.out) == (2, "")
+    assert "--last" in done.err
+
+
 # --- policy test ------------------------------------------------------------------------------------------
 
 

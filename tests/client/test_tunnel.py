@@ -13,7 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
 from hatchway.client import relay
@@ -220,6 +228,22 @@ def test_a_close_with_another_code_is_an_error_that_carries_code_and_reason(
     with pytest.raises(TunnelClosed) as caught:
         carry_bytes(gateway, b"")
     assert (caught.value.code, caught.value.reason, caught.value.exit_code) == (code, reason, 255)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        # Old gateways, and connections that are lost, name no request in the reason.
+        ("Access revoked", "tunnel closed: Access revoked (request id 5d2c)"),
+        ("Access revoked (request id 5d2c)", "tunnel closed: Access revoked (request id 5d2c)"),
+    ],
+)
+def test_a_close_names_the_request_once(gateway: StubGateway, reason: str, said: str) -> None:
+    answer = WSUpgradeResponse.create_101_response({"x-amzn-requestid": "5d2c"})
+    gateway.answer = lambda: WSUpgradeResponseWithListener(answer, Says(b"", 4003, reason))
+    with pytest.raises(TunnelClosed) as caught:
+        carry_bytes(gateway, b"")
+    assert (str(caught.value), caught.value.request_id) == (said, "5d2c")
 
 
 def test_a_reason_cannot_drive_the_terminal(gateway: StubGateway) -> None:

@@ -24,7 +24,7 @@ PROMISED = {
     ],
 }  # fmt: skip
 
-READING = ("Decode", "Describe", "Get", "List", "Simulate")
+READING = ("Decode", "Describe", "Explain", "Get", "List", "Simulate")
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_who_may_not_ask_does_not_learn_what_is_there(world: World) -> None:
     def message(call: Callable[[], Any]) -> str:
         with pytest.raises(ClientError) as caught:
             call()
-        text = str(caught.value).partition(" Encoded")[0]
+        text = str(caught.value).partition(" (request id ")[0]
         return text.replace(made, "ID").replace("eice-0000000000000000f", "ID").replace(
             "subnet-0000000000000000f", "SUBNET"
         ).replace(SUBNET, "SUBNET")  # fmt: skip
@@ -303,7 +303,8 @@ def test_a_refusal_tells_the_caller_a_sentence_and_the_audit_trail_the_reasons(w
     assert sentence == (
         "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/alice is "
         f"not authorized to perform: ec2:CreateInstanceConnectEndpoint on resource: {ARNS.subnet(SUBNET)} "
-        "because no identity-based policy allows the ec2:CreateInstanceConnectEndpoint action."
+        "because no identity-based policy allows the ec2:CreateInstanceConnectEndpoint action"
+        f" (request id {caught.value.response['ResponseMetadata']['RequestId']})."
     )
     reasons = decode_failure_message(world.plane.vault, encoded)
     (event,) = world.events("CreateInstanceConnectEndpoint")

@@ -211,7 +211,8 @@ def test_a_policy_for_one_os_user_takes_that_user_s_key_and_refuses_root_s(world
         "Code": "AuthException",
         "Message": "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: "
         f"ec2-instance-connect:SendSSHPublicKey on resource: {ARNS.instance(INSTANCE)} because no "
-        "identity-based policy allows the ec2-instance-connect:SendSSHPublicKey action",
+        "identity-based policy allows the ec2-instance-connect:SendSSHPublicKey action"
+        f" (request id {caught.value.response['ResponseMetadata']['RequestId']})",
     }
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
     allowed, denied = world.events("SendSSHPublicKey")

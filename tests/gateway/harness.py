@@ -304,9 +304,13 @@ def request(path: str = "/openTunnel", *, without: str = "", **headers: str) -> 
 
 
 class Closed(Exception):
+    """`reason` is without the request's id that stood behind it; empty where none did."""
+
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
-        self.code, self.reason = code, reason
+        self.code = code
+        self.reason, _, named = reason.partition(" (request id ")
+        self.request_id = named.removesuffix(")")
 
 
 class WebSocket:

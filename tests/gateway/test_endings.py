@@ -54,8 +54,11 @@ def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
     async def test() -> None:
         with refusal() as port:
             async with running_gateway(Says(port)) as gateway:
-                closed = await closed_by(gateway)
+                client = await WebSocket.open(gateway.port)
+                closed = (await client.rest())[1]
                 assert (closed.code, closed.reason) == (1011, "Unable to connect to target")
+                # The AWS CLI shows the reason and no header.
+                assert f"x-amzn-requestid: {closed.request_id}\r\n" in client.answer.decode()
                 assert (await gateway.trail.end()).closure.code == 1011
 
     run(test)

@@ -189,7 +189,8 @@ def test_a_bad_request_gets_its_status_in_json(head: str) -> None:
             assert b"Content-Type: application/json" in answer
             assert b"x-amzn-requestid: id-" in answer
             body = json.loads(await client.reader.read(65536))
-            assert set(body) == {"ErrorCode", "Message"}
+            assert set(body) == {"ErrorCode", "Message", "RequestId"}
+            assert b"x-amzn-requestid: " + body["RequestId"].encode() + b"\r\n" in answer
             await client.hung_up()
             await still_works(gateway)
 

@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hatchway.cli.client_options import (
+    CaBundle,
+    EndpointUrl,
+    ProfileName,
+    Region,
+    client_errors,
+    profile_options,
+)
 from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 
@@ -131,25 +139,56 @@ def simulate(
 
 def explain(
     request_id: Annotated[
-        str, typer.Argument(metavar="REQUEST-ID", help="The request's id, which the client was told.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="REQUEST-ID|USER",
+            help="The request's id, which the client was told; with --last, the user who was denied.",
+        ),
+    ] = None,
     *,
+    last: Annotated[
+        bool, typer.Option("--last", help="The latest denial: anybody's on the server, else your own.")
+    ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
+    profile: ProfileName = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    ca_bundle: CaBundle = None,
 ) -> None:
-    """Say why a call was allowed or refused, from the audit trail.
+    """Say why a call was allowed or refused, or a tunnel cut, from the audit trail.
+
+    With --data-dir it asks the store, on the server. Without, it asks the API, as you, why you were denied:
+    your latest denial, or that of a request. That needs the permission hatchway:ExplainDenial on yourself;
+    others' denials need it on '*'.
 
     Ends with 0 when its permissions were there, with 1 when it was refused, with 2 on an error.
 
     \b
-    Example:
+    Examples:
+      hatchway explain
       hatchway explain 1f0c2a9e-6f0e-4d0c-9d55-0d8ac5c4d3f1 --data-dir /var/lib/hatchway
+      hatchway explain --last alice --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.policy_events import explain_request
+    from hatchway.cli.policy_events import explain_last, explain_own, explain_request
 
-    with _installation(data_dir, store_url) as installation:
-        explained = explain_request(installation.store, request_id)
+    caller = profile_options(profile, region, endpoint_url, ca_bundle)
+    if data_dir is None or caller != profile_options(None, None, None, None):
+        if last and request_id is not None:
+            raise BadUsage("--last USER asks the store: run it on the server, with --data-dir")
+        from hatchway.client.profile import Profile
+
+        with _errors_not_denials(), client_errors():
+            explained = explain_own(Profile(caller), request_id)
+    elif not last and request_id is None:
+        raise BadUsage("name a request by its id, or give --last, or --last USER")
+    else:
+        with _installation(data_dir, store_url) as installation:
+            if last or request_id is None:
+                explained = explain_last(installation.store, request_id)
+            else:
+                explained = explain_request(installation.store, request_id)
     if json:
         import json as json_format
 
@@ -233,11 +272,16 @@ def lint(
 
 @contextmanager
 def _installation(data_dir: Path | None, store_url: str | None) -> Iterator["Installation"]:
-    """The installation. Whatever is wrong with it is an error here, which a denial must not look like."""
     from hatchway.cli.installation import open_installation
 
+    with _errors_not_denials(), open_installation(data_directory(data_dir), store_url) as installation:
+        yield installation
+
+
+@contextmanager
+def _errors_not_denials() -> Iterator[None]:
+    """Whatever cannot be done is an error here, which a denial must not look like."""
     try:
-        with open_installation(data_directory(data_dir), store_url) as installation:
-            yield installation
+        yield
     except CommandFailed as problem:
         raise BadUsage(str(problem)) from problem

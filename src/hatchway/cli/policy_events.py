@@ -1,14 +1,18 @@
 """Why a call was allowed or refused, from its event in the audit trail."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hatchway.audit.denials import events_of, last_denial
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_questions import overall
 from hatchway.iam import Decision, Outcome
 from hatchway.store import Store
+from hatchway.store.tables import audit_records
+
+if TYPE_CHECKING:
+    from hatchway.client.profile import Profile
 
 _ENCODED = " Encoded authorization failure message:"
 """What follows this in EC2's messages are the decisions themselves, sealed."""
@@ -24,14 +28,23 @@ class Explained:
     @property
     def outcome(self) -> Outcome:
         """Without any decision, a call that failed was refused before one could be made."""
-        if not self.decisions and self.event.get("errorCode"):
+        if not self.decisions and (self.event.get("errorCode") or self._revocation):
             return Outcome.IMPLICIT_DENY
         return overall(self.decisions)
 
     @property
+    def _additional(self) -> Mapping[str, Any]:
+        return self.event.get("additionalEventData") or {}
+
+    @property
+    def _revocation(self) -> Mapping[str, Any]:
+        revocation: Mapping[str, Any] = self._additional.get("revocation") or {}
+        return revocation
+
+    @property
     def sentences(self) -> list[str]:
         """Who did what, and what the caller was told."""
-        event, identity = self.event, self.event["userIdentity"]
+        event, identity, additional = self.event, self.event["userIdentity"], self._additional
         who = identity.get("arn") or identity.get("accessKeyId") or "somebody unknown"
         lines = [
             f"{event['eventName']} by {who} from {event['sourceIPAddress']} at {event['eventTime']},"
@@ -40,10 +53,14 @@ class Explained:
         if event.get("errorCode"):
             told = event["errorMessage"].partition(_ENCODED)[0]
             lines.append(f"answered with {event['errorCode']}: {told}")
-        network = (event.get("additionalEventData") or {}).get("network")
-        if network:
-            lines.append(f"the network did not let it through: {network}")
-        if not self.decisions:
+        if additional.get("network"):
+            lines.append(f"the network did not let it through: {additional['network']}")
+        if self._revocation:
+            lines.append(
+                f"the tunnel was cut after {additional.get('durationSeconds')} seconds, being allowed no"
+                f" more: {self._revocation.get('reason')}"
+            )
+        elif not self.decisions:
             before = event.get("errorCode")
             lines.append(f"no permission was {'checked before that' if before else 'needed'}")
         return lines
@@ -62,21 +79,49 @@ class Explained:
 
 
 def explain_request(store: Store, request_id: str) -> Explained:
-    """The event of a request, the one with its decisions where there are several.
+    """The event of a request that says most of why it ended as it did.
 
     Raises:
         BadUsage: there is none.
     """
     with store.read() as tx:
-        records = tx.audit_records.find(request_id=request_id)
-    if not records:
+        events = events_of(tx, request_id)
+    if not events:
         raise BadUsage(
             f"the audit trail has no request {request_id!r}: give the id that the client was told,"
             " or an event's requestID"
         )
-    records.sort(key=lambda record: record.event_time)
-    explained = [read_event(json.loads(record.body)) for record in records]
-    return next((one for one in explained if one.decisions), explained[0])
+    return read_event(events[0])
+
+
+def explain_last(store: Store, who: str | None) -> Explained:
+    """The latest denial, of a user (by name or ARN, or the root user's ARN) when one is given.
+
+    Raises:
+        BadUsage: there is none.
+    """
+    is_arn = who is not None and who.startswith("arn:")
+    conditions = [] if who is None or is_arn else [audit_records.c.user_name == who]
+    with store.read() as tx:
+        event = last_denial(
+            tx, lambda event: not is_arn or event["userIdentity"].get("arn") == who, *conditions
+        )
+    if event is None:
+        of = "" if who is None else f" of {who!r}"
+        raise BadUsage(f"the audit trail has no denial{of}: give a user's name or ARN, or a request's id")
+    return read_event(event)
+
+
+def explain_own(profile: "Profile", request_id: str | None) -> Explained:
+    """A denial that the API tells of: the one of a request, or the caller's latest.
+
+    Raises:
+        ApiError, NotConfigured: the control plane refuses, knows none, or cannot be asked.
+        BadUsage: another version wrote it.
+    """
+    from hatchway.client.denials import explain_denial
+
+    return read_event(explain_denial(profile, request_id))
 
 
 def read_event(event: Mapping[str, Any]) -> Explained:
@@ -84,7 +129,8 @@ def read_event(event: Mapping[str, Any]) -> Explained:
     Raises:
         BadUsage: what it says of a decision cannot be read.
     """
-    decision = (event.get("additionalEventData") or {}).get("decision")
+    additional = event.get("additionalEventData") or {}
+    decision = additional.get("decision") or (additional.get("revocation") or {}).get("decision")
     if decision is None:
         return Explained(event, ())
     try:

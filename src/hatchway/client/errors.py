@@ -12,6 +12,9 @@ from urllib.parse import unquote
 CONNECTION_LOST = 1006
 """RFC 6455 section 7.1.5: the close code of a connection that ended without a Close frame."""
 
+REQUEST_ID_HEADER = "x-amzn-requestid"
+"""In which every answer names its request, of the API and of a gateway."""
+
 
 class ClientError(Exception):
     """Any failure of a client command."""
@@ -37,7 +40,7 @@ class ApiError(ClientError):
 
     def __init__(self, operation: str, code: str, message: str, request_id: str | None = None) -> None:
         said = f"{operation}: {code}: {message}" if code else f"{operation}: {message}"
-        super().__init__(said + _named(request_id))
+        super().__init__(_naming(said, request_id))
         self.operation = operation
         self.code = code
         self.message = message
@@ -67,7 +70,7 @@ class TunnelRefused(ClientError):
     def __init__(self, status: int, error_code: str, message: str, request_id: str | None = None) -> None:
         name = error_code or f"HTTP status {status}"
         said = f"{name}: {message}" if message else f"the gateway answered {name}"
-        super().__init__(said + _named(request_id))
+        super().__init__(_naming(said, request_id))
         self.status = status
         self.error_code = error_code
         self.message = message
@@ -79,15 +82,19 @@ class TunnelClosed(ClientError):
 
     exit_code = 255
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"tunnel closed: {reason or f'close code {code}'}")
+    def __init__(self, code: int, reason: str, request_id: str | None = None) -> None:
+        super().__init__(_naming(f"tunnel closed: {reason or f'close code {code}'}", request_id))
         self.code = code
         self.reason = reason
+        self.request_id = request_id
 
 
-def _named(request_id: str | None) -> str:
-    """By which `hatchway explain` finds the decision."""
-    return f" (request id {request_id})" if request_id else ""
+def _naming(said: str, request_id: str | None) -> str:
+    """With the request's id, by which `hatchway explain` finds the decision, where the server named none.
+
+    It names it for clients that show nothing else of an answer, and cannot where a connection is lost.
+    """
+    return said if not request_id or request_id in said else f"{said} (request id {request_id})"
 
 
 def printable(text: str, limit: int = 1000) -> str:

@@ -30,6 +30,8 @@ _NO_CREDENTIALS = (
     "no credentials are configured: give --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 
+_ENCODED = " Encoded authorization failure message:"
+
 _OWN_MODELS = files("hatchway") / "protocol" / "models"
 
 
@@ -176,7 +178,8 @@ def api_errors(operation: str) -> Iterator[None]:
         raise ApiError(
             operation,
             printable(str(fault.get("Code", ""))),
-            printable(str(fault.get("Message", ""))),
+            # What is sealed behind it the request's id leads to, and nobody reads it on a terminal.
+            printable(str(fault.get("Message", "")).partition(_ENCODED)[0]),
             printable(str(request_id), 100) if request_id else None,
         ) from error
     except failures.NoCredentialsError as error:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
 
-from hatchway.client.errors import CONNECTION_LOST, TunnelClosed, printable
+from hatchway.client.errors import CONNECTION_LOST, REQUEST_ID_HEADER, TunnelClosed, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,7 @@ class Relay(WSListener):
         self._local = local
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
+        self._request_id: str | None = None
         self._buffer = memoryview(bytearray(MAX_FRAME))
         self._reading = False
         self._input_ended = False
@@ -103,7 +104,7 @@ class Relay(WSListener):
                 async with asyncio.timeout(_HANG_UP_TIMEOUT):
                     await transport.wait_disconnected()
         except WSProtocolError as error:
-            raise TunnelClosed(int(error.code), printable(str(error))) from error
+            raise self._closed(int(error.code), printable(str(error))) from error
         finally:
             self.abandon()
         if self._outcome is not None:
@@ -122,6 +123,8 @@ class Relay(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        request_id = transport.response.headers.get(REQUEST_ID_HEADER)
+        self._request_id = None if request_id is None else printable(request_id, 100)
         if self._over:
             transport.disconnect(graceful=False)
             return
@@ -144,14 +147,14 @@ class Relay(WSListener):
             code, reason = _close_code_and_reason(frame.get_payload_as_bytes())
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
-            self._end(None if code in (_NORMAL, _NO_STATUS) else TunnelClosed(code, reason))
+            self._end(None if code in (_NORMAL, _NO_STATUS) else self._closed(code, reason))
         elif kind == WSMsgType.TEXT:
             transport.send_close(WSCloseCode.UNSUPPORTED_DATA)
             transport.disconnect()
-            self._end(TunnelClosed(_UNSUPPORTED_DATA, "the gateway sent text, which no tunnel carries"))
+            self._end(self._closed(_UNSUPPORTED_DATA, "the gateway sent text, which no tunnel carries"))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._end(TunnelClosed(CONNECTION_LOST, "the connection to the gateway was lost"))
+        self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
 
     def pause_writing(self) -> None:
         self._stop_reading()
@@ -284,12 +287,15 @@ class Relay(WSListener):
 
     def _await_close(self, unsent_before: int, patience: float) -> None:
         if patience <= 0:
-            self._end(TunnelClosed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
+            self._end(self._closed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
             return
         assert self._transport is not None
         unsent = self._transport.underlying_transport.get_write_buffer_size()
         patience = CLOSE_TIMEOUT if unsent < unsent_before else patience - _CHECK_INTERVAL
         self._set_timer(_CHECK_INTERVAL, self._await_close, unsent, patience)
+
+    def _closed(self, code: int, reason: str) -> TunnelClosed:
+        return TunnelClosed(code, reason, self._request_id)
 
     def _end(self, outcome: TunnelClosed | None) -> None:
         if self._over:

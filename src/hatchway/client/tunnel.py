@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final
 from picows import WSError, WSHandshakeError, ws_connect
 
 from hatchway import __version__
-from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelRefused, printable
+from hatchway.client.errors import (
+    REQUEST_ID_HEADER,
+    GatewayUnreachable,
+    InvalidOption,
+    TunnelRefused,
+    printable,
+)
 from hatchway.client.local import standard_streams
 from hatchway.client.proxy import proxy_for
 from hatchway.client.relay import Relay
@@ -177,7 +183,7 @@ def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUn
     except (ValueError, RecursionError):
         body = None
     fields = body if isinstance(body, dict) else {}
-    request_id = response.headers.get("x-amzn-requestid")
+    request_id = response.headers.get(REQUEST_ID_HEADER)
     return TunnelRefused(
         int(response.status),
         printable(str(fields.get("ErrorCode", ""))),

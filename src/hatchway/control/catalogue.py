@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hatchway.control import instance_connect, sts, sts_decode, tunnels
+from hatchway.control import denials, instance_connect, sts, sts_decode, tunnels
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups
 from hatchway.control.iam import access_keys, roles, simulation, user_policies, users
 from hatchway.control.operations import Operation, registered_operations
@@ -13,6 +13,7 @@ __all__ = ["MODULES", "OFFERED", "OPERATIONS"]
 
 MODULES: Final = (
     access_keys,
+    denials,
     endpoints,
     instance_connect,
     instances,

@@ -31,7 +31,7 @@ from hatchway.control.audit_trail import event_name, refusal_record, source_of, 
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.operations import Call, Operation
 from hatchway.control.plane import ControlPlane
-from hatchway.control.refusals import is_unforeseen, throttled, to_service_error
+from hatchway.control.refusals import is_unforeseen, naming, throttled, to_service_error
 from hatchway.control.running import Running
 from hatchway.control.services import claimed_service, guess_service, services
 from hatchway.control.texts import check_texts
@@ -228,8 +228,12 @@ class Dispatcher:
         except Exception as failure:
             log.error("refusal cannot be recorded", **log_fields(failure))
             plane.refusals.count(*what, time=attempt.now)
-            error = to_service_error(failure, service.name, plane.vault)
-        return error.code, service.render_error(error, attempt.request.request_id)
+            error, problem = to_service_error(failure, service.name, plane.vault), failure
+        request_id = attempt.request.request_id
+        if not isinstance(problem, ServiceError):
+            # Of what an operation itself refuses, its sentence says all that there is to know.
+            error = naming(error, request_id)
+        return error.code, service.render_error(error, request_id)
 
     def _record(self, record: AuditRecord) -> None:
         """Returns when the record is committed."""

@@ -37,6 +37,14 @@ def to_service_error(problem: Exception, service: str, vault: Vault) -> ServiceE
             return ServiceError(DIALECTS[service].internal, message, status=500)
 
 
+def naming(error: ServiceError, request_id: str) -> ServiceError:
+    """The same with the request's id in its message: few clients show the id that every answer has."""
+    sentence, mark, encoded = error.message.partition(f" {ENCODED_MESSAGE}")
+    stop = "." if sentence.endswith(".") else ""
+    message = f"{sentence.removesuffix('.')} (request id {request_id}){stop}{mark}{encoded}"
+    return ServiceError(error.code, message, error.status, error.fields)
+
+
 def is_unforeseen(problem: Exception) -> bool:
     """Whether a problem is a fault of the program or of what it runs on, not of the caller."""
     return not isinstance(problem, ServiceError | SignatureError | AccessDenied | TooManyCalls)

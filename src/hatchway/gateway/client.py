@@ -76,6 +76,7 @@ class Client(TlsConnection):
         "_parsers",
         "_pongs",
         "_received",
+        "_request_id",
         "_websocket",
         "lost",
         "request",
@@ -94,6 +95,7 @@ class Client(TlsConnection):
         self._close_sent = False
         self._close_timer: asyncio.TimerHandle | None = None
         self._head: Head | None = None
+        self._request_id = ""
         self.request: asyncio.Future[None] = readiness.loop.create_future()
         self.lost: asyncio.Future[None] = readiness.loop.create_future()
 
@@ -187,6 +189,7 @@ class Client(TlsConnection):
     def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
         """Answer 101. Frames come to `end` from now on; the first that are here do before this returns."""
         self._end = end
+        self._request_id = request_id
         self.write(render_upgrade(key, request_id))
         websocket = self._websocket = WebSocketInput(self._parsers, end)
         rest, self._received = bytes(self._received), bytearray()
@@ -222,7 +225,7 @@ class Client(TlsConnection):
         if self._pongs is not None:
             self._send_pongs()
         self._close_sent = True
-        return _control_frame(_CLOSE, closure.code.to_bytes(2) + closure.reason.encode())
+        return _control_frame(_CLOSE, closure.payload(self._request_id))
 
     def _await_answer(self, patience: float) -> None:
         if self.is_gone:

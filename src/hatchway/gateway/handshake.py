@@ -118,7 +118,7 @@ def render_upgrade(key: str, request_id: str) -> bytes:
 
 def render_refusal(refusal: Refusal, request_id: str) -> bytes:
     """The whole HTTP answer."""
-    body = refusal.body()
+    body = refusal.body(request_id)
     lines = [
         f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}",
         "Content-Type: application/json",

@@ -1,7 +1,8 @@
 """How the gateway says no: the HTTP answer before the upgrade, the WebSocket close after it.
 
 The AWS CLI prints the body of the first as it is, and `Websocket Closure Reason: <reason>` for any close
-but 1000. One table for each, so that every word that a client can read stands here.
+but 1000, and no header of either; so both name the request, for `hatchway explain`. One table for each, so
+that every word that a client can read stands here.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ class Refusal:
     error_code: str
     message: str
 
-    def body(self) -> bytes:
-        return json.dumps({"ErrorCode": self.error_code, "Message": self.message}).encode()
+    def body(self, request_id: str) -> bytes:
+        """As clients print it, so it names the request by which its reasons can be found."""
+        told = {"ErrorCode": self.error_code, "Message": self.message, "RequestId": request_id}
+        return json.dumps(told).encode()
 
 
 def bad_request(message: str) -> Refusal:
@@ -101,6 +104,17 @@ class Closure:
     def __post_init__(self) -> None:
         if len(self.reason.encode()) > MAX_REASON:
             raise ValueError(f"a close reason has at most {MAX_REASON} bytes")
+
+    def payload(self, request_id: str) -> bytes:
+        """Of the close frame: the code, and the reason with the request's id, where it has room for both.
+
+        An end that is as it should be needs no explanation.
+        """
+        reason = self.reason.encode()
+        named = f" (request id {request_id})".encode() if reason else b""
+        if len(reason) + len(named) > MAX_REASON:
+            named = b""
+        return self.code.to_bytes(2) + reason + named
 
 
 TARGET_CLOSED: Final = Closure(1000)

@@ -1,0 +1,68 @@
+"""The service `hatchway`: why a caller was refused, for those whom policies let know."""
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from hatchway.access.authorization import ANY_RESOURCE, Check
+from hatchway.access.principal import Principal
+from hatchway.audit.denials import EXPLAIN_DENIAL, NEWEST, Event, events_of, last_denial
+from hatchway.control.operations import Call, Result, operation
+from hatchway.protocol import ServiceError
+from hatchway.store.tables import audit_records
+
+_ACTION: Final = "hatchway:ExplainDenial"
+
+
+@operation("hatchway", EXPLAIN_DENIAL, reads_only=True)
+def explain_denial(call: Call) -> Result:
+    """One denial, or the caller's latest. What is not the caller's own takes the permission on everything.
+
+    So does what there is not: nobody else learns which ids requests have.
+    """
+    request_id = call.parameters.get("RequestId")
+    caller = call.caller.principal
+    denial: Event | None
+    if request_id is None:
+        denial = last_denial(
+            call.tx,
+            lambda event: _is_own(event, caller),
+            audit_records.c.user_name == caller.user_name,
+            newest=NEWEST,
+        )
+        own = True
+    else:
+        # Whoever asks why his tunnel did not reach its target is told, too, that policies let it through.
+        denial = next(iter(events_of(call.tx, request_id)), None)
+        own = denial is not None and _is_own(denial, caller)
+
+    call.authorize(Check(_ACTION, (caller.arn,) if own else ANY_RESOURCE))
+
+    if denial is None:
+        raise ServiceError(
+            "ResourceNotFoundException",
+            f"None of the newest {NEWEST} events tells of a denial of yours."
+            if request_id is None
+            else f"The audit trail has no request {request_id}.",
+        )
+    return {"Denial": _result(denial)}
+
+
+def _is_own(event: Event, caller: Principal) -> bool:
+    """Whether it is the caller's. A user's successor of the same name has another id."""
+    identity = event["userIdentity"]
+    whose = (identity.get("principalId"), identity.get("arn"), identity.get("userName"))
+    return whose == (caller.user_id, caller.arn, caller.user_name)
+
+
+def _result(event: Event) -> dict[str, Any]:
+    return {
+        "RequestId": event["requestID"],
+        "EventTime": datetime.fromisoformat(event["eventTime"]),
+        "EventName": event["eventName"],
+        "PrincipalArn": event["userIdentity"].get("arn"),
+        "SourceIp": event["sourceIPAddress"],
+        "ErrorCode": event.get("errorCode"),
+        "ErrorMessage": event.get("errorMessage"),
+        "CloudTrailEvent": json.dumps(event, ensure_ascii=False, separators=(",", ":")),
+    }

@@ -1,0 +1,128 @@
+"""Who is told why a call was refused: one's own denials, and others', where policies say so."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from tests.control.harness import ARNS, Credentials, World
+
+from hatchway.control import denials
+from hatchway.protocol.service_models import OWN_MODELS
+
+ALICE, BOB = ARNS.user("alice"), ARNS.user("bob")
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """With our model beside botocore's own, as AWS_DATA_PATH puts it there."""
+    session = boto3.Session()
+    session._loader.search_paths.append(str(OWN_MODELS))
+    return session
+
+
+def may_ask(resource: str) -> Mapping[str, Any]:
+    return {"Effect": "Allow", "Action": "hatchway:ExplainDenial", "Resource": resource}
+
+
+OWN = may_ask("arn:aws:iam::123456789012:user/${aws:username}")
+
+
+def be_refused(world: World, user: Credentials, service: str = "ec2") -> str:
+    """The refused request's id."""
+    client = world.client(service, user)
+    with pytest.raises(ClientError) as caught:
+        client.describe_vpcs() if service == "ec2" else client.list_tunnels()
+    return str(caught.value.response["ResponseMetadata"]["RequestId"])
+
+
+def explain(world: World, user: Credentials, request_id: str | None = None) -> Any:
+    asked = {} if request_id is None else {"RequestId": request_id}
+    return world.client("hatchway", user).explain_denial(**asked)["Denial"]
+
+
+def error(world: World, user: Credentials, request_id: str | None = None) -> Mapping[str, str]:
+    with pytest.raises(ClientError) as caught:
+        explain(world, user, request_id)
+    told: Mapping[str, str] = caught.value.response["Error"]
+    return told
+
+
+def test_who_may_is_told_why_his_latest_call_was_refused(world: World) -> None:
+    alice, bob = world.user("alice", OWN), world.user("bob")
+    be_refused(world, alice)
+    latest = be_refused(world, alice, "hatchway")
+    be_refused(world, bob)
+    world.client("sts", alice).get_caller_identity()
+    told = explain(world, alice)
+    assert (told["RequestId"], told["EventName"], told["PrincipalArn"]) == (latest, "ListTunnels", ALICE)
+    assert told["ErrorCode"] == "AccessDeniedException"
+    (event,) = world.events("ListTunnels")
+    assert json.loads(told["CloudTrailEvent"]) == event
+    assert event["additionalEventData"]["decision"]["checks"][0]["action"] == "hatchway:ListTunnels"
+
+
+def test_one_s_own_request_takes_the_permission_on_oneself(world: World) -> None:
+    alice, bob = world.user("alice", OWN), world.user("bob")
+    mine, his = be_refused(world, alice), be_refused(world, bob)
+    assert explain(world, alice, mine)["RequestId"] == mine
+    # Nor does it tell whether there is such a request.
+    assert error(world, alice, his)["Code"] == "AccessDeniedException"
+    refused = {
+        text.partition(" (request id ")[0]
+        for text in (error(world, alice, his)["Message"], error(world, alice, "no-such-request")["Message"])
+    }
+    assert len(refused) == 1
+    assert "hatchway:ExplainDenial on resource: *" in refused.pop()
+    assert error(world, bob)["Code"] == error(world, bob, his)["Code"] == "AccessDeniedException"
+
+
+def test_others_denials_take_the_permission_on_everything(world: World) -> None:
+    alice, bob = world.user("alice", may_ask("*")), world.user("bob")
+    his = be_refused(world, bob)
+    assert explain(world, alice, his)["PrincipalArn"] == BOB
+    assert explain(world, world.root, his)["PrincipalArn"] == BOB
+    assert error(world, alice, "no-such-request")["Code"] == "ResourceNotFoundException"
+    # On each user is not on everything.
+    world.allow("alice", may_ask("arn:aws:iam::123456789012:user/*"))
+    assert error(world, alice, his)["Code"] == "AccessDeniedException"
+
+
+def test_a_question_that_was_refused_is_not_the_latest_denial(world: World) -> None:
+    alice = world.user("alice")
+    refused = be_refused(world, alice)
+    assert error(world, alice)["Code"] == "AccessDeniedException"
+    world.allow("alice", OWN)
+    assert explain(world, alice)["RequestId"] == refused
+
+
+def test_a_successor_of_the_same_name_is_not_told_of_his_predecessor(world: World) -> None:
+    alice = world.user("alice", OWN)
+    refused = be_refused(world, alice)
+    world.change(lambda tx: tx.users.delete("alice"))
+    world.client("iam").create_user(UserName="alice")
+    key = world.client("iam").create_access_key(UserName="alice")["AccessKey"]
+    successor = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    world.allow("alice", OWN)
+    assert error(world, successor)["Code"] == "ResourceNotFoundException"
+    assert error(world, successor, refused)["Code"] == "AccessDeniedException"
+
+
+def test_only_so_many_events_are_looked_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = world.user("alice", OWN)
+    be_refused(world, alice)
+    monkeypatch.setattr(denials, "NEWEST", 3)
+    assert explain(world, alice)["EventName"] == "DescribeVpcs"
+    for _ in range(3):
+        world.client("sts", alice).get_caller_identity()
+    assert error(world, alice)["Code"] == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 65, "a b", "%"])
+def test_what_is_no_request_id_is_refused(world: World, request_id: str) -> None:
+    body = json.dumps({"RequestId": request_id}).encode()
+    headers = {"X-Amz-Target": "Hatchway.ExplainDenial", "Content-Type": "application/x-amz-json-1.1"}
+    answer = world.send(headers=headers, body=body, service="hatchway")
+    assert (answer.status, "ValidationException" in answer.text) == (400, True)
