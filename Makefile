@@ -17,21 +17,17 @@ test: ## check, then every test: units, and end to end with the AWS CLI and Open
 	@scripts/setup test
 	@failed=; \
 	$(MAKE) --no-print-directory check || failed="$$failed, the checks"; \
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/e2e || failed="$$failed, the tests"; \
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e || failed="$$failed, the end-to-end tests"; \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder || failed="$$failed, the tests"; \
 	if [ -n "$$failed" ]; then echo "make test: failed are$${failed#,}" >&2; exit 1; fi
 
 ROUNDS ?= 10
-faults: ## kill, fill and lock a server under load, ROUNDS times (10)
+faults: ## kill, fill and lock a server under load, ROUNDS times (10), and the host script at each of its steps
 	@scripts/setup test
-	HATCHWAY_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/e2e/test_faults.py
+	HATCHWAY_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/e2e/test_faults.py tests/host/test_places.py
 
 check: ## lint, format, types and the table of who may import whom
 	@scripts/setup check
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@scripts/check
 
 FUZZ_SECONDS ?= 60
 fuzz: ## each parser that meets strangers, FUZZ_SECONDS (60), two at a time (see fuzz/README.md); TARGET=name for one

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import settings
 # A loaded machine is slow, not wrong.
 settings.register_profile("hatchway", deadline=None)
 settings.load_profile("hatchway")
+
+_LONG = ("e2e", "attack", "cli", "gateway", "host", "control")
+"""Directories whose modules take long, the longest first."""
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
@@ -29,6 +33,13 @@ def _logs_as_they_were() -> Iterator[None]:
     for name, module in list(sys.modules.items()):
         if name.startswith("hatchway."):
             getattr(getattr(module, "log", None), "__dict__", {}).pop("bind", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has the long modules run first: of two processes neither is left with one when the other is done."""
+    ranks = {name: rank for rank, name in enumerate(_LONG)}
+    here = Path(__file__).parent
+    items.sort(key=lambda item: ranks.get(item.path.relative_to(here).parts[0], len(ranks)))
 
 
 @pytest.hookimpl(wrapper=True)

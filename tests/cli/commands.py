@@ -1,12 +1,29 @@
 """Runs the command as a shell would."""
 
+import multiprocessing
 import os
+import pkgutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+import hatchway as package
+
 COMMAND = (sys.executable, "-m", "hatchway")
+
+# Most of what a command of an administrator costs is to import what it needs. This process has done so, and
+# each command is a fork of it: in all else a process like any.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    [
+        found.name
+        for found in pkgutil.walk_packages(package.__path__, "hatchway.")
+        if "__main__" not in found.name
+    ]
+)
 
 
 def environment(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
@@ -24,12 +41,27 @@ def hatchway(
     *arguments: str, variables: Mapping[str, str] = MappingProxyType({}), timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """A finished command; the variables are added to its environment."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as directory:
+        output, errors = Path(directory, "output"), Path(directory, "errors")
+        process = _FORKS.Process(target=_run, args=(arguments, environment(variables), output, errors))
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(["hatchway", *arguments], timeout)
+        return subprocess.CompletedProcess(
+            ["hatchway", *arguments], process.exitcode, output.read_text(), errors.read_text()
+        )
+
+
+def _run(arguments: tuple[str, ...], variables: dict[str, str], output: Path, errors: Path) -> None:
+    from hatchway.cli.main import main
+
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, path in ((1, output), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv = ["hatchway", *arguments]
+    main()
