@@ -12,7 +12,7 @@ import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -133,20 +133,40 @@ class Listener:
         self._sock = sock
         self._resume()
 
-    def stop(self) -> None:
-        """Accept no more. Clients that are there stay; those that wait for their turn go."""
-        sock, self._sock = self._sock, None
+    def retire(self) -> None:
+        """Accept what waits and then no more, for others do. Who is there, or waits for a turn, is served.
+
+        If this is the last copy of the socket, the kernel resets what comes to it from now on.
+        """
+        sock = self._release()
         if sock is None:
             return
-        if self._pause is None:
-            self._loop.remove_reader(sock)
-        else:
-            self._pause.cancel()
-        sock.close()
+        with sock, suppress(OSError):
+            for _ in range(BACKLOG):
+                try:
+                    self._take(*sock.accept())
+                except (ConnectionError, InterruptedError):
+                    continue
+
+    def stop(self) -> None:
+        """Accept no more. Clients that are there stay; those that wait for their turn go."""
+        sock = self._release()
+        if sock is not None:
+            sock.close()
         if self._turns is not None:
             self._turns.cancel()
         while self._waiting:
             self._drop(self._waiting.next().sock)
+
+    def _release(self) -> socket.socket | None:
+        """The socket, at which this looks no more; None if it does not any more."""
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            if self._pause is None:
+                self._loop.remove_reader(sock)
+            else:
+                self._pause.cancel()
+        return sock
 
     def _resume(self) -> None:
         self._pause = None
@@ -172,8 +192,7 @@ class Listener:
                 self._tell(problem)
                 self._pause_for(_EXHAUSTED_PAUSE)
                 return
-            sock.setblocking(False)
-            self._judge(sock, peer[0].partition("%")[0], peer[1])
+            self._take(sock, peer)
         if sum(self.turned_away.values()) != turned_away:
             self._pause_for(pause or (time.thread_time() - began) / SHARE)
 
@@ -184,20 +203,22 @@ class Listener:
             self._silent_until = now + LOG_INTERVAL
             log.error("no connection can be accepted", problem=str(problem))
 
-    def _judge(self, sock: socket.socket, address: str, port: int) -> None:
+    def _take(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
         """See whose connection this is."""
+        sock.setblocking(False)
+        address, port = peer[0].partition("%")[0], peer[1]
         self._pending += 1
         if self._pending > self._max_pending:
             self._turn_away(sock, TOO_MANY_PENDING, address)
             return
         if self._proxies and within(parse_address(address), self._proxies):
-            peer = TransportAddress(parse_address(address), port)
-            _BehindProxy(self._loop, sock, peer, self._request_deadline, self._passed_on)
+            proxy = TransportAddress(parse_address(address), port)
+            _BehindProxy(self._loop, sock, proxy, self._request_deadline, self._passed_on)
             return
         source = source_of(address)
         if self._sources.admits(source):
-            peer = TransportAddress(parse_address(address), port)
-            self._admit(sock, peer, source, b"", self._request_deadline)
+            client = TransportAddress(parse_address(address), port)
+            self._admit(sock, client, source, b"", self._request_deadline)
         else:
             self._turn_away(sock, SOURCE_WASTES, address)
 
