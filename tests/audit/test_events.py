@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -103,6 +104,18 @@ def test_every_event_is_written_once_and_in_order(store: Store, tmp_path: Path) 
     assert Export(store, path).run() == 3
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["eventID"] for line in lines] == [f"e-{number:05}" for number in range(2503)]
+
+
+def test_two_servers_write_no_event_twice(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 3000)
+    both = [Thread(target=Export(store, path).run) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["eventID"] for line in lines] == [f"e-{number:05}" for number in range(3000)]
 
 
 def test_what_could_not_be_written_is_written_later(store: Store, tmp_path: Path) -> None:

@@ -5,11 +5,15 @@ crash in between writes a line twice rather than never: `eventID` tells the two 
 or a full disk has torn is taken away again before the next is written.
 """
 
+import fcntl
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from hatchway.audit.log import safe_line
+from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
 from hatchway.store.tables import audit_records
 
@@ -36,21 +40,47 @@ class Export:
         exported = 0
         while True:
             self._mark()
-            with self._store.read() as tx:
-                records = tx.audit_records.find(
-                    audit_records.c.exported.is_(False), order=(audit_records.c.event_time,), limit=_AT_ONCE
-                )
-            if not records:
+            if not self._due():
                 return exported
-            _append(self._path, b"".join(safe_line(record.body).encode() + b"\n" for record in records))
-            self._written = tuple(record.event_id for record in records)
-            exported += len(records)
+            with _alone(self._path):
+                # Another server, which this one succeeds, may have written them meanwhile.
+                records = self._due()
+                if not records:
+                    continue
+                _append(self._path, b"".join(safe_line(record.body).encode() + b"\n" for record in records))
+                self._written = tuple(record.event_id for record in records)
+                exported += len(records)
+                self._mark()
+
+    def _due(self) -> Sequence[AuditRecord]:
+        with self._store.read() as tx:
+            return tx.audit_records.find(
+                audit_records.c.exported.is_(False), order=(audit_records.c.event_time,), limit=_AT_ONCE
+            )
 
     def _mark(self) -> None:
         if self._written:
             with self._store.record() as tx:
                 tx.mark_exported(self._written)
             self._written = ()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keeps other servers from the file meanwhile.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o640)
+    except OSError as problem:
+        raise OSError(problem.errno, problem.strerror, str(path)) from problem
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _append(path: Path, lines: bytes) -> None:
