@@ -111,14 +111,32 @@ def test_refusals_are_counted_by_what_the_client_was_told() -> None:
 def test_prometheus_is_answered_on_a_listener_of_its_own(host: str) -> None:
     metrics = Metrics()
     metrics.opened.inc(3)
-    with metrics_listener(metrics, Address(host, 0)) as port:
-        url = f"http://{Address(host, port or 0)}/metrics"
+    with metrics_listener(metrics, Address(host, 0)) as listener:
+        assert listener is not None
+        url = f"http://{Address(host, listener.port or 0)}/metrics"
         answer = urllib.request.urlopen(url, timeout=10)
         assert answer.headers.get_content_type() == "text/plain"
         assert parsed(answer.read().decode())["hatchway_tunnels_opened_total"] == 3
         answer.close()
     with pytest.raises(OSError):
         urllib.request.urlopen(url, timeout=10)
+
+
+def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:
+    with metrics_listener(Metrics(), Address("127.0.0.1", 0)) as first:
+        assert first is not None
+        port = first.port
+        assert port is not None
+        with pytest.raises(OSError), metrics_listener(Metrics(), Address("127.0.0.1", port)):
+            pass
+        with metrics_listener(Metrics(), Address("127.0.0.1", port), patient=True) as second:
+            assert second is not None
+            assert second.port is None
+            first.close()
+            end = time.monotonic() + 20
+            while second.port is None and time.monotonic() < end:
+                time.sleep(0.05)
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).status == 200
 
 
 def test_a_tunnel_that_could_not_be_recorded_is_a_refusal() -> None:

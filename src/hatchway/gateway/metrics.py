@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from wsgiref.simple_server import WSGIServer
 
     from prometheus_client.metrics_core import Metric
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 LAG_INTERVAL: Final = 0.5
 """Seconds between two looks at how late the event loop is."""
+
+_PORT_INTERVAL: Final = 0.5
+"""Seconds between two attempts to have a port that somebody else has yet."""
 
 NOT_RECORDED: Final = "NotRecorded"
 """The reason of a tunnel that was not opened because the audit trail could not be written."""
@@ -193,9 +198,64 @@ class _Live(Collector):
         return self._gauges()
 
 
+class MetricsListener:
+    """Answers Prometheus in a thread.
+
+    Attributes:
+        port: where; None while it does not.
+    """
+
+    def __init__(self, metrics: Metrics, address: Address, *, patient: bool = False) -> None:
+        """With `patient` it waits for the port when somebody has it yet.
+
+        Raises:
+            OSError: it cannot listen there.
+        """
+        self.port: int | None = None
+        self._metrics = metrics
+        self._address = address
+        self._closing = threading.Event()
+        self._server: tuple[WSGIServer, threading.Thread] | None = None
+        self._waiting: threading.Thread | None = None
+        try:
+            self._listen()
+        except OSError as problem:
+            if not patient or problem.errno != errno.EADDRINUSE:
+                raise
+            self._waiting = threading.Thread(target=self._wait, name="metrics-port", daemon=True)
+            self._waiting.start()
+
+    def close(self) -> None:
+        """Let the port go. Without effect the second time."""
+        self._closing.set()
+        if self._waiting is not None:
+            self._waiting.join()
+            self._waiting = None
+        if self._server is not None:
+            (server, thread), self._server = self._server, None
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def _listen(self) -> None:
+        address = self._address
+        self._server = start_http_server(address.port, address.host, registry=self._metrics.registry)
+        self.port = self._server[0].server_port
+
+    def _wait(self) -> None:
+        while not self._closing.wait(_PORT_INTERVAL):
+            try:
+                self._listen()
+            except OSError:
+                continue
+            return
+
+
 @contextmanager
-def metrics_listener(metrics: Metrics, address: Address | None) -> Iterator[int | None]:
-    """Answer Prometheus in a thread, while in the context; gives the port. Nothing when there is no address.
+def metrics_listener(
+    metrics: Metrics, address: Address | None, *, patient: bool = False
+) -> Iterator[MetricsListener | None]:
+    """A listener for the context; none when there is no address.
 
     Raises:
         OSError: it cannot listen there.
@@ -203,10 +263,8 @@ def metrics_listener(metrics: Metrics, address: Address | None) -> Iterator[int 
     if address is None:
         yield None
         return
-    server, thread = start_http_server(address.port, address.host, registry=metrics.registry)
+    listener = MetricsListener(metrics, address, patient=patient)
     try:
-        yield server.server_port
+        yield listener
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        listener.close()
