@@ -15,7 +15,7 @@ from tests.e2e.processes import lives
 PARENT = """
 import sys
 from hatchway.cli.errors import CommandFailed
-from hatchway.cli.supervisor import Program, die_with_supervisor, supervise
+from hatchway.cli.supervisor import Program, supervise
 from hatchway.logs import configure_logs
 from hatchway.settings import LogFormat
 
@@ -137,6 +137,31 @@ def test_stopping_waits_for_what_drains(start: Start, tmp_path: Path) -> None:
     assert done.exists()
 
 
+def test_the_first_is_told_to_stop_when_the_others_have_ended(start: Start, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def script(name: str, before: str = "true") -> str:
+        return f"trap '{before}; echo {name} >>{log}; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+
+    parent = start("first", script("first"), "slow", script("slow", "sleep 0.5"), "quick", script("quick"))
+    first_line(parent)
+    parent.terminate()
+    parent.communicate(timeout=20)
+    assert log.read_text().split() == ["quick", "slow", "first"]
+
+
+def test_without_a_service_manager_that_keeps_its_processes_it_stops_them_all(
+    start: Start, tmp_path: Path
+) -> None:
+    parent = start("one", f"echo $$ >{tmp_path}/pid; echo ready; exec sleep 100")
+    first_line(parent)
+    parent.send_signal(signal.SIGUSR2)
+    _, stderr = parent.communicate(timeout=20)
+    assert parent.returncode == 0
+    assert "no service manager started this server" in stderr
+    assert not lives(int((tmp_path / "pid").read_text()))
+
+
 def test_one_that_does_not_stop_is_killed_on_a_second_signal(start: Start, tmp_path: Path) -> None:
     parent = start(
         "stubborn",
@@ -176,7 +201,7 @@ def test_a_hangup_refreshes_and_goes_on_to_the_programs(start: Start, tmp_path: 
 
 def test_the_programs_die_with_a_killed_supervisor(start: Start, tmp_path: Path) -> None:
     child = (
-        "import os, time; from hatchway.cli.supervisor import die_with_supervisor; die_with_supervisor();"
+        "import os, time; from hatchway.supervised import Supervised; Supervised.of_environment();"
         f"open('{tmp_path}/pid', 'w').write(str(os.getpid())); print('ready', flush=True); time.sleep(100)"
     )
     parent = start("child", f'exec {sys.executable} -c "{child}"')

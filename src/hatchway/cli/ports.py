@@ -3,7 +3,7 @@
 import errno
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,17 +18,26 @@ _REASONS: Final = {
 
 
 @contextmanager
-def held(address: Address, option: str) -> Iterator[Address]:
+def held(
+    address: Address, option: str, taken_over: Callable[[str, int], Address | None] | None = None
+) -> Iterator[Address]:
     """Keeps a port from others for as long as the context lasts, without listening on it.
 
     Processes of this user may listen on it with SO_REUSEPORT. A host name becomes an IP address,
     and port 0 the one that was found free.
 
+    Args:
+        taken_over: for an IP address and a port, where this server listens already, by a socket that it has
+            from the one before it. Then others may be listening there.
+
     Raises:
         CommandFailed: the port cannot be had; the message names the option by which to give another.
     """
     try:
-        family, free = _probe(address)
+        family, place = _resolve(address)
+        free = None if taken_over is None else taken_over(place[0], place[1])
+        if free is None:
+            free = _probe(family, place)
         holder = _bind(family, (free.host, free.port), socket.SO_REUSEPORT)
     except _NotToBeHad as problem:
         raise CommandFailed(f"cannot listen on {address}: {problem}; give another {option}") from problem
@@ -40,7 +49,7 @@ def default_gateway() -> Address:
     """Port 443, where the AWS CLI looks, when this process may have it; else 8444, and says so."""
     wanted = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
     try:
-        _probe(wanted)
+        _probe(*_resolve(wanted))
     except _NotToBeHad as problem:
         instead = Address(LOOPBACK, UNPRIVILEGED_GATEWAY_PORT)
         print(
@@ -56,8 +65,8 @@ class _NotToBeHad(Exception):
     """The message says why."""
 
 
-def _probe(address: Address) -> tuple[socket.AddressFamily, Address]:
-    """The IP address and port. Binds alone, so that another server of ours is noticed, and lets go again."""
+def _resolve(address: Address) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """Where it is, as `socket.bind` takes it."""
     try:
         found = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -66,9 +75,14 @@ def _probe(address: Address) -> tuple[socket.AddressFamily, Address]:
         raise _NotToBeHad(f"{address.host} is not known ({problem.strerror})") from problem
     # A name that has both is taken for its IPv4 address, as `localhost` mostly is.
     family, _, _, _, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    return family, place
+
+
+def _probe(family: socket.AddressFamily, place: tuple[Any, ...]) -> Address:
+    """The IP address and port. Binds alone, so that another server of ours is noticed, and lets go again."""
     with _bind(family, place, socket.SO_REUSEADDR) as probe:
         name = probe.getsockname()
-    return family, Address(name[0], name[1])
+    return Address(name[0], name[1])
 
 
 def _bind(family: socket.AddressFamily, place: tuple[Any, ...], option: int) -> socket.socket:

@@ -218,11 +218,12 @@ def control(
     Example:
       hatchway control --data-dir /var/lib/hatchway --api 0.0.0.0:8443
     """
-    from hatchway.cli.serving import ServerOptions, run_control_plane
-    from hatchway.cli.supervisor import die_with_supervisor
+    from hatchway.cli.service_manager import ServiceManager
+    from hatchway.cli.serving import ServerOptions, run_control_plane, supervise_control_plane
     from hatchway.logs import configure_logs
+    from hatchway.supervised import Supervised
 
-    die_with_supervisor()
+    supervised = Supervised.of_environment()
     directory = data_directory(data_dir)
     options = ServerOptions(
         directory=directory,
@@ -234,7 +235,11 @@ def control(
         log_format=log_format,
     )
     configure_logs(log_format)
-    run_control_plane(options)
+    if supervised is None and (manager := ServiceManager.of_environment()) is not None:
+        # It needs a process that is there while another takes the place of what serves.
+        supervise_control_plane(options, manager)
+    else:
+        run_control_plane(options, supervised)
 
 
 def gateway(
@@ -265,16 +270,16 @@ def gateway(
     Example:
       hatchway gateway --data-dir /var/lib/hatchway --gateway 0.0.0.0:443
     """
-    from hatchway.cli.ports import default_gateway
-    from hatchway.cli.serving import ServerOptions, run_gateway_plane
-    from hatchway.cli.supervisor import die_with_supervisor
+    from hatchway.cli.service_manager import ServiceManager
+    from hatchway.cli.serving import ServerOptions, run_gateway_plane, supervise_gateway_plane
     from hatchway.logs import configure_logs
+    from hatchway.supervised import Supervised
 
-    die_with_supervisor()
+    supervised = Supervised.of_environment()
     options = ServerOptions(
         directory=data_directory(data_dir),
         store_url=store_url,
-        gateway=_address("--gateway", address) or default_gateway(),
+        gateway=_address("--gateway", address),
         gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
         gateway_options=gateway_options(
             proxy_protocol_from=proxy_protocol_from,
@@ -290,7 +295,10 @@ def gateway(
         log_format=log_format,
     )
     configure_logs(log_format)
-    run_gateway_plane(options)
+    if supervised is None and (manager := ServiceManager.of_environment()) is not None:
+        supervise_gateway_plane(options, manager)
+    else:
+        run_gateway_plane(options, supervised)
 
 
 def _address(option: str, text: str | None) -> "Address | None":

@@ -3,10 +3,11 @@
 import os
 import ssl
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,8 @@ from hatchway.cli.installation import (
 from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
 from hatchway.cli.secret_files import keep_from, mend_modes
+from hatchway.cli.service_manager import ServiceManager
+from hatchway.cli.succession import Succession
 from hatchway.cli.supervisor import Program, supervise
 from hatchway.pki import names_beyond
 from hatchway.settings import (
@@ -37,6 +40,7 @@ from hatchway.settings import (
     LogFormat,
     Settings,
 )
+from hatchway.supervised import Supervised
 
 CertificateFiles = tuple[Path, Path]
 """A certificate and its private key."""
@@ -45,6 +49,10 @@ log = structlog.get_logger("hatchway.supervisor")
 
 _DEFAULT_API: Final = Address(LOOPBACK, DEFAULT_API_PORT)
 _DEFAULT_GATEWAY: Final = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
+
+# What listening sockets are called where they are kept for the next server.
+_API: Final = "api"
+_GATEWAY: Final = "gateway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +107,12 @@ def serve_both(options: ServerOptions) -> None:
     """
     settings = options.settings()
     _guard_secrets(options)
+    succession = Succession(ServiceManager.of_environment())
     with (
-        held(settings.api, "--api") as api,
-        held(options.gateway or default_gateway(), "--gateway") as gateway,
+        held(settings.api, "--api", partial(succession.address, _API)) as api,
+        held(
+            _gateway_address(options, succession), "--gateway", partial(succession.address, _GATEWAY)
+        ) as gateway,
     ):
         with open_installation(options.directory, options.store_url, migrate=True) as installation:
             dns_names = gateway_dns_names(installation)
@@ -111,22 +122,39 @@ def serve_both(options: ServerOptions) -> None:
         _renew_own_certificate(options, names)
         _check_certificate(settings.api_certificate, settings.api_key)
         _check_certificate(settings.gateway_certificate, settings.gateway_key)
-        if options.store_url is not None:
-            # Not on a command line, where everybody could read its password.
-            os.environ[STORE_URL_VARIABLE] = options.store_url
-        control = _program("control", options, ("--api", api), ("--api", options.api_certificate))
-        named = [word for name in options.api_names for word in ("--api-name", name)]
-        control = replace(control, command=(*control.command, *named))
         workers = [_gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
-        supervise(
-            [control, *workers],
-            drain_seconds=settings.drain_seconds,
-            announce=announce_ready,
+        _supervise(
+            [_control_program(options, api), *workers],
+            options,
+            succession,
             refresh=lambda: _renew_own_certificate(options, names),
         )
 
 
-def run_control_plane(options: ServerOptions) -> None:
+def supervise_control_plane(options: ServerOptions, manager: ServiceManager) -> None:
+    """Runs a control plane in a process of its own, until told to stop or to leave it to the next server.
+
+    Raises:
+        CommandFailed: it cannot start.
+    """
+    succession = Succession(manager)
+    with held(options.settings().api, "--api", partial(succession.address, _API)) as api:
+        _supervise([_control_program(options, api)], options, succession)
+
+
+def supervise_gateway_plane(options: ServerOptions, manager: ServiceManager) -> None:
+    """The same with a gateway.
+
+    Raises:
+        CommandFailed: it cannot start.
+    """
+    succession = Succession(manager)
+    wanted = _gateway_address(options, succession)
+    with held(wanted, "--gateway", partial(succession.address, _GATEWAY)) as gateway:
+        _supervise([_gateway_program(options, gateway)], options, succession)
+
+
+def run_control_plane(options: ServerOptions, supervised: Supervised | None = None) -> None:
     """Runs a control plane in this process until told to stop.
 
     Raises:
@@ -151,10 +179,10 @@ def run_control_plane(options: ServerOptions) -> None:
         announce_ready({"api": f"https://{address}"})
 
     with _start_errors(settings.store_url):
-        run_control(settings, on_ready)
+        run_control(settings, on_ready, supervised)
 
 
-def run_gateway_plane(options: ServerOptions) -> None:
+def run_gateway_plane(options: ServerOptions, supervised: Supervised | None = None) -> None:
     """Runs one gateway process until told to stop.
 
     Raises:
@@ -162,13 +190,13 @@ def run_gateway_plane(options: ServerOptions) -> None:
     """
     from hatchway.gateway import run_gateway
 
-    settings = options.settings()
+    settings = replace(options, gateway=options.gateway or default_gateway()).settings()
     _guard_secrets(options)
     if os.environ.pop(MASTER_KEY.variable, None) is not None:
         log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)
     _check_certificate(settings.gateway_certificate, settings.gateway_key)
     with _start_errors(settings.store_url):
-        run_gateway(settings, lambda address: announce_ready({"gateway": f"wss://{address}"}))
+        run_gateway(settings, lambda address: announce_ready({"gateway": f"wss://{address}"}), supervised)
 
 
 def announce_ready(urls: Mapping[str, str]) -> None:
@@ -220,29 +248,59 @@ def _check_certificate(certificate: Path, key: Path) -> None:
         raise CommandFailed(f"cannot read {unreadable}: {problem.strerror}") from problem
 
 
-def _program(
-    plane: str,
+def _gateway_address(options: ServerOptions, succession: Succession) -> Address:
+    if options.gateway is not None:
+        return options.gateway
+    return succession.address(_GATEWAY, _DEFAULT_GATEWAY.host, 0) or default_gateway()
+
+
+def _supervise(
+    programs: Sequence[Program],
     options: ServerOptions,
-    address: tuple[str, Address],
-    certificate: tuple[str, CertificateFiles | None],
-    number: int | None = None,
-) -> Program:
+    succession: Succession,
+    refresh: Callable[[], None] = lambda: None,
+) -> None:
+    if options.store_url is not None:
+        # Not on a command line, where everybody could read its password.
+        os.environ[STORE_URL_VARIABLE] = options.store_url
+    supervise(
+        programs,
+        drain_seconds=options.drain_seconds,
+        announce=announce_ready,
+        refresh=refresh,
+        succession=succession,
+    )
+
+
+def _control_program(options: ServerOptions, address: Address) -> Program:
+    command = _command("control", options, ("--api", address), options.api_certificate)
+    named = [word for name in options.api_names for word in ("--api-name", name)]
+    return Program("control", (*command, *named), listens=(_API, address))
+
+
+def _gateway_program(options: ServerOptions, address: Address, number: int = 1) -> Program:
+    command = _command("gateway", options, ("--gateway", address), options.gateway_certificate)
+    own = [*options.gateway_options.arguments(number), "--drain-timeout", str(options.drain_seconds)]
+    return Program(
+        f"gateway {number}",
+        (*command, *own),
+        without=frozenset({MASTER_KEY.variable}),
+        listens=(_GATEWAY, address),
+    )
+
+
+def _command(
+    plane: str, options: ServerOptions, address: tuple[str, Address], certificate: CertificateFiles | None
+) -> tuple[str, ...]:
+    option, where = address
     # -P: a directory of this name where the server was started is not the program.
     command = [sys.executable, "-P", "-m", "hatchway", plane, "--data-dir", str(options.directory.path)]
-    command += [address[0], str(address[1]), "--log-format", options.log_format.value]
+    command += [option, str(where), "--log-format", options.log_format.value]
     if options.user is not None:
         command += ["--user", options.user]
-    prefix, files = certificate
-    if files is not None:
-        command += [f"{prefix}-cert", str(files[0]), f"{prefix}-key", str(files[1])]
-    return Program(plane if number is None else f"{plane} {number}", tuple(command))
-
-
-def _gateway_program(options: ServerOptions, address: Address, number: int) -> Program:
-    certificate = ("--gateway", options.gateway_certificate)
-    program = _program("gateway", options, ("--gateway", address), certificate, number)
-    own = [*options.gateway_options.arguments(number), "--drain-timeout", str(options.drain_seconds)]
-    return replace(program, command=(*program.command, *own), without=frozenset({MASTER_KEY.variable}))
+    if certificate is not None:
+        command += [f"{option}-cert", str(certificate[0]), f"{option}-key", str(certificate[1])]
+    return tuple(command)
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 Each prints one line on its standard output when it listens: `ready`, then `name=URL` pairs. It leads a
 process group of its own, so that a terminal's Ctrl-C reaches the parent alone, and it dies when the parent is
-killed (see `die_with_supervisor`).
+killed, unless that has left it to the next (see `succession`).
 """
 
 import asyncio
-import ctypes
 import os
 import signal
-import sys
+import socket
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from typing import Final
 import structlog
 
 from hatchway.cli.errors import CommandFailed
+from hatchway.cli.succession import Succession
+from hatchway.settings import Address
+from hatchway.supervised import LISTENER_VARIABLE, SUCCEEDS_VARIABLE, SUPERVISOR_VARIABLE
 
-SUPERVISOR_VARIABLE: Final = "HATCHWAY_SUPERVISOR_PID"
 START_SECONDS: Final = 60.0
 KILL_AFTER: Final = 5.0
 """Seconds beyond the time for draining after which a process that has not ended is killed."""
@@ -27,7 +28,6 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _STEADY_SECONDS: Final = 60.0
 _REFRESH_SECONDS: Final = 86_400.0
-_PR_SET_PDEATHSIG: Final = 1
 
 log = structlog.get_logger("hatchway.supervisor")
 
@@ -36,12 +36,14 @@ log = structlog.get_logger("hatchway.supervisor")
 class Program:
     """One process to keep running: its name, each a different one, and its command.
 
-    `without` are the environment variables of the supervisor that it does not get.
+    `without` are the environment variables of the supervisor that it does not get. `listens` is where it
+    listens, an IP address and a port, with the name for it among `Succession`'s; it gets a socket for that.
     """
 
     name: str
     command: tuple[str, ...]
     without: frozenset[str] = frozenset()
+    listens: tuple[str, Address] | None = None
 
 
 def supervise(
@@ -50,11 +52,15 @@ def supervise(
     drain_seconds: float,
     announce: Callable[[Mapping[str, str]], None],
     refresh: Callable[[], None],
+    succession: Succession | None = None,
 ) -> None:
     """Runs the programs until SIGTERM or SIGINT; a second one kills them at once.
 
     The others begin when the first is ready: gateways find what a control plane has prepared for them, where
-    before they would refuse everybody.
+    before they would refuse everybody. And the first is stopped when the others have ended.
+
+    On SIGUSR2 this process ends and leaves the programs to the next supervisor. Where that is not possible it
+    stops.
 
     Args:
         drain_seconds: how long a program that was told to stop may take over it.
@@ -65,21 +71,16 @@ def supervise(
     Raises:
         CommandFailed: one ended, or did not listen, before all were ready. None is left running.
     """
-    asyncio.run(_Supervisor(programs, drain_seconds, announce, refresh).run())
+    asyncio.run(_Supervisor(programs, drain_seconds, announce, refresh, succession or Succession()).run())
 
 
-def die_with_supervisor() -> None:
-    """In a process that a supervisor started: has the kernel kill it when the supervisor is gone (prctl(2)).
+@dataclass(slots=True)
+class _Child:
+    """A program as it runs: its process, and what is left to the next supervisor."""
 
-    Without effect in a process that runs alone.
-    """
-    parent = os.environ.pop(SUPERVISOR_VARIABLE, None)
-    if parent is None or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != int(parent):
-        # It went before the kernel was asked.
-        os.kill(os.getpid(), signal.SIGKILL)
+    process: Process
+    tie: socket.socket
+    listener: tuple[str, socket.socket] | None
 
 
 class _Supervisor:
@@ -89,36 +90,87 @@ class _Supervisor:
         drain_seconds: float,
         announce: Callable[[Mapping[str, str]], None],
         refresh: Callable[[], None],
+        succession: Succession,
     ) -> None:
         self._programs = programs
         self._drain_seconds = drain_seconds
         self._announce = announce
         self._refresh = refresh
+        self._succession = succession
         self._refresh_now = asyncio.Event()
-        self._running: dict[str, Process] = {}
+        self._running: dict[str, _Child] = {}
         self._stop = asyncio.Event()
+        self._stop_first = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._leaving = asyncio.Event()
         self._started: set[str] = set()
         self._first_is_ready = asyncio.Event()
+        self._all_are_ready = asyncio.Event()
         self._addresses: dict[str, str] = {}
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
+            # Of two that come at once the kernel may show SIGTERM before the SIGUSR2 that was sent first.
+            loop.add_signal_handler(number, loop.call_soon, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._refresh_now.set)
-        keepers = [asyncio.create_task(self._keep(program)) for program in self._programs]
-        refreshing = asyncio.create_task(self._refresh_daily())
+        loop.add_signal_handler(signal.SIGUSR2, self._told_to_leave)
+        first, *others = [asyncio.create_task(self._keep(program)) for program in self._programs]
+        beside = [
+            asyncio.create_task(self._refresh_daily()),
+            asyncio.create_task(self._succeed()),
+            asyncio.create_task(self._leave()),
+        ]
+        last = asyncio.create_task(self._stop_in_turn(others))
         try:
-            await asyncio.gather(*keepers)
+            await asyncio.gather(first, *others)
         finally:
-            refreshing.cancel()
             # One failed to start: the others stop as they do when told to.
             self._stop.set()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            await asyncio.gather(first, *others, last, return_exceptions=True)
+            for task in beside:
+                task.cancel()
 
-    def _signalled(self) -> None:
-        (self._hurry if self._stop.is_set() else self._stop).set()
+    def _told_to_stop(self) -> None:
+        # A service manager sends this too when it starts the service anew: then it asks for nothing more.
+        if not self._leaving.is_set():
+            (self._hurry if self._stop.is_set() else self._stop).set()
+
+    def _told_to_leave(self) -> None:
+        if not self._stop.is_set():
+            self._leaving.set()
+
+    async def _stop_in_turn(self, others: Sequence["asyncio.Task[None]"]) -> None:
+        """Has the first program, which the others and their callers may need, end when these have."""
+        await self._stop.wait()
+        self._succession.stopping()
+        elders = asyncio.create_task(self._succession.end_elders(self._drain_seconds + KILL_AFTER))
+        if others:
+            await asyncio.wait(others)
+        await _first(elders, self._hurry.wait())
+        self._stop_first.set()
+
+    async def _succeed(self) -> None:
+        await self._all_are_ready.wait()
+        await self._succession.serving(" ".join(url for _, url in sorted(self._addresses.items())))
+
+    async def _leave(self) -> None:
+        """Ends this process, and no other, when told to."""
+        await self._leaving.wait()
+        children = [child for child in self._running.values() if child.process.returncode is None]
+        try:
+            if not self._all_are_ready.is_set():
+                raise OSError("not all of them are ready yet")
+            listeners = [child.listener for child in children if child.listener is not None]
+            await self._succession.leave(listeners, [child.tie for child in children])
+        except OSError as problem:
+            log.warning("server stops: its processes cannot be left to the next one", problem=str(problem))
+            self._leaving.clear()
+            self._stop.set()
+            return
+        log.info("processes left to the next server", pids=[child.process.pid for child in children])
+        # At once: what would be tidied up here are the processes.
+        os._exit(0)
 
     async def _refresh_daily(self) -> None:
         while True:
@@ -128,54 +180,78 @@ class _Supervisor:
                 await asyncio.to_thread(self._refresh)
             except Exception as problem:
                 log.error("refresh failed", problem=str(problem))
-            for process in self._running.values():
-                if process.returncode is None:
-                    process.send_signal(signal.SIGHUP)
+            for child in self._running.values():
+                if child.process.returncode is None:
+                    child.process.send_signal(signal.SIGHUP)
 
     async def _keep(self, program: Program) -> None:
         """Runs one program, again and again, until told to stop."""
         if program is not self._programs[0]:
             await _first(self._first_is_ready.wait(), self._stop.wait())
+        told = self._stop_first if program is self._programs[0] else self._stop
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
-        while not self._stop.is_set():
+        while not told.is_set():
             since = loop.time()
-            status = await self._run_once(program)
-            if self._stop.is_set():
+            status = await self._run_once(program, told)
+            if told.is_set():
                 return
             if program.name not in self._started:
                 raise CommandFailed(f"{program.name} did not start ({_ending(status)}): see the lines above")
             if loop.time() - since > _STEADY_SECONDS:
                 pause = _FIRST_PAUSE
             log.error("process died", process=program.name, ending=_ending(status), restart_in_seconds=pause)
-            await _first(self._stop.wait(), asyncio.sleep(pause))
+            await _first(told.wait(), asyncio.sleep(pause))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _run_once(self, program: Program) -> int:
+    async def _run_once(self, program: Program, told: asyncio.Event) -> int:
         """The exit status of the program, which ended of itself or was told to."""
-        process = await asyncio.create_subprocess_exec(
-            *program.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=PIPE,
-            env={
-                **{name: value for name, value in os.environ.items() if name not in program.without},
-                SUPERVISOR_VARIABLE: str(os.getpid()),
-            },
-            process_group=0,
-        )
+        child = await self._start(program)
+        process = child.process
         log.info("process started", process=program.name, pid=process.pid)
-        self._running[program.name] = process
+        self._running[program.name] = child
         listening = asyncio.create_task(self._listen(program, process))
         try:
-            if not await _first(process.wait(), self._stop.wait(), listening, within=START_SECONDS):
+            if not await _first(process.wait(), told.wait(), listening, within=START_SECONDS):
                 log.error("process is not ready in time", process=program.name, seconds=START_SECONDS)
                 process.kill()
-            await _first(process.wait(), self._stop.wait())
+            await _first(process.wait(), told.wait())
         finally:
             await self._end(process)
             listening.cancel()
+            child.tie.close()
+            if child.listener is not None:
+                # What waits in it would wait for the next process, where another worker may serve it at once.
+                child.listener[1].close()
         assert process.returncode is not None
         return process.returncode
+
+    async def _start(self, program: Program) -> _Child:
+        environment = {name: value for name, value in os.environ.items() if name not in program.without}
+        environment[SUPERVISOR_VARIABLE] = str(os.getpid())
+        if self._succession.has_elders:
+            environment[SUCCEEDS_VARIABLE] = "1"
+        listener, passed = None, tuple[int, ...]()
+        if program.listens is not None:
+            name, address = program.listens
+            try:
+                sock = self._succession.listener(name, address)
+            except OSError as problem:
+                raise CommandFailed(f"cannot listen on {address}: {problem.strerror}") from problem
+            listener, passed = (name, sock), (sock.fileno(),)
+            environment[LISTENER_VARIABLE] = str(sock.fileno())
+        tie, other_end = socket.socketpair()
+        tie.setblocking(False)
+        with other_end:
+            process = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=other_end.fileno(),
+                stdout=PIPE,
+                pass_fds=passed,
+                env=environment,
+                process_group=0,
+            )
+        return _Child(process, tie, listener)
 
     async def _listen(self, program: Program, process: Process) -> None:
         """Reads what the program prints up to its ready line."""
@@ -194,6 +270,7 @@ class _Supervisor:
             self._first_is_ready.set()
         if not complete and len(self._started) == len(self._programs):
             self._announce(self._addresses)
+            self._all_are_ready.set()
 
     async def _end(self, process: Process) -> None:
         if process.returncode is not None:

@@ -58,11 +58,16 @@ class ClientConnection(H11Protocol):
         held: Held,
         settled: Callable[[], None],
         answered: Callable[[], None],
+        leaving: Callable[[], bool],
         **uvicorn: Any,
     ) -> None:
-        """`settled` is called once: when it is held, or gone; `answered` when a request has been."""
+        """`settled` is called once: when it is held, or gone; `answered` when a request has been.
+
+        `leaving` is whether the server is to have no more calls on the connections that are there.
+        """
         super().__init__(**uvicorn)
         self._answered = answered
+        self._leaving = leaving
         self.conn: HttpConnection = HttpConnection()
         self._application, self.app = self.app, self._answer
         self._address = address
@@ -207,7 +212,8 @@ class ClientConnection(H11Protocol):
 
         async def send_in_pieces(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if self._settled is not None or self.conn.their_state is h11.SEND_BODY:
+                unread = self.conn.their_state is h11.SEND_BODY
+                if self._settled is not None or unread or self._leaving():
                     message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
             else:
                 body, more = message.get("body", b""), message.get("more_body", False)

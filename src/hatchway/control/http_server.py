@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any, Final
 
 import structlog
@@ -22,6 +23,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from hatchway.control.held import HeldConnections
 from hatchway.control.http_protocol import ClientConnection
 from hatchway.control.tls_records import Records, TlsProtocol
+from hatchway.supervised import Supervised
 from hatchway.transport.listener import MAX_PENDING, Arrival, Listener
 from hatchway.transport.sources import Sources
 from hatchway.transport.tls import ServerTls
@@ -31,6 +33,7 @@ HANDSHAKE_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS: Final = 10.0
 """How long a client may take over reading the last answer, and over closing."""
 KEEP_ALIVE_SECONDS: Final = 30
+_LOOK_SECONDS: Final = 0.2
 
 log = structlog.get_logger("hatchway.control")
 
@@ -52,9 +55,13 @@ class HttpsServer(uvicorn.Server):
         on_ready: Callable[[], None],
         sources: Sources | None = None,
         most: int = MAX_PENDING,
+        supervised: Supervised | None = None,
     ) -> None:
-        """`most` is how many connections there may be on which nobody has proved anything yet, and how many
-        on which somebody has.
+        """
+        Args:
+            most: how many connections there may be on which nobody has proved anything yet, and how many on
+                which somebody has.
+            supervised: what the process has of its supervisor.
 
         Raises:
             OSError: the certificate cannot be read.
@@ -78,23 +85,60 @@ class HttpsServer(uvicorn.Server):
         self._tls = ServerTls(certificate, key)
         self._sources = Sources(time.monotonic) if sources is None else sources
         self._most = most
+        self._supervised = supervised
         self._tasks = set[asyncio.Task[None]]()
+        self._listeners: list[Listener] = []
+        self._succeeded = False
+        self._hurry = asyncio.Event()
         self.held = HeldConnections(most)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
         for sock in sockets or []:
-            listening = _Listening(Listener(self._begin, self._sources, max_pending=self._most))
-            await listening.start(sock)
-            self.servers.append(listening)  # type: ignore[arg-type]
+            listener = Listener(self._begin, self._sources, max_pending=self._most)
+            await listener.start(sock)
+            self._listeners.append(listener)
+            self.servers.append(_Listening(listener))  # type: ignore[arg-type]
+        if self._supervised is not None:
+            self._supervised.watch(asyncio.get_running_loop(), succeeded=self._succeed, abandoned=self._stop)
         self._keep(self._tls.follow())
         if self.started:
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._succeeded:
+            await self._serve_out()
         await super().shutdown(sockets)
         for task in self._tasks:
             task.cancel()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._hurry.set()
+        super().handle_exit(sig, frame)
+
+    def _stop(self) -> None:
+        self._hurry.set()
+        self.should_exit = True
+
+    def _succeed(self) -> None:
+        """Another process serves who comes from now on."""
+        self._succeeded = self.should_exit = True
+
+    async def _serve_out(self) -> None:
+        """Serve who is connected: each has an answer that says that the connection ends with it.
+
+        A connection that is closed while its client sends the next call would cost him that call. So those
+        that are idle are left until they end as they would have.
+        """
+        log.info("control plane succeeded by another", connections=len(self.server_state.connections))
+        for listener in self._listeners:
+            listener.retire()
+        told = asyncio.ensure_future(self._hurry.wait())
+        while not told.done() and (
+            self.server_state.connections or any(each.pending for each in self._listeners)
+        ):
+            await asyncio.wait([told], timeout=_LOOK_SECONDS)
+        told.cancel()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,6 +165,7 @@ class HttpsServer(uvicorn.Server):
             sources=self._sources,
             held=self.held,
             settled=settled,
+            leaving=lambda: self._succeeded,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,

@@ -23,6 +23,7 @@ from hatchway.domain.arns import Arns
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
+from hatchway.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listener import MAX_PENDING
 from hatchway.transport.open_files import allow_open_files, strangers_of
@@ -53,18 +54,24 @@ def open_plane(
     )
 
 
-def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None:
+def run_control(
+    settings: Settings, on_ready: Callable[[Address], None], supervised: Supervised | None = None
+) -> None:
     """Serves the control plane until SIGTERM or SIGINT, then lets what is under way come to its end.
+
+    When it is succeeded (see `hatchway.supervised`), it accepts no more, and ends with its last connection.
 
     Args:
         on_ready: called once, with the address at which it listens.
+        supervised: what it has of its supervisor.
 
     Raises:
         OSError: it cannot listen there.
         KeyProblem, SchemaMismatch: the installation is not one that it can serve.
     """
     with ExitStack() as stack:
-        listener = stack.enter_context(_listen(settings.api))
+        inherited = None if supervised is None else supervised.listener
+        listener = stack.enter_context(inherited or _listen(settings.api))
         # Read before this process is another user's: their files may be root's alone.
         files = settings.data_directory
         vault = Vault(read_master_key(files.master_key, os.environ))
@@ -97,6 +104,7 @@ def run_control(settings: Settings, on_ready: Callable[[Address], None]) -> None
             drain_seconds=settings.drain_seconds,
             on_ready=lambda: on_ready(address),
             most=min(MAX_PENDING, strangers_of(open_files)),
+            supervised=supervised,
         )
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])

@@ -35,6 +35,10 @@ class Clients:
         self._parsers = Parsers()
         self._tasks = set[asyncio.Task[None]]()
 
+    def __len__(self) -> int:
+        """How many are served, from the connection to the end of the answer or of the tunnel."""
+        return len(self._tasks)
+
     def begin(self, arrival: Arrival, settled: Callable[[], None]) -> None:
         """Serve a connection; `settled` is called when its request has come, or will not come."""
         client = Client(self._readiness, arrival.sock, self._tls(), self._parsers)

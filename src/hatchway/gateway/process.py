@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from hatchway.gateway.subjects import Touched
     from hatchway.store import Changes
+    from hatchway.supervised import Supervised
     from hatchway.tracing.spans import Traces
 
 log = structlog.get_logger("hatchway.gateway")
@@ -67,12 +68,27 @@ _DROP_SECONDS: Final = 1.0
 _RECORD_SECONDS: Final = 1.0
 
 
-def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None:
+_LOOK_SECONDS: Final = 0.2
+
+_SUCCEEDED: Final = 0
+"""In the place of a signal: others serve who come from now on."""
+
+_ABANDONED: Final = -1
+"""In the place of a signal: nobody does, nor is there a supervisor."""
+
+
+def run_gateway(
+    settings: Settings, on_ready: Callable[[Address], None], supervised: Supervised | None = None
+) -> None:
     """Serves tunnels until SIGTERM or SIGINT. Then new ones are refused with 503, and those that are open go
     on for up to `drain_seconds`; a second signal ends them at once.
 
+    When it is succeeded (see `hatchway.supervised`), it accepts no more, and goes on until its last tunnel
+    has ended.
+
     Args:
         on_ready: called once, with the address at which it listens.
+        supervised: what it has of its supervisor.
 
     Raises:
         OSError: it cannot listen there, or a certificate cannot be read.
@@ -80,9 +96,11 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
         SchemaMismatch: the store is not of this program.
     """
     with ExitStack() as stack:
-        listener = stack.enter_context(_listen(settings.gateway))
+        inherited = None if supervised is None else supervised.listener
+        listener = stack.enter_context(inherited or _listen(settings.gateway))
         metrics = Metrics()
-        stack.enter_context(metrics_listener(metrics, settings.metrics))
+        succeeds = supervised is not None and supervised.succeeds
+        told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=succeeds))
         # Before this process is another user's, like the ports.
         gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
         if settings.run_as is not None:
@@ -102,6 +120,8 @@ def run_gateway(settings: Settings, on_ready: Callable[[Address], None]) -> None
             gateway_key=gateway_key,
             most_pending=most_pending,
             traces=traces,
+            supervised=supervised,
+            succeeded=(lambda: None) if told is None else told.close,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))
@@ -120,9 +140,17 @@ class Worker:
         gateway_key: Vault,
         most_pending: int = MAX_PENDING,
         traces: Traces | None = None,
+        supervised: Supervised | None = None,
+        succeeded: Callable[[], None] = lambda: None,
     ) -> None:
-        """`most_pending` is how many connections there may be that have not sent their request."""
+        """
+        Args:
+            most_pending: how many connections there may be that have not sent their request.
+            succeeded: called when others serve who come from now on.
+        """
         self._settings = settings
+        self._supervised = supervised
+        self._succeeded = succeeded
         self._most_pending = most_pending
         self._store = store
         self._commits = commits
@@ -156,6 +184,12 @@ class Worker:
         loop.set_exception_handler(_log_loop_problem)
         stopping = _signals(loop)
         loop.add_signal_handler(signal.SIGHUP, self._tls.read)
+        if self._supervised is not None:
+            self._supervised.watch(
+                loop,
+                succeeded=lambda: stopping.put_nowait(_SUCCEEDED),
+                abandoned=lambda: stopping.put_nowait(_ABANDONED),
+            )
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         self._follower.catch_up()
         self._names.start()
@@ -190,8 +224,9 @@ class Worker:
             new_tunnel_id=ids.tunnel,
             tracing=self._tracing,
         )
+        clients = Clients(gateway.serve, lambda: self._tls.context)
         listener = Listener(
-            Clients(gateway.serve, lambda: self._tls.context).begin,
+            clients.begin,
             sources,
             proxies=self._settings.proxy_protocol_from,
             max_pending=self._most_pending,
@@ -222,15 +257,7 @@ class Worker:
         log.info("gateway starts", address=str(address), worker_id=self._worker_id)
         on_ready(address)
 
-        await stopping.get()
-        gateway.draining = True
-        log.info("gateway drains", tunnels=len(registry), seconds=self._settings.drain_seconds)
-        drained_at = loop.time() + self._settings.drain_seconds
-        await _first(registry.wait_until_empty(), stopping.get(), seconds=self._settings.drain_seconds)
-        registry.cut_all(GATEWAY_STOPPING)
-        await _first(registry.wait_until_empty(), seconds=CUT_SECONDS)
-        registry.drop_all()
-        await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
+        drained_at = await self._drain(stopping, gateway, listener, clients)
         listener.stop()
         trail.enter_counts()
         left = max(_RECORD_SECONDS, drained_at - loop.time())
@@ -245,6 +272,31 @@ class Worker:
         self._names.stop()
         self._own_addresses.close()
         log.info("gateway ended", worker_id=self._worker_id)
+
+    async def _drain(
+        self, stopping: asyncio.Queue[int], gateway: Gateway, listener: Listener, clients: Clients
+    ) -> float:
+        """Wait until told to stop, then for the end of the tunnels; by when they were to have ended."""
+        loop, registry = asyncio.get_running_loop(), self._registry
+        reason = await stopping.get()
+        if reason in (_SUCCEEDED, _ABANDONED):
+            listener.retire()
+            await asyncio.to_thread(self._succeeded)
+        if reason == _SUCCEEDED:
+            log.info("gateway succeeded by another", tunnels=len(registry))
+            told = asyncio.ensure_future(stopping.get())
+            while (listener.pending or len(clients)) and not told.done():
+                await asyncio.wait([told], timeout=_LOOK_SECONDS)
+            told.cancel()
+        gateway.draining = True
+        log.info("gateway drains", tunnels=len(registry), seconds=self._settings.drain_seconds)
+        drained_at = loop.time() + self._settings.drain_seconds
+        await _first(registry.wait_until_empty(), stopping.get(), seconds=self._settings.drain_seconds)
+        registry.cut_all(GATEWAY_STOPPING)
+        await _first(registry.wait_until_empty(), seconds=CUT_SECONDS)
+        registry.drop_all()
+        await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
+        return drained_at
 
     def _warn(self) -> None:
         """Log what will not work as somebody may expect."""
