@@ -1,0 +1,241 @@
+"""A bundle unpacked on somebody's machine: what its script makes of his files, and takes away again."""
+
+import shutil
+import stat
+import subprocess
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import botocore.session
+import pytest
+from tests.host.pretend import SHELLS
+
+from hatchway.cli.bundle import CA_FILE, Bundle, bundle_files, check_target, write_bundle
+from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.pki import create_ca
+
+CA = create_ca("Hatchway CA of hatchway.example", ["hatchway.example"], datetime(2026, 11, 24, tzinfo=UTC))
+ALICE = Bundle(
+    user="alice",
+    profile="alice",
+    endpoint_url="https://hatchway.example:8443",
+    region="eu-central-1",
+    places=("hatchway.example, port 8443", "hatchway.example, port 443"),
+    ca=CA.certificate,
+    api_has_ca=True,
+    access_key_id="AKIAIOSFODNN7EXAMPLE",
+    secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+)
+
+Install = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def unpack(directory: Path, bundle: Bundle = ALICE) -> Path:
+    target = directory / "her bundle"
+    write_bundle(target, bundle_files(bundle), "hatchway-alice")
+    return target
+
+
+@pytest.fixture(params=SHELLS)
+def install(request: pytest.FixtureRequest, tmp_path: Path) -> Install:
+    """Runs the script of a bundle in her home directory."""
+    bundle = unpack(tmp_path)
+    (tmp_path / "home & garden").mkdir()
+
+    def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        environment = {
+            "HOME": str(tmp_path / "home & garden"),
+            "PATH": "/usr/bin:/bin:/usr/sbin",
+            **variables,
+        }
+        return subprocess.run(
+            [request.param, bundle / "install.sh", *arguments],
+            env=environment, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home & garden"
+
+
+def seen(home: Path) -> dict[str, tuple[str, int]]:
+    return {
+        str(path.relative_to(home)): (path.read_text(), stat.S_IMODE(path.stat().st_mode))
+        for path in sorted(home.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_profile_is_one_that_aws_tools_read_and_goes_again(
+    install: Install, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = install()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ALICE.secret_access_key not in done.stdout
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    session = botocore.session.Session(profile="alice")
+    assert session.get_scoped_config()["endpoint_url"] == ALICE.endpoint_url
+    assert session.get_config_variable("region") == ALICE.region
+    ca = Path(session.get_config_variable("ca_bundle"))
+    assert ca.is_absolute()
+    assert ca.read_bytes() == CA.certificate
+    key = session.get_credentials()
+    assert (key.access_key, key.secret_key) == (ALICE.access_key_id, ALICE.secret_access_key)
+    assert {mode for _, mode in seen(home).values()} == {0o600}
+    assert install("--remove").returncode == 0
+    assert seen(home) == {}
+
+
+def test_what_else_she_has_in_her_files_stays_as_it_is(install: Install, home: Path) -> None:
+    (home / ".aws").mkdir()
+    (home / ".aws/config").write_text(
+        "# mine\n[profile work]\nregion = eu-west-1\n\n[default]\nregion = eu-west-1\n\n\n"
+    )
+    (home / ".aws/credentials").write_text("[work]\naws_access_key_id = A\n")
+    (home / ".aws/credentials").chmod(0o600)
+    before = seen(home)
+    for profile in ("alice", "web.1"):
+        assert install(PROFILE=profile).returncode == 0
+    text = seen(home)[".aws/config"][0]
+    assert "[profile web.1]\nregion = eu-central-1\n" in text
+    assert f"ca_bundle = {home}/.aws/hatchway-web.1.crt\n" in text
+    assert install("--remove", PROFILE="alice").returncode == 0
+    assert "[profile web.1]" in seen(home)[".aws/config"][0]
+    assert install("--remove", PROFILE="web.1").returncode == 0
+    assert seen(home) == before
+
+
+def test_a_last_line_that_does_not_end_is_not_joined_to_the_profile(install: Install, home: Path) -> None:
+    (home / ".aws").mkdir()
+    (home / ".aws/config").write_text("[profile work]\nregion = eu-west-1")
+    assert install().returncode == 0
+    assert seen(home)[".aws/config"][0].startswith("[profile work]\nregion = eu-west-1\n#")
+
+
+@pytest.mark.parametrize(("file", "text"), [("config", "[profile alice]\n"), ("credentials", "[alice]\n")])
+def test_a_profile_that_is_there_is_left_alone(install: Install, home: Path, file: str, text: str) -> None:
+    (home / ".aws").mkdir()
+    (home / ".aws" / file).write_text(text)
+    before = seen(home)
+    done = install()
+    assert done.returncode == 1
+    assert "PROFILE=other" in done.stderr
+    assert seen(home) == before
+    # What has no mark of the script's is not its to take.
+    install("--remove")
+    assert seen(home) == before
+
+
+def test_lines_that_lost_their_end_mark_are_not_taken_with_all_that_follows(
+    install: Install, home: Path
+) -> None:
+    assert install().returncode == 0
+    config = home / ".aws/config"
+    config.write_text(
+        config.read_text().replace("# Hatchway's profile alice ends here\n", "") + "[default]\n"
+    )
+    before = config.read_text()
+    assert install("--remove").returncode == 0
+    assert config.read_text() == before
+
+
+def test_a_run_that_fails_leaves_nothing_behind(install: Install, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "her bundle/credentials").unlink()
+    assert install().returncode != 0
+    assert seen(home) == {}
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a]b", "a/b", "$(id)"])
+def test_what_cannot_name_a_profile_is_refused(install: Install, home: Path, name: str) -> None:
+    if not name:
+        assert install(PROFILE=name).returncode == 0  # As if it were not set.
+        return
+    done = install(PROFILE=name)
+    assert done.returncode == 1
+    assert "cannot name a profile" in done.stderr
+    assert seen(home) == {}
+
+
+def test_other_words_tell_what_there_is(install: Install) -> None:
+    done = install("--help")
+    assert done.returncode == 1
+    assert "--untrust" in done.stderr
+
+
+def test_only_root_changes_the_systems_trust(install: Install, tmp_path: Path) -> None:
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "id").write_text("#!/bin/sh\necho 1000\n")
+    (fake / "id").chmod(0o755)
+    for option in ("--trust", "--untrust"):
+        done = install(option, PATH=f"{fake}:/usr/bin:/bin")
+        assert done.returncode == 1
+        assert "sudo" in done.stderr
+
+
+def test_a_zip_file_holds_the_same_for_its_owner_alone(tmp_path: Path) -> None:
+    target = tmp_path / "alice.zip"
+    files = bundle_files(ALICE)
+    write_bundle(target, files, "hatchway-alice")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with zipfile.ZipFile(target) as archive:
+        assert {info.filename: info.external_attr >> 16 for info in archive.infolist()} == {
+            f"hatchway-alice/{name}": mode for name, (_, mode) in files.items()
+        }
+        assert archive.read(f"hatchway-alice/{CA_FILE}") == CA.certificate
+    directory = unpack(tmp_path)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert {path.name: path.read_text() for path in directory.iterdir()} == {
+        name: text for name, (text, _) in files.items()
+    }
+
+
+def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
+    there = tmp_path / "alice.zip"
+    there.write_text("mine")
+    with pytest.raises(BadUsage, match="is there already"):
+        check_target(there)
+    with pytest.raises(BadUsage, match="there is no directory"):
+        check_target(tmp_path / "nowhere" / "alice.zip")
+    with pytest.raises(CommandFailed, match="File exists"):
+        write_bundle(there, bundle_files(ALICE), "hatchway-alice")
+    assert there.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["alice.zip"]
+
+
+def test_the_instructions_name_what_to_reach_and_what_to_trust() -> None:
+    text = bundle_files(ALICE)["README.txt"][0]
+    assert "@" not in text.replace("@{u}", "")
+    assert "hatchway.example, port 443" in text
+    for command in (
+        "update-ca-certificates",
+        "trust anchor",
+        "security add-trusted-cert",
+        "Import-Certificate",
+    ):
+        assert command in text
+    assert ALICE.secret_access_key not in text
+    public = bundle_files(replace(ALICE, ca=None, api_has_ca=False))
+    assert CA_FILE not in public
+    assert "ca_bundle" not in public["config"][0]
+    assert CA_FILE not in public["README.txt"][0]
+    assert "nothing that your system must be told to trust" in public["README.txt"][0]
+    gateway_alone = bundle_files(replace(ALICE, api_has_ca=False))
+    assert "ca_bundle" not in gateway_alone["config"][0]
+    assert "Import-Certificate" in gateway_alone["README.txt"][0]
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is missing")
+def test_the_script_passes_shellcheck(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["shellcheck", unpack(tmp_path) / "install.sh"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
