@@ -7,10 +7,20 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment, hatchway
+
+from hatchway.cli.api_location import ApiLocation
+from hatchway.cli.installation import (
+    Installation,
+    open_installation,
+    renew_server_certificate,
+    server_names,
+)
+from hatchway.settings import Address, DataDirectory
 
 FLEET = """
 account: "123456789012"
@@ -92,6 +102,32 @@ def installed(template: Path, tmp_path: Path) -> Installed:
     }
     shutil.copytree(template, tmp_path / "data")
     return Installed(tmp_path / "data", variables)
+
+
+@pytest.fixture(scope="module")
+def opened(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    data = tmp_path_factory.mktemp("installation") / "data"
+    shutil.copytree(template, data)
+    with open_installation(DataDirectory(data), None) as opened:
+        yield opened
+
+
+@pytest.fixture
+def installation(opened: Installation) -> Iterator[Installation]:
+    """Its server never ran. Its gateway's name is localhost."""
+    certificate = opened.directory.server_certificate.read_bytes()
+    yield opened
+    opened.directory.server_certificate.write_bytes(certificate)
+    opened.directory.api_location.unlink(missing_ok=True)
+
+
+def listen(installation: Installation, address: str, *further: str, name: str = "localhost") -> None:
+    """What a server does that starts to listen there."""
+    directory, at = installation.directory, Address.parse(address)
+    names = server_names(directory, [name], api=at.host, further=further)
+    renew_server_certificate(directory, names, datetime.now(UTC))
+    certificate = directory.server_certificate
+    ApiLocation.of(at, name, private_ca=True, certificate=certificate).write(directory)
 
 
 Serve = Callable[..., Server]

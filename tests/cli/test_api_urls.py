@@ -1,26 +1,20 @@
 """Which URL a command hands out, and which it refuses where it is given."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+from tests.cli.conftest import listen
 
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import check_issuable, elsewhere, for_host, here
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.installation import (
     Installation,
-    open_installation,
     private_addresses,
-    renew_server_certificate,
-    server_names,
 )
 from hatchway.domain.network import Instance
-from hatchway.settings import Address, DataDirectory
+from hatchway.settings import Address
 from hatchway.transport.own_addresses import interface_addresses
 
 NAME = "hatchway.example"
@@ -29,32 +23,6 @@ FAR = Instance(
     security_group_ids=(),
 )  # fmt: skip
 NEAR = replace(FAR, name="near", private_ip="127.0.40.1")
-
-
-@pytest.fixture(scope="module")
-def opened(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    data = tmp_path_factory.mktemp("installation") / "data"
-    shutil.copytree(template, data)
-    with open_installation(DataDirectory(data), None) as opened:
-        yield opened
-
-
-@pytest.fixture
-def installation(opened: Installation) -> Iterator[Installation]:
-    """Its server never ran. Its gateway's name is localhost."""
-    certificate = opened.directory.server_certificate.read_bytes()
-    yield opened
-    opened.directory.server_certificate.write_bytes(certificate)
-    opened.directory.api_location.unlink(missing_ok=True)
-
-
-def listen(installation: Installation, address: str, *further: str, name: str = "localhost") -> None:
-    """What a server does that starts to listen there."""
-    directory, at = installation.directory, Address.parse(address)
-    names = server_names(directory, [name], api=at.host, further=further)
-    renew_server_certificate(directory, names, datetime.now(UTC))
-    certificate = directory.server_certificate
-    ApiLocation.of(at, name, private_ca=True, certificate=certificate).write(directory)
 
 
 def refusal(installation: Installation, url: str) -> str:

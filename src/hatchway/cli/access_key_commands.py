@@ -9,7 +9,7 @@ from hatchway.cli.errors import BadUsage
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 
 if TYPE_CHECKING:
-    from hatchway.cli.key_administration import IntoProfile, ListedKey, MadeKey
+    from hatchway.cli.key_administration import Into, ListedKey, MadeKey
     from hatchway.domain.identity import KeyStatus
 
 _User = Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's name.", show_default=False)]
@@ -22,6 +22,20 @@ _ProfileName = Annotated[
 _EndpointUrl = Annotated[
     str | None,
     typer.Option(metavar="URL", help="The API's URL for the profile; by default where it listens."),
+]
+_Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help="Put the key into a bundle for the user's own machine, with the CA, a script that installs both"
+        " and instructions: a ZIP file if its name ends in .zip, else a directory. It must not be there yet.",
+    ),
+]
+_CaCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-certificate", metavar="FILE", help="The CA to trust, for a bundle, if not the private one."
+    ),
 ]
 _Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Write into the profile although there is one of that name.")
@@ -46,6 +60,8 @@ def create(
     root: _Root = False,
     profile: _ProfileName = None,
     endpoint_url: _EndpointUrl = None,
+    bundle: _Bundle = None,
+    ca_certificate: _CaCertificate = None,
     overwrite: _Overwrite = False,
     json: Json = False,
     data_dir: DataDir = None,
@@ -53,11 +69,13 @@ def create(
 ) -> None:
     """Make an access key for a user.
 
-    It is printed this once, or written into an AWS profile. A profile that is there already is left alone.
+    It is printed this once, or written into an AWS profile of yours, or into a bundle for the user's own
+    machine. A profile that is there already is left alone.
 
     \b
     Examples:
       hatchway access-key create alice --data-dir /var/lib/hatchway
+      hatchway access-key create alice --bundle alice.zip --data-dir /var/lib/hatchway
       hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
       hatchway access-key create --root --data-dir /var/lib/hatchway
     """
@@ -65,7 +83,7 @@ def create(
     from hatchway.cli.key_administration import create_key
 
     owner = _owner(user, root=root)
-    into = _into(profile, endpoint_url, overwrite=overwrite)
+    into = _into(owner, profile, endpoint_url, bundle, ca_certificate, overwrite=overwrite)
     with open_installation(data_directory(data_dir), store_url) as installation:
         made = create_key(installation, owner, into)
     _tell_made(made, into, json=json)
@@ -81,6 +99,8 @@ def rotate(
     ] = False,
     profile: _ProfileName = None,
     endpoint_url: _EndpointUrl = None,
+    bundle: _Bundle = None,
+    ca_certificate: _CaCertificate = None,
     overwrite: _Overwrite = False,
     json: Json = False,
     data_dir: DataDir = None,
@@ -101,7 +121,7 @@ def rotate(
     from hatchway.cli.key_administration import rotate_key
 
     owner = _owner(user, root=root)
-    into = _into(profile, endpoint_url, overwrite=overwrite)
+    into = _into(owner, profile, endpoint_url, bundle, ca_certificate, overwrite=overwrite)
     with open_installation(data_directory(data_dir), store_url) as installation:
         made = rotate_key(installation, owner, into, at_once=at_once)
     _tell_made(made, into, json=json)
@@ -238,16 +258,33 @@ def _owner(user: str | None, *, root: bool) -> str | None:
     return user
 
 
-def _into(profile: str | None, endpoint_url: str | None, *, overwrite: bool) -> "IntoProfile | None":
+def _into(
+    owner: str | None,
+    profile: str | None,
+    endpoint_url: str | None,
+    bundle: Path | None,
+    ca_certificate: Path | None,
+    *,
+    overwrite: bool,
+) -> "Into | None":
     """
     Raises:
-        BadUsage: nothing can be called so.
+        BadUsage: nothing can be called so, or two options are not for each other.
     """
     import os
 
     from hatchway.cli.aws_profile import SharedFiles, check_profile_name
+    from hatchway.cli.bundling import IntoBundle
     from hatchway.cli.key_administration import IntoProfile
 
+    if bundle is not None:
+        name = profile or owner or "root"
+        check_profile_name(name)
+        return IntoBundle(
+            target=bundle.expanduser(), profile=name, endpoint_url=endpoint_url, ca_certificate=ca_certificate
+        )
+    if ca_certificate is not None:
+        raise BadUsage("--ca-certificate is for a bundle: give --bundle too")
     if profile is None:
         return None
     check_profile_name(profile)
@@ -256,10 +293,14 @@ def _into(profile: str | None, endpoint_url: str | None, *, overwrite: bool) -> 
     )
 
 
-def _tell_made(made: "MadeKey", into: "IntoProfile | None", *, json: bool) -> None:
+def _tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
     import os
 
+    from hatchway.cli.bundling import IntoBundle
+
     user = made.key.user_name
+    for note in made.notes:
+        typer.echo(f"hatchway: {note}", err=True)
     if json:
         import json as json_format
 
@@ -268,6 +309,10 @@ def _tell_made(made: "MadeKey", into: "IntoProfile | None", *, json: bool) -> No
             "access_key_id": made.key.id,
             "secret_access_key": made.secret,
         }
+        if isinstance(into, IntoBundle):
+            # It is in there, for the user's eyes.
+            del answer["secret_access_key"]
+            answer["bundle"] = str(into.target)
         if made.former or made.deleted is not None:
             answer["former"] = [{"access_key_id": key.id, "status": key.status.value} for key in made.former]
             answer["deleted"] = None if made.deleted is None else made.deleted.id
@@ -278,15 +323,23 @@ def _tell_made(made: "MadeKey", into: "IntoProfile | None", *, json: bool) -> No
             f"  aws_access_key_id = {made.key.id}\n"
             f"  aws_secret_access_key = {made.secret}"
         )
+    elif isinstance(into, IntoBundle):
+        typer.echo(
+            f"Access key {made.key.id} of {user or 'root'} is in {into.target}, for profile {into.profile}\n"
+            f"Give it to {user or 'root'} by a way that nobody listens to, then delete it here:"
+            " its README.txt says what to do with it"
+        )
     else:
         typer.echo(
             f"Access key {made.key.id} of {user or 'root'} is in profile {into.name} of"
             f" {into.files.credentials}\n"
             f"Try: aws --profile {into.name} sts get-caller-identity"
         )
-    if made.replaced is not None and into is not None:
+    if into is None or isinstance(into, IntoBundle):
+        return
+    if made.replaced is not None:
         typer.echo(f"hatchway: profile {into.name} had {made.replaced}, which it has no longer", err=True)
-    if into is not None and "AWS_CA_BUNDLE" in os.environ:
+    if "AWS_CA_BUNDLE" in os.environ:
         typer.echo(
             "hatchway: AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it", err=True
         )

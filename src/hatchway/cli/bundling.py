@@ -1,5 +1,9 @@
 """`access-key create --bundle`: what a user needs on his own machine, checked before there is a key."""
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -94,6 +98,20 @@ def ready_bundle(installation: Installation, user: str, into: IntoBundle) -> Rea
         api_has_ca=location.private_ca or into.ca_certificate is not None,
         notes=tuple(notes),
     )
+
+
+@contextmanager
+def removed_on_failure(target: Path) -> Iterator[None]:
+    """Takes away what the block put there when it raises: a bundle whose key there is not."""
+    there = os.path.lexists(target)
+    try:
+        yield
+    except BaseException:
+        if not there and target.is_dir():
+            shutil.rmtree(target)
+        elif not there:
+            target.unlink(missing_ok=True)
+        raise
 
 
 def _one_certificate(file: Path) -> bytes:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from hatchway.access.access_keys import MOST_KEYS, create_access_key, delete_access_key, set_status
@@ -18,6 +18,7 @@ from hatchway.cli.aws_profile import (
     kept_on_failure,
     write_profile,
 )
+from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
 from hatchway.cli.errors import CommandFailed
 from hatchway.cli.installation import Installation
 from hatchway.cli.local_trail import record_access_key, record_new_access_key
@@ -46,6 +47,7 @@ class MadeKey:
 
     Attributes:
         replaced: what the profile held before.
+        notes: for whoever runs the command, about where it went.
         former: the user's other keys, as they are now.
         deleted: one that had to go to make room.
     """
@@ -53,6 +55,7 @@ class MadeKey:
     key: AccessKey
     secret: str = field(repr=False)
     replaced: FoundProfile | None = None
+    notes: tuple[str, ...] = ()
     former: tuple[AccessKey, ...] = ()
     deleted: AccessKey | None = None
 
@@ -82,14 +85,17 @@ def list_keys(installation: Installation, user: str | None, *, everybody: bool) 
     return [ListedKey(key, uses.get(key.id)) for key in keys]
 
 
-def create_key(installation: Installation, user: str | None, into: IntoProfile | None = None) -> MadeKey:
-    """Makes a key for a user (None: the root user), and writes the profile: both, or neither.
+Into = IntoProfile | IntoBundle
+
+
+def create_key(installation: Installation, user: str | None, into: Into | None = None) -> MadeKey:
+    """Makes a key for a user (None: the root user), and writes the profile or the bundle: both, or neither.
 
     Raises:
         BadUsage: the API cannot be reached at the URL.
-        CommandFailed: there is no such user, it has two keys, or the profile cannot be written.
+        CommandFailed: there is no such user, it has two keys, or the profile or bundle cannot be written.
     """
-    with _profile_kept(into), installation.store.write() as tx:
+    with _nothing_left(into), installation.store.write() as tx:
         _require(tx, user)
         if tx.access_keys.count(user_name=user) >= MOST_KEYS:
             raise CommandFailed(
@@ -99,9 +105,7 @@ def create_key(installation: Installation, user: str | None, into: IntoProfile |
         return _make(tx, installation, user, into, former=())
 
 
-def rotate_key(
-    installation: Installation, user: str | None, into: IntoProfile | None, *, at_once: bool
-) -> MadeKey:
+def rotate_key(installation: Installation, user: str | None, into: Into | None, *, at_once: bool) -> MadeKey:
     """Makes a new key beside the one that a user (None: the root user) has, which is good until it is ended.
 
     An inactive key goes, when it is one of two: it was ended in the rotation before. `at_once` deactivates
@@ -109,11 +113,11 @@ def rotate_key(
 
     Raises:
         BadUsage: the API cannot be reached at the URL.
-        CommandFailed: there is no such user, he has no key, or two that are active; or the profile cannot be
-            written.
+        CommandFailed: there is no such user, he has no key, or two that are active; or the profile or bundle
+            cannot be written.
     """
     now = datetime.now(UTC)
-    with _profile_kept(into), installation.store.write() as tx:
+    with _nothing_left(into), installation.store.write() as tx:
         _require(tx, user)
         keys = sorted(tx.access_keys.find(user_name=user), key=lambda key: key.created_at)
         if not keys:
@@ -136,7 +140,7 @@ def rotate_key(
             for key in keys:
                 _set_status(tx, installation, key, KeyStatus.INACTIVE, now)
         former = tuple(key for key in tx.access_keys.find(user_name=user) if key.id != made.key.id)
-    return MadeKey(made.key, made.secret, made.replaced, former, deleted)
+    return replace(made, former=former, deleted=deleted)
 
 
 def set_key_status(installation: Installation, key_id: str, status: KeyStatus) -> tuple[AccessKey, bool]:
@@ -165,8 +169,10 @@ def delete_key(installation: Installation, key_id: str) -> AccessKey:
     return key
 
 
-def _profile_kept(into: IntoProfile | None) -> AbstractContextManager[None]:
+def _nothing_left(into: Into | None) -> AbstractContextManager[None]:
     """Has the files be as before when there comes to be no key."""
+    if isinstance(into, IntoBundle):
+        return removed_on_failure(into.target)
     return nullcontext() if into is None else kept_on_failure(into.files)
 
 
@@ -174,7 +180,7 @@ def _make(
     tx: Transaction,
     installation: Installation,
     user: str | None,
-    into: IntoProfile | None,
+    into: Into | None,
     former: Sequence[AccessKey],
 ) -> MadeKey:
     now = datetime.now(UTC)
@@ -182,6 +188,10 @@ def _make(
     record_new_access_key(tx, installation.account, made.key, now)
     if into is None:
         return MadeKey(made.key, made.secret)
+    if isinstance(into, IntoBundle):
+        bundle = ready_bundle(installation, user or "root", into)
+        bundle.write(made.key.id, made.secret)
+        return MadeKey(made.key, made.secret, notes=bundle.notes)
     location = ApiLocation.read(installation.directory)
     url = here(installation, into.endpoint_url, private_ca=location.private_ca)
     there = find_profile(into.files, into.name)
@@ -198,7 +208,7 @@ def _make(
         secret_access_key=made.secret,
     )
     write_profile(into.files, profile)
-    return MadeKey(made.key, made.secret, replaced=there)
+    return MadeKey(made.key, made.secret, replaced=there, notes=url.notes)
 
 
 def _set_status(
