@@ -89,14 +89,12 @@ def test_yesterdays_profile_opens_a_tunnel_on_an_empty_machine(
     server = serve(installed)
     assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
     create_endpoint(installed)
-    done = installed.run("backup", str(tmp_path / "backup"))
-    assert done.returncode == 0, done.stderr
+    run("backup", tmp_path / "backup", "--data-dir", installed.directory)
     assert server.stop() == 0
     # The server's disk is lost; its users' machines are not.
     shutil.rmtree(installed.directory)
 
-    done = installed.run("restore", str(tmp_path / "backup"))
-    assert done.returncode == 0, done.stderr
+    run("restore", tmp_path / "backup", "--data-dir", installed.directory)
     serve(installed, "--api", server.urls["api"].removeprefix("https://"))
     assert through_a_tunnel(installed) == b"hello from the host"
 
@@ -348,6 +346,12 @@ def test_what_a_killed_restore_has_left_is_taken_away_by_the_next(backed_up: Pat
     (left / "hatchway.db").write_text("half")
     run("restore", backed_up, "--data-dir", empty)
     assert set(modes(empty)) == {"hatchway.db", *KEYS}
+
+
+def test_an_empty_file_system_is_empty(backed_up: Path, empty: Path) -> None:
+    (empty / "lost+found").mkdir(parents=True)
+    run("restore", backed_up, "--data-dir", empty)
+    assert set(modes(empty)) == {"hatchway.db", "lost+found", *KEYS}
 
 
 def test_root_gives_the_files_to_the_directorys_owner(

@@ -119,6 +119,7 @@ def rotate(
     """
     from hatchway.cli.installation import open_installation
     from hatchway.cli.key_administration import rotate_key
+    from hatchway.domain.identity import KeyStatus
 
     owner = _owner(user, root=root)
     into = _into(owner, profile, endpoint_url, bundle, ca_certificate, overwrite=overwrite)
@@ -130,10 +131,8 @@ def rotate(
     if made.deleted is not None:
         typer.echo(f"Deleted {made.deleted.id}, which was inactive")
     for former in made.former:
-        if at_once:
-            typer.echo(
-                f"{former.id} is inactive now. To take it away: hatchway access-key delete {former.id}"
-            )
+        if former.status is KeyStatus.INACTIVE:
+            typer.echo(f"{former.id} is inactive. To take it away: hatchway access-key delete {former.id}")
         else:
             typer.echo(
                 f"{former.id} is still active. When nothing uses it any more: "

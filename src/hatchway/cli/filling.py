@@ -12,6 +12,8 @@ from typing import Final
 from hatchway.cli.errors import BadUsage, CommandFailed
 
 _ASIDE: Final = ".unfinished-"
+_OF_THE_FILE_SYSTEM: Final = "lost+found"
+"""What an empty ext4 has."""
 
 
 @contextmanager
@@ -77,7 +79,7 @@ def _clear(directory: Path) -> None:
     Raises:
         CommandFailed: there is more than what a killed command has left.
     """
-    left = sorted(directory.iterdir())
+    left = sorted(path for path in directory.iterdir() if path.name != _OF_THE_FILE_SYSTEM)
     others = [path.name for path in left if not path.name.startswith(_ASIDE)]
     if others:
         some = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
