@@ -28,7 +28,7 @@ from hatchway.cli.backup_set import (
     read_small,
 )
 from hatchway.cli.errors import CommandFailed
-from hatchway.cli.filling import filled
+from hatchway.cli.filling import filled, what_failed
 from hatchway.cli.installation import Installation, open_installation
 from hatchway.cli.local_trail import record, user_name
 from hatchway.pki import PkiProblem
@@ -184,5 +184,4 @@ def _failures(target: Path) -> Iterator[None]:
     except (KeyProblem, PkiProblem) as problem:
         raise CommandFailed(str(problem)) from problem
     except (OSError, sqlite3.Error) as problem:
-        told = explain(problem) or getattr(problem, "strerror", None) or str(problem)
-        raise CommandFailed(f"cannot make the backup in {target}: {told}") from problem
+        raise CommandFailed(f"cannot make the backup in {target}: {what_failed(problem)}") from problem

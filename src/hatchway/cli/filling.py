@@ -1,8 +1,10 @@
 """Filling an empty directory with files: with all of them, or with none."""
 
+import errno
 import fcntl
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.store import explain
 
 _ASIDE: Final = ".unfinished-"
+_FULL: Final = "its disk is full: free some space there, or give a directory on another"
 _OF_THE_FILE_SYSTEM: Final = "lost+found"
 """What an empty ext4 has."""
 
@@ -65,6 +69,15 @@ def filled(directory: Path, *, last: str, owner: tuple[int, int] | None = None) 
         if fresh and not any(directory.iterdir()):
             directory.rmdir()
         os.close(descriptor)
+
+
+def what_failed(problem: OSError | sqlite3.Error) -> str:
+    """Why a directory could not be filled, and what to do about it."""
+    if isinstance(problem, OSError) and problem.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return _FULL
+    if isinstance(problem, sqlite3.Error) and getattr(problem, "sqlite_errorname", "") == "SQLITE_FULL":
+        return _FULL
+    return explain(problem) or getattr(problem, "strerror", None) or str(problem)
 
 
 def _lock(descriptor: int, directory: Path) -> None:

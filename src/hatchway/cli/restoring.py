@@ -27,11 +27,11 @@ from hatchway.cli.backup_set import (
     release,
 )
 from hatchway.cli.errors import BadUsage, CommandFailed
-from hatchway.cli.filling import filled
+from hatchway.cli.filling import filled, what_failed
 from hatchway.cli.local_trail import record, user_name
 from hatchway.pki import PkiProblem
 from hatchway.settings import DataDirectory
-from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, explain, show_problem
+from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, show_problem
 from hatchway.store.tables import accounts
 
 
@@ -132,5 +132,4 @@ def _failures(directory: DataDirectory, store_url: str | None) -> Iterator[None]
     except SQLAlchemyError as problem:
         raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
     except (OSError, sqlite3.Error) as problem:
-        told = explain(problem) or getattr(problem, "strerror", None) or str(problem)
-        raise CommandFailed(f"cannot restore into {directory.path}: {told}") from problem
+        raise CommandFailed(f"cannot restore into {directory.path}: {what_failed(problem)}") from problem
