@@ -21,7 +21,6 @@ from hatchway.cli.backup_set import (
     SQLITE,
     STORE,
     Backup,
-    check_files,
     check_keys,
     check_store,
     content_of,
@@ -83,7 +82,6 @@ def make_backup(directory: DataDirectory, store_url: str | None, target: Path, n
             gateway_key=_gateway_key(directory),
             files={name: content_of(aside / name) for name in (*([STORE] if is_sqlite else []), *small)},
         )
-        check_files(aside, backup)
         master = check_keys(aside, backup, os.environ)
         if is_sqlite:
             check_store(aside / STORE, backup, master)

@@ -58,7 +58,7 @@ def filled(directory: Path, *, last: str, owner: tuple[int, int] | None = None) 
             path.rename(directory / path.name)
         if fresh and owner is not None:
             os.fchown(descriptor, *owner)
-        os.fsync(descriptor)
+        _sync(descriptor)
     except BaseException:
         for path in reversed(moved):
             path.unlink(missing_ok=True)
@@ -78,6 +78,15 @@ def what_failed(problem: OSError | sqlite3.Error) -> str:
     if isinstance(problem, sqlite3.Error) and getattr(problem, "sqlite_errorname", "") == "SQLITE_FULL":
         return _FULL
     return explain(problem) or getattr(problem, "strerror", None) or str(problem)
+
+
+def _sync(directory: int) -> None:
+    try:
+        os.fsync(directory)
+    except OSError as problem:
+        # Some file systems over a network have it for files alone (fsync(2)).
+        if problem.errno != errno.EINVAL:
+            raise
 
 
 def _lock(descriptor: int, directory: Path) -> None:
