@@ -209,8 +209,9 @@ def test_without_a_discovery_document_gateways_listen_on_443(
     assert gateway_port(profile) == 443
 
 
-def test_aws_itself_is_not_asked_for_a_discovery_document(aws_environment: Path) -> None:
-    assert gateway_port(Profile(ProfileOptions(region="us-east-1"))) == 443
+def test_without_an_endpoint_url_no_discovery_document_is_asked_for(aws_environment: Path) -> None:
+    with pytest.raises(NotConfigured, match="no endpoint URL"):
+        gateway_port(Profile(ProfileOptions(region="us-east-1")))
 
 
 @pytest.mark.parametrize(

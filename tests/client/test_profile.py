@@ -75,7 +75,8 @@ def test_a_service_s_own_endpoint_url_goes_before_the_common_one(
     assert profile.endpoint_url("ec2") == "https://environment.example"
     assert profile.endpoint_url("ec2-instance-connect") == "https://connect.example"
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
-    assert Profile(ProfileOptions(profile="split")).endpoint_url("ec2") is None
+    with pytest.raises(NotConfigured, match="no endpoint URL"):
+        Profile(ProfileOptions(profile="split")).endpoint_url("ec2")
 
 
 def test_botocore_finds_the_same_endpoint_url(aws_environment: Path) -> None:
@@ -86,8 +87,11 @@ def test_botocore_finds_the_same_endpoint_url(aws_environment: Path) -> None:
         assert own.meta.endpoint_url == profile.endpoint_url(service)
 
 
-def test_without_an_endpoint_url_the_service_is_aws_s(aws_environment: Path) -> None:
-    assert Profile(ProfileOptions(region="us-east-1")).endpoint_url("ec2") is None
+def test_without_an_endpoint_url_nobody_is_asked_and_least_of_all_aws(aws_environment: Path) -> None:
+    with pytest.raises(
+        NotConfigured, match="no endpoint URL is configured: give --profile, or --endpoint-url"
+    ):
+        Profile(ProfileOptions(region="us-east-1")).api("ec2")
 
 
 def test_what_is_missing_is_said(aws_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,5 +157,6 @@ def test_a_number_that_is_none_is_an_error_in_words(
     aws_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "x")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://h")
     with pytest.raises(NotConfigured, match="makes no sense"):
         Profile(ProfileOptions(region="us-east-1")).api("ec2")

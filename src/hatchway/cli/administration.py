@@ -4,18 +4,24 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
+
+from cryptography.x509 import load_pem_x509_certificates
 
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import for_host
 from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.installation import Installation
 from hatchway.cli.local_trail import administrator, record
+from hatchway.cli.policy_files import read_file
 from hatchway.control.fleet import BadFleet, Plan, apply_fleet, load_fleet, plan_fleet
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
 from hatchway.domain.ssh_key import HostToken
 from hatchway.host import host_script
 from hatchway.store import Transaction
+
+_LONGEST_PEM: Final = 65_536
 
 
 def plan_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
@@ -121,9 +127,10 @@ def make_host_script(
         raise BadUsage("the API has a certificate of another CA: give that CA's with --ca-certificate")
     authority = ca_certificate or installation.directory.ca_certificate
     try:
-        pem = authority.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadUsage(f"cannot read the CA's certificate {authority}: {problem}") from problem
+        pem = read_file(authority, _LONGEST_PEM).decode("ascii")
+        load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        raise BadUsage(f"{authority} holds no CA certificate in PEM form") from None
     with installation.store.read() as tx:
         found = _find_instance(tx, instance)
     instance_id = found.id

@@ -44,11 +44,23 @@ class SharedFiles:
 
     @classmethod
     def find(cls, environment: Mapping[str, str]) -> "SharedFiles":
-        home = Path(environment.get("HOME") or Path.home())
-        return cls(
-            Path(environment.get("AWS_CONFIG_FILE") or home / ".aws/config").expanduser(),
-            Path(environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws/credentials").expanduser(),
-        )
+        """
+        Raises:
+            BadUsage: the environment does not say where, and the caller has no home.
+        """
+        home = Path(environment.get("HOME") or "~")
+        try:
+            return cls(
+                Path(environment.get("AWS_CONFIG_FILE") or home / ".aws/config").expanduser(),
+                Path(
+                    environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws/credentials"
+                ).expanduser(),
+            )
+        except RuntimeError:
+            raise BadUsage(
+                "there is no place for the profile: set HOME, or AWS_CONFIG_FILE and"
+                " AWS_SHARED_CREDENTIALS_FILE"
+            ) from None
 
 
 def check_profile_name(name: str) -> None:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hatchway.cli.errors import BadUsage, CommandFailed, TunnelFailed
-
 if TYPE_CHECKING:
     from hatchway.client.profile import ProfileOptions
 
@@ -31,14 +29,14 @@ def profile_options(
     return ProfileOptions(profile=profile, region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle)
 
 
-_FAILURES = {failure.exit_code: failure for failure in (CommandFailed, BadUsage, TunnelFailed)}
-
-
 @contextmanager
 def client_errors() -> Iterator[None]:
+    """Turns the client's errors into this program's, without what only a server's errors need."""
     from hatchway.client.errors import ClientError
 
     try:
         yield
     except ClientError as problem:
-        raise _FAILURES[problem.exit_code](str(problem)) from problem
+        from hatchway.cli.failures import failure_of
+
+        raise failure_of(problem) or problem from problem

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hatchway.access.access_keys import NewAccessKey, create_access_key, opens_secrets
 from hatchway.access.key_files import (
     CA_KEY,
@@ -27,6 +25,7 @@ from hatchway.access.key_files import (
 )
 from hatchway.access.vault import Vault
 from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.failures import failures, reason
 from hatchway.cli.local_trail import record, record_new_access_key
 from hatchway.cli.secret_files import ensure_gateway_key, make_key
 from hatchway.domain.account import Account
@@ -42,7 +41,7 @@ from hatchway.pki import (
     permitted_dns_names,
 )
 from hatchway.settings import DataDirectory, is_everywhere
-from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, Transaction, show_problem
+from hatchway.store import Store, Transaction
 from hatchway.transport.own_addresses import interface_addresses
 
 _LONGEST_PEM: Final = 65_536
@@ -72,6 +71,11 @@ def create_installation(
     Raises:
         CommandFailed: there is an installation already, or a file or the store cannot be written.
     """
+    with failures(store_url or directory.store_url):
+        return _create(directory, store_url, account, now)
+
+
+def _create(directory: DataDirectory, store_url: str | None, account: Account, now: datetime) -> NewAccessKey:
     _refuse_existing(directory)
     fresh = not directory.path.exists()
     moved: list[Path] = []
@@ -115,13 +119,7 @@ def create_installation(
         for path in moved:
             path.unlink(missing_ok=True)
         if isinstance(problem, OSError):
-            raise CommandFailed(f"cannot make {directory.path}: {problem.strerror or problem}") from problem
-        if isinstance(problem, BadStoreUrl):
-            raise BadUsage(str(problem)) from None
-        if isinstance(problem, KeyProblem | DriverMissing):
-            raise CommandFailed(str(problem)) from problem
-        if isinstance(problem, SQLAlchemyError):
-            raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
+            raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
         raise
     finally:
         if staging is not None:
@@ -142,7 +140,7 @@ def open_installation(
     Raises:
         CommandFailed: there is none, or it cannot be opened.
     """
-    try:
+    with failures(store_url or directory.store_url):
         if store_url is None and not directory.store.exists():
             raise CommandFailed(
                 f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
@@ -166,16 +164,6 @@ def open_installation(
             yield Installation(directory, store, vault, accounts[0])
         finally:
             store.close()
-    except BadStoreUrl as problem:
-        raise BadUsage(str(problem)) from None
-    except (KeyProblem, DriverMissing, SchemaMismatch) as problem:
-        raise CommandFailed(str(problem)) from problem
-    except PermissionError as problem:
-        raise CommandFailed(
-            f"{problem.filename} may not be read: run this as root or as the server's user"
-        ) from problem
-    except SQLAlchemyError as problem:
-        raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
 
 
 def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account) -> None:

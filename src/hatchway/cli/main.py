@@ -4,9 +4,13 @@ Here and in the `*_commands` modules stand only the command lines: what a comman
 runs, so that `hatchway --help` and `hatchway open-tunnel` start fast.
 """
 
+import io
 import os
 import signal
 import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated
 
@@ -24,7 +28,6 @@ from hatchway.cli import (
     server_commands,
     tunnel_commands,
 )
-from hatchway.cli.errors import CommandFailed
 
 app = typer.Typer(
     name="hatchway",
@@ -58,22 +61,45 @@ def hatchway(
 def main() -> None:
     """Runs the command and ends the process with its exit code: 0, or that of what kept it from its work."""
     _end_in_order()
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding lacks is written as an escape, rather than not at all.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; its exit code. All that went wrong has been told on standard error then."""
     try:
-        code = app(prog_name=app.info.name, standalone_mode=False)
+        code = app(list(arguments), prog_name="hatchway", standalone_mode=False)
         sys.stdout.flush()
-    except CommandFailed as failure:
-        _fail(str(failure), failure.exit_code)
+    except BrokenPipeError:
+        _abandon_output()
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
     except typer.TyperException as failure:
         context: typer.Context | None = getattr(failure, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        _fail(failure.format_message().rstrip(".") + hint, failure.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone; so that Python does not complain of it again on its way out:
+        return _fail(failure.format_message().rstrip(".") + hint, failure.exit_code)
+    except Exception as problem:
+        from hatchway.cli.failures import failure_of
+
+        known = failure_of(problem)
+        if known is not None:
+            # Output that could not be written, as on a full disk, would be tried again on the way out.
+            if isinstance(problem, OSError):
+                _abandon_output()
+            return _fail(str(known), known.exit_code)
+        traceback.print_exc()
+        return _fail("this is a defect of Hatchway: please report it, with the lines above", 1)
+    return code if isinstance(code, int) else 0
+
+
+def _abandon_output() -> None:
+    """Has Python not complain, on its way out, of output that whoever read it no longer takes."""
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _end_in_order() -> None:
@@ -88,8 +114,8 @@ def _end_in_order() -> None:
             signal.signal(number, leave)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> int:
     # A wrong file may have several problems, each of which is one line.
     for line in message.splitlines():
         print(f"hatchway: {' '.join(line.split())}", file=sys.stderr)
-    sys.exit(code)
+    return code

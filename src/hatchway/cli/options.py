@@ -13,9 +13,23 @@ from hatchway.settings import DataDirectory
 DATA_DIR_VARIABLE = "HATCHWAY_DATA_DIR"
 STORE_URL_VARIABLE = "HATCHWAY_STORE_URL"
 
+
+def _given_path(text: str) -> Path:
+    if not text:
+        # It would be the current directory.
+        raise typer.BadParameter("is empty: give a directory")
+    return Path(text)
+
+
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", envvar=DATA_DIR_VARIABLE, help="The server's data directory."),
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        envvar=DATA_DIR_VARIABLE,
+        help="The server's data directory.",
+        parser=_given_path,
+    ),
 ]
 StoreUrl = Annotated[
     str | None,
@@ -58,10 +72,15 @@ def known_user(name: str | None) -> str | None:
 def data_directory(path: Path | None) -> DataDirectory:
     """
     Raises:
-        BadUsage: none was given.
+        BadUsage: none was given, or it cannot be one.
     """
     if path is None:
         raise BadUsage(
             f"no data directory: run this on the server and give --data-dir DIR, or set {DATA_DIR_VARIABLE}"
         )
-    return DataDirectory(path.expanduser().absolute())
+    try:
+        return DataDirectory(path.expanduser().absolute())
+    except RuntimeError:
+        raise BadUsage(f"--data-dir {str(path)!r}: there is no such user, or no home of his") from None
+    except FileNotFoundError:
+        raise BadUsage(f"--data-dir {str(path)!r}: the directory that this runs in is gone") from None

@@ -132,6 +132,8 @@ def read_directory(path: Path) -> list[Case]:
     Raises:
         BadUsage: there are none, or a file is no such file.
     """
+    if not path.exists():
+        raise BadUsage(f"there is no {path}: give a directory of YAML files such as examples/policy-tests")
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.suffix in (".yaml", ".yml"))
     cases = [case for file in files for case in read_cases(file)]
     if not cases:

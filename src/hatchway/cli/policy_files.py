@@ -18,8 +18,9 @@ def read_file(path: Path, most_bytes: int = _MOST_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(most_bytes)
-    except OSError as problem:
-        raise BadUsage(f"cannot read {path}: {problem.strerror}") from problem
+    except (OSError, ValueError) as problem:
+        # The second of a name with a NUL character.
+        raise BadUsage(f"cannot read {path}: {getattr(problem, 'strerror', problem)}") from problem
 
 
 def read_policy(path: Path) -> Policy:

@@ -3,8 +3,7 @@
 import os
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +12,10 @@ from typing import Final
 
 import structlog
 
-from hatchway.access.key_files import MASTER_KEY, KeyProblem
+from hatchway.access.key_files import MASTER_KEY
 from hatchway.cli.api_location import ApiLocation
-from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.errors import CommandFailed
+from hatchway.cli.failures import failures
 from hatchway.cli.gateway_options import GatewayOptions, Switch
 from hatchway.cli.installation import (
     gateway_dns_names,
@@ -178,7 +178,7 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
         )
         announce_ready({"api": f"https://{address}"})
 
-    with _start_errors(settings.store_url):
+    with failures(settings.store_url):
         run_control(settings, on_ready, supervised)
 
 
@@ -195,7 +195,7 @@ def run_gateway_plane(options: ServerOptions, supervised: Supervised | None = No
     if os.environ.pop(MASTER_KEY.variable, None) is not None:
         log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)
     _check_certificate(settings.gateway_certificate, settings.gateway_key)
-    with _start_errors(settings.store_url):
+    with failures(settings.store_url):
         run_gateway(settings, lambda address: announce_ready({"gateway": f"wss://{address}"}), supervised)
 
 
@@ -301,26 +301,3 @@ def _command(
     if certificate is not None:
         command += [f"{option}-cert", str(certificate[0]), f"{option}-key", str(certificate[1])]
     return tuple(command)
-
-
-@contextmanager
-def _start_errors(store_url: str) -> Iterator[None]:
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, explain, show_problem
-
-    try:
-        yield
-    except BadStoreUrl as problem:
-        raise BadUsage(str(problem)) from None
-    except (KeyProblem, SchemaMismatch, DriverMissing) as problem:
-        raise CommandFailed(str(problem)) from problem
-    except OSError as problem:
-        raise CommandFailed(f"cannot serve: {problem.strerror or problem}") from problem
-    except Exception as problem:
-        words = explain(problem)
-        if words is not None:
-            raise CommandFailed(f"cannot serve: {words}") from problem
-        if isinstance(problem, SQLAlchemyError):
-            raise CommandFailed(show_problem(store_url, problem)) from problem
-        raise

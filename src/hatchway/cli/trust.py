@@ -21,6 +21,7 @@ from hatchway.cli.errors import BadUsage, CommandFailed
 
 _DEBIAN_DIRECTORY: Final = Path("/usr/local/share/ca-certificates")
 _DEBIAN_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+_LONGEST_PEM: Final = 65_536
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -39,7 +40,8 @@ class Authority:
             BadUsage: the file holds no CA's certificate.
         """
         try:
-            pem = file.read_bytes()
+            with file.open("rb") as opened:
+                pem = opened.read(_LONGEST_PEM)
             certificate = x509.load_pem_x509_certificate(pem)
             constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
         except OSError as problem:

@@ -237,7 +237,7 @@ def gateway_port(profile: Profile) -> int:
     """The port of the gateways: what the control plane's discovery document says, 443 where there is none.
 
     The document is JSON, `{"gateway_port": 8444}`, at `/.well-known/hatchway` of the endpoint URL, and needs
-    no credentials. AWS has no such document, so its own endpoints are not asked.
+    no credentials.
 
     Raises:
         ApiError: the control plane cannot be reached, or what it says is no port.
@@ -246,10 +246,7 @@ def gateway_port(profile: Profile) -> int:
     from botocore.httpsession import URLLib3Session
     from botocore.utils import get_environ_proxies
 
-    endpoint_url = profile.endpoint_url("ec2")
-    if endpoint_url is None:
-        return HTTPS_PORT
-    url = endpoint_url.rstrip("/") + _DISCOVERY_PATH
+    url = profile.endpoint_url("ec2").rstrip("/") + _DISCOVERY_PATH
     with api_errors(f"GET {url}"):
         session = URLLib3Session(
             verify=profile.ca_bundle or True, proxies=get_environ_proxies(url), timeout=_DISCOVERY_TIMEOUT

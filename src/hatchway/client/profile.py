@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -20,17 +21,25 @@ from botocore import exceptions as failures
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from hatchway.client.errors import ApiError, ClientError, NotConfigured, printable
+from hatchway.client.errors import ApiError, ClientError, InvalidOption, NotConfigured, printable
 from hatchway.client.request import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _NO_CREDENTIALS = (
     "no credentials are configured: give --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 
 _ENCODED = " Encoded authorization failure message:"
+_NO_API = "the answer is not that of Hatchway's API: check the endpoint URL (a gateway's port is another)"
+
+_NO_ENDPOINT = (
+    "no endpoint URL is configured: give --profile, or --endpoint-url (or AWS_ENDPOINT_URL) with the address"
+    " of Hatchway's API, such as https://hatchway.example:8443"
+)
+
+_CORRECT_BUNDLE = "correct --ca-bundle, AWS_CA_BUNDLE or the profile's ca_bundle"
 
 _OWN_MODELS = files("hatchway") / "protocol" / "models"
 
@@ -43,6 +52,24 @@ class ProfileOptions:
     region: str | None = None
     endpoint_url: str | None = None
     ca_bundle: str | None = None
+
+
+def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, directory: bool = False) -> None:
+    """Has the context trust the certificates of a file; or of a directory, as OpenSSL has them.
+
+    Raises:
+        InvalidOption: there are none.
+    """
+    try:
+        context.load_verify_locations(**{"capath" if directory else "cafile": ca_bundle})
+    except ssl.SSLError as error:
+        raise InvalidOption(
+            f"the CA bundle {printable(ca_bundle)} holds no certificate in PEM form: {_CORRECT_BUNDLE}"
+        ) from error
+    except OSError as error:
+        raise InvalidOption(
+            f"the CA bundle {printable(ca_bundle)} cannot be read ({error.strerror}): {_CORRECT_BUNDLE}"
+        ) from error
 
 
 class Profile:
@@ -93,16 +120,21 @@ class Profile:
             frozen = credentials.get_frozen_credentials()
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
-    def endpoint_url(self, service: str) -> str | None:
-        """The configured URL of a service such as `ec2`; None means AWS's own.
+    def endpoint_url(self, service: str) -> str:
+        """The configured URL of a service such as `ec2`.
+
+        There is none by default: AWS's own hosts, where every other tool would then go, were hardly meant.
 
         Raises:
-            NotConfigured: the profile does not exist, or what is configured is no URL.
+            NotConfigured: the profile does not exist, or no URL is configured.
         """
         url = self.options.endpoint_url or self._configured_endpoint_url(service)
-        if url is not None and not _is_url(url):
+        if url is None:
+            raise NotConfigured(_NO_ENDPOINT)
+        if not _is_url(url):
             raise NotConfigured(
-                f"the endpoint URL for {service} is no URL: give one such as https://hatchway.example:8443"
+                f"the endpoint URL {printable(str(url), 200)!r} is no URL: write it whole, such as"
+                " https://hatchway.example:8443"
             )
         return url
 
@@ -126,7 +158,11 @@ class Profile:
 
         Raises:
             NotConfigured: something that every call needs is missing.
+            InvalidOption: there are no certificates in the CA bundle.
         """
+        if self.ca_bundle is not None:
+            # botocore takes no directory, and would say of a file only that it failed to connect.
+            trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle)
         with _configuration_errors():
             self._session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
             return self._session.create_client(
@@ -174,6 +210,9 @@ def api_errors(operation: str) -> Iterator[None]:
         yield
     except failures.ClientError as error:
         fault = error.response.get("Error", {})
+        if str(fault.get("Code", "")).isdigit():
+            # botocore's substitute for a code, of an answer that has none.
+            raise ApiError(operation, "", f"HTTP status {fault['Code']}: {_NO_API}") from error
         request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
         raise ApiError(
             operation,
@@ -189,13 +228,23 @@ def api_errors(operation: str) -> Iterator[None]:
     except failures.BotoCoreError as error:
         raise _no_answer(operation, error) from error
     except (ResponseParserError, HTTPError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise ApiError(
-            operation, "", "the answer is not that of an AWS API: check the endpoint URL"
-        ) from error
+        raise ApiError(operation, "", _NO_API) from error
 
 
 def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
-    hint = (
-        "" if not isinstance(error, failures.SSLError) else " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"
-    )
-    return ApiError(operation, "", printable(str(error)) + hint)
+    told = str(error)
+    hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in told), "")
+    return ApiError(operation, "", printable(told).rstrip(".") + hint)
+
+
+_HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
+    (failures.SSLError, "Hostname mismatch", ": call the server by a name that its certificate has"),
+    (failures.SSLError, "IP address mismatch", ": call the server by a name that its certificate has"),
+    (failures.SSLError, "CERTIFICATE_VERIFY_FAILED", " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"),
+    (failures.SSLError, "", ": check the endpoint URL, for what listens there is not the API"),
+    (failures.ProxyConnectionError, "", ": check HTTPS_PROXY and NO_PROXY"),
+    (failures.EndpointConnectionError, "", ": see that Hatchway runs, and its API listens there"),
+    (failures.ConnectTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
+    (failures.ConnectionClosedError, '"http:', ": the API speaks https"),
+)
+"""By an error's type and a part of its text: what to do about it."""

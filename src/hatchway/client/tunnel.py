@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import os
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from picows import WSError, WSHandshakeError, ws_connect
@@ -22,6 +22,7 @@ from hatchway.client.errors import (
     printable,
 )
 from hatchway.client.local import standard_streams
+from hatchway.client.profile import trust_bundle
 from hatchway.client.proxy import proxy_for
 from hatchway.client.relay import Relay
 from hatchway.client.signals import ending_in_order
@@ -98,10 +99,7 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
     """
     context = ssl.create_default_context()
     if ca_bundle is not None:
-        try:
-            context.load_verify_locations(**{"capath" if os.path.isdir(ca_bundle) else "cafile": ca_bundle})  # noqa: PTH112
-        except OSError as error:
-            raise InvalidOption(f"the CA bundle {ca_bundle} cannot be used: {error}") from error
+        trust_bundle(context, ca_bundle, directory=Path(ca_bundle).is_dir())
     return context
 
 

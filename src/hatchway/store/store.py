@@ -66,7 +66,9 @@ class SchemaMismatch(Exception):
 
     def __init__(self, found: str | None, known: ScriptDirectory) -> None:
         head = known.get_current_head()
-        if found is None or found in {script.revision for script in known.walk_revisions()}:
+        if found is None:
+            told = "for nobody has made an installation there: run 'hatchway init'"
+        elif found in {script.revision for script in known.walk_revisions()}:
             told = f"this program needs {head}: start 'hatchway serve' with the newest version once"
         else:
             told = (

@@ -1,0 +1,89 @@
+"""The one place where errors become this program's own: each a line that says what to do, and an exit code.
+
+Packages raise their own types. Whatever is not known here is a defect of the program, and told as one.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from hatchway.cli.errors import BadUsage, CommandFailed, TunnelFailed
+
+_BY_EXIT_CODE: Final = {failure.exit_code: failure for failure in (CommandFailed, BadUsage, TunnelFailed)}
+
+
+@contextmanager
+def failures(store_url: str | None = None) -> Iterator[None]:
+    """Turns errors of any package into this program's. `store_url` is of the store that is being used.
+
+    Raises:
+        CommandFailed: in the place of an error that `failure_of` knows.
+    """
+    try:
+        yield
+    except CommandFailed:
+        raise
+    except Exception as problem:
+        failure = failure_of(problem, store_url)
+        if failure is None:
+            raise
+        # Not "from" it where it may hold a password that its text repeats.
+        raise failure from (None if isinstance(failure, BadUsage) else problem)
+
+
+def failure_of(problem: Exception, store_url: str | None = None) -> CommandFailed | None:
+    """What a command fails with for such an error; None when that error is a defect of the program."""
+    # Imported when something went wrong, and a client's errors first, so that what goes well starts fast.
+    from hatchway.client.errors import ClientError
+
+    match problem:
+        case CommandFailed():
+            return problem
+        case BrokenPipeError():
+            # Whoever read our output has gone, which is no failure to tell of.
+            return None
+        case ClientError():
+            return _BY_EXIT_CODE[problem.exit_code](str(problem))
+
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from hatchway.access.key_files import KeyProblem
+    from hatchway.pki import PkiProblem
+    from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, explain, show_problem
+
+    match problem:
+        case BadStoreUrl():
+            return BadUsage(str(problem))
+        case KeyProblem() | PkiProblem() | DriverMissing() | SchemaMismatch():
+            return CommandFailed(str(problem))
+    if isinstance(problem, SQLAlchemyError) and store_url is not None:
+        return CommandFailed(show_problem(store_url, problem))
+    match problem:
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=None):
+            # Of no file that we opened: it is what the shell opened for our output.
+            return CommandFailed("the disk is full: free some space where the output goes")
+        case PermissionError():
+            what = _named(problem) or "what this needs"
+            return CommandFailed(f"{what} may not be used: run this as root or as the server's user")
+        case _ if (words := explain(problem)) is not None:
+            return CommandFailed(words)
+        case OSError():
+            what = _named(problem)
+            return CommandFailed(f"cannot use {what}: {reason(problem)}" if what else reason(problem))
+        case SQLAlchemyError():
+            return CommandFailed(f"the store cannot be used ({type(problem).__name__}): see its log")
+    return None
+
+
+def reason(problem: OSError | UnicodeError) -> str:
+    """Why a file could not be read or written, without the number and the name that Python tells with it."""
+    if isinstance(problem, UnicodeDecodeError):
+        return f"it is not {problem.encoding.upper()} text (byte {problem.start})"
+    return getattr(problem, "strerror", None) or str(problem)
+
+
+def _named(problem: OSError) -> str:
+    name = problem.filename
+    return os.fsdecode(name) if isinstance(name, str | bytes) else ""
