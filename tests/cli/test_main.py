@@ -50,7 +50,10 @@ def test_wrong_usage_ends_with_2_and_one_line(arguments: tuple[str, ...]) -> Non
     [
         (("open-tunnel",), 2),
         (("hosts", "--tag", "env"), 2),
-        (("open-tunnel", "--instance-id", "web-1", "--region", "us-east-1"), 2),
+        (
+            ("open-tunnel", "--instance-id", "web-1", "--region", "us-east-1", "--endpoint-url", "https://h"),
+            2,
+        ),
         (("open-tunnel", "--private-ip-address", "10.0.0.1"), 2),
         (("open-tunnel", "--instance-id", "i-0123456789abcdef0"), 1),
         (("ssh", "i-0123456789abcdef0", "--os-user", "a b", "--region", "us-east-1"), 2),

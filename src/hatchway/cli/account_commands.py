@@ -13,6 +13,8 @@ _AtOnce = Annotated[
     typer.Option("--at-once", help="End the host's former token now, not when the new one is first used."),
 ]
 
+_MOST_FINDINGS = 50
+
 
 def register(app: typer.Typer) -> None:
     app.command("apply")(apply)
@@ -35,37 +37,51 @@ def _group() -> None:
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The fleet file, YAML or JSON.")],
     *,
-    plan: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", "--dry-run", help="Only show what would change.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Also delete what the file does not name.")] = False,
+    accept_policy_errors: Annotated[
+        bool,
+        typer.Option(
+            "--accept-policy-errors", help="Also apply policies that, as lint finds, cannot work as meant."
+        ),
+    ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
     """Make the account be as a fleet file says.
 
-    All of it is done, or nothing: a file that is wrong changes nothing (exit code 2).
+    All of it is done, or nothing: a file that is wrong changes nothing (exit code 2), and so does one with a
+    new policy in which lint finds an error. What else it finds in the policies is told on standard error.
 
     \b
     Examples:
       hatchway apply fleet.yaml --plan --data-dir /var/lib/hatchway
       hatchway apply fleet.yaml --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.administration import apply_file, plan_file
+    from hatchway.cli.administration import apply_file
     from hatchway.cli.installation import open_installation
+    from hatchway.cli.policy_tree import printable
+    from hatchway.control.fleet import plan_json, plan_lines
 
     with open_installation(data_directory(data_dir), store_url) as installation:
-        made = (plan_file if plan else apply_file)(installation, file, prune=prune)
+        made = apply_file(
+            installation, file, prune=prune, only_plan=plan, accept_policy_errors=accept_policy_errors
+        )
+    notes = [made.unchecked] if made.unchecked else []
     if json:
         import json as json_format
 
-        from hatchway.control.fleet import plan_json
-
-        typer.echo(json_format.dumps({"applied": not plan, **plan_json(made)}))
-        return
-    from hatchway.control.fleet import plan_lines
-
-    for line in plan_lines(made):
-        typer.echo(line)
+        findings = [found.to_json() for found in made.findings]
+        typer.echo(json_format.dumps({"applied": not plan, **plan_json(made.plan), "findings": findings}))
+    else:
+        for line in plan_lines(made.plan):
+            typer.echo(line)
+        notes += [f"{found.finding.severity}: {found}" for found in made.findings[:_MOST_FINDINGS]]
+        if len(made.findings) > _MOST_FINDINGS:
+            notes.append(f"and {len(made.findings) - _MOST_FINDINGS} more: see them all with --json")
+    for note in notes:
+        typer.echo(f"hatchway: {printable(note)}", err=True)
 
 
 def export(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:

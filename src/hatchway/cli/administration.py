@@ -1,6 +1,7 @@
 """What the commands on the server do to the account. Each is recorded in the audit trail as it is done."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,19 @@ from cryptography.x509 import load_pem_x509_certificates
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import for_host
 from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.fleet_lint import PolicyFinding, lint_policies
 from hatchway.cli.installation import Installation
 from hatchway.cli.local_trail import administrator, record
 from hatchway.cli.policy_files import read_file
-from hatchway.control.fleet import BadFleet, Plan, apply_fleet, load_fleet, plan_fleet
+from hatchway.cli.reference import ReferenceMissing, aws_facts
+from hatchway.control.fleet import (
+    BadFleet,
+    Fleet,
+    Plan,
+    apply_fleet,
+    load_fleet,
+    plan_fleet,
+)
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
 from hatchway.domain.ssh_key import HostToken
@@ -24,34 +34,58 @@ from hatchway.store import Transaction
 _LONGEST_PEM: Final = 65_536
 
 
-def plan_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
-    """What `apply_file` would do.
+@dataclass(frozen=True, slots=True)
+class AppliedFile:
+    """What was done, or would be; what lint has found in the policies, and what it could not look at."""
+
+    plan: Plan
+    findings: Sequence[PolicyFinding]
+    unchecked: str | None
+
+
+def apply_file(
+    installation: Installation, file: Path, *, prune: bool, only_plan: bool, accept_policy_errors: bool
+) -> AppliedFile:
+    """Makes the account be as the file says, or only finds out what that would take.
+
+    Args:
+        accept_policy_errors: take policies too in which lint finds what does not work.
 
     Raises:
-        BadUsage: the file cannot be applied.
+        BadUsage: the file cannot be applied, or new policies in it were hardly meant; nothing was done.
     """
+    store, now = installation.store, datetime.now(UTC)
     try:
-        return plan_fleet(installation.store, load_fleet(file), now=datetime.now(UTC), prune=prune)
+        fleet = load_fleet(file)
+        # First, so that a file that does not fit the account is not refused for less.
+        plan = plan_fleet(store, fleet, now=now, prune=prune)
+        findings, unchecked = _lint(installation, fleet)
+        refusing = [each for each in findings if each.refuses]
+        if refusing and not accept_policy_errors:
+            raise BadUsage("\n".join((*(f"{file}: {each}" for each in refusing[:_MOST_TOLD]), _REFUSED)))
+        if not only_plan:
+            plan = apply_fleet(store, fleet, now=now, prune=prune, administrator=administrator())
     except BadFleet as problem:
         raise _bad_file(file, problem) from problem
+    return AppliedFile(plan, findings, unchecked)
 
 
-def apply_file(installation: Installation, file: Path, *, prune: bool) -> Plan:
-    """Makes the account be as the file says; what was done.
+def _lint(installation: Installation, fleet: Fleet) -> tuple[Sequence[PolicyFinding], str | None]:
+    facts = unchecked = None
+    if fleet.documents:
+        try:
+            facts = aws_facts()
+        except ReferenceMissing as problem:
+            unchecked = f"actions and condition keys of policies were not looked up: {problem}"
+    with installation.store.read() as tx:
+        return lint_policies(fleet, tx, facts), unchecked
 
-    Raises:
-        BadUsage: the file cannot be applied, and nothing was.
-    """
-    try:
-        return apply_fleet(
-            installation.store,
-            load_fleet(file),
-            now=datetime.now(UTC),
-            prune=prune,
-            administrator=administrator(),
-        )
-    except BadFleet as problem:
-        raise _bad_file(file, problem) from problem
+
+_MOST_TOLD: Final = 100
+_REFUSED: Final = (
+    "nothing is applied, as these policies do not say what they are meant to: correct them, or give"
+    " --accept-policy-errors"
+)
 
 
 @dataclass(frozen=True, slots=True)

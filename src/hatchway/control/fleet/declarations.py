@@ -6,6 +6,7 @@ A field that is None was not in the file. Each declaration knows its place there
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hatchway.access.policy_documents import PolicyKind
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import IpAddressType, ProxyProtocol
 from hatchway.domain.network import InstanceState, Tags
@@ -94,6 +95,15 @@ class DeclaredEndpoint:
     tags: Tags
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredDocument:
+    """A policy document, wherever in the file it is; its place names the document's own file too."""
+
+    place: str
+    text: str
+    kind: PolicyKind
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredPolicy:
     place: str
@@ -152,7 +162,10 @@ class DeclaredRole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """A fleet file. `digest` is the SHA-256 of its bytes, in hexadecimal, for the audit trail."""
+    """A fleet file. `digest` is the SHA-256 of its bytes, in hexadecimal, for the audit trail.
+
+    `documents` are all policy documents of its sections once more, as lint looks at them.
+    """
 
     digest: str
     account: str | None = None
@@ -166,3 +179,4 @@ class Fleet:
     users: tuple[DeclaredUser, ...] = ()
     roles: tuple[DeclaredRole, ...] = ()
     guardrails: tuple[str, ...] | None = None
+    documents: tuple[DeclaredDocument, ...] = ()

@@ -68,10 +68,11 @@ def _read(content: bytes, read_file: ReadFile) -> tuple[Fleet, Problems]:
     """What could be read of a fleet file, and what is wrong with it."""
     problems = Problems()
     fields = Fields(read_text(content), "", KEYS, problems)
-    identities = IdentitySections(DocumentReader(read_file))
+    reader = DocumentReader(read_file)
+    identities = IdentitySections(reader)
 
-    def section(key: str, reader: Any) -> Any:
-        return reader(fields.raw(key), key, problems)
+    def section(key: str, read: Any) -> Any:
+        return read(fields.raw(key), key, problems)
 
     fleet = Fleet(
         digest=hashlib.sha256(content).hexdigest(),
@@ -86,6 +87,8 @@ def _read(content: bytes, read_file: ReadFile) -> tuple[Fleet, Problems]:
         users=section("users", identities.users),
         roles=section("roles", identities.roles),
         guardrails=fields.take("guardrails", guardrails),
+        # After all that reads them.
+        documents=tuple(reader.documents),
     )
     return fleet, problems
 

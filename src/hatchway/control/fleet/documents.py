@@ -17,6 +17,7 @@ from hatchway.access.policy_documents import (
     PolicyTooLarge,
     check_policy_document,
 )
+from hatchway.control.fleet.declarations import DeclaredDocument
 from hatchway.control.fleet.problems import Problems, quoted
 
 MAX_FILE_BYTES: Final = 1024 * 1024
@@ -54,6 +55,8 @@ class DocumentReader:
     """Reads documents, each file and each text once, however many identities share it."""
 
     def __init__(self, read_file: ReadFile) -> None:
+        self.documents: list[DeclaredDocument] = []
+        """What was read so far that is a policy."""
         self._read_file = read_file
         self._files: dict[str, str | OSError | UnicodeDecodeError] = {}
         self._faults: dict[tuple[str, PolicyKind, int], str | None] = {}
@@ -86,6 +89,7 @@ class DocumentReader:
         if fault is not None:
             problems.add(place, fault)
             return None
+        self.documents.append(DeclaredDocument(place, text, kind))
         return text
 
     def _file(self, path: str) -> str | OSError | UnicodeDecodeError:
@@ -117,8 +121,9 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 def same_document(one: str, other: str) -> bool:
     """Whether two documents say the same, white space and the order of keys aside."""
-    return one == other or _canonical(one) == _canonical(other)
+    return one == other or canonical_document(one) == canonical_document(other)
 
 
-def _canonical(text: str) -> str:
+def canonical_document(text: str) -> str:
+    """The same text for all documents that say the same."""
     return json.dumps(json.loads(text, parse_float=str, parse_int=str), sort_keys=True)

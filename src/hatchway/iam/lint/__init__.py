@@ -18,6 +18,7 @@ from hatchway.iam.documents import PolicyKind, parse_policy
 from hatchway.iam.errors import MalformedPolicy
 from hatchway.iam.lint.facts import ActionFacts, Facts, ResourceTypeFacts, ServiceFacts
 from hatchway.iam.lint.findings import KINDS, Finding, Severity
+from hatchway.iam.lint.home import Home, foreign_arns
 from hatchway.iam.lint.overlaps import overlaps
 from hatchway.iam.lint.presence import presence
 from hatchway.iam.lint.reference import check
@@ -32,6 +33,7 @@ __all__ = [
     "ActionFacts",
     "Facts",
     "Finding",
+    "Home",
     "ResourceTypeFacts",
     "ServiceFacts",
     "Severity",
@@ -40,8 +42,8 @@ __all__ = [
 ]
 
 
-def lint(policy: Policy, facts: Facts | None = None) -> tuple[Finding, ...]:
-    """All findings about a policy, statement by statement."""
+def lint(policy: Policy, facts: Facts | None = None, home: Home | None = None) -> tuple[Finding, ...]:
+    """All findings about a policy, statement by statement. `home` is where it is to be in force, if known."""
     statements = statements_of(policy)
     found: list[Finding] = []
     needless = list(overlaps(statements))
@@ -50,12 +52,18 @@ def lint(policy: Policy, facts: Facts | None = None) -> tuple[Finding, ...]:
             found += rule(linted)
         if facts is not None:
             found += check(linted, facts)
+        if home is not None:
+            found += foreign_arns(linted, home)
         found += (finding for finding in needless if finding.place == linted.place)
     return tuple(found)
 
 
 def lint_document(
-    text: str | bytes, facts: Facts | None = None, *, kind: PolicyKind = PolicyKind.IDENTITY
+    text: str | bytes,
+    facts: Facts | None = None,
+    *,
+    kind: PolicyKind = PolicyKind.IDENTITY,
+    home: Home | None = None,
 ) -> tuple[Finding, ...]:
     """The same for a document that may be no policy at all, which is a finding too."""
     try:
@@ -63,4 +71,4 @@ def lint_document(
     except MalformedPolicy as error:
         fix = "Correct the document there."
         return (Finding("malformed-policy", error.place, f"{error.problem}.", fix),)
-    return lint(policy, facts)
+    return lint(policy, facts, home)

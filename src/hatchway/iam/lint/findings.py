@@ -42,6 +42,10 @@ KINDS = {
         Severity.ERROR, "The key has several values, which only ForAllValues or ForAnyValue looks at."
     ),
     "placeholder": Kind(Severity.ERROR, "A word of the documentation stands where a value should."),
+    "nothing-here": Kind(
+        Severity.ERROR, "All resources of a statement are of other accounts or regions, so that none matches."
+    ),
+    "other-account": Kind(Severity.WARNING, "An ARN is of another account or region: nothing has it."),
     "incomplete-arn": Kind(Severity.WARNING, "An ARN lacks segments, and so is about all that begins so."),
     "empty-scope": Kind(Severity.WARNING, "An ARN of EC2 has no region or account, and so is about any."),
     "duration-out-of-range": Kind(Severity.ERROR, "A tunnel lasts from 1 to 3,600 seconds."),
