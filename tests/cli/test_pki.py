@@ -1,5 +1,4 @@
 import ipaddress
-import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.programs import needs
 
 from hatchway.pki import (
     CA_LIFETIME,
@@ -182,7 +182,7 @@ def test_the_ca_is_for_tls_servers_alone(ca: KeyPair) -> None:
     assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
+@needs("openssl", "openssl")
 def test_with_the_cas_key_a_thief_makes_servers_of_its_own_names_and_nothing_else(
     ca: KeyPair, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.client.stubs import DNS_NAME, INSTANCE_ID, StubControlPlane
+from tests.programs import needs
 
 from hatchway.client.discovery import TunnelOptions
 from hatchway.client.errors import ApiError, InvalidOption
@@ -81,6 +82,7 @@ def test_the_ssh_command_has_every_question_answered() -> None:
     ]
 
 
+@needs("ssh", "openssh-client")
 def test_openssh_reads_the_proxy_command_back_as_it_was_meant() -> None:
     nasty = "it's 100% $HOME `id`;"
     profile = ProfileOptions(profile=nasty, ca_bundle="/a b/%h.pem")
@@ -101,6 +103,7 @@ def test_openssh_reads_the_proxy_command_back_as_it_was_meant() -> None:
     assert words[words.index("--ca-bundle") + 1] == "/a b/%h.pem"
 
 
+@needs("ssh-keygen", "openssh-client")
 def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from tests.programs import needs
 
 from hatchway.client.discovery import TunnelOptions
 from hatchway.client.errors import InvalidOption
@@ -58,6 +59,7 @@ def test_a_line_means_what_it_means_to_ssh(words: list[str], meaning: SshLine) -
     assert parse_ssh_line(words) == meaning
 
 
+@needs("ssh", "openssh-client")
 @pytest.mark.parametrize(
     "words",
     [

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.programs import needs
 
 from hatchway.domain.public_key import (
     KEY_TYPES,
@@ -60,6 +61,7 @@ KEYS = {
 }
 
 
+@needs("ssh-keygen", "openssh-client")
 @pytest.mark.parametrize("text", KEYS.values(), ids=KEYS.keys())
 def test_a_key_is_read_and_its_fingerprint_is_openssh_s(text: str, tmp_path: Path) -> None:
     key = parse_public_key(text)

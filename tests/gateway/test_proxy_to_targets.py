@@ -1,7 +1,6 @@
 """Targets that are told by the PROXY protocol who the client is: when, once, and by whom alone."""
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -34,6 +33,7 @@ from tests.gateway.harness import (
     target,
 )
 from tests.gateway.workers import open_tunnel, worker
+from tests.programs import find, needs
 
 from hatchway.domain.endpoint import ProxyProtocol
 from hatchway.domain.network import Rule
@@ -281,7 +281,7 @@ def test_security_groups_see_the_endpoints_address(account: StoredAccount, peer:
 
 # A real receiver
 
-HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+HAPROXY = find("haproxy")
 
 # It accepts the header, and tells in one of version 1, which is text, what it has understood.
 HAPROXY_CONFIGURATION = """
@@ -322,7 +322,7 @@ async def shows_its_header(reader: asyncio.StreamReader, writer: asyncio.StreamW
     await echo(reader, writer)
 
 
-@pytest.mark.skipif(HAPROXY is None, reason="HAProxy is missing: install haproxy")
+@needs("haproxy", "haproxy")
 @pytest.mark.parametrize(
     ("source", "family", "prefix"), [(CLIENT, "TCP4", ""), (CLIENT6, "TCP6", "::ffff:")], ids=["IPv4", "IPv6"]
 )
@@ -348,7 +348,7 @@ def test_a_real_haproxy_in_front_of_a_host_learns_who_the_client_is(
     run(test)
 
 
-@pytest.mark.skipif(HAPROXY is None, reason="HAProxy is missing: install haproxy")
+@needs("haproxy", "haproxy")
 def test_a_real_haproxy_that_expects_a_header_takes_no_tunnel_without_one(tmp_path: Path) -> None:
     async def test() -> None:
         async with (

@@ -6,7 +6,7 @@ import pytest
 from tests.gateway.soak import MIB, Outcome, soak
 from tests.gateway.soak_ends import Ending, Stream, Wrong
 
-SIZE = 150_000_000
+SIZE = 50_000_000
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """TLS on a connection, against OpenSSL's own client and Python's."""
 
 import asyncio
-import shutil
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -10,13 +9,13 @@ from random import Random
 
 import pytest
 from tests.gateway.harness import LOOPBACK, client_tls, run, server_tls
+from tests.programs import needs
 
 from hatchway.gateway.connection import Hold
 from hatchway.gateway.readiness import Readiness
 from hatchway.gateway.tls_connection import MOST_READS, PORTION, TlsConnection
 
 ROOM = memoryview(bytearray(5000))
-OPENSSL = shutil.which("openssl") or "openssl"
 
 
 class Echo(TlsConnection):
@@ -70,7 +69,7 @@ async def listening() -> AsyncIterator[tuple[int, asyncio.Queue[Echo]]]:
 
 async def openssl(port: int, *options: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(OPENSSL, "s_client", "-connect", f"{LOOPBACK}:{port}", "-quiet", "-no_ign_eof", *options),
+        *("openssl", "s_client", "-connect", f"{LOOPBACK}:{port}", "-quiet", "-no_ign_eof", *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -146,6 +145,7 @@ async def met() -> AsyncIterator[tuple[Raw, Echo]]:
             client.sock.close()
 
 
+@needs("openssl", "openssl")
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_openssl_gets_back_what_it_says_and_a_farewell(version: str) -> None:
     async def test() -> None:
@@ -160,6 +160,7 @@ def test_openssl_gets_back_what_it_says_and_a_farewell(version: str) -> None:
     run(test)
 
 
+@needs("openssl", "openssl")
 def test_a_client_may_change_its_keys() -> None:
     async def test() -> None:
         async with listening() as (port, made):

@@ -13,9 +13,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from tests.client.certificates import Certificates, make_certificates
+from tests.programs import needs
 
 from hatchway.domain.host_token import format_host_token
 from hatchway.host.script import HostLayout, authorized_keys_command
+
+pytestmark = needs("curl", "curl")
 
 INSTANCE_ID = "i-0123456789abcdef0"
 TOKEN = format_host_token(INSTANCE_ID, bytes(32))

@@ -1,7 +1,6 @@
 """The PROXY protocol: reading headers, whose word is taken, and a real HAProxy in front."""
 
 import asyncio
-import shutil
 import socket
 import ssl
 import struct
@@ -26,6 +25,7 @@ from tests.gateway.harness import (
     target,
     until,
 )
+from tests.programs import find, needs
 
 from hatchway.domain.reach import parse_address
 from hatchway.transport.proxy_protocol import (
@@ -295,7 +295,7 @@ def test_an_ipv4_mapped_peer_is_ipv4() -> None:
     run(test)
 
 
-HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+HAPROXY = find("haproxy")
 
 HAPROXY_CONFIGURATION = """
 defaults
@@ -311,7 +311,7 @@ backend gateway
 """
 
 
-@pytest.mark.skipif(HAPROXY is None, reason="HAProxy is missing: install haproxy")
+@needs("haproxy", "haproxy")
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2"])
 def test_behind_a_real_haproxy_the_client_keeps_its_address(option: str, tmp_path: Path) -> None:
     assert HAPROXY is not None
