@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import pty
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from hatchway.logs import configure_logs
+from hatchway.logs import configure_logs, log_format_for
 from hatchway.settings import LogFormat
 
 
@@ -29,6 +30,24 @@ def test_a_traceback_shows_no_local_variables(format_: LogFormat) -> None:
     assert "wJalrXUtnFEMI" not in text
     if format_ is LogFormat.JSON:
         assert json.loads(text)["event"] == "it failed"
+
+
+def test_people_on_a_terminal_and_programs_each_get_what_they_read() -> None:
+    leader, terminal = pty.openpty()
+    with open(leader, "rb", buffering=0), open(terminal, "w") as stream:  # noqa: PTH123
+        assert log_format_for(stream) is LogFormat.CONSOLE
+    assert log_format_for(stream) is LogFormat.JSON
+    assert log_format_for(io.StringIO()) is LogFormat.JSON
+
+
+def test_people_are_told_no_more_than_there_is_to_tell() -> None:
+    stream = io.StringIO()
+    configure_logs(LogFormat.CONSOLE, stream=stream)
+    structlog.get_logger("hatchway.test").info("call answered", code=None, status=200)
+    logging.getLogger("library").warning("theirs")
+    ours, theirs = stream.getvalue().splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info +\] call answered +status=200", ours)
+    assert "[library]" in theirs
 
 
 def test_our_events_and_those_of_libraries_come_out_alike() -> None:

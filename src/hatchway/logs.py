@@ -10,6 +10,7 @@ went through a tunnel.
 
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Libraries whose informational messages say nothing that our own events do not.
-_QUIET = ("uvicorn.access", "alembic", "sqlalchemy", "botocore", "urllib3", "asyncio")
+_QUIET = ("uvicorn.access", "uvicorn.error", "alembic", "sqlalchemy", "botocore", "urllib3", "asyncio")
 
 # structlog's own default shows the local variables of each frame, and among those are secrets.
 _TRACEBACKS_AS_DICTS = structlog.processors.ExceptionRenderer(
@@ -34,6 +35,15 @@ _TRACEBACKS_AS_DICTS = structlog.processors.ExceptionRenderer(
 
 # `json.dumps` makes one for each line, as soon as it is told what to do with what JSON has no word for.
 _ENCODER = json.JSONEncoder(default=repr)
+
+
+def log_format_for(stream: TextIO) -> LogFormat:
+    """What whoever reads `stream` reads best: a person before a terminal, programs anything else."""
+    try:
+        return LogFormat.CONSOLE if stream.isatty() else LogFormat.JSON
+    except ValueError:
+        # It is closed.
+        return LogFormat.JSON
 
 
 def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -49,11 +59,12 @@ def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: Tex
         rendering = [_in_json]
     else:
         rendering = [
+            _for_people,
             structlog.dev.ConsoleRenderer(
-                colors=output.isatty(),
+                colors=output.isatty() and not os.environ.get("NO_COLOR"),
                 timestamp_key="time",
                 exception_formatter=structlog.dev.plain_traceback,
-            )
+            ),
         ]
     handler = logging.StreamHandler(output)
     handler.setFormatter(
@@ -90,6 +101,14 @@ def _stamp(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDi
 def _written(second: int) -> str:
     """A second since 1970 as ISO 8601 has it, in UTC. Of many lines most are of the last one's second."""
     return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _for_people(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDict":
+    """What a person wants of an event: the time on his own clock, and nothing that says nothing."""
+    event["time"] = f"{datetime.now().astimezone():%H:%M:%S}"
+    if event["logger"].startswith("hatchway"):
+        del event["logger"]
+    return {name: value for name, value in event.items() if value is not None}
 
 
 def _in_json(logger: "WrappedLogger", method: str, event: "EventDict") -> str:

@@ -1,5 +1,6 @@
 """Commands that make and run a server."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +60,15 @@ _GatewayCert = Annotated[
 _GatewayKey = Annotated[
     Path | None, typer.Option("--gateway-key", metavar="FILE", help="That certificate's private key.")
 ]
-_LogFormat = Annotated[LogFormat, typer.Option("--log-format", help="How log lines look.")]
+_LogFormat = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format",
+        envvar="HATCHWAY_LOG_FORMAT",
+        help="How log lines look: for people, or for programs.",
+        show_default="console on a terminal, else json",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -158,7 +167,7 @@ def serve(
     revocation: Revocation = Switch.ON,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     user: User = None,
-    log_format: _LogFormat = LogFormat.JSON,
+    log_format: _LogFormat = None,
 ) -> None:
     """Run both planes, the API and the gateway.
 
@@ -170,8 +179,9 @@ def serve(
       hatchway serve --data-dir /var/lib/hatchway --api 0.0.0.0:8443 --gateway 0.0.0.0:443
     """
     from hatchway.cli.serving import ServerOptions, serve_both
-    from hatchway.logs import configure_logs
+    from hatchway.logs import configure_logs, log_format_for
 
+    log_format = log_format or log_format_for(sys.stderr)
     directory = data_directory(data_dir)
     options = ServerOptions(
         directory=directory,
@@ -208,7 +218,7 @@ def control(
     api_cert: _ApiCert = None,
     api_key: _ApiKey = None,
     user: User = None,
-    log_format: _LogFormat = LogFormat.JSON,
+    log_format: _LogFormat = None,
 ) -> None:
     """Run the control plane alone.
 
@@ -220,9 +230,10 @@ def control(
     """
     from hatchway.cli.service_manager import ServiceManager
     from hatchway.cli.serving import ServerOptions, run_control_plane, supervise_control_plane
-    from hatchway.logs import configure_logs
+    from hatchway.logs import configure_logs, log_format_for
     from hatchway.supervised import Supervised
 
+    log_format = log_format or log_format_for(sys.stderr)
     supervised = Supervised.of_environment()
     directory = data_directory(data_dir)
     options = ServerOptions(
@@ -258,7 +269,7 @@ def gateway(
     revocation: Revocation = Switch.ON,
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
     user: User = None,
-    log_format: _LogFormat = LogFormat.JSON,
+    log_format: _LogFormat = None,
 ) -> None:
     """Run one gateway process alone.
 
@@ -272,9 +283,10 @@ def gateway(
     """
     from hatchway.cli.service_manager import ServiceManager
     from hatchway.cli.serving import ServerOptions, run_gateway_plane, supervise_gateway_plane
-    from hatchway.logs import configure_logs
+    from hatchway.logs import configure_logs, log_format_for
     from hatchway.supervised import Supervised
 
+    log_format = log_format or log_format_for(sys.stderr)
     supervised = Supervised.of_environment()
     options = ServerOptions(
         directory=data_directory(data_dir),
