@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ from tests.cli.commands import COMMAND, environment
 from tests.cli.commands import hatchway as run
 
 import hatchway
+from hatchway.commit import built_from
 
 COMMANDS = [
     ("init",), ("backup",), ("restore",), ("serve",), ("control",), ("gateway",), ("apply",), ("export",),
@@ -32,7 +34,10 @@ def test_without_a_command_it_says_what_there_is() -> None:
 
 
 def test_the_version_is_the_packages() -> None:
-    assert run("--version").stdout == f"hatchway {hatchway.__version__}\n"
+    commit = built_from()
+    assert commit is None or re.fullmatch("[0-9a-f]{12,}(-dirty)?", commit)
+    told = "" if commit is None else f" (commit {commit})"
+    assert run("--version").stdout == f"hatchway {hatchway.__version__}{told}\n"
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,15 @@ demo_command.register(app)
 @app.callback(invoke_without_command=True)
 def hatchway(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version, with the commit that it was built from.")
+    ] = False,
 ) -> None:
     if version:
-        typer.echo(f"hatchway {__version__}")
+        from hatchway.commit import built_from
+
+        commit = built_from()
+        typer.echo(f"hatchway {__version__}" + (f" (commit {commit})" if commit else ""))
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -1,0 +1,47 @@
+"""Which commit this program was built from. Imports nothing of ours: `hatch_build.py` runs it alone."""
+
+import os
+import subprocess
+from pathlib import Path
+
+NOTE = "commit.txt"
+"""Beside this file in what was built: the commit. In a checkout there is none, and git is asked."""
+
+_PACKAGE = Path(__file__).resolve().parent
+
+_PATIENCE = 10.0
+"""Seconds for git to answer; it looks at every file for whether it was changed."""
+
+
+def built_from(package: Path = _PACKAGE) -> str | None:
+    """The commit's abbreviated id, with `-dirty` behind it when files were changed since; None if unknown.
+
+    Args:
+        package: the directory of the package.
+    """
+    try:
+        return (package / NOTE).read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return _checked_out(package)
+
+
+def _checked_out(package: Path) -> str | None:
+    root = package.parent.parent
+    # An installed package may stand within somebody else's repository, whose commit says nothing of it.
+    if package != root / "src" / "hatchway" or not (root / ".git").exists():
+        return None
+    # Within a hook of git, say, its variables name another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=True,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
