@@ -11,6 +11,8 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from tests.host.pretend import SHELLS
 
 from hatchway.cli.bundle import CA_FILE, Bundle, bundle_files, check_target, write_bundle
@@ -18,6 +20,7 @@ from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.pki import create_ca
 
 CA = create_ca("Hatchway CA of hatchway.example", ["hatchway.example"], datetime(2026, 11, 24, tzinfo=UTC))
+SHA1 = x509.load_pem_x509_certificate(CA.certificate).fingerprint(hashes.SHA1()).hex().upper()
 ALICE = Bundle(
     user="alice",
     profile="alice",
@@ -52,7 +55,7 @@ def install(request: pytest.FixtureRequest, tmp_path: Path) -> Install:
             **variables,
         }
         return subprocess.run(
-            [request.param, bundle / "install.sh", *arguments],
+            [shutil.which(request.param) or "", bundle / "install.sh", *arguments],
             env=environment, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
@@ -179,6 +182,39 @@ def test_only_root_changes_the_systems_trust(install: Install, tmp_path: Path) -
         done = install(option, PATH=f"{fake}:/usr/bin:/bin")
         assert done.returncode == 1
         assert "sudo" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "calls"),
+    [
+        ("trust", ["anchor --store {ca}", "anchor --remove {ca}"]),
+        (
+            "security",
+            [
+                "add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {ca}",
+                "remove-trusted-cert -d {ca}",
+                f"delete-certificate -Z {SHA1} /Library/Keychains/System.keychain",
+            ],
+        ),
+    ],
+)
+def test_where_there_is_no_debian_the_systems_own_program_is_told(
+    install: Install, tmp_path: Path, program: str, calls: list[str]
+) -> None:
+    script = tmp_path / "her bundle/install.sh"
+    script.write_text(script.read_text().replace("/usr/local/share/ca-certificates", "/nowhere"))
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    for name in ("cat", "dirname", "cmp"):
+        (fake / name).symlink_to(shutil.which(name) or "")
+    for name, body in {"id": "echo 0", program: f'printf "%s\\n" "$*" >>"{tmp_path}/calls"'}.items():
+        (fake / name).write_text(f"#!/bin/sh\n{body}\n")
+        (fake / name).chmod(0o755)
+    for option in ("--trust", "--untrust"):
+        done = install(option, PATH=str(fake))
+        assert (done.returncode, done.stderr) == (0, "")
+    ca = tmp_path / "her bundle" / CA_FILE
+    assert (tmp_path / "calls").read_text().splitlines() == [call.format(ca=ca) for call in calls]
 
 
 def test_a_zip_file_holds_the_same_for_its_owner_alone(tmp_path: Path) -> None:
