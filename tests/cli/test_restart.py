@@ -87,6 +87,12 @@ def migrate(store: Path) -> None:
         database.commit()
 
 
+def unreadable(command: list[str]) -> list[str]:
+    """Options with which its process does not start."""
+    plane = "--api" if "control" in command else "--gateway"
+    return [f"{plane}-cert", "/nonexistent", f"{plane}-key", "/nonexistent"]
+
+
 def process_ids(service: Service) -> list[int]:
     """Of all processes that it has started so far, without the main ones."""
     return [int(number) for number in re.findall(r'"?pid"?[:=] ?(\d+)', service.log())]
@@ -143,7 +149,7 @@ def test_nor_one_of_either_plane_alone_nor_one_that_fails(
         async with use.flowing():
             for service in services:
                 right = service.command
-                service.command = [*right, "--no-such-option"]
+                service.command = [*right, *unreadable(right)]
                 await asyncio.to_thread(service.restart, fails=True)
                 await use.more()
                 # As systemd does with Restart=on-failure.

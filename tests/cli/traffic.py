@@ -16,7 +16,7 @@ from tests.gateway.harness import LOOPBACK, WebSocket, client_tls, echo, request
 from hatchway.sigv4 import HttpRequest, presign, sign_headers
 
 REGION: Final = "us-east-1"
-_PAUSE: Final = 0.03
+_PAUSE: Final = 0.1
 
 
 @dataclass

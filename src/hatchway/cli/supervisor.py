@@ -103,6 +103,8 @@ class _Supervisor:
         self._stop_first = asyncio.Event()
         self._hurry = asyncio.Event()
         self._leaving = asyncio.Event()
+        self._ends_elders = False
+        """They serve on when this server does not come so far as to serve."""
         self._started: set[str] = set()
         self._first_is_ready = asyncio.Event()
         self._all_are_ready = asyncio.Event()
@@ -116,10 +118,11 @@ class _Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._refresh_now.set)
         loop.add_signal_handler(signal.SIGUSR2, self._told_to_leave)
         first, *others = [asyncio.create_task(self._keep(program)) for program in self._programs]
+        succeeding = asyncio.create_task(self._succeed())
         beside = [
             asyncio.create_task(self._refresh_daily()),
-            asyncio.create_task(self._succeed()),
-            asyncio.create_task(self._leave()),
+            succeeding,
+            asyncio.create_task(self._leave(succeeding)),
         ]
         last = asyncio.create_task(self._stop_in_turn(others))
         try:
@@ -134,6 +137,7 @@ class _Supervisor:
     def _told_to_stop(self) -> None:
         # A service manager sends this too when it starts the service anew: then it asks for nothing more.
         if not self._leaving.is_set():
+            self._ends_elders = True
             (self._hurry if self._stop.is_set() else self._stop).set()
 
     def _told_to_leave(self) -> None:
@@ -144,23 +148,31 @@ class _Supervisor:
         """Has the first program, which the others and their callers may need, end when these have."""
         await self._stop.wait()
         self._succession.stopping()
-        elders = asyncio.create_task(self._succession.end_elders(self._drain_seconds + KILL_AFTER))
+        beside = [*others]
+        if self._ends_elders:
+            within = self._drain_seconds + KILL_AFTER
+            beside.append(asyncio.create_task(self._succession.end_elders(within)))
+        if beside:
+            await _first(asyncio.wait(beside), self._hurry.wait())
         if others:
             await asyncio.wait(others)
-        await _first(elders, self._hurry.wait())
         self._stop_first.set()
 
     async def _succeed(self) -> None:
         await self._all_are_ready.wait()
         await self._succession.serving(" ".join(url for _, url in sorted(self._addresses.items())))
 
-    async def _leave(self) -> None:
+    async def _leave(self, succeeding: "asyncio.Task[None]") -> None:
         """Ends this process, and no other, when told to."""
         await self._leaving.wait()
+        if not self._all_are_ready.is_set():
+            # There is nothing to leave. The elders, if there are any, serve, and are kept for the next one.
+            log.info("server starts anew before it was ready")
+            self._stop.set()
+            return
+        await succeeding
         children = [child for child in self._running.values() if child.process.returncode is None]
         try:
-            if not self._all_are_ready.is_set():
-                raise OSError("not all of them are ready yet")
             listeners = [child.listener for child in children if child.listener is not None]
             await self._succession.leave(listeners, [child.tie for child in children])
         except OSError as problem:

@@ -56,12 +56,14 @@ class HttpsServer(uvicorn.Server):
         sources: Sources | None = None,
         most: int = MAX_PENDING,
         supervised: Supervised | None = None,
+        on_succeeded: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             most: how many connections there may be on which nobody has proved anything yet, and how many on
                 which somebody has.
             supervised: what the process has of its supervisor.
+            on_succeeded: called in a thread when another process serves who comes from now on.
 
         Raises:
             OSError: the certificate cannot be read.
@@ -86,6 +88,7 @@ class HttpsServer(uvicorn.Server):
         self._sources = Sources(time.monotonic) if sources is None else sources
         self._most = most
         self._supervised = supervised
+        self._on_succeeded = on_succeeded
         self._tasks = set[asyncio.Task[None]]()
         self._listeners: list[Listener] = []
         self._succeeded = False
@@ -133,6 +136,7 @@ class HttpsServer(uvicorn.Server):
         log.info("control plane succeeded by another", connections=len(self.server_state.connections))
         for listener in self._listeners:
             listener.retire()
+        await asyncio.to_thread(self._on_succeeded)
         told = asyncio.ensure_future(self._hurry.wait())
         while not told.done() and (
             self.server_state.connections or any(each.pending for each in self._listeners)

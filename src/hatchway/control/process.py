@@ -92,8 +92,16 @@ def run_control(
 
         address = Address(settings.api.host, listener.getsockname()[1])
         signing_keys = SigningKeys(store, vault, gateway_vault, clock=plane.clock, region=plane.arns.region)
-        for due in (urgent_tasks(signing_keys), tasks(plane, audit_log, settings.api.host)):
-            housekeeper = Housekeeper(due, time.monotonic)
+        housekeepers = [
+            Housekeeper(due, time.monotonic)
+            for due in (urgent_tasks(signing_keys), tasks(plane, audit_log, settings.api.host))
+        ]
+
+        def leave_the_house() -> None:
+            for housekeeper in housekeepers:
+                housekeeper.stop()
+
+        for housekeeper in housekeepers:
             housekeeper.start()
             stack.callback(housekeeper.stop)
         open_files = allow_open_files()
@@ -105,6 +113,8 @@ def run_control(
             on_ready=lambda: on_ready(address),
             most=min(MAX_PENDING, strangers_of(open_files)),
             supervised=supervised,
+            # Its successor sees to the store: with other keys and by other rules, perhaps.
+            on_succeeded=leave_the_house,
         )
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])
