@@ -7,7 +7,7 @@ import pytest
 from tests.cli.conftest import listen
 
 from hatchway.cli.api_location import ApiLocation
-from hatchway.cli.api_urls import check_issuable, elsewhere, for_host, here
+from hatchway.cli.api_urls import check_issuable, elsewhere, for_host, gateway_name_notes, here
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.installation import (
     Installation,
@@ -135,6 +135,17 @@ def test_what_an_earlier_version_noted_is_read(installation: Installation) -> No
     assert (location.url, location.certificate) == ("https://10.9.9.9:8443", directory.server_certificate)
     directory.api_location.write_text(json.dumps({"url": "https://10.9.9.9:8443", "private_ca": False}))
     assert ApiLocation.read(directory).certificate is None
+
+
+def test_a_new_name_of_gateways_is_told_what_its_certificate_takes(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["localhost", "cage.localhost", "cage.hatchway.example"]
+    monkeypatch.setattr("hatchway.cli.api_urls.gateway_dns_names", lambda _installation: names)
+    assert gateway_name_notes(installation, names) == []
+    started_again, of_its_own = gateway_name_notes(installation, ["localhost"])
+    assert "the name cage.localhost when the server is started again" in started_again
+    assert "may not issue for cage.hatchway.example" in of_its_own
 
 
 @pytest.mark.parametrize(

@@ -60,15 +60,18 @@ def apply(
       hatchway apply fleet.yaml --data-dir /var/lib/hatchway
     """
     from hatchway.cli.administration import apply_file
-    from hatchway.cli.installation import open_installation
+    from hatchway.cli.api_urls import gateway_name_notes
+    from hatchway.cli.installation import gateway_dns_names, open_installation
     from hatchway.cli.policy_tree import printable
     from hatchway.control.fleet import plan_json, plan_lines
 
     with open_installation(data_directory(data_dir), store_url) as installation:
+        names = gateway_dns_names(installation)
         made = apply_file(
             installation, file, prune=prune, only_plan=plan, accept_policy_errors=accept_policy_errors
         )
-    notes = [made.unchecked] if made.unchecked else []
+        notes = gateway_name_notes(installation, names)
+    notes += [made.unchecked] if made.unchecked else []
     if json:
         import json as json_format
 

@@ -96,6 +96,26 @@ def for_host(
     return ApiUrl(url.url, (*url.notes, note))
 
 
+def gateway_name_notes(installation: Installation, before: Sequence[str]) -> list[str]:
+    """What to do so that clients trust gateways under names that they did not have before."""
+    directory = installation.directory
+    new = [name for name in gateway_dns_names(installation) if name not in before]
+    try:
+        beyond = names_beyond(directory.ca_certificate.read_bytes(), new)
+        covered = certificate_names(directory.server_certificate.read_bytes())
+    except (OSError, PkiProblem):
+        # With certificates of the operator's own there need be none.
+        return []
+    return [
+        f"the private CA may not issue for {name}: give the gateways there a certificate of their own"
+        " (--gateway-cert and --gateway-key)"
+        if name in beyond
+        else f"the server's certificate gets the name {name} when the server is started again"
+        for name in new
+        if not is_covered(name, covered)
+    ]
+
+
 def check_issuable(
     option: str, directory: DataDirectory, names: Sequence[str], *, own_certificate: bool
 ) -> None:
