@@ -47,5 +47,6 @@ def test_a_separate_network_is_served_by_gateways_that_are_bound_to_it(
     server.stop()
 
     serve(installed, "--vpc", "lab", "--never-target", "api.invalid")
-    assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
+    anew = ("access-key", "create", "alice", "--profile", "alice", "--overwrite")
+    assert installed.run(*anew).returncode == 0
     assert "Unable to connect to target" in tunnel(installed, endpoint_id)
