@@ -64,7 +64,7 @@ reference: Final = values.text(_REFERENCE, "a name or an id")
 _groups: Final = unique(reference)
 _dns_name: Final = values.text(
     re.compile(r"(?=.{1,253}\Z)[0-9a-zA-Z-]{1,63}(\.[0-9a-zA-Z-]{1,63})*"),
-    "a DNS name such as gateway.example",
+    "a DNS name such as hatchway.example",
 )
 _description: Final = values.one_line(255)
 _zone: Final = values.text(_ZONE, "an availability zone such as us-east-1a")
