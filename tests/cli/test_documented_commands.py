@@ -18,8 +18,8 @@ DOCUMENTS = sorted(
 OPERATORS = re.compile(r"[;|&<>()]+")
 
 
-NOT_COMMANDS = re.compile(r"…|\bCOMMAND\b|--(install|show)-completion")
-"""What stands for something else, and what would be done by being parsed."""
+NOT_COMMANDS = re.compile(r"…|^hatchway \d|\bCOMMAND\b|--(install|show)-completion")
+"""What stands for something else, the version, and what would be done by being parsed."""
 
 
 def shown_commands(text: str) -> Iterator[str]:
