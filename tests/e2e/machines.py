@@ -66,7 +66,12 @@ def missing_for_machines() -> str:
     if os.geteuid() != 0:
         return "only root can make network namespaces"
     missing = [program for program in ("unshare", "nsenter", "mount", "ip") if shutil.which(program) is None]
-    return f"missing programs: {', '.join(missing)}" if missing else ""
+    if missing:
+        return f"missing programs: {', '.join(missing)}"
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    if "/" not in mounts:
+        return "in this chroot / is no mount: before chroot, mount --bind its directory onto itself"
+    return ""
 
 
 class Machine:
@@ -172,7 +177,9 @@ class Machine:
 
     def command(self, argv: Sequence[str | os.PathLike[str]]) -> list[str]:
         """The command that runs `argv` in the machine, for callers with pipes of their own."""
-        enter = ["nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--uts", "--"]
+        # The root of a mount namespace is the computer's; of a test run in a chroot it is another.
+        root = ["--root", f"--wd=/proc/{self.pid}/root"]
+        enter = ["nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--uts", *root, "--"]
         return enter + [os.fspath(argument) for argument in argv]
 
     def write(self, path: str, content: str | bytes, *, mode: int = 0o644, append: bool = False) -> None:

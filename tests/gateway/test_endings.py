@@ -168,13 +168,13 @@ def test_nothing_is_connected_before_the_record_is_kept() -> None:
 def test_a_tunnel_is_cut_when_its_duration_is_reached() -> None:
     async def test() -> None:
         async with target(echo) as port, running_gateway(Says(port, duration=1)) as gateway:
-            client = await WebSocket.open(gateway.port)
             began = time.monotonic()
+            client = await WebSocket.open(gateway.port)
             await client.send(b"x")
             received, closed = await client.rest()
             assert received == b"x"
             assert (closed.code, closed.reason) == (4001, "Tunnel reached its maximum duration of 1 seconds")
-            assert 0.9 < time.monotonic() - began < 2
+            assert time.monotonic() - began > 0.99
             await client.hung_up()
             assert (await gateway.trail.end()).closure.code == 4001
 
@@ -189,12 +189,12 @@ def test_a_tunnel_is_cut_although_the_client_reads_nothing() -> None:
 
     async def test() -> None:
         async with target(flood) as port, running_gateway(Says(port, duration=1)) as gateway:
+            began = time.monotonic()
             client = await WebSocket.open(gateway.port)
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             sock = client.writer.transport.get_extra_info("socket")
-            began = time.monotonic()
             await until(lambda: connection_state(sock) != ESTABLISHED)
-            assert 0.9 < time.monotonic() - began < 2
+            assert time.monotonic() - began > 0.99
             client.vanish()
             assert (await gateway.trail.end()).closure.code == 4001
             await gateway.registry.wait_until_empty()
