@@ -2,9 +2,7 @@
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from hatchway import __version__
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, KeyProblem, read_key, read_master_key
+from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_key
 from hatchway.access.vault import Vault
 from hatchway.cli.backup_set import (
     LIST,
@@ -26,11 +24,9 @@ from hatchway.cli.backup_set import (
     content_of,
     read_small,
 )
-from hatchway.cli.errors import CommandFailed
-from hatchway.cli.filling import filled, what_failed
+from hatchway.cli.filling import failing, filled
 from hatchway.cli.installation import Installation, open_installation
 from hatchway.cli.local_trail import record, user_name
-from hatchway.pki import PkiProblem
 from hatchway.settings import DataDirectory
 from hatchway.store import (
     StoreBusy,
@@ -61,7 +57,7 @@ def make_backup(directory: DataDirectory, store_url: str | None, target: Path, n
     """
     with (
         open_installation(directory, store_url, older=True) as installation,
-        _failures(target),
+        failing(f"cannot make the backup in {target}"),
         filled(target, last=LIST) as aside,
     ):
         small = _copy_small(directory, aside)
@@ -173,13 +169,3 @@ def _others(directory: DataDirectory, backup: Backup) -> Iterator[str]:
             yield f"{path.name}: each of its events is in the store"
         else:
             yield f"{path.name}, which is none of Hatchway's files"
-
-
-@contextmanager
-def _failures(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyProblem, PkiProblem) as problem:
-        raise CommandFailed(str(problem)) from problem
-    except (OSError, sqlite3.Error) as problem:
-        raise CommandFailed(f"cannot make the backup in {target}: {what_failed(problem)}") from problem

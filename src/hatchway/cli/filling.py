@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.failures import reason
 from hatchway.store import explain
 
 _ASIDE: Final = ".unfinished-"
@@ -71,13 +72,24 @@ def filled(directory: Path, *, last: str, owner: tuple[int, int] | None = None) 
         os.close(descriptor)
 
 
-def what_failed(problem: OSError | sqlite3.Error) -> str:
-    """Why a directory could not be filled, and what to do about it."""
-    if isinstance(problem, OSError) and problem.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return _FULL
-    if isinstance(problem, sqlite3.Error) and getattr(problem, "sqlite_errorname", "") == "SQLITE_FULL":
-        return _FULL
-    return explain(problem) or getattr(problem, "strerror", None) or str(problem)
+@contextmanager
+def failing(what: str) -> Iterator[None]:
+    """Tells of a directory that cannot be filled as `what`, and why.
+
+    Raises:
+        CommandFailed: in the place of an OSError, or one of SQLite's.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error) as problem:
+        raise CommandFailed(f"{what}: {_why(problem)}") from problem
+
+
+def _why(problem: OSError | sqlite3.Error) -> str:
+    if isinstance(problem, OSError):
+        return _FULL if problem.errno in {errno.ENOSPC, errno.EDQUOT} else reason(problem)
+    full = getattr(problem, "sqlite_errorname", "") == "SQLITE_FULL"
+    return _FULL if full else explain(problem) or str(problem)
 
 
 def _sync(directory: int) -> None:

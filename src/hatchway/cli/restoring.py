@@ -3,17 +3,12 @@
 import os
 import pwd
 import shutil
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hatchway import __version__
 from hatchway.access.access_keys import opens_secrets
-from hatchway.access.key_files import KeyProblem
 from hatchway.access.vault import Vault
 from hatchway.cli.backup_set import (
     MODES,
@@ -27,11 +22,11 @@ from hatchway.cli.backup_set import (
     release,
 )
 from hatchway.cli.errors import BadUsage, CommandFailed
-from hatchway.cli.filling import filled, what_failed
+from hatchway.cli.failures import failures
+from hatchway.cli.filling import failing, filled
 from hatchway.cli.local_trail import record, user_name
-from hatchway.pki import PkiProblem
 from hatchway.settings import DataDirectory
-from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, Store, show_problem
+from hatchway.store import Store
 from hatchway.store.tables import accounts
 
 
@@ -46,7 +41,10 @@ def restore_backup(
         CommandFailed: the backup is not sound, a newer program's, or cannot be restored there. Nothing is
             changed then.
     """
-    with _failures(directory, store_url):
+    with (
+        failures(store_url or directory.store_url),
+        failing(f"cannot restore into {directory.path}"),
+    ):
         backup = Backup.read(source)
         if release(backup.version) > release(__version__):
             raise CommandFailed(
@@ -119,17 +117,3 @@ def _ready(store_url: str, source: Path, backup: Backup, now: datetime) -> None:
             parameters = {"directory": str(source), "madeAt": backup.made_at.isoformat(timespec="seconds")}
             answer = {"masterKeyId": backup.master_key, "gatewayKeyId": backup.gateway_key}
             record(tx, tx.account(), now, "RestoreBackup", parameters=parameters, answer=answer)
-
-
-@contextmanager
-def _failures(directory: DataDirectory, store_url: str | None) -> Iterator[None]:
-    try:
-        yield
-    except BadStoreUrl as problem:
-        raise BadUsage(str(problem)) from None
-    except (KeyProblem, PkiProblem, DriverMissing, SchemaMismatch) as problem:
-        raise CommandFailed(str(problem)) from problem
-    except SQLAlchemyError as problem:
-        raise CommandFailed(show_problem(store_url or directory.store_url, problem)) from problem
-    except (OSError, sqlite3.Error) as problem:
-        raise CommandFailed(f"cannot restore into {directory.path}: {what_failed(problem)}") from problem
