@@ -26,6 +26,7 @@ GATEWAY = "gateway --gateway 127.0.0.1:0"
 HOST = "i-0123456789abcdef0"
 SERVER_COMMANDS = (
     "apply {fleet}", "export", f"host enroll {HOST}", f"host script {HOST}", "access-key create alice",
+    "access-key list",
     "explain 1f0c2a9e", "simulate --principal alice --action ec2:DescribeInstances", SERVE,
     f"control {PLANES}",
 )  # fmt: skip
@@ -40,7 +41,7 @@ FILE_COMMANDS = (
     "trust install --ca-certificate {file}", f"host script {HOST} --ca-certificate {{file}}",
     f"{SERVE} --api-cert {{file}} --api-key {{file}}",
     f"{SERVE} --gateway-cert {{file}} --gateway-key {{file}}",
-    "tunnels list --profile alice --ca-bundle {file}",
+    "tunnels list --profile alice --ca-bundle {file}", "restore {file}",
 )  # fmt: skip
 
 
