@@ -93,6 +93,13 @@ def unreadable(command: list[str]) -> list[str]:
     return [f"{plane}-cert", "/nonexistent", f"{plane}-key", "/nonexistent"]
 
 
+def begin(service: Service) -> None:
+    """Start it, and wait no longer than until it starts its process."""
+    before = len(process_ids(service))
+    service.begin()
+    wait_until(lambda: len(process_ids(service)) > before, 60, service.log)
+
+
 def process_ids(service: Service) -> list[int]:
     """Of all processes that it has started so far, without the main ones."""
     return [int(number) for number in re.findall(r'"?pid"?[:=] ?(\d+)', service.log())]
@@ -152,9 +159,10 @@ def test_nor_one_of_either_plane_alone_nor_one_that_fails(
                 service.command = [*right, *unreadable(right)]
                 await asyncio.to_thread(service.restart, fails=True)
                 await use.more()
-                # As systemd does with Restart=on-failure.
+                # As systemd does with Restart=on-failure, and then somebody is impatient.
                 service.command = right
-                await asyncio.to_thread(service.start)
+                await asyncio.to_thread(begin, service)
+                await asyncio.to_thread(service.restart)
                 await use.more()
             assert not use.problems, use.problems
 

@@ -137,7 +137,8 @@ class _Supervisor:
     def _told_to_stop(self) -> None:
         # A service manager sends this too when it starts the service anew: then it asks for nothing more.
         if not self._leaving.is_set():
-            self._ends_elders = True
+            # Before that the service manager has them too, and knows alone whether the service starts anew.
+            self._ends_elders = self._all_are_ready.is_set()
             (self._hurry if self._stop.is_set() else self._stop).set()
 
     def _told_to_leave(self) -> None:
