@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hatchway.cli.key_administration import Into, ListedKey, MadeKey
     from hatchway.domain.identity import KeyStatus
 
-_User = Annotated[str | None, typer.Argument(metavar="[USER]", help="The user's name.", show_default=False)]
+_User = Annotated[str | None, typer.Argument(metavar="USER", help="The user's name.", show_default=False)]
 _Root = Annotated[bool, typer.Option("--root", help="The root user, in place of USER.")]
 _KeyId = Annotated[str, typer.Argument(metavar="ID", help="The access key's id, as 'list' shows it.")]
 _ProfileName = Annotated[
