@@ -38,9 +38,9 @@ def test_a_head_of_thousands_of_headers_is_not_read(ending: bytes) -> None:
     def least(data: bytes) -> float:
         times = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.thread_time()
             assert refused(data) in {0, 431}
-            times.append(time.perf_counter() - began)
+            times.append(time.thread_time() - began)
         return min(times)
 
     assert least(head(5000, ending)) < 2 * least(head(MOST_HEADERS))

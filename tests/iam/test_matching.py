@@ -223,9 +223,9 @@ def seconds(pattern: str, text: str) -> float:
     matches = glob(tokenise(pattern, wildcards=True, variables=False))
     rounds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         assert not matches(text)
-        rounds.append(time.perf_counter() - start)
+        rounds.append(time.thread_time() - start)
     return min(rounds)
 
 
@@ -248,9 +248,9 @@ def test_what_a_variable_brings_makes_no_pattern_slow(before: str) -> None:
     def seconds(length: int) -> float:
         rounds = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             assert not allows({"Condition": condition}, context={"aws:UserAgent": "a" * length})
-            rounds.append(time.perf_counter() - start)
+            rounds.append(time.thread_time() - start)
         return min(rounds)
 
     assert seconds(16_000) < 3 * 16 * max(seconds(1_000), 1e-4)
@@ -263,10 +263,10 @@ def test_a_pattern_takes_its_own_time_rather_than_that_of_the_text() -> None:
     def seconds(length: int) -> float:
         text, rounds = "a" * length, []
         for _ in range(5):
-            start = time.perf_counter()
+            start = time.thread_time()
             for _ in range(100):
                 assert not matches(text)
-            rounds.append(time.perf_counter() - start)
+            rounds.append(time.thread_time() - start)
         return min(rounds)
 
     assert seconds(1024) < 6 * seconds(64)
