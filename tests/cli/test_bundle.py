@@ -97,6 +97,10 @@ def test_the_profile_is_one_that_aws_tools_read_and_goes_again(
     assert seen(home) == {}
 
 
+def test_a_ca_of_the_environment_that_would_hide_the_profiles_is_pointed_out(install: Install) -> None:
+    assert "AWS_CA_BUNDLE is set" in install(AWS_CA_BUNDLE="/etc/ssl/certs/ca-certificates.crt").stdout
+
+
 def test_what_else_she_has_in_her_files_stays_as_it_is(install: Install, home: Path) -> None:
     (home / ".aws").mkdir()
     (home / ".aws/config").write_text(

@@ -69,6 +69,9 @@ add() {
     trap - EXIT
     echo "The profile $profile is in $config and $credentials."
     echo "Try: aws --profile $profile sts get-caller-identity"
+    if [ -n "${AWS_CA_BUNDLE:-}" ]; then
+        echo "AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it"
+    fi
     if [ -e "$certificate" ]; then
         echo "For the AWS CLI's tunnels, once: sudo sh $here/install.sh --trust"
     fi
