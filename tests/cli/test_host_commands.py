@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,18 @@ def test_who_may_see_nothing_completes_nothing_and_sees_no_error(
 def test_each_shell_gets_a_script_that_calls_back(monkeypatch: pytest.MonkeyPatch, shell: str) -> None:
     monkeypatch.setenv("_HATCHWAY_COMPLETE", f"source_{shell}")
     assert f"_HATCHWAY_COMPLETE=complete_{shell}" in run().output
+
+
+def test_a_prompt_does_not_wait_for_an_api_that_does_not_answer(
+    become: Become, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become("alice")
+    monkeypatch.setattr("hatchway.cli.host_commands._PROMPT_PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
+        assert completed(monkeypatch, "ssh", "web") == []
+        silent.setblocking(False)
+        # Once: it is not tried again and again.
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()

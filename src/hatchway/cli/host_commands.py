@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("NAME", "ID", "ADDRESS", "STATE", "ENDPOINT", "TAGS")
 _NOTHING: Final = "-"
 _PROFILE_OPTIONS: Final = ("profile", "region", "endpoint_url", "ca_bundle")
+_PROMPT_PATIENCE: Final = 2.0
+"""Seconds that somebody who presses Tab waits for a connection, and for an answer."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
@@ -57,7 +59,7 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
         from hatchway.client.profile import Profile
 
         given = {option: context.params.get(option) for option in _PROFILE_OPTIONS}
-        ec2 = Profile(profile_options(**given)).api("ec2")
+        ec2 = Profile(profile_options(**given)).api("ec2", _PROMPT_PATIENCE)
         found = describe_hosts(ec2, [("instance-state-name", [RUNNING])])
     except Exception:
         return

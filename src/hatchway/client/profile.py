@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore import exceptions as failures
+from botocore.config import Config
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
@@ -153,8 +154,11 @@ class Profile:
             )
             return next((url for url in in_order if url), None)
 
-    def api(self, service: str) -> Any:
+    def api(self, service: str, patience: float | None = None) -> Any:
         """botocore's client of a service, `hatchway` among them.
+
+        Args:
+            patience: seconds for a connection, and for an answer, tried once; None for what botocore has.
 
         Raises:
             NotConfigured: something that every call needs is missing.
@@ -163,6 +167,10 @@ class Profile:
         if self.ca_bundle is not None:
             # botocore takes no directory, and would say of a file only that it failed to connect.
             trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle)
+        config = None
+        if patience is not None:
+            once = {"total_max_attempts": 1}
+            config = Config(connect_timeout=patience, read_timeout=patience, retries=once)
         with _configuration_errors():
             self._session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
             return self._session.create_client(
@@ -170,6 +178,7 @@ class Profile:
                 region_name=self.region,
                 endpoint_url=self.endpoint_url(service),
                 verify=self.ca_bundle,
+                config=config,
             )
 
 
