@@ -499,6 +499,20 @@ def test_a_tunnel_that_was_cut_is_explained_by_what_allows_it_no_more(
         assert "request 3389, policy 22" in done.out
 
 
+def test_without_a_profile_it_is_said_how_to_ask_on_the_server(
+    hatchway: Hatchway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "HATCHWAY_"))]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    for arguments in ((), ("some-request",), ("--last",)):
+        done = hatchway("explain", *arguments)
+        assert (done.code, done.out) == (2, "")
+        assert "on the server, give --data-dir" in done.err
+    assert "with --data-dir" in hatchway("explain", "--last", "alice").err
+
+
 def test_on_the_server_it_is_said_what_to_explain(hatchway: Hatchway, data_dir: str) -> None:
     done = hatchway("explain", "--data-dir", data_dir)
     assert (done.code, done.out) == (2, "")

@@ -48,6 +48,7 @@ FLEET = {
     "instances": {
         "web-1": {
             "id": WEB_1,
+            "tags": {"Name": "web-1"},
             "subnet": "office/web",
             "private_ip": "10.0.1.1",
             "ipv6": "fd00:10:0:1::1",

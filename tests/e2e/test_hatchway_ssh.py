@@ -69,8 +69,8 @@ def shell(sheila: AwsCli) -> Iterator[Shell]:
     ("line", "printed"),
     [
         (f"hatchway ssh {WEB_1} id -un", "ec2-user\n"),
-        (f"hatchway ssh bob@{WEB_1} id -un", "bob\n"),
-        (f"hatchway ssh -l bob {WEB_1} id -un", "bob\n"),
+        ("hatchway ssh bob@web-1 id -un", "bob\n"),
+        ("hatchway ssh -l bob 10.0.1.1 id -un", "bob\n"),
         (f"hatchway ssh {WEB_1} -l bob id -un", "bob\n"),
         (f"hatchway ssh --os-user root {WEB_1} id -un", "root\n"),
         (f"hatchway ssh -o User=bob -p 22 {WEB_1} -- id -un", "bob\n"),

@@ -177,10 +177,15 @@ def explain(
     if data_dir is None or caller != profile_options(None, None, None, None):
         if last and request_id is not None:
             raise BadUsage("--last USER asks the store: run it on the server, with --data-dir")
+        from hatchway.client.errors import NotConfigured
         from hatchway.client.profile import Profile
 
         with _errors_not_denials(), client_errors():
-            explained = explain_own(Profile(caller), request_id)
+            try:
+                explained = explain_own(Profile(caller), request_id)
+            except NotConfigured as problem:
+                # Most likely this is the server, where nobody has a profile.
+                raise BadUsage(f"{problem}; on the server, give --data-dir DIR instead") from problem
     elif not last and request_id is None:
         raise BadUsage("name a request by its id, or give --last, or --last USER")
     else:
