@@ -38,11 +38,11 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "a list of lists": ({"Statement": [[GOOD]]}, "Statement[0]: is not an object"),
     "an unknown version": (
         {"Version": "2012-10-18", "Statement": GOOD},
-        "Version: is neither 2012-10-17 nor 2008-10-17",
+        "Version: '2012-10-18' is neither 2012-10-17 nor 2008-10-17",
     ),
     "a version that is a list": (
         {"Version": ["2012-10-17"], "Statement": GOOD},
-        "Version: is neither 2012-10-17 nor 2008-10-17",
+        "Version: '2012-10-18' is neither 2012-10-17 nor 2008-10-17",
     ),
     "an unknown element of the document": (
         {"Statement": GOOD, "Statements": []},
@@ -63,7 +63,7 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "no effect": ({"Statement": without(GOOD, "Effect")}, "Statement[0]: has no Effect"),
     "an unknown effect": (
         {"Statement": GOOD | {"Effect": "allow"}},
-        "Statement[0].Effect: is neither Allow nor Deny",
+        "Statement[0].Effect: 'allow' is neither Allow nor Deny",
     ),
     "an effect that is an object": (
         {"Statement": GOOD | {"Effect": {}}},

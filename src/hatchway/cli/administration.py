@@ -22,6 +22,7 @@ from hatchway.control.fleet import (
     Fleet,
     Plan,
     apply_fleet,
+    every_problem,
     load_fleet,
     plan_fleet,
 )
@@ -56,7 +57,7 @@ def apply_file(
     """
     store, now = installation.store, datetime.now(UTC)
     try:
-        fleet = load_fleet(file)
+        fleet = _load(installation, file, now, prune=prune)
         # First, so that a file that does not fit the account is not refused for less.
         plan = plan_fleet(store, fleet, now=now, prune=prune)
         findings, unchecked = _lint(installation, fleet)
@@ -68,6 +69,13 @@ def apply_file(
     except BadFleet as problem:
         raise _bad_file(file, problem) from problem
     return AppliedFile(plan, findings, unchecked)
+
+
+def _load(installation: Installation, file: Path, now: datetime, *, prune: bool) -> Fleet:
+    try:
+        return load_fleet(file)
+    except BadFleet as problem:
+        raise every_problem(installation.store, problem, now=now, prune=prune) from problem
 
 
 def _lint(installation: Installation, fleet: Fleet) -> tuple[Sequence[PolicyFinding], str | None]:

@@ -111,7 +111,7 @@ def parse_policy(
     _only(content, {"Version", "Statement"} | ({"Id"} if kind is PolicyKind.TRUST else set()), "document")
     version = content.get("Version", VERSIONS[1])
     if version not in VERSIONS:
-        _refuse("Version", f"is neither {' nor '.join(VERSIONS)}")
+        _refuse("Version", f"{_quoted(version)}is neither {' nor '.join(VERSIONS)}")
     if "Id" in content:
         _text(content["Id"], "Id")
     listed = content.get("Statement")
@@ -127,6 +127,11 @@ def parse_policy(
     _check_sids(statements)
     text = json.dumps(_plain(document)) if isinstance(document, Mapping) else _text_of(document)
     return Policy(name, kind, version, statements, text)
+
+
+def _quoted(value: Any) -> str:
+    """A text as a message quotes it at its beginning; nothing of any other value."""
+    return f"'{_shown(value)}' " if isinstance(value, str) else ""
 
 
 def _refuse(place: str, problem: str) -> Never:
@@ -292,7 +297,7 @@ def _statement(source: Any, index: int, kind: PolicyKind, *, variables: bool) ->
     if "Effect" not in source:
         _refuse(place, "has no Effect")
     if source["Effect"] not in (Effect.ALLOW, Effect.DENY):
-        _refuse(f"{place}.Effect", "is neither Allow nor Deny")
+        _refuse(f"{place}.Effect", f"{_quoted(source['Effect'])}is neither Allow nor Deny")
 
     effect = Effect(source["Effect"])
     action = _either(source, "Action", place, lambda texts, negated: compile_action(texts, negated=negated))

@@ -143,7 +143,7 @@ def instances(draw: st.DrawFn, place: Place, number: int) -> dict[str, Any]:
     families = draw(st.sets(st.sampled_from(range(len(place.cidrs))), min_size=1))
     if 0 in families:
         instance["private_ip"] = place.cidrs[0].replace(
-            ".0/24", f".{number + draw(st.sampled_from([0, 240]))}"
+            ".0/24", f".{number + 1 + draw(st.sampled_from([0, 240]))}"
         )
     if 1 in families:
         instance["ipv6"] = place.cidrs[1].replace("::/64", f"::{number + 1:x}")

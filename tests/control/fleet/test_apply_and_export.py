@@ -15,6 +15,7 @@ from hatchway.control.fleet import (
     BadFleet,
     Plan,
     apply_fleet,
+    every_problem,
     export_fleet,
     load_fleet,
     parse_fleet,
@@ -36,7 +37,7 @@ vpcs:
     cidr: 10.0.0.0/16
     subnets: {web: {cidr: 10.0.1.0/24}}
 instances:
-  a: {id: i-a, subnet: office/web, private_ip: 10.0.1.5}
+  a: {id: i-0000000a, subnet: office/web, private_ip: 10.0.1.5}
 endpoints:
   e: {id: eice-e, subnet: office/web, max_tunnels: 200, tags: {env: dev}}
 users:
@@ -148,7 +149,7 @@ def test_an_event_tells_who_applied_which_file_and_what_it_did(store: Store) -> 
     assert event["responseElements"] == {"created": 7, "changed": 0, "deleted": 0, "unchanged": 0}
     changes = event["additionalEventData"]
     assert isinstance(changes, dict)
-    assert "+ instance a (i-a)" in changes["changes"]
+    assert "+ instance a (i-0000000a)" in changes["changes"]
 
 
 def test_a_file_that_does_not_fit_leaves_nothing_behind(store: Store) -> None:
@@ -221,10 +222,10 @@ def test_pruning_a_user_says_which_access_keys_go_and_leaves_no_secret(store: St
 def test_pruning_an_instance_takes_its_host_token_and_pushed_keys(store: Store) -> None:
     apply(store, OFFICE)
     with store.write() as tx:
-        tx.host_tokens.put(HostToken(instance_id="i-a", token_hash=b"hash", created_at=NOW))
+        tx.host_tokens.put(HostToken(instance_id="i-0000000a", token_hash=b"hash", created_at=NOW))
         tx.pushed_keys.put(
             PushedKey(
-                instance_id="i-a",
+                instance_id="i-0000000a",
                 os_user="root",
                 fingerprint="SHA256:x",
                 public_key="ssh-ed25519 AAAA",
@@ -234,7 +235,7 @@ def test_pruning_an_instance_takes_its_host_token_and_pushed_keys(store: Store) 
         )
     plan = apply(store, "vpcs: {office: {cidr: 10.0.0.0/16}}", prune=True)
     lines = list(plan_lines(plan))
-    assert lines[lines.index("- instance a (i-a)") + 1] == (
+    assert lines[lines.index("- instance a (i-0000000a)") + 1] == (
         "    with its host token: the host must be enrolled again if it comes back"
     )
     with store.read() as tx:
@@ -319,3 +320,40 @@ def test_a_networks_endpoints_have_the_name_of_its_gateways(store: Store) -> Non
     assert names() == {"o": usual, "c": "other.example"}
     apply(store, fleet.replace("gateway_dns_name: Cage.Gateway.example", "tags: {}"))
     assert names() == {"o": usual, "c": usual}
+
+
+def test_what_does_not_fit_the_account_is_told_together_with_what_cannot_be_read(store: Store) -> None:
+    """Whatever refers to what is wrong already, or is inside it, is not wrong for that."""
+    text = """
+vpcs:
+  broken: {cidr: 10.0.0.0/33, subnets: {a: {cidr: 10.0.1.0/24}}, security_groups: {s: {}}}
+  office: {cidr: 10.1.0.0/16, id: nonsense, subnets: {a: {cidr: 10.2.1.0/24}, b: {cidr: 10.1.2.0/24}}}
+instances:
+  inside: {subnet: broken/a, private_ip: 10.0.1.5, security_groups: [broken/s]}
+  lost: {subnet: office/c, private_ip: 10.1.2.5}
+  several: {subnet: office/b, private_ip: 10.1.3.5, state: asleep, security_groups: [office/t]}
+policies: {p: {Statement: {Effect: Alow, Action: "*", Resource: "*"}}}
+users:
+  alice: {policies: [p, q], groups: [nobody], inline: {x: nowhere.json}}
+"""
+    with pytest.raises(BadFleet) as refusal:
+        parse_fleet(text.encode())
+    told = str(every_problem(store, refusal.value, now=NOW)).splitlines()
+    assert sorted(told) == sorted(
+        [
+            "vpcs.broken.cidr: '10.0.0.0/33' is not an IPv4 or IPv6 range such as 10.0.0.0/16",
+            "vpcs.office.id: 'nonsense' is not an id such as vpc-0123456789abcdef0",
+            "vpcs.office.subnets.a.cidr: 10.2.1.0/24 is not within 10.1.0.0/16, the range of vpcs.office",
+            "instances.lost.subnet: there is no subnet 'office/c' (did you mean 'office/b'?)",
+            "instances.several.state: 'asleep' is not one of running, stopped, terminated",
+            "instances.several.private_ip: 10.1.3.5 is not within 10.1.2.0/24, the range of"
+            " vpcs.office.subnets.b",
+            "instances.several.security_groups[0]: there is no security group 'office/t': it must be in the file"
+            " or in the account",
+            "policies.p: Statement[0].Effect: 'Alow' is neither Allow nor Deny",
+            "users.alice.inline.x (nowhere.json): cannot be read: policies' files cannot be read here: put the"
+            " document itself in the fleet file",
+            "users.alice.policies[1]: there is no policy 'q': it must be in the file or in the account",
+            "users.alice.groups[0]: there is no group 'nobody': it must be in the file or in the account",
+        ]
+    )

@@ -23,7 +23,7 @@ default; except for what others may hang on an identity, `groups`, `policies`, `
 """
 
 from hatchway.audit.local import LocalAdministrator
-from hatchway.control.fleet.apply import apply_fleet, export_fleet, plan_fleet
+from hatchway.control.fleet.apply import apply_fleet, every_problem, export_fleet, plan_fleet
 from hatchway.control.fleet.declarations import Fleet
 from hatchway.control.fleet.document import load_fleet, parse_fleet
 from hatchway.control.fleet.plan import Action, Change, FieldChange, Plan
@@ -40,6 +40,7 @@ __all__ = [
     "Plan",
     "Problem",
     "apply_fleet",
+    "every_problem",
     "export_fleet",
     "load_fleet",
     "parse_fleet",

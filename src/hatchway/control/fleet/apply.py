@@ -15,6 +15,7 @@ from hatchway.control.fleet.declarations import Fleet
 from hatchway.control.fleet.export import export_view
 from hatchway.control.fleet.plan import Action, Plan, Writes, make_plan
 from hatchway.control.fleet.plan_text import change_line
+from hatchway.control.fleet.problems import BadFleet
 from hatchway.domain.account import Account, AuditRecord
 from hatchway.store import Store, Transaction
 from hatchway.store.tables import metadata
@@ -32,6 +33,17 @@ def plan_fleet(store: Store, fleet: Fleet, *, now: datetime, prune: bool = False
     with store.read() as tx:
         view = read_account(tx)
     return make_plan(fleet, view, now=now, prune=prune)
+
+
+def every_problem(store: Store, bad: BadFleet, *, now: datetime, prune: bool = False) -> BadFleet:
+    """All that is wrong with a file which could not be read whole: also where the rest fits no account."""
+    if bad.readable is None:
+        return bad
+    try:
+        plan_fleet(store, bad.readable, now=now, prune=prune)
+    except BadFleet as more:
+        return BadFleet((*bad.problems, *more.problems))
+    return bad
 
 
 def apply_fleet(

@@ -169,7 +169,10 @@ def _check_addresses(draft: Draft) -> None:
         for key, address in (("private_ip", noun.private_ip), ("ipv6", noun.ipv6)):
             if address is None:
                 continue
-            if not within(parse_address(address), subnet.cidrs):
+            parsed = parse_address(address)
+            if problem := _unusable(parsed, subnet):
+                _conflict(draft, row, ("subnets", subnet.id), key, f"{address} {problem}")
+            elif not within(parsed, subnet.cidrs):
                 _conflict(
                     draft,
                     row,
@@ -180,3 +183,14 @@ def _check_addresses(draft: Draft) -> None:
             holder = holders.setdefault((noun.vpc_id, address), row)
             if holder != row:
                 _conflict(draft, row, holder, key, f"{address} is the address of {{}}")
+
+
+def _unusable(address: ipaddress.IPv4Address | ipaddress.IPv6Address, subnet: "Subnet") -> str | None:
+    """What keeps an IPv4 address from being a host's, in any network (RFC 1122 section 3.2.1.3; RFC 3021)."""
+    for network in map(ipaddress.ip_network, subnet.cidrs):
+        if network.version == 4 and network.prefixlen < 31 and address in network:
+            if address == network.network_address:
+                return f"is the address of the network {network} itself, and so no host's"
+            if address == network.broadcast_address:
+                return f"is the broadcast address of {network}, and so no host's"
+    return None

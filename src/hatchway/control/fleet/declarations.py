@@ -164,7 +164,8 @@ class DeclaredRole:
 class Fleet:
     """A fleet file. `digest` is the SHA-256 of its bytes, in hexadecimal, for the audit trail.
 
-    `documents` are all policy documents of its sections once more, as lint looks at them.
+    `documents` are all policy documents of its sections once more, as lint looks at them. `unread` are names
+    and ids of things in it that may not have been read, as something is wrong; a sound file has none.
     """
 
     digest: str
@@ -180,3 +181,4 @@ class Fleet:
     roles: tuple[DeclaredRole, ...] = ()
     guardrails: tuple[str, ...] | None = None
     documents: tuple[DeclaredDocument, ...] = ()
+    unread: frozenset[str] = frozenset()

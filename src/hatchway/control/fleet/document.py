@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from hatchway.control.fleet.resolution import problems_by_itself
 from hatchway.control.fleet.text import MAX_BYTES, read_text
 from hatchway.domain.account import Quotas
 from hatchway.domain.ids import REGION
+from hatchway.domain.network import DEFAULT_GROUP_NAME
 
 KEYS: Final = known(
     "account",
@@ -30,6 +32,7 @@ KEYS: Final = known(
     "roles",
     "guardrails",
 )
+_NAMED: Final = ("vpcs", "instances", "endpoints", "policies", "groups", "users", "roles")
 _QUOTA_KEYS: Final = known(*(field.name for field in fields_of(Quotas)))
 _quota: Final = values.integer(0, 1_000_000, "a number")
 _region: Final = values.text(REGION, "a region such as us-east-1")
@@ -60,7 +63,8 @@ def parse_fleet(content: bytes, read_file: ReadFile = no_files) -> Fleet:
     """
     fleet, problems = _read(content, read_file)
     problems.found += problems_by_itself(fleet)
-    problems.raise_any()
+    if problems.found:
+        raise BadFleet(problems.found, fleet)
     return fleet
 
 
@@ -90,7 +94,28 @@ def _read(content: bytes, read_file: ReadFile) -> tuple[Fleet, Problems]:
         # After all that reads them.
         documents=tuple(reader.documents),
     )
-    return fleet, problems
+    return (replace(fleet, unread=_names(fields)) if problems.found else fleet), problems
+
+
+def _names(fields: Fields) -> frozenset[str]:
+    """By what other things of the file may call those that it declares, well or not."""
+    names: set[str] = set()
+    quiet = Problems()
+    for section in _NAMED:
+        for name, value, _ in items_of(fields.raw(section), section, quiet):
+            names |= {name, *_id_of(value)}
+            if section != "vpcs" or not isinstance(value, dict):
+                continue
+            names.add(f"{name}/{DEFAULT_GROUP_NAME}")
+            for inner in ("subnets", "security_groups"):
+                for within, part, _ in items_of(value.get(inner), inner, quiet):
+                    names |= {within, f"{name}/{within}", *_id_of(part)}
+    return frozenset(names)
+
+
+def _id_of(value: Any) -> tuple[str, ...]:
+    id_ = value.get("id") if isinstance(value, dict) else None
+    return (id_,) if isinstance(id_, str) else ()
 
 
 def _quotas(value: Any, place: str, problems: Problems) -> Quotas | None:

@@ -34,7 +34,8 @@ class Draft:
     """The account as it should be, while it is being worked out.
 
     `places` says where in the file a row comes from: `(table, key)` to a place. `partial` drafts are of a
-    file that is looked at by itself: a reference that leads out of it is then no problem.
+    file that is looked at by itself: a reference that leads out of it is then no problem. Nor is one to what
+    is in `unread`, with which something else is wrong.
     """
 
     before: AccountView
@@ -42,6 +43,7 @@ class Draft:
     prune: bool
     partial: bool
     problems: Problems
+    unread: Collection[str] = ()
     after: Rows = field(default_factory=Rows)
     places: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -72,7 +74,7 @@ class Draft:
         self, place: str, reference: str, kind: str, known: Collection[str], *, pruned: bool = False
     ) -> None:
         """A problem, unless the file is looked at by itself: nothing goes by this name or id."""
-        if self.partial:
+        if self.partial or reference in self.unread:
             return
         if pruned:
             self.problems.add(
@@ -83,9 +85,16 @@ class Draft:
             self.problems.add(place, f"there is no {kind} {quoted(reference)}{hint}")
 
 
-def begin_draft(before: AccountView, now: datetime, *, prune: bool, partial: bool = False) -> Draft:
+def begin_draft(
+    before: AccountView,
+    now: datetime,
+    *,
+    prune: bool,
+    partial: bool = False,
+    unread: Collection[str] = (),
+) -> Draft:
     """A draft that holds what stays although the file may not name it."""
-    draft = Draft(before, now, prune, partial, Problems())
+    draft = Draft(before, now, prune, partial, Problems(), unread)
     if prune:
         draft.after.roles = {
             name: role for name, role in before.rows.roles.items() if role.linked_service is not None

@@ -58,10 +58,12 @@ _description: Final = values.one_line(1000)
 _session: Final = values.integer(3600, 43200, "a number of seconds")
 
 
-def _named(kind: str, key: str, place: str, problems: Problems) -> None:
+def _named(kind: str, key: str, place: str, problems: Problems) -> bool:
     longest = _LONGEST_NAME[kind]
-    if not _NAME.fullmatch(key) or len(key) > longest:
+    good = _NAME.fullmatch(key) is not None and len(key) <= longest
+    if not good:
         problems.add(place, f"{quoted(key)} is not a name: up to {longest} letters, digits and _+=,.@- are")
+    return good
 
 
 class IdentitySections:
@@ -139,7 +141,7 @@ class IdentitySections:
 
     def _user(self, name: str, value: Any, place: str, problems: Problems) -> DeclaredUser | None:
         fields = Fields(value, place, USER_KEYS, problems)
-        _named("user", name, place, problems)
+        named = _named("user", name, place, problems)
         user = DeclaredUser(
             place=place,
             name=name,
@@ -149,7 +151,8 @@ class IdentitySections:
             permissions=self._permissions(fields, OwnerKind.USER, problems),
             tags=fields.take("tags", values.identity_tags) or {},
         )
-        return user if fields.valid else None
+        # Whatever else is wrong with it, what it refers to can be looked at.
+        return user if named else None
 
     def groups(self, value: Any, place: str, problems: Problems) -> tuple[DeclaredGroup, ...]:
         found = (self._group(*item, problems) for item in items_of(value, place, problems))
@@ -157,7 +160,7 @@ class IdentitySections:
 
     def _group(self, name: str, value: Any, place: str, problems: Problems) -> DeclaredGroup | None:
         fields = Fields(value, place, GROUP_KEYS, problems)
-        _named("group", name, place, problems)
+        named = _named("group", name, place, problems)
         group = DeclaredGroup(
             place=place,
             name=name,
@@ -165,7 +168,7 @@ class IdentitySections:
             path=fields.take("path", _path),
             permissions=self._permissions(fields, OwnerKind.GROUP, problems),
         )
-        return group if fields.valid else None
+        return group if named else None
 
     def roles(self, value: Any, place: str, problems: Problems) -> tuple[DeclaredRole, ...]:
         found = (self._role(*item, problems) for item in items_of(value, place, problems))

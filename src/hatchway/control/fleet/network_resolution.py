@@ -259,7 +259,7 @@ def _resolve_instance(
         or names.instances.get(declared.name)
         or derived_id(Kind.INSTANCE, draft.account, declared.name)
     )
-    if groups is None or not draft.claim("instances", instance_id, declared.place):
+    if not draft.claim("instances", instance_id, declared.place):
         return
     draft.after.instances[instance_id] = Instance(
         id=instance_id,
@@ -268,7 +268,8 @@ def _resolve_instance(
         subnet_id=subnet.id,
         private_ip=declared.private_ip,
         ipv6=declared.ipv6,
-        security_group_ids=groups,
+        # A group that does not resolve must not keep its address from being checked.
+        security_group_ids=groups or (),
         state=declared.state,
         tags=declared.tags,
     )

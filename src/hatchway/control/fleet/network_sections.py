@@ -16,7 +16,7 @@ from hatchway.control.fleet.declarations import (
 from hatchway.control.fleet.fields import Fields, Reader, each, items_of, known, unique
 from hatchway.control.fleet.problems import Problems, quoted
 from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, IpAddressType, ProxyProtocol
-from hatchway.domain.ids import ENDPOINT_ID, INSTANCE_ID
+from hatchway.domain.ids import ENDPOINT_ID
 from hatchway.domain.network import ANY_PORT, InstanceState
 
 VPC_KEYS: Final = known(
@@ -56,7 +56,10 @@ def _id(prefix: str) -> Reader[str]:
 
 
 _vpc_id, _subnet_id, _group_id = _id("vpc"), _id("subnet"), _id("sg")
-_instance_id: Final = values.text(INSTANCE_ID, "an id such as i-0123456789abcdef0")
+# What SendSSHPublicKey takes in the AWS CLI and SDKs (botocore's model): no key could be pushed to any other.
+_instance_id: Final = values.text(
+    re.compile(r"i-[0-9a-f]{8,30}"), "an id such as i-0123456789abcdef0, with 8 to 30 of 0-9 and a-f"
+)
 _endpoint_id: Final = values.text(
     re.compile(rf"(?=.{{1,64}}\Z){ENDPOINT_ID.pattern}"), "an id such as eice-0123456789abcdef0"
 )
@@ -74,9 +77,11 @@ _address_type: Final = values.choice(IpAddressType)
 _proxy_protocol: Final = values.choice(ProxyProtocol)
 
 
-def _named(key: str, place: str, problems: Problems) -> None:
-    if not _NAME.fullmatch(key):
+def _named(key: str, place: str, problems: Problems) -> bool:
+    good = _NAME.fullmatch(key) is not None
+    if not good:
         problems.add(place, f"{quoted(key)} is not a name: {_NAME_RULE}")
+    return good
 
 
 def read_vpcs(value: Any, place: str, problems: Problems) -> tuple[DeclaredVpc, ...]:
@@ -86,13 +91,14 @@ def read_vpcs(value: Any, place: str, problems: Problems) -> tuple[DeclaredVpc, 
 
 def _vpc(name: str, value: Any, place: str, problems: Problems) -> DeclaredVpc | None:
     fields = Fields(value, place, VPC_KEYS, problems)
-    _named(name, place, problems)
+    named = _named(name, place, problems)
     vpc_id = fields.take("id", _vpc_id)
+    before = len(problems)
     ranges = fields.demand("cidr", values.cidrs)
+    ranges_sound = len(problems) == before
     separate = fields.take("separate_network", values.boolean)
     dns_name = fields.take("gateway_dns_name", _dns_name)
     tags = fields.take("tags", values.tags)
-    sound = fields.valid
     inside = [
         _subnet(*item, problems) for item in items_of(fields.raw("subnets"), f"{place}.subnets", problems)
     ]
@@ -100,7 +106,8 @@ def _vpc(name: str, value: Any, place: str, problems: Problems) -> DeclaredVpc |
         _security_group(*item, problems)
         for item in items_of(fields.raw("security_groups"), f"{place}.security_groups", problems)
     ]
-    if not sound or ranges is None:
+    # Whatever else is wrong with it, what is in it can be looked at.
+    if not named or not ranges_sound or ranges is None:
         return None
     return DeclaredVpc(
         place=place,
@@ -131,13 +138,13 @@ def _subnet(name: str, value: Any, place: str, problems: Problems) -> DeclaredSu
 
 def _security_group(name: str, value: Any, place: str, problems: Problems) -> DeclaredSecurityGroup | None:
     fields = Fields(value, place, GROUP_KEYS, problems)
-    _named(name, place, problems)
+    named = _named(name, place, problems)
     group_id = fields.take("id", _group_id)
     description = fields.take("description", _description)
     ingress = fields.take("ingress", _ingress)
     egress = fields.take("egress", _egress)
     tags = fields.take("tags", values.tags)
-    if not fields.valid:
+    if not named:
         return None
     return DeclaredSecurityGroup(
         place=place,
@@ -216,7 +223,7 @@ def read_instances(value: Any, place: str, problems: Problems) -> tuple[Declared
 
 def _instance(name: str, value: Any, place: str, problems: Problems) -> DeclaredInstance | None:
     fields = Fields(value, place, INSTANCE_KEYS, problems)
-    _named(name, place, problems)
+    named = _named(name, place, problems)
     instance_id = fields.take("id", _instance_id)
     subnet = fields.demand("subnet", reference)
     private_ip = fields.take("private_ip", values.ipv4_address)
@@ -227,7 +234,7 @@ def _instance(name: str, value: Any, place: str, problems: Problems) -> Declared
     if "private_ip" not in fields and "ipv6" not in fields:
         fields.problem(None, "has neither 'private_ip' nor 'ipv6'")
     _check_count(fields, groups)
-    if not fields.valid or subnet is None:
+    if not named or subnet is None:
         return None
     return DeclaredInstance(
         place=place,

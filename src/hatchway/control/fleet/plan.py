@@ -93,7 +93,7 @@ def make_plan(fleet: Fleet, view: AccountView, *, now: datetime, prune: bool = F
     Raises:
         BadFleet: the file does not fit the account; it holds every problem.
     """
-    draft = begin_draft(view, now, prune=prune)
+    draft = begin_draft(view, now, prune=prune, unread=fleet.unread)
     check_account(draft, fleet)
     resolve(draft, fleet)
     draft.problems.raise_any()

@@ -3,6 +3,10 @@
 import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hatchway.control.fleet.declarations import Fleet
 
 _MOST_SHOWN = 100
 _LONGEST_QUOTE = 80
@@ -20,10 +24,14 @@ class Problem:
 
 
 class BadFleet(ValueError):
-    """A fleet file that cannot be applied. `problems` are all that were found, one a line as a text."""
+    """A fleet file that cannot be applied. `problems` are all that were found, one a line as a text.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    `readable` is as much of the file as could be read, where that is worth looking at further.
+    """
+
+    def __init__(self, problems: Iterable[Problem], readable: "Fleet | None" = None) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        self.readable = readable
         lines = [str(problem) for problem in self.problems[:_MOST_SHOWN]]
         if len(self.problems) > _MOST_SHOWN:
             lines.append(f"and {len(self.problems) - _MOST_SHOWN} more problems")
@@ -48,7 +56,7 @@ class Problems:
             BadFleet: there was a problem.
         """
         if self.found:
-            raise BadFleet(dict.fromkeys(self.found))
+            raise BadFleet(self.found)
 
 
 def quoted(value: object) -> str:
