@@ -42,7 +42,7 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     ),
     "a version that is a list": (
         {"Version": ["2012-10-17"], "Statement": GOOD},
-        "Version: '2012-10-18' is neither 2012-10-17 nor 2008-10-17",
+        "Version: is neither 2012-10-17 nor 2008-10-17",
     ),
     "an unknown element of the document": (
         {"Statement": GOOD, "Statements": []},

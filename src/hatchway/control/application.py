@@ -36,6 +36,7 @@ from hatchway.control.bodies import Bodies, stated_length
 from hatchway.control.dispatcher import Dispatcher, Outcome
 from hatchway.control.host_keys import HostRefused, authorized_keys, claimed_host
 from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
+from hatchway.control.other_services import other_service
 from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, Threads
@@ -83,7 +84,7 @@ def create_application(plane: ControlPlane) -> Starlette:
     application = Starlette(
         routes=routes,
         middleware=[Middleware(_RequestIds, plane=plane)],
-        exception_handlers={HTTPException: _refused, 500: _failed},
+        exception_handlers={HTTPException: api.refused, 500: _failed},
     )
     # A redirect would go to whatever host the request names.
     application.router.redirect_slashes = False
@@ -110,6 +111,9 @@ class _Api:
         if not connection.hears(key_id):
             reply = self._dispatcher.throttle(asked, TOO_MANY_FAILURES)
             return _response(reply, {"retry-after": f"{WINDOW:.0f}"})
+        if (service := other_service(asked.http)) is not None:
+            connection.failed(key_id)
+            return _response(self._dispatcher.refuse_other(asked, service))
         try:
             return await self._call(request, asked, connection, key_id)
         except ServiceError as error:
@@ -118,6 +122,14 @@ class _Api:
         except ClientDisconnect:
             # Nobody is left to read the answer.
             return Response(status_code=400)
+
+    async def refused(self, request: Request, problem: Exception) -> Response:
+        """The answer to what is not on any route: many services' calls have paths of their own."""
+        assert isinstance(problem, HTTPException)
+        asked = _api_request(request, b"")
+        if request.method != "HEAD" and (service := other_service(asked.http)) is not None:
+            return _response(self._dispatcher.refuse_other(asked, service))
+        return _plain(request, problem.detail, problem.status_code, problem.headers)
 
     async def _call(
         self, request: Request, asked: ApiRequest, connection: ClientConnection, key_id: str
@@ -267,12 +279,6 @@ def _response(reply: Reply, more_headers: Mapping[str, str] | None = None) -> Re
 def _plain(request: Request, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """A refusal where no service's dialect is at hand. It shows what the log has more under."""
     return PlainTextResponse(f"{text} (request id {request.state.request_id})\n", status, headers)
-
-
-async def _refused(request: Request, problem: Exception) -> Response:
-    """The answer to what is not on any route."""
-    assert isinstance(problem, HTTPException)
-    return _plain(request, problem.detail, problem.status_code, problem.headers)
 
 
 async def _failed(request: Request, _problem: Exception) -> Response:

@@ -30,6 +30,7 @@ from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.operations import Call, Operation
+from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, naming, throttled, to_service_error
 from hatchway.control.running import Running
@@ -125,6 +126,14 @@ class Dispatcher:
         what = source_of(self._plane, attempt), event_name(attempt), trail_code(attempt, error)
         self._plane.refusals.count(*what, time=attempt.now)
         return attempt.service.render_error(error, request.request_id)
+
+    def refuse_other(self, request: ApiRequest, service: str) -> Reply:
+        """The answer to a call of a service that is not here. It is counted."""
+        attempt = self._attempt(request)
+        error = not_here(service)
+        what = source_of(self._plane, attempt), event_name(attempt), trail_code(attempt, error)
+        self._plane.refusals.count(*what, time=attempt.now)
+        return render(naming(error, request.request_id), service, request.http, request.request_id)
 
     def throttle(self, request: ApiRequest, message: str) -> Reply:
         """The answer to a request of one who asks for too much. It is counted."""

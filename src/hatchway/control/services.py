@@ -66,10 +66,15 @@ def claimed_key_id(request: HttpRequest) -> str:
     return "" if found is None else found.group(1)
 
 
+def claimed_service_name(request: HttpRequest) -> str:
+    """The service that a request's signature claims to be for, unverified; empty when it claims none."""
+    found = _CREDENTIAL.search(_first_header(request, "authorization"))
+    return "" if found is None else found.group(2)
+
+
 def claimed_service(request: HttpRequest) -> Service:
     """The service that a request claims to be signed for, or else seems to be for: to answer as it does."""
-    found = _CREDENTIAL.search(_first_header(request, "authorization"))
-    service = services().get(found.group(2)) if found is not None else None
+    service = services().get(claimed_service_name(request))
     return guess_service(request) if service is None else service
 
 

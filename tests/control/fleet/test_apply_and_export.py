@@ -348,11 +348,11 @@ users:
             "instances.several.state: 'asleep' is not one of running, stopped, terminated",
             "instances.several.private_ip: 10.1.3.5 is not within 10.1.2.0/24, the range of"
             " vpcs.office.subnets.b",
-            "instances.several.security_groups[0]: there is no security group 'office/t': it must be in the file"
-            " or in the account",
+            "instances.several.security_groups[0]: there is no security group 'office/t' (did you mean"
+            " 'office/default'?)",
             "policies.p: Statement[0].Effect: 'Alow' is neither Allow nor Deny",
-            "users.alice.inline.x (nowhere.json): cannot be read: policies' files cannot be read here: put the"
-            " document itself in the fleet file",
+            "users.alice.inline.x (nowhere.json): cannot be read: policies' files cannot be read here: put"
+            " the document itself in the fleet file",
             "users.alice.policies[1]: there is no policy 'q': it must be in the file or in the account",
             "users.alice.groups[0]: there is no group 'nobody': it must be in the file or in the account",
         ]
