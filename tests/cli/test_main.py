@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
@@ -9,6 +10,8 @@ from tests.cli.commands import hatchway as run
 
 import hatchway
 from hatchway.commit import built_from
+
+ROOT = Path(__file__).parents[2]
 
 COMMANDS = [
     ("init",), ("backup",), ("restore",), ("serve",), ("control",), ("gateway",), ("apply",), ("export",),
@@ -31,6 +34,12 @@ def test_without_a_command_it_says_what_there_is() -> None:
     assert done.returncode == 0
     for command in COMMANDS:
         assert command[0] in done.stdout
+
+
+def test_the_version_is_that_of_the_latest_release_in_the_changelog() -> None:
+    headings = re.findall("^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(re.escape(hatchway.__version__) + r" - \d{4}-\d\d-\d\d", headings[1])
 
 
 def test_the_version_is_the_packages() -> None:
