@@ -1,14 +1,20 @@
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.commands import hatchway as run
+from typer.main import get_command
 
 import hatchway
+from hatchway.cli import main
+from hatchway.cli.help_texts import plain_help
 from hatchway.commit import built_from
 
 ROOT = Path(__file__).parents[2]
@@ -101,3 +107,59 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def _all_commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _all_commands(inner, (*path, name))
+
+
+@pytest.mark.parametrize("path", _all_commands(get_command(main.app)), ids=" ".join)
+def test_help_speaks_of_no_python_types_and_in_no_code(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run([*path, "--help"]) == 0
+    told = capsys.readouterr().out
+    for code in (
+        "<str",
+        "<int",
+        "<float",
+        "<path",
+        "list[",
+        "[default",
+        "[env var",
+        "<=",
+        "[required",
+        "{",
+        "None",
+    ):
+        assert code not in told, told
+
+
+def test_what_stands_in_brackets_is_made_into_sentences() -> None:
+    for given, told in (
+        ("X.  [env var: X_Y; default: 10.0; 0<=x<=9]", "X. Or set X_Y. By default 10. From 0 to 9."),
+        ("Text.  [default: (never); x>=1; required]", "Text. By default never. At least 1. Must be given."),
+        ("Text [of somebody's].", "Text [of somebody's]."),
+    ):  # fmt: skip
+        assert plain_help(given) == told
+
+
+def test_examples_in_help_are_command_lines_that_are_understood() -> None:
+    """Each is parsed as it stands, without being run."""
+    root: Any = get_command(main.app)
+    for path in _all_commands(root):
+        command = root
+        for name in path:
+            command = command.commands[name]
+        if hasattr(command, "commands"):
+            continue
+        examples = (command.help or "").partition("Example")[2].replace("\\\n", " ")
+        lines = [line.strip().removeprefix("sudo ") for line in examples.splitlines()]
+        lines = [line for line in lines if line.startswith("hatchway ")]
+        assert lines, path
+        for line in lines:
+            words = shlex.split(line.partition(" > ")[0])
+            assert tuple(words[1 : 1 + len(path)]) == path, line
+            command.make_context(" ".join(path), words[1 + len(path) :], resilient_parsing=False)

@@ -367,3 +367,21 @@ def test_an_interrupt_from_the_keyboard_is_no_traceback(installed: Installed) ->
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("ec2-instance-connect:OpenTunnels", "did you mean ec2-instance-connect:OpenTunnel?"),
+        ("ec2:Nonsense", "ec2 has no such action as 'ec2:Nonsense'"),
+        ("ec3:RunInstances", "there is no service 'ec3'"),
+        ("hatchway:ListTunnel", "did you mean hatchway:ListTunnels?"),
+    ],
+)
+def test_simulate_says_when_no_such_action_exists(mistakes: Mistakes, action: str, words: str) -> None:
+    for source, code in ((f"--policy {OFFICE}", 1), ("--principal alice", 0)):
+        # Alice may do everything, and so also what there is not.
+        assert words in mistakes.told(f"simulate {source} --action {action}", code=(code,))
+    mistakes.capture.readouterr()
+    main.run(["simulate", "--policy", OFFICE, "--action", "ec2:DescribeInstances"])
+    assert mistakes.capture.readouterr().err == ""

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
+import stat
 import time
 import urllib.request
 from collections.abc import Callable
@@ -44,6 +46,22 @@ def test_it_says_ready_when_both_planes_answer(installed: Installed, serve: Serv
     assert server.stop() == 0
     assert server.process.stdout is not None
     assert server.process.stdout.read() == ""
+
+
+def test_the_files_of_the_data_directory_have_the_modes_that_the_documentation_says(
+    installed: Installed, serve: Serve
+) -> None:
+    serve(installed)
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    told = re.findall(r"^\| `([a-z]+\.[a-z]+)`[^|]*\| (0[0-7]{3})\b", text, re.MULTILINE)
+    assert {name for name, _ in told} >= {"hatchway.db", "master.key", "ca.pem", "audit.jsonl", "api.json"}
+    umask = os.umask(0)
+    os.umask(umask)
+    for name, mode in told:
+        allowed = ~umask if name == "audit.jsonl" else ~0
+        assert stat.S_IMODE((installed.directory / name).stat().st_mode) == int(mode, 8) & allowed, name
+    there = {path.name for path in installed.directory.iterdir() if path.is_file()}
+    assert there - {name for name, _ in told} <= {"hatchway.db-wal", "hatchway.db-shm"}
 
 
 def test_a_gateways_name_that_the_ca_may_not_issue_for_is_warned_of(

@@ -53,4 +53,6 @@ class ApiLocation:
         noted = {"url": self.url, "everywhere": self.everywhere, "private_ca": self.private_ca}
         aside = directory.api_location.with_suffix(".new")
         aside.write_text(json.dumps({**noted, "certificate": str(self.certificate)}), encoding="utf-8")
+        # It tells no secret, and not by accident of who starts the server.
+        aside.chmod(0o644)
         aside.replace(directory.api_location)

@@ -28,6 +28,7 @@ from hatchway.cli import (
     server_commands,
     tunnel_commands,
 )
+from hatchway.cli.help_texts import plain_command
 
 app = typer.Typer(
     name="hatchway",
@@ -76,7 +77,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; its exit code. All that went wrong has been told on standard error then."""
     try:
-        code = app(list(arguments), prog_name="hatchway", standalone_mode=False)
+        code = plain_command(app)(list(arguments), prog_name="hatchway", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         _abandon_output()

@@ -106,7 +106,13 @@ def simulate(
     from functools import partial
 
     from hatchway.access.context import completed_keys, supposed_keys
-    from hatchway.cli.policy_questions import ask, overall, policies_in_files, read_context
+    from hatchway.cli.policy_questions import (
+        ask,
+        overall,
+        policies_in_files,
+        read_context,
+        unknown_actions,
+    )
 
     if principal is None and not policy:
         raise BadUsage("nothing to simulate: give --policy FILE, or --principal and --data-dir")
@@ -123,6 +129,8 @@ def simulate(
         policies = policies_of(entity, policies)
     suppose = partial(supposed_keys, account=account, region=region, now=datetime.now(UTC))
     answers = ask(policies, action, resource or ("*",), keys, suppose)
+    for note in unknown_actions(action):
+        typer.echo(f"hatchway: {note}", err=True)
     outcome = overall(answer.decision for answer in answers)
     if json:
         import json as json_format

@@ -1,8 +1,9 @@
 """What `hatchway simulate` asks, and the policies in files that it asks it of."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hatchway.access.authorization import Context
 from hatchway.access.context import completed_keys
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_files import read_policy
+from hatchway.cli.reference import ReferenceMissing, aws_facts
 from hatchway.iam import Decision, Outcome, PolicySet, Request, evaluate
 from hatchway.iam.context_keys import missing_keys
 
@@ -54,6 +56,26 @@ def ask(
     except ValueError as problem:
         raise BadUsage(f"--context: {problem}") from problem
     return [Answer(evaluate(request, policies), missing_keys(request, policies)) for request in requests]
+
+
+def unknown_actions(actions: Iterable[str]) -> Iterator[str]:
+    """A sentence for each action that no service has, as far as that can be looked up here.
+
+    No more than that: the reference here may be older than an action of AWS's.
+    """
+    try:
+        facts = aws_facts()
+    except ReferenceMissing:
+        return
+    for action in actions:
+        prefix, _, name = action.lower().partition(":")
+        service = facts.service(prefix)
+        if service is None:
+            yield f"there is no service {prefix!r}, so that no request is {action!r}"
+        elif name not in service.actions:
+            near = get_close_matches(name, service.actions, n=1)
+            hint = f" (did you mean {service.actions[near[0]].name}?)" if near else ""
+            yield f"{prefix} has no such action as {action!r}{hint}"
 
 
 def overall(decisions: Iterable[Decision]) -> Outcome:

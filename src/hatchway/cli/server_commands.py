@@ -82,7 +82,9 @@ def init(
     account: Annotated[
         str | None, typer.Option(metavar="DIGITS", help="The account's 12 digits; random by default.")
     ] = None,
-    region: Annotated[str, typer.Option(help="The region that the account is in.")] = "us-east-1",
+    region: Annotated[
+        str, typer.Option(metavar="NAME", help="The region that the account is in.")
+    ] = "us-east-1",
     gateway_dns_name: Annotated[
         str, typer.Option(metavar="NAME", help="The host name at which clients reach the gateway.")
     ] = "localhost",
