@@ -156,7 +156,6 @@ def test_what_is_not_asked_for_is_not_imported(
     ("variables", "says"),
     [
         ({}, "install hatchway[otel]"),
-        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf"),
         ({"OTEL_BSP_MAX_QUEUE_SIZE": "0"}, "max_queue_size must be a positive integer"),
     ],
 )
