@@ -17,7 +17,10 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB" + "A" * 60 + "\nAAAA==\n-----END CERTI
 
 Done = subprocess.CompletedProcess[str]
 
-SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
+# Each shell once: on Debian `sh` is dash.
+SHELLS = list(
+    {Path(path).resolve(): name for name in ("bash", "dash", "sh") if (path := shutil.which(name))}.values()
+)
 
 PROGRAMS = {
     # As far as the script asks: Include at the top, the first value counts, -o before all, -t and -T.

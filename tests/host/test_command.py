@@ -1,6 +1,5 @@
 """The AuthorizedKeysCommand under real shells, asking over real TLS."""
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from tests.client.certificates import Certificates, make_certificates
+from tests.host.pretend import SHELLS
 from tests.programs import needs
 
 from hatchway.domain.host_token import format_host_token
@@ -26,8 +26,6 @@ FINGERPRINT = "SHA256:/1F6fb8qZDBlqs0aTIVKSXqLU5b2uxQM9JCQ5l3M3Q4"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
 SECURITY_KEYS = "sk-ssh-ed25519@openssh.com AAAA\nsk-ecdsa-sha2-nistp256@openssh.com AAAA\n"
-
-SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
 
 
 @dataclass
