@@ -1,5 +1,6 @@
 """A bundle unpacked on somebody's machine: what its script makes of his files, and takes away again."""
 
+import shlex
 import shutil
 import stat
 import subprocess
@@ -69,7 +70,7 @@ def home(tmp_path: Path) -> Path:
 
 def seen(home: Path) -> dict[str, tuple[str, int]]:
     return {
-        str(path.relative_to(home)): (path.read_text(), stat.S_IMODE(path.stat().st_mode))
+        str(path.relative_to(home)): (path.read_bytes().decode(), stat.S_IMODE(path.stat().st_mode))
         for path in sorted(home.rglob("*"))
         if path.is_file()
     }
@@ -127,7 +128,21 @@ def test_a_last_line_that_does_not_end_is_not_joined_to_the_profile(install: Ins
     assert seen(home)[".aws/config"][0].startswith("[profile work]\nregion = eu-west-1\n#")
 
 
-@pytest.mark.parametrize(("file", "text"), [("config", "[profile alice]\n"), ("credentials", "[alice]\n")])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config", "[profile alice]\n"),
+        ("credentials", "[alice]\n"),
+        # Two sections of one name make every AWS tool refuse the file: "Unable to parse config file".
+        ("config", "[profile alice] \nregion = us-east-1\n"),
+        ("config", "[profile alice]\r\nregion = us-east-1\r\n"),
+        ("config", "[profile alice] # of before\n"),
+        ("config", "[ profile\t 'alice' ]\n"),
+        ("config", '[profile "alice"]\n'),
+        ("credentials", "[alice]\r\naws_access_key_id = A\r\n"),
+        ("credentials", "[ alice ] ; of before\n"),
+    ],
+)
 def test_a_profile_that_is_there_is_left_alone(install: Install, home: Path, file: str, text: str) -> None:
     (home / ".aws").mkdir()
     (home / ".aws" / file).write_text(text)
@@ -160,7 +175,56 @@ def test_a_run_that_fails_leaves_nothing_behind(install: Install, home: Path, tm
     assert seen(home) == {}
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a]b", "a/b", "$(id)"])
+def test_a_certificate_of_anothers_is_not_overwritten_nor_taken_away(install: Install, home: Path) -> None:
+    (home / ".aws").mkdir()
+    (home / ".aws/hatchway-alice.crt").write_text("another's")
+    before = seen(home)
+    done = install()
+    assert done.returncode == 1
+    assert "hatchway-alice.crt already" in done.stderr
+    assert seen(home) == before
+    done = install("--remove")
+    assert (done.returncode, seen(home)) == (0, before)
+    assert "nothing is taken away" in done.stdout
+
+
+def test_what_cannot_be_added_to_keeps_all_of_it_away(install: Install, home: Path) -> None:
+    (home / ".aws").mkdir()
+    # For root, to whom every file is open, one that is none.
+    (home / ".aws/credentials").mkdir()
+    done = install()
+    assert done.returncode != 0
+    assert "nothing is installed" in done.stderr
+    assert done.stdout == ""
+    assert seen(home) == {}
+
+
+def test_where_nothing_can_be_written_what_she_has_is_left_as_it_is(install: Install, home: Path) -> None:
+    (home / ".aws").mkdir()
+    (home / ".aws/credentials").write_text("[work]\naws_access_key_id = A\n")
+    assert install().returncode == 0
+    (home / ".aws/config.without-hatchway").mkdir()
+    before = seen(home)
+    done = install("--remove")
+    assert done.returncode != 0
+    assert "left as it is" in done.stderr
+    assert seen(home) == before
+
+
+def test_it_runs_by_a_relative_path_with_cdpath_and_tells_a_path_to_paste(
+    install: Install, home: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "her bundle/install.sh"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "CDPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    command = done.stdout.splitlines()[-1].partition(": ")[2]
+    assert shlex.split(command) == ["sudo", "sh", str(tmp_path / "her bundle/install.sh"), "--trust"]
+
+
+@pytest.mark.parametrize("name", ["", "-x", "a b", "a]b", "a/b", "$(id)"])
 def test_what_cannot_name_a_profile_is_refused(install: Install, home: Path, name: str) -> None:
     if not name:
         assert install(PROFILE=name).returncode == 0  # As if it were not set.

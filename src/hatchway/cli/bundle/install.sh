@@ -14,11 +14,13 @@ umask 077
 profile=${PROFILE:-@PROFILE@}
 anchor=@ANCHOR@
 sha1=@SHA1@
-here=$(cd "$(dirname "$0")" && pwd)
-config=${AWS_CONFIG_FILE:-$HOME/.aws/config}
-credentials=${AWS_SHARED_CREDENTIALS_FILE:-$HOME/.aws/credentials}
+# With CDPATH cd prints where it went.
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+aws=${HOME-}/.aws
+config=${AWS_CONFIG_FILE:-$aws/config}
+credentials=${AWS_SHARED_CREDENTIALS_FILE:-$aws/credentials}
 certificate=$here/hatchway-ca.crt
-ca=$HOME/.aws/hatchway-$profile.crt
+ca=$aws/hatchway-$profile.crt
 debian=/usr/local/share/ca-certificates
 keychain=/Library/Keychains/System.keychain
 
@@ -27,7 +29,7 @@ end="# Hatchway's profile $profile ends here"
 
 main() {
     case $profile in
-    '' | *[!0-9A-Za-z_.@+-]*) fail "$profile cannot name a profile: use letters, digits and . _ @ + -" ;;
+    '' | -* | *[!0-9A-Za-z_.@+-]*) fail "$profile cannot name a profile: use letters, digits and . _ @ + -" ;;
     default) section=default ;;
     *) section="profile $profile" ;;
     esac
@@ -46,18 +48,30 @@ fail() {
 }
 
 add() {
-    if has "$config" "[$section]" || has "$credentials" "[$profile]"; then
+    need_home
+    for file in "$config" "$credentials"; do
+        # Where it can be neither read nor added to, nothing is begun.
+        if [ -e "$file" ] && ! { [ -r "$file" ] && [ -w "$file" ]; }; then
+            fail "you may not read and write $file: nothing is installed"
+        fi
+    done
+    if has "$config" "$section" || has "$config" "profile $profile" || has "$credentials" "$profile"; then
         fail "you have a profile $profile already: remove it (sh install.sh --remove, if it came from here)," \
             "or give this one another name: PROFILE=other sh install.sh"
+    fi
+    if [ -e "$ca" ] && ! cmp -s "$certificate" "$ca"; then
+        fail "there is a file $ca already, which is another's: move it away," \
+            "or give this profile another name: PROFILE=other sh install.sh"
     fi
     # Without their first lines, which name the section.
     settings=$(sed 1d "$here/config")
     secrets=$(sed 1d "$here/credentials")
     # An interrupted run leaves nothing behind.
-    trap 'remove' EXIT
+    trap 'take_back; echo "install.sh: nothing is installed" >&2' EXIT
     trap 'exit 1' HUP INT TERM
-    if [ -e "$certificate" ]; then
-        mkdir -p "$HOME/.aws"
+    if [ -e "$certificate" ] && [ ! -e "$ca" ]; then
+        mkdir -p "$aws"
+        copied=yes
         cp "$certificate" "$ca"
         chmod 0600 "$ca"
     fi
@@ -73,18 +87,57 @@ add() {
         echo "AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it"
     fi
     if [ -e "$certificate" ]; then
-        echo "For the AWS CLI's tunnels, once: sudo sh $here/install.sh --trust"
+        echo "For the AWS CLI's tunnels, once: sudo sh $(pasted "$here/install.sh") --trust"
     fi
 }
 
-remove() {
+take_back() {
     cut_out "$config"
     cut_out "$credentials"
-    rm -f "$ca"
+    if [ "${copied-}" ]; then rm -f "$ca"; fi
+}
+
+remove() {
+    need_home
+    if ! marked "$config" && ! marked "$credentials"; then
+        echo "There is no profile $profile that came from here: nothing is taken away."
+        return
+    fi
+    # The certificate goes with the lines that name it; one that no lines of ours name is another's.
+    if marked "$config"; then copied=yes; fi
+    take_back
     echo "The profile $profile is taken away."
 }
 
-has() { [ -e "$1" ] && grep -qxF "$2" "$1"; }
+need_home() { [ -d "${HOME-}" ] || fail "HOME does not name your home directory"; }
+
+# Whether a file has a section, however it is written: "[profile alice]", "[ profile 'alice' ] # hers".
+has() {
+    [ -e "$1" ] || return 1
+    awk -v wanted="$2" '
+        /^[ \t]*\[.*\]/ {
+            sub(/^[ \t]*\[/, "")
+            sub(/\][^]]*$/, "")
+            gsub(/["\047]/, "")
+            gsub(/[ \t]+/, " ")
+            sub(/^ /, "")
+            sub(/ $/, "")
+            if ($0 == wanted) found = 1
+        }
+        END { exit !found }
+    ' "$1"
+}
+
+# Whether it has lines of ours. A beginning without an end is not ours to cut.
+marked() { [ -e "$1" ] && grep -qxF "$begin" "$1" && grep -qxF "$end" "$1"; }
+
+# A path as a shell takes it that is given it anew.
+pasted() {
+    case $1 in
+    *[!0-9A-Za-z/._-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
 
 # Within the replacement of sed's s|…|…|.
 escaped() { printf '%s' "$1" | sed 's/[&|\\]/\\&/g'; }
@@ -93,25 +146,29 @@ append() {
     mkdir -p "$(dirname "$1")"
     # A last line that does not end would swallow the first of ours.
     if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then echo >>"$1"; fi
-    {
-        echo "$begin"
-        cat
-        echo "$end"
-    } >>"$1"
+    lines=$(cat)
+    # At once, so that none is written without the others.
+    printf '%s\n' "$begin" "$lines" "$end" >>"$1"
 }
 
-# Takes our lines out of a file; the file too when nothing else was in it. A beginning without an end is not ours to cut.
+# Takes our lines out of a file; the file too when nothing else was in it.
 cut_out() {
-    [ -e "$1" ] || return 0
-    rest=$(
-        awk -v begin="$begin" -v end="$end" '
-            $0 == begin { held = $0; skipping = 1; next }
-            skipping { held = held "\n" $0; if ($0 == end) skipping = 0; next }
-            { print }
-            END { if (skipping) print held; print "." }
-        ' "$1"
-    )
-    if [ "$rest" = . ]; then rm -f "$1"; else printf '%s' "${rest%.}" >"$1"; fi
+    marked "$1" || return 0
+    # Beside it at first: on a full disk nothing of hers is lost.
+    rest=$1.without-hatchway
+    awk -v begin="$begin" -v end="$end" '
+        $0 == begin { held = $0; skipping = 1; next }
+        skipping { held = held "\n" $0; if ($0 == end) skipping = 0; next }
+        { print }
+        END { if (skipping) print held }
+    ' "$1" >"$rest" || { rm -f "$rest" || :; fail "$1 is left as it is: nothing can be written beside it"; }
+    if [ -s "$rest" ]; then
+        # Into the file that there is: it may be a link, and has an owner and a mode.
+        cat "$rest" >"$1" || fail "$1 could not be written: what belongs there is in $rest"
+    else
+        rm -f "$1"
+    fi
+    rm -f "$rest"
 }
 
 need_root() {
@@ -123,7 +180,11 @@ trust_ca() {
     need_root
     if [ -d "$debian" ] && command -v update-ca-certificates >/dev/null; then
         target=$debian/$anchor.crt
-        if [ -e "$target" ]; then fail "$target is there already"; fi
+        if cmp -s "$certificate" "$target"; then
+            echo "This system trusts the CA already."
+            return
+        fi
+        if [ -e "$target" ]; then fail "$target is there already, and is another certificate"; fi
         cp "$certificate" "$target"
         chmod 0644 "$target"
         if ! update-ca-certificates; then
