@@ -106,6 +106,16 @@ def test_a_file_that_aws_tools_could_not_read_is_left_alone(files: SharedFiles) 
     assert not files.config.exists()
 
 
+def test_what_is_no_file_is_neither_waited_for_nor_replaced(files: SharedFiles) -> None:
+    files.credentials.parent.mkdir()
+    os.mkfifo(files.credentials.parent / "pipe")
+    files.credentials.symlink_to("pipe")
+    with pytest.raises(CommandFailed, match="is no file"):
+        write_profile(files, profile())
+    assert stat.S_ISFIFO(files.credentials.stat().st_mode)
+    assert not files.config.exists()
+
+
 def test_the_environment_says_where_the_files_are() -> None:
     assert SharedFiles.find({"HOME": "/home/alice"}) == SharedFiles(
         Path("/home/alice/.aws/config"), Path("/home/alice/.aws/credentials")

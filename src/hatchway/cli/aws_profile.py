@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.failures import reason
 
 _NAME: Final = re.compile(r"[0-9A-Za-z_.@+-]{1,64}")
 _HEADER: Final = re.compile(r"\s*\[(?P<name>[^\]]*)\]")
@@ -142,7 +143,8 @@ def write_profile(files: SharedFiles, profile: AwsProfile) -> None:
         for path, text in texts:
             _replace(path, text)
     except OSError as problem:
-        raise CommandFailed(f"cannot write the profile: {problem}") from problem
+        path = problem.filename or files.config
+        raise CommandFailed(f"cannot write the profile: {path}: {reason(problem)}") from problem
 
 
 def with_section(text: str, section: str, values: Mapping[str, str | None]) -> str:
@@ -209,11 +211,17 @@ def _text(lines: list[str]) -> str:
 
 def _read(path: Path) -> str:
     try:
+        # A pipe would be waited for, and a device, such as /dev/null, replaced by a file.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CommandFailed(
+                f"{path} is no file: say with AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE where the profile"
+                " is to go"
+            )
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as problem:
-        raise CommandFailed(f"cannot read {path}: {problem}") from problem
+        raise CommandFailed(f"cannot read {path}: {reason(problem)}") from problem
     try:
         _parser(text)
     except configparser.Error:
