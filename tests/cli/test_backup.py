@@ -219,7 +219,12 @@ def test_a_file_that_is_not_as_it_was_is_found_before_anything_is_written(
     ("change", "says"),
     [
         (lambda said: said.update(format=2), "a newer Hatchway"),
-        (lambda said: said.update(version="99.0.0"), "by Hatchway 99.0.0"),
+        (lambda said: said["files"].pop("master.key"), "holds no master key"),
+        (lambda said: said.update(owner="x\0"), "incomplete"),
+        (lambda said: said.update(owner="\ud800"), "incomplete"),
+        (lambda said: said.update(owner="x\x1b]0;y\x07"), "incomplete"),
+        (lambda said: said.update(owner=""), "incomplete"),
+        (lambda said: said.update(region=["us-east-1"]), "incomplete"),
         (lambda said: said.update(master_key="0" * 16), "master.key is damaged"),
         (lambda said: said.update(gateway_key="0" * 16), "gateway.key is damaged"),
         (lambda said: said.update(account="999999999999"), "another account"),
@@ -258,6 +263,15 @@ def test_a_store_of_a_newer_schema_is_refused(backed_up: Path, empty: Path) -> N
         store.commit()
     as_it_is(backed_up)
     assert "newer version" in refused(backed_up, empty)
+
+
+def test_what_a_newer_program_made_of_a_store_of_this_ones_is_restored(
+    backed_up: Path, empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As before an upgrade, from which this is the way back. The user's name is none that a shell splits.
+    rewrite(backed_up, lambda said: said.update(version="99.1.0", owner="x; id #"))
+    run("restore", backed_up, "--data-dir", empty)
+    assert f"chown -R 'x; id #:' {empty}" in capsys.readouterr().out
 
 
 def test_a_store_of_an_older_schema_is_brought_to_this_programs(backed_up: Path, empty: Path) -> None:

@@ -1,5 +1,6 @@
 """Commands that keep an installation: a backup of it, and the way back."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,7 @@ def restore(
 ) -> None:
     """Make the installation again from a backup.
 
-    The data directory must be empty or not there yet, and the backup of no newer version. All of the backup
+    The data directory must be empty or not there yet, and the store of no newer schema. All of the backup
     is looked through before anything is written. Run as root it gives the files to the directory's owner, or
     where there is none yet to the user who had them.
 
@@ -95,5 +96,6 @@ def restore(
         f"The files belong to {owner}"
     )
     if about.owner != owner:
-        typer.echo(f"They belonged to {about.owner}: chown -R {about.owner}: {data.path} if he is to run it")
+        command = shlex.join(["chown", "-R", f"{about.owner}:", str(data.path)])
+        typer.echo(f"They belonged to {about.owner}: {command} if he is to run it")
     typer.echo(f"Next: hatchway serve --data-dir {data.path}")

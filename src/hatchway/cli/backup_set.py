@@ -49,7 +49,8 @@ MODES: Final[Mapping[str, int]] = MappingProxyType(
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _KEY_ID: Final = re.compile(r"[0-9a-f]{16}")
-_VERSION: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6}){0,5})[0-9A-Za-z.+-]{0,80}")
+_LONGEST_WORD: Final = 255
+_VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,10 @@ def check_keys(directory: Path, backup: Backup, environment: Mapping[str, str]) 
     files = DataDirectory(directory)
     held = backup.files.keys()
     within = files.master_key.name in held
+    if not within and MASTER_KEY.variable not in environment:
+        raise CommandFailed(
+            f"the backup holds no master key: set {MASTER_KEY.variable} to the one that the server had"
+        )
     master = Vault(read_key(MASTER_KEY, files.master_key, {} if within else environment))
     if master.key_id != backup.master_key:
         if within:
@@ -237,12 +242,6 @@ def check_store(path: Path, backup: Backup, master: Vault) -> None:
         raise CommandFailed(f"the master key opens none of the secrets in {path}")
 
 
-def release(version: str) -> tuple[int, ...]:
-    """A version as numbers that compare; what stands behind them does not count."""
-    found = _VERSION.fullmatch(version)
-    return tuple(map(int, found[1].split("."))) if found else ()
-
-
 def _backup(said: Mapping[str, Any]) -> Backup:
     """
     Raises:
@@ -260,12 +259,12 @@ def _backup(said: Mapping[str, Any]) -> Backup:
     return Backup(
         made_at=datetime.fromisoformat(said["made_at"]).astimezone(UTC),
         version=_match(_VERSION, said["version"]),
-        schema=str(said["schema"]),
+        schema=_word(said["schema"]),
         account=_match(ACCOUNT_ID, said["account"]),
-        region=str(said["region"]),
-        gateway_dns_name=str(said["gateway_dns_name"]),
+        region=_word(said["region"]),
+        gateway_dns_name=_word(said["gateway_dns_name"]),
         store=said["store"],
-        owner=str(said["owner"]),
+        owner=_word(said["owner"]),
         master_key=_match(_KEY_ID, said["master_key"]),
         gateway_key=None if gateway_key is None else _match(_KEY_ID, gateway_key),
         files=files,
@@ -274,6 +273,13 @@ def _backup(said: Mapping[str, Any]) -> Backup:
 
 def _match(pattern: re.Pattern[str], text: str) -> str:
     if pattern.fullmatch(text) is None:
+        raise ValueError("of another form")
+    return text
+
+
+def _word(text: str) -> str:
+    """What is told of a backup: nothing that a terminal takes for more, and no name that no system has."""
+    if not text.isprintable() or not 0 < len(text) <= _LONGEST_WORD:
         raise ValueError("of another form")
     return text
 

@@ -7,7 +7,6 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from hatchway import __version__
 from hatchway.access.access_keys import opens_secrets
 from hatchway.access.vault import Vault
 from hatchway.cli.backup_set import (
@@ -19,7 +18,6 @@ from hatchway.cli.backup_set import (
     check_keys,
     check_store,
     open_file,
-    release,
 )
 from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.failures import failures
@@ -46,11 +44,6 @@ def restore_backup(
         failing(f"cannot restore into {directory.path}"),
     ):
         backup = Backup.read(source)
-        if release(backup.version) > release(__version__):
-            raise CommandFailed(
-                f"{source} was made by Hatchway {backup.version}, and this is {__version__}: restore it with"
-                " that version or a newer one"
-            )
         check_files(source, backup)
         master = check_keys(source, backup, os.environ)
         if backup.store == SQLITE:
