@@ -271,6 +271,8 @@ def test_a_key_in_the_environment_that_is_none_is_told_by_its_variable(mistakes:
         "serve --api 192.0.2.1:0", "serve --idle-limit -1", "serve --max-tunnels -1",
         "host enroll nobody", "host script nobody", f"host script {HOST} --api-url nonsense",
         "access-key create nobody", "access-key create alice --profile 'a b'", "explain nonsense",
+        "access-key create \udcff", "access-key delete \udcff", "explain \udcff", "backup \udcff",
+        "backup ''", "restore ''",
         "simulate", "simulate --policy {garbage}", "simulate --principal nobody --action ec2:RunInstances",
         f"simulate --policy {OFFICE} --action x",
         f"simulate --policy {OFFICE} --action ec2:RunInstances --resource x",
@@ -385,3 +387,13 @@ def test_simulate_says_when_no_such_action_exists(mistakes: Mistakes, action: st
     mistakes.capture.readouterr()
     main.run(["simulate", "--policy", OFFICE, "--action", "ec2:DescribeInstances"])
     assert mistakes.capture.readouterr().err == ""
+
+
+def test_nothing_of_a_file_reaches_the_terminal_but_what_is_to_be_read(
+    mistakes: Mistakes, tmp_path: Path
+) -> None:
+    files = {"AWS_CONFIG_FILE": "", "AWS_SHARED_CREDENTIALS_FILE": "[bob]\naws_access_key_id = \x1b[2J\x9b\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        mistakes.monkeypatch.setenv(name, str(tmp_path / name))
+    assert r"\x1b[2J\x9b" in mistakes.told("access-key create bob --profile bob")

@@ -214,8 +214,8 @@ def _read(path: Path) -> str:
         # A pipe would be waited for, and a device, such as /dev/null, replaced by a file.
         if not stat.S_ISREG(path.stat().st_mode):
             raise CommandFailed(
-                f"{path} is no file: say with AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE where the profile"
-                " is to go"
+                f"{path} is no file: say with AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE where the"
+                " profile is to go"
             )
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory, given_path
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,10 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to, a directory that is empty or not there yet.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Where to, a directory that is empty or not there yet.", parser=given_path
+        ),
     ],
     *,
     json: Json = False,
@@ -60,7 +63,9 @@ def backup(
 
 
 def restore(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What 'hatchway backup' made.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="What 'hatchway backup' made.", parser=given_path)
+    ],
     *,
     json: Json = False,
     data_dir: DataDir = None,

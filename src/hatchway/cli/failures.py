@@ -64,6 +64,9 @@ def failure_of(problem: Exception, store_url: str | None = None) -> CommandFaile
         case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=None):
             # Of no file that we opened: it is what the shell opened for our output.
             return CommandFailed("the disk is full: free some space where the output goes")
+        case UnicodeEncodeError(reason="surrogates not allowed"):
+            # Bytes of the command line, which Python carries so.
+            return BadUsage("an argument, or a file's name, is not UTF-8 text: give another")
         case PermissionError():
             what = _named(problem) or "what this needs"
             return CommandFailed(f"{what} may not be used: run this as root or as the server's user")

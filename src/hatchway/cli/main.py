@@ -123,5 +123,14 @@ def _end_in_order() -> None:
 def _fail(message: str, code: int) -> int:
     # A wrong file may have several problems, each of which is one line.
     for line in message.splitlines():
-        print(f"hatchway: {' '.join(line.split())}", file=sys.stderr)
+        print(f"hatchway: {_shown(' '.join(line.split()))}", file=sys.stderr)
     return code
+
+
+def _shown(text: str) -> str:
+    """A text, of a file's perhaps, in which nothing but what is to be read goes to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+    )

@@ -14,7 +14,7 @@ DATA_DIR_VARIABLE = "HATCHWAY_DATA_DIR"
 STORE_URL_VARIABLE = "HATCHWAY_STORE_URL"
 
 
-def _given_path(text: str) -> Path:
+def given_path(text: str) -> Path:
     if not text:
         # It would be the current directory.
         raise typer.BadParameter("is empty: give a directory")
@@ -28,7 +28,7 @@ DataDir = Annotated[
         metavar="DIR",
         envvar=DATA_DIR_VARIABLE,
         help="The server's data directory.",
-        parser=_given_path,
+        parser=given_path,
     ),
 ]
 StoreUrl = Annotated[
