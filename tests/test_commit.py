@@ -54,6 +54,21 @@ def test_a_checkout_is_at_its_commit_and_dirty_once_it_is_changed(checkout: Path
     assert built_from(package) == f"{commit}-dirty"
 
 
+def test_a_checkout_of_another_user_s_has_a_commit_too(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("git")
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    script = directory / "git"
+    script.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {real} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(directory), prepend=os.pathsep)
+    with pytest.raises(subprocess.CalledProcessError):
+        git(checkout, "status")
+    assert built_from(checkout / "src" / "hatchway") is not None
+
+
 def test_another_s_repository_around_a_package_is_not_asked(checkout: Path) -> None:
     installed = checkout / "venv" / "hatchway"
     installed.mkdir(parents=True)

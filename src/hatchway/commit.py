@@ -30,11 +30,24 @@ def _checked_out(package: Path) -> str | None:
     # An installed package may stand within somebody else's repository, whose commit says nothing of it.
     if package != root / "src" / "hatchway" or not (root / ".git").exists():
         return None
+    # Root installs from a user's checkout, too, which git distrusts; but what runs here is that checkout's
+    # own code.
     # Within a hook of git, say, its variables name another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            [
+                "git",
+                "-c",
+                f"safe.directory={root}",
+                "-C",
+                str(root),
+                "describe",
+                "--always",
+                "--dirty",
+                "--abbrev=12",
+                "--exclude=*",
+            ],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -229,7 +229,7 @@ def test_an_api_that_is_not_there_is_told_in_a_line_that_says_what_to_check(
 
 @pytest.mark.parametrize("command", CLIENT_COMMANDS)
 def test_what_is_not_configured_is_told_and_aws_is_not_asked(mistakes: Mistakes, command: str) -> None:
-    assert "no region is configured" in mistakes.told(command)
+    assert "no region is configured: give --profile" in mistakes.told(command)
     mistakes.monkeypatch.setenv("AWS_REGION", "us-east-1")
     assert "no endpoint URL is configured: give --profile" in mistakes.told(command)
     mistakes.monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")

@@ -513,10 +513,14 @@ def test_without_a_profile_it_is_said_how_to_ask_on_the_server(
     assert "with --data-dir" in hatchway("explain", "--last", "alice").err
 
 
-def test_on_the_server_it_is_said_what_to_explain(hatchway: Hatchway, data_dir: str) -> None:
-    done = hatchway("explain", "--data-dir", data_dir)
-    assert (done.code, done.out) == (2, "")
-    assert "--last" in done.err
+def test_explain_alone_is_about_the_latest_denial_on_the_server_too(
+    hatchway: Hatchway, data_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(data_dir, "anybodys", known=False)
+    monkeypatch.setenv("HATCHWAY_DATA_DIR", data_dir)
+    done = hatchway("explain")
+    assert (done.code, done.err) == (1, "")
+    assert "request anybodys" in done.out
 
 
 # --- policy test ------------------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ def test_botocore_finds_the_same_endpoint_url(aws_environment: Path) -> None:
 
 def test_without_an_endpoint_url_nobody_is_asked_and_least_of_all_aws(aws_environment: Path) -> None:
     with pytest.raises(
-        NotConfigured, match="no endpoint URL is configured: give --profile, or --endpoint-url"
+        NotConfigured,
+        match=r"no endpoint URL is configured: give --profile \(or AWS_PROFILE\), or --endpoint-url",
     ):
         Profile(ProfileOptions(region="us-east-1")).api("ec2")
 

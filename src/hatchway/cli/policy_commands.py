@@ -167,9 +167,9 @@ def explain(
 ) -> None:
     """Say why a call was allowed or refused, or a tunnel cut, from the audit trail.
 
-    With --data-dir it asks the store, on the server. Without, it asks the API, as you, why you were denied:
-    your latest denial, or that of a request. That needs the permission hatchway:ExplainDenial on yourself;
-    others' denials need it on '*'.
+    With --data-dir it asks the store, on the server: about a request, or the latest denial, anybody's or a
+    user's. Without, it asks the API, as you, why you were denied: your latest denial, or that of a request.
+    That needs the permission hatchway:ExplainDenial on yourself; others' denials need it on '*'.
 
     Ends with 0 when its permissions were there, with 1 when it was refused, with 2 on an error.
 
@@ -194,8 +194,6 @@ def explain(
             except NotConfigured as problem:
                 # Most likely this is the server, where nobody has a profile.
                 raise BadUsage(f"{problem}; on the server, give --data-dir DIR instead") from problem
-    elif not last and request_id is None:
-        raise BadUsage("name a request by its id, or give --last, or --last USER")
     else:
         with _installation(data_dir, store_url) as installation:
             if last or request_id is None:

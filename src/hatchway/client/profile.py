@@ -29,15 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _NO_CREDENTIALS = (
-    "no credentials are configured: give --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    "no credentials are configured: give --profile (or AWS_PROFILE), or set AWS_ACCESS_KEY_ID and"
+    " AWS_SECRET_ACCESS_KEY"
 )
 
 _ENCODED = " Encoded authorization failure message:"
 _NO_API = "the answer is not that of Hatchway's API: check the endpoint URL (a gateway's port is another)"
 
 _NO_ENDPOINT = (
-    "no endpoint URL is configured: give --profile, or --endpoint-url (or AWS_ENDPOINT_URL) with the address"
-    " of Hatchway's API, such as https://hatchway.example:8443"
+    "no endpoint URL is configured: give --profile (or AWS_PROFILE), or --endpoint-url (or AWS_ENDPOINT_URL)"
+    " with the address of Hatchway's API, such as https://hatchway.example:8443"
 )
 
 _CORRECT_BUNDLE = "correct --ca-bundle, AWS_CA_BUNDLE or the profile's ca_bundle"
@@ -94,7 +95,9 @@ class Profile:
                 or self._session.get_config_variable("region")
             )
         if not region:
-            raise NotConfigured("no region is configured: give --region or set AWS_REGION")
+            raise NotConfigured(
+                "no region is configured: give --profile (or AWS_PROFILE), or --region (or AWS_REGION)"
+            )
         return str(region)
 
     @cached_property

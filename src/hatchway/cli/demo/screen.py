@@ -16,9 +16,8 @@ _SHOWN: Final = ("CreateInstanceConnectEndpoint", "SendSSHPublicKey", "OpenTunne
 
 NEXT: Final = """\
 Where to go next
-  hatchway init --data-dir DIR        an installation of your own
+  README.md                           five minutes with the real AWS CLI: install, init, apply, connect
   examples/office.yaml                networks, hosts and users in one file, for hatchway apply
-  README.md                           five minutes with the real AWS CLI
   docs/iam.md                         every permission and condition that Hatchway knows"""
 
 
