@@ -61,6 +61,8 @@ class Supervised:
         succeeds = os.environ.pop(SUCCEEDS_VARIABLE, None) is not None
         if parent is None:
             return None
+        # It is for the supervisor; sent to all processes of a service, it would end this one.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         _ask_for_death_signal(signal.SIGKILL)
         if os.getppid() != int(parent):
             # It went before the kernel was asked.

@@ -199,6 +199,16 @@ def test_a_hangup_refreshes_and_goes_on_to_the_programs(start: Start, tmp_path: 
     assert parent.poll() is None
 
 
+def test_what_tells_a_supervisor_to_leave_ends_no_program(start: Start) -> None:
+    child = (
+        "import os, signal, time; from hatchway.supervised import Supervised; Supervised.of_environment();"
+        "os.kill(os.getpid(), signal.SIGUSR2); print('ready', flush=True); time.sleep(100)"
+    )
+    parent = start("one", f'exec {sys.executable} -c "{child}"')
+    assert first_line(parent) == "{}\n"
+    assert parent.poll() is None
+
+
 def test_the_programs_die_with_a_killed_supervisor(start: Start, tmp_path: Path) -> None:
     child = (
         "import os, time; from hatchway.supervised import Supervised; Supervised.of_environment();"
