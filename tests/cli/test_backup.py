@@ -265,6 +265,14 @@ def test_a_store_of_a_newer_schema_is_refused(backed_up: Path, empty: Path) -> N
     assert "newer version" in refused(backed_up, empty)
 
 
+def test_a_store_in_which_somebody_left_a_trigger_is_refused(backed_up: Path, empty: Path) -> None:
+    with closing(sqlite3.connect(backed_up / "hatchway.db")) as store:
+        store.execute("CREATE TRIGGER t AFTER INSERT ON audit_records BEGIN DELETE FROM audit_records; END")
+        store.commit()
+    as_it_is(backed_up)
+    assert "it has a trigger" in refused(backed_up, empty)
+
+
 def test_what_a_newer_program_made_of_a_store_of_this_ones_is_restored(
     backed_up: Path, empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

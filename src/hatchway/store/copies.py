@@ -47,7 +47,7 @@ def copy_store(store: Store, path: Path) -> None:
 
 
 def check_copy(path: Path) -> None:
-    """Looks through the whole of a copy (SQLite: "PRAGMA integrity_check").
+    """Looks through the whole of a copy (SQLite: "PRAGMA integrity_check"), and for triggers.
 
     Raises:
         DamagedCopy: it is not sound.
@@ -57,12 +57,15 @@ def check_copy(path: Path) -> None:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True)) as copy:
         try:
             found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(1)")]
+            # There are none in a store. One would act for whoever put it there, from then on.
+            triggers = copy.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            found += ["it has a trigger that is not Hatchway's" for _ in triggers]
         except sqlite3.DatabaseError as problem:
             if problem.sqlite_errorname.split("_")[1] not in {"CORRUPT", "NOTADB"}:
                 raise
             raise DamagedCopy(str(problem)) from problem
     if found != ["ok"]:
-        raise DamagedCopy(next(iter(found), "nothing can be read"))
+        raise DamagedCopy(next((each for each in found if each != "ok"), "nothing can be read"))
 
 
 def open_copy(path: Path) -> Store:
