@@ -66,7 +66,12 @@ def test_a_checkout_of_another_user_s_has_a_commit_too(
     monkeypatch.setenv("PATH", str(directory), prepend=os.pathsep)
     with pytest.raises(subprocess.CalledProcessError):
         git(checkout, "status")
+    (checkout / "README.md").touch()
+    index = checkout / ".git" / "index"
+    before = index.stat()
     assert built_from(checkout / "src" / "hatchway") is not None
+    # An index that is refreshed is a new file, of whoever refreshed it.
+    assert index.stat().st_ino == before.st_ino
 
 
 def test_another_s_repository_around_a_package_is_not_asked(checkout: Path) -> None:

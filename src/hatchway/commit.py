@@ -30,24 +30,23 @@ def _checked_out(package: Path) -> str | None:
     # An installed package may stand within somebody else's repository, whose commit says nothing of it.
     if package != root / "src" / "hatchway" or not (root / ".git").exists():
         return None
-    # Root installs from a user's checkout, too, which git distrusts; but what runs here is that checkout's
-    # own code.
+    commit = _git(root, "rev-parse", "--verify", "--short=12", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    if not commit or changed is None:
+        return None
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git says of the repository, in which it writes nothing; None when it cannot."""
     # Within a hook of git, say, its variables name another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # Root installs from a user's checkout, too. Git distrusts that, but what runs here is its own code; and
+    # an index that root had refreshed would be root's.
+    command = ["git", "--no-optional-locks", "-c", f"safe.directory={root}", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            [
-                "git",
-                "-c",
-                f"safe.directory={root}",
-                "-C",
-                str(root),
-                "describe",
-                "--always",
-                "--dirty",
-                "--abbrev=12",
-                "--exclude=*",
-            ],
+            command,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -57,4 +56,4 @@ def _checked_out(package: Path) -> str | None:
         )
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None
+    return done.stdout.strip()
