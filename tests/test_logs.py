@@ -50,6 +50,25 @@ def test_people_are_told_no_more_than_there_is_to_tell() -> None:
     assert "[library]" in theirs
 
 
+def test_a_terminal_is_given_no_controls_by_what_others_sent() -> None:
+    stream = io.StringIO()
+    configure_logs(LogFormat.CONSOLE, stream=stream)
+    log = structlog.get_logger("hatchway.test")
+    log.info(
+        "it\x1b[2J is", user="\x1b]0;owned\x07", name="\u202eabc\x9b", of=["\x1b"], text="a\n09:00 [info] b"
+    )
+    logging.getLogger("library").warning("their\x1b[31m\n%s", "09:00 [info] forged")
+    try:
+        raise ValueError("evil\x1b[31m")
+    except ValueError:
+        log.exception("it failed")
+    text = stream.getvalue()
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "user=\\x1b]0;owned\\x07" in text
+    assert "ValueError: evil\\x1b[31m" in text
+    assert not [line for line in text.splitlines() if line.startswith("09:00 [info]")]
+
+
 def test_our_events_and_those_of_libraries_come_out_alike() -> None:
     stream = io.StringIO()
     configure_logs(LogFormat.JSON, stream=stream)

@@ -8,6 +8,7 @@ that use the standard library's `logging` come out in the same shape. Never log 
 went through a tunnel.
 """
 
+import io
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ import structlog
 from hatchway.settings import LogFormat
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor, WrappedLogger
+    from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 # Libraries whose informational messages say nothing that our own events do not.
 _QUIET = ("uvicorn.access", "uvicorn.error", "alembic", "sqlalchemy", "botocore", "urllib3", "asyncio")
@@ -63,7 +64,7 @@ def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: Tex
             structlog.dev.ConsoleRenderer(
                 colors=output.isatty() and not os.environ.get("NO_COLOR"),
                 timestamp_key="time",
-                exception_formatter=structlog.dev.plain_traceback,
+                exception_formatter=_traceback_for_people,
             ),
         ]
     handler = logging.StreamHandler(output)
@@ -108,7 +109,22 @@ def _for_people(logger: "WrappedLogger", method: str, event: "EventDict") -> "Ev
     event["time"] = f"{datetime.now().astimezone():%H:%M:%S}"
     if event["logger"].startswith("hatchway"):
         del event["logger"]
-    return {name: value for name, value in event.items() if value is not None}
+    return {
+        name: _visible(value) if isinstance(value, str) else value
+        for name, value in event.items()
+        if value is not None
+    }
+
+
+def _traceback_for_people(stream: TextIO, failure: "ExcInfo") -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, failure)
+    stream.write("\n".join(map(_visible, text.getvalue().split("\n"))))
+
+
+def _visible(text: str) -> str:
+    """What a terminal shows and does not obey: what others sent may be in an event or in an exception."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _in_json(logger: "WrappedLogger", method: str, event: "EventDict") -> str:

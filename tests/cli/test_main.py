@@ -163,3 +163,9 @@ def test_examples_in_help_are_command_lines_that_are_understood() -> None:
             words = shlex.split(line.partition(" > ")[0])
             assert tuple(words[1 : 1 + len(path)]) == path, line
             command.make_context(" ".join(path), words[1 + len(path) :], resilient_parsing=False)
+
+
+def test_a_command_whose_output_is_closed_ends_in_order() -> None:
+    command = f"exec {shlex.quote(sys.executable)} -m hatchway --version >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -143,6 +143,22 @@ def test_a_configuration_of_odd_content_is_an_error_in_words(aws_environment: Pa
         Profile(ProfileOptions(profile="lab")).api("ec2")
 
 
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_a_file_that_cannot_be_read_is_named_with_what_is_missing(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    aws_environment.write_text("[profile lab]\nregion = eu-west-1\nendpoint_url = https://profile.example\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    directory = aws_environment.parent / "a directory"
+    directory.mkdir()
+    monkeypatch.setenv(variable, str(directory))
+    with pytest.raises(NotConfigured, match=r"; .*a directory cannot be read \(Is a directory\)"):
+        profile = Profile(ProfileOptions(profile="lab"))
+        assert profile.region
+        profile.credentials()
+
+
 @pytest.mark.parametrize("process", ["/bin/false", "/bin/echo x", "/nonexistent", "/bin/echo []"])
 def test_a_program_that_gives_no_credentials_is_an_error_in_words(
     aws_environment: Path, monkeypatch: pytest.MonkeyPatch, process: str

@@ -55,7 +55,7 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
     if any(not word.startswith("-") for word in words):
         return
     try:
-        from hatchway.client.hosts import RUNNING, describe_hosts
+        from hatchway.client.hosts import RUNNING, describe_hosts, names_a_host
         from hatchway.client.profile import Profile
 
         given = {option: context.params.get(option) for option in _PROFILE_OPTIONS}
@@ -66,7 +66,8 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
     user, at, _ = incomplete.rpartition("@")
     times = Counter(host.name for host in found)
     for host in found:
-        word = host.name if times[host.name] == 1 and _PLAIN.fullmatch(host.name) else host.instance_id
+        called = times[host.name] == 1 and _PLAIN.fullmatch(host.name) and names_a_host(host.name)
+        word = host.name if called else host.instance_id
         if _PLAIN.fullmatch(word):
             yield f"{user}{at}{word}", " ".join(host.addresses[:1])
 

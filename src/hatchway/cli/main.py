@@ -78,7 +78,9 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command line; its exit code. All that went wrong has been told on standard error then."""
     try:
         code = plain_command(app)(list(arguments), prog_name="hatchway", standalone_mode=False)
-        sys.stdout.flush()
+        # Of a process that was started with its output closed it is None.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         _abandon_output()
         return 1

@@ -89,6 +89,17 @@ def find_instance(ec2: Any, instance_id: str) -> Host:
     return _reachable(found[0])
 
 
+def names_a_host(text: str) -> bool:
+    """Whether `find_host` takes it for a name: it takes an id, and then an address, for what they are."""
+    if INSTANCE_ID.fullmatch(text):
+        return False
+    try:
+        parse_address(text)
+    except ValueError:
+        return True
+    return False
+
+
 def find_host(ec2: Any, named: str) -> Host:
     """The host that is meant by an instance's id, a private address, or the value of a tag Name.
 

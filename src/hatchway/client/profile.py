@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -87,17 +88,17 @@ class Profile:
         Raises:
             NotConfigured: none is configured, or the profile does not exist.
         """
-        with _configuration_errors():
+        with self._configuration():
             # botocore leaves AWS_REGION to its callers; the AWS CLI 2 and the other SDKs read it first.
             region = (
                 self.options.region
                 or os.environ.get("AWS_REGION")
                 or self._session.get_config_variable("region")
             )
-        if not region:
-            raise NotConfigured(
-                "no region is configured: give --profile (or AWS_PROFILE), or --region (or AWS_REGION)"
-            )
+            if not region:
+                raise NotConfigured(
+                    "no region is configured: give --profile (or AWS_PROFILE), or --region (or AWS_REGION)"
+                )
         return str(region)
 
     @cached_property
@@ -107,7 +108,7 @@ class Profile:
         Raises:
             NotConfigured: the profile does not exist.
         """
-        with _configuration_errors():
+        with self._configuration():
             path = self.options.ca_bundle or self._session.get_config_variable("ca_bundle")
         return str(path) if path else None
 
@@ -117,7 +118,7 @@ class Profile:
         Raises:
             NotConfigured: there are none, or they cannot be had.
         """
-        with _configuration_errors():
+        with self._configuration():
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise NotConfigured(_NO_CREDENTIALS)
@@ -134,7 +135,8 @@ class Profile:
         """
         url = self.options.endpoint_url or self._configured_endpoint_url(service)
         if url is None:
-            raise NotConfigured(_NO_ENDPOINT)
+            with self._configuration():
+                raise NotConfigured(_NO_ENDPOINT)
         if not _is_url(url):
             raise NotConfigured(
                 f"the endpoint URL {printable(str(url), 200)!r} is no URL: write it whole, such as"
@@ -143,7 +145,7 @@ class Profile:
         return url
 
     def _configured_endpoint_url(self, service: str) -> str | None:
-        with _configuration_errors():
+        with self._configuration():
             if self._session.get_config_variable("ignore_configured_endpoint_urls"):
                 return None
             profile = self._session.get_scoped_config()
@@ -170,19 +172,39 @@ class Profile:
         if self.ca_bundle is not None:
             # botocore takes no directory, and would say of a file only that it failed to connect.
             trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle)
+        region, url = self.region, self.endpoint_url(service)
         config = None
         if patience is not None:
             once = {"total_max_attempts": 1}
             config = Config(connect_timeout=patience, read_timeout=patience, retries=once)
-        with _configuration_errors():
+        with self._configuration():
             self._session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
             return self._session.create_client(
                 service,
-                region_name=self.region,
-                endpoint_url=self.endpoint_url(service),
+                region_name=region,
+                endpoint_url=url,
                 verify=self.ca_bundle,
                 config=config,
             )
+
+    @contextmanager
+    def _configuration(self) -> Iterator[None]:
+        """What is missing may be in a file that cannot be read, of which botocore says nothing."""
+        try:
+            with _configuration_errors():
+                yield
+        except NotConfigured as lacking:
+            for variable in ("config_file", "credentials_file"):
+                # Unlike that of pathlib this needs no home directory.
+                path = os.path.expanduser(str(self._session.get_config_variable(variable)))  # noqa: PTH111
+                try:
+                    Path(path).open("rb").close()
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    why = f"{printable(path)} cannot be read ({error.strerror})"
+                    raise NotConfigured(f"{lacking}; {why}") from error
+            raise
 
 
 @contextmanager
@@ -245,18 +267,23 @@ def api_errors(operation: str) -> Iterator[None]:
 
 def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
     told = str(error)
-    hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in told), "")
+    # botocore's text for a connection that failed leaves out why.
+    cause = f"{told} {error.kwargs.get('error', '')}"
+    hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in cause), "")
     return ApiError(operation, "", printable(told).rstrip(".") + hint)
 
 
 _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (failures.SSLError, "Hostname mismatch", ": call the server by a name that its certificate has"),
     (failures.SSLError, "IP address mismatch", ": call the server by a name that its certificate has"),
+    (failures.SSLError, "doesn't match", ": call the server by a name that its certificate has"),
     (failures.SSLError, "CERTIFICATE_VERIFY_FAILED", " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"),
     (failures.SSLError, "", ": check the endpoint URL, for what listens there is not the API"),
     (failures.ProxyConnectionError, "", ": check HTTPS_PROXY and NO_PROXY"),
+    (failures.EndpointConnectionError, "resolve", ": this name is not known here"),
     (failures.EndpointConnectionError, "", ": see that Hatchway runs, and its API listens there"),
     (failures.ConnectTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
     (failures.ConnectionClosedError, '"http:', ": the API speaks https"),
+    (failures.HTTPClientError, "Failed to parse", ": check HTTPS_PROXY and NO_PROXY"),
 )
 """By an error's type and a part of its text: what to do about it."""
