@@ -358,8 +358,10 @@ def test_a_terminal_without_unicode_is_no_traceback(installed: Installed, tmp_pa
 
 
 def test_an_interrupt_from_the_keyboard_is_no_traceback(installed: Installed) -> None:
+    # What a shell without job control starts in the background ignores SIGINT, and so do its children.
     process = subprocess.Popen(
-        [*COMMAND, "apply", "/dev/stdin"], env=environment(installed.variables),
+        ["env", "--default-signal=INT", *COMMAND, "apply", "/dev/stdin"],
+        env=environment(installed.variables),
         stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:

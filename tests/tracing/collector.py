@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 SERVER, CLIENT, INTERNAL = (
     SpanMessage.SPAN_KIND_SERVER,
     SpanMessage.SPAN_KIND_CLIENT,
