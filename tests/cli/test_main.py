@@ -115,7 +115,7 @@ def _all_commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[st
         yield from _all_commands(inner, (*path, name))
 
 
-@pytest.mark.parametrize("path", _all_commands(get_command(main.app)), ids=" ".join)
+@pytest.mark.parametrize("path", list(_all_commands(get_command(main.app))), ids=" ".join)
 def test_help_speaks_of_no_python_types_and_in_no_code(
     path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

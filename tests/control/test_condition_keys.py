@@ -58,6 +58,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "PolicySourceArn": ARNS.user("alice", "/"),
         "ActionNames": ["ec2:CreateTags"],
     },
+    ("iam", "GetAccessKeyLastUsed"): {"AccessKeyId": "AKIAAAAAAAAAAAAAAAAA"},
     ("iam", "UpdateAccessKey"): {**ALICE, "AccessKeyId": "AKIAAAAAAAAAAAAAAAAA", "Status": "Inactive"},
     ("sts", "DecodeAuthorizationMessage"): {"EncodedMessage": "x"},
 }
