@@ -335,11 +335,3 @@ def test_the_instructions_name_what_to_reach_and_what_to_trust() -> None:
     gateway_alone = bundle_files(replace(ALICE, api_has_ca=False))
     assert "ca_bundle" not in gateway_alone["config"][0]
     assert "Import-Certificate" in gateway_alone["README.txt"][0]
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is missing")
-def test_the_script_passes_shellcheck(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["shellcheck", unpack(tmp_path) / "install.sh"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout

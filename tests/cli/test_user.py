@@ -1,5 +1,6 @@
 """A server that root starts and that goes on as somebody else."""
 
+import atexit
 import os
 import pwd
 import shutil
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,18 +81,44 @@ socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
 
 def python_for(user: str) -> tuple[list[str], dict[str, str]] | None:
     """A Python that this user can run Hatchway with: the tests' own may be where only root can go."""
-    packages = [path for path in sys.path if path and not path.startswith(sys.base_prefix)]
-    paths = os.pathsep.join(packages)
-    for candidate in (sys.executable, "/usr/bin/python3"):
+    for candidate, paths in (
+        (sys.executable, _packages),
+        ("/usr/bin/python3", _packages),
+        ("/usr/bin/python3", readable_packages),
+    ):
+        variables = {"PYTHONPATH": os.pathsep.join(paths())}
         with suppress(OSError):
             tried = subprocess.run(
                 [candidate, "-c", "import hatchway.cli.main, hatchway.gateway, hatchway.control.process"],
-                env={"PYTHONPATH": paths}, cwd="/", user=user, group=user_group(user), extra_groups=[],
+                env=variables, cwd="/", user=user, group=user_group(user), extra_groups=[],
                 capture_output=True, check=False, timeout=60,
             )  # fmt: skip
             if tried.returncode == 0:
-                return [candidate, "-m", "hatchway"], {"PYTHONPATH": paths}
+                return [candidate, "-m", "hatchway"], variables
     return None
+
+
+def _packages() -> list[str]:
+    return [path for path in sys.path if path and not path.startswith(sys.base_prefix)]
+
+
+@cache
+def readable_packages() -> list[str]:
+    """Hatchway and what it needs, where everybody can read them: a clone in /root is for root alone."""
+    there = tempfile.TemporaryDirectory(prefix="packages-")
+    atexit.register(there.cleanup)
+    Path(there.name).chmod(0o755)
+    sources = [path for path in map(Path, sys.path) if path.name in {"src", "site-packages"}]
+    for number, source in enumerate(sources):
+        shutil.copytree(source, Path(there.name, str(number)), copy_function=_link, symlinks=True)
+    return [str(Path(there.name, str(number))) for number in range(len(sources))]
+
+
+def _link(source: str, there: str) -> None:
+    try:
+        os.link(source, there)
+    except OSError:
+        shutil.copyfile(source, there)
 
 
 def user_group(user: str) -> int:
