@@ -45,6 +45,11 @@ ECHOES = 50
 """In a round, of each worker."""
 
 
+measured = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can keep the machine's other work out of what is measured"
+)
+
+
 @contextmanager
 def account() -> Iterator[StoredAccount]:
     with stored_account() as stored:
@@ -136,6 +141,7 @@ def slowness(calm: Wire, attacked: Wire) -> float:
     return statistics.median(ratios)
 
 
+@measured
 @pytest.mark.parametrize("name", [*ON_FRAMES, *ON_TLS])
 def test_others_echoes_take_less_than_three_times_as_long_amid_hostile_tunnels(
     scene: Scene, name: str
@@ -160,6 +166,7 @@ def test_others_echoes_take_less_than_three_times_as_long_amid_hostile_tunnels(
             wire.sock.close()
 
 
+@measured
 def test_amid_every_kind_of_hostility_tunnels_open_keys_are_revoked_and_the_lease_goes_on() -> None:
     names = [*ON_FRAMES, *ON_TLS]
 
