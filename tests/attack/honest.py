@@ -164,7 +164,10 @@ def meanwhile(seconds: float, work: Callable[[], float]) -> list[float]:
     return values
 
 
-def _echo_host(port: Connection) -> None:
+def _echo_host(port: Connection, nice: int) -> None:
+    with suppress(OSError):
+        os.nice(nice)
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(1 << 16):
@@ -182,10 +185,10 @@ def _echo_host(port: Connection) -> None:
 
 
 @contextmanager
-def echo_host() -> Iterator[int]:
+def echo_host(nice: int = 0) -> Iterator[int]:
     """A host that sends back what it gets, in a process of its own; gives its port."""
     ours, theirs = SPAWNING.Pipe()
-    process = SPAWNING.Process(target=_echo_host, args=(theirs,), daemon=True)
+    process = SPAWNING.Process(target=_echo_host, args=(theirs, nice), daemon=True)
     process.start()
     try:
         assert ours.poll(3 * PATIENCE), "a host does not begin"

@@ -123,6 +123,18 @@ class Site:
             config=Config(retries={"total_max_attempts": 1}, **config),
         )
 
+    def gateway_pids(self) -> list[int]:
+        """The process ids of the gateway workers."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                # The parent's is the second field behind the name, which is in parentheses (proc(5)).
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                words = (stat.parent / "cmdline").read_bytes().split(b"\0")
+                if parent == self.process.pid and b"gateway" in words:
+                    found.append(int(stat.parent.name))
+        return found
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`hatchway ARGUMENTS…` on the server."""
         return hatchway(*arguments, variables={"HATCHWAY_DATA_DIR": str(self.data)})

@@ -405,7 +405,9 @@ def test_many_are_accepted_in_portions() -> None:
                 before = sock.accepted
                 await asyncio.sleep(0)
                 turns.append(sock.accepted - before)
-            assert max(turns) == PORTION
+            # How many, time tells as well.
+            assert 0 < max(turns) <= PORTION
+            assert len(turns) >= 3
             for each in held:
                 each.close()
 

@@ -64,6 +64,9 @@ class Connection(ABC):
         "readiness",
     )
 
+    is_stranger = False
+    """Whether others go before it: see `readiness`."""
+
     most_at_once: int
     """Bytes that `receive` takes when there are so many."""
 

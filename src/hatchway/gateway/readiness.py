@@ -5,7 +5,8 @@ dictionary entry, and to be told is one call.
 
 Whoever is told does a little and returns. If there is more for him to do he asks for another turn, which he
 gets when all those have been told who had nothing to do before. So who has little to do waits for a turn of
-one who has much to do, however many of those there are.
+one who has much to do, however many of those there are. Likewise for strangers: a TLS handshake costs as much
+as hundreds of frames, so one of them has its turn when all those have been told who have shown who they are.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ LOOK: Final = 0.001
 
 class Watcher(Protocol):
     """Who is told of a socket."""
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it waits for others, as it has not shown yet who it is."""
 
     def happened(self, events: int) -> None:
         """It is readable, writable or broken. It may be none of this any more, so a call may find nothing."""
@@ -62,6 +67,8 @@ class Readiness:
         self._watchers: dict[int, Watcher] = {}
         self._told = deque[tuple[int, int]]()
         self._later = deque[Turns]()
+        # In the order in which they were told; they are told again at each poll.
+        self._strangers: dict[int, int] = {}
         self._looking = False
         loop.add_reader(self._epoll.fileno(), self._look)
 
@@ -94,7 +101,8 @@ class Readiness:
         self._look()
 
     def _look(self) -> None:
-        told, later, until = self._told, self._later, monotonic() + LOOK
+        told, later, strangers = self._told, self._later, self._strangers
+        until = monotonic() + LOOK
         while True:
             if not told:
                 told.extend(self._epoll.poll(0, _MOST_AT_ONCE))
@@ -102,11 +110,12 @@ class Readiness:
                 descriptor, events = told.popleft()
                 # One that was told of before this one may have ended it.
                 watcher = self._watchers.get(descriptor)
-                if watcher is not None:
-                    try:
-                        watcher.happened(events)
-                    except Exception as problem:
-                        self._failed(watcher, problem)
+                if watcher is None:
+                    continue
+                if watcher.is_stranger:
+                    strangers[descriptor] = events
+                    continue
+                self._tell(watcher, events)
                 if monotonic() > until:
                     break
             if later:
@@ -115,10 +124,24 @@ class Readiness:
                     patient.have_turn()
                 except Exception as problem:
                     self._failed(patient, problem)
-            if not later or monotonic() > until:
+            if strangers and not told:
+                descriptor = next(iter(strangers))
+                watcher = self._watchers.get(descriptor)
+                events = strangers.pop(descriptor)
+                if watcher is not None:
+                    self._tell(watcher, events)
+                    # What it asked for is seen to by a task, which is to be no burden either.
+                    break
+            if not (later or strangers) or monotonic() > until:
                 break
-        if told or later:
+        if told or later or strangers:
             self._look_again()
+
+    def _tell(self, watcher: Watcher, events: int) -> None:
+        try:
+            watcher.happened(events)
+        except Exception as problem:
+            self._failed(watcher, problem)
 
     def _failed(self, watcher: Watcher, problem: Exception) -> None:
         watcher.abort()

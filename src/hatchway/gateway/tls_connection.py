@@ -65,6 +65,7 @@ class TlsConnection(Connection):
     Attributes:
         cost: of the present turn, in microseconds: see `allowance`. Its owner adds what it finds.
         waste: frames and records of the present turn that can carry nothing, likewise.
+        is_stranger: whether it has not been trusted yet: see `trust`.
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class TlsConnection(Connection):
         "_stub",
         "_tls",
         "cost",
+        "is_stranger",
         "waste",
     )
 
@@ -96,7 +98,8 @@ class TlsConnection(Connection):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaking = True
-        self._reads_left: int | None = MOST_READS
+        self.is_stranger = True
+        self._reads_left = MOST_READS
         self._barren_left = MOST_BARREN
         self._farewell: asyncio.TimerHandle | None = None
         # What OpenSSL has not been given yet: records, or the beginning of a header.
@@ -146,7 +149,7 @@ class TlsConnection(Connection):
 
     def trust(self) -> None:
         """Read as often as there is something, and as much, from now on."""
-        self._reads_left = None
+        self.is_stranger = False
 
     def write(self, *pieces: bytes | memoryview) -> None:
         """Encrypt each piece, and send them. Nothing follows the end of TLS.
@@ -228,7 +231,7 @@ class TlsConnection(Connection):
         return sock.recv_into(_portion[len(stub) : len(stub) + most])
 
     def on_received(self, size: int) -> None:
-        if self._reads_left is not None:
+        if self.is_stranger:
             self._reads_left -= 1
             if self._reads_left < 0:
                 self.abort()
@@ -340,7 +343,7 @@ class TlsConnection(Connection):
             self.cost += barren * BARREN_RECORD
             self.waste += barren
             self._barren_left -= barren
-            if self._reads_left is not None and self._barren_left < 0:
+            if self.is_stranger and self._barren_left < 0:
                 self.abort()
 
     def _last_word(self) -> None:

@@ -40,7 +40,10 @@ _KNOWN_SHARE: Final = 4
 BACKLOG: Final = 1024
 
 PORTION: Final = 16
-"""Connections accepted at once."""
+"""Connections accepted at once, at most."""
+
+_ACCEPTING: Final = 0.0005
+"""Seconds after which no further one is accepted at once: to begin with one costs as much as many frames."""
 
 PAUSE: Final = 0.05
 """Seconds without accepting, after some were turned away and no more were there; the kernel keeps what comes.
@@ -193,6 +196,8 @@ class Listener:
                 self._pause_for(_EXHAUSTED_PAUSE)
                 return
             self._take(sock, peer)
+            if time.thread_time() - began > _ACCEPTING:
+                break
         if sum(self.turned_away.values()) != turned_away:
             self._pause_for(pause or (time.thread_time() - began) / SHARE)
 
