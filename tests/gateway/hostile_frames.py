@@ -43,7 +43,7 @@ Address = tuple[str, int]
 BATCH: Final = 60_000
 """Bytes, about, that are written at once."""
 
-BETWEEN_TUNNELS: Final = 0.1
+BETWEEN_TUNNELS: Final = 0.3
 """Seconds before the next tunnel, of those whose tunnel ends at once. To open as many as will go is a
 hostility of its own: `opens_and_leaves`."""
 
