@@ -62,6 +62,7 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
         ec2 = Profile(profile_options(**given)).api("ec2", _PROMPT_PATIENCE)
         found = describe_hosts(ec2, [("instance-state-name", [RUNNING])])
     except Exception:
+        # Somebody is typing: the command itself will say what is wrong.
         return
     user, at, _ = incomplete.rpartition("@")
     times = Counter(host.name for host in found)

@@ -22,6 +22,7 @@ import structlog
 from hatchway.cli.service_manager import ServiceManager
 from hatchway.settings import Address
 from hatchway.supervised import LEAVING, SUCCEEDED
+from hatchway.transport.listener import bind_shared
 
 TIE: Final = "tie"
 """The name under which a service manager keeps ties; listening sockets have that of what listens."""
@@ -68,17 +69,7 @@ class Succession:
             if kept == name and sock.getsockname()[:2] == (address.host, address.port):
                 self._listeners.remove(each)
                 return sock
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Several workers have one port, and the supervisor holds it for those that it starts again.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.bind((address.host, address.port))
-        except OSError:
-            sock.close()
-            raise
-        return sock
+        return bind_shared(address.host, address.port)
 
     async def serving(self, urls: str) -> None:
         """This supervisor's processes serve: the elders need not any more."""

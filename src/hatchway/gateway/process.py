@@ -44,7 +44,7 @@ from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
-from hatchway.transport.listener import MAX_PENDING, Listener
+from hatchway.transport.listener import MAX_PENDING, Listener, bind_shared
 from hatchway.transport.open_files import allow_open_files, strangers_of
 from hatchway.transport.own_addresses import OwnAddresses
 from hatchway.transport.sources import Sources
@@ -97,7 +97,7 @@ def run_gateway(
     """
     with ExitStack() as stack:
         inherited = None if supervised is None else supervised.listener
-        listener = stack.enter_context(inherited or _listen(settings.gateway))
+        listener = stack.enter_context(inherited or bind_shared(settings.gateway.host, settings.gateway.port))
         metrics = Metrics()
         succeeds = supervised is not None and supervised.succeeds
         told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=succeeds))
@@ -351,20 +351,6 @@ def _spare_the_snapshot() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-def _listen(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Workers share the port; a supervisor holds it for them by binding it too.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((address.host, address.port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 def _signals(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[int]:

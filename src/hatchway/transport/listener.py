@@ -65,6 +65,26 @@ _RESET: Final = struct.pack("ii", 1, 0)
 log = structlog.get_logger("hatchway.transport")
 
 
+def bind_shared(host: str, port: int) -> socket.socket:
+    """A TCP socket bound to an IP address and a port that other processes of this user may bind, too.
+
+    Workers share their port, and a supervisor holds it for those that it starts again.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 @dataclass(slots=True)
 class Arrival:
     """An accepted connection which speaks TLS next; `received` is what has been read of it already.
