@@ -67,11 +67,13 @@ class Answer:
 class Stage:
     """A server that outlives the tests: each puts its own application on it."""
 
-    def __init__(self, certificate: Path, ca: Path, sources: Sources) -> None:
+    def __init__(
+        self, certificate: Path, ca: Path, sources: Sources, listener: socket.socket | None = None
+    ) -> None:
         self.certificate = certificate
         self.ca = ca
         self.application: ASGIApp | None = None
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
         ready = threading.Event()
         self.server = HttpsServer(

@@ -1,16 +1,20 @@
 """Who proves nothing gets nothing, is told so in the service's own words, and is recorded within bounds."""
 
 import json
+import socket
+import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.control.harness import Credentials, World
+from tests.control.harness import Credentials, Stage, World
 
 from hatchway.audit import refusals
 from hatchway.audit.refusals import AT_ONCE
 from hatchway.control.housekeeping import record_refusals
 from hatchway.domain.identity import AccessKey, KeyStatus
+from hatchway.transport.sources import Sources
 
 CALLS = {
     "ec2": "describe_vpcs",
@@ -180,6 +184,23 @@ def test_what_a_header_says_of_the_client_s_address_is_not_believed(world: World
     world.send(
         body=body, headers={"X-Forwarded-For": "192.0.2.7", "Forwarded": "for=192.0.2.7"}, service="sts"
     )
+    assert world.events()[-1]["sourceIPAddress"] == "127.0.0.1"
+
+
+def test_a_caller_over_ipv4_has_an_ipv4_address_where_the_server_takes_both(world: World) -> None:
+    listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    stage = Stage(world.stage.certificate, world.stage.ca, Sources(time.monotonic), listener)
+    stage.application = world.stage.application
+    statement = {
+        "Effect": "Allow",
+        "Action": "iam:ListUsers",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceIp": "127.0.0.1"}},
+    }
+    try:
+        replace(world, stage=stage).client("iam", world.user("alice", statement)).list_users()
+    finally:
+        stage.close()
     assert world.events()[-1]["sourceIPAddress"] == "127.0.0.1"
 
 

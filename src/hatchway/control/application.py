@@ -259,9 +259,9 @@ def _api_request(request: Request, body: bytes) -> ApiRequest:
         headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
         body=body,
     )
-    client = request.client
+    connection: ClientConnection = request.state.connection
     origin = Origin(
-        source_ip=client.host if client is not None else "",
+        source_ip=connection.address,
         user_agent=request.headers.get("user-agent", ""),
         secure=scope["scheme"] == "https",
     )

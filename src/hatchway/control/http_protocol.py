@@ -45,6 +45,7 @@ class ClientConnection(H11Protocol):
     It has one answer and is closed, unless somebody has proved on it who he is, and there is room to keep it.
 
     Attributes:
+        address: the client's IP address, an IPv4-mapped IPv6 one as its IPv4, without a zone.
         source: whom it comes from.
         proven: whether somebody has.
         idle_since: when its last answer was complete, by the loop's clock; None while there is a request.
@@ -70,7 +71,7 @@ class ClientConnection(H11Protocol):
         self._leaving = leaving
         self.conn: HttpConnection = HttpConnection()
         self._application, self.app = self.app, self._answer
-        self._address = address
+        self.address = address
         self._sources = sources
         self._held = held
         self._settled: Callable[[], None] | None = settled
@@ -87,18 +88,18 @@ class ClientConnection(H11Protocol):
 
     def hears(self, key_id: str) -> bool:
         """Whether a request that claims to be signed with this key is to be examined now."""
-        return self._sources.hears(self._address, key_id)
+        return self._sources.hears(self.address, key_id)
 
     def failed(self, key_id: str) -> None:
         """A request that claims to be signed with this key failed to authenticate."""
-        self._sources.failed(self._address, key_id)
+        self._sources.failed(self.address, key_id)
 
     def prove(self, key_id: str) -> None:
         """A request was authenticated with this key."""
         if self.proven:
             return
         self.proven = True
-        self._sources.admitted(self._address, key_id)
+        self._sources.admitted(self.address, key_id)
         # It may be gone meanwhile.
         if self._settled is not None and self._held.add(self):
             self._settle()
@@ -106,7 +107,7 @@ class ClientConnection(H11Protocol):
     def excuse(self) -> None:
         """A request was for what anybody may ask: who is known wastes nothing by it, up to a rate."""
         if not self.proven and self._sources.knows(self.source):
-            self._sources.refused(self._address)
+            self._sources.refused(self.address)
 
     # Called by the transport and by uvicorn.
 

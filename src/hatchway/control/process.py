@@ -1,7 +1,6 @@
 """The control plane as a process."""
 
 import os
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,7 +24,7 @@ from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.supervised import Supervised
 from hatchway.tracing import tracing
-from hatchway.transport.listener import MAX_PENDING
+from hatchway.transport.listener import MAX_PENDING, bind_shared
 from hatchway.transport.open_files import allow_open_files, strangers_of
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def run_control(
     """
     with ExitStack() as stack:
         inherited = None if supervised is None else supervised.listener
-        listener = stack.enter_context(inherited or _listen(settings.api))
+        listener = stack.enter_context(inherited or bind_shared(settings.api.host, settings.api.port))
         # Read before this process is another user's: their files may be root's alone.
         files = settings.data_directory
         vault = Vault(read_master_key(files.master_key, os.environ))
@@ -119,9 +118,3 @@ def run_control(
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])
     log.info("control plane ended")
-
-
-def _listen(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    # A supervisor holds the port for its processes by binding it too.
-    return socket.create_server((address.host, address.port), family=family, reuse_port=True)
