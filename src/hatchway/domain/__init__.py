@@ -10,6 +10,8 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `network` | Vpc, Subnet, SecurityGroup, NetworkInterface, Instance |
 | `reach` | may a packet leave the endpoint, and may it enter the instance |
 | `endpoint` | Instance Connect Endpoint and its states |
+| `endpoint_creation` | making and modifying one, with its interface and its addresses |
+| `service_linked_role` | the role that the first endpoint brings with it |
 | `identity` | User, Group, Role, policies, access keys |
 | `tunnel` | a live tunnel, and the ways that one ends |
 | `ssh_key` | a pushed SSH key, and what is kept of a host's token |

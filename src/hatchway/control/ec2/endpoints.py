@@ -19,7 +19,11 @@ from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import ENDPOINT, SECURITY_GROUP, SUBNET
 from hatchway.control.ec2.tags import read_tags
 from hatchway.control.ec2.zones import zone_id
-from hatchway.control.endpoint_creation import (
+from hatchway.control.operations import Call, Result, operation
+from hatchway.domain.account import Account
+from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
+from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, Endpoint, EndpointState, IpAddressType
+from hatchway.domain.endpoint_creation import (
     CannotCreateEndpoint,
     CannotPreserveClientIp,
     EndpointOrder,
@@ -28,13 +32,9 @@ from hatchway.control.endpoint_creation import (
     modified_endpoint,
     new_endpoint,
 )
-from hatchway.control.operations import Call, Result, operation
-from hatchway.control.service_linked_role import service_linked_role
-from hatchway.domain.account import Account
-from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
-from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, Endpoint, EndpointState, IpAddressType
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.network import DEFAULT_GROUP_NAME, Subnet
+from hatchway.domain.service_linked_role import service_linked_role
 from hatchway.protocol import ServiceError
 from hatchway.store.tables import endpoints
 

@@ -3,14 +3,6 @@
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from hatchway.control.endpoint_creation import (
-    CannotCreateEndpoint,
-    EndpointOrder,
-    endpoint_dns_name,
-    interface_id_of,
-    modified_endpoint,
-    new_endpoint,
-)
 from hatchway.control.fleet.declarations import (
     DeclaredEndpoint,
     DeclaredInstance,
@@ -20,8 +12,15 @@ from hatchway.control.fleet.declarations import (
     Fleet,
 )
 from hatchway.control.fleet.draft import Draft
-from hatchway.control.service_linked_role import service_linked_role
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
+from hatchway.domain.endpoint_creation import (
+    CannotCreateEndpoint,
+    EndpointOrder,
+    endpoint_dns_name,
+    interface_id_of,
+    modified_endpoint,
+    new_endpoint,
+)
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import (
     ANY_PORT,
@@ -33,6 +32,7 @@ from hatchway.domain.network import (
     Vpc,
     default_group,
 )
+from hatchway.domain.service_linked_role import service_linked_role
 
 _EVERYTHING_OUT = (Rule("-1", *ANY_PORT, "0.0.0.0/0"), Rule("-1", *ANY_PORT, "::/0"))
 """The egress of a group that says nothing of it (AWS: "Security group rules")."""

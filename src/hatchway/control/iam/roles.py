@@ -6,9 +6,9 @@ from typing import Any
 from hatchway.access.authorization import Check
 from hatchway.control.iam.targets import role_arn, tag_keys
 from hatchway.control.operations import Call, Result, operation
-from hatchway.control.service_linked_role import service_linked_role
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME, SERVICE_LINKED_SERVICE
 from hatchway.domain.identity import Role
+from hatchway.domain.service_linked_role import service_linked_role
 from hatchway.protocol import ServiceError
 
 

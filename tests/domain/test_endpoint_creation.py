@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.control.endpoint_creation import (
+from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
+from hatchway.domain.endpoint_creation import (
     CannotCreateEndpoint,
     EndpointOrder,
     NoFreeAddress,
@@ -16,7 +17,6 @@ from hatchway.control.endpoint_creation import (
     modified_endpoint,
     new_endpoint,
 )
-from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.network import Subnet
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
