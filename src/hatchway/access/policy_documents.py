@@ -6,6 +6,7 @@ holds only documents that can be enforced.
 
 from hatchway.iam import (
     MAX_POLICY_VERSIONS,
+    TRUST_QUOTA,
     MalformedPolicy,
     PolicyKind,
     PolicyTooLarge,
@@ -25,9 +26,6 @@ __all__ = [
     "check_policy_document",
     "document_size",
 ]
-
-TRUST_QUOTA = 2048
-"""Characters of a role's trust policy, white space not counted (AWS: "IAM and AWS STS quotas")."""
 
 
 def check_policy_document(

@@ -32,11 +32,12 @@ from hatchway.iam.errors import AmbiguousContext, MalformedPolicy, PolicyTooLarg
 from hatchway.iam.evaluator import PolicySet, decide
 from hatchway.iam.explanation import evaluate
 from hatchway.iam.request import Request
-from hatchway.iam.sizes import MAX_POLICY_VERSIONS, SizeQuota, check_size, document_size
+from hatchway.iam.sizes import MAX_POLICY_VERSIONS, TRUST_QUOTA, SizeQuota, check_size, document_size
 from hatchway.iam.trust import decide_assume_role, evaluate_trust
 
 __all__ = [
     "MAX_POLICY_VERSIONS",
+    "TRUST_QUOTA",
     "AmbiguousContext",
     "AppliedStatement",
     "Condition",

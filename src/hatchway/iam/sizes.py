@@ -16,6 +16,9 @@ class SizeQuota(IntEnum):
     MANAGED = 6144
 
 
+TRUST_QUOTA = 2048
+"""Characters of a role's trust policy, white space not counted."""
+
 MAX_POLICY_VERSIONS = 5
 """Versions that a managed policy keeps."""
 
