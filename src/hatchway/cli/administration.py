@@ -12,6 +12,7 @@ from cryptography.x509 import load_pem_x509_certificates
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import for_host
 from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.cli.fleet_files import load_fleet
 from hatchway.cli.fleet_lint import PolicyFinding, lint_policies
 from hatchway.cli.installation import Installation
 from hatchway.cli.local_trail import administrator, record
@@ -23,7 +24,6 @@ from hatchway.control.fleet import (
     Plan,
     apply_fleet,
     every_problem,
-    load_fleet,
     plan_fleet,
 )
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token

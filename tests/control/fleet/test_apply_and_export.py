@@ -11,18 +11,19 @@ from tests.control.fleet.accounts import ACCOUNT, LATER, NOW, OPERATOR, apply, n
 
 from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
+from hatchway.cli.fleet_files import load_fleet
 from hatchway.control.fleet import (
     BadFleet,
     Plan,
     apply_fleet,
     every_problem,
     export_fleet,
-    load_fleet,
     parse_fleet,
     plan_fleet,
     plan_lines,
 )
-from hatchway.control.fleet.account_view import AccountView, read_account
+from hatchway.control.fleet.account_view import AccountView
+from hatchway.control.fleet.apply import read_account
 from hatchway.control.fleet.plan import make_plan
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState

@@ -1,6 +1,6 @@
 """The fleet file: what it declares, how the account differs from it, making the account be so, and back.
 
-    fleet = load_fleet(Path("fleet.yaml"))                      # BadFleet tells every problem, with its place
+    fleet = parse_fleet(content, read_file)                     # BadFleet tells every problem, with its place
     plan = plan_fleet(store, fleet, now=now)                    # what would happen
     plan = apply_fleet(store, fleet, now=now, administrator=…)  # what happened: all of it, or nothing
     text = export_fleet(store)                                  # the account as a fleet file
@@ -25,7 +25,7 @@ default; except for what others may hang on an identity, `groups`, `policies`, `
 from hatchway.audit.local import LocalAdministrator
 from hatchway.control.fleet.apply import apply_fleet, every_problem, export_fleet, plan_fleet
 from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.document import load_fleet, parse_fleet
+from hatchway.control.fleet.document import parse_fleet
 from hatchway.control.fleet.plan import Action, Change, FieldChange, Plan
 from hatchway.control.fleet.plan_text import plan_json, plan_lines
 from hatchway.control.fleet.problems import BadFleet, Problem
@@ -42,7 +42,6 @@ __all__ = [
     "apply_fleet",
     "every_problem",
     "export_fleet",
-    "load_fleet",
     "parse_fleet",
     "plan_fleet",
     "plan_json",

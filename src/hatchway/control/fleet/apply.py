@@ -1,8 +1,13 @@
-"""Planning, applying and exporting on a store: one transaction each, and what is applied is recorded."""
+"""The fleet file on a store: the account is read from it, and a plan written to it, in one transaction each.
+
+What a file says, and what it takes to make the account so, `hatchway.fleet` knows. Each application is recorded
+in the audit trail.
+"""
 
 import uuid
+from collections import defaultdict
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import tuple_
 
@@ -10,7 +15,7 @@ from hatchway.access.access_keys import delete_access_key
 from hatchway.audit.events import Outcome, event
 from hatchway.audit.local import LocalAdministrator, local_source
 from hatchway.audit.log import to_record
-from hatchway.control.fleet.account_view import is_current, read_account
+from hatchway.control.fleet.account_view import TABLES, AccountView, Rows
 from hatchway.control.fleet.declarations import Fleet
 from hatchway.control.fleet.export import export_view
 from hatchway.control.fleet.plan import Action, Plan, Writes, make_plan
@@ -74,6 +79,44 @@ def export_fleet(store: Store) -> str:
     with store.read() as tx:
         view = read_account(tx)
     return export_view(view)
+
+
+def read_account(tx: Transaction) -> AccountView:
+    """All of the account. Endpoints that are deleted and merely still listed count as gone."""
+    rows = Rows()
+    for table in TABLES:
+        repository: Any = getattr(tx, table)
+        found = getattr(rows, table)
+        for noun in repository.find():
+            key = repository.key_of(noun)
+            found[key[0] if len(key) == 1 else key] = noun
+    rows.endpoints = {key: endpoint for key, endpoint in rows.endpoints.items() if not endpoint.deleted}
+    rows.network_interfaces = {
+        key: interface
+        for key, interface in rows.network_interfaces.items()
+        if interface.endpoint_id in rows.endpoints
+    }
+    keys: dict[str, list[str]] = defaultdict(list)
+    for access_key in tx.access_keys.find():
+        if access_key.user_name is not None:
+            keys[access_key.user_name].append(access_key.id)
+    return AccountView(
+        account=tx.account(),
+        rows=rows,
+        access_keys=dict(keys),
+        enrolled_instances=_enrolled_instances(tx),
+        revision=tx.revision(),
+    )
+
+
+def is_current(view: AccountView, tx: Transaction) -> bool:
+    """Whether reading the account again would give the same."""
+    # Enrolments are of no revision: no gateway follows them.
+    return tx.revision() == view.revision and _enrolled_instances(tx) == view.enrolled_instances
+
+
+def _enrolled_instances(tx: Transaction) -> frozenset[str]:
+    return frozenset(token.instance_id for token in tx.host_tokens.find())
 
 
 def _write(tx: Transaction, writes: Writes) -> None:

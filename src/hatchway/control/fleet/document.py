@@ -3,18 +3,17 @@
 import hashlib
 from dataclasses import fields as fields_of
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from hatchway.control.fleet import values
 from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.documents import DocumentReader, ReadFile, files_in, no_files
+from hatchway.control.fleet.documents import DocumentReader, ReadFile, no_files
 from hatchway.control.fleet.fields import Fields, items_of, known
 from hatchway.control.fleet.identity_sections import IdentitySections, guardrails
 from hatchway.control.fleet.network_sections import read_endpoints, read_instances, read_vpcs
-from hatchway.control.fleet.problems import BadFleet, Problem, Problems, quoted
+from hatchway.control.fleet.problems import BadFleet, Problems
 from hatchway.control.fleet.resolution import problems_by_itself
-from hatchway.control.fleet.text import MAX_BYTES, read_text
+from hatchway.control.fleet.text import read_text
 from hatchway.domain.account import Quotas
 from hatchway.domain.ids import REGION
 from hatchway.domain.network import DEFAULT_GROUP_NAME
@@ -36,20 +35,6 @@ _NAMED: Final = ("vpcs", "instances", "endpoints", "policies", "groups", "users"
 _QUOTA_KEYS: Final = known(*(field.name for field in fields_of(Quotas)))
 _quota: Final = values.integer(0, 1_000_000, "a number")
 _region: Final = values.text(REGION, "a region such as us-east-1")
-
-
-def load_fleet(path: Path) -> Fleet:
-    """The fleet that a file declares; its policies' paths are relative to the file.
-
-    Raises:
-        BadFleet: the file cannot be read, or something in it is wrong; it holds every problem.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadFleet([Problem(quoted(str(path))[1:-1], f"cannot be read: {error.strerror}")]) from None
-    return parse_fleet(content, files_in(path.parent))
 
 
 def parse_fleet(content: bytes, read_file: ReadFile = no_files) -> Fleet:

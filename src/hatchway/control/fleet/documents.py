@@ -5,11 +5,8 @@ policy's own JSON, kept to the letter; any other text is the path of a file.
 """
 
 import json
-import os
-import stat
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from hatchway.access.policy_documents import (
     MalformedPolicy,
@@ -20,30 +17,8 @@ from hatchway.access.policy_documents import (
 from hatchway.control.fleet.declarations import DeclaredDocument
 from hatchway.control.fleet.problems import Problems, quoted
 
-MAX_FILE_BYTES: Final = 1024 * 1024
-
 ReadFile = Callable[[str], bytes]
 """Gives the content of a policy's file by the path in the fleet file. Raises OSError, whose text is shown."""
-
-
-def files_in(directory: Path) -> ReadFile:
-    """Reads policies' files by paths relative to a directory: regular files of at most a mebibyte."""
-
-    def read(path: str) -> bytes:
-        # Not blocking, so that a pipe is refused rather than waited for.
-        descriptor = os.open(directory / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError("is not a regular file")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                content = file.read(MAX_FILE_BYTES + 1)
-        finally:
-            os.close(descriptor)
-        if len(content) > MAX_FILE_BYTES:
-            raise OSError(f"has more than {MAX_FILE_BYTES} bytes")
-        return content
-
-    return read
 
 
 def no_files(path: str) -> bytes:
