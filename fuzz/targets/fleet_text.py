@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from fuzz.draws import Draws
-from hatchway.control.fleet.document import parse_fleet
-from hatchway.control.fleet.problems import BadFleet
-from hatchway.control.fleet.text import read_text
+from hatchway.fleet.document import parse_fleet
+from hatchway.fleet.problems import BadFleet
+from hatchway.fleet.text import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hatchway.cli.fleet_files import load_fleet
-from hatchway.control.fleet import BadFleet
+from hatchway.fleet import BadFleet
 
 
 def test_a_file_that_is_not_there_is_a_problem_like_others(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pwd
 from pathlib import Path
 
 import pytest
-from tests.control.fleet.accounts import NOW
+from tests.fleet.accounts import NOW
 
 from hatchway.audit.local import local_source
 from hatchway.cli.local_trail import administrator, user_name

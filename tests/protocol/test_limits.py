@@ -22,9 +22,9 @@ from hatchway.control.ec2 import (
     security_groups,
     tags,
 )
-from hatchway.control.fleet import identity_sections, values
 from hatchway.domain import endpoint, ids, public_key
 from hatchway.domain.endpoint import IpAddressType
+from hatchway.fleet import identity_sections, values
 from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
 from hatchway.protocol import load_service
 from hatchway.protocol.violations import Kind, Naming, compile_pattern, find_violations

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.control.fleet.accounts import NOW
+from tests.fleet.accounts import NOW
 
 from hatchway.domain.account import Account
 from hatchway.store import DamagedCopy, Store, check_copy, copy_store, open_copy

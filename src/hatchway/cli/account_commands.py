@@ -63,7 +63,7 @@ def apply(
     from hatchway.cli.api_urls import gateway_name_notes
     from hatchway.cli.installation import gateway_dns_names, open_installation
     from hatchway.cli.policy_tree import printable
-    from hatchway.control.fleet import plan_json, plan_lines
+    from hatchway.fleet import plan_json, plan_lines
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         names = gateway_dns_names(installation)

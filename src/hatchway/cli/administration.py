@@ -18,17 +18,11 @@ from hatchway.cli.installation import Installation
 from hatchway.cli.local_trail import administrator, record
 from hatchway.cli.policy_files import read_file
 from hatchway.cli.reference import ReferenceMissing, aws_facts
-from hatchway.control.fleet import (
-    BadFleet,
-    Fleet,
-    Plan,
-    apply_fleet,
-    every_problem,
-    plan_fleet,
-)
+from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
 from hatchway.domain.ssh_key import HostToken
+from hatchway.fleet import BadFleet, Fleet, Plan
 from hatchway.host import host_script
 from hatchway.store import Transaction
 

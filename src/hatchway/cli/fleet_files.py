@@ -5,10 +5,10 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from hatchway.control.fleet import BadFleet, Fleet, Problem, parse_fleet
-from hatchway.control.fleet.documents import ReadFile
-from hatchway.control.fleet.problems import quoted
-from hatchway.control.fleet.text import MAX_BYTES
+from hatchway.fleet import BadFleet, Fleet, Problem, parse_fleet
+from hatchway.fleet.documents import ReadFile
+from hatchway.fleet.problems import quoted
+from hatchway.fleet.text import MAX_BYTES
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 

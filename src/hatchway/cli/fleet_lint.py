@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.documents import canonical_document
+from hatchway.fleet.declarations import Fleet
+from hatchway.fleet.documents import canonical_document
 from hatchway.iam.lint import Facts, Finding, Home, Severity, lint_document
 from hatchway.store import Transaction
 

@@ -28,8 +28,8 @@ from xml.etree import ElementTree
 from hatchway.access.context import completed_keys, supposed_keys
 from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_files import read_file, read_policy
-from hatchway.control.fleet.problems import BadFleet
-from hatchway.control.fleet.text import read_text
+from hatchway.fleet.problems import BadFleet
+from hatchway.fleet.text import read_text
 from hatchway.iam import (
     Decision,
     MalformedPolicy,

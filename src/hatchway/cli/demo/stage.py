@@ -30,8 +30,9 @@ from hatchway.cli.installation import Installation, create_installation, open_in
 from hatchway.cli.key_administration import IntoProfile, create_key
 from hatchway.cli.local_trail import administrator
 from hatchway.client.profile import Profile, ProfileOptions
-from hatchway.control.fleet import apply_fleet, parse_fleet
+from hatchway.control.fleet import apply_fleet
 from hatchway.domain.account import Account
+from hatchway.fleet import parse_fleet
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

@@ -1,15 +1,14 @@
-"""Accounts to apply fleet files to: as values, and in stores."""
+"""Accounts to apply fleet files to, as values."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hatchway.control.fleet import Fleet, LocalAdministrator, Plan, apply_fleet, parse_fleet
-from hatchway.control.fleet.account_view import AccountView, copy_of
-from hatchway.control.fleet.plan import make_plan
 from hatchway.domain.account import Account
-from hatchway.store import Store
+from hatchway.fleet import Fleet, Plan, parse_fleet
+from hatchway.fleet.account_view import AccountView, copy_of
+from hatchway.fleet.plan import make_plan
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
@@ -18,7 +17,6 @@ ACCOUNT = Account(
     id="123456789012", region="us-east-1", gateway_dns_name="gateway.example.com", created_at=NOW
 )
 EMPTY = AccountView(account=ACCOUNT)
-OPERATOR = LocalAdministrator(os_user="operator", user_agent="hatchway/test")
 
 
 def fleet(text: str) -> Fleet:
@@ -62,16 +60,3 @@ def account_of(*texts: str) -> AccountView:
     for text in texts:
         view = carried_out(view, make_plan(fleet(text), view, now=NOW))
     return view
-
-
-def new_store(directory: Path) -> Store:
-    """A store that holds the empty account."""
-    store = Store.open(f"sqlite:///{directory}/hatchway.db")
-    store.migrate()
-    with store.write() as tx:
-        tx.accounts.put(ACCOUNT)
-    return store
-
-
-def apply(store: Store, text: str, *, prune: bool = False) -> Plan:
-    return apply_fleet(store, fleet(text), now=NOW, prune=prune, administrator=OPERATOR)

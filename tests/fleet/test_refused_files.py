@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.control.fleet.accounts import EMPTY, HERE, NOW, account_of, fleet
+from tests.fleet.accounts import EMPTY, HERE, NOW, account_of, fleet
 
-from hatchway.control.fleet import BadFleet
-from hatchway.control.fleet.plan import make_plan
+from hatchway.fleet import BadFleet
+from hatchway.fleet.plan import make_plan
 
 CASES = yaml.safe_load((HERE / "refused.yaml").read_text())
 

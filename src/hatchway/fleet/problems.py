@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hatchway.control.fleet.declarations import Fleet
+    from hatchway.fleet.declarations import Fleet
 
 _MOST_SHOWN = 100
 _LONGEST_QUOTE = 80

@@ -7,31 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control.fleet.accounts import ACCOUNT, LATER, NOW, OPERATOR, apply, new_store
+from tests.fleet.accounts import ACCOUNT, LATER, NOW, fleet
 
 from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
+from hatchway.audit.local import LocalAdministrator
 from hatchway.cli.fleet_files import load_fleet
-from hatchway.control.fleet import (
-    BadFleet,
-    Plan,
-    apply_fleet,
-    every_problem,
-    export_fleet,
-    parse_fleet,
-    plan_fleet,
-    plan_lines,
-)
-from hatchway.control.fleet.account_view import AccountView
-from hatchway.control.fleet.apply import read_account
-from hatchway.control.fleet.plan import make_plan
+from hatchway.control.fleet import apply_fleet, every_problem, export_fleet, plan_fleet, read_account
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.ssh_key import HostToken, PushedKey
+from hatchway.fleet import BadFleet, Plan, parse_fleet, plan_lines
+from hatchway.fleet.account_view import AccountView
+from hatchway.fleet.plan import make_plan
 from hatchway.store import Store
 from hatchway.store.rows import Rows
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
+OPERATOR = LocalAdministrator(os_user="operator", user_agent="hatchway/test")
 OFFICE = """
 vpcs:
   office:
@@ -44,6 +37,19 @@ endpoints:
 users:
   alice: {inline: {x: {Statement: {Effect: Allow, Action: "*", Resource: "*"}}}}
 """
+
+
+def new_store(directory: Path) -> Store:
+    """A store that holds the empty account."""
+    store = Store.open(f"sqlite:///{directory}/hatchway.db")
+    store.migrate()
+    with store.write() as tx:
+        tx.accounts.put(ACCOUNT)
+    return store
+
+
+def apply(store: Store, text: str, *, prune: bool = False) -> Plan:
+    return apply_fleet(store, fleet(text), now=NOW, prune=prune, administrator=OPERATOR)
 
 
 @pytest.fixture
@@ -78,7 +84,7 @@ def test_what_others_change_while_a_plan_is_made_is_planned_for(
         return plan
 
     other = Store.open(store.engine.url.render_as_string())
-    monkeypatch.setattr("hatchway.control.fleet.apply.make_plan", planning)
+    monkeypatch.setattr("hatchway.control.fleet.make_plan", planning)
     assert apply(store, OFFICE).empty
     other.close()
 

@@ -5,18 +5,18 @@ from dataclasses import fields as fields_of
 from dataclasses import replace
 from typing import Any, Final
 
-from hatchway.control.fleet import values
-from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.documents import DocumentReader, ReadFile, no_files
-from hatchway.control.fleet.fields import Fields, items_of, known
-from hatchway.control.fleet.identity_sections import IdentitySections, guardrails
-from hatchway.control.fleet.network_sections import read_endpoints, read_instances, read_vpcs
-from hatchway.control.fleet.problems import BadFleet, Problems
-from hatchway.control.fleet.resolution import problems_by_itself
-from hatchway.control.fleet.text import read_text
 from hatchway.domain.account import Quotas
 from hatchway.domain.ids import REGION
 from hatchway.domain.network import DEFAULT_GROUP_NAME
+from hatchway.fleet import values
+from hatchway.fleet.declarations import Fleet
+from hatchway.fleet.documents import DocumentReader, ReadFile, no_files
+from hatchway.fleet.fields import Fields, items_of, known
+from hatchway.fleet.identity_sections import IdentitySections, guardrails
+from hatchway.fleet.network_sections import read_endpoints, read_instances, read_vpcs
+from hatchway.fleet.problems import BadFleet, Problems
+from hatchway.fleet.resolution import problems_by_itself
+from hatchway.fleet.text import read_text
 
 KEYS: Final = known(
     "account",

@@ -4,8 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hatchway.control.fleet import values
-from hatchway.control.fleet.declarations import (
+from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, IpAddressType, ProxyProtocol
+from hatchway.domain.ids import ENDPOINT_ID
+from hatchway.domain.network import ANY_PORT, InstanceState
+from hatchway.fleet import values
+from hatchway.fleet.declarations import (
     DeclaredEndpoint,
     DeclaredInstance,
     DeclaredRule,
@@ -13,11 +16,8 @@ from hatchway.control.fleet.declarations import (
     DeclaredSubnet,
     DeclaredVpc,
 )
-from hatchway.control.fleet.fields import Fields, Reader, each, items_of, known, unique
-from hatchway.control.fleet.problems import Problems, quoted
-from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, IpAddressType, ProxyProtocol
-from hatchway.domain.ids import ENDPOINT_ID
-from hatchway.domain.network import ANY_PORT, InstanceState
+from hatchway.fleet.fields import Fields, Reader, each, items_of, known, unique
+from hatchway.fleet.problems import Problems, quoted
 
 VPC_KEYS: Final = known(
     "id", "cidr", "separate_network", "gateway_dns_name", "subnets", "security_groups", "tags"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from hatchway.control.fleet.problems import BadFleet, Problem, quoted
+from hatchway.fleet.problems import BadFleet, Problem, quoted
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 40

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from difflib import unified_diff
 from typing import Any, Final
 
-from hatchway.control.fleet.plan import Action, Change, FieldChange, Plan
+from hatchway.fleet.plan import Action, Change, FieldChange, Plan
 
 _SIGNS: Final = {Action.CREATE: "+", Action.CHANGE: "~", Action.DELETE: "-"}
 _LONGEST_PAIR: Final = 120

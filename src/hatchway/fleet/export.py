@@ -15,9 +15,9 @@ try:
 except ImportError:  # PyYAML was built without libyaml
     from yaml import SafeDumper as BaseDumper  # type: ignore[assignment]
 
-from hatchway.control.fleet.account_view import AccountView
-from hatchway.control.fleet.file_form import FileForms, Form, without_defaults
 from hatchway.domain.network import DEFAULT_GROUP_NAME
+from hatchway.fleet.account_view import AccountView
+from hatchway.fleet.file_form import FileForms, Form, without_defaults
 
 
 def export_view(view: AccountView) -> str:

@@ -8,10 +8,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from hatchway.control.fleet.fields import Reader, items_of
-from hatchway.control.fleet.problems import Problems, quoted, suggestion
 from hatchway.domain.network import ANY_PORT
 from hatchway.domain.text import line_problem
+from hatchway.fleet.fields import Reader, items_of
+from hatchway.fleet.problems import Problems, quoted, suggestion
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hatchway.control.fleet import BadFleet, parse_fleet
-from hatchway.control.fleet import text as text_module
-from hatchway.control.fleet.text import MAX_DEPTH, read_text
+from hatchway.fleet import BadFleet, parse_fleet
+from hatchway.fleet import text as text_module
+from hatchway.fleet.text import MAX_DEPTH, read_text
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from hatchway.control.fleet.account_view import AccountView, Owner
-from hatchway.control.fleet.identity_sections import DEFAULT_SESSION
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import Endpoint, IpAddressType
 from hatchway.domain.identity import Group, ManagedPolicy, OwnerKind, Role, User
@@ -26,6 +24,8 @@ from hatchway.domain.network import (
     Vpc,
     default_group,
 )
+from hatchway.fleet.account_view import AccountView, Owner
+from hatchway.fleet.identity_sections import DEFAULT_SESSION
 
 Form = dict[str, Any]
 

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from hatchway.control.fleet.draft import KIND_OF, Draft
-from hatchway.control.fleet.fields import at
 from hatchway.domain.reach import parse_address, within
+from hatchway.fleet.draft import KIND_OF, Draft
+from hatchway.fleet.fields import at
 
 if TYPE_CHECKING:
     from hatchway.domain.network import Instance, NetworkInterface, Subnet

@@ -3,20 +3,20 @@
 import re
 from typing import Any, Final
 
-from hatchway.access.policy_documents import TRUST_QUOTA, PolicyKind, SizeQuota, document_size
-from hatchway.control.fleet import values
-from hatchway.control.fleet.declarations import (
+from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
+from hatchway.domain.identity import OwnerKind
+from hatchway.fleet import values
+from hatchway.fleet.declarations import (
     DeclaredGroup,
     DeclaredPolicy,
     DeclaredRole,
     DeclaredUser,
     Permissions,
 )
-from hatchway.control.fleet.documents import DocumentReader
-from hatchway.control.fleet.fields import Fields, Reader, items_of, known, unique
-from hatchway.control.fleet.problems import Problems, quoted
-from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
-from hatchway.domain.identity import OwnerKind
+from hatchway.fleet.documents import DocumentReader
+from hatchway.fleet.fields import Fields, Reader, items_of, known, unique
+from hatchway.fleet.problems import Problems, quoted
+from hatchway.iam import TRUST_QUOTA, PolicyKind, SizeQuota, document_size
 
 POLICY_KEYS: Final = known("id", "path", "description", "document", "tags")
 USER_KEYS: Final = known("id", "path", "groups", "policies", "inline", "permissions_boundary", "tags")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.control.fleet.accounts import HERE, LATER, account_of, carried_out, fleet
+from tests.fleet.accounts import HERE, LATER, account_of, carried_out, fleet
 
-from hatchway.control.fleet import plan_json, plan_lines
-from hatchway.control.fleet.plan import make_plan
+from hatchway.fleet import plan_json, plan_lines
+from hatchway.fleet.plan import make_plan
 
 CASES = yaml.safe_load((HERE / "planned.yaml").read_text())
 

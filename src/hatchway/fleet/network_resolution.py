@@ -3,15 +3,6 @@
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from hatchway.control.fleet.declarations import (
-    DeclaredEndpoint,
-    DeclaredInstance,
-    DeclaredRule,
-    DeclaredSecurityGroup,
-    DeclaredVpc,
-    Fleet,
-)
-from hatchway.control.fleet.draft import Draft
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint_creation import (
     CannotCreateEndpoint,
@@ -33,6 +24,15 @@ from hatchway.domain.network import (
     default_group,
 )
 from hatchway.domain.service_linked_role import service_linked_role
+from hatchway.fleet.declarations import (
+    DeclaredEndpoint,
+    DeclaredInstance,
+    DeclaredRule,
+    DeclaredSecurityGroup,
+    DeclaredVpc,
+    Fleet,
+)
+from hatchway.fleet.draft import Draft
 
 _EVERYTHING_OUT = (Rule("-1", *ANY_PORT, "0.0.0.0/0"), Rule("-1", *ANY_PORT, "::/0"))
 """The egress of a group that says nothing of it (AWS: "Security group rules")."""

@@ -3,18 +3,6 @@
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from hatchway.access.policy_documents import MAX_POLICY_VERSIONS
-from hatchway.control.fleet.account_view import Owner
-from hatchway.control.fleet.declarations import (
-    DeclaredGroup,
-    DeclaredPolicy,
-    DeclaredRole,
-    DeclaredUser,
-    Fleet,
-    Permissions,
-)
-from hatchway.control.fleet.documents import same_document
-from hatchway.control.fleet.draft import Draft
 from hatchway.domain.identity import (
     Attachment,
     Group,
@@ -28,6 +16,18 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.domain.ids import Kind, derived_id
+from hatchway.fleet.account_view import Owner
+from hatchway.fleet.declarations import (
+    DeclaredGroup,
+    DeclaredPolicy,
+    DeclaredRole,
+    DeclaredUser,
+    Fleet,
+    Permissions,
+)
+from hatchway.fleet.documents import same_document
+from hatchway.fleet.draft import Draft
+from hatchway.iam import MAX_POLICY_VERSIONS
 
 Versions = dict[str, PolicyVersion]
 AttachmentKey = tuple[OwnerKind, str, str]

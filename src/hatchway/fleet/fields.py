@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from hatchway.control.fleet.problems import Problems, quoted, suggestion
+from hatchway.fleet.problems import Problems, quoted, suggestion
 
 T = TypeVar("T")
 Reader = Callable[[Any, str, Problems], T | None]

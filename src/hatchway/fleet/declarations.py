@@ -6,10 +6,10 @@ A field that is None was not in the file. Each declaration knows its place there
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hatchway.access.policy_documents import PolicyKind
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import IpAddressType, ProxyProtocol
 from hatchway.domain.network import InstanceState, Tags
+from hatchway.iam import PolicyKind
 
 Documents = Mapping[str, str]
 """Policy documents' texts by the policies' names."""

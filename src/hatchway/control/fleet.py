@@ -1,7 +1,7 @@
-"""The fleet file on a store: the account is read from it, and a plan written to it, in one transaction each.
+"""The fleet file on a store: the account is read from it, and a plan written to it, each in a transaction.
 
-What a file says, and what it takes to make the account so, `hatchway.fleet` knows. Each application is recorded
-in the audit trail.
+What a file says, and what it takes to make the account so, `hatchway.fleet` works out. Each application is
+recorded in the audit trail.
 """
 
 import uuid
@@ -15,13 +15,13 @@ from hatchway.access.access_keys import delete_access_key
 from hatchway.audit.events import Outcome, event
 from hatchway.audit.local import LocalAdministrator, local_source
 from hatchway.audit.log import to_record
-from hatchway.control.fleet.account_view import TABLES, AccountView, Rows
-from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.export import export_view
-from hatchway.control.fleet.plan import Action, Plan, Writes, make_plan
-from hatchway.control.fleet.plan_text import change_line
-from hatchway.control.fleet.problems import BadFleet
 from hatchway.domain.account import Account, AuditRecord
+from hatchway.fleet.account_view import TABLES, AccountView, Rows
+from hatchway.fleet.declarations import Fleet
+from hatchway.fleet.export import export_view
+from hatchway.fleet.plan import Action, Plan, Writes, make_plan
+from hatchway.fleet.plan_text import change_line
+from hatchway.fleet.problems import BadFleet
 from hatchway.store import Store, Transaction
 from hatchway.store.tables import metadata
 

@@ -8,14 +8,15 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hatchway.access.policy_documents import (
+from hatchway.fleet.declarations import DeclaredDocument
+from hatchway.fleet.problems import Problems, quoted
+from hatchway.iam import (
     MalformedPolicy,
     PolicyKind,
     PolicyTooLarge,
-    check_policy_document,
+    check_size,
+    parse_policy,
 )
-from hatchway.control.fleet.declarations import DeclaredDocument
-from hatchway.control.fleet.problems import Problems, quoted
 
 ReadFile = Callable[[str], bytes]
 """Gives the content of a policy's file by the path in the fleet file. Raises OSError, whose text is shown."""
@@ -81,7 +82,9 @@ class DocumentReader:
         key = (text, kind, quota)
         if key not in self._faults:
             try:
-                check_policy_document(text, quota, kind=kind)
+                # The size first: what is too large is not worth the time that reading it takes.
+                check_size(text, quota)
+                parse_policy(text, kind=kind)
                 self._faults[key] = None
             except (MalformedPolicy, PolicyTooLarge) as error:
                 self._faults[key] = str(error)

@@ -7,13 +7,13 @@ from typing import Any
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.control.fleet.accounts import EMPTY, LATER, NOW, carried_out
-from tests.control.fleet.fleets import fleets
+from tests.fleet.accounts import EMPTY, LATER, NOW, carried_out
+from tests.fleet.fleets import fleets
 
-from hatchway.control.fleet import BadFleet, parse_fleet
-from hatchway.control.fleet.account_view import AccountView, Rows, copy_of
-from hatchway.control.fleet.export import account_form, export_view
-from hatchway.control.fleet.plan import make_plan
+from hatchway.fleet import BadFleet, parse_fleet
+from hatchway.fleet.account_view import AccountView, Rows, copy_of
+from hatchway.fleet.export import account_form, export_view
+from hatchway.fleet.plan import make_plan
 
 random_files = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from hatchway.control.fleet.account_view import AccountView, Rows, copy_of
-from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.problems import Problems, quoted, suggestion
 from hatchway.domain.account import Quotas
 from hatchway.domain.arns import Arns
+from hatchway.fleet.account_view import AccountView, Rows, copy_of
+from hatchway.fleet.declarations import Fleet
+from hatchway.fleet.problems import Problems, quoted, suggestion
 
 KIND_OF: Final[Mapping[str, str]] = {
     "vpcs": "vpc",

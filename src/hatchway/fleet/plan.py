@@ -10,13 +10,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from hatchway.control.fleet.account_view import TABLES, AccountView
-from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.draft import KIND_OF, begin_draft, check_account, resolved_view
-from hatchway.control.fleet.file_form import FileForms, Form
-from hatchway.control.fleet.resolution import resolve
 from hatchway.domain.account import Account
 from hatchway.domain.identity import OwnerKind
+from hatchway.fleet.account_view import TABLES, AccountView
+from hatchway.fleet.declarations import Fleet
+from hatchway.fleet.draft import KIND_OF, begin_draft, check_account, resolved_view
+from hatchway.fleet.file_form import FileForms, Form
+from hatchway.fleet.resolution import resolve
 
 Row = tuple[str, str]
 """A table and a key: the row that a thing is."""

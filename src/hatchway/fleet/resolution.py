@@ -3,14 +3,14 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from hatchway.control.fleet.account_view import AccountView
-from hatchway.control.fleet.consistency import check_consistency
-from hatchway.control.fleet.declarations import Fleet
-from hatchway.control.fleet.draft import Draft, begin_draft
-from hatchway.control.fleet.identity_resolution import resolve_identities
-from hatchway.control.fleet.network_resolution import resolve_network
-from hatchway.control.fleet.problems import Problem
 from hatchway.domain.account import Account
+from hatchway.fleet.account_view import AccountView
+from hatchway.fleet.consistency import check_consistency
+from hatchway.fleet.declarations import Fleet
+from hatchway.fleet.draft import Draft, begin_draft
+from hatchway.fleet.identity_resolution import resolve_identities
+from hatchway.fleet.network_resolution import resolve_network
+from hatchway.fleet.problems import Problem
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
