@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hatchway.domain.reach import parse_address
-from hatchway.transport.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
+from hatchway.transport.listening.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 
 
 def agrees(data: bytes, expected: tuple[str, int] | str | None, most: int) -> None:

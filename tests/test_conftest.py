@@ -46,7 +46,7 @@ def test_how_one_test_configures_the_logs_is_nothing_to_the_next(tmp_path: Path,
     tests = (
         "import logging, structlog\n"
         "from structlog.testing import capture_logs\n"
-        "from hatchway.transport.tls import log\n"
+        "from hatchway.transport.server_tls import log\n"
         f"def test_1():\n    {configured}\n    log.error('one')\n"
         "def test_2():\n    with capture_logs() as logs: log.error('two')\n    assert logs\n"
     )

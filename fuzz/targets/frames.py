@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from fuzz.draws import Draws, noise
-from hatchway.gateway.websocket import MAX_FRAME, Parsers, WebSocketInput
+from hatchway.transport.websocket.frames import MAX_FRAME, Parsers, WebSocketInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from fuzz.proxy import agrees
-from hatchway.transport.proxy_protocol import MAX_V1
+from hatchway.transport.listening.proxy_protocol import MAX_V1
 
 _V2_START = b"\r\n\r\n\0\r\nQUIT\n"
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from fuzz.draws import Draws
 from fuzz.proxy import agrees
 from hatchway.domain.reach import parse_address
-from hatchway.transport.proxy_protocol import (
+from hatchway.transport.listening.proxy_protocol import (
     MAX_V2,
     TransportAddress,
     proxy_header,

@@ -11,7 +11,7 @@ from tests.control.harness import Stage, World, new_world
 
 from hatchway.pki import create_ca, issue_server_certificate
 from hatchway.store import Store
-from hatchway.transport.sources import Sources
+from hatchway.transport.listening.sources import Sources
 
 
 @pytest.fixture(scope="session")

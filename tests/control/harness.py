@@ -31,7 +31,7 @@ from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
 from hatchway.sigv4 import HttpRequest, sign_headers
 from hatchway.store import Store, Transaction
-from hatchway.transport.sources import Sources
+from hatchway.transport.listening.sources import Sources
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"

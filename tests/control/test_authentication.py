@@ -14,7 +14,7 @@ from hatchway.audit import refusals
 from hatchway.audit.refusals import AT_ONCE
 from hatchway.control.housekeeping import record_refusals
 from hatchway.domain.identity import AccessKey, KeyStatus
-from hatchway.transport.sources import Sources
+from hatchway.transport.listening.sources import Sources
 
 CALLS = {
     "ec2": "describe_vpcs",

@@ -25,8 +25,8 @@ from hatchway.control.bodies import Bodies
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.held import HeldConnections
 from hatchway.control.tls_records import RECORDS
-from hatchway.transport import sources
-from hatchway.transport.sources import Sources
+from hatchway.transport.listening import sources
+from hatchway.transport.listening.sources import Sources
 
 HOST = "127.0.0.1"
 STRANGER, OTHER_STRANGER = "127.0.0.2", "127.0.0.3"

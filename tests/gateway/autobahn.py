@@ -23,7 +23,7 @@ from kosoku import FailureError, run_fuzzingclient
 from tests.gateway.echo_end import echoing_gateway
 from tests.gateway.harness import LOOPBACK, client_tls
 
-from hatchway.gateway.websocket import MAX_FRAME
+from hatchway.transport.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

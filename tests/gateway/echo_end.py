@@ -22,7 +22,7 @@ from picows import WSMsgType
 from tests.gateway.harness import PATIENCE, Says, running_gateway, target
 
 import hatchway.gateway.gateway
-import hatchway.gateway.websocket
+import hatchway.transport.websocket.frames
 from hatchway.gateway.refusal import Closure
 from hatchway.gateway.relay import Relay
 
@@ -98,7 +98,7 @@ async def _discard(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) 
 
 def _serve(max_frame: int, ready: Connection) -> None:
     hatchway.gateway.gateway.Relay = Echo  # type: ignore[attr-defined]
-    hatchway.gateway.websocket.MAX_FRAME = max_frame  # type: ignore[misc]
+    hatchway.transport.websocket.frames.MAX_FRAME = max_frame  # type: ignore[misc]
 
     async def serve() -> None:
         async with target(_discard) as port, running_gateway(Says(port)) as gateway:
@@ -110,7 +110,7 @@ def _serve(max_frame: int, ready: Connection) -> None:
 
 
 @contextmanager
-def echoing_gateway(max_frame: int = hatchway.gateway.websocket.MAX_FRAME) -> Iterator[str]:
+def echoing_gateway(max_frame: int = hatchway.transport.websocket.frames.MAX_FRAME) -> Iterator[str]:
     """Run it in a process of its own; gives its URL. `max_frame` is the largest frame taken, in bytes."""
     spawning = multiprocessing.get_context("spawn")
     ours, theirs = spawning.Pipe()

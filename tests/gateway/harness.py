@@ -32,9 +32,9 @@ from hatchway.gateway.gateway import Gateway
 from hatchway.gateway.metrics import Metrics
 from hatchway.gateway.registry import Registry
 from hatchway.pki import create_ca, issue_server_certificate
-from hatchway.transport.listener import Listener
-from hatchway.transport.sources import Sources
-from hatchway.transport.tls import server_context
+from hatchway.transport.listening.listener import Listener
+from hatchway.transport.listening.sources import Sources
+from hatchway.transport.server_tls import server_context
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -21,7 +21,7 @@ from tests.gateway.workers import events, open_tunnel, worker
 
 from hatchway.gateway.admission import Call, Refused
 from hatchway.gateway.refusal import unauthenticated
-from hatchway.transport.failures import MOST, FailureLimit
+from hatchway.transport.listening.failures import MOST, FailureLimit
 
 
 @pytest.fixture

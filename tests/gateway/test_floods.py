@@ -36,8 +36,8 @@ from tests.gateway.test_metrics import samples, watched
 
 from hatchway.gateway.admission import Call, Refused
 from hatchway.gateway.refusal import unauthenticated
-from hatchway.transport.listener import PORTION
-from hatchway.transport.sources import MAY_WASTE, Sources
+from hatchway.transport.listening.listener import PORTION
+from hatchway.transport.listening.sources import MAY_WASTE, Sources
 
 ATTACKER, NEWCOMER = "127.6.6.6", "127.0.0.9"
 UNAUTHENTICATED = Refused(

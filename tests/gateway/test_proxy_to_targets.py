@@ -40,7 +40,7 @@ from hatchway.domain.network import Rule
 from hatchway.gateway.admission import Admitted
 from hatchway.gateway.registry import Registry
 from hatchway.gateway.snapshot import Snapshot
-from hatchway.transport.proxy_protocol import TransportAddress, proxy_header, read_proxy_header
+from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header, read_proxy_header
 
 CLIENT, CLIENT6 = "192.0.2.7", "2001:db8::7"
 GREETING = b"SSH-2.0-test\r\n"

@@ -28,7 +28,7 @@ from tests.gateway.harness import (
 
 from hatchway.gateway.watch import Watch
 from hatchway.pki import create_ca, issue_server_certificate
-from hatchway.transport.tls import ServerTls
+from hatchway.transport.server_tls import ServerTls
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ import structlog
 from hatchway.cli.service_manager import ServiceManager
 from hatchway.settings import Address
 from hatchway.supervised import LEAVING, SUCCEEDED
-from hatchway.transport.listener import bind_shared
+from hatchway.transport.listening.listener import bind_shared
 
 TIE: Final = "tie"
 """The name under which a service manager keeps ties; listening sockets have that of what listens."""

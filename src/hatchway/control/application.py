@@ -43,7 +43,7 @@ from hatchway.control.threads import Busy, Threads
 from hatchway.protocol import Reply, ServiceError
 from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers
-from hatchway.transport.failures import WINDOW
+from hatchway.transport.listening.failures import WINDOW
 
 CALL_THREADS: Final = 24
 CALL_SHARE: Final = 8

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.requests import Request
 
 from hatchway.protocol import LARGEST_REQUEST, ServiceError
-from hatchway.transport.sources import Source
+from hatchway.transport.listening.sources import Source
 
 GRACE: Final = 10.0
 """Seconds in which the beginning of a body must come."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from hatchway.control.http_protocol import ClientConnection
 
 if TYPE_CHECKING:
-    from hatchway.transport.sources import Source
+    from hatchway.transport.listening.sources import Source
 
 MOST_OF_A_SOURCE: Final = 250
 """An AWS client keeps up to ten open, each for the time of `KEEP_ALIVE_SECONDS` after its last call."""

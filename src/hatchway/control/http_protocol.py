@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hatchway.control.http_syntax import HttpConnection
 from hatchway.protocol import LARGEST_REQUEST
-from hatchway.transport.sources import Source, Sources, source_of
+from hatchway.transport.listening.sources import Source, Sources, source_of
 
 HEADER_SECONDS: Final = 10.0
 """How long a client may take over the head of a request."""

@@ -24,9 +24,9 @@ from hatchway.control.held import HeldConnections
 from hatchway.control.http_protocol import ClientConnection
 from hatchway.control.tls_records import Records, TlsProtocol
 from hatchway.supervised import Supervised
-from hatchway.transport.listener import MAX_PENDING, Arrival, Listener
-from hatchway.transport.sources import Sources
-from hatchway.transport.tls import ServerTls
+from hatchway.transport.listening.listener import MAX_PENDING, Arrival, Listener
+from hatchway.transport.listening.sources import Sources
+from hatchway.transport.server_tls import ServerTls
 
 HANDSHAKE_SECONDS: Final = 10.0
 """How long a client may take over its TLS handshake."""

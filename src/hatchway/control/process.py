@@ -24,7 +24,7 @@ from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.supervised import Supervised
 from hatchway.tracing import tracing
-from hatchway.transport.listener import MAX_PENDING, bind_shared
+from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
 from hatchway.transport.open_files import allow_open_files, strangers_of
 
 if TYPE_CHECKING:

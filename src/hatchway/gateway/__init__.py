@@ -8,10 +8,7 @@ reading: the life of a tunnel from top to bottom.
 | module | holds |
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
-| `readiness`, `connection` | one epoll for all tunnels, their turns; a TCP connection, with back pressure |
-| `allowance` | what one client may cost beyond the bytes that it carries. Pure |
-| `tls_connection` | TLS on such a connection |
-| `clients`, `client`, `websocket` | clients: the HTTP request, then frames, by parsers that tunnels share |
+| `clients`, `client` | clients: TLS, in it an HTTP request, after that a WebSocket |
 | `handshake`, `request`, `refusal` | reading the request, and every way to say no. Pure |
 | `admission`, `network` | may this tunnel be opened: caller, policies, security groups |
 | `served`, `off_limits` | whose endpoints are this gateway's, and where no tunnel leads |

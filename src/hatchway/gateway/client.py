@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hatchway.gateway.allowance import FRAME
-from hatchway.gateway.connection import Hold
 from hatchway.gateway.handshake import (
     HEAD_END,
     MAX_HEAD,
@@ -16,16 +14,18 @@ from hatchway.gateway.handshake import (
     render_upgrade,
 )
 from hatchway.gateway.refusal import HEADERS_TOO_LARGE, PROTOCOL_ERROR, TOO_MUCH_WASTE, Closure, Refusal
-from hatchway.gateway.tls_connection import TlsConnection
-from hatchway.gateway.websocket import MAX_FRAME, FrameEnd, WebSocketInput
+from hatchway.transport.connection.allowance import FRAME
+from hatchway.transport.connection.tcp import Hold
+from hatchway.transport.connection.tls import TlsConnection
+from hatchway.transport.websocket.frames import MAX_FRAME, FrameEnd, WebSocketInput
 
 if TYPE_CHECKING:
     import asyncio
     import socket
     from ssl import SSLContext
 
-    from hatchway.gateway.readiness import Readiness
-    from hatchway.gateway.websocket import Parsers
+    from hatchway.transport.connection.readiness import Readiness
+    from hatchway.transport.websocket.frames import Parsers
 
 CLOSE_PATIENCE: Final = 5.0
 """Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""

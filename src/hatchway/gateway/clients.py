@@ -6,14 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hatchway.gateway.client import Client
-from hatchway.gateway.readiness import Readiness
-from hatchway.gateway.websocket import Parsers
+from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.websocket.frames import Parsers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from ssl import SSLContext
 
-    from hatchway.transport.listener import Arrival
+    from hatchway.transport.listening.listener import Arrival
 
 
 class Clients:

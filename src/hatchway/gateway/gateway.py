@@ -26,7 +26,7 @@ from hatchway.gateway.request import PATH, claimed_key_id
 from hatchway.gateway.target import Attempt, Target
 from hatchway.gateway.trail import Carried, QuotaReached
 from hatchway.store import log_fields
-from hatchway.transport.proxy_protocol import TransportAddress, proxy_header
+from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.metrics import Metrics
     from hatchway.gateway.registry import Registry
     from hatchway.gateway.tracing import TunnelTrace, TunnelTracing
-    from hatchway.transport.sources import Sources
+    from hatchway.transport.listening.sources import Sources
 
 log = structlog.get_logger("hatchway.gateway")
 

@@ -44,11 +44,11 @@ from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
-from hatchway.transport.listener import MAX_PENDING, Listener, bind_shared
+from hatchway.transport.listening.listener import MAX_PENDING, Listener, bind_shared
+from hatchway.transport.listening.sources import Sources
 from hatchway.transport.open_files import allow_open_files, strangers_of
 from hatchway.transport.own_addresses import OwnAddresses
-from hatchway.transport.sources import Sources
-from hatchway.transport.tls import ServerTls
+from hatchway.transport.server_tls import ServerTls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

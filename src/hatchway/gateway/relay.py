@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from picows import WSMsgType
 
-from hatchway.gateway.allowance import CONTROL_FRAME
-from hatchway.gateway.connection import Hold
 from hatchway.gateway.refusal import (
     CLIENT_CLOSED,
     CLIENT_GONE,
@@ -26,6 +24,8 @@ from hatchway.gateway.refusal import (
     Closure,
 )
 from hatchway.gateway.target import LINGER, Attempt, Target
+from hatchway.transport.connection.allowance import CONTROL_FRAME
+from hatchway.transport.connection.tcp import Hold
 
 if TYPE_CHECKING:
     import asyncio

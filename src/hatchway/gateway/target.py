@@ -6,15 +6,15 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hatchway.gateway.connection import Connection, Hold
-from hatchway.gateway.readiness import WRITABLE
 from hatchway.gateway.transparency import take_address
+from hatchway.transport.connection.readiness import WRITABLE
+from hatchway.transport.connection.tcp import Connection, Hold
 
 if TYPE_CHECKING:
     import asyncio
 
     from hatchway.domain.reach import Address
-    from hatchway.gateway.readiness import Readiness
+    from hatchway.transport.connection.readiness import Readiness
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds in which a target must answer."""

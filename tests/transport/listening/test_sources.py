@@ -4,9 +4,15 @@ import pytest
 from structlog.testing import capture_logs
 from tests.gateway.harness import Clock
 
-from hatchway.transport.failures import MOST
-from hatchway.transport.sources import KNOWN_SECONDS, MAY_BE_REFUSED, MAY_BE_REFUSED_RATE, Sources, source_of
-from hatchway.transport.turned_away import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway
+from hatchway.transport.listening.failures import MOST
+from hatchway.transport.listening.load_shedding import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway
+from hatchway.transport.listening.sources import (
+    KNOWN_SECONDS,
+    MAY_BE_REFUSED,
+    MAY_BE_REFUSED_RATE,
+    Sources,
+    source_of,
+)
 
 ADDRESS, NEIGHBOUR = "192.0.2.1", "192.0.2.2"
 KEY, OTHER_KEY = "AKIAALICEALICEALICE0", "AKIABOBBOBBOBBOBBOB0"

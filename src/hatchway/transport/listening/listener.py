@@ -17,16 +17,27 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from hatchway.domain.reach import parse_address, within
-from hatchway.transport.proxy_protocol import MAX_V2, BadProxyHeader, TransportAddress, read_proxy_header
-from hatchway.transport.sources import source_of
-from hatchway.transport.turned_away import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TOO_MANY_PENDING, TurnedAway
-from hatchway.transport.waiting import PATIENCE, WaitingRoom
+from hatchway.transport.listening.accept_queue import PATIENCE, WaitingRoom
+from hatchway.transport.listening.load_shedding import (
+    LOG_INTERVAL,
+    NO_TURN,
+    SOURCE_WASTES,
+    TOO_MANY_PENDING,
+    TurnedAway,
+)
+from hatchway.transport.listening.proxy_protocol import (
+    MAX_V2,
+    BadProxyHeader,
+    TransportAddress,
+    read_proxy_header,
+)
+from hatchway.transport.listening.sources import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hatchway.transport.proxy_protocol import ProxyHeader
-    from hatchway.transport.sources import Source, Sources
+    from hatchway.transport.listening.proxy_protocol import ProxyHeader
+    from hatchway.transport.listening.sources import Source, Sources
 
 REQUEST_DEADLINE: Final = 5.0
 """Seconds from the connection to the end of the request's headers, without those of waiting for a turn."""

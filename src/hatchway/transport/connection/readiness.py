@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hatchway.gateway.allowance import Common
+from hatchway.transport.connection.allowance import Common
 
 if TYPE_CHECKING:
     import asyncio

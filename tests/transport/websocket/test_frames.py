@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.gateway.websocket import MAX_FRAME, MOST_FRAMES, Parsers, WebSocketInput
+from hatchway.transport.websocket.frames import MAX_FRAME, MOST_FRAMES, Parsers, WebSocketInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from random import Random
 
 from tests.gateway.harness import LOOPBACK, run
 
-from hatchway.gateway.connection import HIGH_WATER, Connection, Hold
-from hatchway.gateway.readiness import Readiness
+from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.connection.tcp import HIGH_WATER, Connection, Hold
 
 RESET = struct.pack("ii", 1, 0)
 BUFFER = memoryview(bytearray(16 * 1024))

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from hatchway.gateway.allowance import (
+from hatchway.transport.connection.allowance import (
     BURST,
     COMMON_BURST,
     COMMON_RATE,

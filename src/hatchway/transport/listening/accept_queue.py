@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from hatchway.transport.sources import prefixes_of
+from hatchway.transport.listening.sources import prefixes_of
 
 if TYPE_CHECKING:
-    from hatchway.transport.sources import Source
+    from hatchway.transport.listening.sources import Source
 
 PLACES: Final = 500
 """Connections that may wait at once. Each costs a file descriptor, and none of the event loop's time."""

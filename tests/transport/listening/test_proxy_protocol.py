@@ -28,7 +28,7 @@ from tests.gateway.harness import (
 from tests.programs import find, needs
 
 from hatchway.domain.reach import parse_address
-from hatchway.transport.proxy_protocol import (
+from hatchway.transport.listening.proxy_protocol import (
     MAX_V1,
     MAX_V2,
     BadProxyHeader,

@@ -13,14 +13,14 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from hatchway.gateway.allowance import BARREN_RECORD, FREE, SMALL_RECORD, Allowance
-from hatchway.gateway.connection import Connection, Hold
+from hatchway.transport.connection.allowance import BARREN_RECORD, FREE, SMALL_RECORD, Allowance
+from hatchway.transport.connection.tcp import Connection, Hold
 
 if TYPE_CHECKING:
     import asyncio
     import socket
 
-    from hatchway.gateway.readiness import Readiness
+    from hatchway.transport.connection.readiness import Readiness
 
 PORTION: Final = 176 * 1024
 """Bytes read from a client at once, still encrypted: what the two sides of a stalled tunnel may hold besides

@@ -11,9 +11,9 @@ import pytest
 from tests.gateway.harness import LOOPBACK, client_tls, run, server_tls
 from tests.programs import needs
 
-from hatchway.gateway.connection import Hold
-from hatchway.gateway.readiness import Readiness
-from hatchway.gateway.tls_connection import MOST_READS, PORTION, TlsConnection
+from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.connection.tcp import Hold
+from hatchway.transport.connection.tls import MOST_READS, PORTION, TlsConnection
 
 ROOM = memoryview(bytearray(5000))
 
@@ -333,7 +333,7 @@ def test_what_comes_after_the_farewell_is_not_handed_over() -> None:
 
 
 def test_a_client_that_does_not_answer_the_farewell_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.gateway.tls_connection.FAREWELL", 0.2)
+    monkeypatch.setattr("hatchway.transport.connection.tls.FAREWELL", 0.2)
 
     async def test() -> None:
         async with met() as (client, echo):
@@ -418,7 +418,7 @@ def test_a_client_that_ends_tls_gets_the_rest_whatever_it_sends_behind_the_end(b
 
 
 def test_a_client_that_tampers_and_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.gateway.tls_connection.FAREWELL", 0.2)
+    monkeypatch.setattr("hatchway.transport.connection.tls.FAREWELL", 0.2)
 
     async def test() -> None:
         async with met() as (client, echo):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.transport.sources import Source, source_of
-from hatchway.transport.waiting import WaitingRoom
+from hatchway.transport.listening.accept_queue import WaitingRoom
+from hatchway.transport.listening.sources import Source, source_of
 
 # In networks that have nothing in common.
 A, B, C, D, LATE = (f"{number}.0.2.1" for number in (10, 20, 30, 40, 50))

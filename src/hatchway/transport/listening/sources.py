@@ -15,7 +15,7 @@ from __future__ import annotations
 from socket import AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Final
 
-from hatchway.transport.failures import MOST, FailureLimit
+from hatchway.transport.listening.failures import MOST, FailureLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,12 @@ from struct import Struct, pack, unpack
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Final
 
-from hatchway.gateway.readiness import BROKEN, READABLE, WRITABLE
+from hatchway.transport.connection.readiness import BROKEN, READABLE, WRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hatchway.gateway.readiness import Readiness
+    from hatchway.transport.connection.readiness import Readiness
 
 HIGH_WATER: Final = 64 * 1024
 """Bytes that the kernel has not taken, above which nothing more should be sent."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.gateway.harness import run, until
 
-from hatchway.gateway.readiness import READABLE, Readiness
+from hatchway.transport.connection.readiness import READABLE, Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

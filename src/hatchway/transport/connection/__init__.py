@@ -1,0 +1,9 @@
+"""One TCP connection, and TLS on it, by readiness: what is read, what is unsent, and whose turn it is.
+
+| module | holds |
+|---|---|
+| `readiness` | one epoll for all connections, and their turns |
+| `tcp` | a TCP connection with back pressure |
+| `tls` | TLS on such a connection, the server's side |
+| `allowance` | what one client may cost beyond the bytes that it carries. Pure |
+"""
