@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from fuzz.draws import Draws, noise
+from hatchway.gateway.admission.refusal import bad_request
+from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
 from hatchway.gateway.handshake import (
     MAX_HEAD,
     BadHandshake,
@@ -17,8 +19,6 @@ from hatchway.gateway.handshake import (
     render_upgrade,
     websocket_key,
 )
-from hatchway.gateway.refusal import bad_request
-from hatchway.gateway.request import BadParameter, read_tunnel_request
 from hatchway.sigv4 import HttpRequest
 
 if TYPE_CHECKING:

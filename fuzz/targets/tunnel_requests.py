@@ -15,9 +15,9 @@ from tests.gateway.account import GATEWAY_KEY, HOST, StoredAccount, allow, new_a
 from fuzz.draws import Draws, noise
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
-from hatchway.gateway.admission import Admission, Admitted
+from hatchway.gateway.admission.admission import Admission, Admitted
 from hatchway.gateway.handshake import BadHandshake, Head, read_head, render_refusal
-from hatchway.gateway.snapshot import Snapshot
+from hatchway.gateway.snapshot.snapshot import Snapshot
 
 _REQUEST_ID = "b6a1f0c2-1111-4222-8333-444455556666"
 

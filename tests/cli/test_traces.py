@@ -143,7 +143,7 @@ def test_what_is_not_asked_for_is_not_imported(
     assert serve(with_variables(profiled, told.variables)).stop() == 0
     without, asked_for = ((tmp_path / f"server-{number}.log").read_text() for number in (0, 1))
     for plane in (
-        "hatchway.gateway.gateway",
+        "hatchway.gateway.lifecycle",
         "hatchway.control.application",
         "hatchway.tracing.configuration",
     ):

@@ -19,7 +19,7 @@ from tests.gateway.harness import (
     until,
 )
 
-from hatchway.gateway.watch import Watch
+from hatchway.gateway.tunnel.watch import Watch
 
 
 def test_a_client_that_is_cut_off_is_noticed_and_its_target_let_go(network: Network, tmp_path: Path) -> None:

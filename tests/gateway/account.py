@@ -20,18 +20,18 @@ from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.network import Instance, NetworkInterface, Rule, SecurityGroup, Subnet, Vpc
 from hatchway.domain.reach import Address, parse_address
-from hatchway.gateway.admission import Admission
+from hatchway.gateway.admission.admission import Admission
+from hatchway.gateway.admission.off_limits import OffLimits
+from hatchway.gateway.admission.served import ServedVpcs
 from hatchway.gateway.handshake import Head
-from hatchway.gateway.off_limits import OffLimits
-from hatchway.gateway.served import ServedVpcs
 from hatchway.sigv4 import presign
 from hatchway.store import Store, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from hatchway.gateway.admission import Load
-    from hatchway.gateway.snapshot import Snapshot
+    from hatchway.gateway.admission.admission import Load
+    from hatchway.gateway.snapshot.snapshot import Snapshot
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 HOST = "gateway.example"

@@ -21,10 +21,10 @@ import uvloop
 from picows import WSMsgType
 from tests.gateway.harness import PATIENCE, Says, running_gateway, target
 
-import hatchway.gateway.gateway
+import hatchway.gateway.lifecycle
 import hatchway.transport.websocket.frames
-from hatchway.gateway.refusal import Closure
-from hatchway.gateway.relay import Relay
+from hatchway.gateway.admission.refusal import Closure
+from hatchway.gateway.tunnel.relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from picows import WSFrame
 
-    from hatchway.gateway.client import Client
+    from hatchway.gateway.tunnel.client import Client
 
 NOT_UTF_8 = Closure(1007, "A text message is not UTF-8")
 _LARGEST = 65_535
@@ -97,7 +97,7 @@ async def _discard(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) 
 
 
 def _serve(max_frame: int, ready: Connection) -> None:
-    hatchway.gateway.gateway.Relay = Echo  # type: ignore[attr-defined]
+    hatchway.gateway.lifecycle.Relay = Echo  # type: ignore[attr-defined]
     hatchway.transport.websocket.frames.MAX_FRAME = max_frame  # type: ignore[misc]
 
     async def serve() -> None:

@@ -26,11 +26,11 @@ from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
 from hatchway.domain.reach import parse_address
-from hatchway.gateway.admission import Admitted, Call, Refused
-from hatchway.gateway.clients import Clients
-from hatchway.gateway.gateway import Gateway
-from hatchway.gateway.metrics import Metrics
-from hatchway.gateway.registry import Registry
+from hatchway.gateway.admission.admission import Admitted, Call, Refused
+from hatchway.gateway.lifecycle import Gateway
+from hatchway.gateway.telemetry.metrics import Metrics
+from hatchway.gateway.tunnel.registry import Registry
+from hatchway.gateway.worker.clients import Clients
 from hatchway.pki import create_ca, issue_server_certificate
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from hatchway.domain.endpoint import ProxyProtocol
     from hatchway.gateway.handshake import Head
-    from hatchway.gateway.trail import Carried
+    from hatchway.gateway.trail.trail import Carried
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 LOOPBACK = "127.0.0.1"

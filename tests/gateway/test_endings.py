@@ -22,8 +22,8 @@ from tests.gateway.harness import (
     until,
 )
 
-from hatchway.gateway.refusal import ACCESS_REVOKED, ENDPOINT_FULL, GATEWAY_STOPPING
-from hatchway.gateway.trail import QuotaReached
+from hatchway.gateway.admission.refusal import ACCESS_REVOKED, ENDPOINT_FULL, GATEWAY_STOPPING
+from hatchway.gateway.trail.trail import QuotaReached
 
 ESTABLISHED = 1
 
@@ -65,7 +65,7 @@ def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
 
 
 def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.gateway.target.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr("hatchway.gateway.tunnel.target.CONNECT_TIMEOUT", 0.3)
 
     async def test() -> None:
         with silent_port() as port:
@@ -246,7 +246,7 @@ def test_a_draining_gateway_takes_no_new_tunnels_and_ends_the_old_with_1001() ->
 
 
 def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.gateway.client.CLOSE_PATIENCE", 0.3)
+    monkeypatch.setattr("hatchway.gateway.tunnel.client.CLOSE_PATIENCE", 0.3)
 
     async def test() -> None:
         async with target(bye) as port, running_gateway(Says(port)) as gateway:
@@ -262,7 +262,7 @@ def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: 
 def test_a_client_that_answers_the_close_frame_with_nonsense_is_hung_up_on_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hatchway.gateway.client.CLOSE_PATIENCE", 3600.0)
+    monkeypatch.setattr("hatchway.gateway.tunnel.client.CLOSE_PATIENCE", 3600.0)
 
     async def test() -> None:
         async with target(bye) as port, running_gateway(Says(port)) as gateway:
@@ -278,7 +278,7 @@ def test_a_client_that_answers_the_close_frame_with_nonsense_is_hung_up_on_at_on
 
 
 def test_a_target_that_never_ends_its_side_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.gateway.target.LINGER", 0.3)
+    monkeypatch.setattr("hatchway.gateway.tunnel.target.LINGER", 0.3)
 
     async def stubborn(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

@@ -19,8 +19,8 @@ from tests.gateway.harness import (
 )
 from tests.gateway.workers import events, open_tunnel, worker
 
-from hatchway.gateway.admission import Call, Refused
-from hatchway.gateway.refusal import unauthenticated
+from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.refusal import unauthenticated
 from hatchway.transport.listening.failures import MOST, FailureLimit
 
 

@@ -226,7 +226,7 @@ def test_one_write_carries_what_one_read_holds(monkeypatch: pytest.MonkeyPatch) 
     writes: list[int] = []
 
     async def test() -> None:
-        from hatchway.gateway.target import Target
+        from hatchway.gateway.tunnel.target import Target
 
         send = Target.send
 

@@ -32,10 +32,10 @@ from tests.gateway.harness import (
     target,
     until,
 )
-from tests.gateway.test_metrics import samples, watched
+from tests.gateway.telemetry.test_metrics import samples, watched
 
-from hatchway.gateway.admission import Call, Refused
-from hatchway.gateway.refusal import unauthenticated
+from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.refusal import unauthenticated
 from hatchway.transport.listening.listener import PORTION
 from hatchway.transport.listening.sources import MAY_WASTE, Sources
 

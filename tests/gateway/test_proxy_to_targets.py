@@ -37,9 +37,9 @@ from tests.programs import find, needs
 
 from hatchway.domain.endpoint import ProxyProtocol
 from hatchway.domain.network import Rule
-from hatchway.gateway.admission import Admitted
-from hatchway.gateway.registry import Registry
-from hatchway.gateway.snapshot import Snapshot
+from hatchway.gateway.admission.admission import Admitted
+from hatchway.gateway.snapshot.snapshot import Snapshot
+from hatchway.gateway.tunnel.registry import Registry
 from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header, read_proxy_header
 
 CLIENT, CLIENT6 = "192.0.2.7", "2001:db8::7"

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from tests.gateway.account import THEN, USER_ARN, StoredAccount, allow, stored_account
 from tests.gateway.harness import echo, run, target, until
-from tests.gateway.test_trail import admitted, trail
+from tests.gateway.trail.test_trail import admitted, trail
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.account import Quotas
 from hatchway.domain.tunnel import Termination, Tunnel
-from hatchway.gateway.registry import Registry
-from hatchway.gateway.report import Report
+from hatchway.gateway.trail.report import Report
+from hatchway.gateway.tunnel.registry import Registry
 
 if TYPE_CHECKING:
-    from hatchway.gateway.relay import Relay
+    from hatchway.gateway.tunnel.relay import Relay
 
 
 @pytest.fixture

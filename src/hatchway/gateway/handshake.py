@@ -13,7 +13,7 @@ from typing import Final
 
 from picows.picows import _parse_http_request  # type: ignore[attr-defined]
 
-from hatchway.gateway.refusal import UPGRADE_REQUIRED, Refusal, bad_handshake
+from hatchway.gateway.admission.refusal import UPGRADE_REQUIRED, Refusal, bad_handshake
 
 MAX_HEAD: Final = 16 * 1024
 """Bytes of request line and headers together."""

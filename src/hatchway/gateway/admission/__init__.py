@@ -1,0 +1,15 @@
+"""May this tunnel be opened: who is calling, what is asked for, what policies and network say.
+
+What must hold here: a decision waits for nothing, neither store nor DNS, and changes nothing. It is a value:
+the answer for the client together with the event for the audit trail. What cannot be decided is not allowed.
+
+| module | holds |
+|---|---|
+| `request` | the parameters of a request to open a tunnel. Pure |
+| `admission` | the decision on a request, and again on a tunnel that is open |
+| `network` | whether the endpoint's and the instance's security groups let the connection through |
+| `served` | whose endpoints are this gateway's |
+| `off_limits`, `names` | where no tunnel leads; addresses of hosts known by name, looked up in a thread |
+| `transparency` | connecting from the client's address, and whether this process may |
+| `refusal` | every way to say no, and every word of it that a client reads. Pure |
+"""

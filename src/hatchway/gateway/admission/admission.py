@@ -1,0 +1,351 @@
+"""May this tunnel be opened: who is calling, what is asked for, what the policies and the network say.
+
+Everything is decided from the snapshot in memory, without waiting for anything, and comes out as a value: the
+answer for the client together with the event for the audit trail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from hatchway.access.authentication import HttpRequest
+from hatchway.access.authorization import AccessDenied, authorize
+from hatchway.access.context import Origin, request_keys
+from hatchway.access.open_tunnel import open_tunnel_checks
+from hatchway.access.presigned import Unauthenticated, authenticate_presigned
+from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, unknown_identity
+from hatchway.domain.reach import parse_address
+from hatchway.gateway.admission.network import Flow, network_problem
+from hatchway.gateway.admission.refusal import (
+    ENDPOINT_FULL,
+    GATEWAY_FULL,
+    PRINCIPAL_FULL,
+    Refusal,
+    access_denied,
+    bad_request,
+    no_such_endpoint,
+    not_served,
+    unauthenticated,
+)
+from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
+from hatchway.gateway.admission.transparency import transparency_problem
+from hatchway.gateway.snapshot.subjects import network_subjects
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hatchway.access.authorization import Authorization
+    from hatchway.access.open_tunnel import TunnelRequest
+    from hatchway.access.principal import Caller, Principal
+    from hatchway.domain.endpoint import Endpoint, ProxyProtocol
+    from hatchway.domain.network import Instance
+    from hatchway.domain.reach import Address
+    from hatchway.gateway.admission.off_limits import OffLimits
+    from hatchway.gateway.admission.refusal import Overrun
+    from hatchway.gateway.admission.served import ServedVpcs
+    from hatchway.gateway.handshake import Head
+    from hatchway.gateway.snapshot.snapshot import Snapshot
+    from hatchway.gateway.snapshot.subjects import Subject
+
+EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
+NO_SIGNING_KEY: Final = (
+    "gateways have no signing key of this access key: it is the root user's, inactive or just made, or its"
+    " user's policies allow no tunnel, or the signature is of another day"
+)
+
+
+class Call(NamedTuple):
+    """One request to open a tunnel, as the audit trail tells of it."""
+
+    source: EventSource
+    request: TunnelRequest | None
+    resources: tuple[tuple[str, str], ...]
+
+    def event(self, name: str, event_id: str, time: datetime, outcome: Outcome) -> dict[str, Any]:
+        request = self.request
+        parameters = (
+            None
+            if request is None
+            else {
+                "instanceConnectEndpointId": request.endpoint_id,
+                "maxTunnelDuration": str(request.max_duration),
+                "remotePort": str(request.remote_port),
+                "privateIpAddress": request.private_ip,
+            }
+        )
+        return event(
+            self.source,
+            event_id=event_id,
+            time=time,
+            name=name,
+            read_only=False,
+            request_parameters=parameters,
+            outcome=outcome,
+            resources=self.resources,
+        )
+
+
+class Admitted(NamedTuple):
+    """A tunnel that may be opened.
+
+    `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
+    not answer. `quota` is how many tunnels the endpoint may carry at once, `principal_quota` how many the
+    principal may have, 0 for as many as it likes. `subjects` are what the decision depends on.
+    """
+
+    tunnel_id: str
+    call: Call
+    request: TunnelRequest
+    address: Address
+    principal: Principal
+    instance_id: str | None
+    quota: int
+    unreachable: str | None
+    additional: dict[str, Any]
+    principal_quota: int = 0
+    subjects: tuple[Subject, ...] = ()
+    source: Address | None = None
+    """The address that the target sees; None for the gateway's own."""
+    proxy_protocol: ProxyProtocol | None = None
+    """How the target is told the client's address and port; None for not at all."""
+
+    @property
+    def source_ip(self) -> str:
+        return self.call.source.source_ip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A tunnel that may not be opened: what the client is told, and what the audit trail is.
+
+    `authenticated` is whether the caller is who he says.
+    """
+
+    refusal: Refusal
+    call: Call
+    authenticated: bool = True
+    additional: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether an open tunnel may go on: `revoked` is None, else why not, for the audit trail."""
+
+    subjects: tuple[Subject, ...] = ()
+    revoked: dict[str, Any] | None = None
+
+
+class Load(Protocol):
+    """How many tunnels there are, as far as this worker knows."""
+
+    def __len__(self) -> int: ...
+    def on_endpoint(self, endpoint_id: str) -> int: ...
+    def of_principal(self, arn: str) -> int: ...
+
+
+class Admission:
+    """Decides on requests, by one account's snapshot."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        load: Load,
+        max_tunnels: int | None = None,
+        *,
+        served: ServedVpcs,
+        off_limits: OffLimits,
+        may_take_addresses: bool = True,
+    ) -> None:
+        """`max_tunnels` is how many tunnels this worker may carry at once.
+
+        `served` are the VPCs whose endpoints it opens tunnels through, `off_limits` where it opens none to.
+
+        `may_take_addresses` is whether it may connect from addresses that are not the machine's.
+        """
+        self._snapshot = snapshot
+        self._load = load
+        self._max_tunnels = max_tunnels
+        self._served = served
+        self._off_limits = off_limits
+        self._may_take_addresses = may_take_addresses
+
+    def decide(
+        self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
+    ) -> Admitted | Refused:
+        """The decision on one request whose path and WebSocket headers are as they should be."""
+        snapshot = self._snapshot
+        arns = snapshot.arns
+
+        def call(
+            identity: dict[str, Any],
+            request: TunnelRequest | None = None,
+            resources: tuple[tuple[str, str], ...] = (),
+        ) -> Call:
+            source = EventSource(
+                account=arns.account,
+                region=arns.region,
+                event_source=EVENT_SOURCE,
+                request_id=request_id,
+                source_ip=source_ip,
+                user_agent=head.user_agent,
+                user_identity=identity,
+            )
+            return Call(source=source, request=request, resources=resources)
+
+        http = HttpRequest("GET", head.path, head.query, head.headers)
+        try:
+            caller = authenticate_presigned(http, directory=snapshot, now=now, region=arns.region)
+        except Unauthenticated as problem:
+            return Refused(
+                refusal=unauthenticated(problem.code, str(problem)),
+                call=call(dict(unknown_identity(problem.claimed_key_id))),
+                authenticated=False,
+                additional=self._of_known_key(problem),
+            )
+        identity = caller.principal.user_identity()
+        try:
+            request = read_tunnel_request(http.parameters)
+        except BadParameter as problem:
+            return Refused(refusal=bad_request(problem.problem), call=call(identity))
+
+        endpoint_arn = arns.endpoint(request.endpoint_id)
+        asked = call(identity, request, ((endpoint_arn, ENDPOINT_RESOURCE_TYPE),))
+        endpoint, instance = self._ends(request)
+        try:
+            authorization = self._authorize(caller, asked, request, (endpoint, instance), now)
+        except AccessDenied as denied:
+            return Refused(
+                refusal=access_denied(str(denied)),
+                call=asked,
+                additional={"decision": denied.authorization.to_json()},
+            )
+        additional: dict[str, Any] = {"decision": authorization.to_json()}
+        if endpoint is None or not endpoint.usable:
+            return Refused(refusal=no_such_endpoint(request.endpoint_id), call=asked, additional=additional)
+        elsewhere = self._not_served(endpoint)
+        if elsewhere is not None:
+            additional["network"] = elsewhere
+            return Refused(refusal=not_served(endpoint.id), call=asked, additional=additional)
+        quotas = snapshot.account.quotas
+        quota = quotas.tunnels_per_endpoint if endpoint.max_tunnels is None else endpoint.max_tunnels
+        principal_quota = quotas.tunnels_per_principal
+        overrun = self._overrun(endpoint.id, quota, caller.principal, principal_quota)
+        if overrun is not None:
+            return Refused(refusal=overrun.refusal, call=asked, additional=additional)
+        unreachable = self._network_problem(endpoint, instance, request, source_ip)
+        if unreachable is not None:
+            additional["network"] = unreachable
+        return Admitted(
+            tunnel_id=tunnel_id,
+            call=asked,
+            request=request,
+            address=parse_address(request.private_ip),
+            principal=caller.principal,
+            instance_id=instance.id if instance else None,
+            quota=quota,
+            unreachable=unreachable,
+            additional=additional,
+            principal_quota=principal_quota,
+            subjects=self._subjects(caller, endpoint, instance, request),
+            source=parse_address(source_ip) if endpoint.preserve_client_ip else None,
+            proxy_protocol=endpoint.proxy_protocol,
+        )
+
+    def review(self, admitted: Admitted, now: datetime) -> Standing:
+        """The decision on a tunnel that is open, as the account is now: what `decide` checks, but quotas."""
+        request, principal = admitted.request, admitted.principal
+        caller = self._snapshot.caller(principal.access_key_id)
+        if caller is None or caller.principal.user_id != principal.user_id:
+            return Standing(revoked={"reason": f"access key {principal.access_key_id} is no longer valid"})
+        endpoint, instance = self._ends(request)
+        if endpoint is None or not endpoint.usable:
+            state = "gone" if endpoint is None else endpoint.state.value
+            return Standing(revoked={"reason": f"{request.endpoint_id} is {state}"})
+        try:
+            self._authorize(caller, admitted.call, request, (endpoint, instance), now)
+        except AccessDenied as denied:
+            return Standing(revoked={"reason": str(denied), "decision": denied.authorization.to_json()})
+        unreachable = self._not_served(endpoint) or self._network_problem(
+            endpoint, instance, request, admitted.source_ip
+        )
+        if unreachable is not None:
+            return Standing(revoked={"reason": unreachable})
+        return Standing(subjects=self._subjects(caller, endpoint, instance, request))
+
+    def _of_known_key(self, problem: Unauthenticated) -> dict[str, Any]:
+        """For the trail alone: that a key exists is nobody's business who has proved nothing."""
+        claimed = problem.claimed_key_id
+        if not problem.unknown or claimed is None or self._snapshot.access_key(claimed) is None:
+            return {}
+        return {"reason": NO_SIGNING_KEY}
+
+    def _ends(self, request: TunnelRequest) -> tuple[Endpoint | None, Instance | None]:
+        """The endpoint, and the registered instance at the target's address."""
+        endpoint = self._snapshot.endpoint(request.endpoint_id)
+        return endpoint, self._snapshot.instance_at(endpoint.vpc_id, request.private_ip) if endpoint else None
+
+    def _authorize(
+        self,
+        caller: Caller,
+        call: Call,
+        request: TunnelRequest,
+        ends: tuple[Endpoint | None, Instance | None],
+        now: datetime,
+    ) -> Authorization:
+        """
+        Raises:
+            AccessDenied: the policies say no.
+        """
+        endpoint, instance = ends
+        ((endpoint_arn, _),) = call.resources
+        origin = Origin(source_ip=call.source.source_ip, user_agent=call.source.user_agent, secure=True)
+        return authorize(
+            caller,
+            open_tunnel_checks(
+                request,
+                endpoint_arn,
+                endpoint.tags if endpoint else {},
+                instance.tags if instance else {},
+            ),
+            {**caller.keys, **request_keys(origin, now=now, region=call.source.region)},
+        )
+
+    def _overrun(
+        self, endpoint_id: str, quota: int, principal: Principal, principal_quota: int
+    ) -> Overrun | None:
+        """The quota that one more tunnel would exceed, by what this worker knows."""
+        load = self._load
+        if load.on_endpoint(endpoint_id) >= quota:
+            return ENDPOINT_FULL
+        if principal_quota and load.of_principal(principal.arn) >= principal_quota:
+            return PRINCIPAL_FULL
+        if self._max_tunnels is not None and len(load) >= self._max_tunnels:
+            return GATEWAY_FULL
+        return None
+
+    def _not_served(self, endpoint: Endpoint) -> str | None:
+        """Why tunnels through this endpoint are another gateway's, in words for the audit trail."""
+        vpc = self._snapshot.vpc(endpoint.vpc_id)
+        if vpc is not None and vpc in self._served:
+            return None
+        return f"this gateway does not serve {endpoint.vpc_id}, where {endpoint.id} is"
+
+    def _network_problem(
+        self, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest, source_ip: str
+    ) -> str | None:
+        address, client = parse_address(request.private_ip), parse_address(source_ip)
+        if endpoint.preserve_client_ip:
+            problem = transparency_problem(client, address, permitted=self._may_take_addresses)
+            if problem is not None:
+                return problem
+        flow = Flow(endpoint, instance, address, request.remote_port, client)
+        return network_problem(self._snapshot, self._served, self._off_limits, flow)
+
+    def _subjects(
+        self, caller: Caller, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest
+    ) -> tuple[Subject, ...]:
+        return (
+            *self._snapshot.subjects_of(caller.principal.access_key_id),
+            *network_subjects(endpoint, instance, request.private_ip),
+        )

@@ -1,0 +1,54 @@
+"""Addresses that are no targets unless an instance is registered there: a tunnel to them would make its
+client a local caller of what listens there (the API, the metrics, the store), whatever `aws:SourceIp` says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from hatchway.domain.reach import embedded_ipv4, within
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+    from hatchway.domain.reach import Address
+    from hatchway.gateway.snapshot.snapshot import Snapshot
+
+
+class Own(Protocol):
+    def holds(self, address: Address) -> bool: ...
+
+
+class OffLimits:
+    """What a gateway keeps tunnels away from."""
+
+    def __init__(
+        self, own: Own, snapshot: Snapshot, *, named: Container[Address] = (), ranges: Sequence[str] = ()
+    ) -> None:
+        """`own` are this machine's addresses, `snapshot` knows the API's; `named` are those of the store and
+        of other hosts that were named, `ranges` are CIDR ranges."""
+        self._own = own
+        self._snapshot = snapshot
+        self._named = named
+        self._ranges = tuple(ranges)
+
+    def problem(self, address: Address) -> str | None:
+        """Why an address without a registered instance is no target, in words for the audit trail."""
+        inner = embedded_ipv4(address)
+        for each in (address,) if inner is None else (address, inner):
+            whose = self._whose(each)
+            if whose is not None:
+                also = "" if each is address else f" stands for {each}, which"
+                return f"{address}{also} is {whose}: no target unless an instance is registered there"
+        return None
+
+    def _whose(self, address: Address) -> str | None:
+        if self._own.holds(address):
+            return "the gateway's own machine"
+        if self._snapshot.serves_api(str(address)):
+            return "a machine of the API"
+        if address in self._named:
+            return "the store's machine, or another that gateways keep away from"
+        if within(address, self._ranges):
+            return "in a range that gateways keep away from"
+        return None

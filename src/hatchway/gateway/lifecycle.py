@@ -1,0 +1,274 @@
+"""The life of a tunnel, read from top to bottom: request, decision, upgrade, record, connection, end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from hatchway.domain.reach import parse_address
+from hatchway.gateway.admission.admission import Admitted, Refused
+from hatchway.gateway.admission.refusal import (
+    CLIENT_GONE,
+    DRAINING,
+    NO_SUCH_PATH,
+    NOT_RECORDED,
+    NOT_RECORDING,
+    TOO_MANY_FAILURES,
+    duration_reached,
+)
+from hatchway.gateway.admission.request import PATH, claimed_key_id
+from hatchway.gateway.handshake import BadHandshake, Head, websocket_key
+from hatchway.gateway.telemetry.metrics import NOT_RECORDED as REASON_NOT_RECORDED
+from hatchway.gateway.trail.trail import Carried, QuotaReached
+from hatchway.gateway.tunnel.relay import Relay
+from hatchway.gateway.tunnel.target import Attempt, Target
+from hatchway.store import log_fields
+from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from hatchway.gateway.telemetry.metrics import Metrics
+    from hatchway.gateway.telemetry.tracing import TunnelTrace, TunnelTracing
+    from hatchway.gateway.tunnel.client import Client
+    from hatchway.gateway.tunnel.registry import Registry
+    from hatchway.transport.listening.sources import Sources
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+@dataclass(slots=True)
+class _Tunnel:
+    """One that this worker carries. `recorded` is whether the audit trail has it as opened."""
+
+    admitted: Admitted
+    relay: Relay
+    deadline: asyncio.TimerHandle
+    recorded: bool = False
+
+
+class Decides(Protocol):
+    def decide(
+        self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
+    ) -> Admitted | Refused: ...
+
+
+class Keeps(Protocol):
+    async def opened(self, admitted: Admitted, now: datetime) -> None: ...
+    async def refused(self, refused: Refused, now: datetime) -> None: ...
+    async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None: ...
+
+
+class Gateway:
+    """What one worker does with each client."""
+
+    def __init__(
+        self,
+        *,
+        admission: Decides,
+        trail: Keeps,
+        registry: Registry,
+        metrics: Metrics,
+        sources: Sources,
+        may_open: Callable[[], bool],
+        clock: Callable[[], datetime],
+        new_request_id: Callable[[], str],
+        new_tunnel_id: Callable[[], str],
+        tracing: TunnelTracing | None = None,
+    ) -> None:
+        self._admission = admission
+        self._trail = trail
+        self._registry = registry
+        self._metrics = metrics
+        self._sources = sources
+        self._may_open = may_open
+        self._clock = clock
+        self._new_request_id = new_request_id
+        self._new_tunnel_id = new_tunnel_id
+        self._tracing = tracing
+        self.draining = False
+
+    async def serve(self, client: Client, source_ip: str, source_port: int) -> None:
+        """See one client from its request to its end. It never raises for what a client does."""
+        trace = None if self._tracing is None else self._tracing.connected(source_port)
+        tunnel = await self._begin(client, source_ip, source_port, trace)
+        if tunnel is not None:
+            await self._carry(tunnel, trace)
+
+    async def _begin(
+        self, client: Client, source_ip: str, source_port: int, trace: TunnelTrace | None
+    ) -> _Tunnel | None:
+        """The client's tunnel, upgraded, recorded and connected, or about to end; None if it gets none."""
+        request_id = self._new_request_id()
+        began = asyncio.get_running_loop().time()
+        try:
+            await client.request
+            head = client.take_head()
+            if trace is not None:
+                trace.requested()
+            self._metrics.handshake_seconds.observe(asyncio.get_running_loop().time() - began)
+            if head.path != PATH:
+                raise BadHandshake(NO_SUCH_PATH)
+            key = websocket_key(head)
+            if self.draining:
+                raise BadHandshake(DRAINING)
+            if not self._sources.hears(source_ip, claimed_key_id(head.query)):
+                raise BadHandshake(TOO_MANY_FAILURES)
+            if not self._may_open():
+                raise BadHandshake(NOT_RECORDING)
+        except BadHandshake as bad:
+            self._metrics.refused.labels(bad.refusal.error_code).inc()
+            client.refuse(bad.refusal, request_id)
+            return None
+        except ConnectionError:
+            return None
+        answer = self._admission.decide(
+            head,
+            source_ip=source_ip,
+            request_id=request_id,
+            tunnel_id=self._new_tunnel_id(),
+            now=self._clock(),
+        )
+        if trace is not None:
+            trace.decided(head, answer)
+        if isinstance(answer, Refused):
+            if answer.authenticated:
+                self._sources.refused(source_ip)
+            else:
+                self._sources.failed(source_ip, claimed_key_id(head.query))
+            await self._refuse(client, answer, trace)
+            return None
+        self._sources.admitted(source_ip, answer.principal.access_key_id)
+        return await self._open(client, key, answer, source_port, trace)
+
+    async def _refuse(self, client: Client, refused: Refused, trace: TunnelTrace | None) -> None:
+        source = refused.call.source
+        self._metrics.refused.labels(refused.refusal.error_code).inc()
+        log.info(
+            "tunnel refused",
+            request_id=source.request_id,
+            source_ip=source.source_ip,
+            error_code=refused.refusal.error_code,
+        )
+        try:
+            await self._trail.refused(refused, self._clock())
+        finally:
+            # The answer stays no, recorded or not.
+            client.refuse(refused.refusal, source.request_id)
+            if trace is not None:
+                trace.refused(refused)
+
+    async def _open(
+        self, client: Client, key: str, admitted: Admitted, source_port: int, trace: TunnelTrace | None
+    ) -> _Tunnel:
+        loop = asyncio.get_running_loop()
+        relay = Relay(client, loop)
+        duration = admitted.request.max_duration
+        client.upgrade(key, admitted.call.source.request_id, relay)
+        deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
+        # The decision is for the record of the opening: as long as the tunnel lasts, nobody needs it.
+        kept = admitted._replace(additional={})
+        self._registry.add(kept, relay)
+        tunnel = _Tunnel(kept, relay, deadline)
+        try:
+            tunnel.recorded = await self._record(admitted, relay)
+            if trace is not None:
+                trace.recorded(relay, succeeded=tunnel.recorded)
+            if tunnel.recorded:
+                await self._connect(admitted, client, relay, source_port, trace)
+            else:
+                relay.no_target()
+        except BaseException:
+            self._forget(tunnel)
+            raise
+        return tunnel
+
+    async def _carry(self, tunnel: _Tunnel, trace: TunnelTrace | None) -> None:
+        relay = tunnel.relay
+        try:
+            await relay.ended
+            if trace is not None:
+                trace.ended(relay)
+            if tunnel.recorded:
+                await self._close(tunnel.admitted, relay)
+            await relay.gone
+        finally:
+            self._forget(tunnel)
+
+    def _forget(self, tunnel: _Tunnel) -> None:
+        tunnel.deadline.cancel()
+        with self._metrics.going(tunnel.relay):
+            self._registry.remove(tunnel.admitted)
+
+    async def _record(self, admitted: Admitted, relay: Relay) -> bool:
+        try:
+            await self._trail.opened(admitted, self._clock())
+        except QuotaReached as reached:
+            self._metrics.refused.labels(reached.overrun.refusal.error_code).inc()
+            relay.cut(reached.overrun.closure)
+        except Exception as problem:
+            log.error("tunnel not recorded", tunnel_id=admitted.tunnel_id, **log_fields(problem))
+            self._metrics.refused.labels(REASON_NOT_RECORDED).inc()
+            relay.cut(NOT_RECORDED)
+        else:
+            self._metrics.opened.inc()
+            log.info(
+                "tunnel opened",
+                tunnel_id=admitted.tunnel_id,
+                request_id=admitted.call.source.request_id,
+                principal=admitted.principal.arn,
+                source_ip=admitted.source_ip,
+                endpoint_id=admitted.request.endpoint_id,
+                target=f"{admitted.request.private_ip} port {admitted.request.remote_port}",
+            )
+            return True
+        return False
+
+    async def _connect(
+        self,
+        admitted: Admitted,
+        client: Client,
+        relay: Relay,
+        source_port: int,
+        trace: TunnelTrace | None,
+    ) -> None:
+        """Connect the relay to the target, or tell it that there is none."""
+        if admitted.unreachable is not None or not relay.needs_target:
+            relay.no_target()
+            return
+        address, port = admitted.address, admitted.request.remote_port
+        attempt = Attempt(client.readiness, address, port, admitted.source)
+        relay.connecting(attempt)
+        began = asyncio.get_running_loop().time()
+        sock = await attempt.outcome
+        if trace is not None:
+            trace.connecting_ended(admitted, attempt.problem)
+        if sock is None:
+            relay.no_target()
+            return
+        self._metrics.connect_seconds.observe(asyncio.get_running_loop().time() - began)
+        target = Target(relay, client.readiness, sock)
+        if admitted.proxy_protocol is not None:
+            source = TransportAddress(parse_address(admitted.source_ip), source_port)
+            target.send(proxy_header(source, TransportAddress(address, port)))
+        relay.attach(target)
+
+    async def _close(self, admitted: Admitted, relay: Relay) -> None:
+        closure = relay.closure or CLIENT_GONE
+        cause = self._registry.cause(admitted.tunnel_id)
+        carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)
+        self._metrics.closed(closure)
+        log.info(
+            "tunnel closed",
+            tunnel_id=admitted.tunnel_id,
+            code=closure.code,
+            reason=closure.reason,
+            seconds=round(relay.seconds, 3),
+            bytes_in=relay.bytes_in,
+            bytes_out=relay.bytes_out,
+        )
+        await self._trail.closed(admitted, carried, self._clock())

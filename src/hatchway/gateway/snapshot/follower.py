@@ -1,0 +1,83 @@
+"""Keeps a snapshot up with the store.
+
+A gateway that cannot reach the store goes on with what it knows. It can open nothing meanwhile, because
+nothing can be recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from hatchway.gateway.snapshot.subjects import touched
+from hatchway.gateway.snapshot.table import key_of
+from hatchway.store import log_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatchway.gateway.snapshot.snapshot import Snapshot
+    from hatchway.gateway.snapshot.subjects import Touched
+    from hatchway.store import Changes, Store
+
+RETRY: Final = 0.5
+"""Seconds between a look at the store that failed and the next."""
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+class Follower:
+    """Follows the store's change feed by revision, so that a change missed is a change seen later."""
+
+    def __init__(self, store: Store, snapshot: Snapshot, applied: Callable[[Changes, Touched], None]) -> None:
+        """`applied` is told of all changes and what they touch, when they are in the snapshot."""
+        self._store = store
+        self._snapshot = snapshot
+        self._applied = applied
+        self._behind = False
+        self.looked_at = 0.0
+        """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
+
+    def catch_up(self) -> None:
+        """Read what has changed, waiting for the store."""
+        began = time.monotonic()
+        changes, subjects = self._read()
+        self._snapshot.apply(changes)
+        self._applied(changes, subjects)
+        self.looked_at = began
+
+    async def follow(self) -> None:
+        """Catch up again and again, without making the event loop wait for the store."""
+        async with self._store.cues() as cues:
+            while True:
+                await (asyncio.sleep(RETRY) if self._behind else cues.next())
+                await self._look()
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        news = None
+        try:
+            if await asyncio.to_thread(self._store.revision) != self._snapshot.revision:
+                news = await asyncio.to_thread(self._read)
+        except Exception as problem:
+            if not self._behind:
+                log.error("store cannot be followed", **log_fields(problem))
+            self._behind = True
+            return
+        if news is not None:
+            changes, subjects = news
+            for _ in self._snapshot.applying(changes):
+                await asyncio.sleep(0)
+            self._applied(changes, subjects)
+        self.looked_at = began
+        if self._behind:
+            self._behind = False
+            log.info("store is followed again", revision=self._snapshot.revision)
+
+    def _read(self) -> tuple[Changes, Touched]:
+        """What has changed and what that touches, which are thousands of rows at times: not on the loop."""
+        changes = self._store.changes(self._snapshot.revision)
+        return changes, touched(changes, key_of)

@@ -1,0 +1,205 @@
+"""What a gateway knows of the account, in memory: a copy that follows the store's change feed.
+
+Lookups take no longer with 100,000 instances than with ten; a change costs what it changes.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from hatchway.access.identities import IDENTITY_TABLES, resolve_caller
+from hatchway.access.signing_keys import SigningKeyOpener
+from hatchway.domain.arns import Arns
+from hatchway.domain.reach import parse_address
+from hatchway.gateway.snapshot.subjects import identity_subjects
+from hatchway.gateway.snapshot.table import Table
+from hatchway.store.tables import FEED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from hatchway.access.principal import Caller
+    from hatchway.access.vault import Vault
+    from hatchway.domain.account import Account
+    from hatchway.domain.endpoint import Endpoint
+    from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, User
+    from hatchway.domain.network import Instance, SecurityGroup, Vpc
+    from hatchway.domain.reach import Address
+    from hatchway.gateway.snapshot.subjects import Subject
+    from hatchway.gateway.snapshot.table import Key
+    from hatchway.store import Changes
+
+# Tables by which some rows are looked up otherwise than by key, and the keys of that look-up.
+_LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
+    "instances": lambda row: (
+        key for address in row.addresses for key in ((row.vpc_id, address), (address,))
+    ),
+    "memberships": lambda row: ((row.user_name,),),
+    "inline_policies": lambda row: ((row.owner_kind, row.owner_name),),
+    "attachments": lambda row: ((row.owner_kind, row.owner_name),),
+}
+
+
+PORTION: Final = 200
+"""Rows taken at once: some two milliseconds."""
+
+
+def _empty_tables() -> dict[str, Table]:
+    return {table.name: Table(table.name, _LOOKUPS.get(table.name)) for table in FEED}
+
+
+class Snapshot:
+    """The account as of one revision: the `Identities` and the `Directory` that `hatchway.access` asks."""
+
+    def __init__(self, gateway_key: Vault) -> None:
+        """`gateway_key` opens the signing keys, each when it is asked for."""
+        self.revision = 0
+        self._signing_keys = SigningKeyOpener(gateway_key)
+        self._tables = _empty_tables()
+        self._forget_callers()
+
+    def _forget_callers(self) -> None:
+        self._callers: dict[str, Caller | None] = {}
+        self._subjects: dict[str, tuple[Subject, ...]] = {}
+        self._arns: Arns | None = None
+
+    def apply(self, changes: Changes) -> None:
+        """Become what the account is at the revision of the changes."""
+        for _ in self.applying(changes):
+            pass
+
+    def applying(self, changes: Changes) -> Iterator[None]:
+        """The same in portions, between which others may be served.
+
+        Until the last one is done the snapshot is what it was, and then at once what it becomes: a decision
+        in between never sees half of a change. Nothing else may be applied meanwhile.
+        """
+        size = sum(map(len, changes.deleted.values())) + sum(map(len, changes.changed.values()))
+        tables = _empty_tables() if changes.everything else dict(self._tables)
+        done = 0
+        for name in {**changes.deleted, **changes.changed}:
+            # A change costs what it changes: one that is made at once needs no copy.
+            if size >= PORTION and not changes.everything:
+                tables[name] = tables[name].copy()
+            table = tables[name]
+            steps: Iterable[tuple[Callable[[Any], None], Any]] = chain(
+                ((table.remove, key) for key in changes.deleted.get(name, ())),
+                ((table.put, row) for row in changes.changed.get(name, ())),
+            )
+            for step, row_or_key in steps:
+                step(row_or_key)
+                done += 1
+                if not done % PORTION:
+                    yield
+        self._tables = tables
+        if any(changes.changed.get(table) or changes.deleted.get(table) for table in IDENTITY_TABLES):
+            self._forget_callers()
+        self.revision = changes.revision
+
+    def _rows(self, table: str) -> dict[Key, Any]:
+        return self._tables[table].rows
+
+    def _find(self, table: str, *lookup: str) -> Sequence[Any]:
+        return self._tables[table].find(lookup)
+
+    # The account and its network.
+
+    @property
+    def account(self) -> Account:
+        (account,) = self._rows("accounts").values()
+        found: Account = account
+        return found
+
+    @property
+    def arns(self) -> Arns:
+        if self._arns is None:
+            self._arns = Arns(self.account.id, self.account.region)
+        return self._arns
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        return tuple(self._rows("endpoints").values())
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        return self._rows("endpoints").get((endpoint_id,))
+
+    def vpc(self, vpc_id: str) -> Vpc | None:
+        return self._rows("vpcs").get((vpc_id,))
+
+    def instance_at(self, vpc_id: str, address: str) -> Instance | None:
+        """The registered instance with this address, in its canonical form, in a VPC."""
+        found = self._find("instances", vpc_id, address)
+        return found[0] if found else None
+
+    def instances_at(self, address: str) -> Sequence[Instance]:
+        """The registered instances with this address, in its canonical form, of all VPCs."""
+        return self._find("instances", address)
+
+    def serves_api(self, address: str) -> bool:
+        """Whether a control plane serves the API from the machine with this address."""
+        return (address,) in self._rows("api_addresses")
+
+    @property
+    def vpcs(self) -> Sequence[Vpc]:
+        return tuple(self._rows("vpcs").values())
+
+    def security_groups(self, ids: Iterable[str]) -> list[SecurityGroup]:
+        rows = self._rows("security_groups")
+        return [rows[(group_id,)] for group_id in ids if (group_id,) in rows]
+
+    def interface_addresses(self, endpoint: Endpoint) -> list[Address]:
+        """The addresses from which an endpoint connects."""
+        rows = self._rows("network_interfaces")
+        return [
+            parse_address(address)
+            for interface_id in endpoint.network_interface_ids
+            if (interface := rows.get((interface_id,))) is not None
+            for address in (interface.private_ip, interface.ipv6)
+            if address
+        ]
+
+    # `hatchway.access.authentication.Directory`
+
+    def caller(self, access_key_id: str) -> Caller | None:
+        if access_key_id not in self._callers:
+            # Only of keys that exist: a flood of invented ones must not grow this.
+            if (access_key_id,) not in self._rows("access_keys"):
+                return None
+            self._callers[access_key_id] = resolve_caller(self, access_key_id)
+        return self._callers[access_key_id]
+
+    def subjects_of(self, access_key_id: str) -> tuple[Subject, ...]:
+        """What it depends on who holds a key that is known, and what its policies say."""
+        if access_key_id not in self._subjects:
+            self._subjects[access_key_id] = identity_subjects(self, access_key_id)
+        return self._subjects[access_key_id]
+
+    def signing_key(self, access_key_id: str, scope: Any) -> bytes | None:
+        rows = self._rows("sealed_signing_keys")
+        return self._signing_keys.open(rows.get((access_key_id, scope.date, scope.region, scope.service)))
+
+    # `hatchway.access.identities.Identities`
+
+    def access_key(self, key_id: str) -> AccessKey | None:
+        return self._rows("access_keys").get((key_id,))
+
+    def user(self, name: str) -> User | None:
+        return self._rows("users").get((name,))
+
+    def groups_of(self, user_name: str) -> Sequence[str]:
+        return [row.group_name for row in self._find("memberships", user_name)]
+
+    def inline_policies(self, kind: OwnerKind, name: str) -> Sequence[InlinePolicy]:
+        return self._find("inline_policies", kind, name)
+
+    def attached_policies(self, kind: OwnerKind, name: str) -> Sequence[str]:
+        return [row.policy_arn for row in self._find("attachments", kind, name)]
+
+    def guardrails(self) -> Sequence[str]:
+        return [row.policy_arn for row in self._rows("guardrails").values()]
+
+    def managed_policy(self, arn: str) -> tuple[ManagedPolicy, str] | None:
+        policy = self._rows("managed_policies").get((arn,))
+        version = policy and self._rows("policy_versions").get((arn, policy.default_version))
+        return (policy, version.document) if policy and version else None

@@ -1,0 +1,270 @@
+"""What one worker counts and measures, and the listener at which Prometheus asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from wsgiref.simple_server import WSGIServer
+
+    from prometheus_client.metrics_core import Metric
+
+    from hatchway.gateway.admission.refusal import Closure
+    from hatchway.gateway.tunnel.registry import Registry
+    from hatchway.gateway.tunnel.relay import Relay
+    from hatchway.settings import Address
+
+LAG_INTERVAL: Final = 0.5
+"""Seconds between two looks at how late the event loop is."""
+
+_PORT_INTERVAL: Final = 0.5
+"""Seconds between two attempts to have a port that somebody else has yet."""
+
+NOT_RECORDED: Final = "NotRecorded"
+"""The reason of a tunnel that was not opened because the audit trail could not be written."""
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+CLOSE_REASONS: Final = {
+    1000: "finished",
+    1001: "gateway_stopping",
+    1002: "protocol_error",
+    1003: "protocol_error",
+    1006: "client_lost",
+    1007: "protocol_error",
+    1008: "wasteful",
+    1009: "protocol_error",
+    1011: "no_target",
+    1013: "out_of_touch",
+    4001: "duration",
+    4002: "idle",
+    4003: "revoked",
+    4004: "terminated",
+    4029: "quota",
+}
+
+
+class Metrics:
+    """One worker's metrics. Names carry their units; all begin with `hatchway_`.
+
+    Attributes:
+        refused: requests that got no tunnel, by the error code that the client was told.
+        opened: tunnels entered in the audit trail as opened.
+        handshake_seconds: from a connection to the end of its request, TLS included.
+        connect_seconds: connecting to targets that answered.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.refused = Counter(
+            "hatchway_tunnels_refused", "Requests that got no tunnel.", ["reason"], registry=registry
+        )
+        self.opened = Counter("hatchway_tunnels_opened", "Tunnels opened.", registry=registry)
+        self._closed = Counter("hatchway_tunnels_closed", "Tunnels closed.", ["reason"], registry=registry)
+        self.handshake_seconds = Histogram(
+            "hatchway_handshake_seconds",
+            "From a connection to the end of its request, TLS included.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.connect_seconds = Histogram(
+            "hatchway_connect_seconds",
+            "Connecting to targets that answered.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._lag_seconds = Histogram(
+            "hatchway_event_loop_lag_seconds",
+            f"How late the event loop is, looked at every {LAG_INTERVAL} s.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._counting = threading.Lock()
+        ProcessCollector(registry=registry)
+
+    def closed(self, closure: Closure) -> None:
+        self._closed.labels(CLOSE_REASONS.get(closure.code, "other")).inc()
+
+    @contextmanager
+    def going(self, relay: Relay) -> Iterator[None]:
+        """Within it a tunnel leaves the registry: whoever asks meanwhile counts its bytes once."""
+        with self._counting:
+            self._bytes_in += relay.bytes_in
+            self._bytes_out += relay.bytes_out
+            yield
+
+    async def measure_lag(self) -> None:
+        """Look again and again how late the event loop is."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_INTERVAL
+            await asyncio.sleep(LAG_INTERVAL)
+            self._lag_seconds.observe(max(0.0, loop.time() - due))
+
+    def watch(
+        self,
+        tunnels: Registry,
+        *,
+        pending: Callable[[], int],
+        turned_away: Callable[[], Mapping[str, int]],
+        revision: Callable[[], int],
+        age: Callable[[], float],
+        unrecorded: Callable[[], int],
+    ) -> None:
+        """Tell of these too, as they are whenever Prometheus asks.
+
+        Args:
+            pending: connections that have not sent their request yet.
+            turned_away: how many connections were reset before TLS, by reason.
+            revision: of the store, as far as the snapshot has it.
+            age: seconds since the snapshot was last seen to be the store's state.
+            unrecorded: records that the audit trail still lacks.
+        """
+        self.registry.register(
+            _Live(
+                self._gauges(
+                    tunnels,
+                    pending=pending,
+                    turned_away=turned_away,
+                    revision=revision,
+                    age=age,
+                    unrecorded=unrecorded,
+                )
+            )
+        )
+
+    def _gauges(
+        self,
+        tunnels: Registry,
+        *,
+        pending: Callable[[], int],
+        turned_away: Callable[[], Mapping[str, int]],
+        revision: Callable[[], int],
+        age: Callable[[], float],
+        unrecorded: Callable[[], int],
+    ) -> Callable[[], Iterator[Metric]]:
+        def gauges() -> Iterator[Metric]:
+            with self._counting:
+                carried = [relay for _, relay in tunnels]
+                bytes_in = self._bytes_in + sum(relay.bytes_in for relay in carried)
+                bytes_out = self._bytes_out + sum(relay.bytes_out for relay in carried)
+            yield GaugeMetricFamily("hatchway_tunnels_open", "Tunnels being carried.", len(carried))
+            total = CounterMetricFamily(
+                "hatchway_tunnel_bytes",
+                "Payload bytes: in from clients, out from targets.",
+                labels=["direction"],
+            )
+            total.add_metric(["in"], bytes_in)
+            total.add_metric(["out"], bytes_out)
+            yield total
+            yield GaugeMetricFamily(
+                "hatchway_connections_pending", "Connections that have not sent a request yet.", pending()
+            )
+            resets = CounterMetricFamily(
+                "hatchway_connections_turned_away", "Connections reset before TLS.", labels=["reason"]
+            )
+            for reason, count in turned_away().items():
+                resets.add_metric([reason], count)
+            yield resets
+            yield GaugeMetricFamily(
+                "hatchway_snapshot_revision", "Revision of the store that decisions are made by.", revision()
+            )
+            yield GaugeMetricFamily(
+                "hatchway_snapshot_age_seconds", "Since the store was last seen at that revision.", age()
+            )
+            yield GaugeMetricFamily(
+                "hatchway_audit_records_waiting", "Records that the audit trail still lacks.", unrecorded()
+            )
+
+        return gauges
+
+
+class _Live(Collector):
+    def __init__(self, gauges: Callable[[], Iterator[Metric]]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        return self._gauges()
+
+
+class MetricsListener:
+    """Answers Prometheus in a thread.
+
+    Attributes:
+        port: where; None while it does not.
+    """
+
+    def __init__(self, metrics: Metrics, address: Address, *, patient: bool = False) -> None:
+        """With `patient` it waits for the port when somebody has it yet.
+
+        Raises:
+            OSError: it cannot listen there.
+        """
+        self.port: int | None = None
+        self._metrics = metrics
+        self._address = address
+        self._closing = threading.Event()
+        self._server: tuple[WSGIServer, threading.Thread] | None = None
+        self._waiting: threading.Thread | None = None
+        try:
+            self._listen()
+        except OSError as problem:
+            if not patient or problem.errno != errno.EADDRINUSE:
+                raise
+            self._waiting = threading.Thread(target=self._wait, name="metrics-port", daemon=True)
+            self._waiting.start()
+
+    def close(self) -> None:
+        """Let the port go. Without effect the second time."""
+        self._closing.set()
+        if self._waiting is not None:
+            self._waiting.join()
+            self._waiting = None
+        if self._server is not None:
+            (server, thread), self._server = self._server, None
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def _listen(self) -> None:
+        address = self._address
+        self._server = start_http_server(address.port, address.host, registry=self._metrics.registry)
+        self.port = self._server[0].server_port
+
+    def _wait(self) -> None:
+        while not self._closing.wait(_PORT_INTERVAL):
+            try:
+                self._listen()
+            except OSError:
+                continue
+            return
+
+
+@contextmanager
+def metrics_listener(
+    metrics: Metrics, address: Address | None, *, patient: bool = False
+) -> Iterator[MetricsListener | None]:
+    """A listener for the context; none when there is no address.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+    if address is None:
+        yield None
+        return
+    listener = MetricsListener(metrics, address, patient=patient)
+    try:
+        yield listener
+    finally:
+        listener.close()

@@ -1,0 +1,271 @@
+"""Where tunnels are entered: the audit trail and the list of live tunnels, in one transaction.
+
+Nothing is passed on before `opened` has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
+
+from hatchway.audit.events import Outcome
+from hatchway.audit.log import to_record
+from hatchway.audit.refusals import INTERVAL, Refusals
+from hatchway.domain.tunnel import Tunnel
+from hatchway.gateway.admission.refusal import ENDPOINT_FULL, NOT_RECORDED, NOT_RECORDING, PRINCIPAL_FULL
+from hatchway.gateway.trail.timeouts import Patience
+from hatchway.store import log_fields
+from hatchway.store.tables import gateway_workers, tunnels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from hatchway.audit.group_commit import GroupCommit
+    from hatchway.domain.account import AuditRecord
+    from hatchway.gateway.admission.admission import Admitted, Refused
+    from hatchway.gateway.admission.refusal import Closure, Overrun, Refusal
+    from hatchway.gateway.trail.pending_records import Unrecorded
+    from hatchway.store import Transaction
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+PATIENCE: Final = 30.0
+"""Seconds that a client waits for its tunnel's record: a database server that hangs says nothing at all."""
+
+
+class QuotaReached(Exception):
+    """All gateways together carry as many tunnels as this quota lets there be."""
+
+    def __init__(self, overrun: Overrun) -> None:
+        super().__init__(overrun.what)
+        self.overrun = overrun
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What came of a tunnel: seconds, and payload bytes from the client and to it.
+
+    `cause` is what the audit trail is told, besides, of an end from above.
+    """
+
+    duration: float
+    bytes_in: int
+    bytes_out: int
+    closure: Closure
+    cause: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Trail:
+    """The books of one worker. What cannot be entered at once, `unrecorded` enters later."""
+
+    def __init__(
+        self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str], unrecorded: Unrecorded
+    ) -> None:
+        self._commits = commits
+        self._worker_id = worker_id
+        self._new_id = new_id
+        self._unrecorded = unrecorded
+        self._patience = Patience(PATIENCE)
+        self._refusals = Refusals()
+
+    async def opened(self, admitted: Admitted, now: datetime) -> None:
+        """Enter a tunnel that is about to connect.
+
+        Raises:
+            QuotaReached: see there; that is entered too.
+            Exception: it is not known to be entered. What became of it is settled later.
+        """
+        tunnel = Tunnel(
+            id=admitted.tunnel_id,
+            gateway_id=self._worker_id,
+            endpoint_id=admitted.request.endpoint_id,
+            instance_id=admitted.instance_id,
+            principal_arn=admitted.principal.arn,
+            access_key_id=admitted.principal.access_key_id,
+            source_ip=admitted.source_ip,
+            private_ip=admitted.request.private_ip,
+            remote_port=admitted.request.remote_port,
+            opened_at=now,
+            expires_at=now + timedelta(seconds=admitted.request.max_duration),
+        )
+        opening = _Opening(admitted, tunnel, self._new_id())
+        try:
+            overrun = await self._patience.wait(self._commits.enter(_enter_openings, opening))
+        except Exception:
+            self._unrecorded.add(self._undoing(opening))
+            raise
+        if overrun is not None:
+            raise QuotaReached(overrun)
+
+    async def refused(self, refused: Refused, now: datetime) -> None:
+        """Enter a request that got no tunnel: by itself, or counted with others of the same caller."""
+        source, code = refused.call.source, refused.refusal.error_code
+        if not self._refusals.admit(source, "OpenTunnel", code, time=now, now=time.monotonic()):
+            return
+        outcome = _refusal_outcome(refused.refusal, refused.additional)
+        record = to_record(refused.call.event("OpenTunnel", self._new_id(), now, outcome), now)
+        try:
+            await self._commits.enter(_enter_records, record)
+        except Exception as problem:
+            kept = self._unrecorded.add_refusal(lambda tx: _enter_records(tx, [record]))
+            log.error(
+                "refusal not recorded", request_id=source.request_id, tried_again=kept, **log_fields(problem)
+            )
+
+    async def keep_counts(self) -> None:
+        """Enter again and again how many refusals there were that have no record of their own."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            self.enter_counts()
+
+    def enter_counts(self) -> None:
+        """The same once."""
+        for record in self._refusals.take(self._new_id).records:
+            self._unrecorded.add(partial(_enter_records, records=[record]))
+
+    async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
+        """Enter the end of a tunnel that was entered as opened, now or later."""
+        closing = self._closing(admitted, carried, now)
+        try:
+            # A worker that ends does not wait for it, and yet it is done.
+            await self._commits.enter(_enter_closings, closing, regardless=True)
+        except Exception as problem:
+            self._unrecorded.add(lambda tx: _enter_closings(tx, [closing]))
+            log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
+
+    def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> _Closing:
+        additional: dict[str, Any] = {
+            "tunnelId": admitted.tunnel_id,
+            "durationSeconds": round(carried.duration, 3),
+            "bytesIn": carried.bytes_in,
+            "bytesOut": carried.bytes_out,
+            "closeCode": carried.closure.code,
+            "closeReason": carried.closure.reason,
+            **carried.cause,
+        }
+        event = admitted.call.event("CloseTunnel", self._new_id(), now, Outcome(additional=additional))
+        return _Closing(admitted.tunnel_id, to_record(event, now))
+
+    def _undoing(self, opening: _Opening) -> Callable[[Transaction], None]:
+        """The piece that enters that there was no tunnel, whether its opening was committed or not."""
+        admitted, now = opening.admitted, opening.tunnel.opened_at
+        closing = self._closing(admitted, Carried(0.0, 0, 0, NOT_RECORDED), now)
+        outcome = _refusal_outcome(NOT_RECORDING, admitted.additional)
+        refusal = to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now)
+
+        def settle(tx: Transaction) -> None:
+            (closed,) = _enter_closings(tx, [closing])
+            if not closed and tx.audit_records.get(opening.event_id) is None:
+                tx.audit_records.add(refusal)
+
+        return settle
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    admitted: Admitted
+    tunnel: Tunnel
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    tunnel_id: str
+    record: AuditRecord
+
+
+def _enter_openings(tx: Transaction, openings: Sequence[_Opening]) -> Sequence[Overrun | None]:
+    """Enter each as opened, or as refused when that would exceed a quota: which one it would."""
+    live = _Live(tx, openings[0].tunnel.opened_at)
+    overruns: list[Overrun | None] = []
+    records: list[AuditRecord] = []
+    opened: list[Tunnel] = []
+    for opening in openings:
+        admitted, now = opening.admitted, opening.tunnel.opened_at
+        overrun = live.overrun(admitted)
+        if overrun is None:
+            opened.append(opening.tunnel)
+            live.add(admitted)
+            outcome = _opened_outcome(admitted)
+        else:
+            outcome = _refusal_outcome(overrun.refusal, admitted.additional)
+        records.append(to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now))
+        overruns.append(overrun)
+    tx.tunnels.put_all(opened)
+    tx.audit_records.add_all(records)
+    return overruns
+
+
+def _enter_closings(tx: Transaction, closings: Sequence[_Closing]) -> Sequence[bool]:
+    """Enter the end of each tunnel, unless that is entered; whether it was done now."""
+    # No row: this has been committed before, or others have taken this worker for dead.
+    gone = tx.tunnels.delete_all(closing.tunnel_id for closing in closings)
+    tx.audit_records.add_all(closing.record for closing in closings if closing.tunnel_id in gone)
+    return [closing.tunnel_id in gone for closing in closings]
+
+
+def _enter_records(tx: Transaction, records: Sequence[AuditRecord]) -> Sequence[None]:
+    tx.audit_records.add_all(records)
+    return [None] * len(records)
+
+
+class _Live:
+    """The tunnels of every worker that is alive, by what quotas count, with those of this transaction."""
+
+    def __init__(self, tx: Transaction, now: datetime) -> None:
+        self._tx = tx
+        self._now = now
+        self._counts: dict[tuple[Select[int], str], int] = {}
+
+    def overrun(self, admitted: Admitted) -> Overrun | None:
+        """The quota that one more tunnel would exceed."""
+        if self._count(_ON_ENDPOINT, admitted.request.endpoint_id) >= admitted.quota:
+            return ENDPOINT_FULL
+        most = admitted.principal_quota
+        if most and self._count(_OF_PRINCIPAL, admitted.principal.arn) >= most:
+            return PRINCIPAL_FULL
+        return None
+
+    def add(self, admitted: Admitted) -> None:
+        """One more."""
+        for counted in (
+            (_ON_ENDPOINT, admitted.request.endpoint_id),
+            (_OF_PRINCIPAL, admitted.principal.arn),
+        ):
+            if counted in self._counts:
+                self._counts[counted] += 1
+
+    def _count(self, query: Select[int], of: str) -> int:
+        if (query, of) not in self._counts:
+            self._counts[query, of] = self._tx.tunnels.scalar(query, now=self._now, of=of)
+        return self._counts[query, of]
+
+
+def _live_tunnels(column: ColumnElement[str]) -> Select[int]:
+    alive = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > bindparam("now"))
+    return (
+        select(func.count())
+        .select_from(tunnels)
+        .where(tunnels.c.gateway_id.in_(alive), column == bindparam("of"))
+    )
+
+
+_ON_ENDPOINT: Final = _live_tunnels(tunnels.c.endpoint_id)
+_OF_PRINCIPAL: Final = _live_tunnels(tunnels.c.principal_arn)
+
+
+def _opened_outcome(admitted: Admitted) -> Outcome:
+    return Outcome(additional={"tunnelId": admitted.tunnel_id, **admitted.additional})
+
+
+def _refusal_outcome(refusal: Refusal, additional: dict[str, Any]) -> Outcome:
+    return Outcome(error_code=refusal.error_code, error_message=refusal.message, additional=additional)

@@ -1,0 +1,14 @@
+"""A tunnel that is open: two connections, what passes between them, and what ends it.
+
+What must hold here: whoever holds a byte that is not passed on yet reads no more. Nothing here waits for the
+store, nor does anything for each frame that is not needed for each frame.
+
+| module | holds |
+|---|---|
+| `client` | the client's side: TLS, in it an HTTP request, after that a WebSocket |
+| `target` | the target's side: connecting, and what it sends as frames |
+| `relay` | what passes between the two, from the upgrade to the end of both |
+| `registry` | the tunnels that this worker carries |
+| `watch` | tunnels on which nothing happens: pings, dead peers, the idle limit |
+| `revocation` | deciding on open tunnels again when what they depend on changes |
+"""

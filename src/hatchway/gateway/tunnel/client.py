@@ -1,0 +1,283 @@
+"""The client's side of a tunnel: TLS, in it an HTTP request, after that a WebSocket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from hatchway.gateway.admission.refusal import (
+    HEADERS_TOO_LARGE,
+    PROTOCOL_ERROR,
+    TOO_MUCH_WASTE,
+    Closure,
+    Refusal,
+)
+from hatchway.gateway.handshake import (
+    HEAD_END,
+    MAX_HEAD,
+    BadHandshake,
+    Head,
+    read_head,
+    render_refusal,
+    render_upgrade,
+)
+from hatchway.transport.connection.allowance import FRAME
+from hatchway.transport.connection.tcp import Hold
+from hatchway.transport.connection.tls import TlsConnection
+from hatchway.transport.websocket.frames import MAX_FRAME, FrameEnd, WebSocketInput
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from ssl import SSLContext
+
+    from hatchway.transport.connection.readiness import Readiness
+    from hatchway.transport.websocket.frames import Parsers
+
+CLOSE_PATIENCE: Final = 5.0
+"""Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
+
+MOST_PONGS: Final = 10
+"""Pings that come at once of which each is answered."""
+
+_TOO_BIG: Final = f"A frame may carry at most {MAX_FRAME} bytes"
+
+# First bytes of final control frames (RFC 6455 section 5.2).
+_CLOSE: Final = 0x88
+_PING: Final = 0x89
+_PONG: Final = 0x8A
+
+_CLOSE_CHECK: Final = 0.25
+_request: Final = memoryview(bytearray(MAX_HEAD))
+"""Where the bytes of every request are decrypted to. They are copied out before anything else runs."""
+
+
+class TunnelEnd(FrameEnd, Protocol):
+    """What a client talks to after the upgrade: it gets the frames, and these calls."""
+
+    def client_full(self) -> None:
+        """So much waits for the client that nothing more should be sent."""
+
+    def client_ready(self) -> None:
+        """The client takes bytes again."""
+
+    def client_broke_protocol(self, closure: Closure) -> None:
+        """The client was sent this as a close frame; it is not listened to any more."""
+
+    def client_lost(self) -> None:
+        """The connection is gone. Everything that it carried has been handed over."""
+
+
+class Client(TlsConnection):
+    """One client.
+
+    `request` is done when the request has come, or failed: with `BadHandshake` to be answered, or with
+    `ConnectionError` when there is nobody to answer.
+    """
+
+    __slots__ = (
+        "_close_sent",
+        "_close_timer",
+        "_end",
+        "_head",
+        "_parsers",
+        "_pongs",
+        "_received",
+        "_request_id",
+        "_websocket",
+        "lost",
+        "request",
+    )
+
+    def __init__(
+        self, readiness: Readiness, sock: socket.socket, context: SSLContext, parsers: Parsers
+    ) -> None:
+        """`sock` does not block."""
+        super().__init__(readiness, sock, context)
+        self._parsers = parsers
+        self._received = bytearray()
+        self._websocket: WebSocketInput | None = None
+        self._end: TunnelEnd | None = None
+        self._pongs: list[bytes] | None = None
+        self._close_sent = False
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._head: Head | None = None
+        self._request_id = ""
+        self.request: asyncio.Future[None] = readiness.loop.create_future()
+        self.lost: asyncio.Future[None] = readiness.loop.create_future()
+
+    # Called by the connection.
+
+    def room(self) -> memoryview:
+        return _request if self._websocket is None else self._websocket.room()
+
+    def on_decrypted(self, size: int) -> None:
+        if self._websocket is None:
+            self._take_request(size)
+        else:
+            self._parsed(self._websocket.take(size))
+
+    @property
+    def behind(self) -> bool:
+        return self._websocket is not None and self._websocket.behind
+
+    def go_on(self) -> None:
+        assert self._websocket is not None
+        self._parsed(self._websocket.go_on())
+
+    def _parsed(self, fault: int | None) -> None:
+        assert self._websocket is not None
+        self.cost += self._websocket.frames * FRAME
+        if fault is not None:
+            self._end_for(Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason))
+
+    def on_waste(self) -> None:
+        if self._websocket is None:
+            self.abort()
+        else:
+            self._end_for(TOO_MUCH_WASTE)
+
+    def on_full(self) -> None:
+        # What the gateway itself says before the upgrade is short.
+        if self._end is not None:
+            self._end.client_full()
+
+    def on_ready(self) -> None:
+        self._send_pongs()
+        if self._end is not None:
+            self._end.client_ready()
+
+    def on_lost(self) -> None:
+        super().on_lost()
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if not self.request.done():
+            self.request.set_exception(ConnectionResetError("the client left"))
+        self.lost.set_result(None)
+        end, self._end = self._end, None
+        if end is not None:
+            end.client_lost()
+
+    def _take_request(self, size: int) -> None:
+        if self.request.done() and self.request.exception() is not None:
+            return
+        self._received += _request[:size]
+        if self.request.done():
+            return
+        end = self._received.find(HEAD_END, max(0, len(self._received) - size - len(HEAD_END)))
+        if end < 0 and len(self._received) < MAX_HEAD:
+            return
+        if not 0 <= end < MAX_HEAD:
+            self.request.set_exception(BadHandshake(HEADERS_TOO_LARGE))
+            return
+        self.trust()
+        # What the client sends before the answer waits in its socket, or at most in one portion of it.
+        self.hold(Hold.CONNECTING)
+        raw = bytes(self._received[:end])
+        del self._received[: end + len(HEAD_END)]
+        try:
+            self._head = read_head(raw)
+            self.request.set_result(None)
+        except BadHandshake as bad:
+            self.request.set_exception(bad)
+
+    # Called by the tunnel.
+
+    def take_head(self) -> Head:
+        """The head of the request that has come; once, for it should not live as long as the tunnel."""
+        head, self._head = self._head, None
+        assert head is not None
+        return head
+
+    def refuse(self, refusal: Refusal, request_id: str) -> None:
+        """Answer the request with something else than 101, and hang up."""
+        self.hang_up(render_refusal(refusal, request_id))
+
+    def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
+        """Answer 101. Frames come to `end` from now on; the first that are here do before this returns."""
+        self._end = end
+        self._request_id = request_id
+        self.write(render_upgrade(key, request_id))
+        websocket = self._websocket = WebSocketInput(self._parsers, end)
+        rest, self._received = bytes(self._received), bytearray()
+        websocket.give(rest)
+        if rest:
+            self.go_on()
+
+    def write_frames(self, *pieces: bytes | memoryview) -> None:
+        """Send whole frames, headers included. The memory is free for other use when this returns."""
+        if not self._close_sent:
+            if self._pongs is not None:
+                self._send_pongs()
+            self.write(*pieces)
+
+    def send_close(self, closure: Closure) -> None:
+        """Send a close frame, once, and nothing after it. Reading goes on, for the client's own close frame.
+
+        A client that has acknowledged everything and does not answer is hung up on.
+        """
+        frame = self._close_frame(closure)
+        if frame:
+            self.write(frame)
+            self._await_answer(CLOSE_PATIENCE)
+
+    def close_for(self, closure: Closure) -> None:
+        """Send a close frame, if none was sent, and hang up."""
+        self.hang_up(self._close_frame(closure))
+
+    def _close_frame(self, closure: Closure) -> bytes:
+        """A close frame, after which none is sent; empty when one was, or there is no WebSocket yet."""
+        if self._close_sent or self._websocket is None:
+            return b""
+        if self._pongs is not None:
+            self._send_pongs()
+        self._close_sent = True
+        return _control_frame(_CLOSE, closure.payload(self._request_id))
+
+    def _await_answer(self, patience: float) -> None:
+        if self.is_gone:
+            return
+        if patience <= 0:
+            self.hang_up()
+            return
+        patience = CLOSE_PATIENCE if self.unsent else patience - _CLOSE_CHECK
+        self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
+
+    def answer(self, ping: bytes) -> None:
+        """Answer a ping before anything else is sent, as soon as what has been read is done with.
+
+        Of many at once only the latest are answered, in one write; one answer would do (RFC 6455 section
+        5.5.3).
+        """
+        pongs = self._pongs
+        if pongs is None:
+            pongs = self._pongs = []
+            self.readiness.loop.call_soon(self._send_pongs)
+        elif len(pongs) == MOST_PONGS:
+            pongs.clear()
+        pongs.append(_control_frame(_PONG, ping))
+
+    def _send_pongs(self) -> None:
+        # Only to a client that reads.
+        if self._pongs is not None and not self.is_full:
+            pongs, self._pongs = self._pongs, None
+            if not self._close_sent:
+                self.write(b"".join(pongs))
+
+    def send_ping(self) -> None:
+        self.write_frames(_control_frame(_PING, b""))
+
+    def _end_for(self, closure: Closure) -> None:
+        """Close, and take nothing more: the client has done what it must not."""
+        self.close_for(closure)
+        if self._end is not None:
+            self._end.client_broke_protocol(closure)
+
+    def hang_up(self, last: bytes = b"") -> None:
+        """Take nothing more, and close behind everything that was written, and this: see `shut`."""
+        self.shut(last)
+        self.release(Hold.BACKLOG)
+        self.release(Hold.CONNECTING)
+
+
+def _control_frame(opcode: int, payload: bytes) -> bytes:
+    return bytes((opcode, len(payload))) + payload

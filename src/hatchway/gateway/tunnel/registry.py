@@ -1,0 +1,112 @@
+"""The tunnels that this worker carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from hatchway.gateway.snapshot.subjects import Files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Set
+
+    from hatchway.gateway.admission.admission import Admitted
+    from hatchway.gateway.admission.refusal import Closure
+    from hatchway.gateway.snapshot.subjects import Subject
+    from hatchway.gateway.tunnel.relay import Relay
+
+
+class Registry:
+    """Live tunnels by id, from the upgrade until both connections are gone."""
+
+    def __init__(self) -> None:
+        self._tunnels: dict[str, tuple[Admitted, Relay]] = {}
+        self._subjects: dict[str, tuple[Subject, ...]] = {}
+        self._files = Files()
+        self._causes: dict[str, Mapping[str, Any]] = {}
+        self._on_endpoint: Counter[str] = Counter()
+        self._of_principal: Counter[str] = Counter()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._tunnels)
+
+    def __iter__(self) -> Iterator[tuple[Admitted, Relay]]:
+        return iter(tuple(self._tunnels.values()))
+
+    def on_endpoint(self, endpoint_id: str) -> int:
+        return self._on_endpoint[endpoint_id]
+
+    def of_principal(self, arn: str) -> int:
+        return self._of_principal[arn]
+
+    def get(self, tunnel_id: str) -> Admitted | None:
+        """A tunnel that is being carried; None once it is gone."""
+        entry = self._tunnels.get(tunnel_id)
+        return entry[0] if entry is not None else None
+
+    def ids(self) -> Iterable[str]:
+        return tuple(self._tunnels)
+
+    def depending_on(self, subjects: Set[Subject]) -> Iterable[str]:
+        """The ids of the tunnels whose decisions depend on any of the subjects."""
+        return self._files.under(subjects)
+
+    def cause(self, tunnel_id: str) -> Mapping[str, Any]:
+        """Why `cut` ended the tunnel; empty when something else did."""
+        return self._causes.get(tunnel_id, {})
+
+    def add(self, admitted: Admitted, relay: Relay) -> None:
+        tunnel_id = admitted.tunnel_id
+        self._tunnels[tunnel_id] = (admitted, relay)
+        self._subjects[tunnel_id] = admitted.subjects
+        self._files.add(tunnel_id, admitted.subjects)
+        self._on_endpoint[admitted.request.endpoint_id] += 1
+        self._of_principal[admitted.principal.arn] += 1
+        self._empty.clear()
+
+    def refile(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
+        """The decision on a tunnel that is being carried depends on these subjects from now on."""
+        if subjects != self._subjects[tunnel_id]:
+            self._files.remove(tunnel_id, self._subjects[tunnel_id])
+            self._files.add(tunnel_id, subjects)
+            self._subjects[tunnel_id] = subjects
+
+    def remove(self, admitted: Admitted) -> None:
+        tunnel_id = admitted.tunnel_id
+        del self._tunnels[tunnel_id]
+        self._files.remove(tunnel_id, self._subjects.pop(tunnel_id))
+        self._causes.pop(tunnel_id, None)
+        _less_one(self._on_endpoint, admitted.request.endpoint_id)
+        _less_one(self._of_principal, admitted.principal.arn)
+        if not self._tunnels:
+            self._empty.set()
+
+    def cut(self, tunnel_id: str, closure: Closure, cause: Mapping[str, Any]) -> None:
+        """End a tunnel from above, if it is still being carried. `cause` is what the audit trail is told."""
+        entry = self._tunnels.get(tunnel_id)
+        if entry is None:
+            return
+        relay = entry[1]
+        if relay.closure is None:
+            self._causes[tunnel_id] = cause
+        relay.cut(closure)
+
+    def cut_all(self, closure: Closure) -> None:
+        for _, relay in self:
+            relay.cut(closure)
+
+    def drop_all(self) -> None:
+        for _, relay in self:
+            relay.drop()
+
+    async def wait_until_empty(self) -> None:
+        await self._empty.wait()
+
+
+def _less_one(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -1,0 +1,94 @@
+"""Open tunnels are decided on again when something changes that they depend on, and cut when it now says no.
+
+By the checks of admission, for the request as it was made: its address, its User-Agent, the duration it asked
+for; at the time it is now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from hatchway.gateway.admission.refusal import ACCESS_REVOKED, TERMINATED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from hatchway.gateway.admission.admission import Admitted, Standing
+    from hatchway.gateway.snapshot.subjects import Touched
+    from hatchway.gateway.tunnel.registry import Registry
+    from hatchway.store import Changes
+
+TURN: Final = 0.005
+"""Seconds of deciding after which the event loop sees to the tunnels' bytes again."""
+
+log = structlog.get_logger("hatchway.gateway")
+
+
+class Reviews(Protocol):
+    def review(self, admitted: Admitted, now: datetime) -> Standing: ...
+
+
+class Revocation:
+    """Decides on a worker's tunnels again."""
+
+    def __init__(self, reviews: Reviews, registry: Registry, clock: Callable[[], datetime]) -> None:
+        self._reviews = reviews
+        self._registry = registry
+        self._clock = clock
+        self._due: dict[str, None] = {}
+        self._wake = asyncio.Event()
+
+    def changed(self, subjects: Touched) -> None:
+        """Have the tunnels decided on again that depend on these; changes that touch them are applied."""
+        registry = self._registry
+        ids = registry.ids() if subjects is None else registry.depending_on(subjects)
+        self._due.update(dict.fromkeys(ids))
+        if self._due:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Decide, whenever there is something to decide on."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            until = loop.time() + TURN
+            while self._due:
+                tunnel_id, _ = self._due.popitem()
+                self._review(tunnel_id)
+                if loop.time() > until:
+                    await asyncio.sleep(0)
+                    until = loop.time() + TURN
+
+    def _review(self, tunnel_id: str) -> None:
+        admitted = self._registry.get(tunnel_id)
+        if admitted is None:
+            return
+        try:
+            standing = self._reviews.review(admitted, self._clock())
+        except Exception:
+            # What cannot be decided is not allowed.
+            log.exception("tunnel cannot be decided on again", tunnel_id=tunnel_id)
+            cause = {"revocation": {"reason": "the tunnel could not be decided on again"}}
+            self._registry.cut(tunnel_id, ACCESS_REVOKED, cause)
+            return
+        if standing.revoked is None:
+            self._registry.refile(tunnel_id, standing.subjects)
+        else:
+            self._registry.cut(tunnel_id, ACCESS_REVOKED, {"revocation": standing.revoked})
+
+
+def terminate(registry: Registry, changes: Changes) -> None:
+    """Cut the tunnels that an administrator has asked to be terminated."""
+    for termination in changes.changed.get("terminations", ()):
+        cause = {
+            "termination": {
+                "requestedBy": termination.requested_by,
+                "requestID": termination.request_id,
+            }
+        }
+        registry.cut(termination.tunnel_id, TERMINATED, cause)

@@ -1,0 +1,214 @@
+"""The target's side of a tunnel: a TCP connection to a host."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, Final, Protocol
+
+from hatchway.gateway.admission.transparency import take_address
+from hatchway.transport.connection.readiness import WRITABLE
+from hatchway.transport.connection.tcp import Connection, Hold
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from hatchway.domain.reach import Address
+    from hatchway.transport.connection.readiness import Readiness
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds in which a target must answer."""
+
+LINGER: Final = 5.0
+"""Seconds that a target has to end its side, once it has acknowledged everything and a FIN."""
+
+TIMEOUT: Final = "timeout"
+CANCELLED: Final = "cancelled"
+
+_LINGER_CHECK: Final = 0.25
+
+_HEADER: Final = 4
+_FRAME: Final = 64 * 1024
+"""Bytes of a full frame, header included: whole TLS records, and a length that fits 16 bits."""
+
+_MOST: Final = _FRAME - _HEADER
+_BINARY: Final = 0x82
+"""The first byte of a final BINARY frame (RFC 6455 section 5.2)."""
+
+_FULL: Final = bytes((_BINARY, 126)) + _MOST.to_bytes(2)
+"""A full frame's header."""
+
+_COUNT: Final = 8
+"""Frames read at once. Fewer take more CPU; more make a client that does not read hold more memory."""
+
+_PIECE: Final = 2 * _FRAME
+"""Bytes encrypted at once: two frames take a tenth less CPU than one, and more not much less than two."""
+
+_frames: Final = memoryview(bytearray(_COUNT * _FRAME))
+"""Where every target's bytes are read to, with room for the headers of frames between them.
+
+It serves all tunnels of a worker: what is in it is encrypted for its client before anything else runs.
+"""
+_payloads: Final = [_frames[at + _HEADER : at + _FRAME] for at in range(0, len(_frames), _FRAME)]
+
+
+class TargetEnd(Protocol):
+    """What a target talks to."""
+
+    def target_sent(self, frames: list[memoryview], size: int) -> None:
+        """The target sent `size` bytes; `frames` are they in frames, some in each, until this returns."""
+
+    def target_full(self) -> None: ...
+    def target_ready(self) -> None: ...
+    def target_ended(self) -> None: ...
+    def target_lost(self) -> None: ...
+
+
+class Attempt:
+    """A connection to a target that is being made.
+
+    Attributes:
+        outcome: done when it is made, with its socket, or cannot be, with None.
+        problem: why it cannot be: the name of an `OSError`, `TIMEOUT` or `CANCELLED`.
+    """
+
+    __slots__ = ("_address", "_socket", "_timer", "_watched", "outcome", "problem", "readiness")
+
+    is_stranger = False
+
+    def __init__(
+        self, readiness: Readiness, address: Address, port: int, source: Address | None = None
+    ) -> None:
+        """Begin to connect to a TCP port, from the given address or one of the machine's own."""
+        self.readiness = readiness
+        self.outcome: asyncio.Future[socket.socket | None] = readiness.loop.create_future()
+        self.problem: str | None = None
+        self._address = (str(address), port)
+        self._watched = False
+        self._timer = readiness.loop.call_later(CONNECT_TIMEOUT, self._fail, TIMEOUT)
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as problem:
+            self._settle(None, type(problem).__name__)
+            return
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if source is not None:
+                take_address(self._socket, source)
+            self._try()
+        except OSError as problem:
+            self._fail(type(problem).__name__)
+
+    def happened(self, _events: int) -> None:
+        try:
+            self._try()
+        except OSError as problem:
+            self._fail(type(problem).__name__)
+
+    def abort(self) -> None:
+        """Give it up, if it is not made yet."""
+        self._fail(CANCELLED)
+
+    def _try(self) -> None:
+        """Begin to connect, or see what has become of it.
+
+        Raises:
+            OSError: refused, unreachable, or the like.
+        """
+        code = self._socket.connect_ex(self._address)
+        if code in (0, errno.EISCONN):
+            self._settle(self._socket, None)
+        elif code not in (errno.EINPROGRESS, errno.EALREADY):
+            raise OSError(code, "the target cannot be connected")
+        elif not self._watched:
+            self._watched = True
+            self.readiness.watch(self._socket.fileno(), WRITABLE, self)
+
+    def _fail(self, problem: str) -> None:
+        if not self.outcome.done():
+            self._settle(None, problem)
+            self._socket.close()
+
+    def _settle(self, made: socket.socket | None, problem: str | None) -> None:
+        self._timer.cancel()
+        if self._watched:
+            self.readiness.forget(self._socket.fileno())
+        self.problem = problem
+        self.outcome.set_result(made)
+
+
+class Target(Connection):
+    """One connection to a target, once it is made."""
+
+    __slots__ = ("_end", "_ended", "_linger_timer")
+
+    most_at_once = _COUNT * _MOST
+
+    def __init__(self, end: TargetEnd, readiness: Readiness, sock: socket.socket) -> None:
+        super().__init__(readiness, sock)
+        self._end = end
+        self._ended = False
+        self._linger_timer: asyncio.TimerHandle | None = None
+
+    # Called by the connection.
+
+    def receive(self, sock: socket.socket) -> int:
+        return sock.recvmsg_into(_payloads)[0]
+
+    def on_received(self, size: int) -> None:
+        full, rest = divmod(size, _MOST)
+        end = full * _FRAME
+        for at in range(0, end, _FRAME):
+            _frames[at : at + _HEADER] = _FULL
+        frames = [_frames[at : min(at + _PIECE, end)] for at in range(0, end, _PIECE)]
+        if rest:
+            header = bytes((_BINARY, rest)) if rest < 126 else bytes((_BINARY, 126)) + rest.to_bytes(2)
+            start = end + _HEADER - len(header)
+            _frames[start : end + _HEADER] = header
+            frames.append(_frames[start : end + _HEADER + rest])
+        self._end.target_sent(frames, size)
+
+    def on_end(self) -> None:
+        self._ended = True
+        self._end.target_ended()
+        # It may still read: what the client sends meanwhile is not lost.
+        if self._finishing:
+            self.close()
+
+    def on_full(self) -> None:
+        self._end.target_full()
+
+    def on_ready(self) -> None:
+        self._end.target_ready()
+
+    def on_lost(self) -> None:
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        self._end.target_lost()
+
+    # Called by the tunnel.
+
+    def part(self) -> None:
+        """Let go of the target: it gets everything written, a FIN, then has `LINGER` to end its own side.
+
+        Closing at once would send a reset instead when unread bytes of the target's are waiting, and a reset
+        makes its kernel forget what it has not read yet.
+        """
+        if self._finishing or self.is_gone:
+            return
+        if self._ended:
+            self.close()
+        else:
+            self.finish()
+            self.release(Hold.BACKLOG)
+            self._linger(LINGER)
+
+    def _linger(self, patience: float) -> None:
+        if self.is_gone:
+            return
+        if patience <= 0:
+            self.abort()
+            return
+        patience = LINGER if self.unsent else patience - _LINGER_CHECK
+        self._linger_timer = self.readiness.loop.call_later(_LINGER_CHECK, self._linger, patience)

@@ -1,0 +1,11 @@
+"""One process that serves tunnels: made of its settings, drained when told to stop.
+
+What must hold here: this room only puts the others together. What it decides is when: to listen, to drain, to
+end.
+
+| module | holds |
+|---|---|
+| `process` | a worker as a process: from its settings to the end of its drain |
+| `clients` | each accepted connection and the task that serves it |
+| `new_ids` | ids of tunnels, requests and events |
+"""

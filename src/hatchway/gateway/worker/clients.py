@@ -1,0 +1,65 @@
+"""Clients, from the moment that their connection is theirs to speak TLS on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hatchway.gateway.tunnel.client import Client
+from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.websocket.frames import Parsers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from ssl import SSLContext
+
+    from hatchway.transport.listening.listener import Arrival
+
+
+class Clients:
+    """The clients of one worker. To be made on its event loop."""
+
+    def __init__(
+        self,
+        serve: Callable[[Client, str, int], Coroutine[None, None, None]],
+        tls: Callable[[], SSLContext],
+    ) -> None:
+        """`serve` is run for each client, with its IP address and port.
+
+        `tls` gives the context for the next one.
+        """
+        self._serve = serve
+        self._tls = tls
+        self._loop = asyncio.get_running_loop()
+        self._readiness = Readiness(self._loop)
+        self._parsers = Parsers()
+        self._tasks = set[asyncio.Task[None]]()
+
+    def __len__(self) -> int:
+        """How many are served, from the connection to the end of the answer or of the tunnel."""
+        return len(self._tasks)
+
+    def begin(self, arrival: Arrival, settled: Callable[[], None]) -> None:
+        """Serve a connection; `settled` is called when its request has come, or will not come."""
+        client = Client(self._readiness, arrival.sock, self._tls(), self._parsers)
+        deadline = self._loop.call_later(arrival.seconds, client.abort)
+
+        def requested(_request: object) -> None:
+            settled()
+            deadline.cancel()
+
+        client.request.add_done_callback(requested)
+        serving = self._loop.create_task(self._serve(client, str(arrival.peer.address), arrival.peer.port))
+        self._tasks.add(serving)
+
+        def served(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                # Whatever it was: nobody looks after this client any more.
+                client.abort()
+                problem = {"message": "a client could not be served", "exception": task.exception()}
+                self._loop.call_exception_handler(problem)
+
+        serving.add_done_callback(served)
+        client.begin()
+        client.take(arrival.received)

@@ -1,0 +1,381 @@
+"""A gateway worker as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import time
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+import uvloop
+
+from hatchway.access.key_files import read_gateway_key
+from hatchway.access.vault import Vault
+from hatchway.audit.group_commit import GroupCommit
+from hatchway.domain.reach import is_range
+from hatchway.gateway.admission.admission import Admission
+from hatchway.gateway.admission.names import Names
+from hatchway.gateway.admission.off_limits import OffLimits
+from hatchway.gateway.admission.refusal import GATEWAY_STOPPING, OUT_OF_TOUCH
+from hatchway.gateway.admission.served import ServedVpcs
+from hatchway.gateway.admission.transparency import NOT_PERMITTED, may_take_addresses
+from hatchway.gateway.lifecycle import Gateway
+from hatchway.gateway.snapshot.follower import Follower
+from hatchway.gateway.snapshot.snapshot import Snapshot
+from hatchway.gateway.telemetry.metrics import Metrics, metrics_listener
+from hatchway.gateway.telemetry.tracing import TunnelTracing
+from hatchway.gateway.trail.lease import Lease
+from hatchway.gateway.trail.pending_records import Unrecorded
+from hatchway.gateway.trail.report import Report
+from hatchway.gateway.trail.trail import Trail
+from hatchway.gateway.tunnel.registry import Registry
+from hatchway.gateway.tunnel.revocation import Revocation, terminate
+from hatchway.gateway.tunnel.watch import Watch
+from hatchway.gateway.worker.clients import Clients
+from hatchway.gateway.worker.new_ids import NewIds
+from hatchway.privileges import CAP_NET_RAW, become
+from hatchway.settings import Address, Settings
+from hatchway.store import Store
+from hatchway.tracing import tracing
+from hatchway.transport.listening.listener import MAX_PENDING, Listener, bind_shared
+from hatchway.transport.listening.sources import Sources
+from hatchway.transport.open_files import allow_open_files, strangers_of
+from hatchway.transport.own_addresses import OwnAddresses
+from hatchway.transport.server_tls import ServerTls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from hatchway.gateway.snapshot.subjects import Touched
+    from hatchway.store import Changes
+    from hatchway.supervised import Supervised
+    from hatchway.tracing.spans import Traces
+
+log = structlog.get_logger("hatchway.gateway")
+
+CUT_SECONDS: Final = 2.0
+"""Seconds that the tunnels still open at the end of the drain get to end in order; then they are dropped."""
+
+_DROP_SECONDS: Final = 1.0
+
+_RECORD_SECONDS: Final = 1.0
+
+
+_LOOK_SECONDS: Final = 0.2
+
+_SUCCEEDED: Final = 0
+"""In the place of a signal: others serve who come from now on."""
+
+_ABANDONED: Final = -1
+"""In the place of a signal: nobody does, nor is there a supervisor."""
+
+
+def run_gateway(
+    settings: Settings, on_ready: Callable[[Address], None], supervised: Supervised | None = None
+) -> None:
+    """Serves tunnels until SIGTERM or SIGINT. Then new ones are refused with 503, and those that are open go
+    on for up to `drain_seconds`; a second signal ends them at once.
+
+    When it is succeeded (see `hatchway.supervised`), it accepts no more, and goes on until its last tunnel
+    has ended.
+
+    Args:
+        on_ready: called once, with the address at which it listens.
+        supervised: what it has of its supervisor.
+
+    Raises:
+        OSError: it cannot listen there, or a certificate cannot be read.
+        KeyProblem: there is no gateway key, or it is unfit.
+        SchemaMismatch: the store is not of this program.
+    """
+    with ExitStack() as stack:
+        inherited = None if supervised is None else supervised.listener
+        listener = stack.enter_context(inherited or bind_shared(settings.gateway.host, settings.gateway.port))
+        metrics = Metrics()
+        succeeds = supervised is not None and supervised.succeeds
+        told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=succeeds))
+        # Before this process is another user's, like the ports.
+        gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
+        if settings.run_as is not None:
+            become(settings.run_as, keep=CAP_NET_RAW)
+        most_pending = min(MAX_PENDING, strangers_of(allow_open_files()))
+        traces = stack.enter_context(tracing("gateway", os.environ))
+        store = Store.open(settings.store_url)
+        stack.callback(store.close)
+        store.check_schema()
+        commits = GroupCommit(store)
+        stack.callback(commits.close)
+        worker = Worker(
+            settings,
+            store,
+            commits,
+            metrics,
+            gateway_key=gateway_key,
+            most_pending=most_pending,
+            traces=traces,
+            supervised=supervised,
+            succeeded=(lambda: None) if told is None else told.close,
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(worker.run(listener, on_ready))
+
+
+class Worker:
+    """Everything that one worker has."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        commits: GroupCommit,
+        metrics: Metrics,
+        *,
+        gateway_key: Vault,
+        most_pending: int = MAX_PENDING,
+        traces: Traces | None = None,
+        supervised: Supervised | None = None,
+        succeeded: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            most_pending: how many connections there may be that have not sent their request.
+            succeeded: called when others serve who come from now on.
+        """
+        self._settings = settings
+        self._supervised = supervised
+        self._succeeded = succeeded
+        self._most_pending = most_pending
+        self._store = store
+        self._commits = commits
+        self._metrics = metrics
+        self._worker_id = f"gw-{token_hex(9)[:17]}"
+        self._tracing = None if traces is None else TunnelTracing(traces, self._worker_id)
+        self._gateway_key = gateway_key
+        self._snapshot = Snapshot(gateway_key)
+        self._follower = Follower(store, self._snapshot, self._changed)
+        self._registry = Registry()
+        self._may_take_addresses = may_take_addresses()
+        self._served = ServedVpcs(settings.vpcs)
+        self._own_addresses = OwnAddresses()
+        ranges = [text for text in settings.never_targets if is_range(text)]
+        hosts = [text for text in settings.never_targets if not is_range(text)]
+        self._names = Names((*store.server_hosts, *hosts))
+        self._admission = Admission(
+            self._snapshot,
+            self._registry,
+            settings.max_tunnels,
+            served=self._served,
+            off_limits=OffLimits(self._own_addresses, self._snapshot, named=self._names, ranges=ranges),
+            may_take_addresses=self._may_take_addresses,
+        )
+        self._revocation = Revocation(self._admission, self._registry, _now)
+        self._tls = ServerTls(settings.gateway_certificate, settings.gateway_key)
+
+    async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
+        """Serve on a bound socket until told to stop."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_loop_problem)
+        stopping = _signals(loop)
+        loop.add_signal_handler(signal.SIGHUP, self._tls.read)
+        if self._supervised is not None:
+            self._supervised.watch(
+                loop,
+                succeeded=lambda: stopping.put_nowait(_SUCCEEDED),
+                abandoned=lambda: stopping.put_nowait(_ABANDONED),
+            )
+        address = Address(self._settings.gateway.host, sock.getsockname()[1])
+        self._follower.catch_up()
+        self._names.start()
+        self._warn()
+        _spare_the_snapshot()
+        registry = self._registry
+        lease = Lease(
+            self._store,
+            self._commits,
+            _now,
+            _monotonic,
+            end_all_but=self._end_all_but,
+            worker_id=self._worker_id,
+            host=socket.gethostname(),
+            port=address.port,
+        )
+        await lease.renew()
+
+        unrecorded = Unrecorded(self._commits)
+        sources = Sources(time.monotonic)
+        ids = NewIds()
+        trail = Trail(self._commits, self._worker_id, ids.event, unrecorded)
+        gateway = Gateway(
+            admission=self._admission,
+            trail=trail,
+            registry=registry,
+            metrics=self._metrics,
+            sources=sources,
+            may_open=lambda: lease.runs and not unrecorded.full,
+            clock=_now,
+            new_request_id=ids.event,
+            new_tunnel_id=ids.tunnel,
+            tracing=self._tracing,
+        )
+        clients = Clients(gateway.serve, lambda: self._tls.context)
+        listener = Listener(
+            clients.begin,
+            sources,
+            proxies=self._settings.proxy_protocol_from,
+            max_pending=self._most_pending,
+        )
+        await listener.start(sock)
+        self._metrics.watch(
+            registry,
+            pending=lambda: listener.pending,
+            turned_away=lambda: listener.turned_away,
+            revision=lambda: self._snapshot.revision,
+            age=lambda: time.monotonic() - self._follower.looked_at,
+            unrecorded=lambda: len(unrecorded),
+        )
+        watch = Watch(registry, loop.time, idle_limit=self._settings.idle_limit)
+        work = [
+            self._follower.follow(),
+            lease.keep(),
+            lease.watch(),
+            unrecorded.keep(),
+            trail.keep_counts(),
+            Report(self._commits, registry).keep(),
+            self._metrics.measure_lag(),
+            self._revocation.run(),
+            self._tls.follow(),
+            watch.run(),
+        ]
+        background = [asyncio.create_task(each) for each in work]
+        log.info("gateway starts", address=str(address), worker_id=self._worker_id)
+        on_ready(address)
+
+        drained_at = await self._drain(stopping, gateway, listener, clients)
+        listener.stop()
+        trail.enter_counts()
+        left = max(_RECORD_SECONDS, drained_at - loop.time())
+        await _first(unrecorded.wait_until_empty(), stopping.get(), seconds=left)
+        if len(unrecorded):
+            log.error("audit records left to the control plane", records=len(unrecorded))
+        for task in background:
+            task.cancel()
+        with suppress(Exception):
+            async with asyncio.timeout(_RECORD_SECONDS):
+                await lease.give_up()
+        self._names.stop()
+        self._own_addresses.close()
+        log.info("gateway ended", worker_id=self._worker_id)
+
+    async def _drain(
+        self, stopping: asyncio.Queue[int], gateway: Gateway, listener: Listener, clients: Clients
+    ) -> float:
+        """Wait until told to stop, then for the end of the tunnels; by when they were to have ended."""
+        loop, registry = asyncio.get_running_loop(), self._registry
+        reason = await stopping.get()
+        if reason in (_SUCCEEDED, _ABANDONED):
+            listener.retire()
+            await asyncio.to_thread(self._succeeded)
+        if reason == _SUCCEEDED:
+            log.info("gateway succeeded by another", tunnels=len(registry))
+            told = asyncio.ensure_future(stopping.get())
+            while (listener.pending or len(clients)) and not told.done():
+                await asyncio.wait([told], timeout=_LOOK_SECONDS)
+            told.cancel()
+        gateway.draining = True
+        log.info("gateway drains", tunnels=len(registry), seconds=self._settings.drain_seconds)
+        drained_at = loop.time() + self._settings.drain_seconds
+        await _first(registry.wait_until_empty(), stopping.get(), seconds=self._settings.drain_seconds)
+        registry.cut_all(GATEWAY_STOPPING)
+        await _first(registry.wait_until_empty(), seconds=CUT_SECONDS)
+        registry.drop_all()
+        await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
+        return drained_at
+
+    def _warn(self) -> None:
+        """Log what will not work as somebody may expect."""
+        if not self._may_take_addresses:
+            for endpoint in self._snapshot.endpoints:
+                if endpoint.preserve_client_ip:
+                    log.warning("endpoint is of no use here", endpoint_id=endpoint.id, problem=NOT_PERMITTED)
+        missing = self._served.missing(self._snapshot.vpcs)
+        if missing:
+            log.warning("bound to VPCs that are not there", vpcs=missing)
+        if not self._own_addresses.is_exact:
+            log.warning(
+                "the kernel tells no routes: this machine's addresses are known by its interfaces alone",
+                remedy="allow AF_NETLINK: RestrictAddressFamilies= of the systemd unit",
+            )
+
+    def _end_all_but(self, entered: Collection[str]) -> int:
+        """End the tunnels that are not entered in the store."""
+        ended = 0
+        for admitted, relay in self._registry:
+            if admitted.tunnel_id not in entered and relay.closure is None:
+                self._registry.cut(admitted.tunnel_id, OUT_OF_TOUCH, {})
+                ended += 1
+        return ended
+
+    def _changed(self, changes: Changes, subjects: Touched) -> None:
+        """The snapshot has become what these changes make it; they touch these subjects."""
+        self._complain_of_foreign_keys(changes)
+        terminate(self._registry, changes)
+        if self._settings.revocation:
+            self._revocation.changed(subjects)
+
+    def _complain_of_foreign_keys(self, changes: Changes) -> None:
+        """Without the control plane's gateway key no tunnel is opened: whoever runs this one must know."""
+        rows = changes.changed.get("sealed_signing_keys", ())
+        foreign = {row.sealed_under for row in rows} - {self._gateway_key.key_id}
+        if foreign:
+            log.error(
+                "signing keys cannot be opened",
+                gateway_key_id=self._gateway_key.key_id,
+                sealed_under=sorted(foreign),
+                problem="this gateway has another gateway key than the control plane: copy gateway.key from"
+                " there (or HATCHWAY_GATEWAY_KEY), and start this gateway again",
+            )
+
+
+def _spare_the_snapshot() -> None:
+    """Keep the garbage collector from walking, again and again, what lives as long as the process.
+
+    A tunnel's own objects go by their reference counts: cycles are few and may wait.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def _signals(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[int]:
+    """The signals to stop, as they come."""
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received.put_nowait, number)
+    return received
+
+
+async def _first(*awaitables: Any, seconds: float) -> None:
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def _log_loop_problem(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.error("event loop problem", problem=context.get("message"), exc_info=context.get("exception"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _monotonic() -> float:
+    # A machine that was suspended knows that time has passed.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

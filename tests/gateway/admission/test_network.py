@@ -1,0 +1,294 @@
+"""Where a gateway lets no tunnel lead, and whose endpoints it serves: own machines, overlapping networks."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.gateway.account import (
+    ENDPOINT,
+    GATEWAY_KEY,
+    OPEN_GROUP,
+    THEN,
+    VPC,
+    Own,
+    StoredAccount,
+    allow,
+    endpoint,
+    instance,
+    new_admission,
+    security_group,
+    stored_account,
+)
+from tests.gateway.admission.test_admission import Carries, admitted, refusal
+
+from hatchway.domain.account import ApiAddress
+from hatchway.domain.network import InstanceState, Rule, Vpc
+from hatchway.domain.reach import parse_address
+from hatchway.gateway.admission.admission import Admitted, Refused
+from hatchway.gateway.admission.names import Names
+from hatchway.gateway.admission.off_limits import OffLimits
+from hatchway.gateway.snapshot.snapshot import Snapshot
+
+OTHER_VPC, OTHER_ENDPOINT = "vpc-2", "eice-0123456789abcdef1"
+GATEWAY = Own("10.0.1.254", "fd00::fe", "198.51.100.9")
+
+
+@pytest.fixture
+def account() -> Iterator[StoredAccount]:
+    with stored_account() as made:
+        made.user("alice", allow(resource="*"))
+        yield made
+
+
+def snapshot_of(account: StoredAccount) -> Snapshot:
+    snapshot = Snapshot(GATEWAY_KEY)
+    snapshot.apply(account.store.changes(0))
+    return snapshot
+
+
+def ask(
+    account: StoredAccount, *, vpcs: tuple[str, ...] = (), own: Own = GATEWAY, **asked: Any
+) -> Admitted | Refused:
+    return new_admission(snapshot_of(account), Carries(0), vpcs=vpcs, own=own).decide(
+        account.head("alice", **asked),
+        source_ip="192.0.2.7",
+        request_id="request-1",
+        tunnel_id="tun-1",
+        now=datetime.now(UTC),
+    )
+
+
+def unreachable(account: StoredAccount, address: str, **options: Any) -> str | None:
+    answer = admitted(ask(account, privateIpAddress=address, **options))
+    assert answer.additional.get("network") == answer.unreachable
+    return answer.unreachable
+
+
+# Machines of Hatchway's own
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.1.254", "fd00::fe", "FD00:0:0::00fe", "::ffff:10.0.1.254", "::ffff:a00:1fe"]
+)
+def test_the_gateways_own_machine_is_no_target_until_an_instance_is_registered_there(
+    account: StoredAccount, address: str
+) -> None:
+    found = unreachable(account, address)
+    assert found is not None
+    assert "the gateway's own machine" in found
+    with account.store.write() as tx:
+        tx.instances.put(instance("10.0.1.254", ipv6="fd00::fe"))
+    assert unreachable(account, address) is None
+
+
+def test_a_registered_machine_is_let_in_by_its_own_rules_alone(account: StoredAccount) -> None:
+    with account.store.write() as tx:
+        tx.instances.put(instance("10.0.1.254", groups=()))
+    assert "no ingress rule" in (unreachable(account, "10.0.1.254") or "")
+    with account.store.write() as tx:
+        tx.instances.put(replace(instance("10.0.1.254"), state=InstanceState.STOPPED))
+    assert "stopped" in (unreachable(account, "10.0.1.254") or "")
+
+
+def test_an_instance_of_another_vpc_makes_the_gateways_machine_no_target(account: StoredAccount) -> None:
+    with account.store.write() as tx:
+        tx.vpcs.put(Vpc(id=OTHER_VPC, name="lab", cidrs=("10.0.0.0/16",), separate_network=True))
+        tx.instances.put(replace(instance("10.0.1.254"), vpc_id=OTHER_VPC))
+    assert "the gateway's own machine" in (unreachable(account, "10.0.1.254") or "")
+
+
+def test_a_machine_of_the_api_is_no_target(account: StoredAccount) -> None:
+    assert unreachable(account, "10.0.1.77") is None
+    with account.store.write() as tx:
+        tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
+    assert "a machine of the API" in (unreachable(account, "10.0.1.77") or "")
+
+
+def test_the_store_and_other_places_are_off_limits_by_name_and_by_range(account: StoredAccount) -> None:
+    named = frozenset(map(parse_address, ["10.0.1.5", "fd00::5"]))
+    off_limits = OffLimits(Own(), snapshot_of(account), named=named, ranges=["10.0.2.0/24"])
+    for address in ("10.0.1.5", "fd00::5", "10.0.2.9"):
+        assert off_limits.problem(parse_address(address)) is not None
+    for address in ("10.0.1.6", "fd00::6", "10.0.3.9"):
+        assert off_limits.problem(parse_address(address)) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["64:ff9b::198.51.100.9", "2002:c633:6409::1", "::198.51.100.9", "::ffff:0:198.51.100.9"]
+)
+def test_an_address_that_stands_for_the_gateways_is_no_target(account: StoredAccount, address: str) -> None:
+    with account.store.write() as tx:
+        tx.vpcs.put(Vpc(id=VPC, name="office", cidrs=("::/0",)))
+    found = unreachable(account, address)
+    assert found is not None
+    assert "stands for 198.51.100.9" in found
+
+
+def test_a_tunnel_is_cut_when_its_target_becomes_a_machine_of_the_api(account: StoredAccount) -> None:
+    snapshot = snapshot_of(account)
+    admission = new_admission(snapshot, Carries(0), own=GATEWAY)
+    opened = admitted(ask(account, privateIpAddress="10.0.1.77"))
+    assert ("addresses", "10.0.1.77") in opened.subjects
+    with account.store.write() as tx:
+        tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
+    snapshot.apply(account.store.changes(snapshot.revision))
+    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    assert revoked is not None
+    assert "a machine of the API" in revoked["reason"]
+
+
+# Names
+
+
+def test_names_are_looked_up_and_kept_while_they_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: dict[str, list[str]] = {"db.example": ["10.0.1.5", "fe80::1%eth0"], "api.example": ["10.0.1.6"]}
+
+    def look_up(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
+        if host not in answers:
+            raise OSError("no such name")
+        return [(None, None, None, "", (text, 0)) for text in answers[host]]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    names = Names(["db.example", "api.example", "nobody.example"])
+    names.look_up()
+    assert all(parse_address(text) in names for text in ("10.0.1.5", "fe80::1", "10.0.1.6"))
+    answers.pop("db.example")
+    answers["api.example"] = ["10.0.1.7"]
+    names.look_up()
+    assert parse_address("10.0.1.5") in names
+    assert parse_address("10.0.1.6") not in names
+    assert parse_address("10.0.1.7") in names
+
+
+def test_a_resolver_that_hangs_holds_a_gateway_up_for_a_bounded_time_and_no_one_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hangs = threading.Event()
+    monkeypatch.setattr("hatchway.gateway.admission.names.FIRST", 0.05)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: hangs.wait(30) and [])
+    names = Names(["db.example"])
+    try:
+        names.start()
+        assert not hangs.is_set()
+        assert parse_address("10.0.1.5") not in names
+    finally:
+        hangs.set()
+        names.stop()
+
+
+# Networks
+
+
+@pytest.fixture
+def overlapping(account: StoredAccount) -> StoredAccount:
+    """A second VPC with the same range and an endpoint of its own; a host is registered in the first one."""
+    with account.store.write() as tx:
+        tx.vpcs.put(Vpc(id=OTHER_VPC, name="lab", cidrs=("10.0.0.0/16",)))
+        tx.security_groups.put(security_group("sg-shut"))
+        tx.instances.put(instance(groups=("sg-shut",)))
+        tx.endpoints.put(endpoint(OTHER_ENDPOINT, vpc_id=OTHER_VPC))
+    return account
+
+
+def through_other(account: StoredAccount, **options: Any) -> Admitted | Refused:
+    return ask(account, instanceConnectEndpointId=OTHER_ENDPOINT, **options)
+
+
+def test_a_host_is_not_reached_through_another_vpcs_endpoint(overlapping: StoredAccount) -> None:
+    found = admitted(through_other(overlapping)).unreachable
+    assert found is not None
+    assert f"{instance().id} of {VPC}" in found
+    assert admitted(through_other(overlapping, privateIpAddress="10.0.1.2")).unreachable is None
+
+
+def test_a_target_is_judged_by_the_instance_of_the_endpoints_own_vpc(overlapping: StoredAccount) -> None:
+    with overlapping.store.write() as tx:
+        own = replace(instance(), id="i-other", vpc_id=OTHER_VPC)
+        tx.instances.put(own)
+    answer = admitted(through_other(overlapping))
+    assert (answer.unreachable, answer.instance_id) == (None, "i-other")
+    assert "no ingress rule of sg-shut" in (admitted(ask(overlapping)).unreachable or "")
+    with overlapping.store.write() as tx:
+        tx.security_groups.put(
+            security_group("sg-22", ingress=(Rule("tcp", 22, 22, OPEN_GROUP),)),
+        )
+        tx.instances.put(replace(own, security_group_ids=("sg-22",)))
+    assert admitted(through_other(overlapping)).unreachable is None
+    assert "sg-22" in (admitted(through_other(overlapping, remotePort=23)).unreachable or "")
+
+
+def test_a_tunnel_is_cut_when_its_target_becomes_a_host_of_another_vpc(overlapping: StoredAccount) -> None:
+    snapshot = snapshot_of(overlapping)
+    admission = new_admission(snapshot, Carries(0))
+    opened = admitted(through_other(overlapping, privateIpAddress="10.0.1.2"))
+    with overlapping.store.write() as tx:
+        tx.instances.put(instance("10.0.1.2"))
+    snapshot.apply(overlapping.store.changes(snapshot.revision))
+    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    assert revoked is not None
+    assert VPC in revoked["reason"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "separate", "served"),
+    [
+        ((), False, True),
+        ((), True, False),
+        (("lab",), True, True),
+        ((OTHER_VPC,), True, True),
+        (("lab",), False, True),
+        (("office",), False, False),
+        (("office", "lab"), True, True),
+        (("nothing",), False, False),
+    ],
+)
+def test_a_gateway_serves_the_vpcs_that_it_is_bound_to_or_all_that_are_no_separate_networks(
+    overlapping: StoredAccount, bound: tuple[str, ...], separate: bool, served: bool
+) -> None:
+    with overlapping.store.write() as tx:
+        tx.vpcs.put(
+            Vpc(id=OTHER_VPC, name="lab", cidrs=("10.0.0.0/16",), separate_network=separate),
+        )
+    answer = through_other(overlapping, vpcs=bound, privateIpAddress="10.0.1.2")
+    if served:
+        admitted(answer)
+        return
+    assert refusal(answer) == (404, "ResourceNotFoundException")
+    assert isinstance(answer, Refused)
+    assert "in a VPC that this gateway does not serve" in answer.refusal.message
+    assert answer.additional["network"] == (
+        f"this gateway does not serve {OTHER_VPC}, where {OTHER_ENDPOINT} is"
+    )
+
+
+def test_hosts_of_a_network_that_a_gateway_does_not_serve_are_not_in_its_way(
+    overlapping: StoredAccount,
+) -> None:
+    assert admitted(through_other(overlapping, vpcs=("lab",))).unreachable is None
+
+
+def test_who_may_not_use_an_endpoint_does_not_learn_whether_it_is_served(overlapping: StoredAccount) -> None:
+    overlapping.user("bob", allow(resource="arn:aws:ec2:::subnet/none"))
+    answer = new_admission(snapshot_of(overlapping), Carries(0), vpcs=("office",)).decide(
+        overlapping.head("bob", instanceConnectEndpointId=OTHER_ENDPOINT),
+        source_ip="192.0.2.7",
+        request_id="r",
+        tunnel_id="t",
+        now=datetime.now(UTC),
+    )
+    assert refusal(answer) == (403, "AccessDeniedException")
+
+
+def test_a_tunnel_is_cut_when_its_vpc_becomes_a_network_of_its_own(account: StoredAccount) -> None:
+    snapshot = snapshot_of(account)
+    admission = new_admission(snapshot, Carries(0))
+    opened = admitted(ask(account))
+    with account.store.write() as tx:
+        (vpc,) = tx.vpcs.find(id=VPC)
+        tx.vpcs.put(replace(vpc, separate_network=True))
+    snapshot.apply(account.store.changes(snapshot.revision))
+    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    assert revoked == {"reason": f"this gateway does not serve {VPC}, where {ENDPOINT} is"}

@@ -1,0 +1,172 @@
+"""A gateway's snapshot keeps up with a store on PostgreSQL, which tells of changes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from sqlalchemy import event, text
+from tests.gateway.account import GATEWAY_KEY
+from tests.gateway.harness import until
+from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
+
+from hatchway.domain.identity import User
+from hatchway.gateway.snapshot.follower import Follower
+from hatchway.gateway.snapshot.snapshot import Snapshot
+from hatchway.store import Store
+
+HOUR = 3600.0
+PATIENCE = 30.0
+A_WHILE = 0.5
+"""Seconds in which a follower that goes by the clock would have looked five times."""
+
+NOW = datetime(2026, 11, 24, 11, 40, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[PostgresqlServer]:
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is missing: install postgresql")
+    with postgresql_server(programs) as server:
+        yield server
+
+
+def opened(url: str) -> Store:
+    store = Store.open(url)
+    store.migrate()
+    return store
+
+
+@pytest.fixture
+def store(database: PostgresqlServer) -> Iterator[Store]:
+    store = opened(database.new_database())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def by_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks by the clock."""
+    monkeypatch.setattr("hatchway.store.cues.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.cues.DEAF_INTERVAL", HOUR)
+
+
+@asynccontextmanager
+async def following(store: Store) -> AsyncIterator[Follower]:
+    """A follower that has caught up, follows, and is being told."""
+    follower = Follower(store, Snapshot(GATEWAY_KEY), lambda *_: None)
+    follower.catch_up()
+    caught_up = follower.looked_at
+    task = asyncio.create_task(follower.follow())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await until(lambda: follower.looked_at > caught_up)
+            yield follower
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def put(store: Store, name: str) -> int:
+    """Makes a user; the revision."""
+    with store.write() as tx:
+        tx.users.put(User(name=name, id="AIDA" + name.upper(), path="/", created_at=NOW))
+        return tx.revision()
+
+
+async def seen(follower: Follower, revision: int) -> None:
+    await until(lambda: follower._snapshot.revision == revision)
+
+
+def test_a_change_in_sqlite_is_seen(tmp_path: Path) -> None:
+    store = opened(f"sqlite:///{tmp_path}/hatchway.db")
+
+    async def run() -> None:
+        async with following(store) as follower:
+            revision = put(store, "alice")
+            await seen(follower, revision)
+
+    uvloop.run(run())
+    store.close()
+
+
+@pytest.mark.usefixtures("by_what_is_told")
+def test_a_change_is_seen_although_nobody_looks_by_the_clock_and_nothing_is_asked_without_one(
+    store: Store,
+) -> None:
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    async def run() -> None:
+        async with following(store) as follower:
+            event.listen(store.engine, "before_cursor_execute", note)
+            await asyncio.sleep(A_WHILE)
+            assert statements == []
+            for name in ("alice", "bob"):
+                revision = put(store, name)
+                await seen(follower, revision)
+            assert statements
+
+    uvloop.run(run())
+
+
+@pytest.mark.usefixtures("by_what_is_told")
+def test_what_changed_while_every_connection_was_broken_is_caught_up_with(store: Store) -> None:
+    other = Store.open(store.engine.url.render_as_string(hide_password=False))
+    ours = "datname = current_database() AND pid <> pg_backend_pid()"
+
+    async def run() -> None:
+        async with following(store) as follower:
+            for name in ("alice", "bob", "carol"):
+                # Both at once: nobody can have begun to listen again in between.
+                with other.write() as tx:
+                    tx.users.put(User(name=name, id="AIDA" + name.upper(), path="/", created_at=NOW))
+                    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"
+                    assert tx._connection.execute(text(end)).scalars().all()
+                revision = other.revision()
+                await seen(follower, revision)
+
+    uvloop.run(run())
+    other.close()
+
+
+def test_a_database_server_that_hangs_is_not_seen_and_is_caught_up_with_when_it_goes_on(
+    database: PostgresqlServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.cues.LISTENING_INTERVAL", 0.05)
+
+    async def run() -> None:
+        async with following(store) as follower:
+            with database.suspended():
+                # A look that had begun may have been answered.
+                await asyncio.sleep(A_WHILE)
+                last = follower.looked_at
+                await asyncio.sleep(A_WHILE)
+                assert follower.looked_at == last
+            await until(lambda: follower.looked_at > last)
+            revision = await asyncio.to_thread(put, store, "alice")
+            await seen(follower, revision)
+
+    uvloop.run(run())
+
+
+@pytest.mark.usefixtures("by_what_is_told")
+def test_a_server_that_was_started_again_tells_again(database: PostgresqlServer, store: Store) -> None:
+    async def run() -> None:
+        async with following(store) as follower:
+            await asyncio.to_thread(database.stop)
+            before = follower.looked_at
+            await asyncio.to_thread(database.start)
+            await until(lambda: follower.looked_at > before)
+            await asyncio.sleep(A_WHILE)
+            revision = await asyncio.to_thread(put, store, "alice")
+            await seen(follower, revision)
+
+    uvloop.run(run())

@@ -1,0 +1,181 @@
+"""What Prometheus is told, and that the dashboard and the alerts ask for nothing else."""
+
+import asyncio
+import json
+import re
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.gateway.harness import (
+    LOOPBACK,
+    Remembers,
+    Running,
+    Says,
+    WebSocket,
+    echo,
+    event_source,
+    request,
+    run,
+    running_gateway,
+    target,
+    until,
+)
+
+from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.refusal import TARGET_CLOSED, access_denied
+from hatchway.gateway.telemetry.metrics import LAG_INTERVAL, Metrics, metrics_listener
+from hatchway.settings import Address
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+
+
+def samples(metrics: Metrics) -> Mapping[str, float]:
+    """Each sample by its name, a label that it has after a colon."""
+    return parsed(generate_latest(metrics.registry).decode())
+
+
+def parsed(text: str) -> dict[str, float]:
+    return {
+        ":".join([sample.name, *sample.labels.values()]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def watched(gateway: Running) -> Metrics:
+    gateway.metrics.watch(
+        gateway.registry,
+        pending=lambda: gateway.listener.pending,
+        turned_away=lambda: gateway.listener.turned_away,
+        revision=lambda: 7,
+        age=lambda: 0.25,
+        unrecorded=lambda: 3,
+    )
+    return gateway.metrics
+
+
+def test_a_tunnel_is_counted_while_it_is_open_and_after_it_has_closed() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            metrics = watched(gateway)
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"hello")
+            assert await client.receive(5) == b"hello"
+            now = samples(metrics)
+            assert now["hatchway_tunnels_open"] == 1
+            assert now["hatchway_tunnels_opened_total"] == 1
+            assert now["hatchway_tunnel_bytes_total:in"] == now["hatchway_tunnel_bytes_total:out"] == 5
+            assert now["hatchway_handshake_seconds_count"] == now["hatchway_connect_seconds_count"] == 1
+            assert (now["hatchway_snapshot_revision"], now["hatchway_snapshot_age_seconds"]) == (7, 0.25)
+            assert now["hatchway_connections_pending"] == 0
+            assert now["hatchway_audit_records_waiting"] == 3
+
+            await client.send(b"bye")
+            await client.close()
+            await client.rest()
+            await until(lambda: not len(gateway.registry))
+            then = samples(metrics)
+            assert then["hatchway_tunnels_open"] == 0
+            assert then["hatchway_tunnels_closed_total:finished"] == 1
+            assert then["hatchway_tunnel_bytes_total:in"] == 8
+
+    run(test)
+
+
+def test_refusals_are_counted_by_what_the_client_was_told() -> None:
+    refused = Refused(
+        refusal=access_denied("no"), call=Call(source=event_source(), request=None, resources=())
+    )
+
+    async def test() -> None:
+        async with running_gateway(Says(9, refused=refused)) as gateway:
+            for path in ("/openTunnel", "/openTunnel", "/elsewhere"):
+                client = await WebSocket.connect(gateway.port)
+                client.writer.write(request(path))
+                await client.reader.read()
+            now = samples(gateway.metrics)
+            assert now["hatchway_tunnels_refused_total:AccessDeniedException"] == 2
+            assert now["hatchway_tunnels_refused_total:NotFound"] == 1
+            assert now["hatchway_tunnels_opened_total"] == 0
+
+    run(test)
+
+
+@pytest.mark.parametrize("host", [LOOPBACK, "::1"])
+def test_prometheus_is_answered_on_a_listener_of_its_own(host: str) -> None:
+    metrics = Metrics()
+    metrics.opened.inc(3)
+    with metrics_listener(metrics, Address(host, 0)) as listener:
+        assert listener is not None
+        url = f"http://{Address(host, listener.port or 0)}/metrics"
+        answer = urllib.request.urlopen(url, timeout=10)
+        assert answer.headers.get_content_type() == "text/plain"
+        assert parsed(answer.read().decode())["hatchway_tunnels_opened_total"] == 3
+        answer.close()
+    with pytest.raises(OSError):
+        urllib.request.urlopen(url, timeout=10)
+
+
+def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:
+    with metrics_listener(Metrics(), Address("127.0.0.1", 0)) as first:
+        assert first is not None
+        port = first.port
+        assert port is not None
+        with pytest.raises(OSError), metrics_listener(Metrics(), Address("127.0.0.1", port)):
+            pass
+        with metrics_listener(Metrics(), Address("127.0.0.1", port), patient=True) as second:
+            assert second is not None
+            assert second.port is None
+            first.close()
+            end = time.monotonic() + 20
+            while second.port is None and time.monotonic() < end:
+                time.sleep(0.05)
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).status == 200
+
+
+def test_a_tunnel_that_could_not_be_recorded_is_a_refusal() -> None:
+    async def test() -> None:
+        trail = Remembers(failure=OSError("disk full"))
+        async with target(echo) as port, running_gateway(Says(port), trail=trail) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.rest()
+            assert samples(gateway.metrics)["hatchway_tunnels_refused_total:NotRecorded"] == 1
+
+    run(test)
+
+
+def test_the_lag_of_a_blocked_event_loop_is_seen() -> None:
+    async def test() -> None:
+        metrics = Metrics()
+        measuring = asyncio.create_task(metrics.measure_lag())
+        await asyncio.sleep(0)
+        time.sleep(LAG_INTERVAL + 0.2)  # noqa: ASYNC251 - this is the block
+        await until(lambda: samples(metrics)["hatchway_event_loop_lag_seconds_count"] == 1)
+        assert samples(metrics)["hatchway_event_loop_lag_seconds_sum"] >= 0.19
+        measuring.cancel()
+
+    run(test)
+
+
+def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are() -> None:
+    async def names() -> set[str]:
+        async with running_gateway(Says(9)) as gateway:
+            metrics = watched(gateway)
+            metrics.refused.labels("x").inc()
+            metrics.closed(TARGET_CLOSED)
+            return {name.partition(":")[0] for name in samples(metrics)}
+
+    known = run(names)
+    dashboard = json.loads((DEPLOY / "grafana" / "hatchway.json").read_text())
+    alerts = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
+    expressions = [query["expr"] for panel in dashboard["panels"] for query in panel["targets"]]
+    expressions += [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    asked = set(re.findall(r"\b(?:hatchway|process)_[a-z_]+", " ".join(expressions)))
+    assert len(asked) > 10
+    assert asked <= known
