@@ -11,8 +11,8 @@ import pytest
 from tests.cli.conftest import Installed
 from tests.cli.test_account_commands import events_of
 
-from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.main import app
+from hatchway.errors import BadUsage, CommandFailed
 from hatchway.store import TransactionEnded, store
 
 

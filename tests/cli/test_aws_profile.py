@@ -6,7 +6,7 @@ import botocore.session
 import pytest
 
 from hatchway.cli.aws_profile import AwsProfile, SharedFiles, check_profile_name, with_section, write_profile
-from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.errors import BadUsage, CommandFailed
 
 
 def profile(name: str = "lab", ca_bundle: Path | None = Path("/ca.pem")) -> AwsProfile:

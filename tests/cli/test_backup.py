@@ -22,8 +22,8 @@ from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.cli import restoring
 from hatchway.cli.backup_set import content_of
-from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.main import app
+from hatchway.errors import BadUsage, CommandFailed
 from hatchway.store import Store
 
 KEYS = ("master.key", "gateway.key", "ca.key", "ca.pem", "server.pem")

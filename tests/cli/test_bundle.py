@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from tests.host.pretend import SHELLS
 
 from hatchway.cli.bundle import CA_FILE, Bundle, bundle_files, check_target, write_bundle
-from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.errors import BadUsage, CommandFailed
 from hatchway.pki import create_ca
 
 CA = create_ca("Hatchway CA of hatchway.example", ["hatchway.example"], datetime(2026, 11, 24, tzinfo=UTC))

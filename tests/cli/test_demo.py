@@ -13,7 +13,7 @@ from tests.cli.commands import COMMAND, environment, hatchway
 
 from hatchway.cli.demo.story import STORY
 from hatchway.cli.demo_command import demo
-from hatchway.cli.errors import CommandFailed
+from hatchway.errors import CommandFailed
 
 
 def left_behind(directory: Path) -> list[str]:

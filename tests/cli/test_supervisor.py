@@ -14,7 +14,7 @@ from tests.e2e.processes import lives
 
 PARENT = """
 import sys
-from hatchway.cli.errors import CommandFailed
+from hatchway.errors import CommandFailed
 from hatchway.cli.supervisor import Program, supervise
 from hatchway.logs import configure_logs
 from hatchway.settings import LogFormat

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hatchway.cli.errors import BadUsage
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
     from hatchway.cli.key_administration import Into, ListedKey, MadeKey

@@ -11,7 +11,6 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import for_host
-from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.fleet_files import load_fleet
 from hatchway.cli.fleet_lint import PolicyFinding, lint_policies
 from hatchway.cli.installation import Installation
@@ -22,6 +21,7 @@ from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
 from hatchway.domain.ssh_key import HostToken
+from hatchway.errors import BadUsage, CommandFailed
 from hatchway.fleet import BadFleet, Fleet, Plan
 from hatchway.host import host_script
 from hatchway.store import Transaction

@@ -20,8 +20,8 @@ from typing import Any, Final
 from hatchway.access.access_keys import opens_secrets
 from hatchway.access.key_files import CA_KEY, GATEWAY_KEY, MASTER_KEY, read_key, read_private_file
 from hatchway.access.vault import Vault
-from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.domain.ids import ACCOUNT_ID
+from hatchway.errors import BadUsage, CommandFailed
 from hatchway.pki import KeyPair, check_ca
 from hatchway.settings import DataDirectory
 from hatchway.store import DamagedCopy, check_copy, open_copy

@@ -37,6 +37,6 @@ def client_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as problem:
-        from hatchway.cli.failures import failure_of
+        from hatchway.failures import failure_of
 
         raise failure_of(problem) or problem from problem

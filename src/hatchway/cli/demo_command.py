@@ -47,7 +47,7 @@ def _need_asyncssh(programs: "Programs") -> None:
     Raises:
         CommandFailed: there is neither all of OpenSSH nor what stands in for it.
     """
-    from hatchway.cli.errors import CommandFailed
+    from hatchway.errors import CommandFailed
 
     if programs.ssh is not None and programs.sshd is not None:
         return

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hatchway.cli.errors import BadUsage, CommandFailed
-from hatchway.cli.failures import reason
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.failures import reason
 from hatchway.store import explain
 
 _ASIDE: Final = ".unfinished-"

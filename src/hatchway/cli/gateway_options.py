@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hatchway.cli.errors import BadUsage
+from hatchway.errors import BadUsage
 from hatchway.settings import Address
 
 ProxyProtocolFrom = Annotated[

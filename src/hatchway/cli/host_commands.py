@@ -17,9 +17,9 @@ from hatchway.cli.client_options import (
     client_errors,
     profile_options,
 )
-from hatchway.cli.errors import BadUsage
 from hatchway.cli.options import Json
 from hatchway.cli.table import table
+from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

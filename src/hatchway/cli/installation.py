@@ -24,11 +24,11 @@ from hatchway.access.key_files import (
     wrong_master_key,
 )
 from hatchway.access.vault import Vault
-from hatchway.cli.errors import BadUsage, CommandFailed
-from hatchway.cli.failures import failures, reason
 from hatchway.cli.local_trail import record, record_new_access_key
 from hatchway.cli.secret_files import ensure_gateway_key, make_key
 from hatchway.domain.account import Account
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.failures import failures, reason
 from hatchway.pki import (
     PRIVATE_RANGES,
     KeyPair,

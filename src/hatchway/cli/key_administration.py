@@ -19,10 +19,10 @@ from hatchway.cli.aws_profile import (
     write_profile,
 )
 from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
-from hatchway.cli.errors import CommandFailed
 from hatchway.cli.installation import Installation
 from hatchway.cli.local_trail import record_access_key, record_new_access_key
 from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
+from hatchway.errors import CommandFailed
 from hatchway.store import Transaction
 
 

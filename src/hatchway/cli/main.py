@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         hint = f" (see '{context.command_path} --help')" if context is not None else ""
         return _fail(failure.format_message().rstrip(".") + hint, failure.exit_code)
     except Exception as problem:
-        from hatchway.cli.failures import failure_of
+        from hatchway.failures import failure_of
 
         known = failure_of(problem)
         if known is not None:

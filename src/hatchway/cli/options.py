@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hatchway.cli.errors import BadUsage
+from hatchway.errors import BadUsage
 from hatchway.settings import DataDirectory
 
 DATA_DIR_VARIABLE = "HATCHWAY_DATA_DIR"

@@ -26,8 +26,8 @@ from typing import Any, Final, Never
 from xml.etree import ElementTree
 
 from hatchway.access.context import completed_keys, supposed_keys
-from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_files import read_file, read_policy
+from hatchway.errors import BadUsage
 from hatchway.fleet.problems import BadFleet
 from hatchway.fleet.text import read_text
 from hatchway.iam import (

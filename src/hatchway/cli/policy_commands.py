@@ -20,8 +20,8 @@ from hatchway.cli.client_options import (
     client_errors,
     profile_options,
 )
-from hatchway.cli.errors import BadUsage, CommandFailed
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.errors import BadUsage, CommandFailed
 
 if TYPE_CHECKING:
     from hatchway.cli.installation import Installation

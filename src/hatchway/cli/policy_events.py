@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hatchway.audit.denials import events_of, last_denial
-from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_questions import overall
+from hatchway.errors import BadUsage
 from hatchway.iam import Decision, Outcome
 from hatchway.store import Store
 from hatchway.store.tables import audit_records

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hatchway.cli.errors import BadUsage
+from hatchway.errors import BadUsage
 from hatchway.iam import MalformedPolicy, Policy, parse_policy
 from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from hatchway.access.authorization import Context
 from hatchway.access.context import completed_keys
-from hatchway.cli.errors import BadUsage
 from hatchway.cli.policy_files import read_policy
 from hatchway.cli.reference import ReferenceMissing, aws_facts
+from hatchway.errors import BadUsage
 from hatchway.iam import Decision, Outcome, PolicySet, Request, evaluate
 from hatchway.iam.context_keys import missing_keys
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from hatchway.cli.errors import CommandFailed
+from hatchway.errors import CommandFailed
 from hatchway.settings import DEFAULT_GATEWAY_PORT, LOOPBACK, UNPRIVILEGED_GATEWAY_PORT, Address
 
 _REASONS: Final = {

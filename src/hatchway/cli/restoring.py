@@ -19,10 +19,10 @@ from hatchway.cli.backup_set import (
     check_store,
     open_file,
 )
-from hatchway.cli.errors import BadUsage, CommandFailed
-from hatchway.cli.failures import failures
 from hatchway.cli.filling import failing, filled
 from hatchway.cli.local_trail import record, user_name
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.failures import failures
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 from hatchway.store.tables import accounts

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.access.key_files import GATEWAY_KEY, KeyKind, new_key, read_key
-from hatchway.cli.errors import CommandFailed
+from hatchway.errors import CommandFailed
 from hatchway.settings import DataDirectory
 
 _OTHERS: Final = 0o077

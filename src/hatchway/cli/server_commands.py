@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hatchway.cli.errors import BadUsage
 from hatchway.cli.gateway_options import (
     DrainTimeout,
     IdleLimit,
@@ -20,6 +19,7 @@ from hatchway.cli.gateway_options import (
     gateway_options,
 )
 from hatchway.cli.options import DataDir, Json, StoreUrl, User, data_directory, known_user
+from hatchway.errors import BadUsage
 from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
 if TYPE_CHECKING:

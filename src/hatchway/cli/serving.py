@@ -14,8 +14,6 @@ import structlog
 
 from hatchway.access.key_files import MASTER_KEY
 from hatchway.cli.api_location import ApiLocation
-from hatchway.cli.errors import CommandFailed
-from hatchway.cli.failures import failures
 from hatchway.cli.gateway_options import GatewayOptions, Switch
 from hatchway.cli.installation import (
     gateway_dns_names,
@@ -29,6 +27,8 @@ from hatchway.cli.secret_files import keep_from, mend_modes
 from hatchway.cli.service_manager import ServiceManager
 from hatchway.cli.succession import Succession
 from hatchway.cli.supervisor import Program, supervise
+from hatchway.errors import CommandFailed
+from hatchway.failures import failures
 from hatchway.pki import names_beyond
 from hatchway.settings import (
     DEFAULT_API_PORT,

@@ -16,8 +16,8 @@ from typing import Final
 
 import structlog
 
-from hatchway.cli.errors import CommandFailed
 from hatchway.cli.succession import Succession
+from hatchway.errors import CommandFailed
 from hatchway.settings import Address
 from hatchway.supervised import LISTENER_VARIABLE, SUCCEEDS_VARIABLE, SUPERVISOR_VARIABLE
 

@@ -17,7 +17,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.errors import BadUsage, CommandFailed
 
 _DEBIAN_DIRECTORY: Final = Path("/usr/local/share/ca-certificates")
 _DEBIAN_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")

@@ -26,7 +26,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from hatchway.cli.errors import BadUsage, CommandFailed
+from hatchway.errors import BadUsage, CommandFailed
 
 CA_FILE: Final = "hatchway-ca.crt"
 _PLACEHOLDER: Final = re.compile(r"@([A-Z0-9_]+)@")

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hatchway.cli.demo.processes import Processes
-from hatchway.cli.errors import CommandFailed
 from hatchway.client.os_user import is_os_user
+from hatchway.errors import CommandFailed
 from hatchway.host.script import HostLayout, authorized_keys_command
 
 _SYSTEM_PATH: Final = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/bin"

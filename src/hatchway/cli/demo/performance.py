@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 from hatchway.cli.demo import story
 from hatchway.cli.demo.stage import Stage
 from hatchway.cli.demo.story import CreateEndpoint, OpenTunnel, RunCommand
-from hatchway.cli.errors import CommandFailed
 from hatchway.client.discovery import push_key
 from hatchway.client.errors import ApiError
 from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.errors import CommandFailed
 from hatchway.store.tables import audit_records
 
 _STEP_SECONDS: Final = 30.0

@@ -10,7 +10,7 @@ from hatchway.cli.demo.performance import Outcome, Performance
 from hatchway.cli.demo.screen import NEXT, Screen
 from hatchway.cli.demo.stage import set_up
 from hatchway.cli.demo.story import OpenTunnel, RunCommand, Step
-from hatchway.cli.errors import CommandFailed
+from hatchway.errors import CommandFailed
 
 
 def run_demo(console: Console, programs: Programs) -> None:

@@ -25,13 +25,13 @@ from hatchway.cli.demo.hosts import (
     start_host,
 )
 from hatchway.cli.demo.processes import Processes
-from hatchway.cli.errors import CommandFailed
 from hatchway.cli.installation import Installation, create_installation, open_installation
 from hatchway.cli.key_administration import IntoProfile, create_key
 from hatchway.cli.local_trail import administrator
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.control.fleet import apply_fleet
 from hatchway.domain.account import Account
+from hatchway.errors import CommandFailed
 from hatchway.fleet import parse_fleet
 from hatchway.settings import DataDirectory
 from hatchway.store import Store

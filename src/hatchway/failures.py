@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hatchway.cli.errors import BadUsage, CommandFailed, TunnelFailed
+from hatchway.errors import BadUsage, CommandFailed, TunnelFailed
 
 _BY_EXIT_CODE: Final = {failure.exit_code: failure for failure in (CommandFailed, BadUsage, TunnelFailed)}
 
