@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hatchway import __version__
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_key
 from hatchway.access.vault import Vault
+from hatchway.audit.local_trail import record, user_name
 from hatchway.cli.backup_set import (
     LIST,
     POSTGRESQL,
@@ -26,7 +27,6 @@ from hatchway.cli.backup_set import (
 )
 from hatchway.cli.filling import failing, filled
 from hatchway.cli.installation import Installation, open_installation
-from hatchway.cli.local_trail import record, user_name
 from hatchway.settings import DataDirectory
 from hatchway.store import (
     StoreBusy,

@@ -24,7 +24,7 @@ from hatchway.access.key_files import (
     wrong_master_key,
 )
 from hatchway.access.vault import Vault
-from hatchway.cli.local_trail import record, record_new_access_key
+from hatchway.audit.local_trail import record, record_new_access_key
 from hatchway.cli.secret_files import ensure_gateway_key, make_key
 from hatchway.domain.account import Account
 from hatchway.errors import BadUsage, CommandFailed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hatchway.access.access_keys import opens_secrets
 from hatchway.access.vault import Vault
+from hatchway.audit.local_trail import record, user_name
 from hatchway.cli.backup_set import (
     MODES,
     SQLITE,
@@ -20,7 +21,6 @@ from hatchway.cli.backup_set import (
     open_file,
 )
 from hatchway.cli.filling import failing, filled
-from hatchway.cli.local_trail import record, user_name
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.failures import failures
 from hatchway.settings import DataDirectory

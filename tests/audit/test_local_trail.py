@@ -8,7 +8,7 @@ import pytest
 from tests.fleet.accounts import NOW
 
 from hatchway.audit.local import local_source
-from hatchway.cli.local_trail import administrator, user_name
+from hatchway.audit.local_trail import administrator, user_name
 from hatchway.domain.account import Account
 
 OWN = user_name(os.getuid())
