@@ -272,9 +272,9 @@ def _into(
     """
     import os
 
-    from hatchway.cli.aws_profile import SharedFiles, check_profile_name
     from hatchway.cli.bundling import IntoBundle
     from hatchway.cli.key_administration import IntoProfile
+    from hatchway.client.setup.aws_profile import SharedFiles, check_profile_name
 
     if bundle is not None:
         name = profile or owner or "root"

@@ -184,7 +184,7 @@ def install_trust(
       sudo hatchway trust install --data-dir /var/lib/hatchway
       sudo hatchway trust install --ca-certificate ca.pem
     """
-    from hatchway.cli import trust
+    from hatchway.client.setup import trust
 
     file = ca_certificate or data_directory(data_dir).ca_certificate
     authority = trust.Authority.read(file.absolute())

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import elsewhere
-from hatchway.cli.bundle import Bundle, bundle_files, check_target, write_bundle
 from hatchway.cli.installation import Installation, gateway_dns_names
-from hatchway.cli.trust import Authority
+from hatchway.client.setup.bundle import Bundle, bundle_files, check_target, write_bundle
+from hatchway.client.setup.trust import Authority
 from hatchway.errors import BadUsage
 from hatchway.settings import DEFAULT_GATEWAY_PORT
 

@@ -11,7 +11,9 @@ from hatchway.audit.key_uses import last_uses
 from hatchway.audit.local_trail import record_access_key, record_new_access_key
 from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import here
-from hatchway.cli.aws_profile import (
+from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
+from hatchway.cli.installation import Installation
+from hatchway.client.setup.aws_profile import (
     AwsProfile,
     FoundProfile,
     SharedFiles,
@@ -19,8 +21,6 @@ from hatchway.cli.aws_profile import (
     kept_on_failure,
     write_profile,
 )
-from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
-from hatchway.cli.installation import Installation
 from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
 from hatchway.errors import CommandFailed
 from hatchway.store import Transaction

@@ -14,7 +14,6 @@ from typing import Any, Final
 from hatchway.access.access_keys import NewAccessKey
 from hatchway.audit.local_trail import administrator
 from hatchway.cli.administration import enroll_host
-from hatchway.cli.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.cli.demo import story
 from hatchway.cli.demo.hosts import (
     HostPlan,
@@ -29,6 +28,7 @@ from hatchway.cli.demo.processes import Processes
 from hatchway.cli.installation import Installation, create_installation, open_installation
 from hatchway.cli.key_administration import IntoProfile, create_key
 from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.client.setup.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.control.fleet import apply_fleet
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from tests.host.pretend import SHELLS
 
-from hatchway.cli.bundle import CA_FILE, Bundle, bundle_files, check_target, write_bundle
+from hatchway.client.setup.bundle import CA_FILE, Bundle, bundle_files, check_target, write_bundle
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.pki import create_ca
 

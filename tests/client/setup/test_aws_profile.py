@@ -5,7 +5,13 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from hatchway.cli.aws_profile import AwsProfile, SharedFiles, check_profile_name, with_section, write_profile
+from hatchway.client.setup.aws_profile import (
+    AwsProfile,
+    SharedFiles,
+    check_profile_name,
+    with_section,
+    write_profile,
+)
 from hatchway.errors import BadUsage, CommandFailed
 
 
