@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from tests.cli.commands import COMMAND, environment, hatchway
 
-from hatchway.cli.api_location import ApiLocation
-from hatchway.cli.installation import (
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import (
     Installation,
     open_installation,
     renew_server_certificate,

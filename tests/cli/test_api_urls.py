@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from tests.cli.conftest import listen
 
-from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import check_issuable, elsewhere, for_host, gateway_name_notes, here
-from hatchway.cli.installation import (
+from hatchway.domain.network import Instance
+from hatchway.errors import BadUsage
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import (
     Installation,
     private_addresses,
 )
-from hatchway.domain.network import Instance
-from hatchway.errors import BadUsage
 from hatchway.settings import Address
 from hatchway.transport.own_addresses import interface_addresses
 

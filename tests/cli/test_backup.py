@@ -20,10 +20,10 @@ from tests.cli.conftest import Installed, Serve, create_endpoint
 from tests.cli.test_account_commands import events_of
 from tests.store.postgresql_server import postgresql_server, server_programs
 
-from hatchway.cli import restoring
-from hatchway.cli.backup_set import content_of
 from hatchway.cli.main import app
 from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation import restore
+from hatchway.installation.backup_set import content_of
 from hatchway.store import Store
 
 KEYS = ("master.key", "gateway.key", "ca.key", "ca.pem", "server.pem")
@@ -351,7 +351,7 @@ def test_a_restore_that_is_cut_short_leaves_nothing(
     def cut_short(*_arguments: object) -> None:
         raise interruption
 
-    monkeypatch.setattr(restoring, "_ready", cut_short)
+    monkeypatch.setattr(restore, "_ready", cut_short)
     empty.mkdir(parents=True)
     with pytest.raises((SystemExit, CommandFailed)):
         run("restore", backed_up, "--data-dir", empty)

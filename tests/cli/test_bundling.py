@@ -13,10 +13,10 @@ from tests.cli.conftest import Installed, listen
 from typer.testing import CliRunner
 
 from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
-from hatchway.cli.installation import Installation
 from hatchway.cli.key_administration import create_key
 from hatchway.cli.main import app
 from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation.installation import Installation
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from hatchway.access.context import resource_tag_keys
 from hatchway.access.principal import Caller, Principal, PrincipalType
 from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
 from hatchway.audit.log import to_record
-from hatchway.cli.installation import create_installation, open_installation
 from hatchway.cli.main import main
 from hatchway.domain.account import Account
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import Group, InlinePolicy, Membership, OwnerKind, Role, User
 from hatchway.iam import PolicySet, parse_policy
+from hatchway.installation.installation import create_installation, open_installation
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

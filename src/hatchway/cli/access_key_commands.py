@@ -79,8 +79,8 @@ def create(
       hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
       hatchway access-key create --root --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.installation import open_installation
     from hatchway.cli.key_administration import create_key
+    from hatchway.installation.installation import open_installation
 
     owner = _owner(user, root=root)
     into = _into(owner, profile, endpoint_url, bundle, ca_certificate, overwrite=overwrite)
@@ -117,9 +117,9 @@ def rotate(
       hatchway access-key rotate alice --profile alice --data-dir /var/lib/hatchway
       hatchway access-key rotate --root --at-once --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.installation import open_installation
     from hatchway.cli.key_administration import rotate_key
     from hatchway.domain.identity import KeyStatus
+    from hatchway.installation.installation import open_installation
 
     owner = _owner(user, root=root)
     into = _into(owner, profile, endpoint_url, bundle, ca_certificate, overwrite=overwrite)
@@ -157,8 +157,8 @@ def list_(
       hatchway access-key list --data-dir /var/lib/hatchway
       hatchway access-key list alice --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.installation import open_installation
     from hatchway.cli.key_administration import list_keys
+    from hatchway.installation.installation import open_installation
 
     everybody = user is None and not root
     owner = None if everybody else _owner(user, root=root)
@@ -215,8 +215,8 @@ def delete(key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_u
     Example:
       hatchway access-key delete AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.installation import open_installation
     from hatchway.cli.key_administration import delete_key
+    from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         deleted = delete_key(installation, key)
@@ -231,8 +231,8 @@ def delete(key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_u
 def _set_status(
     key: str, status: "KeyStatus", data_dir: Path | None, store_url: str | None, *, json: bool
 ) -> None:
-    from hatchway.cli.installation import open_installation
     from hatchway.cli.key_administration import set_key_status
+    from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         found, changed = set_key_status(installation, key, status)

@@ -61,9 +61,9 @@ def apply(
     """
     from hatchway.cli.administration import apply_file
     from hatchway.cli.api_urls import gateway_name_notes
-    from hatchway.cli.installation import gateway_dns_names, open_installation
     from hatchway.cli.policy_tree import printable
     from hatchway.fleet import plan_json, plan_lines
+    from hatchway.installation.installation import gateway_dns_names, open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         names = gateway_dns_names(installation)
@@ -94,8 +94,8 @@ def export(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
     Example:
       hatchway export --data-dir /var/lib/hatchway > fleet.yaml
     """
-    from hatchway.cli.installation import open_installation
     from hatchway.control.fleet import export_fleet
+    from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         text = export_fleet(installation.store)
@@ -119,7 +119,7 @@ def enroll(
       hatchway host enroll i-0123456789abcdef0 --data-dir /var/lib/hatchway
     """
     from hatchway.cli.administration import enroll_host
-    from hatchway.cli.installation import open_installation
+    from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         enrolled = enroll_host(installation, instance, at_once=at_once)
@@ -157,7 +157,7 @@ def script(
       hatchway host script web-1 --api-url https://hatchway.example:8443 > web-1.sh
     """
     from hatchway.cli.administration import make_host_script
-    from hatchway.cli.installation import open_installation
+    from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
         made = make_host_script(installation, instance, api_url, ca_certificate, at_once=at_once)

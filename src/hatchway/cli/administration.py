@@ -10,11 +10,9 @@ from typing import Final
 from cryptography.x509 import load_pem_x509_certificates
 
 from hatchway.audit.local_trail import administrator, record
-from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import for_host
 from hatchway.cli.fleet_files import load_fleet
 from hatchway.cli.fleet_lint import PolicyFinding, lint_policies
-from hatchway.cli.installation import Installation
 from hatchway.cli.policy_files import read_file
 from hatchway.cli.reference import ReferenceMissing, aws_facts
 from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet
@@ -24,6 +22,8 @@ from hatchway.domain.ssh_key import HostToken
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.fleet import BadFleet, Fleet, Plan
 from hatchway.host import host_script
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import Installation
 from hatchway.store import Transaction
 
 _LONGEST_PEM: Final = 65_536

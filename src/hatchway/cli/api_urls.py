@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from hatchway.cli.api_location import ApiLocation
-from hatchway.cli.installation import Installation, gateway_dns_names, server_names
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import Installation, gateway_dns_names, server_names
 from hatchway.pki import PkiProblem, certificate_names, is_covered, is_dns_name, names_beyond
 from hatchway.settings import Address, DataDirectory, is_everywhere
 from hatchway.transport.own_addresses import OwnAddresses

@@ -38,7 +38,7 @@ def backup(
     """
     from datetime import UTC, datetime
 
-    from hatchway.cli.backing_up import make_backup
+    from hatchway.installation.backup import make_backup
 
     target = directory.expanduser().absolute()
     made = make_backup(data_directory(data_dir), store_url, target, datetime.now(UTC))
@@ -83,7 +83,7 @@ def restore(
     """
     from datetime import UTC, datetime
 
-    from hatchway.cli.restoring import restore_backup
+    from hatchway.installation.restore import restore_backup
 
     data = data_directory(data_dir)
     source = directory.expanduser().absolute()

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import elsewhere
-from hatchway.cli.installation import Installation, gateway_dns_names
 from hatchway.client.setup.bundle import Bundle, bundle_files, check_target, write_bundle
 from hatchway.client.setup.trust import Authority
 from hatchway.errors import BadUsage
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import Installation, gateway_dns_names
 from hatchway.settings import DEFAULT_GATEWAY_PORT
 
 

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from hatchway.access.access_keys import MOST_KEYS, create_access_key, delete_access_key, set_status
 from hatchway.audit.key_uses import last_uses
 from hatchway.audit.local_trail import record_access_key, record_new_access_key
-from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.api_urls import here
 from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
-from hatchway.cli.installation import Installation
 from hatchway.client.setup.aws_profile import (
     AwsProfile,
     FoundProfile,
@@ -23,6 +21,8 @@ from hatchway.client.setup.aws_profile import (
 )
 from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
 from hatchway.errors import CommandFailed
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import Installation
 from hatchway.store import Transaction
 
 

@@ -24,7 +24,7 @@ from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.errors import BadUsage, CommandFailed
 
 if TYPE_CHECKING:
-    from hatchway.cli.installation import Installation
+    from hatchway.installation.installation import Installation
 
 
 class LintFormat(StrEnum):
@@ -283,7 +283,7 @@ def lint(
 
 @contextmanager
 def _installation(data_dir: Path | None, store_url: str | None) -> Iterator["Installation"]:
-    from hatchway.cli.installation import open_installation
+    from hatchway.installation.installation import open_installation
 
     with _errors_not_denials(), open_installation(data_directory(data_dir), store_url) as installation:
         yield installation

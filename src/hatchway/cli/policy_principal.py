@@ -2,11 +2,11 @@
 
 from hatchway.access.entities import Entity, find_entity, read_entity_arn
 from hatchway.access.identities import StoredIdentities
-from hatchway.cli.installation import Installation
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import OwnerKind
 from hatchway.errors import BadUsage
 from hatchway.iam import PolicySet
+from hatchway.installation.installation import Installation
 
 
 def policies_of(entity: Entity, besides: PolicySet) -> PolicySet:

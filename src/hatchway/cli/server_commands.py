@@ -103,9 +103,9 @@ def init(
     import secrets
     from datetime import UTC, datetime
 
-    from hatchway.cli.installation import create_installation
     from hatchway.domain.account import Account
     from hatchway.domain.ids import ACCOUNT_ID, REGION
+    from hatchway.installation.installation import create_installation
     from hatchway.pki import is_dns_name
 
     directory = data_directory(data_dir)

@@ -13,22 +13,22 @@ from typing import Final
 import structlog
 
 from hatchway.access.key_files import MASTER_KEY
-from hatchway.cli.api_location import ApiLocation
 from hatchway.cli.gateway_options import GatewayOptions, Switch
-from hatchway.cli.installation import (
-    gateway_dns_names,
-    open_installation,
-    renew_server_certificate,
-    server_names,
-)
 from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
-from hatchway.cli.secret_files import keep_from, mend_modes
 from hatchway.cli.service_manager import ServiceManager
 from hatchway.cli.succession import Succession
 from hatchway.cli.supervisor import Program, supervise
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import (
+    gateway_dns_names,
+    open_installation,
+    renew_server_certificate,
+    server_names,
+)
+from hatchway.installation.secret_files import keep_from, mend_modes
 from hatchway.pki import names_beyond
 from hatchway.settings import (
     DEFAULT_API_PORT,

@@ -25,7 +25,6 @@ from hatchway.cli.demo.hosts import (
     start_host,
 )
 from hatchway.cli.demo.processes import Processes
-from hatchway.cli.installation import Installation, create_installation, open_installation
 from hatchway.cli.key_administration import IntoProfile, create_key
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.setup.aws_profile import AwsProfile, SharedFiles, write_profile
@@ -33,6 +32,7 @@ from hatchway.control.fleet import apply_fleet
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed
 from hatchway.fleet import parse_fleet
+from hatchway.installation.installation import Installation, create_installation, open_installation
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

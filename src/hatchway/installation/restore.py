@@ -10,7 +10,9 @@ from pathlib import Path
 from hatchway.access.access_keys import opens_secrets
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
-from hatchway.cli.backup_set import (
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.failures import failures
+from hatchway.installation.backup_set import (
     MODES,
     SQLITE,
     STORE,
@@ -20,9 +22,7 @@ from hatchway.cli.backup_set import (
     check_store,
     open_file,
 )
-from hatchway.cli.filling import failing, filled
-from hatchway.errors import BadUsage, CommandFailed
-from hatchway.failures import failures
+from hatchway.installation.filling import failing, filled
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 from hatchway.store.tables import accounts

@@ -14,8 +14,8 @@ from tests.cli.conftest import Installed, Serve
 from tests.cli.test_user import python_for, user_group
 
 from hatchway.access.key_files import new_key
-from hatchway.cli.secret_files import ensure_gateway_key, keep_from, mend_modes
 from hatchway.errors import CommandFailed
+from hatchway.installation.secret_files import ensure_gateway_key, keep_from, mend_modes
 from hatchway.settings import DataDirectory
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

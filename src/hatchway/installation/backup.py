@@ -14,7 +14,7 @@ from hatchway import __version__
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_key
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
-from hatchway.cli.backup_set import (
+from hatchway.installation.backup_set import (
     LIST,
     POSTGRESQL,
     SQLITE,
@@ -25,8 +25,8 @@ from hatchway.cli.backup_set import (
     content_of,
     read_small,
 )
-from hatchway.cli.filling import failing, filled
-from hatchway.cli.installation import Installation, open_installation
+from hatchway.installation.filling import failing, filled
+from hatchway.installation.installation import Installation, open_installation
 from hatchway.settings import DataDirectory
 from hatchway.store import (
     StoreBusy,

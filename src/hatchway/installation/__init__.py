@@ -1,0 +1,1 @@
+"""A server's data directory and store: made, opened, kept from others, backed up and restored."""
