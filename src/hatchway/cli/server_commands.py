@@ -230,10 +230,10 @@ def control(
     Example:
       hatchway control --data-dir /var/lib/hatchway --api 0.0.0.0:8443
     """
-    from hatchway.cli.service_manager import ServiceManager
     from hatchway.cli.serving import ServerOptions, run_control_plane, supervise_control_plane
     from hatchway.logs import configure_logs, log_format_for
-    from hatchway.supervised import Supervised
+    from hatchway.supervision.service_manager import ServiceManager
+    from hatchway.supervision.supervised import Supervised
 
     log_format = log_format or log_format_for(sys.stderr)
     supervised = Supervised.of_environment()
@@ -283,10 +283,10 @@ def gateway(
     Example:
       hatchway gateway --data-dir /var/lib/hatchway --gateway 0.0.0.0:443
     """
-    from hatchway.cli.service_manager import ServiceManager
     from hatchway.cli.serving import ServerOptions, run_gateway_plane, supervise_gateway_plane
     from hatchway.logs import configure_logs, log_format_for
-    from hatchway.supervised import Supervised
+    from hatchway.supervision.service_manager import ServiceManager
+    from hatchway.supervision.supervised import Supervised
 
     log_format = log_format or log_format_for(sys.stderr)
     supervised = Supervised.of_environment()

@@ -16,9 +16,6 @@ from hatchway.access.key_files import MASTER_KEY
 from hatchway.cli.gateway_options import GatewayOptions, Switch
 from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.cli.ports import default_gateway, held
-from hatchway.cli.service_manager import ServiceManager
-from hatchway.cli.succession import Succession
-from hatchway.cli.supervisor import Program, supervise
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.api_location import ApiLocation
@@ -40,7 +37,10 @@ from hatchway.settings import (
     LogFormat,
     Settings,
 )
-from hatchway.supervised import Supervised
+from hatchway.supervision.service_manager import ServiceManager
+from hatchway.supervision.succession import Succession
+from hatchway.supervision.supervised import Supervised
+from hatchway.supervision.supervisor import Program, supervise
 
 CertificateFiles = tuple[Path, Path]
 """A certificate and its private key."""

@@ -22,7 +22,7 @@ from hatchway.domain.arns import Arns
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
-from hatchway.supervised import Supervised
+from hatchway.supervision.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
 from hatchway.transport.open_files import allow_open_files, strangers_of
@@ -58,7 +58,7 @@ def run_control(
 ) -> None:
     """Serves the control plane until SIGTERM or SIGINT, then lets what is under way come to its end.
 
-    When it is succeeded (see `hatchway.supervised`), it accepts no more, and ends with its last connection.
+    When it is succeeded (see `hatchway.supervision`), it accepts no more, and ends with its last connection.
 
     Args:
         on_ready: called once, with the address at which it listens.

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.store import Changes
-    from hatchway.supervised import Supervised
+    from hatchway.supervision.supervised import Supervised
     from hatchway.tracing.spans import Traces
 
 log = structlog.get_logger("hatchway.gateway")
@@ -83,7 +83,7 @@ def run_gateway(
     """Serves tunnels until SIGTERM or SIGINT. Then new ones are refused with 503, and those that are open go
     on for up to `drain_seconds`; a second signal ends them at once.
 
-    When it is succeeded (see `hatchway.supervised`), it accepts no more, and goes on until its last tunnel
+    When it is succeeded (see `hatchway.supervision`), it accepts no more, and goes on until its last tunnel
     has ended.
 
     Args:

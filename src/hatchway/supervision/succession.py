@@ -2,7 +2,7 @@
 ties.
 
 A restart of the service goes so. The old supervisor has the service manager keep its processes' listening
-sockets and their ties (see `hatchway.supervised`), takes its leave from them, and ends. The processes go on
+sockets and their ties (see `supervised`), takes its leave from them, and ends. The processes go on
 serving. The next supervisor starts its own with the same listening sockets. When these are ready it tells
 the elders that they are succeeded: they accept no more, finish what they have begun, and end with their last
 tunnel. If it never comes so far, the service manager closes the ties in the end, and the elders stop as if
@@ -19,9 +19,9 @@ from typing import Final
 
 import structlog
 
-from hatchway.cli.service_manager import ServiceManager
 from hatchway.settings import Address
-from hatchway.supervised import LEAVING, SUCCEEDED
+from hatchway.supervision.service_manager import ServiceManager
+from hatchway.supervision.supervised import LEAVING, SUCCEEDED
 from hatchway.transport.listening.listener import bind_shared
 
 TIE: Final = "tie"

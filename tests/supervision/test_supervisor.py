@@ -15,7 +15,7 @@ from tests.e2e.processes import lives
 PARENT = """
 import sys
 from hatchway.errors import CommandFailed
-from hatchway.cli.supervisor import Program, supervise
+from hatchway.supervision.supervisor import Program, supervise
 from hatchway.logs import configure_logs
 from hatchway.settings import LogFormat
 
@@ -201,7 +201,8 @@ def test_a_hangup_refreshes_and_goes_on_to_the_programs(start: Start, tmp_path: 
 
 def test_what_tells_a_supervisor_to_leave_ends_no_program(start: Start) -> None:
     child = (
-        "import os, signal, time; from hatchway.supervised import Supervised; Supervised.of_environment();"
+        "import os, signal, time; from hatchway.supervision.supervised import Supervised;"
+        "Supervised.of_environment();"
         "os.kill(os.getpid(), signal.SIGUSR2); print('ready', flush=True); time.sleep(100)"
     )
     parent = start("one", f'exec {sys.executable} -c "{child}"')
@@ -211,7 +212,8 @@ def test_what_tells_a_supervisor_to_leave_ends_no_program(start: Start) -> None:
 
 def test_the_programs_die_with_a_killed_supervisor(start: Start, tmp_path: Path) -> None:
     child = (
-        "import os, time; from hatchway.supervised import Supervised; Supervised.of_environment();"
+        "import os, time; from hatchway.supervision.supervised import Supervised;"
+        "Supervised.of_environment();"
         f"open('{tmp_path}/pid', 'w').write(str(os.getpid())); print('ready', flush=True); time.sleep(100)"
     )
     parent = start("child", f'exec {sys.executable} -c "{child}"')

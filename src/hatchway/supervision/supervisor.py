@@ -16,10 +16,10 @@ from typing import Final
 
 import structlog
 
-from hatchway.cli.succession import Succession
 from hatchway.errors import CommandFailed
 from hatchway.settings import Address
-from hatchway.supervised import LISTENER_VARIABLE, SUCCEEDS_VARIABLE, SUPERVISOR_VARIABLE
+from hatchway.supervision.succession import Succession
+from hatchway.supervision.supervised import LISTENER_VARIABLE, SUCCEEDS_VARIABLE, SUPERVISOR_VARIABLE
 
 START_SECONDS: Final = 60.0
 KILL_AFTER: Final = 5.0

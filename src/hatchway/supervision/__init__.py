@@ -1,0 +1,1 @@
+"""The processes of a server: their supervisor, and how a restart hands over what listens."""
