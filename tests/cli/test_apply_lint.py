@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Installed
 
 from hatchway.cli import main
-from hatchway.cli.reference import HATCHWAY
+from hatchway.policies.reference import HATCHWAY
 from hatchway.protocol.service_models import load_model
 
 GOOD = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}

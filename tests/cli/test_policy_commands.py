@@ -533,7 +533,7 @@ def test_the_example_cases_hold(hatchway: Hatchway) -> None:
 
 
 def test_each_example_policy_has_cases_for_each_of_its_statements() -> None:
-    from hatchway.cli.policy_cases import read_directory, run_case
+    from hatchway.policies.cases import read_directory, run_case
 
     deciding: dict[str, set[str | None]] = {}
     for case in read_directory(EXAMPLES / "policy-tests"):

@@ -10,7 +10,6 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ACCOUNT, ARNS, DEFAULT_GROUP, SUBNET, World
 
-from hatchway.cli.policy_events import explain_request
 from hatchway.domain.identity import (
     Attachment,
     Group,
@@ -23,6 +22,7 @@ from hatchway.domain.identity import (
     Role,
 )
 from hatchway.iam.global_keys import GLOBAL_KEYS, Presence
+from hatchway.policies.events import explain_request
 from hatchway.store import Transaction
 
 ENDPOINT = ARNS.endpoint("eice-0000000000000000a")

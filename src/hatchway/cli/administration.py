@@ -13,8 +13,6 @@ from hatchway.audit.local_trail import administrator, record
 from hatchway.cli.api_urls import for_host
 from hatchway.cli.fleet_files import load_fleet
 from hatchway.cli.fleet_lint import PolicyFinding, lint_policies
-from hatchway.cli.policy_files import read_file
-from hatchway.cli.reference import ReferenceMissing, aws_facts
 from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
@@ -24,6 +22,8 @@ from hatchway.fleet import BadFleet, Fleet, Plan
 from hatchway.host import host_script
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
+from hatchway.policies.files import read_file
+from hatchway.policies.reference import ReferenceMissing, aws_facts
 from hatchway.store import Transaction
 
 _LONGEST_PEM: Final = 65_536

@@ -106,7 +106,7 @@ def simulate(
     from functools import partial
 
     from hatchway.access.context import completed_keys, supposed_keys
-    from hatchway.cli.policy_questions import (
+    from hatchway.policies.simulation import (
         ask,
         overall,
         policies_in_files,
@@ -120,7 +120,7 @@ def simulate(
     policies = policies_in_files(policy or (), boundary, guardrail or ())
     account = region = ""
     if principal is not None:
-        from hatchway.cli.policy_principal import policies_of, read_entity
+        from hatchway.policies.principal import policies_of, read_entity
 
         with _installation(data_dir, store_url) as installation:
             entity = read_entity(installation, principal)
@@ -179,7 +179,7 @@ def explain(
       hatchway explain 1f0c2a9e-6f0e-4d0c-9d55-0d8ac5c4d3f1 --data-dir /var/lib/hatchway
       hatchway explain --last alice --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.policy_events import explain_last, explain_own, explain_request
+    from hatchway.policies.events import explain_last, explain_own, explain_request
 
     caller = profile_options(profile, region, endpoint_url, ca_bundle)
     if data_dir is None or caller != profile_options(None, None, None, None):
@@ -233,8 +233,8 @@ def test(
     """
     from rich.text import Text
 
-    from hatchway.cli.policy_cases import junit_xml, read_directory, run_case
     from hatchway.cli.policy_tree import decision_tree, printable, show
+    from hatchway.policies.cases import junit_xml, read_directory, run_case
 
     results = [run_case(case) for case in read_directory(directory)]
     for result in results:
@@ -270,9 +270,9 @@ def lint(
       hatchway lint policies/*.json
       hatchway lint --format sarif connect.json > findings.sarif
     """
-    from hatchway.cli.policy_lint import RENDERERS, lint_files, worth_failing
     from hatchway.cli.policy_tree import printable
     from hatchway.iam import PolicyKind
+    from hatchway.policies.lint import RENDERERS, lint_files, worth_failing
 
     linted = lint_files(files, PolicyKind.TRUST if trust else PolicyKind.IDENTITY)
     # Split at line feeds alone: within a JSON text other line ends may stand as they are.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hatchway.cli.reference import aws_facts
 from hatchway.iam.lint import Facts, lint_document
+from hatchway.policies.reference import aws_facts
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "policies"
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hatchway import __version__
-from hatchway.cli.policy_files import read_file
-from hatchway.cli.reference import ReferenceMissing, aws_facts
 from hatchway.errors import BadUsage
 from hatchway.iam import PolicyKind
 from hatchway.iam.lint import Severity, lint_document
 from hatchway.iam.lint.render import LintedFile, to_json, to_sarif, to_text
+from hatchway.policies.files import read_file
+from hatchway.policies.reference import ReferenceMissing, aws_facts
 
 RENDERERS: Mapping[str, Callable[[Sequence[LintedFile]], str]] = {
     "text": to_text,

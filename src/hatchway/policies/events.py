@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hatchway.audit.denials import events_of, last_denial
-from hatchway.cli.policy_questions import overall
 from hatchway.errors import BadUsage
 from hatchway.iam import Decision, Outcome
+from hatchway.policies.simulation import overall
 from hatchway.store import Store
 from hatchway.store.tables import audit_records
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from hatchway.access.authorization import Context
 from hatchway.access.context import completed_keys
-from hatchway.cli.policy_files import read_policy
-from hatchway.cli.reference import ReferenceMissing, aws_facts
 from hatchway.errors import BadUsage
 from hatchway.iam import Decision, Outcome, PolicySet, Request, evaluate
 from hatchway.iam.context_keys import missing_keys
+from hatchway.policies.files import read_policy
+from hatchway.policies.reference import ReferenceMissing, aws_facts
 
 _ACTION = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+")
 

@@ -26,7 +26,6 @@ from typing import Any, Final, Never
 from xml.etree import ElementTree
 
 from hatchway.access.context import completed_keys, supposed_keys
-from hatchway.cli.policy_files import read_file, read_policy
 from hatchway.errors import BadUsage
 from hatchway.fleet.problems import BadFleet
 from hatchway.fleet.text import read_text
@@ -40,6 +39,7 @@ from hatchway.iam import (
     evaluate,
     parse_policy,
 )
+from hatchway.policies.files import read_file, read_policy
 
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _EXPECTATIONS: Final = {
