@@ -11,8 +11,8 @@ from tests.fleet.accounts import ACCOUNT, LATER, NOW, fleet
 
 from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
+from hatchway.administration.fleet_files import load_fleet
 from hatchway.audit.local import LocalAdministrator
-from hatchway.cli.fleet_files import load_fleet
 from hatchway.control.fleet import apply_fleet, every_problem, export_fleet, plan_fleet, read_account
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState

@@ -9,7 +9,7 @@ from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
-    from hatchway.cli.key_administration import Into, ListedKey, MadeKey
+    from hatchway.administration.access_keys import Into, ListedKey, MadeKey
     from hatchway.domain.identity import KeyStatus
 
 _User = Annotated[str | None, typer.Argument(metavar="USER", help="The user's name.", show_default=False)]
@@ -79,7 +79,7 @@ def create(
       hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
       hatchway access-key create --root --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.key_administration import create_key
+    from hatchway.administration.access_keys import create_key
     from hatchway.installation.installation import open_installation
 
     owner = _owner(user, root=root)
@@ -117,7 +117,7 @@ def rotate(
       hatchway access-key rotate alice --profile alice --data-dir /var/lib/hatchway
       hatchway access-key rotate --root --at-once --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.key_administration import rotate_key
+    from hatchway.administration.access_keys import rotate_key
     from hatchway.domain.identity import KeyStatus
     from hatchway.installation.installation import open_installation
 
@@ -157,7 +157,7 @@ def list_(
       hatchway access-key list --data-dir /var/lib/hatchway
       hatchway access-key list alice --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.key_administration import list_keys
+    from hatchway.administration.access_keys import list_keys
     from hatchway.installation.installation import open_installation
 
     everybody = user is None and not root
@@ -215,7 +215,7 @@ def delete(key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_u
     Example:
       hatchway access-key delete AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.key_administration import delete_key
+    from hatchway.administration.access_keys import delete_key
     from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
@@ -231,7 +231,7 @@ def delete(key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_u
 def _set_status(
     key: str, status: "KeyStatus", data_dir: Path | None, store_url: str | None, *, json: bool
 ) -> None:
-    from hatchway.cli.key_administration import set_key_status
+    from hatchway.administration.access_keys import set_key_status
     from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
@@ -272,8 +272,8 @@ def _into(
     """
     import os
 
-    from hatchway.cli.bundling import IntoBundle
-    from hatchway.cli.key_administration import IntoProfile
+    from hatchway.administration.access_keys import IntoProfile
+    from hatchway.administration.bundling import IntoBundle
     from hatchway.client.setup.aws_profile import SharedFiles, check_profile_name
 
     if bundle is not None:
@@ -295,7 +295,7 @@ def _into(
 def _tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
     import os
 
-    from hatchway.cli.bundling import IntoBundle
+    from hatchway.administration.bundling import IntoBundle
 
     user = made.key.user_name
     for note in made.notes:

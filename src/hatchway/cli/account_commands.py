@@ -59,8 +59,8 @@ def apply(
       hatchway apply fleet.yaml --plan --data-dir /var/lib/hatchway
       hatchway apply fleet.yaml --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.administration import apply_file
-    from hatchway.cli.api_urls import gateway_name_notes
+    from hatchway.administration.account import apply_file
+    from hatchway.administration.api_urls import gateway_name_notes
     from hatchway.cli.policy_tree import printable
     from hatchway.fleet import plan_json, plan_lines
     from hatchway.installation.installation import gateway_dns_names, open_installation
@@ -118,7 +118,7 @@ def enroll(
     Example:
       hatchway host enroll i-0123456789abcdef0 --data-dir /var/lib/hatchway
     """
-    from hatchway.cli.administration import enroll_host
+    from hatchway.administration.account import enroll_host
     from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:
@@ -156,7 +156,7 @@ def script(
     Example:
       hatchway host script web-1 --api-url https://hatchway.example:8443 > web-1.sh
     """
-    from hatchway.cli.administration import make_host_script
+    from hatchway.administration.account import make_host_script
     from hatchway.installation.installation import open_installation
 
     with open_installation(data_directory(data_dir), store_url) as installation:

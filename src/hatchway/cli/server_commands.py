@@ -331,7 +331,7 @@ def _api_names(
     Raises:
         BadUsage: no certificate can have one of the names.
     """
-    from hatchway.cli.api_urls import check_issuable
+    from hatchway.administration.api_urls import check_issuable
 
     lowered = tuple(name.lower() for name in names or ())
     check_issuable("--api-name", directory, lowered, own_certificate=own_certificate)

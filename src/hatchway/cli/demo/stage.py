@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from hatchway.access.access_keys import NewAccessKey
+from hatchway.administration.access_keys import IntoProfile, create_key
+from hatchway.administration.account import enroll_host
 from hatchway.audit.local_trail import administrator
-from hatchway.cli.administration import enroll_host
 from hatchway.cli.demo import story
 from hatchway.cli.demo.hosts import (
     HostPlan,
@@ -25,7 +26,6 @@ from hatchway.cli.demo.hosts import (
     start_host,
 )
 from hatchway.cli.demo.processes import Processes
-from hatchway.cli.key_administration import IntoProfile, create_key
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.setup.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.control.fleet import apply_fleet

@@ -9,10 +9,10 @@ from typing import Final
 
 from cryptography.x509 import load_pem_x509_certificates
 
+from hatchway.administration.api_urls import for_host
+from hatchway.administration.fleet_files import load_fleet
+from hatchway.administration.fleet_lint import PolicyFinding, lint_policies
 from hatchway.audit.local_trail import administrator, record
-from hatchway.cli.api_urls import for_host
-from hatchway.cli.fleet_files import load_fleet
-from hatchway.cli.fleet_lint import PolicyFinding, lint_policies
 from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hatchway.cli.fleet_files import load_fleet
+from hatchway.administration.fleet_files import load_fleet
 from hatchway.fleet import BadFleet
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.cli.conftest import listen
 
-from hatchway.cli.api_urls import check_issuable, elsewhere, for_host, gateway_name_notes, here
+from hatchway.administration.api_urls import check_issuable, elsewhere, for_host, gateway_name_notes, here
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage
 from hatchway.installation.api_location import ApiLocation
@@ -99,9 +99,9 @@ def test_a_host_asks_at_the_address_that_it_is_reached_from(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listen(installation, "0.0.0.0:8443", "10.0.1.254")
-    monkeypatch.setattr("hatchway.cli.api_urls._way_from", lambda _instance: "10.0.1.254")
+    monkeypatch.setattr("hatchway.administration.api_urls._way_from", lambda _instance: "10.0.1.254")
     assert for_host(installation, None, FAR, private_ca=True).url == "https://10.0.1.254:8443"
-    monkeypatch.setattr("hatchway.cli.api_urls._way_from", lambda _instance: None)
+    monkeypatch.setattr("hatchway.administration.api_urls._way_from", lambda _instance: None)
     with pytest.raises(BadUsage, match="give --api-url"):
         for_host(installation, None, FAR, private_ca=True)
 
@@ -141,7 +141,7 @@ def test_a_new_name_of_gateways_is_told_what_its_certificate_takes(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["localhost", "cage.localhost", "cage.hatchway.example"]
-    monkeypatch.setattr("hatchway.cli.api_urls.gateway_dns_names", lambda _installation: names)
+    monkeypatch.setattr("hatchway.administration.api_urls.gateway_dns_names", lambda _installation: names)
     assert gateway_name_notes(installation, names) == []
     started_again, of_its_own = gateway_name_notes(installation, ["localhost"])
     assert "the name cage.localhost when the server is started again" in started_again

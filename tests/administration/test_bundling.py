@@ -12,8 +12,8 @@ import pytest
 from tests.cli.conftest import Installed, listen
 from typer.testing import CliRunner
 
-from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
-from hatchway.cli.key_administration import create_key
+from hatchway.administration.access_keys import create_key
+from hatchway.administration.bundling import IntoBundle, ready_bundle, removed_on_failure
 from hatchway.cli.main import app
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.installation import Installation

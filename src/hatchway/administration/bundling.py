@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hatchway.cli.api_urls import elsewhere
+from hatchway.administration.api_urls import elsewhere
 from hatchway.client.setup.bundle import Bundle, bundle_files, check_target, write_bundle
 from hatchway.client.setup.trust import Authority
 from hatchway.errors import BadUsage

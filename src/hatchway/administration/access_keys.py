@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from hatchway.access.access_keys import MOST_KEYS, create_access_key, delete_access_key, set_status
+from hatchway.administration.api_urls import here
+from hatchway.administration.bundling import IntoBundle, ready_bundle, removed_on_failure
 from hatchway.audit.key_uses import last_uses
 from hatchway.audit.local_trail import record_access_key, record_new_access_key
-from hatchway.cli.api_urls import here
-from hatchway.cli.bundling import IntoBundle, ready_bundle, removed_on_failure
 from hatchway.client.setup.aws_profile import (
     AwsProfile,
     FoundProfile,
