@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.cli.commands import COMMAND, environment, hatchway
 
-from hatchway.cli.demo.story import STORY
 from hatchway.cli.demo_command import demo
+from hatchway.demo.story import STORY
 from hatchway.errors import CommandFailed
 
 

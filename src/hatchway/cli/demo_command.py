@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hatchway.cli.demo.hosts import Programs
+    from hatchway.demo.hosts import Programs
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +31,8 @@ def demo(
 
     from rich.console import Console
 
-    from hatchway.cli.demo.hosts import Programs
-    from hatchway.cli.demo.run import run_demo
+    from hatchway.demo.hosts import Programs
+    from hatchway.demo.run import run_demo
 
     programs = Programs(None, None) if without_openssh else Programs.find()
     _need_asyncssh(programs)

@@ -19,8 +19,8 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hatchway.cli.demo.processes import Processes
 from hatchway.client.os_user import is_os_user
+from hatchway.demo.processes import Processes
 from hatchway.errors import CommandFailed
 from hatchway.host.script import HostLayout, authorized_keys_command
 
@@ -164,7 +164,7 @@ def _start_stand_in(
     }
     _write(directory / "stand-in.json", json.dumps(configuration))
     processes.start(
-        [sys.executable, "-P", "-m", "hatchway.cli.demo.stand_in", str(directory / "stand-in.json")],
+        [sys.executable, "-P", "-m", "hatchway.demo.stand_in", str(directory / "stand-in.json")],
         log=directory / "log",
     )
 

@@ -4,12 +4,12 @@ import time
 
 from rich.console import Console
 
-from hatchway.cli.demo import story
-from hatchway.cli.demo.hosts import Programs
-from hatchway.cli.demo.performance import Outcome, Performance
-from hatchway.cli.demo.screen import NEXT, Screen
-from hatchway.cli.demo.stage import set_up
-from hatchway.cli.demo.story import OpenTunnel, RunCommand, Step
+from hatchway.demo import story
+from hatchway.demo.hosts import Programs
+from hatchway.demo.performance import Outcome, Performance
+from hatchway.demo.screen import NEXT, Screen
+from hatchway.demo.stage import set_up
+from hatchway.demo.story import OpenTunnel, RunCommand, Step
 from hatchway.errors import CommandFailed
 
 

@@ -15,8 +15,11 @@ from hatchway.access.access_keys import NewAccessKey
 from hatchway.administration.access_keys import IntoProfile, create_key
 from hatchway.administration.account import enroll_host
 from hatchway.audit.local_trail import administrator
-from hatchway.cli.demo import story
-from hatchway.cli.demo.hosts import (
+from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.client.setup.aws_profile import AwsProfile, SharedFiles, write_profile
+from hatchway.control.fleet import apply_fleet
+from hatchway.demo import story
+from hatchway.demo.hosts import (
     HostPlan,
     Programs,
     Surroundings,
@@ -25,10 +28,7 @@ from hatchway.cli.demo.hosts import (
     ssh_port,
     start_host,
 )
-from hatchway.cli.demo.processes import Processes
-from hatchway.client.profile import Profile, ProfileOptions
-from hatchway.client.setup.aws_profile import AwsProfile, SharedFiles, write_profile
-from hatchway.control.fleet import apply_fleet
+from hatchway.demo.processes import Processes
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed
 from hatchway.fleet import parse_fleet
