@@ -180,8 +180,8 @@ def serve(
     Example:
       hatchway serve --data-dir /var/lib/hatchway --api 0.0.0.0:8443 --gateway 0.0.0.0:443
     """
-    from hatchway.cli.serving import ServerOptions, serve_both
     from hatchway.logs import configure_logs, log_format_for
+    from hatchway.server.serving import ServerOptions, serve_both
 
     log_format = log_format or log_format_for(sys.stderr)
     directory = data_directory(data_dir)
@@ -230,8 +230,8 @@ def control(
     Example:
       hatchway control --data-dir /var/lib/hatchway --api 0.0.0.0:8443
     """
-    from hatchway.cli.serving import ServerOptions, run_control_plane, supervise_control_plane
     from hatchway.logs import configure_logs, log_format_for
+    from hatchway.server.serving import ServerOptions, run_control_plane, supervise_control_plane
     from hatchway.supervision.service_manager import ServiceManager
     from hatchway.supervision.supervised import Supervised
 
@@ -283,8 +283,8 @@ def gateway(
     Example:
       hatchway gateway --data-dir /var/lib/hatchway --gateway 0.0.0.0:443
     """
-    from hatchway.cli.serving import ServerOptions, run_gateway_plane, supervise_gateway_plane
     from hatchway.logs import configure_logs, log_format_for
+    from hatchway.server.serving import ServerOptions, run_gateway_plane, supervise_gateway_plane
     from hatchway.supervision.service_manager import ServiceManager
     from hatchway.supervision.supervised import Supervised
 

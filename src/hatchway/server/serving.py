@@ -15,7 +15,6 @@ import structlog
 from hatchway.access.key_files import MASTER_KEY
 from hatchway.cli.gateway_options import GatewayOptions, Switch
 from hatchway.cli.options import STORE_URL_VARIABLE
-from hatchway.cli.ports import default_gateway, held
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.api_location import ApiLocation
@@ -27,6 +26,7 @@ from hatchway.installation.installation import (
 )
 from hatchway.installation.secret_files import keep_from, mend_modes
 from hatchway.pki import names_beyond
+from hatchway.server.ports import default_gateway, held
 from hatchway.settings import (
     DEFAULT_API_PORT,
     DEFAULT_DRAIN_SECONDS,

@@ -1,0 +1,1 @@
+"""Running a server: what `hatchway serve`, `control` and `gateway` do."""
