@@ -19,3 +19,10 @@ class TunnelFailed(CommandFailed):
     """A tunnel was refused, or ended otherwise than by its target. The AWS CLI ends so too."""
 
     exit_code = 255
+
+
+def reason(problem: OSError | UnicodeError) -> str:
+    """Why a file could not be read or written, without the number and the name that Python tells with it."""
+    if isinstance(problem, UnicodeDecodeError):
+        return f"it is not {problem.encoding.upper()} text (byte {problem.start})"
+    return getattr(problem, "strerror", None) or str(problem)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hatchway.errors import BadUsage, CommandFailed, TunnelFailed
+from hatchway.errors import BadUsage, CommandFailed, TunnelFailed, reason
 
 _BY_EXIT_CODE: Final = {failure.exit_code: failure for failure in (CommandFailed, BadUsage, TunnelFailed)}
 
@@ -78,13 +78,6 @@ def failure_of(problem: Exception, store_url: str | None = None) -> CommandFaile
         case SQLAlchemyError():
             return CommandFailed(f"the store cannot be used ({type(problem).__name__}): see its log")
     return None
-
-
-def reason(problem: OSError | UnicodeError) -> str:
-    """Why a file could not be read or written, without the number and the name that Python tells with it."""
-    if isinstance(problem, UnicodeDecodeError):
-        return f"it is not {problem.encoding.upper()} text (byte {problem.start})"
-    return getattr(problem, "strerror", None) or str(problem)
 
 
 def _named(problem: OSError) -> str:

@@ -19,6 +19,7 @@ DEFAULT_GATEWAY_PORT: Final = 443
 DEFAULT_DRAIN_SECONDS: Final = 10.0
 UNPRIVILEGED_GATEWAY_PORT: Final = 8444
 LOOPBACK: Final = "127.0.0.1"
+STORE_URL_VARIABLE: Final = "HATCHWAY_STORE_URL"
 
 _ADDRESS: Final = re.compile(
     r"(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<plain>[^\[\]:\s]+)):(?P<port>[0-9]{1,5})"

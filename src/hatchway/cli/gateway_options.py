@@ -1,15 +1,14 @@
-"""What the command line says of gateways. `hatchway serve` passes it on to each `hatchway gateway`."""
+"""The options that say how gateways run, of `hatchway serve` and `hatchway gateway`."""
 
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
 from hatchway.errors import BadUsage
+from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.settings import Address
 
 ProxyProtocolFrom = Annotated[
@@ -75,11 +74,6 @@ DrainTimeout = Annotated[
 _HOST: Final = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_.:-]{0,252}")
 
 
-class Switch(StrEnum):
-    ON = "on"
-    OFF = "off"
-
-
 MaxTunnels = Annotated[
     int | None,
     typer.Option(
@@ -98,33 +92,6 @@ Revocation = Annotated[
         " security groups no longer allows it.",
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayOptions:
-    """How gateways are to run, beyond where they listen."""
-
-    proxy_protocol_from: tuple[str, ...] = ()
-    vpcs: tuple[str, ...] = ()
-    never_targets: tuple[str, ...] = ()
-    metrics: Address | None = None
-    idle_limit: int | None = None
-    max_tunnels: int | None = None
-    revocation: Switch = Switch.ON
-
-    def arguments(self, worker: int) -> list[str]:
-        """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
-        words = [word for cidr in self.proxy_protocol_from for word in ("--proxy-protocol-from", cidr)]
-        words += [word for vpc in self.vpcs for word in ("--vpc", vpc)]
-        words += [word for place in self.never_targets for word in ("--never-target", place)]
-        if self.metrics is not None:
-            port = self.metrics.port and self.metrics.port + worker - 1
-            words += ["--metrics", str(Address(self.metrics.host, port))]
-        if self.idle_limit is not None:
-            words += ["--idle-limit", str(self.idle_limit)]
-        if self.max_tunnels is not None:
-            words += ["--max-tunnels", str(self.max_tunnels)]
-        return [*words, "--revocation", self.revocation.value]
 
 
 def gateway_options(

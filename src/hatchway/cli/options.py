@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from hatchway.errors import BadUsage
-from hatchway.settings import DataDirectory
+from hatchway.settings import STORE_URL_VARIABLE, DataDirectory
 
 DATA_DIR_VARIABLE = "HATCHWAY_DATA_DIR"
-STORE_URL_VARIABLE = "HATCHWAY_STORE_URL"
 
 
 def given_path(text: str) -> Path:

@@ -14,12 +14,12 @@ from hatchway.cli.gateway_options import (
     NeverTargets,
     ProxyProtocolFrom,
     Revocation,
-    Switch,
     Vpcs,
     gateway_options,
 )
 from hatchway.cli.options import DataDir, Json, StoreUrl, User, data_directory, known_user
 from hatchway.errors import BadUsage
+from hatchway.server.gateway_options import Switch
 from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
 
 if TYPE_CHECKING:

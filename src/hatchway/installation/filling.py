@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hatchway.errors import BadUsage, CommandFailed
-from hatchway.failures import reason
+from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.store import explain
 
 _ASIDE: Final = ".unfinished-"

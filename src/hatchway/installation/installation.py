@@ -26,8 +26,8 @@ from hatchway.access.key_files import (
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, record_new_access_key
 from hatchway.domain.account import Account
-from hatchway.errors import BadUsage, CommandFailed
-from hatchway.failures import failures, reason
+from hatchway.errors import BadUsage, CommandFailed, reason
+from hatchway.failures import failures
 from hatchway.installation.secret_files import ensure_gateway_key, make_key
 from hatchway.pki import (
     PRIVATE_RANGES,

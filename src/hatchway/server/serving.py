@@ -13,8 +13,6 @@ from typing import Final
 import structlog
 
 from hatchway.access.key_files import MASTER_KEY
-from hatchway.cli.gateway_options import GatewayOptions, Switch
-from hatchway.cli.options import STORE_URL_VARIABLE
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.api_location import ApiLocation
@@ -26,12 +24,14 @@ from hatchway.installation.installation import (
 )
 from hatchway.installation.secret_files import keep_from, mend_modes
 from hatchway.pki import names_beyond
+from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.server.ports import default_gateway, held
 from hatchway.settings import (
     DEFAULT_API_PORT,
     DEFAULT_DRAIN_SECONDS,
     DEFAULT_GATEWAY_PORT,
     LOOPBACK,
+    STORE_URL_VARIABLE,
     Address,
     DataDirectory,
     LogFormat,

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from hatchway.errors import BadUsage, CommandFailed
-from hatchway.failures import reason
+from hatchway.errors import BadUsage, CommandFailed, reason
 
 _NAME: Final = re.compile(r"[0-9A-Za-z_.@+-]{1,64}")
 _HEADER: Final = re.compile(r"\s*\[(?P<name>[^\]]*)\]")
