@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from fuzz.draws import Draws, noise
-from hatchway.gateway.admission.refusal import bad_request
+from hatchway.gateway.admission.refusal import (
+    REQUEST_ID_HEADER,
+    bad_request,
+    handshake_refused,
+    render_refusal,
+)
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
-from hatchway.gateway.handshake import (
+from hatchway.sigv4 import HttpRequest
+from hatchway.transport.websocket.handshake import (
     MAX_HEAD,
     BadHandshake,
     Head,
     read_head,
-    render_refusal,
     render_upgrade,
     websocket_key,
 )
-from hatchway.sigv4 import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +44,7 @@ def one_input(data: bytes) -> None:
         head = read_head(raw)
     except BadHandshake as bad:
         assert expected is None, expected
-        assert len(render_refusal(bad.refusal, _REQUEST_ID)) < 2048
+        assert len(render_refusal(handshake_refused(bad), _REQUEST_ID)) < 2048
         return
     assert expected == (f"{head.path}?{head.query}".removesuffix("?"), head.headers), (expected, head)
     assert len(head.user_agent.encode()) <= 4 * 1024
@@ -50,9 +54,9 @@ def one_input(data: bytes) -> None:
 
 def _upgrade(head: Head) -> None:
     try:
-        answer = render_upgrade(websocket_key(head), _REQUEST_ID)
+        answer = render_upgrade(websocket_key(head), ((REQUEST_ID_HEADER, _REQUEST_ID),))
     except BadHandshake as bad:
-        answer = render_refusal(bad.refusal, _REQUEST_ID)
+        answer = render_refusal(handshake_refused(bad), _REQUEST_ID)
     assert answer.count(b"\r\n\r\n") == 1
     assert len(answer) < 2048
 

@@ -16,8 +16,9 @@ from fuzz.draws import Draws, noise
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
 from hatchway.gateway.admission.admission import Admission, Admitted
-from hatchway.gateway.handshake import BadHandshake, Head, read_head, render_refusal
+from hatchway.gateway.admission.refusal import render_refusal
 from hatchway.gateway.snapshot.snapshot import Snapshot
+from hatchway.transport.websocket.handshake import BadHandshake, Head, read_head
 
 _REQUEST_ID = "b6a1f0c2-1111-4222-8333-444455556666"
 

@@ -19,7 +19,8 @@ from tests.e2e.fault_server import HOUR, FaultServer, fault_server
 from tests.e2e.waiting import wait_until
 from tests.store.postgresql_server import postgresql_server, server_programs
 
-from hatchway.gateway.admission.refusal import NOT_RECORDED, NOT_RECORDING
+from hatchway.gateway.admission.refusal import NOT_RECORDING
+from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store.tables import gateway_workers
 
 ROUNDS = range(int(os.environ.get("HATCHWAY_FAULT_ROUNDS", "1")))

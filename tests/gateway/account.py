@@ -23,9 +23,9 @@ from hatchway.domain.reach import Address, parse_address
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.served import ServedVpcs
-from hatchway.gateway.handshake import Head
 from hatchway.sigv4 import presign
 from hatchway.store import Store, Transaction
+from hatchway.transport.websocket.handshake import Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

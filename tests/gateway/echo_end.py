@@ -23,8 +23,8 @@ from tests.gateway.harness import PATIENCE, Says, running_gateway, target
 
 import hatchway.gateway.lifecycle
 import hatchway.transport.websocket.frames
-from hatchway.gateway.admission.refusal import Closure
 from hatchway.gateway.tunnel.relay import Relay
+from hatchway.transport.websocket.close import Closure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

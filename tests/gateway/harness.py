@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from hatchway.domain.endpoint import ProxyProtocol
-    from hatchway.gateway.handshake import Head
     from hatchway.gateway.trail.trail import Carried
+    from hatchway.transport.websocket.handshake import Head
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 LOOPBACK = "127.0.0.1"

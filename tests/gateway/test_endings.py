@@ -22,8 +22,9 @@ from tests.gateway.harness import (
     until,
 )
 
-from hatchway.gateway.admission.refusal import ACCESS_REVOKED, ENDPOINT_FULL, GATEWAY_STOPPING
+from hatchway.gateway.admission.refusal import ENDPOINT_FULL
 from hatchway.gateway.trail.trail import QuotaReached
+from hatchway.gateway.tunnel.closures import ACCESS_REVOKED, GATEWAY_STOPPING
 
 ESTABLISHED = 1
 

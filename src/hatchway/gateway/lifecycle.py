@@ -11,22 +11,24 @@ import structlog
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.admission import Admitted, Refused
 from hatchway.gateway.admission.refusal import (
-    CLIENT_GONE,
     DRAINING,
     NO_SUCH_PATH,
-    NOT_RECORDED,
     NOT_RECORDING,
+    REQUEST_ID_HEADER,
     TOO_MANY_FAILURES,
-    duration_reached,
+    RequestRefused,
+    handshake_refused,
+    render_refusal,
 )
 from hatchway.gateway.admission.request import PATH, claimed_key_id
-from hatchway.gateway.handshake import BadHandshake, Head, websocket_key
 from hatchway.gateway.telemetry.metrics import NOT_RECORDED as REASON_NOT_RECORDED
 from hatchway.gateway.trail.trail import Carried, QuotaReached
+from hatchway.gateway.tunnel.closures import CLIENT_GONE, NOT_RECORDED, duration_reached
 from hatchway.gateway.tunnel.relay import Relay
 from hatchway.gateway.tunnel.target import Attempt, Target
 from hatchway.store import log_fields
 from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header
+from hatchway.transport.websocket.handshake import BadHandshake, Head, render_upgrade, websocket_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,17 +114,18 @@ class Gateway:
                 trace.requested()
             self._metrics.handshake_seconds.observe(asyncio.get_running_loop().time() - began)
             if head.path != PATH:
-                raise BadHandshake(NO_SUCH_PATH)
+                raise RequestRefused(NO_SUCH_PATH)
             key = websocket_key(head)
             if self.draining:
-                raise BadHandshake(DRAINING)
+                raise RequestRefused(DRAINING)
             if not self._sources.hears(source_ip, claimed_key_id(head.query)):
-                raise BadHandshake(TOO_MANY_FAILURES)
+                raise RequestRefused(TOO_MANY_FAILURES)
             if not self._may_open():
-                raise BadHandshake(NOT_RECORDING)
-        except BadHandshake as bad:
-            self._metrics.refused.labels(bad.refusal.error_code).inc()
-            client.refuse(bad.refusal, request_id)
+                raise RequestRefused(NOT_RECORDING)
+        except (BadHandshake, RequestRefused) as problem:
+            refusal = problem.refusal if isinstance(problem, RequestRefused) else handshake_refused(problem)
+            self._metrics.refused.labels(refusal.error_code).inc()
+            client.hang_up(render_refusal(refusal, request_id))
             return None
         except ConnectionError:
             return None
@@ -158,7 +161,7 @@ class Gateway:
             await self._trail.refused(refused, self._clock())
         finally:
             # The answer stays no, recorded or not.
-            client.refuse(refused.refusal, source.request_id)
+            client.hang_up(render_refusal(refused.refusal, source.request_id))
             if trace is not None:
                 trace.refused(refused)
 
@@ -168,7 +171,9 @@ class Gateway:
         loop = asyncio.get_running_loop()
         relay = Relay(client, loop)
         duration = admitted.request.max_duration
-        client.upgrade(key, admitted.call.source.request_id, relay)
+        request_id = admitted.call.source.request_id
+        answer = render_upgrade(key, ((REQUEST_ID_HEADER, request_id),))
+        client.upgrade(answer, relay, note=f"request id {request_id}")
         deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
         # The decision is for the record of the opening: as long as the tunnel lasts, nobody needs it.
         kept = admitted._replace(additional={})

@@ -36,9 +36,9 @@ from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
 from hatchway.gateway.admission.admission import NO_SIGNING_KEY, Admission, Admitted, Refused
-from hatchway.gateway.handshake import Head
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.iam import Decision, PolicySet, Request, evaluate
+from hatchway.transport.websocket.handshake import Head
 
 SSH_ONLY = {"NumericEquals": {"ec2-instance-connect:remotePort": "22"}}
 

@@ -28,8 +28,9 @@ from tests.gateway.harness import (
 )
 
 from hatchway.gateway.admission.admission import Call, Refused
-from hatchway.gateway.admission.refusal import TARGET_CLOSED, access_denied
+from hatchway.gateway.admission.refusal import access_denied
 from hatchway.gateway.telemetry.metrics import LAG_INTERVAL, Metrics, metrics_listener
+from hatchway.gateway.tunnel.closures import TARGET_CLOSED
 from hatchway.settings import Address
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

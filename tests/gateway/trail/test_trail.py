@@ -17,11 +17,13 @@ from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import AT_ONCE
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.admission.admission import Admitted, Refused
-from hatchway.gateway.admission.refusal import NOT_RECORDED, Closure, access_denied
-from hatchway.gateway.handshake import Head
+from hatchway.gateway.admission.refusal import access_denied
 from hatchway.gateway.trail.pending_records import Unrecorded
 from hatchway.gateway.trail.trail import Carried, QuotaReached, Trail
+from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store import Transaction
+from hatchway.transport.websocket.close import Closure
+from hatchway.transport.websocket.handshake import Head
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

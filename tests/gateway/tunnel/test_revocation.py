@@ -44,13 +44,14 @@ from hatchway.domain.identity import (
 )
 from hatchway.domain.network import InstanceState, NetworkInterface, Rule
 from hatchway.gateway.admission.admission import Admitted, Standing
-from hatchway.gateway.admission.refusal import ACCESS_REVOKED, Closure
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.snapshot.subjects import touched
 from hatchway.gateway.snapshot.table import key_of
+from hatchway.gateway.tunnel.closures import ACCESS_REVOKED
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation
 from hatchway.store import Transaction
+from hatchway.transport.websocket.close import Closure
 
 if TYPE_CHECKING:
     from hatchway.gateway.tunnel.relay import Relay

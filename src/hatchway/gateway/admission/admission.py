@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from hatchway.gateway.admission.off_limits import OffLimits
     from hatchway.gateway.admission.refusal import Overrun
     from hatchway.gateway.admission.served import ServedVpcs
-    from hatchway.gateway.handshake import Head
     from hatchway.gateway.snapshot.snapshot import Snapshot
     from hatchway.gateway.snapshot.subjects import Subject
+    from hatchway.transport.websocket.handshake import Head
 
 EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 NO_SIGNING_KEY: Final = (

@@ -1,8 +1,7 @@
-"""How the gateway says no: the HTTP answer before the upgrade, the WebSocket close after it.
+"""How the gateway says no: the HTTP answer to a request that gets no tunnel. Pure.
 
-The AWS CLI prints the body of the first as it is, and `Websocket Closure Reason: <reason>` for any close
-but 1000, and no header of either; so both name the request, for `hatchway explain`. One table for each, so
-that every word that a client can read stands here.
+The AWS CLI prints its body as it is, and none of its headers; so the body names the request, for `hatchway
+explain`. A quota that is seen to be used up only after the upgrade closes the tunnel instead.
 """
 
 from __future__ import annotations
@@ -10,10 +9,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-MAX_REASON: Final = 123
-"""Bytes of UTF-8 that a close frame has room for after its code (RFC 6455 section 5.5)."""
+from hatchway.transport.websocket.close import Closure
+from hatchway.transport.websocket.handshake import render_answer
+
+if TYPE_CHECKING:
+    from hatchway.transport.websocket.handshake import BadHandshake
+
+REQUEST_ID_HEADER: Final = "x-amzn-requestid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,20 @@ class Refusal:
         """As clients print it, so it names the request by which its reasons can be found."""
         told = {"ErrorCode": self.error_code, "Message": self.message, "RequestId": request_id}
         return json.dumps(told).encode()
+
+
+class RequestRefused(Exception):
+    """A request that no decision is made on."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def render_refusal(refusal: Refusal, request_id: str) -> bytes:
+    """The whole HTTP answer."""
+    headers = (("Content-Type", "application/json"), (REQUEST_ID_HEADER, request_id))
+    return render_answer(refusal.status, refusal.body(request_id), headers)
 
 
 def bad_request(message: str) -> Refusal:
@@ -94,46 +112,15 @@ NOT_RECORDING: Final = Refusal(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
-    """Why a tunnel ends: the code and reason of the WebSocket close frame."""
-
-    code: int
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        if len(self.reason.encode()) > MAX_REASON:
-            raise ValueError(f"a close reason has at most {MAX_REASON} bytes")
-
-    def payload(self, request_id: str) -> bytes:
-        """Of the close frame: the code, and the reason with the request's id, where it has room for both.
-
-        An end that is as it should be needs no explanation.
-        """
-        reason = self.reason.encode()
-        named = f" (request id {request_id})".encode() if reason else b""
-        if len(reason) + len(named) > MAX_REASON:
-            named = b""
-        return self.code.to_bytes(2) + reason + named
+_OF_HANDSHAKES: Final = {
+    HTTPStatus.UPGRADE_REQUIRED: UPGRADE_REQUIRED,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: HEADERS_TOO_LARGE,
+}
 
 
-TARGET_CLOSED: Final = Closure(1000)
-CLIENT_CLOSED: Final = Closure(1000)
-CLIENT_GONE: Final = Closure(1006)
-"""Never sent (RFC 6455 section 7.4.1): the client went without a word."""
-GATEWAY_STOPPING: Final = Closure(1001, "Gateway is shutting down")
-PROTOCOL_ERROR: Final = Closure(1002, "The client broke the WebSocket protocol")
-TEXT_REFUSED: Final = Closure(1003, "A tunnel carries binary frames only")
-TOO_MUCH_WASTE: Final = Closure(1008, "Too many pings, empty fragments or TLS messages that carry nothing")
-TARGET_UNREACHABLE: Final = Closure(1011, "Unable to connect to target")
-NOT_RECORDED: Final = Closure(1011, "The tunnel could not be recorded in the audit trail")
-OUT_OF_TOUCH: Final = Closure(1013, "Gateway has lost touch with its store")
-ACCESS_REVOKED: Final = Closure(4003, "Access revoked")
-TERMINATED: Final = Closure(4004, "Tunnel terminated by an administrator")
-
-
-def duration_reached(seconds: int) -> Closure:
-    return Closure(4001, f"Tunnel reached its maximum duration of {seconds} seconds")
+def handshake_refused(problem: BadHandshake) -> Refusal:
+    """The answer to a request that opens no WebSocket."""
+    return _OF_HANDSHAKES.get(problem.status) or bad_handshake(str(problem))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +143,3 @@ class Overrun:
 ENDPOINT_FULL: Final = Overrun("on this endpoint")
 PRINCIPAL_FULL: Final = Overrun("of this principal")
 GATEWAY_FULL: Final = Overrun("on this gateway")
-
-
-def idle_limit_reached(seconds: int) -> Closure:
-    return Closure(4002, f"Tunnel idle for {seconds} seconds")

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from hatchway.gateway.admission.refusal import Closure
     from hatchway.gateway.tunnel.registry import Registry
     from hatchway.gateway.tunnel.relay import Relay
     from hatchway.settings import Address
+    from hatchway.transport.websocket.close import Closure
 
 LAG_INTERVAL: Final = 0.5
 """Seconds between two looks at how late the event loop is."""

@@ -14,14 +14,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from hatchway.gateway.admission.admission import Admitted, Refused
-from hatchway.gateway.admission.refusal import CLIENT_GONE, NOT_RECORDED
 from hatchway.gateway.telemetry.metrics import CLOSE_REASONS
 from hatchway.gateway.telemetry.metrics import NOT_RECORDED as REASON_NOT_RECORDED
+from hatchway.gateway.tunnel.closures import CLIENT_GONE, NOT_RECORDED
 
 if TYPE_CHECKING:
-    from hatchway.gateway.handshake import Head
     from hatchway.gateway.tunnel.relay import Relay
     from hatchway.tracing.spans import Attributes, Span, SpanContext, Traces
+    from hatchway.transport.websocket.handshake import Head
 
 _FAILURES: Final = frozenset(
     {"client_lost", "no_target", "out_of_touch", "protocol_error", "wasteful", REASON_NOT_RECORDED}

@@ -19,8 +19,9 @@ from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
 from hatchway.audit.refusals import INTERVAL, Refusals
 from hatchway.domain.tunnel import Tunnel
-from hatchway.gateway.admission.refusal import ENDPOINT_FULL, NOT_RECORDED, NOT_RECORDING, PRINCIPAL_FULL
+from hatchway.gateway.admission.refusal import ENDPOINT_FULL, NOT_RECORDING, PRINCIPAL_FULL
 from hatchway.gateway.trail.timeouts import Patience
+from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers, tunnels
 
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from hatchway.audit.group_commit import GroupCommit
     from hatchway.domain.account import AuditRecord
     from hatchway.gateway.admission.admission import Admitted, Refused
-    from hatchway.gateway.admission.refusal import Closure, Overrun, Refusal
+    from hatchway.gateway.admission.refusal import Overrun, Refusal
     from hatchway.gateway.trail.pending_records import Unrecorded
     from hatchway.store import Transaction
+    from hatchway.transport.websocket.close import Closure
 
 log = structlog.get_logger("hatchway.gateway")
 

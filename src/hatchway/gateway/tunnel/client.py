@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hatchway.gateway.admission.refusal import (
-    HEADERS_TOO_LARGE,
-    PROTOCOL_ERROR,
-    TOO_MUCH_WASTE,
-    Closure,
-    Refusal,
-)
-from hatchway.gateway.handshake import (
+from hatchway.transport.connection.allowance import FRAME
+from hatchway.transport.connection.tcp import Hold
+from hatchway.transport.connection.tls import TlsConnection
+from hatchway.transport.websocket.close import PROTOCOL_ERROR, TOO_MUCH_WASTE, Closure
+from hatchway.transport.websocket.frames import MAX_FRAME, FrameEnd, WebSocketInput
+from hatchway.transport.websocket.handshake import (
     HEAD_END,
     MAX_HEAD,
     BadHandshake,
     Head,
     read_head,
-    render_refusal,
-    render_upgrade,
 )
-from hatchway.transport.connection.allowance import FRAME
-from hatchway.transport.connection.tcp import Hold
-from hatchway.transport.connection.tls import TlsConnection
-from hatchway.transport.websocket.frames import MAX_FRAME, FrameEnd, WebSocketInput
 
 if TYPE_CHECKING:
     import asyncio
@@ -79,10 +72,10 @@ class Client(TlsConnection):
         "_close_timer",
         "_end",
         "_head",
+        "_note",
         "_parsers",
         "_pongs",
         "_received",
-        "_request_id",
         "_websocket",
         "lost",
         "request",
@@ -101,7 +94,7 @@ class Client(TlsConnection):
         self._close_sent = False
         self._close_timer: asyncio.TimerHandle | None = None
         self._head: Head | None = None
-        self._request_id = ""
+        self._note = ""
         self.request: asyncio.Future[None] = readiness.loop.create_future()
         self.lost: asyncio.Future[None] = readiness.loop.create_future()
 
@@ -167,7 +160,8 @@ class Client(TlsConnection):
         if end < 0 and len(self._received) < MAX_HEAD:
             return
         if not 0 <= end < MAX_HEAD:
-            self.request.set_exception(BadHandshake(HEADERS_TOO_LARGE))
+            problem = f"The request and its headers exceed {MAX_HEAD} bytes."
+            self.request.set_exception(BadHandshake(problem, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
             return
         self.trust()
         # What the client sends before the answer waits in its socket, or at most in one portion of it.
@@ -188,15 +182,16 @@ class Client(TlsConnection):
         assert head is not None
         return head
 
-    def refuse(self, refusal: Refusal, request_id: str) -> None:
-        """Answer the request with something else than 101, and hang up."""
-        self.hang_up(render_refusal(refusal, request_id))
+    def upgrade(self, answer: bytes, end: TunnelEnd, *, note: str = "") -> None:
+        """Answer 101. Frames come to `end` from now on; the first that are here do before this returns.
 
-    def upgrade(self, key: str, request_id: str, end: TunnelEnd) -> None:
-        """Answer 101. Frames come to `end` from now on; the first that are here do before this returns."""
+        Args:
+            answer: see `render_upgrade`.
+            note: what the reasons of close frames are followed by.
+        """
         self._end = end
-        self._request_id = request_id
-        self.write(render_upgrade(key, request_id))
+        self._note = note
+        self.write(answer)
         websocket = self._websocket = WebSocketInput(self._parsers, end)
         rest, self._received = bytes(self._received), bytearray()
         websocket.give(rest)
@@ -231,7 +226,7 @@ class Client(TlsConnection):
         if self._pongs is not None:
             self._send_pongs()
         self._close_sent = True
-        return _control_frame(_CLOSE, closure.payload(self._request_id))
+        return _control_frame(_CLOSE, closure.payload(self._note))
 
     def _await_answer(self, patience: float) -> None:
         if self.is_gone:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
 
     from hatchway.gateway.admission.admission import Admitted
-    from hatchway.gateway.admission.refusal import Closure
     from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.gateway.tunnel.relay import Relay
+    from hatchway.transport.websocket.close import Closure
 
 
 class Registry:

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 from picows import WSMsgType
 
-from hatchway.gateway.admission.refusal import (
+from hatchway.gateway.tunnel.closures import (
     CLIENT_CLOSED,
     CLIENT_GONE,
-    PROTOCOL_ERROR,
     TARGET_CLOSED,
     TARGET_UNREACHABLE,
     TEXT_REFUSED,
-    Closure,
 )
 from hatchway.gateway.tunnel.target import LINGER, Attempt, Target
 from hatchway.transport.connection.allowance import CONTROL_FRAME
 from hatchway.transport.connection.tcp import Hold
+from hatchway.transport.websocket.close import PROTOCOL_ERROR, Closure
 
 if TYPE_CHECKING:
     import asyncio

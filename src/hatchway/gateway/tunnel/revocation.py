@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from hatchway.gateway.admission.refusal import ACCESS_REVOKED, TERMINATED
+from hatchway.gateway.tunnel.closures import ACCESS_REVOKED, TERMINATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

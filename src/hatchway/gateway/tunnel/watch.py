@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hatchway.gateway.admission.refusal import idle_limit_reached
+from hatchway.gateway.tunnel.closures import idle_limit_reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,6 @@ from hatchway.domain.reach import is_range
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.names import Names
 from hatchway.gateway.admission.off_limits import OffLimits
-from hatchway.gateway.admission.refusal import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.admission.served import ServedVpcs
 from hatchway.gateway.admission.transparency import NOT_PERMITTED, may_take_addresses
 from hatchway.gateway.lifecycle import Gateway
@@ -35,6 +34,7 @@ from hatchway.gateway.trail.lease import Lease
 from hatchway.gateway.trail.pending_records import Unrecorded
 from hatchway.gateway.trail.report import Report
 from hatchway.gateway.trail.trail import Trail
+from hatchway.gateway.tunnel.closures import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.tunnel.watch import Watch

@@ -1,7 +1,7 @@
 """The HTTP request that opens a WebSocket, and the answers to it (RFC 6455 section 4.2). Pure.
 
 picows parses the bytes, the same code that later speaks the WebSocket; what it accepts is then checked here,
-so that every refusal is the JSON that clients of this service expect.
+so that whoever serves the client words every refusal himself.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import binascii
 import hashlib
 from dataclasses import dataclass, field
-from typing import Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 from picows.picows import _parse_http_request  # type: ignore[attr-defined]
 
-from hatchway.gateway.admission.refusal import UPGRADE_REQUIRED, Refusal, bad_handshake
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_HEAD: Final = 16 * 1024
 """Bytes of request line and headers together."""
 
 HEAD_END: Final = b"\r\n\r\n"
-REQUEST_ID_HEADER: Final = "x-amzn-requestid"
+
+VERSION: Final = "13"
+"""Of the WebSocket protocol: the only one there is (RFC 6455 section 4.1)."""
 
 _WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What every server of WebSockets adds to the key (RFC 6455 section 1.3)."""
@@ -57,11 +61,11 @@ class Head:
 
 
 class BadHandshake(Exception):
-    """The request is not one that this server answers otherwise than with `refusal`."""
+    """A request that opens no WebSocket. The message says why; `status` is what it is to be answered with."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
+    def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def read_head(raw: bytes) -> Head:
@@ -77,7 +81,7 @@ def read_head(raw: bytes) -> Head:
         target = ""
     # picows takes control characters in a target, a bare line feed among them (RFC 9112 section 3.2).
     if not target or not target.isprintable():
-        raise BadHandshake(bad_handshake("The request is not a well-formed HTTP/1.1 GET."))
+        raise BadHandshake("The request is not a well-formed HTTP/1.1 GET.")
     path, _, query = target.partition("?")
     return Head(path, query, tuple([(name.lower(), value) for name, value in request.headers.items()]))
 
@@ -91,41 +95,42 @@ def websocket_key(head: Head) -> str:
     if (
         "websocket" not in head.tokens("upgrade")
         or "upgrade" not in head.tokens("connection")
-        or head.header("sec-websocket-version") != "13"
+        or head.header("sec-websocket-version") != VERSION
     ):
-        raise BadHandshake(UPGRADE_REQUIRED)
+        raise BadHandshake(
+            f"The request asks for no WebSocket of version {VERSION}.", HTTPStatus.UPGRADE_REQUIRED
+        )
     key = head.header("sec-websocket-key") or ""
     try:
         well_formed = len(binascii.a2b_base64(key, strict_mode=True)) == 16
     except ValueError:
         well_formed = False
     if not well_formed:
-        raise BadHandshake(
-            bad_handshake("The Sec-WebSocket-Key header is missing or not 16 bytes in base64.")
-        )
+        raise BadHandshake("The Sec-WebSocket-Key header is missing or not 16 bytes in base64.")
     return key
 
 
-def render_upgrade(key: str, request_id: str) -> bytes:
+def render_upgrade(key: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """The whole answer to a request with this key that gets its WebSocket (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1(key.encode() + _WEBSOCKET, usedforsecurity=False).digest()
-    accept = binascii.b2a_base64(digest, newline=False)
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %b\r\n%b: %b\r\n\r\n"
-    ) % (accept, REQUEST_ID_HEADER.encode(), request_id.encode())
+    accept = binascii.b2a_base64(digest, newline=False).decode()
+    standard = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept))
+    return _render(HTTPStatus.SWITCHING_PROTOCOLS, (*standard, *headers))
 
 
-def render_refusal(refusal: Refusal, request_id: str) -> bytes:
-    """The whole HTTP answer."""
-    body = refusal.body(request_id)
+def render_answer(status: HTTPStatus, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """The whole answer to a request that gets none; the connection ends with it."""
+    standard = (("Content-Length", str(len(body))), ("Connection", "close"))
+    more: tuple[tuple[str, str], ...] = ()
+    if status is HTTPStatus.UPGRADE_REQUIRED:
+        # Source: RFC 9110 section 15.5.22, RFC 6455 section 4.4.
+        more = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", VERSION))
+    return _render(status, (*headers, *standard, *more)) + body
+
+
+def _render(status: HTTPStatus, headers: Iterable[tuple[str, str]]) -> bytes:
     lines = [
-        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        f"{REQUEST_ID_HEADER}: {request_id}",
-        "Connection: close",
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        *(f"{name}: {value}" for name, value in headers),
     ]
-    if refusal is UPGRADE_REQUIRED:
-        lines += ["Upgrade: websocket", "Sec-WebSocket-Version: 13"]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join([*lines, "", ""]).encode()

@@ -1,0 +1,31 @@
+"""Why a tunnel ends: the close codes and reasons of the gateway's own. Pure.
+
+The AWS CLI prints `Websocket Closure Reason: <reason>` for any close but 1000, so every word here is read by
+users. Faults of the protocol stand in `transport.websocket.close`, quotas in `admission.refusal`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hatchway.transport.websocket.close import Closure
+
+TARGET_CLOSED: Final = Closure(1000)
+CLIENT_CLOSED: Final = Closure(1000)
+CLIENT_GONE: Final = Closure(1006)
+"""Never sent (RFC 6455 section 7.4.1): the client went without a word."""
+GATEWAY_STOPPING: Final = Closure(1001, "Gateway is shutting down")
+TEXT_REFUSED: Final = Closure(1003, "A tunnel carries binary frames only")
+TARGET_UNREACHABLE: Final = Closure(1011, "Unable to connect to target")
+NOT_RECORDED: Final = Closure(1011, "The tunnel could not be recorded in the audit trail")
+OUT_OF_TOUCH: Final = Closure(1013, "Gateway has lost touch with its store")
+ACCESS_REVOKED: Final = Closure(4003, "Access revoked")
+TERMINATED: Final = Closure(4004, "Tunnel terminated by an administrator")
+
+
+def duration_reached(seconds: int) -> Closure:
+    return Closure(4001, f"Tunnel reached its maximum duration of {seconds} seconds")
+
+
+def idle_limit_reached(seconds: int) -> Closure:
+    return Closure(4002, f"Tunnel idle for {seconds} seconds")

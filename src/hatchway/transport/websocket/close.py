@@ -1,0 +1,40 @@
+"""Why a WebSocket ends: the code and reason of its close frame (RFC 6455 section 7.4). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MAX_REASON: Final = 123
+"""Bytes of UTF-8 that a close frame has room for after its code (RFC 6455 section 5.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """The code and reason of a close frame.
+
+    Raises:
+        ValueError: the reason is longer than `MAX_REASON` bytes.
+    """
+
+    code: int
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.reason.encode()) > MAX_REASON:
+            raise ValueError(f"a close reason has at most {MAX_REASON} bytes")
+
+    def payload(self, note: str = "") -> bytes:
+        """Of the close frame: the code, the reason, and the note in brackets where it has room for both.
+
+        An end without a reason is as it should be, and needs no note.
+        """
+        reason = self.reason.encode()
+        noted = f" ({note})".encode() if reason and note else b""
+        if len(reason) + len(noted) > MAX_REASON:
+            noted = b""
+        return self.code.to_bytes(2) + reason + noted
+
+
+PROTOCOL_ERROR: Final = Closure(1002, "The client broke the WebSocket protocol")
+TOO_MUCH_WASTE: Final = Closure(1008, "Too many pings, empty fragments or TLS messages that carry nothing")
