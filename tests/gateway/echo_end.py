@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from picows import WSFrame
 
-    from hatchway.gateway.tunnel.client import Client
+    from hatchway.transport.websocket.connection import Client
 
 NOT_UTF_8 = Closure(1007, "A text message is not UTF-8")
 _LARGEST = 65_535

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from hatchway.gateway.telemetry.metrics import Metrics
     from hatchway.gateway.telemetry.tracing import TunnelTrace, TunnelTracing
-    from hatchway.gateway.tunnel.client import Client
     from hatchway.gateway.tunnel.registry import Registry
     from hatchway.transport.listening.sources import Sources
+    from hatchway.transport.websocket.connection import Client
 
 log = structlog.get_logger("hatchway.gateway")
 

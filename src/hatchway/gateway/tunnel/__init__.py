@@ -5,9 +5,9 @@ store, nor does anything for each frame that is not needed for each frame.
 
 | module | holds |
 |---|---|
-| `client` | the client's side: TLS, in it an HTTP request, after that a WebSocket |
 | `target` | the target's side: connecting, and what it sends as frames |
-| `relay` | what passes between the two, from the upgrade to the end of both |
+| `relay` | what passes between client and target, from the upgrade to the end of both |
+| `closures` | why a tunnel ends: close codes and reasons. Pure |
 | `registry` | the tunnels that this worker carries |
 | `watch` | tunnels on which nothing happens: pings, dead peers, the idle limit |
 | `revocation` | deciding on open tunnels again when what they depend on changes |

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from picows import WSFrame
 
-    from hatchway.gateway.tunnel.client import Client
+    from hatchway.transport.websocket.connection import Client
 
 CUT_PATIENCE: Final = 0.7
 """Seconds that a client whose tunnel is cut has to take the close frame and answer it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hatchway.gateway.tunnel.client import Client
 from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.websocket.connection import Client
 from hatchway.transport.websocket.frames import Parsers
 
 if TYPE_CHECKING:

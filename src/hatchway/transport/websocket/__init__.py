@@ -2,5 +2,8 @@
 
 | module | holds |
 |---|---|
+| `handshake` | the HTTP request that opens a WebSocket, and the answers to it. Pure |
 | `frames` | frames out of bytes, by parsers that connections share |
+| `close` | the code and reason of a close frame. Pure |
+| `connection` | a connection: TLS, in it an HTTP request, after that a WebSocket |
 """
