@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check fuzz attack autobahn soak bench bench-iam clean
+.PHONY: help demo test faults check coverage fuzz attack autobahn soak bench bench-iam clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -28,6 +28,10 @@ faults: ## kill, fill and lock a server under load, ROUNDS times (10), and the h
 check: ## lint, format, types and the table of who may import whom
 	@scripts/setup check
 	@scripts/check
+
+coverage: ## what the tests reach: each pure module by its own tests (see CONTRIBUTING.md)
+	@scripts/setup test
+	@$(BIN)/python scripts/own_tests.py
 
 FUZZ_SECONDS ?= 60
 fuzz: ## each parser that meets strangers, FUZZ_SECONDS (60), two at a time (see fuzz/README.md); TARGET=name for one
