@@ -22,8 +22,8 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from hatchway.control.held import HeldConnections
 from hatchway.control.http_protocol import ClientConnection
-from hatchway.control.tls_records import Records, TlsProtocol
 from hatchway.supervision.supervised import Supervised
+from hatchway.transport.asyncio_tls import Records, TlsProtocol
 from hatchway.transport.listening.listener import MAX_PENDING, Arrival, Listener
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.server_tls import ServerTls

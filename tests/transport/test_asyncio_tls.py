@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.control.tls_records import CARRIED, RECORDS, Records
+from hatchway.transport.asyncio_tls import CARRIED, RECORDS, Records
 
 
 def record(size: int) -> bytes:

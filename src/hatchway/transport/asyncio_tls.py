@@ -1,4 +1,4 @@
-"""TLS of the API: asyncio's, which never has more to decrypt at once than others can wait for.
+"""TLS on asyncio, for servers that are built on it: never more to decrypt at once than others can wait for.
 
 A record that carries nothing, such as a key update (RFC 8446 section 4.6.3), costs OpenSSL some 10 µs and its
 sender 27 bytes; asyncio's own reads 256 KiB at once and decrypts them all in one turn of the event loop.
