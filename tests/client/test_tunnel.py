@@ -29,7 +29,7 @@ from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClos
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tunnel import open_tunnel, trust
-from hatchway.gateway.tunnel.target import CONNECT_TIMEOUT
+from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
 MIB = 1 << 20
 

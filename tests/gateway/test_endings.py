@@ -66,7 +66,7 @@ def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
 
 
 def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.gateway.tunnel.target.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr("hatchway.transport.connection.connecting.CONNECT_TIMEOUT", 0.3)
 
     async def test() -> None:
         with silent_port() as port:

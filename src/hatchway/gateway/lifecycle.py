@@ -25,8 +25,9 @@ from hatchway.gateway.telemetry.metrics import NOT_RECORDED as REASON_NOT_RECORD
 from hatchway.gateway.trail.trail import Carried, QuotaReached
 from hatchway.gateway.tunnel.closures import CLIENT_GONE, NOT_RECORDED, duration_reached
 from hatchway.gateway.tunnel.relay import Relay
-from hatchway.gateway.tunnel.target import Attempt, Target
+from hatchway.gateway.tunnel.target import Target
 from hatchway.store import log_fields
+from hatchway.transport.connection.connecting import Attempt
 from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header
 from hatchway.transport.websocket.handshake import BadHandshake, Head, render_upgrade, websocket_key
 

@@ -5,7 +5,7 @@ store, nor does anything for each frame that is not needed for each frame.
 
 | module | holds |
 |---|---|
-| `target` | the target's side: connecting, and what it sends as frames |
+| `target` | the target's side: what it sends, as frames |
 | `relay` | what passes between client and target, from the upgrade to the end of both |
 | `closures` | why a tunnel ends: close codes and reasons. Pure |
 | `registry` | the tunnels that this worker carries |

@@ -21,7 +21,7 @@ from hatchway.gateway.tunnel.closures import (
     TARGET_UNREACHABLE,
     TEXT_REFUSED,
 )
-from hatchway.gateway.tunnel.target import LINGER, Attempt, Target
+from hatchway.gateway.tunnel.target import LINGER, Target
 from hatchway.transport.connection.allowance import CONTROL_FRAME
 from hatchway.transport.connection.tcp import Hold
 from hatchway.transport.websocket.close import PROTOCOL_ERROR, Closure
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from picows import WSFrame
 
+    from hatchway.transport.connection.connecting import Attempt
     from hatchway.transport.websocket.connection import Client
 
 CUT_PATIENCE: Final = 0.7

@@ -3,6 +3,7 @@
 | module | holds |
 |---|---|
 | `readiness` | one epoll for all connections, and their turns |
+| `connecting`, `transparency` | making a connection, within a time limit; from another address than our own |
 | `tcp` | a TCP connection with back pressure |
 | `tls` | TLS on such a connection, the server's side |
 | `allowance` | what one client may cost beyond the bytes that it carries. Pure |

@@ -1,0 +1,96 @@
+"""Connecting to a TCP port, by readiness, within a time limit and perhaps from another address."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, Final
+
+from hatchway.transport.connection.readiness import WRITABLE
+from hatchway.transport.connection.transparency import take_address
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from hatchway.domain.reach import Address
+    from hatchway.transport.connection.readiness import Readiness
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds in which the other side must answer."""
+
+TIMEOUT: Final = "timeout"
+CANCELLED: Final = "cancelled"
+
+
+class Attempt:
+    """A connection that is being made.
+
+    Attributes:
+        outcome: done when it is made, with its socket, or cannot be, with None.
+        problem: why it cannot be: the name of an `OSError`, `TIMEOUT` or `CANCELLED`.
+    """
+
+    __slots__ = ("_address", "_socket", "_timer", "_watched", "outcome", "problem", "readiness")
+
+    is_stranger = False
+
+    def __init__(
+        self, readiness: Readiness, address: Address, port: int, source: Address | None = None
+    ) -> None:
+        """Begin to connect to a TCP port, from the given address or one of the machine's own."""
+        self.readiness = readiness
+        self.outcome: asyncio.Future[socket.socket | None] = readiness.loop.create_future()
+        self.problem: str | None = None
+        self._address = (str(address), port)
+        self._watched = False
+        self._timer = readiness.loop.call_later(CONNECT_TIMEOUT, self._fail, TIMEOUT)
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as problem:
+            self._settle(None, type(problem).__name__)
+            return
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if source is not None:
+                take_address(self._socket, source)
+            self._try()
+        except OSError as problem:
+            self._fail(type(problem).__name__)
+
+    def happened(self, _events: int) -> None:
+        try:
+            self._try()
+        except OSError as problem:
+            self._fail(type(problem).__name__)
+
+    def abort(self) -> None:
+        """Give it up, if it is not made yet."""
+        self._fail(CANCELLED)
+
+    def _try(self) -> None:
+        """Begin to connect, or see what has become of it.
+
+        Raises:
+            OSError: refused, unreachable, or the like.
+        """
+        code = self._socket.connect_ex(self._address)
+        if code in (0, errno.EISCONN):
+            self._settle(self._socket, None)
+        elif code not in (errno.EINPROGRESS, errno.EALREADY):
+            raise OSError(code, "the target cannot be connected")
+        elif not self._watched:
+            self._watched = True
+            self.readiness.watch(self._socket.fileno(), WRITABLE, self)
+
+    def _fail(self, problem: str) -> None:
+        if not self.outcome.done():
+            self._settle(None, problem)
+            self._socket.close()
+
+    def _settle(self, made: socket.socket | None, problem: str | None) -> None:
+        self._timer.cancel()
+        if self._watched:
+            self.readiness.forget(self._socket.fileno())
+        self.problem = problem
+        self.outcome.set_result(made)

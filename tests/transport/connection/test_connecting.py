@@ -1,0 +1,93 @@
+"""Connecting: made, refused, not answered, given up."""
+
+import asyncio
+import socket
+from ipaddress import ip_address
+
+import pytest
+from tests.gateway.harness import LOOPBACK, run, silent_port
+
+from hatchway.transport.connection import connecting
+from hatchway.transport.connection.connecting import CANCELLED, TIMEOUT, Attempt
+from hatchway.transport.connection.readiness import Readiness
+
+
+def attempt(port: int, source: str | None = None) -> Attempt:
+    """An attempt to connect to a port on loopback."""
+    readiness = Readiness(asyncio.get_running_loop())
+    return Attempt(readiness, ip_address(LOOPBACK), port, None if source is None else ip_address(source))
+
+
+def test_a_connection_is_made_and_its_socket_handed_over() -> None:
+    async def test() -> None:
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            making = attempt(listening.getsockname()[1])
+            made = await making.outcome
+            assert made is not None
+            with made, listening.accept()[0] as accepted:
+                assert making.problem is None
+                assert made.getsockname() == accepted.getpeername()
+                assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    run(test)
+
+
+def test_a_port_that_nobody_listens_on_refuses() -> None:
+    async def test() -> None:
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            port = listening.getsockname()[1]
+        making = attempt(port)
+        assert await making.outcome is None
+        assert making.problem == "ConnectionRefusedError"
+
+    run(test)
+
+
+def test_a_port_that_does_not_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "CONNECT_TIMEOUT", 0.05)
+
+    async def test() -> None:
+        with silent_port() as port:
+            making = attempt(port)
+            assert await making.outcome is None
+            assert making.problem == TIMEOUT
+
+    run(test)
+
+
+def test_an_attempt_that_is_given_up_connects_no_more() -> None:
+    async def test() -> None:
+        with silent_port() as port:
+            making = attempt(port)
+            making.abort()
+            assert await making.outcome is None
+            assert making.problem == CANCELLED
+            making.abort()
+
+    run(test)
+
+
+def test_an_address_that_cannot_be_taken_is_a_problem_of_the_attempt() -> None:
+    async def test() -> None:
+        # One of the other family: nobody may, with whatever capability.
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            making = attempt(listening.getsockname()[1], "::1")
+            assert await making.outcome is None
+            assert making.problem is not None
+
+    run(test)
+
+
+def test_without_a_socket_the_problem_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_arguments: object) -> socket.socket:
+        raise OSError(24, "Too many open files")
+
+    async def test() -> None:
+        readiness = Readiness(asyncio.get_running_loop())
+        monkeypatch.setattr(socket, "socket", none_left)
+        making = Attempt(readiness, ip_address(LOOPBACK), 1)
+        monkeypatch.undo()
+        assert await making.outcome is None
+        assert making.problem == "OSError"
+
+    run(test)
