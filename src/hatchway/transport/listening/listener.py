@@ -82,7 +82,7 @@ def bind_shared(host: str, port: int) -> socket.socket:
     Workers share their port, and a supervisor holds it for those that it starts again.
 
     Raises:
-        OSError: the port cannot be had.
+        OSError: the port cannot be had; its `filename` is the address and the port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -90,9 +90,10 @@ def bind_shared(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((host, port))
-    except OSError:
+    except OSError as problem:
         sock.close()
-        raise
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise OSError(problem.errno, problem.strerror, where) from None
     return sock
 
 
