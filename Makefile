@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check coverage fuzz attack autobahn soak bench bench-iam clean
+.PHONY: help demo test faults check coverage fuzz attack autobahn soak bench bench-iam lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -60,6 +60,10 @@ bench: ## the gateway beside HAProxy and websockify (see bench/README.md); BENCH
 	@scripts/setup check
 	@bench/setup gateway
 	.cache/bench/bin/python -m bench.gateway $(BENCH)
+
+lock: ## write the requirements files from pyproject.toml; LOCK=--upgrade renews the versions (see CONTRIBUTING.md)
+	@scripts/setup check
+	@$(BIN)/python scripts/lock.py $(LOCK)
 
 clean: ## remove what the other targets made here (the downloaded AWS CLI stays in the user's cache)
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

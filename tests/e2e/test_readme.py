@@ -1,6 +1,6 @@
 """README's five minutes, line by line as printed, with the real AWS CLI, and a host with a real sshd.
 
-Only what PyPI is for is not done: a program of this name stands in for the installed one.
+Only what the package index is for is not done: a program of this name stands in for the installed one.
 """
 
 import re
@@ -21,8 +21,11 @@ from tests.e2e.outside import processes_in
 from tests.e2e.waiting import wait_until
 
 SECTION = "## Five minutes with the real AWS CLI"
-FROM_PYPI = "/opt/hatchway/bin/pip install '.[lint]'"
+DEPENDENCIES = "/opt/hatchway/bin/pip install --require-hashes -r requirements.txt"
 """The one line that a machine without a way out cannot run."""
+
+PROGRAM = "/opt/hatchway/bin/pip install --no-deps --no-build-isolation ."
+"""The one that needs what that brings."""
 
 INSTALLED = f"""\
 mkdir -p /opt/hatchway/bin
@@ -162,7 +165,9 @@ def test_the_five_minutes_work_as_printed(
             assert (done.returncode, done.stderr) == (0, ""), done.stdout
             assert "seen: https://10.0.1.254:8443 answers this host" in done.stdout
             host.reload()
-        elif command == FROM_PYPI:
+        elif command == DEPENDENCIES:
+            continue
+        elif command == PROGRAM:
             shell.run(INSTALLED.replace("\n", ";"))
         elif command.endswith("&"):
             shell.type(command)
