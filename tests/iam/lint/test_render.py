@@ -1,0 +1,82 @@
+"""Findings as text, JSON and SARIF."""
+
+import json
+
+import pytest
+from tests.iam.lint.cases import FACTS
+
+from hatchway.iam.lint import KINDS, Finding, lint_document
+from hatchway.iam.lint.render import LintedFile, has_errors, to_json, to_sarif, to_text
+
+DOCUMENT = """{
+  "Version": "2012-10-17",
+  "Statement": [
+    {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "arn:aws:ec2:::subnet/*"},
+    {"Effect": "Allow", "Action": ["ec2:CreateTags", "ec2:Nothing"],
+     "Resource": "*"}
+  ]
+}
+"""
+
+
+@pytest.fixture
+def files() -> list[LintedFile]:
+    broken = '{"Statement": [,]}'
+    return [
+        LintedFile("tags.json", DOCUMENT, lint_document(DOCUMENT, FACTS)),
+        LintedFile("broken.json", broken, lint_document(broken)),
+    ]
+
+
+def test_text_names_file_line_and_column(files: list[LintedFile]) -> None:
+    assert to_text(files).splitlines()[::2] == [
+        "tags.json:4:65: warning: Statement[0].Resource: 'arn:aws:ec2:::subnet/*' has no region and account; "
+        "for EC2 that means any. [empty-scope]",
+        "tags.json:4:5: warning: Statement[0]: All that it says, Statement[1] says too. "
+        "[duplicate-statement]",
+        "tags.json:5:54: error: Statement[1].Action[1]: No action of ec2 is 'ec2:Nothing'. [unknown-action]",
+        "broken.json:1:16: error: line 1 column 16: is not JSON: expecting value. [malformed-policy]",
+    ]
+    assert to_text([]) == ""
+
+
+def test_json_carries_every_field(files: list[LintedFile]) -> None:
+    content = json.loads(to_json(files))
+    assert [(each["file"], each["line"], each["column"], each["code"]) for each in content] == [
+        ("tags.json", 4, 65, "empty-scope"),
+        ("tags.json", 4, 5, "duplicate-statement"),
+        ("tags.json", 5, 54, "unknown-action"),
+        ("broken.json", 1, 16, "malformed-policy"),
+    ]
+    assert content[2]["severity"] == "error"
+    assert content[2]["fix"]
+
+
+def test_sarif_names_rules_levels_and_regions(files: list[LintedFile]) -> None:
+    log = json.loads(to_sarif(files, "1.2.3"))
+    (run,) = log["runs"]
+    assert log["version"] == "2.1.0"
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == set(KINDS)
+    assert run["tool"]["driver"]["version"] == "1.2.3"
+    third = run["results"][2]
+    assert (third["ruleId"], third["level"]) == ("unknown-action", "error")
+    (location,) = third["locations"]
+    assert location["physicalLocation"] == {
+        "artifactLocation": {"uri": "tags.json"},
+        "region": {"startLine": 5, "startColumn": 54, "endLine": 5, "endColumn": 67},
+    }
+    assert location["logicalLocations"] == [{"fullyQualifiedName": "Statement[1].Action[1]"}]
+
+
+def test_a_place_that_the_text_does_not_have_is_shown_at_what_encloses_it() -> None:
+    findings = tuple(
+        Finding("malformed-policy", place, "", "") for place in ("Statement[1].Sid.x[2]", "document")
+    )
+    located = json.loads(to_json([LintedFile("x", DOCUMENT, findings)]))
+    assert [(each["line"], each["column"]) for each in located] == [(5, 5), (1, 1)]
+
+
+def test_only_errors_count_as_errors(files: list[LintedFile]) -> None:
+    assert has_errors(files)
+    warning = Finding("empty-scope", "Statement[0]", "", "")
+    assert not has_errors([LintedFile("x", "{}", (warning,))])
