@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from tests.attack.site import HOST
-from tests.gateway.harness import BINARY, CLOSE, client_tls, frame, request
+from tests.transport.harness import BINARY, CLOSE, client_tls, frame, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ import threading
 import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import Installed, Serve, create_endpoint
-from tests.gateway.harness import silent_port
+from tests.transport.harness import silent_port
 
 HOST = "127.0.40.1"
 REASON = r"hatchway: tunnel closed: Unable to connect to target \(request id [0-9a-f-]{36}\)\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography import x509
 from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import FLEET, Installed, Serve, create_endpoint
-from tests.gateway.harness import silent_port
+from tests.transport.harness import silent_port
 
 from hatchway.store import Store
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.gateway.harness import LOOPBACK, WebSocket, client_tls, echo, request
+from tests.gateway.harness import echo
+from tests.transport.harness import LOOPBACK, WebSocket, client_tls, request
 
 from hatchway.sigv4 import HttpRequest, presign, sign_headers
 

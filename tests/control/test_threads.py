@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine
 
 import pytest
-from tests.gateway.harness import until
+from tests.transport.harness import until
 
 from hatchway.control.refusals import throttled, to_service_error
 from hatchway.control.running import Running, TooManyCalls

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.e2e.fault_server import FaultServer
 from tests.e2e.waiting import wait_until
-from tests.gateway.harness import LOOPBACK, Closed, WebSocket
+from tests.transport.harness import LOOPBACK, Closed, WebSocket
 
 TAG: Final = 16
 BUSY: Final = 6

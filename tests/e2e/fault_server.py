@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import update
 from tests.e2e.processes import lives
 from tests.e2e.waiting import free_port, wait_until
-from tests.gateway.harness import LOOPBACK
+from tests.transport.harness import LOOPBACK
 
 from hatchway.sigv4 import presign
 from hatchway.store import Store

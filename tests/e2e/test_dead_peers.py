@@ -6,18 +6,8 @@ import struct
 from pathlib import Path
 
 from tests.e2e.network import Network
-from tests.gateway.harness import (
-    Remembers,
-    Says,
-    WebSocket,
-    client_tls,
-    echo,
-    request,
-    run,
-    running_gateway,
-    target,
-    until,
-)
+from tests.gateway.harness import Remembers, Says, echo, running_gateway, target
+from tests.transport.harness import WebSocket, client_tls, request, run, until
 
 from hatchway.gateway.tunnel.watch import Watch
 

@@ -6,7 +6,8 @@ import socket
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd
 from tests.e2e.waiting import wait_until
-from tests.gateway.harness import Says, WebSocket, client_tls, request, run, running_gateway
+from tests.gateway.harness import Says, running_gateway
+from tests.transport.harness import WebSocket, client_tls, request, run
 
 ROUTES = (
     # docs/gateway.md: what targets answer is for this machine, whatever address it is for.

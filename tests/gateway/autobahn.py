@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from kosoku import FailureError, run_fuzzingclient
 from tests.gateway.echo_end import echoing_gateway
-from tests.gateway.harness import LOOPBACK, client_tls
+from tests.transport.harness import LOOPBACK, client_tls
 
 from hatchway.transport.websocket.frames import MAX_FRAME
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 from picows import WSMsgType
-from tests.gateway.harness import PATIENCE, Says, running_gateway, target
+from tests.gateway.harness import Says, running_gateway, target
+from tests.transport.harness import PATIENCE
 
 import hatchway.gateway.lifecycle
 import hatchway.transport.websocket.frames

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from tests.gateway.harness import (
+from tests.transport.harness import (
     BINARY,
     CLOSE,
     CONTINUATION,

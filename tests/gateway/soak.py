@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from tests.gateway.account import allow, stored_account
-from tests.gateway.harness import LOOPBACK, PATIENCE, resident_bytes
+from tests.gateway.harness import resident_bytes
 from tests.gateway.soak_ends import (
     LARGEST,
     READ,
@@ -42,6 +42,7 @@ from tests.gateway.soak_ends import (
     open_tunnel,
 )
 from tests.gateway.workers import Worker, events, worker
+from tests.transport.harness import LOOPBACK, PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
-from tests.gateway.harness import BINARY, CLOSE, LOOPBACK, PATIENCE, PING, PONG, client_tls, frame, request
+from tests.transport.harness import BINARY, CLOSE, LOOPBACK, PATIENCE, PING, PONG, client_tls, frame, request
 
 if TYPE_CHECKING:
     import random

@@ -5,22 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.gateway.harness import (
-    CLOSE,
-    LOOPBACK,
-    Closed,
-    Remembers,
-    Running,
-    Says,
-    WebSocket,
-    echo,
-    request,
-    run,
-    running_gateway,
-    silent_port,
-    target,
-    until,
-)
+from tests.gateway.harness import Remembers, Running, Says, echo, running_gateway, target
+from tests.transport.harness import CLOSE, LOOPBACK, Closed, WebSocket, request, run, silent_port, until
 
 from hatchway.gateway.admission.refusal import ENDPOINT_FULL
 from hatchway.gateway.trail.trail import QuotaReached

@@ -6,18 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.gateway.account import StoredAccount, allow, stored_account
-from tests.gateway.harness import (
-    Clock,
-    Says,
-    WebSocket,
-    echo,
-    event_source,
-    request,
-    run,
-    running_gateway,
-    target,
-)
+from tests.gateway.harness import Says, echo, event_source, running_gateway, target
 from tests.gateway.workers import events, open_tunnel, worker
+from tests.transport.harness import Clock, WebSocket, request, run
 
 from hatchway.gateway.admission.admission import Call, Refused
 from hatchway.gateway.admission.refusal import unauthenticated

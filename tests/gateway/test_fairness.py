@@ -15,21 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.gateway.account import StoredAccount, allow, endpoint, stored_account
-from tests.gateway.harness import (
-    BINARY,
-    CONTINUATION,
-    LOOPBACK,
-    PING,
-    PONG,
-    Says,
-    WebSocket,
-    echo,
-    frame,
-    run,
-    running_gateway,
-    target,
-    until,
-)
+from tests.gateway.harness import Says, echo, running_gateway, target
 from tests.gateway.hostile_frames import (
     ON_FRAMES,
     ON_TLS,
@@ -40,6 +26,7 @@ from tests.gateway.hostile_frames import (
     undisturbed,
 )
 from tests.gateway.workers import Worker, open_tunnel, worker
+from tests.transport.harness import BINARY, CONTINUATION, LOOPBACK, PING, PONG, WebSocket, frame, run, until
 
 from hatchway.domain.identity import KeyStatus
 
@@ -311,8 +298,8 @@ def test_the_aws_clis_empty_frames_are_taken_for_as_long_as_it_likes_and_its_tun
 
 
 def test_a_stranger_who_has_keys_updated_is_dropped_before_his_request() -> None:
-    from tests.gateway.harness import client_tls
     from tests.gateway.hostile_frames import _openssl, _pointer
+    from tests.transport.harness import client_tls
 
     async def test() -> None:
         async with running_gateway(Says(9)) as gateway:

@@ -15,24 +15,9 @@ from typing import Any
 import pytest
 import uvloop
 from structlog.testing import capture_logs
-from tests.gateway.harness import (
-    LOOPBACK,
-    PATIENCE,
-    Running,
-    Says,
-    WebSocket,
-    client_tls,
-    echo,
-    event_source,
-    gateway_process,
-    request,
-    run,
-    running_gateway,
-    server_tls,
-    target,
-    until,
-)
+from tests.gateway.harness import Running, Says, echo, event_source, gateway_process, running_gateway, target
 from tests.gateway.telemetry.test_metrics import samples, watched
+from tests.transport.harness import LOOPBACK, PATIENCE, WebSocket, client_tls, request, run, server_tls, until
 
 from hatchway.gateway.admission.admission import Call, Refused
 from hatchway.gateway.admission.refusal import unauthenticated

@@ -8,7 +8,8 @@ import socket
 import struct
 
 import pytest
-from tests.gateway.harness import (
+from tests.gateway.harness import Running, Says, echo, running_gateway, target
+from tests.transport.harness import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -16,16 +17,11 @@ from tests.gateway.harness import (
     PING,
     PONG,
     TEXT,
-    Running,
-    Says,
     WebSocket,
     client_tls,
-    echo,
     frame,
     request,
     run,
-    running_gateway,
-    target,
     until,
 )
 

@@ -4,16 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.gateway.harness import (
-    BINARY,
-    PING,
-    WebSocket,
-    frame,
-    gateway_process,
-    resident_bytes,
-    run,
-    target,
-)
+from tests.gateway.harness import gateway_process, resident_bytes, target
+from tests.transport.harness import BINARY, PING, WebSocket, frame, run
 
 TUNNELS = 20
 MIB = 1 << 20

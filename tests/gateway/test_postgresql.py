@@ -11,9 +11,10 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from tests.gateway.account import StoredAccount, allow, put_policy, stored_account
-from tests.gateway.harness import echo, run, target, until
+from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
 from tests.store.postgresql_server import postgresql_server, server_programs
+from tests.transport.harness import run, until
 
 import hatchway
 from hatchway.audit.group_commit import GroupCommit

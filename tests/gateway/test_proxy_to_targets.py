@@ -20,20 +20,10 @@ from tests.gateway.account import (
     security_group,
     stored_account,
 )
-from tests.gateway.harness import (
-    LOOPBACK,
-    Running,
-    Says,
-    WebSocket,
-    client_tls,
-    echo,
-    request,
-    run,
-    running_gateway,
-    target,
-)
+from tests.gateway.harness import Running, Says, echo, running_gateway, target
 from tests.gateway.workers import open_tunnel, worker
 from tests.programs import find, needs
+from tests.transport.harness import LOOPBACK, WebSocket, client_tls, request, run
 
 from hatchway.domain.endpoint import ProxyProtocol
 from hatchway.domain.network import Rule

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.gateway.account import THEN, USER_ARN, StoredAccount, allow, stored_account
-from tests.gateway.harness import echo, run, target, until
+from tests.gateway.harness import echo, target
 from tests.gateway.trail.test_trail import admitted, trail
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
+from tests.transport.harness import run, until
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.account import Quotas

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from tests.gateway.account import StoredAccount, write_gateway_key
-from tests.gateway.harness import LOOPBACK, PATIENCE, WebSocket, certificate, request
+from tests.transport.harness import LOOPBACK, PATIENCE, WebSocket, certificate, request
 
 from hatchway.gateway import run_gateway
 from hatchway.settings import Address, DataDirectory, Settings

@@ -3,7 +3,7 @@
 import ssl
 
 import pytest
-from tests.gateway.harness import server_tls
+from tests.transport.harness import server_tls
 
 SUITES = {
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -21,7 +21,7 @@ SUITES = {
 def shake_hands(
     minimum: ssl.TLSVersion, maximum: ssl.TLSVersion, ciphers: str = "ALL:@SECLEVEL=0"
 ) -> str | None:
-    """The version that a client and the gateway agree on."""
+    """The version that a client and the server agree on."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -11,8 +11,8 @@ import pytest
 import uvloop
 from sqlalchemy import event, text
 from tests.gateway.account import GATEWAY_KEY
-from tests.gateway.harness import until
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
+from tests.transport.harness import until
 
 from hatchway.domain.identity import User
 from hatchway.gateway.snapshot.follower import Follower

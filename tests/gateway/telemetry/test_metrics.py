@@ -12,20 +12,8 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.gateway.harness import (
-    LOOPBACK,
-    Remembers,
-    Running,
-    Says,
-    WebSocket,
-    echo,
-    event_source,
-    request,
-    run,
-    running_gateway,
-    target,
-    until,
-)
+from tests.gateway.harness import Remembers, Running, Says, echo, event_source, running_gateway, target
+from tests.transport.harness import LOOPBACK, WebSocket, request, run, until
 
 from hatchway.gateway.admission.admission import Call, Refused
 from hatchway.gateway.admission.refusal import access_denied

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from tests.gateway.account import ELSEWHERE, ENDPOINT, USER_ARN, StoredAccount, allow, stored_account
-from tests.gateway.harness import LOOPBACK, WebSocket, echo, request, run, target
+from tests.gateway.harness import echo, target
 from tests.gateway.workers import Worker, echoes, events, open_tunnel, worker
 from tests.tracing.collector import CLIENT, INTERNAL, SERVER, Collector, Span, collector
+from tests.transport.harness import LOOPBACK, WebSocket, request, run
 
 THEIR_TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{THEIR_TRACE}-b7ad6b7169203331-01"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.gateway.account import StoredAccount, stored_account
-from tests.gateway.harness import until
+from tests.transport.harness import until
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.tunnel import GRACE, LEASE, Tunnel

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from tests.gateway.account import StoredAccount, stored_account
-from tests.gateway.harness import Says, until
+from tests.gateway.harness import Says
+from tests.transport.harness import until
 
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import AT_ONCE

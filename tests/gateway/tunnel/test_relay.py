@@ -5,7 +5,8 @@ import socket
 import threading
 
 import pytest
-from tests.gateway.harness import (
+from tests.gateway.harness import Remembers, Says, echo, running_gateway, target
+from tests.transport.harness import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -13,16 +14,11 @@ from tests.gateway.harness import (
     PATIENCE,
     PING,
     PONG,
-    Remembers,
-    Says,
     WebSocket,
     client_tls,
-    echo,
     frame,
     request,
     run,
-    running_gateway,
-    target,
     until,
 )
 

@@ -28,8 +28,9 @@ from tests.gateway.account import (
     security_group,
     stored_account,
 )
-from tests.gateway.harness import echo, run, target, until
+from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
+from tests.transport.harness import run, until
 
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.identity import (

@@ -8,21 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.gateway.harness import (
+from tests.gateway.harness import Remembers, Running, Says, echo, running_gateway, target
+from tests.transport.harness import (
     BINARY,
     LOOPBACK,
     PING,
     PONG,
-    Remembers,
-    Running,
-    Says,
     WebSocket,
     certificate,
     client_tls,
-    echo,
     run,
-    running_gateway,
-    target,
     until,
 )
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from tests.gateway.account import ELSEWHERE, StoredAccount, allow, stored_account
-from tests.gateway.harness import LOOPBACK, WebSocket, echo, request, run, target, until
+from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
+from tests.transport.harness import LOOPBACK, WebSocket, request, run, until
 
 from hatchway.domain.identity import KeyStatus
 

@@ -5,7 +5,7 @@ import socket
 from ipaddress import ip_address
 
 import pytest
-from tests.gateway.harness import LOOPBACK, run, silent_port
+from tests.transport.harness import LOOPBACK, run, silent_port
 
 from hatchway.transport.connection import connecting
 from hatchway.transport.connection.connecting import CANCELLED, TIMEOUT, Attempt

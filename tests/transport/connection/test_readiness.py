@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.gateway.harness import run, until
+from tests.transport.harness import run, until
 
 from hatchway.transport.connection.readiness import READABLE, Readiness
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 
-from tests.gateway.harness import LOOPBACK, run
+from tests.transport.harness import LOOPBACK, run
 
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.connection.tcp import HIGH_WATER, Connection, Hold

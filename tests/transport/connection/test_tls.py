@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
-from tests.gateway.harness import LOOPBACK, client_tls, run, server_tls
 from tests.programs import needs
+from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
 
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.connection.tcp import Hold

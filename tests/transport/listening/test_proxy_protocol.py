@@ -4,28 +4,15 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.gateway.harness import (
-    LOOPBACK,
-    Running,
-    Says,
-    WebSocket,
-    client_tls,
-    echo,
-    request,
-    run,
-    running_gateway,
-    target,
-    until,
-)
 from tests.programs import find, needs
+from tests.transport.echo_server import echo_server
+from tests.transport.harness import LOOPBACK, WebSocket, client_tls, request, run, until
 
 from hatchway.domain.reach import parse_address
 from hatchway.transport.listening.proxy_protocol import (
@@ -198,31 +185,30 @@ async def echoes(client: WebSocket) -> bool:
     return await client.receive(5) == b"hello"
 
 
-@asynccontextmanager
-async def gateway_behind(*proxies: str) -> AsyncIterator[Running]:
-    async with target(echo) as port, running_gateway(Says(port), proxies=proxies) as gateway:
-        yield gateway
-
-
 @pytest.mark.parametrize("header", [V1_HEADER, V2_HEADER])
 @pytest.mark.parametrize("pause_at", [0, 28], ids=["at once", "byte by byte"])
 def test_a_configured_load_balancer_says_who_the_client_is(header: bytes, pause_at: int) -> None:
     async def test() -> None:
-        async with gateway_behind("192.168.0.0/16", "127.0.0.0/8") as gateway:
-            assert await echoes(await open_behind(gateway.port, header, pause_at=pause_at))
-            assert gateway.says.sources == [CLIENT]
+        async with echo_server(
+            proxies=(
+                "192.168.0.0/16",
+                "127.0.0.0/8",
+            )
+        ) as server:
+            assert await echoes(await open_behind(server.port, header, pause_at=pause_at))
+            assert server.addresses == [CLIENT]
 
     run(test)
 
 
 def test_a_header_and_what_follows_it_may_come_in_one_piece() -> None:
     async def test() -> None:
-        async with gateway_behind(LOOPBACK) as gateway:
+        async with echo_server(proxies=(LOOPBACK,)) as server:
             incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
             tls = client_tls().wrap_bio(incoming, outgoing)
             with pytest.raises(ssl.SSLWantReadError):
                 tls.do_handshake()
-            reader, writer = await asyncio.open_connection(LOOPBACK, gateway.port)
+            reader, writer = await asyncio.open_connection(LOOPBACK, server.port)
             writer.write(V2_HEADER + outgoing.read())
             answer = await reader.readexactly(1)
             # A TLS handshake record: the ServerHello.
@@ -234,46 +220,43 @@ def test_a_header_and_what_follows_it_may_come_in_one_piece() -> None:
 
 def test_a_load_balancer_that_speaks_for_itself_is_the_client() -> None:
     async def test() -> None:
-        async with gateway_behind(LOOPBACK) as gateway:
-            assert await echoes(await open_behind(gateway.port, b"PROXY UNKNOWN\r\n"))
-            assert gateway.says.sources == [LOOPBACK]
+        async with echo_server(proxies=(LOOPBACK,)) as server:
+            assert await echoes(await open_behind(server.port, b"PROXY UNKNOWN\r\n"))
+            assert server.addresses == [LOOPBACK]
 
     run(test)
 
 
 def test_a_load_balancer_must_say_who_the_client_is() -> None:
     async def test() -> None:
-        async with gateway_behind(LOOPBACK) as gateway:
+        async with echo_server(proxies=(LOOPBACK,)) as server:
             with pytest.raises(ConnectionError):
-                await WebSocket.open(gateway.port)
-            await until(lambda: not gateway.listener.pending)
-            assert not gateway.says.sources
+                await WebSocket.open(server.port)
+            await until(lambda: not server.listener.pending)
+            assert not server.addresses
 
     run(test)
 
 
 def test_nobody_else_may_say_who_the_client_is() -> None:
     async def test() -> None:
-        async with gateway_behind("192.168.0.0/16") as gateway:
+        async with echo_server(proxies=("192.168.0.0/16",)) as server:
             with pytest.raises((ConnectionError, OSError)):
-                await open_behind(gateway.port, V1_HEADER)
-            assert await echoes(await WebSocket.open(gateway.port))
-            assert gateway.says.sources == [LOOPBACK]
+                await open_behind(server.port, V1_HEADER)
+            assert await echoes(await WebSocket.open(server.port))
+            assert server.addresses == [LOOPBACK]
 
     run(test)
 
 
 def test_a_load_balancer_that_says_nothing_is_hung_up_on() -> None:
     async def test() -> None:
-        async with (
-            target(echo) as port,
-            running_gateway(Says(port), proxies=(LOOPBACK,), request_deadline=0.2) as gateway,
-        ):
-            reader, writer = await asyncio.open_connection(LOOPBACK, gateway.port)
+        async with echo_server(proxies=(LOOPBACK,), request_deadline=0.2) as server:
+            reader, writer = await asyncio.open_connection(LOOPBACK, server.port)
             writer.write(V2_HEADER[:14])
             with pytest.raises(ConnectionError):
                 await reader.readexactly(1)
-            assert not gateway.listener.pending
+            assert not server.listener.pending
 
     run(test)
 
@@ -281,16 +264,13 @@ def test_a_load_balancer_that_says_nothing_is_hung_up_on() -> None:
 def test_an_ipv4_mapped_peer_is_ipv4() -> None:
     async def test() -> None:
         sock = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
-        async with target(echo) as port, running_gateway(Says(port), sock=sock, proxies=()) as gateway:
-            assert await echoes(await WebSocket.open(gateway.port))
-            assert gateway.says.sources == [LOOPBACK]
+        async with echo_server(sock=sock) as server:
+            assert await echoes(await WebSocket.open(server.port))
+            assert server.addresses == [LOOPBACK]
         sock = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
-        async with (
-            target(echo) as port,
-            running_gateway(Says(port), sock=sock, proxies=(LOOPBACK,)) as gateway,
-        ):
-            assert await echoes(await open_behind(gateway.port, V1_HEADER))
-            assert gateway.says.sources == [CLIENT]
+        async with echo_server(sock=sock, proxies=(LOOPBACK,)) as server:
+            assert await echoes(await open_behind(server.port, V1_HEADER))
+            assert server.addresses == [CLIENT]
 
     run(test)
 
@@ -319,10 +299,10 @@ def test_behind_a_real_haproxy_the_client_keeps_its_address(option: str, tmp_pat
     async def test() -> None:
         front = socket.create_server((LOOPBACK, 0))
         front.set_inheritable(True)
-        async with gateway_behind("127.0.0.2/32") as gateway:
+        async with echo_server(proxies=("127.0.0.2/32",)) as server:
             configuration = tmp_path / "haproxy.cfg"
             configuration.write_text(
-                HAPROXY_CONFIGURATION.format(front=f"fd@{front.fileno()}", port=gateway.port, option=option)
+                HAPROXY_CONFIGURATION.format(front=f"fd@{front.fileno()}", port=server.port, option=option)
             )
             haproxy = await asyncio.create_subprocess_exec(
                 HAPROXY, "-f", str(configuration), "-db", pass_fds=(front.fileno(),)
@@ -341,7 +321,7 @@ def test_behind_a_real_haproxy_the_client_keeps_its_address(option: str, tmp_pat
                 client.writer.write(request())
                 assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
                 assert await echoes(client)
-                assert gateway.says.sources == ["127.0.0.9"]
+                assert server.addresses == ["127.0.0.9"]
                 await client.close()
             finally:
                 haproxy.kill()

@@ -2,7 +2,7 @@
 
 import pytest
 from structlog.testing import capture_logs
-from tests.gateway.harness import Clock
+from tests.transport.harness import Clock
 
 from hatchway.transport.listening.failures import MOST
 from hatchway.transport.listening.load_shedding import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway

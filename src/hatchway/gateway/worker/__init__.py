@@ -6,6 +6,5 @@ end.
 | module | holds |
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
-| `clients` | each accepted connection and the task that serves it |
 | `new_ids` | ids of tunnels, requests and events |
 """

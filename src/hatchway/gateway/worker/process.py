@@ -38,7 +38,6 @@ from hatchway.gateway.tunnel.closures import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.tunnel.watch import Watch
-from hatchway.gateway.worker.clients import Clients
 from hatchway.gateway.worker.new_ids import NewIds
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
@@ -50,6 +49,7 @@ from hatchway.transport.listening.sources import Sources
 from hatchway.transport.open_files import allow_open_files, strangers_of
 from hatchway.transport.own_addresses import OwnAddresses
 from hatchway.transport.server_tls import ServerTls
+from hatchway.transport.websocket.clients import Clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
