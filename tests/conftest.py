@@ -1,6 +1,7 @@
 """What holds for every test: none skips where all must run, slow is no failure, and its logs are its own."""
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from hypothesis import settings
 # A loaded machine is slow, not wrong.
 settings.register_profile("hatchway", deadline=None)
 settings.load_profile("hatchway")
+
+# Under nohup all that tests start would ignore it: the AWS CLI would never end, as ssh ends it by SIGHUP.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _LONG = ("e2e", "attack", "cli", "gateway", "host", "control")
 """Directories whose modules take long, the longest first."""
