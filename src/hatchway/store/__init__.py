@@ -13,8 +13,8 @@ with the account's revision, `Store.changes` tells what has changed since one, a
 """
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
-from hatchway.store.cues import Cues
 from hatchway.store.feed import Changes
+from hatchway.store.notifications import Cues
 from hatchway.store.problems import StoreBusy, TransactionEnded, explain, log_fields
 from hatchway.store.rows import Rows
 from hatchway.store.store import DriverMissing, SchemaMismatch, Store

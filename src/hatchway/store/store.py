@@ -21,8 +21,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, func, select
 
 from hatchway.store import tables
-from hatchway.store.cues import Cues, cues
 from hatchway.store.feed import Changes
+from hatchway.store.notifications import Cues, cues
 from hatchway.store.problems import StoreBusy
 from hatchway.store.transaction import Transaction, require_open
 from hatchway.store.url import parse_store_url

@@ -27,7 +27,7 @@ from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, S
 from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
-from hatchway.store.cues import CHANNEL
+from hatchway.store.notifications import CHANNEL
 from hatchway.store.problems import TransactionEnded
 from hatchway.store.rows import Rows
 

@@ -52,8 +52,8 @@ def store(database: PostgresqlServer) -> Iterator[Store]:
 @pytest.fixture
 def by_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
-    monkeypatch.setattr("hatchway.store.cues.LISTENING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.cues.DEAF_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.DEAF_INTERVAL", HOUR)
 
 
 @asynccontextmanager
@@ -140,7 +140,7 @@ def test_what_changed_while_every_connection_was_broken_is_caught_up_with(store:
 def test_a_database_server_that_hangs_is_not_seen_and_is_caught_up_with_when_it_goes_on(
     database: PostgresqlServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.cues.LISTENING_INTERVAL", 0.05)
+    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", 0.05)
 
     async def run() -> None:
         async with following(store) as follower:

@@ -29,9 +29,9 @@ NOW = datetime(2026, 11, 24, 11, 40, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
-    monkeypatch.setattr("hatchway.store.cues.LISTENING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.cues.DEAF_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.cues.QUIET_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.DEAF_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.QUIET_INTERVAL", HOUR)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_what_no_gateway_follows_and_what_is_undone_are_not_told(store: Store) -
 
 
 def test_many_changes_at_once_are_few_cues(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.store.cues.INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.INTERVAL", HOUR)
 
     async def work(cues: Cues) -> None:
         cue = asyncio.create_task(cues.next())
@@ -156,7 +156,7 @@ def test_the_store_is_looked_at_more_often_while_it_cannot_tell(
     async def work(cues: Cues) -> None:
         cue = asyncio.create_task(cues.next())
         await assert_silence(cue)
-        monkeypatch.setattr("hatchway.store.cues.DEAF_INTERVAL", 0.01)
+        monkeypatch.setattr("hatchway.store.notifications.DEAF_INTERVAL", 0.01)
         with cut_off(store, administration):
             await cue
             for _ in range(5):
@@ -197,7 +197,7 @@ def test_a_change_by_another_connection_shows_in_the_file_and_nothing_else_does(
 def test_no_change_is_missed_however_they_follow_each_other(
     in_a_file: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.cues.INTERVAL", 0.001)
+    monkeypatch.setattr("hatchway.store.notifications.INTERVAL", 0.001)
     other, random = Store.open(in_a_file.engine.url.render_as_string()), Random(7)
 
     async def work(cues: Cues) -> None:
@@ -218,7 +218,7 @@ def test_no_change_is_missed_however_they_follow_each_other(
 def test_the_store_is_looked_at_all_the_same_when_the_file_shows_nothing(
     in_a_file: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.store.cues.QUIET_INTERVAL", 0.05)
+    monkeypatch.setattr("hatchway.store.notifications.QUIET_INTERVAL", 0.05)
 
     async def work(cues: Cues) -> None:
         for _ in range(5):
