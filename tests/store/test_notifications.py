@@ -14,11 +14,11 @@ import uvloop
 from sqlalchemy import Engine, create_engine, text
 
 from hatchway.domain.identity import SealedSecret, User
-from hatchway.store import Cues, Store
+from hatchway.store import ChangeNotifications, Store
 
 HOUR = 3600.0
 PATIENCE = 30.0
-"""Seconds after which a cue does not come."""
+"""Seconds after which a notification does not come."""
 
 A_WHILE = 0.4
 """Seconds in which one would have come."""
@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 24, 11, 40, tzinfo=UTC)
 def only_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
     monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.notifications.DEAF_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", HOUR)
     monkeypatch.setattr("hatchway.store.notifications.QUIET_INTERVAL", HOUR)
 
 
@@ -58,19 +58,19 @@ def administration(store: Store) -> Iterator[Engine]:
     engine.dispose()
 
 
-def with_cues(store: Store, work: Callable[[Cues], Awaitable[None]]) -> None:
+def with_notifications(store: Store, work: Callable[[ChangeNotifications], Awaitable[None]]) -> None:
     """Do this from when changes are being told."""
 
     async def run() -> None:
-        async with asyncio.timeout(PATIENCE), store.cues() as cues:
-            await cues.next()
-            await work(cues)
+        async with asyncio.timeout(PATIENCE), store.notifications() as notifications:
+            await notifications.next()
+            await work(notifications)
 
     uvloop.run(run())
 
 
-async def assert_silence(cue: asyncio.Task[None]) -> None:
-    done, _ = await asyncio.wait([cue], timeout=A_WHILE)
+async def assert_silence(notified: asyncio.Task[None]) -> None:
+    done, _ = await asyncio.wait([notified], timeout=A_WHILE)
     assert not done
 
 
@@ -93,83 +93,83 @@ def cut_off(store: Store, administration: Engine) -> Iterator[None]:
 
 
 def test_a_change_is_told_when_it_is_committed_and_not_before(store: Store) -> None:
-    async def work(cues: Cues) -> None:
-        cue = asyncio.create_task(cues.next())
+    async def work(notifications: ChangeNotifications) -> None:
+        notified = asyncio.create_task(notifications.next())
         with store.write() as tx:
             tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW))
-            await assert_silence(cue)
-        await cue
+            await assert_silence(notified)
+        await notified
         assert store.revision() == 1
 
-    with_cues(store, work)
+    with_notifications(store, work)
 
 
 def test_what_no_gateway_follows_and_what_is_undone_are_not_told(store: Store) -> None:
-    async def work(cues: Cues) -> None:
-        cue = asyncio.create_task(cues.next())
+    async def work(notifications: ChangeNotifications) -> None:
+        notified = asyncio.create_task(notifications.next())
         with store.record() as tx:
             tx.sealed_secrets.put(SealedSecret(access_key_id="AKIA1", ciphertext=b"x"))
         with pytest.raises(ZeroDivisionError), store.write() as tx:
             tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW))
             raise ZeroDivisionError
-        await assert_silence(cue)
+        await assert_silence(notified)
         put(store, "bob")
-        await cue
+        await notified
 
-    with_cues(store, work)
+    with_notifications(store, work)
 
 
-def test_many_changes_at_once_are_few_cues(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_changes_at_once_are_few_notifications(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hatchway.store.notifications.INTERVAL", HOUR)
 
-    async def work(cues: Cues) -> None:
-        cue = asyncio.create_task(cues.next())
+    async def work(notifications: ChangeNotifications) -> None:
+        notified = asyncio.create_task(notifications.next())
         for number in range(10):
             await asyncio.to_thread(put, store, f"user{number}")
-        await assert_silence(cue)
+        await assert_silence(notified)
 
-    with_cues(store, work)
+    with_notifications(store, work)
 
 
 def test_a_listening_connection_that_was_ended_is_made_again_and_what_it_missed_is_looked_for(
     store: Store, administration: Engine
 ) -> None:
-    async def work(cues: Cues) -> None:
+    async def work(notifications: ChangeNotifications) -> None:
         with cut_off(store, administration):
             # It has been noticed: whoever waited so far looks by the clock from now on.
-            await cues.next()
-            cue = asyncio.create_task(cues.next())
+            await notifications.next()
+            notified = asyncio.create_task(notifications.next())
             put(store, "alice")
-            await assert_silence(cue)
-        await cue
-        cue = asyncio.create_task(cues.next())
-        await assert_silence(cue)
+            await assert_silence(notified)
+        await notified
+        notified = asyncio.create_task(notifications.next())
+        await assert_silence(notified)
         put(store, "bob")
-        await cue
+        await notified
 
-    with_cues(store, work)
+    with_notifications(store, work)
 
 
 def test_the_store_is_looked_at_more_often_while_it_cannot_tell(
     store: Store, administration: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def work(cues: Cues) -> None:
-        cue = asyncio.create_task(cues.next())
-        await assert_silence(cue)
-        monkeypatch.setattr("hatchway.store.notifications.DEAF_INTERVAL", 0.01)
+    async def work(notifications: ChangeNotifications) -> None:
+        notified = asyncio.create_task(notifications.next())
+        await assert_silence(notified)
+        monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", 0.01)
         with cut_off(store, administration):
-            await cue
+            await notified
             for _ in range(5):
-                await cues.next()
+                await notifications.next()
 
-    with_cues(store, work)
+    with_notifications(store, work)
 
 
 def test_nothing_listens_any_more_afterwards(store: Store, administration: Engine) -> None:
-    async def work(_: Cues) -> None:
+    async def work(_: ChangeNotifications) -> None:
         pass
 
-    with_cues(store, work)
+    with_notifications(store, work)
     listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
     with administration.connect() as connection:
         for _ in range(100):
@@ -182,15 +182,15 @@ def test_nothing_listens_any_more_afterwards(store: Store, administration: Engin
 def test_a_change_by_another_connection_shows_in_the_file_and_nothing_else_does(in_a_file: Store) -> None:
     other = Store.open(in_a_file.engine.url.render_as_string())
 
-    async def work(cues: Cues) -> None:
-        cue = asyncio.create_task(cues.next())
+    async def work(notifications: ChangeNotifications) -> None:
+        notified = asyncio.create_task(notifications.next())
         assert in_a_file.revision() == 0
-        await assert_silence(cue)
+        await assert_silence(notified)
         put(other, "alice")
-        await cue
+        await notified
         assert in_a_file.revision() == 1
 
-    with_cues(in_a_file, work)
+    with_notifications(in_a_file, work)
     other.close()
 
 
@@ -200,7 +200,7 @@ def test_no_change_is_missed_however_they_follow_each_other(
     monkeypatch.setattr("hatchway.store.notifications.INTERVAL", 0.001)
     other, random = Store.open(in_a_file.engine.url.render_as_string()), Random(7)
 
-    async def work(cues: Cues) -> None:
+    async def work(notifications: ChangeNotifications) -> None:
         for number in range(100):
             await asyncio.to_thread(put, other, f"user{number}")
             await asyncio.sleep(random.choice([0, 0, 0.001, 0.01, 0.06]))
@@ -209,9 +209,9 @@ def test_no_change_is_missed_however_they_follow_each_other(
                 with other.engine.connect() as connection:
                     connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             while in_a_file.revision() <= number:
-                await cues.next()
+                await notifications.next()
 
-    with_cues(in_a_file, work)
+    with_notifications(in_a_file, work)
     other.close()
 
 
@@ -220,20 +220,20 @@ def test_the_store_is_looked_at_all_the_same_when_the_file_shows_nothing(
 ) -> None:
     monkeypatch.setattr("hatchway.store.notifications.QUIET_INTERVAL", 0.05)
 
-    async def work(cues: Cues) -> None:
+    async def work(notifications: ChangeNotifications) -> None:
         for _ in range(5):
-            await cues.next()
+            await notifications.next()
 
-    with_cues(in_a_file, work)
+    with_notifications(in_a_file, work)
 
 
 def test_a_file_that_may_change_again_without_showing_it_is_no_sign_of_rest(in_a_file: Store) -> None:
     log = Path(f"{in_a_file.engine.url.database}-wal")
 
-    async def work(cues: Cues) -> None:
+    async def work(notifications: ChangeNotifications) -> None:
         # As when it has been written this very moment, or the clock was set back.
         os.utime(log, (time.time() + HOUR, time.time() + HOUR))
         for _ in range(3):
-            await cues.next()
+            await notifications.next()
 
-    with_cues(in_a_file, work)
+    with_notifications(in_a_file, work)

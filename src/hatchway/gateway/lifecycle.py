@@ -54,13 +54,17 @@ class _Tunnel:
     recorded: bool = False
 
 
-class Decides(Protocol):
+class DecisionPoint(Protocol):
+    """What decides on requests, as `Admission` does."""
+
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
     ) -> Admitted | Refused: ...
 
 
-class Keeps(Protocol):
+class TunnelRecorder(Protocol):
+    """What records tunnels and refusals, as `Trail` does."""
+
     async def opened(self, admitted: Admitted, now: datetime) -> None: ...
     async def refused(self, refused: Refused, now: datetime) -> None: ...
     async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None: ...
@@ -72,8 +76,8 @@ class Gateway:
     def __init__(
         self,
         *,
-        admission: Decides,
-        trail: Keeps,
+        admission: DecisionPoint,
+        trail: TunnelRecorder,
         registry: Registry,
         metrics: Metrics,
         sources: Sources,

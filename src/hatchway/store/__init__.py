@@ -9,12 +9,13 @@
 
 `Store.read`, `Store.write` and `Store.record` are the only ways in. A transaction has one repository for each
 noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs. What a gateway must know is stamped
-with the account's revision, `Store.changes` tells what has changed since one, and `Store.cues` when to ask.
+with the account's revision; `Store.changes` tells what has changed since one, and `Store.notifications` when
+to ask.
 """
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.feed import Changes
-from hatchway.store.notifications import Cues
+from hatchway.store.notifications import ChangeNotifications
 from hatchway.store.problems import StoreBusy, TransactionEnded, explain, log_fields
 from hatchway.store.rows import Rows
 from hatchway.store.store import DriverMissing, SchemaMismatch, Store
@@ -23,8 +24,8 @@ from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
 __all__ = [
     "BadStoreUrl",
+    "ChangeNotifications",
     "Changes",
-    "Cues",
     "DamagedCopy",
     "DriverMissing",
     "Rows",

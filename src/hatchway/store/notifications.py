@@ -1,7 +1,7 @@
 """When to look at the store's revision: when SQLite's file has changed, or PostgreSQL tells of a change.
 
-A cue is a hint and no more. Whoever gets one looks, and catches up by revision, so that one too many costs a
-look and one that is lost costs the time to the next.
+A notification is a hint and no more. Whoever gets one asks for the revision, and catches up by it, so that
+one too many costs a query and one that is lost costs the time to the next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHANNEL: Final = "hatchway_feed"
 """Of PostgreSQL's NOTIFY, sent by each transaction that bumps the revision."""
 
 INTERVAL: Final = 0.1
-"""Seconds between two looks at SQLite's file, and between two cues."""
+"""Seconds between two looks at SQLite's file, and between two notifications."""
 
 QUIET_INTERVAL: Final = 0.5
 """Seconds after which to look although SQLite's file is as it was."""
@@ -34,8 +34,8 @@ QUIET_INTERVAL: Final = 0.5
 LISTENING_INTERVAL: Final = 5.0
 """Seconds after which to look although PostgreSQL, which is being listened to, has told nothing."""
 
-DEAF_INTERVAL: Final = 0.5
-"""Seconds between two looks while PostgreSQL cannot be listened to."""
+POLLING_INTERVAL: Final = 0.5
+"""Seconds between two looks while PostgreSQL cannot be listened to, and the store is polled."""
 
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
@@ -47,7 +47,7 @@ _COARSE: Final = 0.05
 log = structlog.get_logger("hatchway.store")
 
 
-class Cues(Protocol):
+class ChangeNotifications(Protocol):
     """Says when to look. For one task."""
 
     async def next(self) -> None:
@@ -55,23 +55,23 @@ class Cues(Protocol):
 
 
 @asynccontextmanager
-async def cues(engine: Engine) -> AsyncIterator[Cues]:
-    """The cues of a database, while in the context."""
+async def change_notifications(engine: Engine) -> AsyncIterator[ChangeNotifications]:
+    """Of a database, while in the context."""
     if engine.dialect.name != "postgresql":
-        yield _Watched(Path(f"{engine.url.database}-wal"))
+        yield _WriteAheadLog(Path(f"{engine.url.database}-wal"))
         return
-    told = _Told(engine)
-    listening = asyncio.create_task(told.listen())
+    notify = _Notify(engine)
+    listening = asyncio.create_task(notify.listen())
     try:
-        yield told
+        yield notify
     finally:
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening
 
 
-class _Watched:
-    """Cues of SQLite: each commit, of whichever process, is written to its write-ahead log."""
+class _WriteAheadLog:
+    """Of SQLite: each commit, of whichever process, is written to its write-ahead log."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -97,25 +97,25 @@ class _Watched:
         return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-class _Told:
-    """Cues of a PostgreSQL server, heard over a connection that does nothing else."""
+class _Notify:
+    """Of a PostgreSQL server (NOTIFY), received over a connection that does nothing else."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._cue = asyncio.Event()
-        self._interval = DEAF_INTERVAL
-        self._complained = False
+        self._notified = asyncio.Event()
+        self._interval = POLLING_INTERVAL
+        self._warned = False
         self._not_before = 0.0
 
     async def next(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._interval):
-                await self._cue.wait()
+                await self._notified.wait()
         # Many changes at once are one look.
         now = asyncio.get_running_loop().time
         await asyncio.sleep(self._not_before - now())
         self._not_before = now() + INTERVAL
-        self._cue.clear()
+        self._notified.clear()
 
     async def listen(self) -> None:
         """Listen for ever, by one connection after the other."""
@@ -124,17 +124,17 @@ class _Told:
         while True:
             began = now()
             try:
-                await self._hear()
+                await self._listen_once()
             except Exception as problem:
-                if not self._complained:
+                if not self._warned:
                     log.warning(
-                        "store does not tell of changes", looks_every=DEAF_INTERVAL, **_fields(problem)
+                        "store does not tell of changes", looks_every=POLLING_INTERVAL, **_fields(problem)
                     )
-                self._complained = True
+                self._warned = True
             pause = _SHORTEST_PAUSE if now() - began > _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
             await asyncio.sleep(pause)
 
-    async def _hear(self) -> None:
+    async def _listen_once(self) -> None:
         """Listen by one connection until it breaks.
 
         Raises:
@@ -148,15 +148,15 @@ class _Told:
             await connection.execute(f"LISTEN {CHANNEL}")
             self._interval = LISTENING_INTERVAL
             # For what was told before.
-            self._cue.set()
-            if self._complained:
+            self._notified.set()
+            if self._warned:
                 log.info("store tells of changes again")
-                self._complained = False
+                self._warned = False
             async for _ in connection.notifies():
-                self._cue.set()
+                self._notified.set()
         finally:
-            self._interval = DEAF_INTERVAL
-            self._cue.set()
+            self._interval = POLLING_INTERVAL
+            self._notified.set()
             await connection.close()
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, Executable, create_engine, event, fun
 
 from hatchway.store import tables
 from hatchway.store.feed import Changes
-from hatchway.store.notifications import Cues, cues
+from hatchway.store.notifications import ChangeNotifications, change_notifications
 from hatchway.store.problems import StoreBusy
 from hatchway.store.transaction import Transaction, require_open
 from hatchway.store.url import parse_store_url
@@ -202,13 +202,13 @@ class Store:
             self._writing.release()
 
     def revision(self) -> int:
-        """The account's revision now. `cues` says when to ask."""
+        """The account's revision now. `notifications` says when to ask."""
         with self.engine.connect() as connection:
             return int(connection.execute(select(tables.feed.c.revision)).scalar_one())
 
-    def cues(self) -> AbstractAsyncContextManager[Cues]:
-        """When to ask for the revision: in the context, `await cues.next()` returns when it may be new."""
-        return cues(self.engine)
+    def notifications(self) -> AbstractAsyncContextManager[ChangeNotifications]:
+        """When to ask for the revision: `await notifications.next()` returns when it may be new."""
+        return change_notifications(self.engine)
 
     def changes(self, since: int) -> Changes:
         """What has changed after revision `since`; 0 gives everything."""

@@ -53,7 +53,7 @@ def store(database: PostgresqlServer) -> Iterator[Store]:
 def by_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by the clock."""
     monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
-    monkeypatch.setattr("hatchway.store.notifications.DEAF_INTERVAL", HOUR)
+    monkeypatch.setattr("hatchway.store.notifications.POLLING_INTERVAL", HOUR)
 
 
 @asynccontextmanager

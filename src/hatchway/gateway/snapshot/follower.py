@@ -51,9 +51,9 @@ class Follower:
 
     async def follow(self) -> None:
         """Catch up again and again, without making the event loop wait for the store."""
-        async with self._store.cues() as cues:
+        async with self._store.notifications() as notifications:
             while True:
-                await (asyncio.sleep(RETRY) if self._behind else cues.next())
+                await (asyncio.sleep(RETRY) if self._behind else notifications.next())
                 await self._look()
 
     async def _look(self) -> None:
