@@ -12,7 +12,7 @@ import pytest
 from tests.cli.commands import COMMAND, environment, hatchway
 
 from hatchway.cli.demo_command import demo
-from hatchway.demo.story import STORY
+from hatchway.demo.scenario import STORY
 from hatchway.errors import CommandFailed
 
 

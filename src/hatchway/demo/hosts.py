@@ -164,7 +164,7 @@ def _start_stand_in(
     }
     _write(directory / "stand-in.json", json.dumps(configuration))
     processes.start(
-        [sys.executable, "-P", "-m", "hatchway.demo.stand_in", str(directory / "stand-in.json")],
+        [sys.executable, "-P", "-m", "hatchway.demo.python_ssh", str(directory / "stand-in.json")],
         log=directory / "log",
     )
 

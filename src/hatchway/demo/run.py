@@ -4,12 +4,12 @@ import time
 
 from rich.console import Console
 
-from hatchway.demo import story
+from hatchway.demo import scenario
+from hatchway.demo.environment import set_up
 from hatchway.demo.hosts import Programs
-from hatchway.demo.performance import Outcome, Performance
-from hatchway.demo.screen import NEXT, Screen
-from hatchway.demo.stage import set_up
-from hatchway.demo.story import OpenTunnel, RunCommand, Step
+from hatchway.demo.output import NEXT, Screen
+from hatchway.demo.runner import Outcome, Performance
+from hatchway.demo.scenario import OpenTunnel, RunCommand, Step
 from hatchway.errors import CommandFailed
 
 

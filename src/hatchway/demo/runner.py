@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 from hatchway.client.discovery import push_key
 from hatchway.client.errors import ApiError
 from hatchway.client.profile import Profile, ProfileOptions
-from hatchway.demo import story
-from hatchway.demo.stage import Stage
-from hatchway.demo.story import CreateEndpoint, OpenTunnel, RunCommand
+from hatchway.demo import scenario
+from hatchway.demo.environment import Stage
+from hatchway.demo.scenario import CreateEndpoint, OpenTunnel, RunCommand
 from hatchway.errors import CommandFailed
 from hatchway.store.tables import audit_records
 
@@ -114,7 +114,7 @@ class Performance:
         return Outcome(done.status == 0, done.output.strip() if done.status == 0 else done.sentence)
 
     def _run_command_without_ssh(self, user: str, action: RunCommand) -> Outcome:
-        from hatchway.demo.stand_in import ClientKey, run_command
+        from hatchway.demo.python_ssh import ClientKey, run_command
 
         key = ClientKey.make()
         instance = self._stage.instances[action.host]

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from hatchway.demo.performance import Outcome
-from hatchway.demo.story import Scene, Step
+from hatchway.demo.runner import Outcome
+from hatchway.demo.scenario import Scene, Step
 
 _ARN_SCOPE: Final = re.compile(r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:")
 _SHOWN: Final = ("CreateInstanceConnectEndpoint", "SendSSHPublicKey", "OpenTunnel", "CloseTunnel")

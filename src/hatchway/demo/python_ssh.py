@@ -1,6 +1,6 @@
 """SSH without OpenSSH: a server that stands in for a host's sshd, and a client, both of asyncssh.
 
-    python -m hatchway.demo.stand_in CONFIGURATION.json
+    python -m hatchway.demo.python_ssh CONFIGURATION.json
 
 The server asks Hatchway for keys with the same request as the AuthorizedKeysCommand of a real host.
 """

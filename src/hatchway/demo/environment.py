@@ -18,7 +18,7 @@ from hatchway.audit.local_trail import administrator
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.setup.aws_profile import AwsProfile, SharedFiles, write_profile
 from hatchway.control.fleet import apply_fleet
-from hatchway.demo import story
+from hatchway.demo import scenario
 from hatchway.demo.hosts import (
     HostPlan,
     Programs,
