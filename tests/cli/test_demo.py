@@ -1,4 +1,4 @@
-"""The demo as a spectator sees it: run as a process, once as it is and once without OpenSSH."""
+"""The demo as a user sees it: run as a process, once as it is and once without OpenSSH."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 from tests.cli.commands import COMMAND, environment, hatchway
 
 from hatchway.cli.demo_command import demo
-from hatchway.demo.scenario import STORY
+from hatchway.demo.scenario import SCENARIO
 from hatchway.errors import CommandFailed
 
 
@@ -30,16 +30,16 @@ def left_behind(directory: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("options", [(), ("--without-openssh",)], ids=["as it is", "without OpenSSH"])
-def test_all_goes_as_told_and_nothing_is_left_behind(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_all_goes_as_expected_and_nothing_is_left_behind(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = hatchway("demo", *options, variables={"TMPDIR": str(tmp_path)}, timeout=150)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "NOT AS TOLD" not in done.stdout
     assert "\x1b" not in done.stdout
     told = re.findall(r"^  ([✔✘]) (.*)$", done.stdout.partition("The audit trail:")[0], re.MULTILINE)
-    steps = [step for scene in STORY for step in scene.steps]
-    assert told == [("✔" if step.ending.allowed else "✘", step.tells) for step in steps]
+    steps = [step for part in SCENARIO for step in part.steps]
+    assert told == [("✔" if step.expected.allowed else "✘", step.description) for step in steps]
     for step in steps:
-        assert step.ending.says in done.stdout
+        assert step.expected.message in done.stdout
     assert "ec2-instance-connect:remotePort: request 3389" in done.stdout
     assert "OpenTunnel" in done.stdout.partition("The audit trail:")[2]
     assert left_behind(tmp_path) == []

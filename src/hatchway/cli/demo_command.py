@@ -37,7 +37,7 @@ def demo(
     programs = Programs(None, None) if without_openssh else Programs.find()
     _need_asyncssh(programs)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that knows no ticks and dots still gets the story.
+        # A terminal that knows no ticks and dots still gets all of it.
         sys.stdout.reconfigure(errors="replace")
     run_demo(Console(highlight=False), programs)
 

@@ -1,4 +1,4 @@
-"""The stage: a server of the demo's own, two hosts and three users, gone when the context ends."""
+"""What the scenario runs in: a server, two hosts and three users, gone when the context ends."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from hatchway.demo import scenario
 from hatchway.demo.hosts import (
     HostPlan,
     Programs,
-    Surroundings,
+    SharedSettings,
     os_user_for,
     privilege_separation,
     ssh_port,
@@ -40,8 +40,8 @@ ADMINISTRATOR: Final = "administrator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """What the story plays on. `known_hosts` are the hosts' public keys by instance id."""
+class Environment:
+    """What the scenario runs in. `known_hosts` are the hosts' public keys by instance id."""
 
     directory: Path
     store: Store
@@ -63,7 +63,7 @@ class Stage:
 
 
 @contextmanager
-def set_up(programs: Programs) -> Iterator[Stage]:
+def set_up(programs: Programs) -> Iterator[Environment]:
     """Sets everything up, and takes it down again however the context ends.
 
     Raises:
@@ -81,30 +81,30 @@ def set_up(programs: Programs) -> Iterator[Stage]:
         write_profile(files, _administrator(root_key, api_url, data_directory))
         installation = down.enter_context(open_installation(data_directory, None))
         instances, subnets = _ids(installation)
-        for user in story.USERS:
+        for user in scenario.USERS:
             create_key(installation, user, IntoProfile(name=user, files=files))
-        tokens = {name: enroll_host(installation, name).token for name in story.HOSTS}
-        port = ssh_port(list(story.HOSTS.values()))
-        around = Surroundings(
+        tokens = {name: enroll_host(installation, name).token for name in scenario.HOSTS}
+        port = ssh_port(list(scenario.HOSTS.values()))
+        shared = SharedSettings(
             directory=directory,
             os_user=os_user_for(programs),
             api_url=api_url,
             ca_certificate=data_directory.ca_certificate,
         )
         known_hosts = {}
-        for name, address in story.HOSTS.items():
+        for name, address in scenario.HOSTS.items():
             plan = HostPlan(
                 name=name, instance_id=instances[name], address=address, port=port, token=tokens[name]
             )
-            known_hosts[plan.instance_id] = start_host(plan, around, programs, processes)
-        yield Stage(
+            known_hosts[plan.instance_id] = start_host(plan, shared, programs, processes)
+        yield Environment(
             directory=directory,
             store=installation.store,
             programs=programs,
             instances=instances,
             subnets=subnets,
             known_hosts=known_hosts,
-            os_user=around.os_user,
+            os_user=shared.os_user,
             port=port,
         )
 
@@ -131,12 +131,14 @@ def _environment(files: SharedFiles) -> Iterator[None]:
 
 
 def _install(directory: DataDirectory) -> NewAccessKey:
-    """A new installation with the story's fleet; its root access key."""
+    """A new installation with the scenario's fleet; its root access key."""
     now = datetime.now(UTC)
-    account = Account(id=story.ACCOUNT, region=story.REGION, gateway_dns_name="localhost", created_at=now)
+    account = Account(
+        id=scenario.ACCOUNT, region=scenario.REGION, gateway_dns_name="localhost", created_at=now
+    )
     root_key = create_installation(directory, None, account, now)
     with open_installation(directory, None) as installation:
-        fleet = parse_fleet(json.dumps(story.fleet()).encode())
+        fleet = parse_fleet(json.dumps(scenario.fleet()).encode())
         apply_fleet(installation.store, fleet, now=now, administrator=administrator())
     return root_key
 
@@ -145,7 +147,7 @@ def _administrator(root_key: NewAccessKey, api_url: str, directory: DataDirector
     return AwsProfile(
         name=ADMINISTRATOR,
         endpoint_url=api_url,
-        region=story.REGION,
+        region=scenario.REGION,
         ca_bundle=directory.ca_certificate,
         access_key_id=root_key.key.id,
         secret_access_key=root_key.secret,
@@ -164,8 +166,8 @@ def _start_server(directory: DataDirectory, log: Path, processes: Processes) -> 
     assert server.stdout is not None
     words = server.stdout.readline().split()
     if words[:1] != ["ready"]:
-        complaint = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise CommandFailed(f"the server does not start: {complaint[-1] if complaint else 'no word from it'}")
+        errors = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise CommandFailed(f"the server does not start: {errors[-1] if errors else 'no word from it'}")
     return dict(word.split("=", 1) for word in words[1:])["api"]
 
 

@@ -1,4 +1,4 @@
-"""A host's SSH server on a loopback address: OpenSSH's sshd run by the current user, or the stand-in.
+"""A host's SSH server on a loopback address: sshd run by the current user, or `python_ssh`.
 
 Either asks Hatchway for keys at `/host/v1/authorized-keys`, with a host token, as sshd on a real host does.
 """
@@ -28,7 +28,7 @@ _SYSTEM_PATH: Final = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/bin"
 _SSH_PORTS: Final = (22, 2222)
 _START_SECONDS: Final = 20.0
 _PRIVILEGE_SEPARATION: Final = Path("/run/sshd")
-_STAND_IN_USER: Final = "ec2-user"
+_PYTHON_SSH_USER: Final = "ec2-user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class HostPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class SharedSettings:
     """What all hosts share."""
 
     directory: Path
@@ -70,7 +70,7 @@ class Surroundings:
 
 def os_user_for(programs: Programs) -> str:
     """The OS user to log in as: an sshd that is not root's can let in nobody but who runs it."""
-    return _STAND_IN_USER if programs.sshd is None else pwd.getpwuid(os.getuid()).pw_name
+    return _PYTHON_SSH_USER if programs.sshd is None else pwd.getpwuid(os.getuid()).pw_name
 
 
 def ssh_port(addresses: list[str]) -> int:
@@ -104,29 +104,29 @@ def privilege_separation(programs: Programs) -> Iterator[None]:
         _PRIVILEGE_SEPARATION.rmdir()
 
 
-def start_host(plan: HostPlan, around: Surroundings, programs: Programs, processes: Processes) -> str:
+def start_host(plan: HostPlan, shared: SharedSettings, programs: Programs, processes: Processes) -> str:
     """Starts the host's SSH server; its public host key, as known_hosts has it.
 
     Raises:
         CommandFailed: it does not listen.
     """
-    directory = around.directory / plan.name
+    directory = shared.directory / plan.name
     directory.mkdir(mode=0o700)
     host_key = _make_host_key(directory / "host-key")
-    start = _start_stand_in if programs.sshd is None else _start_sshd
-    start(plan, around, programs, processes, directory)
+    start = _start_python_ssh if programs.sshd is None else _start_sshd
+    start(plan, shared, programs, processes, directory)
     _wait_until_it_listens(plan, directory / "log")
     return host_key
 
 
 def _start_sshd(
-    plan: HostPlan, around: Surroundings, programs: Programs, processes: Processes, directory: Path
+    plan: HostPlan, shared: SharedSettings, programs: Programs, processes: Processes, directory: Path
 ) -> None:
     layout = HostLayout(directory=str(directory), state=str(directory))
-    _write(directory / "authorized-keys", authorized_keys_command(around.api_url, layout))
+    _write(directory / "authorized-keys", authorized_keys_command(shared.api_url, layout))
     _write(
         directory / "curl.conf",
-        f'header = "Authorization: Bearer {plan.token}"\ncacert = "{around.ca_certificate}"\n',
+        f'header = "Authorization: Bearer {plan.token}"\ncacert = "{shared.ca_certificate}"\n',
     )
     configuration = {
         "ListenAddress": f"{plan.address}:{plan.port}",
@@ -138,8 +138,8 @@ def _start_sshd(
         "AuthorizedKeysFile": "none",
         # sshd runs only a program that is root's; the shell is, our script need not be.
         "AuthorizedKeysCommand": f"/bin/sh {directory / 'authorized-keys'} %u %f",
-        "AuthorizedKeysCommandUser": around.os_user,
-        "AllowUsers": around.os_user,
+        "AuthorizedKeysCommandUser": shared.os_user,
+        "AllowUsers": shared.os_user,
         "PermitRootLogin": "prohibit-password",
         "SetEnv": f"HATCHWAY_DEMO_HOST={plan.name}",
     }
@@ -149,22 +149,22 @@ def _start_sshd(
     processes.start([programs.sshd, "-D", "-e", "-f", str(directory / "sshd_config")], log=directory / "log")
 
 
-def _start_stand_in(
-    plan: HostPlan, around: Surroundings, _programs: Programs, processes: Processes, directory: Path
+def _start_python_ssh(
+    plan: HostPlan, shared: SharedSettings, _programs: Programs, processes: Processes, directory: Path
 ) -> None:
     configuration = {
         "name": plan.name,
         "address": plan.address,
         "port": plan.port,
         "token": plan.token,
-        "os_user": around.os_user,
-        "api_url": around.api_url,
-        "ca_certificate": str(around.ca_certificate),
+        "os_user": shared.os_user,
+        "api_url": shared.api_url,
+        "ca_certificate": str(shared.ca_certificate),
         "host_key": str(directory / "host-key"),
     }
-    _write(directory / "stand-in.json", json.dumps(configuration))
+    _write(directory / "server.json", json.dumps(configuration))
     processes.start(
-        [sys.executable, "-P", "-m", "hatchway.demo.python_ssh", str(directory / "stand-in.json")],
+        [sys.executable, "-P", "-m", "hatchway.demo.python_ssh", str(directory / "server.json")],
         log=directory / "log",
     )
 
@@ -177,10 +177,8 @@ def _wait_until_it_listens(plan: HostPlan, log: Path) -> None:
                 return
         except OSError:
             time.sleep(0.05)
-    complaint = log.read_text(errors="replace").strip().splitlines()
-    raise CommandFailed(
-        f"{plan.name}'s SSH server does not start: {complaint[-1] if complaint else 'no word'}"
-    )
+    errors = log.read_text(errors="replace").strip().splitlines()
+    raise CommandFailed(f"{plan.name}'s SSH server does not start: {errors[-1] if errors else 'no word'}")
 
 
 def _make_host_key(path: Path) -> str:

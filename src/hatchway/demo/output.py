@@ -1,4 +1,4 @@
-"""What the spectator sees: colour and columns on a terminal, plain lines elsewhere."""
+"""What the demo prints: colour and columns on a terminal, plain lines elsewhere."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from hatchway.demo.runner import Outcome
-from hatchway.demo.scenario import Scene, Step
+from hatchway.demo.scenario import Part, Step
 
 _ARN_SCOPE: Final = re.compile(r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:")
 _SHOWN: Final = ("CreateInstanceConnectEndpoint", "SendSSHPublicKey", "OpenTunnel", "CloseTunnel")
@@ -21,8 +21,8 @@ Where to go next
   docs/iam.md                         every permission and condition that Hatchway knows"""
 
 
-class Screen:
-    """Prints the story as it unfolds."""
+class Output:
+    """Prints the parts and steps as they are run."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -31,24 +31,25 @@ class Screen:
     def say(self, text: str, style: str = "") -> None:
         self._line(Text(text, style))
 
-    def scene(self, scene: Scene) -> None:
-        self._line(Text.assemble("\n", (scene.user, "bold"), f" {scene.policy}"))
+    def part(self, part: Part) -> None:
+        self._line(Text.assemble("\n", (part.user, "bold"), f" {part.policy}"))
 
-    def step(self, step: Step, outcome: Outcome, *, as_told: bool) -> None:
+    def step(self, step: Step, outcome: Outcome, *, as_expected: bool) -> None:
         sign, style = (self._signs[0], "green") if outcome.allowed else (self._signs[1], "yellow")
-        self._line(Text.assemble("  ", (sign, style), f" {step.tells}"))
-        self._indented(Text(self._fitting(outcome.told), "dim"))
+        self._line(Text.assemble("  ", (sign, style), f" {step.description}"))
+        self._indented(Text(self._fitting(outcome.message), "dim"))
         if outcome.why:
             self._indented(Text(f"The audit trail says why: {self._fitting(outcome.why)}", "cyan"))
-        if not as_told:
-            wanted = "allowed" if step.ending.allowed else "refused"
-            self._indented(Text(f"NOT AS TOLD: it should have been {wanted}: {step.ending.says}", "bold red"))
+        if not as_expected:
+            wanted = "allowed" if step.expected.allowed else "refused"
+            problem = f"NOT AS TOLD: it should have been {wanted}: {step.expected.message}"
+            self._indented(Text(problem, "bold red"))
 
     def events(self, events: Sequence[dict[str, Any]], names: Mapping[str, str]) -> None:
-        """The audit trail: what the story was about, and how much else there is.
+        """The audit trail: what the scenario was about, and how much else there is.
 
         Args:
-            names: what the story calls the things whose ids are in the events.
+            names: what the scenario calls the things whose ids are in the events.
         """
         shown = [event for event in events if event["eventName"] in _SHOWN]
         self.say(f"\nThe audit trail: {len(events)} events, of which these tell the story", "bold")
@@ -64,7 +65,7 @@ class Screen:
             )
 
     def _fitting(self, sentence: str) -> str:
-        """A sentence as a screen has room for it: without what all ARNs here begin with."""
+        """A sentence shortened for a terminal: without what all ARNs here begin with."""
         return _ARN_SCOPE.sub("…", sentence) if self._console.is_terminal else sentence
 
     def _line(self, text: Text) -> None:

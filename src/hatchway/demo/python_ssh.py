@@ -1,4 +1,4 @@
-"""SSH without OpenSSH: a server that stands in for a host's sshd, and a client, both of asyncssh.
+"""SSH without OpenSSH: a server in place of a host's sshd, and a client, both of asyncssh.
 
     python -m hatchway.demo.python_ssh CONFIGURATION.json
 
@@ -23,8 +23,8 @@ _LARGEST_ANSWER: Final = 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandIn:
-    """Who it stands in for. `os_user` is the one user that it has."""
+class PythonSshServer:
+    """The server of one host. `os_user` is the one user that it has."""
 
     name: str
     address: str
@@ -51,7 +51,7 @@ class StandIn:
         return body.decode("ascii", "replace")
 
 
-async def serve(stand_in: StandIn) -> None:
+async def serve(ssh_server: PythonSshServer) -> None:
     """Lets people in for whose key Hatchway vouches, and runs their command, until cancelled."""
 
     class Server(asyncssh.SSHServer):
@@ -62,12 +62,12 @@ async def serve(stand_in: StandIn) -> None:
             return True
 
         async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-            if username != stand_in.os_user:
+            if username != ssh_server.os_user:
                 return False
             try:
-                lines = await asyncio.to_thread(stand_in.keys_for, username, key.get_fingerprint())
+                lines = await asyncio.to_thread(ssh_server.keys_for, username, key.get_fingerprint())
             except OSError as problem:
-                print(f"asking {stand_in.api_url} for keys failed: {problem}", file=sys.stderr)
+                print(f"asking {ssh_server.api_url} for keys failed: {problem}", file=sys.stderr)
                 return False
             offered = key.export_public_key().decode("ascii").split()[:2]
             return any(line.split()[:2] == offered for line in lines.splitlines())
@@ -75,7 +75,7 @@ async def serve(stand_in: StandIn) -> None:
     async def run(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         shell = await asyncio.create_subprocess_exec(
             *("/bin/sh", "-c", process.command or "exec /bin/sh"),
-            env={**os.environ, "HATCHWAY_DEMO_HOST": stand_in.name},
+            env={**os.environ, "HATCHWAY_DEMO_HOST": ssh_server.name},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -86,10 +86,10 @@ async def serve(stand_in: StandIn) -> None:
         process.exit(shell.returncode or 0)
 
     server = await asyncssh.listen(
-        stand_in.address,
-        stand_in.port,
+        ssh_server.address,
+        ssh_server.port,
         server_factory=Server,
-        server_host_keys=[stand_in.host_key],
+        server_host_keys=[ssh_server.host_key],
         process_factory=run,
         encoding=None,
     )
@@ -134,7 +134,7 @@ def run_command(port: int, *, os_user: str, key: ClientKey, host_key: str, comma
 
 def main() -> None:
     configuration = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    asyncio.run(serve(StandIn(**configuration)))
+    asyncio.run(serve(PythonSshServer(**configuration)))
 
 
 if __name__ == "__main__":

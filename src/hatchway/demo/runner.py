@@ -1,4 +1,4 @@
-"""Acts the story out: each step through the real API and real tunnels, as a user would."""
+"""Runs the scenario: each step through the real API and real tunnels, as a user would."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from hatchway.client.discovery import push_key
 from hatchway.client.errors import ApiError
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.demo import scenario
-from hatchway.demo.environment import Stage
+from hatchway.demo.environment import Environment
 from hatchway.demo.scenario import CreateEndpoint, OpenTunnel, RunCommand
 from hatchway.errors import CommandFailed
 from hatchway.store.tables import audit_records
@@ -32,23 +32,24 @@ class Outcome:
     """What came of a step, and what the user was told. `why` is what the audit trail adds to a refusal."""
 
     allowed: bool
-    told: str
+    message: str
     why: str = ""
 
 
-class Performance:
-    """One acting out of the story. Steps depend on those before them."""
+class Runner:
+    """One run of the scenario. Steps depend on those before them."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._known_hosts = stage.directory / "known_hosts"
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._known_hosts = environment.directory / "known_hosts"
+        known_hosts = environment.known_hosts.items()
         self._known_hosts.write_text(
-            "".join(f"{instance} {key}\n" for instance, key in stage.known_hosts.items()), encoding="ascii"
+            "".join(f"{instance} {key}\n" for instance, key in known_hosts), encoding="ascii"
         )
-        subnet = stage.subnets[story.ALLOWED_SUBNET]
-        stage.grant("alice", "endpoints-in-one-subnet", story.policy_for_endpoints(subnet))
+        subnet = environment.subnets[scenario.ALLOWED_SUBNET]
+        environment.grant("alice", "endpoints-in-one-subnet", scenario.policy_for_endpoints(subnet))
 
-    def act(self, user: str, action: CreateEndpoint | RunCommand | OpenTunnel) -> Outcome:
+    def run(self, user: str, action: CreateEndpoint | RunCommand | OpenTunnel) -> Outcome:
         """Does it, as the user."""
         match action:
             case CreateEndpoint():
@@ -63,7 +64,7 @@ class Performance:
         """The audit trail, once it tells of so many tunnels' ends."""
         end = time.monotonic() + _AUDIT_SECONDS
         while True:
-            with self._stage.store.read() as tx:
+            with self._environment.store.read() as tx:
                 records = tx.audit_records.find(order=(audit_records.c.event_time,))
             closed = sum(record.event_name == "CloseTunnel" for record in records)
             if closed >= ended or time.monotonic() > end:
@@ -72,7 +73,7 @@ class Performance:
 
     def _why(self, user: str) -> str:
         """What in the user's policies did not fit, from the decision that was recorded last."""
-        with self._stage.store.read() as tx:
+        with self._environment.store.read() as tx:
             records = tx.audit_records.find(
                 user_name=user, order=(audit_records.c.event_time.desc(),), limit=1
             )
@@ -85,9 +86,9 @@ class Performance:
         return ""
 
     def _create_endpoint(self, user: str, action: CreateEndpoint) -> Outcome:
-        ec2 = self._stage.api(user, "ec2")
+        ec2 = self._environment.api(user, "ec2")
         try:
-            made = ec2.create_instance_connect_endpoint(SubnetId=self._stage.subnets[action.subnet])
+            made = ec2.create_instance_connect_endpoint(SubnetId=self._environment.subnets[action.subnet])
         except ClientError as refused:
             error = refused.response["Error"]
             return Outcome(False, _shortened(f"{error['Code']}: {error['Message']}"))
@@ -95,21 +96,22 @@ class Performance:
         described = ec2.describe_instance_connect_endpoints(InstanceConnectEndpointIds=[endpoint_id])
         state = described["InstanceConnectEndpoints"][0]["State"]
         # The other two users' policies name this endpoint.
-        port, os_user = self._stage.port, self._stage.os_user
-        self._stage.grant("bob", "tunnels", story.policy_for_tunnels(endpoint_id, port, os_user))
-        self._stage.grant("carol", "from-office", story.policy_for_the_office(endpoint_id, port, os_user))
+        port, os_user = self._environment.port, self._environment.os_user
+        self._environment.grant("bob", "tunnels", scenario.policy_for_tunnels(endpoint_id, port, os_user))
+        from_office = scenario.policy_for_the_office(endpoint_id, port, os_user)
+        self._environment.grant("carol", "from-office", from_office)
         return Outcome(True, f"{endpoint_id} is {state}")
 
     def _run_command(self, user: str, action: RunCommand) -> Outcome:
-        if self._stage.programs.ssh is None:
+        if self._environment.programs.ssh is None:
             return self._run_command_without_ssh(user, action)
         ssh_arguments = [
             *("-F", "none", "-o", "LogLevel=ERROR", "-o", "StrictHostKeyChecking=yes"),
             *("-o", f"UserKnownHostsFile={self._known_hosts}", "-o", "PreferredAuthentications=publickey"),
-            story.COMMAND,
+            scenario.COMMAND,
         ]
-        options = ["--os-user", action.os_user or self._stage.os_user, *self._tunnel_options(action)]
-        instance = self._stage.instances[action.host]
+        options = ["--os-user", action.os_user or self._environment.os_user, *self._tunnel_options(action)]
+        instance = self._environment.instances[action.host]
         done = _finish(_hatchway("ssh", instance, "--profile", user, *options, "--", *ssh_arguments))
         return Outcome(done.status == 0, done.output.strip() if done.status == 0 else done.sentence)
 
@@ -117,8 +119,8 @@ class Performance:
         from hatchway.demo.python_ssh import ClientKey, run_command
 
         key = ClientKey.make()
-        instance = self._stage.instances[action.host]
-        os_user = action.os_user or self._stage.os_user
+        instance = self._environment.instances[action.host]
+        os_user = action.os_user or self._environment.os_user
         try:
             push_key(Profile(ProfileOptions(profile=user)), instance, os_user, key.public)
         except ApiError as refused:
@@ -134,8 +136,8 @@ class Performance:
                 int(words[-1]),
                 os_user=os_user,
                 key=key,
-                host_key=self._stage.known_hosts[instance],
-                command=story.COMMAND,
+                host_key=self._environment.known_hosts[instance],
+                command=scenario.COMMAND,
             )
             return Outcome(True, output.strip())
         finally:
@@ -144,7 +146,7 @@ class Performance:
 
     def _open_tunnel(self, user: str, action: OpenTunnel) -> Outcome:
         """Reads what comes through the tunnel until that ends; sshd's greeting shows that it was open."""
-        options = ["--instance-id", self._stage.instances[action.host], *self._tunnel_options(action)]
+        options = ["--instance-id", self._environment.instances[action.host], *self._tunnel_options(action)]
         tunnel = _hatchway("open-tunnel", "--profile", user, *options)
         assert tunnel.stdout is not None
         greeting = tunnel.stdout.readline()
@@ -155,7 +157,7 @@ class Performance:
         return Outcome(False, done.sentence)
 
     def _tunnel_options(self, action: RunCommand | OpenTunnel) -> list[str]:
-        port = action.port if isinstance(action, OpenTunnel) and action.port else self._stage.port
+        port = action.port if isinstance(action, OpenTunnel) and action.port else self._environment.port
         options = {
             "--remote-port": port,
             "--max-tunnel-duration": action.duration,
@@ -215,5 +217,5 @@ def _finish(process: "subprocess.Popen[str]") -> _Done:
 
 
 def _shortened(sentence: str) -> str:
-    """Without most of the encoded message, which is of no use to a spectator."""
+    """Without most of the encoded message, which is of no use to whoever watches."""
     return _ENCODED.sub(r"\1…", sentence)

@@ -1,4 +1,4 @@
-"""The story: who tries what, and how it must end. Plain values.
+"""The scenario: who tries what, and how it must end. Plain values.
 
 The three policies restate AWS's examples ("Grant IAM permissions to use EC2 Instance Connect Endpoint") for
 the demo's network, which is a loopback range so that its hosts are there on any machine.
@@ -47,22 +47,22 @@ class OpenTunnel:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a step must end: allowed or refused, with `says` in what the client is told."""
+class Expected:
+    """How a step must end: allowed or refused, with `message` in what the client is told."""
 
     allowed: bool
-    says: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    tells: str
+    description: str
     action: CreateEndpoint | RunCommand | OpenTunnel
-    ending: Ending
+    expected: Expected
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Part:
     """What one user does. `policy` says in a line what the user's policy grants."""
 
     user: str
@@ -71,11 +71,11 @@ class Scene:
 
 
 COMMAND: Final = "echo Hello from $HATCHWAY_DEMO_HOST"
-_HELLO: Final = Ending(True, "Hello from web-1")
+_HELLO: Final = Expected(True, "Hello from web-1")
 
 
-def _not_authorized(action: str) -> Ending:
-    return Ending(False, f"is not authorized to perform: {action}")
+def _not_authorized(action: str) -> Expected:
+    return Expected(False, f"is not authorized to perform: {action}")
 
 
 _NO_ENDPOINT: Final = _not_authorized("ec2:CreateInstanceConnectEndpoint")
@@ -84,15 +84,15 @@ _NO_KEY: Final = _not_authorized("ec2-instance-connect:SendSSHPublicKey")
 
 ANOTHER_USER: Final = "somebody-else"
 
-STORY: Final = (
-    Scene(
+SCENARIO: Final = (
+    Part(
         "alice",
         f"may create, describe and delete endpoints, in subnet {ALLOWED_SUBNET}",
         (
             Step(
                 f"creates an endpoint in subnet {ALLOWED_SUBNET}",
                 CreateEndpoint(subnet=ALLOWED_SUBNET),
-                Ending(True, "create-complete"),
+                Expected(True, "create-complete"),
             ),
             Step(
                 f"creates an endpoint in subnet {OTHER_SUBNET}",
@@ -101,7 +101,7 @@ STORY: Final = (
             ),
         ),
     ),
-    Scene(
+    Part(
         "bob",
         f"may open tunnels to the SSH port of 127.0.10.10/31, for at most {LONGEST} seconds, as one OS user",
         (
@@ -117,11 +117,11 @@ STORY: Final = (
             Step(
                 f"stays in a tunnel of {CUT_AFTER} seconds",
                 OpenTunnel(host="web-1", duration=CUT_AFTER),
-                Ending(True, f"Tunnel reached its maximum duration of {CUT_AFTER} seconds"),
+                Expected(True, f"Tunnel reached its maximum duration of {CUT_AFTER} seconds"),
             ),
         ),
     ),
-    Scene(
+    Part(
         "carol",
         f"may open tunnels to the SSH port of any host, from {OFFICE_RANGE} only",
         (
