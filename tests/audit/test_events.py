@@ -4,7 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
-from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event
+from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, event_time
 from hatchway.audit.export import Export
 from hatchway.audit.log import to_record
 from hatchway.store import Store, explain
@@ -29,6 +29,10 @@ SOURCE = EventSource(
     user_agent="aws-cli/2.36",
     user_identity=ALICE,
 )
+
+
+def test_a_moment_of_any_time_zone_is_told_in_utc_to_the_second() -> None:
+    assert event_time(NOW.astimezone(timezone(timedelta(hours=5)))) == "2026-11-24T06:17:23Z"
 
 
 def open_tunnel(event_id: str, outcome: Outcome) -> dict[str, Any]:

@@ -34,6 +34,11 @@ class Outcome:
     additional: JsonObject = field(default_factory=dict)
 
 
+def event_time(moment: datetime) -> str:
+    """An aware moment as events have it: UTC to the second, ISO 8601, such as `2026-11-24T11:40:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def unknown_identity(access_key_id: str | None) -> JsonObject:
     """The `userIdentity` of a caller that proved nothing. The key id is only what it claimed."""
     return {"type": "Unknown", **({"accessKeyId": access_key_id} if access_key_id else {})}
@@ -55,7 +60,7 @@ def event(
     body: dict[str, Any] = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": dict(source.user_identity),
-        "eventTime": time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventTime": event_time(time),
         "eventSource": source.event_source,
         "eventName": name,
         "awsRegion": source.region,

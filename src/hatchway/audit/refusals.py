@@ -8,11 +8,11 @@ refused to callers that proved nothing, who share one rate.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Lock
 from typing import Any, Final
 
-from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.events import EventSource, Outcome, event, event_time, unknown_identity
 from hatchway.audit.local import EVENT_SOURCE
 from hatchway.audit.log import to_record
 from hatchway.domain.account import AuditRecord
@@ -67,8 +67,8 @@ class _Count:
         )
         told = {
             "count": self.number,
-            "firstTime": _text(self.first),
-            "lastTime": _text(self.last),
+            "firstTime": event_time(self.first),
+            "lastTime": event_time(self.last),
             "eventNames": dict(self.names),
             "errorCodes": dict(self.codes),
             "sourceIPAddresses": dict(self.addresses),
@@ -184,9 +184,5 @@ def _stranger(source: EventSource) -> EventSource:
         request_id=source.request_id,
         source_ip=source.source_ip,
         user_agent="",
-        user_identity={"type": "Unknown"},
+        user_identity=unknown_identity(None),
     )
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

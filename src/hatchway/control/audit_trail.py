@@ -2,10 +2,9 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
+from hatchway.audit.events import EventSource, Outcome, event, event_time, unknown_identity
 from hatchway.audit.log import LONGEST_USER_AGENT, to_record
 from hatchway.control.attempt import Attempt
 from hatchway.control.plane import ControlPlane
@@ -73,7 +72,7 @@ def told(shape: Any, value: Any) -> Any:
         case "map":
             return {key: told(shape.value, item) for key, item in value.items()}
         case "timestamp":
-            return _moment(value)
+            return event_time(value)
         case "blob":
             return f"{len(value)} bytes"
     return value
@@ -136,7 +135,3 @@ def _resources(attempt: Attempt) -> tuple[tuple[str, str], ...]:
     )
     types = {arn: _RESOURCE_TYPES.get(arn.split(":", 5)[-1].partition("/")[0]) for arn in arns}
     return tuple((arn, type_) for arn, type_ in types.items() if type_ is not None)
-
-
-def _moment(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
+from hatchway.audit.events import event_time
 from hatchway.audit.log import to_record
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.tunnel import GRACE, LEASE, GatewayWorker, Tunnel
@@ -98,7 +99,7 @@ def _enter_end(tx: Transaction, tunnel: Tunnel, by: datetime, event_id: str, now
     closed = opened | {
         "eventName": "CloseTunnel",
         "eventID": event_id,
-        "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventTime": event_time(now),
         "additionalEventData": {
             "tunnelId": tunnel.id,
             # At the most: nobody saw it end.
