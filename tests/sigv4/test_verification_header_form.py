@@ -1,91 +1,40 @@
-"""Requests signed in their headers, as botocore signs them and as `sign_headers` does."""
+"""Requests signed in their headers: what is accepted, and what is refused as what."""
 
 from __future__ import annotations
 
-import string
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import patch
-from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sigv4.header_form import (
+    ACCESS_KEY,
+    NOW,
+    REGION,
+    SECRET,
+    SERVICES,
+    authorization,
+    check,
+    plain,
+    signed,
+    with_header,
+)
 
 from hatchway.sigv4 import (
     HttpRequest,
     IncompleteSignature,
     MissingAuthenticationToken,
     RequestExpired,
-    Signature,
     SignatureDoesNotMatch,
     SignatureError,
     UnknownAccessKey,
     WrongScope,
-    derive_signing_key,
     read_header_signature,
-    sign_headers,
     verify,
 )
 from hatchway.sigv4.canonical import compute_signature
-
-ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
-REGION = "us-east-1"
-SERVICES = ("ec2", "iam")
-
-plain = HttpRequest(
-    "POST",
-    "/",
-    "",
-    (("Host", "api.example.net:8443"), ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")),
-    b"Action=DescribeInstances&Version=2016-11-15",
-)
-
-
-def signed(request: HttpRequest, **changes: Any) -> HttpRequest:
-    arguments: dict[str, Any] = {
-        "access_key_id": ACCESS_KEY,
-        "secret_access_key": SECRET,
-        "region": REGION,
-        "service": "ec2",
-        "now": NOW,
-        **changes,
-    }
-    return replace(request, headers=request.headers + sign_headers(request, **arguments))
-
-
-def check(request: HttpRequest, *, now: datetime = NOW, secret: str = SECRET) -> Signature:
-    signature = read_header_signature(request)
-    scope = signature.scope
-    key = derive_signing_key(secret, scope.date, scope.region, scope.service)
-    verify(request, signature, key, now=now, region=REGION, services=SERVICES)
-    return signature
-
-
-def with_header(request: HttpRequest, name: str, value: str | None) -> HttpRequest:
-    """The request with that header's value changed, or without it."""
-    kept = tuple((n, v) for n, v in request.headers if n.lower() != name.lower())
-    return replace(request, headers=kept if value is None else (*kept, (name, value)))
-
-
-def botocore_signed(
-    method: str, url: str, headers: dict[str, str], body: bytes, token: str | None = None
-) -> AWSRequest:
-    request = AWSRequest(method=method, url=url, headers=headers, data=body)
-    with patch("botocore.auth.get_current_datetime", lambda: NOW.replace(tzinfo=None)):
-        SigV4Auth(Credentials(ACCESS_KEY, SECRET, token), "ec2", REGION).add_auth(request)
-    return request
-
-
-def on_the_wire(request: AWSRequest, path: str, query: str, body: bytes) -> HttpRequest:
-    headers = tuple((name, str(value)) for name, value in request.headers.items())
-    return HttpRequest(request.method, path, query, (*headers, ("Host", "api.example.net")), body)
 
 
 def test_a_request_that_we_signed_verifies() -> None:
@@ -105,59 +54,6 @@ def test_a_session_token_is_read_and_signed() -> None:
     assert check(request).session_token == "token//+="
     with pytest.raises(SignatureDoesNotMatch):
         check(with_header(request, "X-Amz-Security-Token", "another"))
-
-
-texts = st.text(st.characters(codec="utf-8"), max_size=12)
-path_text = st.lists(
-    st.sampled_from(
-        ["/", "//", ".", "..", "a", "B c", "+", "%2F", "%252f", "é", "~", "*", "openTunnel", "=:@"]
-    ),
-    max_size=8,
-).map(lambda parts: "/" + quote("".join(parts), safe="/%+*=:@~"))
-header_names = st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_size=12).map(
-    "X-Test-".__add__
-)
-header_values = st.text(string.ascii_letters + " ,;=\t/", max_size=20)
-
-
-@dataclass(frozen=True)
-class Sample:
-    method: str
-    path: str
-    params: list[tuple[str, str]]
-    plus_for_space: bool
-    headers: dict[str, str]
-    body: bytes
-    token: str | None
-
-
-samples = st.builds(
-    Sample,
-    st.sampled_from(["GET", "POST"]),
-    path_text,
-    st.lists(st.tuples(texts.filter(bool), texts), max_size=6),
-    st.booleans(),
-    st.dictionaries(header_names, header_values, max_size=4),
-    st.binary(max_size=64),
-    st.none() | st.text(string.ascii_letters + "+/=", min_size=1),
-)
-
-
-@given(samples)
-def test_what_botocore_signs_verifies_and_our_signer_makes_the_same(sample: Sample) -> None:
-    # botocore signs a URL's query as it stands, so it is given the canonical encoding of it; a client may
-    # then write a space as "+" on the wire, as botocore's own urlencode does.
-    url = f"https://api.example.net{sample.path}?{urlencode(sample.params, quote_via=quote, safe='')}"
-    theirs = botocore_signed(sample.method, url, sample.headers, sample.body, sample.token)
-    query = urlencode(sample.params, quote_via=quote_plus if sample.plus_for_space else quote, safe="")
-
-    signature = check(on_the_wire(theirs, sample.path, query, sample.body))
-
-    assert signature.session_token == sample.token
-    headers = (("Host", "api.example.net"), *sample.headers.items())
-    unsigned = HttpRequest(sample.method, sample.path, query, headers, sample.body)
-    ours = signed(unsigned, session_token=sample.token)
-    assert dict(ours.headers)["Authorization"] == theirs.headers["Authorization"]
 
 
 wrong: dict[str, tuple[HttpRequest, type[SignatureError]]] = {
@@ -247,88 +143,13 @@ def test_a_clock_may_be_five_minutes_off(seconds: int) -> None:
     check(signed(plain, now=NOW + timedelta(seconds=seconds)))
 
 
-def authorization(value: str) -> HttpRequest:
-    return with_header(signed(plain), "Authorization", value)
-
-
-@pytest.mark.parametrize(
-    ("parts", "missing"),
-    [
-        ("SignedHeaders=host;x-amz-date, Signature=" + "0" * 64, ("Credential",)),
-        ("Credential=A/20261124/us-east-1/ec2/aws4_request, Signature=" + "0" * 64, ("SignedHeaders",)),
-        ("Credential=A/20261124/us-east-1/ec2/aws4_request, SignedHeaders=host;x-amz-date", ("Signature",)),
-        ("", ("Credential", "SignedHeaders", "Signature")),
-        ("Credential=A/20261124/us-east-1/ec2, SignedHeaders=host, Signature=" + "0" * 64, ("Credential",)),
-    ],
-)
-def test_an_incomplete_signature_says_what_is_missing(parts: str, missing: tuple[str, ...]) -> None:
-    with pytest.raises(IncompleteSignature) as refusal:
-        check(authorization(f"AWS4-HMAC-SHA256 {parts}"))
-
-    assert refusal.value.missing == missing
-
-
-good_parts = {
-    "Credential": f"{ACCESS_KEY}/20261124/us-east-1/ec2/aws4_request",
-    "SignedHeaders": "content-type;host;x-amz-date",
-    "Signature": "0" * 64,
-}
-
-
-@pytest.mark.parametrize(
-    ("part", "value"),
-    [
-        ("Credential", f"{ACCESS_KEY}/2026112/us-east-1/ec2/aws4_request"),
-        ("Credential", f"{ACCESS_KEY}//us-east-1/ec2/aws4_request"),
-        ("Credential", "/20261124/us-east-1/ec2/aws4_request"),
-        ("Credential", f"{'A' * 129}/20261124/us-east-1/ec2/aws4_request"),
-        ("Credential", f"{ACCESS_KEY}/20261124/us-east-1\n/ec2/aws4_request"),
-        ("Credential", f"{ACCESS_KEY}/20261124/us-east-1/ec2/aws5_request"),
-        ("SignedHeaders", "Content-Type;Host;X-Amz-Date"),
-        ("SignedHeaders", "host;content-type;x-amz-date"),
-        ("SignedHeaders", "host;host;x-amz-date"),
-        ("SignedHeaders", ";host;x-amz-date"),
-        ("Signature", "0" * 63),
-        ("Signature", "Z" * 64),
-        ("Signature", "\u0660" * 64),
-    ],
-)
-def test_a_malformed_part_is_an_incomplete_signature(part: str, value: str) -> None:
-    parts = good_parts | {part: value}
-
-    with pytest.raises(IncompleteSignature):
-        check(authorization("AWS4-HMAC-SHA256 " + ", ".join(f"{k}={v}" for k, v in parts.items())))
-
-
-@pytest.mark.parametrize("extra", [", Signature=" + "1" * 64, ", Extra=1"])
-def test_parts_that_are_repeated_or_unknown_are_refused(extra: str) -> None:
-    parts = ", ".join(f"{k}={v}" for k, v in good_parts.items())
-
-    with pytest.raises(IncompleteSignature):
-        check(authorization(f"AWS4-HMAC-SHA256 {parts}{extra}"))
-
-
 def test_a_host_that_is_not_signed_is_refused() -> None:
-    parts = good_parts | {"SignedHeaders": "content-type;x-amz-date"}
+    header = dict(signed(plain).headers)["Authorization"]
 
     with pytest.raises(IncompleteSignature) as refusal:
-        check(authorization("AWS4-HMAC-SHA256 " + ", ".join(f"{k}={v}" for k, v in parts.items())))
+        check(authorization(header.replace("content-type;host;", "content-type;")))
 
     assert refusal.value.missing == ("host",)
-
-
-def test_parts_may_follow_each_other_without_a_space() -> None:
-    request = signed(plain)
-
-    check(with_header(request, "Authorization", dict(request.headers)["Authorization"].replace(", ", ",")))
-
-
-def test_a_client_that_sends_only_a_date_header_is_understood() -> None:
-    theirs = botocore_signed("POST", "https://api.example.net/", {"Date": "now"}, b"a=b")
-    request = on_the_wire(theirs, "/", "", b"a=b")
-    assert "X-Amz-Date" not in theirs.headers
-
-    assert check(request).signed_at == NOW
 
 
 def test_an_unknown_key_is_refused_as_such_though_the_signature_is_right() -> None:
@@ -346,15 +167,6 @@ def test_an_unknown_key_with_a_wrong_scope_is_told_no_more_than_a_known_one() ->
 
     with pytest.raises(WrongScope):
         verify(request, read_header_signature(request), None, now=NOW, region=REGION, services=SERVICES)
-
-
-def test_the_repr_of_a_request_and_of_a_signature_hold_no_secret() -> None:
-    request = signed(plain, session_token="secret-token")
-    signature = read_header_signature(request)
-
-    for text in (repr(request), repr(signature)):
-        assert "secret-token" not in text
-        assert signature.signature not in text
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5), st.text(), st.text(), st.binary(max_size=20))

@@ -1,85 +1,35 @@
-"""Presigned URLs, as the AWS CLI makes them for open-tunnel, as botocore does, and as `presign` does."""
+"""Presigned URLs: what is accepted, and what is refused as what."""
 
 from __future__ import annotations
 
-import string
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from unittest.mock import patch
-from urllib.parse import quote_plus, urlencode
+from datetime import timedelta
 
 import pytest
-from botocore.auth import SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sigv4.query_form import (
+    ACCESS_KEY,
+    HOST,
+    NOW,
+    SECRET,
+    check,
+    get,
+    target,
+    without,
+)
 
 from hatchway.sigv4 import (
     HttpRequest,
     IncompleteSignature,
     MissingAuthenticationToken,
     RequestExpired,
-    Signature,
     SignatureDoesNotMatch,
     SignatureError,
     UnknownAccessKey,
     WrongScope,
-    derive_signing_key,
-    presign,
     read_query_signature,
     verify,
 )
-
-ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
-HOST = "office.gateway.example.net"
-PARAMS = {
-    "instanceConnectEndpointId": "eice-0123456789abcdef0",
-    "remotePort": "22",
-    "privateIpAddress": "10.0.1.1",
-    "maxTunnelDuration": "600",
-}
-
-
-def target(params: dict[str, str] = PARAMS, path: str = "/openTunnel", **changes: Any) -> str:
-    arguments: dict[str, Any] = {
-        "access_key_id": ACCESS_KEY,
-        "secret_access_key": SECRET,
-        "region": "us-east-1",
-        "service": "ec2-instance-connect",
-        "now": NOW,
-        "expires": 60,
-        **changes,
-    }
-    return presign(HOST, path, params, **arguments)
-
-
-def get(
-    target: str, host: str = HOST, headers: tuple[tuple[str, str], ...] = (), body: bytes = b""
-) -> HttpRequest:
-    path, _, query = target.partition("?")
-    upgrade = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("User-Agent", "aws-cli/2.36"))
-    return HttpRequest("GET", path, query, (("Host", host), *upgrade, *headers), body)
-
-
-def check(request: HttpRequest, *, now: datetime = NOW) -> Signature:
-    signature = read_query_signature(request)
-    scope = signature.scope
-    key = derive_signing_key(SECRET, scope.date, scope.region, scope.service)
-    verify(request, signature, key, now=now, region="us-east-1", services=("ec2-instance-connect",))
-    return signature
-
-
-def botocore_target(unsigned: str, token: str | None = None) -> str:
-    request = AWSRequest(method="GET", url=unsigned)
-    with patch("botocore.auth.get_current_datetime", lambda: NOW.replace(tzinfo=None)):
-        SigV4QueryAuth(
-            Credentials(ACCESS_KEY, SECRET, token), "ec2-instance-connect", "us-east-1", expires=60
-        ).add_auth(request)
-    url: str = request.url
-    return "/" + url.split("/", 3)[3]
 
 
 def test_a_presigned_url_verifies() -> None:
@@ -91,40 +41,10 @@ def test_a_presigned_url_verifies() -> None:
     assert signature.session_token == "to/ken+="
 
 
-@pytest.mark.parametrize("token", [None, "FwoGZXIvYXdzE//+=="])
-def test_presign_makes_the_very_url_that_the_aws_cli_makes(token: str | None) -> None:
-    url = f"https://{HOST}/openTunnel?{urlencode(PARAMS)}"
-
-    assert target(session_token=token) == botocore_target(url, token)
-
-
-texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
-
-
-@given(
-    params=st.dictionaries(texts.filter(lambda name: not name.startswith("X-Amz-")), texts, max_size=6),
-    path=st.sampled_from(["/openTunnel", "/", "//a//b/", "/a/../b/./c", "/a%2Fb%20c/~d"]),
-    token=st.none() | st.text(string.ascii_letters + "+/=", min_size=1),
-)
-def test_what_botocore_presigns_verifies_and_presign_makes_the_same(
-    params: dict[str, str], path: str, token: str | None
-) -> None:
-    theirs = botocore_target(f"https://{HOST}{path}?{urlencode(params, quote_via=quote_plus)}", token)
-
-    check(get(theirs))
-
-    assert theirs == target(params, path, session_token=token)
-
-
 def replaced(old: str, new: str) -> HttpRequest:
     text = target()
     assert old in text
     return get(text.replace(old, new))
-
-
-def without(parameter: str) -> HttpRequest:
-    path, _, query = target().partition("?")
-    return get(path + "?" + "&".join(p for p in query.split("&") if not p.startswith(parameter + "=")))
 
 
 wrong: dict[str, tuple[HttpRequest, type[SignatureError]]] = {
@@ -181,24 +101,6 @@ def test_a_presigned_url_that_is_wrong_is_refused(case: str) -> None:
 
     assert type(refusal.value) is error
     assert SECRET not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    "parameter",
-    [
-        "X-Amz-Algorithm",
-        "X-Amz-Credential",
-        "X-Amz-Date",
-        "X-Amz-Expires",
-        "X-Amz-SignedHeaders",
-        "X-Amz-Signature",
-    ],
-)
-def test_an_incomplete_signature_says_what_is_missing(parameter: str) -> None:
-    with pytest.raises(IncompleteSignature) as refusal:
-        check(without(parameter))
-
-    assert refusal.value.missing == (parameter,)
 
 
 @pytest.mark.parametrize(

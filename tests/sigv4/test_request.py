@@ -1,0 +1,32 @@
+"""The request as the signature sees it."""
+
+from __future__ import annotations
+
+from tests.sigv4.header_form import (
+    plain,
+    signed,
+)
+
+from hatchway.sigv4 import HttpRequest, read_header_signature
+
+
+def test_the_repr_of_a_request_and_of_a_signature_hold_no_secret() -> None:
+    request = signed(plain, session_token="secret-token")
+    signature = read_header_signature(request)
+
+    for text in (repr(request), repr(signature)):
+        assert "secret-token" not in text
+        assert signature.signature not in text
+
+
+def test_its_parameters_are_in_canonical_encoding_in_the_order_of_the_query() -> None:
+    request = HttpRequest("GET", "/", "b=1+2&a=%7e&&c", ())
+
+    assert request.parameters == (("b", "1%202"), ("a", "~"), ("c", ""))
+
+
+def test_a_headers_values_are_found_whatever_the_case_of_its_name() -> None:
+    request = HttpRequest("GET", "/", "", (("X-A", "1"), ("Host", "h"), ("x-a", "2")))
+
+    assert request.header_values("x-a") == ["1", "2"]
+    assert request.header_values("x-b") == []

@@ -1,0 +1,72 @@
+"""What is read of a signature in the URL, before anything is verified."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sigv4.query_form import (
+    ACCESS_KEY,
+    NOW,
+    get,
+    target,
+    without,
+)
+
+from hatchway.sigv4 import HttpRequest, IncompleteSignature, MissingAuthenticationToken, read_query_signature
+from hatchway.sigv4.keys import Scope
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+    ],
+)
+def test_an_incomplete_signature_says_what_is_missing(parameter: str) -> None:
+    with pytest.raises(IncompleteSignature) as refusal:
+        read_query_signature(without(parameter))
+
+    assert refusal.value.missing == (parameter,)
+
+
+def test_all_that_a_url_says_is_read_out_of_its_encoding() -> None:
+    signature = read_query_signature(get(target(session_token="to/ken+=", service="ec2-instance-connect")))
+
+    assert signature.access_key_id == ACCESS_KEY
+    assert signature.scope == Scope("20261124", "us-east-1", "ec2-instance-connect")
+    assert signature.signed_headers == ("host",)
+    assert (signature.timestamp, signature.signed_at, signature.expires) == ("20261124T061723Z", NOW, 60)
+    assert signature.session_token == "to/ken+="
+
+
+def test_a_url_may_do_without_a_session_token() -> None:
+    assert read_query_signature(get(target())).session_token is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (get(target() + "&remotePort=22"), "more than once"),
+        (get(target(), headers=(("Authorization", "x"),)), "not in both"),
+        (get(target().replace("HMAC-SHA256", "HMAC-SHA1")), "only signing algorithm"),
+        (get(target().replace("X-Amz-Expires=60", "X-Amz-Expires=0")), "from 1 to 604800"),
+        (get(target().replace("X-Amz-Expires=60", "X-Amz-Expires=604801")), "from 1 to 604800"),
+        (get(target().replace("X-Amz-Expires=60", "X-Amz-Expires=1s")), "from 1 to 604800"),
+        (get(target().replace("us-east-1%2F", "us_east_1%2F")), "malformed access key id"),
+        (get(target().replace("aws4_request", "aws5_request")), "Credential must be"),
+    ],
+    ids=["twice", "two forms", "algorithm", "no second", "over a week", "no number", "region", "terminator"],
+)
+def test_what_cannot_be_read_is_said(request_: HttpRequest, text: str) -> None:
+    with pytest.raises(IncompleteSignature, match=text):
+        read_query_signature(request_)
+
+
+@pytest.mark.parametrize("url", ["/openTunnel", "/openTunnel?remotePort=22"])
+def test_a_url_without_a_signature_has_none(url: str) -> None:
+    with pytest.raises(MissingAuthenticationToken):
+        read_query_signature(get(url))
