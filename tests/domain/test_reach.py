@@ -8,6 +8,8 @@ from hatchway.domain.reach import (
     address_problem,
     allows_egress,
     allows_ingress,
+    embedded_ipv4,
+    is_range,
     parse_address,
     within,
 )
@@ -108,3 +110,41 @@ def test_an_ipv4_mapped_address_is_its_ipv4() -> None:
 def test_what_is_no_plain_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "inner"),
+    [
+        ("64:ff9b::10.0.1.1", "10.0.1.1"),
+        ("64:ff9b:1::10.0.1.1", "10.0.1.1"),
+        ("2002:a00:101::1", "10.0.1.1"),
+        ("::ffff:0:10.0.1.1", "10.0.1.1"),
+        ("::10.0.1.1", "10.0.1.1"),
+        ("2001:db8::a00:101", None),
+        ("10.0.1.1", None),
+    ],
+)
+def test_an_ipv6_address_that_stands_for_an_ipv4_one_says_which(address: str, inner: str | None) -> None:
+    found = embedded_ipv4(parse_address(address))
+
+    assert found == (None if inner is None else parse_address(inner))
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::127.0.0.1", "2002:7f00:1::", "::ffff:0:169.254.169.254"])
+def test_what_stands_for_an_address_that_is_never_a_target_is_none(address: str) -> None:
+    problem = address_problem(parse_address(address), ["::/0"])
+
+    assert problem is not None
+    assert "stands for" in problem
+
+
+def test_what_stands_for_any_other_address_may_be_a_target() -> None:
+    assert address_problem(parse_address("64:ff9b::10.0.1.1"), ["64:ff9b::/96"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "range_"),
+    [("10.0.1.0/24", True), ("10.0.1.1", True), ("2001:db8::/32", True), ("web", False), ("10.0.1", False)],
+)
+def test_a_range_is_told_from_a_hosts_name(text: str, range_: bool) -> None:
+    assert is_range(text) is range_
