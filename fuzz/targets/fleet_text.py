@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from fuzz.draws import Draws
-from hatchway.fleet.document import parse_fleet
+from hatchway.fleet.parsing import parse_fleet
 from hatchway.fleet.problems import BadFleet
 from hatchway.fleet.text import read_text
 

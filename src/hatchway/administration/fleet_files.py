@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.fleet import BadFleet, Fleet, Problem, parse_fleet
-from hatchway.fleet.documents import ReadFile
+from hatchway.fleet.policy_documents import ReadFile
 from hatchway.fleet.problems import quoted
 from hatchway.fleet.text import MAX_BYTES
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hatchway.fleet.declarations import Fleet
-from hatchway.fleet.documents import canonical_document
+from hatchway.fleet.policy_documents import canonical_document
 from hatchway.iam.lint import Facts, Finding, Home, Severity, lint_document
 from hatchway.store import Transaction
 

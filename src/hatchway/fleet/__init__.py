@@ -19,7 +19,7 @@ default; except for what others may hang on an identity, `groups`, `policies`, `
 | module | from | to |
 |---|---|---|
 | `text` | bytes, YAML or JSON | plain values |
-| `document`, `network_sections`, `identity_sections` | plain values | `declarations` |
+| `parsing`, `network_sections`, `identity_sections` | plain values | `declarations` |
 | `resolution`, `network_…`, `identity_resolution` | declarations, the account | `draft`: the one to be |
 | `consistency` | the account to be | its contradictions |
 | `plan`, `plan_text` | both accounts | what differs, to write and to read |
@@ -31,11 +31,11 @@ place in the file, and go on with what can still be understood, so that one run 
 
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.declarations import Fleet
-from hatchway.fleet.document import parse_fleet
-from hatchway.fleet.documents import ReadFile
 from hatchway.fleet.export import export_view
+from hatchway.fleet.parsing import parse_fleet
 from hatchway.fleet.plan import Action, Change, FieldChange, Plan, make_plan
 from hatchway.fleet.plan_text import plan_json, plan_lines
+from hatchway.fleet.policy_documents import ReadFile
 from hatchway.fleet.problems import BadFleet, Problem
 
 __all__ = [

@@ -25,8 +25,8 @@ from hatchway.fleet.declarations import (
     Fleet,
     Permissions,
 )
-from hatchway.fleet.documents import same_document
 from hatchway.fleet.draft import Draft
+from hatchway.fleet.policy_documents import same_document
 from hatchway.iam import MAX_POLICY_VERSIONS
 
 Versions = dict[str, PolicyVersion]

@@ -13,8 +13,8 @@ from hatchway.fleet.declarations import (
     DeclaredUser,
     Permissions,
 )
-from hatchway.fleet.documents import DocumentReader
 from hatchway.fleet.fields import Fields, Reader, items_of, known, unique
+from hatchway.fleet.policy_documents import DocumentReader
 from hatchway.fleet.problems import Problems, quoted
 from hatchway.iam import TRUST_QUOTA, PolicyKind, SizeQuota, document_size
 

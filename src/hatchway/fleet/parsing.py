@@ -10,10 +10,10 @@ from hatchway.domain.ids import REGION
 from hatchway.domain.network import DEFAULT_GROUP_NAME
 from hatchway.fleet import values
 from hatchway.fleet.declarations import Fleet
-from hatchway.fleet.documents import DocumentReader, ReadFile, no_files
 from hatchway.fleet.fields import Fields, items_of, known
 from hatchway.fleet.identity_sections import IdentitySections, guardrails
 from hatchway.fleet.network_sections import read_endpoints, read_instances, read_vpcs
+from hatchway.fleet.policy_documents import DocumentReader, ReadFile, no_files
 from hatchway.fleet.problems import BadFleet, Problems
 from hatchway.fleet.resolution import problems_by_itself
 from hatchway.fleet.text import read_text
