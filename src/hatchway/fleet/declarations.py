@@ -5,6 +5,7 @@ A field that is None was not in the file. Each declaration knows its place there
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import IpAddressType, ProxyProtocol
@@ -15,15 +16,20 @@ Documents = Mapping[str, str]
 """Policy documents' texts by the policies' names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a rule: a range, or a reference to a security group."""
+
+    text: str
+    is_range: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredRule:
-    """`peer` is a range, or a reference to a security group when `is_range` is false."""
-
     place: str
     protocol: str
     ports: tuple[int, int]
-    peer: str
-    is_range: bool
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,48 +121,50 @@ class DeclaredPolicy:
     tags: Tags
 
 
+NO_BOUNDARY: Final = ""
+"""A permissions boundary of null in the file: there is to be none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
     """What hangs on an identity. A part that is None is left as it is, or taken away by a pruning."""
 
+    place: str
     policies: tuple[str, ...] | None
     inline: Documents | None
-    boundary: str | None = None
-    boundary_given: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredUser:
-    place: str
+class BoundedPermissions(Permissions):
+    permissions_boundary: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredUser(BoundedPermissions):
     name: str
     id: str | None
     path: str | None
     groups: tuple[str, ...] | None
-    permissions: Permissions
     tags: Tags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredGroup:
-    place: str
+class DeclaredGroup(Permissions):
     name: str
     id: str | None
     path: str | None
-    permissions: Permissions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredRole:
+class DeclaredRole(BoundedPermissions):
     """`max_session_duration` is in seconds."""
 
-    place: str
     name: str
     id: str | None
     path: str | None
     description: str
     trust: str
     max_session_duration: int
-    permissions: Permissions
     tags: Tags
 
 

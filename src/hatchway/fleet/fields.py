@@ -1,18 +1,22 @@
-"""Reading a mapping of the file key by key, gathering every problem.
+"""Readers of values, and tables of keys: what the file may say, once, for reading it and for its JSON Schema.
 
-A reader is a function of a value, its place and the problems found so far. It gives what the value means, or
-adds a problem and gives None. Whoever reads several keys looks at the number of problems to know whether all
-went well.
+A `Reader` takes a value, its place and the reading so far. It gives what the value means, or adds a problem
+and gives None. A `Table` has the keys of one kind of mapping, each with its reader; `Table.read` takes them
+all and finds every problem. Both carry their JSON Schema, so that an editor knows what the reader takes.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
+from hatchway.fleet.policy_documents import Reading
 from hatchway.fleet.problems import Problems, quoted, suggestion
 
 T = TypeVar("T")
-Reader = Callable[[Any, str, Problems], T | None]
+D = TypeVar("D")
+Schema = Mapping[str, Any]
+"""What JSON Schema (draft 7) says of a value. Not all that the reader asks: what an editor can know."""
 
 _PLAIN_KEY: Final = re.compile(r"[^\s.'\"]+")
 
@@ -22,6 +26,25 @@ def at(place: str, key: str) -> str:
     plain = len(key) <= 80 and key.isprintable() and _PLAIN_KEY.fullmatch(key)
     shown = key if plain else quoted(key)
     return f"{place}.{shown}" if place else shown
+
+
+# --- readers ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[T]):
+    """How a value is read, and its schema."""
+
+    read: Callable[[Any, str, Reading], T | None]
+    schema: Schema
+
+    def __call__(self, value: Any, place: str, reading: Reading) -> T | None:
+        return self.read(value, place, reading)
+
+
+def reader(schema: Schema) -> Callable[[Callable[[Any, str, Reading], T | None]], Reader[T]]:
+    """Makes a reader of a function."""
+    return lambda read: Reader(read, schema)
 
 
 def mapping(value: Any, place: str, problems: Problems) -> Mapping[str, Any] | None:
@@ -40,84 +63,178 @@ def items_of(value: Any, place: str, problems: Problems) -> Iterator[tuple[str, 
         yield key, inner, at(place, key)
 
 
-def each(reader: Reader[T]) -> Reader[tuple[T, ...]]:
-    """A reader of lists."""
+def each(one: Reader[T]) -> Reader[tuple[T, ...]]:
+    """A reader of lists. What is wrong in one is left out of what it gives."""
 
-    def read(value: Any, place: str, problems: Problems) -> tuple[T, ...] | None:
+    @reader({"type": "array", "items": one.schema})
+    def read(value: Any, place: str, reading: Reading) -> tuple[T, ...] | None:
         if not isinstance(value, list):
-            problems.add(place, f"{quoted(value)} is not a list")
+            reading.add(place, f"{quoted(value)} is not a list")
             return None
-        found = [reader(item, f"{place}[{index}]", problems) for index, item in enumerate(value)]
+        found = [one(item, f"{place}[{index}]", reading) for index, item in enumerate(value)]
         return tuple(item for item in found if item is not None)
 
     return read
 
 
-def unique(reader: Reader[T]) -> Reader[tuple[T, ...]]:
+def unique(one: Reader[T]) -> Reader[tuple[T, ...]]:
     """A reader of lists in which nothing is there twice."""
-    read_each = each(reader)
+    read_each = each(one)
 
-    def read(value: Any, place: str, problems: Problems) -> tuple[T, ...] | None:
-        before = len(problems)
-        items = read_each(value, place, problems)
-        if items is None or len(problems) > before:
+    @reader({**read_each.schema, "uniqueItems": True})
+    def read(value: Any, place: str, reading: Reading) -> tuple[T, ...] | None:
+        before = len(reading)
+        items = read_each(value, place, reading)
+        if items is None or len(reading) > before:
             return items
         seen: set[T] = set()
         for index, item in enumerate(items):
             if item in seen:
-                problems.add(f"{place}[{index}]", f"{quoted(value[index])} is there twice")
+                reading.add(f"{place}[{index}]", f"{quoted(value[index])} is there twice")
             seen.add(item)
         return items
 
     return read
 
 
-class Fields:
-    """The keys of one mapping, each to be taken once; keys that are not known are problems."""
+# --- tables of keys ---------------------------------------------------------------------------------------
 
-    __slots__ = ("_before", "_content", "_problems", "place")
 
-    def __init__(self, value: Any, place: str, known: Mapping[str, None], problems: Problems) -> None:
-        self._before = len(problems)
-        self._problems = problems
-        self._content = mapping(value, place, problems) or {}
-        self.place = place
-        if not self._content.keys() <= known.keys():
-            for key in self._content:
-                if key not in known:
-                    problems.add(at(place, key), f"is not known here{suggestion(key, known)}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key of a mapping, and what its value means.
+
+    `about` is for whoever edits a file. `to` is the declaration's field, where it is not called like the key;
+    `default` is what the field has without the key. `hint` completes "has no …" of a key that is required.
+    `nullable` leaves it to the reader what null means; any other null is refused as having no value.
+    """
+
+    read: Reader[Any]
+    about: str
+    to: str | None = None
+    required: bool = False
+    hint: str = ""
+    default: Any = None
+    nullable: bool = False
 
     @property
-    def valid(self) -> bool:
-        """Whether no problem was found in the mapping so far."""
-        return len(self._problems) == self._before
+    def schema(self) -> Schema:
+        shown = isinstance(self.default, bool | int) or (isinstance(self.default, str) and self.default)
+        return {
+            **self.read.schema,
+            "description": self.about,
+            **({"default": self.default} if shown else {}),
+        }
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._content
 
-    def take(self, key: str, reader: Reader[T]) -> T | None:
-        """What the key's value means; None when it is absent or a problem."""
-        value = self._content.get(key)
-        if value is None:
-            if key in self._content:
-                self.problem(key, "has no value")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What was read of one mapping.
+
+    `content` is the mapping as the file has it, `values` what it means, by the declaration's fields.
+    `unsound` are the keys with which something is wrong.
+    """
+
+    place: str
+    content: Mapping[str, Any]
+    values: dict[str, Any]
+    unsound: frozenset[str]
+
+
+def _nothing_more(entry: Entry, reading: Reading) -> None:
+    """For a table whose keys say all by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Generic[D]):
+    """All keys of one kind of mapping, and the declaration that they make.
+
+    A declaration is made when nothing is wrong with the keys in `needs` (None: with anything): what else it
+    says can then be looked at further although there are problems. Of the keys in `one_of` there must be one.
+    `bare` is a key, and which values stand for a mapping with that key alone: told by a function, and by the
+    schema of such values. `check` finds what is wrong between keys.
+    """
+
+    declares: Callable[..., D]
+    keys: Mapping[str, Key]
+    needs: Collection[str] | None = None
+    one_of: tuple[str, ...] = ()
+    bare: tuple[str, Callable[[Any], bool], Schema] | None = None
+    check: Callable[[Entry, Reading], None] = _nothing_more
+
+    def read(self, value: Any, place: str, reading: Reading, /, **given: Any) -> D | None:
+        """The declaration, with the fields that are `given` besides; None when that is not worth having."""
+        before = len(reading)
+        entry = self.entry(value, place, reading)
+        if len(reading) > before and (self.needs is None or not entry.unsound.isdisjoint(self.needs)):
             return None
-        return reader(value, at(self.place, key), self._problems)
+        return self.declares(**given, **entry.values)
 
-    def demand(self, key: str, reader: Reader[T]) -> T | None:
-        """Like `take`, and its absence is a problem."""
-        if key not in self._content:
-            self._problems.add(self.place, f"has no {key!r}")
-            return None
-        return self.take(key, reader)
+    def entry(self, value: Any, place: str, reading: Reading) -> Entry:
+        """Every key, each with its problems; a key that is not in the table is one."""
+        if self.bare is not None and self.bare[1](value):
+            content: Mapping[str, Any] = {self.bare[0]: value}
+            place_of = dict.fromkeys(content, place)
+        else:
+            content = mapping(value, place, reading) or {}
+            place_of = {key: at(place, key) for key in content}
+        if not content.keys() <= self.keys.keys():
+            for key in content:
+                if key not in self.keys:
+                    reading.add(place_of[key], f"is not known here{suggestion(key, self.keys)}")
+        values, unsound = {}, set()
+        for name, known in self.keys.items():
+            before = len(reading)
+            found = None
+            if name not in content:
+                if known.required:
+                    reading.add(place, f"has no {name!r}{known.hint}")
+            elif content[name] is None and not known.nullable:
+                reading.add(place_of[name], "has no value")
+            else:
+                found = known.read(content[name], place_of[name], reading)
+            values[known.to or name] = known.default if found is None else found
+            if len(reading) > before:
+                unsound.add(name)
+        if self.one_of and content.keys().isdisjoint(self.one_of):
+            reading.add(place, f"has neither {' nor '.join(map(repr, self.one_of))}")
+        entry = Entry(place=place, content=content, values=values, unsound=frozenset(unsound))
+        self.check(entry, reading)
+        return entry
 
-    def raw(self, key: str) -> Any:
-        return self._content.get(key)
+    @property
+    def schema(self) -> Schema:
+        required = [name for name, key in self.keys.items() if key.required]
+        whole = {
+            "type": "object" if required or self.one_of else ["object", "null"],
+            "properties": {name: key.schema for name, key in self.keys.items()},
+            "additionalProperties": False,
+            **({"required": required} if required else {}),
+            **({"anyOf": [{"required": [name]} for name in self.one_of]} if self.one_of else {}),
+        }
+        if self.bare is None:
+            return whole
+        _, _, bare = self.bare
+        return {"if": bare, "then": self.keys[self.bare[0]].read.schema, "else": whole}
 
-    def problem(self, key: str | None, message: str) -> None:
-        self._problems.add(at(self.place, key) if key else self.place, message)
 
+def named(table: Table[D], name: Reader[str]) -> Reader[tuple[D, ...]]:
+    """A reader of mappings of names to what a table describes: declarations with a `place` and a `name`."""
 
-def known(*keys: str) -> Mapping[str, None]:
-    """The keys that a mapping may have, in the order in which messages and exports name them."""
-    return dict.fromkeys(keys)
+    @reader(
+        {
+            "type": ["object", "null"],
+            "propertyNames": name.schema,
+            "additionalProperties": table.schema,
+        }
+    )
+    def read(value: Any, place: str, reading: Reading) -> tuple[D, ...]:
+        found = []
+        for key, item, inside in items_of(value, place, reading):
+            good = name(key, inside, reading) is not None
+            declared = table.read(item, inside, reading, place=inside, name=key)
+            if good and declared is not None:
+                found.append(declared)
+        return tuple(found)
+
+    return read

@@ -18,6 +18,8 @@ from hatchway.domain.identity import (
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.fleet.account_view import Owner
 from hatchway.fleet.declarations import (
+    NO_BOUNDARY,
+    BoundedPermissions,
     DeclaredGroup,
     DeclaredPolicy,
     DeclaredRole,
@@ -147,7 +149,7 @@ class _Links:
         self.draft.unresolved(place, reference, "policy", self.policies, pruned=pruned)
         return None
 
-    def put_permissions(self, owner: Owner, declared: Permissions, place: str) -> None:
+    def put_permissions(self, owner: Owner, declared: Permissions) -> None:
         """Makes what hangs on an identity be as declared; a part that is not declared stays."""
         kind, name = owner
         rows = self.draft.after
@@ -155,7 +157,7 @@ class _Links:
             for key in self.attachments[owner]:
                 rows.attachments.pop(key)
             for index, reference in enumerate(declared.policies):
-                arn = self.policy(reference, f"{place}.policies[{index}]")
+                arn = self.policy(reference, f"{declared.place}.policies[{index}]")
                 if arn is not None:
                     attachment = Attachment(owner_kind=kind, owner_name=name, policy_arn=arn)
                     rows.attachments[kind, name, arn] = attachment
@@ -171,11 +173,13 @@ class _Links:
                     )
                 rows.inline_policies[key] = present
 
-    def boundary(self, declared: Permissions, present: str | None, place: str) -> str | None:
+    def boundary(self, declared: BoundedPermissions, present: str | None) -> str | None:
         """The permissions boundary: a bound that the file says nothing of is not loosened by it."""
-        if declared.boundary is not None:
-            return self.policy(declared.boundary, f"{place}.permissions_boundary")
-        return None if declared.boundary_given or self.draft.prune else present
+        if declared.permissions_boundary is None:
+            return None if self.draft.prune else present
+        if declared.permissions_boundary == NO_BOUNDARY:
+            return None
+        return self.policy(declared.permissions_boundary, f"{declared.place}.permissions_boundary")
 
 
 def _resolve_group(draft: Draft, links: _Links, declared: DeclaredGroup) -> None:
@@ -190,7 +194,7 @@ def _resolve_group(draft: Draft, links: _Links, declared: DeclaredGroup) -> None
             created_at=draft.now,
         )
     draft.after.groups[declared.name] = replace(present, path=declared.path or present.path)
-    links.put_permissions((OwnerKind.GROUP, declared.name), declared.permissions, declared.place)
+    links.put_permissions((OwnerKind.GROUP, declared.name), declared)
 
 
 def _resolve_user(draft: Draft, links: _Links, declared: DeclaredUser) -> None:
@@ -208,10 +212,10 @@ def _resolve_user(draft: Draft, links: _Links, declared: DeclaredUser) -> None:
     draft.after.users[name] = replace(
         present,
         path=declared.path or present.path,
-        permissions_boundary=links.boundary(declared.permissions, present.permissions_boundary, place),
+        permissions_boundary=links.boundary(declared, present.permissions_boundary),
         tags=declared.tags,
     )
-    links.put_permissions((OwnerKind.USER, name), declared.permissions, place)
+    links.put_permissions((OwnerKind.USER, name), declared)
     if declared.groups is None:
         return
     for pair in links.memberships[name]:
@@ -253,10 +257,10 @@ def _resolve_role(draft: Draft, links: _Links, declared: DeclaredRole) -> None:
         description=declared.description,
         trust_policy=present.trust_policy if same_trust else declared.trust,
         max_session_duration=declared.max_session_duration,
-        permissions_boundary=links.boundary(declared.permissions, present.permissions_boundary, place),
+        permissions_boundary=links.boundary(declared, present.permissions_boundary),
         tags=declared.tags,
     )
-    links.put_permissions((OwnerKind.ROLE, name), declared.permissions, place)
+    links.put_permissions((OwnerKind.ROLE, name), declared)
 
 
 def _resolve_guardrails(draft: Draft, links: _Links, guardrails: tuple[str, ...] | None) -> None:

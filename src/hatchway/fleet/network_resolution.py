@@ -239,9 +239,9 @@ def _rules(
         return None
     found = []
     for rule in rules:
-        peer: str | None = rule.peer
-        if not rule.is_range:
-            peer = directory.security_group(rule.peer, vpc_id, f"{rule.place}.{peer_key}")
+        peer: str | None = rule.peer.text
+        if not rule.peer.is_range:
+            peer = directory.security_group(rule.peer.text, vpc_id, f"{rule.place}.{peer_key}")
         if peer is not None:
             found.append(Rule(rule.protocol, *rule.ports, peer))
     return tuple(found)

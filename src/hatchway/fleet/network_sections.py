@@ -15,36 +15,19 @@ from hatchway.fleet.declarations import (
     DeclaredSecurityGroup,
     DeclaredSubnet,
     DeclaredVpc,
+    Peer,
 )
-from hatchway.fleet.fields import Fields, Reader, each, items_of, known, unique
-from hatchway.fleet.problems import Problems, quoted
+from hatchway.fleet.fields import Entry, Key, Reader, Table, at, each, named, reader, unique
+from hatchway.fleet.policy_documents import Reading
+from hatchway.fleet.problems import quoted
 
-VPC_KEYS: Final = known(
-    "id", "cidr", "separate_network", "gateway_dns_name", "subnets", "security_groups", "tags"
-)
-SUBNET_KEYS: Final = known("id", "cidr", "availability_zone", "tags")
-GROUP_KEYS: Final = known("id", "description", "ingress", "egress", "tags")
-INSTANCE_KEYS: Final = known("id", "subnet", "private_ip", "ipv6", "security_groups", "state", "tags")
-ENDPOINT_KEYS: Final = known(
-    "id",
-    "subnet",
-    "security_groups",
-    "preserve_client_ip",
-    "proxy_protocol",
-    "ip_address_type",
-    "max_tunnels",
-    "private_ip",
-    "ipv6",
-    "tags",
-)
 MAX_TUNNELS: Final = 1_000_000
 
 # A slash joins the name of a VPC to that of what is in it, so no name has one.
-_NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9 ._:@+=,()-]{0,126}[A-Za-z0-9._:@+=,()-])?")
-_NAME_RULE: Final = (
-    "up to 128 letters, digits, spaces and ._-:@+=,() are a name, no slash, no space at its ends"
+_NAME: Final = values.text(
+    re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9 ._:@+=,()-]{0,126}[A-Za-z0-9._:@+=,()-])?"),
+    "a name: up to 128 letters, digits, spaces and ._-:@+=,() are a name, no slash, no space at its ends",
 )
-_ZONE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _REFERENCE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,300}")
 _LOOKS_LIKE_RANGE: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/.*)?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*(/.*)?")
 
@@ -55,237 +38,227 @@ def _id(prefix: str) -> Reader[str]:
     )
 
 
-_vpc_id, _subnet_id, _group_id = _id("vpc"), _id("subnet"), _id("sg")
 # What SendSSHPublicKey takes in the AWS CLI and SDKs (botocore's model): no key could be pushed to any other.
 _instance_id: Final = values.text(
     re.compile(r"i-[0-9a-f]{8,30}"), "an id such as i-0123456789abcdef0, with 8 to 30 of 0-9 and a-f"
 )
 _endpoint_id: Final = values.text(
-    re.compile(rf"(?=.{{1,64}}\Z){ENDPOINT_ID.pattern}"), "an id such as eice-0123456789abcdef0"
+    re.compile(rf"(?=.{{1,64}}$){ENDPOINT_ID.pattern}"), "an id such as eice-0123456789abcdef0"
 )
-reference: Final = values.text(_REFERENCE, "a name or an id")
-_groups: Final = unique(reference)
-_dns_name: Final = values.text(
-    re.compile(r"(?=.{1,253}\Z)[0-9a-zA-Z-]{1,63}(\.[0-9a-zA-Z-]{1,63})*"),
+_reference: Final = values.text(_REFERENCE, "a name or an id")
+_zone: Final = values.text(re.compile(r"[a-z0-9][a-z0-9-]{0,62}"), "an availability zone such as us-east-1a")
+_dns_text: Final = values.text(
+    re.compile(r"(?=.{1,253}$)[0-9a-zA-Z-]{1,63}(\.[0-9a-zA-Z-]{1,63})*"),
     "a DNS name such as hatchway.example",
 )
-_description: Final = values.one_line(255)
-_zone: Final = values.text(_ZONE, "an availability zone such as us-east-1a")
-_tunnels: Final = values.integer(1, MAX_TUNNELS, "a number of tunnels")
-_state: Final = values.choice(InstanceState)
-_address_type: Final = values.choice(IpAddressType)
-_proxy_protocol: Final = values.choice(ProxyProtocol)
 
 
-def _named(key: str, place: str, problems: Problems) -> bool:
-    good = _NAME.fullmatch(key) is not None
-    if not good:
-        problems.add(place, f"{quoted(key)} is not a name: {_NAME_RULE}")
-    return good
+@reader(_dns_text.schema)
+def _dns_name(value: Any, place: str, reading: Reading) -> str | None:
+    name = _dns_text(value, place, reading)
+    return name and name.lower()
 
 
-def read_vpcs(value: Any, place: str, problems: Problems) -> tuple[DeclaredVpc, ...]:
-    found = (_vpc(*item, problems) for item in items_of(value, place, problems))
-    return tuple(vpc for vpc in found if vpc is not None)
+_some_groups: Final = unique(_reference)
 
 
-def _vpc(name: str, value: Any, place: str, problems: Problems) -> DeclaredVpc | None:
-    fields = Fields(value, place, VPC_KEYS, problems)
-    named = _named(name, place, problems)
-    vpc_id = fields.take("id", _vpc_id)
-    before = len(problems)
-    ranges = fields.demand("cidr", values.cidrs)
-    ranges_sound = len(problems) == before
-    separate = fields.take("separate_network", values.boolean)
-    dns_name = fields.take("gateway_dns_name", _dns_name)
-    tags = fields.take("tags", values.tags)
-    inside = [
-        _subnet(*item, problems) for item in items_of(fields.raw("subnets"), f"{place}.subnets", problems)
-    ]
-    groups = [
-        _security_group(*item, problems)
-        for item in items_of(fields.raw("security_groups"), f"{place}.security_groups", problems)
-    ]
-    # Whatever else is wrong with it, what is in it can be looked at.
-    if not named or not ranges_sound or ranges is None:
-        return None
-    return DeclaredVpc(
-        place=place,
-        name=name,
-        id=vpc_id,
-        cidrs=ranges,
-        separate_network=bool(separate),
-        gateway_dns_name=dns_name and dns_name.lower(),
-        subnets=tuple(subnet for subnet in inside if subnet is not None),
-        security_groups=tuple(group for group in groups if group is not None),
-        tags=tags or {},
-    )
+@reader({**_some_groups.schema, "minItems": 1, "maxItems": MAX_SECURITY_GROUPS})
+def _security_groups(value: Any, place: str, reading: Reading) -> tuple[str, ...] | None:
+    groups = _some_groups(value, place, reading)
+    if groups is not None and not 1 <= len(groups) <= MAX_SECURITY_GROUPS:
+        reading.add(place, f"has {len(groups)} groups: 1 to {MAX_SECURITY_GROUPS} are allowed")
+    return groups
 
 
-def _subnet(name: str, value: Any, place: str, problems: Problems) -> DeclaredSubnet | None:
-    fields = Fields(value, place, SUBNET_KEYS, problems)
-    _named(name, place, problems)
-    subnet_id = fields.take("id", _subnet_id)
-    ranges = fields.demand("cidr", values.cidrs)
-    zone = fields.take("availability_zone", _zone)
-    tags = fields.take("tags", values.tags)
-    if not fields.valid or ranges is None:
-        return None
-    return DeclaredSubnet(
-        place=place, name=name, id=subnet_id, cidrs=ranges, availability_zone=zone, tags=tags or {}
-    )
+def _id_key(read: Reader[str]) -> Key:
+    return Key(read=read, about="An id to keep; by default it follows from account, kind and name.")
 
 
-def _security_group(name: str, value: Any, place: str, problems: Problems) -> DeclaredSecurityGroup | None:
-    fields = Fields(value, place, GROUP_KEYS, problems)
-    named = _named(name, place, problems)
-    group_id = fields.take("id", _group_id)
-    description = fields.take("description", _description)
-    ingress = fields.take("ingress", _ingress)
-    egress = fields.take("egress", _egress)
-    tags = fields.take("tags", values.tags)
-    if not named:
-        return None
-    return DeclaredSecurityGroup(
-        place=place,
-        name=name,
-        id=group_id,
-        description=description,
-        ingress=ingress,
-        egress=egress,
-        tags=tags or {},
-    )
+_TAGS: Final = Key(read=values.tags, about="Tags, as EC2 has them.", default={})
+_SUBNET_OF: Final = Key(
+    read=_reference, about="The subnet: `vpc/subnet`, or its id.", to="subnet", required=True
+)
+_GROUPS_OF: Final = Key(
+    read=_security_groups,
+    about="Security groups of the VPC, by name or id: 1 to 16. By default the VPC's group `default`.",
+)
 
-
-def _rule(peer_key: str) -> Reader[DeclaredRule]:
-    keys = known("protocol", "ports", peer_key)
-
-    def read(value: Any, place: str, problems: Problems) -> DeclaredRule | None:
-        fields = Fields(value, place, keys, problems)
-        protocol = fields.take("protocol", _protocol) or "tcp"
-        every = protocol == "-1"
-        ports = fields.take("ports", values.ports) if every else fields.demand("ports", values.ports)
-        peer = fields.demand(peer_key, _peer)
-        if every and ports not in (None, ANY_PORT):
-            fields.problem("ports", "protocol 'all' has no ports: leave them out, or say protocol tcp")
-        if not fields.valid or peer is None:
-            return None
-        text, is_range = peer
-        return DeclaredRule(
-            place=place, protocol=protocol, ports=ports or ANY_PORT, peer=text, is_range=is_range
-        )
-
-    return read
-
+# --- rules of security groups -----------------------------------------------------------------------------
 
 # Tunnels carry TCP alone, so a rule is for that or for everything, which EC2 writes -1.
 _PROTOCOLS: Final[Mapping[str | int, str]] = {"tcp": "tcp", "all": "-1", "-1": "-1", -1: "-1"}
 
 
-def _protocol(value: Any, place: str, problems: Problems) -> str | None:
+@reader({"enum": list(_PROTOCOLS)})
+def _protocol(value: Any, place: str, reading: Reading) -> str | None:
     found = _PROTOCOLS.get(value) if isinstance(value, str | int) else None
     if found is None:
-        problems.add(place, f"{quoted(value)} is neither tcp nor all")
+        reading.add(place, f"{quoted(value)} is neither tcp nor all")
     return found
 
 
-def _peer(value: Any, place: str, problems: Problems) -> tuple[str, bool] | None:
-    if isinstance(value, str) and _LOOKS_LIKE_RANGE.fullmatch(value):
-        text = values.cidr(value, place, problems)
-        return None if text is None else (text, True)
-    text = values.text(_REFERENCE, "a range such as 10.0.0.0/16 or a security group")(value, place, problems)
-    return None if text is None else (text, False)
+_group_reference: Final = values.text(_REFERENCE, "a range such as 10.0.0.0/16 or a security group")
+
+
+@reader(_group_reference.schema)
+def _peer(value: Any, place: str, reading: Reading) -> Peer | None:
+    is_range = isinstance(value, str) and _LOOKS_LIKE_RANGE.fullmatch(value) is not None
+    text = (values.cidr if is_range else _group_reference)(value, place, reading)
+    return None if text is None else Peer(text, is_range)
+
+
+def _check_ports(entry: Entry, reading: Reading) -> None:
+    if entry.values["protocol"] != "-1":
+        if "ports" not in entry.content:
+            reading.add(entry.place, "has no 'ports'")
+    elif entry.values["ports"] != ANY_PORT:
+        reading.add(
+            at(entry.place, "ports"), "protocol 'all' has no ports: leave them out, or say protocol tcp"
+        )
+
+
+def _rule_table(peer_key: str) -> Table[DeclaredRule]:
+    return Table(
+        declares=DeclaredRule,
+        keys={
+            "protocol": Key(read=_protocol, about="`tcp`, or `all`, which has no ports.", default="tcp"),
+            "ports": Key(read=values.ports, about="`22`, `8000-8010` or `all`.", default=ANY_PORT),
+            peer_key: Key(
+                read=_peer, about="A range, or a security group of the VPC.", to="peer", required=True
+            ),
+        },
+        check=_check_ports,
+    )
 
 
 def _rules(peer_key: str) -> Reader[tuple[DeclaredRule, ...]]:
-    read_each = each(_rule(peer_key))
+    table = _rule_table(peer_key)
+    read_each = each(
+        Reader(lambda value, place, reading: table.read(value, place, reading, place=place), table.schema)
+    )
 
-    def read(value: Any, place: str, problems: Problems) -> tuple[DeclaredRule, ...] | None:
-        rules = read_each(value, place, problems)
+    @reader(read_each.schema)
+    def read(value: Any, place: str, reading: Reading) -> tuple[DeclaredRule, ...] | None:
+        rules = read_each(value, place, reading)
         seen: set[object] = set()
         for rule in rules or ():
             same = (rule.protocol, rule.ports, rule.peer)
             if same in seen:
-                problems.add(rule.place, "the same rule is there twice")
+                reading.add(rule.place, "the same rule is there twice")
             seen.add(same)
         return rules
 
     return read
 
 
-_ingress, _egress = _rules("source"), _rules("destination")
+# --- the sections -----------------------------------------------------------------------------------------
 
+SUBNET: Final = Table(
+    declares=DeclaredSubnet,
+    keys={
+        "id": _id_key(_id("subnet")),
+        "cidr": Key(
+            read=values.cidrs,
+            about="A range or a list of them, within the VPC's and over no other subnet's.",
+            to="cidrs",
+            required=True,
+        ),
+        "availability_zone": Key(read=_zone, about="By default the region's `a`."),
+        "tags": _TAGS,
+    },
+)
+SECURITY_GROUP: Final = Table(
+    declares=DeclaredSecurityGroup,
+    keys={
+        "id": _id_key(_id("sg")),
+        "description": Key(read=values.one_line(255), about="What the group is for."),
+        "ingress": Key(read=_rules("source"), about="What may enter. By default nothing."),
+        "egress": Key(read=_rules("destination"), about="What may leave. By default everything."),
+        "tags": _TAGS,
+    },
+    needs=(),
+)
+VPC: Final = Table(
+    declares=DeclaredVpc,
+    keys={
+        "id": _id_key(_id("vpc")),
+        "cidr": Key(
+            read=values.cidrs,
+            about="A range or a list of them, IPv4 and IPv6; over no other VPC's, unless it is a separate"
+            " network.",
+            to="cidrs",
+            required=True,
+        ),
+        "separate_network": Key(
+            read=values.boolean,
+            about="A network of its own, served only by gateways bound to it by `hatchway gateway --vpc`.",
+            default=False,
+        ),
+        "gateway_dns_name": Key(
+            read=_dns_name, about="Where clients find the gateways of this VPC. By default the account's."
+        ),
+        "tags": _TAGS,
+        "subnets": Key(
+            read=named(SUBNET, _NAME), about="The VPC's subnets by name.", default=(), nullable=True
+        ),
+        "security_groups": Key(
+            read=named(SECURITY_GROUP, _NAME),
+            about="The VPC's security groups by name, besides `default`, which every VPC has.",
+            default=(),
+            nullable=True,
+        ),
+    },
+    needs=("cidr",),
+)
+INSTANCE: Final = Table(
+    declares=DeclaredInstance,
+    keys={
+        "id": _id_key(_instance_id),
+        "subnet": _SUBNET_OF,
+        "private_ip": Key(read=values.ipv4_address, about="An IPv4 address in the subnet's ranges."),
+        "ipv6": Key(read=values.ipv6_address, about="An IPv6 address in the subnet's ranges."),
+        "state": Key(
+            read=values.choice(InstanceState),
+            about="Whether tunnels may reach it.",
+            default=InstanceState.RUNNING,
+        ),
+        "security_groups": _GROUPS_OF,
+        "tags": _TAGS,
+    },
+    needs=("subnet",),
+    one_of=("private_ip", "ipv6"),
+)
+ENDPOINT: Final = Table(
+    declares=DeclaredEndpoint,
+    keys={
+        "id": _id_key(_endpoint_id),
+        "subnet": _SUBNET_OF,
+        "security_groups": _GROUPS_OF,
+        "preserve_client_ip": Key(
+            read=values.boolean,
+            about="Whether targets see the client's address; needs `ip_address_type: ipv4`.",
+            default=False,
+        ),
+        "proxy_protocol": Key(
+            read=values.choice(ProxyProtocol), about="Whether targets are told the client's address."
+        ),
+        "ip_address_type": Key(read=values.choice(IpAddressType), about="By default what the subnet has."),
+        "max_tunnels": Key(
+            read=values.integer(1, MAX_TUNNELS, "a number of tunnels"),
+            about="This endpoint's own quota. By default the account's `tunnels_per_endpoint`.",
+        ),
+        "private_ip": Key(
+            read=values.ipv4_address,
+            about="Its interface's address. By default the highest free one.",
+        ),
+        "ipv6": Key(
+            read=values.ipv6_address,
+            about="Its interface's address. By default the highest free one.",
+        ),
+        "tags": _TAGS,
+    },
+)
 
-def read_instances(value: Any, place: str, problems: Problems) -> tuple[DeclaredInstance, ...]:
-    found = (_instance(*item, problems) for item in items_of(value, place, problems))
-    return tuple(instance for instance in found if instance is not None)
-
-
-def _instance(name: str, value: Any, place: str, problems: Problems) -> DeclaredInstance | None:
-    fields = Fields(value, place, INSTANCE_KEYS, problems)
-    named = _named(name, place, problems)
-    instance_id = fields.take("id", _instance_id)
-    subnet = fields.demand("subnet", reference)
-    private_ip = fields.take("private_ip", values.ipv4_address)
-    ipv6 = fields.take("ipv6", values.ipv6_address)
-    groups = fields.take("security_groups", _groups)
-    state = fields.take("state", _state)
-    tags = fields.take("tags", values.tags)
-    if "private_ip" not in fields and "ipv6" not in fields:
-        fields.problem(None, "has neither 'private_ip' nor 'ipv6'")
-    _check_count(fields, groups)
-    if not named or subnet is None:
-        return None
-    return DeclaredInstance(
-        place=place,
-        name=name,
-        id=instance_id,
-        subnet=subnet,
-        private_ip=private_ip,
-        ipv6=ipv6,
-        security_groups=groups,
-        state=state or InstanceState.RUNNING,
-        tags=tags or {},
-    )
-
-
-def read_endpoints(value: Any, place: str, problems: Problems) -> tuple[DeclaredEndpoint, ...]:
-    found = (_endpoint(*item, problems) for item in items_of(value, place, problems))
-    return tuple(endpoint for endpoint in found if endpoint is not None)
-
-
-def _endpoint(name: str, value: Any, place: str, problems: Problems) -> DeclaredEndpoint | None:
-    fields = Fields(value, place, ENDPOINT_KEYS, problems)
-    _named(name, place, problems)
-    endpoint_id = fields.take("id", _endpoint_id)
-    subnet = fields.demand("subnet", reference)
-    groups = fields.take("security_groups", _groups)
-    preserve = fields.take("preserve_client_ip", values.boolean)
-    proxy_protocol = fields.take("proxy_protocol", _proxy_protocol)
-    address_type = fields.take("ip_address_type", _address_type)
-    max_tunnels = fields.take("max_tunnels", _tunnels)
-    private_ip = fields.take("private_ip", values.ipv4_address)
-    ipv6 = fields.take("ipv6", values.ipv6_address)
-    tags = fields.take("tags", values.tags)
-    _check_count(fields, groups)
-    if not fields.valid or subnet is None:
-        return None
-    return DeclaredEndpoint(
-        place=place,
-        name=name,
-        id=endpoint_id,
-        subnet=subnet,
-        private_ip=private_ip,
-        ipv6=ipv6,
-        security_groups=groups,
-        preserve_client_ip=bool(preserve),
-        proxy_protocol=proxy_protocol,
-        ip_address_type=address_type,
-        max_tunnels=max_tunnels,
-        tags=tags or {},
-    )
-
-
-def _check_count(fields: Fields, groups: tuple[str, ...] | None) -> None:
-    if groups is not None and not 1 <= len(groups) <= MAX_SECURITY_GROUPS:
-        fields.problem("security_groups", f"has {len(groups)} groups: 1 to {MAX_SECURITY_GROUPS} are allowed")
+vpcs: Final = named(VPC, _NAME)
+instances: Final = named(INSTANCE, _NAME)
+endpoints: Final = named(ENDPOINT, _NAME)

@@ -1,6 +1,7 @@
 """A fleet file: from its bytes to a `Fleet`, or to everything that is wrong with it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from typing import Any, Final
@@ -8,33 +9,72 @@ from typing import Any, Final
 from hatchway.domain.account import Quotas
 from hatchway.domain.ids import REGION
 from hatchway.domain.network import DEFAULT_GROUP_NAME
-from hatchway.fleet import values
+from hatchway.fleet import identity_sections, network_sections, values
 from hatchway.fleet.declarations import Fleet
-from hatchway.fleet.fields import Fields, items_of, known
-from hatchway.fleet.identity_sections import IdentitySections, guardrails
-from hatchway.fleet.network_sections import read_endpoints, read_instances, read_vpcs
-from hatchway.fleet.policy_documents import DocumentReader, ReadFile, no_files
+from hatchway.fleet.fields import Key, Reader, Table, items_of
+from hatchway.fleet.policy_documents import ReadFile, Reading, no_files
 from hatchway.fleet.problems import BadFleet, Problems
 from hatchway.fleet.resolution import problems_by_itself
 from hatchway.fleet.text import read_text
 
-KEYS: Final = known(
-    "account",
-    "region",
-    "quotas",
-    "vpcs",
-    "instances",
-    "endpoints",
-    "policies",
-    "groups",
-    "users",
-    "roles",
-    "guardrails",
+_ABOUT_QUOTAS: Final = {
+    "endpoints_per_account": "Endpoints that users may create through the API.",
+    "endpoints_per_vpc": "The same within each VPC.",
+    "endpoints_per_subnet": "The same within each subnet.",
+    "tunnels_per_endpoint": "Tunnels that an endpoint may have open at once.",
+    "tunnels_per_principal": "Tunnels that a user may have open at once; 0 is no bound.",
+}
+
+
+def _declared_quotas(**given: int | None) -> Quotas:
+    return Quotas(**{name: number for name, number in given.items() if number is not None})
+
+
+QUOTAS: Final = Table(
+    declares=_declared_quotas,
+    keys={
+        quota.name: Key(
+            read=values.integer(0, 1_000_000, "a number"),
+            about=_ABOUT_QUOTAS[quota.name],
+        )
+        for quota in fields_of(Quotas)
+    },
+)
+
+
+def _section(read: Reader[Any], about: str) -> Key:
+    return Key(read=read, about=about, default=(), nullable=True)
+
+
+FLEET: Final = Table(
+    declares=Fleet,
+    keys={
+        "account": Key(
+            read=values.account_id, about="Refused on a server of another account. By default for any."
+        ),
+        "region": Key(
+            read=values.text(REGION, "a region such as us-east-1"),
+            about="Refused on a server of another region. By default for any.",
+        ),
+        "quotas": Key(
+            read=Reader(QUOTAS.read, QUOTAS.schema),
+            about="How much users may create and use. Without the key they are left alone.",
+        ),
+        "vpcs": _section(network_sections.vpcs, "Networks, with their subnets and security groups."),
+        "instances": _section(network_sections.instances, "Hosts."),
+        "endpoints": _section(network_sections.endpoints, "Instance Connect Endpoints."),
+        "policies": _section(identity_sections.policies, "Managed policies."),
+        "groups": _section(identity_sections.groups, "Groups of users."),
+        "users": _section(identity_sections.users, "Users."),
+        "roles": _section(identity_sections.roles, "Roles."),
+        "guardrails": Key(
+            read=identity_sections.guardrails,
+            about="Managed policies that bound the whole account, its root user too. Without the key they are"
+            " left alone.",
+        ),
+    },
 )
 _NAMED: Final = ("vpcs", "instances", "endpoints", "policies", "groups", "users", "roles")
-_QUOTA_KEYS: Final = known(*(field.name for field in fields_of(Quotas)))
-_quota: Final = values.integer(0, 1_000_000, "a number")
-_region: Final = values.text(REGION, "a region such as us-east-1")
 
 
 def parse_fleet(content: bytes, read_file: ReadFile = no_files) -> Fleet:
@@ -55,39 +95,20 @@ def parse_fleet(content: bytes, read_file: ReadFile = no_files) -> Fleet:
 
 def _read(content: bytes, read_file: ReadFile) -> tuple[Fleet, Problems]:
     """What could be read of a fleet file, and what is wrong with it."""
-    problems = Problems()
-    fields = Fields(read_text(content), "", KEYS, problems)
-    reader = DocumentReader(read_file)
-    identities = IdentitySections(reader)
-
-    def section(key: str, read: Any) -> Any:
-        return read(fields.raw(key), key, problems)
-
+    reading = Reading(read_file)
+    entry = FLEET.entry(read_text(content), "", reading)
     fleet = Fleet(
-        digest=hashlib.sha256(content).hexdigest(),
-        account=fields.take("account", values.account_id),
-        region=fields.take("region", _region),
-        quotas=fields.take("quotas", _quotas),
-        vpcs=section("vpcs", read_vpcs),
-        instances=section("instances", read_instances),
-        endpoints=section("endpoints", read_endpoints),
-        policies=section("policies", identities.policies),
-        groups=section("groups", identities.groups),
-        users=section("users", identities.users),
-        roles=section("roles", identities.roles),
-        guardrails=fields.take("guardrails", guardrails),
-        # After all that reads them.
-        documents=tuple(reader.documents),
+        digest=hashlib.sha256(content).hexdigest(), documents=tuple(reading.documents), **entry.values
     )
-    return (replace(fleet, unread=_names(fields)) if problems.found else fleet), problems
+    return (replace(fleet, unread=_names(entry.content)) if reading.found else fleet), reading
 
 
-def _names(fields: Fields) -> frozenset[str]:
+def _names(content: Mapping[str, Any]) -> frozenset[str]:
     """By what other things of the file may call those that it declares, well or not."""
     names: set[str] = set()
     quiet = Problems()
     for section in _NAMED:
-        for name, value, _ in items_of(fields.raw(section), section, quiet):
+        for name, value, _ in items_of(content.get(section), section, quiet):
             names |= {name, *_id_of(value)}
             if section != "vpcs" or not isinstance(value, dict):
                 continue
@@ -101,11 +122,3 @@ def _names(fields: Fields) -> frozenset[str]:
 def _id_of(value: Any) -> tuple[str, ...]:
     id_ = value.get("id") if isinstance(value, dict) else None
     return (id_,) if isinstance(id_, str) else ()
-
-
-def _quotas(value: Any, place: str, problems: Problems) -> Quotas | None:
-    fields = Fields(value, place, _QUOTA_KEYS, problems)
-    given = {key: fields.take(key, _quota) for key, _, _ in items_of(value, place, Problems())}
-    if not fields.valid:
-        return None
-    return Quotas(**{key: number for key, number in given.items() if number is not None})

@@ -27,30 +27,25 @@ def no_files(path: str) -> bytes:
     raise OSError("policies' files cannot be read here: put the document itself in the fleet file")
 
 
-class DocumentReader:
-    """Reads documents, each file and each text once, however many identities share it."""
+class Reading(Problems):
+    """One reading of a file: the problems and the policy documents found so far.
 
-    def __init__(self, read_file: ReadFile) -> None:
+    Each policy's file and each text is read once, however many identities share it.
+    """
+
+    def __init__(self, read_file: ReadFile = no_files) -> None:
+        super().__init__()
         self.documents: list[DeclaredDocument] = []
-        """What was read so far that is a policy."""
         self._read_file = read_file
         self._files: dict[str, str | OSError | UnicodeDecodeError] = {}
-        self._faults: dict[tuple[str, PolicyKind, int], str | None] = {}
+        self._refusals: dict[tuple[str, PolicyKind, int], str | None] = {}
 
-    def read(
-        self,
-        value: Any,
-        place: str,
-        problems: Problems,
-        *,
-        quota: int,
-        kind: PolicyKind = PolicyKind.IDENTITY,
-    ) -> str | None:
-        """The text of a document that is a policy within its quota."""
+    def document(self, value: Any, place: str, *, quota: int, kind: PolicyKind) -> str | None:
+        """The text of a document that is a policy within its quota, given in place or by its file's path."""
         if isinstance(value, Mapping):
             text = json.dumps(value, indent=2)
         elif not isinstance(value, str) or not value.strip():
-            problems.add(place, f"{quoted(value)} is neither a policy document nor the path of one")
+            self.add(place, f"{quoted(value)} is neither a policy document nor the path of one")
             return None
         elif value.lstrip().startswith("{"):
             text = value
@@ -58,12 +53,12 @@ class DocumentReader:
             place = f"{place} ({quoted(value)[1:-1]})"
             content = self._file(value)
             if not isinstance(content, str):
-                problems.add(place, f"cannot be read: {_reason(content)}")
+                self.add(place, f"cannot be read: {_reason(content)}")
                 return None
             text = content
-        fault = self._fault(text, kind, quota)
-        if fault is not None:
-            problems.add(place, fault)
+        refusal = self._refusal(text, kind, quota)
+        if refusal is not None:
+            self.add(place, refusal)
             return None
         self.documents.append(DeclaredDocument(place, text, kind))
         return text
@@ -78,17 +73,17 @@ class DocumentReader:
                 self._files[path] = OSError("is not the path of a file")
         return self._files[path]
 
-    def _fault(self, text: str, kind: PolicyKind, quota: int) -> str | None:
+    def _refusal(self, text: str, kind: PolicyKind, quota: int) -> str | None:
         key = (text, kind, quota)
-        if key not in self._faults:
+        if key not in self._refusals:
             try:
                 # The size first: what is too large is not worth the time that reading it takes.
                 check_size(text, quota)
                 parse_policy(text, kind=kind)
-                self._faults[key] = None
+                self._refusals[key] = None
             except (MalformedPolicy, PolicyTooLarge) as error:
-                self._faults[key] = str(error)
-        return self._faults[key]
+                self._refusals[key] = str(error)
+        return self._refusals[key]
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

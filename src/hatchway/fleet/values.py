@@ -10,8 +10,9 @@ from typing import Any, Final, TypeVar
 
 from hatchway.domain.network import ANY_PORT
 from hatchway.domain.text import line_problem
-from hatchway.fleet.fields import Reader, items_of
-from hatchway.fleet.problems import Problems, quoted, suggestion
+from hatchway.fleet.fields import Reader, Schema, items_of, reader
+from hatchway.fleet.policy_documents import Reading
+from hatchway.fleet.problems import quoted, suggestion
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -21,39 +22,53 @@ MAX_TAG_VALUE: Final = 256
 _IDENTITY_TAG_PUNCTUATION: Final = frozenset("_.:/=+-@")
 
 
-def text(pattern: re.Pattern[str], what: str) -> Reader[str]:
-    """A reader of texts that match all of a pattern; `what` completes "is not …"."""
+# What YAML reads as a number with a point is text here (`version: 1.5`); a whole number is not.
+_TEXT: Final[Schema] = {"type": ["string", "number"], "not": {"type": "integer"}}
 
-    def read(value: Any, place: str, problems: Problems) -> str | None:
+
+def text(pattern: re.Pattern[str], what: str) -> Reader[str]:
+    """A reader of texts that match all of a pattern; `what` completes "is not …".
+
+    JavaScript must understand the pattern too: it stands in the JSON Schema.
+    """
+
+    @reader({"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
+    def read(value: Any, place: str, reading: Reading) -> str | None:
         if isinstance(value, str) and pattern.fullmatch(value):
             return value
         hint = ": quote it" if isinstance(value, int) and pattern.fullmatch(str(value)) else ""
-        problems.add(place, f"{quoted(value)} is not {what}{hint}")
+        reading.add(place, f"{quoted(value)} is not {what}{hint}")
         return None
 
     return read
 
 
-def account_id(value: Any, place: str, problems: Problems) -> str | None:
+_account_id: Final = text(re.compile(r"[0-9]{12}"), "an account of 12 digits")
+
+
+@reader({"type": ["string", "integer"], "pattern": "^[0-9]{12}$", "minimum": 10**11, "maximum": 10**12 - 1})
+def account_id(value: Any, place: str, reading: Reading) -> str | None:
     """Twelve digits, also unquoted."""
     digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return text(re.compile(r"[0-9]{12}"), "an account of 12 digits")(digits, place, problems)
+    return _account_id(digits, place, reading)
 
 
-def boolean(value: Any, place: str, problems: Problems) -> bool | None:
+@reader({"type": "boolean"})
+def boolean(value: Any, place: str, reading: Reading) -> bool | None:
     if isinstance(value, bool):
         return value
-    problems.add(place, f"{quoted(value)} is neither true nor false")
+    reading.add(place, f"{quoted(value)} is neither true nor false")
     return None
 
 
 def integer(low: int, high: int, what: str) -> Reader[int]:
     """A reader of integers within bounds."""
 
-    def read(value: Any, place: str, problems: Problems) -> int | None:
+    @reader({"type": "integer", "minimum": low, "maximum": high})
+    def read(value: Any, place: str, reading: Reading) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
-        problems.add(place, f"{quoted(value)} is not {what} from {low} to {high}")
+        reading.add(place, f"{quoted(value)} is not {what} from {low} to {high}")
         return None
 
     return read
@@ -63,11 +78,12 @@ def choice(kind: type[Choice]) -> Reader[Choice]:
     """A reader of one word out of a few."""
     words = [str(word) for word in kind]
 
-    def read(value: Any, place: str, problems: Problems) -> Choice | None:
+    @reader({"enum": words})
+    def read(value: Any, place: str, reading: Reading) -> Choice | None:
         if value in words:
             return kind(value)
         near = suggestion(value, words) if isinstance(value, str) else ""
-        problems.add(place, f"{quoted(value)} is not one of {', '.join(words)}{near}")
+        reading.add(place, f"{quoted(value)} is not one of {', '.join(words)}{near}")
         return None
 
     return read
@@ -93,39 +109,40 @@ def _range_problem(text_: str) -> str | None:
     return f"is not in the usual spelling: write {network}"
 
 
-def cidr(value: Any, place: str, problems: Problems) -> str | None:
+@reader({"type": "string", "pattern": "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"})
+def cidr(value: Any, place: str, reading: Reading) -> str | None:
     """A range in its one spelling, without host bits."""
     problem = _range_problem(value) if isinstance(value, str) else "is not an IPv4 or IPv6 range"
     if problem is None:
         return str(value)
-    problems.add(place, f"{quoted(value)} {problem}")
+    reading.add(place, f"{quoted(value)} {problem}")
     return None
 
 
-def cidrs(value: Any, place: str, problems: Problems) -> tuple[str, ...] | None:
+@reader({"anyOf": [cidr.schema, {"type": "array", "items": cidr.schema, "minItems": 1}]})
+def cidrs(value: Any, place: str, reading: Reading) -> tuple[str, ...] | None:
     """One range or a list of them."""
     if not isinstance(value, list):
-        one = cidr(value, place, problems)
+        one = cidr(value, place, reading)
         return None if one is None else (one,)
     if not value:
-        problems.add(place, "is an empty list: at least one range is needed")
-    found = [cidr(item, f"{place}[{index}]", problems) for index, item in enumerate(value)]
+        reading.add(place, "is an empty list: at least one range is needed")
+    found = [cidr(item, f"{place}[{index}]", reading) for index, item in enumerate(value)]
     return tuple(item for item in found if item is not None)
 
 
 def _address(version: int) -> Reader[str]:
-    def read(value: Any, place: str, problems: Problems) -> str | None:
+    @reader({"type": "string", "format": f"ipv{version}"})
+    def read(value: Any, place: str, reading: Reading) -> str | None:
         try:
             address = ipaddress.ip_address(value if isinstance(value, str) else "")
         except ValueError:
             address = None
         if address is None or address.version != version or "%" in value:
-            problems.add(place, f"{quoted(value)} is not an IPv{version} address")
+            reading.add(place, f"{quoted(value)} is not an IPv{version} address")
             return None
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            problems.add(
-                place, f"{quoted(value)} is an IPv4 address in disguise: write {address.ipv4_mapped}"
-            )
+            reading.add(place, f"{quoted(value)} is an IPv4 address in disguise: write {address.ipv4_mapped}")
             return None
         return str(address)
 
@@ -138,19 +155,27 @@ ipv6_address: Final = _address(6)
 _PORTS: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
-def ports(value: Any, place: str, problems: Problems) -> tuple[int, int] | None:
+@reader(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": ANY_PORT[0], "maximum": ANY_PORT[1]},
+            {"type": "string", "pattern": f"^(?:all|{_PORTS.pattern})$"},
+        ]
+    }
+)
+def ports(value: Any, place: str, reading: Reading) -> tuple[int, int] | None:
     """`22`, `8000-8010` or `all`."""
     if value == "all":
         return ANY_PORT
     match = _PORTS.fullmatch(str(value)) if isinstance(value, int | str) else None
     if match is None:
-        problems.add(place, f"{quoted(value)} is no port (22), range of ports (8000-8010) or 'all'")
+        reading.add(place, f"{quoted(value)} is no port (22), range of ports (8000-8010) or 'all'")
         return None
     low, high = int(match[1]), int(match[2] or match[1])
     if high > ANY_PORT[1]:
-        problems.add(place, f"{quoted(value)}: ports end at {ANY_PORT[1]}")
+        reading.add(place, f"{quoted(value)}: ports end at {ANY_PORT[1]}")
     elif low > high:
-        problems.add(place, f"{quoted(value)}: the first port is above the last")
+        reading.add(place, f"{quoted(value)}: the first port is above the last")
     else:
         return low, high
     return None
@@ -174,25 +199,33 @@ def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, st
     Keys that differ by case alone are refused, as IAM does, but not EC2: conditions tell them not apart.
     """
 
-    def read(value: Any, place: str, problems: Problems) -> dict[str, str] | None:
-        before = len(problems)
+    @reader(
+        {
+            "type": "object",
+            "maxProperties": MAX_TAGS,
+            "propertyNames": {"minLength": 1, "maxLength": MAX_TAG_KEY},
+            "additionalProperties": {**_TEXT, "maxLength": MAX_TAG_VALUE},
+        }
+    )
+    def read(value: Any, place: str, reading: Reading) -> dict[str, str] | None:
+        before = len(reading)
         found: dict[str, str] = {}
-        for key, item, inside in items_of(value, place, problems):
+        for key, item, inside in items_of(value, place, reading):
             if not 1 <= len(key) <= MAX_TAG_KEY:
-                problems.add(inside, f"a tag's key has 1 to {MAX_TAG_KEY} characters, this one {len(key)}")
+                reading.add(inside, f"a tag's key has 1 to {MAX_TAG_KEY} characters, this one {len(key)}")
             elif key.lower().startswith("aws:"):
-                problems.add(inside, "keys that begin with 'aws:' are not for use")
+                reading.add(inside, "keys that begin with 'aws:' are not for use")
             elif problem := character_problem(key):
-                problems.add(inside, f"the key {problem}")
+                reading.add(inside, f"the key {problem}")
             if not isinstance(item, str):
                 hint = ": quote it" if isinstance(item, int) else ""
-                problems.add(inside, f"{quoted(item)} is no text{hint}")
+                reading.add(inside, f"{quoted(item)} is no text{hint}")
             elif len(item) > MAX_TAG_VALUE:
-                problems.add(
+                reading.add(
                     inside, f"a tag's value has at most {MAX_TAG_VALUE} characters, this one {len(item)}"
                 )
             elif problem := character_problem(item):
-                problems.add(inside, f"the value {problem}")
+                reading.add(inside, f"the value {problem}")
             else:
                 found[key] = item
         seen: dict[str, str] = {}
@@ -200,12 +233,12 @@ def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, st
             other = seen.setdefault(key.lower(), key)
             if other != key:
                 both = f"{other!r} and {key!r}"
-                problems.add(
+                reading.add(
                     place, f"the keys {both} differ by case alone, and are one key to policies: keep one"
                 )
         if len(found) > MAX_TAGS:
-            problems.add(place, f"has {len(found)} tags: {MAX_TAGS} are allowed")
-        return found if len(problems) == before else None
+            reading.add(place, f"has {len(found)} tags: {MAX_TAGS} are allowed")
+        return found if len(reading) == before else None
 
     return read
 
@@ -217,13 +250,14 @@ identity_tags: Final = _tags(_identity_tag_problem)
 def one_line(longest: int) -> Reader[str]:
     """A reader of descriptions: one line of text, which may be empty."""
 
-    def read(value: Any, place: str, problems: Problems) -> str | None:
+    @reader({**_TEXT, "maxLength": longest})
+    def read(value: Any, place: str, reading: Reading) -> str | None:
         if not isinstance(value, str):
-            problems.add(place, f"{quoted(value)} is not one line of text")
+            reading.add(place, f"{quoted(value)} is not one line of text")
         elif problem := line_problem(value):
-            problems.add(place, f"{quoted(value)} is not one line of text: it {problem}")
+            reading.add(place, f"{quoted(value)} is not one line of text: it {problem}")
         elif len(value) > longest:
-            problems.add(place, f"has {len(value)} characters: {longest} are allowed")
+            reading.add(place, f"has {len(value)} characters: {longest} are allowed")
         else:
             return value
         return None
