@@ -11,15 +11,16 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from hatchway.administration.api_urls import for_host
 from hatchway.administration.fleet_files import load_fleet
-from hatchway.administration.fleet_lint import PolicyFinding, lint_policies
 from hatchway.audit.local_trail import administrator, record
-from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet
+from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet, policy_documents
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.network import Instance
 from hatchway.domain.ssh_key import HostToken
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.fleet import BadFleet, Fleet, Plan
+from hatchway.fleet.lint import PolicyFinding, lint_policies, with_those_in_force
 from hatchway.host import host_script
+from hatchway.iam.lint import Home
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
 from hatchway.policies.files import read_file
@@ -79,8 +80,12 @@ def _lint(installation: Installation, fleet: Fleet) -> tuple[Sequence[PolicyFind
             facts = aws_facts()
         except ReferenceMissing as problem:
             unchecked = f"actions and condition keys of policies were not looked up: {problem}"
-    with installation.store.read() as tx:
-        return lint_policies(fleet, tx, facts), unchecked
+    account = installation.account
+    findings = lint_policies(fleet, facts, Home(account.id, account.region))
+    if findings:
+        with installation.store.read() as tx:
+            findings = with_those_in_force(findings, policy_documents(tx))
+    return findings, unchecked
 
 
 _MOST_TOLD: Final = 100

@@ -115,6 +115,14 @@ def is_current(view: AccountView, tx: Transaction) -> bool:
     return tx.revision() == view.revision and _enrolled_instances(tx) == view.enrolled_instances
 
 
+def policy_documents(tx: Transaction) -> frozenset[str]:
+    """The texts of all policy documents that the account has."""
+    texts = {version.document for version in tx.policy_versions.find()}
+    texts |= {inline.document for inline in tx.inline_policies.find()}
+    texts |= {role.trust_policy for role in tx.roles.find()}
+    return frozenset(texts)
+
+
 def _enrolled_instances(tx: Transaction) -> frozenset[str]:
     return frozenset(token.instance_id for token in tx.host_tokens.find())
 

@@ -1,13 +1,12 @@
 """Lint of a fleet file's policies: what they say that was hardly meant, before it is in force."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hatchway.fleet.declarations import Fleet
+from hatchway.fleet.declarations import DeclaredDocument, Fleet
 from hatchway.fleet.policy_documents import canonical_document
 from hatchway.iam.lint import Facts, Finding, Home, Severity, lint_document
-from hatchway.store import Transaction
 
 if TYPE_CHECKING:
     from hatchway.iam import PolicyKind
@@ -15,14 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFinding:
-    """`place` is of the document in the fleet file; the finding has its own within the document.
+    """What lint finds in a document of the file; the finding's place is within the document.
 
     `in_force`: the account has such a document already, so that refusing this one would keep nothing out.
     """
 
-    place: str
+    document: DeclaredDocument
     finding: Finding
-    in_force: bool
+    in_force: bool = False
+
+    @property
+    def place(self) -> str:
+        """The document's place in the fleet file."""
+        return self.document.place
 
     @property
     def refuses(self) -> bool:
@@ -38,15 +42,13 @@ class PolicyFinding:
         return {"document": self.place, **self.finding.to_json()}
 
 
-def lint_policies(fleet: Fleet, tx: Transaction, facts: Facts | None) -> Sequence[PolicyFinding]:
+def lint_policies(fleet: Fleet, facts: Facts | None, home: Home | None) -> Sequence[PolicyFinding]:
     """What lint finds in the file's documents, mere notes apart, in the order of the file.
 
     Args:
-        tx: of the store that the file is for.
         facts: of AWS's services, where they are at hand.
+        home: the account and region that the file is for, where that is known.
     """
-    account = tx.account()
-    home = Home(account.id, account.region)
     # Identities by the thousand may share a document.
     linted: dict[tuple[str, PolicyKind], Sequence[Finding]] = {}
     found = []
@@ -55,16 +57,14 @@ def lint_policies(fleet: Fleet, tx: Transaction, facts: Facts | None) -> Sequenc
         if key not in linted:
             all_of_it = lint_document(document.text, facts, kind=document.kind, home=home)
             linted[key] = [each for each in all_of_it if each.severity is not Severity.NOTE]
-        found += [(document, finding) for finding in linted[key]]
-    if not found:
-        return ()
-    there = _documents_in_force(tx)
-    known = {document.text: canonical_document(document.text) in there for document, _ in found}
-    return [PolicyFinding(document.place, finding, known[document.text]) for document, finding in found]
+        found += [PolicyFinding(document, finding) for finding in linted[key]]
+    return found
 
 
-def _documents_in_force(tx: Transaction) -> set[str]:
-    texts = {version.document for version in tx.policy_versions.find()}
-    texts |= {inline.document for inline in tx.inline_policies.find()}
-    texts |= {role.trust_policy for role in tx.roles.find()}
-    return set(map(canonical_document, texts))
+def with_those_in_force(
+    findings: Sequence[PolicyFinding], documents: Collection[str]
+) -> Sequence[PolicyFinding]:
+    """The findings, told from each other by whether the account's `documents` say the same already."""
+    there = set(map(canonical_document, documents))
+    known = {each.document.text: canonical_document(each.document.text) in there for each in findings}
+    return [PolicyFinding(each.document, each.finding, known[each.document.text]) for each in findings]
