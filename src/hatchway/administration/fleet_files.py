@@ -19,12 +19,20 @@ def load_fleet(path: Path) -> Fleet:
     Raises:
         BadFleet: the file cannot be read, or something in it is wrong; it holds every problem.
     """
+    return parse_fleet(read_fleet_file(path), files_in(path.parent))
+
+
+def read_fleet_file(path: Path) -> bytes:
+    """The file's content, cut after what a fleet file may have, and a byte: its reader refuses it then.
+
+    Raises:
+        BadFleet: the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise BadFleet([Problem(quoted(str(path))[1:-1], f"cannot be read: {error.strerror}")]) from None
-    return parse_fleet(content, files_in(path.parent))
 
 
 def files_in(directory: Path) -> ReadFile:

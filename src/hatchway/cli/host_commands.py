@@ -4,7 +4,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -17,7 +16,7 @@ from hatchway.cli.client_options import (
     client_errors,
     profile_options,
 )
-from hatchway.cli.options import Json
+from hatchway.cli.options import Json, Output, OutputFormat
 from hatchway.cli.table import table
 from hatchway.errors import BadUsage
 
@@ -32,13 +31,6 @@ _PROFILE_OPTIONS: Final = ("profile", "region", "endpoint_url", "ca_bundle")
 _PROMPT_PATIENCE: Final = 2.0
 """Seconds that somebody who presses Tab waits for a connection, and for an answer."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-
-
-class OutputFormat(StrEnum):
-    """How hosts are told."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -95,9 +87,7 @@ def hosts(
             help="A filter of EC2's DescribeInstances, such as vpc-id; repeatable.",
         ),
     ] = None,
-    output: Annotated[
-        OutputFormat, typer.Option(metavar="text|json", help="For people, or one JSON object.")
-    ] = OutputFormat.TEXT,
+    output: Output = OutputFormat.TEXT,
     json: Json = False,
     profile: ProfileName = None,
     region: Region = None,

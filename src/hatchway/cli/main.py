@@ -23,6 +23,7 @@ from hatchway.cli import (
     backup_commands,
     client_commands,
     demo_command,
+    fleet_commands,
     host_commands,
     policy_commands,
     server_commands,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 server_commands.register(app)
 account_commands.register(app)
+fleet_commands.register(app)
 access_key_commands.register(app)
 backup_commands.register(app)
 host_commands.register(app)

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,16 @@ User = Annotated[
         show_default="the one who starts it",
     ),
 ]
+
+
+class OutputFormat(StrEnum):
+    """How a command tells its answer."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Output = Annotated[OutputFormat, typer.Option(metavar="text|json", help="For people, or one JSON object.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -34,8 +34,8 @@ class Draft:
     """The account as it should be, while it is being worked out.
 
     `places` says where in the file a row comes from: `(table, key)` to a place. `partial` drafts are of a
-    file that is looked at by itself: a reference that leads out of it is then no problem. Nor is one to what
-    is in `unread`, with which something else is wrong.
+    file that is looked at by itself: a reference that leads out of it is then no problem, but noted in
+    `outside`. One to what is in `unread`, with which something else is wrong, is neither.
     """
 
     before: AccountView
@@ -46,6 +46,7 @@ class Draft:
     unread: Collection[str] = ()
     after: Rows = field(default_factory=Rows)
     places: dict[tuple[str, str], str] = field(default_factory=dict)
+    outside: Problems = field(default_factory=Problems)
 
     @property
     def account(self) -> str:
@@ -73,10 +74,13 @@ class Draft:
     def unresolved(
         self, place: str, reference: str, kind: str, known: Collection[str], *, pruned: bool = False
     ) -> None:
-        """A problem, unless the file is looked at by itself: nothing goes by this name or id."""
-        if self.partial or reference in self.unread:
+        """Nothing goes by this name or id: a problem, unless the file is looked at by itself."""
+        if reference in self.unread:
             return
-        if pruned:
+        if self.partial:
+            hint = suggestion(reference, known)
+            self.outside.add(place, f"{kind} {quoted(reference)} is not in the file{hint}")
+        elif pruned:
             self.problems.add(
                 place, f"{quoted(reference)} is not in the file, so pruning would remove that {kind}"
             )

@@ -120,8 +120,11 @@ class Key:
     @property
     def schema(self) -> Schema:
         shown = isinstance(self.default, bool | int) or (isinstance(self.default, str) and self.default)
+        schema = dict(self.read.schema)
+        if schema.get("type") == ["object", "null"] and not self.nullable:
+            schema["type"] = "object"
         return {
-            **self.read.schema,
+            **schema,
             "description": self.about,
             **({"default": self.default} if shown else {}),
         }

@@ -27,12 +27,22 @@ def problems_by_itself(fleet: Fleet) -> list[Problem]:
 
     References may lead to what the account has, so those that lead out of the file are no problem here.
     """
+    return _by_itself(fleet).problems.found
+
+
+def references_outside(fleet: Fleet) -> list[Problem]:
+    """The references that lead out of the file: only the account can tell whether they lead anywhere."""
+    return _by_itself(fleet).outside.found
+
+
+def _by_itself(fleet: Fleet) -> Draft:
     account = Account(
         id=fleet.account or "000000000000",
         region=fleet.region or "us-east-1",
         gateway_dns_name="",
         created_at=_NEVER,
     )
-    draft = begin_draft(AccountView(account=account), _NEVER, prune=False, partial=True)
+    view = AccountView(account=account)
+    draft = begin_draft(view, _NEVER, prune=False, partial=True, unread=fleet.unread)
     resolve(draft, fleet)
-    return draft.problems.found
+    return draft

@@ -27,7 +27,7 @@ _CONSTANTS: Final[Mapping[str, bool | None]] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_text(content: bytes) -> Any:
@@ -107,7 +107,7 @@ def _read_yaml(text: str) -> Any:
     builder = _Builder()
     loader = None
     try:
-        loader = _Loader(text)
+        loader = YAML_LOADER(text)
         while loader.check_event():
             builder.take(loader.get_event())
     except yaml.MarkedYAMLError as error:
