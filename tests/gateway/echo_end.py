@@ -76,7 +76,7 @@ class Echo(Relay):
             try:
                 self._decoder.decode(payload, final=bool(frame.fin))
             except UnicodeDecodeError:
-                self._refuse(NOT_UTF_8)
+                self.client_at_fault(NOT_UTF_8)
                 return
         self._message += payload
         if frame.fin:

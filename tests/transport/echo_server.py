@@ -51,7 +51,11 @@ class Echo:
     def client_ready(self) -> None:
         self._client.release(Hold.BACKLOG)
 
-    def client_broke_protocol(self, closure: Closure) -> None: ...
+    def client_at_fault(self, closure: Closure) -> None:
+        self._client.close_for(closure)
+
+    def close_unanswered(self) -> None:
+        self._client.hang_up()
 
     def client_lost(self) -> None:
         self.gone.set_result(None)

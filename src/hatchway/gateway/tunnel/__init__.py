@@ -6,6 +6,7 @@ store, nor does anything for each frame that is not needed for each frame.
 | module | holds |
 |---|---|
 | `target` | the target's side: what it sends, as frames |
+| `states` | the states of the two sides and of the tunnel, as tables. Pure |
 | `relay` | what passes between client and target, from the upgrade to the end of both |
 | `closures` | why a tunnel ends: close codes and reasons. Pure |
 | `registry` | the tunnels that this worker carries |

@@ -2,7 +2,8 @@
 
 There is no half-close in a WebSocket. When the target ends, what it sent is delivered and a close frame
 follows; until the client answers it, what the client sends still reaches the target. When the client closes
-or vanishes, what it sent is written to the target and a FIN follows.
+or vanishes, what it sent is written to the target and a FIN follows. The module `states` has this as tables;
+here is what carries it out, and the bytes.
 
 Each side is read only while the other takes bytes. So a tunnel holds at most the two write buffers, and what
 had been read when they filled.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from picows import WSMsgType
 
 from hatchway.gateway.tunnel.closures import (
@@ -21,6 +23,15 @@ from hatchway.gateway.tunnel.closures import (
     TARGET_UNREACHABLE,
     TEXT_REFUSED,
 )
+from hatchway.gateway.tunnel.states import (
+    LISTENED_TO,
+    PASSED_ON,
+    Action,
+    ClientState,
+    Event,
+    TargetState,
+    TunnelStates,
+)
 from hatchway.gateway.tunnel.target import LINGER, Target
 from hatchway.transport.connection.allowance import CONTROL_FRAME
 from hatchway.transport.connection.tcp import Hold
@@ -28,6 +39,7 @@ from hatchway.transport.websocket.close import PROTOCOL_ERROR, Closure
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from picows import WSFrame
 
@@ -44,6 +56,8 @@ _BINARY: Final = WSMsgType.BINARY
 _PING: Final = WSMsgType.PING
 _CLOSE: Final = WSMsgType.CLOSE
 
+log = structlog.get_logger("hatchway.gateway")
+
 
 class Relay:
     """One tunnel's bytes.
@@ -59,18 +73,18 @@ class Relay:
 
     __slots__ = (
         "_client",
-        "_client_is_full",
-        "_client_over",
         "_connecting",
-        "_cut",
         "_cut_timer",
+        "_expected",
         "_held",
+        "_listens_to_client",
         "_loop",
-        "_message_open",
+        "_passes_in",
+        "_passes_out",
         "_payloads",
         "_started",
+        "_states",
         "_target",
-        "_target_over",
         "bytes_in",
         "bytes_out",
         "closure",
@@ -82,16 +96,19 @@ class Relay:
     def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
         self._client = client
         self._loop = loop
+        self._states = TunnelStates()
+        # What the states say of frames, noted when they change: no frame has to ask for it.
+        self._listens_to_client = True
+        self._passes_in = True
+        self._passes_out = True
+        # The opcode of the next frame with data: all frames of a message but its first are continuations,
+        # and no other message begins before its last (RFC 6455 section 5.4).
+        self._expected = _BINARY
         self._connecting: Attempt | None = None
         self._target: Target | None = None
         self._held: list[bytes] = []
         # Of the frames that there are at once.
         self._payloads: list[memoryview] = []
-        self._client_over = False
-        self._target_over = False
-        self._client_is_full = False
-        self._message_open = False
-        self._cut = False
         self._cut_timer: asyncio.TimerHandle | None = None
         self._started = loop.time()
         self.seconds = 0.0
@@ -101,36 +118,48 @@ class Relay:
         self.ended: asyncio.Future[None] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
 
+    def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
+        """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""
+        states = self._states
+        actions = states.on(event)
+        client = states.client
+        self._listens_to_client = client in LISTENED_TO
+        self._passes_in = client in PASSED_ON
+        self._passes_out = client is ClientState.OPEN
+        for action in actions:
+            _DO[action](self, closure)
+
     # From the client.
 
     def on_frame(self, frame: WSFrame) -> None:
-        if self._client_over:
+        if not self._listens_to_client:
             return
         kind = frame.msg_type
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self._refuse(PROTOCOL_ERROR)
+            self.client_at_fault(PROTOCOL_ERROR)
         elif kind in (_BINARY, _CONTINUATION):
-            if self._message_open != (kind == _CONTINUATION):
-                self._refuse(PROTOCOL_ERROR)
+            if kind != self._expected:
+                self.client_at_fault(PROTOCOL_ERROR)
                 return
             size = frame.payload_size
             if size:
-                if not self._cut:
+                if self._passes_in:
                     self.bytes_in += size
                     self._payloads.append(frame.get_payload_as_memoryview())
-            elif not frame.fin or self._message_open:
+            elif not frame.fin or kind == _CONTINUATION:
                 # A whole message may be empty: the AWS CLI sends such without end after its end of input.
                 self._client.waste += 1
-            self._message_open = not frame.fin
+            self._expected = _BINARY if frame.fin else _CONTINUATION
         elif kind == _CLOSE:
-            self._client_closed(frame)
+            self._client_closes(frame)
         elif kind == _PING:
             self._note_control()
-            self._client.answer(frame.get_payload_as_bytes())
+            if self._passes_out:
+                self._client.answer(frame.get_payload_as_bytes())
         elif kind == _PONG:
             self._note_control()
         elif kind == _TEXT:
-            self._refuse(TEXT_REFUSED)
+            self.client_at_fault(TEXT_REFUSED)
 
     def on_frames_end(self) -> None:
         payloads = self._payloads
@@ -138,7 +167,7 @@ class Relay:
             return
         if self._target is not None:
             self._target.send(*payloads)
-        elif not self._target_over:
+        elif self._states.target is not TargetState.GONE:
             self._held.append(b"".join(payloads))
         payloads.clear()
 
@@ -146,56 +175,37 @@ class Relay:
         self._client.waste += 1
         self._client.cost += CONTROL_FRAME
 
-    def _client_closed(self, frame: WSFrame) -> None:
+    def _client_closes(self, frame: WSFrame) -> None:
         code = int(frame.get_close_code()) if frame.payload_size else 1000  # type: ignore[call-overload]
         if not 1000 <= code < 5000 or code == CLIENT_GONE.code:
-            self._refuse(PROTOCOL_ERROR)
-            return
-        self._client_over = True
-        self.on_frames_end()
-        # The answer repeats the code (RFC 6455 section 5.5.1).
-        self._client.close_for(Closure(code))
-        self._end(CLIENT_CLOSED)
-        self._finish_target()
-        self._settle()
+            self.client_at_fault(PROTOCOL_ERROR)
+        else:
+            # The answer repeats the code (RFC 6455 section 5.5.1).
+            self._on(Event.CLIENT_CLOSE_FRAME, Closure(code))
 
-    def _refuse(self, closure: Closure) -> None:
-        self._client_over = True
-        self.on_frames_end()
-        self._client.close_for(closure)
-        self._end(closure)
-        self._finish_target()
-        self._settle()
+    def client_at_fault(self, closure: Closure) -> None:
+        self._on(Event.CLIENT_FAULT, closure)
 
-    def client_broke_protocol(self, closure: Closure) -> None:
-        self._client_over = True
-        self._end(closure)
-        self._finish_target()
-        self._settle()
+    def close_unanswered(self) -> None:
+        self._on(Event.CLOSE_UNANSWERED)
 
     def client_lost(self) -> None:
-        self._client_over = True
-        self._end(CLIENT_GONE)
-        self._finish_target()
-        self._settle()
+        self._on(Event.CLIENT_LOST, CLIENT_GONE)
 
     def client_full(self) -> None:
-        self._client_is_full = True
         if self._target is not None:
             self._target.hold(Hold.BACKLOG)
 
     def client_ready(self) -> None:
-        self._client_is_full = False
         if self._target is not None:
             self._target.release(Hold.BACKLOG)
 
     # From the target.
 
     def target_sent(self, frames: list[memoryview], size: int) -> None:
-        if self._client_over or self._cut:
-            return
-        self.bytes_out += size
-        self._client.write_frames(*frames)
+        if self._passes_out:
+            self.bytes_out += size
+            self._client.write_frames(*frames)
 
     def target_full(self) -> None:
         self._client.hold(Hold.BACKLOG)
@@ -204,20 +214,24 @@ class Relay:
         self._client.release(Hold.BACKLOG)
 
     def target_ended(self) -> None:
-        """It sent a FIN, behind everything that it had to say."""
-        self._client.send_close(TARGET_CLOSED)
-        self._end(TARGET_CLOSED)
+        self._on(Event.TARGET_FIN, TARGET_CLOSED)
+
+    def target_overdue(self) -> None:
+        self._on(Event.TARGET_OVERDUE)
 
     def target_lost(self) -> None:
         self._target = None
-        self.no_target(TARGET_CLOSED)
+        self._on(Event.TARGET_LOST, TARGET_CLOSED)
 
     # From the tunnel.
 
     @property
     def needs_target(self) -> bool:
         """Whether there is anything to tell a target: not when the client left without a byte."""
-        return not self._cut and not (self._client_over and not self._held)
+        state = self._states.target
+        return state is TargetState.CONNECTING or (
+            state is TargetState.CONNECTING_TO_DELIVER and bool(self._held)
+        )
 
     def connecting(self, attempt: Attempt) -> None:
         """An attempt to connect is under way: it is given up when the tunnel is cut."""
@@ -227,27 +241,11 @@ class Relay:
         """The target is connected: it gets what the client has sent meanwhile, and the two can talk."""
         self._target = target
         self._connecting = None
-        target.begin()
-        if self._cut:
-            target.abort()
-            return
-        for payload in self._held:
-            target.send(payload)
-        self._held.clear()
-        if self._client_is_full:
-            target.hold(Hold.BACKLOG)
-        if self._client_over:
-            target.part()
-        self._client.release(Hold.CONNECTING)
+        self._on(Event.TARGET_CONNECTED)
 
-    def no_target(self, closure: Closure = TARGET_UNREACHABLE) -> None:
+    def no_target(self) -> None:
         """There will be no target."""
-        self._target_over = True
-        self._held.clear()
-        self._client.send_close(closure)
-        self._client.release(Hold.BACKLOG | Hold.CONNECTING)
-        self._end(closure)
-        self._settle()
+        self._on(Event.NO_TARGET, TARGET_UNREACHABLE)
 
     def cut(self, closure: Closure) -> None:
         """End the tunnel from above, now: nothing that comes from now on is passed on, in either direction.
@@ -255,17 +253,7 @@ class Relay:
         The client gets `CUT_PATIENCE` for the close frame, the target `LINGER` for what was passed on before;
         then the connections go.
         """
-        if self._cut:
-            return
-        self._cut = True
-        self._client.send_close(closure)
-        self._client.release(Hold.BACKLOG | Hold.CONNECTING)
-        self._end(closure)
-        self._finish_target()
-        if self._connecting is not None:
-            self._connecting.abort()
-        self._cut_timer = self._loop.call_later(CUT_PATIENCE, self._abandon)
-        self._settle()
+        self._on(Event.CUT, closure)
 
     @property
     def unanswered(self) -> float:
@@ -274,37 +262,88 @@ class Relay:
 
     def ping(self) -> None:
         """Make the client say something, unless so much waits for it that it has to anyway."""
-        if not self._client_is_full:
+        if self._passes_out and not self._client.is_full:
             self._client.send_ping()
 
     def client_died(self) -> None:
         """Let a client go that is not there any more. The target gets what the client sent, and a FIN."""
-        self._client.abort()
+        self._on(Event.CLIENT_DEAD)
 
     def drop(self) -> None:
         """Let both connections go at once, whatever is still on its way."""
-        self._client.abort()
+        self._on(Event.DROP)
+
+    # What is done about events.
+
+    def _abort_connecting(self, _closure: Closure) -> None:
+        if self._connecting is not None:
+            self._connecting.abort()
+
+    def _read_target(self, _closure: Closure) -> None:
+        target = self._attached
+        target.begin()
+        if self._client.is_full:
+            target.hold(Hold.BACKLOG)
+
+    def _deliver_held(self, _closure: Closure) -> None:
+        for payload in self._held:
+            self._attached.send(payload)
+        self._held.clear()
+
+    def _abort_target(self, _closure: Closure) -> None:
         if self._target is not None:
             self._target.abort()
 
-    def _abandon(self) -> None:
-        self._client.abort()
-        if self._target is not None:
-            self._cut_timer = self._loop.call_later(LINGER, self._target.abort)
-
-    def _finish_target(self) -> None:
-        if self._target is not None:
-            self._target.part()
-
-    def _end(self, closure: Closure) -> None:
+    def _record_closure(self, closure: Closure) -> None:
+        # A tunnel that fails may have one already.
         if self.closure is None:
             self.closure = closure
             self.seconds = self._loop.time() - self._started
 
-    def _settle(self) -> None:
-        if (self._cut or self._client_over or self._target_over) and not self.ended.done():
+    def _start_timer(self, seconds: float) -> None:
+        self._cut_timer = self._loop.call_later(seconds, self._on, Event.CUT_TIMEOUT)
+
+    def _cancel_timer(self, _closure: Closure) -> None:
+        if self._cut_timer is not None:
+            self._cut_timer.cancel()
+
+    def _report_ended(self, _closure: Closure) -> None:
+        if not self.ended.done():
             self.ended.set_result(None)
-        if self._target_over and self._client.lost.done() and not self.gone.done():
-            if self._cut_timer is not None:
-                self._cut_timer.cancel()
+
+    def _report_gone(self, _closure: Closure) -> None:
+        if not self.gone.done():
             self.gone.set_result(None)
+
+    def _log_failure(self, _closure: Closure) -> None:
+        log.error("tunnel dropped: what has happened to it cannot happen", failure=self._states.failure)
+
+    @property
+    def _attached(self) -> Target:
+        assert self._target is not None
+        return self._target
+
+
+_DO: Final[dict[Action, Callable[[Relay, Closure], object]]] = {
+    Action.DELIVER_FRAMES: lambda relay, _: relay.on_frames_end(),
+    Action.SEND_CLOSE: lambda relay, closure: relay._client.send_close(closure),
+    Action.CLOSE_AND_HANG_UP: lambda relay, closure: relay._client.close_for(closure),
+    Action.HANG_UP: lambda relay, _: relay._client.hang_up(),
+    Action.RESUME_CLIENT: lambda relay, _: relay._client.release(Hold.BACKLOG | Hold.CONNECTING),
+    Action.ABORT_CLIENT: lambda relay, _: relay._client.abort(),
+    Action.ABORT_CONNECTING: Relay._abort_connecting,
+    Action.READ_TARGET: Relay._read_target,
+    Action.DELIVER_HELD: Relay._deliver_held,
+    Action.DISCARD_HELD: lambda relay, _: relay._held.clear(),
+    Action.SEND_FIN: lambda relay, _: relay._attached.finish(),
+    Action.CLOSE_TARGET: lambda relay, _: relay._attached.close(),
+    Action.ABORT_TARGET: Relay._abort_target,
+    Action.RECORD_CLOSURE: Relay._record_closure,
+    Action.RECORD_CLIENT_CLOSED: lambda relay, _: relay._record_closure(CLIENT_CLOSED),
+    Action.START_CUT_TIMER: lambda relay, _: relay._start_timer(CUT_PATIENCE),
+    Action.START_LINGER_TIMER: lambda relay, _: relay._start_timer(LINGER),
+    Action.CANCEL_TIMER: Relay._cancel_timer,
+    Action.REPORT_ENDED: Relay._report_ended,
+    Action.REPORT_GONE: Relay._report_gone,
+    Action.LOG_FAILURE: Relay._log_failure,
+}

@@ -50,21 +50,26 @@ class TargetEnd(Protocol):
 
     def target_full(self) -> None: ...
     def target_ready(self) -> None: ...
-    def target_ended(self) -> None: ...
-    def target_lost(self) -> None: ...
+    def target_ended(self) -> None:
+        """It sent a FIN, behind everything that it had to say."""
+
+    def target_overdue(self) -> None:
+        """It has had `LINGER` to end its side, and has not."""
+
+    def target_lost(self) -> None:
+        """The connection is gone."""
 
 
 class Target(Connection):
     """One connection to a target, once it is made."""
 
-    __slots__ = ("_end", "_ended", "_linger_timer")
+    __slots__ = ("_end", "_linger_timer")
 
     most_at_once = _COUNT * _MOST
 
     def __init__(self, end: TargetEnd, readiness: Readiness, sock: socket.socket) -> None:
         super().__init__(readiness, sock)
         self._end = end
-        self._ended = False
         self._linger_timer: asyncio.TimerHandle | None = None
 
     # Called by the connection.
@@ -86,11 +91,7 @@ class Target(Connection):
         self._end.target_sent(frames, size)
 
     def on_end(self) -> None:
-        self._ended = True
         self._end.target_ended()
-        # It may still read: what the client sends meanwhile is not lost.
-        if self._finishing:
-            self.close()
 
     def on_full(self) -> None:
         self._end.target_full()
@@ -105,26 +106,21 @@ class Target(Connection):
 
     # Called by the tunnel.
 
-    def part(self) -> None:
-        """Let go of the target: it gets everything written, a FIN, then has `LINGER` to end its own side.
+    def finish(self) -> None:
+        """Send a FIN behind everything that is unsent. The target then has `LINGER` to end its own side.
 
         Closing at once would send a reset instead when unread bytes of the target's are waiting, and a reset
         makes its kernel forget what it has not read yet.
         """
-        if self._finishing or self.is_gone:
-            return
-        if self._ended:
-            self.close()
-        else:
-            self.finish()
-            self.release(Hold.BACKLOG)
-            self._linger(LINGER)
+        super().finish()
+        self.release(Hold.BACKLOG)
+        self._linger(LINGER)
 
     def _linger(self, patience: float) -> None:
         if self.is_gone:
             return
         if patience <= 0:
-            self.abort()
+            self._end.target_overdue()
             return
         patience = LINGER if self.unsent else patience - _LINGER_CHECK
         self._linger_timer = self.readiness.loop.call_later(_LINGER_CHECK, self._linger, patience)

@@ -53,8 +53,11 @@ class TunnelEnd(FrameEnd, Protocol):
     def client_ready(self) -> None:
         """The client takes bytes again."""
 
-    def client_broke_protocol(self, closure: Closure) -> None:
-        """The client was sent this as a close frame; it is not listened to any more."""
+    def client_at_fault(self, closure: Closure) -> None:
+        """The client has done what it must not, and is to be told this."""
+
+    def close_unanswered(self) -> None:
+        """The client has not answered the close frame in time."""
 
     def client_lost(self) -> None:
         """The connection is gone. Everything that it carried has been handed over."""
@@ -68,7 +71,6 @@ class Client(TlsConnection):
     """
 
     __slots__ = (
-        "_close_sent",
         "_close_timer",
         "_end",
         "_head",
@@ -77,7 +79,6 @@ class Client(TlsConnection):
         "_pongs",
         "_received",
         "_websocket",
-        "lost",
         "request",
     )
 
@@ -91,12 +92,10 @@ class Client(TlsConnection):
         self._websocket: WebSocketInput | None = None
         self._end: TunnelEnd | None = None
         self._pongs: list[bytes] | None = None
-        self._close_sent = False
         self._close_timer: asyncio.TimerHandle | None = None
         self._head: Head | None = None
         self._note = ""
         self.request: asyncio.Future[None] = readiness.loop.create_future()
-        self.lost: asyncio.Future[None] = readiness.loop.create_future()
 
     # Called by the connection.
 
@@ -120,14 +119,14 @@ class Client(TlsConnection):
     def _parsed(self, fault: int | None) -> None:
         assert self._websocket is not None
         self.cost += self._websocket.frames * FRAME
-        if fault is not None:
-            self._end_for(Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason))
+        if fault is not None and self._end is not None:
+            self._end.client_at_fault(Closure(fault, _TOO_BIG if fault == 1009 else PROTOCOL_ERROR.reason))
 
     def on_waste(self) -> None:
-        if self._websocket is None:
+        if self._end is None:
             self.abort()
         else:
-            self._end_for(TOO_MUCH_WASTE)
+            self._end.client_at_fault(TOO_MUCH_WASTE)
 
     def on_full(self) -> None:
         # What the gateway itself says before the upgrade is short.
@@ -145,7 +144,6 @@ class Client(TlsConnection):
             self._close_timer.cancel()
         if not self.request.done():
             self.request.set_exception(ConnectionResetError("the client left"))
-        self.lost.set_result(None)
         end, self._end = self._end, None
         if end is not None:
             end.client_lost()
@@ -200,39 +198,34 @@ class Client(TlsConnection):
 
     def write_frames(self, *pieces: bytes | memoryview) -> None:
         """Send whole frames, headers included. The memory is free for other use when this returns."""
-        if not self._close_sent:
-            if self._pongs is not None:
-                self._send_pongs()
-            self.write(*pieces)
+        if self._pongs is not None:
+            self._send_pongs()
+        self.write(*pieces)
 
     def send_close(self, closure: Closure) -> None:
-        """Send a close frame, once, and nothing after it. Reading goes on, for the client's own close frame.
+        """Send a close frame, behind which nothing may be sent. Reading goes on, for the client's own.
 
-        A client that has acknowledged everything and does not answer is hung up on.
+        A client that has acknowledged everything and does not answer is told of.
         """
-        frame = self._close_frame(closure)
-        if frame:
-            self.write(frame)
-            self._await_answer(CLOSE_PATIENCE)
+        self.write(self._close_frame(closure))
+        self._await_answer(CLOSE_PATIENCE)
 
     def close_for(self, closure: Closure) -> None:
-        """Send a close frame, if none was sent, and hang up."""
+        """Send a close frame, and hang up."""
         self.hang_up(self._close_frame(closure))
 
     def _close_frame(self, closure: Closure) -> bytes:
-        """A close frame, after which none is sent; empty when one was, or there is no WebSocket yet."""
-        if self._close_sent or self._websocket is None:
-            return b""
-        if self._pongs is not None:
-            self._send_pongs()
-        self._close_sent = True
+        """A close frame. Pings that have not been answered before it will not be."""
+        self._send_pongs()
+        self._pongs = None
         return _control_frame(_CLOSE, closure.payload(self._note))
 
     def _await_answer(self, patience: float) -> None:
         if self.is_gone:
             return
         if patience <= 0:
-            self.hang_up()
+            if self._end is not None:
+                self._end.close_unanswered()
             return
         patience = CLOSE_PATIENCE if self.unsent else patience - _CLOSE_CHECK
         self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
@@ -255,17 +248,10 @@ class Client(TlsConnection):
         # Only to a client that reads.
         if self._pongs is not None and not self.is_full:
             pongs, self._pongs = self._pongs, None
-            if not self._close_sent:
-                self.write(b"".join(pongs))
+            self.write(b"".join(pongs))
 
     def send_ping(self) -> None:
         self.write_frames(_control_frame(_PING, b""))
-
-    def _end_for(self, closure: Closure) -> None:
-        """Close, and take nothing more: the client has done what it must not."""
-        self.close_for(closure)
-        if self._end is not None:
-            self._end.client_broke_protocol(closure)
 
     def hang_up(self, last: bytes = b"") -> None:
         """Take nothing more, and close behind everything that was written, and this: see `shut`."""
