@@ -5,6 +5,7 @@ import socket
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 from tests.gateway.harness import Remembers, Says, echo, running_gateway, target
 from tests.transport.harness import (
     BINARY,
@@ -267,5 +268,36 @@ def test_a_reset_by_the_target_closes_the_tunnel() -> None:
             assert closed.code == 1000
             await gateway.trail.end()
             await gateway.registry.wait_until_empty()
+
+    run(test)
+
+
+def test_what_cannot_happen_to_a_tunnel_drops_both_connections_and_is_logged_once() -> None:
+    reset = asyncio.Event()
+
+    async def notice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(5))
+        try:
+            await reader.read()
+        except ConnectionResetError:
+            reset.set()
+
+    async def test() -> None:
+        async with target(notice) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"hello")
+            assert await client.receive(5) == b"hello"
+            [(_, relay)] = gateway.registry
+            with capture_logs() as logs:
+                # That would be a fault of the gateway's own.
+                relay.no_target()
+                relay.no_target()
+                await asyncio.wait_for(reset.wait(), PATIENCE)
+                with pytest.raises(ConnectionResetError):
+                    await client.reader.read()
+                await gateway.registry.wait_until_empty()
+            failures = [entry["failure"] for entry in logs if entry["log_level"] == "error"]
+            assert failures == ["no_target in open, open, carrying"]
+            assert (await gateway.trail.end()).bytes_in == 5
 
     run(test)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 
@@ -23,9 +22,10 @@ from hatchway.gateway.tunnel.states import (
     TunnelStates,
 )
 
-a, e = Action, Event
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
-Conversation = list[tuple[Event, list[Action]]]
+a, e = Action, Event
 
 CONNECTED: Final = (e.TARGET_CONNECTED, [a.READ_TARGET, a.RESUME_CLIENT, a.DELIVER_HELD])
 
@@ -138,49 +138,273 @@ def test_a_client_at_fault_is_told_once_whatever_else_is_wrong() -> None:
     )
 
 
-# All that can happen. What two connections and their timers can do is said here by themselves, without the
-# tables; where that leads is then compared with the tables.
+# All that can happen. What two connections and their timers can do, and what must hold of what is done to
+# them, is said here without the tables.
 
 
 @dataclass(frozen=True)
 class World:
-    """Two connections as they are, and what has been done to them."""
+    """Two connections and three timers as they are, and what has been done so far."""
 
-    client: str = "connected"  # listening, hung up, lost
-    awaiting_answer: bool = False
-    target: str = "none"  # none, connected, fin, lost, never
-    lingering: bool = False
-    aborted: bool = False
-    timer: bool = False
-    # What was done.
+    client: str = "connected"
+    """Or `disconnecting`, for a frame of its own; `deaf`, when it was hung up on; `aborted`; `lost`."""
+
+    target: str = "none"
+    """Or `connected`, `ended` by a FIN of its own, `aborted`, `lost`; `never`, when there will be none."""
+
+    awaiting_close: bool = False
+    awaiting_fin: bool = False
+    cut_timer: bool = False
+    cut: bool = False
     close_sent: bool = False
     fin_sent: bool = False
-    recorded: bool = False
-    cut: bool = False
+    closing: bool = False
+    closure_recorded: bool = False
     ended: bool = False
     gone: bool = False
 
-    def events(self) -> Iterator[Event]:
+    def possible(self) -> Iterator[Event]:
         """What can happen next."""
         yield from (e.CUT, e.DROP)
-        if not self.recorded:
-            # Only tunnels without an end are looked at.
+        if not self.closure_recorded:
+            # Those that have ended nobody looks after.
             yield e.CLIENT_DEAD
         if self.client == "connected":
             yield e.CLIENT_CLOSE_FRAME
         if self.client in ("connected", "disconnecting"):
             yield e.CLIENT_FAULT
+        if self.awaiting_close:
+            yield e.CLOSE_UNANSWERED
         if self.client != "lost":
             yield e.CLIENT_LOST
-            if self.awaiting_answer:
-                yield e.CLOSE_UNANSWERED
         if self.target == "none":
             yield from (e.TARGET_CONNECTED, e.NO_TARGET)
-        if self.target == "connected" and not self.aborted:
+        if self.target == "connected":
             yield e.TARGET_FIN
-        if self.target in ("connected", "fin"):
+        if self.awaiting_fin:
+            yield e.TARGET_OVERDUE
+        if self.target in ("connected", "ended", "aborted"):
             yield e.TARGET_LOST
-            if self.lingering:
-                yield e.TARGET_OVERDUE
-        if self.timer:
+        if self.cut_timer:
             yield e.CUT_TIMEOUT
+
+    def happened(self, event: Event) -> World:
+        """The world once that has happened, and nothing has been done about it."""
+        if event is e.CLIENT_LOST:
+            return replace(self, client="lost", awaiting_close=False)
+        if event is e.TARGET_LOST:
+            return replace(self, target="lost", awaiting_fin=False)
+        changes: Mapping[Event, Mapping[str, object]] = {
+            e.CUT: {"cut": True},
+            e.CLOSE_UNANSWERED: {"awaiting_close": False},
+            e.TARGET_CONNECTED: {"target": "connected"},
+            e.NO_TARGET: {"target": "never"},
+            e.TARGET_FIN: {"target": "ended"},
+            e.TARGET_OVERDUE: {"awaiting_fin": False},
+            e.CUT_TIMEOUT: {"cut_timer": False},
+        }
+        return replace(self, **changes.get(event, {}))  # type: ignore[arg-type]
+
+    def done(self, action: Action, event: Event) -> World:
+        """The world once that has been done too. It fails for what must not be done."""
+        match action:
+            case a.SEND_CLOSE:
+                assert not self.close_sent
+                return replace(self, close_sent=True, awaiting_close=self.client != "aborted")
+            case a.CLOSE_AND_HANG_UP | a.HANG_UP:
+                assert self.close_sent == (action is a.HANG_UP)
+                assert self.client == "connected"
+                by_itself = event in (e.CLIENT_CLOSE_FRAME, e.CLIENT_FAULT)
+                return replace(self, close_sent=True, client="disconnecting" if by_itself else "deaf")
+            case a.ABORT_CLIENT:
+                return (
+                    self if self.client == "lost" else replace(self, client="aborted", awaiting_close=False)
+                )
+            case a.DELIVER_FRAMES:
+                assert self.client == "connected"
+                assert not self.cut
+                assert not self.fin_sent
+            case a.DELIVER_HELD:
+                assert self.target == "connected"
+                assert not self.cut
+                assert not self.fin_sent
+            case a.READ_TARGET:
+                assert self.target == "connected"
+            case a.SEND_FIN:
+                assert self.target in ("connected", "aborted")
+                assert not self.fin_sent
+                return replace(self, fin_sent=True, awaiting_fin=self.target != "aborted")
+            case a.CLOSE_TARGET:
+                assert self.target in ("ended", "aborted")
+                assert not self.closing
+                return replace(self, closing=True)
+            case a.ABORT_TARGET:
+                is_there = self.target in ("connected", "ended", "aborted")
+                return replace(self, target="aborted", awaiting_fin=False) if is_there else self
+            case a.RECORD_CLOSURE | a.RECORD_CLIENT_CLOSED:
+                assert not self.closure_recorded
+                return replace(self, closure_recorded=True)
+            case a.START_CUT_TIMER | a.START_LINGER_TIMER:
+                assert not self.cut_timer
+                return replace(self, cut_timer=True)
+            case a.CANCEL_TIMER:
+                return replace(self, cut_timer=False)
+            case a.REPORT_ENDED:
+                assert not self.ended
+                return replace(self, ended=True)
+            case a.REPORT_GONE:
+                assert self.ended
+                assert not self.gone
+                return replace(self, gone=True)
+            case a.ABORT_CONNECTING | a.DISCARD_HELD:
+                assert self.target in ("none", "never")
+            case a.RESUME_CLIENT:
+                pass
+            case _:
+                raise AssertionError(f"{event} is in no table")
+        return self
+
+
+Place = tuple[ClientState, TargetState, TunnelState]
+
+
+def place(states: TunnelStates) -> Place:
+    return states.client, states.target, states.tunnel
+
+
+def states_at(place: Place) -> TunnelStates:
+    states = TunnelStates()
+    states.client, states.target, states.tunnel = place
+    return states
+
+
+@dataclass(frozen=True)
+class Move:
+    """One event on the walk: where from, where to."""
+
+    before: Place
+    event: Event
+    after: Place
+    world: World
+    """Once everything has been done about it."""
+
+
+def move(before: Place, world: World, event: Event) -> Move:
+    states = states_at(before)
+    world = world.happened(event)
+    for action in states.on(event):
+        world = world.done(action, event)
+    return Move(before, event, place(states), world)
+
+
+@pytest.fixture(scope="module")
+def walk() -> list[Move]:
+    """Every event in every situation that there can be."""
+    begun = (place(TunnelStates()), World())
+    seen, due, moves = {begun}, deque([begun]), []
+    while due:
+        before, world = due.popleft()
+        for event in world.possible():
+            moves.append(moved := move(before, world, event))
+            situation = (moved.after, moved.world)
+            if situation not in seen:
+                seen.add(situation)
+                due.append(situation)
+    return moves
+
+
+def test_there_is_at_most_one_close_frame_and_one_closure_and_nothing_is_sent_after(walk: list[Move]) -> None:
+    for made in walk:
+        client, _, _ = made.after
+        if client is ClientState.OPEN:
+            assert not made.world.close_sent
+        assert made.world.closure_recorded == (client is not ClientState.OPEN)
+
+
+def test_nothing_is_passed_on_once_a_tunnel_is_cut_or_the_target_has_its_fin(walk: list[Move]) -> None:
+    for made in walk:
+        if made.after[0] in PASSED_ON:
+            assert not made.world.cut
+            assert not made.world.fin_sent
+
+
+def test_a_client_that_has_left_is_not_listened_to_and_its_target_hears_of_it(walk: list[Move]) -> None:
+    for made in walk:
+        client, target, _ = made.after
+        if made.world.client in ("disconnecting", "lost"):
+            assert client not in LISTENED_TO
+            assert target not in (TargetState.CONNECTING, TargetState.OPEN, TargetState.FIN_RECEIVED)
+
+
+def test_an_end_is_reported_as_soon_as_one_side_is_over_and_the_tunnel_gone_when_both_are(
+    walk: list[Move],
+) -> None:
+    for made in walk:
+        client, target, _ = made.after
+        world = made.world
+        assert world.ended == (client not in PASSED_ON or target is TargetState.GONE)
+        assert world.gone == (world.client == "lost" and world.target in ("lost", "never"))
+        assert not (world.gone and world.cut_timer)
+
+
+def test_a_tunnel_that_is_cut_is_gone_by_its_timers_alone(walk: list[Move]) -> None:
+    for situation in {(made.after, made.world) for made in walk if made.world.cut}:
+        at, world = situation
+        for _ in range(8):
+            # Neither peer does anything. Who is aborted is lost, and nothing more is connected.
+            forced = [e.CUT_TIMEOUT] if world.cut_timer else []
+            forced += [e.CLIENT_LOST] if world.client == "aborted" else []
+            forced += [e.TARGET_LOST] if world.target == "aborted" else []
+            forced += [e.NO_TARGET] if world.target == "none" else []
+            if not forced:
+                break
+            made = move(at, world, forced[-1])
+            at, world = made.after, made.world
+        assert world.gone
+
+
+_S = TypeVar("_S", ClientState, TargetState, TunnelState)
+
+
+def named(table: Mapping[_S, Mapping[Event, object]]) -> set[tuple[_S, Event]]:
+    return {(state, event) for state, row in table.items() for event in row}
+
+
+def test_the_tables_have_every_pair_of_state_and_event_that_can_come_and_no_other(walk: list[Move]) -> None:
+    client = {(made.before[0], made.event) for made in walk}
+    target = {(made.before[1], made.event) for made in walk}
+    tunnel = {(made.before[2], made.event) for made in walk}
+    for made in walk:
+        before, after = made.before[2], made.after[2]
+        if before is TunnelState.CARRYING and after is TunnelState.ENDED:
+            tunnel.add((before, e.ENDED))
+        if before not in (TunnelState.CARRYING, TunnelState.GONE) and after is TunnelState.GONE:
+            tunnel.add((before, e.BOTH_LOST))
+    assert named(CLIENT) == {pair for pair in client if pair[1] in {event for _, event in named(CLIENT)}}
+    assert named(TARGET) == {pair for pair in target if pair[1] in {event for _, event in named(TARGET)}}
+    assert named(TUNNEL) == {pair for pair in tunnel if pair[1] in {event for _, event in named(TUNNEL)}}
+    for event in Event:
+        assert any(event in row for table in (CLIENT, TARGET, TUNNEL) for row in table.values()), event
+
+
+def test_what_cannot_happen_drops_both_connections_once_and_for_all(walk: list[Move]) -> None:
+    outside = set(Event) - {e.ENDED, e.BOTH_LOST}
+    possible: dict[Place, set[Event]] = {}
+    for made in walk:
+        possible.setdefault(made.before, set()).add(made.event)
+    unexpected = 0
+    for at, events in possible.items():
+        for event in outside - events:
+            states = states_at(at)
+            actions = states.on(event)
+            if states.tunnel is not TunnelState.FAILED:
+                # The event concerns another machine than the one that it cannot come to.
+                continue
+            unexpected += 1
+            assert actions[0] is a.LOG_FAILURE
+            assert {a.ABORT_CLIENT, a.ABORT_TARGET, a.REPORT_ENDED, a.REPORT_GONE} <= set(actions)
+            assert states.failure == f"{event} in {', '.join(at)}"
+            assert states.client not in LISTENED_TO
+            for later in Event:
+                assert states.on(later) == (a.ABORT_CLIENT, a.ABORT_CONNECTING, a.ABORT_TARGET)
+    assert unexpected

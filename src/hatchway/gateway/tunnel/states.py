@@ -267,7 +267,7 @@ def _target_table() -> Table[TargetState]:
             e.TARGET_CONNECTED: _to(s.FIN_SENT, a.READ_TARGET, a.DELIVER_HELD, a.SEND_FIN),
             e.NO_TARGET: _to(s.GONE, a.DISCARD_HELD),
             e.CUT: _to(s.CANCELLED, a.ABORT_CONNECTING),
-            **_stay(s.CONNECTING_TO_DELIVER, *_CLIENT_LEAVES, e.DROP),
+            **_stay(s.CONNECTING_TO_DELIVER, e.CLIENT_FAULT, e.CLIENT_LOST, e.DROP),
         },
         s.CANCELLED: {
             # It had been connected a moment before.
