@@ -1,10 +1,12 @@
 """Commands for access keys, on the server itself."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.errors import BadUsage
 
@@ -40,6 +42,19 @@ _CaCertificate = Annotated[
 _Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Write into the profile although there is one of that name.")
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _IntoArguments:
+    """Where `create` and `rotate` put the key."""
+
+    profile: _ProfileName = None
+    endpoint_url: _EndpointUrl = None
+    bundle: _Bundle = None
+    ca_certificate: _CaCertificate = None
+    overwrite: _Overwrite = False
+
+
 _COLUMNS = ("USER", "ACCESS KEY", "STATUS", "CREATED", "LAST USED", "SERVICE")
 
 
@@ -54,15 +69,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(access_key, name="access-key")
 
 
+@with_option_groups
 def create(
     user: _User = None,
     *,
     root: _Root = False,
-    profile: _ProfileName = None,
-    endpoint_url: _EndpointUrl = None,
-    bundle: _Bundle = None,
-    ca_certificate: _CaCertificate = None,
-    overwrite: _Overwrite = False,
+    into: _IntoArguments,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
@@ -83,12 +95,13 @@ def create(
     from hatchway.installation.installation import open_installation
 
     owner = _owner(user, root=root)
-    into = _into(owner, profile, endpoint_url, bundle, ca_certificate, overwrite=overwrite)
+    destination = _destination(owner, into)
     with open_installation(data_directory(data_dir), store_url) as installation:
-        made = create_key(installation, owner, into)
-    _tell_made(made, into, json=json)
+        made = create_key(installation, owner, destination)
+    _tell_made(made, destination, json=json)
 
 
+@with_option_groups
 def rotate(
     user: _User = None,
     *,
@@ -97,11 +110,7 @@ def rotate(
         bool,
         typer.Option("--at-once", help="Deactivate the former key now: tunnels opened with it are cut."),
     ] = False,
-    profile: _ProfileName = None,
-    endpoint_url: _EndpointUrl = None,
-    bundle: _Bundle = None,
-    ca_certificate: _CaCertificate = None,
-    overwrite: _Overwrite = False,
+    into: _IntoArguments,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
@@ -122,10 +131,10 @@ def rotate(
     from hatchway.installation.installation import open_installation
 
     owner = _owner(user, root=root)
-    into = _into(owner, profile, endpoint_url, bundle, ca_certificate, overwrite=overwrite)
+    destination = _destination(owner, into)
     with open_installation(data_directory(data_dir), store_url) as installation:
-        made = rotate_key(installation, owner, into, at_once=at_once)
-    _tell_made(made, into, json=json)
+        made = rotate_key(installation, owner, destination, at_once=at_once)
+    _tell_made(made, destination, json=json)
     if json:
         return
     if made.deleted is not None:
@@ -257,15 +266,7 @@ def _owner(user: str | None, *, root: bool) -> str | None:
     return user
 
 
-def _into(
-    owner: str | None,
-    profile: str | None,
-    endpoint_url: str | None,
-    bundle: Path | None,
-    ca_certificate: Path | None,
-    *,
-    overwrite: bool,
-) -> "Into | None":
+def _destination(owner: str | None, given: _IntoArguments) -> "Into | None":
     """
     Raises:
         BadUsage: nothing can be called so, or two options are not for each other.
@@ -276,19 +277,25 @@ def _into(
     from hatchway.administration.bundling import IntoBundle
     from hatchway.client.setup.aws_profile import SharedFiles, check_profile_name
 
-    if bundle is not None:
-        name = profile or owner or "root"
+    if given.bundle is not None:
+        name = given.profile or owner or "root"
         check_profile_name(name)
         return IntoBundle(
-            target=bundle.expanduser(), profile=name, endpoint_url=endpoint_url, ca_certificate=ca_certificate
+            target=given.bundle.expanduser(),
+            profile=name,
+            endpoint_url=given.endpoint_url,
+            ca_certificate=given.ca_certificate,
         )
-    if ca_certificate is not None:
+    if given.ca_certificate is not None:
         raise BadUsage("--ca-certificate is for a bundle: give --bundle too")
-    if profile is None:
+    if given.profile is None:
         return None
-    check_profile_name(profile)
+    check_profile_name(given.profile)
     return IntoProfile(
-        name=profile, files=SharedFiles.find(os.environ), endpoint_url=endpoint_url, overwrite=overwrite
+        name=given.profile,
+        files=SharedFiles.find(os.environ),
+        endpoint_url=given.endpoint_url,
+        overwrite=given.overwrite,
     )
 
 

@@ -1,20 +1,18 @@
 """Commands for people who need to reach a host: they talk to the API and the gateway, as the AWS CLI does."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from hatchway.cli.client_options import (
-    CaBundle,
-    EndpointUrl,
-    ProfileName,
-    Region,
-    client_errors,
-    profile_options,
-)
+from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.host_commands import complete_hosts
+from hatchway.cli.option_groups import with_option_groups
+
+if TYPE_CHECKING:
+    from hatchway.client.discovery import TunnelOptions
 
 _EndpointId = Annotated[
     str | None,
@@ -24,7 +22,6 @@ _EndpointDnsName = Annotated[
     str | None,
     typer.Option("--instance-connect-endpoint-dns-name", metavar="NAME", help="The endpoint's DnsName."),
 ]
-_RemotePort = Annotated[int, typer.Option(metavar="PORT", help="The port on the host.")]
 _Duration = Annotated[
     int | None,
     typer.Option("--max-tunnel-duration", metavar="SECONDS", help="When to cut the tunnel, 1 to 3600."),
@@ -38,6 +35,30 @@ _GatewayAddress = Annotated[
 _SourceAddress = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="The local address to connect from.")
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TunnelArguments:
+    """What `ssh` and `open-tunnel` are told of the tunnel."""
+
+    endpoint_id: _EndpointId = None
+    endpoint_dns_name: _EndpointDnsName = None
+    max_tunnel_duration: _Duration = None
+    gateway_port: _GatewayPort = None
+    gateway_address: _GatewayAddress = None
+    source_address: _SourceAddress = None
+
+    def options(self) -> "TunnelOptions":
+        from hatchway.client.discovery import TunnelOptions
+
+        return TunnelOptions(
+            instance_connect_endpoint_id=self.endpoint_id,
+            instance_connect_endpoint_dns_name=self.endpoint_dns_name,
+            max_tunnel_duration=self.max_tunnel_duration,
+            gateway_port=self.gateway_port,
+            gateway_address=self.gateway_address,
+            source_address=self.source_address,
+        )
 
 
 class _SshCommand(TyperCommand):
@@ -86,6 +107,7 @@ def register(app: typer.Typer) -> None:
     app.command("open-tunnel")(open_tunnel)
 
 
+@with_option_groups
 def ssh(
     words: Annotated[
         list[str] | None,
@@ -102,17 +124,9 @@ def ssh(
     remote_port: Annotated[
         int | None, typer.Option(metavar="PORT", help="The port of the host's sshd; by default 22.")
     ] = None,
-    endpoint_id: _EndpointId = None,
-    endpoint_dns_name: _EndpointDnsName = None,
-    max_tunnel_duration: _Duration = None,
+    tunnel: _TunnelArguments,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    profile: ProfileName = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    ca_bundle: CaBundle = None,
-    gateway_port: _GatewayPort = None,
-    gateway_address: _GatewayAddress = None,
-    source_address: _SourceAddress = None,
+    caller: CallerArguments,
 ) -> None:
     """Open a shell on a host, or run a command there.
 
@@ -125,29 +139,21 @@ def ssh(
       hatchway ssh --max-tunnel-duration 600 -L 8080:localhost:80 i-0123456789abcdef0 uptime
       rsync -e 'hatchway ssh' -a site/ admin@web-1:site/
     """
-    from hatchway.client.discovery import TunnelOptions
     from hatchway.client.profile import Profile
     from hatchway.client.ssh import dry_run_ssh, run_ssh, ssh_options
 
-    tunnel = TunnelOptions(
-        instance_connect_endpoint_id=endpoint_id,
-        instance_connect_endpoint_dns_name=endpoint_dns_name,
-        max_tunnel_duration=max_tunnel_duration,
-        gateway_port=gateway_port,
-        gateway_address=gateway_address,
-        source_address=source_address,
-    )
     with client_errors():
-        options = ssh_options(words or (), os_user, remote_port, tunnel)
-        caller = Profile(profile_options(profile, region, endpoint_url, ca_bundle))
+        options = ssh_options(words or (), os_user, remote_port, tunnel.options())
+        profile = Profile(caller.options())
         if not dry_run:
-            raise typer.Exit(run_ssh(caller, options))
-        planned = dry_run_ssh(caller, options)
+            raise typer.Exit(run_ssh(profile, options))
+        planned = dry_run_ssh(profile, options)
     for step in planned.steps:
         typer.echo(step)
     typer.echo(f"would run: {planned.command}")
 
 
+@with_option_groups
 def open_tunnel(
     host: Annotated[
         str | None,
@@ -162,21 +168,13 @@ def open_tunnel(
     private_ip_address: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The address to reach, instead of an instance.")
     ] = None,
-    endpoint_id: _EndpointId = None,
-    endpoint_dns_name: _EndpointDnsName = None,
-    remote_port: _RemotePort = 22,
+    remote_port: Annotated[int, typer.Option(metavar="PORT", help="The port on the host.")] = 22,
     local_port: Annotated[
         int | None,
         typer.Option(metavar="PORT", help="Listen here instead of using standard input and output."),
     ] = None,
-    max_tunnel_duration: _Duration = None,
-    profile: ProfileName = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    ca_bundle: CaBundle = None,
-    gateway_port: _GatewayPort = None,
-    gateway_address: _GatewayAddress = None,
-    source_address: _SourceAddress = None,
+    tunnel: _TunnelArguments,
+    caller: CallerArguments,
 ) -> None:
     """Open a TCP tunnel to a host.
 
@@ -188,27 +186,23 @@ def open_tunnel(
       ssh -o ProxyCommand='hatchway open-tunnel %h' admin@web-1
     """
     import asyncio
+    from dataclasses import replace
 
-    from hatchway.client.discovery import TunnelOptions, plan_tunnel
+    from hatchway.client.discovery import plan_tunnel
     from hatchway.client.listener import listen
     from hatchway.client.profile import Profile
     from hatchway.client.tunnel import relay_standard_streams
 
-    options = TunnelOptions(
+    options = replace(
+        tunnel.options(),
         # A tunnel has no user: whoever pastes user@host means the host.
         host=None if host is None else host.rpartition("@")[2],
         instance_id=instance_id,
         private_ip_address=private_ip_address,
-        instance_connect_endpoint_id=endpoint_id,
-        instance_connect_endpoint_dns_name=endpoint_dns_name,
         remote_port=remote_port,
-        max_tunnel_duration=max_tunnel_duration,
-        gateway_port=gateway_port,
-        gateway_address=gateway_address,
-        source_address=source_address,
     )
     with client_errors():
-        plan = plan_tunnel(Profile(profile_options(profile, region, endpoint_url, ca_bundle)), options)
+        plan = plan_tunnel(Profile(caller.options()), options)
         if local_port is None:
             asyncio.run(relay_standard_streams(plan))
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,12 +22,29 @@ CaBundle = Annotated[
 ]
 
 
-def profile_options(
-    profile: str | None, region: str | None, endpoint_url: str | None, ca_bundle: str | None
-) -> "ProfileOptions":
-    from hatchway.client.profile import ProfileOptions
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerArguments:
+    """As whom, and where, a command calls the API."""
 
-    return ProfileOptions(profile=profile, region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle)
+    profile: ProfileName = None
+    region: Region = None
+    endpoint_url: EndpointUrl = None
+    ca_bundle: CaBundle = None
+
+    @property
+    def given(self) -> bool:
+        """Whether any of them was."""
+        return self != CallerArguments()
+
+    def options(self) -> "ProfileOptions":
+        from hatchway.client.profile import ProfileOptions
+
+        return ProfileOptions(
+            profile=self.profile,
+            region=self.region,
+            endpoint_url=self.endpoint_url,
+            ca_bundle=self.ca_bundle,
+        )
 
 
 @contextmanager

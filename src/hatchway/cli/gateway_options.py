@@ -2,15 +2,33 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from hatchway.cli.options import read_address
 from hatchway.errors import BadUsage
 from hatchway.server.gateway_options import GatewayOptions, Switch
-from hatchway.settings import Address
+from hatchway.settings import DEFAULT_DRAIN_SECONDS
 
+Gateway = Annotated[
+    str | None,
+    typer.Option(
+        "--gateway",
+        metavar="HOST:PORT",
+        help="Where the gateway listens.",
+        show_default="127.0.0.1:443 if that may be had, else 127.0.0.1:8444",
+    ),
+]
+GatewayCert = Annotated[
+    Path | None,
+    typer.Option("--gateway-cert", metavar="FILE", help="A certificate for the gateway, with its chain."),
+]
+GatewayKey = Annotated[
+    Path | None, typer.Option("--gateway-key", metavar="FILE", help="That certificate's private key.")
+]
 ProxyProtocolFrom = Annotated[
     list[str] | None,
     typer.Option(
@@ -94,29 +112,36 @@ Revocation = Annotated[
 ]
 
 
-def gateway_options(
-    *,
-    proxy_protocol_from: Sequence[str] | None,
-    vpcs: Sequence[str] | None,
-    never_targets: Sequence[str] | None,
-    metrics: Address | None,
-    idle_limit: int | None,
-    max_tunnels: int | None,
-    revocation: Switch,
-) -> GatewayOptions:
-    """
-    Raises:
-        BadUsage: an option's value is none that it can have.
-    """
-    return GatewayOptions(
-        proxy_protocol_from=tuple(_range(text) for text in proxy_protocol_from or ()),
-        vpcs=tuple(_vpc(text) for text in vpcs or ()),
-        never_targets=tuple(_host_or_range(text) for text in never_targets or ()),
-        metrics=metrics,
-        idle_limit=idle_limit,
-        max_tunnels=max_tunnels,
-        revocation=revocation,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayArguments:
+    """What `hatchway serve` and `hatchway gateway` are told of gateways."""
+
+    gateway: Gateway = None
+    gateway_cert: GatewayCert = None
+    gateway_key: GatewayKey = None
+    proxy_protocol_from: ProxyProtocolFrom = None
+    vpc: Vpcs = None
+    never_target: NeverTargets = None
+    metrics: Metrics = None
+    idle_limit: IdleLimit = None
+    max_tunnels: MaxTunnels = None
+    revocation: Revocation = Switch.ON
+    drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS
+
+    def options(self) -> GatewayOptions:
+        """
+        Raises:
+            BadUsage: an option's value is none that it can have.
+        """
+        return GatewayOptions(
+            proxy_protocol_from=tuple(_range(text) for text in self.proxy_protocol_from or ()),
+            vpcs=tuple(_vpc(text) for text in self.vpc or ()),
+            never_targets=tuple(_host_or_range(text) for text in self.never_target or ()),
+            metrics=read_address("--metrics", self.metrics),
+            idle_limit=self.idle_limit,
+            max_tunnels=self.max_tunnels,
+            revocation=self.revocation,
+        )
 
 
 def _vpc(text: str) -> str:

@@ -4,18 +4,13 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from hatchway.cli.client_options import (
-    CaBundle,
-    EndpointUrl,
-    ProfileName,
-    Region,
-    client_errors,
-    profile_options,
-)
+from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json, Output, OutputFormat
 from hatchway.cli.table import table
 from hatchway.errors import BadUsage
@@ -27,7 +22,6 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("NAME", "ID", "ADDRESS", "STATE", "ENDPOINT", "TAGS")
 _NOTHING: Final = "-"
-_PROFILE_OPTIONS: Final = ("profile", "region", "endpoint_url", "ca_bundle")
 _PROMPT_PATIENCE: Final = 2.0
 """Seconds that somebody who presses Tab waits for a connection, and for an answer."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
@@ -50,8 +44,8 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
         from hatchway.client.hosts import RUNNING, describe_hosts, names_a_host
         from hatchway.client.profile import Profile
 
-        given = {option: context.params.get(option) for option in _PROFILE_OPTIONS}
-        ec2 = Profile(profile_options(**given)).api("ec2", _PROMPT_PATIENCE)
+        given = {field.name: context.params.get(field.name) for field in fields(CallerArguments)}
+        ec2 = Profile(CallerArguments(**given).options()).api("ec2", _PROMPT_PATIENCE)
         found = describe_hosts(ec2, [("instance-state-name", [RUNNING])])
     except Exception:
         # Somebody is typing: the command itself will say what is wrong.
@@ -65,6 +59,7 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
             yield f"{user}{at}{word}", " ".join(host.addresses[:1])
 
 
+@with_option_groups
 def hosts(
     name: Annotated[
         str | None,
@@ -89,10 +84,7 @@ def hosts(
     ] = None,
     output: Output = OutputFormat.TEXT,
     json: Json = False,
-    profile: ProfileName = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    ca_bundle: CaBundle = None,
+    caller: CallerArguments,
 ) -> None:
     """List the hosts that you may see, each with the endpoint that leads to it.
 
@@ -112,7 +104,7 @@ def hosts(
     filters += [(f"tag:{key}", [value]) for key, value in map(_pair("--tag"), tag or ())]
     filters += [(key, value.split(",")) for key, value in map(_pair("--filter"), filter_ or ())]
     with client_errors():
-        found = list_hosts(Profile(profile_options(profile, region, endpoint_url, ca_bundle)), filters)
+        found = list_hosts(Profile(caller.options()), filters)
     if json or output is OutputFormat.JSON:
         import json as json_format
 

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hatchway.errors import BadUsage
-from hatchway.settings import STORE_URL_VARIABLE, DataDirectory
+from hatchway.settings import STORE_URL_VARIABLE, Address, DataDirectory
 
 DATA_DIR_VARIABLE = "HATCHWAY_DATA_DIR"
 
@@ -63,6 +64,14 @@ Output = Annotated[OutputFormat, typer.Option(metavar="text|json", help="For peo
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreArguments:
+    """Where a server's data are."""
+
+    data_dir: DataDir = None
+    store_url: StoreUrl = None
+
+
 def known_user(name: str | None) -> str | None:
     """
     Raises:
@@ -94,3 +103,14 @@ def data_directory(path: Path | None) -> DataDirectory:
         raise BadUsage(f"--data-dir {str(path)!r}: there is no such user, or no home of his") from None
     except FileNotFoundError:
         raise BadUsage(f"--data-dir {str(path)!r}: the directory that this runs in is gone") from None
+
+
+def read_address(option: str, text: str | None) -> Address | None:
+    """
+    Raises:
+        BadUsage: it is none.
+    """
+    try:
+        return None if text is None else Address.parse(text)
+    except ValueError as problem:
+        raise BadUsage(f"{option}: {problem}") from problem

@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hatchway.cli.client_options import (
-    CaBundle,
-    EndpointUrl,
-    ProfileName,
-    Region,
-    client_errors,
-    profile_options,
-)
+from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.errors import BadUsage, CommandFailed
 
@@ -145,6 +139,7 @@ def simulate(
     raise typer.Exit(0 if outcome == "allowed" else 1)
 
 
+@with_option_groups
 def explain(
     request_id: Annotated[
         str | None,
@@ -160,10 +155,7 @@ def explain(
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
-    profile: ProfileName = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    ca_bundle: CaBundle = None,
+    caller: CallerArguments,
 ) -> None:
     """Say why a call was allowed or refused, or a tunnel cut, from the audit trail.
 
@@ -181,8 +173,7 @@ def explain(
     """
     from hatchway.policies.events import explain_last, explain_own, explain_request
 
-    caller = profile_options(profile, region, endpoint_url, ca_bundle)
-    if data_dir is None or caller != profile_options(None, None, None, None):
+    if data_dir is None or caller.given:
         if last and request_id is not None:
             raise BadUsage("--last USER asks the store: run it on the server, with --data-dir")
         from hatchway.client.errors import NotConfigured
@@ -190,7 +181,7 @@ def explain(
 
         with _errors_not_denials(), client_errors():
             try:
-                explained = explain_own(Profile(caller), request_id)
+                explained = explain_own(Profile(caller.options()), request_id)
             except NotConfigured as problem:
                 # Most likely this is the server, where nobody has a profile.
                 raise BadUsage(f"{problem}; on the server, give --data-dir DIR instead") from problem

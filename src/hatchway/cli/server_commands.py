@@ -1,29 +1,30 @@
 """Commands that make and run a server."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hatchway.cli.gateway_options import (
-    DrainTimeout,
-    IdleLimit,
-    MaxTunnels,
-    Metrics,
-    NeverTargets,
-    ProxyProtocolFrom,
-    Revocation,
-    Vpcs,
-    gateway_options,
+from hatchway.cli.gateway_options import GatewayArguments
+from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.options import (
+    DataDir,
+    Json,
+    StoreArguments,
+    StoreUrl,
+    User,
+    data_directory,
+    known_user,
+    read_address,
 )
-from hatchway.cli.options import DataDir, Json, StoreUrl, User, data_directory, known_user
 from hatchway.errors import BadUsage
-from hatchway.server.gateway_options import Switch
-from hatchway.settings import DEFAULT_DRAIN_SECONDS, LogFormat
+from hatchway.settings import LogFormat
 
 if TYPE_CHECKING:
-    from hatchway.settings import Address, DataDirectory
+    from hatchway.server.serving import ServerOptions
+    from hatchway.settings import DataDirectory
 
 _Api = Annotated[
     str | None,
@@ -38,27 +39,11 @@ _ApiNames = Annotated[
         " balancer's, for the private CA's certificate. May be repeated.",
     ),
 ]
-_Gateway = Annotated[
-    str | None,
-    typer.Option(
-        "--gateway",
-        metavar="HOST:PORT",
-        help="Where the gateway listens.",
-        show_default="127.0.0.1:443 if that may be had, else 127.0.0.1:8444",
-    ),
-]
 _ApiCert = Annotated[
     Path | None, typer.Option("--api-cert", metavar="FILE", help="A certificate for the API, with its chain.")
 ]
 _ApiKey = Annotated[
     Path | None, typer.Option("--api-key", metavar="FILE", help="That certificate's private key.")
-]
-_GatewayCert = Annotated[
-    Path | None,
-    typer.Option("--gateway-cert", metavar="FILE", help="A certificate for the gateway, with its chain."),
-]
-_GatewayKey = Annotated[
-    Path | None, typer.Option("--gateway-key", metavar="FILE", help="That certificate's private key.")
 ]
 _LogFormat = Annotated[
     LogFormat | None,
@@ -69,6 +54,24 @@ _LogFormat = Annotated[
         show_default="console on a terminal, else json",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ApiArguments:
+    """What `hatchway serve` and `hatchway control` are told of the API."""
+
+    api: _Api = None
+    api_name: _ApiNames = None
+    api_cert: _ApiCert = None
+    api_key: _ApiKey = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ProcessArguments:
+    """What every process of a server is told."""
+
+    user: User = None
+    log_format: _LogFormat = None
 
 
 def register(app: typer.Typer) -> None:
@@ -146,30 +149,16 @@ def init(
     )
 
 
+@with_option_groups
 def serve(
     *,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
-    api: _Api = None,
-    api_name: _ApiNames = None,
-    gateway: _Gateway = None,
+    store: StoreArguments,
+    api: _ApiArguments,
+    gateway: GatewayArguments,
     gateway_workers: Annotated[
         int, typer.Option(metavar="N", min=1, max=256, help="Gateway processes that share the port.")
     ] = 1,
-    api_cert: _ApiCert = None,
-    api_key: _ApiKey = None,
-    gateway_cert: _GatewayCert = None,
-    gateway_key: _GatewayKey = None,
-    proxy_protocol_from: ProxyProtocolFrom = None,
-    vpc: Vpcs = None,
-    never_target: NeverTargets = None,
-    metrics: Metrics = None,
-    idle_limit: IdleLimit = None,
-    max_tunnels: MaxTunnels = None,
-    revocation: Revocation = Switch.ON,
-    drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
-    user: User = None,
-    log_format: _LogFormat = None,
+    process: _ProcessArguments,
 ) -> None:
     """Run both planes, the API and the gateway.
 
@@ -180,48 +169,13 @@ def serve(
     Example:
       hatchway serve --data-dir /var/lib/hatchway --api 0.0.0.0:8443 --gateway 0.0.0.0:443
     """
-    from hatchway.logs import configure_logs, log_format_for
-    from hatchway.server.serving import ServerOptions, serve_both
+    from hatchway.server.serving import serve_both
 
-    log_format = log_format or log_format_for(sys.stderr)
-    directory = data_directory(data_dir)
-    options = ServerOptions(
-        directory=directory,
-        store_url=store_url,
-        api=_address("--api", api),
-        api_names=_api_names(directory, api_name, own_certificate=api_cert is not None),
-        gateway=_address("--gateway", gateway),
-        api_certificate=_certificate("api", api_cert, api_key),
-        gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
-        gateway_workers=gateway_workers,
-        gateway_options=gateway_options(
-            proxy_protocol_from=proxy_protocol_from,
-            vpcs=vpc,
-            never_targets=never_target,
-            metrics=_address("--metrics", metrics),
-            idle_limit=idle_limit,
-            max_tunnels=max_tunnels,
-            revocation=revocation,
-        ),
-        drain_seconds=drain_timeout,
-        user=known_user(user),
-        log_format=log_format,
-    )
-    configure_logs(log_format)
-    serve_both(options)
+    serve_both(_server_options(store, process, api=api, gateway=gateway, gateway_workers=gateway_workers))
 
 
-def control(
-    *,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
-    api: _Api = None,
-    api_name: _ApiNames = None,
-    api_cert: _ApiCert = None,
-    api_key: _ApiKey = None,
-    user: User = None,
-    log_format: _LogFormat = None,
-) -> None:
+@with_option_groups
+def control(*, store: StoreArguments, api: _ApiArguments, process: _ProcessArguments) -> None:
     """Run the control plane alone.
 
     Prints one line, 'ready api=URL', when it listens.
@@ -230,24 +184,12 @@ def control(
     Example:
       hatchway control --data-dir /var/lib/hatchway --api 0.0.0.0:8443
     """
-    from hatchway.logs import configure_logs, log_format_for
-    from hatchway.server.serving import ServerOptions, run_control_plane, supervise_control_plane
+    from hatchway.server.serving import run_control_plane, supervise_control_plane
     from hatchway.supervision.service_manager import ServiceManager
     from hatchway.supervision.supervised import Supervised
 
-    log_format = log_format or log_format_for(sys.stderr)
     supervised = Supervised.of_environment()
-    directory = data_directory(data_dir)
-    options = ServerOptions(
-        directory=directory,
-        store_url=store_url,
-        api=_address("--api", api),
-        api_names=_api_names(directory, api_name, own_certificate=api_cert is not None),
-        api_certificate=_certificate("api", api_cert, api_key),
-        user=known_user(user),
-        log_format=log_format,
-    )
-    configure_logs(log_format)
+    options = _server_options(store, process, api=api)
     if supervised is None and (manager := ServiceManager.of_environment()) is not None:
         # It needs a process that is there while another takes the place of what serves.
         supervise_control_plane(options, manager)
@@ -255,24 +197,8 @@ def control(
         run_control_plane(options, supervised)
 
 
-def gateway(
-    *,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
-    address: _Gateway = None,
-    gateway_cert: _GatewayCert = None,
-    gateway_key: _GatewayKey = None,
-    proxy_protocol_from: ProxyProtocolFrom = None,
-    vpc: Vpcs = None,
-    never_target: NeverTargets = None,
-    metrics: Metrics = None,
-    idle_limit: IdleLimit = None,
-    max_tunnels: MaxTunnels = None,
-    revocation: Revocation = Switch.ON,
-    drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS,
-    user: User = None,
-    log_format: _LogFormat = None,
-) -> None:
+@with_option_groups
+def gateway(*, store: StoreArguments, gateway: GatewayArguments, process: _ProcessArguments) -> None:
     """Run one gateway process alone.
 
     Prints one line, 'ready gateway=URL', when it listens. Of the data directory it needs the certificate,
@@ -283,45 +209,53 @@ def gateway(
     Example:
       hatchway gateway --data-dir /var/lib/hatchway --gateway 0.0.0.0:443
     """
-    from hatchway.logs import configure_logs, log_format_for
-    from hatchway.server.serving import ServerOptions, run_gateway_plane, supervise_gateway_plane
+    from hatchway.server.serving import run_gateway_plane, supervise_gateway_plane
     from hatchway.supervision.service_manager import ServiceManager
     from hatchway.supervision.supervised import Supervised
 
-    log_format = log_format or log_format_for(sys.stderr)
     supervised = Supervised.of_environment()
-    options = ServerOptions(
-        directory=data_directory(data_dir),
-        store_url=store_url,
-        gateway=_address("--gateway", address),
-        gateway_certificate=_certificate("gateway", gateway_cert, gateway_key),
-        gateway_options=gateway_options(
-            proxy_protocol_from=proxy_protocol_from,
-            vpcs=vpc,
-            never_targets=never_target,
-            metrics=_address("--metrics", metrics),
-            idle_limit=idle_limit,
-            max_tunnels=max_tunnels,
-            revocation=revocation,
-        ),
-        drain_seconds=drain_timeout,
-        user=known_user(user),
-        log_format=log_format,
-    )
-    configure_logs(log_format)
+    options = _server_options(store, process, gateway=gateway)
     if supervised is None and (manager := ServiceManager.of_environment()) is not None:
         supervise_gateway_plane(options, manager)
     else:
         run_gateway_plane(options, supervised)
 
 
-def _address(option: str, text: str | None) -> "Address | None":
-    from hatchway.settings import Address
+def _server_options(
+    store: StoreArguments,
+    process: _ProcessArguments,
+    *,
+    api: _ApiArguments | None = None,
+    gateway: GatewayArguments | None = None,
+    gateway_workers: int = 1,
+) -> "ServerOptions":
+    """What the command line says, read, and the log set up as it says.
 
-    try:
-        return None if text is None else Address.parse(text)
-    except ValueError as problem:
-        raise BadUsage(f"{option}: {problem}") from problem
+    Raises:
+        BadUsage: an option's value is none that it can have.
+    """
+    from hatchway.logs import configure_logs, log_format_for
+    from hatchway.server.serving import ServerOptions
+
+    api, gateway = api or _ApiArguments(), gateway or GatewayArguments()
+    log_format = process.log_format or log_format_for(sys.stderr)
+    directory = data_directory(store.data_dir)
+    options = ServerOptions(
+        directory=directory,
+        store_url=store.store_url,
+        api=read_address("--api", api.api),
+        api_names=_api_names(directory, api.api_name, own_certificate=api.api_cert is not None),
+        gateway=read_address("--gateway", gateway.gateway),
+        api_certificate=_certificate("api", api.api_cert, api.api_key),
+        gateway_certificate=_certificate("gateway", gateway.gateway_cert, gateway.gateway_key),
+        gateway_workers=gateway_workers,
+        gateway_options=gateway.options(),
+        drain_seconds=gateway.drain_timeout,
+        user=known_user(process.user),
+        log_format=log_format,
+    )
+    configure_logs(log_format)
+    return options
 
 
 def _api_names(

@@ -4,14 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hatchway.cli.client_options import (
-    CaBundle,
-    EndpointUrl,
-    ProfileName,
-    Region,
-    client_errors,
-    profile_options,
-)
+from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json
 from hatchway.cli.table import table
 
@@ -28,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(tunnels, name="tunnels")
 
 
+@with_option_groups
 def list_(
     *,
     endpoint_id: Annotated[
@@ -38,10 +33,7 @@ def list_(
     ] = None,
     principal_arn: Annotated[str | None, typer.Option(metavar="ARN", help="Only those of this user.")] = None,
     json: Json = False,
-    profile: ProfileName = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    ca_bundle: CaBundle = None,
+    caller: CallerArguments,
 ) -> None:
     """List the tunnels that are open: who, from where, to where, since when, and how many bytes each way.
 
@@ -55,8 +47,8 @@ def list_(
     from hatchway.client.tunnels import list_tunnels
 
     with client_errors():
-        caller = Profile(profile_options(profile, region, endpoint_url, ca_bundle))
-        tunnels = list_tunnels(caller, endpoint_id=endpoint_id, principal_arn=principal_arn)
+        profile = Profile(caller.options())
+        tunnels = list_tunnels(profile, endpoint_id=endpoint_id, principal_arn=principal_arn)
     if json:
         import json as json_format
 
@@ -66,15 +58,13 @@ def list_(
             typer.echo(line)
 
 
+@with_option_groups
 def terminate(
     tunnel: Annotated[
         str, typer.Argument(metavar="ID", help="The tunnel's id, from 'hatchway tunnels list'.")
     ],
     *,
-    profile: ProfileName = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    ca_bundle: CaBundle = None,
+    caller: CallerArguments,
 ) -> None:
     """End an open tunnel. Its gateway closes it within a second; whoever opened it may open another.
 
@@ -89,8 +79,7 @@ def terminate(
     from hatchway.client.tunnels import terminate_tunnel
 
     with client_errors():
-        caller = Profile(profile_options(profile, region, endpoint_url, ca_bundle))
-        ended = terminate_tunnel(caller, tunnel)
+        ended = terminate_tunnel(Profile(caller.options()), tunnel)
     typer.echo(
         f"{ended.tunnel_id} of {ended.principal_arn} to {ended.private_ip_address} port {ended.remote_port}"
         " is being ended"
