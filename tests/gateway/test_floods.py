@@ -21,7 +21,7 @@ from tests.transport.harness import LOOPBACK, PATIENCE, WebSocket, client_tls, r
 
 from hatchway.gateway.admission.admission import Call, Refused
 from hatchway.gateway.admission.refusal import unauthenticated
-from hatchway.transport.listening.listener import PORTION
+from hatchway.transport.listening.listener import MAX_ACCEPTS
 from hatchway.transport.listening.sources import MAY_WASTE, Sources
 
 ATTACKER, NEWCOMER = "127.6.6.6", "127.0.0.9"
@@ -128,7 +128,7 @@ def test_a_flood_of_half_open_tls_from_one_source_costs_so_many_handshakes_and_n
             flood = [half_open(gateway.port, ATTACKER) for _ in range(60)]
             served = [sock for sock in flood if not await was_reset(sock)]
             assert len(served) == handshakes.begun == 5
-            assert gateway.listener.turned_away["source_wastes"] == 55
+            assert gateway.listener.shed["source_wastes"] == 55
             assert await opens(gateway.port, NEWCOMER)
             for sock in flood:
                 sock.close()
@@ -176,7 +176,7 @@ def test_hundreds_of_tunnels_opened_at_once_from_one_address_all_succeed() -> No
             many = MAY_WASTE - 6
             assert all(await asyncio.gather(*(opens(gateway.port, NEWCOMER) for _ in range(many))))
             assert handshakes.begun == many
-            assert not any(gateway.listener.turned_away.values())
+            assert not any(gateway.listener.shed.values())
             await until(lambda: not gateway.listener.pending)
 
     run(test)
@@ -228,7 +228,7 @@ def test_strangers_have_not_all_the_room_that_there_is(all_may_waste: int) -> No
         async with flooded(sources, max_pending=40) as (gateway, _):
             assert await opens(gateway.port, NEWCOMER)
             flood = [half_open(gateway.port, f"127.6.0.{number}") for number in range(1, 101)]
-            await until(lambda: sum(gateway.listener.turned_away.values()) == 70)
+            await until(lambda: sum(gateway.listener.shed.values()) == 70)
             assert gateway.listener.pending == 30
             assert [await opens(gateway.port, NEWCOMER) for _ in range(5)] == [True] * 5
             for sock in flood:
@@ -243,14 +243,14 @@ def test_who_waited_too_long_for_his_turn_is_turned_away() -> None:
     async def test() -> None:
         nonlocal now
         sources = Sources(lambda: now, all_may_waste=1)
-        async with flooded(sources, patience=0.05) as (gateway, handshakes):
+        async with flooded(sources, queue_timeout=0.05) as (gateway, handshakes):
             flood = [half_open(gateway.port, ATTACKER) for _ in range(3)]
             await until(lambda: gateway.listener.pending == 3)
             await asyncio.sleep(0.1)
             now += 1
             assert [await was_reset(sock) for sock in flood] == [False, True, True]
             assert handshakes.begun == 1
-            assert gateway.listener.turned_away["no_turn"] == 2
+            assert gateway.listener.shed["no_turn"] == 2
             for sock in flood:
                 sock.close()
 
@@ -263,7 +263,7 @@ def test_a_silent_connection_holds_what_its_source_may_waste_and_is_hung_up_on_i
             silent = [connection(gateway.port, ATTACKER) for _ in range(10)]
             await until(lambda: handshakes.begun == 5)
             await until(lambda: not gateway.listener.pending)
-            assert gateway.listener.turned_away["source_wastes"] == 5
+            assert gateway.listener.shed["source_wastes"] == 5
             for sock in silent:
                 sock.close()
             assert await opens(gateway.port, NEWCOMER)
@@ -292,7 +292,7 @@ def test_connections_turned_away_are_metrics_by_reason() -> None:
         async with flooded(Sources(frozen, may_waste=2), max_pending=3) as (gateway, _):
             held = [half_open(gateway.port, ATTACKER) for _ in range(4)]
             held += [half_open(gateway.port, source) for source in ("127.6.0.1", "127.6.0.2")]
-            await until(lambda: sum(gateway.listener.turned_away.values()) == 3)
+            await until(lambda: sum(gateway.listener.shed.values()) == 3)
             now = samples(watched(gateway))
             assert now["hatchway_connections_turned_away_total:source_wastes"] == 2
             assert now["hatchway_connections_turned_away_total:too_many_pending"] == 1
@@ -322,7 +322,7 @@ def test_a_connection_passed_on_is_judged_by_the_address_that_the_load_balancer_
             )
             flood = [passed_on(gateway.port, attacker) for _ in range(20)]
             assert sum([not await was_reset(sock) for sock in flood]) == handshakes.begun == 5
-            assert gateway.listener.turned_away["source_wastes"] == 15
+            assert gateway.listener.shed["source_wastes"] == 15
             served = passed_on(gateway.port, newcomer)
             assert not await was_reset(served)
             for sock in (*flood, served):
@@ -384,14 +384,14 @@ def test_many_are_accepted_in_portions() -> None:
         sock.bind((LOOPBACK, 0))
         async with running_gateway(Says(9), sock=sock) as gateway:
             # All are there before the gateway's loop turns again.
-            held = [socket.create_connection((LOOPBACK, gateway.port)) for _ in range(3 * PORTION)]
+            held = [socket.create_connection((LOOPBACK, gateway.port)) for _ in range(3 * MAX_ACCEPTS)]
             turns = []
             while gateway.listener.pending < len(held):
                 before = sock.accepted
                 await asyncio.sleep(0)
                 turns.append(sock.accepted - before)
             # How many, time tells as well.
-            assert 0 < max(turns) <= PORTION
+            assert 0 < max(turns) <= MAX_ACCEPTS
             assert len(turns) >= 3
             for each in held:
                 each.close()

@@ -108,7 +108,7 @@ class _Api:
         asked = _api_request(request, b"")
         connection: ClientConnection = request.state.connection
         key_id = claimed_key_id(asked.http)
-        if not connection.hears(key_id):
+        if not connection.may_authenticate(key_id):
             reply = self._dispatcher.throttle(asked, TOO_MANY_FAILURES)
             return _response(reply, {"retry-after": f"{WINDOW:.0f}"})
         if (service := other_service(asked.http)) is not None:
@@ -204,7 +204,7 @@ class _Api:
         connection: ClientConnection = request.state.connection
         authorization = request.headers.get("authorization", "")
         host = claimed_host(authorization)
-        if not connection.hears(host):
+        if not connection.may_authenticate(host):
             headers = {"retry-after": f"{WINDOW:.0f}"}
             return _plain(request, TOO_MANY_FAILURES, 429, headers)
         look_up = partial(

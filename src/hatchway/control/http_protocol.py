@@ -86,9 +86,9 @@ class ClientConnection(H11Protocol):
 
     # What the application tells of its caller, and asks.
 
-    def hears(self, key_id: str) -> bool:
+    def may_authenticate(self, key_id: str) -> bool:
         """Whether a request that claims to be signed with this key is to be examined now."""
-        return self._sources.hears(self.address, key_id)
+        return self._sources.may_authenticate(self.address, key_id)
 
     def failed(self, key_id: str) -> None:
         """A request that claims to be signed with this key failed to authenticate."""

@@ -24,7 +24,7 @@ from hatchway.control.held import HeldConnections
 from hatchway.control.http_protocol import ClientConnection
 from hatchway.supervision.supervised import Supervised
 from hatchway.transport.asyncio_tls import Records, TlsProtocol
-from hatchway.transport.listening.listener import MAX_PENDING, Arrival, Listener
+from hatchway.transport.listening.listener import MAX_PENDING, AcceptedConnection, Listener
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.server_tls import ServerTls
 
@@ -161,7 +161,7 @@ class HttpsServer(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _begin(self, arrival: Arrival, settled: Callable[[], None]) -> None:
+    def _begin(self, arrival: AcceptedConnection, settled: Callable[[], None]) -> None:
         records = Records()
         connection = ClientConnection(
             address=str(arrival.peer.address),

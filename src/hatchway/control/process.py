@@ -25,7 +25,7 @@ from hatchway.store import Store
 from hatchway.supervision.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
-from hatchway.transport.open_files import allow_open_files, strangers_of
+from hatchway.transport.open_files import allow_open_files, max_pending_for
 
 if TYPE_CHECKING:
     from hatchway.tracing.spans import Traces
@@ -110,7 +110,7 @@ def run_control(
             key=settings.api_key,
             drain_seconds=settings.drain_seconds,
             on_ready=lambda: on_ready(address),
-            most=min(MAX_PENDING, strangers_of(open_files)),
+            most=min(MAX_PENDING, max_pending_for(open_files)),
             supervised=supervised,
             # Its successor sees to the store: with other keys and by other rules, perhaps.
             on_succeeded=leave_the_house,

@@ -123,7 +123,7 @@ class Gateway:
             key = websocket_key(head)
             if self.draining:
                 raise RequestRefused(DRAINING)
-            if not self._sources.hears(source_ip, claimed_key_id(head.query)):
+            if not self._sources.may_authenticate(source_ip, claimed_key_id(head.query)):
                 raise RequestRefused(TOO_MANY_FAILURES)
             if not self._may_open():
                 raise RequestRefused(NOT_RECORDING)

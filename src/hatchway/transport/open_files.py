@@ -26,8 +26,8 @@ def allow_open_files() -> int:
     return most
 
 
-def strangers_of(open_files: int) -> int:
-    """How many connections there may be, by the limit on open files, that have not shown what they are worth.
+def max_pending_for(open_files: int) -> int:
+    """How many connections may be pending, by the limit on open files: such as have not sent a request yet.
 
     As many more are left for those that have.
     """

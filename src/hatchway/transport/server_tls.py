@@ -1,4 +1,4 @@
-"""The TLS that clients speak with the gateway."""
+"""A server's TLS: its protocol versions and ciphers, and its certificate as the files are now."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-    # The relay reuses a buffer as soon as it has been written, which a renegotiation could defer.
+    # Who writes reuses the buffer as soon as `write` returns, which a renegotiation could defer.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     # Each AWS CLI is a process of its own and resumes nothing: tickets would only cost.
     context.num_tickets = 0

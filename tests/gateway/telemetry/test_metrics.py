@@ -41,10 +41,10 @@ def watched(gateway: Running) -> Metrics:
     gateway.metrics.watch(
         gateway.registry,
         pending=lambda: gateway.listener.pending,
-        turned_away=lambda: gateway.listener.turned_away,
+        shed=lambda: gateway.listener.shed,
         revision=lambda: 7,
         age=lambda: 0.25,
-        unrecorded=lambda: 3,
+        pending_records=lambda: 3,
     )
     return gateway.metrics
 

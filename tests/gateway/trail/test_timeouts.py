@@ -3,7 +3,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from hatchway.gateway.trail.timeouts import Patience
+from hatchway.gateway.trail.timeouts import SharedTimeout
 
 
 def future() -> "asyncio.Future[str]":
@@ -19,9 +19,9 @@ async def outcome(waiting: Awaitable[str]) -> str:
 
 def test_what_comes_in_time_is_given_and_leaves_no_timer() -> None:
     async def test() -> None:
-        patience = Patience(20)
+        timeout = SharedTimeout(20)
         first, second, failing = (future() for _ in range(3))
-        waiting = [asyncio.create_task(patience.wait(each)) for each in (first, second, failing)]
+        waiting = [asyncio.create_task(timeout.wait(each)) for each in (first, second, failing)]
         await asyncio.sleep(0)
         second.set_result("second")
         failing.set_exception(OSError("no"))
@@ -46,11 +46,11 @@ def test_what_comes_in_time_is_given_and_leaves_no_timer() -> None:
 
 def test_each_is_given_up_when_its_own_time_is_up() -> None:
     async def test() -> None:
-        patience = Patience(0.2)
+        timeout = SharedTimeout(0.2)
         early, late = future(), future()
-        first = asyncio.create_task(outcome(patience.wait(early)))
+        first = asyncio.create_task(outcome(timeout.wait(early)))
         await asyncio.sleep(0.1)
-        second = asyncio.create_task(outcome(patience.wait(late)))
+        second = asyncio.create_task(outcome(timeout.wait(late)))
         assert await first == "given up"
         assert not late.done()
         assert await second == "given up"
@@ -60,10 +60,10 @@ def test_each_is_given_up_when_its_own_time_is_up() -> None:
 
 def test_who_stops_waiting_is_not_given_up() -> None:
     async def test() -> None:
-        patience = Patience(0.05)
+        timeout = SharedTimeout(0.05)
         left, kept = future(), future()
-        leaving = asyncio.create_task(patience.wait(left))
-        staying = asyncio.create_task(outcome(patience.wait(kept)))
+        leaving = asyncio.create_task(timeout.wait(left))
+        staying = asyncio.create_task(outcome(timeout.wait(kept)))
         await asyncio.sleep(0)
         leaving.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -75,17 +75,17 @@ def test_who_stops_waiting_is_not_given_up() -> None:
 
 
 def test_one_patience_serves_one_event_loop_after_the_other() -> None:
-    patience = Patience(0.05)
+    timeout = SharedTimeout(0.05)
 
     async def test() -> None:
         never = future()
         with pytest.raises(TimeoutError):
-            await patience.wait(never)
+            await timeout.wait(never)
 
     async def in_time() -> None:
         soon = future()
         asyncio.get_running_loop().call_soon(soon.set_result, "soon")
-        assert await patience.wait(soon) == "soon"
+        assert await timeout.wait(soon) == "soon"
 
     for each in (in_time, test, in_time, test):
         asyncio.run(each())

@@ -19,7 +19,7 @@ from hatchway.audit.refusals import AT_ONCE
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.admission.admission import Admitted, Refused
 from hatchway.gateway.admission.refusal import access_denied
-from hatchway.gateway.trail.pending_records import Unrecorded
+from hatchway.gateway.trail.pending_records import PendingRecords
 from hatchway.gateway.trail.trail import Carried, QuotaReached, Trail
 from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store import Transaction
@@ -42,10 +42,13 @@ def commits(account: StoredAccount) -> Iterator[GroupCommit]:
     made.close()
 
 
-def trail(commits: GroupCommit, worker: str = "gw-1", unrecorded: Unrecorded | None = None) -> Trail:
+def trail(commits: GroupCommit, worker: str = "gw-1", pending_records: PendingRecords | None = None) -> Trail:
     ids = (f"event-{worker}-{number}" for number in range(1000))
     return Trail(
-        commits, worker, lambda: next(ids), Unrecorded(commits) if unrecorded is None else unrecorded
+        commits,
+        worker,
+        lambda: next(ids),
+        PendingRecords(commits) if pending_records is None else pending_records,
     )
 
 
@@ -165,10 +168,10 @@ def failing(account: StoredAccount, monkeypatch: pytest.MonkeyPatch) -> Disturbe
     return Disturbed(account, monkeypatch)
 
 
-async def settled(unrecorded: Unrecorded) -> None:
-    keeping = asyncio.create_task(unrecorded.keep())
+async def settled(pending_records: PendingRecords) -> None:
+    keeping = asyncio.create_task(pending_records.keep())
     async with asyncio.timeout(20):
-        await unrecorded.wait_until_empty()
+        await pending_records.wait_until_empty()
     keeping.cancel()
 
 
@@ -179,20 +182,20 @@ def test_an_end_that_cannot_be_entered_is_entered_once_it_can(
     account: StoredAccount, commits: GroupCommit, failing: Disturbed
 ) -> None:
     async def test() -> None:
-        unrecorded = Unrecorded(commits)
-        books = trail(commits, unrecorded=unrecorded)
+        pending_records = PendingRecords(commits)
+        books = trail(commits, pending_records=pending_records)
         ids = [f"tun-{number}" for number in range(20)]
         for tunnel_id in ids:
             await books.opened(admitted(tunnel_id), NOW)
         failing.fails_before = True
         for tunnel_id in ids:
             await books.closed(admitted(tunnel_id), CARRIED, NOW)
-        keeping = asyncio.create_task(unrecorded.keep())
+        keeping = asyncio.create_task(pending_records.keep())
         await asyncio.sleep(0.2)
-        assert len(unrecorded) == 20
+        assert len(pending_records) == 20
         keeping.cancel()
         failing.fails_before = False
-        await settled(unrecorded)
+        await settled(pending_records)
         with account.store.read() as tx:
             assert not tx.tunnels.find()
         closed = [event for event in events(account) if event["eventName"] == "CloseTunnel"]
@@ -227,14 +230,14 @@ def test_an_end_that_was_entered_although_it_seemed_not_is_entered_once(
     account: StoredAccount, commits: GroupCommit, failing: Disturbed
 ) -> None:
     async def test() -> None:
-        unrecorded = Unrecorded(commits)
-        books = trail(commits, unrecorded=unrecorded)
+        pending_records = PendingRecords(commits)
+        books = trail(commits, pending_records=pending_records)
         await books.opened(admitted("tun-1"), NOW)
         failing.fails_after = True
         await books.closed(admitted("tun-1"), CARRIED, NOW)
-        assert len(unrecorded) == 1
+        assert len(pending_records) == 1
         failing.fails_after = False
-        await settled(unrecorded)
+        await settled(pending_records)
         assert [event["eventName"] for event in events(account)] == ["OpenTunnel", "CloseTunnel"]
 
     asyncio.run(test())
@@ -244,13 +247,13 @@ def test_a_tunnel_that_was_entered_although_it_seemed_not_is_entered_as_closed(
     account: StoredAccount, commits: GroupCommit, failing: Disturbed
 ) -> None:
     async def test() -> None:
-        unrecorded = Unrecorded(commits)
-        books = trail(commits, unrecorded=unrecorded)
+        pending_records = PendingRecords(commits)
+        books = trail(commits, pending_records=pending_records)
         failing.fails_after = True
         with pytest.raises(ConnectionError):
             await books.opened(admitted("tun-1"), NOW)
         failing.fails_after = False
-        await settled(unrecorded)
+        await settled(pending_records)
         with account.store.read() as tx:
             assert not tx.tunnels.find()
         opened, closed = events(account)
@@ -263,17 +266,17 @@ def test_a_tunnel_that_was_entered_although_it_seemed_not_is_entered_as_closed(
 def test_a_store_that_never_answers_opens_no_tunnel_and_leaves_none_entered_when_it_does(
     account: StoredAccount, commits: GroupCommit, failing: Disturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatchway.gateway.trail.trail.PATIENCE", 0.1)
+    monkeypatch.setattr("hatchway.gateway.trail.trail.RECORD_TIMEOUT", 0.1)
 
     async def test() -> None:
-        unrecorded = Unrecorded(commits)
-        books = trail(commits, unrecorded=unrecorded)
+        pending_records = PendingRecords(commits)
+        books = trail(commits, pending_records=pending_records)
         failing.answers.clear()
         for tunnel_id in ("tun-under-way", "tun-waiting"):
             with pytest.raises(TimeoutError):
                 await books.opened(admitted(tunnel_id), NOW)
         failing.answers.set()
-        await settled(unrecorded)
+        await settled(pending_records)
         with account.store.read() as tx:
             assert not tx.tunnels.find()
         told = [(event["eventName"], event.get("errorCode")) for event in events(account)]
@@ -290,13 +293,13 @@ def test_a_tunnel_that_could_not_be_entered_is_entered_as_refused(
     account: StoredAccount, commits: GroupCommit, failing: Disturbed
 ) -> None:
     async def test() -> None:
-        unrecorded = Unrecorded(commits)
-        books = trail(commits, unrecorded=unrecorded)
+        pending_records = PendingRecords(commits)
+        books = trail(commits, pending_records=pending_records)
         failing.fails_before = True
         with pytest.raises(OSError, match="disk full"):
             await books.opened(admitted("tun-1"), NOW)
         failing.fails_before = False
-        await settled(unrecorded)
+        await settled(pending_records)
         (event,) = events(account)
         assert (event["eventName"], event["errorCode"]) == ("OpenTunnel", "ServiceUnavailable")
 
@@ -309,15 +312,15 @@ def test_a_refusal_that_cannot_be_entered_is_entered_later_if_there_is_room(
     monkeypatch.setattr("hatchway.gateway.trail.pending_records.MOST_REFUSALS", 3)
 
     async def test() -> None:
-        unrecorded = Unrecorded(commits)
-        books = trail(commits, unrecorded=unrecorded)
+        pending_records = PendingRecords(commits)
+        books = trail(commits, pending_records=pending_records)
         failing.fails_before = True
         for number in range(5):
             call = admitted(f"tun-{number}").call
             await books.refused(Refused(refusal=access_denied("no"), call=call, additional={}), NOW)
-        assert len(unrecorded) == 3
+        assert len(pending_records) == 3
         failing.fails_before = False
-        await settled(unrecorded)
+        await settled(pending_records)
         assert [event["errorCode"] for event in events(account)] == ["AccessDeniedException"] * 3
 
     asyncio.run(test())
@@ -327,7 +330,7 @@ def test_a_piece_that_never_succeeds_keeps_no_other_from_being_entered(
     account: StoredAccount, commits: GroupCommit, failing: Disturbed
 ) -> None:
     async def test() -> None:
-        unrecorded = Unrecorded(commits)
+        pending_records = PendingRecords(commits)
         done: set[int] = set()
 
         def never(_tx: Transaction) -> None:
@@ -336,12 +339,12 @@ def test_a_piece_that_never_succeeds_keeps_no_other_from_being_entered(
         def note(number: int, _tx: Transaction) -> None:
             done.add(number)
 
-        unrecorded.add(never)
+        pending_records.add(never)
         for number in range(3):
-            unrecorded.add(partial(note, number))
-        keeping = asyncio.create_task(unrecorded.keep())
+            pending_records.add(partial(note, number))
+        keeping = asyncio.create_task(pending_records.keep())
         async with asyncio.timeout(20):
-            await until(lambda: done == {0, 1, 2} and len(unrecorded) == 1)
+            await until(lambda: done == {0, 1, 2} and len(pending_records) == 1)
         keeping.cancel()
 
     asyncio.run(test())
@@ -350,8 +353,8 @@ def test_a_piece_that_never_succeeds_keeps_no_other_from_being_entered(
 def test_refusals_beyond_a_rate_are_counted_and_entered_together(
     account: StoredAccount, commits: GroupCommit
 ) -> None:
-    unrecorded = Unrecorded(commits)
-    books = trail(commits, unrecorded=unrecorded)
+    pending_records = PendingRecords(commits)
+    books = trail(commits, pending_records=pending_records)
     answer = admitted("tun-1")
     alice = {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/alice"}
     call = answer.call._replace(source=replace(answer.call.source, user_identity=alice))
@@ -362,8 +365,8 @@ def test_refusals_beyond_a_rate_are_counted_and_entered_together(
             await books.refused(refused, NOW)
         books.enter_counts()
         books.enter_counts()
-        keeping = asyncio.create_task(unrecorded.keep())
-        await unrecorded.wait_until_empty()
+        keeping = asyncio.create_task(pending_records.keep())
+        await pending_records.wait_until_empty()
         keeping.cancel()
 
     asyncio.run(flood())

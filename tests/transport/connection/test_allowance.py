@@ -4,27 +4,27 @@ from itertools import count
 
 from hatchway.transport.connection.allowance import (
     BURST,
-    COMMON_BURST,
-    COMMON_RATE,
     RATE,
+    SHARED_BURST,
+    SHARED_RATE,
     SHORTEST_PAUSE,
     WASTE_BURST,
     WASTE_RATE,
     Allowance,
-    Common,
+    SharedAllowance,
 )
 
 SECONDS = 10
 
 
 def alone() -> Allowance:
-    return Allowance(0.0, Common(0.0))
+    return Allowance(0.0, SharedAllowance(0.0))
 
 
 def used(clients: int) -> list[int]:
     """Microseconds that each of so many clients uses in `SECONDS` that sends small frames without end."""
-    common = Common(0.0)
-    allowances = [Allowance(0.0, common) for _ in range(clients)]
+    shared = SharedAllowance(0.0)
+    allowances = [Allowance(0.0, shared) for _ in range(clients)]
     spent, ready, now = [0] * clients, [0.0] * clients, 0.0
     for turn in count():
         client = turn % clients
@@ -44,15 +44,15 @@ def test_who_sends_little_is_never_slowed() -> None:
 
 def test_who_sends_more_small_frames_than_that_may_use_what_all_have_in_common() -> None:
     (spent,) = used(1)
-    most = (RATE + COMMON_RATE) * SECONDS
-    assert 0.9 * most <= spent <= most + BURST + COMMON_BURST + 300
+    most = (RATE + SHARED_RATE) * SECONDS
+    assert 0.9 * most <= spent <= most + BURST + SHARED_BURST + 300
 
 
 def test_many_who_send_more_are_slowed_to_what_they_may_together() -> None:
     for clients in (2, 6, 30):
         together = sum(used(clients))
-        most = (clients * RATE + COMMON_RATE) * SECONDS
-        assert together <= most + clients * (BURST + 300) + COMMON_BURST
+        most = (clients * RATE + SHARED_RATE) * SECONDS
+        assert together <= most + clients * (BURST + 300) + SHARED_BURST
 
 
 def test_what_is_each_clients_own_nobody_can_take() -> None:

@@ -13,7 +13,7 @@ from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
 
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.connection.tcp import Hold
-from hatchway.transport.connection.tls import MOST_READS, PORTION, TlsConnection
+from hatchway.transport.connection.tls import MAX_UNTRUSTED_READS, READ_SIZE, TlsConnection
 
 ROOM = memoryview(bytearray(5000))
 
@@ -192,7 +192,7 @@ def test_every_byte_comes_back_whatever_the_pieces() -> None:
             async def send() -> None:
                 at = 0
                 while at < len(sent):
-                    size = random.choice([1, 100, 5000, 16_384, 40_000, PORTION])
+                    size = random.choice([1, 100, 5000, 16_384, 40_000, READ_SIZE])
                     client.tls.write(sent[at : at + size])
                     at += size
                     records = client.outgoing.read()
@@ -219,7 +219,7 @@ def test_a_hello_that_comes_in_small_pieces_is_understood() -> None:
             # Of 300 bytes or of 1,500: key shares differ by the version of OpenSSL.
             size = len(hello) // 40
             pieces = [hello[at : at + size] for at in range(0, len(hello), size)]
-            assert 10 < len(pieces) < MOST_READS
+            assert 10 < len(pieces) < MAX_UNTRUSTED_READS
             for piece in pieces:
                 await client.send(piece)
                 await asyncio.sleep(0.002)
@@ -238,7 +238,7 @@ def test_a_client_that_never_gets_to_the_point_is_dropped_before_its_time_is_up(
     async def test() -> None:
         async with met() as (client, echo):
             with suppress(ConnectionError):
-                for _ in range(MOST_READS + 1):
+                for _ in range(MAX_UNTRUSTED_READS + 1):
                     client.tls.write(b"x")
                     await client.send(client.outgoing.read())
                     await client.read()
@@ -251,7 +251,7 @@ def test_a_client_that_is_trusted_may_go_on() -> None:
     async def test() -> None:
         async with met() as (client, echo):
             echo.trust()
-            for _ in range(2 * MOST_READS):
+            for _ in range(2 * MAX_UNTRUSTED_READS):
                 client.tls.write(b"x")
                 await client.send(client.outgoing.read())
                 assert await client.read() == b"x"
@@ -333,7 +333,7 @@ def test_what_comes_after_the_farewell_is_not_handed_over() -> None:
 
 
 def test_a_client_that_does_not_answer_the_farewell_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.transport.connection.tls.FAREWELL", 0.2)
+    monkeypatch.setattr("hatchway.transport.connection.tls.CLOSE_TIMEOUT", 0.2)
 
     async def test() -> None:
         async with met() as (client, echo):
@@ -418,7 +418,7 @@ def test_a_client_that_ends_tls_gets_the_rest_whatever_it_sends_behind_the_end(b
 
 
 def test_a_client_that_tampers_and_reads_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.transport.connection.tls.FAREWELL", 0.2)
+    monkeypatch.setattr("hatchway.transport.connection.tls.CLOSE_TIMEOUT", 0.2)
 
     async def test() -> None:
         async with met() as (client, echo):

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from tests.transport.harness import Clock
 
 from hatchway.transport.listening.failures import MOST
-from hatchway.transport.listening.load_shedding import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, TurnedAway
+from hatchway.transport.listening.load_shedding import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, LoadShedding
 from hatchway.transport.listening.sources import (
     KNOWN_SECONDS,
     MAY_BE_REFUSED,
@@ -88,14 +88,14 @@ def test_only_so_many_sources_are_remembered(clock: Clock) -> None:
 def test_newcomers_have_a_turn_while_all_together_have_not_wasted_too_much(clock: Clock) -> None:
     sources = Sources(clock, all_may_waste=3, all_may_waste_rate=1)
     for _ in range(3):
-        assert sources.newcomer_has_turn()
+        assert sources.unknown_may_begin()
         sources.begins()
-    assert not sources.newcomer_has_turn()
+    assert not sources.unknown_may_begin()
     sources.authenticated(ADDRESS)
-    assert sources.newcomer_has_turn()
+    assert sources.unknown_may_begin()
     sources.begins()
     clock.now += 1
-    assert sources.newcomer_has_turn()
+    assert sources.unknown_may_begin()
 
 
 def test_what_known_sources_waste_keeps_newcomers_waiting_for_so_long_only(clock: Clock) -> None:
@@ -103,7 +103,7 @@ def test_what_known_sources_waste_keeps_newcomers_waiting_for_so_long_only(clock
     for _ in range(1000):
         sources.begins()
     clock.now += 4
-    assert sources.newcomer_has_turn()
+    assert sources.unknown_may_begin()
 
 
 def test_a_source_is_known_for_a_day_after_a_tunnel_was_granted_to_it(clock: Clock) -> None:
@@ -135,35 +135,35 @@ def test_after_too_many_failures_a_source_is_not_heard_but_who_is_known_there_is
     sources.admitted(ADDRESS, KEY)
     sources.admitted(NEIGHBOUR, OTHER_KEY)
     for _ in range(MOST):
-        assert sources.hears(ADDRESS, OTHER_KEY)
+        assert sources.may_authenticate(ADDRESS, OTHER_KEY)
         sources.failed(ADDRESS, OTHER_KEY)
-    assert not sources.hears(ADDRESS, OTHER_KEY)
-    assert not sources.hears(ADDRESS, "")
-    assert sources.hears(ADDRESS, KEY)
-    assert sources.hears(NEIGHBOUR, OTHER_KEY)
+    assert not sources.may_authenticate(ADDRESS, OTHER_KEY)
+    assert not sources.may_authenticate(ADDRESS, "")
+    assert sources.may_authenticate(ADDRESS, KEY)
+    assert sources.may_authenticate(NEIGHBOUR, OTHER_KEY)
 
 
 def test_a_known_key_that_fails_too_often_is_not_heard_either(clock: Clock) -> None:
     sources = Sources(clock)
     sources.admitted(ADDRESS, KEY)
     for _ in range(MOST):
-        assert sources.hears(ADDRESS, KEY)
+        assert sources.may_authenticate(ADDRESS, KEY)
         sources.failed(ADDRESS, KEY)
-    assert not sources.hears(ADDRESS, KEY)
+    assert not sources.may_authenticate(ADDRESS, KEY)
 
 
 def test_the_log_tells_of_connections_turned_away_at_once_and_then_every_ten_seconds(clock: Clock) -> None:
-    turned_away = TurnedAway(clock)
+    shed = LoadShedding(clock)
     with capture_logs() as logs:
         for _ in range(1000):
-            turned_away.add(SOURCE_WASTES, ADDRESS)
-        turned_away.add(NO_TURN, NEIGHBOUR)
+            shed.add(SOURCE_WASTES, ADDRESS)
+        shed.add(NO_TURN, NEIGHBOUR)
         clock.now += LOG_INTERVAL
-        turned_away.add(SOURCE_WASTES, NEIGHBOUR)
+        shed.add(SOURCE_WASTES, NEIGHBOUR)
     told = [(line["reason"], line["connections"], line["latest_source_ip"]) for line in logs]
     assert told == [
         (SOURCE_WASTES, 1, ADDRESS),
         (NO_TURN, 1, NEIGHBOUR),
         (SOURCE_WASTES, 1000, NEIGHBOUR),
     ]
-    assert turned_away.counts[SOURCE_WASTES] == 1001
+    assert shed.counts[SOURCE_WASTES] == 1001

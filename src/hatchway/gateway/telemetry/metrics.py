@@ -117,29 +117,29 @@ class Metrics:
         tunnels: Registry,
         *,
         pending: Callable[[], int],
-        turned_away: Callable[[], Mapping[str, int]],
+        shed: Callable[[], Mapping[str, int]],
         revision: Callable[[], int],
         age: Callable[[], float],
-        unrecorded: Callable[[], int],
+        pending_records: Callable[[], int],
     ) -> None:
         """Tell of these too, as they are whenever Prometheus asks.
 
         Args:
             pending: connections that have not sent their request yet.
-            turned_away: how many connections were reset before TLS, by reason.
+            shed: how many connections were reset before TLS, by reason.
             revision: of the store, as far as the snapshot has it.
             age: seconds since the snapshot was last seen to be the store's state.
-            unrecorded: records that the audit trail still lacks.
+            pending_records: records that the audit trail still lacks.
         """
         self.registry.register(
             _Live(
                 self._gauges(
                     tunnels,
                     pending=pending,
-                    turned_away=turned_away,
+                    shed=shed,
                     revision=revision,
                     age=age,
-                    unrecorded=unrecorded,
+                    pending_records=pending_records,
                 )
             )
         )
@@ -149,10 +149,10 @@ class Metrics:
         tunnels: Registry,
         *,
         pending: Callable[[], int],
-        turned_away: Callable[[], Mapping[str, int]],
+        shed: Callable[[], Mapping[str, int]],
         revision: Callable[[], int],
         age: Callable[[], float],
-        unrecorded: Callable[[], int],
+        pending_records: Callable[[], int],
     ) -> Callable[[], Iterator[Metric]]:
         def gauges() -> Iterator[Metric]:
             with self._counting:
@@ -174,7 +174,7 @@ class Metrics:
             resets = CounterMetricFamily(
                 "hatchway_connections_turned_away", "Connections reset before TLS.", labels=["reason"]
             )
-            for reason, count in turned_away().items():
+            for reason, count in shed().items():
                 resets.add_metric([reason], count)
             yield resets
             yield GaugeMetricFamily(
@@ -184,7 +184,9 @@ class Metrics:
                 "hatchway_snapshot_age_seconds", "Since the store was last seen at that revision.", age()
             )
             yield GaugeMetricFamily(
-                "hatchway_audit_records_waiting", "Records that the audit trail still lacks.", unrecorded()
+                "hatchway_audit_records_waiting",
+                "Records that the audit trail still lacks.",
+                pending_records(),
             )
 
         return gauges

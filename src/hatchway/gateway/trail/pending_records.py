@@ -38,7 +38,7 @@ _AT_ONCE: Final = 256
 log = structlog.get_logger("hatchway.gateway")
 
 
-class Unrecorded:
+class PendingRecords:
     """Pieces of work on the store that failed; each is tried again until it is committed.
 
     A piece may have been committed although it failed, when the connection broke: it must bear to run twice.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-class Patience:
+class SharedTimeout:
     """So many seconds for each future. For one event loop at a time.
 
     `asyncio.timeout` has a timer of its own each time, which costs more than all else about the waiting.

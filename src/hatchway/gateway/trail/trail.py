@@ -20,7 +20,7 @@ from hatchway.audit.log import to_record
 from hatchway.audit.refusals import INTERVAL, Refusals
 from hatchway.domain.tunnel import Tunnel
 from hatchway.gateway.admission.refusal import ENDPOINT_FULL, NOT_RECORDING, PRINCIPAL_FULL
-from hatchway.gateway.trail.timeouts import Patience
+from hatchway.gateway.trail.timeouts import SharedTimeout
 from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers, tunnels
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from hatchway.domain.account import AuditRecord
     from hatchway.gateway.admission.admission import Admitted, Refused
     from hatchway.gateway.admission.refusal import Overrun, Refusal
-    from hatchway.gateway.trail.pending_records import Unrecorded
+    from hatchway.gateway.trail.pending_records import PendingRecords
     from hatchway.store import Transaction
     from hatchway.transport.websocket.close import Closure
 
 log = structlog.get_logger("hatchway.gateway")
 
 
-PATIENCE: Final = 30.0
+RECORD_TIMEOUT: Final = 30.0
 """Seconds that a client waits for its tunnel's record: a database server that hangs says nothing at all."""
 
 
@@ -67,16 +67,16 @@ class Carried:
 
 
 class Trail:
-    """The books of one worker. What cannot be entered at once, `unrecorded` enters later."""
+    """The books of one worker. What cannot be entered at once, `pending_records` enters later."""
 
     def __init__(
-        self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str], unrecorded: Unrecorded
+        self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str], pending_records: PendingRecords
     ) -> None:
         self._commits = commits
         self._worker_id = worker_id
         self._new_id = new_id
-        self._unrecorded = unrecorded
-        self._patience = Patience(PATIENCE)
+        self._pending_records = pending_records
+        self._timeout = SharedTimeout(RECORD_TIMEOUT)
         self._refusals = Refusals()
 
     async def opened(self, admitted: Admitted, now: datetime) -> None:
@@ -101,9 +101,9 @@ class Trail:
         )
         opening = _Opening(admitted, tunnel, self._new_id())
         try:
-            overrun = await self._patience.wait(self._commits.enter(_enter_openings, opening))
+            overrun = await self._timeout.wait(self._commits.enter(_enter_openings, opening))
         except Exception:
-            self._unrecorded.add(self._undoing(opening))
+            self._pending_records.add(self._undoing(opening))
             raise
         if overrun is not None:
             raise QuotaReached(overrun)
@@ -118,7 +118,7 @@ class Trail:
         try:
             await self._commits.enter(_enter_records, record)
         except Exception as problem:
-            kept = self._unrecorded.add_refusal(lambda tx: _enter_records(tx, [record]))
+            kept = self._pending_records.add_refusal(lambda tx: _enter_records(tx, [record]))
             log.error(
                 "refusal not recorded", request_id=source.request_id, tried_again=kept, **log_fields(problem)
             )
@@ -132,7 +132,7 @@ class Trail:
     def enter_counts(self) -> None:
         """The same once."""
         for record in self._refusals.take(self._new_id).records:
-            self._unrecorded.add(partial(_enter_records, records=[record]))
+            self._pending_records.add(partial(_enter_records, records=[record]))
 
     async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
         """Enter the end of a tunnel that was entered as opened, now or later."""
@@ -141,7 +141,7 @@ class Trail:
             # A worker that ends does not wait for it, and yet it is done.
             await self._commits.enter(_enter_closings, closing, regardless=True)
         except Exception as problem:
-            self._unrecorded.add(lambda tx: _enter_closings(tx, [closing]))
+            self._pending_records.add(lambda tx: _enter_closings(tx, [closing]))
             log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
 
     def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> _Closing:

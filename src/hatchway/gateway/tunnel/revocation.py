@@ -28,14 +28,14 @@ TURN: Final = 0.005
 log = structlog.get_logger("hatchway.gateway")
 
 
-class Reviews(Protocol):
+class AdmissionReview(Protocol):
     def review(self, admitted: Admitted, now: datetime) -> Standing: ...
 
 
 class Revocation:
     """Decides on a worker's tunnels again."""
 
-    def __init__(self, reviews: Reviews, registry: Registry, clock: Callable[[], datetime]) -> None:
+    def __init__(self, reviews: AdmissionReview, registry: Registry, clock: Callable[[], datetime]) -> None:
         self._reviews = reviews
         self._registry = registry
         self._clock = clock

@@ -31,7 +31,7 @@ from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.telemetry.metrics import Metrics, metrics_listener
 from hatchway.gateway.telemetry.tracing import TunnelTracing
 from hatchway.gateway.trail.lease import Lease
-from hatchway.gateway.trail.pending_records import Unrecorded
+from hatchway.gateway.trail.pending_records import PendingRecords
 from hatchway.gateway.trail.report import Report
 from hatchway.gateway.trail.trail import Trail
 from hatchway.gateway.tunnel.closures import GATEWAY_STOPPING, OUT_OF_TOUCH
@@ -46,7 +46,7 @@ from hatchway.tracing import tracing
 from hatchway.transport.connection.transparency import may_take_addresses
 from hatchway.transport.listening.listener import MAX_PENDING, Listener, bind_shared
 from hatchway.transport.listening.sources import Sources
-from hatchway.transport.open_files import allow_open_files, strangers_of
+from hatchway.transport.open_files import allow_open_files, max_pending_for
 from hatchway.transport.own_addresses import OwnAddresses
 from hatchway.transport.server_tls import ServerTls
 from hatchway.transport.websocket.clients import Clients
@@ -106,7 +106,7 @@ def run_gateway(
         gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
         if settings.run_as is not None:
             become(settings.run_as, keep=CAP_NET_RAW)
-        most_pending = min(MAX_PENDING, strangers_of(allow_open_files()))
+        most_pending = min(MAX_PENDING, max_pending_for(allow_open_files()))
         traces = stack.enter_context(tracing("gateway", os.environ))
         store = Store.open(settings.store_url)
         stack.callback(store.close)
@@ -209,17 +209,17 @@ class Worker:
         )
         await lease.renew()
 
-        unrecorded = Unrecorded(self._commits)
+        pending_records = PendingRecords(self._commits)
         sources = Sources(time.monotonic)
         ids = NewIds()
-        trail = Trail(self._commits, self._worker_id, ids.event, unrecorded)
+        trail = Trail(self._commits, self._worker_id, ids.event, pending_records)
         gateway = Gateway(
             admission=self._admission,
             trail=trail,
             registry=registry,
             metrics=self._metrics,
             sources=sources,
-            may_open=lambda: lease.runs and not unrecorded.full,
+            may_open=lambda: lease.runs and not pending_records.full,
             clock=_now,
             new_request_id=ids.event,
             new_tunnel_id=ids.tunnel,
@@ -236,17 +236,17 @@ class Worker:
         self._metrics.watch(
             registry,
             pending=lambda: listener.pending,
-            turned_away=lambda: listener.turned_away,
+            shed=lambda: listener.shed,
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
-            unrecorded=lambda: len(unrecorded),
+            pending_records=lambda: len(pending_records),
         )
         watch = Watch(registry, loop.time, idle_limit=self._settings.idle_limit)
         work = [
             self._follower.follow(),
             lease.keep(),
             lease.watch(),
-            unrecorded.keep(),
+            pending_records.keep(),
             trail.keep_counts(),
             Report(self._commits, registry).keep(),
             self._metrics.measure_lag(),
@@ -262,9 +262,9 @@ class Worker:
         listener.stop()
         trail.enter_counts()
         left = max(_RECORD_SECONDS, drained_at - loop.time())
-        await _first(unrecorded.wait_until_empty(), stopping.get(), seconds=left)
-        if len(unrecorded):
-            log.error("audit records left to the control plane", records=len(unrecorded))
+        await _first(pending_records.wait_until_empty(), stopping.get(), seconds=left)
+        if len(pending_records):
+            log.error("audit records left to the control plane", records=len(pending_records))
         for task in background:
             task.cancel()
         with suppress(Exception):

@@ -32,7 +32,7 @@ class Attempt:
 
     __slots__ = ("_address", "_socket", "_timer", "_watched", "outcome", "problem", "readiness")
 
-    is_stranger = False
+    is_untrusted = False
 
     def __init__(
         self, readiness: Readiness, address: Address, port: int, source: Address | None = None

@@ -1,12 +1,12 @@
-"""Which sockets have something to read, or room to write.
+"""Readiness: which sockets have something to read, or room to write, and in which order they are served.
 
-The event loop watches one epoll (epoll(7)), which watches the sockets of all tunnels. A socket in it costs a
-dictionary entry, and to be told is one call.
+The event loop watches one epoll (epoll(7)), which watches the sockets of all connections. So a socket costs a
+dictionary entry, and its notification one call.
 
-Whoever is told does a little and returns. If there is more for him to do he asks for another turn, which he
-gets when all those have been told who had nothing to do before. So who has little to do waits for a turn of
-one who has much to do, however many of those there are. Likewise for strangers: a TLS handshake costs as much
-as hundreds of frames, so one of them has its turn when all those have been told who have shown who they are.
+A watcher that is notified does a little and returns. If it has more to do it asks for another turn, which it
+gets when all watchers with new events have been notified. So a connection with little to do waits for at most
+one turn of a busy one, however many busy ones there are. Clients that are not trusted yet come last: a TLS
+handshake costs as much as hundreds of frames, so one of them has a turn when the trusted ones had theirs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hatchway.transport.connection.allowance import Common
+from hatchway.transport.connection.allowance import SharedAllowance
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 BROKEN: Final = select.EPOLLERR | select.EPOLLHUP
-"""Told of any socket that is watched, asked for or not."""
+"""Notified of for every socket that is watched, asked for or not (epoll_ctl(2))."""
 
-_MOST_AT_ONCE: Final = 256
+_MAX_EVENTS: Final = 256
 
-LOOK: Final = 0.001
-"""Seconds of telling and of further turns after which the event loop sees to its timers and tasks."""
+MAX_ROUND: Final = 0.001
+"""Seconds of notifications and turns after which the event loop runs its timers and tasks."""
 
 
 class Watcher(Protocol):
-    """Who is told of a socket."""
+    """What is notified of a socket's events."""
 
     @property
-    def is_stranger(self) -> bool:
-        """Whether it waits for others, as it has not shown yet who it is."""
+    def is_untrusted(self) -> bool:
+        """Whether it comes after all others, as its client has not sent a request yet."""
 
     def happened(self, events: int) -> None:
         """It is readable, writable or broken. It may be none of this any more, so a call may find nothing."""
@@ -47,7 +47,7 @@ class Watcher(Protocol):
 
 
 class Turns(Watcher, Protocol):
-    """Who may have more to do than there is time for."""
+    """A watcher that may have more to do than there is time for at once."""
 
     def have_turn(self) -> None:
         """Go on, for a little while. It may have nothing to do any more."""
@@ -57,20 +57,20 @@ class Readiness:
     """Watches sockets, by their file descriptors.
 
     Attributes:
-        common: what those who are told may use together.
+        shared: the allowance that all connections have together.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.common = Common(monotonic())
+        self.shared = SharedAllowance(monotonic())
         self._epoll = select.epoll()
         self._watchers: dict[int, Watcher] = {}
-        self._told = deque[tuple[int, int]]()
-        self._later = deque[Turns]()
-        # In the order in which they were told; they are told again at each poll.
-        self._strangers: dict[int, int] = {}
-        self._looking = False
-        loop.add_reader(self._epoll.fileno(), self._look)
+        self._ready = deque[tuple[int, int]]()
+        self._turns = deque[Turns]()
+        # In the order in which they became ready; their events are those of the last poll.
+        self._untrusted: dict[int, int] = {}
+        self._scheduled = False
+        loop.add_reader(self._epoll.fileno(), self._poll)
 
     def watch(self, descriptor: int, events: int, watcher: Watcher) -> None:
         """Begin to watch for these events."""
@@ -88,56 +88,56 @@ class Readiness:
 
     def later(self, watcher: Turns) -> None:
         """Let it have another turn when others have had theirs."""
-        self._later.append(watcher)
-        self._look_again()
+        self._turns.append(watcher)
+        self._schedule()
 
-    def _look_again(self) -> None:
-        if not self._looking:
-            self._looking = True
-            self.loop.call_soon(self._look_once_more)
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self.loop.call_soon(self._poll_again)
 
-    def _look_once_more(self) -> None:
-        self._looking = False
-        self._look()
+    def _poll_again(self) -> None:
+        self._scheduled = False
+        self._poll()
 
-    def _look(self) -> None:
-        told, later, strangers = self._told, self._later, self._strangers
-        until = monotonic() + LOOK
+    def _poll(self) -> None:
+        ready, later, untrusted = self._ready, self._turns, self._untrusted
+        until = monotonic() + MAX_ROUND
         while True:
-            if not told:
-                told.extend(self._epoll.poll(0, _MOST_AT_ONCE))
-            while told:
-                descriptor, events = told.popleft()
-                # One that was told of before this one may have ended it.
+            if not ready:
+                ready.extend(self._epoll.poll(0, _MAX_EVENTS))
+            while ready:
+                descriptor, events = ready.popleft()
+                # A watcher that was notified before this one may have ended it.
                 watcher = self._watchers.get(descriptor)
                 if watcher is None:
                     continue
-                if watcher.is_stranger:
-                    strangers[descriptor] = events
+                if watcher.is_untrusted:
+                    untrusted[descriptor] = events
                     continue
-                self._tell(watcher, events)
+                self._notify(watcher, events)
                 if monotonic() > until:
                     break
             if later:
-                patient = later.popleft()
+                waiting = later.popleft()
                 try:
-                    patient.have_turn()
+                    waiting.have_turn()
                 except Exception as problem:
-                    self._failed(patient, problem)
-            if strangers and not told:
-                descriptor = next(iter(strangers))
+                    self._failed(waiting, problem)
+            if untrusted and not ready:
+                descriptor = next(iter(untrusted))
                 watcher = self._watchers.get(descriptor)
-                events = strangers.pop(descriptor)
+                events = untrusted.pop(descriptor)
                 if watcher is not None:
-                    self._tell(watcher, events)
-                    # What it asked for is seen to by a task, which is to be no burden either.
+                    self._notify(watcher, events)
+                    # A task serves what it asked for, which counts as part of the turn.
                     break
-            if not (later or strangers) or monotonic() > until:
+            if not (later or untrusted) or monotonic() > until:
                 break
-        if told or later or strangers:
-            self._look_again()
+        if ready or later or untrusted:
+            self._schedule()
 
-    def _tell(self, watcher: Watcher, events: int) -> None:
+    def _notify(self, watcher: Watcher, events: int) -> None:
         try:
             watcher.happened(events)
         except Exception as problem:

@@ -1,4 +1,4 @@
-"""A TCP connection on the event loop: what both sides of a tunnel have in common."""
+"""A TCP connection on the event loop, with back pressure in both directions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Connection(ABC):
         "readiness",
     )
 
-    is_stranger = False
+    is_untrusted = False
     """Whether others go before it: see `readiness`."""
 
     most_at_once: int

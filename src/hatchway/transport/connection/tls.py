@@ -13,7 +13,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from hatchway.transport.connection.allowance import BARREN_RECORD, FREE, SMALL_RECORD, Allowance
+from hatchway.transport.connection.allowance import EMPTY_RECORD, FREE, SMALL_RECORD, Allowance
 from hatchway.transport.connection.tcp import Connection, Hold
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from hatchway.transport.connection.readiness import Readiness
 
-PORTION: Final = 176 * 1024
-"""Bytes read from a client at once, still encrypted: what the two sides of a stalled tunnel may hold besides
-what is unsent. 112 KiB take a twentieth more CPU, 64 a fifth more; 240 would let a tunnel hold too much."""
+READ_SIZE: Final = 176 * 1024
+"""Bytes read from a client at once, still encrypted: what a connection that is not read from may hold
+besides what is unsent. 112 KiB take a twentieth more CPU, 64 a fifth more; 240 would be too much memory."""
 
-FAREWELL: Final = 5.0
-"""Seconds that a client has to answer the end of TLS, and to take what was sent before."""
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that a client has to answer the end of TLS (its close_notify), and to take what was sent before."""
 
-MOST_READS: Final = 64
+MAX_UNTRUSTED_READS: Final = 64
 """Reads in which a client has to get through TLS and its request. It needs a few; one that sends a byte at a
 time would have each of them cost as much as any."""
 
-MOST_BARREN: Final = 32
+MAX_EMPTY_RECORDS: Final = 32
 """TLS records without data that such a client may send after its handshake. A key update costs 20 to 50 µs,
 and a read may hold thousands of them."""
 
@@ -50,12 +50,12 @@ _SMALL_COUNTS: Final = 4
 """Records given to OpenSSL at once, bytes up to which one is small, and for how many a small one counts.
 OpenSSL reads on within one call until there is data, be it through thousands of key updates."""
 
-_portion: Final = memoryview(bytearray(PORTION + _HEADER))
+_read_buffer: Final = memoryview(bytearray(READ_SIZE + _HEADER))
 """Where every client's bytes are read to. What has not been decrypted when a turn is over is copied."""
 
-_front: Final = _portion[:PORTION]
+_read_start: Final = _read_buffer[:READ_SIZE]
 
-SMALL_PORTION: Final = 20 * 1024
+SMALL_READ_SIZE: Final = 20 * 1024
 """The same from a client that has used up its allowance: what it sends takes several turns anyway."""
 
 
@@ -65,45 +65,45 @@ class TlsConnection(Connection):
     Attributes:
         cost: of the present turn, in microseconds: see `allowance`. Its owner adds what it finds.
         waste: frames and records of the present turn that can carry nothing, likewise.
-        is_stranger: whether it has not been trusted yet: see `trust`.
+        is_untrusted: whether its request is yet to come: see `trust`.
     """
 
     __slots__ = (
         "_allowance",
-        "_barren_left",
         "_carried",
+        "_empty_left",
+        "_encrypted",
         "_ended",
         "_failed",
-        "_farewell",
+        "_handshaking",
         "_incoming",
         "_outgoing",
         "_reads_left",
         "_record_left",
         "_records",
-        "_sealed",
-        "_shaking",
+        "_shut_timer",
         "_slowed",
         "_stub",
         "_tls",
         "cost",
-        "is_stranger",
+        "is_untrusted",
         "waste",
     )
 
-    most_at_once = PORTION
+    most_at_once = READ_SIZE
 
     def __init__(self, readiness: Readiness, sock: socket.socket, context: ssl.SSLContext) -> None:
         super().__init__(readiness, sock)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._shaking = True
-        self.is_stranger = True
-        self._reads_left = MOST_READS
-        self._barren_left = MOST_BARREN
-        self._farewell: asyncio.TimerHandle | None = None
+        self._handshaking = True
+        self.is_untrusted = True
+        self._reads_left = MAX_UNTRUSTED_READS
+        self._empty_left = MAX_EMPTY_RECORDS
+        self._shut_timer: asyncio.TimerHandle | None = None
         # What OpenSSL has not been given yet: records, or the beginning of a header.
-        self._sealed: memoryview | None = None
+        self._encrypted: memoryview | None = None
         self._stub = b""
         # Bytes to come of a record whose beginning it has; records for which it has given nothing yet.
         self._record_left = 0
@@ -136,7 +136,7 @@ class TlsConnection(Connection):
         """Do some more of what `on_decrypted` has left."""
 
     def on_waste(self) -> None:
-        """The client has sent more than it may that can carry nothing."""
+        """The client has sent more than it may of what can carry nothing."""
         self.abort()
 
     # What its owner does.
@@ -144,12 +144,12 @@ class TlsConnection(Connection):
     def take(self, received: bytes) -> None:
         """Take what was read from the socket before this connection was made, all of it the client's."""
         if received:
-            self._sealed = memoryview(received)
+            self._encrypted = memoryview(received)
             self.have_turn()
 
     def trust(self) -> None:
         """Read as often as there is something, and as much, from now on."""
-        self.is_stranger = False
+        self.is_untrusted = False
 
     def write(self, *pieces: bytes | memoryview) -> None:
         """Encrypt each piece, and send them. Nothing follows the end of TLS.
@@ -157,7 +157,7 @@ class TlsConnection(Connection):
         OpenSSL's memory BIO takes any amount, and nothing but a renegotiation, which the TLS context forbids,
         could make it wait. It grows to the largest piece, and stays so large.
         """
-        if self._farewell is not None or self.is_gone:
+        if self._shut_timer is not None or self.is_gone:
             return
         tls, outgoing = self._tls, self._outgoing
         encrypted = []
@@ -169,14 +169,14 @@ class TlsConnection(Connection):
     def shut(self, last: bytes = b"") -> None:
         """End TLS behind everything that was written, and this, then TCP: when the client has ended it too.
 
-        It is reset when it has not, or not taken everything, within `FAREWELL`.
+        It is reset when it has not, or not taken everything, within `CLOSE_TIMEOUT`.
         """
-        if self._farewell is not None or self.is_gone:
+        if self._shut_timer is not None or self.is_gone:
             return
-        if self._shaking:
+        if self._handshaking:
             self.abort()
             return
-        self._limit_farewell()
+        self._limit_close()
         if last:
             self._tls.write(last)
         # It would like to have the client's answer at once.
@@ -189,10 +189,10 @@ class TlsConnection(Connection):
     @property
     def has_more(self) -> bool:
         return (
-            self._sealed is not None
+            self._encrypted is not None
             or bool(self._incoming.pending)
             or bool(self._tls.pending())
-            or (self.behind and self._farewell is None)
+            or (self.behind and self._shut_timer is None)
             or self._ended
             or self._failed
         )
@@ -201,20 +201,20 @@ class TlsConnection(Connection):
         """Decrypt and hand over what is left, then read once, as long as there is time."""
         until, read, full = monotonic() + TURN, False, False
         while not self._holds and self._descriptor >= 0:
-            if self._farewell is None and self.behind:
+            if self._shut_timer is None and self.behind:
                 self.go_on()
             elif self._ended or self._failed:
-                self._last_word()
-            elif self._sealed is not None or self._incoming.pending or self._tls.pending():
+                self._end_of_input()
+            elif self._encrypted is not None or self._incoming.pending or self._tls.pending():
                 self._decrypt(until)
             elif read:
                 break
             else:
-                read, full = True, self._read() >= SMALL_PORTION
+                read, full = True, self._read() >= SMALL_READ_SIZE
             if monotonic() > until:
                 break
-        if self._sealed is not None and self._sealed.obj is _portion.obj:
-            self._sealed = memoryview(bytes(self._sealed))
+        if self._encrypted is not None and self._encrypted.obj is _read_buffer.obj:
+            self._encrypted = memoryview(bytes(self._encrypted))
         if self.cost > FREE or self.waste:
             self._pay()
         else:
@@ -225,26 +225,26 @@ class TlsConnection(Connection):
     def receive(self, sock: socket.socket) -> int:
         stub = self._stub
         if not stub and not self._slowed:
-            return sock.recv_into(_front)
-        _portion[: len(stub)] = stub
-        most = SMALL_PORTION if self._slowed else PORTION
-        return sock.recv_into(_portion[len(stub) : len(stub) + most])
+            return sock.recv_into(_read_start)
+        _read_buffer[: len(stub)] = stub
+        most = SMALL_READ_SIZE if self._slowed else READ_SIZE
+        return sock.recv_into(_read_buffer[len(stub) : len(stub) + most])
 
     def on_received(self, size: int) -> None:
-        if self.is_stranger:
+        if self.is_untrusted:
             self._reads_left -= 1
             if self._reads_left < 0:
                 self.abort()
                 return
-        self._sealed = _portion[: len(self._stub) + size]
+        self._encrypted = _read_buffer[: len(self._stub) + size]
         self._stub = b""
 
     def on_end(self) -> None:
-        self._part()
+        self._end_tls()
 
     def on_lost(self) -> None:
-        if self._farewell is not None:
-            self._farewell.cancel()
+        if self._shut_timer is not None:
+            self._shut_timer.cancel()
 
     def _pay(self) -> None:
         """Count what this turn has cost, and read no more for a while when it is too much."""
@@ -252,8 +252,8 @@ class TlsConnection(Connection):
         now = monotonic()
         allowance = self._allowance
         if allowance is None:
-            allowance = self._allowance = Allowance(now, self.readiness.common)
-        if waste and self._farewell is None and allowance.waste(waste, self._carried, now):
+            allowance = self._allowance = Allowance(now, self.readiness.shared)
+        if waste and self._shut_timer is None and allowance.waste(waste, self._carried, now):
             self.on_waste()
         pause = allowance.spend(self.cost - FREE, self._carried, now)
         if pause and self._descriptor >= 0:
@@ -275,9 +275,9 @@ class TlsConnection(Connection):
             while True:
                 if incoming.pending or tls.pending():
                     try:
-                        if self._shaking:
+                        if self._handshaking:
                             tls.do_handshake()
-                            self._shaking = False
+                            self._handshaking = False
                             self._records = 0
                             continue
                         if room is None:
@@ -294,31 +294,31 @@ class TlsConnection(Connection):
                     filled += size
                     if filled == len(room):
                         break
-                elif self._sealed is not None and not (fed and monotonic() > until):
-                    self._feed(self._sealed)
+                elif self._encrypted is not None and not (fed and monotonic() > until):
+                    self._feed(self._encrypted)
                     fed = True
                 else:
                     break
         except ssl.SSLError:
             self._failed = True
-        if not self._shaking:
+        if not self._handshaking:
             self._count(reads)
-        if filled and self._farewell is None and not self.is_gone:
+        if filled and self._shut_timer is None and not self.is_gone:
             self._carried += filled
             self.on_decrypted(filled)
         if self._outgoing.pending:
             self.send(self._outgoing.read())
 
-    def _feed(self, sealed: memoryview) -> None:
+    def _feed(self, encrypted: memoryview) -> None:
         """Give OpenSSL the next few records."""
-        at, end, left, whole = self._record_left, len(sealed), _RECORDS, 0
+        at, end, left, whole = self._record_left, len(encrypted), _RECORDS, 0
         while at < end and left > 0:
             if at + _HEADER > end:
-                self._stub = bytes(sealed[at:])
+                self._stub = bytes(encrypted[at:])
                 end = at
                 break
             whole += 1
-            length = sealed[at + 3] << 8 | sealed[at + 4]
+            length = encrypted[at + 3] << 8 | encrypted[at + 4]
             if length > _SMALL:
                 left -= 1
             else:
@@ -328,8 +328,8 @@ class TlsConnection(Connection):
         cut = min(at, end)
         self._record_left = at - cut
         self._records += whole
-        self._incoming.write(sealed[:cut])
-        self._sealed = sealed[cut:end] if cut < end else None
+        self._incoming.write(encrypted[:cut])
+        self._encrypted = encrypted[cut:end] if cut < end else None
 
     def _count(self, reads: int) -> None:
         """Count the records that had no data: so many had some."""
@@ -338,33 +338,33 @@ class TlsConnection(Connection):
             return
         # One may have begun that is yet to come to its end.
         begun = self._record_left > 0
-        barren, self._records = self._records - begun, int(begun)
-        if barren > 0:
-            self.cost += barren * BARREN_RECORD
-            self.waste += barren
-            self._barren_left -= barren
-            if self.is_stranger and self._barren_left < 0:
+        empty, self._records = self._records - begun, int(begun)
+        if empty > 0:
+            self.cost += empty * EMPTY_RECORD
+            self.waste += empty
+            self._empty_left -= empty
+            if self.is_untrusted and self._empty_left < 0:
                 self.abort()
 
-    def _last_word(self) -> None:
-        """Everything has been handed over that came before it."""
+    def _end_of_input(self) -> None:
+        """The client's input has ended, and all that came before has been handed over."""
         if self._ended:
             self._ended = False
-            self._part()
+            self._end_tls()
         else:
             # That was no TLS, or was tampered with, which an alert says.
             self._failed = False
             self.hold(Hold.ENDED)
-            self._limit_farewell()
+            self._limit_close()
             self.close()
 
-    def _part(self) -> None:
-        """The client has ended TLS, or TCP. So does the gateway, behind everything that was written."""
+    def _end_tls(self) -> None:
+        """The client has ended TLS, or TCP. So do we, behind everything that was written."""
         # What follows the end of TLS is nobody's.
         self.hold(Hold.ENDED)
         self.shut()
         self.close()
 
-    def _limit_farewell(self) -> None:
-        if self._farewell is None and not self.is_gone:
-            self._farewell = self.readiness.loop.call_later(FAREWELL, self.abort)
+    def _limit_close(self) -> None:
+        if self._shut_timer is None and not self.is_gone:
+            self._shut_timer = self.readiness.loop.call_later(CLOSE_TIMEOUT, self.abort)

@@ -1,8 +1,8 @@
-"""Newcomers waiting for their turn while many come at once: fair between networks, whoever came first.
+"""The queue of connections from unknown sources while many come at once: fair between networks.
 
-One who has an IPv6 /48 has 65,536 sources in it, and 256 one who has an IPv4 /24. So turns are taken by
-prefix: first the largest networks take turns, then those within each, and so on down to the sources
-themselves. Whoever is alone in a network has its turn beside all that come from any other one.
+An IPv6 /48 has 65,536 sources in it, and an IPv4 /24 has 256. So the queue is served round robin by prefix:
+first the largest networks take turns, then those within each, and so on down to the sources themselves. A
+source that is alone in its network has its turn beside all that come from any other network.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ from hatchway.transport.listening.sources import prefixes_of
 if TYPE_CHECKING:
     from hatchway.transport.listening.sources import Source
 
-PLACES: Final = 500
-"""Connections that may wait at once. Each costs a file descriptor, and none of the event loop's time."""
+CAPACITY: Final = 500
+"""Connections that may be queued at once. Each costs a file descriptor, and none of the event loop's time."""
 
-PATIENCE: Final = 10.0
-"""Seconds that one may wait."""
-
-
-Waiter = TypeVar("Waiter")
+QUEUE_TIMEOUT: Final = 10.0
+"""Seconds that one may be queued."""
 
 
-class _Queue(Generic[Waiter]):
-    """Those who wait in one network: a queue for each network within it, or, of a source, the waiters."""
+Entry = TypeVar("Entry")
 
-    __slots__ = ("waiters", "waiting", "within")
+
+class _Queue(Generic[Entry]):
+    """What is queued of one network: a queue for each network within it, or, of a source, the entries."""
+
+    __slots__ = ("entries", "waiting", "within")
 
     def __init__(self) -> None:
         self.waiting = 0
         # The network whose turn it is comes first.
-        self.within: dict[Source, _Queue[Waiter]] = {}
-        self.waiters = deque[Waiter]()
+        self.within: dict[Source, _Queue[Entry]] = {}
+        self.entries = deque[Entry]()
 
-    def add(self, path: tuple[Source, ...], waiter: Waiter) -> None:
+    def add(self, path: tuple[Source, ...], entry: Entry) -> None:
         queue = self
         queue.waiting += 1
         for prefix in path:
             queue = queue.within.setdefault(prefix, _Queue())
             queue.waiting += 1
-        queue.waiters.append(waiter)
+        queue.entries.append(entry)
 
-    def next(self) -> Waiter:
-        """The one whose turn it is, which is at the end of all turns then."""
+    def next(self) -> Entry:
+        """Take the entry whose turn it is; its networks have their next turns last."""
         self.waiting -= 1
         if not self.within:
-            return self.waiters.popleft()
+            return self.entries.popleft()
         prefix = next(iter(self.within))
         queue = self.within.pop(prefix)
-        waiter = queue.next()
+        entry = queue.next()
         if queue.waiting:
             self.within[prefix] = queue
-        return waiter
+        return entry
 
-    def last(self) -> Waiter:
-        """The last one of those that have most, at each level."""
+    def last(self) -> Entry:
+        """Take the last entry of the longest queue, at each level."""
         self.waiting -= 1
         if not self.within:
-            return self.waiters.pop()
+            return self.entries.pop()
         prefix, queue = self._longest()
-        waiter = queue.last()
+        entry = queue.last()
         if not queue.waiting:
             del self.within[prefix]
-        return waiter
+        return entry
 
     def has_more_than_its_share(self, path: tuple[Source, ...]) -> bool:
-        """Whether one more of this path has less of the places than the one that `last` would give up."""
+        """Whether the entry that `last` would take is of a network with more than this path's would have."""
         queue = self
         for prefix in path:
             if not queue.within:
@@ -80,41 +80,41 @@ class _Queue(Generic[Waiter]):
             queue = longest
         return False
 
-    def _longest(self) -> tuple[Source, _Queue[Waiter]]:
+    def _longest(self) -> tuple[Source, _Queue[Entry]]:
         return max(self.within.items(), key=lambda item: item[1].waiting)
 
 
-class WaitingRoom(Generic[Waiter]):
-    """So many places, for which networks take turns."""
+class AcceptQueue(Generic[Entry]):
+    """A bounded queue that is fair between networks."""
 
-    def __init__(self, places: int = PLACES) -> None:
-        self._places = places
-        self._queue = _Queue[Waiter]()
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._queue = _Queue[Entry]()
 
     def __len__(self) -> int:
         return self._queue.waiting
 
-    def add(self, source: Source, waiter: Waiter, *, full: bool = False) -> Waiter | None:
-        """Let one wait. Gives the one for whom there is no place then, be it this one or another.
+    def add(self, source: Source, entry: Entry, *, full: bool = False) -> Entry | None:
+        """Queue an entry. Returns the one for which there is no room then, be it this one or another.
 
-        A full room has a place for one whose network has fewer than another, at the cost of the last of that.
-        `full` is whether it counts as that, however many wait.
+        A full queue has room for one whose network has fewer than another, at the cost of the last of that.
+        `full` is whether it counts as full, however many are queued.
         """
         path = prefixes_of(source)
-        displaced = None
-        if full or self._queue.waiting >= self._places:
+        evicted = None
+        if full or self._queue.waiting >= self._capacity:
             if not self._queue.has_more_than_its_share(path):
-                return waiter
-            displaced = self._queue.last()
-        self._queue.add(path, waiter)
-        return displaced
+                return entry
+            evicted = self._queue.last()
+        self._queue.add(path, entry)
+        return evicted
 
-    def next(self) -> Waiter:
-        """The one whose turn it is, which waits no more.
+    def next(self) -> Entry:
+        """Take the entry whose turn it is.
 
         Raises:
-            IndexError: nobody waits.
+            IndexError: the queue is empty.
         """
         if not self._queue.waiting:
-            raise IndexError("nobody waits")
+            raise IndexError("the queue is empty")
         return self._queue.next()

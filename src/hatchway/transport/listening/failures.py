@@ -1,4 +1,4 @@
-"""How often each source has failed to authenticate, so that guessing at keys costs the gateway little."""
+"""How often each source has failed to authenticate, so that guessing at keys costs the server little."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 MOST: Final = 20
-"""Failures of one source within a window; after that it is not heard until the window ends."""
+"""Failures of one source within a window; after that it is refused unseen until the window ends."""
 
 WINDOW: Final = 60.0
 """Seconds from a source's first failure."""
@@ -40,7 +40,7 @@ class FailureLimit:
         return len(self._windows)
 
     def reached(self, source: Hashable) -> bool:
-        """Whether this source is not to be heard now."""
+        """Whether this source has failed too often to be examined now."""
         end, failures = self._windows.get(source, (0.0, 0))
         return failures >= self._most and self._clock() < end
 

@@ -1,7 +1,7 @@
-"""Accepts connections, and bounds what those may cost that have not yet shown who they are.
+"""Accepts connections, and bounds what those may cost whose clients have not authenticated yet.
 
-What others do and a stranger's TLS handshake want the same event loop. So a connection is judged by its
-source as soon as it is accepted, while it is a bare socket: see `sources`.
+Clients that are served and an unknown client's TLS handshake share one event loop. So a connection is judged
+by its source as soon as it is accepted, while it is a bare socket: see `sources`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from hatchway.domain.reach import parse_address, within
-from hatchway.transport.listening.accept_queue import PATIENCE, WaitingRoom
+from hatchway.transport.listening.accept_queue import QUEUE_TIMEOUT, AcceptQueue
 from hatchway.transport.listening.load_shedding import (
     LOG_INTERVAL,
     NO_TURN,
     SOURCE_WASTES,
     TOO_MANY_PENDING,
-    TurnedAway,
+    LoadShedding,
 )
 from hatchway.transport.listening.proxy_protocol import (
     MAX_V2,
@@ -40,36 +40,36 @@ if TYPE_CHECKING:
     from hatchway.transport.listening.sources import Source, Sources
 
 REQUEST_DEADLINE: Final = 5.0
-"""Seconds from the connection to the end of the request's headers, without those of waiting for a turn."""
+"""Seconds from the connection to the end of the request's headers, without those in the accept queue."""
 
 MAX_PENDING: Final = 1000
-"""Connections that have not shown yet what they are worth; more are turned away at once."""
+"""Connections that have not sent their request yet; more are reset at once."""
 
 _KNOWN_SHARE: Final = 4
-"""One in so many of them is kept for those who are known: newcomers take no more than the rest."""
+"""One in so many of them is reserved for known sources: unknown ones take no more than the rest."""
 
 BACKLOG: Final = 1024
 
-PORTION: Final = 16
-"""Connections accepted at once, at most."""
+MAX_ACCEPTS: Final = 16
+"""Connections accepted in one turn of the event loop, at most."""
 
 _ACCEPTING: Final = 0.0005
-"""Seconds after which no further one is accepted at once: to begin with one costs as much as many frames."""
+"""Seconds after which no further one is accepted in that turn: to begin one costs as much as many frames."""
 
 PAUSE: Final = 0.05
-"""Seconds without accepting, after some were turned away and no more were there; the kernel keeps what comes.
+"""Seconds without accepting, after some were reset and no more were there; the kernel queues what comes.
 
-To turn one away takes some 16 µs when several are there, and several times as much when it is alone.
+To reset one takes some 16 µs when several are there, and several times as much when it is alone.
 """
 
 SHARE: Final = 0.04
-"""Of the event loop's time, which accepting takes at most while more are there and some are turned away."""
+"""Of the event loop's time, which accepting takes at most while more are there and some are reset."""
 
 _EXHAUSTED_PAUSE: Final = 0.1
 """The same, when the process may have no more file descriptors, or the kernel no more memory."""
 
-_TURNS: Final = 0.02
-"""Seconds between two looks at whether those who wait have a turn."""
+_QUEUE_CHECK: Final = 0.02
+"""Seconds between two looks at whether a queued connection may be served."""
 
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -98,10 +98,10 @@ def bind_shared(host: str, port: int) -> socket.socket:
 
 
 @dataclass(slots=True)
-class Arrival:
+class AcceptedConnection:
     """An accepted connection which speaks TLS next; `received` is what has been read of it already.
 
-    `seconds` is how long its request may still take, `until` when it has waited too long for its turn.
+    `seconds` is how long its request may still take, `until` when it has been queued for too long.
     """
 
     sock: socket.socket
@@ -116,46 +116,45 @@ class Listener:
 
     def __init__(
         self,
-        begin: Callable[[Arrival, Callable[[], None]], None],
+        begin: Callable[[AcceptedConnection, Callable[[], None]], None],
         sources: Sources,
         *,
         proxies: tuple[str, ...] = (),
         max_pending: int = MAX_PENDING,
         request_deadline: float = REQUEST_DEADLINE,
-        patience: float = PATIENCE,
+        queue_timeout: float = QUEUE_TIMEOUT,
     ) -> None:
         """`begin` takes over each connection that is served. It calls what it gets with it, once, when the
-        connection has shown what it is worth or is gone, and tells `sources` what came of it.
+        request has come or the connection is gone, and tells `sources` what came of it.
 
         `proxies` are the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
-        protocol header, which says whose it is and by whose past it is judged; nobody else's word is taken
-        for that. Those of which a load balancer says that they are its own, as health checks are, it may have
-        as many as it likes.
+        protocol header, which says whose it is and so by which source it is judged; from any other address
+        such a header is not taken. A load balancer's own connections, as health checks are, have no limit.
 
-        `patience` is how many seconds a connection may wait for its turn.
+        `queue_timeout` is how many seconds a connection may stay in the accept queue.
         """
-        self._begin_with = begin
+        self._serve = begin
         self._sources = sources
         self._proxies = proxies
         self._max_pending = max_pending
         self._request_deadline = request_deadline
-        self._patience = patience
+        self._queue_timeout = queue_timeout
         self._pending = 0
-        self._waiting = WaitingRoom[Arrival]()
-        self._turns: asyncio.TimerHandle | None = None
+        self._queue = AcceptQueue[AcceptedConnection]()
+        self._queue_timer: asyncio.TimerHandle | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._sock: socket.socket | None = None
         self._silent_until = 0.0
 
     @property
     def pending(self) -> int:
-        """Connections that have not shown what they are worth yet, those that wait for their turn too."""
+        """Connections that have not sent their request yet, those in the accept queue included."""
         return self._pending
 
     @property
-    def turned_away(self) -> Mapping[str, int]:
+    def shed(self) -> Mapping[str, int]:
         """How many connections were reset before TLS, by reason."""
-        return self._turned_away.counts
+        return self._shed_connections.counts
 
     async def start(self, sock: socket.socket) -> None:
         """Begin to accept. The socket is bound, and closed with the listener."""
@@ -164,12 +163,12 @@ class Listener:
         # What is accepted has it from the listening socket.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = asyncio.get_running_loop()
-        self._turned_away = TurnedAway(self._loop.time)
+        self._shed_connections = LoadShedding(self._loop.time)
         self._sock = sock
         self._resume()
 
     def retire(self) -> None:
-        """Accept what waits and then no more, for others do. Who is there, or waits for a turn, is served.
+        """Accept what the kernel has queued, then no more: others do. What is accepted or queued is served.
 
         If this is the last copy of the socket, the kernel resets what comes to it from now on.
         """
@@ -184,17 +183,17 @@ class Listener:
                     continue
 
     def stop(self) -> None:
-        """Accept no more. Clients that are there stay; those that wait for their turn go."""
+        """Accept no more. Connections that are served stay; those in the accept queue are reset."""
         sock = self._release()
         if sock is not None:
             sock.close()
-        if self._turns is not None:
-            self._turns.cancel()
-        while self._waiting:
-            self._drop(self._waiting.next().sock)
+        if self._queue_timer is not None:
+            self._queue_timer.cancel()
+        while self._queue:
+            self._drop(self._queue.next().sock)
 
     def _release(self) -> socket.socket | None:
-        """The socket, at which this looks no more; None if it does not any more."""
+        """The listening socket, which is not watched any more; None if it was not."""
         sock, self._sock = self._sock, None
         if sock is not None:
             if self._pause is None:
@@ -214,8 +213,8 @@ class Listener:
         self._pause = self._loop.call_later(seconds, self._resume)
 
     def _accept(self, listening: socket.socket) -> None:
-        turned_away, began, pause = sum(self.turned_away.values()), time.thread_time(), 0.0
-        for _ in range(PORTION):
+        shed, began, pause = sum(self.shed.values()), time.thread_time(), 0.0
+        for _ in range(MAX_ACCEPTS):
             try:
                 sock, peer = listening.accept()
             except BlockingIOError:
@@ -224,17 +223,17 @@ class Listener:
             except (ConnectionError, InterruptedError):
                 continue
             except OSError as problem:
-                self._tell(problem)
+                self._log_exhaustion(problem)
                 self._pause_for(_EXHAUSTED_PAUSE)
                 return
             self._take(sock, peer)
             if time.thread_time() - began > _ACCEPTING:
                 break
-        if sum(self.turned_away.values()) != turned_away:
+        if sum(self.shed.values()) != shed:
             self._pause_for(pause or (time.thread_time() - began) / SHARE)
 
-    def _tell(self, problem: OSError) -> None:
-        """Say that nothing can be accepted, but not each time."""
+    def _log_exhaustion(self, problem: OSError) -> None:
+        """Log that nothing can be accepted, but not each time."""
         now = self._loop.time()
         if now >= self._silent_until:
             self._silent_until = now + LOG_INTERVAL
@@ -246,21 +245,21 @@ class Listener:
         address, port = peer[0].partition("%")[0], peer[1]
         self._pending += 1
         if self._pending > self._max_pending:
-            self._turn_away(sock, TOO_MANY_PENDING, address)
+            self._shed(sock, TOO_MANY_PENDING, address)
             return
         if self._proxies and within(parse_address(address), self._proxies):
             proxy = TransportAddress(parse_address(address), port)
-            _BehindProxy(self._loop, sock, proxy, self._request_deadline, self._passed_on)
+            _ProxiedConnection(self._loop, sock, proxy, self._request_deadline, self._proxied)
             return
         source = source_of(address)
         if self._sources.admits(source):
             client = TransportAddress(parse_address(address), port)
             self._admit(sock, client, source, b"", self._request_deadline)
         else:
-            self._turn_away(sock, SOURCE_WASTES, address)
+            self._shed(sock, SOURCE_WASTES, address)
 
-    def _passed_on(self, begun: _BehindProxy) -> None:
-        """A load balancer has said whose connection this is, or has not."""
+    def _proxied(self, begun: _ProxiedConnection) -> None:
+        """The load balancer has sent its header, or has failed to."""
         header = begun.header
         if header is None:
             self._drop(begun.sock)
@@ -274,7 +273,7 @@ class Listener:
         if self._sources.admits(source):
             self._admit(begun.sock, header.source, source, rest, begun.seconds)
         else:
-            self._turn_away(begun.sock, SOURCE_WASTES, address)
+            self._shed(begun.sock, SOURCE_WASTES, address)
 
     def _admit(
         self,
@@ -284,42 +283,42 @@ class Listener:
         received: bytes,
         seconds: float,
     ) -> None:
-        """Serve it now, or when its turn comes. Without a source its turn is now, and it takes nobody's."""
-        arrival = Arrival(sock, peer, received, seconds, self._loop.time() + self._patience)
+        """Serve it now, or queue it. One without a source is served now, at nobody's expense."""
+        accepted = AcceptedConnection(sock, peer, received, seconds, self._loop.time() + self._queue_timeout)
         full = self._pending > self._max_pending - self._max_pending // _KNOWN_SHARE
         if source is None:
-            self._begin(arrival)
+            self._begin(accepted)
         elif self._sources.knows(source) or (
-            not full and not self._waiting and self._sources.newcomer_has_turn()
+            not full and not self._queue and self._sources.unknown_may_begin()
         ):
             self._sources.begins()
-            self._begin(arrival)
+            self._begin(accepted)
         else:
-            displaced = self._waiting.add(source, arrival, full=full)
-            if displaced is not None:
-                self._turn_away(displaced.sock, NO_TURN, str(displaced.peer.address))
-            if self._turns is None:
-                self._turns = self._loop.call_later(_TURNS, self._take_turns)
+            evicted = self._queue.add(source, accepted, full=full)
+            if evicted is not None:
+                self._shed(evicted.sock, NO_TURN, str(evicted.peer.address))
+            if self._queue_timer is None:
+                self._queue_timer = self._loop.call_later(_QUEUE_CHECK, self._serve_queue)
 
-    def _take_turns(self) -> None:
+    def _serve_queue(self) -> None:
         now = self._loop.time()
-        while self._waiting and self._sources.newcomer_has_turn():
-            arrival = self._waiting.next()
-            if arrival.until < now:
-                self._turn_away(arrival.sock, NO_TURN, str(arrival.peer.address))
+        while self._queue and self._sources.unknown_may_begin():
+            accepted = self._queue.next()
+            if accepted.until < now:
+                self._shed(accepted.sock, NO_TURN, str(accepted.peer.address))
                 continue
             self._sources.begins()
-            self._begin(arrival)
-        self._turns = self._loop.call_later(_TURNS, self._take_turns) if self._waiting else None
+            self._begin(accepted)
+        self._queue_timer = self._loop.call_later(_QUEUE_CHECK, self._serve_queue) if self._queue else None
 
-    def _begin(self, arrival: Arrival) -> None:
-        self._begin_with(arrival, self._settled)
+    def _begin(self, accepted: AcceptedConnection) -> None:
+        self._serve(accepted, self._settled)
 
     def _settled(self) -> None:
         self._pending -= 1
 
-    def _turn_away(self, sock: socket.socket, reason: str, address: str) -> None:
-        self._turned_away.add(reason, address)
+    def _shed(self, sock: socket.socket, reason: str, address: str) -> None:
+        self._shed_connections.add(reason, address)
         self._drop(sock)
 
     def _drop(self, sock: socket.socket) -> None:
@@ -330,11 +329,11 @@ class Listener:
         sock.close()
 
 
-class _BehindProxy:
-    """A load balancer's connection until it has said whose it is.
+class _ProxiedConnection:
+    """A load balancer's connection until its PROXY protocol header has come.
 
     Attributes:
-        header: what it has said; None when it was not said, or badly.
+        header: that; None when none came, or a bad one.
         received: all that has been read, the header first.
         seconds: that the client has left.
     """
@@ -347,7 +346,7 @@ class _BehindProxy:
         sock: socket.socket,
         peer: TransportAddress,
         seconds: float,
-        done: Callable[[_BehindProxy], None],
+        done: Callable[[_ProxiedConnection], None],
     ) -> None:
         """`done` is called once, at once when the header has come with the connection, as it mostly does."""
         self._loop = loop

@@ -1,4 +1,4 @@
-"""Connections that are reset before TLS: counted by reason, and told of in the log, but not of each."""
+"""Load shedding: connections that are reset before TLS, counted by reason, and logged now and then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCE_WASTES: Final = "source_wastes"
 """Too many connections of the same source led to nothing, or are under way."""
 
 NO_TURN: Final = "no_turn"
-"""So many newcomers that there was no place to wait, or no turn in time."""
+"""So many from unknown sources that the accept queue was full, or that this one waited too long in it."""
 
 TOO_MANY_PENDING: Final = "too_many_pending"
 """So many that have not sent their request yet."""
@@ -26,8 +26,8 @@ LOG_INTERVAL: Final = 10.0
 log = structlog.get_logger("hatchway.transport")
 
 
-class TurnedAway:
-    """What one worker has turned away."""
+class LoadShedding:
+    """The connections that one worker has reset."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """`clock` gives seconds that never go back."""

@@ -1,13 +1,13 @@
-"""What each source may cost the gateway before it has shown that it is somebody.
+"""What each source of connections may cost the server before a client of it has authenticated.
 
-A connection is worth its price when its request turns out to be signed by an active key. Each takes one from
-what its source may waste, and gets it back then. So those who mean well never notice, be they many at once;
-those who do not have soon wasted all, and are turned away before TLS, at a hundredth of its price. No source
-is shut out for a time: what it may waste grows again each second, while it is being flooded from too, so that
-whoever shares an address with a bad neighbour has a chance then, and is as free as ever right after.
+Each source has a budget, a token bucket: a connection takes one token, and gives it back when its request
+turns out to be signed by an active key. So legitimate clients never notice, be they many at once; a flood has
+soon used up the budget and is reset before TLS, at a hundredth of the price. No source is banned for a time:
+tokens are added each second, during a flood too, so that whoever shares an address with an attacker has a
+chance meanwhile, and is as free as ever right after.
 
-All sources together may waste only so much as well, for an attacker can have many. Sources from which tunnels
-were opened lately are exempt from that: newcomers wait for each other, never they for newcomers.
+All sources together have one more budget, for an attacker can have many. Known sources, with which a client
+succeeded lately, are exempt from that: unknown ones wait for each other, never known ones for unknown ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Source = str | bytes
-"""Whom connections come from: an IPv4 address, or the network of an IPv6 one."""
+"""Where connections come from: an IPv4 address, or the /64 of an IPv6 one."""
 
 MAY_WASTE: Final = 256
 """Connections that one source may have wasted or under way, beyond what has grown again."""
@@ -30,7 +30,7 @@ MAY_WASTE_RATE: Final = 1.0
 """Of them grow again each second. One who checks whether the port answers wastes one each second or two."""
 
 ALL_MAY_WASTE: Final = 200
-"""The same for all sources together: above it newcomers wait."""
+"""The same for all sources together: when it is used up, unknown sources are queued."""
 
 ALL_MAY_WASTE_RATE: Final = 10.0
 """A handshake and a refusal that is recorded take up to 3 ms, so all these 3 % of the event loop's time."""
@@ -42,16 +42,16 @@ MAY_BE_REFUSED_RATE: Final = 10.0
 """Of them grow again each second: these, too, take 3 % of the event loop's time."""
 
 KNOWN_SECONDS: Final = 86_400.0
-"""Seconds for which a source and a key are known after a tunnel was opened with the key, from there."""
+"""Seconds for which a source and a key are known after the key was granted what it asked for, from there."""
 
 REMEMBERED: Final = 65_536
 """Sources that are remembered, the latest to begin, and as many that are known: some 10 MB each."""
 
 _SITE: Final = 8
-"""Bytes of an IPv6 address that tell sources apart: one who has an address has the /64 that it is in."""
+"""Bytes of an IPv6 address that tell sources apart: whoever has an address has the /64 that it is in."""
 
 _WIDER: Final = (4, 6, 7)
-"""Bytes of the IPv6 networks that one may have around a site: a provider's /32, a customer's /48 or /56."""
+"""Bytes of the IPv6 networks around a site: a provider's /32, a customer's /48 or /56."""
 
 
 def source_of(address: str) -> Source:
@@ -77,7 +77,7 @@ def prefixes_of(source: Source) -> tuple[Source, ...]:
 
 
 class _Balance:
-    """So much, growing again up to a limit."""
+    """A token bucket."""
 
     __slots__ = ("_at", "left")
 
@@ -141,26 +141,26 @@ class Sources:
         return True
 
     def knows(self, source: Source) -> bool:
-        """Whether tunnels were opened from there lately: then its connections need not wait."""
+        """Whether a client succeeded from there lately: then its connections are not queued."""
         return self._knows(source)
 
-    def newcomer_has_turn(self) -> bool:
-        """Whether one more connection of sources that are not known may begin now."""
+    def unknown_may_begin(self) -> bool:
+        """Whether one more connection of an unknown source may be served now."""
         self._all.grow(self._clock(), self._all_rate, self._all_may_waste)
         return self._all.left >= 1
 
     def begins(self) -> None:
         """A connection begins with TLS. It, too, counts as wasted until it is not.
 
-        What the known owe has a limit, lest newcomers wait for it for ever.
+        The debt has a limit, so that what known sources cause does not lock unknown ones out for long.
         """
         self._all.left = max(self._all.left - 1, -self._all_may_waste)
 
-    def hears(self, address: str, key_id: str) -> bool:
+    def may_authenticate(self, address: str, key_id: str) -> bool:
         """Whether a request of this address, which claims to be signed with this key, is to be examined now.
 
-        After too many failures to authenticate only those are whose key has opened a tunnel from the same
-        source, until it fails too often itself: they need not suffer for what a neighbour does.
+        After too many failures of a source only those keys are that succeeded from there lately, until they
+        fail too often themselves: their owners need not suffer for what others at the same address do.
         """
         source = source_of(address)
         if not self._failures.reached(source):
@@ -192,7 +192,7 @@ class Sources:
     def refused(self, address: str) -> None:
         """As `authenticated`; and what was asked for is not allowed.
 
-        Whoever has a key can ask in vain as often as he likes. So beyond a rate it is a waste nevertheless.
+        Whoever has a key can ask in vain as often as they like. So beyond a rate it is wasted after all.
         """
         source, now = source_of(address), self._clock()
         balance = self._refusals.pop(source, None) or _Balance(MAY_BE_REFUSED, now)
@@ -205,7 +205,7 @@ class Sources:
             del self._refusals[next(iter(self._refusals))]
 
     def admitted(self, address: str, key_id: str) -> None:
-        """As `authenticated`; and a tunnel was granted, under this key."""
+        """As `authenticated`; and what was asked for is granted, under this key."""
         self.authenticated(address)
         source = source_of(address)
         until = self._clock() + KNOWN_SECONDS

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from ssl import SSLContext
 
-    from hatchway.transport.listening.listener import Arrival
+    from hatchway.transport.listening.listener import AcceptedConnection
 
 
 class Clients:
@@ -39,7 +39,7 @@ class Clients:
         """How many are served, from the connection to the end of the answer or of the tunnel."""
         return len(self._tasks)
 
-    def begin(self, arrival: Arrival, settled: Callable[[], None]) -> None:
+    def begin(self, arrival: AcceptedConnection, settled: Callable[[], None]) -> None:
         """Serve a connection; `settled` is called when its request has come, or will not come."""
         client = Client(self._readiness, arrival.sock, self._tls(), self._parsers)
         deadline = self._loop.call_later(arrival.seconds, client.abort)

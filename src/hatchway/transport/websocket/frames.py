@@ -1,4 +1,4 @@
-"""picows's WebSocket (RFC 6455), as what TLS feeds. It parses; all frames that go out are the gateway's own.
+"""picows's WebSocket (RFC 6455), fed with what TLS decrypts. It only parses: frames that go out are our own.
 
 picows's own server would not tell who its client is, so its protocol is used without it.
 """
@@ -36,14 +36,14 @@ _REQUEST: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-"""What picows is told that each client asked for. What it really did, the gateway has judged and answered."""
+"""What picows is told that each client asked for. What it really asked for has been answered already."""
 
 _answer: Final = WSUpgradeResponse.create_101_response()
 """What picows is told to answer, which goes nowhere."""
 
 
 class _QuietLogger:
-    """picows logs each connection several times, and what clients send; the gateway has its own events."""
+    """picows logs each connection several times, and what clients send; the server has its own events."""
 
     def isEnabledFor(self, _level: int) -> bool:  # noqa: N802 - the name that logging gives it
         return False
@@ -76,8 +76,8 @@ class _NoTransport:
     """What picows takes for the client's transport: nothing that it writes goes anywhere.
 
     picows looks at a frame before it hands over the one before it. When that one is wrong it writes a close
-    frame at once, ahead of what is to be answered to those before, be it the client's own close frame. So the
-    gateway writes all frames itself, and that one in its turn.
+    frame at once, ahead of what is to be answered to those before, be it the client's own close frame. So all
+    frames are written by `connection`, and that one in its turn.
     """
 
     def get_extra_info(self, _name: str) -> _NoSocket:
@@ -105,10 +105,10 @@ class FrameEnd(Protocol):
 
 
 class Parsers:
-    """picows's parsers, which tunnels share.
+    """picows's parsers, which connections share.
 
-    Most tunnels are idle most of the time, and between two frames a parser knows nothing of whose they were.
-    So a tunnel has one only from the first byte of a frame to its last.
+    Most are idle most of the time, and between two frames a parser knows nothing of whose they were. So a
+    connection has one only from the first byte of a frame to its last.
 
     Attributes:
         spare: those that are lent to nobody.
