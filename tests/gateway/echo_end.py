@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from picows import WSFrame
 
-    from hatchway.transport.websocket.connection import Client
+    from hatchway.transport.websocket.connection import WebSocketConnection
 
 NOT_UTF_8 = Closure(1007, "A text message is not UTF-8")
 _LARGEST = 65_535
@@ -55,7 +55,7 @@ class _AsBinary:
 class Echo(Relay):
     """A tunnel that says everything back."""
 
-    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: WebSocketConnection, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(client, loop)
         self._kind = WSMsgType.BINARY
         self._message = bytearray()

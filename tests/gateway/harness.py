@@ -29,7 +29,7 @@ from hatchway.gateway.telemetry.metrics import Metrics
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
-from hatchway.transport.websocket.clients import Clients
+from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
     import ssl
@@ -163,7 +163,7 @@ async def running_gateway(
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",
     )
-    listener = Listener(Clients(gateway.serve, tls).begin, sources, **limits)
+    listener = Listener(WebSocketServer(gateway.serve, tls).begin, sources, **limits)
     sock = sock or socket.create_server((LOOPBACK, 0))
     port = sock.getsockname()[1]
     await listener.start(sock)

@@ -233,7 +233,7 @@ def test_a_draining_gateway_takes_no_new_tunnels_and_ends_the_old_with_1001() ->
 
 
 def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.transport.websocket.connection.CLOSE_PATIENCE", 0.3)
+    monkeypatch.setattr("hatchway.transport.websocket.connection.CLOSE_TIMEOUT", 0.3)
 
     async def test() -> None:
         async with target(bye) as port, running_gateway(Says(port)) as gateway:
@@ -249,7 +249,7 @@ def test_a_client_that_never_answers_the_close_frame_is_hung_up_on(monkeypatch: 
 def test_a_client_that_answers_the_close_frame_with_nonsense_is_hung_up_on_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hatchway.transport.websocket.connection.CLOSE_PATIENCE", 3600.0)
+    monkeypatch.setattr("hatchway.transport.websocket.connection.CLOSE_TIMEOUT", 3600.0)
 
     async def test() -> None:
         async with target(bye) as port, running_gateway(Says(port)) as gateway:

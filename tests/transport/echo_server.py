@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from picows import WSMsgType
-from tests.transport.harness import BINARY, LOOPBACK, server_tls
+from tests.transport.harness import LOOPBACK, server_tls
 
 from hatchway.transport.connection.tcp import Hold
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
-from hatchway.transport.websocket.clients import Clients
 from hatchway.transport.websocket.close import Closure
+from hatchway.transport.websocket.frames import binary_header
 from hatchway.transport.websocket.handshake import BadHandshake, render_answer, render_upgrade, websocket_key
+from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
     import ssl
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
     from picows import WSFrame
 
-    from hatchway.transport.websocket.connection import Client
+    from hatchway.transport.websocket.connection import WebSocketConnection
 
 
 class Echo:
     """One client's WebSocket: what comes goes back, no faster than the client takes it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: WebSocketConnection) -> None:
         self._client = client
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -41,7 +42,7 @@ class Echo:
             self._client.close_for(Closure(int.from_bytes(frame.get_payload_as_bytes()[:2]) or 1000))
         elif frame.msg_type in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
             payload = frame.get_payload_as_bytes()
-            self._client.write_frames(_header(len(payload)), payload)
+            self._client.write_frames(binary_header(len(payload)), payload)
 
     def on_frames_end(self) -> None: ...
 
@@ -61,21 +62,13 @@ class Echo:
         self.gone.set_result(None)
 
 
-def _header(size: int) -> bytes:
-    """Of a final frame from a server (RFC 6455 section 5.2)."""
-    first = bytes((0x80 | BINARY,))
-    if size < 126:
-        return first + bytes((size,))
-    return first + (bytes((126,)) + size.to_bytes(2) if size < 1 << 16 else bytes((127,)) + size.to_bytes(8))
-
-
 @dataclass
 class Running:
     """`addresses` are those of the clients that got a WebSocket, in order; `clients` are served now."""
 
     port: int
     listener: Listener
-    clients: Clients
+    clients: WebSocketServer
     addresses: list[str]
 
 
@@ -91,7 +84,7 @@ async def echo_server(
     known = Sources(asyncio.get_running_loop().time) if sources is None else sources
     addresses: list[str] = []
 
-    async def serve(client: Client, address: str, _port: int) -> None:
+    async def serve(client: WebSocketConnection, address: str, _port: int) -> None:
         try:
             await client.request
             answer = render_upgrade(websocket_key(client.take_head()))
@@ -107,7 +100,7 @@ async def echo_server(
         client.release(Hold.CONNECTING)
         await echo.gone
 
-    clients = Clients(serve, tls)
+    clients = WebSocketServer(serve, tls)
     listener = Listener(clients.begin, known, **limits)
     listening = socket.create_server((LOOPBACK, 0)) if sock is None else sock
     port = listening.getsockname()[1]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.telemetry.tracing import TunnelTrace, TunnelTracing
     from hatchway.gateway.tunnel.registry import Registry
     from hatchway.transport.listening.sources import Sources
-    from hatchway.transport.websocket.connection import Client
+    from hatchway.transport.websocket.connection import WebSocketConnection
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -99,7 +99,7 @@ class Gateway:
         self._tracing = tracing
         self.draining = False
 
-    async def serve(self, client: Client, source_ip: str, source_port: int) -> None:
+    async def serve(self, client: WebSocketConnection, source_ip: str, source_port: int) -> None:
         """See one client from its request to its end. It never raises for what a client does."""
         trace = None if self._tracing is None else self._tracing.connected(source_port)
         tunnel = await self._begin(client, source_ip, source_port, trace)
@@ -107,7 +107,7 @@ class Gateway:
             await self._carry(tunnel, trace)
 
     async def _begin(
-        self, client: Client, source_ip: str, source_port: int, trace: TunnelTrace | None
+        self, client: WebSocketConnection, source_ip: str, source_port: int, trace: TunnelTrace | None
     ) -> _Tunnel | None:
         """The client's tunnel, upgraded, recorded and connected, or about to end; None if it gets none."""
         request_id = self._new_request_id()
@@ -153,7 +153,7 @@ class Gateway:
         self._sources.admitted(source_ip, answer.principal.access_key_id)
         return await self._open(client, key, answer, source_port, trace)
 
-    async def _refuse(self, client: Client, refused: Refused, trace: TunnelTrace | None) -> None:
+    async def _refuse(self, client: WebSocketConnection, refused: Refused, trace: TunnelTrace | None) -> None:
         source = refused.call.source
         self._metrics.refused.labels(refused.refusal.error_code).inc()
         log.info(
@@ -171,7 +171,12 @@ class Gateway:
                 trace.refused(refused)
 
     async def _open(
-        self, client: Client, key: str, admitted: Admitted, source_port: int, trace: TunnelTrace | None
+        self,
+        client: WebSocketConnection,
+        key: str,
+        admitted: Admitted,
+        source_port: int,
+        trace: TunnelTrace | None,
     ) -> _Tunnel:
         loop = asyncio.get_running_loop()
         relay = Relay(client, loop)
@@ -241,7 +246,7 @@ class Gateway:
     async def _connect(
         self,
         admitted: Admitted,
-        client: Client,
+        client: WebSocketConnection,
         relay: Relay,
         source_port: int,
         trace: TunnelTrace | None,

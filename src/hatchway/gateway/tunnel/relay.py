@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from picows import WSFrame
 
     from hatchway.transport.connection.connecting import Attempt
-    from hatchway.transport.websocket.connection import Client
+    from hatchway.transport.websocket.connection import WebSocketConnection
 
-CUT_PATIENCE: Final = 0.7
+CUT_TIMEOUT: Final = 0.7
 """Seconds that a client whose tunnel is cut has to take the close frame and answer it."""
 
 _PONG: Final = WSMsgType.PONG
@@ -93,7 +93,7 @@ class Relay:
         "seconds",
     )
 
-    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: WebSocketConnection, loop: asyncio.AbstractEventLoop) -> None:
         self._client = client
         self._loop = loop
         self._states = TunnelStates()
@@ -250,7 +250,7 @@ class Relay:
     def cut(self, closure: Closure) -> None:
         """End the tunnel from above, now: nothing that comes from now on is passed on, in either direction.
 
-        The client gets `CUT_PATIENCE` for the close frame, the target `LINGER` for what was passed on before;
+        The client gets `CUT_TIMEOUT` for the close frame, the target `LINGER` for what was passed on before;
         then the connections go.
         """
         self._on(Event.CUT, closure)
@@ -340,7 +340,7 @@ _DO: Final[dict[Action, Callable[[Relay, Closure], object]]] = {
     Action.ABORT_TARGET: Relay._abort_target,
     Action.RECORD_CLOSURE: Relay._record_closure,
     Action.RECORD_CLIENT_CLOSED: lambda relay, _: relay._record_closure(CLIENT_CLOSED),
-    Action.START_CUT_TIMER: lambda relay, _: relay._start_timer(CUT_PATIENCE),
+    Action.START_CUT_TIMER: lambda relay, _: relay._start_timer(CUT_TIMEOUT),
     Action.START_LINGER_TIMER: lambda relay, _: relay._start_timer(LINGER),
     Action.CANCEL_TIMER: Relay._cancel_timer,
     Action.REPORT_ENDED: Relay._report_ended,

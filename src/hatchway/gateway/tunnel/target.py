@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hatchway.transport.connection.tcp import Connection, Hold
+from hatchway.transport.websocket.frames import binary_header
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,10 +23,7 @@ _FRAME: Final = 64 * 1024
 """Bytes of a full frame, header included: whole TLS records, and a length that fits 16 bits."""
 
 _MOST: Final = _FRAME - _HEADER
-_BINARY: Final = 0x82
-"""The first byte of a final BINARY frame (RFC 6455 section 5.2)."""
-
-_FULL: Final = bytes((_BINARY, 126)) + _MOST.to_bytes(2)
+_FULL: Final = binary_header(_MOST)
 """A full frame's header."""
 
 _COUNT: Final = 8
@@ -84,7 +82,7 @@ class Target(Connection):
             _frames[at : at + _HEADER] = _FULL
         frames = [_frames[at : min(at + _PIECE, end)] for at in range(0, end, _PIECE)]
         if rest:
-            header = bytes((_BINARY, rest)) if rest < 126 else bytes((_BINARY, 126)) + rest.to_bytes(2)
+            header = binary_header(rest)
             start = end + _HEADER - len(header)
             _frames[start : end + _HEADER] = header
             frames.append(_frames[start : end + _HEADER + rest])
@@ -116,11 +114,11 @@ class Target(Connection):
         self.release(Hold.BACKLOG)
         self._linger(LINGER)
 
-    def _linger(self, patience: float) -> None:
+    def _linger(self, left: float) -> None:
         if self.is_gone:
             return
-        if patience <= 0:
+        if left <= 0:
             self._end.target_overdue()
             return
-        patience = LINGER if self.unsent else patience - _LINGER_CHECK
-        self._linger_timer = self.readiness.loop.call_later(_LINGER_CHECK, self._linger, patience)
+        left = LINGER if self.unsent else left - _LINGER_CHECK
+        self._linger_timer = self.readiness.loop.call_later(_LINGER_CHECK, self._linger, left)

@@ -49,7 +49,7 @@ from hatchway.transport.listening.sources import Sources
 from hatchway.transport.open_files import allow_open_files, max_pending_for
 from hatchway.transport.own_addresses import OwnAddresses
 from hatchway.transport.server_tls import ServerTls
-from hatchway.transport.websocket.clients import Clients
+from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -225,7 +225,7 @@ class Worker:
             new_tunnel_id=ids.tunnel,
             tracing=self._tracing,
         )
-        clients = Clients(gateway.serve, lambda: self._tls.context)
+        clients = WebSocketServer(gateway.serve, lambda: self._tls.context)
         listener = Listener(
             clients.begin,
             sources,
@@ -275,7 +275,7 @@ class Worker:
         log.info("gateway ended", worker_id=self._worker_id)
 
     async def _drain(
-        self, stopping: asyncio.Queue[int], gateway: Gateway, listener: Listener, clients: Clients
+        self, stopping: asyncio.Queue[int], gateway: Gateway, listener: Listener, clients: WebSocketServer
     ) -> float:
         """Wait until told to stop, then for the end of the tunnels; by when they were to have ended."""
         loop, registry = asyncio.get_running_loop(), self._registry

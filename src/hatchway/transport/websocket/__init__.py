@@ -6,5 +6,5 @@
 | `frames` | frames out of bytes, by parsers that connections share |
 | `close` | the code and reason of a close frame. Pure |
 | `connection` | a connection: TLS, in it an HTTP request, after that a WebSocket |
-| `clients` | accepted connections, and a task for each that serves it |
+| `server` | accepted connections, and a task for each that serves it |
 """

@@ -1,4 +1,4 @@
-"""The client's side of a tunnel: TLS, in it an HTTP request, after that a WebSocket."""
+"""The server's side of a WebSocket connection: TLS, in it an HTTP request, after that frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hatchway.transport.connection.allowance import FRAME
 from hatchway.transport.connection.tcp import Hold
 from hatchway.transport.connection.tls import TlsConnection
 from hatchway.transport.websocket.close import PROTOCOL_ERROR, TOO_MUCH_WASTE, Closure
-from hatchway.transport.websocket.frames import MAX_FRAME, FrameEnd, WebSocketInput
+from hatchway.transport.websocket.frames import MAX_FRAME, FrameHandler, WebSocketInput
 from hatchway.transport.websocket.handshake import (
     HEAD_END,
     MAX_HEAD,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hatchway.transport.connection.readiness import Readiness
     from hatchway.transport.websocket.frames import Parsers
 
-CLOSE_PATIENCE: Final = 5.0
+CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a client has to answer a close frame, once it has acknowledged all that was sent before it."""
 
 MOST_PONGS: Final = 10
@@ -44,8 +44,8 @@ _request: Final = memoryview(bytearray(MAX_HEAD))
 """Where the bytes of every request are decrypted to. They are copied out before anything else runs."""
 
 
-class TunnelEnd(FrameEnd, Protocol):
-    """What a client talks to after the upgrade: it gets the frames, and these calls."""
+class WebSocketHandler(FrameHandler, Protocol):
+    """What handles a WebSocket after the upgrade: it gets the frames, and these calls."""
 
     def client_full(self) -> None:
         """So much waits for the client that nothing more should be sent."""
@@ -63,7 +63,7 @@ class TunnelEnd(FrameEnd, Protocol):
         """The connection is gone. Everything that it carried has been handed over."""
 
 
-class Client(TlsConnection):
+class WebSocketConnection(TlsConnection):
     """One client.
 
     `request` is done when the request has come, or failed: with `BadHandshake` to be answered, or with
@@ -90,7 +90,7 @@ class Client(TlsConnection):
         self._parsers = parsers
         self._received = bytearray()
         self._websocket: WebSocketInput | None = None
-        self._end: TunnelEnd | None = None
+        self._end: WebSocketHandler | None = None
         self._pongs: list[bytes] | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self._head: Head | None = None
@@ -129,7 +129,7 @@ class Client(TlsConnection):
             self._end.client_at_fault(TOO_MUCH_WASTE)
 
     def on_full(self) -> None:
-        # What the gateway itself says before the upgrade is short.
+        # What is written before the upgrade is short.
         if self._end is not None:
             self._end.client_full()
 
@@ -172,15 +172,15 @@ class Client(TlsConnection):
         except BadHandshake as bad:
             self.request.set_exception(bad)
 
-    # Called by the tunnel.
+    # Called by whoever serves the client.
 
     def take_head(self) -> Head:
-        """The head of the request that has come; once, for it should not live as long as the tunnel."""
+        """The head of the request that has come; once, for it should not live as long as the connection."""
         head, self._head = self._head, None
         assert head is not None
         return head
 
-    def upgrade(self, answer: bytes, end: TunnelEnd, *, note: str = "") -> None:
+    def upgrade(self, answer: bytes, end: WebSocketHandler, *, note: str = "") -> None:
         """Answer 101. Frames come to `end` from now on; the first that are here do before this returns.
 
         Args:
@@ -208,7 +208,7 @@ class Client(TlsConnection):
         A client that has acknowledged everything and does not answer is told of.
         """
         self.write(self._close_frame(closure))
-        self._await_answer(CLOSE_PATIENCE)
+        self._await_answer(CLOSE_TIMEOUT)
 
     def close_for(self, closure: Closure) -> None:
         """Send a close frame, and hang up."""
@@ -220,15 +220,15 @@ class Client(TlsConnection):
         self._pongs = None
         return _control_frame(_CLOSE, closure.payload(self._note))
 
-    def _await_answer(self, patience: float) -> None:
+    def _await_answer(self, left: float) -> None:
         if self.is_gone:
             return
-        if patience <= 0:
+        if left <= 0:
             if self._end is not None:
                 self._end.close_unanswered()
             return
-        patience = CLOSE_PATIENCE if self.unsent else patience - _CLOSE_CHECK
-        self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, patience)
+        left = CLOSE_TIMEOUT if self.unsent else left - _CLOSE_CHECK
+        self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, left)
 
     def answer(self, ping: bytes) -> None:
         """Answer a ping before anything else is sent, as soon as what has been read is done with.

@@ -24,6 +24,9 @@ MOST_AT_ONCE: Final = 192 * 1024
 MOST_FRAMES: Final = 128
 """Frames handed over at once. The smallest have six bytes: one read may hold thirty thousand."""
 
+_FINAL_BINARY: Final = 0x82
+"""The first byte of a final BINARY frame (RFC 6455 section 5.2)."""
+
 _BINARY: Final = 2
 """The last opcode of frames that carry data (RFC 6455 section 5.2)."""
 
@@ -94,8 +97,17 @@ class _NoTransport:
 _no_transport: Final = _NoTransport()
 
 
-class FrameEnd(Protocol):
-    """Who gets the frames of a client."""
+def binary_header(size: int) -> bytes:
+    """What stands before so many bytes of payload in a final frame of a server (RFC 6455 section 5.2)."""
+    if size < 126:
+        return bytes((_FINAL_BINARY, size))
+    if size < 1 << 16:
+        return bytes((_FINAL_BINARY, 126)) + size.to_bytes(2)
+    return bytes((_FINAL_BINARY, 127)) + size.to_bytes(8)
+
+
+class FrameHandler(Protocol):
+    """What gets the frames of a client."""
 
     def on_frame(self, frame: WSFrame) -> None:
         """A whole frame. Its payload is where it is until `on_frames_end` returns."""
@@ -117,7 +129,7 @@ class Parsers:
     def __init__(self) -> None:
         self.spare: list[_Parser] = []
 
-    def lend(self, end: FrameEnd) -> _Parser:
+    def lend(self, end: FrameHandler) -> _Parser:
         """One that hands its frames to `end`."""
         parser = self.spare.pop() if self.spare else _Parser()
         parser.frames.end = end
@@ -141,7 +153,7 @@ class WebSocketInput:
 
     __slots__ = ("_ahead", "_end", "_parser", "_parsers", "_rest", "behind", "frames")
 
-    def __init__(self, parsers: Parsers, end: FrameEnd) -> None:
+    def __init__(self, parsers: Parsers, end: FrameHandler) -> None:
         self._parsers = parsers
         self._end = end
         self._parser: _Parser | None = None
@@ -243,7 +255,7 @@ class _Frames(WSListener):
     __slots__ = ("end",)
 
     def __init__(self) -> None:
-        self.end: FrameEnd | None = None
+        self.end: FrameHandler | None = None
 
     def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
         end = self.end

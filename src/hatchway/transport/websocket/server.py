@@ -1,4 +1,4 @@
-"""Clients, from the moment that their connection is theirs to speak TLS on."""
+"""A WebSocket server: each accepted connection, and a task that serves it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hatchway.transport.connection.readiness import Readiness
-from hatchway.transport.websocket.connection import Client
+from hatchway.transport.websocket.connection import WebSocketConnection
 from hatchway.transport.websocket.frames import Parsers
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from hatchway.transport.listening.listener import AcceptedConnection
 
 
-class Clients:
+class WebSocketServer:
     """The clients of one worker. To be made on its event loop."""
 
     def __init__(
         self,
-        serve: Callable[[Client, str, int], Coroutine[None, None, None]],
+        serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, None]],
         tls: Callable[[], SSLContext],
     ) -> None:
         """`serve` is run for each client, with its IP address and port.
@@ -39,17 +39,17 @@ class Clients:
         """How many are served, from the connection to the end of the answer or of the tunnel."""
         return len(self._tasks)
 
-    def begin(self, arrival: AcceptedConnection, settled: Callable[[], None]) -> None:
+    def begin(self, accepted: AcceptedConnection, settled: Callable[[], None]) -> None:
         """Serve a connection; `settled` is called when its request has come, or will not come."""
-        client = Client(self._readiness, arrival.sock, self._tls(), self._parsers)
-        deadline = self._loop.call_later(arrival.seconds, client.abort)
+        client = WebSocketConnection(self._readiness, accepted.sock, self._tls(), self._parsers)
+        deadline = self._loop.call_later(accepted.seconds, client.abort)
 
         def requested(_request: object) -> None:
             settled()
             deadline.cancel()
 
         client.request.add_done_callback(requested)
-        serving = self._loop.create_task(self._serve(client, str(arrival.peer.address), arrival.peer.port))
+        serving = self._loop.create_task(self._serve(client, str(accepted.peer.address), accepted.peer.port))
         self._tasks.add(serving)
 
         def served(task: asyncio.Task[None]) -> None:
@@ -62,4 +62,4 @@ class Clients:
 
         serving.add_done_callback(served)
         client.begin()
-        client.take(arrival.received)
+        client.take(accepted.received)
