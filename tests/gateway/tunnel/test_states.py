@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
+from scripts.draw_states import PAGE, put
 
 from hatchway.gateway.tunnel.states import (
     CLIENT,
@@ -408,3 +409,8 @@ def test_what_cannot_happen_drops_both_connections_once_and_for_all(walk: list[M
             for later in Event:
                 assert states.on(later) == (a.ABORT_CLIENT, a.ABORT_CONNECTING, a.ABORT_TARGET)
     assert unexpected
+
+
+def test_the_page_of_the_states_shows_the_tables_as_they_are() -> None:
+    page = PAGE.read_text()
+    assert put(page) == page, "scripts/draw_states.py draws it"

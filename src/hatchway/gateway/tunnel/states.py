@@ -5,7 +5,7 @@
     states.on(Event.TARGET_FIN)           # (SEND_CLOSE, RECORD_CLOSURE, REPORT_ENDED)
 
 Pure: `relay` turns what happens to its two connections into events, and carries out the actions, in order.
-docs/tunnel-states.md shows the tables as diagrams.
+docs/tunnel-states.md has the tables as diagrams, drawn by scripts/draw_states.py.
 
 There are three machines, and each sees every event:
 
