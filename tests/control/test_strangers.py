@@ -23,7 +23,7 @@ from hatchway.control.application import create_application
 from hatchway.control.attempt import ApiRequest
 from hatchway.control.bodies import Bodies
 from hatchway.control.dispatcher import Dispatcher
-from hatchway.control.held import HeldConnections
+from hatchway.control.keep_alive import HeldConnections
 from hatchway.transport.asyncio_tls import RECORDS
 from hatchway.transport.listening import sources
 from hatchway.transport.listening.sources import Sources

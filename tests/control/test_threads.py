@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 import pytest
 from tests.transport.harness import until
 
+from hatchway.control.concurrency import Running, TooManyCalls
 from hatchway.control.refusals import throttled, to_service_error
-from hatchway.control.running import Running, TooManyCalls
 from hatchway.control.threads import Busy, Threads
 
 

@@ -29,11 +29,11 @@ from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.catalogue import OFFERED, OPERATIONS
+from hatchway.control.concurrency import Running
 from hatchway.control.operations import Call, Operation
 from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, naming, throttled, to_service_error
-from hatchway.control.running import Running
 from hatchway.control.services import claimed_service, guess_service, services
 from hatchway.control.texts import check_texts
 from hatchway.control.tracing import CallTrace

@@ -6,7 +6,7 @@ from hatchway.access.authentication import SignatureError
 from hatchway.access.authorization import AccessDenied
 from hatchway.access.failure_message import encode_failure_message
 from hatchway.access.vault import Vault
-from hatchway.control.running import TooManyCalls
+from hatchway.control.concurrency import TooManyCalls
 from hatchway.control.services import DIALECTS
 from hatchway.protocol import ServiceError
 from hatchway.store import explain

@@ -14,6 +14,7 @@ from hatchway import __version__
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_key
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
+from hatchway.installation.atomic_directory import failing, filled
 from hatchway.installation.backup_set import (
     LIST,
     POSTGRESQL,
@@ -25,7 +26,6 @@ from hatchway.installation.backup_set import (
     content_of,
     read_small,
 )
-from hatchway.installation.filling import failing, filled
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.settings import DataDirectory
 from hatchway.store import (

@@ -12,6 +12,7 @@ from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.failures import failures
+from hatchway.installation.atomic_directory import failing, filled
 from hatchway.installation.backup_set import (
     MODES,
     SQLITE,
@@ -22,7 +23,6 @@ from hatchway.installation.backup_set import (
     check_store,
     open_file,
 )
-from hatchway.installation.filling import failing, filled
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 from hatchway.store.tables import accounts

@@ -37,8 +37,8 @@ from hatchway.settings import (
     LogFormat,
     Settings,
 )
+from hatchway.supervision.handover import Succession
 from hatchway.supervision.service_manager import ServiceManager
-from hatchway.supervision.succession import Succession
 from hatchway.supervision.supervised import Supervised
 from hatchway.supervision.supervisor import Program, supervise
 

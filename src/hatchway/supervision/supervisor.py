@@ -18,7 +18,7 @@ import structlog
 
 from hatchway.errors import CommandFailed
 from hatchway.settings import Address
-from hatchway.supervision.succession import Succession
+from hatchway.supervision.handover import Succession
 from hatchway.supervision.supervised import LISTENER_VARIABLE, SUCCEEDS_VARIABLE, SUPERVISOR_VARIABLE
 
 START_SECONDS: Final = 60.0
