@@ -23,7 +23,7 @@ from hatchway.control.application import create_application
 from hatchway.control.attempt import ApiRequest
 from hatchway.control.bodies import Bodies
 from hatchway.control.dispatcher import Dispatcher
-from hatchway.control.keep_alive import HeldConnections
+from hatchway.control.keep_alive import KeptAliveConnections
 from hatchway.transport.asyncio_tls import RECORDS
 from hatchway.transport.listening import sources
 from hatchway.transport.listening.sources import Sources
@@ -404,7 +404,7 @@ def test_held_connections_are_shared_out_among_sources() -> None:
             self.source, self.idle_since, self.transport = source, idle_since, Transport()
 
     closed: list[Transport] = []
-    held = HeldConnections(4, most_of_a_source=3)
+    held = KeptAliveConnections(4, most_of_a_source=3)
     first, second, third = (Connection("a", at) for at in (3.0, 1.0, None))
     for each in (first, second, third):
         assert held.add(each)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 import pytest
 from tests.transport.harness import until
 
-from hatchway.control.concurrency import Running, TooManyCalls
+from hatchway.control.concurrency import ConcurrentCalls, TooManyCalls
 from hatchway.control.refusals import throttled, to_service_error
 from hatchway.control.threads import Busy, Threads
 
@@ -97,7 +97,7 @@ def test_work_that_raises_gives_its_thread_back() -> None:
 
 
 def test_a_principal_has_so_many_calls_under_way_from_wherever_they_come() -> None:
-    running = Running(2)
+    running = ConcurrentCalls(2)
     with running.one_more("alice"), running.one_more("alice"):
         with pytest.raises(TooManyCalls), running.one_more("alice"):
             pass

@@ -10,7 +10,7 @@ class TooManyCalls(Exception):
     """The caller has as many calls under way as one principal may have."""
 
 
-class Running:
+class ConcurrentCalls:
     """Counts them. Safe among threads."""
 
     def __init__(self, most: int) -> None:

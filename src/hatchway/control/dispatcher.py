@@ -29,7 +29,7 @@ from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
 from hatchway.control.catalogue import OFFERED, OPERATIONS
-from hatchway.control.concurrency import Running
+from hatchway.control.concurrency import ConcurrentCalls
 from hatchway.control.operations import Call, Operation
 from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
@@ -70,7 +70,7 @@ class Dispatcher:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._services = services()
-        self._running = Running(MOST_OF_A_PRINCIPAL)
+        self._running = ConcurrentCalls(MOST_OF_A_PRINCIPAL)
 
     def dispatch(self, request: ApiRequest) -> Outcome:
         """What comes of a request, whatever the request."""

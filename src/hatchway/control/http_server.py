@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from uvicorn.server import HANDLED_SIGNALS
 
 from hatchway.control.http_protocol import ClientConnection
-from hatchway.control.keep_alive import HeldConnections
+from hatchway.control.keep_alive import KeptAliveConnections
 from hatchway.supervision.supervised import Supervised
 from hatchway.transport.asyncio_tls import Records, TlsProtocol
 from hatchway.transport.listening.listener import MAX_PENDING, AcceptedConnection, Listener
@@ -56,14 +56,14 @@ class HttpsServer(uvicorn.Server):
         sources: Sources | None = None,
         most: int = MAX_PENDING,
         supervised: Supervised | None = None,
-        on_succeeded: Callable[[], None] = lambda: None,
+        on_replaced: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             most: how many connections there may be on which nobody has proved anything yet, and how many on
                 which somebody has.
             supervised: what the process has of its supervisor.
-            on_succeeded: called in a thread when another process serves who comes from now on.
+            on_replaced: called in a thread when another process serves who comes from now on.
 
         Raises:
             OSError: the certificate cannot be read.
@@ -88,12 +88,12 @@ class HttpsServer(uvicorn.Server):
         self._sources = Sources(time.monotonic) if sources is None else sources
         self._most = most
         self._supervised = supervised
-        self._on_succeeded = on_succeeded
+        self._on_replaced = on_replaced
         self._tasks = set[asyncio.Task[None]]()
         self._listeners: list[Listener] = []
-        self._succeeded = False
+        self._replaced = False
         self._hurry = asyncio.Event()
-        self.held = HeldConnections(most)
+        self.held = KeptAliveConnections(most)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
@@ -103,13 +103,15 @@ class HttpsServer(uvicorn.Server):
             self._listeners.append(listener)
             self.servers.append(_Listening(listener))  # type: ignore[arg-type]
         if self._supervised is not None:
-            self._supervised.watch(asyncio.get_running_loop(), succeeded=self._succeed, abandoned=self._stop)
+            self._supervised.watch(
+                asyncio.get_running_loop(), replaced=self._be_replaced, orphaned=self._stop
+            )
         self._keep(self._tls.follow())
         if self.started:
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._succeeded:
+        if self._replaced:
             await self._serve_out()
         await super().shutdown(sockets)
         for task in self._tasks:
@@ -123,9 +125,9 @@ class HttpsServer(uvicorn.Server):
         self._hurry.set()
         self.should_exit = True
 
-    def _succeed(self) -> None:
+    def _be_replaced(self) -> None:
         """Another process serves who comes from now on."""
-        self._succeeded = self.should_exit = True
+        self._replaced = self.should_exit = True
 
     async def _serve_out(self) -> None:
         """Serve who is connected: each has an answer that says that the connection ends with it.
@@ -136,7 +138,7 @@ class HttpsServer(uvicorn.Server):
         log.info("control plane succeeded by another", connections=len(self.server_state.connections))
         for listener in self._listeners:
             listener.retire()
-        await asyncio.to_thread(self._on_succeeded)
+        await asyncio.to_thread(self._on_replaced)
         told = asyncio.ensure_future(self._hurry.wait())
         while not told.done() and (
             self.server_state.connections or any(each.pending for each in self._listeners)
@@ -169,7 +171,7 @@ class HttpsServer(uvicorn.Server):
             sources=self._sources,
             held=self.held,
             settled=settled,
-            leaving=lambda: self._succeeded,
+            leaving=lambda: self._replaced,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,

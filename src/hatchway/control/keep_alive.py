@@ -12,7 +12,7 @@ MOST_OF_A_SOURCE: Final = 250
 """An AWS client keeps up to ten open, each for the time of `KEEP_ALIVE_SECONDS` after its last call."""
 
 
-class HeldConnections:
+class KeptAliveConnections:
     """A new one has its place, if need be, from the one that has been idle for longest.
 
     That is of the same source when the source has its share, and else of the source that has most.

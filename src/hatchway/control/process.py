@@ -58,7 +58,7 @@ def run_control(
 ) -> None:
     """Serves the control plane until SIGTERM or SIGINT, then lets what is under way come to its end.
 
-    When it is succeeded (see `hatchway.supervision`), it accepts no more, and ends with its last connection.
+    When it is replaced (see `hatchway.supervision`), it accepts no more, and ends with its last connection.
 
     Args:
         on_ready: called once, with the address at which it listens.
@@ -96,7 +96,7 @@ def run_control(
             for due in (urgent_tasks(signing_keys), tasks(plane, audit_log, settings.api.host))
         ]
 
-        def leave_the_house() -> None:
+        def stop_housekeeping() -> None:
             for housekeeper in housekeepers:
                 housekeeper.stop()
 
@@ -112,8 +112,8 @@ def run_control(
             on_ready=lambda: on_ready(address),
             most=min(MAX_PENDING, max_pending_for(open_files)),
             supervised=supervised,
-            # Its successor sees to the store: with other keys and by other rules, perhaps.
-            on_succeeded=leave_the_house,
+            # The next one sees to the store: with other keys and by other rules, perhaps.
+            on_replaced=stop_housekeeping,
         )
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])

@@ -21,7 +21,7 @@ _OF_THE_FILE_SYSTEM: Final = "lost+found"
 
 
 @contextmanager
-def filled(directory: Path, *, last: str, owner: tuple[int, int] | None = None) -> Iterator[Path]:
+def filled_directory(directory: Path, *, last: str, owner: tuple[int, int] | None = None) -> Iterator[Path]:
     """A directory in the one to be filled, for files that come into their places when the block ends well.
 
     The one to be filled is made if there is none, and is its owner's alone. The file called `last` comes into

@@ -14,7 +14,7 @@ from hatchway import __version__
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_key
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
-from hatchway.installation.atomic_directory import failing, filled
+from hatchway.installation.atomic_directory import failing, filled_directory
 from hatchway.installation.backup_set import (
     LIST,
     POSTGRESQL,
@@ -58,7 +58,7 @@ def make_backup(directory: DataDirectory, store_url: str | None, target: Path, n
     with (
         open_installation(directory, store_url, older=True) as installation,
         failing(f"cannot make the backup in {target}"),
-        filled(target, last=LIST) as aside,
+        filled_directory(target, last=LIST) as aside,
     ):
         small = _copy_small(directory, aside)
         is_sqlite = installation.store.is_sqlite

@@ -12,7 +12,7 @@ from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.failures import failures
-from hatchway.installation.atomic_directory import failing, filled
+from hatchway.installation.atomic_directory import failing, filled_directory
 from hatchway.installation.backup_set import (
     MODES,
     SQLITE,
@@ -57,7 +57,7 @@ def restore_backup(
             )
         else:
             _check_database(store_url, backup, master)
-        with filled(directory.path, last=STORE, owner=_owner(directory.path, backup)) as aside:
+        with filled_directory(directory.path, last=STORE, owner=_owner(directory.path, backup)) as aside:
             for name in backup.files:
                 _copy(source / name, aside / name, MODES[name])
             # What is restored is what was looked at, even if somebody writes there meanwhile.

@@ -37,7 +37,7 @@ from hatchway.settings import (
     LogFormat,
     Settings,
 )
-from hatchway.supervision.handover import Succession
+from hatchway.supervision.handover import Handover
 from hatchway.supervision.service_manager import ServiceManager
 from hatchway.supervision.supervised import Supervised
 from hatchway.supervision.supervisor import Program, supervise
@@ -107,11 +107,11 @@ def serve_both(options: ServerOptions) -> None:
     """
     settings = options.settings()
     _guard_secrets(options)
-    succession = Succession(ServiceManager.of_environment())
+    handover = Handover(ServiceManager.of_environment())
     with (
-        held(settings.api, "--api", partial(succession.address, _API)) as api,
+        held(settings.api, "--api", partial(handover.address, _API)) as api,
         held(
-            _gateway_address(options, succession), "--gateway", partial(succession.address, _GATEWAY)
+            _gateway_address(options, handover), "--gateway", partial(handover.address, _GATEWAY)
         ) as gateway,
     ):
         with open_installation(options.directory, options.store_url, migrate=True) as installation:
@@ -126,7 +126,7 @@ def serve_both(options: ServerOptions) -> None:
         _supervise(
             [_control_program(options, api), *workers],
             options,
-            succession,
+            handover,
             refresh=lambda: _renew_own_certificate(options, names),
         )
 
@@ -137,9 +137,9 @@ def supervise_control_plane(options: ServerOptions, manager: ServiceManager) -> 
     Raises:
         CommandFailed: it cannot start.
     """
-    succession = Succession(manager)
-    with held(options.settings().api, "--api", partial(succession.address, _API)) as api:
-        _supervise([_control_program(options, api)], options, succession)
+    handover = Handover(manager)
+    with held(options.settings().api, "--api", partial(handover.address, _API)) as api:
+        _supervise([_control_program(options, api)], options, handover)
 
 
 def supervise_gateway_plane(options: ServerOptions, manager: ServiceManager) -> None:
@@ -148,10 +148,10 @@ def supervise_gateway_plane(options: ServerOptions, manager: ServiceManager) -> 
     Raises:
         CommandFailed: it cannot start.
     """
-    succession = Succession(manager)
-    wanted = _gateway_address(options, succession)
-    with held(wanted, "--gateway", partial(succession.address, _GATEWAY)) as gateway:
-        _supervise([_gateway_program(options, gateway)], options, succession)
+    handover = Handover(manager)
+    wanted = _gateway_address(options, handover)
+    with held(wanted, "--gateway", partial(handover.address, _GATEWAY)) as gateway:
+        _supervise([_gateway_program(options, gateway)], options, handover)
 
 
 def run_control_plane(options: ServerOptions, supervised: Supervised | None = None) -> None:
@@ -248,16 +248,16 @@ def _check_certificate(certificate: Path, key: Path) -> None:
         raise CommandFailed(f"cannot read {unreadable}: {problem.strerror}") from problem
 
 
-def _gateway_address(options: ServerOptions, succession: Succession) -> Address:
+def _gateway_address(options: ServerOptions, handover: Handover) -> Address:
     if options.gateway is not None:
         return options.gateway
-    return succession.address(_GATEWAY, _DEFAULT_GATEWAY.host, 0) or default_gateway()
+    return handover.address(_GATEWAY, _DEFAULT_GATEWAY.host, 0) or default_gateway()
 
 
 def _supervise(
     programs: Sequence[Program],
     options: ServerOptions,
-    succession: Succession,
+    handover: Handover,
     refresh: Callable[[], None] = lambda: None,
 ) -> None:
     if options.store_url is not None:
@@ -268,7 +268,7 @@ def _supervise(
         drain_seconds=options.drain_seconds,
         announce=announce_ready,
         refresh=refresh,
-        succession=succession,
+        handover=handover,
     )
 
 

@@ -1,14 +1,14 @@
-"""What one supervisor takes over from the one before it, and leaves to the next: sockets that listen, and
-ties.
+"""A restart without a gap: what one supervisor hands over to the next, listening sockets and control sockets.
 
-A restart of the service goes so. The old supervisor has the service manager keep its processes' listening
-sockets and their ties (see `supervised`), takes its leave from them, and ends. The processes go on
-serving. The next supervisor starts its own with the same listening sockets. When these are ready it tells
-the elders that they are succeeded: they accept no more, finish what they have begun, and end with their last
-tunnel. If it never comes so far, the service manager closes the ties in the end, and the elders stop as if
-told to.
+1. The old supervisor gives its processes' listening sockets and their control sockets (see `supervised`) to
+   the service manager, which keeps them, detaches from the processes, and ends. They go on serving.
+2. The next supervisor starts processes of its own on the same listening sockets.
+3. When these are ready, it tells the processes of the old one, its **predecessors**, that they are replaced:
+   they accept no more, finish what they have begun, and end with their last tunnel.
 
-Since no listening socket is ever closed, no connection that waits in one is lost.
+If the next supervisor never comes so far, the service manager closes the control sockets in the end, and the
+predecessors stop as if told to. Since no listening socket is ever closed, no connection that waits in one is
+lost.
 """
 
 import asyncio
@@ -21,18 +21,21 @@ import structlog
 
 from hatchway.settings import Address
 from hatchway.supervision.service_manager import ServiceManager
-from hatchway.supervision.supervised import LEAVING, SUCCEEDED
+from hatchway.supervision.supervised import DETACH, REPLACED
 from hatchway.transport.listening.listener import bind_shared
 
-TIE: Final = "tie"
-"""The name under which a service manager keeps ties; listening sockets have that of what listens."""
+CONTROL_SOCKET: Final = "tie"
+"""The name under which a service manager keeps control sockets; listening sockets have that of what listens.
+
+A server of another version reads it: it does not change.
+"""
 
 _ANSWER_SECONDS: Final = 5.0
 
 log = structlog.get_logger("hatchway.supervisor")
 
 
-class Succession:
+class Handover:
     """Between this process and the supervisors before and after it; without a service manager there are
     none."""
 
@@ -40,15 +43,15 @@ class Succession:
         self._manager = manager
         kept = [] if manager is None else manager.kept
         self._names = {name for name, _ in kept}
-        self._listeners = [(name, sock) for name, sock in kept if name != TIE]
-        self._elders = [sock for name, sock in kept if name == TIE]
-        for sock in self._elders:
+        self._listeners = [(name, sock) for name, sock in kept if name != CONTROL_SOCKET]
+        self._predecessors = [sock for name, sock in kept if name == CONTROL_SOCKET]
+        for sock in self._predecessors:
             sock.setblocking(False)
 
     @property
-    def has_elders(self) -> bool:
+    def has_predecessors(self) -> bool:
         """Whether processes of an earlier supervisor may still be there."""
-        return bool(self._elders)
+        return bool(self._predecessors)
 
     def address(self, name: str, host: str, port: int) -> Address | None:
         """Where a socket listens that was taken over: at this address, or at any port for port 0."""
@@ -72,11 +75,11 @@ class Succession:
         return bind_shared(address.host, address.port)
 
     async def serving(self, urls: str) -> None:
-        """This supervisor's processes serve: the elders need not any more."""
+        """This supervisor's processes serve: the predecessors need not any more."""
         if self._manager is None:
             return
         for _, sock in self._listeners:
-            # Fewer workers than there were. The elder has the last copy, and accepts what waits in it.
+            # Fewer workers than there were. the predecessor has the last copy, and accepts what waits in it.
             sock.close()
         self._listeners.clear()
         self._manager.forget(self._names)
@@ -86,19 +89,19 @@ class Succession:
             await asyncio.to_thread(self._manager.settle, _ANSWER_SECONDS)
         except OSError as problem:
             log.warning("service manager does not answer", problem=str(problem))
-        for tie in self._elders:
+        for control_socket in self._predecessors:
             with suppress(OSError):
-                tie.send(SUCCEEDED)
+                control_socket.send(REPLACED)
 
     def stopping(self) -> None:
         """This server stops."""
         if self._manager is not None:
             self._manager.tell("STOPPING=1")
 
-    async def leave(
-        self, listeners: Iterable[tuple[str, socket.socket]], ties: Sequence[socket.socket]
+    async def detach(
+        self, listeners: Iterable[tuple[str, socket.socket]], control_sockets: Sequence[socket.socket]
     ) -> None:
-        """Leave this supervisor's processes to the next one: it may end then, and they do not.
+        """Detach from this supervisor's processes, for the next one: it may end then, and they do not.
 
         Raises:
             OSError: there is nobody who keeps what the next one needs. The processes may know already.
@@ -108,42 +111,44 @@ class Succession:
         self._manager.tell("STOPPING=1")
         for name, sock in listeners:
             self._manager.keep(name, sock)
-        for tie in (*ties, *filter(_lives, self._elders)):
-            self._manager.keep(TIE, tie)
+        for control_socket in (*control_sockets, *filter(_lives, self._predecessors)):
+            self._manager.keep(CONTROL_SOCKET, control_socket)
         await asyncio.to_thread(self._manager.settle, _ANSWER_SECONDS)
-        await asyncio.gather(*map(_take_leave, ties))
+        await asyncio.gather(*map(_detach, control_sockets))
 
-    async def end_elders(self, within: float) -> None:
-        """Have the elders stop, and wait for their end, for some seconds at most."""
-        living = [tie for tie in self._elders if _lives(tie)]
-        for tie in living:
+    async def end_predecessors(self, within: float) -> None:
+        """Have the predecessors stop, and wait for their end, for some seconds at most."""
+        living = [control_socket for control_socket in self._predecessors if _lives(control_socket)]
+        for control_socket in living:
             with suppress(OSError):
-                tie.shutdown(socket.SHUT_WR)
+                control_socket.shutdown(socket.SHUT_WR)
         if living:
             log.info("processes of before the last restart stop", processes=len(living))
-            await asyncio.wait([asyncio.create_task(_end(tie)) for tie in living], timeout=within)
+            await asyncio.wait(
+                [asyncio.create_task(_end(control_socket)) for control_socket in living], timeout=within
+            )
 
 
-async def _take_leave(tie: socket.socket) -> None:
+async def _detach(control_socket: socket.socket) -> None:
     """From a process that answers. One that does not is about to end, and ends with this process."""
     loop = asyncio.get_running_loop()
     with suppress(OSError):
         async with asyncio.timeout(_ANSWER_SECONDS):
-            await loop.sock_sendall(tie, LEAVING)
-            await loop.sock_recv(tie, 1)
+            await loop.sock_sendall(control_socket, DETACH)
+            await loop.sock_recv(control_socket, 1)
 
 
-async def _end(tie: socket.socket) -> None:
+async def _end(control_socket: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     with suppress(OSError):
-        while await loop.sock_recv(tie, 16):
+        while await loop.sock_recv(control_socket, 16):
             pass
 
 
-def _lives(tie: socket.socket) -> bool:
+def _lives(control_socket: socket.socket) -> bool:
     """Whether the process at the other end is still there."""
     try:
-        return tie.recv(1, socket.MSG_PEEK) != b""
+        return control_socket.recv(1, socket.MSG_PEEK) != b""
     except BlockingIOError:
         return True
     except OSError:

@@ -1,10 +1,10 @@
 """A server's process and its supervisor: what the one has of the other, and how it can outlive it.
 
-A supervisor starts each process with a socket to listen on and with a **tie**, a stream socket that is the
-process's standard input. The process dies with its supervisor, unless that takes its leave: when a service
-manager starts the server anew, the processes go on serving until those of the next supervisor do, and then
-have only what is theirs already. The next supervisor has the other ends of their ties, and of their
-listening sockets, from the service manager, which kept them. What goes over a tie is single bytes.
+A supervisor starts each process with a socket to listen on and with a **control socket**, a stream socket
+that is the process's standard input; single bytes go over it. The process dies with its supervisor, unless
+the supervisor detaches first: when a service manager restarts the server, the processes go on serving until
+those of the next supervisor do, and then finish what they have. The next supervisor gets the other ends of
+their control sockets, and of their listening sockets, from the service manager, which kept them.
 """
 
 import ctypes
@@ -21,12 +21,13 @@ import structlog
 SUPERVISOR_VARIABLE: Final = "HATCHWAY_SUPERVISOR_PID"
 LISTENER_VARIABLE: Final = "HATCHWAY_LISTENER"
 """The file descriptor of the socket to listen on."""
-SUCCEEDS_VARIABLE: Final = "HATCHWAY_SUCCEEDS"
+REPLACES_VARIABLE: Final = "HATCHWAY_SUCCEEDS"
 """Set where processes of an earlier supervisor may still be there."""
 
-LEAVING: Final = b"L"
-"""The supervisor takes its leave. The same byte is the answer: this process goes on without."""
-SUCCEEDED: Final = b"S"
+# A supervisor and processes of different versions talk so: these bytes do not change.
+DETACH: Final = b"L"
+"""The supervisor detaches. The same byte is the answer: this process goes on without it."""
+REPLACED: Final = b"S"
 """The processes of the next supervisor serve."""
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -39,16 +40,16 @@ class Supervised:
 
     Attributes:
         listener: a bound socket to listen on; None for a process that has to bind one itself.
-        succeeds: whether processes of an earlier supervisor may still be there.
+        replaces: whether processes of an earlier supervisor may still be there.
     """
 
     def __init__(
-        self, tie: socket.socket, *, listener: socket.socket | None = None, succeeds: bool = False
+        self, control_socket: socket.socket, *, listener: socket.socket | None = None, replaces: bool = False
     ) -> None:
         self.listener = listener
-        self.succeeds = succeeds
-        self._tie = tie
-        self._succeeded = False
+        self.replaces = replaces
+        self._control_socket = control_socket
+        self._replaced = False
 
     @classmethod
     def of_environment(cls) -> "Supervised | None":
@@ -58,7 +59,7 @@ class Supervised:
         """
         parent = os.environ.pop(SUPERVISOR_VARIABLE, None)
         listener = os.environ.pop(LISTENER_VARIABLE, None)
-        succeeds = os.environ.pop(SUCCEEDS_VARIABLE, None) is not None
+        replaces = os.environ.pop(REPLACES_VARIABLE, None) is not None
         if parent is None:
             return None
         # It is for the supervisor; sent to all processes of a service, it would end this one.
@@ -67,44 +68,44 @@ class Supervised:
         if os.getppid() != int(parent):
             # It went before the kernel was asked.
             os.kill(os.getpid(), signal.SIGKILL)
-        tie = socket.socket(fileno=os.dup(0))
+        control_socket = socket.socket(fileno=os.dup(0))
         return cls(
-            tie,
+            control_socket,
             listener=None if listener is None else socket.socket(fileno=int(listener)),
-            succeeds=succeeds,
+            replaces=replaces,
         )
 
     def watch(
-        self, loop: AbstractEventLoop, *, succeeded: Callable[[], None], abandoned: Callable[[], None]
+        self, loop: AbstractEventLoop, *, replaced: Callable[[], None], orphaned: Callable[[], None]
     ) -> None:
-        """Heeds the supervisor from now on.
+        """Does what the supervisor says from now on.
 
         Args:
-            succeeded: called once, when others serve at the same port and this process need not any more.
-            abandoned: called when there is neither supervisor nor successor.
+            replaced: called once, when others serve at the same port and this process need not any more.
+            orphaned: called when there is neither supervisor nor successor.
         """
 
-        def heard() -> None:
+        def readable() -> None:
             try:
-                words = self._tie.recv(16)
+                words = self._control_socket.recv(16)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
                 words = b""
-            if LEAVING in words:
+            if DETACH in words:
                 log.info("supervisor leaves")
                 _ask_for_death_signal(0)
-                self._tie.send(LEAVING)
-            if SUCCEEDED in words and not self._succeeded:
+                self._control_socket.send(DETACH)
+            if REPLACED in words and not self._replaced:
                 # Each supervisor that comes says so.
-                self._succeeded = True
-                succeeded()
+                self._replaced = True
+                replaced()
             if not words:
-                loop.remove_reader(self._tie)
-                abandoned()
+                loop.remove_reader(self._control_socket)
+                orphaned()
 
-        self._tie.setblocking(False)
-        loop.add_reader(self._tie, heard)
+        self._control_socket.setblocking(False)
+        loop.add_reader(self._control_socket, readable)
 
 
 def _ask_for_death_signal(number: int) -> None:

@@ -2,7 +2,7 @@
 
 Each prints one line on its standard output when it listens: `ready`, then `name=URL` pairs. It leads a
 process group of its own, so that a terminal's Ctrl-C reaches the parent alone, and it dies when the parent is
-killed, unless that has left it to the next (see `succession`).
+killed, unless that has left it to the next (see `handover`).
 """
 
 import asyncio
@@ -18,8 +18,8 @@ import structlog
 
 from hatchway.errors import CommandFailed
 from hatchway.settings import Address
-from hatchway.supervision.handover import Succession
-from hatchway.supervision.supervised import LISTENER_VARIABLE, SUCCEEDS_VARIABLE, SUPERVISOR_VARIABLE
+from hatchway.supervision.handover import Handover
+from hatchway.supervision.supervised import LISTENER_VARIABLE, REPLACES_VARIABLE, SUPERVISOR_VARIABLE
 
 START_SECONDS: Final = 60.0
 KILL_AFTER: Final = 5.0
@@ -37,7 +37,7 @@ class Program:
     """One process to keep running: its name, each a different one, and its command.
 
     `without` are the environment variables of the supervisor that it does not get. `listens` is where it
-    listens, an IP address and a port, with the name for it among `Succession`'s; it gets a socket for that.
+    listens, an IP address and a port, with the name for it among `Handover`'s; it gets a socket for that.
     """
 
     name: str
@@ -52,7 +52,7 @@ def supervise(
     drain_seconds: float,
     announce: Callable[[Mapping[str, str]], None],
     refresh: Callable[[], None],
-    succession: Succession | None = None,
+    handover: Handover | None = None,
 ) -> None:
     """Runs the programs until SIGTERM or SIGINT; a second one kills them at once.
 
@@ -71,7 +71,7 @@ def supervise(
     Raises:
         CommandFailed: one ended, or did not listen, before all were ready. None is left running.
     """
-    asyncio.run(_Supervisor(programs, drain_seconds, announce, refresh, succession or Succession()).run())
+    asyncio.run(_Supervisor(programs, drain_seconds, announce, refresh, handover or Handover()).run())
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class _Child:
     """A program as it runs: its process, and what is left to the next supervisor."""
 
     process: Process
-    tie: socket.socket
+    control_socket: socket.socket
     listener: tuple[str, socket.socket] | None
 
 
@@ -90,20 +90,20 @@ class _Supervisor:
         drain_seconds: float,
         announce: Callable[[Mapping[str, str]], None],
         refresh: Callable[[], None],
-        succession: Succession,
+        handover: Handover,
     ) -> None:
         self._programs = programs
         self._drain_seconds = drain_seconds
         self._announce = announce
         self._refresh = refresh
-        self._succession = succession
+        self._handover = handover
         self._refresh_now = asyncio.Event()
         self._running: dict[str, _Child] = {}
         self._stop = asyncio.Event()
         self._stop_first = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._leaving = asyncio.Event()
-        self._ends_elders = False
+        self._kill_now = asyncio.Event()
+        self._detaching = asyncio.Event()
+        self._ends_predecessors = False
         """They serve on when this server does not come so far as to serve."""
         self._started: set[str] = set()
         self._first_is_ready = asyncio.Event()
@@ -116,13 +116,13 @@ class _Supervisor:
             # Of two that come at once the kernel may show SIGTERM before the SIGUSR2 that was sent first.
             loop.add_signal_handler(number, loop.call_soon, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._refresh_now.set)
-        loop.add_signal_handler(signal.SIGUSR2, self._told_to_leave)
+        loop.add_signal_handler(signal.SIGUSR2, self._told_to_detach)
         first, *others = [asyncio.create_task(self._keep(program)) for program in self._programs]
-        succeeding = asyncio.create_task(self._succeed())
+        replacing = asyncio.create_task(self._replace_predecessors())
         beside = [
             asyncio.create_task(self._refresh_daily()),
-            succeeding,
-            asyncio.create_task(self._leave(succeeding)),
+            replacing,
+            asyncio.create_task(self._detach(replacing)),
         ]
         last = asyncio.create_task(self._stop_in_turn(others))
         try:
@@ -136,49 +136,49 @@ class _Supervisor:
 
     def _told_to_stop(self) -> None:
         # A service manager sends this too when it starts the service anew: then it asks for nothing more.
-        if not self._leaving.is_set():
+        if not self._detaching.is_set():
             # Before that the service manager has them too, and knows alone whether the service starts anew.
-            self._ends_elders = self._all_are_ready.is_set()
-            (self._hurry if self._stop.is_set() else self._stop).set()
+            self._ends_predecessors = self._all_are_ready.is_set()
+            (self._kill_now if self._stop.is_set() else self._stop).set()
 
-    def _told_to_leave(self) -> None:
+    def _told_to_detach(self) -> None:
         if not self._stop.is_set():
-            self._leaving.set()
+            self._detaching.set()
 
     async def _stop_in_turn(self, others: Sequence["asyncio.Task[None]"]) -> None:
         """Has the first program, which the others and their callers may need, end when these have."""
         await self._stop.wait()
-        self._succession.stopping()
+        self._handover.stopping()
         beside = [*others]
-        if self._ends_elders:
+        if self._ends_predecessors:
             within = self._drain_seconds + KILL_AFTER
-            beside.append(asyncio.create_task(self._succession.end_elders(within)))
+            beside.append(asyncio.create_task(self._handover.end_predecessors(within)))
         if beside:
-            await _first(asyncio.wait(beside), self._hurry.wait())
+            await _first(asyncio.wait(beside), self._kill_now.wait())
         if others:
             await asyncio.wait(others)
         self._stop_first.set()
 
-    async def _succeed(self) -> None:
+    async def _replace_predecessors(self) -> None:
         await self._all_are_ready.wait()
-        await self._succession.serving(" ".join(url for _, url in sorted(self._addresses.items())))
+        await self._handover.serving(" ".join(url for _, url in sorted(self._addresses.items())))
 
-    async def _leave(self, succeeding: "asyncio.Task[None]") -> None:
+    async def _detach(self, replacing: "asyncio.Task[None]") -> None:
         """Ends this process, and no other, when told to."""
-        await self._leaving.wait()
+        await self._detaching.wait()
         if not self._all_are_ready.is_set():
-            # There is nothing to leave. The elders, if there are any, serve, and are kept for the next one.
+            # There is nothing to hand over. Predecessors, if there are any, serve, and are kept for the next.
             log.info("server starts anew before it was ready")
             self._stop.set()
             return
-        await succeeding
+        await replacing
         children = [child for child in self._running.values() if child.process.returncode is None]
         try:
             listeners = [child.listener for child in children if child.listener is not None]
-            await self._succession.leave(listeners, [child.tie for child in children])
+            await self._handover.detach(listeners, [child.control_socket for child in children])
         except OSError as problem:
             log.warning("server stops: its processes cannot be left to the next one", problem=str(problem))
-            self._leaving.clear()
+            self._detaching.clear()
             self._stop.set()
             return
         log.info("processes left to the next server", pids=[child.process.pid for child in children])
@@ -232,7 +232,7 @@ class _Supervisor:
         finally:
             await self._end(process)
             listening.cancel()
-            child.tie.close()
+            child.control_socket.close()
             if child.listener is not None:
                 # What waits in it would wait for the next process, where another worker may serve it at once.
                 child.listener[1].close()
@@ -242,19 +242,19 @@ class _Supervisor:
     async def _start(self, program: Program) -> _Child:
         environment = {name: value for name, value in os.environ.items() if name not in program.without}
         environment[SUPERVISOR_VARIABLE] = str(os.getpid())
-        if self._succession.has_elders:
-            environment[SUCCEEDS_VARIABLE] = "1"
+        if self._handover.has_predecessors:
+            environment[REPLACES_VARIABLE] = "1"
         listener, passed = None, tuple[int, ...]()
         if program.listens is not None:
             name, address = program.listens
             try:
-                sock = self._succession.listener(name, address)
+                sock = self._handover.listener(name, address)
             except OSError as problem:
                 raise CommandFailed(f"cannot listen on {address}: {problem.strerror}") from problem
             listener, passed = (name, sock), (sock.fileno(),)
             environment[LISTENER_VARIABLE] = str(sock.fileno())
-        tie, other_end = socket.socketpair()
-        tie.setblocking(False)
+        control_socket, other_end = socket.socketpair()
+        control_socket.setblocking(False)
         with other_end:
             process = await asyncio.create_subprocess_exec(
                 *program.command,
@@ -264,7 +264,7 @@ class _Supervisor:
                 env=environment,
                 process_group=0,
             )
-        return _Child(process, tie, listener)
+        return _Child(process, control_socket, listener)
 
     async def _listen(self, program: Program, process: Process) -> None:
         """Reads what the program prints up to its ready line."""
@@ -289,8 +289,8 @@ class _Supervisor:
         if process.returncode is not None:
             return
         process.terminate()
-        patience = self._drain_seconds + KILL_AFTER
-        if not await _first(process.wait(), self._hurry.wait(), within=patience) or self._hurry.is_set():
+        limit = self._drain_seconds + KILL_AFTER
+        if not await _first(process.wait(), self._kill_now.wait(), within=limit) or self._kill_now.is_set():
             log.warning("process killed", pid=process.pid)
             process.kill()
         await process.wait()

@@ -71,10 +71,10 @@ _RECORD_SECONDS: Final = 1.0
 
 _LOOK_SECONDS: Final = 0.2
 
-_SUCCEEDED: Final = 0
+_REPLACED: Final = 0
 """In the place of a signal: others serve who come from now on."""
 
-_ABANDONED: Final = -1
+_ORPHANED: Final = -1
 """In the place of a signal: nobody does, nor is there a supervisor."""
 
 
@@ -84,7 +84,7 @@ def run_gateway(
     """Serves tunnels until SIGTERM or SIGINT. Then new ones are refused with 503, and those that are open go
     on for up to `drain_seconds`; a second signal ends them at once.
 
-    When it is succeeded (see `hatchway.supervision`), it accepts no more, and goes on until its last tunnel
+    When it is replaced (see `hatchway.supervision`), it accepts no more, and goes on until its last tunnel
     has ended.
 
     Args:
@@ -100,8 +100,8 @@ def run_gateway(
         inherited = None if supervised is None else supervised.listener
         listener = stack.enter_context(inherited or bind_shared(settings.gateway.host, settings.gateway.port))
         metrics = Metrics()
-        succeeds = supervised is not None and supervised.succeeds
-        told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=succeeds))
+        replaces = supervised is not None and supervised.replaces
+        told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=replaces))
         # Before this process is another user's, like the ports.
         gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
         if settings.run_as is not None:
@@ -122,7 +122,7 @@ def run_gateway(
             most_pending=most_pending,
             traces=traces,
             supervised=supervised,
-            succeeded=(lambda: None) if told is None else told.close,
+            replaced=(lambda: None) if told is None else told.close,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))
@@ -142,16 +142,16 @@ class Worker:
         most_pending: int = MAX_PENDING,
         traces: Traces | None = None,
         supervised: Supervised | None = None,
-        succeeded: Callable[[], None] = lambda: None,
+        replaced: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             most_pending: how many connections there may be that have not sent their request.
-            succeeded: called when others serve who come from now on.
+            replaced: called when others serve who come from now on.
         """
         self._settings = settings
         self._supervised = supervised
-        self._succeeded = succeeded
+        self._replaced = replaced
         self._most_pending = most_pending
         self._store = store
         self._commits = commits
@@ -188,8 +188,8 @@ class Worker:
         if self._supervised is not None:
             self._supervised.watch(
                 loop,
-                succeeded=lambda: stopping.put_nowait(_SUCCEEDED),
-                abandoned=lambda: stopping.put_nowait(_ABANDONED),
+                replaced=lambda: stopping.put_nowait(_REPLACED),
+                orphaned=lambda: stopping.put_nowait(_ORPHANED),
             )
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         self._follower.catch_up()
@@ -280,10 +280,10 @@ class Worker:
         """Wait until told to stop, then for the end of the tunnels; by when they were to have ended."""
         loop, registry = asyncio.get_running_loop(), self._registry
         reason = await stopping.get()
-        if reason in (_SUCCEEDED, _ABANDONED):
+        if reason in (_REPLACED, _ORPHANED):
             listener.retire()
-            await asyncio.to_thread(self._succeeded)
-        if reason == _SUCCEEDED:
+            await asyncio.to_thread(self._replaced)
+        if reason == _REPLACED:
             log.info("gateway succeeded by another", tunnels=len(registry))
             told = asyncio.ensure_future(stopping.get())
             while (listener.pending or len(clients)) and not told.done():
