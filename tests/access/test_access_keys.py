@@ -1,7 +1,7 @@
 """Secrets are kept sealed, and a key that is deleted leaves nothing."""
 
 import os
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,21 +11,16 @@ from hatchway.access.access_keys import (
     NewAccessKey,
     create_access_key,
     delete_access_key,
+    opens_secrets,
     secret_of,
+    set_status,
 )
 from hatchway.access.vault import Unsealable, Vault
+from hatchway.domain.identity import KeyStatus
 from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
 VAULT = Vault(bytes(range(32)))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def create(store: Store, user_name: str | None = "alice") -> NewAccessKey:
@@ -72,3 +67,32 @@ def test_a_deleted_key_leaves_nothing(store: Store) -> None:
     with store.read() as tx:
         assert secret_of(tx, VAULT, made.key.id) is None
         assert tx.sealed_signing_keys.find() == []
+
+
+def test_a_key_is_active_until_it_is_made_inactive(store: Store) -> None:
+    key = create(store).key
+    assert key.status is KeyStatus.ACTIVE
+    with store.write() as tx:
+        set_status(tx, key, KeyStatus.INACTIVE)
+    with store.read() as tx:
+        stored = tx.access_keys.get(key.id)
+    assert stored is not None
+    assert (stored.status, stored.user_name, stored.created_at) == (KeyStatus.INACTIVE, "alice", NOW)
+
+
+def test_any_master_key_fits_a_store_without_secrets(store: Store) -> None:
+    with store.read() as tx:
+        assert opens_secrets(tx, VAULT)
+        assert opens_secrets(tx, Vault(bytes(32)))
+
+
+def test_a_master_key_fits_that_opens_some_secret_though_another_was_altered(store: Store) -> None:
+    create(store)
+    altered = create(store).key.id
+    with store.write() as tx:
+        row = tx.sealed_secrets.get(altered)
+        assert row is not None
+        tx.sealed_secrets.put(replace(row, ciphertext=b"altered"))
+    with store.read() as tx:
+        assert opens_secrets(tx, VAULT)
+        assert not opens_secrets(tx, Vault(bytes(32)))

@@ -1,16 +1,16 @@
 """A caller is whoever holds the key: known, active, with its user, and with no token besides."""
 
 import dataclasses
+import hashlib
 import os
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from hatchway.access import authentication
 from hatchway.access.access_keys import NewAccessKey, create_access_key
-from hatchway.access.authentication import StoredDirectory, authenticate
+from hatchway.access.authentication import StoredDirectory, authenticate, examine
 from hatchway.access.principal import Caller, PrincipalType
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
@@ -27,12 +27,15 @@ from hatchway.iam import Outcome, Request, decide, evaluate
 from hatchway.sigv4 import (
     HttpRequest,
     IncompleteSignature,
+    RequestExpired,
     SignatureDoesNotMatch,
     UnknownAccessKey,
+    WrongScope,
     derive_signing_key,
     presign,
     read_header_signature,
     read_query_signature,
+    sign_headers,
 )
 from hatchway.store import Store
 
@@ -41,14 +44,6 @@ ARNS = Arns("123456789012", "us-east-1")
 VAULT = Vault(bytes(range(32)))
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
 DENY_ALL = ALLOW_ALL.replace("Allow", "Deny")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def key_of(store: Store, user_name: str | None) -> NewAccessKey:
@@ -263,3 +258,74 @@ def test_a_stored_policy_that_cannot_be_read_denies_everything_and_decisions_say
     (deciding,) = decision.deciding
     assert deciding.policy.startswith("deny (cannot be read: ")
     assert problem in deciding.policy
+
+
+BODY = b"Action=DescribeVpcs&Version=2016-11-15"
+BODY_HASH = hashlib.sha256(BODY).hexdigest()
+
+
+def head(
+    store: Store,
+    key: NewAccessKey,
+    *,
+    states_hash: bool = False,
+    secret: str | None = None,
+    token: str | None = None,
+    now: datetime = NOW,
+    region: str = ARNS.region,
+) -> bool:
+    """What the head of a request with `BODY` shows, signed with the key as its client signs it."""
+    stated = (("X-Amz-Content-Sha256", BODY_HASH),) if states_hash else ()
+    unsigned = HttpRequest("POST", "/", "", (("Host", "api.example"), *stated), BODY)
+    added = sign_headers(
+        unsigned,
+        access_key_id=key.key.id,
+        secret_access_key=secret or key.secret,
+        session_token=token,
+        region=region,
+        service="ec2",
+        now=now,
+    )
+    request = dataclasses.replace(unsigned, headers=(*unsigned.headers, *added), body=b"")
+    with store.read() as tx:
+        return examine(
+            request,
+            read_header_signature(request),
+            directory=StoredDirectory(tx, VAULT, ARNS),
+            now=NOW,
+            region=ARNS.region,
+            services={"ec2"},
+        )
+
+
+def test_a_head_that_states_its_bodys_hash_shows_whose_it_is(store: Store) -> None:
+    key = key_of(store, "alice")
+    assert head(store, key, states_hash=True)
+    with pytest.raises(SignatureDoesNotMatch):
+        head(store, key, states_hash=True, secret="x" * 40)
+
+
+def test_any_other_head_shows_that_its_key_is_active_and_no_more(store: Store) -> None:
+    key = key_of(store, "alice")
+    assert not head(store, key)
+    assert not head(store, key, secret="x" * 40)
+    with store.write() as tx:
+        tx.access_keys.put(dataclasses.replace(key.key, status=KeyStatus.INACTIVE))
+    with pytest.raises(UnknownAccessKey):
+        head(store, key)
+
+
+@pytest.mark.parametrize("states_hash", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"region": "eu-west-1"}, WrongScope),
+        ({"now": NOW - timedelta(minutes=6)}, RequestExpired),
+        ({"token": "forged"}, UnknownAccessKey),
+    ],
+)
+def test_a_head_shows_what_is_wrong_whatever_the_body(
+    store: Store, states_hash: bool, changes: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        head(store, key_of(store, "alice"), states_hash=states_hash, **changes)

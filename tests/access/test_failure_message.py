@@ -73,3 +73,20 @@ def test_what_this_installation_did_not_encode_is_not_decoded() -> None:
     for text in (message, "", "é", message[:-8], forged.hex()):
         with pytest.raises(Unsealable):
             decode_failure_message(VAULT, text)
+
+
+def test_names_that_have_no_room_are_cut() -> None:
+    refusal = denied(needs("x"), name="a" * 3000)
+    decoded = decode_failure_message(VAULT, encode_failure_message(VAULT, refusal))
+    assert decoded["principal"] == refusal.principal.arn[:200]
+    assert "audit trail" in decoded["omitted"]
+    assert decoded["checks"] == [
+        {
+            "outcome": "implicitDeny",
+            "action": "ec2:DescribeVpcs",
+            "resources": ["*"],
+            "layer": "identity",
+            "deciding": [],
+            "nearMisses": [],
+        }
+    ]

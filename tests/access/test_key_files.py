@@ -2,8 +2,8 @@
 
 import base64
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from hatchway.access.key_files import (
     read_gateway_key,
     read_key,
     read_master_key,
+    wrong_master_key,
 )
 
 KEY = bytes(range(32))
@@ -103,18 +104,32 @@ def test_a_link_a_pipe_and_a_directory_are_no_keys(tmp_path: Path) -> None:
             read_master_key(path, {})
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@contextmanager
+def another_user() -> Iterator[None]:
+    """Within, root acts as nobody; whoever is not root goes on as before."""
+    before = os.geteuid()
+    os.seteuid(65534 if before == 0 else before)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
 def test_who_may_not_read_a_key_is_told_as_whom_to_try(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    new_key(tmp_path / "master.key")
-    program = (
-        "import os, sys; from pathlib import Path; from hatchway.access.key_files import *\n"
-        "os.setuid(65534)\n"
-        "try: read_master_key(Path(sys.argv[1]), {})\n"
-        "except KeyProblem as problem: print(problem)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "master.key")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "may not be read: run this as root or as the server's user" in done.stdout
+    path = written(tmp_path / "some.key", b"", 0o000)
+    with another_user(), pytest.raises(KeyProblem, match="run this as root or as the server's user"):
+        read_master_key(path, {})
+
+
+def test_of_any_other_fault_the_system_says_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(KeyProblem, match="cannot be read: File name too long"):
+        read_master_key(tmp_path / ("k" * 300), {})
+
+
+def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do() -> None:
+    path = Path("/data/master.key")
+    in_file = str(wrong_master_key(path, {}))
+    assert in_file.startswith("the master key in /data/master.key is not this store's")
+    in_variable = str(wrong_master_key(path, {"HATCHWAY_MASTER_KEY": "x"}))
+    assert in_variable.startswith("the master key in environment variable HATCHWAY_MASTER_KEY is not")
+    assert "set HATCHWAY_MASTER_KEY to the right one" in in_variable

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from hatchway.access import signing_keys
 from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key
@@ -32,6 +34,7 @@ from hatchway.domain.identity import (
     PolicyVersion,
     User,
 )
+from hatchway.domain.network import Vpc
 from hatchway.iam import Effect, Policy, parse_policy
 from hatchway.sigv4 import Scope, derive_signing_key
 from hatchway.store import Store, Transaction
@@ -253,6 +256,56 @@ def test_what_concerns_no_identity_costs_a_glance(world: World, monkeypatch: pyt
     world.change(lambda tx: tx.sealed_signing_keys.delete("AKIANOBODY", "20261124", REGION, "x"))
     world.change(lambda tx: tx.sealed_signing_keys.delete_where(date="20261124"))
     world.keys.refresh()
+
+
+def test_a_change_of_anything_else_is_looked_at_no_further(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.user("alice", OPEN)
+    world.keys.refresh()
+    world.keys.refresh()
+    monkeypatch.setattr(SigningKeys, "_tunnel_users", lambda *_: pytest.fail("looked at all policies"))
+    world.change(lambda tx: tx.vpcs.put(Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",))))
+    assert world.keys.refresh() == 0
+
+
+def test_where_nothing_has_changed_nothing_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.user("alice", OPEN)
+    assert world.keys.refresh() == 3
+    assert world.keys.refresh() == 0
+    monkeypatch.setattr(Store, "read", lambda *_: pytest.fail("read the store"))
+    assert world.keys.refresh() == 0
+
+
+def test_keys_that_an_earlier_version_left_unsealed_are_dropped(world: World) -> None:
+    with world.store.engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO signing_keys VALUES ('AKIA1', '20261124', 'r', 's', :key, 1)"),
+            {"key": bytes(32)},
+        )
+    world.keys.refresh()
+    with world.store.read() as tx:
+        assert not tx.has_clear_signing_keys()
+
+
+def test_a_key_without_a_secret_has_none(world: World) -> None:
+    key = world.user("alice", OPEN).key
+    world.change(lambda tx: tx.sealed_secrets.delete(key.id))
+    assert world.keys.refresh() == 0
+    assert (world.known, world.keys.unopened) == (set(), frozenset())
+
+
+def test_a_policy_that_cannot_be_read_allows_no_tunnel_and_is_told(world: World) -> None:
+    world.user("alice")
+    unreadable = InlinePolicy(
+        owner_kind=OwnerKind.USER, owner_name="alice", policy_name="given", document="{"
+    )
+    world.change(lambda tx: tx.inline_policies.put(unreadable))
+    with capture_logs() as logs:
+        world.keys.refresh()
+    assert world.known == set()
+    assert [entry["policy"] for entry in logs] == ["given of the user alice"]
+    assert "is not JSON" in logs[0]["problem"]
 
 
 def test_a_document_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

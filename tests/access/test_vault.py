@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hatchway.access.key_files import KeyProblem
 from hatchway.access.vault import Unsealable, Vault
 
 KEY = bytes(range(32))
@@ -45,3 +46,24 @@ def test_another_master_key_opens_nothing() -> None:
 def test_keys_are_told_apart_without_being_shown() -> None:
     assert Vault(KEY).key_id == Vault(KEY).key_id != Vault(bytes(32)).key_id
     assert KEY.hex()[:16] != Vault(KEY).key_id
+
+
+@pytest.mark.parametrize("size", [0, 16, 31, 33])
+def test_a_key_has_32_bytes(size: int) -> None:
+    with pytest.raises(KeyProblem, match=f"must be 32 bytes, not {size}"):
+        Vault(bytes(size))
+
+
+def test_where_there_is_no_secret_one_as_long_is_unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = Vault(KEY)
+    secret = vault.seal(b"s" * 40, "secret access key of AKIA1")
+    unsealed: list[int] = []
+    unseal = Vault.unseal
+
+    def noted(vault: Vault, sealed: bytes, context: str) -> bytes:
+        unsealed.append(len(sealed))
+        return unseal(vault, sealed, context)
+
+    monkeypatch.setattr(Vault, "unseal", noted)
+    vault.unseal_nothing()
+    assert unsealed == [len(secret)]
