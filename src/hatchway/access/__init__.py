@@ -3,19 +3,29 @@
     caller = authenticate(request, signature, directory=…, now=…, region=…, services={"ec2"})
     authorization = authorize(caller, checks, context)      # raises AccessDenied
 
+**Authentication** goes from a signed request to a `Caller`: the principal and its policies, compiled. What it
+looks access keys up in is a `Directory`: the control plane's opens secrets (`StoredDirectory`), a gateway's
+holds signing keys only (`gateway.snapshot`). **Authorization** puts an operation's `Check`s (an action,
+resources, condition keys) to the caller's policies; all must allow. Its answer carries the decisions, for the
+audit trail.
+
 | module | holds |
 |---|---|
-| `key_files` | the master key and the gateway key, which no database holds |
-| `vault` | sealing under one of them |
-| `access_keys` | access keys and their secrets, which only a control plane opens |
-| `signing_keys` | what is derived from those for gateways, and for whom |
-| `principal` | Principal and Caller |
-| `identities` | an identity's policies, from whatever holds the account's rows |
-| `authentication` | a signed request's caller |
+| `principal` | `Principal` and `Caller` |
+| `authentication`, `presigned` | a signed request's caller; that of a presigned URL, for gateways |
+| `identities`, `stored_policies` | an identity's policies, from whatever holds the account's rows |
 | `authorization` | checks of a caller's permissions |
 | `context` | the condition keys of a request |
 | `open_tunnel` | the checks of `ec2-instance-connect:OpenTunnel` |
-| `entities` | users, groups and roles with all their policies |
-| `simulation` | hypothetical requests put to them |
+| `policy_documents` | is this text a policy, and within its quota |
+| `entities`, `simulation`, `simulation_cost` | hypothetical requests put to users, groups and roles |
 | `failure_message` | the encoded authorization failure message |
+| `access_keys` | access keys and their secrets, which only a control plane opens |
+| `signing_keys` | what is derived from those for gateways, and for whom |
+| `key_files`, `vault` | the master key and the gateway key, which no database holds; sealing by them |
+
+What must hold here:
+
+- Both planes decide by this package alone; neither has a rule of its own that allows.
+- A secret access key is opened only here, and only with the master key, which no gateway has.
 """

@@ -1,10 +1,31 @@
 """Events in the shape of CloudTrail, and their durable log.
 
+    >>> from datetime import UTC, datetime
+    >>> from hatchway.audit.events import event_time, unknown_identity
+    >>> event_time(datetime(2026, 11, 24, 11, 40, tzinfo=UTC)), unknown_identity("AKIAEXAMPLE")
+    ('2026-11-24T11:40:00Z', {'type': 'Unknown', 'accessKeyId': 'AKIAEXAMPLE'})
+
+An event is made once, by `events.event`, from an `EventSource` (who called, and where from) and an `Outcome`.
+It is a row of the store (`log.to_record`), and a line of `audit.jsonl` (`export`). Who a principal is in an
+event's `userIdentity` says `access.principal.Principal.user_identity`, for both planes.
+
 | module | holds |
 |---|---|
 | `events` | the events: plain values (AWS: "CloudTrail record contents") |
-| `local` | the source of events of commands on the server itself |
+| `abridged` | large values made smaller, with a mark where something was left out |
 | `log` | an event as a row of the store |
-| `group_commit` | many writers' records in one transaction, for gateways |
+| `group_commit` | many writers' records in one transaction |
+| `refusals` | which refusals are recorded one by one, and the counts of the others |
+| `local`, `local_trail` | events of commands on the server itself: their source, and recording them |
+| `denials` | what was refused, found in the log |
+| `key_uses` | when each access key was last used |
 | `export` | the log as JSON lines |
+
+What must hold here:
+
+- Nothing happens unrecorded: a change and its record are one transaction; a tunnel's record is committed
+  before its first byte; what cannot be recorded fails.
+- No flood of refusals fills the store: beyond a rate they are counted, and the counts recorded.
+- A record never holds a secret, a signature or a byte of a tunnel, and no line of the log more than one
+  event.
 """

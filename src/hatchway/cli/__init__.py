@@ -1,1 +1,20 @@
-"""The commands: parse, call, print."""
+"""The commands: parse, call, print.
+
+| module | holds |
+|---|---|
+| `main` | the program: its commands, its exit codes, its last word on an error |
+| `server_commands`, `gateway_options` | init, serve, control, gateway |
+| `account_commands` | apply, export, enroll, trust |
+| `fleet_commands` | fleet files, anywhere |
+| `access_key_commands`, `backup_commands` | keys of users; backup, restore |
+| `client_commands`, `host_commands`, `tunnel_commands` | ssh, open-tunnel, hosts, tunnels: by the API |
+| `policy_commands`, `policy_tree` | simulate, explain, lint, policy test; a decision printed as a tree |
+| `demo_command` | demo |
+| `options`, `client_options`, `option_groups` | options that several commands share |
+| `help_texts`, `table` | how help and tables look |
+
+A command reads its options, calls one function of a package below, and prints what that returned; errors pass
+through it to `main`, which makes each one line and an exit code (`hatchway.failures`). What it calls is
+imported when it runs, not with its module, so that `hatchway ssh` starts fast (`tests/cli/test_main.py` holds
+that). Nobody imports `cli`.
+"""

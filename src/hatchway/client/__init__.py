@@ -2,7 +2,7 @@
 
 A command says what the user wants in `ProfileOptions` and `TunnelOptions` (or `SshOptions`), which hold what
 stands on the command line and nothing more. `plan_tunnel` fills in the rest, asking the control plane only
-for what is open; the plan opens any number of tunnels::
+for what is open; the plan opens any number of tunnels:
 
     profile = Profile(ProfileOptions(profile="lab"))
     plan = plan_tunnel(profile, TunnelOptions(host="web-1"))
@@ -22,7 +22,16 @@ for what is open; the plan opens any number of tunnels::
 | `listener` | a local port, one tunnel for each connection |
 | `ssh` | OpenSSH with a key made for the call |
 | `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
+| `tunnels`, `denials` | the service `hatchway`: open tunnels listed and ended; why a caller was denied |
+| `os_user` | which names of OS users SendSSHPublicKey takes |
+| `proxy` | the HTTP proxy to go through |
+| `setup` | what a user's machine is given: profile, CA, bundle |
 | `errors` | every way to fail, each a type with fields and an exit code |
+
+What must hold here: while standard output carries a tunnel, nothing else goes there; a tunnel that ends says
+why in one line, with an exit code as the AWS CLI's; a message from a server is printed with its control
+characters spelled out (`errors.printable`). What the AWS CLI does with the same options, profile and
+environment, this does too.
 
 Nothing is imported here, so that a command loads no more than it uses: it runs once for each ssh.
 """

@@ -1,1 +1,32 @@
-"""The control plane: one HTTP application, one module a service."""
+"""The control plane: one HTTP application, one module a service.
+
+A call's way: `http_server` (TLS, limits, keep-alive) → `application` (which kind of request; its size and
+time) → `dispatcher` (authenticate, parse, run, record; errors become responses) → an operation in `ec2`,
+`iam`, `instance_connect`, `sts`, `tunnels` or `denials` → the reply, rendered by `hatchway.protocol`.
+
+| modules | hold |
+|---|---|
+| `process`, `plane` | the process from its settings to its end; what all of it works with |
+| `http_server`, `http_protocol`, `http_syntax`, `bodies`, `keep_alive` | HTTP/1.1 within limits |
+| `application`, `dispatcher`, `attempt` | from a request to its answer and its record |
+| `threads`, `concurrency` | who gets a thread, and how many calls of a principal run at once |
+| `operations`, `catalogue`, `services` | what an operation is, all there are, and their services |
+| `ec2`, `iam`, `instance_connect`, `sts`, `sts_decode` | operations of AWS's services |
+| `tunnels`, `denials` | operations of our own service `hatchway` |
+| `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
+| `texts`, `page_tokens` | the rule for texts; tokens of pages |
+| `host_keys` | what a target host's sshd asks |
+| `fleet` | the fleet file on a store: `apply` and `export` |
+| `audit_trail`, `tracing` | a call as an event, and as a span |
+| `housekeeping`, `dead_workers`, `api_addresses` | what is done without being asked |
+
+To add an operation, write one function beside its siblings; `operations` shows its shape. What must hold
+here:
+
+- An operation reads as parameters → checks → effect → result. It checks once, before anything is done or
+  told.
+- Of an API call, only the dispatcher opens the transaction, catches the error and writes the record.
+- Nothing of a request's work is unbounded: bodies, parameters, rows that are gone through, threads of one
+  caller.
+- `control` and `gateway` do not import each other: they meet in the store.
+"""

@@ -1,5 +1,12 @@
 """The nouns of Hatchway, their ids, ARNs and invariants. Pure.
 
+    >>> from hatchway.domain.arns import Arns
+    >>> from hatchway.domain.ids import Kind, derived_id
+    >>> Arns("123456789012", "us-east-1").user("alice")
+    'arn:aws:iam::123456789012:user/alice'
+    >>> derived_id(Kind.VPC, "123456789012", "lab") == derived_id(Kind.VPC, "123456789012", "lab")
+    True
+
 Every noun is a frozen dataclass; to change one, make another with `dataclasses.replace`. A noun refers to
 others by id, never by reference, so each can be stored, sent and compared on its own.
 
@@ -7,14 +14,20 @@ others by id, never by reference, so each can be stored, sent and compared on it
 |---|---|
 | `ids` | how ids look, how the fleet file derives them, how new ones are made |
 | `arns` | Amazon Resource Names of everything that a policy can name |
+| `account` | the account, its quotas, an audit record |
 | `network` | Vpc, Subnet, SecurityGroup, NetworkInterface, Instance |
 | `reach` | may a packet leave the endpoint, and may it enter the instance |
 | `endpoint` | Instance Connect Endpoint and its states |
-| `endpoint_creation` | making and modifying one, with its interface and its addresses |
-| `service_linked_role` | the role that the first endpoint brings with it |
+| `endpoint_creation` | making and modifying one, for the API and the fleet file |
 | `identity` | User, Group, Role, policies, access keys |
+| `service_linked_role` | the role that EC2 Instance Connect has in an account |
 | `tunnel` | a live tunnel, and the ways that one ends |
 | `ssh_key` | a pushed SSH key, and what is kept of a host's token |
 | `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |
 | `host_token` | how a host's token looks, and the hash that is kept of it |
+| `text` | which characters a text may hold |
+
+What must hold here: nothing is imported but the standard library and, for public keys, `cryptography`; no
+clock and no randomness of its own, both come in as arguments. A field that is added here is a column of
+`store.tables`, and a migration.
 """

@@ -18,12 +18,16 @@ default; except for what others may hang on an identity, `groups`, `policies`, `
 
 | module | from | to |
 |---|---|---|
-| `text` | bytes, YAML or JSON | plain values |
-| `parsing`, `network_sections`, `identity_sections` | plain values | `declarations` |
-| `resolution`, `network_…`, `identity_resolution` | declarations, the account | `draft`: the one to be |
+| `text`, `lines` | bytes, YAML or JSON | plain values, and on which line each is |
+| `parsing`, `network_sections`, `identity_sections`, `policy_documents` | plain values | `declarations` |
+| `fields`, `values` | tables of keys, readers of single values | the same |
+| `schema` | those tables | a JSON Schema, for editors |
+| `check`, `lint` | a file by itself | what is wrong with it, and what its policies hardly mean |
+| `resolution`, `network_resolution`, `identity_resolution` | declarations, the account | `draft` |
 | `consistency` | the account to be | its contradictions |
 | `plan`, `plan_text` | both accounts | what differs, to write and to read |
 | `file_form`, `export` | the account | a fleet file |
+| `problems`, `declarations`, `account_view`, `draft` | the values between these steps | |
 
 Nothing is raised at the first problem: readers and resolvers add each one to a list (`problems`), with its
 place in the file, and go on with what can still be understood, so that one run tells them all.

@@ -5,15 +5,22 @@ Hatchway's CA certificate; and an `AuthorizedKeysCommand`, which its own sshd ru
 someone offers. The command asks the control plane for the keys of this host, this user and this fingerprint,
 and sshd goes on with its other ways in whatever the answer.
 
-`script` makes the POSIX shell script that installs all of it on a host, and takes it away again; the command
-itself is the shell program `authorized-keys.sh`.
+| part | holds |
+|---|---|
+| `script` | the POSIX shell script that installs all of it on a host, and takes it away again |
+| `install.sh`, `sshd.sh` | what it consists of: setting up, taking away; sshd's configuration |
+| `authorized-keys.sh` | the command itself |
 
-On the wire it is one request, over HTTPS::
+On the wire it is one request, over HTTPS:
 
     GET /host/v1/authorized-keys?user=ec2-user&fingerprint=SHA256%3A… HTTP/1.1
     Authorization: Bearer <host token>
 
 answered by 200 and `text/plain`: no line, or one for each key that is good at this moment.
+
+What must hold here: a host that cannot reach Hatchway, or gets nonsense from it, lets in whom its other ways
+let in, and nobody else; and a script that is interrupted leaves sshd as it was or as it is to be
+(`tests/host/test_places.py` ends it at each step). The scripts run in dash and in bash.
 """
 
 from hatchway.host.script import STANDARD_LAYOUT, HostLayout, host_script

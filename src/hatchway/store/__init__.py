@@ -8,9 +8,32 @@
         alice = tx.users.get("alice")
 
 `Store.read`, `Store.write` and `Store.record` are the only ways in. A transaction has one repository for each
-noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs. What a gateway must know is stamped
-with the account's revision; `Store.changes` tells what has changed since one, and `Store.notifications` when
-to ask.
+noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs.
+
+The **change feed** tells gateways what has changed. A transaction that alters what a gateway must know takes
+the next *revision* of the account and stamps the rows that it touched. `Store.changes` gives what has changed
+since a revision; `Store.notifications` says when to ask. A notification that is lost costs time and nothing
+else.
+
+| module | holds |
+|---|---|
+| `store` | the engine, its transactions, its migrations |
+| `transaction` | a repository for each noun, and the revision |
+| `rows` | a repository: one table's rows as nouns |
+| `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
+| `feed`, `notifications` | what has changed since a revision, and when to ask |
+| `prepared` | statements as the driver takes them, for what runs often |
+| `copies` | copies of an embedded store while it is in use |
+| `url` | the store's URL, shown without its password |
+| `problems` | what is wrong with a store, in words for whoever runs it |
+| `migrations` | Alembic's; one file a change in `versions` |
+
+What must hold here:
+
+- SQLite and PostgreSQL do the same: the fixture `store` of `tests/store` runs a test on both.
+- A migration that has been released is never edited, and processes of the version before work on its result.
+- Revisions are committed in order, one writer at a time: who has caught up to one has seen all before it.
+- Whatever reads the account for a decision and writes its effect does both in one `write` transaction.
 """
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy

@@ -6,9 +6,16 @@
 The variables are OpenTelemetry's own, so any collector that speaks OTLP over HTTP will do. Nothing of
 OpenTelemetry is imported unless it is asked for: what is not configured costs its users one `is None`.
 
-Spans go to a bounded queue, and from there to the collector in a thread of their own. A collector that is
-slow or dead costs spans, never a tunnel or a call. This package alone knows OpenTelemetry; `gateway.tracing`
-and `control.tracing` say what is worth telling.
+| module | holds |
+|---|---|
+| `configuration` | whether the environment asks for traces, and whether it can be met |
+| `spans` | the few shapes of spans there are |
+| `export` | sending them, and telling the log when that fails |
+
+What must hold here: spans go to a bounded queue, and from there to the collector in a thread of their own, so
+that a collector that is slow or dead costs spans, never a tunnel or a call. This package alone knows
+OpenTelemetry; `gateway.telemetry.tracing` and `control.tracing` say what is worth telling. A span never holds
+a secret, a signature, a call's parameters or a byte of a tunnel.
 """
 
 from __future__ import annotations
