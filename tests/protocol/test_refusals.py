@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.protocol.sample import model
 
 from hatchway.protocol import ServiceError, load_service
+from hatchway.protocol.refusals import ec2_parameter_name, not_offered
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 VERSIONS = {"ec2": "2016-11-15", "iam": "2010-05-08", "sts": "2011-06-15"}
@@ -319,3 +321,16 @@ def test_items_are_in_the_order_of_their_numbers() -> None:
     assert load_service("ec2").parse("POST", "/", "", FORM, {}, body).parameters == {
         "VpcIds": ["a", "b", "c"]
     }
+
+
+def test_what_is_not_offered_is_named_with_its_service() -> None:
+    assert not_offered(model("query"), "Do") == "Hatchway does not have the operation Do of sample."
+
+
+@pytest.mark.parametrize(
+    ("member", "name"), [("Text", "Text"), ("Renamed", "SpelledOtherwise"), ("Queried", "InQueries")]
+)
+def test_ec2_spells_a_member_by_its_query_name_or_its_location_in_capitals(member: str, name: str) -> None:
+    everything = model("ec2").shape_for("Everything")
+
+    assert ec2_parameter_name(everything.members[member], member) == name

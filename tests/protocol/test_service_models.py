@@ -1,16 +1,13 @@
-"""Loading service models, and their patterns."""
+"""Loading service models."""
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hatchway.protocol import Call, Service, ServiceError, UnknownServiceError, load_service, service_models
-from hatchway.protocol.violations import compile_pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,38 +103,3 @@ def test_nothing_is_read_from_the_users_home(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(UnknownServiceError):
         service_models.load_model("hatchway")
-
-
-@pytest.mark.parametrize("name", ["ec2", "iam", "sts", "ec2-instance-connect", "cloudtrail", "hatchway"])
-def test_every_pattern_of_a_model_is_understood(name: str) -> None:
-    model = load_service(name).model
-    patterns = {model.shape_for(shape).metadata.get("pattern") for shape in model.shape_names} - {None}
-
-    assert patterns
-    for pattern in patterns:
-        compiled = compile_pattern(pattern).pattern
-        assert not re.search(r"\\p\{|\\u[dD][89abAB]", compiled), pattern
-
-
-def test_letters_numbers_and_separators_are_those_of_unicode() -> None:
-    pattern = compile_pattern(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]")
-    marks = set("_.:/=+-@")
-
-    wrong = [
-        character
-        for character in map(chr, range(0x11_0000))
-        if bool(pattern.fullmatch(character))
-        != (unicodedata.category(character)[0] in "LZN" or character in marks)
-    ]
-
-    assert wrong == []
-
-
-def test_the_other_classes_are_ascii() -> None:
-    assert compile_pattern(r"[\w+=,.@-]+").fullmatch("a_1")
-    assert not compile_pattern(r"[\w+=,.@-]+").fullmatch("é")
-    assert not compile_pattern(r"\d{12}").fullmatch("\u0661" * 12)
-
-
-def test_a_pattern_matches_the_whole_text() -> None:
-    assert not compile_pattern("^[a-z]+$").fullmatch("abc\n")
