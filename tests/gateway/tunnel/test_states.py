@@ -25,6 +25,7 @@ from hatchway.gateway.tunnel.states import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from enum import StrEnum
 
 a, e = Action, Event
 
@@ -156,6 +157,9 @@ class World:
     awaiting_close: bool = False
     awaiting_fin: bool = False
     cut_timer: bool = False
+    held: bool = True
+    """Whether something of the target's may keep the client from being read."""
+
     cut: bool = False
     close_sent: bool = False
     fin_sent: bool = False
@@ -216,7 +220,8 @@ class World:
                 assert self.close_sent == (action is a.HANG_UP)
                 assert self.client == "connected"
                 by_itself = event in (e.CLIENT_CLOSE_FRAME, e.CLIENT_FAULT)
-                return replace(self, close_sent=True, client="disconnecting" if by_itself else "deaf")
+                client = "disconnecting" if by_itself else "deaf"
+                return replace(self, close_sent=True, client=client, held=False)
             case a.ABORT_CLIENT:
                 return (
                     self if self.client == "lost" else replace(self, client="aborted", awaiting_close=False)
@@ -229,6 +234,7 @@ class World:
                 assert self.target == "connected"
                 assert not self.cut
                 assert not self.fin_sent
+                return replace(self, held=True)
             case a.READ_TARGET:
                 assert self.target == "connected"
             case a.SEND_FIN:
@@ -260,7 +266,7 @@ class World:
             case a.ABORT_CONNECTING | a.DISCARD_HELD:
                 assert self.target in ("none", "never")
             case a.RESUME_CLIENT:
-                pass
+                return replace(self, held=False)
             case _:
                 raise AssertionError(f"{event} is in no table")
         return self
@@ -285,6 +291,7 @@ class Move:
 
     before: Place
     event: Event
+    actions: tuple[Action, ...]
     after: Place
     world: World
     """Once everything has been done about it."""
@@ -293,9 +300,13 @@ class Move:
 def move(before: Place, world: World, event: Event) -> Move:
     states = states_at(before)
     world = world.happened(event)
-    for action in states.on(event):
+    actions = states.on(event)
+    for action in actions:
         world = world.done(action, event)
-    return Move(before, event, place(states), world)
+    if states.target in (TargetState.OPEN, TargetState.FIN_RECEIVED) and states.client in PASSED_ON:
+        # What comes from the client from now on may fill the target's buffer.
+        world = replace(world, held=True)
+    return Move(before, event, actions, place(states), world)
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +326,7 @@ def walk() -> list[Move]:
 
 
 def test_there_is_at_most_one_close_frame_and_one_closure_and_nothing_is_sent_after(walk: list[Move]) -> None:
+    # Twice would have failed on the walk.
     for made in walk:
         client, _, _ = made.after
         if client is ClientState.OPEN:
@@ -322,11 +334,47 @@ def test_there_is_at_most_one_close_frame_and_one_closure_and_nothing_is_sent_af
         assert made.world.closure_recorded == (client is not ClientState.OPEN)
 
 
+def test_no_state_is_come_back_to(walk: list[Move]) -> None:
+    orders: list[list[StrEnum]] = [[*ClientState], [*TargetState], [*TunnelState]]
+    for made in walk:
+        for order, before, after in zip(orders, made.before, made.after, strict=True):
+            assert order.index(before) <= order.index(after)
+
+
+def test_what_only_aborts_or_hangs_up_leads_nowhere_until_the_connection_is_lost(walk: list[Move]) -> None:
+    for made in walk:
+        gone = {"aborted", "lost", "deaf", "disconnecting"}
+        if made.event in (e.CLIENT_DEAD, e.CLOSE_UNANSWERED):
+            assert made.world.client in gone
+        elif made.event is e.TARGET_OVERDUE:
+            assert made.world.target == "aborted"
+        elif made.event is e.DROP:
+            assert made.world.client in ("aborted", "lost")
+            assert made.world.target in ("aborted", "lost", "none", "never")
+        else:
+            continue
+        assert made.after == made.before
+
+
 def test_nothing_is_passed_on_once_a_tunnel_is_cut_or_the_target_has_its_fin(walk: list[Move]) -> None:
     for made in walk:
-        if made.after[0] in PASSED_ON:
+        client, target, _ = made.after
+        if client in PASSED_ON:
             assert not made.world.cut
             assert not made.world.fin_sent
+        if client is ClientState.CUT or target is TargetState.CANCELLED:
+            assert made.world.cut
+
+
+def test_what_came_before_the_end_is_passed_on(walk: list[Move]) -> None:
+    for made in walk:
+        client, target, _ = made.before
+        if client in PASSED_ON and made.event in (e.CLIENT_CLOSE_FRAME, e.CLIENT_FAULT):
+            assert made.actions[0] is a.DELIVER_FRAMES
+        if target is not TargetState.CANCELLED and made.event is e.TARGET_CONNECTED:
+            assert a.DELIVER_HELD in made.actions
+        if made.event is e.NO_TARGET:
+            assert a.DISCARD_HELD in made.actions
 
 
 def test_a_client_that_has_left_is_not_listened_to_and_its_target_hears_of_it(walk: list[Move]) -> None:
@@ -334,7 +382,28 @@ def test_a_client_that_has_left_is_not_listened_to_and_its_target_hears_of_it(wa
         client, target, _ = made.after
         if made.world.client in ("disconnecting", "lost"):
             assert client not in LISTENED_TO
+        if client not in PASSED_ON:
             assert target not in (TargetState.CONNECTING, TargetState.OPEN, TargetState.FIN_RECEIVED)
+            assert made.world.target != "connected" or made.world.fin_sent or target is TargetState.CANCELLED
+            assert made.world.target != "ended" or made.world.closing
+        if target is TargetState.FIN_SENT:
+            assert made.world.fin_sent
+            assert made.world.target in ("connected", "aborted")
+
+
+def test_nothing_keeps_a_client_from_being_read_for_a_target_that_takes_no_more(walk: list[Move]) -> None:
+    for made in walk:
+        if made.world.client in ("connected", "disconnecting") and (
+            made.world.cut or made.world.target in ("lost", "never")
+        ):
+            assert not made.world.held
+
+
+def test_a_connection_that_is_being_made_is_given_up_when_the_tunnel_is_cut(walk: list[Move]) -> None:
+    for made in walk:
+        target = made.before[1]
+        if made.event is e.CUT and target in (TargetState.CONNECTING, TargetState.CONNECTING_TO_DELIVER):
+            assert a.ABORT_CONNECTING in made.actions
 
 
 def test_an_end_is_reported_as_soon_as_one_side_is_over_and_the_tunnel_gone_when_both_are(
