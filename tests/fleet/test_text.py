@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from tests.fleet.cases import Case, check_refused, refused
 
-from hatchway.fleet import BadFleet, parse_fleet
+from hatchway.fleet import BadFleet
 from hatchway.fleet import text as text_module
 from hatchway.fleet.text import MAX_DEPTH, read_text
 
@@ -29,6 +30,11 @@ from hatchway.fleet.text import MAX_DEPTH, read_text
 )  # fmt: skip
 def test_a_text_is_read_as(text: str, value: object) -> None:
     assert read_text(text.encode()) == value
+
+
+@pytest.mark.parametrize("case", refused("text"))
+def test_a_text_that_is_none_of_ours_is_refused_with_its_place(case: Case) -> None:
+    check_refused(case)
 
 
 def test_aliases_cannot_make_much_of_little() -> None:
@@ -56,24 +62,3 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(BadFleet, match=r"not UTF-8 text \(byte 3\)"):
         read_text(b"a: \xff")
-
-
-def test_half_a_surrogate_is_refused_wherever_it_stands() -> None:
-    with pytest.raises(BadFleet) as refusal:
-        parse_fleet(
-            b'{"users": {"\\ud800": {}}, "vpcs": {"a": {"cidr": "10.0.0.0/8", "tags": {"k": "\\ud800"}}}}'
-        )
-    assert len(refusal.value.problems) == 2
-    str(refusal.value).encode()
-
-
-ALLOW = '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
-
-
-def test_inline_policies_of_one_identity_share_a_quota() -> None:
-    policy = ALLOW.replace('"*"', f'"ec2:{"x" * 1500}"', 1)
-    with pytest.raises(BadFleet) as refusal:
-        parse_fleet(f"users: {{alice: {{inline: {{a: '{policy}', b: '{policy}'}}}}}}".encode())
-    (problem,) = refusal.value.problems
-    assert problem.place == "users.alice.inline"
-    assert "the quota is 2048" in problem.message

@@ -1,19 +1,27 @@
-"""What holds of every fleet file: applying is idempotent, pruning forgets the past, exports come back."""
+"""What a file does to an account, and what holds of every file: applying it twice changes nothing more."""
 
 import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fleet.accounts import EMPTY, LATER, NOW, carried_out
+from tests.fleet.accounts import EMPTY, LATER, NOW, account_of, carried_out, fleet
+from tests.fleet.cases import Case, check_planned, planned
 from tests.fleet.fleets import fleets
 
 from hatchway.fleet import BadFleet, parse_fleet
-from hatchway.fleet.account_view import AccountView, Rows, copy_of
-from hatchway.fleet.export import account_form, export_view
-from hatchway.fleet.plan import make_plan
+from hatchway.fleet.account_view import AccountView
+from hatchway.fleet.export import account_form
+from hatchway.fleet.plan import Action, make_plan
+
+
+@pytest.mark.parametrize("case", planned("plan"))
+def test_a_plan_tells_what_a_file_does_and_nothing_is_left_to_do_after_it(case: Case) -> None:
+    check_planned(case)
+
 
 random_files = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -25,19 +33,6 @@ def applied(view: AccountView, content: Any, *, prune: bool = False) -> AccountV
     return carried_out(view, plan)
 
 
-def timeless(view: AccountView) -> Rows:
-    """The rows without what an export does not hold: moments, and the service's own role."""
-    rows = copy_of(view.rows)
-    rows.roles = {name: role for name, role in rows.roles.items() if role.linked_service is None}
-    rows.managed_policies = {
-        arn: replace(policy, created_at=NOW, updated_at=NOW) for arn, policy in rows.managed_policies.items()
-    }
-    for table in ("endpoints", "policy_versions", "groups", "users", "roles"):
-        nouns = getattr(rows, table)
-        setattr(rows, table, {key: replace(noun, created_at=NOW) for key, noun in nouns.items()})
-    return rows
-
-
 @random_files
 @given(fleets(), st.booleans(), st.booleans())
 def test_applying_a_file_twice_changes_nothing(content: dict[str, Any], prune: bool, as_yaml: bool) -> None:
@@ -46,31 +41,6 @@ def test_applying_a_file_twice_changes_nothing(content: dict[str, Any], prune: b
     again = make_plan(parse_fleet(text.encode()), view, now=LATER, prune=prune)
     assert again.changes == ()
     assert again.empty
-
-
-@random_files
-@given(fleets(), fleets())
-def test_an_export_changes_nothing_in_its_own_account_and_makes_the_same_of_an_empty_one(
-    first: dict[str, Any], second: dict[str, Any]
-) -> None:
-    view = applied(
-        applied(EMPTY, first), {key: second[key] for key in ("policies", "groups", "users", "roles")}
-    )
-    exported = parse_fleet(export_view(view).encode())
-    assert make_plan(exported, view, now=LATER, prune=True).changes == ()
-    copy = carried_out(EMPTY, make_plan(exported, EMPTY, now=LATER))
-    kept, made = timeless(view), timeless(copy)
-    # Former versions of a policy stay behind, so its version is the first again.
-    for rows in (kept, made):
-        rows.policy_versions = {
-            (arn, "v1"): replace(rows.policy_versions[arn, policy.default_version], version_id="v1")
-            for arn, policy in rows.managed_policies.items()
-        }
-        rows.managed_policies = {
-            arn: replace(policy, default_version="v1") for arn, policy in rows.managed_policies.items()
-        }
-    assert made == kept
-    assert copy.account == view.account
 
 
 @random_files
@@ -129,42 +99,19 @@ def test_a_file_either_applies_whole_or_says_why_and_what_it_does_not_name_stays
             assert getattr(view.rows, table).keys() <= getattr(after.rows, table).keys()
 
 
-words = st.sampled_from(
-    ["vpcs", "users", "cidr", "subnets", "tags", "inline", "id", "10.0.0.0/16", "a/b", "{"]
-)
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | words | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=3), inner, max_size=3)
-    ),
-    max_leaves=25,
-)
-sections = st.sampled_from(
-    [
-        "account",
-        "quotas",
-        "vpcs",
-        "instances",
-        "endpoints",
-        "policies",
-        "groups",
-        "users",
-        "roles",
-        "guardrails",
-    ]
-)
-
-
-@settings(max_examples=400, deadline=None)
-@given(
-    st.dictionaries(sections, st.dictionaries(st.text(max_size=4), junk, max_size=3) | junk, max_size=4)
-    .map(lambda content: json.dumps(content).encode())
-    .__or__(st.binary(max_size=60))
-    .__or__(st.text("{}[]:,&*!|>-'\"#%@ \n\tab1", max_size=60).map(str.encode))
-)
-def test_whatever_the_bytes_are_the_answer_is_a_fleet_or_its_problems(content: bytes) -> None:
-    try:
-        make_plan(parse_fleet(content), EMPTY, now=NOW)
-    except BadFleet as refusal:
-        assert refusal.problems
-        assert str(refusal).isprintable() or "\n" in str(refusal)
+def test_what_goes_with_a_thing_that_is_deleted_is_told() -> None:
+    office = "vpcs: {o: {cidr: 10.0.0.0/16, subnets: {w: {cidr: 10.0.1.0/24}}}}\n"
+    hosts = "instances: {a: {id: i-0000000a, subnet: o/w, private_ip: 10.0.1.5}}\nusers: {alice: {}, bob: {}}"
+    view = replace(
+        account_of(office + hosts),
+        access_keys={"alice": ["AKIA2", "AKIA1"], "carol": ["AKIA3"]},
+        enrolled_instances=frozenset({"i-0000000a"}),
+    )
+    plan = make_plan(fleet("users: {carol: {}}"), view, now=LATER, prune=True)
+    notes = {change.name: change.notes for change in plan.changes}
+    assert notes["alice"] == ("with its access keys AKIA1, AKIA2",)
+    assert notes["a"] == ("with its host token: the host must be enrolled again if it comes back",)
+    assert notes["bob"] == ()
+    assert plan.writes.access_keys == ("AKIA2", "AKIA1")
+    assert plan.writes.host_tokens == ("i-0000000a",)
+    assert (plan.count(Action.CREATE), plan.count(Action.DELETE)) == (1, 6)

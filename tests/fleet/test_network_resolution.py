@@ -1,0 +1,14 @@
+"""From the network that a file declares to the rows of the account."""
+
+import pytest
+from tests.fleet.cases import Case, check_planned, check_refused, planned, refused
+
+
+@pytest.mark.parametrize("case", refused("network_resolution"))
+def test_a_network_that_cannot_be_so_is_refused(case: Case) -> None:
+    check_refused(case)
+
+
+@pytest.mark.parametrize("case", planned("network_resolution"))
+def test_a_network_becomes_as_the_file_says(case: Case) -> None:
+    check_planned(case)
