@@ -14,7 +14,7 @@ from hatchway.protocol import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hatchway.control.ec2.effort import Effort
+    from hatchway.control.ec2.work_budget import Effort
 
 _FIELDS: Mapping[str, Callable[[Vpc], Sequence[str]]] = {
     "vpc-id": lambda vpc: [vpc.id],

@@ -26,11 +26,11 @@ from tests.control.harness import (
     World,
 )
 
-from hatchway.control.ec2 import effort
+from hatchway.control.ec2 import work_budget
 from hatchway.control.ec2.documented_filters import DOCUMENTED
-from hatchway.control.ec2.effort import Effort
 from hatchway.control.ec2.filters import Field, read_filters
 from hatchway.control.ec2.wildcards import Pattern
+from hatchway.control.ec2.work_budget import Effort
 from hatchway.control.ec2.zones import zone_id
 from hatchway.domain.network import Instance, Vpc
 from hatchway.protocol import load_service

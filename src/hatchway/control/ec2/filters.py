@@ -10,8 +10,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Column, String, type_coerce
 
-from hatchway.control.ec2.effort import Effort
 from hatchway.control.ec2.wildcards import Values, read_values
+from hatchway.control.ec2.work_budget import Effort
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
 from hatchway.protocol import ServiceError

@@ -8,10 +8,10 @@ from sqlalchemy import Column
 
 from hatchway.access.authorization import Check
 from hatchway.control.ec2.documented_filters import DOCUMENTED
-from hatchway.control.ec2.effort import Effort
 from hatchway.control.ec2.filters import Field, Filters, Noun, read_filters
 from hatchway.control.ec2.paging import next_token, page_size, position_of
 from hatchway.control.ec2.resource_ids import ResourceId
+from hatchway.control.ec2.work_budget import Effort
 from hatchway.control.operations import Call
 from hatchway.domain.network import Tags
 from hatchway.protocol import ServiceError
