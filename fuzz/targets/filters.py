@@ -14,14 +14,14 @@ from hatchway.protocol import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hatchway.control.ec2.work_budget import Effort
+    from hatchway.control.ec2.work_budget import WorkBudget
 
 _FIELDS: Mapping[str, Callable[[Vpc], Sequence[str]]] = {
     "vpc-id": lambda vpc: [vpc.id],
     "cidr": lambda vpc: vpc.cidrs,
 }
-_EFFORTLESS = cast("Effort", SimpleNamespace(go_on=lambda: None))
-"""Of how much a call may cost, `Effort` keeps account; here it is what one noun costs that matters."""
+_FREE_OF_CHARGE = cast("WorkBudget", SimpleNamespace(spend=lambda: None))
+"""Of how much a call may cost, `WorkBudget` keeps account; here it is what one noun costs that matters."""
 _LETTERS = "*?\\ab\n"
 
 
@@ -45,7 +45,7 @@ def one_input(data: bytes) -> None:
         assert refusal.code in ("InvalidParameterValue", "FilterLimitExceeded")
         assert len(refusal.message) < 500
         return
-    assert filters_.hold(vpc, _EFFORTLESS) is all(_obvious(one, vpc) for one in filters), filters
+    assert filters_.hold(vpc, _FREE_OF_CHARGE) is all(_obvious(one, vpc) for one in filters), filters
 
 
 def _text(draws: Draws, most: int) -> str:
@@ -105,6 +105,6 @@ def growing(size: int) -> Mapping[str, Callable[[], object]]:
             filters_ = read_filters([{"Name": "vpc-id", "Values": [pattern] * 20}], _FIELDS)
         except ServiceError:
             return
-        filters_.hold(vpc, _EFFORTLESS)
+        filters_.hold(vpc, _FREE_OF_CHARGE)
 
     return {what: partial(work, pattern) for what, pattern in patterns.items()}

@@ -99,9 +99,11 @@ def test_a_host_asks_at_the_address_that_it_is_reached_from(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listen(installation, "0.0.0.0:8443", "10.0.1.254")
-    monkeypatch.setattr("hatchway.administration.api_urls._way_from", lambda _instance: "10.0.1.254")
+    monkeypatch.setattr(
+        "hatchway.administration.api_urls._source_address_towards", lambda _instance: "10.0.1.254"
+    )
     assert for_host(installation, None, FAR, private_ca=True).url == "https://10.0.1.254:8443"
-    monkeypatch.setattr("hatchway.administration.api_urls._way_from", lambda _instance: None)
+    monkeypatch.setattr("hatchway.administration.api_urls._source_address_towards", lambda _instance: None)
     with pytest.raises(BadUsage, match="give --api-url"):
         for_host(installation, None, FAR, private_ca=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchway.audit import refusals
 from hatchway.audit.events import EventSource
-from hatchway.audit.refusals import AT_ONCE, PER_SECOND, STRANGERS_PER_SECOND, Refusals
+from hatchway.audit.refusals import AT_ONCE, PER_SECOND, UNAUTHENTICATED_PER_SECOND, Refusals
 
 NOW = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ def test_callers_that_proved_nothing_share_one_rate_whatever_they_claim() -> Non
     book = Refusals()
     admitted = sum(refuse(book, source(None, key=f"AKIA{number}"), 1) for number in range(AT_ONCE + 40))
     assert admitted == AT_ONCE
-    assert refuse(book, source(None), 1000, now=1.0) == STRANGERS_PER_SECOND
+    assert refuse(book, source(None), 1000, now=1.0) == UNAUTHENTICATED_PER_SECOND
     (event,) = told(book)
     assert event["userIdentity"] == {"type": "Unknown"}
     assert event["additionalEventData"]["refusals"]["count"] == 40 + 990

@@ -289,7 +289,7 @@ def test_a_prompt_does_not_wait_for_an_api_that_does_not_answer(
     become: Become, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     become("alice")
-    monkeypatch.setattr("hatchway.cli.host_commands._PROMPT_PATIENCE", 0.2)
+    monkeypatch.setattr("hatchway.cli.host_commands._PROMPT_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
         assert completed(monkeypatch, "ssh", "web") == []

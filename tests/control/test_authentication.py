@@ -78,7 +78,7 @@ def test_a_refused_stranger_is_recorded_with_what_it_claims(world: World) -> Non
 def test_a_flood_of_strangers_fills_the_store_up_to_a_bound_and_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "STRANGERS_PER_SECOND", 0.0)
+    monkeypatch.setattr(refusals, "UNAUTHENTICATED_PER_SECOND", 0.0)
     for _ in range(AT_ONCE + 60):
         assert world.send(body=b"Action=GetCallerIdentity&Version=2011-06-15").status == 403
     alone = len(world.events())

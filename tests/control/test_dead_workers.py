@@ -113,14 +113,14 @@ def test_a_worker_that_could_not_renew_its_lease_has_a_round_to_do_so(world: Wor
     now = world.clock() + timedelta(hours=1)
     rounds = DeadWorkers(replace(world.plane, clock=lambda: now))
     # The store can be written again, by the control plane first.
-    assert rounds.bury() == 0
+    assert rounds.end_their_tunnels() == 0
     renew(world, "gw-alive", now + 20 * SECOND)
-    assert rounds.bury() == 0
+    assert rounds.end_their_tunnels() == 0
     assert not closings(world)
 
     now += timedelta(hours=1)
-    assert rounds.bury() == 0
-    assert rounds.bury() == 1
+    assert rounds.end_their_tunnels() == 0
+    assert rounds.end_their_tunnels() == 1
     assert len(closings(world)) == 1
 
 
@@ -131,7 +131,7 @@ def test_a_worker_that_comes_back_while_it_is_buried_keeps_what_is_not_entered_y
     carry(world, "gw-slow", *(f"tun-{number}" for number in range(5)))
     now = world.clock() + timedelta(hours=1)
     rounds = DeadWorkers(replace(world.plane, clock=lambda: now))
-    assert rounds.bury() == 0
+    assert rounds.end_their_tunnels() == 0
 
     begin = world.store.record
     begun = 0
@@ -146,7 +146,7 @@ def test_a_worker_that_comes_back_while_it_is_buried_keeps_what_is_not_entered_y
         return begin()
 
     monkeypatch.setattr(world.store, "record", record)
-    rounds.bury()
+    rounds.end_their_tunnels()
     assert len(closings(world)) == 2
     with world.store.read() as tx:
         assert len(tx.tunnels.find()) == 3
@@ -172,5 +172,5 @@ def renew(world: World, worker_id: str, until: datetime) -> None:
 def bury(world: World, at: datetime) -> None:
     """Two rounds, at a time."""
     rounds = DeadWorkers(replace(world.plane, clock=lambda: at))
-    rounds.bury()
-    rounds.bury()
+    rounds.end_their_tunnels()
+    rounds.end_their_tunnels()

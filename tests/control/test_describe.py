@@ -30,7 +30,7 @@ from hatchway.control.ec2 import work_budget
 from hatchway.control.ec2.documented_filters import DOCUMENTED
 from hatchway.control.ec2.filters import Field, read_filters
 from hatchway.control.ec2.wildcards import Pattern
-from hatchway.control.ec2.work_budget import Effort
+from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.control.ec2.zones import zone_id
 from hatchway.domain.network import Instance, Vpc
 from hatchway.protocol import load_service
@@ -221,7 +221,7 @@ NO_FIELDS: dict[str, Field[Vpc]] = {}
 def test_a_filter_s_pattern_matches_as_the_obvious_matcher_does(pattern: str, text: str) -> None:
     vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": text})
     filters = read_filters([{"Name": "tag:k", "Values": [pattern]}], NO_FIELDS)
-    assert filters.hold(vpc, Effort()) is obvious(pattern, text)
+    assert filters.hold(vpc, WorkBudget()) is obvious(pattern, text)
 
 
 def obvious(pattern: str, text: str) -> bool:
@@ -257,13 +257,13 @@ def test_a_call_that_takes_too_much_is_refused_and_leaves_the_turn_to_others(
     describe = world.client("ec2").describe_instances
     costly = [{"Name": "tag-value", "Values": ["*x"]}]
     with monkeypatch.context() as patch:
-        patch.setattr(effort, "UNNOTICED", -1.0)
-        patch.setattr(effort, "MOST", 0.0)
+        patch.setattr(work_budget, "FREE", -1.0)
+        patch.setattr(work_budget, "MOST", 0.0)
         assert refused(lambda: describe(Filters=costly)) == "FilterLimitExceeded"
-        patch.setattr(effort, "MOST", 60.0)
+        patch.setattr(work_budget, "MOST", 60.0)
         assert describe(Filters=costly)["Reservations"] == []
-        with effort._turn:
-            patch.setattr(effort, "LONGEST_WAIT", 0.01)
+        with work_budget._turn:
+            patch.setattr(work_budget, "LONGEST_WAIT", 0.01)
             assert refused(lambda: describe(Filters=costly)) == "RequestLimitExceeded"
         assert describe(Filters=costly)["Reservations"] == []
     # The client tries again what was refused for the others' sake.

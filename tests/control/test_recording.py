@@ -144,7 +144,7 @@ def test_the_message_for_the_caller_is_not_recorded_twice(world: World) -> None:
 def no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, what is beyond the first is counted."""
     monkeypatch.setattr(refusals, "PER_SECOND", 0.0)
-    monkeypatch.setattr(refusals, "STRANGERS_PER_SECOND", 0.0)
+    monkeypatch.setattr(refusals, "UNAUTHENTICATED_PER_SECOND", 0.0)
 
 
 @pytest.mark.usefixtures("no_rate")

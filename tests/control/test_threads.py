@@ -66,7 +66,7 @@ def test_those_who_wait_take_turns_whoever_came_first() -> None:
 
 def test_who_waits_for_too_long_or_among_too_many_is_told_so_and_takes_no_turn() -> None:
     async def test() -> None:
-        threads, work = Threads(1, share=1, places=2, patience=0.1), Work()
+        threads, work = Threads(1, share=1, places=2, queue_seconds=0.1), Work()
         running = asyncio.create_task(threads.run("a", work.of("a")))
         await work.until(1)
         waiting = [asyncio.create_task(threads.run(name, work.of(name))) for name in "bc"]

@@ -15,7 +15,7 @@ from tests.cli.test_user import python_for, user_group
 
 from hatchway.access.key_files import new_key
 from hatchway.errors import CommandFailed
-from hatchway.installation.secret_files import ensure_gateway_key, keep_from, mend_modes
+from hatchway.installation.secret_files import ensure_gateway_key, repair_modes, restrict_to_root
 from hatchway.settings import DataDirectory
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -39,7 +39,7 @@ def directory(tmp_path: Path) -> DataDirectory:
 
 def test_what_is_as_it_should_be_is_left_alone(directory: DataDirectory) -> None:
     before = {path: path.stat() for path in directory.path.iterdir()}
-    assert mend_modes(directory) == []
+    assert repair_modes(directory) == []
     assert {path: path.stat() for path in directory.path.iterdir()} == before
 
 
@@ -47,12 +47,12 @@ def test_a_directory_and_files_that_are_open_are_closed_and_told(directory: Data
     directory.path.chmod(0o777)
     for name in FILES:
         (directory.path / name).chmod(0o644)
-    told = mend_modes(directory)
+    told = repair_modes(directory)
     assert told[0] == f"{directory.path} was open to others (mode 0777); now it is 0750"
     assert [line.split()[0] for line in told[1:]] == [str(directory.path / name) for name in FILES]
     assert {mode(directory.path / name) for name in FILES} == {0o600}
     assert mode(directory.path) == 0o750
-    assert mend_modes(directory) == []
+    assert repair_modes(directory) == []
 
 
 def test_through_a_link_nothing_is_changed(directory: DataDirectory, tmp_path: Path) -> None:
@@ -64,16 +64,16 @@ def test_through_a_link_nothing_is_changed(directory: DataDirectory, tmp_path: P
     directory.master_key.unlink()
     directory.master_key.symlink_to(precious)
     owner = precious.stat().st_uid
-    assert mend_modes(directory) == []
+    assert repair_modes(directory) == []
     if os.geteuid() == 0:
-        keep_from("nobody", directory)
+        restrict_to_root("nobody", directory)
     assert (mode(precious), precious.stat().st_uid) == (0o644, owner)
 
 
 def test_a_file_in_place_of_the_directory_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     with pytest.raises(CommandFailed, match="is not a directory"):
-        mend_modes(DataDirectory(tmp_path / "data"))
+        repair_modes(DataDirectory(tmp_path / "data"))
 
 
 def test_a_gateway_key_is_made_where_there_is_none_and_never_twice(
@@ -98,12 +98,12 @@ def test_a_gateway_key_is_made_where_there_is_none_and_never_twice(
 def test_the_keys_that_gateways_must_not_have_become_roots_own(directory: DataDirectory) -> None:
     for path in (directory.path, *directory.path.iterdir()):
         shutil.chown(path, "nobody")
-    told = keep_from("nobody", directory)
+    told = restrict_to_root("nobody", directory)
     assert [line.split()[0] for line in told] == [str(directory.master_key), str(directory.ca_key)]
     owners = {path.name: path.owner() for path in directory.path.iterdir()}
     assert {name for name, owner in owners.items() if owner == "root"} == {"master.key", "ca.key"}
-    assert keep_from("nobody", directory) == []
-    assert keep_from("root", directory) == []
+    assert restrict_to_root("nobody", directory) == []
+    assert restrict_to_root("root", directory) == []
 
 
 def test_a_server_mends_its_directory_and_says_so(installed: Installed, serve: Serve, tmp_path: Path) -> None:

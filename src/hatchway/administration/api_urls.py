@@ -84,7 +84,7 @@ def for_host(
         return url
     wanted = location.url
     if _is_loopback(urlsplit(wanted).hostname or "") and not _is_here(instance):
-        address = _way_from(instance) if location.everywhere else None
+        address = _source_address_towards(instance) if location.everywhere else None
         if address is None:
             ways = "give --api-url" if location.everywhere else f"{_LISTEN}, or give --api-url"
             raise BadUsage(
@@ -222,7 +222,7 @@ def _is_here(instance: Instance) -> bool:
         own.close()
 
 
-def _way_from(instance: Instance) -> str | None:
+def _source_address_towards(instance: Instance) -> str | None:
     """The address of this machine that packets to the instance would have, if there is a way to it."""
     for address in instance.addresses:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -20,12 +20,12 @@ from hatchway.store import Store, Transaction
 
 Answer = TypeVar("Answer")
 Entry = TypeVar("Entry")
-Book = Callable[[Transaction, Sequence[Entry]], Sequence[Answer]]
+Writer = Callable[[Transaction, Sequence[Entry]], Sequence[Answer]]
 """What enters many at once, with a few statements, and answers to each."""
 
 _MOST_AT_ONCE = 512
-_GATHERING = 0.001
-_LONGEST_GATHERING = 0.016
+_BATCH_WAIT = 0.001
+_LONGEST_BATCH_WAIT = 0.016
 """Seconds that a batch waits for more: so many for each piece of the one before it, up to the second number.
 After a lone piece it does not wait. A commit costs as much as twenty of its pieces."""
 
@@ -67,9 +67,9 @@ class GroupCommit:
         return future
 
     def enter(
-        self, book: Book[Entry, Answer], entry: Entry, *, regardless: bool = False
+        self, writer: Writer[Entry, Answer], entry: Entry, *, regardless: bool = False
     ) -> asyncio.Future[Answer]:
-        """Queues an entry in a book, as a piece: the book gets all of its entries of a commit in one call.
+        """Queues an entry for a writer, which gets all of its entries of a commit in one call.
 
         When it raises, it is called again with each of them, so that one that cannot be entered fails alone.
         `regardless` is whether it is entered although nobody awaits the future any more. To be called on a
@@ -79,7 +79,7 @@ class GroupCommit:
             Closed: after `close`.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue(_Piece(book, entry, future, regardless))
+        self._queue(_Piece(writer, entry, future, regardless))
         return future
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class GroupCommit:
         while True:
             batch = [self._work.get()]
             if before > 1:
-                time.sleep(min(_GATHERING * before, _LONGEST_GATHERING))
+                time.sleep(min(_BATCH_WAIT * before, _LONGEST_BATCH_WAIT))
             while len(batch) < _MOST_AT_ONCE and not self._work.empty():
                 batch.append(self._work.get())
             pieces = [piece for piece in batch if piece is not None and piece.is_due()]
@@ -131,16 +131,16 @@ class GroupCommit:
     def _together(self, pieces: list[_Piece]) -> list[_Outcome]:
         """
         Raises:
-            _Refused: a book could not enter all of its entries. Nothing is committed.
+            _Refused: a writer could not enter all of its entries. Nothing is committed.
         """
-        books: dict[Book[Any, Any], list[_Piece]] = defaultdict(list)
+        writers: dict[Writer[Any, Any], list[_Piece]] = defaultdict(list)
         for piece in pieces:
-            books[piece.book].append(piece)
+            writers[piece.writer].append(piece)
         outcomes: list[_Outcome] = []
         with self._begin() as tx:
-            for book, entries in books.items():
+            for writer, entries in writers.items():
                 try:
-                    answers = book(tx, [piece.entry for piece in entries])
+                    answers = writer(tx, [piece.entry for piece in entries])
                 except Exception as problem:
                     raise _Refused(problem) from problem
                 outcomes += [(piece, answer, None) for piece, answer in zip(entries, answers, strict=True)]
@@ -152,7 +152,7 @@ class GroupCommit:
             for piece in pieces:
                 try:
                     with tx.savepoint():
-                        (answer,) = piece.book(tx, [piece.entry])
+                        (answer,) = piece.writer(tx, [piece.entry])
                 except Exception as problem:
                     problems.append(problem)
                     outcomes.append((piece, None, problem))
@@ -162,7 +162,7 @@ class GroupCommit:
 
 
 class _Piece(NamedTuple):
-    book: Book[Any, Any]
+    writer: Writer[Any, Any]
     entry: Any
     future: Future[Any] | asyncio.Future[Any]
     regardless: bool

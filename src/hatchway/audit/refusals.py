@@ -20,7 +20,7 @@ from hatchway.domain.account import AuditRecord
 AT_ONCE: Final = 100
 PER_SECOND: Final = 2.0
 """Refusals of one principal that are recorded one by one."""
-STRANGERS_PER_SECOND: Final = 10.0
+UNAUTHENTICATED_PER_SECOND: Final = 10.0
 """The same of all callers together that proved nothing."""
 INTERVAL: Final = 10.0
 """Seconds after which the counts should be written."""
@@ -100,7 +100,7 @@ class _Allowance:
 
 
 class Refusals:
-    """The book of one process. Safe among threads."""
+    """The counts of one process. Safe among threads."""
 
     def __init__(self) -> None:
         self._allowances: dict[str, _Allowance] = {}
@@ -122,7 +122,7 @@ class Refusals:
                 if len(self._allowances) >= MOST_PRINCIPALS:
                     key = ""
             allowance = self._allowances.setdefault(key, _Allowance(float(AT_ONCE), now))
-            if allowance.take(now, PER_SECOND if key else STRANGERS_PER_SECOND):
+            if allowance.take(now, PER_SECOND if key else UNAUTHENTICATED_PER_SECOND):
                 return True
             self._add(key, source, name, code, time)
             return False
@@ -136,7 +136,7 @@ class Refusals:
     def _add(self, key: str, source: EventSource, name: str, code: str, time: datetime) -> None:
         if key not in self._counts:
             # Of strangers' keys there are as many as they like to make up.
-            whose = source if key else _stranger(source)
+            whose = source if key else _unauthenticated(source)
             self._counts[key] = _Count(whose, first=time, last=time)
         self._counts[key].add(source, name, code, time)
 
@@ -176,7 +176,7 @@ class Taken:
     counts: Mapping[str, _Count]
 
 
-def _stranger(source: EventSource) -> EventSource:
+def _unauthenticated(source: EventSource) -> EventSource:
     return EventSource(
         account=source.account,
         region=source.region,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("NAME", "ID", "ADDRESS", "STATE", "ENDPOINT", "TAGS")
 _NOTHING: Final = "-"
-_PROMPT_PATIENCE: Final = 2.0
+_PROMPT_TIMEOUT: Final = 2.0
 """Seconds that somebody who presses Tab waits for a connection, and for an answer."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
@@ -45,7 +45,7 @@ def complete_hosts(context: typer.Context, incomplete: str) -> Iterator[tuple[st
         from hatchway.client.profile import Profile
 
         given = {field.name: context.params.get(field.name) for field in fields(CallerArguments)}
-        ec2 = Profile(CallerArguments(**given).options()).api("ec2", _PROMPT_PATIENCE)
+        ec2 = Profile(CallerArguments(**given).options()).api("ec2", _PROMPT_TIMEOUT)
         found = describe_hosts(ec2, [("instance-state-name", [RUNNING])])
     except Exception:
         # Somebody is typing: the command itself will say what is wrong.

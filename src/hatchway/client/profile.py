@@ -159,11 +159,11 @@ class Profile:
             )
             return next((url for url in in_order if url), None)
 
-    def api(self, service: str, patience: float | None = None) -> Any:
+    def api(self, service: str, timeout: float | None = None) -> Any:
         """botocore's client of a service, `hatchway` among them.
 
         Args:
-            patience: seconds for a connection, and for an answer, tried once; None for what botocore has.
+            timeout: seconds for a connection, and for an answer, tried once; None for what botocore has.
 
         Raises:
             NotConfigured: something that every call needs is missing.
@@ -174,9 +174,9 @@ class Profile:
             trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle)
         region, url = self.region, self.endpoint_url(service)
         config = None
-        if patience is not None:
+        if timeout is not None:
             once = {"total_max_attempts": 1}
-            config = Config(connect_timeout=patience, read_timeout=patience, retries=once)
+            config = Config(connect_timeout=timeout, read_timeout=timeout, retries=once)
         with self._configuration():
             self._session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
             return self._session.create_client(

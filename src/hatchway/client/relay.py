@@ -285,14 +285,14 @@ class Relay(WSListener):
             self._transport.underlying_transport.resume_reading()
             self._await_close(0, CLOSE_TIMEOUT)
 
-    def _await_close(self, unsent_before: int, patience: float) -> None:
-        if patience <= 0:
+    def _await_close(self, unsent_before: int, timeout: float) -> None:
+        if timeout <= 0:
             self._end(self._closed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
             return
         assert self._transport is not None
         unsent = self._transport.underlying_transport.get_write_buffer_size()
-        patience = CLOSE_TIMEOUT if unsent < unsent_before else patience - _CHECK_INTERVAL
-        self._set_timer(_CHECK_INTERVAL, self._await_close, unsent, patience)
+        timeout = CLOSE_TIMEOUT if unsent < unsent_before else timeout - _CHECK_INTERVAL
+        self._set_timer(_CHECK_INTERVAL, self._await_close, unsent, timeout)
 
     def _closed(self, code: int, reason: str) -> TunnelClosed:
         return TunnelClosed(code, reason, self._request_id)

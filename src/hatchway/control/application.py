@@ -139,17 +139,17 @@ class _Api:
             ServiceError: it is refused unexamined.
             ClientDisconnect: its body ends before its end.
         """
-        asker = connection.source, key_id
+        client = connection.source, key_id
         proven = False
         if stated_length(request) > UNEXAMINED_BODY:
-            examined = await _turn(self._calls, asker, partial(self._dispatcher.examine, asked))
+            examined = await _turn(self._calls, client, partial(self._dispatcher.examine, asked))
             if isinstance(examined, Outcome):
                 _tell(connection, key_id, examined)
                 return _response(examined.reply)
             proven = examined
         async with self._bodies.read(request, connection.source, proven=proven) as body:
             whole = replace(asked, http=replace(asked.http, body=body))
-            outcome = await _turn(self._calls, asker, partial(self._dispatcher.dispatch, whole))
+            outcome = await _turn(self._calls, client, partial(self._dispatcher.dispatch, whole))
         _tell(connection, key_id, outcome)
         return _response(outcome.reply)
 
@@ -228,13 +228,13 @@ class _Api:
         return PlainTextResponse("".join(f"{line}\n" for line in lines))
 
 
-async def _turn(threads: Threads, asker: Hashable, work: Callable[[], Answer]) -> Answer:
+async def _turn(threads: Threads, client: Hashable, work: Callable[[], Answer]) -> Answer:
     """
     Raises:
         ServiceError: there is no thread for it.
     """
     try:
-        return await threads.run(asker, work)
+        return await threads.run(client, work)
     except Busy:
         raise ServiceError("ServiceUnavailable", BUSY, status=503) from None
 

@@ -59,9 +59,9 @@ def _too_many() -> ServiceError:
 class _Reading:
     source: Source
     proven: bool
-    patience: asyncio.Timeout | None = None
+    deadline: asyncio.Timeout | None = None
     size: int = 0
-    given_up: bool = False
+    dropped: bool = False
 
 
 class Bodies:
@@ -97,41 +97,41 @@ class Bodies:
             yield await self._read(request, reading)
         finally:
             self._readings.discard(reading)
-            if not reading.given_up:
+            if not reading.dropped:
                 self._held -= reading.size
 
     async def _read(self, request: Request, reading: _Reading) -> bytes:
         body = bytearray()
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(began + GRACE) as reading.patience:
+            async with asyncio.timeout_at(began + GRACE) as reading.deadline:
                 async for chunk in request.stream():
-                    if reading.given_up:
+                    if reading.dropped:
                         raise _too_many()
                     body += chunk
                     reading.size += len(chunk)
                     self._held += len(chunk)
-                    reading.patience.reschedule(began + GRACE + reading.size / RATE)
-                    while self._held > self._most and not reading.given_up:
-                        self._give_one_up()
+                    reading.deadline.reschedule(began + GRACE + reading.size / RATE)
+                    while self._held > self._most and not reading.dropped:
+                        self._drop_one()
         except TimeoutError:
-            raise (_too_many() if reading.given_up else _too_slow()) from None
+            raise (_too_many() if reading.dropped else _too_slow()) from None
         finally:
-            reading.patience = None
-        if reading.given_up:
+            reading.deadline = None
+        if reading.dropped:
             raise _too_many()
         return bytes(body)
 
-    def _give_one_up(self) -> None:
+    def _drop_one(self) -> None:
         of_source: dict[Source, int] = {}
         for each in self._readings:
             of_source[each.source] = of_source.get(each.source, 0) + each.size
         begun = [
-            (not each.proven, of_source[each.source], each.size, id(each), each, each.patience)
+            (not each.proven, of_source[each.source], each.size, id(each), each, each.deadline)
             for each in self._readings
-            if each.patience is not None and not each.patience.expired() and not each.given_up
+            if each.deadline is not None and not each.deadline.expired() and not each.dropped
         ]
-        *_, victim, patience = max(begun)
-        victim.given_up = True
-        self._held -= victim.size
-        patience.reschedule(asyncio.get_running_loop().time())
+        *_, evicted, deadline = max(begun)
+        evicted.dropped = True
+        self._held -= evicted.size
+        deadline.reschedule(asyncio.get_running_loop().time())

@@ -35,7 +35,7 @@ class DeadWorkers:
         self._plane = plane
         self._seen: dict[str, datetime] = {}
 
-    def bury(self) -> int:
+    def end_their_tunnels(self) -> int:
         """One round: enters the end of every tunnel whose worker is dead, and takes both away.
 
         Gives the number of workers. Tunnels without a worker, left by a round that was cut short, are seen to
@@ -62,10 +62,10 @@ class DeadWorkers:
         self._seen = {worker.id: worker.lease_until for worker in workers}
         dead = [worker for worker in workers if seen.get(worker.id) == worker.lease_until]
         for worker in dead:
-            self._bury(worker)
+            self._end_tunnels_of(worker)
         return len(dead)
 
-    def _bury(self, worker: GatewayWorker) -> None:
+    def _end_tunnels_of(self, worker: GatewayWorker) -> None:
         with self._plane.store.record() as tx:
             if tx.gateway_workers.get(worker.id) != worker:
                 return

@@ -27,9 +27,9 @@ from hatchway.transport.own_addresses import reached_at
 DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
 """How long a deleted endpoint stays listed as delete-complete."""
 CLIENT_TOKEN_RETENTION: Final = timedelta(hours=24)
-SOON: Final = 5.0
+LONGEST_RETRY: Final = 5.0
 """Seconds after which a task that failed is tried again, if it is not due sooner."""
-NOT_SOONER: Final = 1.0
+SHORTEST_RETRY: Final = 1.0
 """Seconds before which a task that failed is not tried again: each time, the log has a line of it."""
 
 log = structlog.get_logger("hatchway.control.housekeeping")
@@ -122,7 +122,7 @@ def tasks(
         with plane.store.write() as tx:
             purge_deleted_endpoints(tx, plane.clock(), deleted_endpoint_retention)
 
-    def purge_seen_to() -> None:
+    def purge_done_terminations() -> None:
         with plane.store.read() as tx:
             if not tx.terminations.count():
                 return
@@ -137,10 +137,10 @@ def tasks(
         Task("export audit log", 1, Export(plane.store, audit_log).run),
         Task("purge deleted endpoints", 5, purge_endpoints),
         Task("note uses of access keys", 30, KeyUses(plane.store, plane.clock).note),
-        Task("bury dead gateway workers", 5, dead_workers.bury),
+        Task("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
         Task("note the API's addresses", 60, addresses.note),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
-        Task("purge terminations", 60, purge_seen_to),
+        Task("purge terminations", 60, purge_done_terminations),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         Task("forget deletions", 3600, writing(history.forget)),
     )
@@ -202,6 +202,6 @@ class Housekeeper:
             task.run()
         except Exception as problem:
             log.error("housekeeping failed", task=task.name, **log_fields(problem))
-            self._next_at[task] = self._monotonic() + max(NOT_SOONER, min(task.every, SOON))
+            self._next_at[task] = self._monotonic() + max(SHORTEST_RETRY, min(task.every, LONGEST_RETRY))
         else:
             self._next_at[task] = began + task.every

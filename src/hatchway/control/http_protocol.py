@@ -21,7 +21,7 @@ HEADER_SECONDS: Final = 10.0
 """How long a client may take over the head of a request."""
 WRITE_SECONDS: Final = 20.0
 """How long a client may leave what is written to it unread, when more of it waits than `PIECE`."""
-GOODBYE_SECONDS: Final = 0.5
+CLOSE_SECONDS: Final = 0.5
 """How long a client may take over closing when the server stops; who has proved nothing, over his request."""
 LINGER_SECONDS: Final = 2.0
 """How long a client may take over closing, and over the rest of a request that was refused before its end."""
@@ -79,7 +79,7 @@ class ClientConnection(H11Protocol):
         self._refused = False
         self._discarded = 0
         self._late: TimerHandle | None = None
-        self._stuck: TimerHandle | None = None
+        self._write_timer: TimerHandle | None = None
         self.source: Source = source_of(address)
         self.proven = False
         self.idle_since: float | None = None
@@ -137,14 +137,14 @@ class ClientConnection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._stuck is None:
-            self._stuck = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._stuck is not None:
-            self._stuck.cancel()
-            self._stuck = None
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def on_response_complete(self) -> None:
         if self.conn.their_state is h11.SEND_BODY:
@@ -158,9 +158,9 @@ class ClientConnection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_of_head()
-        if self._stuck is not None:
-            self._stuck.cancel()
-            self._stuck = None
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
         super().connection_lost(exc)
         self._held.discard(self)
         self._settle()
@@ -168,9 +168,9 @@ class ClientConnection(H11Protocol):
     def shutdown(self) -> None:
         """The server stops. An idle client may not read of it before its next call, a stranger never."""
         if self.idle_since is not None:
-            self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
+            self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
         elif not self.proven:
-            self.loop.call_later(GOODBYE_SECONDS, self._part)
+            self.loop.call_later(CLOSE_SECONDS, self._part)
         super().shutdown()
 
     @property

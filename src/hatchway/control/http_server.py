@@ -92,7 +92,7 @@ class HttpsServer(uvicorn.Server):
         self._tasks = set[asyncio.Task[None]]()
         self._listeners: list[Listener] = []
         self._replaced = False
-        self._hurry = asyncio.Event()
+        self._close_now = asyncio.Event()
         self.held = KeptAliveConnections(most)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -118,11 +118,11 @@ class HttpsServer(uvicorn.Server):
             task.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._hurry.set()
+        self._close_now.set()
         super().handle_exit(sig, frame)
 
     def _stop(self) -> None:
-        self._hurry.set()
+        self._close_now.set()
         self.should_exit = True
 
     def _be_replaced(self) -> None:
@@ -139,7 +139,7 @@ class HttpsServer(uvicorn.Server):
         for listener in self._listeners:
             listener.retire()
         await asyncio.to_thread(self._on_replaced)
-        told = asyncio.ensure_future(self._hurry.wait())
+        told = asyncio.ensure_future(self._close_now.wait())
         while not told.done() and (
             self.server_state.connections or any(each.pending for each in self._listeners)
         ):
@@ -176,16 +176,16 @@ class HttpsServer(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        self._keep(self._shake_hands(arrival.sock, connection, records))
+        self._keep(self._handshake(arrival.sock, connection, records))
 
-    async def _shake_hands(self, sock: socket.socket, connection: ClientConnection, records: Records) -> None:
+    async def _handshake(self, sock: socket.socket, connection: ClientConnection, records: Records) -> None:
         loop = asyncio.get_running_loop()
-        shaken: asyncio.Future[None] = loop.create_future()
+        established: asyncio.Future[None] = loop.create_future()
         tls = TlsProtocol(
             loop,
             connection,
             self._tls.context,
-            shaken,
+            established,
             server_side=True,
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
@@ -193,7 +193,7 @@ class HttpsServer(uvicorn.Server):
         )
         try:
             await loop.connect_accepted_socket(lambda: tls, sock)
-            await shaken
+            await established
         except OSError:
             # Not with us: by its doing, or because it took too long.
             connection.never_made()

@@ -54,7 +54,7 @@ class KeptAliveConnections:
         idle = [(each.idle_since, id(each), each) for each in connections if each.idle_since is not None]
         if not idle:
             return False
-        victim = min(idle)[2]
-        self.discard(victim)
-        victim.transport.abort()
+        evicted = min(idle)[2]
+        self.discard(evicted)
+        evicted.transport.abort()
         return True

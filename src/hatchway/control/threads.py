@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-PATIENCE: Final = 5.0
+QUEUE_SECONDS: Final = 5.0
 """Seconds that a request may wait for a thread."""
 PLACES: Final = 500
 """Requests that may wait at once."""
@@ -27,74 +27,76 @@ class Busy(Exception):
 class Threads:
     """So many threads. To be used on one event loop."""
 
-    def __init__(self, most: int, *, share: int, places: int = PLACES, patience: float = PATIENCE) -> None:
-        """`share` is how many of them one asker may have at once."""
+    def __init__(
+        self, most: int, *, share: int, places: int = PLACES, queue_seconds: float = QUEUE_SECONDS
+    ) -> None:
+        """`share` is how many of them one client may have at once."""
         self._free = most
         self._share = share
         self._places = places
-        self._patience = patience
+        self._queue_seconds = queue_seconds
         self._limiter = CapacityLimiter(most)
         self._of: Counter[Hashable] = Counter()
-        # The asker whose turn it is comes first.
+        # The client whose turn it is comes first.
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
-    async def run(self, asker: Hashable, work: Callable[[], Answer]) -> Answer:
-        """What `work` gives, run in a thread when it is this asker's turn.
+    async def run(self, client: Hashable, work: Callable[[], Answer]) -> Answer:
+        """What `work` gives, run in a thread when it is this client's turn.
 
         Raises:
             Busy: its turn has not come in time, or too many wait.
             Exception: what the work raises.
         """
-        await self._turn(asker)
+        await self._turn(client)
         try:
             return await to_thread.run_sync(work, limiter=self._limiter)
         finally:
-            self._of[asker] -= 1
-            if not self._of[asker]:
-                del self._of[asker]
+            self._of[client] -= 1
+            if not self._of[client]:
+                del self._of[client]
             self._free += 1
             self._next()
 
-    async def _turn(self, asker: Hashable) -> None:
-        if self._free and self._of[asker] < self._share:
-            self._take(asker)
+    async def _turn(self, client: Hashable) -> None:
+        if self._free and self._of[client] < self._share:
+            self._take(client)
             return
-        if sum(map(len, self._waiting.values())) >= self._places // (1 + bool(self._waiting.get(asker))):
+        if sum(map(len, self._waiting.values())) >= self._places // (1 + bool(self._waiting.get(client))):
             raise Busy
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(asker, deque()).append(turn)
+        self._waiting.setdefault(client, deque()).append(turn)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._queue_seconds):
                 await turn
         except TimeoutError:
             raise Busy from None
         finally:
             if not turn.done() or turn.cancelled():
-                self._forget(asker, turn)
+                self._forget(client, turn)
 
-    def _take(self, asker: Hashable) -> None:
+    def _take(self, client: Hashable) -> None:
         self._free -= 1
-        self._of[asker] += 1
+        self._of[client] += 1
 
     def _next(self) -> None:
         """Let those run whose turn it is."""
-        for asker in list(self._waiting):
+        for client in list(self._waiting):
             if not self._free:
                 return
-            if self._of[asker] >= self._share:
+            if self._of[client] >= self._share:
                 continue
-            queue = self._waiting.pop(asker)
+            queue = self._waiting.pop(client)
             turn = queue.popleft()
             if queue:
                 # After all others.
-                self._waiting[asker] = queue
-            self._take(asker)
+                self._waiting[client] = queue
+            self._take(client)
             turn.set_result(None)
 
-    def _forget(self, asker: Hashable, turn: asyncio.Future[None]) -> None:
-        queue = self._waiting.get(asker)
+    def _forget(self, client: Hashable, turn: asyncio.Future[None]) -> None:
+        queue = self._waiting.get(client)
         if queue is None or turn not in queue:
             return
         queue.remove(turn)
         if not queue:
-            del self._waiting[asker]
+            del self._waiting[client]

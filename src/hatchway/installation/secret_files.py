@@ -47,7 +47,7 @@ def ensure_gateway_key(directory: DataDirectory) -> bool:
     return True
 
 
-def mend_modes(directory: DataDirectory) -> list[str]:
+def repair_modes(directory: DataDirectory) -> list[str]:
     """Takes away what others may do with the directory and its files; a line for each that was open.
 
     The keys are not mended: whoever finds one open must know, and `read_key` refuses it.
@@ -88,7 +88,7 @@ def mend_modes(directory: DataDirectory) -> list[str]:
     return closed
 
 
-def keep_from(user: str, directory: DataDirectory) -> list[str]:
+def restrict_to_root(user: str, directory: DataDirectory) -> list[str]:
     """Makes the master key and the CA's root's own, when root starts processes that become this user.
 
     They are read, or used, before that. So the user's processes, gateways above all, cannot read them. A line

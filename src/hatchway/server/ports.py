@@ -39,7 +39,7 @@ def held(
         if free is None:
             free = _probe(family, place)
         holder = _bind(family, (free.host, free.port), socket.SO_REUSEPORT)
-    except _NotToBeHad as problem:
+    except _Unavailable as problem:
         raise CommandFailed(f"cannot listen on {address}: {problem}; give another {option}") from problem
     with holder:
         yield free
@@ -50,7 +50,7 @@ def default_gateway() -> Address:
     wanted = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
     try:
         _probe(*_resolve(wanted))
-    except _NotToBeHad as problem:
+    except _Unavailable as problem:
         instead = Address(LOOPBACK, UNPRIVILEGED_GATEWAY_PORT)
         print(
             f"hatchway: cannot listen on {wanted}: {problem}; the gateway is on {instead}, where the AWS CLI"
@@ -61,7 +61,7 @@ def default_gateway() -> Address:
     return wanted
 
 
-class _NotToBeHad(Exception):
+class _Unavailable(Exception):
     """The message says why."""
 
 
@@ -72,7 +72,7 @@ def _resolve(address: Address) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except socket.gaierror as problem:
-        raise _NotToBeHad(f"{address.host} is not known ({problem.strerror})") from problem
+        raise _Unavailable(f"{address.host} is not known ({problem.strerror})") from problem
     # A name that has both is taken for its IPv4 address, as `localhost` mostly is.
     family, _, _, _, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     return family, place
@@ -93,5 +93,5 @@ def _bind(family: socket.AddressFamily, place: tuple[Any, ...], option: int) -> 
     except OSError as problem:
         sock.close()
         reason = _REASONS.get(problem.errno or 0, str(problem.strerror))
-        raise _NotToBeHad(reason) from problem
+        raise _Unavailable(reason) from problem
     return sock

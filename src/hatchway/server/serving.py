@@ -22,7 +22,7 @@ from hatchway.installation.installation import (
     renew_server_certificate,
     server_names,
 )
-from hatchway.installation.secret_files import keep_from, mend_modes
+from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.pki import names_beyond
 from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.server.ports import default_gateway, held
@@ -210,9 +210,9 @@ def _guard_secrets(options: ServerOptions) -> None:
     Raises:
         CommandFailed: it cannot be done.
     """
-    done = mend_modes(options.directory)
+    done = repair_modes(options.directory)
     if options.user is not None:
-        done += keep_from(options.user, options.directory)
+        done += restrict_to_root(options.user, options.directory)
     for what in done:
         log.warning("data directory mended", what=what)
 

@@ -127,21 +127,21 @@ class Rows(Generic[Noun]):
         gone = self._connection.execute(_delete(self._table), dict(zip(names, key, strict=True))).rowcount
         if gone == 0:
             return False
-        self._bury([key])
+        self._add_tombstones([key])
         return True
 
     def delete_all(self, keys: Iterable[Any]) -> set[Any]:
         """Takes away the rows with these keys, of one column; the keys of those that there were."""
         statement = _delete_all(self._table, self._connection.dialect)
         gone = set(statement.run(self._connection, [[list(keys)]]).scalars())
-        self._bury([(key,) for key in gone])
+        self._add_tombstones([(key,) for key in gone])
         return gone
 
     def delete_where(self, *conditions: Any, **equal: Any) -> int:
         """Takes away the rows that meet all conditions; how many there were."""
         statement = delete(self._table).where(*conditions, *self._equal(equal)).returning(*self._key)
         keys = [tuple(row) for row in self._connection.execute(statement)]
-        self._bury(keys)
+        self._add_tombstones(keys)
         return len(keys)
 
     def since(self, revision: int) -> list[Noun]:
@@ -151,7 +151,7 @@ class Rows(Generic[Noun]):
     def _equal(self, equal: dict[str, Any]) -> list[Any]:
         return [self._table.c[name] == value for name, value in equal.items()]
 
-    def _bury(self, keys: Sequence[Key]) -> None:
+    def _add_tombstones(self, keys: Sequence[Key]) -> None:
         if self._stamp is None or not keys:
             return
         revision = self._stamp()

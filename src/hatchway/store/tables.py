@@ -48,7 +48,7 @@ def _tags() -> Column[Any]:
     return Column("tags", TagMap, nullable=False)
 
 
-def _fed(name: str, *columns: Any, kind: str | None = None) -> Table:
+def _in_feed(name: str, *columns: Any, kind: str | None = None) -> Table:
     """A table of the feed. `kind` is what tombstones call its rows, when that is not its name."""
     revision = Column("revision", BigInteger, nullable=False, index=True)
     return Table(name, metadata, *columns, revision, info={"kind": kind or name})
@@ -70,7 +70,7 @@ tombstones = Table(
     _key("row_key", 1024),
 )
 
-accounts = _fed(
+accounts = _in_feed(
     "accounts",
     _key("id", 12),
     _text("region", 64),
@@ -78,7 +78,7 @@ accounts = _fed(
     _moment("created_at"),
     Column("quotas", QuotaMap, nullable=False),
 )
-vpcs = _fed(
+vpcs = _in_feed(
     "vpcs",
     _key("id", 64),
     _text("name"),
@@ -87,7 +87,7 @@ vpcs = _fed(
     _text("gateway_dns_name", null=True),
     _tags(),
 )
-subnets = _fed(
+subnets = _in_feed(
     "subnets",
     _key("id", 64),
     _text("vpc_id", 64, index=True),
@@ -96,7 +96,7 @@ subnets = _fed(
     _text("availability_zone", 64),
     _tags(),
 )
-security_groups = _fed(
+security_groups = _in_feed(
     "security_groups",
     _key("id", 64),
     _text("vpc_id", 64, index=True),
@@ -106,7 +106,7 @@ security_groups = _fed(
     Column("egress", RuleList, nullable=False),
     _tags(),
 )
-network_interfaces = _fed(
+network_interfaces = _in_feed(
     "network_interfaces",
     _key("id", 64),
     _text("vpc_id", 64),
@@ -118,7 +118,7 @@ network_interfaces = _fed(
     _text("description"),
     _tags(),
 )
-instances = _fed(
+instances = _in_feed(
     "instances",
     _key("id", 64),
     _text("name"),
@@ -130,7 +130,7 @@ instances = _fed(
     Column("state", EnumText(InstanceState), nullable=False),
     _tags(),
 )
-endpoints = _fed(
+endpoints = _in_feed(
     "endpoints",
     _key("id", 128),
     _text("name", null=True),
@@ -151,7 +151,7 @@ endpoints = _fed(
     _tags(),
 )
 
-users = _fed(
+users = _in_feed(
     "users",
     _key("name", 64),
     _text("id", 32),
@@ -160,8 +160,8 @@ users = _fed(
     _text("permissions_boundary", 2048, null=True),
     _tags(),
 )
-groups = _fed("groups", _key("name", 128), _text("id", 32), _text("path", 512), _moment("created_at"))
-roles = _fed(
+groups = _in_feed("groups", _key("name", 128), _text("id", 32), _text("path", 512), _moment("created_at"))
+roles = _in_feed(
     "roles",
     _key("name", 64),
     _text("id", 32),
@@ -174,8 +174,8 @@ roles = _fed(
     _text("permissions_boundary", 2048, null=True),
     _tags(),
 )
-memberships = _fed("memberships", _key("user_name", 64), _key("group_name", 128))
-managed_policies = _fed(
+memberships = _in_feed("memberships", _key("user_name", 64), _key("group_name", 128))
+managed_policies = _in_feed(
     "managed_policies",
     _key("arn", 2048),
     _text("name", 128),
@@ -187,28 +187,28 @@ managed_policies = _fed(
     _text("default_version", 16),
     _tags(),
 )
-policy_versions = _fed(
+policy_versions = _in_feed(
     "policy_versions",
     _key("policy_arn", 2048),
     _key("version_id", 16),
     Column("document", Text, nullable=False),
     _moment("created_at"),
 )
-inline_policies = _fed(
+inline_policies = _in_feed(
     "inline_policies",
     Column("owner_kind", EnumText(OwnerKind), primary_key=True),
     _key("owner_name", 128),
     _key("policy_name", 128),
     Column("document", Text, nullable=False),
 )
-attachments = _fed(
+attachments = _in_feed(
     "attachments",
     Column("owner_kind", EnumText(OwnerKind), primary_key=True),
     _key("owner_name", 128),
     _key("policy_arn", 2048),
 )
-guardrails = _fed("guardrails", _key("policy_arn", 2048))
-access_keys = _fed(
+guardrails = _in_feed("guardrails", _key("policy_arn", 2048))
+access_keys = _in_feed(
     "access_keys",
     _key("id", 128),
     _text("user_name", 64, null=True, index=True),
@@ -217,7 +217,7 @@ access_keys = _fed(
 )
 # Gateways from before there was a gateway key follow this one. It is empty: what they need they have in
 # memory, and the control plane drops what another of that age may write.
-clear_signing_keys = _fed(
+clear_signing_keys = _in_feed(
     "signing_keys",
     _key("access_key_id", 128),
     _key("date", 8),
@@ -225,7 +225,7 @@ clear_signing_keys = _fed(
     _key("service", 64),
     Column("key", LargeBinary, nullable=False),
 )
-sealed_signing_keys = _fed(
+sealed_signing_keys = _in_feed(
     "sealed_signing_keys",
     _key("access_key_id", 128),
     _key("date", 8),
@@ -236,7 +236,7 @@ sealed_signing_keys = _fed(
     # So that those gateways forget a key that is gone, of which they have the clear one.
     kind="signing_keys",
 )
-terminations = _fed(
+terminations = _in_feed(
     "terminations",
     _key("tunnel_id", 64),
     _text("requested_by", 2048),
@@ -244,7 +244,7 @@ terminations = _fed(
     _moment("requested_at"),
 )
 
-api_addresses = _fed("api_addresses", _key("address", 64), _moment("seen_at"))
+api_addresses = _in_feed("api_addresses", _key("address", 64), _moment("seen_at"))
 
 FEED = (
     accounts,

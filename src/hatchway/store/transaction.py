@@ -114,8 +114,8 @@ class Transaction:
 
     def deleted_since(self, revision: int) -> list[tuple[str, str]]:
         """`(table, primary key as a JSON array of texts)` of the rows that went after a revision."""
-        grave = tables.tombstones.c
-        query = select(grave.kind, grave.row_key).where(grave.revision > revision)
+        tombstone = tables.tombstones.c
+        query = select(tombstone.kind, tombstone.row_key).where(tombstone.revision > revision)
         return [(row.kind, row.row_key) for row in self._connection.execute(query)]
 
     def touched(self, since: int, names: Collection[str]) -> bool:
@@ -126,8 +126,8 @@ class Transaction:
         queries = [
             select(literal(1)).where(table.c.revision > since) for table in tables.FEED if table.name in names
         ]
-        grave = tables.tombstones.c
-        queries.append(select(literal(1)).where(grave.revision > since, grave.kind.in_(kinds)))
+        tombstone = tables.tombstones.c
+        queries.append(select(literal(1)).where(tombstone.revision > since, tombstone.kind.in_(kinds)))
         return any(self._connection.execute(query.limit(1)).first() is not None for query in queries)
 
     def has_clear_signing_keys(self) -> bool:

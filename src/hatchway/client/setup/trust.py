@@ -63,7 +63,7 @@ def install(authority: Authority) -> str:
     if _program("update-ca-certificates"):
         target = _DEBIAN_DIRECTORY / f"{authority.name}.crt"
         there = _is_ours(target, authority)
-        with _undone_unless_finished(target):
+        with _rolled_back_on_failure(target):
             if not there:
                 _place(target, authority.pem)
             _run(["update-ca-certificates"])
@@ -86,7 +86,7 @@ def uninstall(authority: Authority) -> str:
         target = _DEBIAN_DIRECTORY / f"{authority.name}.crt"
         if not _is_ours(target, authority):
             return f"There is no {target}: this system did not trust the CA."
-        with _undone_unless_finished(target):
+        with _rolled_back_on_failure(target):
             target.unlink()
             # Without --fresh it leaves a dangling link in the directory of certificates.
             _run(["update-ca-certificates", "--fresh"])
@@ -129,7 +129,7 @@ def _place(target: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _undone_unless_finished(target: Path) -> Iterator[None]:
+def _rolled_back_on_failure(target: Path) -> Iterator[None]:
     """Has the file, and what update-ca-certificates makes of it, be as before when the block is left early.
 
     The file is ours or there is none.

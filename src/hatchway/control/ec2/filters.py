@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import Column, String, type_coerce
 
 from hatchway.control.ec2.wildcards import Values, read_values
-from hatchway.control.ec2.work_budget import Effort
+from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
 from hatchway.protocol import ServiceError
@@ -28,8 +28,8 @@ _LONGEST_ECHO: Final = 128
 Noun = TypeVar("Noun", Endpoint, Instance, NetworkInterface, SecurityGroup, Subnet, Vpc)
 """What is described: each has an id and tags."""
 
-Look = Callable[[Noun], Iterable[str]]
-Field = Look[Noun] | Column[Any]
+Reader = Callable[[Noun], Iterable[str]]
+Field = Reader[Noun] | Column[Any]
 """What a filter of one name looks at: the values of a noun, of which one must match, or the column that a
 field of the noun is kept in."""
 
@@ -39,15 +39,15 @@ class Filters(Generic[Noun]):
     """A request's filters: what the store can tell, and what is left to look at in each noun."""
 
     conditions: tuple[Any, ...]
-    tests: tuple[tuple[Look[Noun], Values], ...]
+    tests: tuple[tuple[Reader[Noun], Values], ...]
 
-    def hold(self, noun: Noun, effort: Effort) -> bool:
+    def hold(self, noun: Noun, budget: WorkBudget) -> bool:
         """Whether all of `tests` do.
 
         Raises:
-            ServiceError: as `Effort.go_on` does.
+            ServiceError: as `WorkBudget.spend` does.
         """
-        return all(_any_matches(values_of(noun), wanted, effort) for values_of, wanted in self.tests)
+        return all(_any_matches(values_of(noun), wanted, budget) for values_of, wanted in self.tests)
 
 
 def read_filters(filters: Sequence[Mapping[str, Any]], fields: Mapping[str, Field[Noun]]) -> Filters[Noun]:
@@ -58,7 +58,7 @@ def read_filters(filters: Sequence[Mapping[str, Any]], fields: Mapping[str, Fiel
     """
     _check_limits(filters)
     conditions: list[Any] = []
-    tests: list[tuple[Look[Noun], Values]] = []
+    tests: list[tuple[Reader[Noun], Values]] = []
     for one in filters:
         name, values = one.get("Name") or "", one.get("Values") or ()
         field = _tag_field(name) or fields.get(name)
@@ -100,9 +100,9 @@ def _check_limits(filters: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _any_matches(values: Iterable[str], wanted: Values, effort: Effort) -> bool:
+def _any_matches(values: Iterable[str], wanted: Values, budget: WorkBudget) -> bool:
     for value in values:
-        effort.go_on()
+        budget.spend()
         if wanted.match(value):
             return True
     return False

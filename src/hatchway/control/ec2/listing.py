@@ -11,7 +11,7 @@ from hatchway.control.ec2.documented_filters import DOCUMENTED
 from hatchway.control.ec2.filters import Field, Filters, Noun, read_filters
 from hatchway.control.ec2.paging import next_token, page_size, position_of
 from hatchway.control.ec2.resource_ids import ResourceId
-from hatchway.control.ec2.work_budget import Effort
+from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.control.operations import Call
 from hatchway.domain.network import Tags
 from hatchway.protocol import ServiceError
@@ -96,13 +96,13 @@ def _choose(
 ) -> list[Noun]:
     """The first nouns after an id for which conditions and filters hold. Few are in memory at a time."""
     chosen: list[Noun] = []
-    with Effort() as effort:
+    with WorkBudget() as budget:
         while True:
             limit = _AT_ONCE if filters.tests else most
             some = rows.find(*conditions, id_column > after, limit=limit)
             for noun in some:
-                effort.go_on()
-                if filters.hold(noun, effort):
+                budget.spend()
+                if filters.hold(noun, budget):
                     chosen.append(noun)
                     if len(chosen) == most:
                         return chosen

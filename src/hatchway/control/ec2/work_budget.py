@@ -11,9 +11,9 @@ from typing import Final, Self
 
 from hatchway.protocol import ServiceError
 
-UNNOTICED: Final = 0.02
+FREE: Final = 0.02
 """Seconds of computing that any call may take; those that need more go one at a time."""
-STRETCH: Final = 0.005
+SLICE: Final = 0.005
 """Seconds of computing between two pauses."""
 MOST: Final = 1.0
 """Seconds of computing after which a call is refused."""
@@ -25,7 +25,7 @@ _turn: Final = Lock()
 _places: Final = BoundedSemaphore(MOST_WAITING)
 
 
-class Effort:
+class WorkBudget:
     """The computing of one call, as a context; to be told often how it goes."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Effort:
         if self._has_turn:
             _turn.release()
 
-    def go_on(self) -> None:
+    def spend(self) -> None:
         """Returns when the call may go on.
 
         Raises:
@@ -54,10 +54,10 @@ class Effort:
                 "FilterLimitExceeded",
                 "The filters take too long to match: give fewer values, fewer wildcards, or ids.",
             )
-        if spent > UNNOTICED and not self._has_turn:
+        if spent > FREE and not self._has_turn:
             self._take_turn()
-        if self._has_turn and now - self._paused_at > STRETCH:
-            time.sleep(STRETCH)
+        if self._has_turn and now - self._paused_at > SLICE:
+            time.sleep(SLICE)
             self._paused_at = time.thread_time()
 
     def _take_turn(self) -> None:
