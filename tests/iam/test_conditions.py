@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from hatchway.iam import Outcome, PolicySet, Request, decide, evaluate, parse_policy
-from hatchway.iam.conditions import OPERATORS
+from hatchway.iam.conditions import OPERATORS, compile_condition
+from hatchway.iam.errors import UnreadableValue
 
 ABSENT = None
 Given = str | tuple[str, ...] | None
@@ -430,3 +431,44 @@ def test_a_substituted_arn_with_wildcards_matches_itself_alone(other: str) -> No
     for pattern in ("${x:arn}", "arn:aws:iam::123456789012:user/${x:path}/b${?}b"):
         for operator in ("ArnLike", "ArnEquals", "StringLike"):
             assert not holds(operator, pattern, other, x_arn=OWN_ARN, x_path="a*")
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "problem", "index"),
+    [
+        ("NumericEquals", ("1", "x"), "'x' is not a number", 1),
+        ("DateEquals", ("x",), "'x' is not a date with an offset or Z, or epoch seconds", 0),
+        ("Bool", ("true", "false", "x"), "'x' is not true or false", 2),
+        ("BinaryEquals", ("YQ==", "YQ"), "'YQ' is not base64", 1),
+        ("NotIpAddress", ("::1", "x"), "'x' is not an IP address or CIDR range", 1),
+        ("ArnLike", ("*", "x"), "'x' is not an ARN", 1),
+        ("ArnLike", ("*", "x${a}"), "'x${a}' is not an ARN", 1),
+        ("StringEquals", ("a", "${"), "'${' is not a policy variable", 1),
+        ("Null", ("true", "x"), "'x' is not true or false", 1),
+        ("NumericEquals", ("1" * 90,), f"'{'1' * 80}…' is not a number", 0),
+    ],
+)
+def test_a_value_that_the_operator_cannot_read_is_named_with_its_index(
+    operator: str, values: tuple[str, ...], problem: str, index: int
+) -> None:
+    with pytest.raises(UnreadableValue) as refusal:
+        compile_condition(operator, "x:Y", values, variables=True)
+    assert refusal.value.args == (problem, index)
+
+
+def test_a_condition_keeps_what_the_document_says() -> None:
+    condition = compile_condition("StringLike", "X:Key", ("a*", "${x:b}${x:c}"), variables=True)
+    assert (condition.operator, condition.key, condition.values) == (
+        "StringLike",
+        "X:Key",
+        ("a*", "${x:b}${x:c}"),
+    )
+    assert condition.folded_key == "x:key"
+    assert [variable.key for variable in condition.variables] == ["x:b", "x:c"]
+    for plain in (
+        compile_condition("StringLike", "X:Key", ("a*", "${x:b}"), variables=False),
+        compile_condition("Null", "X:Key", ("true",), variables=True),
+    ):
+        assert plain.variables == ()
+        assert plain.folded_key == "x:key"
+    assert condition == compile_condition("StringLike", "X:Key", ("a*", "${x:b}${x:c}"), variables=False)

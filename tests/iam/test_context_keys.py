@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from hatchway.iam import parse_policy
-from hatchway.iam.context_keys import context_keys, statement_keys
+from hatchway.iam import PolicyKind, PolicySet, Request, parse_policy
+from hatchway.iam.context_keys import action_keys, context_keys, missing_keys, statement_keys
 
 
 def policy_of(*statements: dict[str, Any], version: str = "2012-10-17") -> Any:
@@ -37,7 +37,11 @@ def test_a_key_in_two_spellings_is_one_key() -> None:
 
 
 def test_the_old_version_has_no_variables() -> None:
-    assert context_keys(policy_of({"Resource": "arn:aws:s3:::${aws:username}"}, version="2008-10-17")) == ()
+    statement = {
+        "Resource": "arn:aws:s3:::${aws:username}",
+        "Condition": {"StringEquals": {"x:Y": "${aws:userid}"}},
+    }
+    assert context_keys(policy_of(statement, version="2008-10-17")) == ("x:Y",)
 
 
 def test_a_statement_has_its_own_keys_only() -> None:
@@ -46,3 +50,36 @@ def test_a_statement_has_its_own_keys_only() -> None:
         {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
     )
     assert statement_keys(policy, policy.statements[1]) == ("aws:SourceIp",)
+
+
+def test_a_trust_policy_asks_by_its_conditions_alone() -> None:
+    statement = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": "*",
+        "Condition": {"StringEquals": {"sts:ExternalId": "${aws:userid}"}},
+    }
+    policy = parse_policy({"Version": "2012-10-17", "Statement": statement}, kind=PolicyKind.TRUST)
+    assert context_keys(policy) == ("sts:ExternalId", "aws:userid")
+
+
+def test_an_action_asks_what_the_statements_on_it_ask() -> None:
+    policy = policy_of(
+        {"Condition": {"StringEquals": {"ec2:osuser": "a"}}},
+        {"Action": "a:*", "Condition": {"Bool": {"aws:SecureTransport": "true", "EC2:OsUser": "true"}}},
+        {"Action": "a:C", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+    )
+    policies = PolicySet((policy,))
+    assert action_keys("a:B", policies) == ("ec2:osuser", "aws:SecureTransport")
+    assert action_keys("a:C", policies) == ("aws:SecureTransport", "EC2:OsUser", "aws:SourceIp")
+    assert action_keys("b:C", policies) == ()
+
+
+def test_a_key_is_missing_when_the_request_has_no_value_for_it() -> None:
+    policies = PolicySet(
+        (policy_of({"Condition": {"Bool": {"aws:SecureTransport": "true", "x:Y": "true"}}}),)
+    )
+    assert missing_keys(Request("a:B"), policies) == ("aws:SecureTransport", "x:Y")
+    request = Request("a:B", context={"AWS:securetransport": "true", "x:Y": ()})
+    assert missing_keys(request, policies) == ("x:Y",)
+    assert missing_keys(Request("b:B"), policies) == ()

@@ -7,6 +7,7 @@ import pytest
 
 from hatchway.iam import MalformedPolicy, Policy, PolicyKind, parse_policy
 from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
+from hatchway.iam.patterns import read_arn
 
 GOOD: dict[str, Any] = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
 TRUSTING: dict[str, Any] = {
@@ -493,3 +494,43 @@ def test_a_session_policy_has_whole_arns_only(arn: str) -> None:
 def test_a_trust_policy_may_name_any_action_of_sts() -> None:
     for actions in ("sts:AssumeRole", "STS:*", ["sts:TagSession", "sts:Assume*"]):
         parse_policy({"Statement": TRUSTING | {"Action": actions}}, kind=PolicyKind.TRUST)
+
+
+def test_anyone_may_be_trusted_by_an_asterisk() -> None:
+    policy = parse_policy({"Statement": TRUSTING | {"Principal": "*"}}, kind=PolicyKind.TRUST)
+    (statement,) = policy.statements
+    assert statement.principal is not None
+    assert statement.principal.names == ((None, "*"),)
+    assert statement.resource is None
+
+
+def test_a_statement_applies_when_its_resource_matches_and_all_conditions_hold() -> None:
+    condition = {"StringEquals": {"x:a": "1", "x:b": "2"}}
+    narrow = {"Resource": "arn:aws:s3:::a", "Condition": condition}
+    keys = {"x:a": "1", "x:b": "2"}
+    for elements, resource, context, expected in (
+        (narrow, "arn:aws:s3:::a", keys, True),
+        (narrow, "arn:aws:s3:::b", keys, False),
+        (narrow, "arn:aws:s3:::a", {"x:a": "1"}, False),
+        (narrow, "arn:aws:s3:::a", {"x:b": "2"}, False),
+        ({"Resource": "*"}, "*", {}, True),
+        ({"Resource": ["arn:aws:s3:::a", "*"]}, "no ARN", {}, True),
+    ):
+        (statement,) = parse_policy({"Statement": GOOD | elements}).statements
+        assert statement.applies(read_arn(resource), context) is expected
+    (trusting,) = parse_policy({"Statement": TRUSTING}, kind=PolicyKind.TRUST).statements
+    assert trusting.applies(read_arn("*"), {})
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({}, False),
+        ({"Resource": ["*", "arn:aws:s3:::${aws:username}"]}, True),
+        ({"Condition": {"StringEquals": {"x:a": "b", "x:c": "${aws:username}"}}}, True),
+        ({"Condition": {"StringEquals": {"x:a": "b"}}}, False),
+    ],
+)
+def test_a_statement_with_variables_is_known(elements: dict[str, Any], expected: bool) -> None:
+    (statement,) = parse_policy({"Version": "2012-10-17", "Statement": GOOD | elements}).statements
+    assert statement.has_variables is expected

@@ -1,15 +1,24 @@
 """Actions and resources: wildcards, segments, variables, complements, and no pattern that is slow."""
 
-import re
 import time
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hatchway.iam import Outcome, PolicySet, Request, decide, evaluate, parse_policy
-from hatchway.iam.patterns import glob, tokenise
+from hatchway.iam.elements import (
+    MAX_PRINCIPAL_CHARACTERS,
+    Named,
+    Principal,
+    PrincipalElement,
+    PrincipalKind,
+    ResourceElement,
+    check_principal,
+    compile_action,
+    compile_resource,
+)
+from hatchway.iam.errors import UnreadableValue
+from hatchway.iam.patterns import shorten
 
 SUBNET = "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1"
 
@@ -209,37 +218,6 @@ def test_variables_in_resources_are_text_before_version_2012() -> None:
     assert allows(element, resource=HOME + "${aws:username}", context=context, version="2008-10-17")
 
 
-TEXTS = st.text(alphabet="ab\n*?", max_size=12)
-
-
-@given(pattern=st.text(alphabet="ab*?", max_size=10), text=TEXTS)
-def test_a_glob_matches_what_its_regular_expression_matches(pattern: str, text: str) -> None:
-    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    matches = glob(tokenise(pattern, wildcards=True, variables=False))
-    assert matches(text) is (re.fullmatch(expression, text, re.DOTALL) is not None)
-
-
-def seconds(pattern: str, text: str) -> float:
-    matches = glob(tokenise(pattern, wildcards=True, variables=False))
-    rounds = []
-    for _ in range(3):
-        start = time.thread_time()
-        assert not matches(text)
-        rounds.append(time.thread_time() - start)
-    return min(rounds)
-
-
-@pytest.mark.parametrize("piece", ["*a", "*a?", "*?", "*aab", "?*a*?"])
-def test_no_pattern_of_wildcards_makes_matching_slow(piece: str) -> None:
-    """A backtracking matcher never ends on these. Eight times the text may take some eight times as long.
-
-    The pattern asks for a last character that the text has not, after every way to match the rest.
-    """
-    pattern = piece * 400 + "b"
-    short, long = seconds(pattern, "a" * 4_000), seconds(pattern, "a" * 32_000)
-    assert long < 8 * 8 * max(short, 1e-4)
-
-
 @pytest.mark.parametrize("before", ["*?", "", "*"])
 def test_what_a_variable_brings_makes_no_pattern_slow(before: str) -> None:
     """The caller chooses it, and it may stand in a pattern as often as there is room."""
@@ -256,24 +234,167 @@ def test_what_a_variable_brings_makes_no_pattern_slow(before: str) -> None:
     assert seconds(16_000) < 3 * 16 * max(seconds(1_000), 1e-4)
 
 
-def test_a_pattern_takes_its_own_time_rather_than_that_of_the_text() -> None:
-    """A gateway decides on its event loop, and a policy has room for a hundred and fifty patterns."""
-    matches = glob(tokenise("?*" * 6 + "b", wildcards=True, variables=False))
+def test_a_set_of_patterns_says_what_it_is_made_of() -> None:
+    action = compile_action(("ec2:*", "iam:CreateUser"), negated=True)
+    assert (action.patterns, action.negated) == (("ec2:*", "iam:CreateUser"), True)
 
-    def seconds(length: int) -> float:
-        text, rounds = "a" * length, []
-        for _ in range(5):
-            start = time.thread_time()
-            for _ in range(100):
-                assert not matches(text)
-            rounds.append(time.thread_time() - start)
-        return min(rounds)
+    def resource(*patterns: str, negated: bool = False) -> ResourceElement:
+        return compile_resource(patterns, negated=negated, variables=True, grants=True, completes=True)
 
-    assert seconds(1024) < 6 * seconds(64)
+    mixed = resource("arn:aws:s3:::a/${x:b}", "arn:aws:s3:::${x:c}*")
+    assert mixed.patterns == ("arn:aws:s3:::a/${x:b}", "arn:aws:s3:::${x:c}*")
+    assert [variable.key for variable in mixed.variables] == ["x:b", "x:c"]
+    assert (mixed.negated, mixed.is_everything, mixed.prefixes) == (
+        False,
+        False,
+        ("arn:aws:s3:::a/", "arn:aws:s3:::"),
+    )
+    whole = resource("*", "arn:aws:s3:::a")
+    assert (whole.is_everything, whole.variables, whole.prefixes) == (True, (), ("", "arn:aws:s3:::a"))
+    assert resource("arn:aws:s3:::a", "*").is_everything
+    complement = resource("*", "arn:aws:s3:::${x:c}", negated=True)
+    assert (complement.negated, complement.is_everything, complement.prefixes) == (True, False, ("",))
+    assert [variable.key for variable in complement.variables] == ["x:c"]
 
 
-@given(pattern=st.text(alphabet="aß*?\U0001f600", max_size=8), text=st.text(alphabet="aß\U0001f600b"))
-def test_texts_beyond_ascii_match_likewise(pattern: str, text: str) -> None:
-    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    matches = glob(tokenise(pattern, wildcards=True, variables=False))
-    assert matches(text) is (re.fullmatch(expression, text, re.DOTALL) is not None)
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("DescribeInstances", "'DescribeInstances' is not '*' or service:action"),
+        ("ec2:Describe Instances", "'ec2:Describe Instances' is not '*' or service:action"),
+        ("ec2:", "'ec2:' is not '*' or service:action"),
+        (":x", "':x' is not '*' or service:action"),
+        ("a:b:c", "'a:b:c' is not '*' or service:action"),
+        ("a:b\n", "'a:b\n' is not '*' or service:action"),
+        ("**", "'**' is not '*' or service:action"),
+        ("x" * 90, f"'{'x' * 80}…' is not '*' or service:action"),
+    ],
+)
+def test_what_is_no_action_is_refused_with_its_index(pattern: str, problem: str) -> None:
+    with pytest.raises(UnreadableValue) as refusal:
+        compile_action(("*", pattern), negated=False)
+    assert refusal.value.args == (problem, 1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("subnet-1", "'subnet-1' is not '*' or an ARN"),
+        ("arn:aws:s3::", "'arn:aws:s3::' is not '*' or an ARN"),
+        ("arn:aws:s3:::${", "'${' is not a policy variable"),
+        ("${x:y}", "'${x:y}' is not '*' or an ARN"),
+        ("x" * 90, f"'{'x' * 80}…' is not '*' or an ARN"),
+    ],
+)
+def test_what_is_no_resource_is_refused_with_its_index(pattern: str, problem: str) -> None:
+    for negated in (False, True):
+        with pytest.raises(UnreadableValue) as refusal:
+            compile_resource(("*", pattern), negated=negated, variables=True, grants=True, completes=True)
+        assert refusal.value.args == (problem, 1)
+
+
+def test_an_arn_without_all_segments_is_refused_where_it_is_not_completed() -> None:
+    compile_resource(("arn:aws:ec2",), negated=False, variables=True, grants=True, completes=True)
+    with pytest.raises(UnreadableValue, match="'arn:aws:ec2' is not"):
+        compile_resource(("arn:aws:ec2",), negated=False, variables=True, grants=True, completes=False)
+
+
+ACCOUNT = "123456789012"
+USER = f"arn:aws:iam::{ACCOUNT}:user/a/alice"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/on-call"
+SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/on-call/bob"
+AWS, SERVICE = PrincipalKind.AWS, PrincipalKind.SERVICE
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (AWS, "*"),
+        (AWS, ACCOUNT),
+        (AWS, f"arn:aws:iam::{ACCOUNT}:root"),
+        (AWS, f"arn:aws-us-gov:iam::{ACCOUNT}:root"),
+        (AWS, USER),
+        (AWS, ROLE),
+        (AWS, SESSION),
+        (AWS, f"arn:aws:sts::{ACCOUNT}:federated-user/bob"),
+        (AWS, f"arn:aws:iam::{ACCOUNT}:user/".ljust(MAX_PRINCIPAL_CHARACTERS, "x")),
+        (SERVICE, "ec2.amazonaws.com"),
+        (PrincipalKind.FEDERATED, f"arn:aws:iam::{ACCOUNT}:saml-provider/x"),
+        (PrincipalKind.FEDERATED, "*"),
+        (PrincipalKind.CANONICAL_USER, "0123456789abcdef" * 4),
+    ],
+)
+def test_a_name_of_a_principal_is_accepted(kind: PrincipalKind, name: str) -> None:
+    check_principal(kind, name)
+
+
+READS = {
+    AWS: "'*', an account or the ARN of a user, role or session",
+    SERVICE: "the name of a service",
+    PrincipalKind.FEDERATED: "the name or ARN of an identity provider",
+    PrincipalKind.CANONICAL_USER: "a canonical user id",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (AWS, "**"),
+        (AWS, "1234567890123"),
+        (AWS, f"arn:aws:iam::{ACCOUNT}:user/*"),
+        (AWS, f"arn:aws:iam::{ACCOUNT}:role/a?b"),
+        (AWS, f"arn:aws:iam::{ACCOUNT}:group/a"),
+        (AWS, f"arn:aws:iam::{ACCOUNT}:user/"),
+        (AWS, f"arn:aws:sts::{ACCOUNT}:assumed-role/on-call"),
+        (AWS, f"{USER}\n"),
+        (AWS, f"arn:aws:iam::{ACCOUNT}:user/".ljust(MAX_PRINCIPAL_CHARACTERS + 1, "x")),
+        (SERVICE, "ec2"),
+        (SERVICE, "*"),
+        (PrincipalKind.FEDERATED, "a b"),
+        (PrincipalKind.FEDERATED, "a*"),
+        (PrincipalKind.FEDERATED, ""),
+        (PrincipalKind.CANONICAL_USER, "0123456789abcdef" * 3),
+    ],
+)
+def test_what_no_principal_is_called_is_refused(kind: PrincipalKind, name: str) -> None:
+    with pytest.raises(UnreadableValue) as refusal:
+        check_principal(kind, name)
+    assert str(refusal.value) == f"'{shorten(name)}' is not {READS[kind]}"
+
+
+ALICE = Principal(USER, ACCOUNT)
+BOB = Principal(SESSION, ACCOUNT, role_arn=ROLE)
+EC2 = Principal("ec2.amazonaws.com", kind=SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("names", "caller", "named"),
+    [
+        ([(None, "*")], ALICE, Named.ANYONE),
+        ([(None, "*")], EC2, Named.ANYONE),
+        ([(AWS, "*")], ALICE, Named.ANYONE),
+        ([(AWS, "*")], EC2, Named.NOT),
+        ([(SERVICE, "ec2.amazonaws.com")], EC2, Named.PRINCIPAL),
+        ([(SERVICE, "sts.amazonaws.com")], EC2, Named.NOT),
+        ([(SERVICE, USER)], ALICE, Named.NOT),
+        ([(AWS, ACCOUNT)], ALICE, Named.ACCOUNT),
+        ([(AWS, f"arn:aws:iam::{ACCOUNT}:root")], BOB, Named.ACCOUNT),
+        ([(AWS, "210987654321")], ALICE, Named.NOT),
+        ([(AWS, "arn:aws:iam::210987654321:root")], ALICE, Named.NOT),
+        ([(AWS, USER)], ALICE, Named.PRINCIPAL),
+        ([(AWS, USER)], BOB, Named.NOT),
+        ([(AWS, ROLE)], BOB, Named.PRINCIPAL),
+        ([(AWS, SESSION)], BOB, Named.PRINCIPAL),
+        ([(AWS, ACCOUNT), (AWS, USER), (None, "*")], ALICE, Named.PRINCIPAL),
+        ([(AWS, "210987654321"), (AWS, ACCOUNT)], ALICE, Named.ACCOUNT),
+        # a caller of no account is named by no account
+        ([(AWS, f"arn:aws:iam::{ACCOUNT}:root")], Principal("x"), Named.NOT),
+        ([(AWS, USER)], Principal("x"), Named.NOT),
+        ([(AWS, "x")], Principal("x"), Named.PRINCIPAL),
+        ([], ALICE, Named.NOT),
+    ],
+)
+def test_the_closest_of_the_names_counts(
+    names: list[tuple[PrincipalKind | None, str]], caller: Principal, named: Named
+) -> None:
+    assert PrincipalElement(tuple(names)).names_caller(caller) is named

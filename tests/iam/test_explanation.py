@@ -8,16 +8,19 @@ import pytest
 from tests.iam import generated
 
 from hatchway.iam import (
+    AppliedStatement,
     Decision,
     Effect,
     Layer,
     NearMiss,
     Outcome,
+    PolicyKind,
     PolicySet,
     Request,
     evaluate,
     parse_policy,
 )
+from hatchway.iam.explanation import explain_statement, identify
 
 ALICE = "arn:aws:iam::123456789012:user/alice"
 ENDPOINT = "arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/eice-1"
@@ -213,11 +216,6 @@ def test_a_refusal_names_the_resource_that_was_denied() -> None:
     assert sentence == OPENING + "with an explicit deny in an identity-based policy"
 
 
-def test_what_is_allowed_has_no_refusal_to_tell() -> None:
-    with pytest.raises(ValueError, match="allowed"):
-        evaluate(Request(TUNNEL), [ALLOW_ALL]).sentence(ALICE)
-
-
 def test_a_decision_survives_json() -> None:
     seen: set[Outcome] = set()
     for seed in range(200):
@@ -232,6 +230,15 @@ def test_a_decision_survives_json() -> None:
     assert seen == set(Outcome)
 
 
-def test_a_near_miss_says_what_json_says() -> None:
-    miss = NearMiss("p", Layer.IDENTITY, None, 0, Effect.ALLOW, "Resource", (ENDPOINT,), ("*",))
-    assert miss.why == f"Resource: request {ENDPOINT}, policy *"
+def test_a_statement_of_a_trust_policy_has_no_resource_to_fail_on() -> None:
+    trusting = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"}
+    condition = {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}
+    policy = parse_policy({"Statement": trusting | condition}, name="p", kind=PolicyKind.TRUST)
+    (made,) = policy.statements
+    identity = identify(Layer.TRUST, policy, made)
+    assert identity == ("p", Layer.TRUST, None, 0, Effect.ALLOW)
+    targets = Request("sts:AssumeRole", ENDPOINT).targets
+    applied = explain_statement(identity, made, targets, {"aws:securetransport": "true"})
+    assert applied == AppliedStatement(*identity, ENDPOINT)
+    missed = explain_statement(identity, made, targets, {})
+    assert missed == NearMiss(*identity, "Condition Bool aws:SecureTransport", (), ("true",))

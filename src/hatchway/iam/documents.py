@@ -188,15 +188,12 @@ def _shown(key: str) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
-    content = dict(pairs)
-    if len(content) == len(pairs):
-        return content
-    seen = set()
-    for key, _ in pairs:
-        if key in seen:
-            break
-        seen.add(key)
-    return _Repeated(key)
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            return _Repeated(key)
+        content[key] = value
+    return content
 
 
 def _refuse_repeated_keys(content: Any) -> None:
