@@ -89,7 +89,7 @@ def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: Tex
 
 
 def _stamp(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDict":
-    """How grave an event is, whose, and when: in one, because a gateway logs two for each tunnel."""
+    """The level of an event, its logger, and the time: in one, because a gateway logs two for each tunnel."""
     record = event.get("_record")  # of `logging`, when the event is not our own
     event["level"] = method
     event["logger"] = logger.name if record is None else record.name

@@ -48,7 +48,7 @@ def apply_file(
         accept_policy_errors: take policies too in which lint finds what does not work.
 
     Raises:
-        BadUsage: the file cannot be applied, or new policies in it were hardly meant; nothing was done.
+        BadUsage: the file cannot be applied, or lint found an error in a new policy of it; nothing was done.
     """
     store, now = installation.store, datetime.now(UTC)
     try:

@@ -26,7 +26,7 @@ INTERVAL: Final = 10.0
 """Seconds after which the counts should be written."""
 EVENT_NAME: Final = "RefusedCalls"
 MOST_PRINCIPALS: Final = 10_000
-"""Remembered at a time; refusals of any more count as a stranger's."""
+"""Remembered at a time; refusals of any more count as unauthenticated ones."""
 _MOST_KINDS: Final = 20
 
 
@@ -135,7 +135,7 @@ class Refusals:
 
     def _add(self, key: str, source: EventSource, name: str, code: str, time: datetime) -> None:
         if key not in self._counts:
-            # Of strangers' keys there are as many as they like to make up.
+            # Who has not authenticated can invent as many key ids as he likes.
             whose = source if key else _unauthenticated(source)
             self._counts[key] = _Count(whose, first=time, last=time)
         self._counts[key].add(source, name, code, time)

@@ -128,7 +128,7 @@ class Profile:
     def endpoint_url(self, service: str) -> str:
         """The configured URL of a service such as `ec2`.
 
-        There is none by default: AWS's own hosts, where every other tool would then go, were hardly meant.
+        There is none by default: nobody means AWS's own hosts, where every other tool would then go.
 
         Raises:
             NotConfigured: the profile does not exist, or no URL is configured.

@@ -38,7 +38,7 @@ class DeadWorkers:
     def end_their_tunnels(self) -> int:
         """One round: enters the end of every tunnel whose worker is dead, and takes both away.
 
-        Gives the number of workers. Tunnels without a worker, left by a round that was cut short, are seen to
+        Gives the number of workers. Tunnels without a worker, left by a round that was interrupted, are ended
         as well.
         """
         plane = self._plane

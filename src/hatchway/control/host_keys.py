@@ -108,7 +108,7 @@ def _put_in_force(plane: ControlPlane, token: HostSecret) -> None:
             tx.host_tokens.put(replace(stored, token_hash=stored.next_hash, next_hash=None))
             tx.audit_records.add(_replaced(plane, token.instance_id, now))
     except Exception as problem:
-        # The host is known by either token, so somebody at its door need not wait for the store.
+        # The host is known by either token, so that a login there need not wait for the store.
         log.warning("former host token not ended", instance_id=token.instance_id, **log_fields(problem))
 
 

@@ -53,7 +53,7 @@ def purge_client_tokens(tx: Transaction, now: datetime) -> int:
 
 
 def purge_terminations(tx: Transaction) -> int:
-    """Takes away what has been seen to: the terminations of tunnels that are no longer there."""
+    """Deletes what has been done: the terminations of tunnels that are no longer there."""
     return tx.terminations.delete_where(terminations.c.tunnel_id.not_in(select(tunnels.c.id)))
 
 

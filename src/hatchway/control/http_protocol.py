@@ -166,7 +166,7 @@ class ClientConnection(H11Protocol):
         self._settle()
 
     def shutdown(self) -> None:
-        """The server stops. An idle client may not read of it before its next call, a stranger never."""
+        """The server stops. A client may not learn of it before its next call."""
         if self.idle_since is not None:
             self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
         elif not self.proven:

@@ -112,7 +112,7 @@ def run_control(
             on_ready=lambda: on_ready(address),
             most=min(MAX_PENDING, max_pending_for(open_files)),
             supervised=supervised,
-            # The next one sees to the store: with other keys and by other rules, perhaps.
+            # The next process does it: with other keys and by other rules, perhaps.
             on_replaced=stop_housekeeping,
         )
         log.info("control plane starts", address=str(address), account=plane.arns.account)

@@ -27,7 +27,7 @@ class CallTrace:
     def answered(self, attempt: Attempt, status: int, code: str | None) -> None:
         """Tell of the call, now that its answer is known; `code` is the error's.
 
-        What is too much to be recorded of strangers is too much here.
+        What unauthenticated clients do beyond the rate of records is too much here, too.
         """
         span = self._span
         if attempt.unrecorded or not span.is_recording():

@@ -113,13 +113,13 @@ def set_up(programs: Programs) -> Iterator[Environment]:
 def _environment(files: SharedFiles) -> Iterator[None]:
     """Without what would lead us or our programs anywhere but to the demo, and with its AWS profiles."""
     before = dict(os.environ)
-    strangers = [
+    foreign = [
         name
         for name in before
         if name.startswith(("AWS_", "HATCHWAY_")) or name.lower().endswith(("_proxy", "_ca_bundle"))
     ]
     try:
-        for name in strangers:
+        for name in foreign:
             del os.environ[name]
         os.environ["AWS_CONFIG_FILE"] = str(files.config)
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(files.credentials)

@@ -50,7 +50,7 @@ def ensure_gateway_key(directory: DataDirectory) -> bool:
 def repair_modes(directory: DataDirectory) -> list[str]:
     """Takes away what others may do with the directory and its files; a line for each that was open.
 
-    The keys are not mended: whoever finds one open must know, and `read_key` refuses it.
+    The keys' modes are not repaired: whoever finds one open must know, and `read_key` refuses it.
 
     Raises:
         CommandFailed: the directory is none, or what is open is not ours to close.

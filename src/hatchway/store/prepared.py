@@ -1,8 +1,8 @@
 """Statements as the database's driver takes them.
 
-Each time that a statement runs, SQLAlchemy makes its parameters anew, name by name for every row, which costs
-several times what SQLite needs to write the row. So what is run often is compiled once, and its parameters go
-to the driver by columns.
+Each time that a statement runs, SQLAlchemy builds its parameters again, name by name for every row, which
+costs several times what SQLite needs to write the row. So what is run often is compiled once, and its
+parameters go to the driver by columns.
 """
 
 from collections.abc import Iterable, Sequence

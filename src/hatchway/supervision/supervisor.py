@@ -135,9 +135,9 @@ class _Supervisor:
                 task.cancel()
 
     def _told_to_stop(self) -> None:
-        # A service manager sends this too when it starts the service anew: then it asks for nothing more.
+        # A service manager sends this too when it restarts the service: then it asks for nothing more.
         if not self._detaching.is_set():
-            # Before that the service manager has them too, and knows alone whether the service starts anew.
+            # Before that the service manager has them too, and knows alone whether this is a restart.
             self._ends_predecessors = self._all_are_ready.is_set()
             (self._kill_now if self._stop.is_set() else self._stop).set()
 
