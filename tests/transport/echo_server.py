@@ -78,13 +78,15 @@ async def echo_server(
     sock: socket.socket | None = None,
     sources: Sources | None = None,
     tls: Callable[[], ssl.SSLContext] = server_tls,
+    connected: Callable[[WebSocketConnection], object] = lambda _: None,
     **limits: Any,
 ) -> AsyncIterator[Running]:
-    """Runs on loopback; `limits` are the listener's."""
+    """Runs on loopback. `connected` gets each connection at once; `limits` are the listener's."""
     known = Sources(asyncio.get_running_loop().time) if sources is None else sources
     addresses: list[str] = []
 
     async def serve(client: WebSocketConnection, address: str, _port: int) -> None:
+        connected(client)
         try:
             await client.request
             answer = render_upgrade(websocket_key(client.take_head()))
@@ -96,7 +98,7 @@ async def echo_server(
         addresses.append(address)
         known.admitted(address, "")
         echo = Echo(client)
-        client.upgrade(answer, echo)
+        client.upgrade(answer, echo, note="request id 7")
         client.release(Hold.CONNECTING)
         await echo.gone
 

@@ -1,9 +1,14 @@
 """How many TLS records a request may take."""
 
+import asyncio
+import socket
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
 
-from hatchway.transport.asyncio_tls import CARRIED, RECORDS, Records
+from hatchway.transport.asyncio_tls import CARRIED, RECORDS, Records, TlsProtocol
 
 
 def record(size: int) -> bytes:
@@ -46,3 +51,53 @@ def test_small_ones_are_bounded_and_a_request_s_answer_allows_as_many_again() ->
 
 def test_a_body_in_the_smallest_records_that_clients_agree_on_is_taken() -> None:
     assert taken(Records(), record(CARRIED) * 2048, [1000] * 500)
+
+
+class Echo(asyncio.Protocol):
+    """Says everything back. After each word it may hear as many records again, if it is `patient`."""
+
+    def __init__(self, records: Records, *, patient: bool) -> None:
+        self._records = records
+        self._patient = patient
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+        if self._patient:
+            self._records.begin()
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_a_connection_with_more_records_than_a_request_may_take_is_reset(patient: bool) -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            listening.setblocking(False)
+            connecting = asyncio.create_task(
+                asyncio.open_connection(*listening.getsockname(), ssl=client_tls())
+            )
+            accepted, _ = await loop.sock_accept(listening)
+            records = Records()
+            echo = Echo(records, patient=patient)
+            tls = TlsProtocol(
+                loop, echo, server_tls(), loop.create_future(), server_side=True, records=records
+            )
+            await loop.connect_accepted_socket(lambda: tls, accepted)
+            reader, writer = await connecting
+
+            async def say_words() -> None:
+                for _ in range(2 * RECORDS):
+                    writer.write(b"x")
+                    assert await reader.readexactly(1) == b"x"
+
+            if patient:
+                await say_words()
+            else:
+                with pytest.raises((ConnectionError, EOFError)):
+                    await say_words()
+            writer.transport.abort()
+
+    run(test)

@@ -68,6 +68,6 @@ class TlsProtocol(sslproto.SSLProtocol):
         """So many bytes have been read to it."""
         if not self._records.are_too_many(self._buffer[:nbytes]):
             super().buffer_updated(nbytes)
-        elif self._transport is not None:
+        elif self._transport is not None:  # pragma: no branch (what is read has one)
             # One of a socket has it, whatever the type says.
             cast("Transport", self._transport).abort()

@@ -1,29 +1,19 @@
 """Tunnels on which nothing happens, and a certificate that changes under them."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from tests.gateway.harness import Remembers, Running, Says, echo, running_gateway, target
 from tests.transport.harness import (
     BINARY,
-    LOOPBACK,
     PING,
     PONG,
     WebSocket,
-    certificate,
-    client_tls,
     run,
-    until,
 )
 
 from hatchway.gateway.tunnel.watch import Watch
-from hatchway.pki import create_ca, issue_server_certificate
-from hatchway.transport.server_tls import ServerTls
 
 
 @asynccontextmanager
@@ -136,86 +126,5 @@ def test_a_client_that_does_not_read_is_not_dead() -> None:
             await asyncio.sleep(2)
             assert relay.closure is None
             assert relay.unanswered == 0
-
-    run(test)
-
-
-def pem(name: str) -> bytes:
-    now = datetime.now(UTC)
-    pair = issue_server_certificate(create_ca("test", [name], now), [name], now)
-    return pair.certificate + pair.key
-
-
-async def shown(port: int) -> bytes:
-    """The certificate that a new connection is shown."""
-    _, writer = await asyncio.open_connection(LOOPBACK, port, ssl=client_tls())
-    certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
-    return bytes(certificate)
-
-
-def der(pem_file: bytes) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(pem_file[: pem_file.index(b"-----END CERTIFICATE-----") + 26].decode())
-
-
-def test_a_new_certificate_is_shown_to_new_connections_and_open_tunnels_go_on(tmp_path: Path) -> None:
-    path = tmp_path / "server.pem"
-    first, second = certificate(), pem("localhost")
-
-    def replace(content: bytes) -> None:
-        (tmp_path / "new.pem").write_bytes(content)
-        (tmp_path / "new.pem").replace(path)
-
-    async def test() -> None:
-        replace(first)
-        tls = ServerTls(path, path)
-        options: dict[str, Any] = {"tls": lambda: tls.context}
-        async with target(echo) as port, running_gateway(Says(port), **options) as gateway:
-            following = asyncio.create_task(tls.follow(interval=0.02))
-            client = await WebSocket.open(gateway.port)
-            assert await shown(gateway.port) == der(first)
-
-            before = tls.context
-            replace(second)
-            await until(lambda: tls.context is not before)
-            assert await shown(gateway.port) == der(second)
-            assert await echoes(client)
-
-            # One that cannot be read leaves what is there.
-            before = tls.context
-            replace(b"no certificate")
-            await asyncio.sleep(0.2)
-            path.unlink()
-            await asyncio.sleep(0.2)
-            assert tls.context is before
-            assert await shown(gateway.port) == der(second)
-            replace(first)
-            await until(lambda: tls.context is not before)
-            assert await shown(gateway.port) == der(first)
-            following.cancel()
-
-    run(test)
-
-
-def test_a_certificate_and_a_key_in_files_of_their_own_may_change_one_after_the_other(tmp_path: Path) -> None:
-    certificate_file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
-
-    def parts(pair: bytes) -> tuple[bytes, bytes]:
-        end = pair.rindex(b"-----BEGIN ")
-        return pair[:end], pair[end:]
-
-    async def test() -> None:
-        for path, content in zip((certificate_file, key_file), parts(certificate()), strict=True):
-            path.write_bytes(content)
-        tls = ServerTls(certificate_file, key_file)
-        following = asyncio.create_task(tls.follow(interval=0.02))
-        before = tls.context
-        new_certificate, new_key = parts(pem("localhost"))
-        certificate_file.write_bytes(new_certificate)
-        await asyncio.sleep(0.2)
-        assert tls.context is before
-        key_file.write_bytes(new_key)
-        await until(lambda: tls.context is not before)
-        following.cancel()
 
     run(test)

@@ -59,6 +59,9 @@ def test_an_attempt_that_is_given_up_connects_no_more() -> None:
     async def test() -> None:
         with silent_port() as port:
             making = attempt(port)
+            # Nothing has happened yet, whatever a look says.
+            making.happened(0)
+            assert not making.outcome.done()
             making.abort()
             assert await making.outcome is None
             assert making.problem == CANCELLED

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from tests.transport.harness import run, until
 
-from hatchway.transport.connection.readiness import READABLE, Readiness
+from hatchway.transport.connection import readiness as readiness_module
+from hatchway.transport.connection.readiness import READABLE, WRITABLE, Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
 
 class Noting:
@@ -40,7 +43,7 @@ def readable() -> Iterator[socket.socket]:
         yield ours
 
 
-def test_a_untrusted_has_its_turn_when_all_others_have_had_theirs() -> None:
+def test_one_that_is_untrusted_has_its_turn_when_all_others_have_had_theirs() -> None:
     async def test() -> None:
         calls: list[str] = []
         with ExitStack() as stack:
@@ -63,7 +66,7 @@ def test_a_untrusted_has_its_turn_when_all_others_have_had_theirs() -> None:
     run(test)
 
 
-def test_a_untrusted_that_is_watched_no_more_is_not_told() -> None:
+def test_one_that_is_untrusted_and_watched_no_more_is_not_told() -> None:
     async def test() -> None:
         calls: list[str] = []
         with readable() as one, readable() as other:
@@ -81,5 +84,92 @@ def test_a_untrusted_that_is_watched_no_more_is_not_told() -> None:
             await until(lambda: bool(calls))
             await asyncio.sleep(0.01)
             assert len(calls) == 1
+
+    run(test)
+
+
+def test_one_that_another_has_ended_before_its_turn_is_not_told() -> None:
+    async def test() -> None:
+        calls: list[str] = []
+        with readable() as one, readable() as other:
+            readiness = Readiness(asyncio.get_running_loop())
+            left = {one.fileno(), other.fileno()}
+
+            class Ending(Noting):
+                def happened(self, events: int) -> None:
+                    super().happened(events)
+                    while left:
+                        readiness.forget(left.pop())
+
+            for descriptor in tuple(left):
+                readiness.watch(descriptor, READABLE, Ending("it", calls))
+            await until(lambda: bool(calls))
+            await asyncio.sleep(0.01)
+            assert calls == ["it"]
+
+    run(test)
+
+
+def test_what_is_watched_for_can_be_changed() -> None:
+    async def test() -> None:
+        calls: list[str] = []
+        with readable() as sock:
+            readiness = Readiness(asyncio.get_running_loop())
+            watcher = Noting("it", calls)
+            readiness.watch(sock.fileno(), 0, watcher)
+            await asyncio.sleep(0.02)
+            assert not calls
+            readiness.change(sock.fileno(), WRITABLE)
+            await until(lambda: bool(calls))
+            readiness.forget(sock.fileno())
+
+    run(test)
+
+
+class Failing(Noting):
+    """One that fails whenever it is called, but to be aborted."""
+
+    def happened(self, events: int) -> None:
+        super().happened(events)
+        raise RuntimeError("in happened")
+
+    def have_turn(self) -> None:
+        self.calls.append("turn")
+        raise RuntimeError("in have_turn")
+
+
+def test_one_that_fails_is_aborted_and_the_loop_is_told() -> None:
+    async def test() -> None:
+        loop, calls, problems = asyncio.get_running_loop(), list[str](), list[str]()
+        loop.set_exception_handler(lambda _loop, context: problems.append(str(context["exception"])))
+        with readable() as sock:
+            readiness = Readiness(loop)
+            failing = Failing("it", calls)
+            readiness.watch(sock.fileno(), READABLE, failing)
+            await until(lambda: bool(problems))
+            readiness.forget(sock.fileno())
+            assert calls[:2] == ["it", "it aborted"]
+            calls.clear()
+            readiness.later(failing)
+            await until(lambda: "in have_turn" in problems)
+            assert calls == ["turn", "it aborted"]
+
+    run(test)
+
+
+def test_what_there_is_no_time_for_is_told_in_the_next_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No round has time for more than one.
+    monkeypatch.setattr(readiness_module, "MAX_ROUND", -1.0)
+
+    async def test() -> None:
+        calls: list[str] = []
+        with ExitStack() as stack:
+            readiness = Readiness(asyncio.get_running_loop())
+            sockets = {name: stack.enter_context(readable()) for name in ("one", "two", "three")}
+            for name, sock in sockets.items():
+                readiness.watch(sock.fileno(), READABLE, Noting(name, calls))
+            await until(lambda: set(calls) == set(sockets))
+            for sock in sockets.values():
+                readiness.forget(sock.fileno())
 
     run(test)

@@ -6,12 +6,13 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
+from typing import Any
 
 from tests.transport.harness import LOOPBACK, run
 
-from hatchway.transport.connection.readiness import Readiness
+from hatchway.transport.connection.readiness import WRITABLE, Readiness
 from hatchway.transport.connection.tcp import HIGH_WATER, Connection, Hold
 
 RESET = struct.pack("ii", 1, 0)
@@ -328,5 +329,149 @@ def test_a_peer_that_has_broken_off_is_noticed_by_sending_even_while_nothing_is_
             await asyncio.sleep(0.05)
             connection.send(b"are you there?")
             assert connection.unanswered == math.inf
+
+    run(test)
+
+
+def test_it_is_full_while_much_is_unsent_and_ready_when_most_has_gone() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            before = connection.is_full
+            connection.send(b"0123456789", bytes(8_000_000))
+            assert (before, connection.is_full) == (False, True)
+            # The kernel has room for nothing more, whoever says so.
+            for _ in range(10):
+                connection.happened(WRITABLE)
+            assert connection.is_full
+            loop, got = asyncio.get_running_loop(), bytearray()
+            while len(got) < 8_000_010:
+                got += await loop.sock_recv(peer, 1 << 20)
+            assert got == b"0123456789" + bytes(8_000_000)
+            await until(lambda: not connection.is_full)
+            assert connection.said == ["full", "ready"]
+
+    run(test)
+
+
+def test_what_is_sent_while_the_kernel_has_no_room_is_kept() -> None:
+    async def test() -> None:
+        ours, theirs = two_sockets()
+        size = 0
+        with suppress(BlockingIOError):
+            while True:
+                size += ours.send(bytes(1 << 16))
+        connection = Noted(Readiness(asyncio.get_running_loop()), ours)
+        connection.send(b"the last")
+        loop, got = asyncio.get_running_loop(), bytearray()
+        while len(got) < size + 8:
+            got += await loop.sock_recv(theirs, 1 << 20)
+        assert got[size:] == b"the last"
+        connection.abort()
+        theirs.close()
+
+    run(test)
+
+
+def test_a_hold_that_is_released_twice_and_an_end_that_is_asked_for_twice_are_one() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.release(Hold.BACKLOG)
+            connection.hold(Hold.BACKLOG)
+            connection.release(Hold.BACKLOG)
+            connection.release(Hold.BACKLOG)
+            peer.send(b"x")
+            await until(lambda: connection.received == b"x")
+            connection.finish()
+            connection.finish()
+            connection.close()
+            connection.close()
+            assert await asyncio.get_running_loop().sock_recv(peer, 1) == b""
+            await connection.lost.wait()
+            assert connection.said == ["lost"]
+
+    run(test)
+
+
+class HasMore(Noted):
+    """One that has something to hand over of which its socket does not tell."""
+
+    turns = 0
+
+    @property
+    def has_more(self) -> bool:
+        return True
+
+    def turn(self) -> bool:
+        self.turns += 1
+        return False
+
+
+def test_one_that_has_more_to_hand_over_has_a_turn_when_it_is_released_unless_it_is_gone() -> None:
+    async def test() -> None:
+        ours, theirs = two_sockets()
+        connection = HasMore(Readiness(asyncio.get_running_loop()), ours)
+        connection.hold(Hold.BACKLOG)
+        connection.release(Hold.BACKLOG)
+        await until(lambda: connection.turns == 1)
+        connection.hold(Hold.BACKLOG)
+        connection.abort()
+        connection.release(Hold.BACKLOG)
+        await connection.lost.wait()
+        assert connection.turns == 1
+        theirs.close()
+
+    run(test)
+
+
+def test_one_that_is_gone_has_nothing_unsent_and_waits_for_no_answer() -> None:
+    async def test() -> None:
+        async with connected() as (connection, _peer):
+            connection.send(bytes(8_000_000))
+            connection.abort()
+            assert (connection.unsent, connection.unanswered) == (0, 0)
+
+    run(test)
+
+
+def test_a_fin_for_a_peer_that_has_reset_goes_nowhere() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            connection.hold(Hold.BACKLOG)
+            reset(peer)
+            await asyncio.sleep(0.05)
+            connection.finish()
+            assert not connection.is_gone
+            connection.release(Hold.BACKLOG)
+            await connection.lost.wait()
+
+    run(test)
+
+
+class Kernel:
+    """A socket whose kernel says this of its peer (linux/tcp.h, struct tcp_info)."""
+
+    def __init__(self, sock: socket.socket, *info: int) -> None:
+        self._sock = sock
+        self._info = struct.pack("=2xBB48xII", *info)
+
+    def getsockopt(self, *_option: int) -> bytes:
+        return self._info
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def test_a_peer_is_silent_since_the_latest_answer_when_it_does_not_answer_what_it_must() -> None:
+    async def test() -> None:
+        for retransmits, probes, data_ms, ack_ms, silent in (
+            (0, 0, 9000, 9000, 0),
+            (0, 1, 9000, 9000, 0),
+            (0, 2, 4000, 9000, 4),
+            (3, 0, 9000, 5000, 5),
+        ):
+            async with connected() as (connection, _peer):
+                sock = connection._socket
+                connection._socket = Kernel(sock, retransmits, probes, data_ms, ack_ms)  # type: ignore[assignment]
+                assert connection.unanswered == silent
 
     run(test)

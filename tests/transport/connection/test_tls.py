@@ -11,6 +11,7 @@ import pytest
 from tests.programs import needs
 from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
 
+from hatchway.transport.connection.allowance import BURST, RATE, SHARED_BURST
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.connection.tcp import Hold
 from hatchway.transport.connection.tls import MAX_UNTRUSTED_READS, READ_SIZE, TlsConnection
@@ -25,6 +26,8 @@ class Echo(TlsConnection):
         super().__init__(readiness, sock, server_tls())
         self.received = bytearray()
         self.echoes = True
+        # What each piece that it gets costs, and how much of it is waste, besides what is counted anyway.
+        self.costs = self.wastes = 0
         self.lost = asyncio.Event()
 
     def room(self) -> memoryview:
@@ -32,6 +35,8 @@ class Echo(TlsConnection):
 
     def on_decrypted(self, size: int) -> None:
         self.received += ROOM[:size]
+        self.cost += self.costs
+        self.waste += self.wastes
         if self.echoes:
             self.write(ROOM[:size])
 
@@ -48,7 +53,7 @@ class Echo(TlsConnection):
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[tuple[int, asyncio.Queue[Echo]]]:
+async def listening(make: type[Echo] = Echo) -> AsyncIterator[tuple[int, asyncio.Queue[Echo]]]:
     """A port at which TLS is echoed, and the connections that it gets."""
     loop, made = asyncio.get_running_loop(), asyncio.Queue[Echo]()
     readiness = Readiness(loop)
@@ -58,7 +63,7 @@ async def listening() -> AsyncIterator[tuple[int, asyncio.Queue[Echo]]]:
         def accept() -> None:
             accepted, _ = sock.accept()
             accepted.setblocking(False)
-            echo = Echo(readiness, accepted)
+            echo = make(readiness, accepted)
             made.put_nowait(echo)
             echo.begin()
 
@@ -133,9 +138,9 @@ class Raw:
 
 
 @asynccontextmanager
-async def met() -> AsyncIterator[tuple[Raw, Echo]]:
+async def met(make: type[Echo] = Echo) -> AsyncIterator[tuple[Raw, Echo]]:
     """A client that has shaken hands, and the connection that it has got."""
-    async with listening() as (port, made):
+    async with listening(make) as (port, made):
         client = await Raw.connect(port)
         await client.shake_hands()
         echo = await made.get()
@@ -427,5 +432,126 @@ def test_a_client_that_tampers_and_reads_nothing_is_let_go(monkeypatch: pytest.M
             echo.write(bytes(8_000_000))
             await client.send(b"\x17\x03\x03\x00\x20" + bytes(32))
             await echo.lost.wait()
+
+    run(test)
+
+
+def test_a_client_that_sends_too_much_waste_is_dropped() -> None:
+    async def test() -> None:
+        async with met() as (client, echo):
+            await client.say(b"hello")
+            echo.wastes = 10_000
+            client.tls.write(b"nothing of use")
+            await client.send(client.outgoing.read())
+            await echo.lost.wait()
+
+    run(test)
+
+
+@pytest.mark.parametrize("also_held", [False, True])
+def test_a_client_that_costs_too_much_is_not_read_for_a_while_and_loses_nothing(also_held: bool) -> None:
+    async def test() -> None:
+        async with met() as (client, echo):
+            await client.say(b"hello")
+            # A tenth of a second more than both allowances hold.
+            echo.costs = int(BURST + SHARED_BURST + RATE / 10)
+            client.tls.write(b"dear")
+            await client.send(client.outgoing.read())
+            assert await client.read_exactly(4) == b"dear"
+            echo.costs = 0
+            client.tls.write(b"later")
+            await client.send(client.outgoing.read())
+            await asyncio.sleep(0.02)
+            assert echo.received == b"hellodear"
+            if also_held:
+                echo.hold(Hold.BACKLOG)
+                await asyncio.sleep(0.3)
+                assert echo.received == b"hellodear"
+                echo.release(Hold.BACKLOG)
+            assert await client.read_exactly(5) == b"later"
+
+    run(test)
+
+
+def test_what_was_read_before_it_was_made_is_the_beginning_of_tls() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server((LOOPBACK, 0)) as listening_socket:
+            client = await Raw.connect(listening_socket.getsockname()[1])
+            accepted, _ = listening_socket.accept()
+            accepted.setblocking(False)
+            shaking = asyncio.create_task(client.shake_hands())
+            beginning = await loop.sock_recv(accepted, 1 << 16)
+            echo = Echo(Readiness(loop), accepted)
+            echo.begin()
+            echo.take(b"")
+            echo.take(beginning)
+            await shaking
+            await client.say(b"hello")
+            echo.abort()
+            await echo.lost.wait()
+            client.sock.close()
+
+    run(test)
+
+
+def test_a_last_word_goes_before_the_end_of_tls_and_is_said_once() -> None:
+    async def test() -> None:
+        async with met() as (client, echo):
+            await client.say(b"hello")
+            echo.shut(b"bye")
+            echo.shut(b"bye again")
+            assert await client.read_exactly(3) == b"bye"
+            assert await client.read() == b""
+
+    run(test)
+
+
+def test_what_is_left_to_do_is_done_before_more_is_decrypted() -> None:
+    class Behind(Echo):
+        left = 0
+
+        def on_decrypted(self, size: int) -> None:
+            super().on_decrypted(size)
+            Behind.left = 3
+
+        @property
+        def behind(self) -> bool:
+            return Behind.left > 0
+
+        def go_on(self) -> None:
+            super().go_on()
+            Behind.left -= 1
+            if not Behind.left:
+                self.write(b"!")
+
+    async def test() -> None:
+        async with met(Behind) as (client, echo):
+            client.tls.write(b"hello")
+            await client.send(client.outgoing.read())
+            assert await client.read_exactly(6) == b"hello!"
+            assert Behind.left == 0
+            echo.abort()
+
+    run(test)
+
+
+@needs("openssl", "openssl")
+def test_a_client_that_does_nothing_but_change_its_keys_is_dropped() -> None:
+    async def test() -> None:
+        async with listening() as (port, made):
+            client = await openssl(port, "-tls1_3")
+            assert client.stdin is not None
+            echo = await made.get()
+            with suppress(ConnectionError):
+                for _ in range(5000):
+                    if echo.lost.is_set():
+                        break
+                    client.stdin.write(b"K\n")
+                    await client.stdin.drain()
+                    await asyncio.sleep(0.003)
+            await echo.lost.wait()
+            assert not echo.received
+            await client.wait()
 
     run(test)

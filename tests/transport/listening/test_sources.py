@@ -1,16 +1,15 @@
 """What sources may waste, what all may together, and whom a neighbour's failures do not touch."""
 
 import pytest
-from structlog.testing import capture_logs
 from tests.transport.harness import Clock
 
 from hatchway.transport.listening.failures import MOST
-from hatchway.transport.listening.load_shedding import LOG_INTERVAL, NO_TURN, SOURCE_WASTES, LoadShedding
 from hatchway.transport.listening.sources import (
     KNOWN_SECONDS,
     MAY_BE_REFUSED,
     MAY_BE_REFUSED_RATE,
     Sources,
+    prefixes_of,
     source_of,
 )
 
@@ -152,18 +151,20 @@ def test_a_known_key_that_fails_too_often_is_not_heard_either(clock: Clock) -> N
     assert not sources.may_authenticate(ADDRESS, KEY)
 
 
-def test_the_log_tells_of_connections_turned_away_at_once_and_then_every_ten_seconds(clock: Clock) -> None:
-    shed = LoadShedding(clock)
-    with capture_logs() as logs:
-        for _ in range(1000):
-            shed.add(SOURCE_WASTES, ADDRESS)
-        shed.add(NO_TURN, NEIGHBOUR)
-        clock.now += LOG_INTERVAL
-        shed.add(SOURCE_WASTES, NEIGHBOUR)
-    told = [(line["reason"], line["connections"], line["latest_source_ip"]) for line in logs]
-    assert told == [
-        (SOURCE_WASTES, 1, ADDRESS),
-        (NO_TURN, 1, NEIGHBOUR),
-        (SOURCE_WASTES, 1000, NEIGHBOUR),
-    ]
-    assert shed.counts[SOURCE_WASTES] == 1001
+def test_the_refusals_of_so_many_sources_are_remembered_the_latest(clock: Clock) -> None:
+    sources = Sources(clock, may_waste=2, remembered=1)
+    source = source_of(ADDRESS)
+    for _ in range(MAY_BE_REFUSED + 1):
+        assert sources.admits(source)
+        sources.refused(ADDRESS)
+    # The last one has cost it a connection; the next one does not, as those before are forgotten.
+    sources.refused(NEIGHBOUR)
+    assert sources.admits(source)
+    sources.refused(ADDRESS)
+    assert sources.admits(source)
+
+
+def test_the_networks_of_a_source_go_from_the_largest_to_itself() -> None:
+    assert prefixes_of("192.0.2.7") == ("192.0", "192.0.2", "192.0.2.7")
+    site = source_of("2001:db8:1:203::1")
+    assert prefixes_of(site) == tuple(bytes.fromhex("20010db800010203")[:size] for size in (4, 6, 7, 8))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.transport.websocket.frames import MAX_FRAME, MOST_FRAMES, Parsers, WebSocketInput
+from hatchway.transport.websocket.frames import MAX_FRAME, MOST_FRAMES, Parsers, WebSocketInput, binary_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,3 +227,43 @@ def test_what_came_with_the_request_is_handed_over_in_portions_too(loop: asyncio
         assert end.frames[-1] == (_BINARY, b"y" * 9000)
 
     _on_the_loop(loop, work)
+
+
+@pytest.mark.parametrize("begun", [bytes((_PING, 0x80 | 126, 0)), bytes((_BINARY, 126, 0))])
+def test_a_header_that_is_wrong_already_is_not_waited_for(
+    loop: asyncio.AbstractEventLoop, begun: bytes
+) -> None:
+    def work() -> None:
+        # A control frame with a long length, and an unmasked frame: 1002, whatever follows.
+        end = Listens()
+        assert _give(WebSocketInput(Parsers(), end), begun) == 1002
+        assert not end.frames
+
+    _on_the_loop(loop, work)
+
+
+def test_a_header_that_is_not_whole_yet_is_waited_for(loop: asyncio.AbstractEventLoop) -> None:
+    def work() -> None:
+        end = Listens()
+        input_ = WebSocketInput(Parsers(), end)
+        whole = _frame(_BINARY, bytes(300))
+        for byte in range(len(whole)):
+            assert not end.frames
+            assert _give(input_, whole[byte : byte + 1]) is None
+        assert end.frames == [(_BINARY, bytes(300))]
+
+    _on_the_loop(loop, work)
+
+
+@pytest.mark.parametrize(
+    ("size", "header"),
+    [
+        (0, b"\x82\x00"),
+        (125, b"\x82\x7d"),
+        (126, b"\x82\x7e\x00\x7e"),
+        (65_535, b"\x82\x7e\xff\xff"),
+        (65_536, b"\x82\x7f" + (65_536).to_bytes(8)),
+    ],
+)
+def test_the_header_of_a_frame_has_the_shortest_length_that_says_it(size: int, header: bytes) -> None:
+    assert binary_header(size) == header

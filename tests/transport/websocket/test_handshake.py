@@ -42,6 +42,7 @@ def test_a_target_holds_characters_of_a_url_alone(target: bytes) -> None:
         ("Connection: close", HTTPStatus.UPGRADE_REQUIRED),
         ("Sec-WebSocket-Version: 8", HTTPStatus.UPGRADE_REQUIRED),
         ("Sec-WebSocket-Key: AAAA", HTTPStatus.BAD_REQUEST),
+        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ", HTTPStatus.BAD_REQUEST),
     ],
 )
 def test_a_request_for_something_else_than_this_websocket_is_refused_as_the_rfcs_say(
@@ -77,3 +78,21 @@ def test_an_answer_other_than_101_ends_the_connection_and_says_which_version_is_
         b"Sec-WebSocket-Version": b"13",
     }
     assert body == b"no"
+
+
+def test_another_refusal_says_nothing_of_versions() -> None:
+    assert render_answer(HTTPStatus.BAD_REQUEST, b"no") == (
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+    )
+
+
+def test_a_header_is_found_by_its_name_in_lower_case_the_first_one() -> None:
+    head = read_head(b"GET /a?b HTTP/1.1\r\nHost: x\r\nAccept: A, B\r\nUser-Agent: \xffx" + b"y" * 2000)
+    assert (head.path, head.query) == ("/a", "b")
+    assert head.header("host") == "x"
+    assert head.header("origin") is None
+    assert head.tokens("accept") == ["a", "b"]
+    assert head.tokens("origin") == [""]
+    # A byte that is no UTF-8 cannot be recorded as it is; a length that nobody needs is cut.
+    assert head.user_agent == "?x" + "y" * 1022
+    assert "/a" not in repr(head)

@@ -149,11 +149,10 @@ class WebSocketConnection(TlsConnection):
             end.client_lost()
 
     def _take_request(self, size: int) -> None:
-        if self.request.done() and self.request.exception() is not None:
+        if self.request.done():
+            # It has failed: behind one that has come nothing is read before the answer.
             return
         self._received += _request[:size]
-        if self.request.done():
-            return
         end = self._received.find(HEAD_END, max(0, len(self._received) - size - len(HEAD_END)))
         if end < 0 and len(self._received) < MAX_HEAD:
             return
@@ -224,8 +223,8 @@ class WebSocketConnection(TlsConnection):
         if self.is_gone:
             return
         if left <= 0:
-            if self._end is not None:
-                self._end.close_unanswered()
+            assert self._end is not None
+            self._end.close_unanswered()
             return
         left = CLOSE_TIMEOUT if self.unsent else left - _CLOSE_CHECK
         self._close_timer = self.readiness.loop.call_later(_CLOSE_CHECK, self._await_answer, left)

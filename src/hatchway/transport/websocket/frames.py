@@ -86,7 +86,9 @@ class _NoTransport:
     def get_extra_info(self, _name: str) -> _NoSocket:
         return _no_socket
 
-    def get_write_buffer_size(self) -> int:
+    def get_write_buffer_size(
+        self,
+    ) -> int:  # pragma: no cover (called without TLS only)
         return 0
 
     def write(self, data: bytes) -> None: ...

@@ -1,0 +1,78 @@
+"""A server's connections and the tasks that serve them."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.transport.echo_server import echo_server
+from tests.transport.harness import WebSocket, request, run, until
+
+from hatchway.transport.websocket.connection import WebSocketConnection
+
+
+@contextmanager
+def told_problems() -> Iterator[list[dict[str, Any]]]:
+    """What the event loop is told of meanwhile."""
+    loop, problems = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _loop, context: problems.append(context))
+    yield problems
+    loop.set_exception_handler(None)
+
+
+def test_a_connection_is_pending_until_its_request_has_come_and_served_until_it_is_gone() -> None:
+    async def test() -> None:
+        async with echo_server() as server:
+            assert len(server.clients) == 0
+            client = await WebSocket.connect(server.port)
+            await until(lambda: len(server.clients) == 1)
+            assert server.listener.pending == 1
+            client.writer.write(request())
+            await client.reader.readuntil(b"\r\n\r\n")
+            assert (server.listener.pending, len(server.clients)) == (0, 1)
+            await client.close()
+            await client.hung_up()
+            await until(lambda: len(server.clients) == 0)
+
+    run(test)
+
+
+def test_a_client_that_sends_no_request_in_time_is_dropped() -> None:
+    async def test() -> None:
+        async with echo_server(request_deadline=0.1) as server:
+            client = await WebSocket.connect(server.port)
+            with pytest.raises((ConnectionError, EOFError)):
+                await client.reader.readexactly(1)
+            await until(lambda: not server.listener.pending and not len(server.clients))
+
+    run(test)
+
+
+def test_a_client_that_cannot_be_served_is_dropped_and_the_loop_is_told() -> None:
+    def fail(_client: WebSocketConnection) -> None:
+        raise RuntimeError("not today")
+
+    async def test() -> None:
+        with told_problems() as problems:
+            async with echo_server(connected=fail) as server:
+                with pytest.raises((ConnectionError, EOFError)):
+                    await WebSocket.open(server.port)
+                await until(lambda: not len(server.clients))
+                assert [str(each["exception"]) for each in problems] == ["not today"]
+
+    run(test)
+
+
+def test_a_task_that_is_cancelled_is_nobodys_fault() -> None:
+    async def test() -> None:
+        with told_problems() as problems:
+            async with echo_server() as server:
+                client = await WebSocket.open(server.port)
+                for task in tuple(server.clients._tasks):
+                    task.cancel()
+                await until(lambda: not len(server.clients))
+                client.vanish()
+                assert not problems
+
+    run(test)
