@@ -117,7 +117,7 @@ def runs(lease: Lease) -> bool:
 
 async def seen_to(lease: Lease) -> tuple[asyncio.Task[None], ...]:
     await lease.renew()
-    return asyncio.create_task(lease.keep()), asyncio.create_task(lease.watch())
+    return asyncio.create_task(lease.run()), asyncio.create_task(lease.watch())
 
 
 def test_a_lease_that_is_not_renewed_runs_out_and_one_that_is_runs_again(

@@ -169,7 +169,7 @@ def failing(account: StoredAccount, monkeypatch: pytest.MonkeyPatch) -> Disturbe
 
 
 async def settled(pending_records: PendingRecords) -> None:
-    keeping = asyncio.create_task(pending_records.keep())
+    keeping = asyncio.create_task(pending_records.run())
     async with asyncio.timeout(20):
         await pending_records.wait_until_empty()
     keeping.cancel()
@@ -190,7 +190,7 @@ def test_an_end_that_cannot_be_entered_is_entered_once_it_can(
         failing.fails_before = True
         for tunnel_id in ids:
             await books.closed(admitted(tunnel_id), CARRIED, NOW)
-        keeping = asyncio.create_task(pending_records.keep())
+        keeping = asyncio.create_task(pending_records.run())
         await asyncio.sleep(0.2)
         assert len(pending_records) == 20
         keeping.cancel()
@@ -342,7 +342,7 @@ def test_a_piece_that_never_succeeds_keeps_no_other_from_being_entered(
         pending_records.add(never)
         for number in range(3):
             pending_records.add(partial(note, number))
-        keeping = asyncio.create_task(pending_records.keep())
+        keeping = asyncio.create_task(pending_records.run())
         async with asyncio.timeout(20):
             await until(lambda: done == {0, 1, 2} and len(pending_records) == 1)
         keeping.cancel()
@@ -365,7 +365,7 @@ def test_refusals_beyond_a_rate_are_counted_and_entered_together(
             await books.refused(refused, NOW)
         books.enter_counts()
         books.enter_counts()
-        keeping = asyncio.create_task(pending_records.keep())
+        keeping = asyncio.create_task(pending_records.run())
         await pending_records.wait_until_empty()
         keeping.cancel()
 

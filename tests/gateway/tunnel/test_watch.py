@@ -1,4 +1,4 @@
-"""Tunnels on which nothing happens, and a certificate that changes under them."""
+"""Tunnels on which nothing happens: pings, dead peers, the idle limit."""
 
 import asyncio
 from collections.abc import AsyncIterator

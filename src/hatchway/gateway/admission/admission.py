@@ -119,7 +119,7 @@ class Admitted(NamedTuple):
 class Refused:
     """A tunnel that may not be opened: what the client is told, and what the audit trail is.
 
-    `authenticated` is whether the caller is who he says.
+    `authenticated` is whether the caller is who the request says.
     """
 
     refusal: Refusal
@@ -274,7 +274,7 @@ class Admission:
         return Standing(subjects=self._subjects(caller, endpoint, instance, request))
 
     def _of_known_key(self, problem: Unauthenticated) -> dict[str, Any]:
-        """For the trail alone: that a key exists is nobody's business who has proved nothing."""
+        """For the audit trail alone: who has proved nothing must not learn that a key exists."""
         claimed = problem.claimed_key_id
         if not problem.unknown or claimed is None or self._snapshot.access_key(claimed) is None:
             return {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.snapshot import Snapshot
 
 
-class Own(Protocol):
+class MachineAddresses(Protocol):
     def holds(self, address: Address) -> bool: ...
 
 
@@ -23,7 +23,12 @@ class OffLimits:
     """What a gateway keeps tunnels away from."""
 
     def __init__(
-        self, own: Own, snapshot: Snapshot, *, named: Container[Address] = (), ranges: Sequence[str] = ()
+        self,
+        own: MachineAddresses,
+        snapshot: Snapshot,
+        *,
+        named: Container[Address] = (),
+        ranges: Sequence[str] = (),
     ) -> None:
         """`own` are this machine's addresses, `snapshot` knows the API's; `named` are those of the store and
         of other hosts that were named, `ranges` are CIDR ranges."""

@@ -112,25 +112,25 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
     return frozenset(subject for subject in subjects if subject is not None)
 
 
-class Files:
+class SubjectIndex:
     """Ids of tunnels by the subjects that they depend on."""
 
     def __init__(self) -> None:
-        self._under: dict[Subject, set[str]] = {}
+        self._ids: dict[Subject, set[str]] = {}
 
     def add(self, tunnel_id: str, subjects: Iterable[Subject]) -> None:
         for subject in subjects:
-            self._under.setdefault(subject, set()).add(tunnel_id)
+            self._ids.setdefault(subject, set()).add(tunnel_id)
 
     def remove(self, tunnel_id: str, subjects: Iterable[Subject]) -> None:
         for subject in subjects:
-            ids = self._under.get(subject)
+            ids = self._ids.get(subject)
             if ids is not None:
                 ids.discard(tunnel_id)
                 if not ids:
-                    del self._under[subject]
+                    del self._ids[subject]
 
-    def under(self, subjects: Set[Subject]) -> set[str]:
-        if len(subjects) > len(self._under):
-            subjects = self._under.keys() & subjects
-        return set().union(*(self._under.get(subject, ()) for subject in subjects))
+    def depending_on(self, subjects: Set[Subject]) -> set[str]:
+        if len(subjects) > len(self._ids):
+            subjects = self._ids.keys() & subjects
+        return set().union(*(self._ids.get(subject, ()) for subject in subjects))

@@ -94,7 +94,7 @@ class Lease:
         if left is not None:
             self._taken_for_dead(left)
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Renew again and again."""
         failing = False
         while True:

@@ -72,7 +72,7 @@ class PendingRecords:
         self.add(piece)
         return True
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Try again and again."""
         pause = FIRST_PAUSE
         while True:

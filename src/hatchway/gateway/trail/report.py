@@ -27,7 +27,7 @@ class Report:
         self._registry = registry
         self._told: dict[str, tuple[int, int]] = {}
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Report again and again."""
         failing = False
         while True:

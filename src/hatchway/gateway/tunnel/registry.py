@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from hatchway.gateway.snapshot.subjects import Files
+from hatchway.gateway.snapshot.subjects import SubjectIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
@@ -23,7 +23,7 @@ class Registry:
     def __init__(self) -> None:
         self._tunnels: dict[str, tuple[Admitted, Relay]] = {}
         self._subjects: dict[str, tuple[Subject, ...]] = {}
-        self._files = Files()
+        self._index = SubjectIndex()
         self._causes: dict[str, Mapping[str, Any]] = {}
         self._on_endpoint: Counter[str] = Counter()
         self._of_principal: Counter[str] = Counter()
@@ -52,7 +52,7 @@ class Registry:
 
     def depending_on(self, subjects: Set[Subject]) -> Iterable[str]:
         """The ids of the tunnels whose decisions depend on any of the subjects."""
-        return self._files.under(subjects)
+        return self._index.depending_on(subjects)
 
     def cause(self, tunnel_id: str) -> Mapping[str, Any]:
         """Why `cut` ended the tunnel; empty when something else did."""
@@ -62,22 +62,22 @@ class Registry:
         tunnel_id = admitted.tunnel_id
         self._tunnels[tunnel_id] = (admitted, relay)
         self._subjects[tunnel_id] = admitted.subjects
-        self._files.add(tunnel_id, admitted.subjects)
+        self._index.add(tunnel_id, admitted.subjects)
         self._on_endpoint[admitted.request.endpoint_id] += 1
         self._of_principal[admitted.principal.arn] += 1
         self._empty.clear()
 
-    def refile(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
+    def reindex(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
         """The decision on a tunnel that is being carried depends on these subjects from now on."""
         if subjects != self._subjects[tunnel_id]:
-            self._files.remove(tunnel_id, self._subjects[tunnel_id])
-            self._files.add(tunnel_id, subjects)
+            self._index.remove(tunnel_id, self._subjects[tunnel_id])
+            self._index.add(tunnel_id, subjects)
             self._subjects[tunnel_id] = subjects
 
     def remove(self, admitted: Admitted) -> None:
         tunnel_id = admitted.tunnel_id
         del self._tunnels[tunnel_id]
-        self._files.remove(tunnel_id, self._subjects.pop(tunnel_id))
+        self._index.remove(tunnel_id, self._subjects.pop(tunnel_id))
         self._causes.pop(tunnel_id, None)
         _less_one(self._on_endpoint, admitted.request.endpoint_id)
         _less_one(self._of_principal, admitted.principal.arn)

@@ -77,7 +77,7 @@ class Revocation:
             self._registry.cut(tunnel_id, ACCESS_REVOKED, cause)
             return
         if standing.revoked is None:
-            self._registry.refile(tunnel_id, standing.subjects)
+            self._registry.reindex(tunnel_id, standing.subjects)
         else:
             self._registry.cut(tunnel_id, ACCESS_REVOKED, {"revocation": standing.revoked})
 

@@ -244,11 +244,11 @@ class Worker:
         watch = Watch(registry, loop.time, idle_limit=self._settings.idle_limit)
         work = [
             self._follower.follow(),
-            lease.keep(),
+            lease.run(),
             lease.watch(),
-            pending_records.keep(),
+            pending_records.run(),
             trail.keep_counts(),
-            Report(self._commits, registry).keep(),
+            Report(self._commits, registry).run(),
             self._metrics.measure_lag(),
             self._revocation.run(),
             self._tls.follow(),
@@ -325,13 +325,13 @@ class Worker:
 
     def _changed(self, changes: Changes, subjects: Touched) -> None:
         """The snapshot has become what these changes make it; they touch these subjects."""
-        self._complain_of_foreign_keys(changes)
+        self._log_foreign_keys(changes)
         terminate(self._registry, changes)
         if self._settings.revocation:
             self._revocation.changed(subjects)
 
-    def _complain_of_foreign_keys(self, changes: Changes) -> None:
-        """Without the control plane's gateway key no tunnel is opened: whoever runs this one must know."""
+    def _log_foreign_keys(self, changes: Changes) -> None:
+        """Without the control plane's gateway key no tunnel is opened: its operator must know."""
         rows = changes.changed.get("sealed_signing_keys", ())
         foreign = {row.sealed_under for row in rows} - {self._gateway_key.key_id}
         if foreign:
