@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check coverage fuzz attack autobahn soak bench bench-iam lock clean
+.PHONY: help demo test faults check coverage fuzz mutation attack autobahn soak bench bench-iam lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -38,6 +38,11 @@ fuzz: ## each parser that meets strangers, FUZZ_SECONDS (60), two at a time (see
 	@scripts/setup check
 	@fuzz/setup
 	.cache/fuzz/venv/bin/python -m fuzz --seconds $(FUZZ_SECONDS) $(TARGET)
+
+mutation: ## small changes to iam, sigv4 and access, each of which a test must notice (CONTRIBUTING.md); MODULE=iam/trust.py
+	@scripts/setup check
+	@mutation/setup
+	.cache/mutation/venv/bin/python -m mutation $(MODULE)
 
 attack: ## attack running servers on loopback, in about ten minutes (see docs/security.md); ATTACK=name or --list
 	@scripts/setup test

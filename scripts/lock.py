@@ -41,6 +41,7 @@ LOCKS = (
     RUNTIME,
     DEVELOPMENT,
     Lock("fuzz/requirements.txt", "What coverage-guided fuzzing needs besides.", ("fuzz",), DEVELOPMENT),
+    Lock("mutation/requirements.txt", "What mutation testing needs besides.", ("mutation",), DEVELOPMENT),
     Lock("bench/requirements.txt", "What the benchmarks compare with and draw with.", ("bench",), RUNTIME),
     Lock(
         "scripts/requirements-npm.txt",

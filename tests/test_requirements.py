@@ -14,7 +14,7 @@ from scripts.lock import LOCKS, Lock, entries
 REPOSITORY = Path(__file__).resolve().parents[1]
 FILES = sorted(
     path.relative_to(REPOSITORY).as_posix()
-    for place in (".", "bench", "fuzz", "scripts")
+    for place in (".", "bench", "fuzz", "mutation", "scripts")
     for path in (REPOSITORY / place).glob("requirements*.txt")
 )
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")

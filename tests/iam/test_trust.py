@@ -7,6 +7,7 @@ import pytest
 from hatchway.iam import (
     Decision,
     Layer,
+    LayerOutcome,
     Named,
     Outcome,
     Policy,
@@ -134,6 +135,7 @@ OTHER = parse_policy({"Statement": {"Effect": "Allow", "Action": "iam:*", "Resou
         ({"AWS": ALICE.arn}, PolicySet((DENY,)), Outcome.EXPLICIT_DENY, Layer.IDENTITY),
         ({"AWS": ALICE.arn}, PolicySet(guardrails=(OTHER,)), Outcome.IMPLICIT_DENY, Layer.GUARDRAIL),
         ({"AWS": BOB.arn}, PolicySet((ALLOW,)), Outcome.IMPLICIT_DENY, Layer.TRUST),
+        ({"AWS": BOB.arn}, PolicySet((DENY,)), Outcome.IMPLICIT_DENY, Layer.TRUST),
         ({"AWS": ACCOUNT}, PolicySet(is_root=True), Outcome.ALLOWED, None),
     ],
 )
@@ -143,3 +145,24 @@ def test_a_role_is_assumed_when_it_trusts_the_caller_and_the_callers_policies_ne
     trusting = evaluate_trust(trust({"Principal": names}), ALICE, role_arn=ROLE)
     decision = decide_assume_role(trusting, evaluate(Request("sts:AssumeRole", ROLE), own))
     assert (decision.outcome, decision.layer) == (outcome, layer)
+
+
+def test_what_both_allow_is_told_as_the_trust_policy_tells_it() -> None:
+    trusting = evaluate_trust(trust({"Principal": {"AWS": ACCOUNT}}), ALICE, role_arn=ROLE)
+    own = evaluate(Request("sts:AssumeRole", ROLE), PolicySet((ALLOW,)))
+    assert decide_assume_role(trusting, own) is trusting
+
+
+def test_statements_that_do_not_apply_leave_the_others_to_be_read() -> None:
+    condition = {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}
+    policy = trust(
+        {"Principal": "*", "Action": "sts:TagSession"},
+        {"Principal": {"AWS": BOB.arn}},
+        {"Principal": {"AWS": ALICE.arn}} | condition,
+        {"Principal": {"AWS": ACCOUNT}},
+    )
+    decision = evaluate_trust(policy, ALICE)
+    assert decision.layers == (LayerOutcome(Layer.TRUST, Outcome.ALLOWED),)
+    assert (decision.action, decision.resources) == ("sts:AssumeRole", ("*",))
+    assert [applied.index for applied in decision.applied] == [3]
+    assert [missed.index for missed in decision.near_misses] == [1, 2]

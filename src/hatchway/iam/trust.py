@@ -57,7 +57,7 @@ def evaluate_trust(
     return Decision(
         outcome,
         None if outcome is Outcome.ALLOWED else Layer.TRUST,
-        action,
+        request.action,
         request.resources,
         layers=(LayerOutcome(Layer.TRUST, outcome),),
         applied=tuple(applied),

@@ -1,0 +1,36 @@
+"""The list of mutants that no test notices, and what fails against it."""
+
+from pathlib import Path
+
+import pytest
+from mutation.survivors import Change, done, faults, read_known, shown
+
+ROOT = Path(__file__).parents[2]
+LIST = (ROOT / "mutation" / "survivors.toml").read_text()
+
+NEW = Change("iam.trust.f", 'if a == "\\":', "if a != 'ü':\nelse:")
+KNOWN = Change("iam.trust.g", "x", "")
+
+
+def test_a_survivor_is_shown_as_the_list_has_it() -> None:
+    assert read_known(shown(NEW).replace('reason = ""', 'reason = "why"')) == {NEW: "why"}
+    with pytest.raises(KeyError):
+        read_known(shown(NEW).replace('reason = ""', ""))
+
+
+def test_a_survivor_needs_a_reason() -> None:
+    assert faults([NEW, KNOWN, NEW], {KNOWN: "equal"}, ["iam.trust"]) == [shown(NEW)]
+    assert faults([KNOWN], {KNOWN: " "}, ["iam.trust"]) == [shown(KNOWN)]
+
+
+def test_an_entry_of_a_module_that_was_tried_must_be_a_survivor_still() -> None:
+    (fault,) = faults([], {KNOWN: "equal"}, ["iam.trust"])
+    assert fault.endswith(shown(KNOWN))
+    assert faults([], {KNOWN: "equal"}, ["iam.tru", "iam.evaluator"]) == []
+
+
+def test_the_list_gives_a_reason_for_each_and_names_modules_that_are_there() -> None:
+    assert all(reason.strip() for reason in read_known(LIST).values())
+    assert all((ROOT / "src" / "hatchway" / name).is_file() for name in done(LIST))
+    modules = tuple(f"{name.removesuffix('.py').replace('/', '.')}." for name in done(LIST))
+    assert all(known.function.startswith(modules) for known in read_known(LIST))
