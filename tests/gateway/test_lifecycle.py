@@ -1,3 +1,5 @@
+"""What a tunnel does at each end of its life: no target, no record, cut, drained, closed by either side."""
+
 import asyncio
 import socket
 import time
