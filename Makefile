@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check coverage fuzz mutation attack autobahn soak bench bench-iam lock clean
+.PHONY: help demo test test-pythons faults check coverage fuzz mutation attack autobahn soak bench bench-iam lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -19,6 +19,12 @@ test: ## check, then every test: units, and end to end with the AWS CLI and Open
 	$(MAKE) --no-print-directory check || failed="$$failed, the checks"; \
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder || failed="$$failed, the tests"; \
 	if [ -n "$$failed" ]; then echo "make test: failed are$${failed#,}" >&2; exit 1; fi
+
+PYTHONS ?= 3.11 3.12 3.13 3.14
+TESTS ?= tests --ignore=tests/e2e --ignore=tests/attack
+test-pythons: ## the tests but those end to end, with each Python that is here; PYTHONS="3.13 3.14" TESTS=tests/iam
+	@scripts/setup check
+	@scripts/pythons "$(PYTHONS)" -q -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 ROUNDS ?= 10
 faults: ## kill, fill and lock a server under load, ROUNDS times (10), and the host script at each of its steps
