@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons faults check coverage fuzz mutation attack autobahn soak bench bench-iam lock clean
+.PHONY: help demo test test-pythons faults check coverage fuzz mutation attack autobahn soak bench bench-iam map lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -71,6 +71,10 @@ bench: ## the gateway beside HAProxy and websockify (see bench/README.md); BENCH
 	@scripts/setup check
 	@bench/setup gateway
 	.cache/bench/bin/python -m bench.gateway $(BENCH)
+
+map: ## draw who imports whom in CONTRIBUTING.md
+	@scripts/setup check
+	@$(BIN)/python scripts/map.py
 
 lock: ## write the requirements files from pyproject.toml; LOCK=--upgrade renews the versions (see CONTRIBUTING.md)
 	@scripts/setup check
