@@ -48,7 +48,7 @@ def test_one_source_alone_may_have_every_place_and_gives_them_up_to_others_from_
     assert drain(queue) == ["a0", "b0", "a1", "b1"]
 
 
-def test_a_source_finds_a_place_in_a_full_room_at_the_cost_of_the_longest_queue() -> None:
+def test_a_source_finds_a_place_in_a_full_queue_at_the_cost_of_the_longest_queue() -> None:
     queue = AcceptQueue[str](6)
     for source in (A, B, C):
         fill(queue, source, 100)
@@ -75,7 +75,7 @@ def test_as_many_sources_as_there_are_places_can_wait_and_none_displaces_another
     ],
     ids=["of a /48", "of a /56", "of a /32", "of an IPv4 /24", "of an IPv4 /16"],
 )
-def test_a_newcomer_is_next_but_one_however_many_sources_a_network_has(
+def test_an_unknown_source_is_next_but_one_however_many_sources_a_network_has(
     attackers: list[str], unknown: str
 ) -> None:
     queue = AcceptQueue[str](100)
@@ -120,7 +120,7 @@ def test_nobody_is_lost_or_served_twice_and_the_places_are_kept(
     assert gone == Counter(range(came))
 
 
-def test_a_room_may_count_as_full_however_few_wait() -> None:
+def test_a_queue_may_count_as_full_however_few_wait() -> None:
     queue = AcceptQueue[str](100)
     assert queue.add(A, "a0", full=True) == "a0"
     fill(queue, A, 2)

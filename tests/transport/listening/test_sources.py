@@ -84,7 +84,7 @@ def test_only_so_many_sources_are_remembered(clock: Clock) -> None:
     assert not sources.admits(source_of("10.0.3.231"))
 
 
-def test_newcomers_have_a_turn_while_all_together_have_not_wasted_too_much(clock: Clock) -> None:
+def test_unknown_sources_have_a_turn_while_all_together_have_not_wasted_too_much(clock: Clock) -> None:
     sources = Sources(clock, all_may_waste=3, all_may_waste_rate=1)
     for _ in range(3):
         assert sources.unknown_may_begin()
@@ -97,7 +97,7 @@ def test_newcomers_have_a_turn_while_all_together_have_not_wasted_too_much(clock
     assert sources.unknown_may_begin()
 
 
-def test_what_known_sources_waste_keeps_newcomers_waiting_for_so_long_only(clock: Clock) -> None:
+def test_what_known_sources_waste_keeps_unknown_ones_waiting_for_so_long_only(clock: Clock) -> None:
     sources = Sources(clock, all_may_waste=3, all_may_waste_rate=1)
     for _ in range(1000):
         sources.begins()

@@ -1,5 +1,8 @@
 """WebSocket (RFC 6455), the server's side.
 
+What must hold here: `frames` and `handshake` alone know picows below its public surface; what either takes is
+bounded before it is parsed; and nothing is written behind a close frame.
+
 | module | holds |
 |---|---|
 | `handshake` | the HTTP request that opens a WebSocket, and the answers to it. Pure |
