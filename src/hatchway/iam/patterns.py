@@ -151,8 +151,8 @@ def glob(tokens: Tokens) -> TextMatcher:
     for token in tokens:
         if token is Wildcard.ANY_RUN:
             runs.append([])
-        elif isinstance(token, str):
-            runs[-1].append(token)
+        else:
+            runs[-1].append(str(token))
     pieces = ["".join(run) for run in runs]
     if len(pieces) == 1:
         return str(pieces[0]).__eq__
@@ -213,8 +213,8 @@ def _automaton(tokens: Tokens) -> TextMatcher:
                 states = places.all ^ ((states & -states) - 1)
             elif token is Wildcard.ANY_ONE:
                 states = states << 1 & places.all
-            elif isinstance(token, str):
-                for character in token:
+            else:
+                for character in str(token):
                     states = (states & places.of(character)) << 1
                     if not states:
                         break

@@ -25,14 +25,12 @@ def overlaps(statements: Sequence[Linted]) -> Iterable[Finding]:
     if sum(len([*each.actions(), *each.resources()]) for each in statements) > MAX_PATTERNS:
         return
     found: set[int] = set()
+    # Of two that say the same, the later one is the duplicate: it is the first to be the narrow one.
     for broad, narrow in permutations(statements, 2):
         index = narrow.statement.index
         if index in found or broad.statement.index in found or not _covers(broad, narrow):
             continue
         if broad.statement.effect is narrow.statement.effect:
-            # Of two that say the same, the later one is the duplicate.
-            if index < broad.statement.index and _covers(narrow, broad):
-                continue
             found.add(index)
             yield Finding(
                 "duplicate-statement",
