@@ -26,8 +26,8 @@ from hatchway.gateway.tunnel.closures import (
 from hatchway.gateway.tunnel.states import (
     LISTENED_TO,
     PASSED_ON,
+    SENT_TO,
     Action,
-    ClientState,
     Event,
     TargetState,
     TunnelStates,
@@ -125,7 +125,7 @@ class Relay:
         client = states.client
         self._listens_to_client = client in LISTENED_TO
         self._passes_in = client in PASSED_ON
-        self._passes_out = client is ClientState.OPEN
+        self._passes_out = client in SENT_TO
         for action in actions:
             _DO[action](self, closure)
 
@@ -138,7 +138,7 @@ class Relay:
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.client_at_fault(PROTOCOL_ERROR)
         elif kind in (_BINARY, _CONTINUATION):
-            if kind != self._expected:
+            if kind is not self._expected:
                 self.client_at_fault(PROTOCOL_ERROR)
                 return
             size = frame.payload_size

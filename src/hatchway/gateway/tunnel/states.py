@@ -2,7 +2,7 @@
 
     states = TunnelStates()
     states.on(Event.TARGET_CONNECTED)     # (READ_TARGET, RESUME_CLIENT, DELIVER_HELD)
-    states.on(Event.TARGET_FIN)           # (SEND_CLOSE, RECORD_CLOSURE, REPORT_ENDED)
+    states.on(Event.TARGET_FIN)           # (SEND_CLOSE, RECORD_CLOSURE)
 
 Pure: `relay` turns what happens to its two connections into events, and carries out the actions, in order.
 docs/tunnel-states.md has the tables as diagrams, drawn by scripts/draw_states.py.
@@ -30,6 +30,7 @@ not on what has happened before, and nothing of what is here depends on it.
 from __future__ import annotations
 
 from enum import StrEnum, auto
+from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -336,6 +337,9 @@ LISTENED_TO: Final = frozenset({ClientState.OPEN, ClientState.CLOSING, ClientSta
 PASSED_ON: Final = frozenset({ClientState.OPEN, ClientState.CLOSING})
 """States in which what the client sends is passed on."""
 
+SENT_TO: Final = frozenset({ClientState.OPEN})
+"""States in which frames are sent to the client."""
+
 CLIENT: Final = _client_table()
 TARGET: Final = _target_table()
 TUNNEL: Final = _tunnel_table()
@@ -368,6 +372,28 @@ _target: Final = _with_every_event(TARGET)
 _tunnel: Final = _with_every_event(TUNNEL)
 
 
+@cache
+def _step(
+    client: ClientState, target: TargetState, tunnel: TunnelState, event: Event
+) -> tuple[ClientState, TargetState, TunnelState, tuple[Action, ...]]:
+    """The next states, and what is to be done.
+
+    Raises:
+        KeyError: the event cannot happen in these states.
+    """
+    client, of_client = _client[client][event]
+    target, of_target = _target[target][event]
+    tunnel, of_tunnel = _tunnel[tunnel][event]
+    actions = of_client + of_target + of_tunnel
+    if tunnel is TunnelState.CARRYING and (client not in PASSED_ON or target is TargetState.GONE):
+        tunnel, of_tunnel = _tunnel[tunnel][Event.ENDED]
+        actions += of_tunnel
+    if client is ClientState.LOST and target is TargetState.GONE and tunnel is not TunnelState.GONE:
+        tunnel, of_tunnel = _tunnel[tunnel][Event.BOTH_LOST]
+        actions += of_tunnel
+    return client, target, tunnel, actions
+
+
 class TunnelStates:
     """Where one tunnel is.
 
@@ -391,22 +417,14 @@ class TunnelStates:
             What is to be done about it, in this order. An event that cannot happen is answered with dropping
             both connections.
         """
-        if self.tunnel is TunnelState.FAILED:
+        if self.failure is not None:
             return _DROP_ALL
         try:
-            client, of_client = _client[self.client][event]
-            target, of_target = _target[self.target][event]
-            tunnel, of_tunnel = _tunnel[self.tunnel][event]
-            actions = of_client + of_target + of_tunnel
-            if tunnel is TunnelState.CARRYING and (client not in PASSED_ON or target is TargetState.GONE):
-                tunnel, of_tunnel = _tunnel[tunnel][Event.ENDED]
-                actions += of_tunnel
-            if client is ClientState.LOST and target is TargetState.GONE and tunnel is not TunnelState.GONE:
-                tunnel, of_tunnel = _tunnel[tunnel][Event.BOTH_LOST]
-                actions += of_tunnel
+            self.client, self.target, self.tunnel, actions = _step(
+                self.client, self.target, self.tunnel, event
+            )
         except KeyError:
             self.failure = f"{event} in {self.client}, {self.target}, {self.tunnel}"
             self.client, self.target, self.tunnel = ClientState.LOST, TargetState.GONE, TunnelState.FAILED
             return _FAIL
-        self.client, self.target, self.tunnel = client, target, tunnel
         return actions
