@@ -92,9 +92,10 @@ def test_a_policy_with_an_error_passes_when_that_is_accepted(run: Run, tmp_path:
 
 
 def test_a_file_that_cannot_be_read_is_bad_usage(run: Run, tmp_path: Path) -> None:
-    code, output, errors = run("check", EXAMPLE, tmp_path / "missing.yaml")
+    missing = tmp_path / f"{'long-' * 20}missing.yaml"
+    code, output, errors = run("check", EXAMPLE, missing)
     assert (code, output) == (2, "")
-    assert errors == f"hatchway: {tmp_path}/missing.yaml: cannot be read: No such file or directory\n"
+    assert errors == f"hatchway: {missing}: cannot be read: No such file or directory\n"
 
 
 def test_without_the_reference_of_actions_the_rest_is_checked_and_that_is_said(

@@ -7,7 +7,6 @@ from typing import Final
 
 from hatchway.fleet import BadFleet, Fleet, Problem, parse_fleet
 from hatchway.fleet.policy_documents import ReadFile
-from hatchway.fleet.problems import quoted
 from hatchway.fleet.text import MAX_BYTES
 
 MAX_FILE_BYTES: Final = 1024 * 1024
@@ -32,7 +31,8 @@ def read_fleet_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadFleet([Problem(quoted(str(path))[1:-1], f"cannot be read: {error.strerror}")]) from None
+        # On one line, and whole: its end is its name.
+        raise BadFleet([Problem(repr(str(path))[1:-1], f"cannot be read: {error.strerror}")]) from None
 
 
 def files_in(directory: Path) -> ReadFile:
