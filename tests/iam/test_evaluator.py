@@ -15,9 +15,9 @@ from hatchway.iam import (
     Request,
     decide,
     evaluate,
+    evaluator,
     parse_policy,
 )
-from hatchway.iam.evaluator import MAX_REMEMBERED_ACTIONS
 
 A = "arn:aws:ec2:us-east-1:123456789012:subnet/a"
 B = "arn:aws:ec2:us-east-1:123456789012:subnet/b"
@@ -72,6 +72,8 @@ given = partial(partial, PolicySet)
         (given((), guardrails=(ALLOW,)), (Outcome.IMPLICIT_DENY, Layer.IDENTITY)),
         # the root user
         (given(is_root=True), (Outcome.ALLOWED, None)),
+        (given((ALLOW,), is_root=True), (Outcome.ALLOWED, None)),
+        (given((ALLOW, DENY), is_root=True), (Outcome.EXPLICIT_DENY, Layer.IDENTITY)),
         (given(is_root=True, guardrails=(ALLOW,)), (Outcome.ALLOWED, None)),
         (given(is_root=True, guardrails=(OTHER,)), (Outcome.IMPLICIT_DENY, Layer.GUARDRAIL)),
         (given(is_root=True, guardrails=(ALLOW, DENY)), (Outcome.EXPLICIT_DENY, Layer.GUARDRAIL)),
@@ -162,12 +164,16 @@ def test_policies_alone_are_identity_policies() -> None:
     assert evaluate(Request("ec2:CreateTags"), iter([ALLOW, DENY])).layer is Layer.IDENTITY
 
 
-def test_a_policy_set_remembers_no_more_actions_than_its_bound_and_answers_all() -> None:
+def test_a_policy_set_remembers_no_more_actions_than_its_bound_and_answers_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluator, "MAX_REMEMBERED_ACTIONS", 5)
     policies = PolicySet((policy(action="ec2:Create*"),))
-    for number in range(MAX_REMEMBERED_ACTIONS + 10):
+    for number in range(20):
         assert decide(Request(f"ec2:Create{number}"), policies) is Outcome.ALLOWED
+        assert len(policies.index._views) <= 5
     assert decide(Request("ec2:Delete"), policies) is Outcome.IMPLICIT_DENY
-    assert len(policies.index._views) <= MAX_REMEMBERED_ACTIONS
+    assert policies.index.view("ec2:Delete") is policies.index.view("ec2:Delete")
 
 
 def test_statements_whose_resources_begin_with_texts_of_one_length_are_told_apart() -> None:
@@ -227,3 +233,33 @@ def test_statements_for_an_action_come_in_the_order_of_layers_policies_and_state
         (Layer.IDENTITY, "j", 0),
         (Layer.IDENTITY, "j", 1),
     ]
+
+
+def test_statements_whose_resources_begin_with_texts_of_two_lengths_are_all_found() -> None:
+    kinds = [f"arn:aws:ec2:us-east-1:123456789012:{kind}/*" for kind in ("a", "b", "c", "ddd", "eee", "fff")]
+    policies = PolicySet(tuple(policy(resource=kind) for kind in kinds))
+    for kind in kinds:
+        assert answer(policies, Request("ec2:CreateTags", kind.replace("*", "x")))[0] is Outcome.ALLOWED
+    other = Request("ec2:CreateTags", "arn:aws:ec2:us-east-1:123456789012:ggg/x")
+    assert answer(policies, other)[0] is Outcome.IMPLICIT_DENY
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ({"x:Team": "red"}, Outcome.ALLOWED),
+        ({"x:Team": "blue"}, Outcome.IMPLICIT_DENY),
+        ({}, Outcome.IMPLICIT_DENY),
+        ({"x:Team": "red", "x:Port": "3389"}, Outcome.EXPLICIT_DENY),
+    ],
+)
+def test_conditions_are_asked_of_the_requests_keys(
+    context: dict[str, str | tuple[str, ...]], expected: Outcome
+) -> None:
+    wide = {"Action": "ec2:CreateTags", "Resource": "*"}
+    statements = [
+        wide | {"Effect": "Allow", "Condition": {"StringEquals": {"x:Team": "red"}}},
+        wide | {"Effect": "Deny", "Condition": {"NumericEquals": {"x:Port": "3389"}}},
+    ]
+    policies = PolicySet((parse_policy({"Statement": statements}),))
+    assert answer(policies, Request("ec2:CreateTags", A, context))[0] is expected
