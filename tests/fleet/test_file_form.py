@@ -86,13 +86,13 @@ def test_rules_are_told_as_the_file_has_them_and_lists_that_are_empty_too(
     }
 
 
-def test_the_default_group_goes_without_saying_while_it_is_as_every_vpc_has_it(
+def test_the_default_group_is_implied_while_it_is_as_every_vpc_has_it(
     view: AccountView, forms: FileForms
 ) -> None:
     group = next(group for group in view.rows.security_groups.values() if group.name == "default")
-    assert forms.goes_without_saying(group)
-    assert not forms.goes_without_saying(replace(group, description="ours"))
-    assert not forms.goes_without_saying(view.rows.security_groups["sg-1"])
+    assert forms.is_implied(group)
+    assert not forms.is_implied(replace(group, description="ours"))
+    assert not forms.is_implied(view.rows.security_groups["sg-1"])
 
 
 def test_identities_are_told_with_what_hangs_on_them(view: AccountView, forms: FileForms) -> None:

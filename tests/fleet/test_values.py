@@ -27,6 +27,7 @@ number = values.integer(1, 10, "a number")
 colour = values.choice(Colour)
 line = values.one_line(5)
 NO_RANGE = "is not an IPv4 or IPv6 range"
+NO_CONTROLS = "which no name, tag or description may hold"
 MANY_TAGS = {f"k{n}": "" for n in range(51)}
 
 
@@ -93,6 +94,7 @@ def test_a_value_means(reader: Reader[Any], value: Any, meaning: Any) -> None:
         (values.tags, {"k": None}, "p.k: None is no text"),
         (line, "sixsix", "p: has 6 characters: 5 are allowed"),
         (line, 7, "p: 7 is not one line of text"),
+        (line, "\x07", f"p: '\\x07' is not one line of text: it has the character U+0007, {NO_CONTROLS}"),
     ],
 )  # fmt: skip
 def test_a_value_is_refused_and_the_reason_is_told(reader: Reader[Any], value: Any, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""The account as values: all rows that a fleet file can declare, and what hangs on them."""
+"""The account as values: all rows that a fleet file can declare, and what is attached to them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields

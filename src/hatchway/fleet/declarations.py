@@ -127,7 +127,7 @@ NO_BOUNDARY: Final = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
-    """What hangs on an identity. A part that is None is left as it is, or taken away by a pruning."""
+    """What is attached to an identity. A part that is None is left as it is, or taken away by a pruning."""
 
     place: str
     policies: tuple[str, ...] | None

@@ -74,7 +74,7 @@ class Draft:
     def unresolved(
         self, place: str, reference: str, kind: str, known: Collection[str], *, pruned: bool = False
     ) -> None:
-        """Nothing goes by this name or id: a problem, unless the file is looked at by itself."""
+        """Nothing has this name or id: a problem, unless the file is looked at by itself."""
         if reference in self.unread:
             return
         if self.partial:
@@ -111,7 +111,7 @@ def begin_draft(
 def check_account(draft: Draft, fleet: Fleet) -> None:
     """The file must be for this account and region, when it says for which it is.
 
-    One that says nothing at all was hardly meant to take everything away.
+    One that says nothing at all is likely not meant to delete everything.
     """
     if draft.prune and fleet == Fleet(digest=fleet.digest):
         draft.problems.add("", "the file names nothing, so pruning would delete everything")

@@ -78,7 +78,7 @@ def _vpcs(view: AccountView, forms: FileForms) -> Form:
         subnets[subnet.vpc_id][subnet.name] = without_defaults(forms.subnet(subnet))
     groups: defaultdict[str, Form] = defaultdict(dict)
     for group in _by_name(view.rows.security_groups.values()):
-        if not forms.goes_without_saying(group):
+        if not forms.is_implied(group):
             groups[group.vpc_id][group.name] = _with_own_description(group, forms)
     return {
         vpc.name: {

@@ -1,7 +1,7 @@
 """Nouns in the words of the fleet file: what an export writes, and what a plan compares.
 
 Every key of the file is there, also where it says no more than the default: the plan tells both values of
-what changes. `without_defaults` leaves out what goes without saying.
+what changes. `without_defaults` leaves out what is implied.
 """
 
 from collections import defaultdict
@@ -107,7 +107,7 @@ class FileForms:
             "tags": dict(group.tags),
         }
 
-    def goes_without_saying(self, group: SecurityGroup) -> bool:
+    def is_implied(self, group: SecurityGroup) -> bool:
         """Whether it is the default group of its VPC, as every VPC has it."""
         return (
             group.name == DEFAULT_GROUP_NAME

@@ -1,4 +1,4 @@
-"""Resolving identities: managed policies, groups, users, roles and what hangs on each."""
+"""Resolving identities: managed policies, groups, users, roles and what is attached to each."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -115,7 +115,7 @@ def _resolve_policy(draft: Draft, declared: DeclaredPolicy, path: str, versions:
 
 @dataclass(slots=True)
 class _Links:
-    """Who hangs on whom in the draft, for finding it by the owner; and policies by their names."""
+    """What is attached to whom in the draft, by the owner; and policies by their names."""
 
     draft: Draft
     policies: dict[str, str] = field(default_factory=dict)
@@ -150,7 +150,7 @@ class _Links:
         return None
 
     def put_permissions(self, owner: Owner, declared: Permissions) -> None:
-        """Makes what hangs on an identity be as declared; a part that is not declared stays."""
+        """Makes what is attached to an identity be as declared; a part that is not declared stays."""
         kind, name = owner
         rows = self.draft.after
         if declared.policies is not None:

@@ -1,4 +1,4 @@
-"""Lint of a fleet file's policies: what they say that was hardly meant, before it is in force."""
+"""Lint of a fleet file's policies: what their author likely did not mean, before it is in force."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class PolicyFinding:
 
 
 def lint_policies(fleet: Fleet, facts: Facts | None, home: Home | None) -> Sequence[PolicyFinding]:
-    """What lint finds in the file's documents, mere notes apart, in the order of the file.
+    """What lint finds in the file's documents, without mere notes, in the order of the file.
 
     Args:
         facts: of AWS's services, where they are at hand.

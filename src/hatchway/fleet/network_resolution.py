@@ -153,7 +153,7 @@ def _group_without_peers(group_id: str, vpc_id: str, group: DeclaredSecurityGrou
 
 @dataclass(slots=True)
 class Directory:
-    """Who goes by which name in the account as it should be."""
+    """Names and ids in the account as it should be."""
 
     draft: Draft
     vpc_names: dict[str, str] = field(default_factory=dict)
@@ -279,7 +279,7 @@ def _resolve_endpoints(
     draft: Draft, names: _NamesBefore, directory: Directory, endpoints: tuple[DeclaredEndpoint, ...]
 ) -> None:
     orders = []
-    # In the order of names: which address an endpoint finds free must not hang on the order of the file.
+    # In the order of names: which address an endpoint finds free must not depend on the order of the file.
     for declared in sorted(endpoints, key=lambda endpoint: endpoint.name):
         order = _endpoint_order(draft, names, directory, declared)
         if order is not None and draft.claim("endpoints", order.endpoint_id, declared.place):
@@ -342,7 +342,7 @@ def _rename_gateways(draft: Draft) -> None:
 
 
 def _addresses_in_use(draft: Draft, moving: frozenset[str]) -> defaultdict[str, set[str]]:
-    """The addresses that are taken in each VPC, those of the endpoints in `moving` apart."""
+    """The addresses that are taken in each VPC, except those of the endpoints in `moving`."""
     taken: defaultdict[str, set[str]] = defaultdict(set)
     for instance in draft.after.instances.values():
         taken[instance.vpc_id].update(instance.addresses)

@@ -196,7 +196,7 @@ def _identity_tag_problem(text_: str) -> str | None:
 def _tags(character_problem: Callable[[str], str | None]) -> Reader[dict[str, str]]:
     """A reader of mappings of texts to texts within AWS's limits ("Tag naming limits and requirements").
 
-    Keys that differ by case alone are refused, as IAM does, but not EC2: conditions tell them not apart.
+    Keys that differ by case alone are refused, as IAM does, but not EC2: conditions do not distinguish them.
     """
 
     @reader(
