@@ -1,7 +1,11 @@
 """The account as it should be, while it is worked out."""
 
 import pytest
+from tests.fleet.accounts import EMPTY, NOW, fleet
 from tests.fleet.cases import Case, check_planned, check_refused, planned, refused
+
+from hatchway.fleet.plan import make_plan
+from hatchway.fleet.problems import BadFleet
 
 
 @pytest.mark.parametrize("case", refused("draft"))
@@ -12,3 +16,12 @@ def test_a_file_that_does_not_fit_the_account_is_refused(case: Case) -> None:
 @pytest.mark.parametrize("case", planned("draft"))
 def test_what_a_file_does_not_name_stays_unless_it_is_pruned(case: Case) -> None:
     check_planned(case)
+
+
+def test_a_reference_to_what_could_not_be_read_is_no_second_problem() -> None:
+    with pytest.raises(BadFleet) as refusal:
+        fleet("policies: {p: {Statement: 7}}\nusers: {alice: {policies: [p, q]}}")
+    assert refusal.value.readable is not None
+    with pytest.raises(BadFleet) as more:
+        make_plan(refusal.value.readable, EMPTY, now=NOW)
+    assert [problem.place for problem in more.value.problems] == ["users.alice.policies[1]"]

@@ -1,9 +1,35 @@
 """How a file describes the network."""
 
 import pytest
+from tests.fleet.accounts import fleet
 from tests.fleet.cases import Case, check_refused, refused
+
+from hatchway.fleet.problems import BadFleet
 
 
 @pytest.mark.parametrize("case", refused("network_sections"))
 def test_a_network_that_is_badly_described_is_refused_with_every_problem(case: Case) -> None:
     check_refused(case)
+
+
+def test_a_rule_for_everything_has_no_ports_or_all_of_them() -> None:
+    rules = "[{protocol: all, source: '::/0'}, {protocol: -1, ports: all, source: a}, {ports: 22, source: a}]"
+    (vpc,) = fleet(f"vpcs: {{o: {{cidr: 10.0.0.0/16, security_groups: {{a: {{ingress: {rules}}}}}}}}}").vpcs
+    (group,) = vpc.security_groups
+    assert [(rule.protocol, rule.ports, rule.peer.is_range) for rule in group.ingress or ()] == [
+        ("-1", (0, 65535), True),
+        ("-1", (0, 65535), False),
+        ("tcp", (22, 22), False),
+    ]
+    assert group.egress is None
+
+
+def test_security_groups_that_are_no_list_are_refused_once() -> None:
+    with pytest.raises(BadFleet) as refusal:
+        fleet("endpoints: {e: {subnet: o/w, security_groups: 7}}")
+    assert str(refusal.value) == "endpoints.e.security_groups: 7 is not a list"
+
+
+def test_a_name_of_gateways_is_in_lower_case() -> None:
+    (vpc,) = fleet("vpcs: {o: {cidr: 10.0.0.0/16, gateway_dns_name: Gateway.Example}}").vpcs
+    assert vpc.gateway_dns_name == "gateway.example"

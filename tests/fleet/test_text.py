@@ -20,6 +20,7 @@ from hatchway.fleet.text import MAX_DEPTH, read_text
         ("a: true\nb: null\nc: ~\nd:\ne: -7\nf: '7'",
          {"a": True, "b": None, "c": None, "d": None, "e": -7, "f": "7"}),
         ("a: !!str 7", {"a": "7"}),
+        ("a: &x 7\nb: *x", {"a": 7, "b": 7}),
         ("a: &x [1, 2]\nb: *x", {"a": [1, 2], "b": [1, 2]}),
         ("{a: [b, {c: d}]}", {"a": ["b", {"c": "d"}]}),
         ('{"a": 2.50, "b": 123456789012345678901234567890}',
@@ -57,6 +58,20 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(text_module, "MAX_BYTES", 1024 * 1024)
     with pytest.raises(BadFleet, match="more than 1 MiB"):
         read_text(b"#" * (1024 * 1024 + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"a": NaN}', "NaN is not JSON"),
+        ("a: !!int 7", "line 1 column 4: the tag 'tag:yaml.org,2002:int' has no meaning here"),
+        ("a: \x07", "the file is not YAML: "),
+    ],
+)
+def test_what_is_neither_json_nor_yaml_of_ours_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(BadFleet) as refusal:
+        read_text(text.encode())
+    assert str(refusal.value).startswith(problem)
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:

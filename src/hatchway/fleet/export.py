@@ -6,14 +6,9 @@ versions of policies.
 """
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, Final
 
 import yaml
-
-try:
-    from yaml import CSafeDumper as BaseDumper
-except ImportError:  # PyYAML was built without libyaml
-    from yaml import SafeDumper as BaseDumper  # type: ignore[assignment]
 
 from hatchway.domain.network import DEFAULT_GROUP_NAME
 from hatchway.fleet.account_view import AccountView
@@ -101,7 +96,11 @@ def _policy(form: Form) -> Any:
     return form["document"] if form.keys() == {"document"} else form
 
 
-class _Dumper(BaseDumper):
+# PyYAML may be built without libyaml.
+_BASE: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_BASE):  # type: ignore[misc]
     """Writes texts of several lines, policies above all, as they are rather than quoted."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -60,29 +60,26 @@ def _places(text: str) -> Iterator[tuple[str, int]]:
     """Each key's and each list item's place, and its line."""
     open_: list[_Open] = []
     loader = YAML_LOADER(text)
-    try:
-        while loader.check_event():
-            event = loader.get_event()
-            if isinstance(event, yaml.CollectionEndEvent):
-                open_.pop()
-            elif isinstance(event, yaml.NodeEvent):
-                place = ""
-                if open_:
-                    around = open_[-1]
-                    if around.is_list:
-                        place = f"{around.place}[{around.index}]"
-                        around.index += 1
-                    elif around.key is None:
-                        if not isinstance(event, yaml.ScalarEvent):
-                            return  # a key that is no text, which `text` refuses
-                        around.key = event.value
-                        yield at(around.place, around.key), _line(event)
-                        continue
-                    else:
-                        place, around.key = at(around.place, around.key), None
-                    if around.is_list:
-                        yield place, _line(event)
-                if isinstance(event, yaml.CollectionStartEvent):
-                    open_.append(_Open(place, is_list=isinstance(event, yaml.SequenceStartEvent)))
-    finally:
-        loader.dispose()
+    while loader.check_event():
+        event = loader.get_event()
+        if isinstance(event, yaml.CollectionEndEvent):
+            open_.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            place = ""
+            if open_:
+                around = open_[-1]
+                if around.is_list:
+                    place = f"{around.place}[{around.index}]"
+                    around.index += 1
+                elif around.key is None:
+                    if not isinstance(event, yaml.ScalarEvent):
+                        return  # a key that is no text, which `text` refuses
+                    around.key = event.value
+                    yield at(around.place, around.key), _line(event)
+                    continue
+                else:
+                    place, around.key = at(around.place, around.key), None
+                if around.is_list:
+                    yield place, _line(event)
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_.append(_Open(place, is_list=isinstance(event, yaml.SequenceStartEvent)))

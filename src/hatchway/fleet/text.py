@@ -105,7 +105,6 @@ def _read_yaml(text: str) -> Any:
     # Events rather than PyYAML's own construction: no recursion that deep nesting could exhaust, and aliases
     # are counted before they are followed.
     builder = _Builder()
-    loader = None
     try:
         loader = YAML_LOADER(text)
         while loader.check_event():
@@ -116,9 +115,6 @@ def _read_yaml(text: str) -> Any:
         raise _bad(place, error.problem or error.context or "is not YAML") from None
     except yaml.YAMLError as error:
         raise _bad("", f"the file is not YAML: {error}".split("\n", maxsplit=1)[0]) from None
-    finally:
-        if loader is not None:
-            loader.dispose()
     return builder.root
 
 
