@@ -35,9 +35,14 @@ check: ## lint, format, types and the table of who may import whom
 	@scripts/setup check
 	@scripts/check
 
-coverage: ## what the tests reach: each pure module by its own tests (see CONTRIBUTING.md)
+COVERAGE := .cache/coverage
+coverage: ## what the tests reach: modules by their own tests, and packages by all (see CONTRIBUTING.md)
 	@scripts/setup test
 	@$(BIN)/python scripts/own_tests.py
+	@rm -rf $(COVERAGE) && mkdir -p -m 1777 $(COVERAGE)
+	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage json --quiet -o $(COVERAGE)/report.json
+	@$(BIN)/python scripts/coverage_floors.py $(COVERAGE)/report.json
 
 FUZZ_SECONDS ?= 60
 fuzz: ## each parser that meets strangers, FUZZ_SECONDS (60), two at a time (see fuzz/README.md); TARGET=name for one
