@@ -193,6 +193,7 @@ def test_statements_whose_resources_begin_with_texts_of_one_length_are_told_apar
         ({"Action": "ec?:CreateTags"}, "iam:CreateTags", Outcome.IMPLICIT_DENY),
         ({"Action": "*"}, "ec2:CreateTags", Outcome.ALLOWED),
         ({"Action": "ec2:*"}, "EC2:CREATETAGS", Outcome.ALLOWED),
+        ({"Action": "ec2:*"}, "ec2:Create:Tags", Outcome.ALLOWED),
         ({"Action": "ec2:Create????"}, "ec2:CreateTags", Outcome.ALLOWED),
         ({"Action": ["iam:*", "EC2:createtags"]}, "ec2:CreateTags", Outcome.ALLOWED),
         ({"Action": ["iam:CreateUser", "EC2:createtags"]}, "ec2:CreateTags", Outcome.ALLOWED),

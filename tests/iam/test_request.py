@@ -10,8 +10,11 @@ A = "arn:aws:ec2:us-east-1:123456789012:subnet/a"
 
 
 def test_a_request_is_checked_when_it_is_made() -> None:
-    with pytest.raises(ValueError, match="needs a resource"):
+    with pytest.raises(ValueError) as refusal:
         Request("ec2:CreateTags", ())
+    assert str(refusal.value) == (
+        "a request needs a resource; '*' stands for an action without resource-level support"
+    )
     with pytest.raises(AmbiguousContext, match="aws:username more than once") as caught:
         Request("ec2:CreateTags", context={"aws:username": "a", "x:Key": "c", "aws:UserName": "b"})
     assert caught.value.keys == ("aws:username", "aws:UserName")
