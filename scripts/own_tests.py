@@ -158,7 +158,15 @@ def _run(measured: coverage.Coverage, imports: bytes, module: Module, answer: Pa
     output = os.open(answer.with_suffix(".output"), os.O_WRONLY | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    options = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    # A machine that is busy, and measures besides, is slow and not wrong.
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--timeout=1200",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]
     failed = pytest.main([*options, *map(str, module.tests)], plugins=[_FromCollection(measured)])
     measured.stop()
     # In a new process coverage forgets what it knew.
