@@ -273,15 +273,47 @@ def test_accepting_takes_no_longer_than_its_share(monkeypatch: pytest.MonkeyPatc
     run(test)
 
 
+def test_whoever_is_left_when_it_has_accepted_enough_at_once_is_accepted_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener_module, "MAX_ACCEPTS", 1)
+    monkeypatch.setattr(listener_module, "_ACCEPTING", 60.0)
+
+    async def test() -> None:
+        async with echo_server() as server:
+            clients = [socket.create_connection((LOOPBACK, server.port)) for _ in range(3)]
+            await until(lambda: server.listener.pending == 3)
+            for sock in clients:
+                sock.close()
+
+    run(test)
+
+
+def test_one_that_retires_takes_no_more_than_the_kernel_can_have_queued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test() -> None:
+        async with echo_server() as server:
+            waiting = [raw(server.port) for _ in range(2)]
+            monkeypatch.setattr(listener_module, "BACKLOG", 1)
+            server.listener.retire()
+            assert server.listener.pending == 1
+            assert await was_reset(waiting.pop())
+            waiting.pop().close()
+
+    run(test)
+
+
 HEADER = b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 443\r\n"
 
 
 def test_behind_a_load_balancer_the_source_is_the_one_in_its_header() -> None:
     async def test() -> None:
         async with echo_server(sources=sources(may_waste=1), proxies=(LOOPBACK,)) as server:
-            # It may come in pieces.
-            first = raw(server.port, HEADER[:9])
+            # It may come in pieces, and later than the connection.
+            first = raw(server.port)
             await until(lambda: server.listener.pending == 1)
+            await asyncio.get_running_loop().sock_sendall(first, HEADER[:9])
             await asyncio.sleep(0.02)
             await asyncio.get_running_loop().sock_sendall(first, HEADER[9:20])
             await asyncio.sleep(0.02)

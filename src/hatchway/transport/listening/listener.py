@@ -203,9 +203,10 @@ class Listener:
         return sock
 
     def _resume(self) -> None:
+        # A listener that is released has ended its pause.
+        assert self._sock is not None
         self._pause = None
-        if self._sock is not None:
-            self._loop.add_reader(self._sock, self._accept, self._sock)
+        self._loop.add_reader(self._sock, self._accept, self._sock)
 
     def _pause_for(self, seconds: float) -> None:
         assert self._sock is not None
