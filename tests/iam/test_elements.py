@@ -136,6 +136,8 @@ HOME = "arn:aws:s3:::homes/"
         ({"Resource": HOME + "${aws:PrincipalTag/team}/*"}, HOME + "x/file", False),
         ({"Resource": HOME + "${aws:PrincipalTag/team, 'none'}/*"}, HOME + "none/file", True),
         ({"Resource": [HOME + "${aws:PrincipalTag/team}/*", HOME + "x/*"]}, HOME + "x/file", True),
+        ({"Resource": [HOME + "y", HOME + "${aws:username}"]}, HOME + "al*ce", True),
+        ({"Resource": "arn:aws:ec2:::subnet/${x:subnet}"}, SUBNET, True),
         ({"NotResource": HOME + "${aws:PrincipalTag/team}/*"}, HOME + "x/file", False),
         ({"NotResource": [HOME + "${aws:PrincipalTag/team}/*", HOME + "y"]}, HOME + "x/file", False),
         ({"NotResource": [HOME + "x/*", HOME + "${aws:PrincipalTag/team}"]}, HOME + "x/file", False),
@@ -161,6 +163,7 @@ def test_a_variable_in_a_resource_is_literal_and_must_have_a_value(
         "aws:username": "al*ce",
         "aws:PrincipalAccount": "123456789012",
         "x:colon": "1:2",
+        "x:subnet": "subnet-1",
         "x:empty": "",
     }
     assert allows(element, resource=resource, context=context) is expected
@@ -254,6 +257,7 @@ def test_a_set_of_patterns_says_what_it_is_made_of() -> None:
     assert resource("arn:aws:s3:::a", "*").is_everything
     complement = resource("*", "arn:aws:s3:::${x:c}", negated=True)
     assert (complement.negated, complement.is_everything, complement.prefixes) == (True, False, ("",))
+    assert complement.patterns == ("*", "arn:aws:s3:::${x:c}")
     assert [variable.key for variable in complement.variables] == ["x:c"]
 
 

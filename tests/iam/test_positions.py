@@ -57,6 +57,15 @@ def test_a_lone_statement_is_statement_0() -> None:
     assert text_at(text, spans(text)["Statement[0]"]) == text[len('{"Statement": ') : -1]
 
 
+def test_empty_lines_count_and_the_whole_is_no_place_of_its_own() -> None:
+    found = spans('\n\n{\n\n  "Id": 1,\n"Statement":[\n\n\n {} ]}')
+    assert found == {
+        "Id": Span(Position(5, 9), Position(5, 10)),
+        "Statement": Span(Position(6, 13), Position(9, 6)),
+        "Statement[0]": Span(Position(9, 2), Position(9, 4)),
+    }
+
+
 def test_an_escaped_key_is_the_key_that_it_spells() -> None:
     text = '{"\\u0053tatement": [{}]}'
     assert "Statement[0]" in spans(text)
