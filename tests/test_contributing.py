@@ -1,8 +1,12 @@
-"""What CONTRIBUTING.md says of the code is so: its drawings, and the files that it names."""
+"""What CONTRIBUTING.md says of the code is so: its drawings, its packages, the files that it names."""
 
 import re
+import sys
+import tomllib
+from collections import defaultdict
 from pathlib import Path
 
+import grimp
 import pytest
 from scripts.map import MARKED, PAGE, drawn_anew, without_implied
 
@@ -13,6 +17,48 @@ TEXT = PAGE.read_text()
 def test_the_drawings_are_of_the_imports_as_they_are() -> None:
     assert len(MARKED.findall(TEXT)) >= 3
     assert drawn_anew(TEXT) == TEXT, "make map"
+
+
+def allowed() -> dict[str, set[str]]:
+    """Package to what it may import, by the table."""
+    table = re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \|$", TEXT, re.MULTILINE)
+    packages = {package for package, _ in table}
+    everything = {"all": packages, "all but `cli`": packages - {"cli"}}
+    # A dash is none.
+    return {
+        package: everything.get(row, packages & set(row.split(", "))) - {package} for package, row in table
+    }
+
+
+def refused() -> dict[str, set[str]]:
+    """Package to what import-linter keeps it from importing as a whole."""
+    configuration = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    found = defaultdict[str, set[str]](set)
+    for contract in configuration["contracts"]:
+        modules = contract.get("modules", [])
+        for source in contract.get("source_modules", modules):
+            others = contract.get("forbidden_modules", modules)
+            found[source.removeprefix("hatchway.")] |= {
+                name.removeprefix("hatchway.") for name in others if name != source
+            }
+    return found
+
+
+def test_import_linter_refuses_whatever_the_table_of_packages_does_not_allow() -> None:
+    packages = {path.parent.name for path in (REPOSITORY / "src/hatchway").glob("*/__init__.py")}
+    assert allowed().keys() == packages
+    held = refused()
+    assert {package: packages & held[package] for package in packages} == {
+        package: packages - {package} - may for package, may in allowed().items()
+    }
+
+
+def test_import_linter_refuses_to_iam_whatever_hatchway_imports_from_elsewhere() -> None:
+    graph = grimp.build_graph("hatchway", include_external_packages=True, cache_dir=None)
+    elsewhere = {name for name in graph.modules if "." not in name}
+    elsewhere -= {"hatchway", "_typeshed", *sys.stdlib_module_names}
+    assert "sqlalchemy" in elsewhere
+    assert elsewhere - refused()["iam"] == set()
 
 
 def test_every_file_that_it_names_is_there() -> None:
