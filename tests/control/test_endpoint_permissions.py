@@ -1,4 +1,4 @@
-"""The permissions that endpoints need, each of them, through boto3 (authorization.md, sections 5 to 8)."""
+"""The permissions that endpoints need, each of them, through boto3 (docs/iam.md)."""
 
 import copy
 import json

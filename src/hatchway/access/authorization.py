@@ -1,4 +1,4 @@
-"""Checks of a caller's permissions (authorization.md, section 5: an operation needs all its checks)."""
+"""Checks of a caller's permissions: an operation needs all of its checks."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""The condition keys that every request carries (authorization.md, section 6)."""
+"""The condition keys that every request carries (docs/iam.md, "Global condition keys")."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

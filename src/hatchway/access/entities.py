@@ -45,7 +45,7 @@ class Entity:
 
     @property
     def keys(self) -> Context:
-        """The condition keys that say who asks (authorization.md, section 6)."""
+        """The condition keys that say who asks (AWS: "AWS global condition context keys")."""
         if self.kind is OwnerKind.GROUP:
             return {"aws:PrincipalAccount": self.account}
         tags = {f"aws:PrincipalTag/{key}": value for key, value in self.tags.items()}

@@ -1,4 +1,4 @@
-"""The checks of `ec2-instance-connect:OpenTunnel` (authorization.md, sections 5 and 6)."""
+"""The checks of `ec2-instance-connect:OpenTunnel` (docs/iam.md, "What there is to allow")."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What permissions endpoints need (authorization.md, sections 5 and 6).
+"""What permissions endpoints need (docs/iam.md, "What there is to allow").
 
 What is made or changed has tags of its own, and its subnet has; a policy may mean either. So whatever is
 asked of the subnet or the endpoint is asked under each reading of the two, and all must allow: no one passes
