@@ -7,8 +7,8 @@
 | `/.well-known/hatchway` | anybody | `{"gateway_port": N}` |
 | `/healthz`, `/readyz` | monitoring | is the process up; does it reach its store |
 
-Reading is done on the event loop, within bounds; everything else, being synchronous, in threads: calls in
-some, hosts' look-ups in others, so that these never wait for those.
+Requests are read on the event loop, within bounds. Everything else is synchronous and runs in threads: API
+calls in one pool, hosts' look-ups in another, so that neither waits for the other.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ THREADS: Final = CALL_THREADS + LOOKUP_THREADS + OTHER_THREADS + 1
 READY_SECONDS: Final = 5.0
 """How long the store may take to answer before it counts as not answering."""
 UNEXAMINED_BODY: Final = 16 * 1024
-"""Bytes of a body that is read for anybody. Who sends more has to have an active key first."""
+"""Bytes of a body that is read for anybody. Whoever sends more has to have an active key first."""
 RETRY_SECONDS: Final = 2
 DEFAULT_GATEWAY_PORT: Final = 443
 TOO_MANY_FAILURES: Final = (
@@ -176,7 +176,7 @@ class _Api:
 
     def _looked(self, looking: asyncio.Future[None]) -> None:
         self._looking = None
-        # Perhaps nobody has waited for as long.
+        # Everybody who asked may have given up.
         looking.exception()
 
     async def discovery(self, request: Request) -> Response:
@@ -191,7 +191,7 @@ class _Api:
 
     def _gateway_port(self) -> int:
         with self._plane.store.read() as tx:
-            # The youngest: one that was killed keeps its lease for a while.
+            # The one with the latest lease: one that was killed keeps its lease for a while.
             workers = tx.gateway_workers.find(
                 gateway_workers.c.lease_until > self._plane.clock(),
                 order=(gateway_workers.c.started_at.desc(),),
@@ -277,12 +277,13 @@ def _response(reply: Reply, more_headers: Mapping[str, str] | None = None) -> Re
 
 
 def _plain(request: Request, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal where no service's dialect is at hand. It shows what the log has more under."""
+    """A refusal where no service's protocol is known. It shows the request id, under which the log has
+    more."""
     return PlainTextResponse(f"{text} (request id {request.state.request_id})\n", status, headers)
 
 
 async def _failed(request: Request, _problem: Exception) -> Response:
-    """The answer to what nobody foresaw. Starlette raises the problem again, for the log."""
+    """The answer to an unforeseen error. Starlette raises the problem again, for the log."""
     return _plain(request, "internal error: see the server's log", 500)
 
 

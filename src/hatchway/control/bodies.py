@@ -67,8 +67,8 @@ class _Reading:
 class Bodies:
     """Those that are being read, and those of calls that are being answered.
 
-    When they are too much, the source that has most of it loses its largest, and who has proved nothing
-    before those who have.
+    When they are too much, the source that holds most loses its largest; sources that have not authenticated
+    lose theirs first.
     """
 
     def __init__(self, most: int = MOST_HELD) -> None:

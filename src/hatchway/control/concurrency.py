@@ -11,7 +11,7 @@ class TooManyCalls(Exception):
 
 
 class ConcurrentCalls:
-    """Counts them. Safe among threads."""
+    """Counts them. Thread-safe."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""Tunnels of gateway workers that died without closing them: their end is entered by whoever is left."""
+"""Tunnels of gateway workers that died without closing them: the control plane enters their end."""
 
 import json
 from collections.abc import Iterable
@@ -69,7 +69,8 @@ class DeadWorkers:
         with self._plane.store.record() as tx:
             if tx.gateway_workers.get(worker.id) != worker:
                 return
-            # The worker first: if it lives after all, this tells it that its tunnels are being entered.
+            # The worker's row first: if the worker is alive after all, this tells it that its tunnels are
+            # entered as ended.
             tx.gateway_workers.delete(worker.id)
         count = 0
         while True:
@@ -102,7 +103,7 @@ def _enter_end(tx: Transaction, tunnel: Tunnel, by: datetime, event_id: str, now
         "eventTime": event_time(now),
         "additionalEventData": {
             "tunnelId": tunnel.id,
-            # At the most: nobody saw it end.
+            # At most: nobody saw it end.
             "durationSeconds": round((end - tunnel.opened_at).total_seconds(), 3),
             "bytesIn": tunnel.bytes_in,
             "bytesOut": tunnel.bytes_out,

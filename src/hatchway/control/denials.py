@@ -16,9 +16,10 @@ _ACTION: Final = "hatchway:ExplainDenial"
 
 @operation("hatchway", EXPLAIN_DENIAL, reads_only=True)
 def explain_denial(call: Call) -> Result:
-    """One denial, or the caller's latest. What is not the caller's own takes the permission on everything.
+    """One denial, or the caller's latest.
 
-    So does what there is not: nobody else learns which ids requests have.
+    A denial that is not the caller's own needs the permission on every resource. So does one that does not
+    exist: nobody else learns which request ids exist.
     """
     request_id = call.parameters.get("RequestId")
     caller = call.caller.principal

@@ -73,7 +73,7 @@ class Dispatcher:
         self._running = ConcurrentCalls(MOST_OF_A_PRINCIPAL)
 
     def dispatch(self, request: ApiRequest) -> Outcome:
-        """What comes of a request, whatever the request."""
+        """The answer to any request."""
         started = time.perf_counter()
         trace = None if self._plane.traces is None else CallTrace(self._plane.traces)
         attempt = self._attempt(request)
@@ -136,7 +136,7 @@ class Dispatcher:
         return render(naming(error, request.request_id), service, request.http, request.request_id)
 
     def throttle(self, request: ApiRequest, message: str) -> Reply:
-        """The answer to a request of one who asks for too much. It is counted."""
+        """The answer to a caller who sends too many requests. It is counted."""
         return self.refuse(request, throttled(claimed_service(request.http).name, message))
 
     def _attempt(self, request: ApiRequest) -> Attempt:

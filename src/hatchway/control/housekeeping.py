@@ -43,7 +43,8 @@ def purge_deleted_endpoints(tx: Transaction, now: datetime, retention: timedelta
 
 
 def purge_pushed_keys(tx: Transaction, now: datetime) -> int:
-    """Takes away SSH keys that have expired. They were of no use since then; this only tidies up."""
+    """Takes away SSH keys that have expired. They have been invalid since then; this only deletes the
+    rows."""
     return tx.pushed_keys.delete_where(pushed_keys.c.expires_at <= now)
 
 
@@ -53,7 +54,7 @@ def purge_client_tokens(tx: Transaction, now: datetime) -> int:
 
 
 def purge_terminations(tx: Transaction) -> int:
-    """Deletes what has been done: the terminations of tunnels that are no longer there."""
+    """Deletes requests that have been carried out: the terminations of tunnels that have ended."""
     return tx.terminations.delete_where(terminations.c.tunnel_id.not_in(select(tunnels.c.id)))
 
 
@@ -76,7 +77,7 @@ def record_refusals(plane: ControlPlane) -> None:
 
 @dataclass(slots=True)
 class DeletionHistory:
-    """Lets deletions be forgotten that every follower has seen for an hour or more."""
+    """Drops tombstones that every follower has had an hour or more to see."""
 
     _revision: int = field(default=0, init=False)
 
@@ -147,7 +148,8 @@ def tasks(
 
 
 def urgent_tasks(signing_keys: SigningKeys) -> tuple[Task, ...]:
-    """Those for which somebody waits: whoever may open tunnels from now on can do so within a second."""
+    """The tasks that somebody waits for: whoever is newly allowed to open tunnels can do so within a
+    second."""
     told: set[str] = set()
 
     def derive() -> None:
@@ -184,7 +186,7 @@ class Housekeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, when the task under way is done."""
+        """Stops it, once the running task is done."""
         self._stopping.set()
         self._thread.join()
 

@@ -33,7 +33,7 @@ _CLOSE: Final = (b"connection", b"close")
 
 
 class Held(Protocol):
-    """Where connections are kept whose callers have proved who they are."""
+    """Where the connections of authenticated callers are kept."""
 
     def add(self, connection: "ClientConnection") -> bool: ...
     def discard(self, connection: "ClientConnection") -> None: ...
@@ -100,12 +100,13 @@ class ClientConnection(H11Protocol):
             return
         self.proven = True
         self._sources.admitted(self.address, key_id)
-        # It may be gone meanwhile.
+        # The connection may have gone meanwhile.
         if self._settled is not None and self._held.add(self):
             self._settle()
 
     def excuse(self) -> None:
-        """A request was for what anybody may ask: who is known wastes nothing by it, up to a rate."""
+        """A request was for something that anybody may ask. A known source wastes nothing by that, up to a
+        rate."""
         if not self.proven and self._sources.knows(self.source):
             self._sources.refused(self.address)
 
@@ -232,7 +233,7 @@ class ClientConnection(H11Protocol):
     def _linger(self) -> None:
         """Leave it to the client to close, which has been told to (RFC 9112 section 9.6).
 
-        Were this side to close while more comes, a reset would take the answer away before it is read.
+        If this side closed while more comes, a reset would destroy the answer before it is read.
         """
         self._refused = True
         self.flow.resume_reading()

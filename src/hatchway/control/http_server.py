@@ -74,7 +74,7 @@ class HttpsServer(uvicorn.Server):
                 http=ClientConnection,
                 ws="none",
                 interface="asgi3",
-                # Who the client is decides policies: what a header says about it is not believed.
+                # Policies depend on the client's address: what a header says of it is not believed.
                 proxy_headers=False,
                 server_header=False,
                 access_log=False,
@@ -130,10 +130,10 @@ class HttpsServer(uvicorn.Server):
         self._replaced = self.should_exit = True
 
     async def _serve_out(self) -> None:
-        """Serve who is connected: each has an answer that says that the connection ends with it.
+        """Serve the clients that are connected: each answer says that the connection ends with it.
 
-        A connection that is closed while its client sends the next call would cost him that call. So those
-        that are idle are left until they end as they would have.
+        Closing a connection while its client sends the next call would lose that call. So idle ones are left
+        until they end by themselves.
         """
         log.info("control plane succeeded by another", connections=len(self.server_state.connections))
         for listener in self._listeners:

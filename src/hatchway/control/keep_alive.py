@@ -1,4 +1,4 @@
-"""The connections of callers who have proved who they are: bounded, for each source and for all."""
+"""The connections of authenticated callers: bounded, for each source and for all."""
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
@@ -13,9 +13,9 @@ MOST_OF_A_SOURCE: Final = 250
 
 
 class KeptAliveConnections:
-    """A new one has its place, if need be, from the one that has been idle for longest.
+    """When there is no room, a new one replaces the one that has been idle for longest.
 
-    That is of the same source when the source has its share, and else of the source that has most.
+    That is one of the same source if the source has its full share, else of the source that has most.
     """
 
     def __init__(self, most: int, most_of_a_source: int = MOST_OF_A_SOURCE) -> None:

@@ -26,7 +26,7 @@ def other_service(request: HttpRequest) -> str | None:
 
 
 def not_here(service: str) -> ServiceError:
-    """What a caller is told who asked for that service."""
+    """What a caller of that service is told."""
     here = ", ".join(DIALECTS)
     message = (
         f"Hatchway does not have the service {service}, only {here}. The call came here by its endpoint URL."

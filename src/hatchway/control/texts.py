@@ -1,4 +1,4 @@
-"""The rule for texts, as it holds for what callers send: `hatchway.domain.text` says which it is."""
+"""The rule of `hatchway.domain.text`, applied to what callers send."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from hatchway.protocol import ServiceError
 
 
 def check_texts(service: str, parameters: Mapping[str, Any]) -> None:
-    """Refuses parameters with a text in them that none may be. Names and tags are checked as lines besides.
+    """Refuses parameters that contain a text which the rule forbids. Names and tags must also be one line.
 
     Raises:
         ServiceError: in the words of the service.

@@ -1,8 +1,8 @@
 """The threads that requests are answered in, shared out among those who ask.
 
-Operations are synchronous, and some wait: for a lock, or for a database that hangs. Nobody has more than his
-share of the threads meanwhile; the others wait for his calls, his own wait for each other. Who has waited for
-too long is told so, for then nothing here will be soon again.
+Operations are synchronous, and some wait: for a lock, or for a database that hangs. Meanwhile no client has
+more than its share of the threads: further calls of that client wait for each other, and do not make others
+wait. A request that has waited too long is refused, because then none will be served soon.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Is the account as it should be a sound one: names, ranges and addresses against each other.
+"""Whether the account as it should be is consistent: names, ranges and addresses against each other.
 
-A problem is told where the file says something that is part of it. What is wrong between things that the
-file does not name is not for the file to answer.
+A problem is reported where the file says something that is part of it. What is wrong between things that the
+file does not name is not a problem of the file.
 """
 
 import ipaddress

@@ -1,4 +1,5 @@
-"""Readers of values, and tables of keys: what the file may say, once, for reading it and for its JSON Schema.
+"""Readers of values, and tables of keys: what the file may say, declared once, for reading it and for its
+JSON Schema.
 
 A `Reader` takes a value, its place and the reading so far. It gives what the value means, or adds a problem
 and gives None. A `Table` has the keys of one kind of mapping, each with its reader; `Table.read` takes them

@@ -1,7 +1,7 @@
 """On which line of its text a place of the fleet file is.
 
-Readers know places (`vpcs.office.cidr`), not lines: values need not come from a text. Only who tells the
-writer of a file what is wrong wants lines, so the text is gone through once more for that.
+Readers know places (`vpcs.office.cidr`), not lines: values need not come from a text. Only messages to the
+author of a file need lines, so the text is read once more for those.
 """
 
 import re

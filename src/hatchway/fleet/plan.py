@@ -169,7 +169,7 @@ def _changes(before: AccountView, after: AccountView, touched: set[Row]) -> tupl
             coming.append((_ORDER[row[0]], new.change(row, action, fields)))
         else:
             going.append((-_ORDER[row[0]], old.change(row, Action.DELETE, (), _lost(before, row))))
-    # What others stand on comes first and goes last.
+    # What others depend on is created first and deleted last.
     return tuple(
         change
         for pairs in (coming, going)

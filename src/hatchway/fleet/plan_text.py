@@ -98,7 +98,7 @@ def _value_text(value: Any) -> str:
 
 
 def _visible(line: str) -> str:
-    """Without what a terminal would act on, or not show."""
+    """The text without characters that a terminal would interpret, or not show."""
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 

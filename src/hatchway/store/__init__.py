@@ -7,8 +7,8 @@
     with store.read() as tx:                   # one consistent view
         alice = tx.users.get("alice")
 
-`Store.read`, `Store.write` and `Store.record` are the only ways in. A transaction has one repository for each
-noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs.
+`Store.read`, `Store.write`, `Store.record` and `Store.append` are the only ways in. A transaction has one
+repository for each noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs.
 
 The **change feed** tells gateways what has changed. A transaction that alters what a gateway must know takes
 the next *revision* of the account and stamps the rows that it touched. `Store.changes` gives what has changed

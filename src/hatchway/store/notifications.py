@@ -1,7 +1,7 @@
 """When to look at the store's revision: when SQLite's file has changed, or PostgreSQL tells of a change.
 
-A notification is a hint and no more. Whoever gets one asks for the revision, and catches up by it, so that
-one too many costs a query and one that is lost costs the time to the next.
+A notification is only a hint. Whoever gets one asks for the revision and catches up with it. So one too many
+costs a query, and one that is lost costs the time until the next.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class _WriteAheadLog:
                 return
 
     def _look(self) -> tuple[int, int, int] | None:
-        """What is another with each change to come; None while that cannot be said of it."""
+        """A value that will differ after the next change; None while that is not certain."""
         try:
             status = self._path.stat()
         except OSError:

@@ -84,7 +84,7 @@ class Rows(Generic[Noun]):
         return [tuple(row) for row in self._connection.execute(select(*columns).where(*where))]
 
     def rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        """What a query gives that is of no other form."""
+        """The result of a query that the other methods cannot express."""
         return [tuple(row) for row in self._connection.execute(query)]
 
     def count_by(self, column: Any, *conditions: Any) -> dict[Any, int]:
@@ -97,14 +97,14 @@ class Rows(Generic[Noun]):
         return self._connection.execute(query, parameters).scalar_one()
 
     def put(self, *nouns: Noun) -> None:
-        """Makes the rows be so, whether they exist or not."""
+        """Inserts the rows, or replaces those that exist."""
         self.put_all(nouns)
 
     def put_all(self, nouns: Iterable[Noun]) -> None:
         self._insert(nouns, _upsert)
 
     def add(self, *nouns: Noun) -> None:
-        """Adds rows; one whose primary key is there already stays as it was."""
+        """Inserts rows; one whose primary key exists already stays as it was."""
         self.add_all(nouns)
 
     def add_all(self, nouns: Iterable[Noun]) -> None:
@@ -122,7 +122,7 @@ class Rows(Generic[Noun]):
         statement(self._table, names, self._connection.dialect).run(self._connection, columns)
 
     def delete(self, *key: Any) -> bool:
-        """Takes the row away; whether there was one."""
+        """Deletes the row. Returns whether there was one."""
         names = [f"{column.name}_" for column in self._key]
         gone = self._connection.execute(_delete(self._table), dict(zip(names, key, strict=True))).rowcount
         if gone == 0:
@@ -131,14 +131,14 @@ class Rows(Generic[Noun]):
         return True
 
     def delete_all(self, keys: Iterable[Any]) -> set[Any]:
-        """Takes away the rows with these keys, of one column; the keys of those that there were."""
+        """Deletes the rows with these keys, of one column. Returns the keys of those that existed."""
         statement = _delete_all(self._table, self._connection.dialect)
         gone = set(statement.run(self._connection, [[list(keys)]]).scalars())
         self._add_tombstones([(key,) for key in gone])
         return gone
 
     def delete_where(self, *conditions: Any, **equal: Any) -> int:
-        """Takes away the rows that meet all conditions; how many there were."""
+        """Deletes the rows that meet all conditions. Returns how many there were."""
         statement = delete(self._table).where(*conditions, *self._equal(equal)).returning(*self._key)
         keys = [tuple(row) for row in self._connection.execute(statement)]
         self._add_tombstones(keys)
@@ -156,7 +156,7 @@ class Rows(Generic[Noun]):
             return
         revision = self._stamp()
         row_keys = [json.dumps([str(part) for part in key]) for key in keys]
-        # The same key may go twice within one revision, when it was put again in between.
+        # A key may be deleted twice within one revision, when it was put again in between.
         statement = _add(tables.tombstones, ("kind", "row_key", "revision"), self._connection.dialect)
         statement.run(self._connection, [repeat(self._table.info["kind"]), row_keys, repeat(revision)])
 

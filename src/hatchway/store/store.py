@@ -30,9 +30,9 @@ from hatchway.store.url import parse_store_url
 _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
 _CONNECTIONS, _KEPT_CONNECTIONS = 15, 5
-"""How many a process may have, and how many of them it keeps when they are of no use."""
+"""How many connections a process may have, and how many of them it keeps when they are not in use."""
 _POSTGRESQL_ARGUMENTS = {
-    # A server that is not there any more without having said so is noticed (libpq: "Parameter Key Words").
+    # A server that has gone without closing the connection is noticed (libpq: "Parameter Key Words").
     "connect_timeout": "10",
     "tcp_user_timeout": "20000",
     "keepalives_idle": "10",
@@ -47,8 +47,8 @@ _POSTGRESQL_SETTINGS = (
 _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 """Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
 _RECORD_LOCK = select(func.pg_advisory_xact_lock(0x48617464))
-"""Held by the one who records what gateways have in common. Everybody who can log in may take it, for ever:
-what is the account's, and what calls wait for, does without."""
+"""Held by whoever records what gateways have in common. Every role that can log in may take it, and keep it
+for ever. So neither changes of the account nor what API calls wait for use it."""
 _BEGIN = "hatchway_begin"
 _BUSY_OPTION = "hatchway_busy_seconds"
 _POLL_SECONDS = 0.001
@@ -183,7 +183,7 @@ class Store:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Waiting for SQLite's one write lock is by chance: within a process, writers take turns.
+        """Writers of one process take turns, because SQLite gives its one write lock to any who waits.
 
         Where there are many of them, they leave the lock to other processes in between.
         """
@@ -191,7 +191,7 @@ class Store:
             yield
             return
         waited = not self._writing.acquire(blocking=False)
-        # Not for ever: when the store is locked, each of those ahead waits as long as it may.
+        # With a time-out: when the store is locked, each of those ahead waits as long as it may.
         if waited and not self._writing.acquire(timeout=self._busy_seconds):
             raise StoreBusy("too many wait for the store")
         try:
@@ -248,9 +248,9 @@ class Store:
                 connection.exec_driver_sql("BEGIN")
 
     def check_schema(self, *, older: bool = False) -> str:
-        """Refuses to work on a schema that is not this program's; the schema, such as `0005`.
+        """Refuses to work on a schema that is not this program's. Returns the schema, such as `0005`.
 
-        `older` is whether one will do that this program could bring to its own.
+        With `older`, one that this program could migrate will do.
 
         Raises:
             SchemaMismatch: the database is newer or older than the program.

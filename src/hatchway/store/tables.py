@@ -59,7 +59,7 @@ feed = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("revision", BigInteger, nullable=False),
-    # Tombstones up to this revision are gone: a follower that stands before it must read everything again.
+    # Tombstones up to this revision are gone: a follower that has not reached it must read everything again.
     Column("floor", BigInteger, nullable=False),
 )
 tombstones = Table(
@@ -215,8 +215,8 @@ access_keys = _in_feed(
     Column("status", EnumText(KeyStatus), nullable=False),
     _moment("created_at"),
 )
-# Gateways from before there was a gateway key follow this one. It is empty: what they need they have in
-# memory, and the control plane drops what another of that age may write.
+# Gateways of versions before the gateway key follow this table. It is empty: they have in memory what they
+# need, and the control plane drops what another process of those versions may write.
 clear_signing_keys = _in_feed(
     "signing_keys",
     _key("access_key_id", 128),
@@ -233,7 +233,7 @@ sealed_signing_keys = _in_feed(
     _key("service", 64),
     Column("sealed", LargeBinary, nullable=False),
     _text("sealed_under", 64),
-    # So that those gateways forget a key that is gone, of which they have the clear one.
+    # So that those gateways forget a deleted key, of which they have the clear one.
     kind="signing_keys",
 )
 terminations = _in_feed(

@@ -131,12 +131,13 @@ class Transaction:
         return any(self._connection.execute(query.limit(1)).first() is not None for query in queries)
 
     def has_clear_signing_keys(self) -> bool:
-        """Whether there are signing keys as no gateway of today reads them: unsealed."""
+        """Whether there are unsealed signing keys, which no gateway of this version reads."""
         rows = self._connection.execute(select(tables.clear_signing_keys.c.access_key_id).limit(1))
         return rows.first() is not None
 
     def forget_clear_signing_keys(self) -> None:
-        """Drops them, and tells no follower: who has them in memory may go on until he is replaced."""
+        """Drops them without telling followers: a gateway that has them in memory may use them until it is
+        replaced."""
         self._connection.execute(delete(tables.clear_signing_keys))
 
     @contextmanager

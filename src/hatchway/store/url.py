@@ -33,7 +33,7 @@ _FORMS: Final = (
 
 
 class BadStoreUrl(ValueError):
-    """It is no URL of a store. The message says how one looks, and nothing of this one."""
+    """It is no URL of a store. The message says what one looks like, and repeats nothing of this one."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"the store's URL {problem}: {_FORMS}")
@@ -106,7 +106,7 @@ def _check_postgresql(url: URL) -> URL:
 
 
 def _secrets(text: str) -> set[str]:
-    """Whatever of a URL must not be shown, as written and as meant."""
+    """Whatever of a URL must not be shown, as written and percent-decoded."""
     try:
         url = parse_store_url(text)
     except BadStoreUrl:

@@ -107,7 +107,8 @@ def _netlink() -> socket.socket | None:
 
 
 def _is_source(address: Address) -> bool:
-    """Whether packets to the address would leave from it: so it is when Linux talks to itself."""
+    """Whether packets to the address would have it as their source too: Linux does so when it talks to
+    itself."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         try:

@@ -1,4 +1,4 @@
-"""What one call may cost the others while it goes through rows one by one.
+"""The time that one call may take from others while it goes through rows one by one.
 
 Python runs one thread at a time. So a call that looks at many rows does so in short stretches, with pauses
 as long as they are, one such call after another; and it gives up when it has taken too much.
@@ -26,7 +26,7 @@ _places: Final = BoundedSemaphore(MOST_WAITING)
 
 
 class WorkBudget:
-    """The computing of one call, as a context; to be told often how it goes."""
+    """The computing of one call, as a context; `spend` is to be called often."""
 
     def __init__(self) -> None:
         self._began = self._paused_at = time.thread_time()

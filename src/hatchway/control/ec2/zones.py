@@ -16,7 +16,7 @@ _SIDES: Final = {
 def zone_id(zone: str) -> str:
     """The id of a zone that is named as AWS names its own; any other name is its own id.
 
-    AWS deals the letters out differently in each account; here `a` is the first zone.
+    AWS assigns the letters differently in each account; here `a` is the first zone.
     """
     match = _zone(zone)
     if match is None:

@@ -117,7 +117,7 @@ class Admitted(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A tunnel that may not be opened: what the client is told, and what the audit trail is.
+    """A tunnel that may not be opened: what the client is told, and what the audit trail is told.
 
     `authenticated` is whether the caller is who the request says.
     """

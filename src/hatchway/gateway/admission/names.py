@@ -1,6 +1,6 @@
 """The addresses of hosts that are known by name, kept up with the DNS in a thread of its own.
 
-A resolver may take its time, and the event loop has none; nor may the few threads that follow the store wait.
+A resolver may be slow, and neither the event loop nor the few threads that follow the store may wait for it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Names:
             except (OSError, UnicodeError) as problem:
                 log.warning("name cannot be resolved", host=host, problem=str(problem))
                 continue
-            # An address of a link has its zone behind a percent sign.
+            # A link-local address has its zone after a percent sign.
             texts = {str(answer[4][0]).partition("%")[0] for answer in answers}
             self._found[host] = frozenset(map(parse_address, texts))
         self._addresses = frozenset().union(*self._found.values())

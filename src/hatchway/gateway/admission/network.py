@@ -34,8 +34,8 @@ class Flow(NamedTuple):
 def network_problem(snapshot: Snapshot, served: ServedVpcs, off_limits: OffLimits, flow: Flow) -> str | None:
     """Why the connection is not let through, in words for the audit trail; None when it is.
 
-    A target that is not registered has no security group of its own to ask. So it must be nobody's: neither a
-    host of another VPC that this gateway serves, nor what the gateway keeps away from.
+    A target that is not registered has no security group of its own to ask. So its address must be neither
+    that of a host in another VPC that this gateway serves, nor off limits.
     """
     endpoint, instance, address, port, client = flow
     vpc = snapshot.vpc(endpoint.vpc_id)

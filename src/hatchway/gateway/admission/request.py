@@ -104,7 +104,7 @@ def _address(text: str) -> str:
         raise BadParameter(
             _ADDRESS, f"The specified {_ADDRESS} is not valid. Specify an IPv4 or IPv6 address."
         ) from None
-    # An IPv4 address has but one form.
+    # An IPv4 address has only one form.
     return str(address) if ":" in text else text
 
 

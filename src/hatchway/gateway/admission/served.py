@@ -1,4 +1,4 @@
-"""Which VPCs a gateway serves: it stands in one network, and VPCs with the same ranges are several."""
+"""Which VPCs a gateway serves: it stands in one network, and several VPCs may have the same ranges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 class ServedVpcs:
-    """Those that a gateway is bound to; all that are no separate networks, where it is bound to none."""
+    """The VPCs that a gateway is bound to. One that is bound to none serves all that are not separate
+    networks."""
 
     def __init__(self, bound: Iterable[str] = ()) -> None:
         """`bound` are names or ids of VPCs."""
@@ -23,5 +24,5 @@ class ServedVpcs:
         return not vpc.separate_network
 
     def missing(self, vpcs: Sequence[Vpc]) -> list[str]:
-        """What it is bound to that none of these VPCs is."""
+        """The names and ids that it is bound to and that none of these VPCs has."""
         return sorted(self._bound - {name for vpc in vpcs for name in (vpc.id, vpc.name)})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hatchway.store import Changes, Store
 
 RETRY: Final = 0.5
-"""Seconds between a look at the store that failed and the next."""
+"""Seconds from a failed read of the store to the next attempt."""
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -78,6 +78,7 @@ class Follower:
             log.info("store is followed again", revision=self._snapshot.revision)
 
     def _read(self) -> tuple[Changes, Touched]:
-        """What has changed and what that touches, which are thousands of rows at times: not on the loop."""
+        """What has changed, and what that touches. It can be thousands of rows, so this must not run on the
+        event loop."""
         changes = self._store.changes(self._snapshot.revision)
         return changes, touched(changes, key_of)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.table import Key
     from hatchway.store import Changes
 
-# Tables by which some rows are looked up otherwise than by key, and the keys of that look-up.
+# Tables whose rows are also looked up by something other than their key, and by what.
 _LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
     "instances": lambda row: (
         key for address in row.addresses for key in ((row.vpc_id, address), (address,))
@@ -79,7 +79,8 @@ class Snapshot:
         tables = _empty_tables() if changes.everything else dict(self._tables)
         done = 0
         for name in {**changes.deleted, **changes.changed}:
-            # A change costs what it changes: one that is made at once needs no copy.
+            # What a change costs must depend on its size alone: one that is applied without a pause needs no
+            # copy.
             if size >= PORTION and not changes.everything:
                 tables[name] = tables[name].copy()
             table = tables[name]
@@ -163,14 +164,14 @@ class Snapshot:
 
     def caller(self, access_key_id: str) -> Caller | None:
         if access_key_id not in self._callers:
-            # Only of keys that exist: a flood of invented ones must not grow this.
+            # Only for keys that exist: a flood of invented ones must not make this grow.
             if (access_key_id,) not in self._rows("access_keys"):
                 return None
             self._callers[access_key_id] = resolve_caller(self, access_key_id)
         return self._callers[access_key_id]
 
     def subjects_of(self, access_key_id: str) -> tuple[Subject, ...]:
-        """What it depends on who holds a key that is known, and what its policies say."""
+        """The subjects that say who holds a known key, and what its policies are."""
         if access_key_id not in self._subjects:
             self._subjects[access_key_id] = identity_subjects(self, access_key_id)
         return self._subjects[access_key_id]

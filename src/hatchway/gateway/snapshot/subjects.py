@@ -35,7 +35,8 @@ def _owner(key: Subject) -> Subject | None:
     return (table, key[1]) if table is not None else None
 
 
-# Of a row's primary key. What stands neither here nor below decides on no tunnel.
+# From a row's primary key to its subject. A table that is neither here nor in `_DECIDE_ON_ALL` affects no
+# tunnel.
 _SUBJECTS: Final[dict[str, Callable[[Subject], Subject | None]]] = {
     "access_keys": _same("access_keys"),
     "users": _same("users"),
@@ -55,7 +56,7 @@ _DECIDE_ON_ALL: Final = frozenset({"accounts", "guardrails"})
 
 
 def identity_subjects(identities: Identities, access_key_id: str) -> tuple[Subject, ...]:
-    """What it depends on who holds a key and what its policies say. Empty when there is no such key."""
+    """The subjects that say who holds a key, and what its policies are. Empty when there is no such key."""
     key = identities.access_key(access_key_id)
     if key is None:
         return ()
@@ -104,8 +105,8 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
         for table, subject in _SUBJECTS.items()
         for key in (*keys.get(table, ()), *changes.deleted.get(table, ()))
     }
-    # An instance that comes to an address counts for the tunnels that lead there without one, or through the
-    # endpoint of another VPC.
+    # An instance that gets an address matters to the tunnels that lead there without an instance, or through
+    # the endpoint of another VPC.
     subjects |= {
         ("addresses", address) for row in changes.changed.get("instances", ()) for address in row.addresses
     }

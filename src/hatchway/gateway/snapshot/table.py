@@ -1,4 +1,4 @@
-"""The rows of one table in memory, by key and by what else they are looked up by."""
+"""The rows of one table in memory, by primary key and by other keys."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Table:
         self._found: dict[Key, dict[Key, Any]] = {}
 
     def copy(self) -> Table:
-        """One of its own with the same rows."""
+        """A table with the same rows, which changes independently."""
         other = Table(self._name, self._lookups)
         other.rows = dict(self.rows)
         other._found = dict(self._found)

@@ -27,7 +27,7 @@ LAG_INTERVAL: Final = 0.5
 """Seconds between two looks at how late the event loop is."""
 
 _PORT_INTERVAL: Final = 0.5
-"""Seconds between two attempts to have a port that somebody else has yet."""
+"""Seconds between two attempts to listen on a port that another process still holds."""
 
 NOT_RECORDED: Final = "NotRecorded"
 """The reason of a tunnel that was not opened because the audit trail could not be written."""
@@ -98,14 +98,14 @@ class Metrics:
 
     @contextmanager
     def going(self, relay: Relay) -> Iterator[None]:
-        """Within it a tunnel leaves the registry: whoever asks meanwhile counts its bytes once."""
+        """A context in which a tunnel leaves the registry: a scrape meanwhile counts its bytes once."""
         with self._counting:
             self._bytes_in += relay.bytes_in
             self._bytes_out += relay.bytes_out
             yield
 
     async def measure_lag(self) -> None:
-        """Look again and again how late the event loop is."""
+        """Measure, again and again, how late the event loop is."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_INTERVAL
@@ -122,7 +122,7 @@ class Metrics:
         age: Callable[[], float],
         pending_records: Callable[[], int],
     ) -> None:
-        """Tell of these too, as they are whenever Prometheus asks.
+        """Export these too, with the values that they have when Prometheus asks.
 
         Args:
             pending: connections that have not sent their request yet.
@@ -208,7 +208,7 @@ class MetricsListener:
     """
 
     def __init__(self, metrics: Metrics, address: Address, *, patient: bool = False) -> None:
-        """With `patient` it waits for the port when somebody has it yet.
+        """With `patient` it waits for the port as long as another process holds it.
 
         Raises:
             OSError: it cannot listen there.
@@ -228,7 +228,7 @@ class MetricsListener:
             self._waiting.start()
 
     def close(self) -> None:
-        """Let the port go. Without effect the second time."""
+        """Release the port. A second call has no effect."""
         self._closing.set()
         if self._waiting is not None:
             self._waiting.join()

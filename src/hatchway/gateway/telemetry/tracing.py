@@ -4,8 +4,8 @@ A span is exported when it ends, and tunnels live for hours. So a tunnel's trace
 the connection to the moment when the target is connected or the answer is no, with the steps on that way
 beneath it; and `Tunnel`, from then on, which comes when the tunnel ends.
 
-Only requests that were decided on are told of: who sends garbage, or is answered 429 unexamined, is counted
-in the metrics. Of a URL nothing but its path is told, for the rest of it is a credential.
+Only requests that were decided on have a trace: garbage, and what is answered 429 unexamined, is only counted
+in the metrics. Of a URL only the path is exported, because the rest of it is a credential.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _FAILURES: Final = frozenset(
     {"client_lost", "no_target", "out_of_touch", "protocol_error", "wasteful", REASON_NOT_RECORDED}
 )
-"""Ends that are nobody's wish, by the reasons that the metrics have for them."""
+"""Ends that count as errors, by the reasons that the metrics have for them."""
 
 _TRACEPARENT: Final = "traceparent"
 
@@ -39,12 +39,13 @@ class TunnelTracing:
         self._worker_id = worker_id
 
     def connected(self, client_port: int) -> TunnelTrace:
-        """A client has connected. Nothing is told of it before its request has been decided on."""
+        """A client has connected. Nothing is exported before its request has been decided on."""
         return TunnelTrace(self._traces, {"client.port": client_port, "hatchway.gateway.id": self._worker_id})
 
 
 class TunnelTrace:
-    """The trace of one client. Each method says that something has just happened; they stand in order."""
+    """The trace of one client. Each method reports a step that has just been taken; they are listed in the
+    order of the steps."""
 
     __slots__ = ("_began", "_known", "_open", "_opening", "_since", "_traces")
 
@@ -80,7 +81,7 @@ class TunnelTrace:
             return
         self._step("record")
         refusal = refused.refusal
-        # A 4xx is no failure of a server's (OpenTelemetry: "Semantic conventions for HTTP spans").
+        # A 4xx is not an error of the server (OpenTelemetry: "Semantic conventions for HTTP spans").
         failed = refusal.error_code if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
         self._opening.set_attribute("error.type", refusal.error_code)
         self._traces.end(self._opening, ended=self._since, error=failed)
@@ -126,7 +127,7 @@ class TunnelTrace:
         error: str | None = None,
         calls_out: bool = False,
     ) -> None:
-        """Tell of what happened between the last step and now."""
+        """Export what happened between the last step and now as a span."""
         assert self._opening is not None
         began, self._since = self._since, self._traces.now()
         parent = self._opening.get_span_context()

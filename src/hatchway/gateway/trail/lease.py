@@ -35,10 +35,10 @@ RETRY: Final = 1.0
 """Seconds between a renewal that failed and the next."""
 
 LOOK: Final = 1.0
-"""Seconds between two looks at a lease that is not renewed."""
+"""Seconds between two checks of a lease that could not be renewed."""
 
 LONGEST_UNCERTAINTY: Final = (LEASE + GRACE).total_seconds() - 10
-"""Seconds after which a worker that has heard nothing of its lease ends its tunnels."""
+"""Seconds after which a worker that could neither renew its lease nor read it ends its tunnels."""
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -58,7 +58,8 @@ class Lease:
         host: str,
         port: int,
     ) -> None:
-        """`end_all_but` ends the tunnels whose ids are not among those given; how many it ended."""
+        """`end_all_but` ends the tunnels whose ids are not among those given, and returns how many it
+        ended."""
         self._store = store
         self._commits = commits
         self._clock = clock
@@ -111,7 +112,7 @@ class Lease:
                 failing = False
 
     async def watch(self) -> None:
-        """See to the tunnels, again and again, while the lease is not renewed."""
+        """End the tunnels that have to end, again and again, while the lease is not renewed."""
         looking: asyncio.Task[None] | None = None
         ran = True
         while True:
@@ -132,7 +133,7 @@ class Lease:
                     problem=f"the store has not answered for {silence:.0f} seconds: whether these tunnels are"
                     " still allowed and recorded cannot be known. The lines above say why",
                 )
-            # A look may take as long as the store likes.
+            # The store may take any time to answer.
             if silence >= 2 * RENEWAL and self._claimed and (looking is None or looking.done()):
                 looking = asyncio.create_task(self._look())
 

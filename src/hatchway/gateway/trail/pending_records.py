@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     Piece = Callable[[Transaction], Any]
 
 MOST: Final = 5000
-"""Pieces, of a few KB each, with which a worker opens no more tunnels. Those that it has may add theirs."""
+"""Pieces, of a few KB each, at which a worker opens no more tunnels. The tunnels that it has may still add
+theirs."""
 
 MOST_REFUSALS: Final = 1000
 """Pieces above which no refusal is added: anybody can make those, and the log has them too."""
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between two attempts: doubled, from the one to the other, while the store cannot be written."""
+"""Seconds between two attempts: the first and the longest. They double while the store cannot be written."""
 
 _AT_ONCE: Final = 256
 
@@ -41,7 +42,7 @@ log = structlog.get_logger("hatchway.gateway")
 class PendingRecords:
     """Pieces of work on the store that failed; each is tried again until it is committed.
 
-    A piece may have been committed although it failed, when the connection broke: it must bear to run twice.
+    A piece may have been committed although it failed, when the connection broke: it must be idempotent.
     """
 
     def __init__(self, commits: GroupCommit) -> None:
@@ -56,7 +57,7 @@ class PendingRecords:
 
     @property
     def full(self) -> bool:
-        """Whether there is so much that nothing should begin that would add more."""
+        """Whether there is so much that nothing should be begun that adds more."""
         return len(self._pieces) >= MOST
 
     def add(self, piece: Piece) -> None:
@@ -66,7 +67,7 @@ class PendingRecords:
         self._none.clear()
 
     def add_refusal(self, piece: Piece) -> bool:
-        """Have the record of a refusal tried again, if there is room for it; whether there was."""
+        """Have the record of a refusal tried again, if there is room for it. Returns whether there was."""
         if len(self._pieces) >= MOST_REFUSALS:
             return False
         self.add(piece)
@@ -88,16 +89,17 @@ class PendingRecords:
         await self._none.wait()
 
     async def _try_all(self) -> bool:
-        """Try one, and when it succeeds, the others. Whether none is left."""
+        """Try one, and when it succeeds, the others. Returns whether none is left."""
         at_once = 1
         while self._pieces:
             pieces = [self._pieces[number] for number in range(min(at_once, len(self._pieces)))]
             failures = await self._try(pieces)
-            # Only now: a worker that ends meanwhile still knows of them. New ones come behind.
+            # Removed only now, so that a worker that ends meanwhile still has them. New ones have been
+            # appended.
             for piece, failure in zip(pieces, failures, strict=True):
                 self._pieces.popleft()
                 if failure is not None:
-                    # To the end, so that one that always fails keeps no other from being tried.
+                    # Moved to the end, so that one that always fails does not block the others.
                     self._pieces.append(piece)
             problem = next((failure for failure in failures if failure is not None), None)
             if problem is not None:

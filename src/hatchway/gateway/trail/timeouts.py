@@ -11,14 +11,14 @@ Answer = TypeVar("Answer")
 
 
 class SharedTimeout:
-    """So many seconds for each future. For one event loop at a time.
+    """A time limit of so many seconds for each future. For one event loop at a time.
 
     `asyncio.timeout` has a timer of its own each time, which costs more than all else about the waiting.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        # The one whose time is up first comes first.
+        # In the order in which their time is up.
         self._deadlines: dict[asyncio.Future[Any], float] = {}
         self._timer: asyncio.TimerHandle | None = None
 

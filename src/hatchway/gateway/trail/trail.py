@@ -56,7 +56,7 @@ class QuotaReached(Exception):
 class Carried:
     """What came of a tunnel: seconds, and payload bytes from the client and to it.
 
-    `cause` is what the audit trail is told, besides, of an end from above.
+    `cause` is what else the audit trail is told of a tunnel that was cut.
     """
 
     duration: float
@@ -67,7 +67,7 @@ class Carried:
 
 
 class Trail:
-    """The books of one worker. What cannot be entered at once, `pending_records` enters later."""
+    """What one worker enters. What cannot be entered at once, `pending_records` enters later."""
 
     def __init__(
         self, commits: GroupCommit, worker_id: str, new_id: Callable[[], str], pending_records: PendingRecords
@@ -130,7 +130,7 @@ class Trail:
             self.enter_counts()
 
     def enter_counts(self) -> None:
-        """The same once."""
+        """Enter them once."""
         for record in self._refusals.take(self._new_id).records:
             self._pending_records.add(partial(_enter_records, records=[record]))
 
@@ -138,7 +138,7 @@ class Trail:
         """Enter the end of a tunnel that was entered as opened, now or later."""
         closing = self._closing(admitted, carried, now)
         try:
-            # A worker that ends does not wait for it, and yet it is done.
+            # It is done even when a worker that ends has stopped waiting for it.
             await self._commits.enter(_enter_closings, closing, regardless=True)
         except Exception as problem:
             self._pending_records.add(lambda tx: _enter_closings(tx, [closing]))
@@ -208,8 +208,9 @@ def _enter_openings(tx: Transaction, openings: Sequence[_Opening]) -> Sequence[O
 
 
 def _enter_closings(tx: Transaction, closings: Sequence[_Closing]) -> Sequence[bool]:
-    """Enter the end of each tunnel, unless that is entered; whether it was done now."""
-    # No row: this has been committed before, or others have taken this worker for dead.
+    """Enter the end of each tunnel, unless it has been entered. Returns, for each, whether this call entered
+    it."""
+    # No row: this has been committed before, or the control plane has considered this worker dead.
     gone = tx.tunnels.delete_all(closing.tunnel_id for closing in closings)
     tx.audit_records.add_all(closing.record for closing in closings if closing.tunnel_id in gone)
     return [closing.tunnel_id in gone for closing in closings]

@@ -13,7 +13,7 @@ from hatchway.transport.websocket.close import Closure
 TARGET_CLOSED: Final = Closure(1000)
 CLIENT_CLOSED: Final = Closure(1000)
 CLIENT_GONE: Final = Closure(1006)
-"""Never sent (RFC 6455 section 7.4.1): the client went without a word."""
+"""Never sent (RFC 6455 section 7.4.1): the client sent no close frame."""
 GATEWAY_STOPPING: Final = Closure(1001, "Gateway is shutting down")
 TEXT_REFUSED: Final = Closure(1003, "A tunnel carries binary frames only")
 TARGET_UNREACHABLE: Final = Closure(1011, "Unable to connect to target")

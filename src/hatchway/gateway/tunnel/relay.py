@@ -107,7 +107,7 @@ class Relay:
         self._connecting: Attempt | None = None
         self._target: Target | None = None
         self._held: list[bytes] = []
-        # Of the frames that there are at once.
+        # Payloads of the frames of one read.
         self._payloads: list[memoryview] = []
         self._cut_timer: asyncio.TimerHandle | None = None
         self._started = loop.time()
@@ -261,16 +261,16 @@ class Relay:
         return self._client.unanswered
 
     def ping(self) -> None:
-        """Make the client say something, unless so much waits for it that it has to anyway."""
+        """Ping the client, unless data that it must acknowledge waits for it anyway."""
         if self._passes_out and not self._client.is_full:
             self._client.send_ping()
 
     def client_died(self) -> None:
-        """Let a client go that is not there any more. The target gets what the client sent, and a FIN."""
+        """Drop a client that is dead. The target gets what the client sent, and a FIN."""
         self._on(Event.CLIENT_DEAD)
 
     def drop(self) -> None:
-        """Let both connections go at once, whatever is still on its way."""
+        """Drop both connections at once, with whatever is still on its way."""
         self._on(Event.DROP)
 
     # What is done about events.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hatchway.store import Changes
 
 TURN: Final = 0.005
-"""Seconds of deciding after which the event loop sees to the tunnels' bytes again."""
+"""Seconds of deciding after which the event loop passes on the tunnels' bytes again."""
 
 log = structlog.get_logger("hatchway.gateway")
 

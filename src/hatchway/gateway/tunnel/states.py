@@ -51,7 +51,7 @@ class ClientState(StrEnum):
     """A close frame has been sent, and nothing is passed on any more."""
 
     DISCONNECTING = auto()
-    """The client is not listened to any more: TLS and TCP come to their end."""
+    """Nothing from the client is used any more: TLS and TCP are being ended."""
 
     LOST = auto()
     """The connection is gone."""
@@ -150,10 +150,10 @@ class Action(StrEnum):
     """Send the client the close frame that the event calls for, and give it time to answer."""
 
     CLOSE_AND_HANG_UP = auto()
-    """Send the client that close frame, and end TLS and TCP behind it."""
+    """Send the client that close frame, and end TLS and TCP after it."""
 
     HANG_UP = auto()
-    """End TLS and TCP with the client, behind everything that was sent."""
+    """End TLS and TCP with the client, after everything that was sent."""
 
     RESUME_CLIENT = auto()
     """Let nothing of the target's keep the client from being read."""
@@ -164,10 +164,10 @@ class Action(StrEnum):
     DELIVER_HELD = auto()
     DISCARD_HELD = auto()
     SEND_FIN = auto()
-    """Send the target a FIN behind everything that was passed on, and give it time to end its side."""
+    """Send the target a FIN after everything that was passed on, and give it time to end its side."""
 
     CLOSE_TARGET = auto()
-    """Close the connection to the target behind everything that was passed on."""
+    """Close the connection to the target after everything that was passed on."""
 
     ABORT_TARGET = auto()
     RECORD_CLOSURE = auto()
@@ -247,7 +247,7 @@ def _client_table() -> Table[ClientState]:
             e.TARGET_LOST: _to(s.DISCONNECTING, a.RESUME_CLIENT),
             e.CUT: _to(s.DISCONNECTING, a.RESUME_CLIENT),
             e.DROP: _to(s.DISCONNECTING, a.ABORT_CLIENT),
-            # What was read together with a close frame, behind it, can still be found wrong.
+            # What was read together with a close frame, after it, can still be found wrong.
             **_stay(s.DISCONNECTING, e.CLIENT_FAULT, e.CLOSE_UNANSWERED, e.NO_TARGET, e.TARGET_FIN),
         },
         s.LOST: _stay(s.LOST, e.NO_TARGET, e.TARGET_FIN, e.TARGET_LOST, e.CUT, e.DROP),

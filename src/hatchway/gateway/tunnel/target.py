@@ -44,12 +44,13 @@ class TargetEnd(Protocol):
     """What a target talks to."""
 
     def target_sent(self, frames: list[memoryview], size: int) -> None:
-        """The target sent `size` bytes; `frames` are they in frames, some in each, until this returns."""
+        """The target sent `size` bytes. `frames` holds them as frames, several in each item, until this
+        returns."""
 
     def target_full(self) -> None: ...
     def target_ready(self) -> None: ...
     def target_ended(self) -> None:
-        """It sent a FIN, behind everything that it had to say."""
+        """It sent a FIN, after all of its data."""
 
     def target_overdue(self) -> None:
         """It has had `LINGER` to end its side, and has not."""
@@ -105,7 +106,7 @@ class Target(Connection):
     # Called by the tunnel.
 
     def finish(self) -> None:
-        """Send a FIN behind everything that is unsent. The target then has `LINGER` to end its own side.
+        """Send a FIN after everything that is unsent. The target then has `LINGER` to end its own side.
 
         Closing at once would send a reset instead when unread bytes of the target's are waiting, and a reset
         makes its kernel forget what it has not read yet.

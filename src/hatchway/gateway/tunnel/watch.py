@@ -38,7 +38,7 @@ log = structlog.get_logger("hatchway.gateway")
 
 @dataclass(slots=True)
 class _Seen:
-    """A tunnel as last looked at: its bytes, since when they are as many, and when it was pinged."""
+    """A tunnel as last looked at: its count of bytes, when that last changed, and when it was pinged."""
 
     carried: int
     since: float

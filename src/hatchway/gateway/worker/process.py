@@ -72,10 +72,10 @@ _RECORD_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.2
 
 _REPLACED: Final = 0
-"""In the place of a signal: others serve who come from now on."""
+"""Instead of a signal: this process has been replaced, and others accept from now on."""
 
 _ORPHANED: Final = -1
-"""In the place of a signal: nobody does, nor is there a supervisor."""
+"""Instead of a signal: the supervisor is gone, and nobody has replaced this process."""
 
 
 def run_gateway(
@@ -102,7 +102,7 @@ def run_gateway(
         metrics = Metrics()
         replaces = supervised is not None and supervised.replaces
         told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=replaces))
-        # Before this process is another user's, like the ports.
+        # Before this process changes its user, as with the ports.
         gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
         if settings.run_as is not None:
             become(settings.run_as, keep=CAP_NET_RAW)
@@ -147,7 +147,7 @@ class Worker:
         """
         Args:
             most_pending: how many connections there may be that have not sent their request.
-            replaced: called when others serve who come from now on.
+            replaced: called when others accept from now on.
         """
         self._settings = settings
         self._supervised = supervised
@@ -277,7 +277,8 @@ class Worker:
     async def _drain(
         self, stopping: asyncio.Queue[int], gateway: Gateway, listener: Listener, clients: WebSocketServer
     ) -> float:
-        """Wait until told to stop, then for the end of the tunnels; by when they were to have ended."""
+        """Wait until told to stop, then for the end of the tunnels. Returns when their time was up, by the
+        loop."""
         loop, registry = asyncio.get_running_loop(), self._registry
         reason = await stopping.get()
         if reason in (_REPLACED, _ORPHANED):
@@ -300,7 +301,7 @@ class Worker:
         return drained_at
 
     def _warn(self) -> None:
-        """Log what will not work as somebody may expect."""
+        """Log settings that do not have the effect that one may expect."""
         if not self._may_take_addresses:
             for endpoint in self._snapshot.endpoints:
                 if endpoint.preserve_client_ip:

@@ -1,7 +1,8 @@
 """One TCP connection, and TLS on it, by readiness: what is read, what is unsent, and whose turn it is.
 
-What must hold here: any call of an owner's may end the connection, so each loop looks again if it is there;
-a turn ends after `tls.TURN`; and what is unsent is bounded as soon as the owner heeds `on_full`.
+What must hold here: any method of its owner may end the connection, so each loop checks again that it is
+still there; a turn ends after `tls.TURN`; and what is unsent is bounded, provided that the owner stops when
+told by `on_full`.
 
 | module | holds |
 |---|---|

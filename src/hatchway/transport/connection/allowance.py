@@ -24,8 +24,8 @@ SHARED_BURST: Final = 10_000.0
 """Of the same, the most that is saved up: the bucket's size."""
 
 SHORTEST_PAUSE: Final = 0.01
-"""Seconds at least for which a client is not read that has used up its allowance. What comes meanwhile
-gathers."""
+"""Seconds, at least, for which a client that has used up its allowance is not read. What it sends
+accumulates."""
 
 WASTE_RATE: Final = 50.0
 """Pings, pongs, empty fragments and TLS records without data a second, all together."""
@@ -55,12 +55,12 @@ class SharedAllowance:
     __slots__ = ("_at", "_left")
 
     def __init__(self, now: float) -> None:
-        """`now`, here and below, is in seconds that never go back."""
+        """`now`, here and below, is in monotonic seconds."""
         self._left = SHARED_BURST
         self._at = now
 
     def take(self, wanted: float, now: float) -> float:
-        """Take so many microseconds, or those that there are; how many."""
+        """Take so many microseconds, or as many as there are. Returns how many."""
         self._left = min(SHARED_BURST, self._left + (now - self._at) * SHARED_RATE)
         self._at = now
         taken = min(wanted, self._left)
@@ -97,7 +97,8 @@ class Allowance:
         return 0.0 if self._left >= 0 else max(SHORTEST_PAUSE, -self._left / RATE)
 
     def waste(self, count: int, carried: int, now: float) -> bool:
-        """Use it for so many frames or records that can carry nothing; whether there are too many by now."""
+        """Use it for so many frames or records that can carry nothing. Returns whether there are too many by
+        now."""
         due = count - carried / _FORGIVEN_BY_BYTES
         if due <= 0:
             return False

@@ -65,7 +65,7 @@ class Attempt:
             self._fail(type(problem).__name__)
 
     def abort(self) -> None:
-        """Give it up, if it is not made yet."""
+        """Give up, if the connection is not made yet."""
         self._fail(CANCELLED)
 
     def _try(self) -> None:

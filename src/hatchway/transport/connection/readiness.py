@@ -40,7 +40,7 @@ class Watcher(Protocol):
         """Whether it comes after all others, as its client has not sent a request yet."""
 
     def happened(self, events: int) -> None:
-        """It is readable, writable or broken. It may be none of this any more, so a call may find nothing."""
+        """It is readable, writable or broken, or was: a call may find nothing to do."""
 
     def abort(self) -> None:
         """`happened` or `have_turn` has raised."""

@@ -24,7 +24,7 @@ HIGH_WATER: Final = 64 * 1024
 LOW_WATER: Final = HIGH_WATER // 4
 
 _MOST_SENT: Final = 256 * 1024
-"""Bytes that are unsent which the kernel is offered at once."""
+"""Unsent bytes that the kernel is offered at once."""
 
 _INFO: Final = Struct("=2xBB48xII")
 """Of struct tcp_info (linux/tcp.h): retransmissions and window probes since the last answer, milliseconds
@@ -43,10 +43,10 @@ class Hold(IntEnum):
 
 
 class Connection(ABC):
-    """One connection. What comes of it is told by calls to the methods that begin with `on_`.
+    """One connection. It reports what happens by calling the methods that begin with `on_`.
 
-    It is read while nothing holds it shut, in turns: see `turn`. What the kernel does not take at once is
-    kept, and sent in time.
+    It is read while it has no `Hold`, in turns: see `turn`. What the kernel does not take at once is kept,
+    and sent in time.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Connection(ABC):
 
     @abstractmethod
     def receive(self, sock: socket.socket) -> int:
-        """Read from the socket, once; how many bytes.
+        """Read from the socket, once. Returns how many bytes.
 
         Raises:
             OSError: as the socket does.
@@ -96,11 +96,11 @@ class Connection(ABC):
 
     @abstractmethod
     def on_received(self, size: int) -> None:
-        """So many bytes have been read. Where they are others will be read to, once this returns."""
+        """So many bytes have been read. Their memory is reused once this returns."""
 
     @abstractmethod
     def on_end(self) -> None:
-        """The peer has sent a FIN, behind everything that it had to say."""
+        """The peer has sent a FIN, after all of its data."""
 
     @abstractmethod
     def on_full(self) -> None:
@@ -131,7 +131,7 @@ class Connection(ABC):
 
     def hold(self, reasons: int) -> None:
         """Read no more, for these reasons too."""
-        # Watched for reading it may stay until something comes: mostly that is never.
+        # It may stay watched for reading until something comes, which mostly is never.
         self._holds |= reasons
 
     def release(self, reasons: int) -> None:
@@ -144,7 +144,8 @@ class Connection(ABC):
                     self._queue()
 
     def send(self, *chunks: bytes | memoryview) -> None:
-        """Send bytes that may be overwritten once this returns. Those for a peer that has gone go nowhere."""
+        """Send bytes, which may be overwritten once this returns. If the peer has gone, they are
+        discarded."""
         if self._descriptor < 0 or self._finishing or self._broken:
             return
         size = sum(map(len, chunks))
@@ -170,7 +171,7 @@ class Connection(ABC):
             self.on_full()
 
     def finish(self) -> None:
-        """Send a FIN behind everything that is unsent, and nothing more."""
+        """Send a FIN after everything that is unsent, and nothing more."""
         if not self._finishing:
             self._finishing = True
             self._when_sent()
@@ -182,7 +183,7 @@ class Connection(ABC):
             self._when_sent()
 
     def abort(self) -> None:
-        """Drop it with all that is unsent, the kernel's share too, which it would keep for long."""
+        """Reset it. All that is unsent is lost, also what the kernel holds and would keep for long."""
         if self._descriptor >= 0:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._drop()
@@ -234,12 +235,12 @@ class Connection(ABC):
 
     @property
     def has_more(self) -> bool:
-        """Whether something has been read and not handed over, of which the socket does not tell."""
+        """Whether something has been read but not handed over, which the socket cannot report."""
         return False
 
     def turn(self) -> bool:
-        """Read once, and hand over; whether there is likely to be more."""
-        # As many as were asked for have most often more behind them.
+        """Read once, and hand over. Returns whether there is likely to be more."""
+        # When as many as were asked for came, there are most often more.
         return self._read() == self.most_at_once
 
     def _queue(self) -> None:
@@ -248,7 +249,7 @@ class Connection(ABC):
             self.readiness.later(self)
 
     def _read(self) -> int:
-        """Read once, and hand over; how many bytes there were."""
+        """Read once, and hand over. Returns how many bytes there were."""
         try:
             size = self.receive(self._socket)
         except (BlockingIOError, InterruptedError):
@@ -259,7 +260,7 @@ class Connection(ABC):
         if size:
             self.on_received(size)
         elif self._broken:
-            # The error has been told already, to who was sending.
+            # The error was reported before, by sending.
             self._drop()
         else:
             self._holds |= Hold.ENDED
@@ -291,7 +292,7 @@ class Connection(ABC):
         except OSError:
             self._broken = True
             sent = len(unsent)
-        # What is cut off at its beginning is not moved.
+        # This moves no memory: a bytearray can be cut at its beginning.
         del unsent[:sent]
         if not unsent:
             self._unsent = None
@@ -311,7 +312,7 @@ class Connection(ABC):
             try:
                 self._socket.shutdown(socket.SHUT_WR)
             except OSError:
-                # It is gone, which reading will tell.
+                # The peer is gone; reading will report it.
                 return
 
     def _drop(self) -> None:
@@ -321,7 +322,7 @@ class Connection(ABC):
         self._descriptor = -1
         self._unsent = None
         self._socket.close()
-        # Whoever dropped it is to finish what he is doing first.
+        # Whoever dropped it finishes what it is doing first.
         self.readiness.loop.call_soon(self.on_lost)
 
 

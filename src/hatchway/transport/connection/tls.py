@@ -38,8 +38,8 @@ MAX_EMPTY_RECORDS: Final = 32
 and a read may hold thousands of them."""
 
 TURN: Final = 0.00015
-"""Seconds after which others have their turn. What is begun is brought to its end, which is bounded by what
-it is: 16 records, or 4 small ones; 128 frames, and a write of their payloads."""
+"""Seconds after which others have their turn. What has been begun is completed, which is bounded: 16 records,
+or 4 small ones; 128 frames, and a write of their payloads."""
 
 _HEADER: Final = 5
 """Bytes of a TLS record's header; the last two say how long the rest is (RFC 8446 section 5.1)."""
@@ -48,7 +48,7 @@ _RECORDS: Final = 16
 _SMALL: Final = 1024
 _SMALL_COUNTS: Final = 4
 """Records given to OpenSSL at once, bytes up to which one is small, and for how many a small one counts.
-OpenSSL reads on within one call until there is data, be it through thousands of key updates."""
+OpenSSL reads on within one call until there is data, even through thousands of key updates."""
 
 _read_buffer: Final = memoryview(bytearray(READ_SIZE + _HEADER))
 """Where every client's bytes are read to. What has not been decrypted when a turn is over is copied."""
@@ -108,7 +108,7 @@ class TlsConnection(Connection):
         # Bytes to come of a record whose beginning it has; records for which it has given nothing yet.
         self._record_left = 0
         self._records = 0
-        # The client's last word has come, or something that is no TLS.
+        # The client has ended TLS, or has sent something that is not TLS.
         self._ended = False
         self._failed = False
         self._allowance: Allowance | None = None
@@ -167,7 +167,7 @@ class TlsConnection(Connection):
         self.send(*encrypted)
 
     def shut(self, last: bytes = b"") -> None:
-        """End TLS behind everything that was written, and this, then TCP: when the client has ended it too.
+        """End TLS after everything that was written and `last`; then TCP, when the client has ended TLS too.
 
         It is reset when it has not, or not taken everything, within `CLOSE_TIMEOUT`.
         """
@@ -179,7 +179,7 @@ class TlsConnection(Connection):
         self._limit_close()
         if last:
             self._tls.write(last)
-        # It would like to have the client's answer at once.
+        # OpenSSL raises because the client has not answered yet.
         with suppress(ssl.SSLError):
             self._tls.unwrap()
         self.send(self._outgoing.read())
@@ -263,7 +263,7 @@ class TlsConnection(Connection):
 
     def _pause_over(self) -> None:
         self.release(Hold.PACE)
-        # What has gathered comes after whatever others have.
+        # What has accumulated is read after the other connections have had their turns.
         if not self._holds:
             self._queue()
 
@@ -285,7 +285,7 @@ class TlsConnection(Connection):
                         # One record at most comes of each call.
                         size: int = tls.read(len(room) - filled, room[filled:])  # type: ignore[assignment]
                     except ssl.SSLWantReadError:
-                        # It has got all that there was, and that was the end of no record with data.
+                        # OpenSSL has consumed all that there was, and it completed no record with data.
                         continue
                     if not size:
                         self._ended = True
@@ -332,11 +332,11 @@ class TlsConnection(Connection):
         self._encrypted = encrypted[cut:end] if cut < end else None
 
     def _count(self, reads: int) -> None:
-        """Count the records that had no data: so many had some."""
+        """Count the records that had no data; `reads` is how many had some."""
         self._records -= reads
         if self._incoming.pending or self._tls.pending():
             return
-        # One may have begun that is yet to come to its end.
+        # The last one may be incomplete.
         begun = self._record_left > 0
         empty, self._records = self._records - begun, int(begun)
         if empty > 0:
@@ -352,15 +352,15 @@ class TlsConnection(Connection):
             self._ended = False
             self._end_tls()
         else:
-            # That was no TLS, or was tampered with, which an alert says.
+            # It was not TLS, or was tampered with. An alert says so.
             self._failed = False
             self.hold(Hold.ENDED)
             self._limit_close()
             self.close()
 
     def _end_tls(self) -> None:
-        """The client has ended TLS, or TCP. So do we, behind everything that was written."""
-        # What follows the end of TLS is nobody's.
+        """The client has ended TLS, or TCP. So do we, after everything that was written."""
+        # What follows the end of TLS is ignored.
         self.hold(Hold.ENDED)
         self.shut()
         self.close()

@@ -45,7 +45,7 @@ class _Queue(Generic[Entry]):
         queue.entries.append(entry)
 
     def next(self) -> Entry:
-        """Take the entry whose turn it is; its networks have their next turns last."""
+        """Take the entry whose turn it is; its networks go to the end of their rounds."""
         self.waiting -= 1
         if not self.within:
             return self.entries.popleft()
@@ -68,7 +68,8 @@ class _Queue(Generic[Entry]):
         return entry
 
     def has_more_than_its_share(self, path: tuple[Source, ...]) -> bool:
-        """Whether the entry that `last` would take is of a network with more than this path's would have."""
+        """Whether `last` would take from a network that has more entries than this path's would have with one
+        more."""
         queue = self
         for prefix in path:
             if not queue.within:
@@ -95,10 +96,11 @@ class AcceptQueue(Generic[Entry]):
         return self._queue.waiting
 
     def add(self, source: Source, entry: Entry, *, full: bool = False) -> Entry | None:
-        """Queue an entry. Returns the one for which there is no room then, be it this one or another.
+        """Queue an entry. Returns the one for which there is no room then: this one or another. None if there
+        is room.
 
-        A full queue has room for one whose network has fewer than another, at the cost of the last of that.
-        `full` is whether it counts as full, however many are queued.
+        A full queue takes an entry whose network has fewer than another, and evicts the last entry of that
+        other. `full` makes it count as full, however many are queued.
         """
         path = prefixes_of(source)
         evicted = None

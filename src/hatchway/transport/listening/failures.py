@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 MOST: Final = 20
-"""Failures of one source within a window; after that it is refused unseen until the window ends."""
+"""Failures of one source within a window; after that it is refused unexamined until the window ends."""
 
 WINDOW: Final = 60.0
 """Seconds from a source's first failure."""
@@ -28,7 +28,7 @@ class FailureLimit:
         window: float = WINDOW,
         sources: int = SOURCES,
     ) -> None:
-        """`clock` gives seconds that never go back."""
+        """`clock` gives monotonic seconds."""
         self._clock = clock
         self._most = most
         self._window = window

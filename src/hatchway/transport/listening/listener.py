@@ -63,10 +63,11 @@ To reset one takes some 16 µs when several are there, and several times as much
 """
 
 SHARE: Final = 0.04
-"""Of the event loop's time, which accepting takes at most while more are there and some are reset."""
+"""The part of the event loop's time that accepting takes at most, while more are there and some are reset."""
 
 _EXHAUSTED_PAUSE: Final = 0.1
-"""The same, when the process may have no more file descriptors, or the kernel no more memory."""
+"""Seconds without accepting, when the process may have no more file descriptors, or the kernel no more
+memory."""
 
 _QUEUE_CHECK: Final = 0.02
 """Seconds between two looks at whether a queued connection may be served."""
@@ -124,12 +125,13 @@ class Listener:
         request_deadline: float = REQUEST_DEADLINE,
         queue_timeout: float = QUEUE_TIMEOUT,
     ) -> None:
-        """`begin` takes over each connection that is served. It calls what it gets with it, once, when the
-        request has come or the connection is gone, and tells `sources` what came of it.
+        """`begin` takes over each connection that is served. The function that it gets with it is to be
+        called once, when the request has come or the connection is gone; and `sources` is to be told the
+        outcome.
 
         `proxies` are the CIDR ranges of the load balancers. A connection from one of them begins with a PROXY
         protocol header, which says whose it is and so by which source it is judged; from any other address
-        such a header is not taken. A load balancer's own connections, as health checks are, have no limit.
+        such a header is not taken. A load balancer's own connections, such as health checks, have no limit.
 
         `queue_timeout` is how many seconds a connection may stay in the accept queue.
         """
@@ -160,7 +162,7 @@ class Listener:
         """Begin to accept. The socket is bound, and closed with the listener."""
         sock.setblocking(False)
         sock.listen(BACKLOG)
-        # What is accepted has it from the listening socket.
+        # Accepted sockets inherit it from the listening socket.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = asyncio.get_running_loop()
         self._shed_connections = LoadShedding(self._loop.time)
@@ -284,7 +286,8 @@ class Listener:
         received: bytes,
         seconds: float,
     ) -> None:
-        """Serve it now, or queue it. One without a source is served now, at nobody's expense."""
+        """Serve it now, or queue it. One without a source, a load balancer's own, is served now and never
+        counted."""
         accepted = AcceptedConnection(sock, peer, received, seconds, self._loop.time() + self._queue_timeout)
         full = self._pending > self._max_pending - self._max_pending // _KNOWN_SHARE
         if source is None:

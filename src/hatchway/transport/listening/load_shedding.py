@@ -30,7 +30,7 @@ class LoadShedding:
     """The connections that one worker has reset."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` gives seconds that never go back."""
+        """`clock` gives monotonic seconds."""
         self._clock = clock
         self._counts = dict.fromkeys(REASONS, 0)
         self._told: dict[str, tuple[float, int]] = {}

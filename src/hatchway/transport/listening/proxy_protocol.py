@@ -1,7 +1,7 @@
-"""The PROXY protocol, by which one who passes a connection on tells whose it is. Pure.
+"""The PROXY protocol, by which a proxy says whose connection it passes on. Pure.
 
-It is read from load balancers in front, and written for targets behind. The header stands before everything
-else, before TLS. Source: HAProxy, "The PROXY protocol", versions 1 and 2.
+It is read from load balancers in front, and written for targets behind. The header comes before everything
+else, also before TLS. Source: HAProxy, "The PROXY protocol", versions 1 and 2.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """What each source of connections may cost the server before a client of it has authenticated.
 
 Each source has a budget, a token bucket: a connection takes one token, and gives it back when its request
-turns out to be signed by an active key. So legitimate clients never notice, be they many at once; a flood has
-soon used up the budget and is reset before TLS, at a hundredth of the price. No source is banned for a time:
-tokens are added each second, during a flood too, so that whoever shares an address with an attacker has a
-chance meanwhile, and is as free as ever right after.
+turns out to be signed by an active key. So legitimate clients never notice, even when they are many at once;
+a flood soon uses up the budget and is reset before TLS, at a hundredth of the cost. No source is banned for a
+time: tokens are added each second, during a flood too, so that whoever shares an address with an attacker has
+a chance meanwhile, and is as free as ever right after.
 
 All sources together have one more budget, for an attacker can have many. Known sources, with which a client
 succeeded lately, are exempt from that: unknown ones wait for each other, never known ones for unknown ones.
@@ -24,10 +24,10 @@ Source = str | bytes
 """Where connections come from: an IPv4 address, or the /64 of an IPv6 one."""
 
 MAY_WASTE: Final = 256
-"""Connections that one source may have wasted or under way, beyond what has grown again."""
+"""Connections that one source may have wasted or under way, not counting tokens that were added since."""
 
 MAY_WASTE_RATE: Final = 1.0
-"""Of them grow again each second. One who checks whether the port answers wastes one each second or two."""
+"""Tokens added each second. A check whether the port answers, every second or two, wastes one each time."""
 
 ALL_MAY_WASTE: Final = 200
 """The same for all sources together: when it is used up, unknown sources are queued."""
@@ -36,10 +36,11 @@ ALL_MAY_WASTE_RATE: Final = 10.0
 """A handshake and a refusal that is recorded take up to 3 ms, so all these 3 % of the event loop's time."""
 
 MAY_BE_REFUSED: Final = 256
-"""Requests of one source that may be signed by active keys and yet refused, beyond what has grown again."""
+"""Requests of one source that may be signed by active keys and yet refused, not counting tokens added
+since."""
 
 MAY_BE_REFUSED_RATE: Final = 10.0
-"""Of them grow again each second: these, too, take 3 % of the event loop's time."""
+"""Tokens added each second: these, too, take 3 % of the event loop's time."""
 
 KNOWN_SECONDS: Final = 86_400.0
 """Seconds for which a source and a key are known after the key was granted what it asked for, from there."""
@@ -104,7 +105,7 @@ class Sources:
         may_fail: int = MOST,
         remembered: int = REMEMBERED,
     ) -> None:
-        """`clock` gives seconds that never go back; rates are per second."""
+        """`clock` gives monotonic seconds; rates are per second."""
         self._clock = clock
         self._may_waste = may_waste
         self._rate = may_waste_rate
@@ -126,7 +127,8 @@ class Sources:
     # Asked of each connection, in this order.
 
     def admits(self, source: Source) -> bool:
-        """Whether one more connection of this source is taken; if so, it counts as wasted until it is not."""
+        """Whether one more connection of this source is accepted. If so, it counts as wasted until its
+        request has authenticated."""
         balance = self._balances.get(source)
         now = self._clock()
         if balance is None:
@@ -192,7 +194,8 @@ class Sources:
     def refused(self, address: str) -> None:
         """As `authenticated`; and what was asked for is not allowed.
 
-        Whoever has a key can ask in vain as often as they like. So beyond a rate it is wasted after all.
+        The owner of a key could send such requests without end. So beyond a rate they count as wasted after
+        all.
         """
         source, now = source_of(address), self._clock()
         balance = self._refusals.pop(source, None) or _Balance(MAY_BE_REFUSED, now)

@@ -1,7 +1,7 @@
 """WebSocket (RFC 6455), the server's side.
 
 What must hold here: `frames` and `handshake` alone know picows below its public surface; what either takes is
-bounded before it is parsed; and nothing is written behind a close frame.
+bounded before it is parsed; and nothing is written after a close frame.
 
 | module | holds |
 |---|---|

@@ -54,7 +54,7 @@ class WebSocketHandler(FrameHandler, Protocol):
         """The client takes bytes again."""
 
     def client_at_fault(self, closure: Closure) -> None:
-        """The client has done what it must not, and is to be told this."""
+        """The client has broken the protocol or a limit, and the close frame is to say this."""
 
     def close_unanswered(self) -> None:
         """The client has not answered the close frame in time."""
@@ -150,7 +150,7 @@ class WebSocketConnection(TlsConnection):
 
     def _take_request(self, size: int) -> None:
         if self.request.done():
-            # It has failed: behind one that has come nothing is read before the answer.
+            # It has failed: after a request that has come whole, nothing is read before the answer.
             return
         self._received += _request[:size]
         end = self._received.find(HEAD_END, max(0, len(self._received) - size - len(HEAD_END)))
@@ -174,13 +174,14 @@ class WebSocketConnection(TlsConnection):
     # Called by whoever serves the client.
 
     def take_head(self) -> Head:
-        """The head of the request that has come; once, for it should not live as long as the connection."""
+        """The head of the request that has come. It can be taken once, so that it does not live as long as
+        the connection."""
         head, self._head = self._head, None
         assert head is not None
         return head
 
     def upgrade(self, answer: bytes, end: WebSocketHandler, *, note: str = "") -> None:
-        """Answer 101. Frames come to `end` from now on; the first that are here do before this returns.
+        """Answer 101. From now on frames go to `end`: those that are here already before this returns.
 
         Args:
             answer: see `render_upgrade`.
@@ -202,9 +203,9 @@ class WebSocketConnection(TlsConnection):
         self.write(*pieces)
 
     def send_close(self, closure: Closure) -> None:
-        """Send a close frame, behind which nothing may be sent. Reading goes on, for the client's own.
+        """Send a close frame, after which nothing may be sent. Reading goes on, for the client's own.
 
-        A client that has acknowledged everything and does not answer is told of.
+        `close_unanswered` reports a client that has acknowledged everything and does not answer.
         """
         self.write(self._close_frame(closure))
         self._await_answer(CLOSE_TIMEOUT)
@@ -253,7 +254,7 @@ class WebSocketConnection(TlsConnection):
         self.write_frames(_control_frame(_PING, b""))
 
     def hang_up(self, last: bytes = b"") -> None:
-        """Take nothing more, and close behind everything that was written, and this: see `shut`."""
+        """Read nothing more, and close after everything that was written and `last`: see `shut`."""
         self.shut(last)
         self.release(Hold.BACKLOG)
         self.release(Hold.CONNECTING)

@@ -33,7 +33,7 @@ _BINARY: Final = 2
 _SMALLEST_READ_BUFFER: Final = 2048
 
 _MOST_SPARE: Final = 16
-"""Parsers kept for who comes next. One that has carried much has a buffer of some 256 KiB."""
+"""Parsers kept for the next clients. One that has carried much has a buffer of some 256 KiB."""
 
 _REQUEST: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -115,7 +115,7 @@ class FrameHandler(Protocol):
         """A whole frame. Its payload is where it is until `on_frames_end` returns."""
 
     def on_frames_end(self) -> None:
-        """Those were all the frames that there are at once."""
+        """All frames of this read have been handed over."""
 
 
 class Parsers:
@@ -138,7 +138,7 @@ class Parsers:
         return parser
 
     def take_back(self, parser: _Parser) -> None:
-        """Take one that is at the end of a frame, and has found fault with none."""
+        """Take back a parser that is at the end of a frame and has found no fault."""
         parser.frames.end = None
         if len(self.spare) < _MOST_SPARE:
             parser.forget_close()
@@ -149,7 +149,7 @@ class WebSocketInput:
     """The bytes of one client, from the upgrade on.
 
     Attributes:
-        behind: whether frames wait to be handed over by `go_on`. Nothing may be put anywhere meanwhile.
+        behind: whether frames wait to be handed over by `go_on`. Meanwhile `room` may not be used.
         frames: how many were handed over by the last call.
     """
 
@@ -174,7 +174,7 @@ class WebSocketInput:
         return room[len(rest) :]
 
     def take(self, size: int) -> int | None:
-        """Hand over the frames in so many bytes, which have been put where `room` says; the first of them.
+        """Hand over the first frames in so many bytes, which have been put where `room` says.
 
         Returns:
             The code of the close frame that a fault in them calls for; None when there is none. Nothing may
@@ -219,7 +219,7 @@ class WebSocketInput:
                 at += 6 + length
             elif at + (4 if length == 126 else 10) > size:
                 if data[at] & 0xF > _BINARY or not data[at + 1] & 0x80:
-                    # That is wrong already, whatever follows.
+                    # These bytes are invalid, whatever follows.
                     at = size
                 break
             elif length == 126:
@@ -228,7 +228,7 @@ class WebSocketInput:
                 at += 14 + int.from_bytes(data[at + 2 : at + 10])
             left -= 1
         self.frames = MOST_FRAMES - left
-        # Too few bytes for a header have to wait for more of them.
+        # An incomplete header has to wait for the rest.
         self.behind = at < size and not left
         self._ahead = max(0, at - size)
         return min(at, size)
@@ -269,7 +269,7 @@ class _Frames(WSListener):
 
 
 class _Parser:
-    """One server's side of a WebSocket by picows, which has been led past the handshake.
+    """One server's side of a WebSocket by picows, which was made to skip the handshake.
 
     Attributes:
         frames: what it calls.
@@ -295,7 +295,7 @@ class _Parser:
         return int(transport.close_handshake.sent.code) if transport.is_close_frame_sent else None
 
     def forget_close(self) -> None:
-        """Be ready for another client than the one whose close frame has come."""
+        """Be ready for another client, after the close frame of the last one."""
         if self._protocol.transport.close_handshake is not None:
             # That is kept by picows's transport, and this makes a new one. The parser itself it leaves alone.
             self._protocol.connection_made(_no_transport)
