@@ -28,8 +28,8 @@ from hatchway.domain.account import ApiAddress
 from hatchway.domain.network import InstanceState, Rule, Vpc
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.admission import Admitted, Refused
-from hatchway.gateway.admission.names import Names
 from hatchway.gateway.admission.off_limits import OffLimits
+from hatchway.gateway.admission.resolver import Resolver
 from hatchway.gateway.snapshot.snapshot import Snapshot
 
 OTHER_VPC, OTHER_ENDPOINT = "vpc-2", "eice-0123456789abcdef1"
@@ -152,7 +152,7 @@ def test_names_are_looked_up_and_kept_while_they_do_not_resolve(monkeypatch: pyt
         return [(None, None, None, "", (text, 0)) for text in answers[host]]
 
     monkeypatch.setattr("socket.getaddrinfo", look_up)
-    names = Names(["db.example", "api.example", "nobody.example"])
+    names = Resolver(["db.example", "api.example", "nobody.example"])
     names.look_up()
     assert all(parse_address(text) in names for text in ("10.0.1.5", "fe80::1", "10.0.1.6"))
     answers.pop("db.example")
@@ -167,9 +167,9 @@ def test_a_resolver_that_hangs_holds_a_gateway_up_for_a_bounded_time_and_no_one_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hangs = threading.Event()
-    monkeypatch.setattr("hatchway.gateway.admission.names.FIRST", 0.05)
+    monkeypatch.setattr("hatchway.gateway.admission.resolver.FIRST", 0.05)
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: hangs.wait(30) and [])
-    names = Names(["db.example"])
+    names = Resolver(["db.example"])
     try:
         names.start()
         assert not hangs.is_set()

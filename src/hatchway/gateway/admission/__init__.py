@@ -9,7 +9,7 @@ the answer for the client together with the event for the audit trail. What cann
 | `admission` | the decision on a request, and again on a tunnel that is open |
 | `network` | whether the endpoint's and the instance's security groups let the connection through |
 | `served` | whose endpoints are this gateway's |
-| `off_limits`, `names` | where no tunnel leads; addresses of hosts known by name, looked up in a thread |
+| `off_limits`, `resolver` | where no tunnel leads; addresses of hosts known by name, looked up in a thread |
 | `transparency` | whether the target can be connected from the client's address. Pure |
 | `refusal` | every way to say no, and every word of it that a client reads. Pure |
 """

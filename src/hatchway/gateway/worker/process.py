@@ -21,8 +21,8 @@ from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.reach import is_range
 from hatchway.gateway.admission.admission import Admission
-from hatchway.gateway.admission.names import Names
 from hatchway.gateway.admission.off_limits import OffLimits
+from hatchway.gateway.admission.resolver import Resolver
 from hatchway.gateway.admission.served import ServedVpcs
 from hatchway.gateway.admission.transparency import NOT_PERMITTED
 from hatchway.gateway.lifecycle import Gateway
@@ -167,13 +167,13 @@ class Worker:
         self._own_addresses = OwnAddresses()
         ranges = [text for text in settings.never_targets if is_range(text)]
         hosts = [text for text in settings.never_targets if not is_range(text)]
-        self._names = Names((*store.server_hosts, *hosts))
+        self._resolver = Resolver((*store.server_hosts, *hosts))
         self._admission = Admission(
             self._snapshot,
             self._registry,
             settings.max_tunnels,
             served=self._served,
-            off_limits=OffLimits(self._own_addresses, self._snapshot, named=self._names, ranges=ranges),
+            off_limits=OffLimits(self._own_addresses, self._snapshot, named=self._resolver, ranges=ranges),
             may_take_addresses=self._may_take_addresses,
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
@@ -193,7 +193,7 @@ class Worker:
             )
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         self._follower.catch_up()
-        self._names.start()
+        self._resolver.start()
         self._warn()
         _spare_the_snapshot()
         registry = self._registry
@@ -270,7 +270,7 @@ class Worker:
         with suppress(Exception):
             async with asyncio.timeout(_RECORD_SECONDS):
                 await lease.give_up()
-        self._names.stop()
+        self._resolver.stop()
         self._own_addresses.close()
         log.info("gateway ended", worker_id=self._worker_id)
 

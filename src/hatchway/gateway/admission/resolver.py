@@ -27,7 +27,7 @@ FIRST: Final = 5.0
 log = structlog.get_logger("hatchway.gateway")
 
 
-class Names:
+class Resolver:
     """Hosts' addresses as last looked up. A name that no longer resolves keeps those that it had."""
 
     def __init__(self, hosts: Iterable[str]) -> None:
