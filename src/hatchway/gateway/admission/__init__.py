@@ -10,6 +10,6 @@ the answer for the client together with the event for the audit trail. What cann
 | `network` | whether the endpoint's and the instance's security groups let the connection through |
 | `served` | whose endpoints are this gateway's |
 | `off_limits`, `resolver` | where no tunnel leads; addresses of hosts known by name, looked up in a thread |
-| `transparency` | whether the target can be connected from the client's address. Pure |
+| `preserve_client_ip` | whether the target can be connected from the client's address. Pure |
 | `refusal` | every way to say no, and every word of it that a client reads. Pure |
 """

@@ -17,6 +17,7 @@ from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, unknown_identity
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.network import Flow, network_problem
+from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
 from hatchway.gateway.admission.refusal import (
     ENDPOINT_FULL,
     GATEWAY_FULL,
@@ -29,7 +30,6 @@ from hatchway.gateway.admission.refusal import (
     unauthenticated,
 )
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
-from hatchway.gateway.admission.transparency import transparency_problem
 from hatchway.gateway.snapshot.subjects import network_subjects
 
 if TYPE_CHECKING:
@@ -336,7 +336,7 @@ class Admission:
     ) -> str | None:
         address, client = parse_address(request.private_ip), parse_address(source_ip)
         if endpoint.preserve_client_ip:
-            problem = transparency_problem(client, address, permitted=self._may_take_addresses)
+            problem = client_ip_problem(client, address, permitted=self._may_take_addresses)
             if problem is not None:
                 return problem
         flow = Flow(endpoint, instance, address, request.remote_port, client)

@@ -22,9 +22,9 @@ from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.reach import is_range
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
+from hatchway.gateway.admission.preserve_client_ip import NOT_PERMITTED
 from hatchway.gateway.admission.resolver import Resolver
 from hatchway.gateway.admission.served import ServedVpcs
-from hatchway.gateway.admission.transparency import NOT_PERMITTED
 from hatchway.gateway.lifecycle import Gateway
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
@@ -43,7 +43,7 @@ from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import Store
 from hatchway.tracing import tracing
-from hatchway.transport.connection.transparency import may_take_addresses
+from hatchway.transport.connection.transparent_proxying import may_take_addresses
 from hatchway.transport.listening.listener import MAX_PENDING, Listener, bind_shared
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.open_files import allow_open_files, max_pending_for

@@ -7,7 +7,8 @@ told by `on_full`.
 | module | holds |
 |---|---|
 | `readiness` | one epoll for all connections, and their turns |
-| `connecting`, `transparency` | making a connection, within a time limit; from another address than our own |
+| `connecting` | making a connection, within a time limit |
+| `transparent_proxying` | making it from an address that is not this machine's |
 | `tcp` | a TCP connection with back pressure |
 | `tls` | TLS on such a connection, the server's side |
 | `allowance` | what one client may cost beyond the bytes that it carries. Pure |

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from hatchway.transport.connection.readiness import WRITABLE
-from hatchway.transport.connection.transparency import take_address
+from hatchway.transport.connection.transparent_proxying import take_address
 
 if TYPE_CHECKING:
     import asyncio

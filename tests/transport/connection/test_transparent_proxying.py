@@ -8,15 +8,15 @@ from ipaddress import ip_address
 
 import pytest
 
-from hatchway.transport.connection import transparency
-from hatchway.transport.connection.transparency import may_take_addresses, take_address
+from hatchway.transport.connection import transparent_proxying
+from hatchway.transport.connection.transparent_proxying import may_take_addresses, take_address
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a capability up")
 def test_the_capability_is_looked_for() -> None:
     program = """
 import ctypes
-from hatchway.transport.connection.transparency import may_take_addresses
+from hatchway.transport.connection.transparent_proxying import may_take_addresses
 from hatchway.privileges import CAP_NET_RAW, become
 print(may_take_addresses())
 become("nobody", keep=CAP_NET_RAW)
@@ -39,5 +39,5 @@ def test_an_address_that_is_not_the_machines_is_taken_or_refused_as_was_said() -
 
 
 def test_a_kernel_that_knows_no_such_option_takes_no_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transparency, "_IP_TRANSPARENT", 9999)
+    monkeypatch.setattr(transparent_proxying, "_IP_TRANSPARENT", 9999)
     assert not may_take_addresses()

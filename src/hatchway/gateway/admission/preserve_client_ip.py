@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 NOT_PERMITTED: Final = "the gateway may not take the client's address: it lacks CAP_NET_RAW"
 
 
-def transparency_problem(client: Address, target: Address, *, permitted: bool) -> str | None:
+def client_ip_problem(client: Address, target: Address, *, permitted: bool) -> str | None:
     """Why a connection cannot come from the client's address, in words for the audit trail."""
     if client.version != 4 or target.version != 4:
         return f"PreserveClientIp needs IPv4, and this is from {client} to {target}"

@@ -15,7 +15,7 @@ from tests.gateway.account import (
 )
 
 from hatchway.gateway.admission.admission import Admitted
-from hatchway.gateway.admission.transparency import NOT_PERMITTED
+from hatchway.gateway.admission.preserve_client_ip import NOT_PERMITTED
 from hatchway.gateway.snapshot.snapshot import Snapshot
 
 CLIENT = "192.0.2.7"
