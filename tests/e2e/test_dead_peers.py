@@ -9,7 +9,7 @@ from tests.e2e.network import Network
 from tests.gateway.harness import Remembers, Says, echo, running_gateway, target
 from tests.transport.harness import WebSocket, client_tls, request, run, until
 
-from hatchway.gateway.tunnel.watch import Watch
+from hatchway.gateway.tunnel.liveness import LivenessCheck
 
 
 def test_a_client_that_is_cut_off_is_noticed_and_its_target_let_go(network: Network, tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_client_that_is_cut_off_is_noticed_and_its_target_let_go(network: Netw
         # The target is reached from outside of the network: it is of no account here.
         async with target(echo) as port, running_gateway(Says(port), trail=trail, sock=listening) as gateway:
             loop = asyncio.get_running_loop()
-            watch = Watch(
+            watch = LivenessCheck(
                 gateway.registry, loop.time, idle_limit=None, interval=0.1, ping_after=0.3, dead_after=1
             )
             watching = asyncio.create_task(watch.run())

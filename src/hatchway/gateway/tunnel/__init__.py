@@ -10,6 +10,6 @@ store, nor does anything for each frame that is not needed for each frame.
 | `relay` | what passes between client and target, from the upgrade to the end of both |
 | `closures` | why a tunnel ends: close codes and reasons. Pure |
 | `registry` | the tunnels that this worker carries |
-| `watch` | tunnels on which nothing happens: pings, dead peers, the idle limit |
+| `liveness` | tunnels on which nothing happens: pings, dead peers, the idle limit |
 | `revocation` | deciding on open tunnels again when what they depend on changes |
 """

@@ -35,9 +35,9 @@ from hatchway.gateway.trail.pending_records import PendingRecords
 from hatchway.gateway.trail.report import Report
 from hatchway.gateway.trail.trail import Trail
 from hatchway.gateway.tunnel.closures import GATEWAY_STOPPING, OUT_OF_TOUCH
+from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
-from hatchway.gateway.tunnel.watch import Watch
 from hatchway.gateway.worker.new_ids import NewIds
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
@@ -241,7 +241,7 @@ class Worker:
             age=lambda: time.monotonic() - self._follower.looked_at,
             pending_records=lambda: len(pending_records),
         )
-        watch = Watch(registry, loop.time, idle_limit=self._settings.idle_limit)
+        watch = LivenessCheck(registry, loop.time, idle_limit=self._settings.idle_limit)
         work = [
             self._follower.follow(),
             lease.run(),

@@ -13,14 +13,14 @@ from tests.transport.harness import (
     run,
 )
 
-from hatchway.gateway.tunnel.watch import Watch
+from hatchway.gateway.tunnel.liveness import LivenessCheck
 
 
 @asynccontextmanager
 async def watching(gateway: Running, idle_limit: int | None = None, **times: float) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     watch = asyncio.create_task(
-        Watch(gateway.registry, loop.time, idle_limit=idle_limit, interval=0.05, **times).run()
+        LivenessCheck(gateway.registry, loop.time, idle_limit=idle_limit, interval=0.05, **times).run()
     )
     try:
         yield

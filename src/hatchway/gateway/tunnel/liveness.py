@@ -45,7 +45,7 @@ class _Seen:
     pinged: float
 
 
-class Watch:
+class LivenessCheck:
     """Looks after the tunnels of one worker."""
 
     def __init__(
