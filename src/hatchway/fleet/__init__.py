@@ -23,12 +23,13 @@ default; except for what others may attach to an identity, `groups`, `policies`,
 | `text` | bytes, YAML or JSON | plain values |
 | `fields`, `values`, `policy_documents` | a plain value | what it means, and its JSON Schema |
 | `parsing`, `network_sections`, `identity_sections` | plain values, by tables of keys | `declarations` |
-| `resolution`, `network_…`, `identity_resolution` | declarations, the account | `draft`: the account to be |
+| `resolution`, `network_resolution`, `identity_resolution` | declarations, the account | `draft` |
 | `consistency` | the account to be | its contradictions |
 | `plan`, `plan_text` | both accounts | the difference, to write and to read |
 | `file_form`, `export` | the account | a fleet file |
 | `lint`, `lines`, `check` | a file by itself | what lint finds, on which line, and all of it |
 | `schema` | the tables of keys | the JSON Schema |
+| `declarations`, `account_view`, `draft`, `problems` | | the values between these steps |
 
 Each mapping of the file is described once, by a `fields.Table` of its keys: it is read by the table, and the
 schema is made of it. A new key is an entry in a table, a field of the declaration and its use.
