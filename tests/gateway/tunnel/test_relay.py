@@ -7,6 +7,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 from tests.gateway.harness import Remembers, Says, echo, running_gateway, target
+from tests.gateway.hostile_frames import Wire
 from tests.transport.harness import (
     BINARY,
     CLOSE,
@@ -15,13 +16,17 @@ from tests.transport.harness import (
     PATIENCE,
     PING,
     PONG,
+    TEXT,
     WebSocket,
     client_tls,
     frame,
     request,
     run,
+    silent_port,
     until,
 )
+
+from hatchway.gateway.tunnel.closures import ACCESS_REVOKED
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -299,5 +304,87 @@ def test_what_cannot_happen_to_a_tunnel_drops_both_connections_and_is_logged_onc
             failures = [entry["failure"] for entry in logs if entry["log_level"] == "error"]
             assert failures == ["no_target in open, open, carrying"]
             assert (await gateway.trail.end()).bytes_in == 5
+
+    run(test)
+
+
+def test_a_tunnel_of_which_something_cannot_be_done_is_dropped_and_recorded_nevertheless(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of the gateway's own")
+
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"hello")
+            assert await client.receive(5) == b"hello"
+            with capture_logs() as logs:
+                monkeypatch.setattr("hatchway.gateway.tunnel.target.Target.finish", fail)
+                await client.close()
+                await gateway.registry.wait_until_empty()
+            (failure,) = [entry["failure"] for entry in logs if entry["log_level"] == "error"]
+            assert "a fault of the gateway's own" in failure
+            end = await gateway.trail.end()
+            assert (end.bytes_in, end.closure.code) == (5, 1000)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        (frame(CLOSE, b"\x03\xe8"), 1000),
+        (frame(PING), 1006),
+        (frame(TEXT, b"no"), 1003),
+        (frame(0x3), 1002),
+    ],
+    ids=["close", "ping", "text", "fault"],
+)
+def test_a_client_whose_tls_fails_right_behind_its_last_frame_has_its_tunnel_ended(
+    last: bytes, code: int
+) -> None:
+    async def test() -> None:
+        sink = Sink()
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, problem: problems.append(problem))
+        async with target(sink) as port, running_gateway(Says(port)) as gateway:
+            wire = await asyncio.to_thread(Wire.open, (LOOPBACK, gateway.port), "/openTunnel")
+            wire.write(frame(BINARY, b"hello") + last)
+            wire.outgoing.write(b"no TLS at all")
+            wire.flush()
+            await gateway.registry.wait_until_empty()
+            wire.sock.close()
+            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert sink.received == b"hello"
+            end = await gateway.trail.end()
+            assert (end.bytes_in, end.closure.code) == (5, code)
+        assert not problems
+
+    run(test)
+
+
+def test_a_client_whose_tls_fails_right_behind_its_request_is_cut_as_any_other() -> None:
+    def client(port: int) -> Wire:
+        wire = Wire((LOOPBACK, port), client_tls())
+        wire.shake_hands()
+        wire.write(request())
+        wire.outgoing.write(b"no TLS at all")
+        wire.flush()
+        return wire
+
+    async def test() -> None:
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, problem: problems.append(problem))
+        with silent_port() as port:
+            async with running_gateway(Says(port)) as gateway:
+                wire = await asyncio.to_thread(client, gateway.port)
+                await until(lambda: gateway.trail.tunnels)
+                [(admitted, _)] = gateway.registry
+                gateway.registry.cut(admitted.tunnel_id, ACCESS_REVOKED, {})
+                await gateway.registry.wait_until_empty()
+                wire.sock.close()
+                assert (await gateway.trail.end()).closure == ACCESS_REVOKED
+        assert not problems
 
     run(test)

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from tests.programs import needs
-from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
+from tests.transport.harness import LOOPBACK, client_tls, run, server_tls, until
 
 from hatchway.transport.connection.allowance import BURST, RATE, SHARED_BURST
 from hatchway.transport.connection.readiness import Readiness
@@ -303,6 +303,38 @@ def test_a_record_that_was_tampered_with_ends_the_connection_and_nothing_of_it_i
             await client.send(good + bytes(bad))
             await echo.lost.wait()
             assert echo.received == b"good"
+
+    run(test)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_client_whose_tls_has_failed_is_sent_nothing_more_and_goes(*, at_once: bool) -> None:
+    class Holding(Echo):
+        def on_decrypted(self, size: int) -> None:
+            self.received += ROOM[:size]
+            self.hold(Hold.BACKLOG)
+            if at_once:
+                self.end()
+
+        def end(self) -> None:
+            self.write(b"what cannot be encrypted any more")
+            self.shut(b"nor this")
+            self.release(Hold.BACKLOG)
+
+    async def test() -> None:
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, problem: problems.append(problem))
+        async with met(Holding) as (client, echo):
+            client.tls.write(b"good")
+            await client.send(client.outgoing.read() + b"no TLS at all")
+            await until(lambda: echo.received)
+            if not at_once:
+                assert isinstance(echo, Holding)
+                echo.end()
+            await echo.lost.wait()
+            with pytest.raises(ssl.SSLError, match="alert"):
+                await client.read()
+        assert not problems
 
     run(test)
 

@@ -152,12 +152,12 @@ class TlsConnection(Connection):
         self.is_untrusted = False
 
     def write(self, *pieces: bytes | memoryview) -> None:
-        """Encrypt each piece, and send them. Nothing follows the end of TLS.
+        """Encrypt each piece, and send them. Nothing follows the end of TLS, or its failure.
 
         OpenSSL's memory BIO takes any amount, and nothing but a renegotiation, which the TLS context forbids,
         could make it wait. It grows to the largest piece, and stays so large.
         """
-        if self._shut_timer is not None or self.is_gone:
+        if self._shut_timer is not None or self._failed or self.is_gone:
             return
         tls, outgoing = self._tls, self._outgoing
         encrypted = []
@@ -177,6 +177,9 @@ class TlsConnection(Connection):
             self.abort()
             return
         self._limit_close()
+        if self._failed:
+            # What was read last is being handed over. An alert says the rest, and closes.
+            return
         if last:
             self._tls.write(last)
         # OpenSSL raises because the client has not answered yet.
