@@ -11,6 +11,7 @@ had been read when they filled.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -120,9 +121,15 @@ class Relay:
 
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
         """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""
-        states = self._states
-        actions = states.on(event)
-        client = states.client
+        try:
+            self._act(self._states.on(event), closure)
+        except Exception as problem:
+            # The states have moved on: what has not been done now never would be.
+            self._act(self._states.fail(f"{event}: {problem!r}"), closure)
+
+    def _act(self, actions: tuple[Action, ...], closure: Closure) -> None:
+        """Do what the states have answered."""
+        client = self._states.client
         self._listens_to_client = client in LISTENED_TO
         self._passes_in = client in PASSED_ON
         self._passes_out = client in SENT_TO
@@ -316,7 +323,11 @@ class Relay:
             self.gone.set_result(None)
 
     def _log_failure(self, _closure: Closure) -> None:
-        log.error("tunnel dropped: what has happened to it cannot happen", failure=self._states.failure)
+        log.error(
+            "tunnel dropped: what has happened to it cannot happen",
+            failure=self._states.failure,
+            exc_info=sys.exception(),
+        )
 
     @property
     def _attached(self) -> Target:

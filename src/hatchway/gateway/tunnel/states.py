@@ -21,7 +21,8 @@ events that follow from where the other two have come to: `ENDED` and `BOTH_LOST
 An event that a machine's table names nowhere does not concern it. One that it names, but not for the state
 that the machine is in, cannot happen: tests/gateway/tunnel/test_states.py walks through everything that can
 happen to two connections, and meets exactly the pairs that are in the tables. Should another come all the
-same, nothing is known of the tunnel any more: both connections are dropped, `FAILED`.
+same, or should an action raise, nothing is known of the tunnel any more: both connections are dropped,
+`FAILED`.
 
 Back pressure is not in the tables. Whether a side is read depends on how full the other side's buffer is,
 not on what has happened before, and nothing of what is here depends on it.
@@ -399,7 +400,7 @@ class TunnelStates:
 
     Attributes:
         client, target, tunnel: the states of the three machines.
-        failure: what has happened that cannot happen; None while all is well.
+        failure: what has happened that cannot happen, or could not be done; None while all is well.
     """
 
     __slots__ = ("client", "failure", "target", "tunnel")
@@ -424,7 +425,17 @@ class TunnelStates:
                 self.client, self.target, self.tunnel, event
             )
         except KeyError:
-            self.failure = f"{event} in {self.client}, {self.target}, {self.tunnel}"
-            self.client, self.target, self.tunnel = ClientState.LOST, TargetState.GONE, TunnelState.FAILED
-            return _FAIL
+            return self.fail(str(event))
         return actions
+
+    def fail(self, what: str) -> tuple[Action, ...]:
+        """Give the tunnel up: this has happened, or could not be done.
+
+        Returns:
+            What is to be done about it, in this order.
+        """
+        if self.failure is not None:
+            return _DROP_ALL
+        self.failure = f"{what} in {self.client}, {self.target}, {self.tunnel}"
+        self.client, self.target, self.tunnel = ClientState.LOST, TargetState.GONE, TunnelState.FAILED
+        return _FAIL
