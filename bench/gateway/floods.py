@@ -33,7 +33,7 @@ RATE: Final = 300
 """Connections a second."""
 
 SOURCES: Final = [f"127.6.0.{number}" for number in range(1, 17)]
-PATIENCE: Final = 5.0
+TIMEOUT: Final = 5.0
 """Seconds after which an attacker lets go of a connection."""
 
 WARM_UP: Final = 2.0
@@ -149,5 +149,5 @@ async def _attack_without_end(attack: Attack, address: Address, request: bytes, 
 
 async def _bounded(attack: Awaitable[None]) -> None:
     with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await attack

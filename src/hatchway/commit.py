@@ -9,7 +9,7 @@ NOTE = "commit.txt"
 
 _PACKAGE = Path(__file__).resolve().parent
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 """Seconds for git to answer; it looks at every file for whether it was changed."""
 
 
@@ -51,7 +51,7 @@ def _git(root: Path, *arguments: str) -> str | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             check=True,
         )
     except (OSError, ValueError, subprocess.SubprocessError):

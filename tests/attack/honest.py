@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.attack.site import Site
 
-PATIENCE: Final = 20.0
+TIMEOUT: Final = 20.0
 SPAWNING: Final = multiprocessing.get_context("spawn")
 
 
@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 class Tunnel:
-    """One tunnel, from the client's side; everything blocks, and gives up after `PATIENCE`."""
+    """One tunnel, from the client's side; everything blocks, and gives up after `TIMEOUT`."""
 
     def __init__(self, site: Site, target: str, source: str = "127.0.0.1") -> None:
         """
@@ -47,7 +47,7 @@ class Tunnel:
             Refused: it is not opened.
             OSError: there is no answer.
         """
-        plain = socket.create_connection(site.gateway_address, timeout=PATIENCE, source_address=(source, 0))
+        plain = socket.create_connection(site.gateway_address, timeout=TIMEOUT, source_address=(source, 0))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wire = client_tls().wrap_socket(plain, server_hostname="gateway.example")
         self._wire.sendall(request(target))
@@ -191,7 +191,7 @@ def echo_host(nice: int = 0) -> Iterator[int]:
     process = SPAWNING.Process(target=_echo_host, args=(theirs, nice), daemon=True)
     process.start()
     try:
-        assert ours.poll(3 * PATIENCE), "a host does not begin"
+        assert ours.poll(3 * TIMEOUT), "a host does not begin"
         yield ours.recv()
     finally:
         process.kill()

@@ -20,7 +20,7 @@ from tests.transport.harness import LOOPBACK, Closed, WebSocket
 TAG: Final = 16
 BUSY: Final = 6
 STEADY: Final = 4
-_PATIENCE: Final = 60.0
+_TIMEOUT: Final = 60.0
 _TROUBLE: Final = (AssertionError, OSError, EOFError, ssl.SSLError, TimeoutError)
 
 
@@ -111,7 +111,7 @@ class Load:
         wait_until(lambda: steady.over, 30)
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE * 2)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(_TIMEOUT * 2)
 
     async def _add(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
@@ -139,7 +139,7 @@ class Load:
     async def _repeat(self, use: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False) -> None:
         while not self._stopping:
             try:
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(_TIMEOUT):
                     await use()
             except Closed as closed:
                 self.refusals[f"{closed.code} {closed.reason}"] += 1

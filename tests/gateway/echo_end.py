@@ -20,7 +20,7 @@ import structlog
 import uvloop
 from picows import WSMsgType
 from tests.gateway.harness import Says, running_gateway, target
-from tests.transport.harness import PATIENCE
+from tests.transport.harness import TIMEOUT
 
 import hatchway.gateway.lifecycle
 import hatchway.transport.websocket.frames
@@ -118,7 +118,7 @@ def echoing_gateway(max_frame: int = hatchway.transport.websocket.frames.MAX_FRA
     process = spawning.Process(target=_serve, args=(max_frame, theirs), daemon=True)
     process.start()
     try:
-        assert ours.poll(PATIENCE)
+        assert ours.poll(TIMEOUT)
         yield f"wss://127.0.0.1:{ours.recv()}/openTunnel"
     finally:
         process.kill()

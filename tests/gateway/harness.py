@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
-from tests.transport.harness import LOOPBACK, PATIENCE, server_tls, until
+from tests.transport.harness import LOOPBACK, TIMEOUT, server_tls, until
 
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.access.principal import Principal, PrincipalType
@@ -216,7 +216,7 @@ def gateway_process(target_port: int) -> Iterator[tuple[int, int]]:
     process = spawning.Process(target=_gateway_process, args=(target_port, theirs), daemon=True)
     process.start()
     try:
-        assert ours.poll(PATIENCE)
+        assert ours.poll(TIMEOUT)
         assert process.pid is not None
         yield ours.recv(), process.pid
     finally:

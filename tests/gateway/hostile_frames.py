@@ -25,9 +25,9 @@ from tests.transport.harness import (
     CLOSE,
     CONTINUATION,
     LOOPBACK,
-    PATIENCE,
     PING,
     PONG,
+    TIMEOUT,
     client_tls,
     frame,
     request,
@@ -80,7 +80,7 @@ class Wire:
         self.sock = socket.socket()
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(PATIENCE)
+        self.sock.settimeout(TIMEOUT)
         self.sock.connect(address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -530,7 +530,7 @@ def target_process(kind: str, *, nice: int = 0) -> Iterator[int]:
     process = SPAWNING.Process(target=_serve_target, args=(kind, theirs, nice), daemon=True)
     process.start()
     try:
-        assert ours.poll(PATIENCE)
+        assert ours.poll(TIMEOUT)
         yield ours.recv()
     finally:
         process.kill()
@@ -594,7 +594,7 @@ class Hostiles:
             self._told.append(ours)
             self._processes.append(process)
         for told in self._told:
-            assert told.poll(3 * PATIENCE), "a hostile client does not begin"
+            assert told.poll(3 * TIMEOUT), "a hostile client does not begin"
             told.recv()
 
     def pause(self) -> None:

@@ -42,7 +42,7 @@ from tests.gateway.soak_ends import (
     open_tunnel,
 )
 from tests.gateway.workers import Worker, events, worker
-from tests.transport.harness import LOOPBACK, PATIENCE
+from tests.transport.harness import LOOPBACK, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,7 +204,7 @@ class Soak:
             port = listener.getsockname()[1]
             path = self._account.target("alice", privateIpAddress=LOOPBACK, remotePort=port)
             client_wire = open_tunnel(self._gateway.port, path, habits[0], mask)
-            listener.settimeout(PATIENCE)
+            listener.settimeout(TIMEOUT)
             target_wire = Wire(listener.accept()[0])
         self._opened += 1
         size = plan.size
@@ -234,10 +234,10 @@ class Soak:
         ready = select.poll()
         by_descriptor: dict[int, tuple[Tunnel, End, int]] = {}
         possible: dict[int, int] = {}
-        patience = 0.05
+        wait = 0.05
         for tunnel, end in _unfinished(tunnels):
             wants = end.wants(now)
-            patience = min(patience, end.wakes(now) - now)
+            wait = min(wait, end.wakes(now) - now)
             if wants:
                 descriptor = end.wire.sock.fileno()
                 by_descriptor[descriptor] = tunnel, end, wants
@@ -245,7 +245,7 @@ class Soak:
                 ready.register(descriptor, asks)
                 if wants & READ and end.wire.pending:
                     possible[descriptor] = READ
-        for descriptor, found in ready.poll(0 if possible else math.ceil(patience * 1000)):
+        for descriptor, found in ready.poll(0 if possible else math.ceil(wait * 1000)):
             reads = READ if found & ~select.POLLOUT else 0
             possible[descriptor] = (
                 possible.get(descriptor, 0) | reads | (WRITE if found & ~select.POLLIN else 0)
@@ -280,9 +280,9 @@ class Soak:
         Raises:
             Wrong: it does not.
         """
-        patience = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while len(closed := events(self._account, "CloseTunnel")) < self._opened:
-            if time.monotonic() > patience:
+            if time.monotonic() > deadline:
                 raise Wrong(f"{len(closed)} of {self._opened} tunnels are closed in the audit trail")
             time.sleep(0.1)
         told = Counter(

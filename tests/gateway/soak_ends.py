@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
-from tests.transport.harness import BINARY, CLOSE, LOOPBACK, PATIENCE, PING, PONG, client_tls, frame, request
+from tests.transport.harness import BINARY, CLOSE, LOOPBACK, PING, PONG, TIMEOUT, client_tls, frame, request
 
 if TYPE_CHECKING:
     import random
@@ -422,7 +422,7 @@ def open_tunnel(port: int, path: str, habits: Habits, mask: bytes) -> TunnelWire
     """Connect and upgrade."""
     plain = socket.socket()
     _shrink(plain, habits)
-    plain.settimeout(PATIENCE)
+    plain.settimeout(TIMEOUT)
     plain.connect((LOOPBACK, port))
     tls = client_tls().wrap_socket(plain)
     tls.sendall(request(path))

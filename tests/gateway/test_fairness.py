@@ -198,7 +198,7 @@ def test_amid_every_kind_of_hostility_tunnels_open_keys_are_revoked_and_the_leas
             run(test)
         finally:
             hostiles.end()
-    # A promise in seconds, as `Wire`'s own patience is: SECURITY.md says within one.
+    # A promise in seconds, as `Wire`'s own time-out is: SECURITY.md says within one.
     assert took[0] < 5
 
 

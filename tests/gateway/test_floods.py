@@ -17,7 +17,7 @@ import uvloop
 from structlog.testing import capture_logs
 from tests.gateway.harness import Running, Says, echo, event_source, gateway_process, running_gateway, target
 from tests.gateway.telemetry.test_metrics import samples, watched
-from tests.transport.harness import LOOPBACK, PATIENCE, WebSocket, client_tls, request, run, server_tls, until
+from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, client_tls, request, run, server_tls, until
 
 from hatchway.gateway.admission.admission import Call, Refused
 from hatchway.gateway.admission.refusal import unauthenticated
@@ -449,7 +449,7 @@ def flood(attack: Attack, port: int) -> Iterator[None]:
     process = SPAWNING.Process(target=attack_without_end, args=(attack, port, started), daemon=True)
     process.start()
     try:
-        assert started.wait(PATIENCE)
+        assert started.wait(TIMEOUT)
         yield
     finally:
         process.kill()

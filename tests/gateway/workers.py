@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from tests.gateway.account import StoredAccount, write_gateway_key
-from tests.transport.harness import LOOPBACK, PATIENCE, WebSocket, certificate, request
+from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, certificate, request
 
 from hatchway.gateway import run_gateway
 from hatchway.settings import Address, DataDirectory, Settings
@@ -43,7 +43,7 @@ class Worker:
         ours, theirs = SPAWNING.Pipe()
         self.process = SPAWNING.Process(target=_serve, args=(settings, theirs), daemon=True)
         self.process.start()
-        assert ours.poll(PATIENCE), "the gateway is not ready"
+        assert ours.poll(TIMEOUT), "the gateway is not ready"
         self.port: int = ours.recv()
 
     def signal(self, number: int) -> None:
@@ -51,7 +51,7 @@ class Worker:
         os.kill(self.process.pid, number)
 
     async def ended(self) -> int | None:
-        await asyncio.to_thread(self.process.join, PATIENCE)
+        await asyncio.to_thread(self.process.join, TIMEOUT)
         return self.process.exitcode
 
 

@@ -17,7 +17,7 @@ from hatchway.domain.identity import SealedSecret, User
 from hatchway.store import ChangeNotifications, Store
 
 HOUR = 3600.0
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds after which a notification does not come."""
 
 A_WHILE = 0.4
@@ -62,7 +62,7 @@ def with_notifications(store: Store, work: Callable[[ChangeNotifications], Await
     """Do this from when changes are being told."""
 
     async def run() -> None:
-        async with asyncio.timeout(PATIENCE), store.notifications() as notifications:
+        async with asyncio.timeout(TIMEOUT), store.notifications() as notifications:
             await notifications.next()
             await work(notifications)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 SERVER, CLIENT, INTERNAL = (
     SpanMessage.SPAN_KIND_SERVER,
     SpanMessage.SPAN_KIND_CLIENT,
@@ -84,7 +84,7 @@ class Collector:
 
 
 def wait_until(condition: Callable[[], bool], problem: Callable[[], str]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end, problem()
         time.sleep(0.02)
@@ -98,7 +98,7 @@ def collector(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            made.may_answer.wait(4 * PATIENCE)
+            made.may_answer.wait(4 * TIMEOUT)
             status = made.status
             if status == 200:
                 made.bodies.append(body)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 LOOPBACK = "127.0.0.1"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 Answer = TypeVar("Answer")
 
@@ -32,7 +32,7 @@ def run(test: Callable[[], Awaitable[Answer]]) -> Answer:
     """Run a test on the event loop that gateways use."""
 
     async def bounded() -> Answer:
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(2 * TIMEOUT):
             return await test()
 
     return uvloop.run(bounded())

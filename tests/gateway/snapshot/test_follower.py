@@ -20,7 +20,7 @@ from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.store import Store
 
 HOUR = 3600.0
-PATIENCE = 30.0
+TIMEOUT = 30.0
 A_WHILE = 0.5
 """Seconds in which a follower that goes by the clock would have looked five times."""
 
@@ -64,7 +64,7 @@ async def following(store: Store) -> AsyncIterator[Follower]:
     caught_up = follower.looked_at
     task = asyncio.create_task(follower.follow())
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await until(lambda: follower.looked_at > caught_up)
             yield follower
     finally:

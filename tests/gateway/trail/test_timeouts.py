@@ -74,7 +74,7 @@ def test_who_stops_waiting_is_not_given_up() -> None:
     asyncio.run(test())
 
 
-def test_one_patience_serves_one_event_loop_after_the_other() -> None:
+def test_one_timeout_serves_one_event_loop_after_the_other() -> None:
     timeout = SharedTimeout(0.05)
 
     async def test() -> None:

@@ -13,10 +13,10 @@ from tests.transport.harness import (
     CLOSE,
     CONTINUATION,
     LOOPBACK,
-    PATIENCE,
     PING,
     PONG,
     TEXT,
+    TIMEOUT,
     WebSocket,
     client_tls,
     frame,
@@ -115,7 +115,7 @@ def test_what_a_client_sent_before_it_left_reaches_the_target_and_then_a_fin(
             if ending.startswith("close frame"):
                 tls.sendall(frame(CLOSE, b"\x03\xe8"))
             if ending == "close frame":
-                tls.settimeout(PATIENCE)
+                tls.settimeout(TIMEOUT)
                 assert tls.recv(4) == b"\x88\x02\x03\xe8"
             elif ending == "TLS farewell":
                 tls.unwrap()
@@ -125,7 +125,7 @@ def test_what_a_client_sent_before_it_left_reaches_the_target_and_then_a_fin(
         sink = Sink(pause)
         async with target(sink) as port, running_gateway(Says(port)) as gateway:
             await asyncio.to_thread(client, gateway.port)
-            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert await asyncio.wait_for(sink.ended, TIMEOUT)
             assert hashlib.sha256(sink.received).digest() == hashlib.sha256(sent).digest()
             code = (await gateway.trail.end()).closure.code
             assert code == (1000 if ending.startswith("close frame") else 1006)
@@ -159,9 +159,9 @@ def test_a_burst_and_a_hang_up_seen_at_once_lose_nothing() -> None:
             await until(asking.is_set)
             stopped.set()
             # The gateway's event loop sees nothing until all is there.
-            left.wait(PATIENCE)
+            left.wait(TIMEOUT)
             thread.join()
-            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert await asyncio.wait_for(sink.ended, TIMEOUT)
             assert sink.received == b"connected" + sent
 
     run(test)
@@ -178,7 +178,7 @@ def test_what_a_client_sends_before_the_target_is_connected_is_held_and_delivere
             for at in range(0, len(sent), 50_000):
                 client.writer.write(frame(BINARY, sent[at : at + 50_000]))
             client.writer.write(frame(CLOSE, b"\x03\xe8"))
-            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert await asyncio.wait_for(sink.ended, TIMEOUT)
             assert sink.received == sent
 
     run(test)
@@ -297,7 +297,7 @@ def test_what_cannot_happen_to_a_tunnel_drops_both_connections_and_is_logged_onc
                 # That would be a fault of the gateway's own.
                 relay.no_target()
                 relay.no_target()
-                await asyncio.wait_for(reset.wait(), PATIENCE)
+                await asyncio.wait_for(reset.wait(), TIMEOUT)
                 with pytest.raises(ConnectionResetError):
                     await client.reader.read()
                 await gateway.registry.wait_until_empty()
@@ -355,7 +355,7 @@ def test_a_client_whose_tls_fails_right_behind_its_last_frame_has_its_tunnel_end
             wire.flush()
             await gateway.registry.wait_until_empty()
             wire.sock.close()
-            assert await asyncio.wait_for(sink.ended, PATIENCE)
+            assert await asyncio.wait_for(sink.ended, TIMEOUT)
             assert sink.received == b"hello"
             end = await gateway.trail.end()
             assert (end.bytes_in, end.closure.code) == (5, code)
