@@ -11,7 +11,7 @@ import boto3
 import pytest
 from structlog.testing import capture_logs
 from tests.cli.in_process import Ran, run
-from tests.control.conftest import empty_database, session, stage  # noqa: F401
+from tests.control.conftest import empty_database, session, shared_server  # noqa: F401
 from tests.control.harness import (
     DEFAULT_GROUP,
     INSTANCE,
@@ -19,7 +19,7 @@ from tests.control.harness import (
     SUBNET,
     VPC,
     Credentials,
-    Stage,
+    SharedServer,
     World,
     new_world,
 )
@@ -42,14 +42,14 @@ def instance(instance_id: str, address: str, name: str, **fields: Any) -> Instan
 
 @pytest.fixture(scope="module")
 def filled(
-    stage: Stage,  # noqa: F811
+    shared_server: SharedServer,  # noqa: F811
     empty_database: Path,  # noqa: F811
     session: boto3.Session,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """Hosts and an endpoint. What the server logs is kept from standard output, which is the command's."""
     directory = tmp_path_factory.mktemp("hosts")
-    with capture_logs(), new_world(stage, empty_database, directory, session) as world:
+    with capture_logs(), new_world(shared_server, empty_database, directory, session) as world:
         hosts = (
             instance(WEB, "10.0.1.101", "web-1", tags={"env": "prod"}),
             instance(DATABASE, "10.0.1.102", "db-2", tags={"env": "test"}, state=InstanceState.STOPPED),
@@ -89,8 +89,8 @@ def become(filled: World, users: Mapping[str, Credentials], monkeypatch: pytest.
             "AWS_ACCESS_KEY_ID": users[user].access_key_id,
             "AWS_SECRET_ACCESS_KEY": users[user].secret,
             "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": filled.stage.url,
-            "AWS_CA_BUNDLE": str(filled.stage.ca),
+            "AWS_ENDPOINT_URL": filled.shared_server.url,
+            "AWS_CA_BUNDLE": str(filled.shared_server.ca),
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",

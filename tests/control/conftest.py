@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from tests.control.harness import Stage, World, new_world
+from tests.control.harness import SharedServer, World, new_world
 
 from hatchway.pki import create_ca, issue_server_certificate
 from hatchway.store import Store
@@ -15,8 +15,8 @@ from hatchway.transport.listening.sources import Sources
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    directory = tmp_path_factory.mktemp("stage")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
+    directory = tmp_path_factory.mktemp("shared_server")
     now = datetime.now(UTC)
     ca = create_ca("Hatchway test CA", [], now)
     server = issue_server_certificate(ca, ["127.0.0.1"], now)
@@ -25,9 +25,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     ca_certificate.write_bytes(ca.certificate)
     # One test after the other comes from the same address, and many fail to authenticate.
     patient = Sources(time.monotonic, may_waste=10**6, all_may_waste=10**6, may_fail=10**6)
-    stage = Stage(certificate, ca_certificate, patient)
-    yield stage
-    stage.close()
+    shared_server = SharedServer(certificate, ca_certificate, patient)
+    yield shared_server
+    shared_server.close()
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +45,8 @@ def session() -> boto3.Session:
 
 
 @pytest.fixture
-def world(stage: Stage, empty_database: Path, tmp_path: Path, session: boto3.Session) -> Iterator[World]:
-    with new_world(stage, empty_database, tmp_path, session) as world:
+def world(
+    shared_server: SharedServer, empty_database: Path, tmp_path: Path, session: boto3.Session
+) -> Iterator[World]:
+    with new_world(shared_server, empty_database, tmp_path, session) as world:
         yield world

@@ -64,7 +64,7 @@ class Answer:
     text: str
 
 
-class Stage:
+class SharedServer:
     """A server that outlives the tests: each puts its own application on it."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Stage:
 class World:
     """One account with a small fleet, and its control plane."""
 
-    stage: Stage
+    shared_server: SharedServer
     store: Store
     plane: ControlPlane
     session: boto3.Session
@@ -117,8 +117,8 @@ class World:
         return self.session.client(
             service,
             region_name=REGION,
-            endpoint_url=self.stage.url,
-            verify=str(self.stage.ca),
+            endpoint_url=self.shared_server.url,
+            verify=str(self.shared_server.ca),
             aws_access_key_id=who.access_key_id,
             aws_secret_access_key=who.secret,
             config=Config(retries={"max_attempts": 1, "mode": "standard"}, **config),
@@ -162,7 +162,7 @@ class World:
         alter: Callable[[list[tuple[str, str]]], list[tuple[str, str]]] = lambda headers: headers,
     ) -> "Answer":
         """A request as it stands, signed by the root user for `service` if given; then altered."""
-        all_headers = [("Host", f"127.0.0.1:{self.stage.port}"), *(headers or {}).items()]
+        all_headers = [("Host", f"127.0.0.1:{self.shared_server.port}"), *(headers or {}).items()]
         if service is not None:
             path, _, query = target.partition("?")
             request = HttpRequest(method, path, query, tuple(all_headers), body)
@@ -175,7 +175,10 @@ class World:
                 now=datetime.now(UTC),
             )
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.stage.port, timeout=30, context=ssl.create_default_context(cafile=self.stage.ca)
+            "127.0.0.1",
+            self.shared_server.port,
+            timeout=30,
+            context=ssl.create_default_context(cafile=self.shared_server.ca),
         )
         with closing(connection):
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
@@ -304,16 +307,18 @@ def _stopped() -> Instance:
 
 
 @contextmanager
-def new_world(stage: Stage, template: Path, directory: Path, session: boto3.Session) -> Iterator[World]:
+def new_world(
+    shared_server: SharedServer, template: Path, directory: Path, session: boto3.Session
+) -> Iterator[World]:
     """A world of its own for one test; `template` is an empty, migrated SQLite database."""
     database = directory / "hatchway.db"
     shutil.copyfile(template, database)
-    with world_in(Store.open(f"sqlite:///{database}"), stage, session) as world:
+    with world_in(Store.open(f"sqlite:///{database}"), shared_server, session) as world:
         yield world
 
 
 @contextmanager
-def world_in(store: Store, stage: Stage, session: boto3.Session) -> Iterator[World]:
+def world_in(store: Store, shared_server: SharedServer, session: boto3.Session) -> Iterator[World]:
     """The same in an empty, migrated store, which is closed in the end."""
     clock = Clock()
     vault = Vault(os.urandom(32))
@@ -322,10 +327,10 @@ def world_in(store: Store, stage: Stage, session: boto3.Session) -> Iterator[Wor
     with store.write() as tx:
         furnish(tx, clock())
         root = root_key(tx, vault)
-    stage.application = create_application(plane)
+    shared_server.application = create_application(plane)
     try:
-        yield World(stage, store, plane, session, root, clock)
+        yield World(shared_server, store, plane, session, root, clock)
     finally:
-        stage.application = None
+        shared_server.application = None
         audit.close()
         store.close()

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.control.harness import Credentials, Stage, World
+from tests.control.harness import Credentials, SharedServer, World
 
 from hatchway.audit import refusals
 from hatchway.audit.refusals import AT_ONCE
@@ -109,8 +109,8 @@ def test_a_session_token_with_a_long_term_key_is_refused(world: World) -> None:
     client = world.session.client(
         "sts",
         region_name="us-east-1",
-        endpoint_url=world.stage.url,
-        verify=str(world.stage.ca),
+        endpoint_url=world.shared_server.url,
+        verify=str(world.shared_server.ca),
         aws_access_key_id=world.root.access_key_id,
         aws_secret_access_key=world.root.secret,
         aws_session_token="made-up",
@@ -189,8 +189,10 @@ def test_what_a_header_says_of_the_client_s_address_is_not_believed(world: World
 
 def test_a_caller_over_ipv4_has_an_ipv4_address_where_the_server_takes_both(world: World) -> None:
     listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
-    stage = Stage(world.stage.certificate, world.stage.ca, Sources(time.monotonic), listener)
-    stage.application = world.stage.application
+    shared_server = SharedServer(
+        world.shared_server.certificate, world.shared_server.ca, Sources(time.monotonic), listener
+    )
+    shared_server.application = world.shared_server.application
     statement = {
         "Effect": "Allow",
         "Action": "iam:ListUsers",
@@ -198,9 +200,9 @@ def test_a_caller_over_ipv4_has_an_ipv4_address_where_the_server_takes_both(worl
         "Condition": {"StringEquals": {"aws:SourceIp": "127.0.0.1"}},
     }
     try:
-        replace(world, stage=stage).client("iam", world.user("alice", statement)).list_users()
+        replace(world, shared_server=shared_server).client("iam", world.user("alice", statement)).list_users()
     finally:
-        stage.close()
+        shared_server.close()
     assert world.events()[-1]["sourceIPAddress"] == "127.0.0.1"
 
 

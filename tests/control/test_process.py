@@ -12,7 +12,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from tests.control.harness import REGION, Stage, furnish, root_key, tunnel_user
+from tests.control.harness import REGION, SharedServer, furnish, root_key, tunnel_user
 
 from hatchway.access.key_files import new_key
 from hatchway.access.vault import Vault
@@ -47,7 +47,7 @@ PROGRAM = """
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_serves_until_it_is_told_to_stop(
-    tmp_path: Path, stage: Stage, number: signal.Signals
+    tmp_path: Path, shared_server: SharedServer, number: signal.Signals
 ) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
     store.migrate()
@@ -58,7 +58,7 @@ def test_a_process_serves_until_it_is_told_to_stop(
         root = root_key(tx, vault)
         alice = tunnel_user(tx, vault)
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM), tmp_path, stage.certificate],
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), tmp_path, shared_server.certificate],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -72,12 +72,12 @@ def test_a_process_serves_until_it_is_told_to_stop(
             "sts",
             region_name=REGION,
             endpoint_url=f"https://127.0.0.1:{port}",
-            verify=str(stage.ca),
+            verify=str(shared_server.ca),
             aws_access_key_id=root.access_key_id,
             aws_secret_access_key=root.secret,
         )
         assert sts.get_caller_identity()["Arn"].endswith(":root")
-        old = ssl.create_default_context(cafile=stage.ca)
+        old = ssl.create_default_context(cafile=shared_server.ca)
         old.set_ciphers("DEFAULT@SECLEVEL=0")
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         with socket.create_connection(("127.0.0.1", port)) as wire, pytest.raises(ssl.SSLError):

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tests.control.harness import ACCOUNT, INSTANCE, SUBNET, Stage, World, world_in
+from tests.control.harness import ACCOUNT, INSTANCE, SUBNET, SharedServer, World, world_in
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.audit import refusals
@@ -68,7 +68,7 @@ def test_a_hostile_text_is_refused_and_recorded(world: World, tmp_path: Path) ->
 
 
 def test_a_hostile_text_is_refused_and_recorded_in_postgresql(
-    stage: Stage, session: boto3.Session, tmp_path: Path
+    shared_server: SharedServer, session: boto3.Session, tmp_path: Path
 ) -> None:
     programs = server_programs()
     if programs is None:
@@ -76,7 +76,7 @@ def test_a_hostile_text_is_refused_and_recorded_in_postgresql(
     with postgresql_server(programs) as server:
         store = Store.open(server.new_database())
         store.migrate()
-        with world_in(store, stage, session) as world:
+        with world_in(store, shared_server, session) as world:
             check_hostile_texts(world, tmp_path / "audit.jsonl")
 
 

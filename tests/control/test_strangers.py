@@ -14,7 +14,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tests.control import hostile_clients
-from tests.control.harness import INSTANCE, Stage, World
+from tests.control.harness import INSTANCE, SharedServer, World
 from tests.control.hostile_clients import Bound, Outcome
 from tests.control.test_ssh_keys import FINGERPRINT, enrolled
 
@@ -55,12 +55,13 @@ HOLDING: dict[str, Attack] = {
 def attacked(world: World, **limits: float) -> Iterator[World]:
     """The same world on a server of its own, with a stranger's limits."""
     given = {"may_waste": MAY_WASTE, "may_waste_rate": 0.0} | limits
-    stage = Stage(world.stage.certificate, world.stage.ca, Sources(time.monotonic, **given))  # type: ignore[arg-type]
-    stage.application = create_application(world.plane)
+    sources = Sources(time.monotonic, **given)  # type: ignore[arg-type]
+    shared_server = SharedServer(world.shared_server.certificate, world.shared_server.ca, sources)
+    shared_server.application = create_application(world.plane)
     try:
-        yield replace(world, stage=stage)
+        yield replace(world, shared_server=shared_server)
     finally:
-        stage.close()
+        shared_server.close()
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def test_no_source_gets_more_connections_than_its_share_and_the_others_are_serve
     token = enrolled(world, INSTANCE)
     with (
         attacked(world) as there,
-        under(lambda: HOLDING[name](HOST, there.stage.port, Bound(120, 4.0), STRANGER)) as outcomes,
+        under(lambda: HOLDING[name](HOST, there.shared_server.port, Bound(120, 4.0), STRANGER)) as outcomes,
     ):
         for _ in range(3):
             all_is_well(there, token)
@@ -103,9 +104,15 @@ def test_no_source_gets_more_connections_than_its_share_and_the_others_are_serve
 def test_newcomers_take_turns_whoever_came_first(world: World) -> None:
     with (
         attacked(world, all_may_waste=10, all_may_waste_rate=10.0) as there,
-        under(lambda: hostile_clients.silent_after_tls(HOST, there.stage.port, Bound(100, 4.0), STRANGER)),
         under(
-            lambda: hostile_clients.silent_after_tls(HOST, there.stage.port, Bound(100, 3.0), OTHER_STRANGER)
+            lambda: hostile_clients.silent_after_tls(
+                HOST, there.shared_server.port, Bound(100, 4.0), STRANGER
+            )
+        ),
+        under(
+            lambda: hostile_clients.silent_after_tls(
+                HOST, there.shared_server.port, Bound(100, 3.0), OTHER_STRANGER
+            )
         ),
     ):
         # This address is new too. Once known, it does not wait.
@@ -127,7 +134,7 @@ def test_every_part_of_a_request_has_its_deadline(
     ):
         monkeypatch.setattr(module, deadline, 0.3)
     with attacked(world) as there:
-        outcome = HOLDING[name](HOST, there.stage.port, Bound(10, 60.0), STRANGER)
+        outcome = HOLDING[name](HOST, there.shared_server.port, Bound(10, 60.0), STRANGER)
     # It was over long before the attacker would have had enough.
     assert (outcome.opened, outcome.ended) == (10, 10)
     assert set(outcome.statuses) <= {200, 408, 411, 431}
@@ -136,7 +143,9 @@ def test_every_part_of_a_request_has_its_deadline(
 
 def test_a_body_is_not_read_beyond_what_anybody_may_send_before_its_key_is_known(world: World) -> None:
     with attacked(world) as there:
-        attack = partial(hostile_clients.large_bodies, HOST, there.stage.port, Bound(4, 20.0), STRANGER)
+        attack = partial(
+            hostile_clients.large_bodies, HOST, there.shared_server.port, Bound(4, 20.0), STRANGER
+        )
         unsigned = attack()
         unknown = attack(authorization=authorization("AKIAUNKNOWNUNKNOWN00"))
         assert set(unsigned.statuses) == {403}
@@ -145,7 +154,7 @@ def test_a_body_is_not_read_beyond_what_anybody_may_send_before_its_key_is_known
         # Who it is of is known, so it is waited for.
         known = hostile_clients.large_bodies(
             HOST,
-            there.stage.port,
+            there.shared_server.port,
             Bound(4, 2.0),
             STRANGER,
             authorization=authorization(world.root.access_key_id),
@@ -183,7 +192,7 @@ def test_the_bodies_that_are_held_are_bounded_and_small_ones_have_their_place(
         under(
             lambda: hostile_clients.large_bodies(
                 HOST,
-                there.stage.port,
+                there.shared_server.port,
                 Bound(12, 4.0),
                 STRANGER,
                 authorization=authorization(world.root.access_key_id),
@@ -204,7 +213,7 @@ def test_what_two_programs_may_understand_differently_ends_the_connection(
     world: World,
 ) -> None:
     with attacked(world) as there:
-        outcome = hostile_clients.ambiguous_requests(HOST, there.stage.port, Bound(1, 60.0))
+        outcome = hostile_clients.ambiguous_requests(HOST, there.shared_server.port, Bound(1, 60.0))
     assert len(outcome.answers) == len(hostile_clients.AMBIGUOUS)
     assert set(outcome.statuses) == {400, 411, 505}
     for answer in outcome.answers:
@@ -222,7 +231,7 @@ def test_who_fails_to_authenticate_again_and_again_is_not_heard_but_who_is_known
 ) -> None:
     with attacked(world, may_fail=5) as there:
         assert there.client("sts").get_caller_identity()
-        bad = partial(hostile_clients.bad_signatures, HOST, there.stage.port, Bound(9, 60.0))
+        bad = partial(hostile_clients.bad_signatures, HOST, there.shared_server.port, Bound(9, 60.0))
         outcome = bad(authorization=authorization("AKIAUNKNOWNUNKNOWN00"))
         assert outcome.statuses == {403: 5, 429: 4}
         assert all(b"retry-after: 60" in answer for answer in outcome.answers[5:])
@@ -249,14 +258,14 @@ def test_hosts_that_guess_tokens_are_not_heard_but_those_that_are_known_are(worl
 
 def test_tls_records_that_carry_nothing_end_a_connection_and_those_of_requests_do_not(world: World) -> None:
     with attacked(world) as there:
-        attack = hostile_clients.key_updates(HOST, there.stage.port, Bound(4, 60.0), STRANGER)
+        attack = hostile_clients.key_updates(HOST, there.shared_server.port, Bound(4, 60.0), STRANGER)
         assert (attack.opened, attack.ended) == (4, 4)
         # Reset at the first five hundred, of which the client may notice some more later.
         assert not attack.answers
-        context = ssl.create_default_context(cafile=str(there.stage.ca))
+        context = ssl.create_default_context(cafile=str(there.shared_server.ca))
         context.check_hostname = False
         with (
-            socket.create_connection((HOST, there.stage.port)) as plain,
+            socket.create_connection((HOST, there.shared_server.port)) as plain,
             context.wrap_socket(plain) as wire,
         ):
             for octet in HEALTH:
@@ -269,7 +278,7 @@ def test_a_caller_s_connection_lasts_for_any_number_of_requests(world: World) ->
         client = there.client("sts")
         for _ in range(RECORDS):
             client.get_caller_identity()
-        assert len(there.stage.server.held) == 1
+        assert len(there.shared_server.server.held) == 1
 
 
 def test_who_is_known_may_ask_for_health_up_to_a_rate(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +286,7 @@ def test_who_is_known_may_ask_for_health_up_to_a_rate(world: World, monkeypatch:
     monkeypatch.setattr(sources, "MAY_BE_REFUSED_RATE", 0.0)
     with attacked(world) as there:
         assert there.client("sts").get_caller_identity()
-        outcome = hostile_clients.raw_requests(HOST, there.stage.port, Bound(1, 60.0), [HEALTH] * 80)
+        outcome = hostile_clients.raw_requests(HOST, there.shared_server.port, Bound(1, 60.0), [HEALTH] * 80)
         assert 20 <= outcome.statuses[200] <= 20 + MAY_WASTE
         assert outcome.refused >= 30
 
@@ -291,20 +300,20 @@ def test_strangers_do_not_hold_up_a_server_that_stops(world: World, monkeypatch:
     ):
         monkeypatch.setattr(module, deadline, 600.0)
     with attacked(world) as there, ExitStack() as held:
-        there.stage.server.config.timeout_graceful_shutdown = 600
+        there.shared_server.server.config.timeout_graceful_shutdown = 600
         plain = [
             held.enter_context(
-                socket.create_connection((HOST, there.stage.port), source_address=(STRANGER, 0))
+                socket.create_connection((HOST, there.shared_server.port), source_address=(STRANGER, 0))
             )
             for _ in range(4)
         ]
-        context = ssl.create_default_context(cafile=str(there.stage.ca))
+        context = ssl.create_default_context(cafile=str(there.shared_server.ca))
         context.check_hostname = False
         wires = [held.enter_context(context.wrap_socket(each)) for each in plain[1:]]
         wires[1].sendall(b"GET / HTTP/1.1\r\nhost: h")
         wires[2].sendall(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000\r\n\r\na")
         assert there.client("sts").get_caller_identity()
-        stopping = threading.Thread(target=there.stage.close, daemon=True)
+        stopping = threading.Thread(target=there.shared_server.close, daemon=True)
         stopping.start()
         stopping.join(60.0)
         assert not stopping.is_alive()
@@ -313,11 +322,11 @@ def test_strangers_do_not_hold_up_a_server_that_stops(world: World, monkeypatch:
 @pytest.mark.parametrize("more", [b"", b"a" * 900_000], ids=["head alone", "whole body"])
 def test_who_is_refused_before_the_end_of_his_request_reads_why(world: World, more: bytes) -> None:
     """However much of it is on its way already: a reset would take the answer from him."""
-    context = ssl.create_default_context(cafile=str(world.stage.ca))
+    context = ssl.create_default_context(cafile=str(world.shared_server.ca))
     context.check_hostname = False
     with (
         attacked(world) as there,
-        socket.create_connection((HOST, there.stage.port)) as plain,
+        socket.create_connection((HOST, there.shared_server.port)) as plain,
         context.wrap_socket(plain) as wire,
     ):
         wire.sendall(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 900000\r\n\r\n" + more)
@@ -327,13 +336,15 @@ def test_who_is_refused_before_the_end_of_his_request_reads_why(world: World, mo
 
 def test_a_stranger_has_one_answer_on_a_connection_and_a_caller_all_of_them(world: World) -> None:
     with attacked(world) as there:
-        outcome = hostile_clients.pipelined(HOST, there.stage.port, Bound(1, 30.0), STRANGER, request=HEALTH)
+        outcome = hostile_clients.pipelined(
+            HOST, there.shared_server.port, Bound(1, 30.0), STRANGER, request=HEALTH
+        )
         (answer,) = outcome.answers
         assert answer.count(b"HTTP/1.1 200") == 1
         client = there.client("sts")
         for _ in range(20):
             client.get_caller_identity()
-        assert len(there.stage.server.held) == 1
+        assert len(there.shared_server.server.held) == 1
 
 
 def test_an_answer_that_is_not_read_ends_the_connection_of_a_caller_too(
@@ -348,8 +359,10 @@ def test_an_answer_that_is_not_read_ends_the_connection_of_a_caller_too(
             await Response(bytes(8 << 20))(scope, receive, send)
 
     with attacked(world) as there:
-        there.stage.application = large
-        outcome = hostile_clients.pipelined_and_unread(HOST, there.stage.port, Bound(2, 60.0), request=HEALTH)
+        there.shared_server.application = large
+        outcome = hostile_clients.pipelined_and_unread(
+            HOST, there.shared_server.port, Bound(2, 60.0), request=HEALTH
+        )
         assert (outcome.opened, outcome.ended) == (2, 2)
 
 
@@ -430,7 +443,7 @@ def test_tls_needs_forward_secrecy_and_authenticated_encryption(world: World, ci
     context = hostile_clients._context.__wrapped__()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
-    with socket.create_connection((HOST, world.stage.port)) as wire, pytest.raises(ssl.SSLError):
+    with socket.create_connection((HOST, world.shared_server.port)) as wire, pytest.raises(ssl.SSLError):
         context.wrap_socket(wire)
 
 
@@ -438,7 +451,10 @@ def test_tls_needs_forward_secrecy_and_authenticated_encryption(world: World, ci
 def test_tls_gives_no_tickets(world: World, version: ssl.TLSVersion) -> None:
     context = hostile_clients._context.__wrapped__()
     context.minimum_version = context.maximum_version = version
-    with socket.create_connection((HOST, world.stage.port)) as plain, context.wrap_socket(plain) as wire:
+    with (
+        socket.create_connection((HOST, world.shared_server.port)) as plain,
+        context.wrap_socket(plain) as wire,
+    ):
         wire.sendall(HEALTH)
         assert wire.recv(65536).startswith(b"HTTP/1.1 200")
         assert wire.session is None or not wire.session.has_ticket
