@@ -136,7 +136,7 @@ class Dispatcher:
         return render(naming(error, request.request_id), service, request.http, request.request_id)
 
     def throttle(self, request: ApiRequest, message: str) -> Reply:
-        """The answer to a caller who sends too many requests. It is counted."""
+        """The answer to a request that is throttled. It is counted."""
         return self.refuse(request, throttled(claimed_service(request.http).name, message))
 
     def _attempt(self, request: ApiRequest) -> Attempt:

@@ -22,7 +22,7 @@ HEADER_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 20.0
 """How long a client may leave what is written to it unread, when more of it waits than `PIECE`."""
 CLOSE_SECONDS: Final = 0.5
-"""How long a client may take over closing when the server stops; who has proved nothing, over his request."""
+"""How long a client may take over closing when the server stops; an unauthenticated one, over its request."""
 LINGER_SECONDS: Final = 2.0
 """How long a client may take over closing, and over the rest of a request that was refused before its end."""
 PIECE: Final = 64 * 1024
@@ -241,7 +241,7 @@ class ClientConnection(H11Protocol):
         self._late = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _part(self) -> None:
-        """Wait no more for the rest of a request, nor for an end of TLS. What has come whole is answered."""
+        """Stop waiting for the rest of a request, or for the end of TLS. Complete requests are answered."""
         if self.conn.their_state is not h11.DONE or self.transport.is_closing():
             self.transport.abort()
 

@@ -63,7 +63,7 @@ class HttpsServer(uvicorn.Server):
             most: how many connections there may be on which nobody has proved anything yet, and how many on
                 which somebody has.
             supervised: what the process has of its supervisor.
-            on_replaced: called in a thread when another process serves who comes from now on.
+            on_replaced: called in a thread when another process accepts connections from now on.
 
         Raises:
             OSError: the certificate cannot be read.
@@ -126,7 +126,7 @@ class HttpsServer(uvicorn.Server):
         self.should_exit = True
 
     def _be_replaced(self) -> None:
-        """Another process serves who comes from now on."""
+        """Another process accepts connections from now on."""
         self._replaced = self.should_exit = True
 
     async def _serve_out(self) -> None:

@@ -24,7 +24,8 @@ def send_ssh_public_key(call: Call) -> Result:
     key = _public_key(call.parameters["SSHPublicKey"])
     instance = call.tx.instances.get(instance_id)
 
-    # An instance that is not there has no tags; but for those, whoever may not push learns nothing of it.
+    # An instance that does not exist has no tags. By nothing else does a caller without the permission learn
+    # whether it exists.
     call.authorize(
         Check(
             "ec2-instance-connect:SendSSHPublicKey",

@@ -13,7 +13,7 @@ from hatchway.protocol import Service, load_service
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One service's own words. The strings are its error codes, but for `event_source`."""
+    """One service's own words. The strings are its error codes, except for `event_source`."""
 
     event_source: str
     denied: str

@@ -56,7 +56,7 @@ def copy_of(rows: Rows) -> Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
-    """One moment of the account. Of access keys and host tokens only who has which is told."""
+    """One moment of the account. Of access keys and host tokens it says only who has which."""
 
     account: Account
     rows: Rows = field(default_factory=Rows)

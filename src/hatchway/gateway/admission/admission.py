@@ -274,7 +274,7 @@ class Admission:
         return Standing(subjects=self._subjects(caller, endpoint, instance, request))
 
     def _of_known_key(self, problem: Unauthenticated) -> dict[str, Any]:
-        """For the audit trail alone: who has proved nothing must not learn that a key exists."""
+        """For the audit trail alone: an unauthenticated caller must not learn that a key exists."""
         claimed = problem.claimed_key_id
         if not problem.unknown or claimed is None or self._snapshot.access_key(claimed) is None:
             return {}

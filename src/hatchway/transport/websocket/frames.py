@@ -42,7 +42,7 @@ _REQUEST: Final = (
 """What picows is told that each client asked for. What it really asked for has been answered already."""
 
 _answer: Final = WSUpgradeResponse.create_101_response()
-"""What picows is told to answer, which goes nowhere."""
+"""What picows is told to answer; it is discarded."""
 
 
 class _QuietLogger:
