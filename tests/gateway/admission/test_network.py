@@ -1,6 +1,5 @@
 """Where a gateway lets no tunnel lead, and whose endpoints it serves: own machines, overlapping networks."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +28,6 @@ from hatchway.domain.network import InstanceState, Rule, Vpc
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.admission import Admitted, Refused
 from hatchway.gateway.admission.off_limits import OffLimits
-from hatchway.gateway.admission.resolver import Resolver
 from hatchway.gateway.snapshot.snapshot import Snapshot
 
 OTHER_VPC, OTHER_ENDPOINT = "vpc-2", "eice-0123456789abcdef1"
@@ -138,45 +136,6 @@ def test_a_tunnel_is_cut_when_its_target_becomes_a_machine_of_the_api(account: S
     revoked = admission.review(opened, datetime.now(UTC)).revoked
     assert revoked is not None
     assert "a machine of the API" in revoked["reason"]
-
-
-# Names
-
-
-def test_names_are_looked_up_and_kept_while_they_do_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: dict[str, list[str]] = {"db.example": ["10.0.1.5", "fe80::1%eth0"], "api.example": ["10.0.1.6"]}
-
-    def look_up(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
-        if host not in answers:
-            raise OSError("no such name")
-        return [(None, None, None, "", (text, 0)) for text in answers[host]]
-
-    monkeypatch.setattr("socket.getaddrinfo", look_up)
-    names = Resolver(["db.example", "api.example", "nobody.example"])
-    names.look_up()
-    assert all(parse_address(text) in names for text in ("10.0.1.5", "fe80::1", "10.0.1.6"))
-    answers.pop("db.example")
-    answers["api.example"] = ["10.0.1.7"]
-    names.look_up()
-    assert parse_address("10.0.1.5") in names
-    assert parse_address("10.0.1.6") not in names
-    assert parse_address("10.0.1.7") in names
-
-
-def test_a_resolver_that_hangs_holds_a_gateway_up_for_a_bounded_time_and_no_one_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hangs = threading.Event()
-    monkeypatch.setattr("hatchway.gateway.admission.resolver.FIRST", 0.05)
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: hangs.wait(30) and [])
-    names = Resolver(["db.example"])
-    try:
-        names.start()
-        assert not hangs.is_set()
-        assert parse_address("10.0.1.5") not in names
-    finally:
-        hangs.set()
-        names.stop()
 
 
 # Networks
