@@ -39,7 +39,7 @@ What must hold here:
 - A payload or buffer that is handed over is valid until the call returns: whoever keeps it copies it.
 - Only `hatchway.domain` is imported. Whether a client has authenticated, its user tells `Sources`.
 
-A server that sends every message back, complete except for its imports:
+A server that sends back each binary message of one frame, complete except for its imports:
 
     class Echo:
         def __init__(self, client):
