@@ -356,15 +356,31 @@ def test_what_was_written_before_the_farewell_arrives_and_nothing_written_after_
     run(test)
 
 
-def test_what_comes_after_the_farewell_is_not_handed_over() -> None:
+def test_what_comes_after_the_farewell_is_not_handed_over_nor_is_room_asked_for() -> None:
+    class Full(Echo):
+        is_full_up = False
+
+        def room(self) -> memoryview:
+            assert not self.is_full_up
+            return super().room()
+
     async def test() -> None:
-        async with met() as (client, echo):
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, problem: problems.append(problem))
+        async with met(Full) as (client, echo):
+            assert isinstance(echo, Full)
             await client.say(b"hello")
             echo.shut()
+            echo.is_full_up = True
             client.tls.write(b"too late")
             await client.send(client.outgoing.read())
-            await asyncio.sleep(0.05)
+            assert await client.read() == b""
+            with suppress(ssl.SSLError):
+                client.tls.unwrap()
+            await client.send(client.outgoing.read())
+            await echo.lost.wait()
             assert echo.received == b"hello"
+        assert not problems
 
     run(test)
 

@@ -55,6 +55,9 @@ _read_buffer: Final = memoryview(bytearray(READ_SIZE + _HEADER))
 
 _read_start: Final = _read_buffer[:READ_SIZE]
 
+_unheeded: Final = memoryview(bytearray(16 * 1024))
+"""Where what follows the server's end of TLS is decrypted to: nobody has room for it, nor use."""
+
 SMALL_READ_SIZE: Final = 20 * 1024
 """The same from a client that has used up its allowance: what it sends takes several turns anyway."""
 
@@ -284,7 +287,7 @@ class TlsConnection(Connection):
                             self._records = 0
                             continue
                         if room is None:
-                            room = self.room()
+                            room = self.room() if self._shut_timer is None else _unheeded
                         # One record at most comes of each call.
                         size: int = tls.read(len(room) - filled, room[filled:])  # type: ignore[assignment]
                     except ssl.SSLWantReadError:
