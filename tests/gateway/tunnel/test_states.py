@@ -478,6 +478,8 @@ def test_what_cannot_happen_drops_both_connections_once_and_for_all(walk: list[M
             assert states.client not in LISTENED_TO
             for later in Event:
                 assert states.on(later) == (a.ABORT_CLIENT, a.ABORT_CONNECTING, a.ABORT_TARGET)
+            assert states.fail("once more") == (a.ABORT_CLIENT, a.ABORT_CONNECTING, a.ABORT_TARGET)
+            assert states.failure == f"{event} in {', '.join(at)}"
     assert unexpected
 
 

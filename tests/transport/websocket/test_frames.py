@@ -170,6 +170,23 @@ def test_nobody_gets_a_parser_that_has_found_fault(loop: asyncio.AbstractEventLo
     _on_the_loop(loop, work)
 
 
+@pytest.mark.parametrize("what", ["on_frame", "on_frames_end"])
+def test_what_a_handler_raises_is_its_own_fault_and_not_the_client_s(
+    loop: asyncio.AbstractEventLoop, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("a handler's fault")
+
+    def work() -> None:
+        parsers, listens = Parsers(), Listens()
+        monkeypatch.setattr(listens, what, fail)
+        with pytest.raises(LookupError):
+            _give(WebSocketInput(parsers, listens), _frame(_BINARY, b"well"))
+        assert not parsers.spare
+
+    _on_the_loop(loop, work)
+
+
 def test_nobody_gets_a_parser_that_was_left_within_a_frame(loop: asyncio.AbstractEventLoop) -> None:
     def work() -> None:
         parsers = Parsers()

@@ -179,6 +179,9 @@ class WebSocketInput:
         Returns:
             The code of the close frame that a fault in them calls for; None when there is none. Nothing may
             be taken after a fault.
+
+        Raises:
+            Exception: what the handler has raised. Nothing may be taken after that either.
         """
         if self._rest is not None:
             size += len(self._rest)
@@ -238,6 +241,9 @@ class WebSocketInput:
         assert parser is not None
         if size:
             parser.take(size)
+        if parser.frames.problem is not None:
+            self.behind = False
+            raise parser.frames.problem
         fault = parser.fault
         if fault is not None:
             self.behind = False
@@ -252,20 +258,26 @@ class _Frames(WSListener):
 
     Attributes:
         end: who gets them.
+        problem: what `end` has raised, which picows takes for the client's fault; None while all is well.
     """
 
-    __slots__ = ("end",)
+    __slots__ = ("end", "problem")
 
     def __init__(self) -> None:
         self.end: FrameHandler | None = None
+        self.problem: Exception | None = None
 
     def on_ws_frame(self, _transport: WSTransport, frame: WSFrame) -> None:
         end = self.end
         assert end is not None
-        end.on_frame(frame)
-        # picows moves what follows to where these are, but not before this returns.
-        if frame.last_in_buffer:
-            end.on_frames_end()
+        try:
+            end.on_frame(frame)
+            # picows moves what follows to where these are, but not before this returns.
+            if frame.last_in_buffer:
+                end.on_frames_end()
+        except Exception as problem:
+            self.problem = problem
+            raise
 
 
 class _Parser:
