@@ -29,6 +29,16 @@ KIND_OF: Final[Mapping[str, str]] = {
 """What a row of a table is called. Rows of other tables are parts of these."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A reference that leads out of a file that is looked at by itself; `known` is what it could mean there."""
+
+    place: str
+    reference: str
+    kind: str
+    known: Collection[str]
+
+
 @dataclass(slots=True)
 class Draft:
     """The account as it should be, while it is being worked out.
@@ -46,7 +56,7 @@ class Draft:
     unread: Collection[str] = ()
     after: Rows = field(default_factory=Rows)
     places: dict[tuple[str, str], str] = field(default_factory=dict)
-    outside: Problems = field(default_factory=Problems)
+    outside: list[Outside] = field(default_factory=list)
 
     @property
     def account(self) -> str:
@@ -78,8 +88,7 @@ class Draft:
         if reference in self.unread:
             return
         if self.partial:
-            hint = suggestion(reference, known)
-            self.outside.add(place, f"{kind} {quoted(reference)} is not in the file{hint}")
+            self.outside.append(Outside(place, reference, kind, known))
         elif pruned:
             self.problems.add(
                 place, f"{quoted(reference)} is not in the file, so pruning would remove that {kind}"

@@ -10,9 +10,11 @@ from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.draft import Draft, begin_draft
 from hatchway.fleet.identity_resolution import resolve_identities
 from hatchway.fleet.network_resolution import resolve_network
-from hatchway.fleet.problems import Problem
+from hatchway.fleet.problems import Problem, quoted, suggestion
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_COMPARED: Final = 200_000
+"""Pairs of names that are compared to tell what was likely meant: each takes microseconds."""
 
 
 def resolve(draft: Draft, fleet: Fleet) -> None:
@@ -32,7 +34,13 @@ def problems_by_itself(fleet: Fleet) -> list[Problem]:
 
 def references_outside(fleet: Fleet) -> list[Problem]:
     """The references that lead out of the file: only the account can tell whether they lead anywhere."""
-    return _by_itself(fleet).outside.found
+    found, compared = [], 0
+    for outside in _by_itself(fleet).outside:
+        compared += len(outside.known)
+        hint = suggestion(outside.reference, outside.known) if compared <= _MOST_COMPARED else ""
+        message = f"{outside.kind} {quoted(outside.reference)} is not in the file{hint}"
+        found.append(Problem(outside.place, message))
+    return found
 
 
 def _by_itself(fleet: Fleet) -> Draft:
