@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hatchway.fleet.lines import line_of, lines_of
+from hatchway.fleet.text import MAX_DEPTH
 
 TEXT = b"""\
 # a comment
@@ -49,6 +50,34 @@ def test_a_place_is_on_its_line_or_on_that_of_what_it_is_in(place: str, line: in
 
 def test_json_has_lines_too() -> None:
     assert line_of("users.a.groups[1]", lines_of(b'{"users": {\n"a": {"groups": ["x",\n"y"]}}}')) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"users": {"a": {"tags": {"k": "\\ud83d\\ude00"}},\n"b": {}}}',  # YAML writes this \U0001f600
+        '{"users": {"a": {"tags": {"k": "\\ud800"}},\n"b": {}}}',
+        '{"users": {"a": {"tags": {"k": "\x7f\\"\\/"}},\n"b": {}}}',
+        f'{{"users": {{"{"a" * 2000}": [1, true, {{}}, []],\n"b": {{}}}}}}',
+    ],
+)
+def test_json_that_is_no_yaml_has_lines(text: str) -> None:
+    assert line_of("users.b.groups", lines_of(text.encode())) == 2
+
+
+def test_an_alias_may_stand_for_a_key() -> None:
+    text = b'account: &a "123456789012"\nusers:\n  *a : {}\n  b: {}\nvpcs: 7\n'
+    assert [line_of(place, lines_of(text)) for place in ("users.123456789012", "users.b", "vpcs")] == [3, 4, 5]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "users: " + "[" * 100_000, '{"users":\n' * 20_000])
+def test_what_is_nested_too_deeply_has_lines_as_far_as_it_is_read(text: str) -> None:
+    assert len(lines_of(text.encode())) <= MAX_DEPTH
+
+
+def test_places_have_lines_until_they_are_too_long_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.fleet.lines._MOST_CHARACTERS", len("users" + "users.a"))
+    assert lines_of(b"users:\n  a: {}\n  b: {}") == {"users": 1, "users.a": 2}
 
 
 @pytest.mark.parametrize(
