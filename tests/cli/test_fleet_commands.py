@@ -98,6 +98,46 @@ def test_a_file_that_cannot_be_read_is_bad_usage(run: Run, tmp_path: Path) -> No
     assert errors == f"hatchway: {missing}: cannot be read: No such file or directory\n"
 
 
+def test_all_files_that_cannot_be_read_are_named(run: Run, tmp_path: Path) -> None:
+    code, output, errors = run("check", tmp_path / "a.yaml", EXAMPLE, tmp_path)
+    assert (code, output) == (2, "")
+    assert [line.split(": ", 2)[2] for line in errors.splitlines()] == [
+        "cannot be read: No such file or directory",
+        "cannot be read: Is a directory",
+    ]
+
+
+@pytest.mark.parametrize("within", ["the working directory", "another directory", "the root"])
+def test_a_link_that_leads_out_of_the_directory_does_not_tell_what_is_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, within: str
+) -> None:
+    """A change by a stranger can bring a link to whatever its runner may read, and messages quote keys."""
+    secrets, change = tmp_path / "secrets", tmp_path / "change"
+    secrets.mkdir()
+    change.mkdir()
+    (secrets / "token.yaml").write_text("hunter2: 1")
+    (change / "fleet.yaml").symlink_to(secrets / "token.yaml")
+    (change / "fleets").symlink_to(secrets)
+    directories = {"the working directory": change, "another directory": secrets, "the root": Path("/")}
+    monkeypatch.chdir(directories[within])
+    links = ["fleet.yaml", "fleets/token.yaml"] if within == "the working directory" else ["fleet.yaml"]
+    for link in links:
+        code, output, errors = run("check", link if within == "the working directory" else change / link)
+        assert (code, output) == (2, "")
+        assert errors.endswith(f"is a link out of {change}: name the file that it leads to\n")
+
+
+def test_a_link_within_the_working_directory_is_followed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fleets").mkdir()
+    (tmp_path / "shared.yaml").write_text("users: {}")
+    (tmp_path / "fleets" / "fleet.yaml").symlink_to("../shared.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert run("check", "fleets/fleet.yaml")[0] == 0
+    assert run("check", "/dev/null")[0] == 0
+
+
 def test_without_the_reference_of_actions_the_rest_is_checked_and_that_is_said(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

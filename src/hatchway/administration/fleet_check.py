@@ -1,5 +1,6 @@
 """What `hatchway fleet check` finds in files, and how it tells."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from hatchway.administration.fleet_files import files_in, read_fleet_file
 from hatchway.errors import BadUsage
-from hatchway.fleet import BadFleet
+from hatchway.fleet import BadFleet, Problem
 from hatchway.fleet.check import CheckedFile, check_file
 from hatchway.policies.reference import ReferenceMissing, aws_facts
 
 if TYPE_CHECKING:
     from hatchway.fleet.lint import PolicyFinding
-    from hatchway.fleet.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,17 @@ class CheckedFiles:
 def check_files(paths: Sequence[Path]) -> CheckedFiles:
     """
     Raises:
-        BadUsage: a file cannot be read.
+        BadUsage: files cannot be read, or are links that lead out of the directory; it names them all.
     """
-    try:
-        contents = [(path, read_fleet_file(path)) for path in paths]
-    except BadFleet as problem:
-        raise BadUsage(str(problem)) from problem
+    contents, unreadable = [], []
+    for path in paths:
+        try:
+            _refuse_leading_out(path)
+            contents.append((path, read_fleet_file(path)))
+        except BadFleet as problem:
+            unreadable.append(str(problem))
+    if unreadable:
+        raise BadUsage("\n".join(unreadable))
     facts = unchecked = None
     try:
         facts = aws_facts()
@@ -49,6 +54,25 @@ def check_files(paths: Sequence[Path]) -> CheckedFiles:
     ]
     has_policies = any(each.found.documents for each in checked)
     return CheckedFiles(checked, unchecked if has_policies else None)
+
+
+def _refuse_leading_out(path: Path) -> None:
+    """Refuses a link that leads out of the working directory, or where that holds no such file, of its own.
+
+    Messages quote the file. A stranger's change that has a runner check a link to a file of secrets must not
+    make it print them.
+
+    Raises:
+        BadFleet: it is such a link.
+    """
+    named, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100 (resolves no links)
+    if named.is_relative_to("/dev"):
+        return  # standard input, or what a shell puts there: no change has files there
+    in_here = named.is_relative_to(here) and here != here.parent
+    directory = here if in_here else named.parent
+    if not Path(os.path.realpath(named)).is_relative_to(os.path.realpath(directory)):
+        name = repr(str(path))[1:-1]
+        raise BadFleet([Problem(name, f"is a link out of {directory}: name the file that it leads to")])
 
 
 def check_lines(checked: CheckedFiles, *, accept_policy_errors: bool) -> Iterable[str]:

@@ -31,7 +31,7 @@ KIND_OF: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """A reference that leads out of a file that is looked at by itself; `known` is what it could mean there."""
+    """A reference that leads out of a file looked at by itself; `known` is what it could mean there."""
 
     place: str
     reference: str

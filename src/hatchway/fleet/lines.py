@@ -104,7 +104,7 @@ def _yaml_nodes(text: str) -> Iterator[_Node]:
                 texts[event.anchor] = event.value
             yield event.value, line
         elif isinstance(event, yaml.AliasEvent):
-            yield texts.get(event.anchor), line
+            yield texts.get(str(event.anchor)), line
 
 
 class _Open:
