@@ -61,7 +61,10 @@ TRUTHS: list[tuple[str, Any, Given, bool]] = [
     ("StringLike", "*\u00e9*", "caf\u00e9s", True),
     ("StringLike", "a*c", "a\nb\nc", True),
     ("StringNotLike", "d*", "prod", True),
+    ("StringLike", ["d*", "p*"], "prod", True),
+    ("StringLike", ["d*", "p*"], "test", False),
     ("StringNotLike", ["d*", "p*"], "prod", False),
+    ("StringNotLike", ["d*", "p*"], "test", True),
     # Numeric
     ("NumericEquals", "22", "22", True),
     ("NumericEquals", "22", "022", True),
@@ -123,6 +126,8 @@ TRUTHS: list[tuple[str, Any, Given, bool]] = [
     ("BinaryEquals", "QmluYXJ5", "QmluYXJ5", True),
     ("BinaryEquals", "YQ==", "Yg==", False),
     ("BinaryEquals", "YQ==", "YQ", False),
+    ("BinaryEquals", "YQ==", "YQ==\n", False),
+    ("BinaryEquals", "YQ==", "Y-Q==", False),
     ("BinaryEquals", "", "", True),
     # IP
     ("IpAddress", "10.0.1.0/31", "10.0.1.1", True),
@@ -140,6 +145,8 @@ TRUTHS: list[tuple[str, Any, Given, bool]] = [
     ("IpAddress", "2001:db8::/33", "2001:db8:7fff::", True),
     ("IpAddress", "2001:db8::/33", "2001:db8:8000::", False),
     ("IpAddress", ["192.0.2.0/24", "2001:db8::/32"], "2001:DB8::1", True),
+    ("IpAddress", ["192.0.2.0/24", "10.0.0.0/8"], "198.51.100.1", False),
+    ("IpAddress", ["0.0.0.0/0", "192.0.2.0/24"], "2001:db8::1", False),
     ("IpAddress", "10.0.1.0/24", "10.0.1", False),
     ("IpAddress", "10.0.1.0/24", "10.0.1.01", False),
     ("IpAddress", "10.0.1.0/24", "10.0.1.9/32", False),
@@ -157,6 +164,8 @@ TRUTHS: list[tuple[str, Any, Given, bool]] = [
     ("ArnLike", "arn:aws:ec2:::subnet/*", "arn:aws:ec2:us-east-1:123456789012:subnet/a", False),
     ("ArnLike", "*", "arn:aws:ec2:us-east-1:123456789012:subnet/a", True),
     ("ArnLike", "*", "alice", False),
+    ("ArnLike", ["arn:aws:iam::*:user/a", "arn:aws:iam::*:role/*"], "arn:aws:iam::1:role/b", True),
+    ("ArnLike", ["arn:aws:iam::*:user/a", "arn:aws:iam::*:role/*"], "arn:aws:iam::1:user/b", False),
     ("ArnNotLike", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:user/a", True),
     ("ArnNotEquals", "arn:aws:iam::123456789012:*", "arn:aws:iam::123456789012:user/a", False),
     ("ArnNotEquals", "arn:aws:iam::123456789012:*", "alice", False),
@@ -471,4 +480,5 @@ def test_a_condition_keeps_what_the_document_says() -> None:
     ):
         assert plain.variables == ()
         assert plain.folded_key == "x:key"
+    assert compile_condition("Null", "X:Key", ("true", "False"), variables=True).values == ("true", "False")
     assert condition == compile_condition("StringLike", "X:Key", ("a*", "${x:b}${x:c}"), variables=False)

@@ -339,18 +339,16 @@ class _ReadingMatches:
         return reading is not None and self.match(reading)
 
 
-def _test(
-    operator: Operator, key: str, readings: Sequence[Any], *, satisfies_nothing: bool = False
-) -> KeysTest:
+def _test(operator: Operator, key: str, readings: Sequence[Any], *, unreadable: bool = False) -> KeysTest:
     """The test of a request for one operator on the policy's values as the operator reads them.
 
-    With `satisfies_nothing`, no value that the key may have meets it.
+    With `unreadable`, the policy has others that it cannot read: then no value meets a negated operator.
     """
     comparison = operator.comparison
     read = comparison.read_request
     expected = not comparison.negated
-    if satisfies_nothing:
-        match: Match = _equal_to_none if expected else _equal_to_all
+    if unreadable and comparison.negated:
+        match: Match = _equal_to_all
     else:
         match = comparison.any_of(readings) if readings else _equal_to_none
     if operator.quantifier:
@@ -422,6 +420,6 @@ def _substituting(operator: Operator, key: str, templates: tuple[Tokens, ...]) -
                 readings.append(comparison.read_policy(resolved))
             except UnreadableValue:
                 unreadable = True
-        return _test(operator, key, readings, satisfies_nothing=unreadable and comparison.negated)(keys)
+        return _test(operator, key, readings, unreadable=unreadable)(keys)
 
     return holds
