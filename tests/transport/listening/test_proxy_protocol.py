@@ -71,6 +71,7 @@ BAD = {
     "version 1 with two spaces": b"PROXY TCP4  192.0.2.7 10.0.0.1 4711 443\r\n",
     "version 1 of the other family": b"PROXY TCP4 2001:db8::7 ::1 4711 443\r\n",
     "version 1 with a zone": b"PROXY TCP6 fe80::1%eth0 ::1 4711 443\r\n",
+    "version 1 with a zone of the server's": b"PROXY TCP6 ::1 fe80::1%eth0 4711 443\r\n",
     "version 1 with an octal address": b"PROXY TCP4 0192.0.2.7 10.0.0.1 4711 443\r\n",
     "version 1 with a port too high": b"PROXY TCP4 192.0.2.7 10.0.0.1 65536 443\r\n",
     "version 1 with a negative port": b"PROXY TCP4 192.0.2.7 10.0.0.1 -1 443\r\n",

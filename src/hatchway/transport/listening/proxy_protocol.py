@@ -114,7 +114,7 @@ def _read_v1(data: bytes) -> ProxyHeader | None:
         raise BadProxyHeader("a port in a header of version 1 is no port")
     try:
         addresses = [ipaddress.ip_address(word) for word in words[2:4]]
-        source = parse_address(words[2])
+        source, _ = map(parse_address, words[2:4])
     except ValueError:
         addresses = []
     if [address.version for address in addresses] != [version, version]:
