@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,12 +106,29 @@ def attach(tx: Transaction, kind: OwnerKind, name: str, arn: str = POLICY) -> No
     tx.attachments.put(Attachment(owner_kind=kind, owner_name=name, policy_arn=arn))
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    store = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database with nothing in it, to be copied: to migrate costs more than most tests here."""
+    path = tmp_path_factory.mktemp("empty") / "hatchway.db"
+    store = Store.open(f"sqlite:///{path}")
     store.migrate()
-    yield World(store)
     store.close()
+    return path
+
+
+@contextmanager
+def new_world(empty: Path, directory: Path) -> Iterator[World]:
+    store = Store.open(f"sqlite:///{shutil.copy(empty, directory)}")
+    try:
+        yield World(store)
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def world(empty: Path, tmp_path: Path) -> Iterator[World]:
+    with new_world(empty, tmp_path) as world:
+        yield world
 
 
 def test_a_row_opens_to_the_key_that_the_secret_makes(world: World) -> None:
@@ -408,33 +427,33 @@ LAYERS = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(layers=LAYERS)
 def test_who_has_none_could_not_open_a_tunnel_by_the_engine_either(
-    tmp_path_factory: pytest.TempPathFactory, layers: dict[str, list[Mapping[str, Any]]]
+    empty: Path, tmp_path_factory: pytest.TempPathFactory, layers: dict[str, list[Mapping[str, Any]]]
 ) -> None:
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('account')}/hatchway.db")
-    store.migrate()
-    world = World(store)
-    key = world.user("alice", *layers["inline"]).key
-    with store.write() as tx:
-        tx.memberships.put(Membership(user_name="alice", group_name="ops"))
-        allow(tx, OwnerKind.GROUP, "ops", *layers["group"])
-        for name in ("attached", "boundary", "guardrail"):
-            if layers[name]:
-                managed(tx, *layers[name], arn=f"{POLICY}/{name}")
-        if layers["attached"]:
-            attach(tx, OwnerKind.USER, "alice", f"{POLICY}/attached")
-        if layers["boundary"]:
-            bound = f"{POLICY}/boundary"
-            tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW, permissions_boundary=bound))
-        if layers["guardrail"]:
-            tx.guardrails.put(Guardrail(policy_arn=f"{POLICY}/guardrail"))
-    world.keys.refresh()
-    with store.read() as tx:
-        caller = resolve_caller(StoredIdentities(tx, Arns("123456789012", REGION)), key.id)
-    assert caller is not None
-    allowing = {
-        candidate.layer
-        for candidate in caller.policies.index.view(ACTION).candidates
-        if candidate.statement.effect is Effect.ALLOW
-    }
-    assert (world.known == {key.id}) == (allowing >= set(caller.policies.required))
-    store.close()
+    with new_world(empty, tmp_path_factory.mktemp("account")) as world:
+        store = world.store
+        key = world.user("alice", *layers["inline"]).key
+        with store.write() as tx:
+            tx.memberships.put(Membership(user_name="alice", group_name="ops"))
+            allow(tx, OwnerKind.GROUP, "ops", *layers["group"])
+            for name in ("attached", "boundary", "guardrail"):
+                if layers[name]:
+                    managed(tx, *layers[name], arn=f"{POLICY}/{name}")
+            if layers["attached"]:
+                attach(tx, OwnerKind.USER, "alice", f"{POLICY}/attached")
+            if layers["boundary"]:
+                bound = f"{POLICY}/boundary"
+                tx.users.put(
+                    User(name="alice", id="AIDA1", path="/", created_at=NOW, permissions_boundary=bound)
+                )
+            if layers["guardrail"]:
+                tx.guardrails.put(Guardrail(policy_arn=f"{POLICY}/guardrail"))
+        world.keys.refresh()
+        with store.read() as tx:
+            caller = resolve_caller(StoredIdentities(tx, Arns("123456789012", REGION)), key.id)
+        assert caller is not None
+        allowing = {
+            candidate.layer
+            for candidate in caller.policies.index.view(ACTION).candidates
+            if candidate.statement.effect is Effect.ALLOW
+        }
+        assert (world.known == {key.id}) == (allowing >= set(caller.policies.required))
