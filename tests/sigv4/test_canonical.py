@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -124,6 +125,7 @@ def test_the_host_must_be_signed() -> None:
         canonical_headers(HEADERS, ("x-amz-date",))
 
     assert refusal.value.missing == ("host",)
+    assert str(refusal.value) == "'Host' must be a 'SignedHeader' in the AWS Authorization."
 
 
 def test_every_x_amz_header_must_be_signed() -> None:
@@ -133,15 +135,20 @@ def test_every_x_amz_header_must_be_signed() -> None:
         canonical_headers(headers, ("host", "x-amz-date"))
 
     assert refusal.value.missing == ("x-amz-" + "n" * 58,)
+    assert str(refusal.value) == (
+        "Every x-amz-* header of the request must be a 'SignedHeader' in the AWS Authorization."
+    )
 
 
 def test_a_request_has_one_host() -> None:
-    with pytest.raises(SignatureDoesNotMatch, match="more than one Host"):
+    with pytest.raises(SignatureDoesNotMatch, match=r"^The request has more than one Host header\.$"):
         canonical_headers((*HEADERS, ("host", "api.example.net")), ("host", "x-amz-date"))
 
 
 def test_what_was_signed_must_be_there() -> None:
-    with pytest.raises(SignatureDoesNotMatch, match="not in the request"):
+    with pytest.raises(
+        SignatureDoesNotMatch, match=r"^A header named in SignedHeaders is not in the request\.$"
+    ):
         canonical_headers(HEADERS, ("host", "x-amz-date", "x-amz-target"))
 
 
@@ -164,3 +171,28 @@ def test_the_signature_is_the_one_in_aws_documentation() -> None:
     )
 
     assert signature == "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
+
+
+def test_what_is_not_unicode_is_encoded_like_any_other_text() -> None:
+    # Half of a surrogate pair, which UTF-8 has no code for.
+    assert canonical_path("/a/\ud800") == "/a/%ED%A0%80"
+    assert query_pairs("a=\ud800&\udfff") == [("a", "%ED%A0%80"), ("%ED%BF%BF", "")]
+
+
+@pytest.mark.parametrize("part", ["method", "headers"])
+def test_what_is_not_unicode_is_signed_like_any_other_text(part: str) -> None:
+    parts: dict[str, Any] = {
+        "method": "GET",
+        "path": "/",
+        "query": "",
+        "headers": "host:h\n",
+        "signed_headers": ("host",),
+        "payload_hash": "0" * 64,
+        "timestamp": "20150830T123600Z",
+        "scope": Scope("20150830", "us-east-1", "iam"),
+    }
+
+    assert (
+        len({compute_signature(bytes(32), **{**parts, part: text}) for text in ("?", "\ud800", "\udfff")})
+        == 3
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.sigv4.header_form import (
@@ -17,6 +20,10 @@ from tests.sigv4.header_form import (
 )
 
 from hatchway.sigv4 import HttpRequest, IncompleteSignature, MissingAuthenticationToken, read_header_signature
+from hatchway.sigv4.keys import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 good_parts = {
     "Credential": f"{ACCESS_KEY}/20261124/us-east-1/ec2/aws4_request",
@@ -58,6 +65,7 @@ def test_an_incomplete_signature_says_what_is_missing(parts: str, missing: tuple
         ("SignedHeaders", "Content-Type;Host;X-Amz-Date"),
         ("SignedHeaders", "host;content-type;x-amz-date"),
         ("SignedHeaders", "host;host;x-amz-date"),
+        ("SignedHeaders", "HOST"),
         ("SignedHeaders", ";host;x-amz-date"),
         ("Signature", "0" * 63),
         ("Signature", "Z" * 64),
@@ -118,18 +126,94 @@ def test_an_x_amz_date_wins_over_a_date() -> None:
     assert read_header_signature(request).signed_at == NOW
 
 
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000"])
+def test_a_date_is_in_utc_wherever_the_server_stands(zone: str) -> None:
+    date = f"Tue, 24 Nov 2026 06:17:23 {zone}"
+    request = with_header(with_header(signed(plain), "X-Amz-Date", None), "Date", date)
+
+    assert read_header_signature(request).signed_at == NOW
+
+
+def test_all_that_the_headers_say_is_read() -> None:
+    request = signed(plain, session_token="to/ken+=")
+
+    signature = read_header_signature(request)
+
+    assert signature.access_key_id == ACCESS_KEY
+    assert signature.scope == Scope("20261124", "us-east-1", "ec2")
+    assert signature.signed_headers == ("content-type", "host", "x-amz-date", "x-amz-security-token")
+    assert dict(request.headers)["Authorization"].endswith(f"Signature={signature.signature}")
+    assert (signature.timestamp, signature.signed_at, signature.expires) == ("20261124T061723Z", NOW, None)
+    assert signature.session_token == "to/ken+="
+
+
+def test_a_request_may_do_without_a_session_token() -> None:
+    assert read_header_signature(signed(plain)).session_token is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("", "Authorization header requires 'Credential', 'SignedHeaders', 'Signature'."),
+        (
+            joined(good_parts) + f", {'x' * 100}=1, {'x' * 100}=1",
+            f"Authorization header has '{'x' * 64}' more than once.",
+        ),
+        (
+            joined(good_parts) + ", Extra=1",
+            "Authorization header has parts other than 'Credential', 'SignedHeaders', 'Signature'.",
+        ),
+        (
+            joined(good_parts | {"Credential": "A=B/20261124/us-east-1/ec2/aws4_request"}),
+            "Credential has a malformed access key id, date, region or service.",
+        ),
+        (
+            joined(good_parts | {"SignedHeaders": "host;host"}),
+            "SignedHeaders must be lower-case header names, sorted, each once.",
+        ),
+        (
+            joined(good_parts | {"Signature": "0" * 63}),
+            "Signature must be 64 lower-case hexadecimal digits.",
+        ),
+    ],
+    ids=["nothing", "twice", "unknown", "credential", "header names", "signature"],
+)
+def test_what_is_wrong_with_a_part_is_said_in_so_many_words(value: str, text: str) -> None:
+    with pytest.raises(IncompleteSignature, match=f"^{re.escape(text)}$"):
+        read_header_signature(authorization(f"AWS4-HMAC-SHA256 {value}"))
+
+
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
-        (with_header(signed(plain), "X-Amz-Date", "20261324T061724Z"), "X-Amz-Date must be"),
-        (with_header(signed(plain), "X-Amz-Date", "20261124T240000Z"), "X-Amz-Date must be"),
+        (
+            with_header(signed(plain), "X-Amz-Date", "20261324T061724Z"),
+            r"^X-Amz-Date must be YYYYMMDD'T'HHMMSS'Z'\.$",
+        ),
+        (
+            with_header(signed(plain), "X-Amz-Date", "20261124T240000Z"),
+            r"^X-Amz-Date must be YYYYMMDD'T'HHMMSS'Z'\.$",
+        ),
         (
             with_header(with_header(signed(plain), "X-Amz-Date", None), "Date", "today"),
-            "Date must be as RFC 9110",
+            r"^Date must be as RFC 9110 has it, in GMT\.$",
         ),
         (with_header(signed(plain), "X-Amz-Date", None), "requires 'X-Amz-Date'"),
         (replace(signed(plain), headers=signed(plain).headers + signed(plain).headers[-1:]), "more than one"),
-        (signed(replace(plain, query="X-Amz-Signature=1")), "not in both"),
+        (
+            signed(replace(plain, query="X-Amz-Signature=1")),
+            r"^A request may be signed in its headers or in its URL, not in both\.$",
+        ),
         (with_header(plain, "Authorization", "Basic YTpi"), "only signing algorithm"),
     ],
     ids=["no month", "no hour", "no date", "none", "two headers", "two forms", "another scheme"],

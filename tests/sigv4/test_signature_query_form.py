@@ -31,16 +31,25 @@ def test_an_incomplete_signature_says_what_is_missing(parameter: str) -> None:
         read_query_signature(without(parameter))
 
     assert refusal.value.missing == (parameter,)
+    assert str(refusal.value) == f"The query string requires '{parameter}'."
 
 
 def test_all_that_a_url_says_is_read_out_of_its_encoding() -> None:
-    signature = read_query_signature(get(target(session_token="to/ken+=", service="ec2-instance-connect")))
+    url = target(session_token="to/ken+=", service="ec2-instance-connect")
+
+    signature = read_query_signature(get(url))
 
     assert signature.access_key_id == ACCESS_KEY
     assert signature.scope == Scope("20261124", "us-east-1", "ec2-instance-connect")
     assert signature.signed_headers == ("host",)
     assert (signature.timestamp, signature.signed_at, signature.expires) == ("20261124T061723Z", NOW, 60)
+    assert url.endswith(f"&X-Amz-Signature={signature.signature}")
     assert signature.session_token == "to/ken+="
+
+
+@pytest.mark.parametrize("seconds", [1, 604_800])
+def test_a_url_may_live_for_a_second_and_for_a_week(seconds: int) -> None:
+    assert read_query_signature(get(target(expires=seconds))).expires == seconds
 
 
 def test_a_url_may_do_without_a_session_token() -> None:
@@ -50,8 +59,11 @@ def test_a_url_may_do_without_a_session_token() -> None:
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
-        (get(target() + "&remotePort=22"), "more than once"),
-        (get(target(), headers=(("Authorization", "x"),)), "not in both"),
+        (get(target() + "&remotePort=22"), r"^A parameter of the query string is there more than once\.$"),
+        (
+            get(target(), headers=(("Authorization", "x"),)),
+            r"^A request may be signed in its headers or in its URL, not in both\.$",
+        ),
         (get(target().replace("HMAC-SHA256", "HMAC-SHA1")), "only signing algorithm"),
         (get(target().replace("X-Amz-Expires=60", "X-Amz-Expires=0")), "from 1 to 604800"),
         (get(target().replace("X-Amz-Expires=60", "X-Amz-Expires=604801")), "from 1 to 604800"),

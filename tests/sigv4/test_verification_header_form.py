@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +34,7 @@ from hatchway.sigv4 import (
     SignatureError,
     UnknownAccessKey,
     WrongScope,
+    derive_signing_key,
     read_header_signature,
     verify,
 )
@@ -136,6 +140,55 @@ def test_a_request_that_is_wrong_is_refused(case: str) -> None:
 
     assert type(refusal.value) is error
     assert SECRET not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "given", "expected", "request_"),
+    [
+        (
+            "date",
+            "20261124",
+            "20261125",
+            with_header(signed(plain), "X-Amz-Date", "20261125T061723Z"),
+        ),
+        ("region", "eu-west-1", "us-east-1", signed(plain, region="eu-west-1")),
+        ("service", "s3", "ec2 or iam", signed(plain, service="s3")),
+    ],
+)
+def test_a_wrong_scope_says_which_part_of_it_and_what_it_should_be(
+    part: str, given: str, expected: str, request_: HttpRequest
+) -> None:
+    with pytest.raises(WrongScope) as refusal:
+        check(request_)
+
+    assert (refusal.value.part, refusal.value.given) == (part, given)
+    assert str(refusal.value) == f"Credential should be scoped to {part} {expected}, not '{given}'."
+
+
+def test_a_hash_that_is_not_the_bodys_is_said_to_be_none() -> None:
+    text = "x-amz-content-sha256 is not the SHA-256 of the request's body."
+
+    with pytest.raises(SignatureDoesNotMatch, match=f"^{re.escape(text)}$"):
+        check(signed(with_header(plain, "X-Amz-Content-Sha256", "0" * 64)))
+
+
+def test_the_hash_of_a_body_that_is_yet_to_come_is_taken_as_it_is_given() -> None:
+    request = signed(plain)
+    signature = read_header_signature(request)
+    key = derive_signing_key(SECRET, "20261124", REGION, "ec2")
+    headers_alone = replace(request, body=b"")
+
+    for body, verifies in ((plain.body, True), (b"", False), (plain.body + b" ", False)):
+        with nullcontext() if verifies else pytest.raises(SignatureDoesNotMatch):
+            verify(
+                headers_alone,
+                signature,
+                key,
+                now=NOW,
+                region=REGION,
+                services=SERVICES,
+                payload_hash=hashlib.sha256(body).hexdigest(),
+            )
 
 
 @pytest.mark.parametrize("seconds", [-300, 0, 300])

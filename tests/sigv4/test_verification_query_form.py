@@ -103,6 +103,13 @@ def test_a_presigned_url_that_is_wrong_is_refused(case: str) -> None:
     assert SECRET not in str(refusal.value)
 
 
+def test_a_body_is_said_to_be_too_much() -> None:
+    with pytest.raises(
+        SignatureDoesNotMatch, match=r"^A request with a presigned URL may not have a body\.$"
+    ):
+        check(get(target(), body=b"x"))
+
+
 @pytest.mark.parametrize(
     ("seconds", "accepted"),
     [(-301, False), (-300, True), (0, True), (60, True), (61, True), (360, True), (361, False)],

@@ -53,7 +53,7 @@ def canonical_path(path: str) -> str:
         return "/"
     start = "/" if path.startswith("/") else ""
     end = "/" if path.endswith("/") else ""
-    return quote(start + "/".join(segments) + end, safe="/", errors="surrogatepass")
+    return quote(start + "/".join(segments) + end, errors="surrogatepass")
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:
@@ -76,7 +76,7 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
 def _recode(encoded: str) -> str:
     if _is_canonical(encoded):
         return encoded
-    octets = encoded.replace("+", " ").encode("utf-8", "surrogatepass")
+    octets = encoded.replace("+", " ").encode(errors="surrogatepass")
     return quote(unquote_to_bytes(octets), safe="")
 
 
@@ -134,9 +134,9 @@ def compute_signature(
     `timestamp` is `YYYYMMDD'T'HHMMSS'Z'`.
     """
     request = f"{method}\n{path}\n{query}\n{headers}\n{';'.join(signed_headers)}\n{payload_hash}"
-    digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(request.encode(errors="surrogatepass")).hexdigest()
     to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
-    return hmac_sha256(signing_key, to_sign.encode("utf-8", "surrogatepass"))
+    return hmac_sha256(signing_key, to_sign.encode())
 
 
 def hmac_sha256(key: bytes, message: bytes) -> str:

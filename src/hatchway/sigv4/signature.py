@@ -112,12 +112,13 @@ def read_query_signature(request: HttpRequest) -> Signature:
         "X-Amz-SignedHeaders",
         "X-Amz-Signature",
     )
-    values = [parameters.get(name, "") for name in names]
-    if not all(values):
-        missing = tuple(name for name, value in zip(names, values, strict=True) if not value)
+    missing = tuple(name for name in names if not parameters.get(name))
+    if missing:
         raise IncompleteSignature(f"The query string requires {_listed(missing)}.", missing)
     # In canonical pairs `%` stands for what of these only the credential and the header names may hold.
-    algorithm, credential, timestamp, expires, signed_headers, signature = values
+    algorithm, credential, timestamp, expires, signed_headers, signature = [
+        parameters[name] for name in names
+    ]
     _require_algorithm(algorithm)
     access_key_id, scope = _read_credential(credential.replace("%2F", "/"))
     signed_at = _read_timestamp(timestamp)
@@ -183,7 +184,8 @@ def _header_timestamp(request: HttpRequest) -> str | None:
         return None
     try:
         parsed = parsedate_to_datetime(date)
-        utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        # Without a zone it is "-0000": UTC, from an unknown place (RFC 5322 section 3.3).
+        utc = parsed if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise IncompleteSignature("Date must be as RFC 9110 has it, in GMT.") from None
     return f"{utc:%Y%m%dT%H%M%SZ}"
