@@ -161,17 +161,9 @@ def glob(tokens: Tokens) -> TextMatcher:
     if middle:
         return _pieces_in_order(first, middle, last)
     if not last:
-        return _starts_with(first) if first else _anything
+        return lambda text: text.startswith(first)
     shortest = len(first) + len(last)
     return lambda text: len(text) >= shortest and text.startswith(first) and text.endswith(last)
-
-
-def _anything(_: str) -> bool:
-    return True
-
-
-def _starts_with(prefix: str) -> TextMatcher:
-    return lambda text: text.startswith(prefix)
 
 
 def _pieces_in_order(first: str, middle: Sequence[str], last: str) -> TextMatcher:
@@ -393,9 +385,7 @@ def _with_literal_scope(scope: tuple[str, ...], resource: Tokens) -> ArnMatcher:
 def resource_prefix(tokens: Tokens) -> str:
     """The text with which every resource begins that the pattern matches, whatever the request's keys."""
     prefix = literal_text(tuple(takewhile(lambda token: isinstance(token, str), tokens)))
-    segments = prefix.split(":", 5)
-    if (
-        len(segments) > 3 and segments[2] == "ec2" and "" in segments[3:5]
-    ):  # which matches any region or account
+    segments = prefix.split(":")
+    if segments[2:3] == ["ec2"] and "" in segments[3:5]:  # which matches any region or account
         return f"arn:{segments[1]}:ec2:"
     return intern(prefix)  # the very text that the pattern's test holds: less memory to touch in a decision
