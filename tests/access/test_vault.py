@@ -1,6 +1,9 @@
 """The vault opens what it sealed, where it was sealed, and nothing else."""
 
+import hashlib
+
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,9 +51,33 @@ def test_keys_are_told_apart_without_being_shown() -> None:
     assert KEY.hex()[:16] != Vault(KEY).key_id
 
 
+def test_a_key_has_the_same_id_in_every_version() -> None:
+    assert Vault(KEY).key_id == hashlib.sha256(b"hatchway key id\0" + KEY).hexdigest()[:16]
+
+
+def test_what_any_version_sealed_opens() -> None:
+    nonce = bytes(12)
+    sealed = b"\x01" + nonce + AESGCM(KEY).encrypt(nonce, b"secret", "é".encode())
+
+    assert Vault(KEY).unseal(sealed, "é") == b"secret"
+    assert len(Vault(KEY).seal(b"secret", "é")) == len(sealed)
+
+
+@pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x01" + bytes(11), b"\x02" + bytes(40)])
+def test_what_has_no_version_or_nonce_is_said_to_be_no_sealed_text(sealed: bytes) -> None:
+    with pytest.raises(Unsealable, match=r"^not a sealed text$"):
+        Vault(KEY).unseal(sealed, "c")
+
+
+@pytest.mark.parametrize("size", [12, 13, 40])
+def test_what_another_key_sealed_is_said_not_to_open(size: int) -> None:
+    with pytest.raises(Unsealable, match=r"^the sealed text does not open with this key$"):
+        Vault(KEY).unseal(b"\x01" + bytes(size), "c")
+
+
 @pytest.mark.parametrize("size", [0, 16, 31, 33])
 def test_a_key_has_32_bytes(size: int) -> None:
-    with pytest.raises(KeyProblem, match=f"must be 32 bytes, not {size}"):
+    with pytest.raises(KeyProblem, match=f"^a key must be 32 bytes, not {size}$"):
         Vault(bytes(size))
 
 
