@@ -1,12 +1,14 @@
 """Policy documents: what is accepted, what is refused, and that a refusal names the place."""
 
 import json
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from hatchway.iam import MalformedPolicy, Policy, PolicyKind, parse_policy
-from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS
+from hatchway.iam.documents import MAX_DOCUMENT_CHARACTERS, Effect
+from hatchway.iam.elements import PrincipalKind
 from hatchway.iam.patterns import read_arn
 
 GOOD: dict[str, Any] = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
@@ -52,6 +54,22 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "an unknown element of a statement": (
         {"Statement": [GOOD, GOOD | {"Resources": "*"}]},
         "Statement[1].Resources: is not an element of the policy language here",
+    ),
+    "an unknown element of another script": (
+        {"Statement": GOOD | {"Ärger": 1}},
+        "Statement[0].Ärger: is not an element of the policy language here",
+    ),
+    "a control in a text": (
+        {"Statement": GOOD | {"Sid": "a\nb"}},
+        "Statement[0].Sid: has the character U+000A",
+    ),
+    "a control in a condition key": (
+        with_condition("Bool", "a\nb", "true"),
+        "Statement[1].Condition.Bool: has the character U+000A",
+    ),
+    "a sid used twice behind a statement without one": (
+        {"Statement": [GOOD, GOOD | {"Sid": "A"}, GOOD | {"Sid": "A"}]},
+        "Statement[2].Sid: 'A' is used more than once",
     ),
     "an element in another case": (
         {"Statement": without(GOOD, "Action") | {"action": "ec2:*"}},
@@ -414,6 +432,13 @@ def test_text_beyond_the_bound_is_refused_unread() -> None:
         MalformedPolicy, match=rf"^document: has more than {MAX_DOCUMENT_CHARACTERS} characters$"
     ):
         parse_policy(" " * 1_048_576)
+    text = json.dumps({"Statement": GOOD})
+    assert parse_policy(text.ljust(MAX_DOCUMENT_CHARACTERS)).statements
+
+
+def test_nesting_beyond_what_json_reads_is_called_that() -> None:
+    with pytest.raises(MalformedPolicy, match=r"^document: is nested too deeply$"):
+        parse_policy("[" * 200_000)
 
 
 @pytest.mark.parametrize("number", ["1" * 5_000, "1e999999999", "-" + "9" * 100_000, "0." + "1" * 100_000])
@@ -453,10 +478,10 @@ def test_numbers_and_booleans_stand_for_their_texts() -> None:
     def values(policy: Policy) -> tuple[str, ...]:
         return policy.statements[1].conditions[0].values
 
-    document = with_condition("StringEquals", "x:y", [22, 2.5, True, "22"])
-    assert values(parse_policy(document)) == ("22", "2.5", "true", "22")
+    document = with_condition("StringEquals", "x:y", [22, 2.5, True, False, "22"])
+    assert values(parse_policy(document)) == ("22", "2.5", "true", "false", "22")
     text = json.dumps(document).replace("2.5", "2.50e0")
-    assert values(parse_policy(text)) == ("22", "2.50e0", "true", "22")
+    assert values(parse_policy(text)) == ("22", "2.50e0", "true", "false", "22")
 
 
 def test_a_policy_keeps_its_name_version_text_and_sids() -> None:
@@ -465,19 +490,25 @@ def test_a_policy_keeps_its_name_version_text_and_sids() -> None:
     assert (policy.name, policy.version, policy.document) == ("find", "2012-10-17", text)
     assert [(s.sid, s.index) for s in policy.statements] == [("A", 0), (None, 1), (None, 2)]
     assert parse_policy(text.encode()).document == text
-    assert parse_policy({"Statement": GOOD}).version == "2008-10-17"
+    unnamed = parse_policy({"Statement": GOOD})
+    assert (unnamed.name, unnamed.version) == ("", "2008-10-17")
 
 
 def test_the_text_kept_of_a_mapping_reads_back_the_same() -> None:
     document = with_condition("NumericEquals", "ec2-instance-connect:remotePort", (22, 3389))
     policy = parse_policy(document)
     assert parse_policy(policy.document).statements == policy.statements
+    assert parse_policy({"Statement": (MappingProxyType(GOOD),)}).document == json.dumps(
+        {"Statement": [GOOD]}
+    )
 
 
 def test_an_id_is_for_trust_policies_only() -> None:
     assert parse_policy({"Id": "x", "Statement": TRUSTING}, kind=PolicyKind.TRUST).statements
     with pytest.raises(MalformedPolicy, match=r"^Id: is not an element"):
         parse_policy({"Id": "x", "Statement": GOOD})
+    with pytest.raises(MalformedPolicy, match=r"^Id: is not a text$"):
+        parse_policy({"Id": 5, "Statement": TRUSTING}, kind=PolicyKind.TRUST)
 
 
 @pytest.mark.parametrize("arn", ["arn:aws:ec2", "arn:aws", "arn:aws:ec2:us-east-1:*"])
@@ -520,6 +551,32 @@ def test_a_statement_applies_when_its_resource_matches_and_all_conditions_hold()
         assert statement.applies(read_arn(resource), context) is expected
     (trusting,) = parse_policy({"Statement": TRUSTING}, kind=PolicyKind.TRUST).statements
     assert trusting.applies(read_arn("*"), {})
+
+
+def test_a_statement_has_the_effect_the_action_and_the_principals_of_the_document() -> None:
+    allowing, denying = parse_policy(
+        {"Statement": [GOOD, without(GOOD, "Action") | {"Effect": "Deny", "NotAction": "s3:*"}]}
+    ).statements
+    assert (allowing.effect, denying.effect) == (Effect.ALLOW, Effect.DENY)
+    assert (allowing.action.patterns, allowing.action.negated) == ((GOOD["Action"],), False)
+    assert (denying.action.patterns, denying.action.negated) == (("s3:*",), True)
+    (trusting,) = parse_policy({"Statement": TRUSTING}, kind=PolicyKind.TRUST).statements
+    assert trusting.principal is not None
+    assert trusting.principal.names == ((PrincipalKind.AWS, "123456789012"),)
+
+
+def test_a_variable_in_a_resource_is_the_requests_and_without_value_it_grants_nothing() -> None:
+    for element, effect, keys, expected in (
+        ("Resource", "Allow", {"x:y": "a"}, True),
+        ("Resource", "Allow", {"x:y": "b"}, False),
+        ("NotResource", "Allow", {"x:y": "a"}, False),
+        ("NotResource", "Allow", {"x:y": "b"}, True),
+        ("NotResource", "Allow", {}, False),
+        ("NotResource", "Deny", {}, True),
+    ):
+        elements = without(GOOD, "Resource") | {"Effect": effect, element: "arn:aws:s3:::${x:y}"}
+        (statement,) = parse_policy({"Version": "2012-10-17", "Statement": elements}).statements
+        assert statement.applies(read_arn("arn:aws:s3:::a"), keys) is expected
 
 
 @pytest.mark.parametrize(
