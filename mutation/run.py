@@ -24,6 +24,7 @@ from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from _pytest.tmpdir import tmppath_result_key
 from hypothesis import settings
 from mutmut.mutation import trampoline
 from mutmut.mutation.file_mutation import MutatedFile, mutate_file_contents
@@ -221,6 +222,8 @@ class _Loop:
 
 def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
     """Whether a test fails; nothing is told of how, which is what takes pytest long."""
+    # What pytest's reports leave for the fixture tmp_path, which else fails at its end.
+    item.stash[tmppath_result_key] = {}
     try:
         item.ihook.pytest_runtest_setup(item=item)
         item.ihook.pytest_runtest_call(item=item)
