@@ -36,6 +36,11 @@ def test_a_key_in_two_spellings_is_one_key() -> None:
     assert context_keys(policy) == ("EC2:OsUser",)
 
 
+def test_a_key_is_the_same_by_its_lower_case_as_a_requests_keys_are() -> None:
+    tags = {"aws:ResourceTag/maß": "a", "aws:ResourceTag/MASS": "b"}
+    assert context_keys(policy_of({"Condition": {"StringEquals": tags}})) == tuple(tags)
+
+
 def test_the_old_version_has_no_variables() -> None:
     statement = {
         "Resource": "arn:aws:s3:::${aws:username}",

@@ -134,6 +134,6 @@ def global_key(name: str) -> GlobalKey | None:
     folded = name.lower()
     found = _BY_NAME.get(folded)
     if found is None:
-        head, slash, tag = folded.partition("/")
-        return _BY_NAME.get(f"{head}/") if slash and tag else None
+        head, slash, _ = folded.partition("/")
+        return _BY_NAME.get(f"{head}/") if slash else None
     return None if found.name.endswith("}") else found
