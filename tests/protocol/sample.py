@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.model import ServiceModel, Shape
@@ -96,3 +97,39 @@ def model(protocol: str) -> ServiceModel:
 
 def shape(name: str) -> Shape:
     return model("json").shape_for(name)
+
+
+EVERYTHING: dict[str, Any] = {
+    "Text": None,
+    "Renamed": "a",
+    "Flag": True,
+    "Number": 7,
+    "Long": 1 << 40,
+    "Float": 0.5,
+    "Double": 2,
+    "When": datetime(2026, 11, 24, 6, 17, 23, 500_000, tzinfo=UTC),
+    "Data": b"\0\1",
+    "Names": ("a", "b"),
+    "Labels": {"ab": "x"},
+    "Item": {"Name": "n"},
+    "Items": [{"Name": "m"}],
+}
+"""A result of the sample with a value of each type."""
+
+UNLIKE_THE_MODEL: list[tuple[str, str, dict[str, Any], type[Exception]]] = [
+    ("ec2", "DescribeVpcs", {"Colour": "red"}, KeyError),
+    ("ec2", "DescribeVpcs", {"Vpcs": [{"Colour": "red"}]}, KeyError),
+    ("ec2", "DescribeVpcs", {"Vpcs": "vpc-1"}, TypeError),
+    ("ec2", "DescribeVpcs", {"Vpcs": {}}, TypeError),
+    ("ec2", "DescribeVpcs", {"Vpcs": ["vpc-1"]}, TypeError),
+    ("ec2", "DescribeVpcs", {"NextToken": 7}, TypeError),
+    ("ec2", "DescribeVpcs", {"Vpcs": [{"IsDefault": "true"}]}, TypeError),
+    ("ec2", "DescribeSubnets", {"Subnets": [{"AvailableIpAddressCount": True}]}, TypeError),
+    ("iam", "CreateUser", {"User": {"CreateDate": datetime(2026, 1, 1)}}, TypeError),
+    ("iam", "CreateUser", {"User": {"CreateDate": "2026-01-01T00:00:00Z"}}, TypeError),
+    ("iam", "DeleteUser", {"User": {}}, KeyError),
+    ("cloudtrail", "LookupEvents", {"Events": [{"EventTime": datetime(2026, 1, 1)}]}, TypeError),
+    ("cloudtrail", "LookupEvents", {"Events": [{"Colour": "red"}]}, KeyError),
+    ("cloudtrail", "LookupEvents", {"NextToken": b"t"}, TypeError),
+]
+"""Of real services: operation, a result that its model does not have, and what rendering it raises."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.protocol.sample import model
+from tests.protocol.sample import EVERYTHING, UNLIKE_THE_MODEL, model
 
 from hatchway.protocol import ServiceError, json_reply, load_service
 
@@ -31,25 +31,7 @@ def test_a_json_error_is_named_in_its_body_and_in_a_header() -> None:
     assert ("x-amzn-errortype", "AuthException") in reply.headers
 
 
-@pytest.mark.parametrize(
-    ("service", "operation", "result", "error"),
-    [
-        ("ec2", "DescribeVpcs", {"Colour": "red"}, KeyError),
-        ("ec2", "DescribeVpcs", {"Vpcs": [{"Colour": "red"}]}, KeyError),
-        ("ec2", "DescribeVpcs", {"Vpcs": "vpc-1"}, TypeError),
-        ("ec2", "DescribeVpcs", {"Vpcs": {}}, TypeError),
-        ("ec2", "DescribeVpcs", {"Vpcs": ["vpc-1"]}, TypeError),
-        ("ec2", "DescribeVpcs", {"NextToken": 7}, TypeError),
-        ("ec2", "DescribeVpcs", {"Vpcs": [{"IsDefault": "true"}]}, TypeError),
-        ("ec2", "DescribeSubnets", {"Subnets": [{"AvailableIpAddressCount": True}]}, TypeError),
-        ("iam", "CreateUser", {"User": {"CreateDate": datetime(2026, 1, 1)}}, TypeError),
-        ("iam", "CreateUser", {"User": {"CreateDate": "2026-01-01T00:00:00Z"}}, TypeError),
-        ("iam", "DeleteUser", {"User": {}}, KeyError),
-        ("cloudtrail", "LookupEvents", {"Events": [{"EventTime": datetime(2026, 1, 1)}]}, TypeError),
-        ("cloudtrail", "LookupEvents", {"Events": [{"Colour": "red"}]}, KeyError),
-        ("cloudtrail", "LookupEvents", {"NextToken": b"t"}, TypeError),
-    ],
-)
+@pytest.mark.parametrize(("service", "operation", "result", "error"), UNLIKE_THE_MODEL)
 def test_a_result_that_is_not_the_models_is_a_fault_of_the_program(
     service: str, operation: str, result: dict[str, Any], error: type[Exception]
 ) -> None:
@@ -63,23 +45,6 @@ def test_an_errors_fields_must_be_the_models(service: str) -> None:
         load_service(service).render_error(
             ServiceError("AuthException", "why", fields={"Colour": "red"}), "r"
         )
-
-
-EVERYTHING = {
-    "Text": None,
-    "Renamed": "a",
-    "Flag": True,
-    "Number": 7,
-    "Long": 1 << 40,
-    "Float": 0.5,
-    "Double": 2,
-    "When": datetime(2026, 11, 24, 6, 17, 23, 500_000, tzinfo=UTC),
-    "Data": b"\0\1",
-    "Names": ("a", "b"),
-    "Labels": {"ab": "x"},
-    "Item": {"Name": "n"},
-    "Items": [{"Name": "m"}],
-}
 
 
 def test_each_type_has_its_form_and_what_is_none_is_left_out() -> None:
