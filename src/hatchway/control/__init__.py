@@ -14,7 +14,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `ec2`, `iam`, `instance_connect`, `sts`, `sts_decode` | operations of AWS's services |
 | `tunnels`, `denials` | operations of our own service `hatchway` |
 | `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
-| `texts`, `page_tokens` | the rule for texts; tokens of pages |
+| `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
 | `host_keys` | what a target host's sshd asks |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |

@@ -37,6 +37,7 @@ from hatchway.control.refusals import is_unforeseen, naming, throttled, to_servi
 from hatchway.control.services import claimed_service, guess_service, services
 from hatchway.control.texts import check_texts
 from hatchway.control.tracing import CallTrace
+from hatchway.control.unsupported import check_supported
 from hatchway.domain.account import AuditRecord
 from hatchway.protocol import Reply, ServiceError
 from hatchway.store import Transaction, log_fields
@@ -195,6 +196,7 @@ class Dispatcher:
         operation = OPERATIONS[service.name, asked.operation]
         attempt.operation, attempt.parameters = operation, asked.parameters
         check_texts(service.name, asked.parameters)
+        check_supported(service.name, asked.parameters, operation.unsupported)
         return operation
 
     def _run(

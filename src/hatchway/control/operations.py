@@ -9,7 +9,8 @@
 
 Parameters are the service model's, already checked against it, and so is the result when it is rendered. An
 operation raises `ServiceError` for what its service refuses; authentication, transactions, the audit trail
-and the rendering of errors are the dispatcher's. To add an operation is to write one such function in a
+and the rendering of errors are the dispatcher's. A parameter that it does nothing with is refused by name, if
+it is declared `unsupported`; see there. To add an operation is to write one such function in a
 module that `catalogue` imports.
 """
 
@@ -22,6 +23,7 @@ from typing import Any, Final
 from hatchway.access.authorization import AccessDenied, Authorization, Check, Context, Guard, authorize
 from hatchway.access.principal import Caller
 from hatchway.access.vault import Vault
+from hatchway.control.unsupported import Unsupported
 from hatchway.domain.arns import Arns
 from hatchway.protocol import ServiceError
 from hatchway.store import Transaction
@@ -70,26 +72,31 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`reads_only` operations run in a view that nothing can be changed through."""
+    """`reads_only` operations run in a view that nothing can be changed through.
+
+    `unsupported` are the parameters that it refuses: see `hatchway.control.unsupported`.
+    """
 
     service: str
     name: str
     reads_only: bool
     run: Callable[[Call], Result]
+    unsupported: Unsupported = field(default_factory=dict)
 
 
+_ALL_SUPPORTED: Final[Unsupported] = MappingProxyType({})
 _operations: Final[dict[tuple[str, str], Operation]] = {}
 
 
 def operation(
-    service: str, name: str, *, reads_only: bool
+    service: str, name: str, *, reads_only: bool, unsupported: Unsupported = _ALL_SUPPORTED
 ) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
     """Makes a function the operation `name` of a service, both as the service model spells them."""
 
     def register(run: Callable[[Call], Result]) -> Callable[[Call], Result]:
         if (service, name) in _operations:
             raise ValueError(f"{service} has the operation {name} already")
-        _operations[service, name] = Operation(service, name, reads_only, run)
+        _operations[service, name] = Operation(service, name, reads_only, run, unsupported)
         return run
 
     return register
