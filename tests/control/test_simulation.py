@@ -687,3 +687,13 @@ def test_a_policy_of_ordinary_size_is_simulated_for_many_actions_on_many_resourc
     actions = [f"ec2:DescribeThing{number}" for number in range(50)]
     resources = [ARNS.endpoint(f"eice-{number:017x}") for number in range(20)]
     assert len(simulate(*statements, ActionNames=actions, ResourceArns=resources)) == 50
+
+
+def test_policies_to_leave_out_are_refused_by_name(world: World) -> None:
+    iam = world.client("iam")
+    with pytest.raises(ClientError, match="The parameter PolicyExclusionList is not supported by Hatchway"):
+        iam.simulate_principal_policy(
+            PolicySourceArn=ARNS.user("alice", "/"),
+            ActionNames=["ec2:CreateTags"],
+            PolicyExclusionList=[{"PolicyArn": "arn:aws:iam::aws:policy/Any"}],
+        )

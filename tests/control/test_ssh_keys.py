@@ -202,6 +202,13 @@ OS_USER = {
 }
 
 
+def test_an_availability_zone_that_is_named_must_be_the_instance_s(world: World) -> None:
+    client = world.client("ec2-instance-connect")
+    assert push(client, AvailabilityZone="us-east-1a")["Success"]
+    elsewhere = refused(lambda: push(client, AvailabilityZone="us-east-1f"))
+    assert elsewhere[0] == "EC2InstanceNotFoundException"
+
+
 def test_a_policy_for_one_os_user_takes_that_user_s_key_and_refuses_root_s(world: World) -> None:
     client = world.client("ec2-instance-connect", world.user("alice", OS_USER))
     assert push(client)["Success"]

@@ -34,7 +34,7 @@ def send_ssh_public_key(call: Call) -> Result:
         )
     )
 
-    _check_reachable(instance)
+    _check_reachable(call, instance)
     pushed = PushedKey(
         instance_id=instance_id,
         os_user=os_user,
@@ -55,14 +55,20 @@ def _public_key(text: str) -> PublicKey:
         raise ServiceError("InvalidArgsException", f"The SSH public key is not valid: {problem}.") from None
 
 
-def _check_reachable(instance: Instance | None) -> None:
-    if instance is None:
+def _check_reachable(call: Call, instance: Instance | None) -> None:
+    zone = call.parameters.get("AvailabilityZone")
+    if instance is None or (zone is not None and zone != _zone_of(call, instance)):
         raise ServiceError("EC2InstanceNotFoundException", "The specified instance was not found.")
     if instance.state is not InstanceState.RUNNING:
         raise ServiceError(
             "EC2InstanceStateInvalidException",
             f"The instance is {instance.state}: it must be running for keys to be pushed to it.",
         )
+
+
+def _zone_of(call: Call, instance: Instance) -> str | None:
+    subnet = call.tx.subnets.get(instance.subnet_id)
+    return None if subnet is None else subnet.availability_zone
 
 
 def _check_quota(call: Call, pushed: PushedKey) -> None:

@@ -51,7 +51,10 @@ INSTANCES: Final[Listing[Instance]] = Listing(
 )
 
 
-@operation("ec2", "DescribeInstances", reads_only=True)
+# Nothing here is managed by a service of AWS, so there is nothing more to include.
+@operation(
+    "ec2", "DescribeInstances", reads_only=True, unsupported={"IncludeManagedResources": (True, False)}
+)
 def describe_instances(call: Call) -> Result:
     """Instances, each in a reservation of its own."""
     page = describe(call, INSTANCES)

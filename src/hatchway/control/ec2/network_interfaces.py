@@ -55,7 +55,13 @@ NETWORK_INTERFACES: Final[Listing[NetworkInterface]] = Listing(
 )
 
 
-@operation("ec2", "DescribeNetworkInterfaces", reads_only=True)
+# Nothing here is managed by a service of AWS, so there is nothing more to include.
+@operation(
+    "ec2",
+    "DescribeNetworkInterfaces",
+    reads_only=True,
+    unsupported={"IncludeManagedResources": (True, False)},
+)
 def describe_network_interfaces(call: Call) -> Result:
     """Endpoints' interfaces. What instances have is theirs to know: here an instance has addresses."""
     page = describe(call, NETWORK_INTERFACES)

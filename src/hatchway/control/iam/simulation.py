@@ -66,7 +66,7 @@ def simulate_custom_policy(call: Call) -> Result:
     return _simulate(call, simulation, _supposed_caller(call, {}))
 
 
-@operation("iam", "SimulatePrincipalPolicy", reads_only=True)
+@operation("iam", "SimulatePrincipalPolicy", reads_only=True, unsupported={"PolicyExclusionList": ([],)})
 def simulate_principal_policy(call: Call) -> Result:
     """All policies of a user, group or role, with further ones of the request's."""
     entity = _authorized_entity(call, "iam:SimulatePrincipalPolicy")
