@@ -3,7 +3,7 @@
 Tables in `FEED` hold what a gateway must know: each row carries the revision that last touched it.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -48,6 +48,12 @@ def _tags() -> Column[Any]:
     return Column("tags", TagMap, nullable=False)
 
 
+def _exact(name: str, length: int, *, primary_key: bool = False) -> Column[Any]:
+    """A text that is compared as it is: PostgreSQL's default order need not be that of characters."""
+    kind = String(length).with_variant(String(length, collation="C"), "postgresql")
+    return Column(name, kind, primary_key=primary_key, nullable=False)
+
+
 def _in_feed(name: str, *columns: Any, kind: str | None = None) -> Table:
     """A table of the feed. `kind` is what tombstones call its rows, when that is not its name."""
     revision = Column("revision", BigInteger, nullable=False, index=True)
@@ -90,7 +96,7 @@ vpcs = _in_feed(
 subnets = _in_feed(
     "subnets",
     _key("id", 64),
-    _text("vpc_id", 64, index=True),
+    _text("vpc_id", 64),
     _text("name"),
     Column("cidrs", Texts, nullable=False),
     _text("availability_zone", 64),
@@ -99,7 +105,7 @@ subnets = _in_feed(
 security_groups = _in_feed(
     "security_groups",
     _key("id", 64),
-    _text("vpc_id", 64, index=True),
+    _text("vpc_id", 64),
     _text("name"),
     _text("description"),
     Column("ingress", RuleList, nullable=False),
@@ -110,7 +116,7 @@ network_interfaces = _in_feed(
     "network_interfaces",
     _key("id", 64),
     _text("vpc_id", 64),
-    _text("subnet_id", 64, index=True),
+    _text("subnet_id", 64),
     _text("endpoint_id", 128, index=True),
     _text("private_ip", 64, null=True),
     _text("ipv6", 64, null=True),
@@ -123,7 +129,7 @@ instances = _in_feed(
     _key("id", 64),
     _text("name"),
     _text("vpc_id", 64),
-    _text("subnet_id", 64, index=True),
+    _text("subnet_id", 64),
     _text("private_ip", 64, null=True),
     _text("ipv6", 64, null=True),
     Column("security_group_ids", Texts, nullable=False),
@@ -134,8 +140,8 @@ endpoints = _in_feed(
     "endpoints",
     _key("id", 128),
     _text("name", null=True),
-    _text("vpc_id", 64, index=True),
-    _text("subnet_id", 64, index=True),
+    _text("vpc_id", 64),
+    _text("subnet_id", 64),
     _text("availability_zone", 64),
     _text("dns_name"),
     Column("state", EnumText(EndpointState), nullable=False),
@@ -150,6 +156,57 @@ endpoints = _in_feed(
     Column("proxy_protocol", EnumText(ProxyProtocol), nullable=True),
     _tags(),
 )
+
+RESOURCE_TYPES: Final = {
+    "vpcs": "vpc",
+    "subnets": "subnet",
+    "security_groups": "security-group",
+    "network_interfaces": "network-interface",
+    "instances": "instance",
+    "endpoints": "instance-connect-endpoint",
+}
+"""What EC2 calls the rows of each table that has tags of EC2's (AWS: `ResourceType` of `DescribeTags`)."""
+
+
+def _page_by(table: Table, *names: str) -> None:
+    """Indexes with the key behind the column: so the rows of one value come page by page, in order."""
+    for name in names:
+        Index(f"ix_{table.name}_{name}_id", table.c[name], table.c.id)
+
+
+_page_by(subnets, "vpc_id")
+_page_by(security_groups, "vpc_id")
+_page_by(network_interfaces, "vpc_id", "subnet_id", "private_ip", "ipv6")
+_page_by(instances, "vpc_id", "subnet_id", "state", "private_ip", "ipv6")
+_page_by(endpoints, "vpc_id", "subnet_id", "state")
+
+# The database's triggers write the two index tables (`migrations/indexing.py`), and nobody else.
+tag_index = Table(
+    "tag_index",
+    metadata,
+    _key("resource_id", 128),
+    _exact("tag_key", 128, primary_key=True),
+    _key("resource_type", 64),
+    _exact("tag_value", 256),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_tag_index_key",
+    tag_index.c.tag_key,
+    tag_index.c.tag_value,
+    tag_index.c.resource_type,
+    tag_index.c.resource_id,
+)
+Index("ix_tag_index_value", tag_index.c.tag_value, tag_index.c.resource_type, tag_index.c.resource_id)
+security_group_uses = Table(
+    "security_group_uses",
+    metadata,
+    _key("group_id", 64),
+    _key("resource_type", 64),
+    _key("resource_id", 128),
+    sqlite_with_rowid=False,
+)
+Index("ix_security_group_uses_resource_id", security_group_uses.c.resource_id)
 
 users = _in_feed(
     "users",
@@ -207,6 +264,8 @@ attachments = _in_feed(
     _key("owner_name", 128),
     _key("policy_arn", 2048),
 )
+Index("ix_memberships_group_name", memberships.c.group_name, memberships.c.user_name)
+Index("ix_attachments_policy_arn", attachments.c.policy_arn)
 guardrails = _in_feed("guardrails", _key("policy_arn", 2048))
 access_keys = _in_feed(
     "access_keys",
