@@ -16,7 +16,7 @@ from fuzz.draws import Draws
 from hatchway.protocol import Call, ServiceError, load_service
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from botocore.model import OperationModel, Shape
 
@@ -53,8 +53,8 @@ def one_call(data: bytes, service_names: Sequence[str], operations: Sequence[str
         name for name in operations or service.model.operation_names if name in service.model.operation_names
     ]
     operation = service.model.operation_model(draws.one_of(names))
-    given = {} if operation.input_shape is None else _value(operation.input_shape, draws, 0)
-    method, query, content_type, headers, body = _serialized(service, operation, given)
+    given = {} if operation.input_shape is None else Values(draws).of(operation.input_shape)
+    method, query, content_type, headers, body = serialized(service, operation, given)
     call = parsed(service, method, query, content_type, headers, body)
     if call is not None:
         assert call.operation == operation.name
@@ -115,9 +115,10 @@ def _refused(service: Service, refusal: ServiceError) -> None:
     assert read["ResponseMetadata"]["RequestId"] == _REQUEST_ID
 
 
-def _serialized(
+def serialized(
     service: Service, operation: OperationModel, given: dict[str, Any]
 ) -> tuple[str, str, str, dict[str, str], bytes]:
+    """Method, query string, content type, headers and body of the call, as botocore sends it."""
     request = _serializer(service.model.protocol).serialize_to_request(given, operation)
     headers = {name.lower(): value for name, value in request["headers"].items()}
     body = (
@@ -133,42 +134,63 @@ def _serializer(protocol: str) -> Any:
     return create_serializer(protocol, include_validation=False)
 
 
-def _value(shape: Shape, draws: Draws, depth: int) -> Any:
-    """A value of the shape's type, of which the model need not think well."""
-    match shape.type_name:
-        case "structure":
-            members = list(shape.members.items())
-            chosen = {name for name, _ in members if draws.chance(1 + depth + len(members) // 4)}
-            chosen |= set(shape.required_members)
-            made = {name: _value(member, draws, depth + 1) for name, member in members if name in chosen}
-            # Neither form protocol can say that there is an empty list or structure.
-            return {name: value for name, value in made.items() if value not in ({}, [])}
-        case "list":
-            return [_some(shape.member, draws, depth + 1) for _ in range(1 + draws.below(2))]
-        case "map":
-            return {_some(shape.key, draws, depth + 1): _some(shape.value, draws, depth + 1)}
-        case "string":
-            choices = [*shape.enum[:3], *_TEXTS] if shape.enum else _TEXTS
-            return draws.one_of(choices) if draws.chance(2) else draws.text(12).replace("\r", "")
-        case "boolean":
-            return draws.chance(2)
-        case "integer":
-            return draws.one_of((0, 1, 22, 2**31 - 1, -(2**31), draws.below(1 << 31)))
-        case "long":
-            return draws.one_of((0, 1, 2**63 - 1, -(2**63), draws.below(1 << 31)))
-        case "float" | "double":
-            return float(draws.below(1000)) / 4
-        case "blob":
-            return draws.octets(12)
-        case "timestamp":
-            return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=draws.below(1 << 31))
-    raise AssertionError(shape.type_name)
+class Values:
+    """Values of shapes, of which the model need not think well.
 
+    `words` are what texts are taken from besides, by the end of the member's name that they suit: with them
+    a call comes further than its own checks.
+    """
 
-def _some(shape: Shape, draws: Draws, depth: int) -> Any:
-    """A value that is not empty, as what stands in a list must not be."""
-    value = _value(shape, draws, depth)
-    if value != {}:
-        return value
-    name, member = next(iter(shape.members.items()))
-    return {name: _some(member, draws, depth + 1)}
+    def __init__(self, draws: Draws, words: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._draws = draws
+        self._words = words or {}
+
+    def of(self, shape: Shape, name: str = "", depth: int = 0) -> Any:
+        """A value of the shape, which is that of a member of this name."""
+        draws = self._draws
+        match shape.type_name:
+            case "structure":
+                return self._structure(shape, depth)
+            case "list":
+                return [self._some(shape.member, name, depth + 1) for _ in range(1 + draws.below(2))]
+            case "map":
+                return {self._some(shape.key, name, depth + 1): self._some(shape.value, name, depth + 1)}
+            case "string":
+                return self._text(shape, name)
+            case "boolean":
+                return draws.chance(2)
+            case "integer":
+                return draws.one_of((0, 1, 22, 2**31 - 1, -(2**31), draws.below(1 << 31)))
+            case "long":
+                return draws.one_of((0, 1, 2**63 - 1, -(2**63), draws.below(1 << 31)))
+            case "float" | "double":
+                return float(draws.below(1000)) / 4
+            case "blob":
+                return draws.octets(12)
+            case "timestamp":
+                return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=draws.below(1 << 31))
+        raise AssertionError(shape.type_name)
+
+    def _structure(self, shape: Shape, depth: int) -> dict[str, Any]:
+        draws, members = self._draws, list(shape.members.items())
+        chosen = {name for name, _ in members if draws.chance(1 + depth + len(members) // 4)}
+        chosen |= set(shape.required_members)
+        made = {name: self.of(member, name, depth + 1) for name, member in members if name in chosen}
+        # Neither form protocol can say that there is an empty list or structure.
+        return {name: value for name, value in made.items() if value not in ({}, [])}
+
+    def _text(self, shape: Shape, name: str) -> str:
+        draws = self._draws
+        for ending, words in self._words.items():
+            if name.endswith(ending) and not draws.chance(4):
+                return draws.one_of(words)
+        choices = [*shape.enum[:3], *_TEXTS] if shape.enum else _TEXTS
+        return draws.one_of(choices) if draws.chance(2) else draws.text(12).replace("\r", "")
+
+    def _some(self, shape: Shape, name: str, depth: int) -> Any:
+        """A value that is not empty, as what stands in a list must not be."""
+        value = self.of(shape, name, depth)
+        if value != {}:
+            return value
+        first, member = next(iter(shape.members.items()))
+        return {first: self._some(member, first, depth + 1)}

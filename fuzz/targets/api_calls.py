@@ -11,13 +11,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import structlog
-from tests.control.harness import ARNS, REGION, Credentials, furnish, root_key
+from tests.control.harness import (
+    ARNS,
+    DEFAULT_GROUP,
+    INSTANCE,
+    OTHER_SUBNET,
+    OTHER_VPC,
+    REGION,
+    SSH_GROUP,
+    STOPPED_INSTANCE,
+    SUBNET,
+    VPC,
+    Credentials,
+    furnish,
+    root_key,
+)
 
 from fuzz.draws import Draws, noise
+from fuzz.shapes import Values, serialized
 from hatchway.access.context import Origin
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
@@ -34,7 +50,36 @@ from hatchway.store.tables import audit_records
 if TYPE_CHECKING:
     from hatchway.audit.events import EventSource
 
-_CALLS = sorted((service, name) for service, name in OPERATIONS if not name.startswith(("Apply", "Export")))
+_CALLS = sorted((service, name) for service, name in OPERATIONS if not name.startswith("Apply"))
+
+
+_DOCUMENT = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+_WORDS = {
+    "InstanceId": [INSTANCE, STOPPED_INSTANCE],
+    "InstanceIds": [INSTANCE, STOPPED_INSTANCE],
+    "VpcId": [VPC, OTHER_VPC],
+    "VpcIds": [VPC, OTHER_VPC],
+    "SubnetId": [SUBNET, OTHER_SUBNET],
+    "SubnetIds": [SUBNET, OTHER_SUBNET],
+    "GroupId": [SSH_GROUP, DEFAULT_GROUP],
+    "GroupIds": [SSH_GROUP, DEFAULT_GROUP],
+    "SecurityGroupIds": [SSH_GROUP, DEFAULT_GROUP],
+    "Resources": [INSTANCE, VPC, SUBNET, SSH_GROUP],
+    "UserName": ["alice", "bob"],
+    "GroupName": ["engineers", "ssh-in"],
+    "RoleName": ["on-call", "AWSServiceRoleForEC2InstanceConnect"],
+    "PolicyName": ["connect", "extra"],
+    "PolicyDocument": [_DOCUMENT],
+    "Policy": [_DOCUMENT],
+    "Arn": [ARNS.user("alice", "/"), ARNS.role("on-call", "/"), "arn:aws:iam::123456789012:policy/connect"],
+    "Path": ["/", "/team/"],
+    "CidrBlock": ["10.0.0.0/16", "10.0.3.0/24", "fd00:1:0:1::/64"],
+    "CidrIp": ["10.0.0.0/16", "0.0.0.0/0"],
+    "IpProtocol": ["tcp", "-1"],
+    "Key": ["Name", "env"],
+    "AccessKeyId": ["AKIAAAAAAAAAAAAAAAAA"],
+}
+"""What exists, or may come to, by the end of the members' names that take it."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +127,25 @@ def _api() -> _Api:
 
 def one_input(data: bytes) -> None:
     draws = Draws(data)
-    service_name, operation = draws.one_of(_CALLS)
+    service_name, name = draws.one_of(_CALLS)
     service = load_service(service_name)
     agent = draws.octets(30).decode("latin-1") if draws.chance(2) else "fuzz"
-    if service.model.protocol == "json":
+    if draws.chance(2):
+        operation = service.model.operation_model(name)
+        shape = operation.input_shape
+        given = {} if shape is None else Values(draws, _WORDS).of(shape)
+        _, _, content_type, more, body = serialized(service, operation, given)
+        headers = [("Content-Type", content_type)]
+        headers += [("X-Amz-Target", more["x-amz-target"])] if "x-amz-target" in more else []
+    elif service.model.protocol == "json":
         headers = [
             ("Content-Type", "application/x-amz-json-1.1"),
-            ("X-Amz-Target", f"{service.model.metadata['targetPrefix']}.{operation}"),
+            ("X-Amz-Target", f"{service.model.metadata['targetPrefix']}.{name}"),
         ]
         body = draws.rest()
     else:
         headers = [("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")]
-        body = f"Action={operation}&Version={service.model.api_version}&".encode() + draws.rest()
+        body = f"Action={name}&Version={service.model.api_version}&".encode() + draws.rest()
     answered(service_name, [("User-Agent", agent), *headers], body)
 
 
@@ -140,10 +192,31 @@ def seeds() -> list[bytes]:
         b"Marker=%00&MaxItems=1",
         b"EncodedMessage=abc",
     ]
-    fitting = [
-        bytes((at, 0)) + body
-        for at, (service, _) in enumerate(_CALLS)
-        for body in bodies
-        if body.startswith(b"{") is (load_service(service).model.protocol == "json")
+    return [*_written(bodies), *_shaped(), *noise(10)]
+
+
+def _written(bodies: list[bytes]) -> list[bytes]:
+    """Each body for some call whose protocol it is in."""
+    calls = {
+        is_json: [at for at, (service, _) in enumerate(_CALLS) if _is_json(service) is is_json]
+        for is_json in (True, False)
+    }
+    return [
+        _chosen(at) + b"\0\0" + body
+        for number, body in enumerate(bodies)
+        for at in calls[body.startswith(b"{")][number :: len(bodies)]
     ]
-    return fitting + noise(10)
+
+
+def _shaped() -> list[bytes]:
+    """A call of each operation as its model has it."""
+    return [_chosen(at) + b"\0\1" + Random(at).randbytes(150) for at in range(len(_CALLS))]
+
+
+def _chosen(at: int) -> bytes:
+    """What draws the call at this place."""
+    return at.to_bytes(1 if len(_CALLS) <= 256 else 4)
+
+
+def _is_json(service: str) -> bool:
+    return load_service(service).model.protocol == "json"
