@@ -219,4 +219,4 @@ def _chosen(at: int) -> bytes:
 
 
 def _is_json(service: str) -> bool:
-    return load_service(service).model.protocol == "json"
+    return str(load_service(service).model.protocol) == "json"

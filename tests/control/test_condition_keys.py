@@ -1,18 +1,22 @@
 """The condition keys of every operation's requests are those that the table says."""
 
+import re
+from collections import defaultdict
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.access.carried_keys import contradictions, unseen
-from tests.control.harness import ACCOUNT, INSTANCE, SUBNET, World
+from tests.control.harness import ACCOUNT, ARNS, INSTANCE, SUBNET, World
 from tests.control.parameters import required_parameters
 
 from hatchway.access import authorization
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.iam import Decision, PolicySet, Request, evaluate
+from hatchway.policies.reference import aws_facts
 from hatchway.protocol.service_models import OWN_MODELS
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII/UQTo0IOgqf08pw8nQ30OHuyubH0fE2z5xb/DMbl1X me@here"
@@ -21,6 +25,14 @@ ALICE = {"UserName": "alice"}
 TAG = {"Key": "env", "Value": "dev"}
 GRANTED_TO_ALL = {("sts", "GetCallerIdentity")}
 """Operations without a permission check."""
+
+BESIDES = {
+    # AWS's example policy grants it on subnets.
+    "iam:CreateServiceLinkedRole": ("arn:aws:ec2:*:subnet/*",),
+    # Of a key that nobody has there is no user.
+    "iam:GetAccessKeyLastUsed": ("[*]",),
+}
+"""Other resources about which an action is asked."""
 
 PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
     ("ec2", "CreateInstanceConnectEndpoint"): {
@@ -65,6 +77,34 @@ def call(client: Any, operation: str, parameters: dict[str, Any]) -> None:
         getattr(client, method)(**parameters)
 
 
+def misdirected(requests: list[Request]) -> dict[str, set[str]]:
+    """What is asked of policies about a resource of another kind than AWS's reference says, by the action.
+
+    An action that the reference gives no resource type is asked about `*` (AWS: "Service Authorization
+    Reference").
+    """
+    reference = aws_facts()
+    found: dict[str, set[str]] = defaultdict(set)
+    for request in requests:
+        service, _, name = request.action.partition(":")
+        facts = reference.service(service)
+        action = facts.actions.get(name.lower()) if facts is not None else None
+        assert action is not None, f"there is no action {request.action}"
+        patterns = [_glob(kind.arn) for kind in action.resource_types] or ["[*]"]
+        patterns += BESIDES.get(request.action, ())
+        if any(":user/" in pattern for pattern in patterns):
+            patterns.append(ARNS.root)
+        for resource in request.resources:
+            if not any(fnmatchcase(resource, pattern) for pattern in patterns):
+                found[request.action].add(f"{resource}, not {' or '.join(patterns)}")
+    return dict(found)
+
+
+def _glob(arn: str) -> str:
+    """What matches the ARNs of a kind of resource."""
+    return re.sub(r"\$\{\w+\}", "*", arn)
+
+
 def test_every_operation_s_requests_carry_what_the_table_of_global_keys_says(
     world: World, asked: list[Request]
 ) -> None:
@@ -85,6 +125,7 @@ def test_every_operation_s_requests_carry_what_the_table_of_global_keys_says(
                 silent.add((service, operation))
 
     assert silent == GRANTED_TO_ALL
+    assert misdirected(asked) == {}
     keys = [request.keys for request in asked]
     assert contradictions(keys) == []
     assert unseen(keys) == []
