@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons faults check coverage fuzz mutation attack autobahn soak bench bench-iam map lock clean
+.PHONY: help demo test test-pythons faults check coverage fuzz mutation attack autobahn soak bench bench-iam map api-tables lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -82,6 +82,10 @@ bench: ## the gateway beside HAProxy and websockify (see bench/README.md); BENCH
 map: ## draw who imports whom in CONTRIBUTING.md
 	@scripts/setup check
 	@$(BIN)/python scripts/map.py
+
+api-tables: ## write the tables of docs/api.md that follow from the code
+	@scripts/setup check
+	@$(BIN)/python scripts/api_tables.py
 
 lock: ## write the requirements files from pyproject.toml; LOCK=--upgrade renews the versions (see CONTRIBUTING.md)
 	@scripts/setup check

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Write the tables of docs/api.md that follow from the code, between their markers: `python scripts/api_tables.py`.
+
+A test compares what is there with what this writes.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hatchway.control.catalogue import OPERATIONS
+from hatchway.control.services import DIALECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hatchway.control.operations import Operation
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs" / "api.md"
+NEVER_SET: Final = ROOT / "tests" / "control" / "never_set.toml"
+MARKED: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\n)", re.DOTALL)
+
+
+def calls() -> Iterator[str]:
+    """The calls that there are, by service: those that only read, and those that write."""
+    yield from _header("service", "reads", "writes")
+    for service in sorted(DIALECTS):
+        ours = [operation for (of, _), operation in sorted(OPERATIONS.items()) if of == service]
+        reads = ", ".join(operation.name for operation in ours if operation.reads_only)
+        writes = ", ".join(operation.name for operation in ours if not operation.reads_only)
+        yield _row(f"`{service}`", reads or "–", writes or "–")
+
+
+def refused() -> Iterator[str]:
+    """The parameters that are refused by name, by call, each with the values that are taken."""
+    yield from _header("call", "refused", "taken, for it changes nothing")
+    for (service, name), operation in sorted(OPERATIONS.items()):
+        if operation.unsupported:
+            never, unless = _refused_by(operation)
+            yield _row(f"`{service}` {name}", never or "–", unless or "–")
+
+
+def _refused_by(operation: Operation) -> tuple[str, str]:
+    never = [f"`{place}`" for place, harmless in operation.unsupported.items() if not harmless]
+    unless = [
+        f"`{place}` = {' or '.join(_value(value) for value in harmless)}"
+        for place, harmless in operation.unsupported.items()
+        if harmless
+    ]
+    return ", ".join(never), ", ".join(unless)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{value}`" if value else "nothing"
+
+
+def never() -> Iterator[str]:
+    """What answers never hold, by the shape of the service's model, and why."""
+    yield from _header("in", "never there", "because")
+    for entry in tomllib.loads(NEVER_SET.read_text(encoding="utf-8"))["never"]:
+        service, _, shape = entry["shape"].partition(".")
+        yield _row(f"`{service}` {shape}", ", ".join(sorted(entry["members"])), entry["why"])
+
+
+TABLES: Final[dict[str, Callable[[], Iterable[str]]]] = {"calls": calls, "refused": refused, "never": never}
+
+
+def written_anew(page: str) -> str:
+    """The page, with each of its tables as the code is now.
+
+    Raises:
+        KeyError: a marker names no table.
+    """
+    return MARKED.sub(lambda found: f"{found[1]}{''.join(TABLES[found[2]]())}{found[3]}", page)
+
+
+def _header(*cells: str) -> Iterator[str]:
+    yield _row(*cells)
+    yield f"|{'---|' * len(cells)}\n"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written_anew(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
