@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the tables of docs/api.md that follow from the code, between their markers: `python scripts/api_tables.py`.
+"""Write the tables of docs/api.md that follow from the code, between their markers (`make api-tables`).
 
 A test compares what is there with what this writes.
 """
@@ -32,7 +32,7 @@ def calls() -> Iterator[str]:
         ours = [operation for (of, _), operation in sorted(OPERATIONS.items()) if of == service]
         reads = ", ".join(operation.name for operation in ours if operation.reads_only)
         writes = ", ".join(operation.name for operation in ours if not operation.reads_only)
-        yield _row(f"`{service}`", reads or "–", writes or "–")
+        yield _row(f"`{service}`", reads or "-", writes or "-")
 
 
 def refused() -> Iterator[str]:
@@ -41,7 +41,7 @@ def refused() -> Iterator[str]:
     for (service, name), operation in sorted(OPERATIONS.items()):
         if operation.unsupported:
             never, unless = _refused_by(operation)
-            yield _row(f"`{service}` {name}", never or "–", unless or "–")
+            yield _row(f"`{service}` {name}", never or "-", unless or "-")
 
 
 def _refused_by(operation: Operation) -> tuple[str, str]:
