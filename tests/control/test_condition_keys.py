@@ -38,6 +38,8 @@ PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
     ("ec2", "CreateInstanceConnectEndpoint"): {
         "TagSpecifications": [{"ResourceType": "instance-connect-endpoint", "Tags": [TAG]}],
     },
+    ("ec2", "CreateTags"): {"Resources": [SUBNET], "Tags": [TAG]},
+    ("ec2", "DeleteTags"): {"Resources": [SUBNET], "Tags": [TAG]},
     ("ec2", "ModifyInstanceConnectEndpoint"): {"PreserveClientIp": True},
     ("ec2-instance-connect", "SendSSHPublicKey"): {"SSHPublicKey": KEY},
     ("iam", "CreateUser"): {"UserName": "bob", "Tags": [TAG]},

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hatchway.control import denials, instance_connect, sts, sts_decode, tunnels
-from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups
+from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups, tagging
 from hatchway.control.iam import access_keys, roles, simulation, user_policies, users
 from hatchway.control.operations import Operation, registered_operations
 from hatchway.control.services import DIALECTS
@@ -24,6 +24,7 @@ MODULES: Final = (
     simulation,
     sts,
     sts_decode,
+    tagging,
     tunnels,
     user_policies,
     users,

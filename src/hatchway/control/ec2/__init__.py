@@ -5,6 +5,8 @@
 | `endpoints` | Instance Connect Endpoints |
 | `endpoint_checks` | the permissions that endpoints need |
 | `instances`, `network`, `network_interfaces`, `security_groups` | what else there is, described |
+| `tagging` | tags given, taken away and listed |
+| `resources` | the kinds of resources: ids, ARNs, condition keys, and the permission for an action on one |
 | `listing` | what every Describe operation does: ids, filters, pages |
 | `filters`, `paging` | its two halves |
 | `resource_ids`, `tags`, `client_tokens`, `zones` | parameters and results that several operations share |

@@ -104,6 +104,11 @@ DOCUMENTED: Final[Mapping[str, frozenset[str]]] = {
         private-dns-name-options-on-launch.hostname-type state subnet-arn subnet-id vpc-id
         """
     ),
+    "DescribeTags": _names(
+        """
+        key resource-id resource-type value
+        """
+    ),
     "DescribeVpcs": _names(
         """
         cidr cidr-block-association.association-id cidr-block-association.cidr-block

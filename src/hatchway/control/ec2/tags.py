@@ -1,6 +1,6 @@
 """Tags that a request brings along (AWS: "Tag your Amazon EC2 resources", "Tag restrictions")."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from hatchway.domain.text import line_problem
@@ -20,7 +20,7 @@ def read_tags(specifications: Sequence[Mapping[str, Any]], resource_type: str) -
     Raises:
         ServiceError: they are not tags that a resource can have.
     """
-    tags: dict[str, str] = {}
+    tags: list[Mapping[str, Any]] = []
     for specification in specifications:
         if specification.get("ResourceType") != resource_type:
             given = specification.get("ResourceType") or ""
@@ -28,25 +28,50 @@ def read_tags(specifications: Sequence[Mapping[str, Any]], resource_type: str) -
                 "InvalidParameterValue",
                 f"'{given}' is not a valid taggable resource type for this operation: use {resource_type}.",
             )
-        for tag in specification.get("Tags") or ():
-            key, value = tag.get("Key") or "", tag.get("Value") or ""
-            _check_tag(key, value)
-            if key.lower() in (known.lower() for known in tags):
-                raise ServiceError("InvalidParameterValue", f"Duplicate tag key '{key}' specified.")
-            tags[key] = value
-            if len(tags) > MOST_TAGS:
-                raise ServiceError("TagLimitExceeded", f"A resource has at most {MOST_TAGS} tags.")
+        tags += specification.get("Tags") or ()
+    return read_tag_list(tags)
+
+
+def read_tag_list(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The tags in a list of a request, as `read_tags` reads them.
+
+    Raises:
+        ServiceError: they are not tags that a resource can have.
+    """
+    tags: dict[str, str] = {}
+    known = set[str]()
+    for tag in given:
+        key, value = tag.get("Key") or "", tag.get("Value") or ""
+        check_key(key)
+        _check_value(value)
+        if key.lower() in known:
+            raise ServiceError("InvalidParameterValue", f"Duplicate tag key '{key}' specified.")
+        known.add(key.lower())
+        tags[key] = value
+        if len(tags) > MOST_TAGS:
+            raise ServiceError("TagLimitExceeded", f"A resource has at most {MOST_TAGS} tags.")
     return tags
 
 
-def _check_tag(key: str, value: str) -> None:
+def check_key(key: str) -> None:
+    """
+    Raises:
+        ServiceError: no tag of a caller's can have this key.
+    """
     if not 1 <= len(key) <= _LONGEST_KEY:
         raise ServiceError("InvalidParameterValue", f"Tag keys have 1 to {_LONGEST_KEY} characters.")
-    if len(value) > _LONGEST_VALUE:
-        raise ServiceError("InvalidParameterValue", f"Tag values have at most {_LONGEST_VALUE} characters.")
-    for noun, text in (("key", key), ("value", value)):
-        problem = line_problem(text)
-        if problem is not None:
-            raise ServiceError("InvalidParameterValue", f"The tag {noun} {problem}.")
+    _check_line("key", key)
     if key.lower().startswith(_RESERVED):
         raise ServiceError("InvalidParameterValue", f"Tag keys starting with '{_RESERVED}' are reserved.")
+
+
+def _check_value(value: str) -> None:
+    if len(value) > _LONGEST_VALUE:
+        raise ServiceError("InvalidParameterValue", f"Tag values have at most {_LONGEST_VALUE} characters.")
+    _check_line("value", value)
+
+
+def _check_line(noun: str, text: str) -> None:
+    problem = line_problem(text)
+    if problem is not None:
+        raise ServiceError("InvalidParameterValue", f"The tag {noun} {problem}.")
