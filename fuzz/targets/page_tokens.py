@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fuzz.draws import Draws, noise
 from hatchway.control.ec2.paging import next_token, position_of
+from hatchway.control.hatchway_service.tunnels import _position as tunnels_position
 from hatchway.control.iam.paging import _position as iam_position
 from hatchway.control.iam.paging import page_of
-from hatchway.control.tunnels import _position as tunnels_position
 from hatchway.protocol import ServiceError
 
 if TYPE_CHECKING:

@@ -157,6 +157,7 @@ def instances(draw: st.DrawFn, place: Place, number: int) -> dict[str, Any]:
     groups = st.sampled_from([f"{place.vpc}/{group}" for group in place.security_groups])
     maybe(draw, instance, "security_groups", st.lists(groups, min_size=1, unique=True))
     maybe(draw, instance, "state", st.sampled_from(["running", "stopped", "terminated"]))
+    maybe(draw, instance, "instance_type", st.sampled_from(["t3.micro", "rack.r640"]))
     maybe(draw, instance, "tags", tags)
     return instance
 

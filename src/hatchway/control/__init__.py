@@ -2,7 +2,7 @@
 
 A call's way: `http_server` (TLS, limits, keep-alive) → `application` (which kind of request; its size and
 time) → `dispatcher` (authenticate, parse, run, record; errors become responses) → an operation in `ec2`,
-`iam`, `instance_connect`, `sts`, `tunnels` or `denials` → the reply, rendered by `hatchway.protocol`.
+`iam`, `instance_connect`, `sts` or `hatchway_service` → the reply, rendered by `hatchway.protocol`.
 
 | modules | hold |
 |---|---|
@@ -12,7 +12,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `threads`, `concurrency` | who gets a thread, and how many calls of a principal run at once |
 | `operations`, `catalogue`, `services` | what an operation is, all there are, and their services |
 | `ec2`, `iam`, `instance_connect`, `sts`, `sts_decode` | operations of AWS's services |
-| `tunnels`, `denials` | operations of our own service `hatchway` |
+| `hatchway_service` | operations of our own service `hatchway` |
 | `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
 | `host_keys` | what a target host's sshd asks |

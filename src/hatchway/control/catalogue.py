@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hatchway.control import denials, instance_connect, sts, sts_decode, tunnels
+from hatchway.control import instance_connect, sts, sts_decode
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups, tagging
+from hatchway.control.hatchway_service import denials, tunnels
 from hatchway.control.iam import access_keys, roles, simulation, user_policies, users
 from hatchway.control.operations import Operation, registered_operations
 from hatchway.control.services import DIALECTS

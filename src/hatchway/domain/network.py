@@ -90,7 +90,10 @@ class NetworkInterface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """A host that tunnels may reach. It has a private IPv4 address, an IPv6 address, or both."""
+    """A host that tunnels may reach. It has a private IPv4 address, an IPv6 address, or both.
+
+    `instance_type` is what somebody calls its kind, None when nobody does.
+    """
 
     id: str
     name: str
@@ -100,6 +103,7 @@ class Instance:
     ipv6: str | None
     security_group_ids: tuple[str, ...]
     state: InstanceState = InstanceState.RUNNING
+    instance_type: str | None = None
     tags: Tags = field(default_factory=dict)
 
     @property

@@ -80,6 +80,7 @@ class DeclaredInstance:
     ipv6: str | None
     security_groups: tuple[str, ...] | None
     state: InstanceState
+    instance_type: str | None
     tags: Tags
 
 

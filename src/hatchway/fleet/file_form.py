@@ -131,6 +131,7 @@ class FileForms:
             "ipv6": instance.ipv6,
             "security_groups": [self.group_path(group) for group in instance.security_group_ids],
             "state": str(instance.state),
+            "instance_type": instance.instance_type,
             "tags": dict(instance.tags),
         }
 

@@ -271,6 +271,7 @@ def _resolve_instance(
         # A group that does not resolve must not keep its address from being checked.
         security_group_ids=groups or (),
         state=declared.state,
+        instance_type=declared.instance_type,
         tags=declared.tags,
     )
 

@@ -45,6 +45,9 @@ _instance_id: Final = values.text(
 _endpoint_id: Final = values.text(
     re.compile(rf"(?=.{{1,64}}$){ENDPOINT_ID.pattern}"), "an id such as eice-0123456789abcdef0"
 )
+_instance_type: Final = values.text(
+    re.compile(r"[a-z0-9][a-z0-9.-]{0,63}"), "an instance type: up to 64 of a-z, 0-9, dots and dashes"
+)
 _reference: Final = values.text(_REFERENCE, "a name or an id")
 _zone: Final = values.text(re.compile(r"[a-z0-9][a-z0-9-]{0,62}"), "an availability zone such as us-east-1a")
 _dns_text: Final = values.text(
@@ -221,6 +224,9 @@ INSTANCE: Final = Table(
             read=values.choice(InstanceState),
             about="Whether tunnels may reach it.",
             default=InstanceState.RUNNING,
+        ),
+        "instance_type": Key(
+            read=_instance_type, about="What kind of machine it is, for people and for tools that ask."
         ),
         "security_groups": _GROUPS_OF,
         "tags": _TAGS,

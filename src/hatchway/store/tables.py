@@ -134,6 +134,7 @@ instances = _in_feed(
     _text("ipv6", 64, null=True),
     Column("security_group_ids", Texts, nullable=False),
     Column("state", EnumText(InstanceState), nullable=False),
+    _text("instance_type", 64, null=True),
     _tags(),
 )
 endpoints = _in_feed(

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ARNS, Credentials, World
 
-from hatchway.control import denials
+from hatchway.control.hatchway_service import denials
 from hatchway.protocol.service_models import OWN_MODELS
 
 ALICE, BOB = ARNS.user("alice"), ARNS.user("bob")
