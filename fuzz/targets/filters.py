@@ -1,4 +1,5 @@
-"""Filters of Describe operations, beside a matcher that fills a table; the work is bounded."""
+"""Filters of Describe operations, in Python and in SQLite, beside a matcher that fills a table; the work is
+bounded."""
 
 from __future__ import annotations
 
@@ -6,14 +7,19 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from sqlalchemy import StaticPool, and_, create_engine, insert, select, true
+
 from fuzz.draws import Draws, noise
 from hatchway.control.ec2.filters import read_filters
 from hatchway.domain.network import Vpc
+from hatchway.domain.text import text_problem
 from hatchway.protocol import ServiceError
+from hatchway.store.tables import metadata, tag_index, vpcs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hatchway.control.ec2.filters import Filters
     from hatchway.control.ec2.work_budget import WorkBudget
 
 _FIELDS: Mapping[str, Callable[[Vpc], Sequence[str]]] = {
@@ -22,6 +28,8 @@ _FIELDS: Mapping[str, Callable[[Vpc], Sequence[str]]] = {
 }
 _FREE_OF_CHARGE = cast("WorkBudget", SimpleNamespace(spend=lambda: None))
 """Of how much a call may cost, `WorkBudget` keeps account; here it is what one noun costs that matters."""
+_ENGINE = create_engine("sqlite://", poolclass=StaticPool)
+metadata.create_all(_ENGINE, [vpcs, tag_index])
 _LETTERS = "*?\\ab\n"
 
 
@@ -40,12 +48,36 @@ def one_input(data: bytes) -> None:
         for _ in range(1 + draws.below(2))
     ]
     try:
-        filters_ = read_filters(filters, _FIELDS)
+        filters_ = read_filters(filters, _FIELDS, vpcs)
     except ServiceError as refusal:
         assert refusal.code in ("InvalidParameterValue", "FilterLimitExceeded")
         assert len(refusal.message) < 500
         return
-    assert filters_.hold(vpc, _FREE_OF_CHARGE) is all(_obvious(one, vpc) for one in filters), filters
+    texts = [*vpc.tags, *vpc.tags.values()]
+    texts += [text for one in filters for text in (one["Name"], *one["Values"])]
+    if any(map(text_problem, texts)):
+        # Such a text comes into no store, nor past the check of a call's parameters.
+        return
+    holds = filters_.hold(vpc, _FREE_OF_CHARGE) and _holds_in_store(filters_, vpc)
+    assert holds is all(_obvious(one, vpc) for one in filters), filters
+
+
+def _holds_in_store(filters: Filters[Vpc], vpc: Vpc) -> bool:
+    """Whether the conditions that are left to the store hold for a VPC with this one's tags."""
+    if not filters.conditions:
+        return True
+    row = {"name": "x", "cidrs": (), "separate_network": False, "revision": 1, "tags": {}}
+    entries = [
+        {"resource_id": "vpc-1", "resource_type": "vpc", "tag_key": key, "tag_value": value}
+        for key, value in vpc.tags.items()
+    ]
+    with _ENGINE.connect() as connection:
+        # Undone at the end.
+        connection.execute(insert(vpcs), {"id": "vpc-1", **row})
+        if entries:
+            connection.execute(insert(tag_index), entries)
+        query = select(vpcs.c.id).where(and_(true(), *(one.holds for one in filters.conditions)))
+        return connection.execute(query).first() is not None
 
 
 def _text(draws: Draws, most: int) -> str:
@@ -102,7 +134,7 @@ def growing(size: int) -> Mapping[str, Callable[[], object]]:
 
     def work(pattern: str) -> None:
         try:
-            filters_ = read_filters([{"Name": "vpc-id", "Values": [pattern] * 20}], _FIELDS)
+            filters_ = read_filters([{"Name": "vpc-id", "Values": [pattern] * 20}], _FIELDS, vpcs)
         except ServiceError:
             return
         filters_.hold(vpc, _FREE_OF_CHARGE)

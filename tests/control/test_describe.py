@@ -34,6 +34,7 @@ from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.control.ec2.zones import zone_id
 from hatchway.domain.network import Instance, Vpc
 from hatchway.protocol import load_service
+from hatchway.store import tables
 
 OPERATIONS = {
     "describe_instances": ("InstanceIds", "i-0000000000000000f"),
@@ -214,13 +215,13 @@ def test_a_group_of_no_such_name_is_refused(world: World) -> None:
     assert refused(lambda: describe(GroupNames=["default", "nope"])) == "InvalidGroup.NotFound"
 
 
-NO_FIELDS: dict[str, Field[Vpc]] = {}
+NAMES: dict[str, Field[Vpc]] = {"name": lambda vpc: [vpc.name]}
 
 
 @given(st.text("ab*?\\", max_size=12), st.text("ab*?\\", max_size=12))
 def test_a_filter_s_pattern_matches_as_the_obvious_matcher_does(pattern: str, text: str) -> None:
-    vpc = Vpc(id="vpc-1", name="", cidrs=(), tags={"k": text})
-    filters = read_filters([{"Name": "tag:k", "Values": [pattern]}], NO_FIELDS)
+    vpc = Vpc(id="vpc-1", name=text, cidrs=())
+    filters = read_filters([{"Name": "name", "Values": [pattern]}], NAMES, tables.vpcs)
     assert filters.hold(vpc, WorkBudget()) is obvious(pattern, text)
 
 
@@ -254,20 +255,21 @@ def test_matching_takes_time_in_proportion_to_the_text_s_length(shape: str) -> N
 def test_a_call_that_takes_too_much_is_refused_and_leaves_the_turn_to_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    describe = world.client("ec2").describe_instances
-    costly = [{"Name": "tag-value", "Values": ["*x"]}]
+    # What the store cannot tell, and each group is looked at for.
+    describe = world.client("ec2").describe_security_groups
+    costly = [{"Name": "ip-permission.cidr", "Values": ["*x"]}]
     with monkeypatch.context() as patch:
         patch.setattr(work_budget, "FREE", -1.0)
         patch.setattr(work_budget, "MOST", 0.0)
         assert refused(lambda: describe(Filters=costly)) == "FilterLimitExceeded"
         patch.setattr(work_budget, "MOST", 60.0)
-        assert describe(Filters=costly)["Reservations"] == []
+        assert describe(Filters=costly)["SecurityGroups"] == []
         with work_budget._turn:
             patch.setattr(work_budget, "LONGEST_WAIT", 0.01)
             assert refused(lambda: describe(Filters=costly)) == "RequestLimitExceeded"
-        assert describe(Filters=costly)["Reservations"] == []
+        assert describe(Filters=costly)["SecurityGroups"] == []
     # The client tries again what was refused for the others' sake.
-    told = [event.get("errorCode") for event in world.events("DescribeInstances")]
+    told = [event.get("errorCode") for event in world.events("DescribeSecurityGroups")]
     assert list(dict.fromkeys(told)) == ["Client.FilterLimitExceeded", None, "Server.RequestLimitExceeded"]
 
 

@@ -20,6 +20,7 @@ else.
 | `store` | the engine, its transactions, its migrations |
 | `transaction` | a repository for each noun, and the revision |
 | `rows` | a repository: one table's rows as nouns |
+| `matching` | patterns with wildcards, in either database |
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
 | `prepared` | statements as the driver takes them, for what runs often |
@@ -38,8 +39,9 @@ What must hold here:
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.feed import Changes
+from hatchway.store.matching import matches
 from hatchway.store.notifications import ChangeNotifications
-from hatchway.store.problems import StoreBusy, TransactionEnded, explain, log_fields
+from hatchway.store.problems import StoreBusy, TookTooLong, TransactionEnded, explain, log_fields
 from hatchway.store.rows import Rows
 from hatchway.store.store import DriverMissing, SchemaMismatch, Store
 from hatchway.store.transaction import Transaction
@@ -55,12 +57,14 @@ __all__ = [
     "SchemaMismatch",
     "Store",
     "StoreBusy",
+    "TookTooLong",
     "Transaction",
     "TransactionEnded",
     "check_copy",
     "copy_store",
     "explain",
     "log_fields",
+    "matches",
     "open_copy",
     "show_problem",
     "show_store",

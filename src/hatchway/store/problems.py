@@ -70,6 +70,10 @@ class StoreBusy(Exception):
     """Others of this process have held the store for too long, waiting for it themselves."""
 
 
+class TookTooLong(Exception):
+    """A statement was ended because it took longer than it may."""
+
+
 class TransactionEnded(Exception):
     """The database has ended the transaction of its own accord; what was written in it is lost."""
 

@@ -92,6 +92,16 @@ class Rows(Generic[Noun]):
         query = select(column, func.count()).select_from(self._table).where(*conditions).group_by(column)
         return {row[0]: int(row[1]) for row in self._connection.execute(query)}
 
+    def counts(self, queries: Sequence[Select[Any]], most: int) -> list[int]:
+        """How many rows each query gives, counted up to `most`: all of them in one statement."""
+        if not queries:
+            return []
+        each = [
+            select(func.count()).select_from(query.limit(most).subquery()).scalar_subquery()
+            for query in queries
+        ]
+        return [int(count) for count in self._connection.execute(select(*each)).one()]
+
     def scalar(self, query: Any, **parameters: Any) -> Any:
         """The one value that a query made beforehand gives: making it costs more than running it."""
         return self._connection.execute(query, parameters).scalar_one()

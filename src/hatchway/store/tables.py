@@ -175,8 +175,8 @@ def _page_by(table: Table, *names: str) -> None:
         Index(f"ix_{table.name}_{name}_id", table.c[name], table.c.id)
 
 
-_page_by(subnets, "vpc_id")
-_page_by(security_groups, "vpc_id")
+_page_by(subnets, "vpc_id", "availability_zone")
+_page_by(security_groups, "vpc_id", "name")
 _page_by(network_interfaces, "vpc_id", "subnet_id", "private_ip", "ipv6")
 _page_by(instances, "vpc_id", "subnet_id", "state", "private_ip", "ipv6")
 _page_by(endpoints, "vpc_id", "subnet_id", "state")

@@ -1,10 +1,12 @@
 """One transaction: a repository for each noun."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, literal, select, update
+from sqlalchemy.exc import OperationalError
 
 from hatchway.domain.account import Account, ApiAddress, AuditRecord, ClientToken
 from hatchway.domain.endpoint import Endpoint
@@ -28,7 +30,7 @@ from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
 from hatchway.store.notifications import CHANNEL
-from hatchway.store.problems import TransactionEnded
+from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
 else:
     Noun = TypeVar("Noun")
 
+_STEPS_BETWEEN_LOOKS = 10_000
+"""Of SQLite's virtual machine: about a millisecond."""
+_ENDED = ("SQLITE_INTERRUPT", "57014")
+"""What SQLite and PostgreSQL call a statement that was ended by request."""
 _IN_TRANSACTION = 2
 """PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
 
@@ -139,6 +145,32 @@ class Transaction:
         """Drops them without telling followers: a gateway that has them in memory may use them until it is
         replaced."""
         self._connection.execute(delete(tables.clear_signing_keys))
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """Ends the statement within that takes longer.
+
+        Raises:
+            TookTooLong: one has; the transaction is of no more use.
+        """
+        sqlite = self._connection.dialect.name == "sqlite"
+        driver: Any = self._connection.connection.driver_connection
+        if sqlite:
+            until = time.monotonic() + seconds
+            driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_LOOKS)
+        else:
+            # Until the end of the transaction.
+            self._connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{seconds * 1000:.0f}ms'")
+        try:
+            yield
+        except OperationalError as problem:
+            code = getattr(problem.orig, "sqlite_errorname", None) or getattr(problem.orig, "sqlstate", None)
+            if code not in _ENDED:
+                raise
+            raise TookTooLong("the statement took too long") from problem
+        finally:
+            if sqlite:
+                driver.set_progress_handler(None, 0)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -9,5 +9,6 @@
 | `resources` | the kinds of resources: ids, ARNs, condition keys, and the permission for an action on one |
 | `listing` | what every Describe operation does: ids, filters, pages |
 | `filters`, `paging` | its two halves |
+| `conditions`, `wildcards`, `work_budget` | what the store tells of filters; the rest, within bounds |
 | `resource_ids`, `tags`, `client_tokens`, `zones` | parameters and results that several operations share |
 """

@@ -1,15 +1,23 @@
 """Filters of Describe operations (AWS: "List and filter using the CLI and API").
 
 Filters are joined by AND, the values of one by OR. Matching is case-sensitive; `wildcards` says what a value
-may hold. What a column of the store holds is compared there, unless the values have wildcards.
+may hold. `conditions` has what the store can tell; the rest is looked at in each noun.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Column, String, type_coerce
+from sqlalchemy import Column, Table
 
+from hatchway.control.ec2.conditions import (
+    Condition,
+    StoredField,
+    of_column,
+    of_tag,
+    of_tag_keys,
+    of_tag_values,
+)
 from hatchway.control.ec2.wildcards import Values, read_values
 from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.domain.endpoint import Endpoint
@@ -28,17 +36,24 @@ _LONGEST_ECHO: Final = 128
 Noun = TypeVar("Noun", Endpoint, Instance, NetworkInterface, SecurityGroup, Subnet, Vpc)
 """What is described: each has an id and tags."""
 
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A field of which the store can tell whether it is what a filter asks for."""
+
+    condition: StoredField
+
+
 Reader = Callable[[Noun], Iterable[str]]
-Field = Reader[Noun] | Column[Any]
-"""What a filter of one name looks at: the values of a noun, of which one must match, or the column that a
-field of the noun is kept in."""
+Field = Reader[Noun] | Column[Any] | Stored
+"""What a filter of one name looks at: values of a noun, of which one must match, or what the store has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters(Generic[Noun]):
     """A request's filters: what the store can tell, and what is left to look at in each noun."""
 
-    conditions: tuple[Any, ...]
+    conditions: tuple[Condition, ...]
     tests: tuple[tuple[Reader[Noun], Values], ...]
 
     def hold(self, noun: Noun, budget: WorkBudget) -> bool:
@@ -50,30 +65,32 @@ class Filters(Generic[Noun]):
         return all(_any_matches(values_of(noun), wanted, budget) for values_of, wanted in self.tests)
 
 
-def read_filters(filters: Sequence[Mapping[str, Any]], fields: Mapping[str, Field[Noun]]) -> Filters[Noun]:
-    """A request's `Filters`, of the named fields and of tags.
+def read_filters(
+    filters: Sequence[Mapping[str, Any]], fields: Mapping[str, Field[Noun]], listed: Table
+) -> Filters[Noun]:
+    """A request's `Filters`, of the named fields and of tags; `listed` is the table of the nouns.
 
     Raises:
         ServiceError: a filter has no such name, no value, or there is too much of something.
     """
     _check_limits(filters)
-    conditions: list[Any] = []
+    conditions: list[Condition] = []
     tests: list[tuple[Reader[Noun], Values]] = []
     for one in filters:
         name, values = one.get("Name") or "", one.get("Values") or ()
-        field = _tag_field(name) or fields.get(name)
+        field = _tag_field(name, listed) or fields.get(name)
         if field is None:
             raise ServiceError("InvalidParameterValue", f"The filter '{name[:_LONGEST_ECHO]}' is invalid")
         if not values:
             raise ServiceError("InvalidParameterValue", f"The filter '{name[:_LONGEST_ECHO]}' has no value")
         wanted = read_values(value or "" for value in values)
-        if not isinstance(field, Column):
-            tests.append((field, wanted))
-        elif wanted.patterns:
-            tests.append((_field_of(field), wanted))
-        else:
-            # As text: of an enumeration's column one may ask for what it never holds.
-            conditions.append(type_coerce(field, String).in_(wanted.literals))
+        match field:
+            case Column():
+                conditions.append(of_column(field)(wanted))
+            case Stored():
+                conditions.append(field.condition(wanted))
+            case _:
+                tests.append((field, wanted))
     return Filters(tuple(conditions), tuple(tests))
 
 
@@ -108,20 +125,11 @@ def _any_matches(values: Iterable[str], wanted: Values, budget: WorkBudget) -> b
     return False
 
 
-def _field_of(column: Column[Any]) -> Callable[[Any], Iterable[str]]:
-    def values_of(noun: Any) -> list[str]:
-        value = getattr(noun, column.name)
-        return [] if value is None else [str(value)]
-
-    return values_of
-
-
-def _tag_field(name: str) -> Callable[[Any], Iterable[str]] | None:
+def _tag_field(name: str, listed: Table) -> Stored | None:
     if name == "tag-key":
-        return lambda noun: noun.tags.keys()
+        return Stored(of_tag_keys(listed))
     if name == "tag-value":
-        return lambda noun: noun.tags.values()
+        return Stored(of_tag_values(listed))
     if name.startswith(_TAG):
-        key = name[len(_TAG) :]
-        return lambda noun: [noun.tags[key]] if key in noun.tags else []
+        return Stored(of_tag(listed, name[len(_TAG) :]))
     return None

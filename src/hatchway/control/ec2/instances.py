@@ -3,11 +3,20 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hatchway.control.ec2.filters import Field
+from hatchway.control.ec2.conditions import (
+    of_column,
+    of_constant,
+    of_group_ids,
+    of_group_names,
+    of_id,
+    of_zone,
+    translated,
+)
+from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.places import Places
 from hatchway.control.ec2.resource_ids import INSTANCE
-from hatchway.control.ec2.zones import zone_id
+from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Instance, InstanceState
 from hatchway.store import tables
@@ -18,24 +27,23 @@ _TENANCY: Final = "default"
 
 
 def _fields(call: Call) -> Mapping[str, Field[Instance]]:
-    places = Places(call)
     columns = tables.instances.c
+    zone = of_zone(columns.subnet_id)
+    codes = [(str(code), state.value) for state, code in _STATE_CODES.items()]
     return {
-        "availability-zone": lambda instance: _present(places.zone(instance.subnet_id)),
-        "availability-zone-id": lambda instance: map(zone_id, _present(places.zone(instance.subnet_id))),
+        "availability-zone": Stored(zone),
+        "availability-zone-id": Stored(translated(zone, lambda: zone_ids(call))),
         "instance-id": columns.id,
-        "instance-state-code": lambda instance: [str(_STATE_CODES[instance.state])],
+        "instance-state-code": Stored(translated(of_column(columns.state), lambda: codes)),
         "instance-state-name": columns.state,
-        "instance.group-id": lambda instance: instance.security_group_ids,
-        "instance.group-name": lambda instance: [
-            group["GroupName"] for group in places.groups(instance.security_group_ids)
-        ],
+        "instance.group-id": Stored(of_group_ids(tables.instances)),
+        "instance.group-name": Stored(of_group_names(tables.instances)),
         "ipv6-address": columns.ipv6,
-        "owner-id": lambda _: [call.arns.account],
+        "owner-id": Stored(of_constant(call.arns.account)),
         "private-ip-address": columns.private_ip,
-        "reservation-id": lambda instance: [_reservation_id(instance)],
+        "reservation-id": Stored(of_id(columns.id, "r-", stem="i-")),
         "subnet-id": columns.subnet_id,
-        "tenancy": lambda _: [_TENANCY],
+        "tenancy": Stored(of_constant(_TENANCY)),
         "vpc-id": columns.vpc_id,
     }
 
@@ -58,7 +66,7 @@ INSTANCES: Final[Listing[Instance]] = Listing(
 def describe_instances(call: Call) -> Result:
     """Instances, each in a reservation of its own."""
     page = describe(call, INSTANCES)
-    places = Places(call)
+    places = Places(call, page.nouns)
     return {
         "Reservations": [
             {
@@ -93,7 +101,3 @@ def _instance_result(instance: Instance, places: Places) -> dict[str, Any]:
 
 def _reservation_id(instance: Instance) -> str:
     return f"r-{instance.id.partition('-')[2]}"
-
-
-def _present(value: str | None) -> list[str]:
-    return [] if value is None else [value]

@@ -1,12 +1,15 @@
 """What every Describe operation does: one permission for all, ids, filters, pages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Generic
 
 from sqlalchemy import Column
 
 from hatchway.access.authorization import Check
+from hatchway.control.ec2 import work_budget
+from hatchway.control.ec2.conditions import few_first
 from hatchway.control.ec2.documented_filters import DOCUMENTED
 from hatchway.control.ec2.filters import Field, Filters, Noun, read_filters
 from hatchway.control.ec2.paging import next_token, page_size, position_of
@@ -15,7 +18,7 @@ from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.control.operations import Call
 from hatchway.domain.network import Tags
 from hatchway.protocol import ServiceError
-from hatchway.store import Rows, Transaction
+from hatchway.store import Rows, TookTooLong, Transaction
 
 _AT_ONCE: Final = 200
 """Rows that are read together when each must be looked at."""
@@ -69,20 +72,39 @@ def describe(call: Call, listing: Listing[Noun], *also: Any) -> Page[Noun]:
     after = position_of(parameters, listing.action)
     fields: dict[str, Field[Noun]] = dict.fromkeys(DOCUMENTED[listing.action], _nothing)
     fields.update(listing.fields(call))
-    filters: Filters[Noun] = read_filters(parameters.get("Filters") or (), fields)
+    filters: Filters[Noun] = read_filters(parameters.get("Filters") or (), fields, listing.id_column.table)
 
     rows = listing.rows(call.tx)
-    conditions = [*also, *filters.conditions]
-    if ids:
-        with_these = listing.id_column.in_(ids)
-        missing = set(ids) - {found for (found,) in rows.values(listing.id_column, where=[with_these])}
-        if missing:
-            raise listing.kind.missing(missing)
-        conditions.append(with_these)
-    chosen = _choose(rows, listing.id_column, conditions, filters, after=after, most=size + 1)
+    with limited(call.tx, filters):
+        if ids:
+            with_these = listing.id_column.in_(ids)
+            missing = set(ids) - {found for (found,) in rows.values(listing.id_column, where=[with_these])}
+            if missing:
+                raise listing.kind.missing(missing)
+            conditions: list[Any] = [with_these, *(condition.holds for condition in filters.conditions)]
+        else:
+            conditions = few_first(rows, listing.id_column, filters.conditions)
+        chosen = _choose(rows, listing.id_column, [*also, *conditions], filters, after=after, most=size + 1)
     page = chosen[:size]
     token = next_token(listing.action, page[-1].id) if len(chosen) > size else None
     return Page(page, token)
+
+
+@contextmanager
+def limited(tx: Transaction, filters: Filters[Any]) -> Iterator[None]:
+    """Within, no statement of the store takes longer for filters than a call may compute.
+
+    Raises:
+        ServiceError: one has.
+    """
+    if not filters.conditions:
+        yield
+        return
+    try:
+        with tx.time_limit(work_budget.MOST):
+            yield
+    except TookTooLong:
+        raise work_budget.too_costly() from None
 
 
 def _choose(

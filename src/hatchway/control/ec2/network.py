@@ -3,13 +3,13 @@
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, Final
 
-from hatchway.control.ec2.filters import Field
+from hatchway.control.ec2.conditions import of_column, of_constant, of_id, translated
+from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import SUBNET, VPC
-from hatchway.control.ec2.zones import zone_id
+from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Subnet, Vpc
 from hatchway.store import tables
@@ -46,19 +46,17 @@ def _association_fields(name: str, prefix: str, version: int) -> dict[str, Calla
 
 
 class _FreeAddresses:
-    """How many addresses of each subnet nobody has; counted when first asked for."""
+    """How many addresses of each of some subnets nobody has."""
 
-    def __init__(self, call: Call) -> None:
-        self._tx = call.tx
-
-    @cached_property
-    def _taken(self) -> Counter[str]:
-        instances, interfaces = tables.instances.c, tables.network_interfaces.c
-        return Counter(
-            self._tx.instances.count_by(instances.subnet_id, instances.private_ip.is_not(None))
-        ) + Counter(
-            self._tx.network_interfaces.count_by(interfaces.subnet_id, interfaces.private_ip.is_not(None))
-        )
+    def __init__(self, call: Call, subnets: Sequence[Subnet]) -> None:
+        ids = [subnet.id for subnet in subnets]
+        self._taken: Counter[str] = Counter()
+        for rows, columns in (
+            (call.tx.instances, tables.instances.c),
+            (call.tx.network_interfaces, tables.network_interfaces.c),
+        ):
+            in_them = columns.subnet_id.in_(ids), columns.private_ip.is_not(None)
+            self._taken.update(rows.count_by(columns.subnet_id, *in_them))
 
     def of(self, subnet: Subnet) -> int:
         ranges = [ipaddress.ip_network(cidr) for cidr in _ranges(subnet.cidrs, 4)]
@@ -67,19 +65,20 @@ class _FreeAddresses:
 
 
 def _subnet_fields(call: Call) -> Mapping[str, Field[Subnet]]:
-    columns, free = tables.subnets.c, _FreeAddresses(call)
+    columns = tables.subnets.c
+    zone = of_column(columns.availability_zone)
     return {
-        "availability-zone": columns.availability_zone,
-        "availability-zone-id": lambda subnet: [zone_id(subnet.availability_zone)],
-        "available-ip-address-count": lambda subnet: [str(free.of(subnet))],
+        "availability-zone": Stored(zone),
+        "availability-zone-id": Stored(translated(zone, lambda: zone_ids(call))),
+        "available-ip-address-count": lambda subnet: [str(_FreeAddresses(call, [subnet]).of(subnet))],
         "cidr-block": lambda subnet: _ranges(subnet.cidrs, 4)[:1],
-        "default-for-az": lambda _: ["false"],
+        "default-for-az": Stored(of_constant("false")),
         **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", _OF_SUBNET, 6),
         "ipv6-native": lambda subnet: ["false" if _ranges(subnet.cidrs, 4) else "true"],
-        "map-public-ip-on-launch": lambda _: ["false"],
-        "owner-id": lambda _: [call.arns.account],
-        "state": lambda _: ["available"],
-        "subnet-arn": lambda subnet: [call.arns.subnet(subnet.id)],
+        "map-public-ip-on-launch": Stored(of_constant("false")),
+        "owner-id": Stored(of_constant(call.arns.account)),
+        "state": Stored(of_constant("available")),
+        "subnet-arn": Stored(of_id(columns.id, call.arns.subnet(""))),
         "subnet-id": columns.id,
         "vpc-id": columns.vpc_id,
     }
@@ -95,9 +94,9 @@ VPCS: Final[Listing[Vpc]] = Listing(
         "cidr": lambda vpc: _ranges(vpc.cidrs, 4)[:1],
         **_association_fields("cidr-block-association.cidr-block", _OF_VPC, 4),
         **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", _OF_VPC, 6),
-        "is-default": lambda _: ["false"],
-        "owner-id": lambda _: [call.arns.account],
-        "state": lambda _: ["available"],
+        "is-default": Stored(of_constant("false")),
+        "owner-id": Stored(of_constant(call.arns.account)),
+        "state": Stored(of_constant("available")),
         "vpc-id": tables.vpcs.c.id,
     },
 )
@@ -121,7 +120,7 @@ def describe_vpcs(call: Call) -> Result:
 @operation("ec2", "DescribeSubnets", reads_only=True)
 def describe_subnets(call: Call) -> Result:
     page = describe(call, SUBNETS)
-    free = _FreeAddresses(call)
+    free = _FreeAddresses(call, page.nouns)
     return {
         "Subnets": [_subnet_result(call, subnet, free) for subnet in page.nouns],
         "NextToken": page.next_token,

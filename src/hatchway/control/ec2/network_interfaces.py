@@ -3,11 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hatchway.control.ec2.filters import Field
+from sqlalchemy import case
+
+from hatchway.control.ec2.conditions import (
+    of_constant,
+    of_expression,
+    of_group_ids,
+    of_group_names,
+    of_zone,
+    translated,
+)
+from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.places import Places
 from hatchway.control.ec2.resource_ids import NETWORK_INTERFACE
-from hatchway.control.ec2.zones import zone_id
+from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.arns import SERVICE_LINKED_SERVICE
 from hatchway.domain.network import NetworkInterface
@@ -18,27 +28,26 @@ _STATUS: Final = "in-use"
 
 
 def _fields(call: Call) -> Mapping[str, Field[NetworkInterface]]:
-    places = Places(call)
     columns = tables.network_interfaces.c
+    zone = of_zone(columns.subnet_id)
+    primary = case((columns.private_ip.is_not(None), "true"))
     return {
-        "addresses.primary": lambda interface: ["true" for _ in _present(interface.private_ip)],
+        "addresses.primary": Stored(of_expression(primary)),
         "addresses.private-ip-address": columns.private_ip,
-        "availability-zone": lambda interface: _present(places.zone(interface.subnet_id)),
-        "availability-zone-id": lambda interface: map(zone_id, _present(places.zone(interface.subnet_id))),
-        "description": columns.description,
-        "group-id": lambda interface: interface.security_group_ids,
-        "group-name": lambda interface: [
-            group["GroupName"] for group in places.groups(interface.security_group_ids)
-        ],
-        "interface-type": lambda _: [_TYPE],
+        "availability-zone": Stored(zone),
+        "availability-zone-id": Stored(translated(zone, lambda: zone_ids(call))),
+        "description": Stored(of_expression(columns.description)),
+        "group-id": Stored(of_group_ids(tables.network_interfaces)),
+        "group-name": Stored(of_group_names(tables.network_interfaces)),
+        "interface-type": Stored(of_constant(_TYPE)),
         "ipv6-addresses.ipv6-address": columns.ipv6,
         "network-interface-id": columns.id,
-        "owner-id": lambda _: [call.arns.account],
+        "owner-id": Stored(of_constant(call.arns.account)),
         "private-ip-address": columns.private_ip,
-        "requester-id": lambda _: [SERVICE_LINKED_SERVICE],
-        "requester-managed": lambda _: ["true"],
-        "source-dest-check": lambda _: ["true"],
-        "status": lambda _: [_STATUS],
+        "requester-id": Stored(of_constant(SERVICE_LINKED_SERVICE)),
+        "requester-managed": Stored(of_constant("true")),
+        "source-dest-check": Stored(of_constant("true")),
+        "status": Stored(of_constant(_STATUS)),
         "subnet-id": columns.subnet_id,
         "vpc-id": columns.vpc_id,
     }
@@ -65,7 +74,7 @@ NETWORK_INTERFACES: Final[Listing[NetworkInterface]] = Listing(
 def describe_network_interfaces(call: Call) -> Result:
     """Endpoints' interfaces. What instances have is theirs to know: here an instance has addresses."""
     page = describe(call, NETWORK_INTERFACES)
-    places = Places(call)
+    places = Places(call, page.nouns)
     return {
         "NetworkInterfaces": [_interface_result(call, interface, places) for interface in page.nouns],
         "NextToken": page.next_token,

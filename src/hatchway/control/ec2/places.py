@@ -1,27 +1,26 @@
 """What instances and interfaces name by id: the zones of subnets, the names of security groups."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Column
 
 from hatchway.control.operations import Call
-from hatchway.store import tables
+from hatchway.domain.network import Instance, NetworkInterface
+from hatchway.store import Rows, tables
+
+_AT_ONCE: Final = 1000
 
 
 class Places:
-    """Read from the store when first asked for, all at once."""
+    """Those that the nouns of a page name, read from the store together."""
 
-    def __init__(self, call: Call) -> None:
-        self._tx = call.tx
-
-    @cached_property
-    def _zones(self) -> Mapping[str, str]:
-        columns = tables.subnets.c
-        return dict(self._tx.subnets.values(columns.id, columns.availability_zone))
-
-    @cached_property
-    def _group_names(self) -> Mapping[str, str]:
-        columns = tables.security_groups.c
-        return dict(self._tx.security_groups.values(columns.id, columns.name))
+    def __init__(self, call: Call, nouns: Sequence[Instance] | Sequence[NetworkInterface]) -> None:
+        subnets, groups = tables.subnets.c, tables.security_groups.c
+        subnet_ids = {noun.subnet_id for noun in nouns}
+        group_ids = {group_id for noun in nouns for group_id in noun.security_group_ids}
+        self._zones = _texts(call.tx.subnets, subnets.id, subnets.availability_zone, subnet_ids)
+        self._group_names = _texts(call.tx.security_groups, groups.id, groups.name, group_ids)
 
     def zone(self, subnet_id: str) -> str | None:
         return self._zones.get(subnet_id)
@@ -31,3 +30,13 @@ class Places:
         return [
             {"GroupId": group_id, "GroupName": self._group_names.get(group_id, "")} for group_id in group_ids
         ]
+
+
+def _texts(
+    rows: Rows[Any], id_column: Column[Any], text: Column[Any], ids: Iterable[str]
+) -> Mapping[str, str]:
+    wanted = sorted(ids)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        found.update(rows.values(id_column, text, where=[id_column.in_(wanted[start : start + _AT_ONCE])]))
+    return found

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from hatchway.control.ec2.filters import Field
+from hatchway.control.ec2.conditions import of_constant, of_expression
+from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import MOST_IDS, SECURITY_GROUP
 from hatchway.control.operations import Call, Result, operation
@@ -41,10 +42,10 @@ SECURITY_GROUPS: Final[Listing[SecurityGroup]] = Listing(
     rows=lambda tx: tx.security_groups,
     id_column=tables.security_groups.c.id,
     fields=lambda call: {
-        "description": tables.security_groups.c.description,
+        "description": Stored(of_expression(tables.security_groups.c.description)),
         "group-id": tables.security_groups.c.id,
         "group-name": tables.security_groups.c.name,
-        "owner-id": lambda _: [call.arns.account],
+        "owner-id": Stored(of_constant(call.arns.account)),
         "vpc-id": tables.security_groups.c.vpc_id,
         **_rule_fields("ip-permission", call.arns.account, lambda group: group.ingress),
         **_rule_fields("egress.ip-permission", call.arns.account, lambda group: group.egress),
@@ -61,8 +62,8 @@ def describe_security_groups(call: Call) -> Result:
     name = tables.security_groups.c.name
     named = [name.in_(names)] if names else []
     page = describe(call, SECURITY_GROUPS, *named)
-    missing = names - {found for (found,) in call.tx.security_groups.values(name, where=named)}
-    if missing:
+    found = {one for (one,) in call.tx.security_groups.values(name, where=named)} if named else names
+    if missing := names - found:
         raise ServiceError(
             SECURITY_GROUP.not_found, f"The security group '{min(missing)[:255]}' does not exist"
         )

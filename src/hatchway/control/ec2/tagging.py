@@ -9,8 +9,10 @@ from sqlalchemy import Column, select
 
 from hatchway.access.authorization import Check, Context
 from hatchway.access.context import request_tag_keys
+from hatchway.control.ec2.conditions import few_first
 from hatchway.control.ec2.documented_filters import DOCUMENTED
 from hatchway.control.ec2.filters import read_filters
+from hatchway.control.ec2.listing import limited
 from hatchway.control.ec2.paging import next_token, page_size, position_of
 from hatchway.control.ec2.resource_ids import MOST_IDS
 from hatchway.control.ec2.resources import KINDS, Kind
@@ -162,8 +164,9 @@ def describe_tags(call: Call) -> Result:
     after = position_of(call.parameters, _LIST)
     filters = _read_filters(call)
     chosen: list[tuple[str, _Tag]] = []
-    with WorkBudget() as budget:
-        for position, tag in _tags_after(call, after, filters.conditions, size + 1):
+    with limited(call.tx, filters), WorkBudget() as budget:
+        conditions = few_first(call.tx.vpcs, _COLUMNS.resource_id, filters.conditions)
+        for position, tag in _tags_after(call, after, conditions, size + 1):
             budget.spend()
             if filters.hold(tag, budget):
                 chosen.append((position, tag))
@@ -187,7 +190,7 @@ def _read_filters(call: Call) -> Any:
         else:
             raise ServiceError("InvalidParameterValue", f"The filter '{name[:_LONGEST_ECHO]}' is invalid")
     fields: Any = _FIELDS
-    return read_filters(asked, fields)
+    return read_filters(asked, fields, tag_index)
 
 
 def _tags_after(call: Call, after: str, conditions: Sequence[Any], enough: int) -> Iterator[tuple[str, _Tag]]:

@@ -17,15 +17,16 @@ class Pattern:
     """A pattern as an automaton, whose set of states is the bits of one integer.
 
     Bit i is set when the first i single characters of the pattern have been matched. A `*` behind them lets
-    that stay so, whatever comes.
+    that stay so, whatever comes. `characters` is the pattern as read: each with whether it is a wildcard.
     """
 
-    __slots__ = ("_any_one", "_size", "_stays", "_steps")
+    __slots__ = ("_any_one", "_size", "_stays", "_steps", "characters")
 
     def __init__(self, text: str) -> None:
+        self.characters: Final = _characters(text)
         self._size = self._stays = self._any_one = 0
         literal: dict[str, int] = {}
-        for character, special in _characters(text):
+        for character, special in self.characters:
             bit = 1 << self._size
             if special and character == _ANY_RUN:
                 self._stays |= bit

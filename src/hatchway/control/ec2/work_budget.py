@@ -50,10 +50,7 @@ class WorkBudget:
         now = time.thread_time()
         spent = now - self._began
         if spent > MOST:
-            raise ServiceError(
-                "FilterLimitExceeded",
-                "The filters take too long to match: give fewer values, fewer wildcards, or ids.",
-            )
+            raise too_costly()
         if spent > FREE and not self._has_turn:
             self._take_turn()
         if self._has_turn and now - self._paused_at > SLICE:
@@ -70,3 +67,11 @@ class WorkBudget:
             _places.release()
         if not self._has_turn:
             raise busy
+
+
+def too_costly() -> ServiceError:
+    """The error for a call whose filters take more than a call may."""
+    return ServiceError(
+        "FilterLimitExceeded",
+        "The filters take too long to match: give fewer values, fewer wildcards, or ids.",
+    )

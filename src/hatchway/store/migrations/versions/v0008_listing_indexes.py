@@ -22,8 +22,8 @@ _INDEXED = (
     (SECURITY_GROUPS, "endpoints", "instance-connect-endpoint"),
 )
 _COLUMNS = {
-    "subnets": ("vpc_id",),
-    "security_groups": ("vpc_id",),
+    "subnets": ("vpc_id", "availability_zone"),
+    "security_groups": ("vpc_id", "name"),
     "network_interfaces": ("vpc_id", "subnet_id", "private_ip", "ipv6"),
     "instances": ("vpc_id", "subnet_id", "state", "private_ip", "ipv6"),
     "endpoints": ("vpc_id", "subnet_id", "state"),
