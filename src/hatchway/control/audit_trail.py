@@ -19,8 +19,10 @@ _TRAIL_CODES: Final = {"AuthException": "AccessDenied"}
 """Codes that CloudTrail calls otherwise: a refused SendSSHPublicKey is as a refused OpenTunnel."""
 
 _RESOURCE_TYPES: Final = {
+    "group": "AWS::IAM::Group",
     "instance": "AWS::EC2::Instance",
     "instance-connect-endpoint": "AWS::EC2::InstanceConnectEndpoint",
+    "policy": "AWS::IAM::ManagedPolicy",
     "role": "AWS::IAM::Role",
     "security-group": "AWS::EC2::SecurityGroup",
     "subnet": "AWS::EC2::Subnet",

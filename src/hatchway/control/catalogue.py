@@ -6,7 +6,23 @@ from typing import Final
 from hatchway.control import instance_connect, sts, sts_decode
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups, tagging
 from hatchway.control.hatchway_service import denials, tunnels
-from hatchway.control.iam import access_keys, roles, simulation, user_policies, users
+from hatchway.control.iam import (
+    access_keys,
+    account,
+    attachments,
+    authorization_details,
+    groups,
+    identities,
+    inline_policies,
+    other_credentials,
+    policies,
+    policy_versions,
+    roles,
+    service_linked_roles,
+    simulation,
+    tags,
+    users,
+)
 from hatchway.control.operations import Operation, registered_operations
 from hatchway.control.services import DIALECTS
 
@@ -14,20 +30,30 @@ __all__ = ["MODULES", "OFFERED", "OPERATIONS"]
 
 MODULES: Final = (
     access_keys,
+    account,
+    attachments,
+    authorization_details,
     denials,
     endpoints,
+    groups,
+    identities,
+    inline_policies,
     instance_connect,
     instances,
     network,
     network_interfaces,
+    other_credentials,
+    policies,
+    policy_versions,
     roles,
     security_groups,
+    service_linked_roles,
     simulation,
     sts,
     sts_decode,
     tagging,
+    tags,
     tunnels,
-    user_policies,
     users,
 )
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = registered_operations()

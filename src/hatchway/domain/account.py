@@ -32,6 +32,13 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountAlias:
+    """Another name for the account."""
+
+    alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiAddress:
     """An address of a machine whose control plane serves the API; no target of tunnels. `seen_at` in UTC."""
 

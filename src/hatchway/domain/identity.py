@@ -151,3 +151,17 @@ class SealedSigningKey:
     service: str
     sealed: bytes = field(repr=False)
     sealed_under: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDeletion:
+    """An attempt to delete the role of a service, by the task that tells how it went.
+
+    `endpoint_ids` are those that used the role, and for which it was not deleted; empty when it was.
+    """
+
+    id: str
+    role_name: str
+    role_path: str
+    endpoint_ids: tuple[str, ...]
+    created_at: datetime

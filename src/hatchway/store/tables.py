@@ -215,7 +215,7 @@ users = _in_feed(
     _text("id", 32),
     _text("path", 512),
     _moment("created_at"),
-    _text("permissions_boundary", 2048, null=True),
+    _text("permissions_boundary", 2048, null=True, index=True),
     _tags(),
 )
 groups = _in_feed("groups", _key("name", 128), _text("id", 32), _text("path", 512), _moment("created_at"))
@@ -229,7 +229,7 @@ roles = _in_feed(
     Column("trust_policy", Text, nullable=False),
     Column("max_session_duration", Integer, nullable=False),
     _text("linked_service", null=True),
-    _text("permissions_boundary", 2048, null=True),
+    _text("permissions_boundary", 2048, null=True, index=True),
     _tags(),
 )
 memberships = _in_feed("memberships", _key("user_name", 64), _key("group_name", 128))
@@ -333,6 +333,16 @@ KINDS = {table.info["kind"]: table.name for table in FEED}
 
 sealed_secrets = Table(
     "sealed_secrets", metadata, _key("access_key_id", 128), Column("ciphertext", LargeBinary, nullable=False)
+)
+account_aliases = Table("account_aliases", metadata, _key("alias", 63))
+role_deletions = Table(
+    "role_deletions",
+    metadata,
+    _key("id", 1000),
+    _text("role_name", 64),
+    _text("role_path", 512),
+    Column("endpoint_ids", Texts, nullable=False),
+    _moment("created_at", index=True),
 )
 access_key_uses = Table(
     "access_key_uses",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import Connection, Table, bindparam, delete, func, literal, select, update
 from sqlalchemy.exc import OperationalError
 
-from hatchway.domain.account import Account, ApiAddress, AuditRecord, ClientToken
+from hatchway.domain.account import Account, AccountAlias, ApiAddress, AuditRecord, ClientToken
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.identity import (
     AccessKey,
@@ -21,6 +21,7 @@ from hatchway.domain.identity import (
     Membership,
     PolicyVersion,
     Role,
+    RoleDeletion,
     SealedSecret,
     SealedSigningKey,
     User,
@@ -92,6 +93,8 @@ class Transaction:
     api_addresses = _Repository(tables.api_addresses, ApiAddress)
 
     sealed_secrets = _Repository(tables.sealed_secrets, SealedSecret, followed=False)
+    account_aliases = _Repository(tables.account_aliases, AccountAlias, followed=False)
+    role_deletions = _Repository(tables.role_deletions, RoleDeletion, followed=False)
     access_key_uses = _Repository(tables.access_key_uses, AccessKeyUse, followed=False)
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
     host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)

@@ -3,10 +3,26 @@
 | module | holds |
 |---|---|
 | `users` | users |
-| `access_keys` | access keys of users and of the root user |
-| `user_policies` | inline policies of users |
+| `groups` | groups, and who is in them |
 | `roles` | roles |
+| `service_linked_roles` | the role of EC2 Instance Connect |
+| `identities` | permissions boundaries; what renaming and deleting an identity takes |
+| `access_keys` | access keys of users and of the root user |
+| `other_credentials` | credentials that AWS has and nobody here |
+| `inline_policies` | inline policies of users, groups and roles |
+| `policies` | managed policies |
+| `policy_versions` | their versions |
+| `attachments` | managed policies attached to users, groups and roles |
+| `tags` | tags of users, roles and managed policies |
+| `account` | the summary and the alias of the account |
+| `authorization_details` | all identities and policies with their relations |
 | `simulation` | the policy simulator |
-| `targets` | whom a call is about, and what a check on it sees |
+| `targets` | what a call is about, what a check on it sees; one function for several kinds of it |
+| `results` | users, groups and roles as IAM gives them |
+| `documents` | policy documents and descriptions on their way in |
+| `quotas` | IAM's quotas, and the rule of its names |
 | `paging` | pages of List operations |
+
+What is alike for users, groups, roles and policies is one function with `targets.on_each`. A condition key is
+on a check where AWS's service authorization reference has it (the tests compare).
 """

@@ -5,7 +5,7 @@ from typing import Any, Final
 from hatchway.access import access_keys
 from hatchway.access.authorization import AccessDenied, Check
 from hatchway.control.iam.paging import page_of
-from hatchway.control.iam.targets import KeyOwner, UserTarget
+from hatchway.control.iam.targets import USERS, KeyOwner
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import AccessKey, KeyStatus
 from hatchway.protocol import ServiceError
@@ -113,7 +113,7 @@ def _authorize_last_used(call: Call, key: AccessKey | None) -> None:
     if key is None:
         call.authorize(unknown)
         return
-    owner = KeyOwner(None if key.user_name is None else UserTarget.named(call, key.user_name))
+    owner = KeyOwner(None if key.user_name is None else USERS.named(call, key.user_name))
     try:
         call.authorize(owner.check(call, action))
     except AccessDenied:

@@ -1,10 +1,10 @@
 """Pages of List operations: `MaxItems`, `Marker`, `IsTruncated` (AWS: IAM API Reference, "ListUsers")."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Column
+from sqlalchemy import Column, ColumnElement, func
 
 from hatchway.control.operations import Call
 from hatchway.control.page_tokens import InvalidToken, make_token, read_token
@@ -12,6 +12,7 @@ from hatchway.protocol import ServiceError
 from hatchway.store import Rows
 
 Item = TypeVar("Item")
+Find = Callable[[str, int], Sequence[Any]]
 _DEFAULT_SIZE: Final = 100
 
 
@@ -40,7 +41,7 @@ def page_of(call: Call, items: Sequence[Item], key: Callable[[Item], str]) -> Pa
 
 
 def page_of_rows(call: Call, rows: Rows[Any], column: Column[str], *conditions: Any) -> Page[Any]:
-    """The same of the rows that meet SQL conditions, whose `column` is the primary key.
+    """The same of the rows that meet SQL conditions; their `column` tells them apart.
 
     Of many rows only the page is read. The order is the database's own, as are the places where pages begin.
 
@@ -48,9 +49,40 @@ def page_of_rows(call: Call, rows: Rows[Any], column: Column[str], *conditions: 
         ServiceError: the marker is none of ours.
     """
     after, size = _asked(call)
-    found = rows.find(column > after, *conditions, limit=size + 1)
+    found = rows.find(column > after, *conditions, limit=size + 1, order=(column,))
     page = found[:size]
     return Page(page, make_token(getattr(page[-1], column.name)) if len(found) > size else None)
+
+
+def page_of_sections(call: Call, sections: Mapping[str, Find]) -> Page[tuple[str, Any]]:
+    """A page of things of several kinds: all of the first section, then all of the next, each by name.
+
+    A section is what finds its things: so many whose names come after one. On the page each is with the name
+    of its section.
+
+    Raises:
+        ServiceError: the marker is none of ours.
+    """
+    asked, size = _asked(call)
+    begun, _, after = asked.partition(":")
+    if begun not in {"", *sections}:
+        raise _invalid_marker()
+    found: list[tuple[str, Any]] = []
+    waiting = begun != ""
+    for section, find in sections.items():
+        waiting = waiting and section != begun
+        if waiting or len(found) > size:
+            continue
+        things = find(after if section == begun else "", size + 1 - len(found))
+        found += [(section, thing) for thing in things]
+    page = found[:size]
+    return Page(page, make_token(f"{page[-1][0]}:{page[-1][1].name}") if len(found) > size else None)
+
+
+def path_begins(call: Call, columns: Any) -> ColumnElement[bool]:
+    """The condition that a path begins as the call's `PathPrefix` says."""
+    prefix = call.parameters.get("PathPrefix") or "/"
+    return func.substr(columns.path, 1, len(prefix)) == prefix
 
 
 def _asked(call: Call) -> tuple[str, int]:
@@ -64,4 +96,8 @@ def _position(marker: str | None) -> str:
     try:
         return read_token(marker)
     except InvalidToken:
-        raise ServiceError("ValidationError", "Invalid Marker: use one that this operation gave.") from None
+        raise _invalid_marker() from None
+
+
+def _invalid_marker() -> ServiceError:
+    return ServiceError("ValidationError", "Invalid Marker: use one that this operation gave.")

@@ -1,46 +1,60 @@
-"""Roles (AWS: "IAM roles")."""
+"""Roles (AWS: "IAM roles"). Those of services are in `service_linked_roles`."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Final
 
 from hatchway.access.authorization import Check
-from hatchway.control.iam.targets import role_arn, tag_keys
+from hatchway.access.context import request_tag_keys
+from hatchway.control.iam.documents import check_description, check_trust_policy
+from hatchway.control.iam.identities import require_bare
+from hatchway.control.iam.paging import page_of_rows, path_begins
+from hatchway.control.iam.quotas import require_free_name, require_room
+from hatchway.control.iam.results import role_result
+from hatchway.control.iam.tags import read_tags
+from hatchway.control.iam.targets import ROLES, boundary_keys, require_attachable
 from hatchway.control.operations import Call, Result, operation
-from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME, SERVICE_LINKED_SERVICE
 from hatchway.domain.identity import Role
-from hatchway.domain.service_linked_role import service_linked_role
+from hatchway.domain.ids import Kind, new_id
 from hatchway.protocol import ServiceError
+from hatchway.store import tables
+
+_COLUMNS: Final = tables.roles.c
+DEFAULT_SESSION_SECONDS: Final = 3600
+_RESERVED_PATH: Final = "/aws-service-role/"
 
 
-@operation("iam", "CreateServiceLinkedRole", reads_only=False)
-def create_service_linked_role(call: Call) -> Result:
-    """Makes the role of EC2 Instance Connect, which creating an endpoint makes too."""
-    service = call.parameters["AWSServiceName"]
-    role_name = SERVICE_LINKED_ROLE_NAME if service == SERVICE_LINKED_SERVICE else "*"
+@operation("iam", "CreateRole", reads_only=False)
+def create_role(call: Call) -> Result:
+    name, path = call.parameters["RoleName"], call.parameters.get("Path") or "/"
+    tags = read_tags(call.parameters.get("Tags") or ())
+    boundary = call.parameters.get("PermissionsBoundary")
+    description = check_description(call.parameters.get("Description"))
 
     call.authorize(
         Check(
-            "iam:CreateServiceLinkedRole",
-            (call.arns.service_linked_role(service, role_name),),
-            context={"iam:AWSServiceName": service},
+            "iam:CreateRole",
+            (call.arns.role(name, path),),
+            context={**request_tag_keys(tags), **boundary_keys(boundary)},
         )
     )
 
-    if service != SERVICE_LINKED_SERVICE:
-        raise ServiceError(
-            "InvalidInput", f"The only service here with a linked role is {SERVICE_LINKED_SERVICE}."
-        )
-    if call.parameters.get("CustomSuffix"):
-        raise ServiceError("InvalidInput", f"Custom suffix is not allowed for {service}")
-    if call.tx.roles.get(SERVICE_LINKED_ROLE_NAME) is not None:
-        raise ServiceError(
-            "InvalidInput",
-            f"Service role name {SERVICE_LINKED_ROLE_NAME} has been taken in this account, "
-            "please try a different suffix.",
-        )
-    role = replace(
-        service_linked_role(call.arns.account, call.now),
-        description=call.parameters.get("Description") or "",
+    if path.startswith(_RESERVED_PATH):
+        raise ServiceError("InvalidInput", f"The path {_RESERVED_PATH} is for the roles of services.")
+    check_trust_policy(call.parameters["AssumeRolePolicyDocument"])
+    require_free_name(call.tx.roles, _COLUMNS.name, name, f"Role with name {name} already exists.")
+    require_room(call.tx.roles, "Roles")
+    if boundary is not None:
+        require_attachable(call, boundary)
+    role = Role(
+        name=name,
+        id=new_id(Kind.ROLE, call.random_bytes(16)),
+        path=path,
+        created_at=call.now,
+        description=description,
+        trust_policy=call.parameters["AssumeRolePolicyDocument"],
+        max_session_duration=call.parameters.get("MaxSessionDuration") or DEFAULT_SESSION_SECONDS,
+        permissions_boundary=boundary,
+        tags=tags,
     )
     call.tx.roles.put(role)
     return {"Role": role_result(call, role)}
@@ -48,29 +62,74 @@ def create_service_linked_role(call: Call) -> Result:
 
 @operation("iam", "GetRole", reads_only=True)
 def get_role(call: Call) -> Result:
-    name = call.parameters["RoleName"]
-    role = call.tx.roles.get(name)
+    target = ROLES.target(call)
 
-    call.authorize(
-        Check("iam:GetRole", (role_arn(call, name, role),), context=tag_keys(role.tags if role else {}))
+    call.authorize(target.check(call, "GetRole", bounded=True))
+
+    return {"Role": role_result(call, target.existing())}
+
+
+@operation("iam", "ListRoles", reads_only=True)
+def list_roles(call: Call) -> Result:
+    call.authorize(Check("iam:ListRoles"))
+
+    page = page_of_rows(call, call.tx.roles, _COLUMNS.name, path_begins(call, _COLUMNS))
+    return {"Roles": [role_result(call, role, in_list=True) for role in page.items], **page.result()}
+
+
+@operation("iam", "UpdateRole", reads_only=False)
+def update_role(call: Call) -> Result:
+    """Changes the description or the longest session; what is not given stays."""
+    target = ROLES.target(call)
+    given = call.parameters.get("Description")
+    description = check_description(given)
+
+    call.authorize(target.check(call, "UpdateRole", bounded=True))
+
+    role = target.modifiable()
+    call.tx.roles.put(
+        replace(
+            role,
+            description=role.description if given is None else description,
+            max_session_duration=call.parameters.get("MaxSessionDuration") or role.max_session_duration,
+        )
     )
+    return {}
 
-    if role is None:
-        raise ServiceError("NoSuchEntity", f"The role with name {name} cannot be found.")
+
+@operation("iam", "UpdateRoleDescription", reads_only=False)
+def update_role_description(call: Call) -> Result:
+    """AWS says: use UpdateRole instead. It may describe the role of a service, too."""
+    target = ROLES.target(call)
+    description = check_description(call.parameters["Description"])
+
+    call.authorize(target.check(call, "UpdateRoleDescription", bounded=True))
+
+    role = replace(target.existing(), description=description)
+    call.tx.roles.put(role)
     return {"Role": role_result(call, role)}
 
 
-def role_result(call: Call, role: Role) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "Path": role.path,
-        "RoleName": role.name,
-        "RoleId": role.id,
-        "Arn": call.arns.role(role.name, role.path),
-        "CreateDate": role.created_at,
-        "AssumeRolePolicyDocument": role.trust_policy,
-        "Description": role.description or None,
-        "MaxSessionDuration": role.max_session_duration,
-    }
-    if role.tags:
-        result["Tags"] = [{"Key": key, "Value": value} for key, value in sorted(role.tags.items())]
-    return result
+@operation("iam", "UpdateAssumeRolePolicy", reads_only=False)
+def update_assume_role_policy(call: Call) -> Result:
+    target = ROLES.target(call)
+    document = call.parameters["PolicyDocument"]
+
+    call.authorize(target.check(call, "UpdateAssumeRolePolicy", bounded=True))
+
+    role = target.modifiable()
+    check_trust_policy(document)
+    call.tx.roles.put(replace(role, trust_policy=document))
+    return {}
+
+
+@operation("iam", "DeleteRole", reads_only=False)
+def delete_role(call: Call) -> Result:
+    target = ROLES.target(call)
+
+    call.authorize(target.check(call, "DeleteRole", bounded=True))
+
+    role = target.modifiable()
+    require_bare(call, target)
+    call.tx.roles.delete(role.name)
+    return {}
