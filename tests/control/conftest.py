@@ -50,3 +50,16 @@ def world(
 ) -> Iterator[World]:
     with new_world(shared_server, empty_database, tmp_path, session) as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def module_world(
+    shared_server: SharedServer,
+    empty_database: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    session: boto3.Session,
+) -> Iterator[World]:
+    """One world for all tests of a module, which must not use `world` too: there is one server."""
+    directory = tmp_path_factory.mktemp("module_world")
+    with new_world(shared_server, empty_database, directory, session) as world:
+        yield world

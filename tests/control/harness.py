@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hatchway.access.access_keys import create_access_key
@@ -53,6 +55,14 @@ STOPPED_INSTANCE = "i-0000000000000000b"
 class Credentials:
     access_key_id: str
     secret: str = field(repr=False)
+
+
+def refused(call: Callable[[], Any]) -> tuple[str, int]:
+    """The code and status with which a call is refused."""
+    with pytest.raises(ClientError) as caught:
+        call()
+    answer = caught.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
 
 
 @dataclass(frozen=True)

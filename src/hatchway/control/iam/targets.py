@@ -97,7 +97,11 @@ class Target(Generic[Noun]):
     def check(self, call: Call, action: str, more: Context | None = None, *, bounded: bool = False) -> Check:
         """The check of an action on it. `bounded`: the action is one that has `iam:PermissionsBoundary`."""
         boundary = boundary_keys(self.boundary) if bounded else {}
-        keys = {**tag_keys(self.tags), **boundary, **(more or {})}
+        tags = tag_keys(self.tags)
+        if self.kind.owner is None:
+            # AWS: "IAM and AWS STS condition context keys": `iam:ResourceTag` is of users and roles.
+            tags = {key: value for key, value in tags.items() if not key.startswith("iam:")}
+        keys = {**tags, **boundary, **(more or {})}
         return Check(f"iam:{action}", (self.arn(call),), context=keys)
 
     def existing(self) -> Noun:
