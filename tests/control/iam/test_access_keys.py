@@ -9,9 +9,6 @@ from tests.control.harness import ARNS, Credentials, World, refused
 
 from hatchway.audit.key_uses import KeyUses
 
-DESCRIBE = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}}
-EC2_INSTANCE_CONNECT = "ec2-instance-connect.amazonaws.com"
-
 
 def test_an_access_key_works_until_it_is_inactive_or_gone(world: World) -> None:
     world.user("bob")

@@ -7,7 +7,6 @@ from botocore.exceptions import ClientError
 from tests.control.harness import World, refused
 
 DESCRIBE = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}}
-EC2_INSTANCE_CONNECT = "ec2-instance-connect.amazonaws.com"
 
 
 def test_a_malformed_policy_s_place_is_named(world: World) -> None:

@@ -18,7 +18,6 @@ from hatchway.domain.identity import (
 )
 
 DESCRIBE = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}}
-EC2_INSTANCE_CONNECT = "ec2-instance-connect.amazonaws.com"
 
 
 def test_a_user_is_made_found_listed_and_deleted(world: World) -> None:
