@@ -161,7 +161,5 @@ class RoleDeletion:
     """
 
     id: str
-    role_name: str
-    role_path: str
     endpoint_ids: tuple[str, ...]
     created_at: datetime

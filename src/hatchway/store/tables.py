@@ -339,8 +339,6 @@ role_deletions = Table(
     "role_deletions",
     metadata,
     _key("id", 1000),
-    _text("role_name", 64),
-    _text("role_path", 512),
     Column("endpoint_ids", Texts, nullable=False),
     _moment("created_at", index=True),
 )

@@ -32,9 +32,7 @@ ROLE = Role(
     name="deploy", id="AROADEPLOY", path="/", created_at=NOW, description="", trust_policy="{}",
     permissions_boundary=BOUNDARY, tags={"team": "web"},
 )  # fmt: skip
-TASK = RoleDeletion(
-    id="task/aws-service-role/s/deploy/1", role_name="deploy", role_path="/", endpoint_ids=(), created_at=NOW
-)
+TASK = RoleDeletion(id="task/aws-service-role/s/deploy/1", endpoint_ids=(), created_at=NOW)
 PARAMETERS = {
     "UserName": "bob",
     "GroupName": "ops",

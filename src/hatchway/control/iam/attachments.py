@@ -94,15 +94,13 @@ def list_entities_for_policy(call: Call) -> Result:
         word: partial(_entities, call, kind, target.name) for word, kind in kinds.items()
     }
     page = page_of_sections(call, sections)
+    groups, users, roles = (
+        [entity for section, entity in page.items if section == word] for word in _ENTITIES
+    )
     return {
-        **{
-            f"Policy{word}s": [
-                {f"{word}Name": entity.name, f"{word}Id": entity.id}
-                for section, entity in page.items
-                if section == word
-            ]
-            for word in _ENTITIES
-        },
+        "PolicyGroups": [{"GroupName": group.name, "GroupId": group.id} for group in groups],
+        "PolicyUsers": [{"UserName": user.name, "UserId": user.id} for user in users],
+        "PolicyRoles": [{"RoleName": role.name, "RoleId": role.id} for role in roles],
         **page.result(),
     }
 

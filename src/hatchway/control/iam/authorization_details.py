@@ -41,9 +41,9 @@ def get_account_authorization_details(call: Call) -> Result:
     for section, thing in page.items:
         found[section].append(thing)
     return {
-        "UserDetailList": _identities(call, USERS, found["User"], user_result),
-        "GroupDetailList": _identities(call, GROUPS, found["Group"], group_result),
-        "RoleDetailList": _identities(call, ROLES, found["Role"], role_result),
+        "UserDetailList": _identities(call, USERS, found["User"], user_result, "UserPolicyList"),
+        "GroupDetailList": _identities(call, GROUPS, found["Group"], group_result, "GroupPolicyList"),
+        "RoleDetailList": _identities(call, ROLES, found["Role"], role_result, "RolePolicyList"),
         "Policies": _policies(call, found["LocalManagedPolicy"]),
         **page.result(),
     }
@@ -55,7 +55,11 @@ def _things(call: Call, kind: Kind[Any], after: str, most: int) -> list[Any]:
 
 
 def _identities(
-    call: Call, kind: Kind[Any], identities: list[Any], result: Callable[[Call, Any], dict[str, Any]]
+    call: Call,
+    kind: Kind[Any],
+    identities: list[Any],
+    result: Callable[[Call, Any], dict[str, Any]],
+    inline_member: str,
 ) -> list[dict[str, Any]]:
     names = [identity.name for identity in identities]
     inline = _by_owner(call.tx.inline_policies, tables.inline_policies.c, kind, names)
@@ -69,7 +73,7 @@ def _identities(
         name = identity.name
         detail = {
             **result(call, identity),
-            f"{kind.word}PolicyList": [
+            inline_member: [
                 {"PolicyName": policy.policy_name, "PolicyDocument": policy.document}
                 for policy in inline.get(name, ())
             ],

@@ -28,12 +28,22 @@ def list_ssh_public_keys(call: Call) -> Result:
     return _none_of_a_user(call, "ListSSHPublicKeys", "SSHPublicKeys")
 
 
-@operation("iam", "ListServiceSpecificCredentials", reads_only=True)
+@operation(
+    "iam",
+    "ListServiceSpecificCredentials",
+    reads_only=True,
+    unsupported={"ServiceName": (), "AllUsers": (False,)},
+)
 def list_service_specific_credentials(call: Call) -> Result:
     return _none_of_a_user(call, "ListServiceSpecificCredentials", "ServiceSpecificCredentials")
 
 
-@operation("iam", "ListVirtualMFADevices", reads_only=True)
+@operation(
+    "iam",
+    "ListVirtualMFADevices",
+    reads_only=True,
+    unsupported={"AssignmentStatus": ("Assigned", "Unassigned", "Any")},
+)
 def list_virtual_mfa_devices(call: Call) -> Result:
     call.authorize(Check("iam:ListVirtualMFADevices"))
 

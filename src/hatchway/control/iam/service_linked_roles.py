@@ -70,8 +70,6 @@ def delete_service_linked_role(call: Call) -> Result:
     )
     task = RoleDeletion(
         id=f"task/aws-service-role/{role.linked_service}/{role.name}/{_new_uuid(call)}",
-        role_name=role.name,
-        role_path=role.path,
         endpoint_ids=tuple(sorted(endpoint_id for (endpoint_id,) in endpoints)),
         created_at=call.now,
     )
@@ -85,11 +83,12 @@ def delete_service_linked_role(call: Call) -> Result:
 @operation("iam", "GetServiceLinkedRoleDeletionStatus", reads_only=True)
 def get_service_linked_role_deletion_status(call: Call) -> Result:
     task_id = call.parameters["DeletionTaskId"]
+    # The id names the role, whether there is such a task or not.
+    role = task_id.removeprefix("task/").rpartition("/")[0]
+
+    call.authorize(Check("iam:GetServiceLinkedRoleDeletionStatus", (call.arns.role(role),)))
+
     task = call.tx.role_deletions.get(task_id)
-    resource = "*" if task is None else call.arns.role(task.role_name, task.role_path)
-
-    call.authorize(Check("iam:GetServiceLinkedRoleDeletionStatus", (resource,)))
-
     if task is None:
         raise ServiceError("NoSuchEntity", f"Deletion Task Id {task_id} cannot be found.")
     if not task.endpoint_ids:

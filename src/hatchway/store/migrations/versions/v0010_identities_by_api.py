@@ -20,8 +20,6 @@ def upgrade() -> None:
     op.create_table(
         "role_deletions",
         sa.Column("id", sa.String(length=1000), nullable=False),
-        sa.Column("role_name", sa.String(length=64), nullable=False),
-        sa.Column("role_path", sa.String(length=512), nullable=False),
         sa.Column("endpoint_ids", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_role_deletions"),
