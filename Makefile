@@ -4,7 +4,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-sdks faults check coverage fuzz mutation attack autobahn soak bench bench-iam map api-tables lock clean
+.PHONY: help demo test test-pythons test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-iam map api-tables lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -26,12 +26,17 @@ test-pythons: ## the tests but those end to end, with each Python that is here; 
 	@scripts/setup check
 	@scripts/pythons "$(PYTHONS)" -q -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-ROUNDS ?= 10
+EXAMPLES ?= 1000
+properties: ## the tests of what holds for any input, EXAMPLES (1000) each: `make test` tries 30, other ones each time
+	@scripts/setup check
+	HATCHWAY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 -m hypothesis --timeout=3600
+
 test-sdks: ## the AWS SDK for JavaScript against a control plane
 	@scripts/setup check
 	@sdks/setup
 	$(BIN)/python -m pytest -q sdks
 
+ROUNDS ?= 10
 faults: ## kill, fill and lock a server under load, ROUNDS times (10), and the host script at each of its steps
 	@scripts/setup test
 	HATCHWAY_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -v tests/e2e/test_faults.py tests/host/test_places.py

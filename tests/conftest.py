@@ -11,8 +11,10 @@ import pytest
 import structlog
 from hypothesis import settings
 
-# A loaded machine is slow, not wrong.
-settings.register_profile("hatchway", deadline=None)
+# A loaded machine is slow, not wrong. Each run tries other examples; `make properties` tries many.
+settings.register_profile(
+    "hatchway", deadline=None, max_examples=int(os.environ.get("HATCHWAY_EXAMPLES", "30"))
+)
 settings.load_profile("hatchway")
 
 # Under nohup all that tests start would ignore it: the AWS CLI would never end, as ssh ends it by SIGHUP.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -424,7 +424,6 @@ LAYERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(layers=LAYERS)
 def test_who_has_none_could_not_open_a_tunnel_by_the_engine_either(
     empty: Path, tmp_path_factory: pytest.TempPathFactory, layers: dict[str, list[Mapping[str, Any]]]

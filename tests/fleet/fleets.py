@@ -5,14 +5,7 @@ import string
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
-
-
-def at_most(examples: int) -> int:
-    """As many examples, or as few as the profile of Hypothesis asks for: measuring coverage takes few."""
-    return min(examples, settings().max_examples)
-
 
 TAG_CHARACTERS = string.ascii_letters + string.digits + " _.:/=+-@éß漢;<~\u202f\U0001f512"
 tag_values = st.sampled_from(

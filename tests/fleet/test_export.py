@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from tests.fleet.accounts import EMPTY, LATER, NOW, account_of, carried_out
-from tests.fleet.fleets import at_most, fleets
+from tests.fleet.fleets import fleets
 
 from hatchway.fleet import parse_fleet
 from hatchway.fleet.account_view import AccountView, Rows, copy_of
@@ -14,8 +14,6 @@ from hatchway.fleet.export import account_form, export_view
 from hatchway.fleet.plan import make_plan
 
 random_files = settings(
-    max_examples=at_most(40),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

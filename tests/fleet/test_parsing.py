@@ -4,11 +4,10 @@ import json
 from hashlib import sha256
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.fleet.accounts import EMPTY, NOW, fleet
 from tests.fleet.cases import Case, check_refused, refused
-from tests.fleet.fleets import at_most
 
 from hatchway.domain.account import Quotas
 from hatchway.fleet.parsing import parse_fleet
@@ -95,7 +94,6 @@ sections = st.sampled_from(
 )
 
 
-@settings(max_examples=at_most(100), deadline=None)
 @given(
     st.dictionaries(sections, st.dictionaries(st.text(max_size=4), junk, max_size=3) | junk, max_size=4)
     .map(lambda content: json.dumps(content).encode())

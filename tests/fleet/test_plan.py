@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fleet.accounts import EMPTY, LATER, NOW, account_of, carried_out, fleet
 from tests.fleet.cases import Case, check_planned, planned
-from tests.fleet.fleets import at_most, fleets
+from tests.fleet.fleets import fleets
 
 from hatchway.fleet import BadFleet, parse_fleet
 from hatchway.fleet.account_view import AccountView
@@ -24,7 +24,7 @@ def test_a_plan_tells_what_a_file_does_and_nothing_is_left_to_do_after_it(case: 
 
 
 random_files = settings(
-    max_examples=at_most(40),
+    max_examples=settings().max_examples // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft7Validator
 from tests.fleet.accounts import HERE
-from tests.fleet.fleets import at_most, fleets
+from tests.fleet.fleets import fleets
 
 from hatchway.fleet import BadFleet, parse_fleet
 from hatchway.fleet.fields import Table
@@ -66,8 +66,6 @@ def test_a_file_that_can_be_applied_is_valid(file: str | list[str]) -> None:
 
 
 @settings(
-    max_examples=at_most(40),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(fleets())

@@ -62,7 +62,7 @@ cases = pytest.mark.parametrize(
     ("service", "operation"), [(service, name) for service, names in OPERATIONS.items() for name in names]
 )
 # The values are as large as the model makes them; drawing them is most of the time.
-examples = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+examples = settings(max_examples=settings().max_examples // 3, suppress_health_check=list(HealthCheck))
 CODES = st.text("abcXYZ.", min_size=1)
 MESSAGES = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff")
