@@ -1,8 +1,6 @@
 """Runs the command as a shell would."""
 
-import multiprocessing
 import os
-import pkgutil
 import subprocess
 import sys
 import tempfile
@@ -10,20 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import hatchway as package
+from tests.forks import FORKS
 
 COMMAND = (sys.executable, "-m", "hatchway")
-
-# Most of what a command of an administrator costs is to import what it needs. This process has done so, and
-# each command is a fork of it: in all else a process like any.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        found.name
-        for found in pkgutil.walk_packages(package.__path__, "hatchway.")
-        if "__main__" not in found.name
-    ]
-)
 
 
 def environment(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
@@ -43,7 +30,7 @@ def hatchway(
     """A finished command; the variables are added to its environment."""
     with tempfile.TemporaryDirectory() as directory:
         output, errors = Path(directory, "output"), Path(directory, "errors")
-        process = _FORKS.Process(target=_run, args=(arguments, environment(variables), output, errors))
+        process = FORKS.Process(target=_run, args=(arguments, environment(variables), output, errors))
         process.start()
         process.join(timeout)
         if process.exitcode is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import multiprocessing
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
+from tests.forks import FORKS
 from tests.transport.harness import LOOPBACK, TIMEOUT, server_tls, until
 
 from hatchway.access.open_tunnel import TunnelRequest
@@ -211,9 +211,8 @@ def _gateway_process(target_port: int, port: Connection) -> None:
 @contextmanager
 def gateway_process(target_port: int) -> Iterator[tuple[int, int]]:
     """A gateway in a process of its own; gives its port and process id."""
-    spawning = multiprocessing.get_context("spawn")
-    ours, theirs = spawning.Pipe()
-    process = spawning.Process(target=_gateway_process, args=(target_port, theirs), daemon=True)
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=_gateway_process, args=(target_port, theirs), daemon=True)
     process.start()
     try:
         assert ours.poll(TIMEOUT)

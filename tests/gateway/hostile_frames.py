@@ -7,7 +7,6 @@ and tells what came of it. They block: run each in a process of its own, as `Hos
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
 import select
 import signal
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from tests.forks import FORKS
 from tests.transport.harness import (
     BINARY,
     CLOSE,
@@ -46,10 +46,6 @@ BATCH: Final = 60_000
 BETWEEN_TUNNELS: Final = 0.3
 """Seconds before the next tunnel, of those whose tunnel ends at once. To open as many as will go is a
 hostility of its own: `opens_and_leaves`."""
-
-SPAWNING: Final = multiprocessing.get_context("forkserver")
-# A process that has read this module is forked for each: to read it takes a second of a processor.
-SPAWNING.set_forkserver_preload([__name__])
 
 
 @dataclass
@@ -526,8 +522,8 @@ def _serve_target(kind: str, ready: Connection, nice: int) -> None:
 @contextmanager
 def target_process(kind: str, *, nice: int = 0) -> Iterator[int]:
     """A target of this kind on loopback, in processes of its own; gives its port."""
-    ours, theirs = SPAWNING.Pipe()
-    process = SPAWNING.Process(target=_serve_target, args=(kind, theirs, nice), daemon=True)
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=_serve_target, args=(kind, theirs, nice), daemon=True)
     process.start()
     try:
         assert ours.poll(TIMEOUT)
@@ -585,8 +581,8 @@ class Hostiles:
         self._told = []
         self._processes = []
         for name, target in zip(names, targets, strict=True):
-            ours, theirs = SPAWNING.Pipe()
-            process = SPAWNING.Process(
+            ours, theirs = FORKS.Pipe()
+            process = FORKS.Process(
                 target=_be_hostile, args=(name, address, target, seconds, theirs), daemon=True
             )
             process.start()

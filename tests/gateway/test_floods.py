@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import multiprocessing
 import os
 import socket
 import ssl
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 from structlog.testing import capture_logs
+from tests.forks import FORKS
 from tests.gateway.harness import Running, Says, echo, event_source, gateway_process, running_gateway, target
 from tests.gateway.telemetry.test_metrics import samples, watched
 from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, client_tls, request, run, server_tls, until
@@ -419,7 +419,6 @@ async def slow_loris(port: int) -> None:
 
 Attack = Callable[[int], Awaitable[None]]
 FLOOD = 200
-SPAWNING = multiprocessing.get_context("spawn")
 
 
 def attack_without_end(attack: Attack, port: int, started: Event) -> None:
@@ -445,8 +444,8 @@ def attack_without_end(attack: Attack, port: int, started: Event) -> None:
 
 @contextmanager
 def flood(attack: Attack, port: int) -> Iterator[None]:
-    started = SPAWNING.Event()
-    process = SPAWNING.Process(target=attack_without_end, args=(attack, port, started), daemon=True)
+    started = FORKS.Event()
+    process = FORKS.Process(target=attack_without_end, args=(attack, port, started), daemon=True)
     process.start()
     try:
         assert started.wait(TIMEOUT)

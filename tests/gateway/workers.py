@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from tests.forks import FORKS
 from tests.gateway.account import StoredAccount, write_gateway_key
 from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, certificate, request
 
 from hatchway.gateway import run_gateway
 from hatchway.settings import Address, DataDirectory, Settings
 
-SPAWNING = multiprocessing.get_context("spawn")
 
-
-def _serve(settings: Settings, ready: Connection) -> None:
+def _serve(settings: Settings, environment: dict[str, str], ready: Connection) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     run_gateway(settings, lambda address: ready.send(address.port))
 
@@ -40,8 +40,8 @@ class Worker:
             gateway_key=pem,
             **{"drain_seconds": 5.0, **options},
         )
-        ours, theirs = SPAWNING.Pipe()
-        self.process = SPAWNING.Process(target=_serve, args=(settings, theirs), daemon=True)
+        ours, theirs = FORKS.Pipe()
+        self.process = FORKS.Process(target=_serve, args=(settings, dict(os.environ), theirs), daemon=True)
         self.process.start()
         assert ours.poll(TIMEOUT), "the gateway is not ready"
         self.port: int = ours.recv()
