@@ -11,6 +11,7 @@ import pytest
 from hatchway.access import authentication
 from hatchway.access.access_keys import NewAccessKey, create_access_key
 from hatchway.access.authentication import StoredDirectory, authenticate, examine
+from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller, PrincipalType
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
@@ -72,7 +73,7 @@ def call(store: Store, key: NewAccessKey, *, secret: str | None = None, token: s
         return authenticate(
             request,
             read_query_signature(request),
-            directory=StoredDirectory(tx, VAULT, ARNS),
+            directory=StoredDirectory(tx, VAULT, ARNS, Callers()),
             now=NOW,
             region=ARNS.region,
             services={"ec2-instance-connect"},
@@ -291,7 +292,7 @@ def head(
         return examine(
             request,
             read_header_signature(request),
-            directory=StoredDirectory(tx, VAULT, ARNS),
+            directory=StoredDirectory(tx, VAULT, ARNS, Callers()),
             now=NOW,
             region=ARNS.region,
             services={"ec2"},

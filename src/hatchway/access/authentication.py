@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from hatchway.access.access_keys import secret_of
-from hatchway.access.identities import StoredIdentities, resolve_caller
+from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
@@ -57,9 +57,10 @@ class StoredDirectory:
     tx: Transaction
     vault: Vault
     arns: Arns
+    callers: Callers
 
     def caller(self, access_key_id: str) -> Caller | None:
-        return resolve_caller(StoredIdentities(self.tx, self.arns), access_key_id)
+        return self.callers.resolve(self.tx, self.arns, access_key_id)
 
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
         secret = secret_of(self.tx, self.vault, access_key_id)

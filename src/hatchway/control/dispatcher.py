@@ -24,7 +24,6 @@ from hatchway.access.authentication import (
     read_header_signature,
 )
 from hatchway.access.context import request_keys, service_keys
-from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
@@ -110,7 +109,7 @@ class Dispatcher:
                 return examine(
                     request.http,
                     signature,
-                    directory=StoredDirectory(tx, plane.vault, plane.arns),
+                    directory=StoredDirectory(tx, plane.vault, plane.arns, plane.callers),
                     now=attempt.now,
                     region=plane.arns.region,
                     services={attempt.service.name},
@@ -156,7 +155,7 @@ class Dispatcher:
                 caller = authenticate(
                     attempt.request.http,
                     signature,
-                    directory=StoredDirectory(tx, plane.vault, plane.arns),
+                    directory=StoredDirectory(tx, plane.vault, plane.arns, plane.callers),
                     now=attempt.now,
                     region=plane.arns.region,
                     services={attempt.service.name},
@@ -172,7 +171,7 @@ class Dispatcher:
             # Only those who are who they say they are get to hold the write lock. Within it they are looked
             # up again, so that the decision and its effect are one.
             with plane.store.write() as tx:
-                current = resolve_caller(StoredIdentities(tx, plane.arns), signature.access_key_id)
+                current = plane.callers.resolve(tx, plane.arns, signature.access_key_id)
                 if current is None:
                     raise UnknownAccessKey(signature.access_key_id)
                 result, reply = self._run(operation, attempt, tx, current)

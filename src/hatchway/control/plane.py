@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from hatchway.access.callers import Callers
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import Refusals
@@ -20,8 +21,9 @@ class ControlPlane:
     """The store and everything else that an operation may draw on.
 
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
-    `random_bytes` bytes fit for secrets. `refusals` counts those that have no record of their own;
-    housekeeping writes the counts. `traces` are there when somebody wants to be told of calls.
+    `random_bytes` bytes fit for secrets. `callers` remembers who has called. `refusals` counts those that
+    have no record of their own; housekeeping writes the counts. `traces` are there when somebody wants to be
+    told of calls.
     """
 
     store: Store
@@ -30,5 +32,6 @@ class ControlPlane:
     arns: Arns
     clock: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
+    callers: Callers = field(default_factory=Callers)
     refusals: Refusals = field(default_factory=Refusals)
     traces: "Traces | None" = None

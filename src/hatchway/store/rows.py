@@ -61,8 +61,9 @@ class Rows(Generic[Noun]):
 
     def get(self, *key: Any) -> Noun | None:
         """The row with this primary key, or None."""
-        where = [column == value for column, value in zip(self._key, key, strict=True)]
-        row = self._connection.execute(select(*self._columns).where(*where)).one_or_none()
+        query = _get(self._table, self._noun)
+        parameters = {f"{column.name}_": value for column, value in zip(self._key, key, strict=True)}
+        row = self._connection.execute(query, parameters).one_or_none()
         return None if row is None else self.noun(row)
 
     def find(
@@ -72,6 +73,10 @@ class Rows(Generic[Noun]):
 
         In the given order first, then in that of the primary key.
         """
+        if not conditions and not order and limit is None and None not in equal.values():
+            query = _find(self._table, self._noun, tuple(equal))
+            parameters = {f"{name}_": value for name, value in equal.items()}
+            return [self.noun(row) for row in self._connection.execute(query, parameters)]
         query = select(*self._columns).where(*conditions, *self._equal(equal)).order_by(*order, *self._key)
         return [self.noun(row) for row in self._connection.execute(query.limit(limit))]
 
@@ -195,10 +200,24 @@ def _insert_into(table: Table, dialect: Dialect) -> Any:
 
 
 @cache
+def _get(table: Table, noun: Any) -> Any:
+    _, _, columns, key = _shape(table, noun)
+    return select(*columns).where(*map(_is_given, key))
+
+
+@lru_cache(maxsize=256)
+def _find(table: Table, noun: Any, names: tuple[str, ...]) -> Any:
+    _, _, columns, key = _shape(table, noun)
+    return select(*columns).where(*(_is_given(table.c[name]) for name in names)).order_by(*key)
+
+
+@cache
 def _delete(table: Table) -> Any:
-    return delete(table).where(
-        *(column == bindparam(f"{column.name}_") for column in table.primary_key.columns)
-    )
+    return delete(table).where(*map(_is_given, table.primary_key.columns))
+
+
+def _is_given(column: Any) -> Any:
+    return column == bindparam(f"{column.name}_", type_=column.type)
 
 
 @lru_cache(maxsize=256)

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 
 from hatchway.domain.account import Account, AccountAlias, ApiAddress, AuditRecord, ClientToken
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 else:
     Noun = TypeVar("Noun")
 
+_REVISION: Final = select(tables.feed.c.revision)
 _STEPS_BETWEEN_LOOKS = 10_000
 """Of SQLite's virtual machine: about a millisecond."""
 _ENDED = ("SQLITE_INTERRUPT", "57014")
@@ -115,7 +117,7 @@ class Transaction:
 
     def revision(self) -> int:
         """The revision of this view."""
-        return int(self._connection.execute(select(tables.feed.c.revision)).scalar_one())
+        return int(self._connection.execute(_REVISION).scalar_one())
 
     def floor(self) -> int:
         """Followers that stand before this revision must read everything again."""
@@ -129,15 +131,8 @@ class Transaction:
 
     def touched(self, since: int, names: Collection[str]) -> bool:
         """Whether rows of these tables of the feed have come, changed or gone after a revision."""
-        if since < self.floor():
-            return True
-        kinds = [table.info["kind"] for table in tables.FEED if table.name in names]
-        queries = [
-            select(literal(1)).where(table.c.revision > since) for table in tables.FEED if table.name in names
-        ]
-        tombstone = tables.tombstones.c
-        queries.append(select(literal(1)).where(tombstone.revision > since, tombstone.kind.in_(kinds)))
-        return any(self._connection.execute(query.limit(1)).first() is not None for query in queries)
+        query = _touched(frozenset(names))
+        return bool(self._connection.execute(query, {"since": since}).scalar_one())
 
     def has_clear_signing_keys(self) -> bool:
         """Whether there are unsealed signing keys, which no gateway of this version reads."""
@@ -224,6 +219,22 @@ class Transaction:
                 bump = bump.returning(func.pg_notify(CHANNEL, ""))
             self._revision = int(self._connection.execute(bump).scalar_one())
         return self._revision
+
+
+@lru_cache(maxsize=64)
+def _touched(names: frozenset[str]) -> Any:
+    """Whether anything of these tables has come, changed or gone after the revision `since`, in one query."""
+    since = bindparam("since", type_=tables.feed.c.revision.type)
+    followed = [table for table in tables.FEED if table.name in names]
+    tombstone = tables.tombstones.c
+    kinds = sorted(table.info["kind"] for table in followed)
+    return select(
+        or_(
+            exists().where(tables.feed.c.floor > since),
+            *(exists().where(table.c.revision > since) for table in followed),
+            exists().where(tombstone.revision > since, tombstone.kind.in_(kinds)),
+        )
+    )
 
 
 def require_open(connection: Connection) -> None:

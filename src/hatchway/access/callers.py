@@ -1,0 +1,49 @@
+"""Callers that were resolved before, for as long as nothing has changed that decides who they are.
+
+To resolve one takes a statement for each kind of policy that it, its groups and the account may have. Whether
+the account has changed since takes one, and whether it was anything of this, one more.
+"""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Final
+
+from hatchway.access.identities import IDENTITY_TABLES, StoredIdentities, resolve_caller
+from hatchway.access.principal import Caller
+from hatchway.domain.arns import Arns
+from hatchway.store import Transaction
+
+MOST: Final = 4096
+"""Callers that are remembered; those that have not called for longest are forgotten first."""
+
+
+class Callers:
+    """Of one store. Thread-safe."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        # By access key ID: the caller, and the last revision of the account in which it was that.
+        self._known: OrderedDict[str, tuple[int, Caller]] = OrderedDict()
+        self._lock = Lock()
+
+    def resolve(self, tx: Transaction, arns: Arns, key_id: str) -> Caller | None:
+        """As `resolve_caller` does in the view of `tx`, in which no identity has been changed yet."""
+        revision = tx.revision()
+        with self._lock:
+            since, caller = self._known.get(key_id, (0, None))
+        # Of a revision that is later than this view, nothing is known here.
+        known = caller is not None and since <= revision
+        if not known or (since < revision and tx.touched(since, IDENTITY_TABLES)):
+            caller = resolve_caller(StoredIdentities(tx, arns), key_id)
+        if caller is not None:
+            self._remember(key_id, revision, caller)
+        return caller
+
+    def _remember(self, key_id: str, revision: int, caller: Caller) -> None:
+        with self._lock:
+            since, _ = self._known.get(key_id, (0, None))
+            if since <= revision:
+                self._known[key_id] = revision, caller
+            self._known.move_to_end(key_id)
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)

@@ -1,0 +1,140 @@
+"""A caller is resolved again only when something has changed that decides who it is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event
+from tests.access.people import ARNS, NOW, document, put_inline, put_managed, put_user
+
+from hatchway.access.callers import Callers
+from hatchway.access.principal import Caller
+from hatchway.domain.identity import AccessKey, Attachment, Guardrail, KeyStatus, Membership, OwnerKind
+from hatchway.domain.network import Vpc
+from hatchway.store import Store, Transaction
+
+ALLOW = document({"Effect": "Allow", "Action": "*", "Resource": "*"})
+
+
+@pytest.fixture
+def people(store: Store) -> Store:
+    with store.write() as tx:
+        for name in ("alice", "bob"):
+            put_user(tx, name)
+            tx.access_keys.put(
+                AccessKey(id=f"AKIA{name}", user_name=name, status=KeyStatus.ACTIVE, created_at=NOW)
+            )
+        put_inline(tx, OwnerKind.USER, "alice", "own", ALLOW)
+    return store
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[str]]:
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            sent.append(statement)
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(store.engine, "before_cursor_execute", note)
+
+
+def resolve(store: Store, callers: Callers, name: str = "alice") -> Caller | None:
+    with store.read() as tx:
+        return callers.resolve(tx, ARNS, f"AKIA{name}")
+
+
+def policies(caller: Caller | None) -> list[str]:
+    assert caller is not None
+    return [policy.name for policy in caller.policies.identity]
+
+
+def test_while_the_account_is_the_same_a_caller_costs_one_statement(people: Store) -> None:
+    callers = Callers()
+    first = resolve(people, callers)
+    with statements(people) as sent:
+        assert resolve(people, callers) is first
+    assert len(sent) == 1
+
+
+def test_a_change_of_anything_else_costs_one_more(people: Store) -> None:
+    callers = Callers()
+    first = resolve(people, callers)
+    with people.write() as tx:
+        tx.vpcs.put(Vpc(id="vpc-1", name="office", cidrs=()))
+    with statements(people) as sent:
+        assert resolve(people, callers) is first
+    assert len(sent) == 2
+    with statements(people) as sent:
+        assert resolve(people, callers) is first
+    assert len(sent) == 1
+
+
+def join_a_group(tx: Transaction) -> None:
+    tx.memberships.put(Membership(user_name="alice", group_name="ops"))
+    put_inline(tx, OwnerKind.GROUP, "ops", "of ops", ALLOW)
+
+
+CHANGES: dict[str, Callable[[Transaction], object]] = {
+    "a policy of its own": lambda tx: put_inline(tx, OwnerKind.USER, "alice", "more", ALLOW),
+    "a policy less": lambda tx: tx.inline_policies.delete_where(owner_name="alice"),
+    "a group": join_a_group,
+    "a managed policy": lambda tx: tx.attachments.put(
+        Attachment(
+            owner_kind=OwnerKind.USER, owner_name="alice", policy_arn=put_managed(tx, "managed", ALLOW)
+        )
+    ),
+    "a guardrail": lambda tx: tx.guardrails.put(Guardrail(policy_arn=put_managed(tx, "bounds", ALLOW))),
+    "tags": lambda tx: put_user(tx, "alice", tags={"team": "web"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_what_decides_is_seen_at_once(people: Store, change: str) -> None:
+    callers = Callers()
+    before = resolve(people, callers)
+    with people.write() as tx:
+        CHANGES[change](tx)
+    after = resolve(people, callers)
+    assert after is not None and after != before
+    assert after == resolve(people, Callers())
+
+
+@pytest.mark.parametrize("end", ["inactive", "deleted", "user gone"])
+def test_a_key_that_is_good_no_more_is_nobodys_at_once(people: Store, end: str) -> None:
+    callers = Callers()
+    assert resolve(people, callers) is not None
+    with people.write() as tx:
+        if end == "inactive":
+            inactive = KeyStatus.INACTIVE
+            tx.access_keys.put(AccessKey(id="AKIAalice", user_name="alice", status=inactive, created_at=NOW))
+        elif end == "deleted":
+            tx.access_keys.delete("AKIAalice")
+        else:
+            tx.users.delete("alice")
+    assert resolve(people, callers) is None
+    assert resolve(people, callers) is None
+
+
+def test_a_view_from_before_a_change_is_answered_as_of_then(people: Store) -> None:
+    callers = Callers()
+    with people.read() as before:
+        assert before.revision() > 0
+        with people.write() as tx:
+            put_inline(tx, OwnerKind.USER, "alice", "later", ALLOW)
+        assert policies(resolve(people, callers)) == ["later", "own"]
+        assert policies(callers.resolve(before, ARNS, "AKIAalice")) == ["own"]
+    assert policies(resolve(people, callers)) == ["later", "own"]
+
+
+def test_who_has_not_called_for_longest_is_forgotten_first(people: Store) -> None:
+    callers = Callers(most=1)
+    alice = resolve(people, callers)
+    bob = resolve(people, callers, "bob")
+    assert resolve(people, callers, "bob") is bob
+    again = resolve(people, callers)
+    assert again == alice and again is not alice
