@@ -16,7 +16,7 @@ from hatchway.access.access_keys import (
     set_status,
 )
 from hatchway.access.vault import Unsealable, Vault
-from hatchway.domain.identity import KeyStatus
+from hatchway.domain.identity import AccessKeyUse, KeyStatus, SealedSigningKey
 from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
@@ -66,7 +66,30 @@ def test_a_deleted_key_leaves_nothing(store: Store) -> None:
         assert not delete_access_key(tx, made.key.id)
     with store.read() as tx:
         assert secret_of(tx, VAULT, made.key.id) is None
-        assert tx.sealed_signing_keys.find() == []
+
+
+def test_with_a_key_goes_what_was_derived_from_it_and_its_last_use_and_of_no_other_key(store: Store) -> None:
+    deleted, kept = create(store).key.id, create(store).key.id
+    with store.write() as tx:
+        for key_id in (deleted, kept):
+            tx.access_key_uses.put(
+                AccessKeyUse(access_key_id=key_id, used_at=NOW, service="ec2", region="us-east-1")
+            )
+            tx.sealed_signing_keys.put(
+                SealedSigningKey(
+                    access_key_id=key_id,
+                    date="20261124",
+                    region="us-east-1",
+                    service="ec2",
+                    sealed=b"sealed",
+                    sealed_under="gateway key",
+                )
+            )
+        assert delete_access_key(tx, deleted)
+    with store.read() as tx:
+        assert [row.access_key_id for row in tx.access_key_uses.find()] == [kept]
+        assert [row.access_key_id for row in tx.sealed_signing_keys.find()] == [kept]
+        assert secret_of(tx, VAULT, kept)
 
 
 def test_a_key_is_active_until_it_is_made_inactive(store: Store) -> None:

@@ -13,7 +13,7 @@ from hatchway.access.authorization import (
     authorize,
     resource_keys,
 )
-from hatchway.iam import Effect, Layer, Outcome
+from hatchway.iam import Effect, Layer, LayerOutcome, Outcome
 
 VPC, GROUP = ARNS.vpc("vpc-1"), ARNS.security_group("sg-1")
 ALLOW: dict[str, Any] = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -131,6 +131,13 @@ def test_a_deny_on_everything_counts_when_it_means_the_operation_as_a_whole() ->
     assert outcome(guard(whole="dev"), ALLOW, of_everything) is Outcome.ALLOWED
     assert outcome(guard(whole="prod"), ALLOW, of_everything) is Outcome.EXPLICIT_DENY
     assert outcome(guard(whole="dev"), ALLOW, {**DENY, "Condition": {}}) is Outcome.EXPLICIT_DENY
+
+
+def test_of_a_deny_that_does_not_count_the_decision_says_nothing() -> None:
+    (decision,) = authorize(caller(ALLOW, {**DENY, **OF_PROD}), [guard(whole="dev")], {}).decisions
+
+    assert [statement.effect for statement in decision.applied] == [Effect.ALLOW]
+    assert (decision.layer, decision.layers) == (None, (LayerOutcome(Layer.IDENTITY, Outcome.ALLOWED),))
 
 
 def test_a_boundary_must_allow_a_guarded_resource_only_where_it_is_said() -> None:

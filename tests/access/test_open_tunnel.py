@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hatchway.access.authorization import AccessDenied, authorize
+from hatchway.access.authorization import AccessDenied, Check, authorize
 from hatchway.access.failure_message import decode_failure_message, encode_failure_message
 from hatchway.access.open_tunnel import TunnelRequest, open_tunnel_checks
 from hatchway.access.principal import Caller, Principal, PrincipalType
@@ -70,6 +70,22 @@ def test_where_tags_disagree_both_readings_must_allow(
 def test_only_where_tags_disagree_there_are_two_checks() -> None:
     assert len(open_tunnel_checks(REQUEST, ENDPOINT, {"a": "1"}, {"a": "1", "b": "2"})) == 1
     assert len(open_tunnel_checks(REQUEST, ENDPOINT, {"a": "1"}, {"a": "2"})) == 2
+
+
+def test_a_check_is_about_the_endpoint_and_tells_what_is_asked_in_awss_keys() -> None:
+    assert open_tunnel_checks(REQUEST._replace(max_duration=600), ENDPOINT, {}, {"env": "dev"}) == (
+        Check(
+            "ec2-instance-connect:OpenTunnel",
+            (ENDPOINT,),
+            context={
+                "ec2-instance-connect:remotePort": "22",
+                "ec2-instance-connect:privateIpAddress": "10.0.1.1",
+                "ec2-instance-connect:maxTunnelDuration": "600",
+                "aws:ResourceTag/env": "dev",
+                "ec2:ResourceTag/env": "dev",
+            },
+        ),
+    )
 
 
 def test_port_address_and_duration_are_condition_keys() -> None:

@@ -32,6 +32,7 @@ def test_white_space_does_not_count_and_the_other_policies_do() -> None:
     with pytest.raises(PolicyTooLarge) as refusal:
         check_policy_document(ALLOW, SizeQuota.USER_INLINE, besides=SizeQuota.USER_INLINE - size + 1)
     assert (refusal.value.size, refusal.value.quota) == (2049, 2048)
+    check_policy_document(ALLOW, size)
 
 
 def test_what_is_too_large_is_refused_before_it_is_read() -> None:

@@ -91,7 +91,7 @@ def authorize(caller: Caller, checks: Sequence[Check | Guard], context: Context)
         deny_also = check.deny_also if isinstance(check, Check) else ()
         try:
             decision = (
-                _decide(caller, check.action, resources, deny_also, _merged(context, check.context))
+                _decide(caller, check.action, resources, _merged(context, check.context), deny_also)
                 if isinstance(check, Check)
                 else _decide_guard(caller, check, context)
             )
@@ -120,7 +120,11 @@ def _merged(context: Context, own: Context) -> Context:
 
 
 def _decide(
-    caller: Caller, action: str, resources: tuple[str, ...], deny_also: tuple[str, ...], context: Context
+    caller: Caller,
+    action: str,
+    resources: tuple[str, ...],
+    context: Context,
+    deny_also: tuple[str, ...] = (),
 ) -> Decision:
     keys = _merged(context, resource_keys(resources, caller.principal.account))
     request = Request(action=action, resource=resources, deny_also=deny_also, context=keys)
@@ -129,12 +133,12 @@ def _decide(
 
 def _decide_guard(caller: Caller, guard: Guard, context: Context) -> Decision:
     keys, target = _merged(context, guard.context), (guard.resource,)
-    own = _decide(caller, guard.action, target, (), keys)
+    own = _decide(caller, guard.action, target, keys)
     uncounted: frozenset[_Place] = frozenset()
     if own.outcome is Outcome.EXPLICIT_DENY:
-        uncounted = _denies(_decide(caller, guard.action, (guard.unnamed,), (), keys))
+        uncounted = _denies(_decide(caller, guard.action, (guard.unnamed,), keys))
         for whole in guard.whole:
-            uncounted -= _denies(_decide(caller, guard.action, target, (), _merged(context, whole)))
+            uncounted -= _denies(_decide(caller, guard.action, target, _merged(context, whole)))
     applied = [
         said for said in own.applied if said.effect is not Effect.DENY or _place(said) not in uncounted
     ]
