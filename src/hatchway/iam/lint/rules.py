@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hatchway.iam.conditions import FOR_ALL, NULL
 from hatchway.iam.lint.findings import Finding
-from hatchway.iam.patterns import complete_arn
+from hatchway.iam.patterns import complete_arn, glob, tokenise
 from hatchway.iam.readers import read_number
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def wide_grants(linted: Linted) -> Iterable[Finding]:
     everything = next((place for place, text in resources if _is_every_endpoint(text)), None)
     if everything is None or statement.resource is None or statement.resource.negated:
         return
-    if "*" in statement.action.patterns and not statement.conditions:
+    if "*" in statement.action.patterns and not statement.action.negated and not statement.conditions:
         if any(text == "*" for _, text in resources):
             yield Finding(
                 "wide-grant",
@@ -206,11 +206,10 @@ def wide_grants(linted: Linted) -> Iterable[Finding]:
 
 
 def _is_every_endpoint(pattern: str) -> bool:
-    if pattern == "*":
-        return True
     missing = 5 - pattern.count(":")
-    *scope, resource = f"{pattern}{':*' * missing}".split(":", 5)
-    return len(scope) == 5 and resource in ("*", "instance-connect-endpoint/*", "instance-connect-endpoint*")
+    _, _, service, _, _, resource = f"{pattern}{':*' * missing}".split(":", 5)
+    of_ec2 = glob(tokenise(service, wildcards=True, variables=False))("ec2")
+    return of_ec2 and resource in ("*", "instance-connect-endpoint/*", "instance-connect-endpoint*")
 
 
 RULES = (
