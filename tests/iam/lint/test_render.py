@@ -68,6 +68,69 @@ def test_sarif_names_rules_levels_and_regions(files: list[LintedFile]) -> None:
     assert location["logicalLocations"] == [{"fullyQualifiedName": "Statement[1].Action[1]"}]
 
 
+FOUND = (
+    Finding("sid-characters", "Statement[0].Resource", "It is “odd”.", "Mend it."),
+    Finding("malformed-policy", "line 4 column 7", "It ends.", "Go on."),
+)
+ODD = [LintedFile("odd.json", DOCUMENT, FOUND)]
+
+
+def test_of_each_finding_the_text_has_two_lines_the_second_for_what_to_do() -> None:
+    assert to_text(ODD) == (
+        "odd.json:4:65: note: Statement[0].Resource: It is “odd”. [sid-characters]\n"
+        "    Mend it.\n"
+        "odd.json:4:7: error: line 4 column 7: It ends. [malformed-policy]\n"
+        "    Go on.\n"
+    )
+
+
+def test_json_is_to_be_read_by_people_too() -> None:
+    place = {"file": "odd.json", "line": 4}
+    assert to_json(ODD) == (
+        json.dumps(
+            [
+                {**place, "column": 65, **FOUND[0].to_json()},
+                {**place, "column": 7, **FOUND[1].to_json()},
+            ],
+            indent=2,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
+
+
+def test_sarif_is_what_code_hosts_read() -> None:
+    text = to_sarif(ODD, "1.2.3")
+    log = json.loads(text)
+    (run,) = log["runs"]
+
+    assert text == json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    assert list(log) == ["$schema", "version", "runs"]
+    assert log["$schema"] == "https://json.schemastore.org/sarif-2.1.0.json"
+    assert run["columnKind"] == "unicodeCodePoints"
+    assert run["tool"]["driver"].keys() == {"name", "version", "rules"}
+    assert run["tool"]["driver"]["name"] == "hatchway"
+    assert run["tool"]["driver"]["rules"][-1] == {
+        "id": "sid-characters",
+        "shortDescription": {"text": "AWS takes only letters and digits in a Sid."},
+        "defaultConfiguration": {"level": "note"},
+    }
+    assert run["results"][1] == {
+        "ruleId": "malformed-policy",
+        "level": "error",
+        "message": {"text": "It ends. Go on."},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "odd.json"},
+                    "region": {"startLine": 4, "startColumn": 7, "endLine": 4, "endColumn": 7},
+                },
+                "logicalLocations": [{"fullyQualifiedName": "line 4 column 7"}],
+            }
+        ],
+    }
+
+
 def test_a_place_that_the_text_does_not_have_is_shown_at_what_encloses_it() -> None:
     findings = tuple(
         Finding("malformed-policy", place, "", "") for place in ("Statement[1].Sid.x[2]", "document")
