@@ -12,6 +12,7 @@ from hatchway.iam import (
     Decision,
     Effect,
     Layer,
+    LayerOutcome,
     NearMiss,
     Outcome,
     PolicyKind,
@@ -135,6 +136,93 @@ def test_a_near_miss_tells_not_resource_and_the_missing_variable() -> None:
     ]
 
 
+SUBNET = "arn:aws:ec2:us-east-1:123456789012:subnet/a"
+BY_TAG = "arn:aws:ec2:*:*:instance-connect-endpoint/${aws:PrincipalTag/eice}"
+NO_TAG = "the request has no value for ${aws:principaltag/eice}"
+
+
+def not_resource(pattern: Any, **elements: Any) -> dict[str, Any]:
+    made = statement(NotResource=pattern, **elements)
+    return {name: value for name, value in made.items() if name != "Resource"}
+
+
+@pytest.mark.parametrize(
+    ("made", "resource", "why"),
+    [
+        (
+            statement(Effect="Deny", Resource=BY_TAG),
+            ENDPOINT,
+            f"Resource: request {ENDPOINT}, policy {BY_TAG} ({NO_TAG})",
+        ),
+        (not_resource(BY_TAG), ENDPOINT, f"NotResource: request {ENDPOINT}, policy {BY_TAG} ({NO_TAG})"),
+        (
+            not_resource([ENDPOINT, BY_TAG], Effect="Deny"),
+            ENDPOINT,
+            f"NotResource: request {ENDPOINT}, policy {ENDPOINT}, {BY_TAG}",
+        ),
+        (not_resource("*"), "*", "NotResource: request *, policy *"),
+        (statement(Resource=BY_TAG), "*", f"Resource: request *, policy {BY_TAG} ({NO_TAG})"),
+        (
+            statement(Resource="arn:aws:ec2:*:*:vpc/*"),
+            (SUBNET, ENDPOINT),
+            f"Resource: request {SUBNET}, {ENDPOINT}, policy arn:aws:ec2:*:*:vpc/*",
+        ),
+        (
+            statement(Condition={"ForAnyValue:NumericEquals": {"x:n": "3"}}),
+            ENDPOINT,
+            "Condition ForAnyValue:NumericEquals x:n: request 1, b, c, policy 3 ('b' is not a number)",
+        ),
+        (
+            statement(Condition={"ForAnyValue:StringEquals": {"x:n": "3"}}),
+            ENDPOINT,
+            "Condition ForAnyValue:StringEquals x:n: request 1, b, c, policy 3",
+        ),
+        (
+            statement(Condition={"StringEquals": {"x:one": "${x:one}${x:two}${x:three}"}}),
+            ENDPOINT,
+            "Condition StringEquals x:one: request 1, policy ${x:one}${x:two}${x:three} "
+            "(the request has no value for ${x:two})",
+        ),
+    ],
+)
+def test_a_near_miss_notes_what_the_values_alone_do_not_show(
+    made: dict[str, Any], resource: str | tuple[str, ...], why: str
+) -> None:
+    assert misses(made, {"x:n": ("1", "b", "c"), "x:one": "1"}, resource) == [why]
+
+
+def test_a_statement_applies_to_the_first_of_the_resources_that_it_is_about() -> None:
+    policy = parse_policy({"Statement": [statement(Resource=ENDPOINT), statement()]})
+    decision = evaluate(Request(TUNNEL, (SUBNET, ENDPOINT)), [policy])
+    assert [applied.resource for applied in decision.applied] == [ENDPOINT, SUBNET]
+
+
+@pytest.mark.parametrize(
+    ("condition", "note"),
+    [
+        ({"StringEqualsIfExists": {"x:none": "${x:two}"}}, ""),
+        ({"StringNotEquals": {"x:none": "${x:one}"}}, ""),
+        (
+            {"StringNotEquals": {"x:none": "${x:one}"}, "StringNotLike": {"x:one": "${x:two}"}},
+            "Condition StringNotLike x:one: the request has no value for ${x:two}",
+        ),
+        ({"Null": {"x:none": "true"}, "StringEquals": {"x:one": "${x:one}"}}, ""),
+    ],
+)
+def test_what_applied_is_noted_only_where_a_variable_without_a_value_made_it_apply(
+    condition: dict[str, dict[str, str]], note: str
+) -> None:
+    policy = parse_policy({"Version": "2012-10-17", "Statement": statement(Condition=condition)})
+    (applied,) = evaluate(Request(TUNNEL, ENDPOINT, {"x:one": "1"}), [policy]).applied
+    assert applied.note == note
+
+
+def test_a_complement_whose_variable_has_a_value_is_not_noted() -> None:
+    policy = parse_policy({"Version": "2012-10-17", "Statement": not_resource(BY_TAG)})
+    (applied,) = evaluate(Request(TUNNEL, ENDPOINT, {"aws:PrincipalTag/eice": "x"}), [policy]).applied
+    assert applied.note == ""
+
+
 @pytest.mark.parametrize("text", ["${aws:username}", "${", "${}"])
 def test_before_version_2012_a_near_miss_speaks_of_no_variables(text: str) -> None:
     made = statement(Resource=f"arn:aws:s3:::{text}", Condition={"StringEquals": {"x:Owner": text}})
@@ -173,6 +261,30 @@ def test_an_implicit_deny_has_no_deciding_statement() -> None:
     assert (decision.outcome, decision.layer) == (Outcome.IMPLICIT_DENY, Layer.SESSION)
     assert decision.deciding == ()
     assert [s.policy for s in decision.applied] == ["p"]
+
+
+def test_any_deny_comes_first_and_then_the_first_layer_that_does_not_allow() -> None:
+    none, allow = (
+        parse_policy({"Statement": statement(Action="x:y")}),
+        parse_policy({"Statement": statement()}),
+    )
+    deny = parse_policy({"Statement": statement(Effect="Deny")})
+    denied = evaluate(Request(TUNNEL), PolicySet((allow, deny), boundary=none))
+    assert (denied.outcome, denied.layer) == (Outcome.EXPLICIT_DENY, Layer.IDENTITY)
+    refused = evaluate(Request(TUNNEL), PolicySet((none,), boundary=none, guardrails=(allow,)))
+    assert (refused.outcome, refused.layer) == (Outcome.IMPLICIT_DENY, Layer.BOUNDARY)
+
+
+def test_the_root_user_is_allowed_without_a_policy_that_allows() -> None:
+    decision = evaluate(Request(TUNNEL, ENDPOINT, {"k": "v"}, deny_also=(SUBNET,)), PolicySet(is_root=True))
+    assert decision == Decision(
+        Outcome.ALLOWED,
+        None,
+        TUNNEL,
+        (ENDPOINT,),
+        (SUBNET,),
+        (LayerOutcome(Layer.IDENTITY, Outcome.ALLOWED),),
+    )
 
 
 ALLOW_ALL = parse_policy({"Statement": statement()})

@@ -126,7 +126,7 @@ def _describe_resource(
     name = "NotResource" if element.negated else "Resource"
     # A Deny's complement holds whatever has no value: something else kept it from applying.
     note = "" if element.negated and effect is Effect.DENY else _unresolved(element.variables, keys)
-    if not note and targets[0].text == "*":
+    if not note and not element.negated and targets[0].text == "*":
         note = "the action has no resource-level support: only * matches"
     return name, tuple(arn.text for arn in targets), element.patterns, note
 
@@ -147,7 +147,7 @@ def _applied_note(statement: Statement, keys: Keys) -> str:
 
 
 def _is_negated(condition: Condition) -> bool:
-    return condition.operator != NULL and OPERATORS[condition.operator].comparison.negated
+    return OPERATORS[condition.operator].comparison.negated
 
 
 def _describe_condition(condition: Condition, keys: Keys) -> Description:
