@@ -12,6 +12,7 @@ PROMISED = {
         "DescribeInstanceConnectEndpoints", "DescribeInstances", "DescribeVpcs", "DescribeSubnets",
         "DescribeSecurityGroups", "DescribeNetworkInterfaces",
     ],
+    "cloudtrail": ["LookupEvents"],
     "ec2-instance-connect": ["SendSSHPublicKey"],
     "hatchway": ["ListTunnels", "TerminateTunnel"],
     "sts": ["GetCallerIdentity"],
@@ -24,7 +25,7 @@ PROMISED = {
     ],
 }  # fmt: skip
 
-READING = ("Decode", "Describe", "Explain", "Get", "List", "Simulate")
+READING = ("Decode", "Describe", "Explain", "Get", "List", "Lookup", "Simulate")
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,8 @@ def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) 
             "SELECT revision FROM feed FOR KEY SHARE",
             "LOCK TABLE feed IN SHARE MODE",
             "LOCK TABLE audit_records IN SHARE MODE",
+            "LOCK TABLE audit_lookups IN SHARE MODE",
+            "DELETE FROM audit_lookups",
             "LOCK TABLE access_keys IN ROW EXCLUSIVE MODE",
         ):
             with pytest.raises(ProgrammingError, match="permission denied"):

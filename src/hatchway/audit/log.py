@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hatchway.audit.abridged import abridged, cut_text
+from hatchway.audit.terms import terms_of
 from hatchway.domain.account import AuditRecord
 
 LARGEST_OF_CHANGES: Final = 100_000
@@ -37,7 +38,8 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
     most = LARGEST_OF_OTHERS if event["readOnly"] or "errorCode" in event else LARGEST_OF_CHANGES
     body = _to_json(event)
     if len(body) > most:
-        body = _to_json(_abridged_event(event, most))
+        event = _abridged_event(event, most)
+        body = _to_json(event)
     return AuditRecord(
         event_id=event["eventID"],
         event_time=time,
@@ -47,6 +49,7 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
         user_name=identity.get("userName"),
         access_key_id=identity.get("accessKeyId"),
         body=safe_line(body),
+        terms=terms_of(event),
     )
 
 

@@ -2,7 +2,8 @@
 
 A call's way: `http_server` (TLS, limits, keep-alive) → `application` (which kind of request; its size and
 time) → `dispatcher` (authenticate, parse, run, record; errors become responses) → an operation in `ec2`,
-`iam`, `instance_connect`, `sts` or `hatchway_service` → the reply, rendered by `hatchway.protocol`.
+`iam`, `instance_connect`, `sts`, `cloudtrail` or `hatchway_service` → the reply, rendered by
+`hatchway.protocol`.
 
 | modules | hold |
 |---|---|
@@ -11,7 +12,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `application`, `dispatcher`, `attempt` | from a request to its answer and its record |
 | `threads`, `concurrency` | who gets a thread, and how many calls of a principal run at once |
 | `operations`, `catalogue`, `services` | what an operation is, all there are, and their services |
-| `ec2`, `iam`, `instance_connect`, `sts`, `sts_decode` | operations of AWS's services |
+| `ec2`, `iam`, `instance_connect`, `sts`, `sts_decode`, `cloudtrail` | operations of AWS's services |
 | `hatchway_service` | operations of our own service `hatchway` |
 | `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |

@@ -22,14 +22,21 @@ _RESOURCE_TYPES: Final = {
     "group": "AWS::IAM::Group",
     "instance": "AWS::EC2::Instance",
     "instance-connect-endpoint": "AWS::EC2::InstanceConnectEndpoint",
-    "policy": "AWS::IAM::ManagedPolicy",
+    "network-interface": "AWS::EC2::NetworkInterface",
+    "policy": "AWS::IAM::Policy",
     "role": "AWS::IAM::Role",
     "security-group": "AWS::EC2::SecurityGroup",
+    "security-group-rule": "AWS::EC2::SecurityGroupRule",
     "subnet": "AWS::EC2::Subnet",
     "tunnel": "Hatchway::Tunnel",
     "user": "AWS::IAM::User",
+    "vpc": "AWS::EC2::VPC",
 }
-"""CloudFormation's names, and one like them, for what an ARN's resource part begins with."""
+"""CloudTrail's names, and one like them, for what an ARN's resource part begins with (AWS: "Resource types
+supported by CloudTrail event history")."""
+
+_SECRETS: Final = frozenset({"SAMLAssertion", "SessionToken", "TokenCode", "WebIdentityToken"})
+"""Members that let somebody in and that the models do not all mark as sensitive."""
 
 
 def success_record(plane: ControlPlane, attempt: Attempt, result: Mapping[str, Any]) -> AuditRecord:
@@ -67,7 +74,9 @@ def told(shape: Any, value: Any) -> Any:
             return {
                 name[:1].lower() + name[1:]: told(shape.members[name], member)
                 for name, member in value.items()
-                if member is not None and not shape.members[name].metadata.get("sensitive")
+                if member is not None
+                and name not in _SECRETS
+                and not shape.members[name].metadata.get("sensitive")
             }
         case "list":
             return [told(shape.member, item) for item in value if not shape.member.metadata.get("sensitive")]

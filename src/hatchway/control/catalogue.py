@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hatchway.control import instance_connect, sts, sts_decode
+from hatchway.control.cloudtrail import lookup_events
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups, tagging
 from hatchway.control.hatchway_service import denials, tunnels
 from hatchway.control.iam import (
@@ -40,6 +41,7 @@ MODULES: Final = (
     inline_policies,
     instance_connect,
     instances,
+    lookup_events,
     network,
     network_interfaces,
     other_credentials,

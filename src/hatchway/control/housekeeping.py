@@ -14,6 +14,7 @@ from sqlalchemy import select
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.audit.export import Export
 from hatchway.audit.key_uses import KeyUses
+from hatchway.audit.lookup_fill import LookupFill
 from hatchway.audit.refusals import INTERVAL
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.dead_workers import DeadWorkers
@@ -106,6 +107,7 @@ def tasks(
     """All tasks of a control plane whose API listens at a host's name or address."""
     history = DeletionHistory()
     dead_workers = DeadWorkers(plane)
+    lookups = LookupFill(plane.store, plane.clock)
     addresses = ApiAddresses(plane, lambda: reached_at(api_host))
 
     def writing(work: Callable[[Transaction], object]) -> Callable[[], None]:
@@ -138,6 +140,8 @@ def tasks(
         Task("export audit log", 1, Export(plane.store, audit_log).run),
         Task("purge deleted endpoints", 5, purge_endpoints),
         Task("note uses of access keys", 30, KeyUses(plane.store, plane.clock).note),
+        Task("make older events found", 1, lookups.fill),
+        Task("make events of older programs found", 30, lookups.catch_up),
         Task("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
         Task("note the API's addresses", 60, addresses.note),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),

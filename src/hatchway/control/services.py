@@ -46,6 +46,13 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         "ThrottlingException",
     ),
     "sts": Dialect("sts.amazonaws.com", "AccessDenied", "InternalFailure", "ValidationError", "Throttling"),
+    "cloudtrail": Dialect(
+        "cloudtrail.amazonaws.com",
+        "AccessDeniedException",
+        "InternalFailure",
+        "ValidationException",
+        "ThrottlingException",
+    ),
 }
 """By the name that credential scopes give the service."""
 

@@ -61,7 +61,8 @@ class ClientToken:
 class AuditRecord:
     """One event of the audit trail; `body` is the event as JSON text, the other fields are for look-ups.
 
-    `exported` tells whether the event has also been written as a JSON line.
+    `exported` tells whether the event has also been written as a JSON line. `terms` are what it is found by,
+    such as `EventName=OpenTunnel`; a record that comes from the store has none.
     """
 
     event_id: str
@@ -73,3 +74,4 @@ class AuditRecord:
     access_key_id: str | None
     body: str
     exported: bool = False
+    terms: tuple[str, ...] = field(default=(), compare=False, metadata={"column": False})

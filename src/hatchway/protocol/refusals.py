@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from hatchway.protocol.errors import ServiceError
 from hatchway.protocol.violations import Kind, Naming, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from botocore.model import ServiceModel, Shape
 
@@ -79,11 +79,13 @@ class CommonRefusal:
     Attributes:
         code: of the error.
         unreadable: of the error when a value is of another type than the model's.
+        codes: of the error when what is wrong first is within a member that has a code of its own.
     """
 
     code: str
     unreadable: str
     naming: Naming = _COMMON_NAMING
+    codes: Mapping[str, str] = field(default_factory=dict)
 
     def error(self, violations: Sequence[Violation]) -> ServiceError:
         for violation in violations:
@@ -93,7 +95,9 @@ class CommonRefusal:
         count = len(violations)
         faults = "; ".join(_sentence(violation) for violation in violations[:_MOST_TOLD])
         heading = f"{count} validation error{'s' if count > 1 else ''} detected"
-        return ServiceError(self.code, f"{heading}: {faults}"[:_LONGEST_MESSAGE])
+        member = violations[0].path[0] if violations[0].path else ""
+        code = self.codes.get(member, self.code)
+        return ServiceError(code, f"{heading}: {faults}"[:_LONGEST_MESSAGE])
 
 
 def _sentence(violation: Violation) -> str:
@@ -107,11 +111,18 @@ def _sentence(violation: Violation) -> str:
     return f"{value} at '{name}' failed to satisfy constraint: Member must {violation.demand}"
 
 
+_OF_LOOKUPS = {
+    "eventCategory": "InvalidEventCategoryException",
+    "lookupAttributes": "InvalidLookupAttributesException",
+    "maxResults": "InvalidMaxResultsException",
+    "nextToken": "InvalidNextTokenException",
+}
+
 REFUSALS: dict[str, Refusal] = {
     "ec2": Ec2Refusal(),
     "iam": CommonRefusal("ValidationError", "ValidationError"),
     "sts": CommonRefusal("ValidationError", "ValidationError"),
     "ec2-instance-connect": CommonRefusal("InvalidArgsException", "SerializationException"),
-    "cloudtrail": CommonRefusal("ValidationException", "SerializationException"),
+    "cloudtrail": CommonRefusal("ValidationException", "SerializationException", codes=_OF_LOOKUPS),
     "hatchway": CommonRefusal("ValidationException", "SerializationException"),
 }

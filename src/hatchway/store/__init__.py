@@ -21,6 +21,7 @@ else.
 | `transaction` | a repository for each noun, and the revision |
 | `rows` | a repository: one table's rows as nouns |
 | `matching` | patterns with wildcards, in either database |
+| `audit_rows` | that of audit records, with what they are found by |
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
 | `prepared` | statements as the driver takes them, for what runs often |

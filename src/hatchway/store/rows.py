@@ -237,6 +237,6 @@ def _shape(
     table: Table, noun: type[Any]
 ) -> tuple[tuple[str, ...], list[Callable[[Any], Any]], list[Any], tuple[Any, ...]]:
     """The fields of the noun, what reads them, their columns, and the columns of the primary key."""
-    names = tuple(field.name for field in fields(noun))
+    names = tuple(field.name for field in fields(noun) if field.metadata.get("column", True))
     columns = [table.c[name] for name in names]
     return names, [attrgetter(name) for name in names], columns, tuple(table.primary_key.columns)

@@ -31,6 +31,7 @@ from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, S
 from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
+from hatchway.store.audit_rows import AuditRows
 from hatchway.store.notifications import CHANNEL
 from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
@@ -70,6 +71,15 @@ class _Repository(Generic[Noun]):
         return rows
 
 
+class _AuditRepository:
+    """That of audit records."""
+
+    def __get__(self, tx: "Transaction", _owner: object) -> AuditRows:
+        rows = AuditRows(tx._connection, tables.audit_records, AuditRecord, None)
+        tx.__dict__[tables.audit_records.name] = rows
+        return rows
+
+
 class Transaction:
     """Repositories over one connection. Made by `Store.read`, `Store.write` and `Store.record`."""
 
@@ -101,7 +111,7 @@ class Transaction:
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
     host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)
     client_tokens = _Repository(tables.client_tokens, ClientToken, followed=False)
-    audit_records = _Repository(tables.audit_records, AuditRecord, followed=False)
+    audit_records = _AuditRepository()
     tunnels = _Repository(tables.tunnels, Tunnel, followed=False)
     gateway_workers = _Repository(tables.gateway_workers, GatewayWorker, followed=False)
 

@@ -1,0 +1,72 @@
+"""Enters what events are found by, of those that are without: of older programs.
+
+From the newest back, in portions, each a short transaction of its own: a trail of millions of events is not
+read in one go, and nobody who writes waits long.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from hatchway.audit.terms import READ_ONLY, terms_of
+from hatchway.store import Store, Transaction
+from hatchway.store.audit_rows import Found
+
+_AT_ONCE: Final = 200
+"""Events of one transaction."""
+_PORTIONS: Final = 5
+"""Of which there are so many in one run."""
+_OVERLAP: Final = timedelta(minutes=5)
+"""How much later than its time a record may come to be: calls wait for a lock, and clocks differ."""
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class LookupFill:
+    """One control plane's."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._looked_until: datetime | None = None
+
+    def fill(self) -> int:
+        """Goes on with the events of before there were terms; how many it has entered."""
+        filled = 0
+        for _ in range(_PORTIONS):
+            with self._store.read() as tx:
+                back_to = tx.audit_records.filled_back_to()
+                if back_to is None:
+                    break
+                some = tx.audit_records.some_before(back_to, _AT_ONCE)
+            with self._store.append() as tx:
+                _index(tx, some)
+                last = len(some) < _AT_ONCE
+                tx.audit_records.note_filled(None if last else some[-1].event_time - _MICROSECOND)
+            filled += len(some)
+        return filled
+
+    def catch_up(self) -> int:
+        """Enters the events of processes of an older program that still run; how many there were."""
+        now = self._clock()
+        since = (self._looked_until or now) - _OVERLAP
+        with self._store.read() as tx:
+            missing = tx.audit_records.unindexed(since, READ_ONLY, _AT_ONCE * _PORTIONS)
+        if missing:
+            with self._store.append() as tx:
+                _index(tx, missing)
+        if len(missing) < _AT_ONCE * _PORTIONS:
+            self._looked_until = now
+        return len(missing)
+
+
+def _index(tx: Transaction, events: Iterable[Found]) -> None:
+    tx.audit_records.index((event.event_time, event.event_id, _terms_in(event.body)) for event in events)
+
+
+def _terms_in(body: str) -> tuple[str, ...]:
+    """The terms of an event's text; none when it is none, which must not hold up all others."""
+    try:
+        return terms_of(json.loads(body))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()

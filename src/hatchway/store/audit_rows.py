@@ -1,0 +1,181 @@
+"""The audit trail's records, with the index of what they are found by.
+
+Whoever enters a record enters its terms with it: `audit_lookups` has a row for each, in the order of time, so
+that a page of what has a term is read from one place of one tree, however long the trail is.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hatchway.domain.account import AuditRecord
+from hatchway.store.prepared import Prepared
+from hatchway.store.rows import Insertion, Rows
+from hatchway.store.tables import audit_lookups, audit_lookups_filled, audit_records
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NAMES: Final = ("term", "moment", "event_id")
+
+_records = audit_records.c
+_lookups = audit_lookups.c
+
+
+class Found(NamedTuple):
+    """An event's place in the trail, newest first, and its JSON text."""
+
+    event_time: datetime
+    event_id: str
+    body: str
+
+
+class AuditRows(Rows[AuditRecord]):
+    """The audit records of one transaction."""
+
+    def _insert(self, nouns: Iterable[AuditRecord], statement: Insertion) -> None:
+        records = list(nouns)
+        super()._insert(records, statement)
+        self.index((record.event_time, record.event_id, record.terms) for record in records)
+
+    def index(self, events: Iterable[tuple[datetime, str, Sequence[str]]]) -> None:
+        """Enters what events are found by: their times, ids and terms. Twice is as once."""
+        terms: list[str] = []
+        moments: list[int] = []
+        ids: list[str] = []
+        for time, event_id, some in events:
+            terms += some
+            moments += [_moment(time)] * len(some)
+            ids += [event_id] * len(some)
+        if not terms:
+            return
+        columns: list[Any] = [terms, moments, ids]
+        dialect = self._connection.dialect
+        # In PostgreSQL, one statement for all: each costs its server more than ten rows do.
+        _index(dialect).run(
+            self._connection, [[each] for each in columns] if dialect.name == "postgresql" else columns
+        )
+
+    def newest(
+        self,
+        term: str | None,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Found]:
+        """The newest events, those that have a term when one is given.
+
+        Args:
+            since, until: bounds of their time; the latter is no longer within.
+            before: the time and id of an event that all of them come after in this order.
+        """
+        if term is None:
+            query = _page(_records.event_time, _records.event_id, since, until, before)
+            query = query.add_columns(_records.body).limit(limit)
+            return [Found(*row) for row in self._connection.execute(query)]
+        query = _page(
+            _lookups.moment,
+            _lookups.event_id,
+            None if since is None else _moment(since),
+            None if until is None else _moment(until),
+            None if before is None else (_moment(before[0]), before[1]),
+        )
+        ids = [row[1] for row in self._connection.execute(query.where(_lookups.term == term).limit(limit))]
+        return self._these(ids)
+
+    def _these(self, ids: Sequence[str]) -> list[Found]:
+        query = select(_records.event_time, _records.event_id, _records.body)
+        rows = self._connection.execute(query.where(_records.event_id.in_(ids)))
+        return sorted((Found(*row) for row in rows), reverse=True)
+
+    def unindexed(self, since: datetime, any_of: Sequence[str], limit: int) -> list[Found]:
+        """Events from a moment on that are without terms, as older programs enter them.
+
+        `any_of` are terms one of which each event has that has any.
+        """
+        recent = _records.event_time >= since
+        indexed = and_(_lookups.term.in_(any_of), _lookups.moment >= _moment(since))
+        count = select(func.count())
+        if self.scalar(count.select_from(audit_records).where(recent)) == self.scalar(
+            count.select_from(audit_lookups).where(indexed)
+        ):
+            return []
+        known = {row[0] for row in self.rows(select(_lookups.event_id).where(indexed))}
+        ids = self.rows(select(_records.event_id).where(recent).order_by(_records.event_time))
+        return self._these([row[0] for row in ids if row[0] not in known][:limit])
+
+    def filled_back_to(self) -> datetime | None:
+        """From when on events have terms, but for those of older programs; None when all do."""
+        moment = self.scalar(select(audit_lookups_filled.c.back_to))
+        return None if moment == 0 else _time(moment)
+
+    def some_before(self, time: datetime, limit: int) -> list[Found]:
+        """The newest events of a moment and before: about so many, and all of the last one's moment."""
+        query = select(_records.event_time, _records.event_id, _records.body)
+        some = query.where(_records.event_time <= time).order_by(_records.event_time.desc()).limit(limit)
+        found = {Found(*row) for row in self._connection.execute(some)}
+        if len(found) == limit:
+            last = min(each.event_time for each in found)
+            found |= {
+                Found(*row) for row in self._connection.execute(query.where(_records.event_time == last))
+            }
+        return sorted(found, reverse=True)
+
+    def note_filled(self, back_to: datetime | None) -> None:
+        """Notes from when on events have terms now; None: all have."""
+        moment = 0 if back_to is None else _moment(back_to)
+        self._connection.execute(update(audit_lookups_filled).values(back_to=moment))
+
+
+def _page(
+    time: Any, event_id: Any, since: Any | None, until: Any | None, before: tuple[Any, str] | None
+) -> Select[Any]:
+    conditions = []
+    if since is not None:
+        conditions.append(time >= since)
+    if until is not None:
+        conditions.append(time < until)
+    if before is not None:
+        # The first is what the other implies, and what an index is searched by.
+        conditions += [
+            time <= before[0],
+            or_(time < before[0], and_(time == before[0], event_id < before[1])),
+        ]
+    return select(time, event_id).where(*conditions).order_by(time.desc(), event_id.desc())
+
+
+def _moment(time: datetime) -> int:
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def _time(moment: int) -> datetime:
+    most = datetime.max.replace(tzinfo=UTC)
+    return min(most, _EPOCH + timedelta(microseconds=min(moment, _moment(most))))
+
+
+@lru_cache(maxsize=2)
+def _index(dialect: Dialect) -> Prepared:
+    if dialect.name != "postgresql":
+        return Prepared(sqlite.insert(audit_lookups).on_conflict_do_nothing(), _NAMES, dialect)
+    types: dict[str, Any] = {"term": Text, "moment": BigInteger, "event_id": Text}
+    arrays: list[Any] = [bindparam(name, type_=postgresql.ARRAY(types[name])) for name in _NAMES]
+    rows = func.unnest(*arrays).table_valued(*(column(name) for name in _NAMES)).render_derived()
+    statement = postgresql.insert(audit_lookups).from_select(_NAMES, select(*rows.c)).on_conflict_do_nothing()
+    return Prepared(statement, _NAMES, dialect)

@@ -1,0 +1,115 @@
+"""Events of older programs are found too, after a while."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete
+
+from hatchway.audit import lookup_fill
+from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.log import to_record
+from hatchway.audit.lookup_fill import LookupFill
+from hatchway.domain.account import AuditRecord
+from hatchway.store import Store
+from hatchway.store.tables import audit_lookups
+
+NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store.open(f"sqlite:///{tmp_path}/hatchway.db")) as opened:
+        opened.migrate()
+        yield opened
+
+
+def record(number: int, ago: timedelta) -> AuditRecord:
+    source = EventSource(
+        account="123456789012",
+        region="us-east-1",
+        event_source="iam.amazonaws.com",
+        request_id="r",
+        source_ip="192.0.2.7",
+        user_agent="",
+        user_identity={"type": "IAMUser", "userName": f"user-{number % 3}"},
+    )
+    body = event(
+        source,
+        event_id=f"e{number}",
+        time=NOW - ago,
+        name="CreateUser",
+        read_only=False,
+        request_parameters=None,
+        outcome=Outcome(),
+    )
+    return to_record(body, NOW - ago)
+
+
+def enter_as_older_programs_do(store: Store, *records: AuditRecord) -> None:
+    with store.record() as tx:
+        tx.audit_records.add_all(replace(each, terms=()) for each in records)
+
+
+def found(store: Store, term: str) -> list[str]:
+    with store.read() as tx:
+        newest = tx.audit_records.newest(term, since=None, until=None, before=None, limit=10_000)
+    return [json.loads(each.body)["eventID"] for each in newest]
+
+
+def test_a_trail_from_before_is_gone_through_once_newest_first_a_little_at_a_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup_fill, "_AT_ONCE", 4)
+    monkeypatch.setattr(lookup_fill, "_PORTIONS", 2)
+    enter_as_older_programs_do(store, *(record(number, timedelta(days=number)) for number in range(10)))
+    fill = LookupFill(store, lambda: NOW)
+    assert fill.fill() == 8
+    assert found(store, "Username=user-0") == ["e0", "e3", "e6"]
+    # Another process goes on where this one has stopped.
+    assert LookupFill(store, lambda: NOW).fill() == 2
+    assert found(store, "Username=user-0") == ["e0", "e3", "e6", "e9"]
+    assert found(store, "EventName=CreateUser") == [f"e{number}" for number in range(10)]
+    assert fill.fill() == 0
+
+
+def test_many_events_of_one_moment_are_gone_through_like_any(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup_fill, "_AT_ONCE", 2)
+    enter_as_older_programs_do(store, *(record(number, timedelta(days=1)) for number in range(7)))
+    enter_as_older_programs_do(store, record(7, timedelta(days=2)))
+    assert LookupFill(store, lambda: NOW).fill() == 8
+    assert len(found(store, "EventName=CreateUser")) == 8
+
+
+def test_what_a_process_of_an_older_program_still_records_is_found_too(store: Store) -> None:
+    fill = LookupFill(store, lambda: NOW)
+    assert fill.catch_up() == 0
+    with store.record() as tx:
+        tx.audit_records.add(record(1, timedelta(seconds=2)))
+    enter_as_older_programs_do(store, record(2, timedelta(seconds=1)), record(4, timedelta(minutes=4)))
+    assert fill.catch_up() == 2
+    assert fill.catch_up() == 0
+    assert found(store, "EventName=CreateUser") == ["e2", "e1", "e4"]
+
+
+def test_an_event_that_cannot_be_read_holds_up_no_other(store: Store) -> None:
+    broken = replace(record(1, timedelta(days=1)), body="{")
+    other = replace(record(2, timedelta(days=2)), body='{"userIdentity": null}')
+    enter_as_older_programs_do(store, record(0, timedelta(0)), broken, other, record(3, timedelta(days=3)))
+    LookupFill(store, lambda: NOW).fill()
+    assert found(store, "EventName=CreateUser") == ["e0", "e3"]
+
+
+def test_nothing_is_entered_twice(store: Store) -> None:
+    enter_as_older_programs_do(store, record(1, timedelta(seconds=1)))
+    fill = LookupFill(store, lambda: NOW)
+    fill.fill()
+    fill.catch_up()
+    with store.engine.begin() as connection:
+        assert connection.execute(delete(audit_lookups)).rowcount == 4

@@ -1,0 +1,170 @@
+"""Records of the audit trail, found by their terms, newest first."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from alembic import command
+from sqlalchemy import text
+from tests.store.test_store import schema
+
+from hatchway.domain.account import AuditRecord
+from hatchway.store import Store
+from hatchway.store.audit_rows import Found
+
+NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def record(number: int, *terms: str, time: datetime | None = None) -> AuditRecord:
+    return AuditRecord(
+        event_id=f"e{number:03}",
+        event_time=NOW + number * SECOND if time is None else time,
+        event_source="ec2.amazonaws.com",
+        event_name="OpenTunnel",
+        request_id="r",
+        user_name="alice",
+        access_key_id=None,
+        body=f"body {number}",
+        terms=terms,
+    )
+
+
+def numbers(found: Sequence[Found]) -> list[int]:
+    return [int(each.body.removeprefix("body ")) for each in found]
+
+
+def newest(
+    store: Store,
+    term: str | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: Found | None = None,
+    limit: int = 100,
+) -> list[Found]:
+    position = None if before is None else before[:2]
+    with store.read() as tx:
+        return tx.audit_records.newest(term, since=since, until=until, before=position, limit=limit)
+
+
+@pytest.mark.parametrize("term", [None, "Username=alice"])
+def test_records_come_newest_first_within_their_times_and_a_page_at_a_time(
+    store: Store, term: str | None
+) -> None:
+    with store.record() as tx:
+        tx.audit_records.add_all(record(number, "Username=alice", "ReadOnly=true") for number in range(7))
+        # Of one moment, they are told apart by their ids.
+        tx.audit_records.add_all(record(n, "Username=alice", time=NOW + 9 * SECOND) for n in (9, 7, 8))
+    everything = newest(store, term)
+    assert numbers(everything) == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert everything[0].event_time == NOW + 9 * SECOND
+    assert numbers(newest(store, term, since=NOW + SECOND, until=NOW + 3 * SECOND)) == [2, 1]
+    pages = [newest(store, term, limit=2)]
+    while pages[-1]:
+        pages.append(newest(store, term, before=pages[-1][-1], limit=2))
+    assert [found for page in pages for found in page] == everything
+
+
+def test_only_what_has_a_term_is_found_by_it(store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add(record(1, "Username=alice"), record(2, "Username=bob"), record(3))
+        # What is there already stays as it was, and so do its terms.
+        tx.audit_records.add(record(1, "Username=alice"))
+    assert numbers(newest(store, "Username=alice")) == [1]
+    assert numbers(newest(store, "Username=carol")) == []
+    assert numbers(newest(store)) == [3, 2, 1]
+
+
+def test_a_page_is_read_from_an_index_in_its_order(store: Store) -> None:
+    """Whatever the length of the trail: neither a scan nor a sort of all that has the term."""
+    with store.record() as tx:
+        tx.audit_records.add_all(record(number, f"Username={number % 5}") for number in range(200))
+    if not store.is_sqlite:
+        with store.engine.connect() as connection:
+            connection.execute(text("ANALYZE"))
+            connection.execute(text("SET enable_seqscan = off"))
+            connection.commit()
+    plans = []
+    with store.engine.connect() as connection:
+        explain = "EXPLAIN QUERY PLAN" if store.is_sqlite else "EXPLAIN"
+        for query in (
+            "SELECT event_id FROM audit_lookups WHERE term = 'Username=1' AND moment <= 9 AND"
+            " (moment < 9 OR moment = 9 AND event_id < 'e') ORDER BY moment DESC, event_id DESC LIMIT 51",
+            "SELECT body FROM audit_records ORDER BY event_time DESC, event_id DESC LIMIT 51",
+        ):
+            rows = connection.execute(text(f"{explain} {query}"))
+            plans.append(" ".join(str(row[-1]) for row in rows))
+    of_terms, of_all = plans
+    assert "Seq Scan" not in of_terms + of_all
+    if store.is_sqlite:
+        assert "SEARCH audit_lookups USING PRIMARY KEY (term=? AND moment<?)" in of_terms
+        assert "TEMP B-TREE" not in of_terms
+        assert "USING INDEX ix_audit_records_event_time" in of_all
+        assert "FOR ORDER BY" not in of_all
+    else:
+        assert "pk_audit_lookups" in of_terms
+        assert "Sort" not in of_terms
+        assert "Incremental Sort" in of_all
+
+
+def test_an_older_program_records_on_the_new_schema_and_what_it_recorded_is_found_when_terms_are_entered(
+    store: Store,
+) -> None:
+    columns = "event_id, event_time, event_source, event_name, request_id, body, exported"
+    insert = f"INSERT INTO audit_records ({columns}) VALUES (:id, :time, 's', 'n', 'r', :body, false)"
+    with store.engine.begin() as connection:
+        for number in range(3):
+            time = (NOW + number * SECOND).strftime("%Y-%m-%d %H:%M:%S.%f")
+            connection.execute(text(insert), {"id": f"e{number}", "time": time, "body": f"body {number}"})
+    with store.append() as tx:
+        missing = tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100)
+        assert numbers(missing) == [2, 1, 0]
+        tx.audit_records.index((each.event_time, each.event_id, ["ReadOnly=true"]) for each in missing[:1])
+        rest = tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100)
+        assert numbers(rest) == [1, 0]
+        tx.audit_records.index((each.event_time, each.event_id, ["ReadOnly=false"]) for each in rest)
+        assert tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100) == []
+    assert numbers(newest(store, "ReadOnly=false")) == [1, 0]
+
+
+def test_the_trail_is_gone_through_from_the_newest_back_and_all_of_a_moment_at_once(store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add_all(record(number) for number in range(3))
+        tx.audit_records.add_all(record(number, time=NOW - SECOND) for number in range(3, 9))
+    schema(store, command.downgrade, "0010")
+    store.migrate()
+    with store.append() as tx:
+        back_to = tx.audit_records.filled_back_to()
+        assert back_to is not None
+        some = tx.audit_records.some_before(back_to, 4)
+        assert numbers(some) == [2, 1, 0, 8, 7, 6, 5, 4, 3]
+        assert all(a >= b for a, b in pairwise(some))
+        tx.audit_records.note_filled(some[-1].event_time)
+    with store.append() as tx:
+        assert tx.audit_records.filled_back_to() == NOW - SECOND
+        tx.audit_records.note_filled(None)
+        assert tx.audit_records.filled_back_to() is None
+
+
+def test_whoever_may_add_records_may_add_what_they_are_found_by_after_an_upgrade(
+    postgresql: Callable[[], str],
+) -> None:
+    store = Store.open(postgresql())
+    store.migrate()
+    schema(store, command.downgrade, "0010")
+    with store.engine.begin() as connection:
+        connection.execute(text("CREATE ROLE an_old_gateway"))
+        connection.execute(text("GRANT INSERT ON audit_records TO an_old_gateway"))
+    store.migrate()
+    may = "SELECT has_table_privilege('an_old_gateway', 'audit_lookups', :what)"
+    with store.engine.begin() as connection:
+        told = {
+            what: connection.scalar(text(may), {"what": what})
+            for what in ("INSERT", "SELECT", "UPDATE", "DELETE")
+        }
+        connection.execute(text("DROP OWNED BY an_old_gateway"))
+        connection.execute(text("DROP ROLE an_old_gateway"))
+    store.close()
+    assert told == {"INSERT": True, "SELECT": True, "UPDATE": False, "DELETE": False}
