@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fuzz.draws import Draws, noise
 from hatchway.control.ec2.paging import next_token, position_of
-from hatchway.control.hatchway_service.tunnels import _position as tunnels_position
+from hatchway.control.hatchway_service.paging import position_of as tunnels_position
 from hatchway.control.iam.paging import _position as iam_position
 from hatchway.control.iam.paging import page_of
 from hatchway.protocol import ServiceError

@@ -19,6 +19,7 @@ WORDS: Mapping[str, str] = {
     "AssumeRolePolicyDocument": TRUST,
     "AWSServiceName": "ec2-instance-connect.amazonaws.com",
     "CidrBlock": "10.0.200.0/24",
+    "EnrollmentTokenId": "et-00000000000000000",
     "GroupId": SSH_GROUP,
     "InstanceConnectEndpointId": "eice-0000000000000000f",
     "InstanceId": INSTANCE,
@@ -62,4 +63,6 @@ def _value(shape: Shape, name: str) -> Any:
             return max(1, shape.metadata.get("min", 1))
         case "boolean":
             return True
+        case "blob":
+            return b"{}"
     raise AssertionError(f"{name}: a required {shape.type_name} needs a value here")

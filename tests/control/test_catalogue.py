@@ -14,7 +14,12 @@ PROMISED = {
     ],
     "cloudtrail": ["LookupEvents"],
     "ec2-instance-connect": ["SendSSHPublicKey"],
-    "hatchway": ["ListTunnels", "TerminateTunnel"],
+    "hatchway": [
+        "ListTunnels", "TerminateTunnel", "ExplainDenial",
+        "RegisterInstance", "ModifyInstance", "DeregisterInstance", "EnrollHost",
+        "CreateEnrollmentToken", "ListEnrollmentTokens", "DeleteEnrollmentToken",
+        "PlanFleet", "ApplyFleet", "ExportFleet",
+    ],
     "sts": ["GetCallerIdentity"],
     "iam": [
         "CreateUser", "GetUser", "ListUsers", "DeleteUser",
@@ -25,7 +30,7 @@ PROMISED = {
     ],
 }  # fmt: skip
 
-READING = ("Decode", "Describe", "Explain", "Get", "List", "Lookup", "Simulate")
+READING = ("Decode", "Describe", "Explain", "Export", "Get", "List", "Lookup", "Plan", "Simulate")
 
 
 @pytest.mark.parametrize(

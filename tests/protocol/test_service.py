@@ -63,6 +63,24 @@ def test_a_request_has_a_size_which_for_documents_is_smaller() -> None:
     assert document(b"{}".ljust(LARGEST_DOCUMENT)).parameters == {}
 
 
+def test_only_an_operation_that_takes_a_file_takes_a_larger_document_and_of_few_names() -> None:
+    def document(target: str, body: bytes) -> Any:
+        headers = {"x-amz-target": f"Hatchway.{target}"}
+        return load_service("hatchway").parse("POST", "/", "", "application/x-amz-json-1.1", headers, body)
+
+    large = b'{"FleetFile": "%s"}' % (b"A" * (LARGEST_DOCUMENT + 4))
+    assert len(document("ApplyFleet", large).parameters["FleetFile"]) > 49_000
+    many = b'{"FleetFile": "AAAA", %s}' % b", ".join(b'"n%d": 1' % number for number in range(9000))
+    for target, body in (
+        ("ListTunnels", large),
+        ("ApplyFleet", many),
+        ("ApplyFleet", b" " * (LARGEST_REQUEST + 1)),
+    ):
+        with pytest.raises(ServiceError) as caught:
+            document(target, body)
+        assert caught.value.code == "RequestEntityTooLarge"
+
+
 def test_a_request_goes_to_the_root() -> None:
     error = refusal(load_service("ec2"), "Action=DescribeVpcs", path="/vpcs")
 

@@ -17,6 +17,7 @@ audit trail.
 | `identities`, `stored_policies` | an identity's policies, from whatever holds the account's rows |
 | `authorization` | checks of a caller's permissions |
 | `context` | the condition keys of a request |
+| `own_actions` | the actions of Hatchway's own service: resources and condition keys |
 | `open_tunnel` | the checks of `ec2-instance-connect:OpenTunnel` |
 | `policy_documents` | is this text a policy, and within its quota |
 | `entities`, `simulation`, `simulation_cost` | hypothetical requests put to users, groups and roles |

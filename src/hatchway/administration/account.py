@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,9 +13,9 @@ from hatchway.administration.api_urls import for_host
 from hatchway.administration.fleet_files import load_fleet
 from hatchway.audit.local_trail import administrator, record
 from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet, policy_documents
-from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
+from hatchway.control.host_tokens import NewHostToken, new_host_token
+from hatchway.domain.host_token import SECRET_SIZE, format_host_token
 from hatchway.domain.network import Instance
-from hatchway.domain.ssh_key import HostToken
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.fleet import BadFleet, Fleet, Plan
 from hatchway.fleet.lint import PolicyFinding, lint_policies, with_those_in_force
@@ -116,29 +116,27 @@ def enroll_host(installation: Installation, instance: str, *, at_once: bool = Fa
     now = datetime.now(UTC)
     with installation.store.record() as tx:
         found = _find_instance(tx, instance)
-        token = format_host_token(found.id, os.urandom(SECRET_SIZE))
-        hashed = hash_host_token(parse_host_token(token))
-        former = tx.host_tokens.get(found.id)
-        note = None
-        if former is None or at_once:
-            tx.host_tokens.put(HostToken(instance_id=found.id, token_hash=hashed, created_at=now))
-            if former is not None:
-                note = f"the former token of {found.id} is no longer good"
-        else:
-            # The host goes on with it until it has the new one.
-            tx.host_tokens.put(replace(former, next_hash=hashed, created_at=now))
-            note = (
-                f"the former token of {found.id} is good until the new one is first used (--at-once ends it)"
-            )
+        made = new_host_token(tx, found.id, os.urandom(SECRET_SIZE), now=now, at_once=at_once)
         record(
             tx,
             installation.account,
             now,
             "EnrollHost",
             parameters={"instanceId": found.id},
-            answer={"replaced": former is not None and at_once, "inForce": former is None or at_once},
+            answer={"replaced": made.replaced, "inForce": made.in_force},
         )
-    return EnrolledHost(found.id, token, note)
+    return EnrolledHost(found.id, made.token, enrollment_note(found.id, made))
+
+
+def enrollment_note(instance_id: str, made: NewHostToken) -> str | None:
+    """What becomes of the token that a host had before, if any."""
+    if made.replaced:
+        return f"the former token of {instance_id} is no longer good"
+    if not made.in_force:
+        return (
+            f"the former token of {instance_id} is good until the new one is first used (--at-once ends it)"
+        )
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 |---|---|---|
 | `/` | AWS clients | every AWS service; the signature's credential scope says which |
 | `/host/v1/authorized-keys` | a host's sshd, by its host token | the SSH keys that are good there now |
+| `/host/v1/enroll` | a host without an account, by an enrollment token | registers itself |
 | `/.well-known/hatchway` | anybody | `{"gateway_port": N}` |
 | `/healthz`, `/readyz` | monitoring | is the process up; does it reach its store |
 
@@ -35,6 +36,8 @@ from hatchway.control.attempt import ApiRequest
 from hatchway.control.bodies import Bodies, stated_length
 from hatchway.control.dispatcher import Dispatcher, Outcome
 from hatchway.control.host_keys import HostRefused, authorized_keys, claimed_host
+from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
+from hatchway.control.host_registration import claimed_token, register_host
 from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
 from hatchway.control.other_services import other_service
 from hatchway.control.plane import ControlPlane
@@ -80,6 +83,7 @@ def create_application(plane: ControlPlane) -> Starlette:
         Route("/readyz", api.readyz),
         Route("/.well-known/hatchway", api.discovery),
         Route("/host/v1/authorized-keys", api.authorized_keys),
+        Route("/host/v1/enroll", api.enroll, methods=["POST"]),
     ]
     application = Starlette(
         routes=routes,
@@ -226,6 +230,40 @@ class _Api:
             return _busy(request)
         connection.prove(host)
         return PlainTextResponse("".join(f"{line}\n" for line in lines))
+
+    async def enroll(self, request: Request) -> Response:
+        """A host that registers itself. It shares the threads of hosts' look-ups, and their limits."""
+        connection: ClientConnection = request.state.connection
+        authorization = request.headers.get("authorization", "")
+        token = claimed_token(authorization)
+        if not connection.may_authenticate(token):
+            return _plain(request, TOO_MANY_FAILURES, 429, {"retry-after": f"{WINDOW:.0f}"})
+        try:
+            if stated_length(request) > LARGEST_REGISTRATION:
+                return _plain(request, f"the body has more than {LARGEST_REGISTRATION} bytes", 413)
+            async with self._bodies.read(request, connection.source, proven=False) as content:
+                register = partial(
+                    register_host,
+                    self._plane,
+                    authorization=authorization,
+                    content=content,
+                    peer=connection.address,
+                    user_agent=request.headers.get("user-agent", ""),
+                )
+                host = await self._lookups.run((connection.source, token), register)
+        except ServiceError as refused:
+            return _plain(request, refused.message, refused.status or 400)
+        except HostRefused as refused:
+            if refused.status != 401:
+                return _plain(request, str(refused), refused.status)
+            connection.failed(token)
+            return _plain(request, str(refused), 401, {"www-authenticate": "Bearer"})
+        except Busy:
+            return _busy(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        connection.prove(token)
+        return JSONResponse(host.to_json())
 
 
 async def _turn(threads: Threads, client: Hashable, work: Callable[[], Answer]) -> Answer:

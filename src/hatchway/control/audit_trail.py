@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from hatchway.audit.events import EventSource, Outcome, event, event_time, unknown_identity
@@ -15,11 +16,14 @@ from hatchway.protocol import ServiceError
 
 UNKNOWN_OPERATION: Final = "Unknown"
 
+_NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
+
 _TRAIL_CODES: Final = {"AuthException": "AccessDenied"}
 """Codes that CloudTrail calls otherwise: a refused SendSSHPublicKey is as a refused OpenTunnel."""
 
 _RESOURCE_TYPES: Final = {
     "group": "AWS::IAM::Group",
+    "enrollment-token": "Hatchway::EnrollmentToken",
     "instance": "AWS::EC2::Instance",
     "instance-connect-endpoint": "AWS::EC2::InstanceConnectEndpoint",
     "network-interface": "AWS::EC2::NetworkInterface",
@@ -42,7 +46,9 @@ _SECRETS: Final = frozenset({"SAMLAssertion", "SessionToken", "TokenCode", "WebI
 def success_record(plane: ControlPlane, attempt: Attempt, result: Mapping[str, Any]) -> AuditRecord:
     """The record of a call that is answered with `result`; what was only read is not repeated in it."""
     assert attempt.operation is not None
-    elements = None
+    elements: Any = None
+    if attempt.call is not None and (said := attempt.call.told) is not None:
+        return _record(plane, attempt, response_elements=said.response_elements, additional=said.additional)
     if not attempt.operation.reads_only and result:
         shape = attempt.service.model.operation_model(attempt.operation.name).output_shape
         elements = told(shape, result)
@@ -107,8 +113,11 @@ def source_of(plane: ControlPlane, attempt: Attempt) -> EventSource:
     )
 
 
-def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecord:
+def _record(
+    plane: ControlPlane, attempt: Attempt, additional: Mapping[str, Any] = _NOTHING_MORE, **outcome: Any
+) -> AuditRecord:
     authorization = attempt.authorization
+    decision = {"decision": authorization.to_json()} if authorization else {}
     body = event(
         source_of(plane, attempt),
         event_id=str(uuid.UUID(bytes=plane.random_bytes(16), version=4)),
@@ -116,7 +125,7 @@ def _record(plane: ControlPlane, attempt: Attempt, **outcome: Any) -> AuditRecor
         name=event_name(attempt),
         read_only=attempt.operation is not None and attempt.operation.reads_only,
         request_parameters=_request_parameters(attempt),
-        outcome=Outcome(**outcome, additional={"decision": authorization.to_json()} if authorization else {}),
+        outcome=Outcome(**outcome, additional={**additional, **decision}),
         resources=_resources(attempt),
     )
     return to_record(body, attempt.now)

@@ -6,7 +6,7 @@ from typing import Final
 from hatchway.control import instance_connect, sts, sts_decode
 from hatchway.control.cloudtrail import lookup_events
 from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups, tagging
-from hatchway.control.hatchway_service import denials, tunnels
+from hatchway.control.hatchway_service import denials, enrollment, fleet_files, hosts, tunnels
 from hatchway.control.iam import (
     access_keys,
     account,
@@ -39,6 +39,9 @@ MODULES: Final = (
     groups,
     identities,
     inline_policies,
+    enrollment,
+    fleet_files,
+    hosts,
     instance_connect,
     instances,
     lookup_events,

@@ -150,6 +150,7 @@ class Dispatcher:
 
     def _perform(self, attempt: Attempt, signature: Signature) -> Reply:
         plane = self._plane
+        prepared: Any = None
         with ExitStack() as running:
             with plane.store.read() as tx:
                 caller = authenticate(
@@ -165,6 +166,8 @@ class Dispatcher:
                 operation = self._read_request(attempt)
                 if operation.reads_only:
                     result, reply = self._run(operation, attempt, tx, caller)
+                elif operation.prepare is not None:
+                    prepared = operation.prepare(self._call(attempt, tx, caller))
             if operation.reads_only:
                 self._record(success_record(plane, attempt, result))
                 return reply
@@ -174,7 +177,7 @@ class Dispatcher:
                 current = plane.callers.resolve(tx, plane.arns, signature.access_key_id)
                 if current is None:
                     raise UnknownAccessKey(signature.access_key_id)
-                result, reply = self._run(operation, attempt, tx, current)
+                result, reply = self._run(operation, attempt, tx, current, prepared)
                 tx.audit_records.add(success_record(plane, attempt, result))
             return reply
 
@@ -199,8 +202,13 @@ class Dispatcher:
         return operation
 
     def _run(
-        self, operation: Operation, attempt: Attempt, tx: Transaction, caller: Caller
+        self, operation: Operation, attempt: Attempt, tx: Transaction, caller: Caller, prepared: Any = None
     ) -> tuple[Mapping[str, Any], Reply]:
+        result = operation.run(self._call(attempt, tx, caller, prepared))
+        # Rendered before anything is committed: an answer that cannot be given undoes what it would tell of.
+        return result, attempt.service.render_result(operation.name, result, attempt.request.request_id)
+
+    def _call(self, attempt: Attempt, tx: Transaction, caller: Caller, prepared: Any = None) -> Call:
         plane = self._plane
         region = plane.arns.region
         context = {
@@ -218,10 +226,9 @@ class Dispatcher:
             now=attempt.now,
             request_id=attempt.request.request_id,
             random_bytes=plane.random_bytes,
+            prepared=prepared,
         )
-        result = operation.run(attempt.call)
-        # Rendered before anything is committed: an answer that cannot be given undoes what it would tell of.
-        return result, attempt.service.render_result(operation.name, result, attempt.request.request_id)
+        return attempt.call
 
     def _refuse(self, attempt: Attempt, problem: Exception) -> tuple[str, Reply]:
         service = attempt.service

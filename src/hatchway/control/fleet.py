@@ -6,6 +6,7 @@ recorded in the audit trail.
 
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -67,7 +68,7 @@ def apply_fleet(
         if not is_current(view, tx):
             view = read_account(tx)
             plan = make_plan(fleet, view, now=now, prune=prune)
-        _write(tx, plan.writes)
+        write_plan(tx, plan.writes)
         tx.audit_records.add(
             _audit_record(view.account, fleet, plan, now=now, prune=prune, administrator=administrator)
         )
@@ -127,7 +128,8 @@ def _enrolled_instances(tx: Transaction) -> frozenset[str]:
     return frozenset(token.instance_id for token in tx.host_tokens.find())
 
 
-def _write(tx: Transaction, writes: Writes) -> None:
+def write_plan(tx: Transaction, writes: Writes) -> None:
+    """Writes what a plan takes."""
     if writes.account is not None:
         tx.accounts.put(writes.account)
     for table, keys in writes.deletes.items():
@@ -144,6 +146,23 @@ def _write(tx: Transaction, writes: Writes) -> None:
         tx.pushed_keys.delete_where(instance_id=instance_id)
 
 
+def told_counts(plan: Plan) -> Mapping[str, int]:
+    """How much a plan does, for the audit trail."""
+    return {
+        "created": plan.count(Action.CREATE),
+        "changed": plan.count(Action.CHANGE),
+        "deleted": plan.count(Action.DELETE),
+        "unchanged": plan.unchanged,
+    }
+
+
+def told_changes(plan: Plan) -> Mapping[str, Any]:
+    """What a plan does, a line for each thing, for the audit trail; of very many not all."""
+    told = [change_line(change) for change in plan.changes[:_MOST_CHANGES_TOLD]]
+    omitted = len(plan.changes) - len(told)
+    return {"changes": told, **({"changesOmitted": omitted} if omitted else {})}
+
+
 def _audit_record(
     account: Account,
     fleet: Fleet,
@@ -153,9 +172,6 @@ def _audit_record(
     prune: bool,
     administrator: LocalAdministrator,
 ) -> AuditRecord:
-    changes = [change_line(change) for change in plan.changes]
-    told = changes[:_MOST_CHANGES_TOLD]
-    omitted = len(changes) - len(told)
     body = event(
         local_source(account, administrator),
         event_id=str(uuid.uuid4()),
@@ -163,14 +179,6 @@ def _audit_record(
         name="ApplyFleet",
         read_only=False,
         request_parameters={"fileSha256": fleet.digest, "prune": prune},
-        outcome=Outcome(
-            response_elements={
-                "created": plan.count(Action.CREATE),
-                "changed": plan.count(Action.CHANGE),
-                "deleted": plan.count(Action.DELETE),
-                "unchanged": plan.unchanged,
-            },
-            additional={"changes": told, **({"changesOmitted": omitted} if omitted else {})},
-        ),
+        outcome=Outcome(response_elements=told_counts(plan), additional=told_changes(plan)),
     )
     return to_record(body, now)

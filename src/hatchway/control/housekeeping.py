@@ -22,7 +22,14 @@ from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.settings import LOOPBACK
 from hatchway.store import Transaction, log_fields
-from hatchway.store.tables import client_tokens, endpoints, pushed_keys, terminations, tunnels
+from hatchway.store.tables import (
+    client_tokens,
+    endpoints,
+    enrollment_tokens,
+    pushed_keys,
+    terminations,
+    tunnels,
+)
 from hatchway.transport.own_addresses import reached_at
 
 DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
@@ -52,6 +59,11 @@ def purge_pushed_keys(tx: Transaction, now: datetime) -> int:
 def purge_client_tokens(tx: Transaction, now: datetime) -> int:
     """Takes away client tokens after a day."""
     return tx.client_tokens.delete_where(client_tokens.c.created_at <= now - CLIENT_TOKEN_RETENTION)
+
+
+def purge_enrollment_tokens(tx: Transaction, now: datetime) -> int:
+    """Deletes enrollment tokens by which no host can register any more."""
+    return tx.enrollment_tokens.delete_where(enrollment_tokens.c.expires_at <= now)
 
 
 def purge_terminations(tx: Transaction) -> int:
@@ -146,6 +158,7 @@ def tasks(
         Task("note the API's addresses", 60, addresses.note),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
         Task("purge terminations", 60, purge_done_terminations),
+        Task("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         Task("forget deletions", 3600, writing(history.forget)),
     )

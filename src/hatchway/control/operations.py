@@ -31,12 +31,21 @@ from hatchway.store import Transaction
 Result = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the audit trail tells of an answer in place of it, where that may be large; and what besides."""
+
+    response_elements: Mapping[str, Any]
+    additional: Mapping[str, Any]
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """One authenticated call of an operation, in its transaction.
 
     `context` holds the condition keys that do not depend on the operation. `authorization` is what
-    `authorize` found, for the audit trail.
+    `authorize` found, for the audit trail; `told` what an operation has it tell. `prepared` is what the
+    operation's preparation gave.
     """
 
     tx: Transaction
@@ -48,12 +57,15 @@ class Call:
     now: datetime
     request_id: str
     random_bytes: Callable[[int], bytes]
+    prepared: Any = None
     authorization: Authorization | None = field(default=None, init=False)
+    told: Told | None = field(default=None, init=False)
 
     def authorize(self, *checks: Check | Guard) -> None:
         """Returns when the caller has all these permissions and means the call.
 
-        To be called once, after the parameters are understood and before anything is done or told.
+        To be called once, after the parameters are understood and before anything is done or told; once in
+        a preparation too.
 
         Raises:
             AccessDenied: a check refuses.
@@ -74,7 +86,8 @@ class Call:
 class Operation:
     """`reads_only` operations run in a view that nothing can be changed through.
 
-    `unsupported` are the parameters that it refuses: see `hatchway.control.unsupported`.
+    `unsupported` are the parameters that it refuses: see `hatchway.control.unsupported`. `prepare` does the
+    long part of one that writes, in a view of before, while others may write.
     """
 
     service: str
@@ -82,6 +95,7 @@ class Operation:
     reads_only: bool
     run: Callable[[Call], Result]
     unsupported: Unsupported = field(default_factory=dict)
+    prepare: Callable[[Call], Any] | None = None
 
 
 _ALL_SUPPORTED: Final[Unsupported] = MappingProxyType({})
@@ -89,14 +103,19 @@ _operations: Final[dict[tuple[str, str], Operation]] = {}
 
 
 def operation(
-    service: str, name: str, *, reads_only: bool, unsupported: Unsupported = _ALL_SUPPORTED
+    service: str,
+    name: str,
+    *,
+    reads_only: bool,
+    unsupported: Unsupported = _ALL_SUPPORTED,
+    prepare: Callable[[Call], Any] | None = None,
 ) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
     """Makes a function the operation `name` of a service, both as the service model spells them."""
 
     def register(run: Callable[[Call], Result]) -> Callable[[Call], Result]:
         if (service, name) in _operations:
             raise ValueError(f"{service} has the operation {name} already")
-        _operations[service, name] = Operation(service, name, reads_only, run, unsupported)
+        _operations[service, name] = Operation(service, name, reads_only, run, unsupported, prepare)
         return run
 
     return register

@@ -24,7 +24,8 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `tunnel` | a live tunnel, and the ways that one ends |
 | `ssh_key` | a pushed SSH key, and what is kept of a host's token |
 | `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |
-| `host_token` | how a host's token looks, and the hash that is kept of it |
+| `bearer_token` | how a token looks that a host holds, and the hash that is kept of it |
+| `host_token`, `enrollment_token` | by which a host is known; by which hosts register themselves |
 | `text` | which characters a text may hold |
 
 What must hold here: nothing is imported but the standard library and, for public keys, `cryptography`; no

@@ -48,6 +48,9 @@ class Arns:
     def tunnel(self, tunnel_id: str) -> str:
         return f"arn:aws:hatchway:{self.region}:{self.account}:tunnel/{tunnel_id}"
 
+    def enrollment_token(self, token_id: str) -> str:
+        return f"arn:aws:hatchway:{self.region}:{self.account}:enrollment-token/{token_id}"
+
     def user(self, name: str, path: str = "/") -> str:
         return self._iam(f"user{path}{name}")
 

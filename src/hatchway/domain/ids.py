@@ -26,6 +26,7 @@ class Kind(StrEnum):
     NETWORK_INTERFACE = "eni"
     INSTANCE = "i"
     ENDPOINT = "eice"
+    ENROLLMENT = "et"
     USER = "AIDA"
     GROUP = "AGPA"
     ROLE = "AROA"

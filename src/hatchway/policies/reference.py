@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from hatchway.access.own_actions import CONDITION_KEYS, OWN_ACTIONS, RESOURCE_TYPES
 from hatchway.iam.lint import ActionFacts, Facts, ResourceTypeFacts, ServiceFacts
 
 if TYPE_CHECKING:
@@ -20,25 +21,17 @@ class ReferenceMissing(Exception):
         )
 
 
-def _own(name: str, *resource_types: ResourceTypeFacts) -> ActionFacts:
-    return ActionFacts(f"hatchway:{name}", resource_types, frozenset())
-
-
-_TUNNEL: Final = ResourceTypeFacts(
-    "tunnel", "arn:${Partition}:hatchway:${Region}:${Account}:tunnel/${TunnelId}"
-)
-_USER: Final = ResourceTypeFacts("user", "arn:${Partition}:iam::${Account}:user/${UserNameWithPath}")
 HATCHWAY: Final = ServiceFacts(
     "hatchway",
     {
-        action.name.partition(":")[2].lower(): action
-        for action in (
-            _own("ListTunnels"),
-            _own("TerminateTunnel", _TUNNEL),
-            _own("ExplainDenial", _USER),
+        action.name.lower(): ActionFacts(
+            f"hatchway:{action.name}",
+            tuple(ResourceTypeFacts(name, RESOURCE_TYPES[name]) for name in action.resource_types),
+            frozenset(key.lower() for key in action.condition_keys),
         )
+        for action in OWN_ACTIONS
     },
-    {},
+    {key.lower(): kind for key, kind in CONDITION_KEYS.items()},
 )
 """The service that AWS does not have: ours."""
 

@@ -24,7 +24,11 @@ LARGEST_REQUEST: Final = 1 << 20
 """Bytes of a body, or characters of a query string, that are read at all."""
 LARGEST_DOCUMENT: Final = 1 << 16
 """Bytes of a body of JSON. What these services are sent is far smaller, and a document of a megabyte may hold
-70,000 names, which took over a second to read and to find fault with."""
+70,000 names, which took over a second to read and to find fault with. An operation that takes a file, which
+its model says by a blob that may be larger, is sent as much as any, but no more names than other documents
+hold."""
+MOST_QUOTES: Final = LARGEST_DOCUMENT // 8
+"""Quotation marks of a larger document, of which every name takes two."""
 
 
 class Service:
@@ -35,6 +39,7 @@ class Service:
         self.model = model
         self._refusal = REFUSALS[name]
         self._is_json = model.protocol == "json"
+        self._take_files = frozenset(name for name in model.operation_names if _takes_file(model, name))
 
     def parse(  # noqa: PLR0917 - the parts of a request, in their order on the wire
         self,
@@ -59,8 +64,12 @@ class Service:
         Raises:
             ServiceError: and nothing else, whatever the request.
         """
-        largest = LARGEST_DOCUMENT if self._is_json else LARGEST_REQUEST
-        if len(body) > largest or len(query) > LARGEST_REQUEST:
+        largest = self._largest(headers.get("x-amz-target", ""))
+        if (
+            len(body) > largest
+            or len(query) > LARGEST_REQUEST
+            or (self._is_json and len(body) > LARGEST_DOCUMENT and body.count(b'"') > MOST_QUOTES)
+        ):
             raise ServiceError("RequestEntityTooLarge", f"The request is larger than {largest} bytes.", 413)
         if path != "/":
             raise ServiceError("MalformedHttpRequestException", "The path of an API request is /.", 404)
@@ -85,6 +94,12 @@ class Service:
         if violations:
             raise self._refusal.error(sorted(violations, key=lambda violation: _WORST.index(violation.kind)))
         return call
+
+    def _largest(self, target: str) -> int:
+        """Bytes that a body may have, by the header that names the operation of one of JSON."""
+        if self._is_json and target.rpartition(".")[2] not in self._take_files:
+            return LARGEST_DOCUMENT
+        return LARGEST_REQUEST
 
     def render_result(self, operation: str, result: Mapping[str, Any], request_id: str) -> Reply:
         """The reply to a call that succeeded. A member whose value is None is left out.
@@ -115,6 +130,14 @@ class Service:
     def _headers(self, request_id: str) -> tuple[tuple[str, str], ...]:
         media_type = "application/x-amz-json-1.1" if self._is_json else "text/xml;charset=UTF-8"
         return (("content-type", media_type), ("x-amzn-requestid", request_id))
+
+
+def _takes_file(model: ServiceModel, name: str) -> bool:
+    shape = model.operation_model(name).input_shape
+    return shape is not None and any(
+        member.type_name == "blob" and member.metadata.get("max", 0) > LARGEST_DOCUMENT
+        for member in shape.members.values()
+    )
 
 
 _WORST: Final = (Kind.UNREADABLE, Kind.UNKNOWN, Kind.MISSING, Kind.INVALID)

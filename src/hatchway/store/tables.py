@@ -368,6 +368,20 @@ host_tokens = Table(
     Column("next_hash", LargeBinary, nullable=True),
     _moment("created_at"),
 )
+enrollment_tokens = Table(
+    "enrollment_tokens",
+    metadata,
+    _key("id", 64),
+    Column("token_hash", LargeBinary, nullable=False),
+    _text("subnet_id", 64),
+    Column("security_group_ids", Texts, nullable=False),
+    _tags(),
+    Column("max_uses", Integer, nullable=False),
+    Column("uses", Integer, nullable=False),
+    _text("created_by", 2048),
+    _moment("created_at"),
+    _moment("expires_at", index=True),
+)
 client_tokens = Table(
     "client_tokens",
     metadata,

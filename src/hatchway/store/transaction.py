@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from hatchway.domain.account import Account, AccountAlias, ApiAddress, AuditRecord, ClientToken
 from hatchway.domain.endpoint import Endpoint
+from hatchway.domain.enrollment_token import EnrollmentToken
 from hatchway.domain.identity import (
     AccessKey,
     AccessKeyUse,
@@ -110,6 +111,7 @@ class Transaction:
     access_key_uses = _Repository(tables.access_key_uses, AccessKeyUse, followed=False)
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
     host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)
+    enrollment_tokens = _Repository(tables.enrollment_tokens, EnrollmentToken, followed=False)
     client_tokens = _Repository(tables.client_tokens, ClientToken, followed=False)
     audit_records = _AuditRepository()
     tunnels = _Repository(tables.tunnels, Tunnel, followed=False)

@@ -4,23 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ARNS, Credentials, World
 
 from hatchway.control.hatchway_service import denials
-from hatchway.protocol.service_models import OWN_MODELS
 
 ALICE, BOB = ARNS.user("alice"), ARNS.user("bob")
-
-
-@pytest.fixture(scope="session")
-def session() -> boto3.Session:
-    """With our model beside botocore's own, as AWS_DATA_PATH puts it there."""
-    session = boto3.Session()
-    session._loader.search_paths.append(str(OWN_MODELS))
-    return session
 
 
 def may_ask(resource: str) -> Mapping[str, Any]:

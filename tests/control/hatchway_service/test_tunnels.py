@@ -4,24 +4,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ARNS, World
 
 from hatchway.control.housekeeping import purge_terminations
 from hatchway.domain.tunnel import GatewayWorker, Tunnel
-from hatchway.protocol.service_models import OWN_MODELS
 
 ALICE, BOB = ARNS.user("alice"), ARNS.user("bob")
-
-
-@pytest.fixture(scope="session")
-def session() -> boto3.Session:
-    """With our model beside botocore's own, as AWS_DATA_PATH puts it there."""
-    session = boto3.Session()
-    session._loader.search_paths.append(str(OWN_MODELS))
-    return session
 
 
 def tunnel_id(number: int) -> str:

@@ -2,6 +2,13 @@
 
 | module | holds |
 |---|---|
+| `hosts` | hosts that are registered, changed and taken out |
+| `registration` | what a registration comes to, checked as a fleet file's instance is |
+| `enrollment` | host tokens, and the tokens by which hosts register themselves |
+| `fleet_files` | the account as a fleet file: planned, applied, exported |
 | `tunnels` | the tunnels that gateways carry |
 | `denials` | why a caller was refused |
+| `paging` | the tokens of pages |
+
+What each call needs is in `hatchway.access.own_actions`, from which documentation, lint and simulation are.
 """

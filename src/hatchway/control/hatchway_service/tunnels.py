@@ -5,21 +5,20 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from hatchway.access.authorization import Check
+from hatchway.control.hatchway_service.paging import DEFAULT_SIZE, make_token, position_of
 from hatchway.control.operations import Call, Result, operation
-from hatchway.control.page_tokens import InvalidToken, make_token, read_token
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.protocol import ServiceError
 from hatchway.store.tables import gateway_workers, tunnels
 
-_DEFAULT_SIZE: Final = 100
 _FILTERS: Final = {"InstanceConnectEndpointId": "endpoint_id", "PrincipalArn": "principal_arn"}
 
 
 @operation("hatchway", "ListTunnels", reads_only=True)
 def list_tunnels(call: Call) -> Result:
     """The tunnels that workers carry that are alive, in the order of their ids."""
-    after = _position(call.parameters.get("NextToken"))
-    size = call.parameters.get("MaxResults") or _DEFAULT_SIZE
+    after = position_of(call.parameters.get("NextToken"))
+    size = call.parameters.get("MaxResults") or DEFAULT_SIZE
     equal = {column: call.parameters[name] for name, column in _FILTERS.items() if name in call.parameters}
 
     call.authorize(Check("hatchway:ListTunnels"))
@@ -79,14 +78,3 @@ def _result(call: Call, tunnel: Tunnel, worker: GatewayWorker | None) -> Result:
         "GatewayId": tunnel.gateway_id,
         "GatewayHost": None if worker is None else worker.host,
     }
-
-
-def _position(token: str | None) -> str:
-    if token is None:
-        return ""
-    try:
-        return read_token(token)
-    except InvalidToken:
-        raise ServiceError(
-            "ValidationException", "Invalid NextToken: use one that this operation gave."
-        ) from None

@@ -1,0 +1,188 @@
+"""Hosts that register themselves, by an enrollment token: `POST /host/v1/enroll`.
+
+    Authorization: Bearer hwe_et-0123456789abcdef0_…
+    {"name": "web-7", "private_ip": "10.0.1.7"}
+
+    200 {"instance_id": "i-…", "token": "hwh_i-…"}
+
+The host is an instance from then on, in the token's subnet, with its groups and tags, and the answer holds
+its host token. A name or an address that another has is refused: a token lets nobody take another's place.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import structlog
+
+from hatchway import __version__
+from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.local import EVENT_SOURCE
+from hatchway.audit.log import LONGEST_USER_AGENT, to_record
+from hatchway.control.hatchway_service.registration import Registration, registered
+from hatchway.control.host_keys import HostRefused
+from hatchway.control.host_tokens import new_host_token
+from hatchway.control.plane import ControlPlane
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken
+from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN, EnrollmentToken
+from hatchway.domain.network import Instance
+from hatchway.protocol import ServiceError
+from hatchway.store import Transaction
+
+LARGEST_REQUEST: Final = 4096
+"""Bytes of the body that a host sends."""
+_SCHEME: Final = "bearer "
+_TEXTS: Final = ("name", "private_ip", "ipv6", "instance_type")
+_LONGEST: Final = 256
+_NOT_GOOD: Final = (
+    "the enrollment token is not good, or no longer: have a new one made (hatchway enrollment-token create)"
+)
+
+log = structlog.get_logger("hatchway.control")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredHost:
+    """What the host is told, this once."""
+
+    instance_id: str
+    token: str = field(repr=False)
+
+    def to_json(self) -> Mapping[str, str]:
+        return {"instance_id": self.instance_id, "token": self.token}
+
+
+def claimed_token(authorization: str) -> str:
+    """The id of the token that a header claims to hold, unverified; empty when it claims none."""
+    try:
+        return ENROLLMENT_TOKEN.read(authorization[len(_SCHEME) :]).id
+    except InvalidToken:
+        return ""
+
+
+def register_host(
+    plane: ControlPlane, *, authorization: str, content: bytes, peer: str, user_agent: str
+) -> RegisteredHost:
+    """Registers the host that asks.
+
+    Args:
+        authorization: the header, `Bearer <enrollment token>` (RFC 6750 section 2.1).
+        content: the body, JSON: `name`; `private_ip`, `ipv6` or both, else the address that it comes from;
+            `instance_type`.
+        peer: the address that it comes from.
+
+    Raises:
+        HostRefused: 401 for a token that is not good, 400 for what cannot be registered, 409 for a name or an
+            address that another has.
+    """
+    token = _token(authorization)
+    # Only whoever has a good token gets to hold the write lock.
+    with plane.store.read() as tx:
+        _usable(tx, plane, token)
+    wanted = _wanted(content, peer)
+    with plane.store.write() as tx:
+        kept = _usable(tx, plane, token)
+        instance = _instance(tx, plane, kept, wanted)
+        tx.instances.put(instance)
+        made = new_host_token(
+            tx, instance.id, plane.random_bytes(SECRET_SIZE), now=plane.clock(), at_once=True
+        )
+        tx.enrollment_tokens.put(replace(kept, uses=kept.uses + 1))
+        tx.audit_records.add(_record(plane, kept, instance, peer, user_agent))
+    log.info("host registered itself", instance_id=instance.id, enrollment_token=kept.id)
+    return RegisteredHost(instance.id, made.token)
+
+
+def _token(authorization: str) -> BearerToken:
+    try:
+        if authorization[: len(_SCHEME)].lower() != _SCHEME:
+            raise InvalidToken
+        return ENROLLMENT_TOKEN.read(authorization[len(_SCHEME) :])
+    except InvalidToken:
+        raise HostRefused(401, _NOT_GOOD) from None
+
+
+def _usable(tx: Transaction, plane: ControlPlane, token: BearerToken) -> EnrollmentToken:
+    kept = tx.enrollment_tokens.get(token.id)
+    if kept is None or not ENROLLMENT_TOKEN.matches(token, kept.token_hash) or not kept.usable(plane.clock()):
+        raise HostRefused(401, _NOT_GOOD)
+    return kept
+
+
+def _wanted(content: bytes, peer: str) -> dict[str, str]:
+    try:
+        wanted: Any = json.loads(content.decode())
+    except (ValueError, RecursionError):
+        raise HostRefused(400, "the body is not a JSON document") from None
+    if not isinstance(wanted, dict) or not set(wanted) <= set(_TEXTS) or "name" not in wanted:
+        raise HostRefused(400, f"the body is a JSON object with a name, and of {', '.join(_TEXTS[1:])} any")
+    for key, value in wanted.items():
+        if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST:
+            raise HostRefused(400, f"{key} is a text of 1 to {_LONGEST} characters")
+    if "private_ip" not in wanted and "ipv6" not in wanted:
+        wanted["ipv6" if ":" in peer else "private_ip"] = peer
+    return wanted
+
+
+def _instance(
+    tx: Transaction, plane: ControlPlane, kept: EnrollmentToken, wanted: Mapping[str, str]
+) -> Instance:
+    subnet = tx.subnets.get(kept.subnet_id)
+    if subnet is None or any(tx.security_groups.get(group) is None for group in kept.security_group_ids):
+        raise HostRefused(409, "the subnet or a security group of the enrollment token is gone")
+    name = wanted["name"]
+    registration = Registration(
+        name=name,
+        subnet=subnet,
+        private_ip=wanted.get("private_ip"),
+        ipv6=wanted.get("ipv6"),
+        security_group_ids=kept.security_group_ids or None,
+        instance_type=wanted.get("instance_type"),
+        tags={"Name": name, **kept.tags},
+    )
+    try:
+        return registered(tx, registration, plane.clock())
+    except ServiceError as problem:
+        status = 409 if problem.code == "ConflictException" else 400
+        raise HostRefused(status, problem.message) from problem
+
+
+def _record(
+    plane: ControlPlane, kept: EnrollmentToken, instance: Instance, peer: str, user_agent: str
+) -> Any:
+    def new_uuid() -> str:
+        return str(uuid.UUID(bytes=plane.random_bytes(16), version=4))
+
+    now = plane.clock()
+    source = EventSource(
+        account=plane.arns.account,
+        region=plane.arns.region,
+        event_source=EVENT_SOURCE,
+        request_id=new_uuid(),
+        source_ip=peer,
+        user_agent=user_agent[:LONGEST_USER_AGENT] or f"hatchway/{__version__}",
+        user_identity={"type": "AWSService", "invokedBy": EVENT_SOURCE},
+    )
+    body = event(
+        source,
+        event_id=new_uuid(),
+        time=now,
+        name="RegisterHost",
+        read_only=False,
+        request_parameters={
+            "enrollmentTokenId": kept.id,
+            "createdBy": kept.created_by,
+            "name": instance.name,
+            "addresses": list(instance.addresses),
+            "subnetId": instance.subnet_id,
+        },
+        outcome=Outcome(response_elements={"instanceId": instance.id, "use": kept.uses + 1}),
+        resources=(
+            (plane.arns.instance(instance.id), "AWS::EC2::Instance"),
+            (plane.arns.enrollment_token(kept.id), "Hatchway::EnrollmentToken"),
+        ),
+        event_type="AwsServiceEvent",
+    )
+    return to_record(body, now)
