@@ -111,6 +111,8 @@ class DataDirectory:
 class Settings:
     """
     Attributes:
+        api_reads, api_writes: calls of each kind that one principal may make in a second; 0 for no bound,
+            None for the default.
         proxy_protocol_from: CIDR ranges of the load balancers that speak the PROXY protocol to the gateway.
         vpcs: names or ids of the VPCs that a gateway is bound to; none for all that are no separate networks.
         never_targets: hosts, addresses and CIDR ranges that gateways keep tunnels away from, besides their
@@ -132,6 +134,8 @@ class Settings:
     gateway_certificate: Path
     gateway_key: Path
     gateway_workers: int = 1
+    api_reads: float | None = None
+    api_writes: float | None = None
     vpcs: tuple[str, ...] = ()
     never_targets: tuple[str, ...] = ()
     max_tunnels: int | None = None

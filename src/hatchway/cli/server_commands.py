@@ -45,6 +45,27 @@ _ApiCert = Annotated[
 _ApiKey = Annotated[
     Path | None, typer.Option("--api-key", metavar="FILE", help="That certificate's private key.")
 ]
+_ApiReads = Annotated[
+    float | None,
+    typer.Option(
+        "--api-reads",
+        metavar="N",
+        min=0,
+        help="Calls that change nothing which one principal may make a second; 20 times as many at once after"
+        " a pause. 0 is no bound.",
+        show_default="100",
+    ),
+]
+_ApiWrites = Annotated[
+    float | None,
+    typer.Option(
+        "--api-writes",
+        metavar="N",
+        min=0,
+        help="The same for calls that change something.",
+        show_default="25",
+    ),
+]
 _LogFormat = Annotated[
     LogFormat | None,
     typer.Option(
@@ -64,6 +85,8 @@ class _ApiArguments:
     api_name: _ApiNames = None
     api_cert: _ApiCert = None
     api_key: _ApiKey = None
+    api_reads: _ApiReads = None
+    api_writes: _ApiWrites = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +268,8 @@ def _server_options(
         store_url=store.store_url,
         api=read_address("--api", api.api),
         api_names=_api_names(directory, api.api_name, own_certificate=api.api_cert is not None),
+        api_reads=api.api_reads,
+        api_writes=api.api_writes,
         gateway=read_address("--gateway", gateway.gateway),
         api_certificate=_certificate("api", api.api_cert, api.api_key),
         gateway_certificate=_certificate("gateway", gateway.gateway_cert, gateway.gateway_key),

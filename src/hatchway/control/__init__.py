@@ -10,7 +10,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `process`, `plane` | the process from its settings to its end; what all of it works with |
 | `http_server`, `http_protocol`, `http_syntax`, `bodies`, `keep_alive` | HTTP/1.1 within limits |
 | `application`, `dispatcher`, `attempt` | from a request to its answer and its record |
-| `threads`, `concurrency` | who gets a thread, and how many calls of a principal run at once |
+| `threads`, `concurrency`, `call_rates` | who gets a thread; how many calls of a principal, and how fast |
 | `operations`, `catalogue`, `services` | what an operation is, all there are, and their services |
 | `ec2`, `iam`, `instance_connect`, `sts`, `sts_decode`, `cloudtrail` | operations of AWS's services |
 | `hatchway_service` | operations of our own service `hatchway` |

@@ -7,7 +7,10 @@ from threading import Lock
 
 
 class TooManyCalls(Exception):
-    """The caller has as many calls under way as one principal may have."""
+    """The caller has as many calls under way as one principal may have; or another bound of its calls."""
+
+    def __init__(self, message: str = "Too many of your calls are under way. Send fewer at once.") -> None:
+        super().__init__(message)
 
 
 class ConcurrentCalls:

@@ -27,6 +27,7 @@ from hatchway.access.context import request_keys, service_keys
 from hatchway.access.principal import Caller
 from hatchway.control.attempt import ApiRequest, Attempt
 from hatchway.control.audit_trail import event_name, refusal_record, source_of, success_record, trail_code
+from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.concurrency import ConcurrentCalls
 from hatchway.control.operations import Call, Operation
@@ -164,6 +165,8 @@ class Dispatcher:
                 attempt.principal = caller.principal
                 running.enter_context(self._running.one_more(caller.principal.arn))
                 operation = self._read_request(attempt)
+                kind = Kind.READ if operation.reads_only else Kind.WRITE
+                plane.rates.spend(caller.principal.arn, kind, time.monotonic())
                 if operation.reads_only:
                     result, reply = self._run(operation, attempt, tx, caller)
                 elif operation.prepare is not None:

@@ -9,6 +9,7 @@ from hatchway.access.callers import Callers
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import Refusals
+from hatchway.control.call_rates import CallRates
 from hatchway.domain.arns import Arns
 from hatchway.store import Store
 
@@ -21,9 +22,9 @@ class ControlPlane:
     """The store and everything else that an operation may draw on.
 
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
-    `random_bytes` bytes fit for secrets. `callers` remembers who has called. `refusals` counts those that
-    have no record of their own; housekeeping writes the counts. `traces` are there when somebody wants to be
-    told of calls.
+    `random_bytes` bytes fit for secrets. `callers` remembers who has called, and `rates` how fast. `refusals`
+    counts those that have no record of their own; housekeeping writes the counts. `traces` are there when
+    somebody wants to be told of calls.
     """
 
     store: Store
@@ -33,5 +34,6 @@ class ControlPlane:
     clock: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
     callers: Callers = field(default_factory=Callers)
+    rates: CallRates = field(default_factory=CallRates)
     refusals: Refusals = field(default_factory=Refusals)
     traces: "Traces | None" = None

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ from hatchway.access.vault import Vault
 from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import THREADS, create_application
+from hatchway.control.call_rates import DEFAULT_RATES, CallRates, Kind
 from hatchway.control.housekeeping import Housekeeper, record_refusals, tasks, urgent_tasks
 from hatchway.control.http_server import HttpsServer
 from hatchway.control.plane import ControlPlane
@@ -37,7 +38,11 @@ log = structlog.get_logger("hatchway.control")
 
 
 def open_plane(
-    store: Store, vault: Vault, audit: GroupCommit, traces: "Traces | None" = None
+    store: Store,
+    vault: Vault,
+    audit: GroupCommit,
+    traces: "Traces | None" = None,
+    rates: Mapping[Kind, float] = DEFAULT_RATES,
 ) -> ControlPlane:
     """The control plane of the account that a store holds, with the system's clock and randomness."""
     with store.read() as tx:
@@ -49,6 +54,7 @@ def open_plane(
         arns=Arns(account.id, account.region),
         clock=lambda: datetime.now(UTC),
         random_bytes=os.urandom,
+        rates=CallRates(rates),
         traces=traces,
     )
 
@@ -86,7 +92,11 @@ def run_control(
         stack.callback(Export(store, audit_log).run)
         audit = GroupCommit(store, appends_only=True)
         stack.callback(audit.close)
-        plane = open_plane(store, vault, audit, traces)
+        rates = {
+            Kind.READ: DEFAULT_RATES[Kind.READ] if settings.api_reads is None else settings.api_reads,
+            Kind.WRITE: DEFAULT_RATES[Kind.WRITE] if settings.api_writes is None else settings.api_writes,
+        }
+        plane = open_plane(store, vault, audit, traces, rates)
         stack.callback(record_refusals, plane)
 
         address = Address(settings.api.host, listener.getsockname()[1])

@@ -28,7 +28,7 @@ def to_service_error(problem: Exception, service: str, vault: Vault) -> ServiceE
         case AccessDenied():
             return _not_authorized(problem, service, vault)
         case TooManyCalls():
-            return throttled(service, "Too many of your calls are under way. Send them one after the other.")
+            return throttled(service, str(problem))
         case _ if explain(problem) is not None:
             message = "The server cannot use its store just now. Try again; the server's log says why."
             return ServiceError("ServiceUnavailable", message, status=503)

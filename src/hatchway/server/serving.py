@@ -64,6 +64,8 @@ class ServerOptions:
     api: Address | None = None
     gateway: Address | None = None
     api_names: tuple[str, ...] = ()
+    api_reads: float | None = None
+    api_writes: float | None = None
     api_certificate: CertificateFiles | None = None
     gateway_certificate: CertificateFiles | None = None
     gateway_workers: int = 1
@@ -86,6 +88,8 @@ class ServerOptions:
             gateway_certificate=gateway_certificate,
             gateway_key=gateway_key,
             gateway_workers=self.gateway_workers,
+            api_reads=self.api_reads,
+            api_writes=self.api_writes,
             proxy_protocol_from=self.gateway_options.proxy_protocol_from,
             vpcs=self.gateway_options.vpcs,
             never_targets=self.gateway_options.never_targets,
@@ -275,7 +279,9 @@ def _supervise(
 def _control_program(options: ServerOptions, address: Address) -> Program:
     command = _command("control", options, ("--api", address), options.api_certificate)
     named = [word for name in options.api_names for word in ("--api-name", name)]
-    return Program("control", (*command, *named), listens=(_API, address))
+    rates = (("--api-reads", options.api_reads), ("--api-writes", options.api_writes))
+    bounded = [word for option, rate in rates if rate is not None for word in (option, str(rate))]
+    return Program("control", (*command, *named, *bounded), listens=(_API, address))
 
 
 def _gateway_program(options: ServerOptions, address: Address, number: int = 1) -> Program:
