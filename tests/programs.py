@@ -5,6 +5,9 @@ from typing import Final
 
 import pytest
 
+NOT_FETCHED: Final = "not fetched by `make test`: "
+"""So begins why a test skips whose program is neither in Debian nor small: no failure in CI either."""
+
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
+from hatchway.pki import create_ca, issue_server_certificate
 from hatchway.sigv4 import HttpRequest, sign_headers
 from hatchway.store import Store, Transaction
 from hatchway.transport.listening.sources import Sources
@@ -314,6 +316,30 @@ def _stopped() -> Instance:
         security_group_ids=(DEFAULT_GROUP,),
         state=InstanceState.STOPPED,
     )
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[SharedServer]:
+    """A server with a certificate of its own, whose files are kept in `directory`."""
+    now = datetime.now(UTC)
+    ca = create_ca("Hatchway test CA", [], now)
+    server = issue_server_certificate(ca, ["127.0.0.1"], now)
+    certificate, ca_certificate = directory / "server.pem", directory / "ca.pem"
+    certificate.write_bytes(server.certificate + server.key)
+    ca_certificate.write_bytes(ca.certificate)
+    # One test after the other comes from the same address, and many fail to authenticate.
+    patient = Sources(time.monotonic, may_waste=10**6, all_may_waste=10**6, may_fail=10**6)
+    shared_server = SharedServer(certificate, ca_certificate, patient)
+    yield shared_server
+    shared_server.close()
+
+
+def new_database(path: Path) -> Path:
+    """An empty, migrated SQLite database."""
+    store = Store.open(f"sqlite:///{path}")
+    store.migrate()
+    store.close()
+    return path
 
 
 @contextmanager

@@ -4,14 +4,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from tests.control.harness import World, new_database, new_world, serving
 from tests.e2e.aws import AwsCli, AwsCliMissingError, find_aws_cli
 from tests.e2e.hatchway_server import Hatchway, start_hatchway
 from tests.e2e.machines import missing_for_machines
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd, start_sshd
 from tests.e2e.outside import look_outside, processes_in
+from tests.e2e.terraform import Terraform, TerraformMissingError, terraform
 from tests.e2e.waiting import wait_until
+from tests.programs import NOT_FETCHED
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +68,29 @@ def hatchway(
 ) -> Iterator[Hatchway]:
     """A server on the gateway machine, with a fleet in which web-1 is an instance."""
     yield from start_hatchway(network, aws_program, tmp_path_factory.mktemp("hatchway"))
+
+
+@pytest.fixture(scope="module")
+def terraform_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An account on loopback for Terraform; no machine is needed for that."""
+    directory = tmp_path_factory.mktemp("terraform_world")
+    database = new_database(directory / "empty.db")
+    with serving(directory) as server, new_world(server, database, directory, boto3.Session()) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def tf(terraform_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
+    """Terraform with the root user's credentials for `terraform_world`."""
+    server, root = terraform_world.shared_server, terraform_world.root
+    try:
+        with terraform(
+            tmp_path_factory.mktemp("terraform"),
+            api_url=server.url,
+            ca_certificate=server.ca,
+            access_key_id=root.access_key_id,
+            secret_access_key=root.secret,
+        ) as found:
+            yield found
+    except TerraformMissingError as missing:
+        pytest.skip(f"{NOT_FETCHED}{missing}")
