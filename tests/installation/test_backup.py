@@ -265,9 +265,13 @@ def test_a_store_of_a_newer_schema_is_refused(backed_up: Path, empty: Path) -> N
     assert "newer version" in refused(backed_up, empty)
 
 
-def test_a_store_in_which_somebody_left_a_trigger_is_refused(backed_up: Path, empty: Path) -> None:
+@pytest.mark.parametrize("name", ["t", "index_tags_of_vpcs_on_insert"])
+def test_a_store_in_which_somebody_left_a_trigger_is_refused(backed_up: Path, empty: Path, name: str) -> None:
     with closing(sqlite3.connect(backed_up / "hatchway.db")) as store:
-        store.execute("CREATE TRIGGER t AFTER INSERT ON audit_records BEGIN DELETE FROM audit_records; END")
+        store.execute(f"DROP TRIGGER IF EXISTS {name}")
+        store.execute(
+            f"CREATE TRIGGER {name} AFTER INSERT ON audit_records BEGIN DELETE FROM audit_records; END"
+        )
         store.commit()
     as_it_is(backed_up)
     assert "it has a trigger" in refused(backed_up, empty)

@@ -6,6 +6,7 @@ with closing(open_copy(Path("/backup/hatchway.db"))) as copy, copy.read() as tx:
 """
 
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -57,15 +58,30 @@ def check_copy(path: Path) -> None:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True)) as copy:
         try:
             found = [str(row[0]) for row in copy.execute("PRAGMA integrity_check(1)")]
-            # There are none in a store. One would act for whoever put it there, from then on.
-            triggers = copy.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-            found += ["it has a trigger that is not Hatchway's" for _ in triggers]
+            # One that somebody left there would act for him from then on.
+            found += ["it has a trigger that is not Hatchway's" for _ in _triggers(copy) - _own_triggers()]
         except sqlite3.DatabaseError as problem:
             if problem.sqlite_errorname.split("_")[1] not in {"CORRUPT", "NOTADB"}:
                 raise
             raise DamagedCopy(str(problem)) from problem
     if found != ["ok"]:
         raise DamagedCopy(next((each for each in found if each != "ok"), "nothing can be read"))
+
+
+def _triggers(store: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Each trigger's name and its text."""
+    return set(store.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+
+
+def _own_triggers() -> set[tuple[str, str]]:
+    """Those that the migrations make."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "empty.db")
+        store = Store.open(str(URL.create("sqlite", database=str(path))))
+        store.migrate()
+        store.engine.dispose()
+        with closing(sqlite3.connect(path)) as empty:
+            return _triggers(empty)
 
 
 def open_copy(path: Path) -> Store:
