@@ -35,7 +35,7 @@ def network(tmp_path_factory: pytest.TempPathFactory, untouched_outside: None) -
     yield network
     namespaces = network.namespaces
     network.stop()
-    wait_until(lambda: not processes_in(namespaces), 10, lambda: f"{processes_in(namespaces)}")
+    wait_until(lambda: not processes_in(namespaces), message=lambda: f"{processes_in(namespaces)}")
 
 
 @pytest.fixture(scope="session")

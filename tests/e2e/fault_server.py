@@ -121,7 +121,7 @@ class FaultServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
-        wait_until(lambda: not any(map(lives, pids)), 10)
+        wait_until(lambda: not any(map(lives, pids)))
 
     def log(self) -> str:
         """All that its processes have said so far."""

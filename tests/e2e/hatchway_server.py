@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 from tests.e2e.aws import AwsCli
 from tests.e2e.machines import Machine
 from tests.e2e.network import Network
@@ -76,11 +77,17 @@ OPEN_TUNNEL = allow("ec2-instance-connect:OpenTunnel", ENDPOINT_ARN)
 
 @dataclass
 class Hatchway:
-    """A running server, and its administrator's ways in."""
+    """A running server, and its administrator's ways in.
+
+    Attributes:
+        root: the AWS CLI.
+        iam: a client of boto3: a start of the AWS CLI takes a second of a processor.
+    """
 
     machine: Machine
     directory: Path
     root: AwsCli
+    iam: Any
     process: Process
 
     def command(self, *arguments: str) -> str:
@@ -96,9 +103,10 @@ class Hatchway:
 
     def user(self, name: str, *statements: Mapping[str, Any]) -> AwsCli:
         """A new user with one inline policy, as the AWS CLI that has its key."""
-        self.root.json("iam", "create-user", "--user-name", name)
+        with self.machine.joined():
+            self.iam.create_user(UserName=name)
+            key = self.iam.create_access_key(UserName=name)["AccessKey"]
         self.permit(name, *statements)
-        key = self.root.json("iam", "create-access-key", "--user-name", name)["AccessKey"]
         home = self.directory / f"home-{name}"
         home.mkdir()
         cli = AwsCli(self.root.program, self.root.machine, home, self.root.environment)
@@ -106,10 +114,8 @@ class Hatchway:
 
     def permit(self, name: str, *statements: Mapping[str, Any]) -> None:
         """Makes this the user's only inline policy."""
-        self.root.run(
-            "iam", "put-user-policy", "--user-name", name, "--policy-name", "only",
-            "--policy-document", policy(*statements), check=True,
-        )  # fmt: skip
+        with self.machine.joined():
+            self.iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=policy(*statements))
 
     def events(
         self, name: str, where: Callable[[dict[str, Any]], bool] = lambda _event: True
@@ -121,7 +127,7 @@ class Hatchway:
             events = [json.loads(line) for line in path.read_text().splitlines()]
             return [event for event in events if event["eventName"] == name and where(event)]
 
-        return wait_until(found, 10, lambda: f"there is no such {name}")
+        return wait_until(found, message=lambda: f"there is no such {name}")
 
     def start(self) -> None:
         """Starts the server again, and waits until it is ready."""
@@ -166,7 +172,11 @@ def start_hatchway(network: Network, aws_program: Path, directory: Path) -> Iter
     }
     root = AwsCli(aws_program, machine, home, environment)
     root = root.with_key(made["access_key_id"], made["secret_access_key"])
-    server = Hatchway(machine, directory, root, serve(machine, directory))
+    iam = boto3.client(
+        "iam", region_name=made["region"], endpoint_url="https://127.0.0.1:8443", verify=str(bundle),
+        aws_access_key_id=made["access_key_id"], aws_secret_access_key=made["secret_access_key"],
+    )  # fmt: skip
+    server = Hatchway(machine, directory, root, iam, serve(machine, directory))
     server.apply(FLEET)
     yield server
     server.process.stop()

@@ -33,7 +33,7 @@ class Process:
         """What it has printed so far."""
         return self.log.read_text(errors="backslashreplace")
 
-    def wait_for(self, text: str, timeout: float = 30) -> None:
+    def wait_for(self, text: str, timeout: float = 120) -> None:
         """Wait until it has printed `text`. Fails at once, with what it printed, when it ends without."""
 
         def printed() -> bool:

@@ -102,6 +102,11 @@ def test_a_dry_run_tells_whether_it_would_be_allowed_and_makes_nothing(
 def test_everyone_may_ask_who_they_are(hatchway: Hatchway) -> None:
     identity = hatchway.root.json("sts", "get-caller-identity")
     assert identity == {"UserId": ACCOUNT, "Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:root"}
+    user = hatchway.root.json("iam", "create-user", "--user-name", "judy")["User"]
+    key = hatchway.root.json("iam", "create-access-key", "--user-name", "judy")["AccessKey"]
+    judy = hatchway.root.with_key(key["AccessKeyId"], key["SecretAccessKey"])
+    identity = judy.json("sts", "get-caller-identity")
+    assert identity == {"UserId": user["UserId"], "Account": ACCOUNT, "Arn": user["Arn"]}
 
 
 def test_a_wrong_secret_is_refused(hatchway: Hatchway) -> None:

@@ -70,7 +70,7 @@ def test_a_stopped_network_leaves_no_process_mount_or_interface(network: Network
         another.gateway.start(["sleep", "1000"], tmp_path / "sleep.log")
         another.gateway.run(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"], check=True)
         wait_until(lambda: len([line for line in processes_in(namespaces) if "sleep 1000" in line]) >= 2)
-    wait_until(lambda: not processes_in(namespaces), 10, lambda: f"{processes_in(namespaces)}")
+    wait_until(lambda: not processes_in(namespaces), message=lambda: f"{processes_in(namespaces)}")
     assert not look_outside().changes(before)
     assert not any(path.is_mount() or any(path.iterdir()) for path in layers.iterdir())
 
@@ -92,7 +92,7 @@ def test_a_test_run_that_is_killed_leaves_no_machine(network: Network, tmp_path:
         namespaces = run.stdout.readline().split()
         assert processes_in(namespaces)
         run.send_signal(signal.SIGKILL)
-    wait_until(lambda: not processes_in(namespaces), 10, lambda: f"{processes_in(namespaces)}")
+    wait_until(lambda: not processes_in(namespaces), message=lambda: f"{processes_in(namespaces)}")
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(network: Network) -> None:

@@ -71,7 +71,7 @@ def haproxy(network: Network, web_host: Sshd, tmp_path: Path) -> Iterator[Proces
         with network.gateway.joined(), socket.socket() as sock:
             return sock.connect_ex(("10.0.1.1", PORT)) == 0
 
-    wait_until(listens, 10, process.output)
+    wait_until(listens, message=process.output)
     yield process
     process.stop()
 

@@ -122,7 +122,7 @@ def own_network(tmp_path: Path, untouched_outside: None) -> Iterator[Network]:
     yield network
     namespaces = network.namespaces
     network.stop()
-    wait_until(lambda: not processes_in(namespaces), 10, lambda: f"{processes_in(namespaces)}")
+    wait_until(lambda: not processes_in(namespaces), message=lambda: f"{processes_in(namespaces)}")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def close_of(hatchway: Hatchway, arn: str) -> dict[str, Any]:
     def found() -> list[dict[str, Any]]:
         return [each for each in hatchway.events("CloseTunnel") if each["userIdentity"]["arn"] == arn]
 
-    (event,) = wait_until(found, 10)
+    (event,) = wait_until(found)
     told: dict[str, Any] = event["additionalEventData"]
     return told
 

@@ -12,7 +12,7 @@ _PAUSE_SECONDS = 0.05
 
 def wait_until(
     predicate: Callable[[], _T],
-    timeout: float = 10,
+    timeout: float = 60,
     message: Callable[[], str] = lambda: "it did not come to be",
 ) -> _T:
     """Call `predicate` until it returns something true; return that.
