@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
+from tests.store.migrated import new_sqlite_store
 
 from hatchway.access import signing_keys
 from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key
@@ -106,19 +106,9 @@ def attach(tx: Transaction, kind: OwnerKind, name: str, arn: str = POLICY) -> No
     tx.attachments.put(Attachment(owner_kind=kind, owner_name=name, policy_arn=arn))
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database with nothing in it, to be copied: to migrate costs more than most tests here."""
-    path = tmp_path_factory.mktemp("empty") / "hatchway.db"
-    store = Store.open(f"sqlite:///{path}")
-    store.migrate()
-    store.close()
-    return path
-
-
 @contextmanager
-def new_world(empty: Path, directory: Path) -> Iterator[World]:
-    store = Store.open(f"sqlite:///{shutil.copy(empty, directory)}")
+def new_world(directory: Path) -> Iterator[World]:
+    store = new_sqlite_store(directory / "hatchway.db")
     try:
         yield World(store)
     finally:
@@ -126,8 +116,8 @@ def new_world(empty: Path, directory: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def world(empty: Path, tmp_path: Path) -> Iterator[World]:
-    with new_world(empty, tmp_path) as world:
+def world(tmp_path: Path) -> Iterator[World]:
+    with new_world(tmp_path) as world:
         yield world
 
 
@@ -426,9 +416,9 @@ LAYERS = st.fixed_dictionaries(
 
 @given(layers=LAYERS)
 def test_who_has_none_could_not_open_a_tunnel_by_the_engine_either(
-    empty: Path, tmp_path_factory: pytest.TempPathFactory, layers: dict[str, list[Mapping[str, Any]]]
+    tmp_path_factory: pytest.TempPathFactory, layers: dict[str, list[Mapping[str, Any]]]
 ) -> None:
-    with new_world(empty, tmp_path_factory.mktemp("account")) as world:
+    with new_world(tmp_path_factory.mktemp("account")) as world:
         store = world.store
         key = world.user("alice", *layers["inline"]).key
         with store.write() as tx:

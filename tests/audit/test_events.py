@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event as sqlalchemy_event
+from tests.store.migrated import new_sqlite_store
 
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, event_time
 from hatchway.audit.export import Export
@@ -86,8 +87,7 @@ def test_a_refused_call_says_so_and_an_allowed_one_has_no_error() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
-    opened.migrate()
+    opened = new_sqlite_store(tmp_path / "hatchway.db")
     yield opened
     opened.close()
 

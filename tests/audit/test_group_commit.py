@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from tests.store.migrated import new_sqlite_store
 
 from hatchway.audit.group_commit import Closed, GroupCommit
 from hatchway.domain.ssh_key import HostToken
@@ -20,8 +21,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
-    opened.migrate()
+    opened = new_sqlite_store(tmp_path / "hatchway.db")
     yield opened
     opened.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.store.migrated import write_migrated_database
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.audit import key_uses
@@ -26,8 +27,8 @@ ROOT: Mapping[str, Any] = {"type": "Root", "accountId": "123456789012", "accessK
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
+    write_migrated_database(tmp_path / "hatchway.db")
     with closing(Store.open(f"sqlite:///{tmp_path}/hatchway.db?timeout=0.2")) as opened:
-        opened.migrate()
         furnish(opened)
         yield opened
 

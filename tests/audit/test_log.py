@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.store.migrated import new_sqlite_store
 
 from hatchway.audit.abridged import abridged
 from hatchway.audit.events import EventSource, Outcome, event
 from hatchway.audit.export import Export
 from hatchway.audit.log import LARGEST_OF_CHANGES, LARGEST_OF_OTHERS, to_record
-from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
 
@@ -97,8 +97,7 @@ def test_a_record_can_be_stored_whatever_its_texts_and_is_one_line(part: str, tm
         "agent": an_event(user_agent=hostile),
         "message": an_event(error_code="No", error_message=hostile),
     }[part]
-    store = Store.open(f"sqlite:///{tmp_path}/store.db")
-    store.migrate()
+    store = new_sqlite_store(tmp_path / "store.db")
     with store.record() as tx:
         tx.audit_records.add(to_record(made, NOW))
     assert Export(store, tmp_path / "audit.jsonl").run() == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.fleet.accounts import ACCOUNT, LATER, NOW, fleet
+from tests.store.migrated import new_sqlite_store
 
 from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
@@ -41,8 +42,7 @@ users:
 
 def new_store(directory: Path) -> Store:
     """A store that holds the empty account."""
-    store = Store.open(f"sqlite:///{directory}/hatchway.db")
-    store.migrate()
+    store = new_sqlite_store(directory / "hatchway.db")
     with store.write() as tx:
         tx.accounts.put(ACCOUNT)
     return store

@@ -13,10 +13,10 @@ from pathlib import Path
 import boto3
 import pytest
 from tests.control.harness import REGION, SharedServer, furnish, root_key, tunnel_user
+from tests.store.migrated import new_sqlite_store
 
 from hatchway.access.key_files import new_key
 from hatchway.access.vault import Vault
-from hatchway.store import Store
 
 PROGRAM = """
     import sys
@@ -49,8 +49,7 @@ PROGRAM = """
 def test_a_process_serves_until_it_is_told_to_stop(
     tmp_path: Path, shared_server: SharedServer, number: signal.Signals
 ) -> None:
-    store = Store.open(f"sqlite:///{tmp_path}/hatchway.db")
-    store.migrate()
+    store = new_sqlite_store(tmp_path / "hatchway.db")
     vault = Vault(new_key(tmp_path / "master.key"))
     new_key(tmp_path / "gateway.key")
     with store.write() as tx:

@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from tests.store.migrated import new_sqlite_store
+
 from hatchway.access.access_keys import NewAccessKey, create_access_key
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
@@ -223,9 +225,12 @@ def stored_account(url: str | None = None) -> Iterator[StoredAccount]:
     They are in an empty database, or in SQLite.
     """
     with TemporaryDirectory() as directory:
-        url = url or f"sqlite:///{Path(directory, 'store.db')}"
-        store = Store.open(url)
-        store.migrate()
+        if url:
+            store = Store.open(url)
+            store.migrate()
+        else:
+            store = new_sqlite_store(Path(directory, "store.db"))
+            url = f"sqlite:///{Path(directory, 'store.db')}"
         with store.write() as tx:
             tx.accounts.put(Account(id=ACCOUNT, region=REGION, gateway_dns_name=HOST, created_at=THEN))
             tx.vpcs.put(Vpc(id=VPC, name="office", cidrs=("10.0.0.0/16", "fd00::/16", "127.0.0.0/8")))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 
 SUPERUSER = "hatchway_test"
 
@@ -60,12 +60,13 @@ class PostgresqlServer:
         finally:
             _signal(pids, signal.SIGCONT)
 
-    def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    def new_database(self, template: str = "") -> str:
+        """The URL of a new database: an empty one, or a copy of one, by its URL, that nobody has open."""
         self._made += 1
         administration = create_engine(self._base.format("postgres"), isolation_level="AUTOCOMMIT")
         with administration.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE test_{self._made}")
+            copied = f"TEMPLATE {make_url(template).database}" if template else ""
+            connection.exec_driver_sql(f"CREATE DATABASE test_{self._made} {copied}")
         administration.dispose()
         return self._base.format(f"test_{self._made}")
 
