@@ -3,6 +3,9 @@
 VENV := .venv
 BIN  := $(VENV)/bin
 
+# Without bytecode each of the hundreds of processes that the tests start would compile all of Hatchway.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-iam map api-tables lock clean
 
