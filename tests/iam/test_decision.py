@@ -1,6 +1,7 @@
 """A decision as data: what decided, AWS's sentence for a refusal, and its JSON."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,6 +65,43 @@ def test_a_refusal_reads_as_aws_words_it(layer: Layer, explicit: str, implicit: 
     assert denied.sentence(ALICE) == f"{opening} {SUBNET} with an explicit deny in {explicit}"
     missing = denied._replace(outcome=Outcome.IMPLICIT_DENY)
     assert missing.sentence(ALICE) == f"{opening} {ENDPOINT} because {implicit} allows the {TUNNEL} action"
+
+
+NEAR = NearMiss("connect", Layer.IDENTITY, None, 2, Effect.ALLOW, "Condition Bool k", (), ("true",))
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        (ALLOWED, ""),
+        (AMBIGUOUS, "the request has aws:UserName and aws:username, which differ by case alone"),
+        (REFUSED, f"q Statement[1] denies {TUNNEL}"),
+        (REFUSED._replace(applied=()), f"{TUNNEL} is denied"),
+        (
+            Decision(Outcome.IMPLICIT_DENY, Layer.SESSION, TUNNEL, ("*",), near_misses=(NEAR, MISSED)),
+            f"r Ports does not allow {TUNNEL}: Resource: request {ENDPOINT}, {SUBNET}, policy * (so)",
+        ),
+        (
+            Decision(Outcome.IMPLICIT_DENY, Layer.IDENTITY, TUNNEL, ("*",), near_misses=(NEAR,)),
+            f"connect Statement[2] does not allow {TUNNEL}:"
+            " Condition Bool k: request has no value, policy true",
+        ),
+        (
+            Decision(Outcome.IMPLICIT_DENY, Layer.BOUNDARY, TUNNEL, ("*",), near_misses=(NEAR,)),
+            f"no permissions boundary allows {TUNNEL}",
+        ),
+    ],
+)
+def test_a_refusal_s_reason_is_a_line_that_names_what_denied_or_came_nearest(
+    decision: Decision, reason: str
+) -> None:
+    assert decision.reason == reason
+    unnamed = replace(DENYING, policy="", sid="S")
+    denied = Decision(Outcome.EXPLICIT_DENY, Layer.IDENTITY, TUNNEL, ("*",), applied=(unnamed,))
+    assert denied.reason == f"(unnamed) S denies {TUNNEL}"
+    a_deny = replace(NEAR, effect=Effect.DENY)
+    nothing = Decision(Outcome.IMPLICIT_DENY, Layer.IDENTITY, TUNNEL, ("*",), near_misses=(a_deny,))
+    assert nothing.reason == f"no identity-based policy allows {TUNNEL}"
 
 
 def test_what_is_allowed_has_no_refusal_to_tell() -> None:

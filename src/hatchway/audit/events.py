@@ -7,6 +7,7 @@ from typing import Any
 
 EVENT_VERSION = "1.08"
 ENDPOINT_RESOURCE_TYPE = "AWS::EC2::InstanceConnectEndpoint"
+INSTANCE_RESOURCE_TYPE = "AWS::EC2::Instance"
 
 JsonObject = Mapping[str, Any]
 

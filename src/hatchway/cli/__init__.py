@@ -8,6 +8,7 @@
 | `fleet_commands` | fleet files, anywhere |
 | `access_key_commands`, `backup_commands` | keys of users; backup, restore |
 | `client_commands`, `host_commands`, `tunnel_commands` | ssh, open-tunnel, hosts, tunnels: by the API |
+| `event_commands` | events: the audit trail, by the API |
 | `policy_commands`, `policy_tree` | simulate, explain, lint, policy test; a decision printed as a tree |
 | `demo_command` | demo |
 | `options`, `client_options`, `option_groups` | options that several commands share |

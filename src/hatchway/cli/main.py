@@ -23,6 +23,7 @@ from hatchway.cli import (
     backup_commands,
     client_commands,
     demo_command,
+    event_commands,
     fleet_commands,
     host_commands,
     policy_commands,
@@ -46,6 +47,7 @@ backup_commands.register(app)
 host_commands.register(app)
 client_commands.register(app)
 tunnel_commands.register(app)
+event_commands.register(app)
 policy_commands.register(app)
 demo_command.register(app)
 

@@ -23,6 +23,7 @@ for what is open; the plan opens any number of tunnels:
 | `ssh` | OpenSSH with a key made for the call |
 | `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
 | `tunnels`, `denials` | the service `hatchway`: open tunnels listed and ended; why a caller was denied |
+| `events` | the audit trail, looked up and followed |
 | `os_user` | which names of OS users SendSSHPublicKey takes |
 | `proxy` | the HTTP proxy to go through |
 | `setup` | what a user's machine is given: profile, CA, bundle |

@@ -122,7 +122,7 @@ def find_host(ec2: Any, named: str) -> Host:
     try:
         address = str(parse_address(named))
     except ValueError:
-        found = describe_hosts(ec2, [("tag:Name", [_literal(named)])])
+        found = describe_hosts(ec2, [("tag:Name", [literal(named)])])
         if not found:
             raise NotFound(
                 f"there is no host {named!r} that you may see: 'hatchway hosts' lists them"
@@ -161,7 +161,7 @@ def _reachable(host: Host) -> Host:
     return host
 
 
-def _literal(value: str) -> str:
+def literal(value: str) -> str:
     """A filter's value that means just this (AWS: "Filter your resources", wildcards)."""
     return "".join(f"\\{character}" if character in "\\*?" else character for character in value)
 

@@ -123,6 +123,28 @@ class Decision(NamedTuple):
         effect = _DECIDE.get(self.outcome)
         return tuple([statement for statement in self.applied if statement.effect is effect])
 
+    @property
+    def reason(self) -> str:
+        """Why it was refused, in a line: what denies, or came nearest to allowing. Empty when allowed."""
+        if self.ambiguous_keys:
+            return f"the request has {' and '.join(self.ambiguous_keys)}, which differ by case alone"
+        if self.layer is None:
+            return ""
+        if self.outcome is Outcome.EXPLICIT_DENY:
+            return (
+                f"{_told(self.deciding[0])} denies {self.action}"
+                if self.deciding
+                else f"{self.action} is denied"
+            )
+        _, missing = _WHERE[self.layer]
+        nearest = next(
+            (miss for miss in self.near_misses if miss.layer is self.layer and miss.effect is Effect.ALLOW),
+            None,
+        )
+        if nearest is None:
+            return f"{missing} {self.action}"
+        return f"{_told(nearest)} does not allow {self.action}: {nearest.why}"
+
     def sentence(self, principal_arn: str) -> str:
         """AWS's sentence for a refusal ("Troubleshoot access denied error messages"): no policy text.
 
@@ -181,6 +203,11 @@ class Decision(NamedTuple):
             named=None if content["named"] is None else Named[content["named"].upper()],
             ambiguous_keys=tuple(content.get("ambiguousKeys", ())),
         )
+
+
+def _told(statement: StatementRef) -> str:
+    """``connect Ssh``, or without a Sid ``connect Statement[0]``."""
+    return f"{statement.policy or '(unnamed)'} {statement.sid or f'Statement[{statement.index}]'}"
 
 
 def _ref_to_json(ref: StatementRef) -> dict[str, Any]:

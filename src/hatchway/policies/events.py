@@ -65,6 +65,32 @@ class Explained:
             lines.append(f"no permission was {'checked before that' if before else 'needed'}")
         return lines
 
+    @property
+    def reason(self) -> str:
+        """Why it was refused, failed or was cut, in one line; empty of what succeeded."""
+        refusal = next((each for each in self.decisions if not each.allowed), None)
+        if refusal is not None:
+            return refusal.reason
+        event, additional = self.event, self._additional
+        if additional.get("network"):
+            return f"the network: {additional['network']}"
+        if self._revocation:
+            return f"allowed no more: {self._revocation.get('reason')}"
+        if event.get("errorCode"):
+            return f"{event['errorCode']}: {str(event.get('errorMessage')).partition(_ENCODED)[0]}"
+        return ""
+
+    @property
+    def verdict(self) -> str:
+        """`denied` by policies, by the network, or for want of a proof of who called; `failed`; or `ok`."""
+        if any(not each.allowed for each in self.decisions) or self._additional.get("network"):
+            return "denied"
+        if self._revocation:
+            return "denied"
+        if self.event.get("errorCode"):
+            return "denied" if self.event["userIdentity"].get("type") == "Unknown" else "failed"
+        return "ok"
+
     def to_json(self) -> dict[str, Any]:
         return {
             "requestId": self.event["requestID"],

@@ -14,7 +14,14 @@ from hatchway.access.authorization import AccessDenied, authorize
 from hatchway.access.context import Origin, request_keys
 from hatchway.access.open_tunnel import open_tunnel_checks
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
-from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, unknown_identity
+from hatchway.audit.events import (
+    ENDPOINT_RESOURCE_TYPE,
+    INSTANCE_RESOURCE_TYPE,
+    EventSource,
+    Outcome,
+    event,
+    unknown_identity,
+)
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
@@ -210,8 +217,9 @@ class Admission:
             return Refused(refusal=bad_request(problem.problem), call=call(identity))
 
         endpoint_arn = arns.endpoint(request.endpoint_id)
-        asked = call(identity, request, ((endpoint_arn, ENDPOINT_RESOURCE_TYPE),))
         endpoint, instance = self._ends(request)
+        target = ((arns.instance(instance.id), INSTANCE_RESOURCE_TYPE),) if instance else ()
+        asked = call(identity, request, ((endpoint_arn, ENDPOINT_RESOURCE_TYPE), *target))
         try:
             authorization = self._authorize(caller, asked, request, (endpoint, instance), now)
         except AccessDenied as denied:
@@ -298,7 +306,7 @@ class Admission:
             AccessDenied: the policies say no.
         """
         endpoint, instance = ends
-        ((endpoint_arn, _),) = call.resources
+        endpoint_arn, _ = call.resources[0]
         origin = Origin(source_ip=call.source.source_ip, user_agent=call.source.user_agent, secure=True)
         return authorize(
             caller,

@@ -1,0 +1,262 @@
+"""What has happened, for those who may look the audit trail up: they talk to the API."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.options import OutputFormat
+from hatchway.cli.table import table
+from hatchway.errors import BadUsage
+
+if TYPE_CHECKING:
+    from hatchway.client.events import Event, Sought, Trail
+    from hatchway.client.profile import Profile
+
+_COLUMNS: Final = ("TIME", "WHO", "WHAT", "ON", "OUTCOME", "WHY")
+_NARROWEST: Final = (19, 12, 16, 26, 7, 0)
+"""How wide columns are at least where no row is known beforehand."""
+_LONGEST: Final = 300
+"""Characters of a cell; what a caller may have written is no longer."""
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_POLL_SECONDS: Final = 2.0
+_LONGEST_WAIT: Final = 30.0
+"""Seconds between two tries while the API does not answer."""
+_PASSING: Final = frozenset({"", "InternalFailure", "ServiceUnavailable", "ThrottlingException"})
+"""Codes of an API that will answer again; the first, of one that does not answer at all."""
+_MOST_TOLD: Final = 3
+"""Resources of an event in a line."""
+_ID: Final = re.compile(r"(eice|eni|i|sgr?|subnet|tun|vpc)-[0-9A-Za-z_]{1,64}", re.ASCII)
+
+
+class Verdict(StrEnum):
+    """How it ended: refused by policies or by the network, failed for another reason, or well."""
+
+    DENIED = "denied"
+    FAILED = "failed"
+    OK = "ok"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("events")(events)
+
+
+@with_option_groups
+def events(
+    *,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="NAME|ARN", help="Only those of this user; of 'root' too."),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            "--instance",
+            metavar="NAME|ADDRESS|ID",
+            help="Only those about this host, or about the endpoint or other thing with this id.",
+        ),
+    ] = None,
+    outcome: Annotated[
+        Verdict | None,
+        typer.Option("--outcome", metavar="denied|failed|ok", help="Only those that ended so."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="SPAN|TIME", help="From when on: 30m, 2h, 7d, or a time.")
+    ] = "1h",
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="The newest so many.")
+    ] = 1000,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on, and tell of events as they come.")
+    ] = False,
+    output: Annotated[
+        OutputFormat,
+        typer.Option("--output", metavar="text|json", help="For people, or a JSON object a line."),
+    ] = OutputFormat.TEXT,
+    caller: CallerArguments,
+) -> None:
+    """Tell what has happened: who called what or opened a tunnel where, what came of it, and why not.
+
+    From the audit trail, oldest first, times in UTC. Needs the permission cloudtrail:LookupEvents, and for
+    the name of a host ec2:DescribeInstances. With --follow it asks every two seconds.
+
+    \b
+    Examples:
+      hatchway events --user alice --since 2h
+      hatchway events --host web-1 --outcome denied --follow
+      hatchway events --since 2026-11-24T06:00:00Z --output json
+    """
+    from hatchway.client.events import Trail
+    from hatchway.client.profile import Profile
+
+    now = datetime.now(UTC)
+    start = _start(since, now)
+    with client_errors():
+        profile = Profile(caller.options())
+        trail = Trail(profile, _sought(profile, user, host, outcome))
+        found, more = trail.newest(now, start, limit)
+    if more:
+        typer.echo(f"only the newest {limit}: --limit or --since says otherwise", err=True)
+    if output is OutputFormat.JSON:
+        _echo(_json_lines(found))
+    else:
+        _echo(_lines(found, follow=follow))
+    if follow:
+        _follow(trail, _json_lines if output is OutputFormat.JSON else _more_lines)
+
+
+def _sought(profile: "Profile", user: str | None, host: str | None, verdict: Verdict | None) -> "Sought":
+    from hatchway.audit.terms import resources_of, user_name_of
+    from hatchway.client.events import Sought
+    from hatchway.policies.events import read_event
+
+    arn = user if user is not None and user.startswith("arn:") else None
+    name = user if user is None or arn is None else re.split("[:/]", user)[-1]
+    things = frozenset() if host is None else _things(profile, host)
+
+    def also(event: "Event") -> bool:
+        if arn is not None and event["userIdentity"].get("arn") != arn:
+            return False
+        if name is not None and user_name_of(event) != name:
+            return False
+        if host is not None:
+            names = {resource.name for resource in resources_of(event)}
+            if things.isdisjoint({*names, _parameters(event).get("privateIpAddress")}):
+                return False
+        return verdict is None or read_event(event).verdict == verdict.value
+
+    ids = [each for each in things if _ID.fullmatch(each)]
+    return Sought(user=name, resource=ids[0] if len(things) == len(ids) == 1 else None, also=also)
+
+
+def _things(profile: "Profile", host: str) -> frozenset[str]:
+    """What events about a host name: its id, or its address where that is all that is known."""
+    from hatchway.client.errors import NotFound
+    from hatchway.client.hosts import describe_hosts, literal, names_a_host
+    from hatchway.domain.reach import parse_address
+
+    if _ID.fullmatch(host):
+        return frozenset({host})
+    if not names_a_host(host):
+        return frozenset({str(parse_address(host))})
+    found = describe_hosts(profile.api("ec2"), [("tag:Name", [literal(host)])])
+    if not found:
+        raise NotFound(f"there is no host {host!r} that you may see: 'hatchway hosts' lists them")
+    return frozenset(each.instance_id for each in found)
+
+
+def _follow(trail: "Trail", lines: "Callable[[Sequence[Event]], Iterator[str]]") -> None:
+    """Asks again and again. While the API does not answer, it goes on asking: a server that is restarted is
+    back soon."""
+    from hatchway.client.errors import ApiError
+
+    waiting = _POLL_SECONDS
+    while True:
+        time.sleep(waiting)
+        try:
+            with client_errors():
+                found = trail.new(datetime.now(UTC))
+        except Exception as problem:
+            # What it has been refused, it is refused again.
+            cause = problem.__cause__ if isinstance(problem.__cause__, ApiError) else problem
+            if not isinstance(cause, ApiError) or cause.code not in _PASSING:
+                raise
+            if waiting == _POLL_SECONDS:
+                typer.echo(f"hatchway: {cause}; trying again", err=True)
+            waiting = min(2 * waiting, _LONGEST_WAIT)
+            continue
+        waiting = _POLL_SECONDS
+        _echo(lines(found))
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+    sys.stdout.flush()
+
+
+def _json_lines(events: "Sequence[Event]") -> Iterator[str]:
+    import json
+
+    return map(json.dumps, events)
+
+
+def _lines(events: "Sequence[Event]", *, follow: bool) -> Iterator[str]:
+    rows = [_COLUMNS, *map(_row, events)]
+    if follow:
+        return map(_narrow, rows)
+    return iter(table(rows))
+
+
+def _more_lines(events: "Sequence[Event]") -> Iterator[str]:
+    return map(_narrow, map(_row, events))
+
+
+def _narrow(row: Sequence[str]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, _NARROWEST, strict=True)).rstrip()
+
+
+def _row(event: "Event") -> tuple[str, ...]:
+    from hatchway.audit.terms import user_name_of
+    from hatchway.cli.policy_tree import printable
+    from hatchway.client.events import time_of
+    from hatchway.policies.events import read_event
+
+    identity = event["userIdentity"]
+    explained = read_event(event)
+    cells = (
+        f"{time_of(event):%Y-%m-%d %H:%M:%S}",
+        user_name_of(event) or f"? {identity.get('accessKeyId') or event['sourceIPAddress']}",
+        event["eventName"],
+        _about(event),
+        explained.verdict,
+        explained.reason,
+    )
+    # Whatever callers have written, a terminal gets text.
+    return tuple(printable(str(cell)[:_LONGEST]) for cell in cells)
+
+
+def _about(event: "Event") -> str:
+    """What it is about: where a tunnel leads, else the resources."""
+    from hatchway.audit.terms import resources_of
+
+    resources = resources_of(event)
+    asked = _parameters(event)
+    address, port = asked.get("privateIpAddress"), asked.get("remotePort")
+    if address and port:
+        instance = next((each.name for each in resources if each.type == "AWS::EC2::Instance"), address)
+        return f"{instance}:{port} by {asked.get('instanceConnectEndpointId')}"
+    names = [each.name for each in resources]
+    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+    return ", ".join(names[:_MOST_TOLD]) + more
+
+
+def _parameters(event: "Event") -> "Mapping[str, Any]":
+    asked = event.get("requestParameters")
+    return asked if isinstance(asked, dict) else {}
+
+
+def _start(text: str, now: datetime) -> datetime:
+    """
+    Raises:
+        BadUsage: it is neither a span of time nor a time.
+    """
+    span = _SPAN.fullmatch(text)
+    try:
+        if span is not None:
+            return now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadUsage(
+            f"--since {text!r}: give a span such as 30m, 2h or 7d, or a time such as 2026-11-24T06:00:00Z"
+        ) from None
