@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.access.carried_keys import contradictions, unseen
-from tests.control.harness import ACCOUNT, ARNS, INSTANCE, SUBNET, World
+from tests.control.harness import ACCOUNT, ARNS, INSTANCE, SSH_GROUP, SUBNET, VPC, World
 from tests.control.parameters import required_parameters
 
 from hatchway.access import authorization
@@ -34,10 +34,32 @@ BESIDES = {
 }
 """Other resources about which an action is asked."""
 
+SOME_RULE = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.7.0.0/16"}]}
+
 PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
     ("ec2", "CreateInstanceConnectEndpoint"): {
         "TagSpecifications": [{"ResourceType": "instance-connect-endpoint", "Tags": [TAG]}],
     },
+    ("ec2", "AssociateSubnetCidrBlock"): {"Ipv6CidrBlock": "fd00:1:0:9::/64"},
+    ("ec2", "AssociateVpcCidrBlock"): {"CidrBlock": "10.9.0.0/16"},
+    ("ec2", "AuthorizeSecurityGroupEgress"): {"IpPermissions": [SOME_RULE]},
+    ("ec2", "AuthorizeSecurityGroupIngress"): {"GroupId": SSH_GROUP, "IpPermissions": [SOME_RULE]},
+    ("ec2", "CreateSecurityGroup"): {"VpcId": VPC},
+    ("ec2", "CreateVpc"): {"CidrBlock": "10.8.0.0/16"},
+    ("ec2", "DeleteSecurityGroup"): {"GroupId": SSH_GROUP},
+    ("ec2", "ModifySecurityGroupRules"): {
+        "SecurityGroupRules": [
+            {
+                "SecurityGroupRuleId": "sgr-0000000000000000f",
+                "SecurityGroupRule": {"IpProtocol": "-1", "CidrIpv4": "10.0.0.0/8"},
+            }
+        ]
+    },
+    ("ec2", "ModifySubnetAttribute"): {"MapPublicIpOnLaunch": {"Value": True}},
+    ("ec2", "ModifyVpcAttribute"): {"EnableDnsSupport": {"Value": True}},
+    ("ec2", "RevokeSecurityGroupIngress"): {"GroupId": SSH_GROUP},
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsEgress"): {"GroupId": SSH_GROUP},
+    ("ec2", "UpdateSecurityGroupRuleDescriptionsIngress"): {"GroupId": SSH_GROUP},
     ("ec2", "CreateTags"): {"Resources": [SUBNET], "Tags": [TAG]},
     ("ec2", "DeleteTags"): {"Resources": [SUBNET], "Tags": [TAG]},
     ("ec2", "ModifyInstanceConnectEndpoint"): {"PreserveClientIp": True},

@@ -41,7 +41,15 @@ def _attached(noun: Any) -> tuple[Any, ...]:
 
 KEYS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(
-        ("vpcs", "subnets", "security_groups", "instances", "endpoints", "network_interfaces"),
+        (
+            "vpcs",
+            "subnets",
+            "security_group_rules",
+            "security_groups",
+            "instances",
+            "endpoints",
+            "network_interfaces",
+        ),
         lambda noun: noun.id,
     ),
     "managed_policies": lambda noun: noun.arn,

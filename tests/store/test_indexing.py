@@ -102,7 +102,7 @@ def test_each_table_of_ec2_with_tags_has_its_triggers(store: Store, table: str) 
     with store.engine.connect() as connection:
         names = set(connection.execute(text(query), {"table": table}).scalars())
     indexed = {"tags": "tags", "security_group_ids": "security_groups"}
-    assert names == {
+    assert {name for name in names if name.startswith("index_")} == {
         f"index_{what}_of_{table}_on_{event}"
         for column, what in indexed.items()
         if column in metadata.tables[table].c

@@ -5,7 +5,21 @@ from typing import Final
 
 from hatchway.control import instance_connect, sts, sts_decode
 from hatchway.control.cloudtrail import lookup_events
-from hatchway.control.ec2 import endpoints, instances, network, network_interfaces, security_groups, tagging
+from hatchway.control.ec2 import (
+    availability_zones,
+    endpoints,
+    instances,
+    network,
+    network_interfaces,
+    no_such_things,
+    rule_changes,
+    security_group_changes,
+    security_group_rules,
+    security_groups,
+    subnet_changes,
+    tagging,
+    vpc_changes,
+)
 from hatchway.control.hatchway_service import denials, enrollment, fleet_files, hosts, tunnels
 from hatchway.control.iam import (
     access_keys,
@@ -34,32 +48,39 @@ MODULES: Final = (
     account,
     attachments,
     authorization_details,
+    availability_zones,
     denials,
     endpoints,
-    groups,
-    identities,
-    inline_policies,
     enrollment,
     fleet_files,
+    groups,
     hosts,
+    identities,
+    inline_policies,
     instance_connect,
     instances,
     lookup_events,
     network,
     network_interfaces,
+    no_such_things,
     other_credentials,
     policies,
     policy_versions,
     roles,
+    rule_changes,
+    security_group_changes,
+    security_group_rules,
     security_groups,
     service_linked_roles,
     simulation,
     sts,
     sts_decode,
+    subnet_changes,
     tagging,
     tags,
     tunnels,
     users,
+    vpc_changes,
 )
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = registered_operations()
 """By the service's name in credential scopes, and the operation's in the service model."""

@@ -6,9 +6,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """AWS's own numbers by default (AWS: "Quotas for EC2 Instance Connect Endpoint").
+    """AWS's own numbers by default (AWS: "Quotas for EC2 Instance Connect Endpoint", "Amazon VPC quotas").
 
-    `tunnels_per_principal` 0 is no bound, as AWS has none.
+    `tunnels_per_principal` 0 is no bound, as AWS has none. `rules_per_security_group` is in each direction.
+    What the fleet file says is made whatever the quotas of endpoints and networks.
     """
 
     endpoints_per_account: int = 5
@@ -16,6 +17,10 @@ class Quotas:
     endpoints_per_subnet: int = 1
     tunnels_per_endpoint: int = 20
     tunnels_per_principal: int = 0
+    vpcs_per_account: int = 5
+    subnets_per_vpc: int = 200
+    security_groups_per_account: int = 2500
+    rules_per_security_group: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,9 @@ class Arns:
     def security_group(self, group_id: str) -> str:
         return self._ec2(f"security-group/{group_id}")
 
+    def security_group_rule(self, rule_id: str) -> str:
+        return self._ec2(f"security-group-rule/{rule_id}")
+
     def network_interface(self, interface_id: str) -> str:
         return self._ec2(f"network-interface/{interface_id}")
 

@@ -1,16 +1,25 @@
 """The network as Hatchway knows it: VPCs, subnets, security groups, interfaces and instances.
 
-Hatchway makes none of these things: the fleet file says which exist, and the gateway enforces what it says.
+Hatchway makes no network: the fleet file and the API say what there is, and the gateway enforces it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+
+from hatchway.domain.ids import Kind, derived_id
 
 Tags = Mapping[str, str]
 """Up to 50 keys of at most 128 characters, values of at most 256 (AWS: "Tag your EC2 resources")."""
 
 ANY_PORT = (0, 65535)
+PROTOCOLS_WITH_PORTS = frozenset({"tcp", "udp"})
+ICMP = frozenset({"icmp", "icmpv6"})
+ANY_ICMP_TYPE = (-1, -1)
+_OF_GROUP_NAMES = r"A-Za-z0-9._:/()#,@\[\]+=&;{}!$*-"
+GROUP_NAME = f"[{_OF_GROUP_NAMES}](?:[ {_OF_GROUP_NAMES}]{{0,253}}[{_OF_GROUP_NAMES}])?"
+"""A pattern of what security groups may be called (AWS: CreateSecurityGroup)."""
 DEFAULT_GROUP_NAME = "default"
 
 
@@ -18,6 +27,26 @@ class InstanceState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     TERMINATED = "terminated"
+
+
+Attributes = Mapping[str, bool]
+"""Settings of a VPC or subnet that are kept and told, by the names of EC2's parameters: those that were set.
+
+They are for what AWS does in its networks, such as name service. Hatchway does nothing with them.
+"""
+VPC_ATTRIBUTES: Attributes = MappingProxyType(
+    {"EnableDnsHostnames": False, "EnableDnsSupport": True, "EnableNetworkAddressUsageMetrics": False}
+)
+SUBNET_ATTRIBUTES: Attributes = MappingProxyType(
+    {
+        "AssignIpv6AddressOnCreation": False,
+        "EnableDns64": False,
+        "EnableResourceNameDnsAAAARecordOnLaunch": False,
+        "EnableResourceNameDnsARecordOnLaunch": False,
+        "MapPublicIpOnLaunch": False,
+    }
+)
+"""Those that there are, each with what it is unless set (AWS: ModifyVpcAttribute, ModifySubnetAttribute)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +62,7 @@ class Vpc:
     cidrs: tuple[str, ...]
     separate_network: bool = False
     gateway_dns_name: str | None = None
+    attributes: Attributes = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
 
 
@@ -45,15 +75,17 @@ class Subnet:
     name: str
     cidrs: tuple[str, ...]
     availability_zone: str
+    attributes: Attributes = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One permission of a security group, for TCP.
+    """One permission of a security group. Tunnels carry TCP: others are kept and told.
 
     `peer` is a CIDR range or the id of a security group: the source of an ingress rule, the destination of an
-    egress rule. `protocol` is `tcp` or `-1` (every protocol), as EC2 writes it.
+    egress rule. `protocol` is `tcp`, `udp`, `icmp`, `icmpv6` or `-1` (every protocol), as EC2 writes it; the
+    ports of ICMP are its type and code, here always any.
     """
 
     protocol: str
@@ -71,6 +103,44 @@ class SecurityGroup:
     ingress: tuple[Rule, ...] = ()
     egress: tuple[Rule, ...] = ()
     tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroupRule:
+    """A rule as a thing of its own: with an id, a description and tags. Its group's list is what is in force.
+
+    The store has one for each rule of each group, always: what is written without one gets one by itself.
+    """
+
+    id: str
+    group_id: str
+    egress: bool
+    protocol: str
+    from_port: int
+    to_port: int
+    peer: str
+    description: str = ""
+    tags: Tags = field(default_factory=dict)
+
+    @property
+    def rule(self) -> Rule:
+        """What it says, as its group's list has it."""
+        return Rule(self.protocol, self.from_port, self.to_port, self.peer)
+
+
+def derived_rule(account: str, group_id: str, rule: Rule, *, egress: bool) -> SecurityGroupRule:
+    """A rule under the id that follows from what it says and of which group."""
+    direction = "egress" if egress else "ingress"
+    name = f"{group_id} {direction} {rule.protocol} {rule.from_port} {rule.to_port} {rule.peer}"
+    return SecurityGroupRule(
+        id=derived_id(Kind.SECURITY_GROUP_RULE, account, name),
+        group_id=group_id,
+        egress=egress,
+        protocol=rule.protocol,
+        from_port=rule.from_port,
+        to_port=rule.to_port,
+        peer=rule.peer,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,12 @@ def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
     return None
 
 
+def special_block(network: Network) -> Network | None:
+    """A block of addresses that are never targets with which this range overlaps; None for most ranges."""
+    blocks = _NEVER_TARGETS[network.version]
+    return next((block for block in blocks if block.overlaps(network)), None)
+
+
 def embedded_ipv4(address: Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address that a translator or tunnel on the way may make of an IPv6 one; None for most."""
     if address.version == 4:

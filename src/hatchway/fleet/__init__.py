@@ -23,7 +23,7 @@ default; except for what others may attach to an identity, `groups`, `policies`,
 | `text` | bytes, YAML or JSON | plain values |
 | `fields`, `values`, `policy_documents` | a plain value | what it means, and its JSON Schema |
 | `parsing`, `network_sections`, `identity_sections` | plain values, by tables of keys | `declarations` |
-| `resolution`, `network_resolution`, `identity_resolution` | declarations, the account | `draft` |
+| `resolution`, `network_resolution`, `rule_resolution`, `identity_resolution` | these, the view | `draft` |
 | `consistency` | the account to be | its contradictions |
 | `plan`, `plan_text` | both accounts | the difference, to write and to read |
 | `file_form`, `export` | the account | a fleet file |

@@ -18,7 +18,14 @@ from hatchway.domain.identity import (
     Role,
     User,
 )
-from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
+from hatchway.domain.network import (
+    Instance,
+    NetworkInterface,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+)
 
 Owner = tuple[OwnerKind, str]
 
@@ -27,11 +34,13 @@ Owner = tuple[OwnerKind, str]
 class Rows:
     """Nouns by their primary keys, one mapping for each table, named as the table is.
 
-    Filled once, from the store or by the resolution of a fleet file, and only read after that.
+    Filled once, from the store or by the resolution of a fleet file, and only read after that. In this order
+    rows are put: a group's rules before the group, so that the store makes it none of its own.
     """
 
     vpcs: dict[str, Vpc] = field(default_factory=dict)
     subnets: dict[str, Subnet] = field(default_factory=dict)
+    security_group_rules: dict[str, SecurityGroupRule] = field(default_factory=dict)
     security_groups: dict[str, SecurityGroup] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Final
 
 from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import IpAddressType, ProxyProtocol
-from hatchway.domain.network import InstanceState, Tags
+from hatchway.domain.network import Attributes, InstanceState, Tags
 from hatchway.iam import PolicyKind
 
 Documents = Mapping[str, str]
@@ -30,6 +30,9 @@ class DeclaredRule:
     protocol: str
     ports: tuple[int, int]
     peer: Peer
+    id: str | None
+    description: str
+    tags: Tags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class DeclaredSubnet:
     id: str | None
     cidrs: tuple[str, ...]
     availability_zone: str | None
+    attributes: Attributes
     tags: Tags
 
 
@@ -63,6 +67,7 @@ class DeclaredVpc:
     cidrs: tuple[str, ...]
     separate_network: bool
     gateway_dns_name: str | None
+    attributes: Attributes
     subnets: tuple[DeclaredSubnet, ...]
     security_groups: tuple[DeclaredSecurityGroup, ...]
     tags: Tags

@@ -16,13 +16,16 @@ from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import (
     ANY_PORT,
     DEFAULT_GROUP_NAME,
+    PROTOCOLS_WITH_PORTS,
     Instance,
     InstanceState,
     Rule,
     SecurityGroup,
+    SecurityGroupRule,
     Subnet,
     Vpc,
     default_group,
+    derived_rule,
 )
 from hatchway.fleet.account_view import AccountView, Owner
 from hatchway.fleet.identity_sections import DEFAULT_SESSION
@@ -59,6 +62,9 @@ class FileForms:
         self._inline: defaultdict[Owner, dict[str, str]] = defaultdict(dict)
         for inline in rows.inline_policies.values():
             self._inline[inline.owner_kind, inline.owner_name][inline.policy_name] = inline.document
+        self._rules: defaultdict[str, dict[tuple[bool, Rule], SecurityGroupRule]] = defaultdict(dict)
+        for row in rows.security_group_rules.values():
+            self._rules[row.group_id][row.egress, row.rule] = row
         self._memberships: defaultdict[str, list[str]] = defaultdict(list)
         for membership in rows.memberships.values():
             self._memberships[membership.user_name].append(membership.group_name)
@@ -87,6 +93,7 @@ class FileForms:
             "cidr": _one_or_list(vpc.cidrs),
             "separate_network": vpc.separate_network,
             "gateway_dns_name": vpc.gateway_dns_name,
+            "attributes": dict(vpc.attributes),
             "tags": dict(vpc.tags),
         }
 
@@ -95,6 +102,7 @@ class FileForms:
             "id": self._id(Kind.SUBNET, self.subnet_path(subnet.id), subnet.id),
             "cidr": _one_or_list(subnet.cidrs),
             "availability_zone": subnet.availability_zone,
+            "attributes": dict(subnet.attributes),
             "tags": dict(subnet.tags),
         }
 
@@ -102,8 +110,8 @@ class FileForms:
         return {
             "id": self._id(Kind.SECURITY_GROUP, self.group_path(group.id), group.id),
             "description": group.description,
-            "ingress": [self._rule(rule, "source") for rule in group.ingress],
-            "egress": [self._rule(rule, "destination") for rule in group.egress],
+            "ingress": [self._rule(group, rule, egress=False) for rule in group.ingress],
+            "egress": [self._rule(group, rule, egress=True) for rule in group.egress],
             "tags": dict(group.tags),
         }
 
@@ -113,14 +121,28 @@ class FileForms:
             group.name == DEFAULT_GROUP_NAME
             and self._id(Kind.SECURITY_GROUP, self.group_path(group.id), group.id) is None
             and group == default_group(group.id, group.vpc_id)
+            and all(self._is_plain(rule) for rule in self._rules[group.id].values())
         )
 
-    def _rule(self, rule: Rule, peer_key: str) -> Form:
+    def _is_plain(self, rule: SecurityGroupRule) -> bool:
+        """Whether there is no more to a rule than what it says."""
+        return rule == derived_rule(self._account, rule.group_id, rule.rule, egress=rule.egress)
+
+    def _rule(self, group: SecurityGroup, rule: Rule, *, egress: bool) -> Form:
         form: Form = {"protocol": "all" if rule.protocol == "-1" else rule.protocol}
-        if rule.protocol != "-1":
+        if rule.protocol in PROTOCOLS_WITH_PORTS:
             low, high = rule.from_port, rule.to_port
             form["ports"] = "all" if (low, high) == ANY_PORT else low if low == high else f"{low}-{high}"
-        form[peer_key] = self.group_path(rule.peer)
+        form["destination" if egress else "source"] = self.group_path(rule.peer)
+        row = self._rules[group.id].get((egress, rule))
+        if row is not None and not self._is_plain(row):
+            derived = derived_rule(self._account, group.id, rule, egress=egress)
+            more = {
+                "id": None if row.id == derived.id else row.id,
+                "description": row.description,
+                "tags": dict(row.tags),
+            }
+            form |= {key: value for key, value in more.items() if value}
         return form
 
     def instance(self, instance: Instance) -> Form:

@@ -14,8 +14,10 @@ from hatchway.domain.endpoint_creation import (
 )
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import (
+    ANY_ICMP_TYPE,
     ANY_PORT,
     DEFAULT_GROUP_NAME,
+    ICMP,
     Instance,
     Rule,
     SecurityGroup,
@@ -33,6 +35,7 @@ from hatchway.fleet.declarations import (
     Fleet,
 )
 from hatchway.fleet.draft import Draft
+from hatchway.fleet.rule_resolution import Content, resolve_rules
 
 _EVERYTHING_OUT = (Rule("-1", *ANY_PORT, "0.0.0.0/0"), Rule("-1", *ANY_PORT, "::/0"))
 """The egress of a group that says nothing of it (AWS: "Security group rules")."""
@@ -45,8 +48,10 @@ def resolve_network(draft: Draft, fleet: Fleet) -> None:
         if vpc_id is not None:
             _resolve_inside(draft, names, vpc, vpc_id)
     directory = Directory.of(draft)
+    declared_rules: dict[Content, DeclaredRule] = {}
     for vpc in fleet.vpcs:
-        _resolve_rules(draft, directory, vpc)
+        _resolve_rules(draft, directory, vpc, declared_rules)
+    resolve_rules(draft, declared_rules)
     for instance in fleet.instances:
         _resolve_instance(draft, names, directory, instance)
     _resolve_endpoints(draft, names, directory, fleet.endpoints)
@@ -85,6 +90,7 @@ def _resolve_vpc(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc) -> str | N
         cidrs=vpc.cidrs,
         separate_network=vpc.separate_network,
         gateway_dns_name=vpc.gateway_dns_name,
+        attributes=vpc.attributes,
         tags=vpc.tags,
     )
     return vpc_id
@@ -104,6 +110,7 @@ def _resolve_inside(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc, vpc_id:
                 name=subnet.name,
                 cidrs=subnet.cidrs,
                 availability_zone=subnet.availability_zone or f"{draft.region}a",
+                attributes=subnet.attributes,
                 tags=subnet.tags,
             )
     for group in vpc.security_groups:
@@ -217,7 +224,9 @@ def _paths(vpc_names: dict[str, str], nouns: dict[str, Subnet] | dict[str, Secur
     return {f"{vpc_names.get(noun.vpc_id)}/{noun.name}": noun.id for noun in nouns.values()}
 
 
-def _resolve_rules(draft: Draft, directory: Directory, vpc: DeclaredVpc) -> None:
+def _resolve_rules(
+    draft: Draft, directory: Directory, vpc: DeclaredVpc, declared_rules: dict[Content, DeclaredRule]
+) -> None:
     for declared in vpc.security_groups:
         group_id = directory.security_groups.get(f"{vpc.name}/{declared.name}")
         group = draft.after.security_groups.get(group_id or "")
@@ -227,24 +236,28 @@ def _resolve_rules(draft: Draft, directory: Directory, vpc: DeclaredVpc) -> None
         egress = _rules(directory, group.vpc_id, declared.egress, "destination")
         draft.after.security_groups[group.id] = replace(
             group,
-            ingress=group.ingress if ingress is None else ingress,
-            egress=group.egress if egress is None else egress,
+            ingress=group.ingress if ingress is None else tuple(ingress),
+            egress=group.egress if egress is None else tuple(egress),
         )
+        for rules, is_egress in ((ingress, False), (egress, True)):
+            declared_rules |= {(group.id, is_egress, rule): said for rule, said in (rules or {}).items()}
 
 
 def _rules(
     directory: Directory, vpc_id: str, rules: tuple[DeclaredRule, ...] | None, peer_key: str
-) -> tuple[Rule, ...] | None:
+) -> dict[Rule, DeclaredRule] | None:
+    """The rules, each with its declaration; a rule that is declared twice, under two names, is one."""
     if rules is None:
         return None
-    found = []
+    found: dict[Rule, DeclaredRule] = {}
     for rule in rules:
         peer: str | None = rule.peer.text
         if not rule.peer.is_range:
             peer = directory.security_group(rule.peer.text, vpc_id, f"{rule.place}.{peer_key}")
         if peer is not None:
-            found.append(Rule(rule.protocol, *rule.ports, peer))
-    return tuple(found)
+            ports = ANY_ICMP_TYPE if rule.protocol in ICMP else rule.ports
+            found[Rule(rule.protocol, *ports, peer)] = rule
+    return found
 
 
 def _resolve_instance(

@@ -6,7 +6,15 @@ from typing import Any, Final
 
 from hatchway.domain.endpoint import MAX_SECURITY_GROUPS, IpAddressType, ProxyProtocol
 from hatchway.domain.ids import ENDPOINT_ID
-from hatchway.domain.network import ANY_PORT, InstanceState
+from hatchway.domain.network import (
+    ANY_PORT,
+    GROUP_NAME,
+    PROTOCOLS_WITH_PORTS,
+    SUBNET_ATTRIBUTES,
+    VPC_ATTRIBUTES,
+    Attributes,
+    InstanceState,
+)
 from hatchway.fleet import values
 from hatchway.fleet.declarations import (
     DeclaredEndpoint,
@@ -17,9 +25,9 @@ from hatchway.fleet.declarations import (
     DeclaredVpc,
     Peer,
 )
-from hatchway.fleet.fields import Entry, Key, Reader, Table, at, each, named, reader, unique
+from hatchway.fleet.fields import Entry, Key, Reader, Table, at, each, items_of, named, reader, unique
 from hatchway.fleet.policy_documents import Reading
-from hatchway.fleet.problems import quoted
+from hatchway.fleet.problems import quoted, suggestion
 
 MAX_TUNNELS: Final = 1_000_000
 
@@ -28,7 +36,12 @@ _NAME: Final = values.text(
     re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9 ._:@+=,()-]{0,126}[A-Za-z0-9._:@+=,()-])?"),
     "a name: up to 128 letters, digits, spaces and ._-:@+=,() are a name, no slash, no space at its ends",
 )
-_REFERENCE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,300}")
+# The first slash ends the VPC's name, so a group's own may have some, as EC2's may.
+_GROUP_NAME: Final = values.text(
+    re.compile(GROUP_NAME),
+    "a name: up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$* are a name, no space at its ends",
+)
+_REFERENCE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,400}")
 _LOOKS_LIKE_RANGE: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/.*)?|[0-9a-fA-F:]*:[0-9a-fA-F:.]*(/.*)?")
 
 
@@ -86,17 +99,45 @@ _GROUPS_OF: Final = Key(
     about="Security groups of the VPC, by name or id: 1 to 16. By default the VPC's group `default`.",
 )
 
+_ABOUT_ATTRIBUTES: Final = "Settings that AWS's tools make and read; Hatchway does nothing with them."
+
+
+def _attributes(known: Attributes) -> Reader[Attributes]:
+    @reader(
+        {
+            "type": "object",
+            "properties": dict.fromkeys(known, values.boolean.schema),
+            "additionalProperties": False,
+        }
+    )
+    def read(value: Any, place: str, reading: Reading) -> Attributes:
+        found: dict[str, bool] = {}
+        for name, item, inside in items_of(value, place, reading):
+            if name not in known:
+                reading.add(inside, f"is not known here{suggestion(name, known)}")
+                continue
+            setting = values.boolean(item, inside, reading)
+            if setting is not None:
+                found[name] = setting
+        return found
+
+    return read
+
+
 # --- rules of security groups -----------------------------------------------------------------------------
 
-# Tunnels carry TCP alone, so a rule is for that or for everything, which EC2 writes -1.
-_PROTOCOLS: Final[Mapping[str | int, str]] = {"tcp": "tcp", "all": "-1", "-1": "-1", -1: "-1"}
+# What EC2 writes -1 is everything.
+_PROTOCOLS: Final[Mapping[str | int, str]] = {
+    **{name: name for name in ("tcp", "udp", "icmp", "icmpv6")},
+    **dict.fromkeys(("all", "-1", -1), "-1"),
+}
 
 
 @reader({"enum": list(_PROTOCOLS)})
 def _protocol(value: Any, place: str, reading: Reading) -> str | None:
     found = _PROTOCOLS.get(value) if isinstance(value, str | int) else None
     if found is None:
-        reading.add(place, f"{quoted(value)} is neither tcp nor all")
+        reading.add(place, f"{quoted(value)} is not tcp, udp, icmp, icmpv6 or all")
     return found
 
 
@@ -111,12 +152,15 @@ def _peer(value: Any, place: str, reading: Reading) -> Peer | None:
 
 
 def _check_ports(entry: Entry, reading: Reading) -> None:
-    if entry.values["protocol"] != "-1":
+    protocol = entry.values["protocol"]
+    if protocol in PROTOCOLS_WITH_PORTS:
         if "ports" not in entry.content:
             reading.add(entry.place, "has no 'ports'")
     elif entry.values["ports"] != ANY_PORT:
+        called = "all" if protocol == "-1" else protocol
         reading.add(
-            at(entry.place, "ports"), "protocol 'all' has no ports: leave them out, or say protocol tcp"
+            at(entry.place, "ports"),
+            f"protocol {called!r} has no ports: leave them out, or say protocol tcp",
         )
 
 
@@ -124,11 +168,18 @@ def _rule_table(peer_key: str) -> Table[DeclaredRule]:
     return Table(
         declares=DeclaredRule,
         keys={
-            "protocol": Key(read=_protocol, about="`tcp`, or `all`, which has no ports.", default="tcp"),
+            "protocol": Key(
+                read=_protocol,
+                about="`tcp`, which tunnels carry, `udp`, or `icmp`, `icmpv6`, `all` without ports.",
+                default="tcp",
+            ),
             "ports": Key(read=values.ports, about="`22`, `8000-8010` or `all`.", default=ANY_PORT),
             peer_key: Key(
                 read=_peer, about="A range, or a security group of the VPC.", to="peer", required=True
             ),
+            "id": _id_key(_id("sgr")),
+            "description": Key(read=values.one_line(255), about="What the rule is for.", default=""),
+            "tags": _TAGS,
         },
         check=_check_ports,
     )
@@ -167,6 +218,7 @@ SUBNET: Final = Table(
             required=True,
         ),
         "availability_zone": Key(read=_zone, about="By default the region's `a`."),
+        "attributes": Key(read=_attributes(SUBNET_ATTRIBUTES), about=_ABOUT_ATTRIBUTES, default={}),
         "tags": _TAGS,
     },
 )
@@ -200,12 +252,13 @@ VPC: Final = Table(
         "gateway_dns_name": Key(
             read=_dns_name, about="Where clients find the gateways of this VPC. By default the account's."
         ),
+        "attributes": Key(read=_attributes(VPC_ATTRIBUTES), about=_ABOUT_ATTRIBUTES, default={}),
         "tags": _TAGS,
         "subnets": Key(
             read=named(SUBNET, _NAME), about="The VPC's subnets by name.", default=(), nullable=True
         ),
         "security_groups": Key(
-            read=named(SECURITY_GROUP, _NAME),
+            read=named(SECURITY_GROUP, _GROUP_NAME),
             about="The VPC's security groups by name, besides `default`, which every VPC has.",
             default=(),
             nullable=True,

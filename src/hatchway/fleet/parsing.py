@@ -23,6 +23,10 @@ _ABOUT_QUOTAS: Final = {
     "endpoints_per_subnet": "The same within each subnet.",
     "tunnels_per_endpoint": "Tunnels that an endpoint may have open at once.",
     "tunnels_per_principal": "Tunnels that a user may have open at once; 0 is no bound.",
+    "vpcs_per_account": "VPCs that users may create through the API.",
+    "subnets_per_vpc": "The same of subnets, within each VPC.",
+    "security_groups_per_account": "The same of security groups.",
+    "rules_per_security_group": "Rules that users may give a group through the API, in each direction.",
 }
 
 

@@ -143,6 +143,8 @@ def _owner(table: str, noun: Any) -> Row:
     match table:
         case "network_interfaces":
             return "endpoints", noun.endpoint_id
+        case "security_group_rules":
+            return "security_groups", noun.group_id
         case "policy_versions":
             return "managed_policies", noun.policy_arn
         case "memberships":

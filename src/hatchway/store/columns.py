@@ -75,6 +75,19 @@ class TagMap(TypeDecorator[Mapping[str, str]]):
         return value or {}
 
 
+class Flags(TypeDecorator[Mapping[str, bool]]):
+    """Settings that were made, as a JSON object."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, bool] | None, dialect: Dialect) -> dict[str, bool]:
+        return dict(value or {})
+
+    def process_result_value(self, value: dict[str, bool] | None, dialect: Dialect) -> dict[str, bool]:
+        return value or {}
+
+
 class RuleList(TypeDecorator[tuple[Rule, ...]]):
     """Rules of a security group, each as `[protocol, from, to, peer]`."""
 
@@ -89,13 +102,18 @@ class RuleList(TypeDecorator[tuple[Rule, ...]]):
 
 
 class QuotaMap(TypeDecorator[Quotas]):
-    """An account's quotas, as a JSON object."""
+    """An account's quotas, as a JSON object of those that are not AWS's own.
+
+    A program of before a quota knows nothing of it, and reads on as long as nobody sets it.
+    """
 
     impl = JSON
     cache_ok = True
 
     def process_bind_param(self, value: Quotas | None, dialect: Dialect) -> dict[str, int]:
-        return asdict(value or Quotas())
+        usual = asdict(Quotas())
+        return {name: most for name, most in asdict(value or Quotas()).items() if most != usual[name]}
 
     def process_result_value(self, value: dict[str, int] | None, dialect: Dialect) -> Quotas:
-        return Quotas(**(value or {}))
+        known = asdict(Quotas())
+        return Quotas(**{name: most for name, most in (value or {}).items() if name in known})

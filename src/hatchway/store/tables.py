@@ -21,7 +21,7 @@ from sqlalchemy import (
 from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.identity import KeyStatus, OwnerKind
 from hatchway.domain.network import InstanceState
-from hatchway.store.columns import EnumText, QuotaMap, RuleList, TagMap, Texts, UtcDateTime
+from hatchway.store.columns import EnumText, Flags, QuotaMap, RuleList, TagMap, Texts, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -46,6 +46,10 @@ def _moment(name: str, *, null: bool = False, index: bool = False) -> Column[Any
 
 def _tags() -> Column[Any]:
     return Column("tags", TagMap, nullable=False)
+
+
+def _attributes() -> Column[Any]:
+    return Column("attributes", Flags, nullable=True)
 
 
 def _exact(name: str, length: int, *, primary_key: bool = False) -> Column[Any]:
@@ -91,6 +95,7 @@ vpcs = _in_feed(
     Column("cidrs", Texts, nullable=False),
     Column("separate_network", Boolean, nullable=False),
     _text("gateway_dns_name", null=True),
+    _attributes(),
     _tags(),
 )
 subnets = _in_feed(
@@ -100,6 +105,7 @@ subnets = _in_feed(
     _text("name"),
     Column("cidrs", Texts, nullable=False),
     _text("availability_zone", 64),
+    _attributes(),
     _tags(),
 )
 security_groups = _in_feed(
@@ -158,10 +164,27 @@ endpoints = _in_feed(
     _tags(),
 )
 
+# The database's triggers keep it to the groups' lists of rules (`migrations/rules.py`): what is written here
+# before its group stays as it is, and a rule without a row gets one.
+security_group_rules = Table(
+    "security_group_rules",
+    metadata,
+    _key("id", 64),
+    _text("group_id", 64),
+    Column("egress", Boolean, nullable=False),
+    _text("protocol", 16),
+    Column("from_port", Integer, nullable=False),
+    Column("to_port", Integer, nullable=False),
+    _text("peer", 64, index=True),
+    _text("description"),
+    _tags(),
+)
+
 RESOURCE_TYPES: Final = {
     "vpcs": "vpc",
     "subnets": "subnet",
     "security_groups": "security-group",
+    "security_group_rules": "security-group-rule",
     "network_interfaces": "network-interface",
     "instances": "instance",
     "endpoints": "instance-connect-endpoint",
@@ -177,6 +200,7 @@ def _page_by(table: Table, *names: str) -> None:
 
 _page_by(subnets, "vpc_id", "availability_zone")
 _page_by(security_groups, "vpc_id", "name")
+_page_by(security_group_rules, "group_id")
 _page_by(network_interfaces, "vpc_id", "subnet_id", "private_ip", "ipv6")
 _page_by(instances, "vpc_id", "subnet_id", "state", "private_ip", "ipv6")
 _page_by(endpoints, "vpc_id", "subnet_id", "state")

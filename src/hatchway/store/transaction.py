@@ -28,7 +28,14 @@ from hatchway.domain.identity import (
     SealedSigningKey,
     User,
 )
-from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
+from hatchway.domain.network import (
+    Instance,
+    NetworkInterface,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+)
 from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
@@ -105,6 +112,7 @@ class Transaction:
     terminations = _Repository(tables.terminations, Termination)
     api_addresses = _Repository(tables.api_addresses, ApiAddress)
 
+    security_group_rules = _Repository(tables.security_group_rules, SecurityGroupRule, followed=False)
     sealed_secrets = _Repository(tables.sealed_secrets, SealedSecret, followed=False)
     account_aliases = _Repository(tables.account_aliases, AccountAlias, followed=False)
     role_deletions = _Repository(tables.role_deletions, RoleDeletion, followed=False)

@@ -12,6 +12,12 @@ def _names(text: str) -> frozenset[str]:
 
 
 DOCUMENTED: Final[Mapping[str, frozenset[str]]] = {
+    "DescribeAvailabilityZones": _names(
+        """
+        group-long-name group-name message opt-in-status parent-zone-id parent-zone-name region-name state
+        zone-id zone-name zone-type
+        """
+    ),
     "DescribeInstanceConnectEndpoints": _names(
         """
         instance-connect-endpoint-id state subnet-id vpc-id
@@ -70,6 +76,18 @@ DOCUMENTED: Final[Mapping[str, frozenset[str]]] = {
         virtualization-type vpc-id
         """
     ),
+    "DescribeInternetGateways": _names(
+        """
+        attachment.state attachment.vpc-id internet-gateway-id owner-id
+        """
+    ),
+    "DescribeNetworkAcls": _names(
+        """
+        association.association-id association.network-acl-id association.subnet-id default entry.cidr
+        entry.egress entry.icmp.code entry.icmp.type entry.ipv6-cidr entry.port-range.from
+        entry.port-range.to entry.protocol entry.rule-action entry.rule-number network-acl-id owner-id vpc-id
+        """
+    ),
     "DescribeNetworkInterfaces": _names(
         """
         addresses.association.owner-id addresses.association.public-ip addresses.primary
@@ -80,6 +98,25 @@ DOCUMENTED: Final[Mapping[str, frozenset[str]]] = {
         availability-zone-id description group-id interface-type ipv6-addresses.ipv6-address mac-address
         network-interface-id operator.managed operator.principal owner-id private-dns-name
         private-ip-address requester-id requester-managed source-dest-check status subnet-id vpc-id
+        """
+    ),
+    "DescribeRegions": _names(
+        """
+        endpoint opt-in-status region-name
+        """
+    ),
+    "DescribeRouteTables": _names(
+        """
+        association.gateway-id association.main association.route-table-association-id
+        association.route-table-id association.subnet-id owner-id route-table-id
+        route.destination-cidr-block route.destination-ipv6-cidr-block route.destination-prefix-list-id
+        route.egress-only-internet-gateway-id route.gateway-id route.instance-id route.nat-gateway-id
+        route.origin route.state route.transit-gateway-id route.vpc-peering-connection-id vpc-id
+        """
+    ),
+    "DescribeSecurityGroupRules": _names(
+        """
+        group-id security-group-rule-id
         """
     ),
     "DescribeSecurityGroups": _names(

@@ -21,7 +21,7 @@ from hatchway.control.ec2.conditions import (
 from hatchway.control.ec2.wildcards import Values, read_values
 from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.domain.endpoint import Endpoint
-from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
+from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
 from hatchway.protocol import ServiceError
 
 MOST_FILTERS: Final = 50
@@ -33,7 +33,7 @@ _TAG: Final = "tag:"
 _LONGEST_ECHO: Final = 128
 
 
-Noun = TypeVar("Noun", Endpoint, Instance, NetworkInterface, SecurityGroup, Subnet, Vpc)
+Noun = TypeVar("Noun", Endpoint, Instance, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc)
 """What is described: each has an id and tags."""
 
 
@@ -73,7 +73,7 @@ def read_filters(
     Raises:
         ServiceError: a filter has no such name, no value, or there is too much of something.
     """
-    _check_limits(filters)
+    check_limits(filters)
     conditions: list[Condition] = []
     tests: list[tuple[Reader[Noun], Values]] = []
     for one in filters:
@@ -94,7 +94,7 @@ def read_filters(
     return Filters(tuple(conditions), tuple(tests))
 
 
-def _check_limits(filters: Sequence[Mapping[str, Any]]) -> None:
+def check_limits(filters: Sequence[Mapping[str, Any]]) -> None:
     """The limits and the sentences are EC2's own."""
     if len(filters) > MOST_FILTERS:
         raise ServiceError(

@@ -1,5 +1,6 @@
-"""VPCs and subnets as EC2 describes them. Hatchway makes neither: the fleet file says which there are."""
+"""VPCs and subnets as EC2 describes them."""
 
+import hashlib
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,41 +12,58 @@ from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import SUBNET, VPC
 from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
-from hatchway.domain.network import Subnet, Vpc
+from hatchway.domain.network import SUBNET_ATTRIBUTES, Subnet, Vpc
 from hatchway.store import tables
 
 _RESERVED_ADDRESSES: Final = 5
 """Of each IPv4 range, which nobody gets (AWS: "Subnet CIDR blocks")."""
 _ASSOCIATED: Final = "associated"
-_OF_VPC: Final = "vpc-cidr-assoc"
-_OF_SUBNET: Final = "subnet-cidr-assoc"
+OF_VPC: Final = "vpc-cidr-assoc"
+OF_SUBNET: Final = "subnet-cidr-assoc"
 
 
-def _ranges(cidrs: Sequence[str], version: int) -> list[str]:
+def ranges(cidrs: Sequence[str], version: int) -> list[str]:
     return [cidr for cidr in cidrs if (":" in cidr) == (version == 6)]
 
 
-def _associations(prefix: str, place: Vpc | Subnet, version: int) -> list[tuple[str, str]]:
-    """The ranges of one IP version, each with an id.
+def associations(prefix: str, place: Vpc | Subnet, version: int) -> list[tuple[str, str]]:
+    """The ranges of one IP version, each with the id that follows from what has it."""
+    return [(_association_id(prefix, place, cidr), cidr) for cidr in ranges(place.cidrs, version)]
 
-    Ranges are no resources here; the id tells those of one resource apart.
-    """
-    base = f"{prefix}-{place.id.partition('-')[2]}"
-    ours = set(_ranges(place.cidrs, version))
-    return [(f"{base}-{number}", cidr) for number, cidr in enumerate(place.cidrs) if cidr in ours]
+
+def _association_id(prefix: str, place: Vpc | Subnet, cidr: str) -> str:
+    return f"{prefix}-{hashlib.sha256(f'{place.id} {cidr}'.encode()).hexdigest()[:17]}"
+
+
+def vpc_association(vpc: Vpc, cidr: str, state: str) -> dict[str, Any]:
+    """The tie between a VPC and one of its ranges, as the calls that make and end it tell of it."""
+    told = {"AssociationId": _association_id(OF_VPC, vpc, cidr)}
+    if ":" in cidr:
+        whole = {**told, "Ipv6CidrBlock": cidr, "Ipv6CidrBlockState": {"State": state}}
+        return {"Ipv6CidrBlockAssociation": whole}
+    return {"CidrBlockAssociation": {**told, "CidrBlock": cidr, "CidrBlockState": {"State": state}}}
+
+
+def ipv6_association(place: Vpc | Subnet, prefix: str, cidr: str) -> dict[str, Any]:
+    """The tie between a VPC or subnet and a range of IPv6."""
+    return {
+        "AssociationId": _association_id(prefix, place, cidr),
+        "Ipv6CidrBlock": cidr,
+        "Ipv6CidrBlockState": {"State": _ASSOCIATED},
+    }
 
 
 def _association_fields(name: str, prefix: str, version: int) -> dict[str, Callable[[Any], Iterable[str]]]:
     """The filters on ranges of one IP version; `name` is that of the ranges themselves."""
     group = name.partition(".")[0]
     return {
-        name: lambda place: _ranges(place.cidrs, version),
-        f"{group}.association-id": lambda place: [id_ for id_, _ in _associations(prefix, place, version)],
-        f"{group}.state": lambda place: [_ASSOCIATED for _ in _ranges(place.cidrs, version)],
+        name: lambda place: ranges(place.cidrs, version),
+        f"{group}.association-id": lambda place: [id_ for id_, _ in associations(prefix, place, version)],
+        f"{group}.state": lambda place: [_ASSOCIATED for _ in ranges(place.cidrs, version)],
     }
 
 
-class _FreeAddresses:
+class FreeAddresses:
     """How many addresses of each of some subnets nobody has."""
 
     def __init__(self, call: Call, subnets: Sequence[Subnet]) -> None:
@@ -59,9 +77,13 @@ class _FreeAddresses:
             self._taken.update(rows.count_by(columns.subnet_id, *in_them))
 
     def of(self, subnet: Subnet) -> int:
-        ranges = [ipaddress.ip_network(cidr) for cidr in _ranges(subnet.cidrs, 4)]
-        size = sum(max(0, network.num_addresses - _RESERVED_ADDRESSES) for network in ranges)
+        networks = [ipaddress.ip_network(cidr) for cidr in ranges(subnet.cidrs, 4)]
+        size = sum(max(0, network.num_addresses - _RESERVED_ADDRESSES) for network in networks)
         return max(0, size - self._taken[subnet.id])
+
+
+def _setting(subnet: Subnet, name: str) -> str:
+    return str(subnet.attributes.get(name, SUBNET_ATTRIBUTES[name])).lower()
 
 
 def _subnet_fields(call: Call) -> Mapping[str, Field[Subnet]]:
@@ -70,12 +92,13 @@ def _subnet_fields(call: Call) -> Mapping[str, Field[Subnet]]:
     return {
         "availability-zone": Stored(zone),
         "availability-zone-id": Stored(translated(zone, lambda: zone_ids(call))),
-        "available-ip-address-count": lambda subnet: [str(_FreeAddresses(call, [subnet]).of(subnet))],
-        "cidr-block": lambda subnet: _ranges(subnet.cidrs, 4)[:1],
+        "available-ip-address-count": lambda subnet: [str(FreeAddresses(call, [subnet]).of(subnet))],
+        "cidr-block": lambda subnet: ranges(subnet.cidrs, 4)[:1],
         "default-for-az": Stored(of_constant("false")),
-        **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", _OF_SUBNET, 6),
-        "ipv6-native": lambda subnet: ["false" if _ranges(subnet.cidrs, 4) else "true"],
-        "map-public-ip-on-launch": Stored(of_constant("false")),
+        "enable-dns64": lambda subnet: [_setting(subnet, "EnableDns64")],
+        **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", OF_SUBNET, 6),
+        "ipv6-native": lambda subnet: ["false" if ranges(subnet.cidrs, 4) else "true"],
+        "map-public-ip-on-launch": lambda subnet: [_setting(subnet, "MapPublicIpOnLaunch")],
         "owner-id": Stored(of_constant(call.arns.account)),
         "state": Stored(of_constant("available")),
         "subnet-arn": Stored(of_id(columns.id, call.arns.subnet(""))),
@@ -91,9 +114,9 @@ VPCS: Final[Listing[Vpc]] = Listing(
     rows=lambda tx: tx.vpcs,
     id_column=tables.vpcs.c.id,
     fields=lambda call: {
-        "cidr": lambda vpc: _ranges(vpc.cidrs, 4)[:1],
-        **_association_fields("cidr-block-association.cidr-block", _OF_VPC, 4),
-        **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", _OF_VPC, 6),
+        "cidr": lambda vpc: ranges(vpc.cidrs, 4)[:1],
+        **_association_fields("cidr-block-association.cidr-block", OF_VPC, 4),
+        **_association_fields("ipv6-cidr-block-association.ipv6-cidr-block", OF_VPC, 6),
         "is-default": Stored(of_constant("false")),
         "owner-id": Stored(of_constant(call.arns.account)),
         "state": Stored(of_constant("available")),
@@ -114,60 +137,71 @@ SUBNETS: Final[Listing[Subnet]] = Listing(
 @operation("ec2", "DescribeVpcs", reads_only=True)
 def describe_vpcs(call: Call) -> Result:
     page = describe(call, VPCS)
-    return {"Vpcs": [_vpc_result(call, vpc) for vpc in page.nouns], "NextToken": page.next_token}
+    return {"Vpcs": [vpc_result(call, vpc) for vpc in page.nouns], "NextToken": page.next_token}
 
 
 @operation("ec2", "DescribeSubnets", reads_only=True)
 def describe_subnets(call: Call) -> Result:
     page = describe(call, SUBNETS)
-    free = _FreeAddresses(call, page.nouns)
+    free = FreeAddresses(call, page.nouns)
     return {
-        "Subnets": [_subnet_result(call, subnet, free) for subnet in page.nouns],
+        "Subnets": [subnet_result(call, subnet, free) for subnet in page.nouns],
         "NextToken": page.next_token,
     }
 
 
-def _vpc_result(call: Call, vpc: Vpc) -> dict[str, Any]:
-    ranges = _ranges(vpc.cidrs, 4)
+def vpc_result(call: Call, vpc: Vpc) -> dict[str, Any]:
+    own = ranges(vpc.cidrs, 4)
     return {
         "VpcId": vpc.id,
         "OwnerId": call.arns.account,
         "State": "available",
-        "CidrBlock": ranges[0] if ranges else None,
+        "CidrBlock": own[0] if own else None,
         "CidrBlockAssociationSet": [
             {"AssociationId": id_, "CidrBlock": cidr, "CidrBlockState": {"State": _ASSOCIATED}}
-            for id_, cidr in _associations(_OF_VPC, vpc, 4)
+            for id_, cidr in associations(OF_VPC, vpc, 4)
         ],
-        "Ipv6CidrBlockAssociationSet": _ipv6_associations(_OF_VPC, vpc),
+        "Ipv6CidrBlockAssociationSet": __ipv6_associations(OF_VPC, vpc),
         "InstanceTenancy": "default",
         "IsDefault": False,
         "Tags": tag_results(vpc.tags),
     }
 
 
-def _subnet_result(call: Call, subnet: Subnet, free: _FreeAddresses) -> dict[str, Any]:
-    ranges = _ranges(subnet.cidrs, 4)
+def subnet_result(call: Call, subnet: Subnet, free: FreeAddresses) -> dict[str, Any]:
+    own, settings = ranges(subnet.cidrs, 4), {**SUBNET_ATTRIBUTES, **subnet.attributes}
     return {
         "SubnetId": subnet.id,
         "SubnetArn": call.arns.subnet(subnet.id),
         "OwnerId": call.arns.account,
         "State": "available",
         "VpcId": subnet.vpc_id,
-        "CidrBlock": ranges[0] if ranges else None,
-        "Ipv6CidrBlockAssociationSet": _ipv6_associations(_OF_SUBNET, subnet),
-        "Ipv6Native": not ranges,
+        "CidrBlock": own[0] if own else None,
+        "Ipv6CidrBlockAssociationSet": __ipv6_associations(OF_SUBNET, subnet),
+        "Ipv6Native": not own,
         "AvailableIpAddressCount": free.of(subnet),
         "AvailabilityZone": subnet.availability_zone,
         "AvailabilityZoneId": zone_id(subnet.availability_zone),
-        "AssignIpv6AddressOnCreation": False,
         "DefaultForAz": False,
-        "MapPublicIpOnLaunch": False,
+        **{
+            name: settings[name]
+            for name in ("AssignIpv6AddressOnCreation", "EnableDns64", "MapPublicIpOnLaunch")
+        },
+        "PrivateDnsNameOptionsOnLaunch": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": settings["EnableResourceNameDnsARecordOnLaunch"],
+            "EnableResourceNameDnsAAAARecord": settings["EnableResourceNameDnsAAAARecordOnLaunch"],
+        },
         "Tags": tag_results(subnet.tags),
     }
 
 
-def _ipv6_associations(prefix: str, place: Vpc | Subnet) -> list[dict[str, Any]]:
+def __ipv6_associations(prefix: str, place: Vpc | Subnet) -> list[dict[str, Any]]:
     return [
         {"AssociationId": id_, "Ipv6CidrBlock": cidr, "Ipv6CidrBlockState": {"State": _ASSOCIATED}}
-        for id_, cidr in _associations(prefix, place, 6)
+        for id_, cidr in associations(prefix, place, 6)
     ]
+
+
+def _ipv6_associations(prefix: str, place: Vpc | Subnet) -> list[dict[str, Any]]:
+    return [ipv6_association(place, prefix, cidr) for cidr in ranges(place.cidrs, 6)]

@@ -62,5 +62,11 @@ NETWORK_INTERFACE: Final = ResourceId(
 SECURITY_GROUP: Final = ResourceId(
     "sg", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed"
 )
+SECURITY_GROUP_RULE: Final = ResourceId(
+    "sgr",
+    "security group rule",
+    "InvalidSecurityGroupRuleId.NotFound",
+    "InvalidSecurityGroupRuleId.Malformed",
+)
 SUBNET: Final = ResourceId("subnet", "subnet", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed")
 VPC: Final = ResourceId("vpc", "vpc", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed")

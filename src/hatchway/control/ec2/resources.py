@@ -18,6 +18,7 @@ from hatchway.control.ec2.resource_ids import (
     INSTANCE,
     NETWORK_INTERFACE,
     SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
     SUBNET,
     VPC,
     ResourceId,
@@ -26,7 +27,7 @@ from hatchway.control.ec2.zones import zone_id
 from hatchway.control.operations import Call
 from hatchway.domain.arns import Arns
 from hatchway.domain.endpoint import Endpoint
-from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Subnet, Vpc
+from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
 from hatchway.store import Rows, Transaction, tables
 
 TENANCY: Final = "default"
@@ -148,6 +149,13 @@ SECURITY_GROUPS: Final[Kind[SecurityGroup]] = Kind(
     table=tables.security_groups,
     keys=_group_keys,
 )
+SECURITY_GROUP_RULES: Final[Kind[SecurityGroupRule]] = Kind(
+    type="security-group-rule",
+    id=SECURITY_GROUP_RULE,
+    arn=Arns.security_group_rule,
+    table=tables.security_group_rules,
+    keys=lambda _call, _rule: {},
+)
 NETWORK_INTERFACES: Final[Kind[NetworkInterface]] = Kind(
     type="network-interface",
     id=NETWORK_INTERFACE,
@@ -171,6 +179,7 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     ENDPOINTS,
     NETWORK_INTERFACES,
     SECURITY_GROUPS,
+    SECURITY_GROUP_RULES,
     SUBNETS,
     VPCS,
 )

@@ -1,5 +1,6 @@
-"""Security groups as EC2 describes them. The fleet file says which there are; gateways enforce them."""
+"""Security groups as EC2 describes them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -7,13 +8,11 @@ from hatchway.control.ec2.conditions import of_constant, of_expression
 from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import MOST_IDS, SECURITY_GROUP
+from hatchway.control.ec2.rule_requests import is_group, peer_key, permission_results
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Rule, SecurityGroup
 from hatchway.protocol import ServiceError
 from hatchway.store import tables
-
-_ANY_PROTOCOL: Final = "-1"
-_GROUP: Final = "sg-"
 
 
 def _rule_fields(
@@ -25,11 +24,11 @@ def _rule_fields(
         return lambda group: [value for rule in rules_of(group) for value in values_of(rule)]
 
     return {
-        f"{prefix}.cidr": field(lambda rule: [rule.peer] if _peer_key(rule) == "IpRanges" else []),
-        f"{prefix}.ipv6-cidr": field(lambda rule: [rule.peer] if _peer_key(rule) == "Ipv6Ranges" else []),
-        f"{prefix}.group-id": field(lambda rule: [rule.peer] if rule.peer.startswith(_GROUP) else []),
+        f"{prefix}.cidr": field(lambda rule: [rule.peer] if peer_key(rule) == "IpRanges" else []),
+        f"{prefix}.ipv6-cidr": field(lambda rule: [rule.peer] if peer_key(rule) == "Ipv6Ranges" else []),
+        f"{prefix}.group-id": field(lambda rule: [rule.peer] if is_group(rule.peer) else []),
         f"{prefix}.protocol": field(lambda rule: [rule.protocol]),
-        f"{prefix}.user-id": field(lambda rule: [account] if rule.peer.startswith(_GROUP) else []),
+        f"{prefix}.user-id": field(lambda rule: [account] if is_group(rule.peer) else []),
         f"{prefix}.from-port": field(lambda rule: [str(rule.from_port)]),
         f"{prefix}.to-port": field(lambda rule: [str(rule.to_port)]),
     }
@@ -68,12 +67,27 @@ def describe_security_groups(call: Call) -> Result:
             SECURITY_GROUP.not_found, f"The security group '{min(missing)[:255]}' does not exist"
         )
     return {
-        "SecurityGroups": [_group_result(call, group) for group in page.nouns],
+        "SecurityGroups": _group_results(call, page.nouns),
         "NextToken": page.next_token,
     }
 
 
-def _group_result(call: Call, group: SecurityGroup) -> dict[str, Any]:
+def _group_results(call: Call, groups: Sequence[SecurityGroup]) -> list[dict[str, Any]]:
+    columns = tables.security_group_rules.c
+    described = columns.group_id.in_([group.id for group in groups]), columns.description != ""
+    descriptions: defaultdict[tuple[str, bool], dict[Rule, str]] = defaultdict(dict)
+    for row in call.tx.security_group_rules.find(*described):
+        descriptions[row.group_id, row.egress][row.rule] = row.description
+    return [
+        _group_result(call, group, descriptions[group.id, False], descriptions[group.id, True])
+        for group in groups
+    ]
+
+
+def _group_result(
+    call: Call, group: SecurityGroup, ingress: Mapping[Rule, str], egress: Mapping[Rule, str]
+) -> dict[str, Any]:
+    """A group; the mappings have what its rules are said to be for."""
     return {
         "GroupId": group.id,
         "GroupName": group.name,
@@ -81,33 +95,7 @@ def _group_result(call: Call, group: SecurityGroup) -> dict[str, Any]:
         "Description": group.description,
         "OwnerId": call.arns.account,
         "VpcId": group.vpc_id,
-        "IpPermissions": _permission_results(call, group.ingress),
-        "IpPermissionsEgress": _permission_results(call, group.egress),
+        "IpPermissions": permission_results(call, group.ingress, ingress),
+        "IpPermissionsEgress": permission_results(call, group.egress, egress),
         "Tags": tag_results(group.tags),
     }
-
-
-def _permission_results(call: Call, rules: Sequence[Rule]) -> list[dict[str, Any]]:
-    """Rules as EC2 groups them: one permission for each protocol and range of ports."""
-    permissions: dict[tuple[str, int, int], dict[str, Any]] = {}
-    for rule in rules:
-        ports = {} if rule.protocol == _ANY_PROTOCOL else {"FromPort": rule.from_port, "ToPort": rule.to_port}
-        peers: dict[str, list[dict[str, str]]] = {"UserIdGroupPairs": [], "IpRanges": [], "Ipv6Ranges": []}
-        empty: dict[str, Any] = {"IpProtocol": rule.protocol, **ports, **peers}
-        permission = permissions.setdefault((rule.protocol, rule.from_port, rule.to_port), empty)
-        key = _peer_key(rule)
-        permission[key].append(
-            {
-                "UserIdGroupPairs": {"GroupId": rule.peer, "UserId": call.arns.account},
-                "IpRanges": {"CidrIp": rule.peer},
-                "Ipv6Ranges": {"CidrIpv6": rule.peer},
-            }[key]
-        )
-    return list(permissions.values())
-
-
-def _peer_key(rule: Rule) -> str:
-    """Which list of a permission a rule's peer goes into."""
-    if rule.peer.startswith(_GROUP):
-        return "UserIdGroupPairs"
-    return "Ipv6Ranges" if ":" in rule.peer else "IpRanges"

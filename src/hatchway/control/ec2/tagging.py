@@ -15,7 +15,7 @@ from hatchway.control.ec2.filters import read_filters
 from hatchway.control.ec2.listing import limited
 from hatchway.control.ec2.paging import next_token, page_size, position_of
 from hatchway.control.ec2.resource_ids import MOST_IDS
-from hatchway.control.ec2.resources import KINDS, Kind
+from hatchway.control.ec2.resources import KINDS, SECURITY_GROUP_RULES, Kind
 from hatchway.control.ec2.tags import MOST_TAGS, check_key, read_tag_list
 from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.control.operations import Call, Result, operation
@@ -40,7 +40,7 @@ def create_tags(call: Call) -> Result:
     call.authorize(*_checks(call, "CreateTags", targets, request_tag_keys(given)))
 
     for kind, noun in _present(targets):
-        kind.rows(call.tx).put(replace(noun, tags=_with(noun.tags, given)))
+        _put(call, kind, replace(noun, tags=_with(noun.tags, given)))
     return {}
 
 
@@ -69,8 +69,16 @@ def delete_tags(call: Call) -> Result:
             if asked and (key not in unwanted or unwanted[key] not in (None, value))
         }
         if kept != noun.tags:
-            kind.rows(call.tx).put(replace(noun, tags=kept))
+            _put(call, kind, replace(noun, tags=kept))
     return {}
+
+
+def _put(call: Call, kind: Kind[Any], noun: Any) -> None:
+    kind.rows(call.tx).put(noun)
+    group = call.tx.security_groups.get(noun.group_id) if kind is SECURITY_GROUP_RULES else None
+    if group is not None:
+        # So that whoever has read the account sees that it is another.
+        call.tx.security_groups.put(group)
 
 
 Target = tuple[Kind[Any], str, Any]
