@@ -197,6 +197,16 @@ def test_a_statement_applies_to_the_first_of_the_resources_that_it_is_about() ->
     assert [applied.resource for applied in decision.applied] == [ENDPOINT, SUBNET]
 
 
+def test_an_allow_is_not_about_a_resource_that_only_a_deny_counts_on() -> None:
+    policy = parse_policy(
+        {"Statement": [statement(Resource=ENDPOINT), statement(Effect="Deny", Resource=SUBNET)]}
+    )
+    decision = evaluate(Request(TUNNEL, SUBNET, deny_also=(ENDPOINT,)), [policy])
+    assert [applied.index for applied in decision.applied] == [1]
+    (missed,) = decision.near_misses
+    assert (missed.request, missed.expected, missed.note) == ((SUBNET,), (ENDPOINT,), "")
+
+
 @pytest.mark.parametrize(
     ("condition", "note"),
     [
