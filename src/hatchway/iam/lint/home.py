@@ -29,7 +29,7 @@ class Home:
 
     def elsewhere(self, arn: str) -> str | None:
         """The other account, or region, that an ARN's pattern names; None when it may be of here."""
-        segments = arn.split(":", 5)
+        segments = arn.split(":")
         if len(segments) < 6 or segments[0] != "arn":
             return None
         region, account = segments[3:5]
@@ -56,7 +56,7 @@ def foreign_arns(linted: Linted, home: Home) -> Iterable[Finding]:
         )
         return
     if linted.statement.principal is not None:
-        found += [
+        found = [
             (f"{linted.place}.Principal", name, home.elsewhere(name) or _other(name, home))
             for _, name in linted.statement.principal.names
         ]
