@@ -51,6 +51,18 @@ def test_a_request_tells_from_where_how_and_to_which_region_it_came() -> None:
     assert plain["aws:SecureTransport"] == "false"
 
 
+def test_a_request_carries_these_keys_and_no_others() -> None:
+    assert request_keys(ORIGIN, now=datetime(2026, 1, 1, tzinfo=UTC), region="us-east-1") == {
+        "aws:SourceIp": "198.51.100.7",
+        "aws:CurrentTime": "2026-01-01T00:00:00Z",
+        "aws:EpochTime": "1767225600",
+        "aws:SecureTransport": "true",
+        "aws:UserAgent": "cli",
+        "aws:RequestedRegion": "us-east-1",
+        **CONSTANT_KEYS,
+    }
+
+
 VPC = "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1"
 EC2 = {"aws:RequestedRegion": "us-east-1", "ec2:Region": "us-east-1"}
 ACCOUNT = {"aws:PrincipalAccount": "123456789012", "aws:ResourceAccount": "123456789012"}
@@ -69,6 +81,14 @@ ALWAYS = {"aws:SecureTransport": "true", **CONSTANT_KEYS}
             {**ALWAYS, **ACCOUNT, "aws:RequestedRegion": "us-east-1"},
         ),
         ("iam:GetUser", "arn:aws:iam::123456789012:user/a", {}, {**ALWAYS, **ACCOUNT}),
+        ("ec2:DescribeVpcs", "arn:aws:ec2:us-east-1:123456789012:x:y:z", {}, {**ALWAYS, **EC2, **ACCOUNT}),
+        ("ec2:DescribeVpcs", "arn:aws:ec2:us-east-1", {}, {**ALWAYS, **EC2}),
+        (
+            "ec2:DescribeVpcs",
+            "arn:aws:ec2:eu-west-1:210987654321:vpc/vpc-1",
+            {"account": "123456789012", "region": "us-east-1"},
+            {**ALWAYS, **EC2, **ACCOUNT},
+        ),
         ("ec2:DescribeVpcs", "*", {}, ALWAYS),
         (
             "ec2:DescribeVpcs",

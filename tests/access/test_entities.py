@@ -11,13 +11,14 @@ from hatchway.domain.identity import Attachment, Group, Guardrail, Membership, O
 from hatchway.store import Store, Transaction
 
 ALLOW = document({"Effect": "Allow", "Action": "*", "Resource": "*"})
-USER, GROUP, ROLE = ARNS.user("alice", "/eng/"), ARNS.group("ops"), ARNS.role("deploy", "/ci/")
+USER, GROUP, ROLE = ARNS.user("alice", "/eng/"), ARNS.group("ops", "/on/"), ARNS.role("deploy", "/ci/")
 
 
 @pytest.mark.parametrize(
     ("arn", "kind", "name"),
     [
         (USER, OwnerKind.USER, "alice"),
+        ("arn:aws:iam::123456789012:user/eng/a:b/alice", OwnerKind.USER, "alice"),
         (GROUP, OwnerKind.GROUP, "ops"),
         (ROLE, OwnerKind.ROLE, "deploy"),
     ],
@@ -80,7 +81,7 @@ def furnish(store: Store, **tags: str) -> dict[str, Any]:
         attached = put_managed(tx, "attached", ALLOW)
         tx.guardrails.put(Guardrail(policy_arn=put_managed(tx, "guardrail", ALLOW)))
         put_user(tx, "alice", permissions_boundary=boundary, tags=tags)
-        tx.groups.put(Group(name="ops", id="AGPAOPS", path="/", created_at=NOW))
+        tx.groups.put(Group(name="ops", id="AGPAOPS", path="/on/", created_at=NOW))
         tx.roles.put(
             Role(
                 name="deploy",
@@ -110,7 +111,9 @@ def test_a_user_has_its_own_policies_and_its_groups_each_with_where_it_is_from(s
         alice = found(tx, OwnerKind.USER, "alice")
 
     assert alice is not None
-    assert (alice.arn, alice.id, alice.account) == (USER, "AIDAALICE", ACCOUNT)
+    assert (alice.kind, alice.name, alice.arn, alice.id) == (OwnerKind.USER, "alice", USER, "AIDAALICE")
+    assert (alice.account, alice.tags) == (ACCOUNT, {"team": "web"})
+    assert {source.policy.document for source in alice.identity} == {ALLOW}
     assert sources(alice) == [
         ("user_alice_own", "user"),
         ("attached", "user-managed"),
@@ -135,7 +138,9 @@ def test_a_group_has_its_policies_no_boundary_and_only_the_account_for_a_key(sto
         ops = found(tx, OwnerKind.GROUP, "ops")
 
     assert ops is not None
-    assert (ops.arn, ops.id, ops.boundary) == (GROUP, "AGPAOPS", None)
+    assert (ops.kind, ops.name, ops.arn, ops.id) == (OwnerKind.GROUP, "ops", GROUP, "AGPAOPS")
+    assert (ops.account, ops.tags, ops.boundary) == (ACCOUNT, {}, None)
+    assert [(guardrail.id, guardrail.type) for guardrail in ops.guardrails] == [("guardrail", "user-managed")]
     assert sources(ops) == [("group_ops_own", "group"), ("attached", "user-managed")]
     assert ops.keys == {"aws:PrincipalAccount": ACCOUNT}
 
@@ -146,7 +151,9 @@ def test_a_role_has_its_policies_and_the_keys_of_whoever_assumes_it(store: Store
         deploy = found(tx, OwnerKind.ROLE, "deploy")
 
     assert deploy is not None
-    assert (deploy.arn, deploy.id) == (ROLE, "AROADEPLOY")
+    assert (deploy.kind, deploy.name, deploy.arn, deploy.id) == (OwnerKind.ROLE, "deploy", ROLE, "AROADEPLOY")
+    assert (deploy.account, deploy.tags) == (ACCOUNT, {"team": "web"})
+    assert [guardrail.id for guardrail in deploy.guardrails] == ["guardrail"]
     assert sources(deploy) == [("role_deploy_own", "role"), ("attached", "user-managed")]
     assert deploy.boundary is not None and deploy.boundary.id == "boundary"
     assert deploy.keys == {

@@ -67,6 +67,79 @@ def test_of_a_large_decision_it_holds_what_decides_and_says_that_there_is_more(s
     assert 1 <= len(check["nearMisses"]) < statements
 
 
+def denies(name: str) -> dict[str, Any]:
+    return {"Sid": name, "Effect": "Deny", "Action": "ec2:*", "Resource": "*"}
+
+
+OMITTED = "for its size: the audit trail has all of it, under the request's id"
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [(1, 8), (60, 8), (100, 4), (200, 4), (300, 2), (500, 2), (700, 1), (1000, 1), (1300, 0)],
+)
+def test_of_many_near_misses_it_holds_the_first_that_it_has_room_for(size: int, kept: int) -> None:
+    refusal = denied(*(needs("a" * size, f"s{number}") for number in range(20)))
+    whole = refusal.authorization.to_json()["checks"][0]
+    assert decode_failure_message(VAULT, encode_failure_message(VAULT, refusal)) == {
+        "principal": refusal.principal.arn,
+        "omitted": OMITTED,
+        "checks": [
+            {
+                "outcome": "implicitDeny",
+                "layer": "identity",
+                "action": "ec2:DescribeVpcs",
+                "deciding": [],
+                "nearMisses": whole["nearMisses"][:kept],
+                "resources": ["*"],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [(0, 20), (50, 16), (100, 8), (200, 8), (400, 4), (700, 2), (1300, 2), (1600, 1)]
+)
+def test_of_many_statements_that_decide_likewise(size: int, kept: int) -> None:
+    refusal = denied(*(denies(f"s{number}" + "x" * size) for number in range(20)))
+    (check,) = decode_failure_message(VAULT, encode_failure_message(VAULT, refusal))["checks"]
+    assert (check["outcome"], check["nearMisses"]) == ("explicitDeny", [])
+    assert check["deciding"] == refusal.authorization.to_json()["checks"][0]["deciding"][:kept]
+
+
+def refused(*checks: Check, **context: str) -> AccessDenied:
+    """Of a caller whose statements are all met, and many: tags in two cases are what is refused."""
+    alike = [{**denies(f"s{number}"), "Effect": "Allow"} for number in range(40)]
+    document = json.dumps({"Version": "2012-10-17", "Statement": alike})
+    caller = Caller(denied(needs("x")).principal, PolicySet(identity=(parse_policy(document, name="given"),)))
+    with pytest.raises(AccessDenied) as caught:
+        authorize(caller, checks, context)
+    return caught.value
+
+
+def test_where_several_checks_have_no_room_it_holds_the_one_that_refused_whole() -> None:
+    refusal = refused(Check("ec2:A"), Check("iam:B", ("r" * 500, "s" * 500)))
+    assert decode_failure_message(VAULT, encode_failure_message(VAULT, refusal)) == {
+        "principal": refusal.principal.arn,
+        "omitted": OMITTED,
+        "checks": [refusal.authorization.to_json()["checks"][1]],
+    }
+
+
+def test_of_many_resources_it_holds_the_first_and_of_keys_in_two_cases_both() -> None:
+    refusal = refused(Check("ec2:A", ("r" * 300, *("s" * 300 for _ in range(20)))), k="a", K="b")
+    (check,) = decode_failure_message(VAULT, encode_failure_message(VAULT, refusal))["checks"]
+    assert check == {
+        "outcome": "implicitDeny",
+        "layer": "identity",
+        "action": "ec2:A",
+        "ambiguousKeys": ["k", "K"],
+        "deciding": [],
+        "nearMisses": [],
+        "resources": ["r" * 200],
+    }
+
+
 def test_what_this_installation_did_not_encode_is_not_decoded() -> None:
     message = encode_failure_message(Vault(os.urandom(32)), denied(needs("x")))
     forged = VAULT.seal(b"{}".ljust(SIZE), "authorization failure message")
@@ -79,7 +152,7 @@ def test_names_that_have_no_room_are_cut() -> None:
     refusal = denied(needs("x"), name="a" * 3000)
     decoded = decode_failure_message(VAULT, encode_failure_message(VAULT, refusal))
     assert decoded["principal"] == refusal.principal.arn[:200]
-    assert "audit trail" in decoded["omitted"]
+    assert decoded["omitted"] == OMITTED
     assert decoded["checks"] == [
         {
             "outcome": "implicitDeny",

@@ -2,13 +2,15 @@
 
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from hatchway.access.key_files import (
+    CA_KEY,
     GATEWAY_KEY,
     MASTER_KEY,
     KeyKind,
@@ -17,6 +19,7 @@ from hatchway.access.key_files import (
     read_gateway_key,
     read_key,
     read_master_key,
+    read_private_file,
     wrong_master_key,
 )
 
@@ -35,6 +38,7 @@ def test_a_new_key_is_for_its_owner_only_and_is_never_overwritten(kind: KeyKind,
     path = tmp_path / "some.key"
     key = new_key(path)
     assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_bytes() == base64.b64encode(key) + b"\n"
     assert read_key(kind, path, {}) == key
     with pytest.raises(FileExistsError):
         new_key(path)
@@ -51,12 +55,17 @@ def test_each_key_has_a_variable_of_its_own_which_comes_before_the_file(tmp_path
     assert read_gateway_key(path, {"HATCHWAY_MASTER_KEY": text}) == in_file
 
 
+def problem(kind: KeyKind, path: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
+    with pytest.raises(KeyProblem) as raised:
+        read_key(kind, path, environment)
+    return str(raised.value)
+
+
 @KINDS
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o660, 0o777])
 def test_a_key_that_others_may_read_or_write_is_refused(kind: KeyKind, mode: int, tmp_path: Path) -> None:
     path = written(tmp_path / "some.key", base64.b64encode(KEY), mode)
-    with pytest.raises(KeyProblem, match=f"chmod 600 {path}"):
-        read_key(kind, path, {})
+    assert problem(kind, path) == f"others may read the {kind.name}: run chmod 600 {path}"
 
 
 @KINDS
@@ -84,13 +93,38 @@ def test_a_malformed_key_is_refused_without_being_shown(
         read_key(kind, path, {kind.variable: content.decode("latin-1")})
 
 
-@KINDS
-def test_a_missing_key_tells_what_to_do(kind: KeyKind, tmp_path: Path) -> None:
+def test_a_damaged_key_tells_where_it_is_and_what_to_do(tmp_path: Path) -> None:
+    path = written(tmp_path / "some.key", b"damaged")
+    damaged = "is damaged, for it is not 32 bytes of base64"
+    assert problem(MASTER_KEY, path) == (f"the master key in {path} {damaged}: restore {path} from a backup")
+    assert problem(GATEWAY_KEY, path) == (
+        f"the gateway key in {path} {damaged}: on the control plane's machine remove it and start the "
+        "control plane, which makes another; on a gateway's machine put that in its place"
+    )
+    assert problem(MASTER_KEY, path, {"HATCHWAY_MASTER_KEY": "x"}) == (
+        f"the master key in environment variable HATCHWAY_MASTER_KEY {damaged}: set HATCHWAY_MASTER_KEY to "
+        f"the right one, or take it away where {path} holds the key"
+    )
+
+
+def test_a_missing_key_tells_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "none"
+    assert problem(MASTER_KEY, path) == (
+        f"there is no master key: restore {path} from a backup, or set HATCHWAY_MASTER_KEY"
+    )
+    assert problem(GATEWAY_KEY, path) == (
+        "there is no gateway key: start the control plane, which makes it in its data directory, and copy it "
+        f"to {path} (mode 0600), or set HATCHWAY_GATEWAY_KEY"
+    )
     with pytest.raises(KeyProblem) as raised:
-        read_key(kind, tmp_path / "none", {})
-    assert str(raised.value).startswith(f"there is no {kind.name}: ")
-    assert str(tmp_path / "none") in str(raised.value)
-    assert f"set {kind.variable}" in str(raised.value)
+        read_private_file(CA_KEY, path)
+    assert str(raised.value) == f"there is no CA's key: restore {path} from a backup"
+
+
+def test_of_a_private_file_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path / "some.key", b"k" * 1000)
+    assert read_private_file(CA_KEY, path, 3) == b"kkk"
+    assert read_private_file(CA_KEY, path) == b"k" * 256
 
 
 def test_a_link_a_pipe_and_a_directory_are_no_keys(tmp_path: Path) -> None:
@@ -99,9 +133,13 @@ def test_a_link_a_pipe_and_a_directory_are_no_keys(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "real.key")
     os.mkfifo(pipe, 0o600)
     directory.mkdir(0o700)
-    for path, words in ((link, "symbolic link"), (pipe, "is no file"), (directory, "is no file")):
-        with pytest.raises(KeyProblem, match=words):
-            read_master_key(path, {})
+    assert problem(MASTER_KEY, link) == (
+        f"the master key {link} is a symbolic link: put the file itself there, or set HATCHWAY_MASTER_KEY"
+    )
+    for path in (pipe, directory):
+        assert problem(MASTER_KEY, path) == (
+            f"the master key {path} is no file: restore {path} from a backup"
+        )
 
 
 @contextmanager
@@ -117,19 +155,24 @@ def another_user() -> Iterator[None]:
 
 def test_who_may_not_read_a_key_is_told_as_whom_to_try(tmp_path: Path) -> None:
     path = written(tmp_path / "some.key", b"", 0o000)
-    with another_user(), pytest.raises(KeyProblem, match="run this as root or as the server's user"):
-        read_master_key(path, {})
+    with another_user():
+        told = problem(MASTER_KEY, path)
+    assert told == f"the master key {path} may not be read: run this as root or as the server's user"
 
 
 def test_of_any_other_fault_the_system_says_what_it_is(tmp_path: Path) -> None:
-    with pytest.raises(KeyProblem, match="cannot be read: File name too long"):
-        read_master_key(tmp_path / ("k" * 300), {})
+    path = tmp_path / ("k" * 300)
+    assert problem(MASTER_KEY, path) == f"the master key {path} cannot be read: File name too long"
 
 
 def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do() -> None:
     path = Path("/data/master.key")
-    in_file = str(wrong_master_key(path, {}))
-    assert in_file.startswith("the master key in /data/master.key is not this store's")
-    in_variable = str(wrong_master_key(path, {"HATCHWAY_MASTER_KEY": "x"}))
-    assert in_variable.startswith("the master key in environment variable HATCHWAY_MASTER_KEY is not")
-    assert "set HATCHWAY_MASTER_KEY to the right one" in in_variable
+    assert str(wrong_master_key(path, {"HATCHWAY_GATEWAY_KEY": "x"})) == (
+        "the master key in /data/master.key is not this store's, for it opens none of its secrets: "
+        "restore /data/master.key from a backup"
+    )
+    assert str(wrong_master_key(path, {"HATCHWAY_MASTER_KEY": "x"})) == (
+        "the master key in environment variable HATCHWAY_MASTER_KEY is not this store's, for it opens none "
+        "of its secrets: set HATCHWAY_MASTER_KEY to the right one, or take it away where "
+        "/data/master.key holds the key"
+    )

@@ -42,7 +42,7 @@ def supposed_keys(
     From here simulation starts. Where account and region are not told, the resource's ARN may tell them:
     everything of Hatchway's is of one account in one region. Without `now`, the time is not known either.
     """
-    _, _, _, its_region, its_account, _ = (*resource.split(":", 5), *[""] * 5)[:6]
+    _, _, _, its_region, its_account, *_ = (*resource.split(":"), *[""] * 4)
     account, region = account or its_account, region or its_region
     keys: dict[str, str | tuple[str, ...]] = {"aws:SecureTransport": "true", **CONSTANT_KEYS}
     if now is not None:

@@ -125,7 +125,7 @@ def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -
     """
     try:
         # A link could be anybody's, and a pipe would be waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         remedy = kind.remedy.format(path=path)
         raise KeyProblem(f"there is no {kind.name}: {remedy}{kind.instead}") from None
