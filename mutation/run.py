@@ -21,6 +21,7 @@ from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -215,9 +216,7 @@ class _Loop:
         _limit(cpu_seconds=_LEAST_CPU_SECONDS + int(_TIMES_AS_LONG * seconds))
         os.environ[_CHOICE] = f"{self._module}.{mutant}"
         items = [item for item, _ in reaching]
-        return not any(
-            _fails(item, following) for item, following in zip(items, [*items[1:], None], strict=True)
-        )
+        return not any(_fails(item, following) for item, following in zip_longest(items, items[1:]))
 
 
 def _fails(item: pytest.Item, following: pytest.Item | None) -> bool:
