@@ -44,6 +44,15 @@ class AccountAlias:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialReport:
+    """The account's latest; `content` is CSV."""
+
+    account_id: str
+    generated_at: datetime
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiAddress:
     """An address of a machine whose control plane serves the API; no target of tunnels. `seen_at` in UTC."""
 

@@ -359,6 +359,13 @@ sealed_secrets = Table(
     "sealed_secrets", metadata, _key("access_key_id", 128), Column("ciphertext", LargeBinary, nullable=False)
 )
 account_aliases = Table("account_aliases", metadata, _key("alias", 63))
+credential_reports = Table(
+    "credential_reports",
+    metadata,
+    _key("account_id", 12),
+    _moment("generated_at"),
+    Column("content", Text, nullable=False),
+)
 role_deletions = Table(
     "role_deletions",
     metadata,

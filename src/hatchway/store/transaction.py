@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from sqlalchemy import Connection, Table, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 
-from hatchway.domain.account import Account, AccountAlias, ApiAddress, AuditRecord, ClientToken
+from hatchway.domain.account import (
+    Account,
+    AccountAlias,
+    ApiAddress,
+    AuditRecord,
+    ClientToken,
+    CredentialReport,
+)
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.enrollment_token import EnrollmentToken
 from hatchway.domain.identity import (
@@ -115,6 +122,7 @@ class Transaction:
     security_group_rules = _Repository(tables.security_group_rules, SecurityGroupRule, followed=False)
     sealed_secrets = _Repository(tables.sealed_secrets, SealedSecret, followed=False)
     account_aliases = _Repository(tables.account_aliases, AccountAlias, followed=False)
+    credential_reports = _Repository(tables.credential_reports, CredentialReport, followed=False)
     role_deletions = _Repository(tables.role_deletions, RoleDeletion, followed=False)
     access_key_uses = _Repository(tables.access_key_uses, AccessKeyUse, followed=False)
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
