@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-iam map api-tables lock clean
+.PHONY: help demo test test-pythons test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-iam map api-tables lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -93,6 +93,11 @@ bench: ## the gateway beside HAProxy and websockify (see bench/README.md); BENCH
 	@scripts/setup check
 	@bench/setup gateway
 	.cache/bench/bin/python -m bench.gateway $(BENCH)
+
+bench-api: ## the API of a large account beside a small one and moto (see bench/README.md); BENCH=--quick only tries it out
+	@scripts/setup check
+	@bench/setup api
+	.cache/bench/bin/python -m bench.api $(BENCH)
 
 map: ## draw who imports whom in CONTRIBUTING.md
 	@scripts/setup check

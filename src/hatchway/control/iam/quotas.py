@@ -13,7 +13,8 @@ from hatchway.access.policy_documents import MAX_POLICY_VERSIONS, TRUST_QUOTA, S
 from hatchway.protocol import ServiceError
 from hatchway.store import Rows
 
-PER_ACCOUNT: Final = {"Users": 5000, "Groups": 300, "Roles": 1000, "Policies": 1500}
+PER_ACCOUNT: Final = {"Users": 10_000, "Groups": 300, "Roles": 1000, "Policies": 1500}
+"""AWS's own, but for users, of whom AWS has 5,000: as many as listings are measured with."""
 GROUPS_PER_USER: Final = 10
 ATTACHED_POLICIES: Final = 10
 """Managed policies of a user, group or role."""
