@@ -25,6 +25,8 @@ def people(store: Store) -> Store:
                 AccessKey(id=f"AKIA{name}", user_name=name, status=KeyStatus.ACTIVE, created_at=NOW)
             )
         put_inline(tx, OwnerKind.USER, "alice", "own", ALLOW)
+        put_inline(tx, OwnerKind.GROUP, "eng", "of eng", ALLOW)
+        tx.memberships.put(Membership(user_name="alice", group_name="eng"))
     return store
 
 
@@ -79,10 +81,23 @@ def join_a_group(tx: Transaction) -> None:
     put_inline(tx, OwnerKind.GROUP, "ops", "of ops", ALLOW)
 
 
+def test_other_people_s_keys_and_groups_are_changes_of_anything_else(people: Store) -> None:
+    callers = Callers()
+    first = resolve(people, callers)
+    with people.write() as tx:
+        put_user(tx, "alice2", tags={"team": "web"})
+        tx.users.delete("alice2")
+        tx.memberships.put(Membership(user_name="bob", group_name="alice"))
+        tx.memberships.delete("bob", "alice")
+        tx.access_keys.delete("AKIAbob")
+    assert resolve(people, callers) is first
+
+
 CHANGES: dict[str, Callable[[Transaction], object]] = {
     "a policy of its own": lambda tx: put_inline(tx, OwnerKind.USER, "alice", "more", ALLOW),
     "a policy less": lambda tx: tx.inline_policies.delete_where(owner_name="alice"),
     "a group": join_a_group,
+    "a group less": lambda tx: tx.memberships.delete("alice", "eng"),
     "a managed policy": lambda tx: tx.attachments.put(
         Attachment(
             owner_kind=OwnerKind.USER, owner_name="alice", policy_arn=put_managed(tx, "managed", ALLOW)
@@ -126,9 +141,9 @@ def test_a_view_from_before_a_change_is_answered_as_of_then(people: Store) -> No
         assert before.revision() > 0
         with people.write() as tx:
             put_inline(tx, OwnerKind.USER, "alice", "later", ALLOW)
-        assert policies(resolve(people, callers)) == ["later", "own"]
-        assert policies(callers.resolve(before, ARNS, "AKIAalice")) == ["own"]
-    assert policies(resolve(people, callers)) == ["later", "own"]
+        assert policies(resolve(people, callers)) == ["later", "own", "of eng"]
+        assert policies(callers.resolve(before, ARNS, "AKIAalice")) == ["own", "of eng"]
+    assert policies(resolve(people, callers)) == ["later", "own", "of eng"]
 
 
 def test_who_has_not_called_for_longest_is_forgotten_first(people: Store) -> None:

@@ -32,8 +32,7 @@ class Callers:
         with self._lock:
             since, caller = self._known.get(key_id, (0, None))
         # Of a revision that is later than this view, nothing is known here.
-        known = caller is not None and since <= revision
-        if not known or (since < revision and tx.touched(since, IDENTITY_TABLES)):
+        if caller is None or since > revision or (since < revision and _touched(tx, since, key_id, caller)):
             caller = resolve_caller(StoredIdentities(tx, arns), key_id)
         if caller is not None:
             self._remember(key_id, revision, caller)
@@ -47,3 +46,10 @@ class Callers:
             self._known.move_to_end(key_id)
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
+
+
+def _touched(tx: Transaction, since: int, key_id: str, caller: Caller) -> bool:
+    """Whether anything has changed that decides who a caller is. Other users' rows do not."""
+    user_name = caller.principal.user_name or ""
+    own = {"access_keys": key_id, "users": user_name, "memberships": user_name}
+    return tx.touched(since, IDENTITY_TABLES, own)

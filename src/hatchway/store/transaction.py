@@ -1,12 +1,14 @@
 """One transaction: a repository for each noun."""
 
+import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, String, Table, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 
 from hatchway.domain.account import (
@@ -157,10 +159,20 @@ class Transaction:
         query = select(tombstone.kind, tombstone.row_key).where(tombstone.revision > revision)
         return [(row.kind, row.row_key) for row in self._connection.execute(query)]
 
-    def touched(self, since: int, names: Collection[str]) -> bool:
-        """Whether rows of these tables of the feed have come, changed or gone after a revision."""
-        query = _touched(frozenset(names))
-        return bool(self._connection.execute(query, {"since": since}).scalar_one())
+    def touched(
+        self, since: int, names: Collection[str], own: Mapping[str, str] = MappingProxyType({})
+    ) -> bool:
+        """Whether rows of these tables of the feed have come, changed or gone after a revision.
+
+        Of the tables in `own`, only rows whose primary key begins with the text that stands there.
+        """
+        query = _touched(frozenset(names).difference(own), tuple(own))
+        parameters: dict[str, Any] = {"since": since}
+        for name, key in own.items():
+            parameters[f"{name}_key"] = key
+            # As a tombstone has it.
+            parameters[f"{name}_row"] = json.dumps([key])[:-1]
+        return bool(self._connection.execute(query, parameters).scalar_one())
 
     def has_clear_signing_keys(self) -> bool:
         """Whether there are unsealed signing keys, which no gateway of this version reads."""
@@ -250,19 +262,30 @@ class Transaction:
 
 
 @lru_cache(maxsize=64)
-def _touched(names: frozenset[str]) -> Any:
-    """Whether anything of these tables has come, changed or gone after the revision `since`, in one query."""
+def _touched(names: frozenset[str], own: tuple[str, ...]) -> Any:
+    """Whether any row of `names` has come, changed or gone after the revision `since`, or one of `own` of a
+    given key; in one query."""
     since = bindparam("since", type_=tables.feed.c.revision.type)
-    followed = [table for table in tables.FEED if table.name in names]
     tombstone = tables.tombstones.c
-    kinds = sorted(table.info["kind"] for table in followed)
-    return select(
-        or_(
-            exists().where(tables.feed.c.floor > since),
-            *(exists().where(table.c.revision > since) for table in followed),
-            exists().where(tombstone.revision > since, tombstone.kind.in_(kinds)),
-        )
-    )
+    kinds = sorted(table.info["kind"] for table in tables.FEED if table.name in names)
+    ways = [
+        exists().where(tables.feed.c.floor > since),
+        exists().where(tombstone.revision > since, tombstone.kind.in_(kinds)),
+    ]
+    for table in tables.FEED:
+        if table.name in names:
+            ways.append(exists().where(table.c.revision > since))
+        if table.name in own:
+            key = next(iter(table.primary_key.columns))
+            wanted = bindparam(f"{table.name}_key", type_=String)
+            row = bindparam(f"{table.name}_row", type_=String)
+            gone = (
+                tombstone.kind == table.info["kind"],
+                func.substr(tombstone.row_key, 1, func.length(row)) == row,
+            )
+            ways.append(exists().where(table.c.revision > since, key == wanted))
+            ways.append(exists().where(tombstone.revision > since, *gone))
+    return select(or_(*ways))
 
 
 def require_open(connection: Connection) -> None:
