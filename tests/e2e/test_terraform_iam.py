@@ -84,6 +84,61 @@ resource "aws_iam_access_key" "alice" {
   status = "%(key_status)s"
 }
 
+resource "aws_iam_service_linked_role" "endpoints" {
+  aws_service_name = "ec2-instance-connect.amazonaws.com"
+}
+
+resource "aws_iam_account_alias" "office" {
+  account_alias = "office"
+}
+
+resource "aws_iam_group_policy" "engineers" {
+  name   = "own"
+  group  = aws_iam_group.engineers.name
+  policy = data.aws_iam_policy_document.describe.json
+}
+
+resource "aws_iam_role_policy" "deploy" {
+  name   = "own"
+  role   = aws_iam_role.deploy.name
+  policy = data.aws_iam_policy_document.describe.json
+}
+
+resource "aws_iam_group_policy_attachment" "engineers" {
+  group      = aws_iam_group.engineers.name
+  policy_arn = aws_iam_policy.bound.arn
+}
+
+resource "aws_iam_user_policy_attachment" "alice" {
+  user       = aws_iam_user.alice.name
+  policy_arn = aws_iam_policy.bound.arn
+}
+
+resource "aws_iam_user_group_membership" "alice" {
+  user   = aws_iam_user.alice.name
+  groups = [aws_iam_group.guests.name]
+}
+
+resource "aws_iam_group" "guests" {
+  name = "guests"
+}
+
+data "aws_iam_role" "deploy" {
+  name = aws_iam_role.deploy.name
+}
+
+data "aws_iam_group" "engineers" {
+  group_name = aws_iam_group_membership.engineers.group
+}
+
+data "aws_iam_policy" "bound" {
+  name = aws_iam_policy.bound.name
+}
+
+output "found" {
+  value = [data.aws_iam_role.deploy.arn, data.aws_iam_group.engineers.arn, data.aws_iam_policy.bound.arn]
+}
+
 output "me" { value = data.aws_caller_identity.me.arn }
 output "key" { value = aws_iam_access_key.alice.id }
 """
@@ -124,20 +179,44 @@ IMPORTED = {
     "aws_iam_user_policy.alice": "alice:own",
     "aws_iam_role_policy_attachment.deploy": f"deploy/{ARNS.managed_policy('describe', '/teams/')}",
 }
-"""The resources that the provider can import, and what they are imported by."""
+"""Resources of each kind that the provider can import, and what they are imported by."""
 
 OTHERS = {"policy_path": "others", "role": "release", "inline": "other", "holder": "aws_iam_user.bob.name"}
+UNCHANGED = {
+    "aws_iam_account_alias.office",
+    "aws_iam_group.guests",
+    "aws_iam_group_policy_attachment.engineers",
+    "aws_iam_role_policy_attachment.deploy",
+    "aws_iam_service_linked_role.endpoints",
+    "aws_iam_user_group_membership.alice",
+    "aws_iam_user_policy_attachment.alice",
+}
+"""What `IN_PLACE` leaves as it was."""
+
 REPLACED = {
     "aws_iam_policy.describe",
     "aws_iam_role.deploy",
     "aws_iam_user_policy.alice",
+    "aws_iam_role_policy.deploy",
     "aws_iam_role_policy_attachment.deploy",
     "aws_iam_access_key.alice",
 }
 """What `OTHERS` cannot change in place."""
 
 DESCRIBE = ARNS.managed_policy("describe", "/teams/")
-RESOURCES = {*IMPORTED, "aws_iam_group_membership.engineers", "aws_iam_access_key.alice"}
+NOT_IMPORTED = {
+    "aws_iam_access_key.alice",
+    "aws_iam_account_alias.office",
+    "aws_iam_group.guests",
+    "aws_iam_group_membership.engineers",
+    "aws_iam_group_policy.engineers",
+    "aws_iam_group_policy_attachment.engineers",
+    "aws_iam_role_policy.deploy",
+    "aws_iam_service_linked_role.endpoints",
+    "aws_iam_user_group_membership.alice",
+    "aws_iam_user_policy_attachment.alice",
+}
+RESOURCES = {*IMPORTED, *NOT_IMPORTED}
 
 
 @pytest.mark.timeout(600)
@@ -156,7 +235,7 @@ def test_identities_and_policies_live_their_whole_life(tf: Terraform, terraform_
     in_place = CONFIGURATION % {**FIRST, **IN_PLACE}
     tf.write(in_place)
     changed = tf.apply()
-    assert changed.of("update") == RESOURCES - {"aws_iam_role_policy_attachment.deploy"}
+    assert changed.of("update") == RESOURCES - UNCHANGED
     assert changed.of("replace") == set()
     assert [key["Status"] for key in iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]] == [
         "Inactive"

@@ -1,5 +1,6 @@
 """Identities and what is attached to them (AWS: "IAM identities", "IAM identifiers")."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -65,7 +66,11 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedPolicy:
-    """`default_version` is the id of the version in force, such as `v2`."""
+    """`default_version` is the id of the version in force, such as `v2`.
+
+    `latest_version` is the highest number that any version has had, so that none is given twice; None in
+    what was stored before there was this field.
+    """
 
     arn: str
     name: str
@@ -75,7 +80,12 @@ class ManagedPolicy:
     created_at: datetime
     updated_at: datetime
     default_version: str
+    latest_version: int | None = None
     tags: Tags = field(default_factory=dict)
+
+    def next_version(self, present: Iterable[str]) -> int:
+        """The number of its next version; `present` are the ids of those that there are."""
+        return max((self.latest_version or 0, *(int(version_id[1:]) for version_id in present))) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,11 +96,12 @@ def _resolve_policy(draft: Draft, declared: DeclaredPolicy, path: str, versions:
         policy = replace(present, description=declared.description, tags=declared.tags)
     default = versions.get(policy.default_version)
     if default is None or not same_document(default.document, declared.document):
-        version_id = f"v{max((int(known[1:]) for known in versions), default=0) + 1}"
+        number = policy.next_version(versions)
+        version_id = f"v{number}"
         versions[version_id] = PolicyVersion(
             policy_arn=arn, version_id=version_id, document=declared.document, created_at=draft.now
         )
-        policy = replace(policy, default_version=version_id, updated_at=draft.now)
+        policy = replace(policy, default_version=version_id, latest_version=number, updated_at=draft.now)
     draft.after.managed_policies[arn] = policy
     kept = sorted(versions, key=lambda version_id: int(version_id[1:]))[-MAX_POLICY_VERSIONS:]
     for version_id, version in versions.items():

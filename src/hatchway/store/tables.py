@@ -267,6 +267,7 @@ managed_policies = _in_feed(
     _moment("created_at"),
     _moment("updated_at"),
     _text("default_version", 16),
+    Column("latest_version", Integer, nullable=True),
     _tags(),
 )
 policy_versions = _in_feed(

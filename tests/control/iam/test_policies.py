@@ -79,11 +79,14 @@ def test_the_default_version_is_in_force_and_there_are_five_at_most(module_world
     assert refused(add) == ("LimitExceeded", 409)
     iam.delete_policy_version(PolicyArn=arn, VersionId="v1")
     assert add()["PolicyVersion"]["VersionId"] == "v6"
+    # No number is given twice.
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v6")
+    assert add()["PolicyVersion"]["VersionId"] == "v7"
     pages = iam.get_paginator("list_policy_versions").paginate(
         PolicyArn=arn, PaginationConfig={"PageSize": 2}
     )
     versions = [version for page in pages for version in page["Versions"]]
-    assert [version["VersionId"] for version in versions] == ["v6", "v5", "v4", "v3", "v2"]
+    assert [version["VersionId"] for version in versions] == ["v7", "v5", "v4", "v3", "v2"]
     assert [version["VersionId"] for version in versions if version["IsDefaultVersion"]] == ["v3"]
 
 

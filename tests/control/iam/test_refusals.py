@@ -130,6 +130,8 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, int]]] = [
     ("get_policy", {"PolicyArn": NOPE}, MISSING),
     ("get_policy", {"PolicyArn": OF_AWS}, MISSING),
     ("get_policy", {"PolicyArn": "x"}, INVALID),
+    ("get_policy", {"PolicyArn": ARNS.user("a-policy")}, BAD_INPUT),
+    ("attach_user_policy", {"UserName": "bob", "PolicyArn": "arn:aws:iam:policy/reader"}, BAD_INPUT),
     ("delete_policy", {"PolicyArn": NOPE}, MISSING),
     ("delete_policy", {"PolicyArn": READER}, CONFLICT),
     ("delete_policy", {"PolicyArn": ARNS.managed_policy("spare")}, CONFLICT),

@@ -53,6 +53,7 @@ def create_policy(call: Call) -> Result:
         created_at=call.now,
         updated_at=call.now,
         default_version="v1",
+        latest_version=1,
         tags=tags,
     )
     call.tx.managed_policies.put(policy)

@@ -30,16 +30,17 @@ def create_policy_version(call: Call) -> Result:
             f"A managed policy can have up to {MAX_POLICY_VERSIONS} versions. Before you create a new "
             "version, you must delete an existing version.",
         )
+    number = policy.next_version(version.version_id for version in versions)
     version = PolicyVersion(
         policy_arn=policy.arn,
-        version_id=f"v{max(map(_number, versions), default=0) + 1}",
+        version_id=f"v{number}",
         document=document,
         created_at=call.now,
     )
     call.tx.policy_versions.put(version)
     if call.parameters.get("SetAsDefault"):
         policy = replace(policy, default_version=version.version_id)
-    call.tx.managed_policies.put(replace(policy, updated_at=call.now))
+    call.tx.managed_policies.put(replace(policy, latest_version=number, updated_at=call.now))
     # AWS: the document is not part of this answer.
     return {"PolicyVersion": version_result(policy, version, with_document=False)}
 

@@ -9,6 +9,7 @@ Users, groups, roles and policies have many operations alike. Such operations ar
         …
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -23,6 +24,9 @@ from hatchway.domain.identity import Group, ManagedPolicy, OwnerKind, Role, User
 from hatchway.domain.network import Tags
 from hatchway.protocol import ServiceError
 from hatchway.store import Rows, tables
+
+_OF_AWS: Final = "arn:aws:iam::aws:policy/"
+_POLICY_ARN: Final = re.compile(r"arn:aws:iam::([0-9]{12}|aws):policy/.+")
 
 Noun = TypeVar("Noun", User, Group, Role, ManagedPolicy)
 
@@ -129,7 +133,7 @@ class Target(Generic[Noun]):
 
     def missing(self) -> ServiceError:
         if self.kind.owner is None:
-            return ServiceError("NoSuchEntity", f"Policy {self.name} was not found.{_not_here(self.name)}")
+            return _no_such_policy(self.name, "was not found.")
         return ServiceError("NoSuchEntity", f"The {self.kind.owner} with name {self.name} cannot be found.")
 
 
@@ -139,15 +143,14 @@ def require_attachable(call: Call, policy_arn: str) -> None:
         ServiceError: there is no such managed policy.
     """
     if call.tx.managed_policies.get(policy_arn) is None:
-        raise ServiceError(
-            "NoSuchEntity",
-            f"Policy {policy_arn} does not exist or is not attachable.{_not_here(policy_arn)}",
-        )
+        raise _no_such_policy(policy_arn, "does not exist or is not attachable.")
 
 
-def _not_here(policy_arn: str) -> str:
-    of_aws = policy_arn.startswith("arn:aws:iam::aws:policy/")
-    return " AWS's own managed policies are not here: make one with the permissions meant." if of_aws else ""
+def _no_such_policy(arn: str, sentence: str) -> ServiceError:
+    if _POLICY_ARN.fullmatch(arn) is None:
+        return ServiceError("InvalidInput", f"ARN {arn} is not valid.")
+    hint = " AWS's own managed policies are not here: make one with the permissions meant."
+    return ServiceError("NoSuchEntity", f"Policy {arn} {sentence}{hint if arn.startswith(_OF_AWS) else ''}")
 
 
 USERS: Final[Kind[User]] = Kind(
