@@ -17,7 +17,7 @@ def test_the_summary_counts_what_there_is_and_names_the_quotas_of_aws_s_list(wor
     assert {key: summary[key] for key in ("Users", "Groups", "Roles", "Policies", "PolicyVersionsInUse")} == {
         "Users": 1, "Groups": 1, "Roles": 0, "Policies": 1, "PolicyVersionsInUse": 1,
     }  # fmt: skip
-    assert summary["AccountAccessKeysPresent"] == 1 and summary["UsersQuota"] == 5000
+    assert summary["AccountAccessKeysPresent"] == 1 and summary["UsersQuota"] == 10_000
     known = get_session().get_service_model("iam").shape_for("summaryKeyType").enum
     assert summary.keys() <= set(known)
 
