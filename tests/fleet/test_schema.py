@@ -146,7 +146,7 @@ def test_every_key_tells_an_editor_what_it_is_for(where: str) -> None:
         ("vpcs.*.security_groups.*", {"ingress": [{"ports": 65536, "source": "10.0.0.0/16"}]}),
         ("vpcs.*.security_groups.*", {"ingress": [{"ports": "ssh", "source": "10.0.0.0/16"}]}),
         ("vpcs.*.security_groups.*", {"ingress": [{"ports": 22, "destination": "10.0.0.0/16"}]}),
-        ("vpcs.*.security_groups.*", {"egress": [{"protocol": "udp", "ports": 53, "destination": "::/0"}]}),
+        ("vpcs.*.security_groups.*", {"egress": [{"protocol": "sctp", "ports": 53, "destination": "::/0"}]}),
         ("instances.*", {"subnet": "a/b"}),
         ("instances.*", {"private_ip": "10.0.1.5"}),
         ("instances.*", {"subnet": "a/b", "private_ip": "10.0.1.5", "state": "asleep"}),

@@ -103,3 +103,8 @@ def test_nothing_is_read_from_the_users_home(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(UnknownServiceError):
         service_models.load_model("hatchway")
+
+
+def test_types_of_instances_need_not_be_of_aws() -> None:
+    members = service_models.load_model("ec2").operation_model("DescribeInstanceTypes").input_shape.members
+    assert members["InstanceTypes"].member.enum == []

@@ -111,8 +111,8 @@ def test_each_table_of_ec2_with_tags_has_its_triggers(store: Store, table: str) 
 
 
 def test_each_table_of_ec2_with_tags_is_indexed(store: Store) -> None:
-    iam = {"users", "roles", "managed_policies"}
+    others = {"users", "roles", "managed_policies", "enrollment_tokens"}
     assert {
         name for name, table in metadata.tables.items() if "tags" in table.c
-    } == RESOURCE_TYPES.keys() | iam
+    } == RESOURCE_TYPES.keys() | others
     assert inspect(store.engine).has_table("tag_index")

@@ -8,6 +8,8 @@ from hatchway.control.cloudtrail import lookup_events
 from hatchway.control.ec2 import (
     availability_zones,
     endpoints,
+    instance_status,
+    instance_types,
     instances,
     network,
     network_interfaces,
@@ -60,6 +62,8 @@ MODULES: Final = (
     identities,
     inline_policies,
     instance_connect,
+    instance_status,
+    instance_types,
     instances,
     lookup_events,
     network,

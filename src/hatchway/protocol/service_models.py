@@ -17,6 +17,10 @@ OWN_MODELS: Final = Path(__file__).parent / "models"
 """Laid out as botocore's own: `<service>/<api version>/service-2.json`."""
 
 
+_OPEN: Final = {"ec2": ("InstanceType",)}
+"""Shapes by service of which AWS's values are not all that there are: hosts here are not of AWS's kinds."""
+
+
 class UnknownServiceError(LookupError):
     """There is no such service here."""
 
@@ -38,4 +42,7 @@ def load_model(name: str) -> ServiceModel:
         version = loader.determine_latest_version(name, "service-2")
     except DataNotFoundError:
         raise UnknownServiceError(name) from None
-    return ServiceModel(loader.load_data(f"{name}/{version}/service-2"), name)
+    data = loader.load_data(f"{name}/{version}/service-2")
+    for shape in _OPEN.get(name, ()):
+        del data["shapes"][shape]["enum"]
+    return ServiceModel(data, name)

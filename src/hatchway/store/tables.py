@@ -202,7 +202,7 @@ _page_by(subnets, "vpc_id", "availability_zone")
 _page_by(security_groups, "vpc_id", "name")
 _page_by(security_group_rules, "group_id")
 _page_by(network_interfaces, "vpc_id", "subnet_id", "private_ip", "ipv6")
-_page_by(instances, "vpc_id", "subnet_id", "state", "private_ip", "ipv6")
+_page_by(instances, "vpc_id", "subnet_id", "state", "private_ip", "ipv6", "instance_type")
 _page_by(endpoints, "vpc_id", "subnet_id", "state")
 
 # The database's triggers write the two index tables (`migrations/indexing.py`), and nobody else.

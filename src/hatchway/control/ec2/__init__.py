@@ -4,7 +4,8 @@
 |---|---|
 | `endpoints` | Instance Connect Endpoints |
 | `endpoint_checks` | the permissions that endpoints need |
-| `instances`, `network`, `network_interfaces` | what else there is, described |
+| `instances`, `instance_status`, `instance_types` | hosts, described |
+| `network`, `network_interfaces` | what else there is, described |
 | `security_groups`, `security_group_rules` | likewise |
 | `vpc_changes`, `subnet_changes` | VPCs and subnets made, changed and deleted |
 | `security_group_changes`, `rule_changes` | security groups and their rules likewise |

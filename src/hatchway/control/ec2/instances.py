@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sqlalchemy import func
+
 from hatchway.control.ec2.conditions import (
     of_column,
     of_constant,
+    of_expression,
     of_group_ids,
     of_group_names,
     of_id,
@@ -13,6 +16,7 @@ from hatchway.control.ec2.conditions import (
     translated,
 )
 from hatchway.control.ec2.filters import Field, Stored
+from hatchway.control.ec2.instance_types import UNNAMED_TYPE, type_of
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.places import Places
 from hatchway.control.ec2.resource_ids import INSTANCE
@@ -21,7 +25,7 @@ from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Instance, InstanceState
 from hatchway.store import tables
 
-_STATE_CODES: Final = {InstanceState.RUNNING: 16, InstanceState.TERMINATED: 48, InstanceState.STOPPED: 80}
+STATE_CODES: Final = {InstanceState.RUNNING: 16, InstanceState.TERMINATED: 48, InstanceState.STOPPED: 80}
 """AWS: EC2 API Reference, "InstanceState"."""
 _TENANCY: Final = "default"
 
@@ -29,13 +33,14 @@ _TENANCY: Final = "default"
 def _fields(call: Call) -> Mapping[str, Field[Instance]]:
     columns = tables.instances.c
     zone = of_zone(columns.subnet_id)
-    codes = [(str(code), state.value) for state, code in _STATE_CODES.items()]
+    codes = [(str(code), state.value) for state, code in STATE_CODES.items()]
     return {
         "availability-zone": Stored(zone),
         "availability-zone-id": Stored(translated(zone, lambda: zone_ids(call))),
         "instance-id": columns.id,
         "instance-state-code": Stored(translated(of_column(columns.state), lambda: codes)),
         "instance-state-name": columns.state,
+        "instance-type": Stored(of_expression(func.coalesce(columns.instance_type, UNNAMED_TYPE))),
         "instance.group-id": Stored(of_group_ids(tables.instances)),
         "instance.group-name": Stored(of_group_names(tables.instances)),
         "ipv6-address": columns.ipv6,
@@ -84,7 +89,8 @@ def _instance_result(instance: Instance, places: Places) -> dict[str, Any]:
     zone = places.zone(instance.subnet_id)
     return {
         "InstanceId": instance.id,
-        "State": {"Code": _STATE_CODES[instance.state], "Name": instance.state.value},
+        "InstanceType": type_of(instance),
+        "State": {"Code": STATE_CODES[instance.state], "Name": instance.state.value},
         "VpcId": instance.vpc_id,
         "SubnetId": instance.subnet_id,
         "PrivateIpAddress": instance.private_ip,
