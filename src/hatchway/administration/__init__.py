@@ -1,14 +1,16 @@
-"""What an administrator does on the server itself, beside the API.
+"""What an administrator does: on the server itself, beside the API, or through it.
 
 Whoever may read the data directory has the account's root powers. So these act without a signature; each
 enters what it does in the audit trail, in the same transaction, with the operating system's user behind it.
 
 | module | holds |
 |---|---|
+| `remote` | the same through the API, with anybody's credentials |
 | `account` | applying a fleet file; enrolling hosts |
 | `access_keys` | making, rotating, listing, deactivating and deleting access keys |
 | `bundling` | a new key as a bundle for the user's own machine |
 | `api_urls` | the URL of the API for somebody: checked against the API's certificate |
+| `imports` | fleet files made of other inventories |
 | `fleet_files`, `fleet_check` | fleet files on the disk; what is wrong with one, without a server |
 
 Each takes an open `Installation` and values, and returns values or raises a `CommandFailed`; `cli` prints.

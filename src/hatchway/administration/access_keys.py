@@ -194,11 +194,7 @@ def _make(
         return MadeKey(made.key, made.secret, notes=bundle.notes)
     location = ApiLocation.read(installation.directory)
     url = here(installation, into.endpoint_url, private_ca=location.private_ca)
-    there = find_profile(into.files, into.name)
-    if there is not None and not into.overwrite and there.access_key_id not in {key.id for key in former}:
-        raise CommandFailed(
-            f"there is a profile {into.name} already, with {there}: give another name, or --overwrite"
-        )
+    there = ready_profile(into, former)
     profile = AwsProfile(
         name=into.name,
         endpoint_url=url.url,
@@ -209,6 +205,20 @@ def _make(
     )
     write_profile(into.files, profile)
     return MadeKey(made.key, made.secret, replaced=there, notes=url.notes)
+
+
+def ready_profile(into: IntoProfile, former: Sequence[AccessKey] = ()) -> FoundProfile | None:
+    """What the profile holds, which may be one of the user's former keys.
+
+    Raises:
+        CommandFailed: it is there already, with something else.
+    """
+    there = find_profile(into.files, into.name)
+    if there is not None and not into.overwrite and there.access_key_id not in {key.id for key in former}:
+        raise CommandFailed(
+            f"there is a profile {into.name} already, with {there}: give another name, or --overwrite"
+        )
+    return there
 
 
 def _set_status(

@@ -1,7 +1,8 @@
 """What the commands on the server do to the account. Each is recorded in the audit trail as it is done."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,30 +41,45 @@ class AppliedFile:
 
 
 def apply_file(
-    installation: Installation, file: Path, *, prune: bool, only_plan: bool, accept_policy_errors: bool
+    installation: Installation,
+    file: Path,
+    *,
+    prune: bool,
+    only_plan: bool,
+    accept_policy_errors: bool,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> AppliedFile:
     """Makes the account be as the file says, or only finds out what that would take.
 
     Args:
         accept_policy_errors: take policies too in which lint finds what does not work.
+        tell: is told what comes next, in a few words.
 
     Raises:
         BadUsage: the file cannot be applied, or lint found an error in a new policy of it; nothing was done.
     """
     store, now = installation.store, datetime.now(UTC)
-    try:
+    with told_of_file(file):
         fleet = _load(installation, file, now, prune=prune)
         # First, so that a file that does not fit the account is not refused for less.
+        tell("Planning")
         plan = plan_fleet(store, fleet, now=now, prune=prune)
         findings, unchecked = _lint(installation, fleet)
-        refusing = [each for each in findings if each.refuses]
-        if refusing and not accept_policy_errors:
-            raise BadUsage("\n".join((*(f"{file}: {each}" for each in refusing[:_MOST_TOLD]), _REFUSED)))
+        refuse_bad_policies(file, findings, accept=accept_policy_errors)
         if not only_plan:
+            tell("Applying")
             plan = apply_fleet(store, fleet, now=now, prune=prune, administrator=administrator())
-    except BadFleet as problem:
-        raise _bad_file(file, problem) from problem
     return AppliedFile(plan, findings, unchecked)
+
+
+def refuse_bad_policies(file: Path, findings: Sequence[PolicyFinding], *, accept: bool) -> None:
+    """
+    Raises:
+        BadUsage: there is an error in a new policy, and that is not accepted.
+    """
+    refusing = [each for each in findings if each.refuses]
+    if refusing and not accept:
+        raise BadUsage("\n".join((*(f"{file}: {each}" for each in refusing[:_MOST_TOLD]), _REFUSED)))
 
 
 def _load(installation: Installation, file: Path, now: datetime, *, prune: bool) -> Fleet:
@@ -165,28 +181,47 @@ def make_host_script(
     if ca_certificate is None and not location.private_ca:
         raise BadUsage("the API has a certificate of another CA: give that CA's with --ca-certificate")
     authority = ca_certificate or installation.directory.ca_certificate
-    try:
-        pem = read_file(authority, _LONGEST_PEM).decode("ascii")
-        load_pem_x509_certificates(pem.encode())
-    except ValueError:
-        raise BadUsage(f"{authority} holds no CA certificate in PEM form") from None
+    pem = read_certificate(authority)
     with installation.store.read() as tx:
         found = _find_instance(tx, instance)
     instance_id = found.id
     url = for_host(installation, api_url, found, private_ca=ca_certificate is None)
     api_url, notes = url.url, list(url.notes)
     # Tried before there is a new token: a wrong option must not end one.
-    _script(instance_id, format_host_token(instance_id, bytes(SECRET_SIZE)), api_url, pem)
+    host_script_of(instance_id, format_host_token(instance_id, bytes(SECRET_SIZE)), api_url, pem)
     enrolled = enroll_host(installation, instance_id, at_once=at_once)
     if enrolled.note is not None:
         notes.append(enrolled.note)
-    return MadeScript(_script(instance_id, enrolled.token, api_url, pem), tuple(notes))
+    return MadeScript(host_script_of(instance_id, enrolled.token, api_url, pem), tuple(notes))
 
 
-def _bad_file(file: Path, problem: BadFleet) -> BadUsage:
-    name = str(file)
-    lines = (line if line.startswith(name) else f"{name}: {line}" for line in str(problem).splitlines())
-    return BadUsage("\n".join(lines))
+@contextmanager
+def told_of_file(file: Path) -> Iterator[None]:
+    """Has every problem of a fleet file told with the file's name.
+
+    Raises:
+        BadUsage: it is wrong.
+    """
+    try:
+        yield
+    except BadFleet as problem:
+        name = str(file)
+        lines = (line if line.startswith(name) else f"{name}: {line}" for line in str(problem).splitlines())
+        raise BadUsage("\n".join(lines)) from problem
+
+
+def read_certificate(file: Path) -> str:
+    """A CA's certificate, in PEM form.
+
+    Raises:
+        BadUsage: it holds none.
+    """
+    try:
+        pem = read_file(file, _LONGEST_PEM).decode("ascii")
+        load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        raise BadUsage(f"{file} holds no CA certificate in PEM form") from None
+    return pem
 
 
 def _find_instance(tx: Transaction, instance: str) -> Instance:
@@ -199,7 +234,12 @@ def _find_instance(tx: Transaction, instance: str) -> Instance:
     return named[0]
 
 
-def _script(instance_id: str, token: str, api_url: str, ca_certificate_pem: str) -> str:
+def host_script_of(instance_id: str, token: str, api_url: str, ca_certificate_pem: str) -> str:
+    """The script for a host.
+
+    Raises:
+        BadUsage: the URL is not one.
+    """
     try:
         return host_script(
             instance_id=instance_id, api_url=api_url, token=token, ca_certificate_pem=ca_certificate_pem

@@ -4,15 +4,16 @@
 |---|---|
 | `main` | the program: its commands, its exit codes, its last word on an error |
 | `server_commands`, `gateway_options` | init, serve, control, gateway |
-| `account_commands` | apply, export, enroll, trust |
-| `fleet_commands` | fleet files, anywhere |
+| `account_commands` | apply, export, enroll, trust, aws-model |
+| `instance_commands` | hosts registered by the API, and tokens by which they register themselves |
+| `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
 | `access_key_commands`, `backup_commands` | keys of users; backup, restore |
 | `client_commands`, `host_commands`, `tunnel_commands` | ssh, open-tunnel, hosts, tunnels: by the API |
 | `event_commands` | events: the audit trail, by the API |
 | `policy_commands`, `policy_tree` | simulate, explain, lint, policy test; a decision printed as a tree |
 | `demo_command` | demo |
 | `options`, `client_options`, `option_groups` | options that several commands share |
-| `help_texts`, `table` | how help and tables look |
+| `help_texts`, `table`, `plan_output`, `progress` | how help, tables and plans look; what takes its time |
 
 A command reads its options, calls one function of a package below, and prints what that returned; errors pass
 through it to `main`, which makes each one line and an exit code (`hatchway.failures`). What it calls is

@@ -1,4 +1,4 @@
-"""Commands for access keys, on the server itself."""
+"""Commands for access keys, on the server itself; to make one, through the API too."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,10 @@ def create(
     *,
     root: _Root = False,
     into: _IntoArguments,
+    as_profile: Annotated[
+        str | None,
+        typer.Option("--as", metavar="PROFILE", help="Ask the API as this AWS profile; else AWS_PROFILE."),
+    ] = None,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
@@ -82,10 +86,12 @@ def create(
     """Make an access key for a user.
 
     It is printed this once, or written into an AWS profile of yours, or into a bundle for the user's own
-    machine. A profile that is there already is left alone.
+    machine. A profile that is there already is left alone. It asks the API, as you, and needs the permission
+    iam:CreateAccessKey; with --data-dir it works on the store, on the server.
 
     \b
     Examples:
+      hatchway access-key create alice --profile alice --as admin
       hatchway access-key create alice --data-dir /var/lib/hatchway
       hatchway access-key create alice --bundle alice.zip --data-dir /var/lib/hatchway
       hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
@@ -96,9 +102,32 @@ def create(
 
     owner = _owner(user, root=root)
     destination = _destination(owner, into)
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        made = create_key(installation, owner, destination)
+    if (data_dir is None and store_url is None) or as_profile is not None:
+        made = _create_by_api(owner, destination, as_profile)
+    else:
+        with open_installation(data_directory(data_dir), store_url) as installation:
+            made = create_key(installation, owner, destination)
     _tell_made(made, destination, json=json)
+
+
+def _create_by_api(owner: str | None, destination: "Into | None", as_profile: str | None) -> "MadeKey":
+    """
+    Raises:
+        BadUsage: that is only done on the server.
+    """
+    from hatchway.administration import remote
+    from hatchway.administration.bundling import IntoBundle
+    from hatchway.cli.client_options import CallerArguments, administration_errors
+    from hatchway.client.profile import Profile
+
+    if owner is None:
+        raise BadUsage("a key of the root user is made on the server: give --data-dir DIR there")
+    if isinstance(destination, IntoBundle):
+        raise BadUsage("a bundle is made on the server: give --data-dir DIR there")
+    url = None if destination is None else destination.endpoint_url
+    with administration_errors():
+        options = CallerArguments(profile=as_profile, endpoint_url=url).options()
+        return remote.create_key(Profile(options), owner, destination)
 
 
 @with_option_groups

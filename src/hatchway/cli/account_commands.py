@@ -1,11 +1,13 @@
-"""Commands that administer the account, on the server itself."""
+"""Commands that administer the account: through the API, or on the server itself with --data-dir."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.client_options import CallerArguments, administration_errors
+from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.options import DataDir, Json, StoreArguments, data_directory, on_server
 
 _Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, or its name.")]
 _AtOnce = Annotated[
@@ -28,12 +30,17 @@ def register(app: typer.Typer) -> None:
     # Without this, typer would make the one command the group itself.
     trust.callback()(_group)
     app.add_typer(trust, name="trust")
+    model = typer.Typer(help="Have boto3 and the AWS CLI know this service.", rich_markup_mode=None)
+    model.command("install")(install_model)
+    model.callback()(_group)
+    app.add_typer(model, name="aws-model")
 
 
 def _group() -> None:
     """A group of commands."""
 
 
+@with_option_groups
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The fleet file, YAML or JSON.")],
     *,
@@ -46,40 +53,53 @@ def apply(
         ),
     ] = False,
     json: Json = False,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
+    store: StoreArguments,
+    caller: CallerArguments,
 ) -> None:
     """Make the account be as a fleet file says.
 
-    All of it is done, or nothing: a file that is wrong changes nothing (exit code 2), and so does one with a
-    new policy in which lint finds an error. What else it finds in the policies is told on standard error.
+    It asks the API, as you, and needs the permissions hatchway:PlanFleet and hatchway:ApplyFleet; with
+    --data-dir it works on the store, on the server. All of it is done, or nothing: a file that is wrong
+    changes nothing (exit code 2), and so does one with a new policy in which lint finds an error. What else
+    it finds in the policies is told on standard error.
 
     \b
     Examples:
-      hatchway apply fleet.yaml --plan --data-dir /var/lib/hatchway
+      hatchway apply fleet.yaml --plan
       hatchway apply fleet.yaml --data-dir /var/lib/hatchway
     """
-    from hatchway.administration.account import apply_file
-    from hatchway.administration.api_urls import gateway_name_notes
+    from hatchway.cli.plan_output import show_plan
     from hatchway.cli.policy_tree import printable
-    from hatchway.fleet import plan_json, plan_lines
-    from hatchway.installation.installation import gateway_dns_names, open_installation
+    from hatchway.cli.progress import working
 
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        names = gateway_dns_names(installation)
-        made = apply_file(
-            installation, file, prune=prune, only_plan=plan, accept_policy_errors=accept_policy_errors
-        )
-        notes = gateway_name_notes(installation, names)
+    options = {"prune": prune, "only_plan": plan, "accept_policy_errors": accept_policy_errors}
+    notes: list[str] = []
+    with working("Reading the file") as tell:
+        if on_server(store, caller):
+            from hatchway.administration.account import apply_file
+            from hatchway.administration.api_urls import gateway_name_notes
+            from hatchway.installation.installation import gateway_dns_names, open_installation
+
+            with open_installation(data_directory(store.data_dir), store.store_url) as installation:
+                names = gateway_dns_names(installation)
+                made = apply_file(installation, file, **options, tell=tell)
+                notes += gateway_name_notes(installation, names)
+        else:
+            from hatchway.administration import remote
+            from hatchway.client.profile import Profile
+
+            with administration_errors():
+                made = remote.apply_file(Profile(caller.options()), file, **options, tell=tell)
     notes += [made.unchecked] if made.unchecked else []
     if json:
         import json as json_format
 
+        from hatchway.fleet import plan_json
+
         findings = [found.to_json() for found in made.findings]
         typer.echo(json_format.dumps({"applied": not plan, **plan_json(made.plan), "findings": findings}))
     else:
-        for line in plan_lines(made.plan):
-            typer.echo(line)
+        show_plan(made.plan)
         notes += [f"{found.finding.severity}: {found}" for found in made.findings[:_MOST_FINDINGS]]
         if len(made.findings) > _MOST_FINDINGS:
             notes.append(f"and {len(made.findings) - _MOST_FINDINGS} more: see them all with --json")
@@ -87,42 +107,68 @@ def apply(
         typer.echo(f"hatchway: {printable(note)}", err=True)
 
 
-def export(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+@with_option_groups
+def export(*, store: StoreArguments, caller: CallerArguments) -> None:
     """Print the account as a fleet file.
 
+    It asks the API, as you, and needs the permission hatchway:ExportFleet; with --data-dir it reads the
+    store, on the server.
+
     \b
-    Example:
+    Examples:
+      hatchway export > fleet.yaml
       hatchway export --data-dir /var/lib/hatchway > fleet.yaml
     """
-    from hatchway.control.fleet import export_fleet
-    from hatchway.installation.installation import open_installation
+    from hatchway.cli.progress import working
 
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        text = export_fleet(installation.store)
+    with working("Exporting the account"):
+        if on_server(store, caller):
+            from hatchway.control.fleet import export_fleet
+            from hatchway.installation.installation import open_installation
+
+            with open_installation(data_directory(store.data_dir), store.store_url) as installation:
+                text = export_fleet(installation.store)
+        else:
+            from hatchway.administration import remote
+            from hatchway.client.profile import Profile
+
+            with administration_errors():
+                text = remote.export_file(Profile(caller.options()))
     typer.echo(text, nl=False)
 
 
+@with_option_groups
 def enroll(
     instance: _Instance,
     *,
     at_once: _AtOnce = False,
     json: Json = False,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
+    store: StoreArguments,
+    caller: CallerArguments,
 ) -> None:
     """Make a host token.
 
-    It is printed this once. The host's former token, if any, is good until the new one is first used.
+    It is printed this once. The host's former token, if any, is good until the new one is first used. It
+    asks the API, as you, and needs the permission hatchway:EnrollHost on the instance, which is called by its
+    id or its tag Name; with --data-dir it works on the store, on the server.
 
     \b
-    Example:
+    Examples:
+      hatchway host enroll web-1
       hatchway host enroll i-0123456789abcdef0 --data-dir /var/lib/hatchway
     """
-    from hatchway.administration.account import enroll_host
-    from hatchway.installation.installation import open_installation
+    if on_server(store, caller):
+        from hatchway.administration.account import enroll_host
+        from hatchway.installation.installation import open_installation
 
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        enrolled = enroll_host(installation, instance, at_once=at_once)
+        with open_installation(data_directory(store.data_dir), store.store_url) as installation:
+            enrolled = enroll_host(installation, instance, at_once=at_once)
+    else:
+        from hatchway.administration import remote
+        from hatchway.client.profile import Profile
+
+        with administration_errors():
+            enrolled = remote.enroll_host(Profile(caller.options()), instance, at_once=at_once)
     if enrolled.note is not None:
         typer.echo(f"hatchway: {enrolled.note}", err=True)
     if json:
@@ -133,34 +179,49 @@ def enroll(
         typer.echo(enrolled.token)
 
 
+@with_option_groups
 def script(
     instance: _Instance,
     *,
     api_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The API as the host reaches it; by default where it listens."),
+        typer.Option(
+            metavar="URL",
+            help="The API as the host reaches it; by default as you do, or where it listens.",
+        ),
     ] = None,
     ca_certificate: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The CA by which the host knows the API, if not the private one."),
     ] = None,
     at_once: _AtOnce = False,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
+    store: StoreArguments,
+    caller: CallerArguments,
 ) -> None:
     """Print the script that sets up sshd on a host.
 
     It holds a new token of that host: keep it secret. The former one is good until the script has been run.
+    It asks the API, as you, like 'host enroll', and the host is to trust the CA that your profile trusts;
+    with --data-dir it works on the store, on the server.
 
     \b
-    Example:
-      hatchway host script web-1 --api-url https://hatchway.example:8443 > web-1.sh
+    Examples:
+      hatchway host script web-1 > web-1.sh
+      hatchway host script web-1 --data-dir /var/lib/hatchway > web-1.sh
     """
-    from hatchway.administration.account import make_host_script
-    from hatchway.installation.installation import open_installation
+    if on_server(store, caller):
+        from hatchway.administration.account import make_host_script
+        from hatchway.installation.installation import open_installation
 
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        made = make_host_script(installation, instance, api_url, ca_certificate, at_once=at_once)
+        with open_installation(data_directory(store.data_dir), store.store_url) as installation:
+            made = make_host_script(installation, instance, api_url, ca_certificate, at_once=at_once)
+    else:
+        from hatchway.administration import remote
+        from hatchway.client.profile import Profile
+
+        with administration_errors():
+            profile = Profile(caller.options())
+            made = remote.make_host_script(profile, instance, api_url, ca_certificate, at_once=at_once)
     for note in made.notes:
         typer.echo(f"hatchway: {note}", err=True)
     typer.echo(made.script, nl=False)
@@ -189,3 +250,27 @@ def install_trust(
     file = ca_certificate or data_directory(data_dir).ca_certificate
     authority = trust.Authority.read(file.absolute())
     typer.echo((trust.uninstall if uninstall else trust.install)(authority))
+
+
+def install_model(
+    *,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Take it away again.")] = False,
+) -> None:
+    """Put the model of the service hatchway where boto3 and the AWS CLI find it.
+
+    That is ~/.aws/models. From then on 'aws hatchway list-tunnels' and boto3.client("hatchway") work, with
+    a profile for Hatchway's API.
+
+    \b
+    Examples:
+      hatchway aws-model install
+      hatchway aws-model install --uninstall
+    """
+    from hatchway.client.setup import aws_model
+    from hatchway.errors import CommandFailed
+
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise CommandFailed("there is no home directory: set HOME") from None
+    typer.echo((aws_model.uninstall if uninstall else aws_model.install)(home))

@@ -48,6 +48,20 @@ class CallerArguments:
 
 
 @contextmanager
+def administration_errors() -> Iterator[None]:
+    """The same for a command that could as well work on the store, on the server: where nothing says which
+    API to ask, that may be what is missing."""
+    from hatchway.client.errors import NotConfigured
+    from hatchway.errors import BadUsage
+
+    with client_errors():
+        try:
+            yield
+        except NotConfigured as lacking:
+            raise BadUsage(f"{lacking}; or run this on the server, and give --data-dir DIR") from lacking
+
+
+@contextmanager
 def client_errors() -> Iterator[None]:
     """Turns the client's errors into this program's, without what only a server's errors need."""
     from hatchway.client.errors import ClientError

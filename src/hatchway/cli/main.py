@@ -26,6 +26,8 @@ from hatchway.cli import (
     event_commands,
     fleet_commands,
     host_commands,
+    import_commands,
+    instance_commands,
     policy_commands,
     server_commands,
     tunnel_commands,
@@ -42,9 +44,11 @@ app = typer.Typer(
 server_commands.register(app)
 account_commands.register(app)
 fleet_commands.register(app)
+import_commands.register(app)
 access_key_commands.register(app)
 backup_commands.register(app)
 host_commands.register(app)
+instance_commands.register(app)
 client_commands.register(app)
 tunnel_commands.register(app)
 event_commands.register(app)

@@ -5,12 +5,15 @@ import pwd
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hatchway.errors import BadUsage
 from hatchway.settings import STORE_URL_VARIABLE, Address, DataDirectory
+
+if TYPE_CHECKING:
+    from hatchway.cli.client_options import CallerArguments
 
 DATA_DIR_VARIABLE = "HATCHWAY_DATA_DIR"
 
@@ -70,6 +73,11 @@ class StoreArguments:
 
     data_dir: DataDir = None
     store_url: StoreUrl = None
+
+
+def on_server(store: StoreArguments, caller: "CallerArguments") -> bool:
+    """Whether a command is to work on the store itself rather than to ask the API."""
+    return (store.data_dir is not None or store.store_url is not None) and not caller.given
 
 
 def known_user(name: str | None) -> str | None:

@@ -27,7 +27,9 @@ default; except for what others may attach to an identity, `groups`, `policies`,
 | `consistency` | the account to be | its contradictions |
 | `plan`, `plan_text` | both accounts | the difference, to write and to read |
 | `file_form`, `export` | the account | a fleet file |
+| `inlining` | a file that names policies by paths | one that holds them |
 | `lint`, `lines`, `check` | a file by itself | what lint finds, on which line, and all of it |
+| `importers` | what else lists hosts | a fleet file |
 | `schema` | the tables of keys | the JSON Schema |
 | `declarations`, `account_view`, `draft`, `problems` | | the values between these steps |
 

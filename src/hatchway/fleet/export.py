@@ -17,8 +17,13 @@ from hatchway.fleet.file_form import FileForms, Form, without_defaults
 
 def export_view(view: AccountView) -> str:
     """The fleet file of a view, as YAML."""
+    return yaml_text(account_form(view))
+
+
+def yaml_text(form: Form) -> str:
+    """A fleet file's values as YAML."""
     return yaml.dump(
-        account_form(view),
+        form,
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,

@@ -30,8 +30,11 @@ _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_text(content: bytes) -> Any:
+def read_text(content: bytes, *, any_tag: bool = False) -> Any:
     """The value that a file's bytes hold; None for an empty file.
+
+    Args:
+        any_tag: reads past tags that have no meaning here: what has one is as if it had none.
 
     Raises:
         BadFleet: it is no YAML or JSON, or beyond what is allowed; the place is a line and a column.
@@ -47,7 +50,7 @@ def read_text(content: bytes) -> Any:
             return _read_json(text)
         except json.JSONDecodeError:
             pass  # A YAML document may begin like this too, and YAML's error then tells the place.
-    return _read_yaml(text)
+    return _read_yaml(text, any_tag=any_tag)
 
 
 def _bad(place: str, message: str) -> BadFleet:
@@ -101,10 +104,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # --- YAML -------------------------------------------------------------------------------------------------
 
 
-def _read_yaml(text: str) -> Any:
+def _read_yaml(text: str, *, any_tag: bool) -> Any:
     # Events rather than PyYAML's own construction: no recursion that deep nesting could exhaust, and aliases
     # are counted before they are followed.
-    builder = _Builder()
+    builder = _Builder(any_tag=any_tag)
     try:
         loader = YAML_LOADER(text)
         while loader.check_event():
@@ -140,8 +143,9 @@ class _Collection:
 class _Builder:
     """Makes values from YAML events."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, any_tag: bool) -> None:
         self.root: Any = None
+        self._any_tag = any_tag
         self._open: list[_Collection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._values = 0
@@ -150,7 +154,7 @@ class _Builder:
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
             self._count(1, event)
-            value = _scalar(event)
+            value = _scalar(event, any_tag=self._any_tag)
             if event.anchor is not None:
                 self._anchors[event.anchor] = (value, 1)
             self._add(value, event)
@@ -172,7 +176,7 @@ class _Builder:
                 raise _bad(_place(event.start_mark), "a second document begins: a fleet file is one document")
 
     def _begin(self, event: Any) -> None:
-        if event.tag is not None:
+        if event.tag is not None and not self._any_tag:
             raise _bad(_place(event.start_mark), f"the tag {quoted(event.tag)} has no meaning here")
         if len(self._open) >= MAX_DEPTH:
             raise _bad(_place(event.start_mark), "the file is nested too deeply")
@@ -206,10 +210,10 @@ class _Builder:
             parent.key = _NO_KEY
 
 
-def _scalar(event: Any) -> Any:
+def _scalar(event: Any, *, any_tag: bool) -> Any:
     text: str = event.value
     if event.tag is not None:
-        if event.tag not in _TEXT_TAGS:
+        if event.tag not in _TEXT_TAGS and not any_tag:
             raise _bad(_place(event.start_mark), f"the tag {quoted(event.tag)} has no meaning here")
         return text
     if not event.implicit[0]:  # quoted, or in a block

@@ -1,0 +1,259 @@
+"""What the same commands do through the API, from anywhere, as whoever has the credentials.
+
+Each gives what its counterpart on the server gives: `account`, `access_keys`.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from hatchway.administration.access_keys import IntoProfile, MadeKey, ready_profile
+from hatchway.administration.account import (
+    AppliedFile,
+    EnrolledHost,
+    MadeScript,
+    enrollment_note,
+    host_script_of,
+    read_certificate,
+    refuse_bad_policies,
+    told_of_file,
+)
+from hatchway.administration.fleet_files import files_in, read_fleet_file
+from hatchway.client.errors import ApiError
+from hatchway.client.hosts import find_host
+from hatchway.client.profile import Profile, api_errors
+from hatchway.client.setup.aws_profile import AwsProfile, kept_on_failure, write_profile
+from hatchway.control.host_tokens import NewHostToken
+from hatchway.domain.host_token import SECRET_SIZE, format_host_token
+from hatchway.domain.identity import AccessKey, KeyStatus
+from hatchway.domain.ids import INSTANCE_ID
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.fleet import Action, BadFleet, Change, FieldChange, Fleet, Plan, Problem, parse_fleet
+from hatchway.fleet.inlining import with_policies_inline
+from hatchway.fleet.lint import PolicyFinding, lint_policies, with_those_in_force
+from hatchway.fleet.plan import Writes
+from hatchway.fleet.policy_documents import canonical_document
+from hatchway.iam.lint import Home
+from hatchway.policies.reference import ReferenceMissing, aws_facts
+
+PATIENCE: Final = 900.0
+"""Seconds that a whole file may take to be applied."""
+MOST_SENT: Final = 770_000
+"""Bytes of a compressed file that the API takes: FleetFile of its model."""
+_SOME: Final = "i-0123456789abcdef0"
+_SECTIONS: Final = {"policy": "policies", "user": "users", "group": "groups", "role": "roles"}
+
+Tell = Callable[[str], None]
+
+
+def apply_file(
+    profile: Profile,
+    file: Path,
+    *,
+    prune: bool,
+    only_plan: bool,
+    accept_policy_errors: bool,
+    tell: Tell,
+) -> AppliedFile:
+    """Makes the account be as the file says, or only finds out what that would take.
+
+    Raises:
+        BadUsage: the file cannot be applied, or lint found an error in a new policy of it; nothing was done.
+        ApiError, NotConfigured: the API refuses, or cannot be asked.
+    """
+    with told_of_file(file):
+        content = read_fleet_file(file)
+        read_policy = files_in(file.parent)
+        fleet = parse_fleet(content, read_policy)
+        sent = gzip.compress(with_policies_inline(content, read_policy), mtime=0)
+        if len(sent) > MOST_SENT:
+            raise BadUsage(
+                f"{file}: compressed it has {len(sent)} bytes, and the API takes {MOST_SENT}: apply it on the"
+                " server with --data-dir, or in parts"
+            )
+        client = profile.api("hatchway", PATIENCE)
+        given = {"FleetFile": sent, "Prune": prune}
+        tell("Planning")
+        plan = _asked("PlanFleet", lambda: client.plan_fleet(**given))
+        findings, unchecked = _lint(profile, fleet, plan)
+        refuse_bad_policies(file, findings, accept=accept_policy_errors)
+        if not only_plan:
+            tell("Applying")
+            plan = _asked("ApplyFleet", lambda: client.apply_fleet(**given))
+    return AppliedFile(plan, findings, unchecked)
+
+
+def export_file(profile: Profile) -> str:
+    """The account as a fleet file.
+
+    Raises:
+        ApiError, NotConfigured: the API refuses, or cannot be asked.
+    """
+    client = profile.api("hatchway", PATIENCE)
+    with api_errors("ExportFleet"):
+        compressed = client.export_fleet(Compression="GZIP")["FleetFile"]
+        try:
+            return gzip.decompress(compressed).decode()
+        except (OSError, EOFError, zlib.error) as problem:
+            raise ValueError("this is no gzip") from problem
+
+
+def enroll_host(profile: Profile, instance: str, *, at_once: bool = False) -> EnrolledHost:
+    """Makes a host token for an instance, given by id or by its tag Name.
+
+    Raises:
+        ApiError, NotConfigured, NotFound: the API refuses, or cannot be asked, or knows of no such instance.
+    """
+    instance_id = instance
+    if not INSTANCE_ID.fullmatch(instance):
+        instance_id = find_host(profile.api("ec2"), instance).instance_id
+    client = profile.api("hatchway")
+    with api_errors("EnrollHost"):
+        answer = client.enroll_host(InstanceId=instance_id, AtOnce=at_once)
+        made = NewHostToken(answer["HostToken"], in_force=answer["InForce"], replaced=answer["Replaced"])
+    return EnrolledHost(instance_id, made.token, enrollment_note(instance_id, made))
+
+
+def make_host_script(
+    profile: Profile,
+    instance: str,
+    api_url: str | None,
+    ca_certificate: Path | None,
+    *,
+    at_once: bool = False,
+) -> MadeScript:
+    """The script for an instance, with a new token in it. The host reaches the API as this machine does.
+
+    Raises:
+        BadUsage: the URL or the certificate is not one.
+        ApiError, NotConfigured, NotFound: the API refuses, or cannot be asked, or knows of no such instance.
+    """
+    url = api_url or profile.endpoint_url("hatchway")
+    notes: list[str] = []
+    if urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1"):
+        notes.append(f"{url} leads to the host itself: give the API as the host reaches it with --api-url")
+    authority = ca_certificate or (Path(profile.ca_bundle) if profile.ca_bundle else None)
+    if authority is None:
+        raise BadUsage("give the CA by which the host knows the API: --ca-certificate, or --ca-bundle")
+    pem = read_certificate(authority)
+    # Tried before there is a new token: a wrong option must not end one.
+    host_script_of(
+        "i-0123456789abcdef0", format_host_token("i-0123456789abcdef0", bytes(SECRET_SIZE)), url, pem
+    )
+    enrolled = enroll_host(profile, instance, at_once=at_once)
+    notes += [enrolled.note] if enrolled.note is not None else []
+    return MadeScript(host_script_of(enrolled.instance_id, enrolled.token, url, pem), tuple(notes))
+
+
+def create_key(profile: Profile, user: str | None, into: IntoProfile | None) -> MadeKey:
+    """Makes a key for a user (None: the caller), and writes the profile: both, or neither.
+
+    Raises:
+        CommandFailed: the profile is there already, or cannot be written.
+        ApiError, NotConfigured: the API refuses, or cannot be asked.
+    """
+    region = profile.region
+    there = None if into is None else ready_profile(into)
+    client = profile.api("iam")
+    with api_errors("CreateAccessKey"):
+        given = {} if user is None else {"UserName": user}
+        told = client.create_access_key(**given)["AccessKey"]
+        key = AccessKey(
+            id=told["AccessKeyId"],
+            user_name=told.get("UserName"),
+            status=KeyStatus(told["Status"]),
+            created_at=told["CreateDate"],
+        )
+        secret = str(told["SecretAccessKey"])
+    if into is None:
+        return MadeKey(key, secret)
+    written = AwsProfile(
+        name=into.name,
+        endpoint_url=into.endpoint_url or profile.endpoint_url("iam"),
+        region=region,
+        ca_bundle=Path(profile.ca_bundle).absolute() if profile.ca_bundle else None,
+        access_key_id=key.id,
+        secret_access_key=secret,
+    )
+    try:
+        with kept_on_failure(into.files):
+            write_profile(into.files, written)
+    except (CommandFailed, OSError):
+        with api_errors("DeleteAccessKey"):
+            client.delete_access_key(AccessKeyId=key.id, **given)
+        raise
+    return MadeKey(key, secret, replaced=there)
+
+
+def _asked(operation: str, ask: Callable[[], Mapping[str, Any]]) -> Plan:
+    """
+    Raises:
+        BadFleet: the file is wrong or does not fit the account; it holds every problem.
+        ApiError: the API refuses for another reason, or does not answer.
+    """
+    try:
+        with api_errors(operation):
+            return _plan(ask()["Plan"])
+    except ApiError as refusal:
+        answer = getattr(refusal.__cause__, "response", {})
+        problems = [Problem(str(each["Place"]), str(each["Message"])) for each in answer.get("Problems", ())]
+        if problems:
+            raise BadFleet(problems) from refusal
+        raise
+
+
+def _plan(told: Mapping[str, Any]) -> Plan:
+    changes = tuple(
+        Change(
+            action=Action(change["Action"]),
+            kind=change["Kind"],
+            name=change["Name"],
+            id=change["Id"],
+            fields=tuple(
+                FieldChange(each["Field"], json.loads(each["Old"]), json.loads(each["New"]))
+                for each in change.get("Fields", ())
+            ),
+            notes=tuple(change.get("Notes", ())),
+        )
+        for change in told["Changes"]
+    )
+    return Plan(changes=changes, unchanged=told["Unchanged"], writes=Writes())
+
+
+def _lint(profile: Profile, fleet: Fleet, plan: Plan) -> tuple[Sequence[PolicyFinding], str | None]:
+    facts = unchecked = None
+    if not fleet.documents:
+        return (), None
+    try:
+        facts = aws_facts()
+    except ReferenceMissing as problem:
+        unchecked = f"actions and condition keys of policies were not looked up: {problem}"
+    account = fleet.account
+    if account is None:
+        client = profile.api("sts")
+        with api_errors("GetCallerIdentity"):
+            account = str(client.get_caller_identity()["Account"])
+    findings = lint_policies(fleet, facts, Home(account, fleet.region or profile.region))
+    return with_those_in_force(findings, list(in_force(fleet, plan))), unchecked
+
+
+def in_force(fleet: Fleet, plan: Plan) -> Iterator[str]:
+    """The texts of the file's documents that the account has already, as the plan does not bring them."""
+    created, brought = [], set()
+    for change in plan.changes:
+        if change.kind in _SECTIONS and change.action is Action.CREATE:
+            created.append(f"{_SECTIONS[change.kind]}.{change.name}")
+        for field in change.fields:
+            if isinstance(field.new, str) and field.new.lstrip().startswith("{"):
+                brought.add(canonical_document(field.new))
+    for document in fleet.documents:
+        new = any(
+            document.place == place or document.place.startswith((f"{place}.", f"{place} "))
+            for place in created
+        )
+        if not new and canonical_document(document.text) not in brought:
+            yield document.text

@@ -1,0 +1,141 @@
+"""`hatchway import …`: fleet files made of what else lists hosts. They need no server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.option_groups import with_option_groups
+
+if TYPE_CHECKING:
+    from hatchway.fleet.importers.hosts import ImportedFile
+
+_Vpc = Annotated[str, typer.Option(metavar="NAME", help="The VPC that the hosts are put into.")]
+_Prefix = Annotated[
+    int, typer.Option(min=8, max=32, metavar="N", help="How long the IPv4 subnets' prefixes are taken to be.")
+]
+_Resolve = Annotated[
+    bool, typer.Option("--resolve", help="Look the names up of hosts that are given by no address.")
+]
+_To = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this new file, not to standard output."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    imports = typer.Typer(
+        help="Make a fleet file of an inventory that you have. What is left out is told, with why.",
+        rich_markup_mode=None,
+    )
+    imports.command("ansible")(ansible)
+    imports.command("ssh-config")(ssh_config)
+    imports.command("csv")(csv)
+    imports.command("ec2")(ec2)
+    app.add_typer(imports, name="import")
+
+
+def ansible(
+    inventory: Annotated[Path, typer.Argument(metavar="INVENTORY", help="INI, YAML or JSON.")],
+    *,
+    vpc: _Vpc = "imported",
+    prefix: _Prefix = 24,
+    resolve: _Resolve = False,
+    output: _To = None,
+) -> None:
+    """Make a fleet file of an Ansible inventory.
+
+    Of one that plugins or scripts make, import what 'ansible-inventory --list' prints. Every group that a
+    host is in becomes a tag of it, group/NAME.
+
+    \b
+    Examples:
+      hatchway import ansible hosts.ini -o fleet.yaml
+      hatchway import ansible inventory.json --vpc office --resolve
+    """
+    _from_file("ansible", inventory, vpc, prefix, output, resolve=resolve)
+
+
+def ssh_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A configuration, such as ~/.ssh/config.")],
+    *,
+    vpc: _Vpc = "imported",
+    prefix: _Prefix = 24,
+    resolve: _Resolve = False,
+    output: _To = None,
+) -> None:
+    """Make a fleet file of the hosts that an OpenSSH configuration names.
+
+    \b
+    Example:
+      hatchway import ssh-config ~/.ssh/config --resolve -o fleet.yaml
+    """
+    _from_file("ssh-config", file, vpc, prefix, output, resolve=resolve)
+
+
+def csv(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table with a header.")],
+    *,
+    vpc: _Vpc = "imported",
+    prefix: _Prefix = 24,
+    resolve: _Resolve = False,
+    output: _To = None,
+) -> None:
+    """Make a fleet file of a table.
+
+    Its columns: name, address; if there are any id, type, state; and tag:KEY for a tag each.
+
+    \b
+    Example:
+      hatchway import csv hosts.csv --vpc office -o fleet.yaml
+    """
+    _from_file("csv", file, vpc, prefix, output, resolve=resolve)
+
+
+@with_option_groups
+def ec2(
+    *,
+    vpc: _Vpc = "imported",
+    prefix: _Prefix = 24,
+    output: _To = None,
+    caller: CallerArguments,
+) -> None:
+    """Make a fleet file of what EC2 has in a region, or whatever answers EC2's DescribeInstances.
+
+    It takes your own AWS credentials, and needs ec2:DescribeInstances; with DescribeVpcs, DescribeSubnets and
+    DescribeSecurityGroups the networks are EC2's own, else what the addresses make likely.
+
+    \b
+    Examples:
+      hatchway import ec2 --profile production --region eu-west-1 -o fleet.yaml
+      hatchway import ec2 --endpoint-url https://cloud.example:8773
+    """
+    from hatchway.administration.imports import import_from_ec2
+    from hatchway.cli.progress import working
+
+    with working("Asking EC2") as tell, client_errors():
+        imported = import_from_ec2(caller.options(), vpc=vpc, prefix=prefix, tell=tell)
+    _tell(imported, output)
+
+
+def _from_file(kind: str, file: Path, vpc: str, prefix: int, output: Path | None, *, resolve: bool) -> None:
+    from hatchway.administration.imports import import_file
+    from hatchway.cli.progress import working
+
+    with working("Reading"):
+        imported = import_file(kind, file.expanduser(), vpc=vpc, prefix=prefix, resolve=resolve)
+    _tell(imported, output)
+
+
+def _tell(imported: "ImportedFile", output: Path | None) -> None:
+    from hatchway.administration.imports import write_fleet_file
+    from hatchway.cli.policy_tree import printable
+
+    if output is None:
+        typer.echo(imported.text, nl=False)
+    else:
+        write_fleet_file(output, imported.text)
+    for note in imported.notes:
+        typer.echo(f"hatchway: {printable(note)}", err=True)
+    typer.echo(f"hatchway: {imported.instances} instances. Look at the networks, then apply it", err=True)

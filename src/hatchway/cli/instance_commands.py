@@ -1,0 +1,303 @@
+"""Commands for hosts that are registered one by one, or register themselves: they talk to the API."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.options import Json
+from hatchway.errors import BadUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_InstanceId = Annotated[str, typer.Argument(metavar="ID", help="The instance's id.")]
+_Subnet = Annotated[str | None, typer.Option(metavar="ID", help="The subnet's id.")]
+_PrivateIp = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Its IPv4 address.")]
+_Ipv6 = Annotated[str | None, typer.Option("--ipv6", metavar="ADDRESS", help="Its IPv6 address.")]
+_Groups = Annotated[
+    list[str] | None,
+    typer.Option("--security-group", metavar="ID", help="A security group's id; repeatable."),
+]
+_State = Annotated[str | None, typer.Option(metavar="running|stopped|terminated", help="Its state.")]
+_Type = Annotated[
+    str | None, typer.Option("--instance-type", metavar="NAME", help="What kind of machine it is.")
+]
+_Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; repeatable.")]
+
+
+def register(app: typer.Typer) -> None:
+    instance = typer.Typer(help="Hosts, registered one by one through the API.", rich_markup_mode=None)
+    instance.command("register")(register_instance)
+    instance.command("modify")(modify)
+    instance.command("deregister")(deregister)
+    app.add_typer(instance, name="instance")
+    token = typer.Typer(help="Tokens by which hosts register themselves.", rich_markup_mode=None)
+    token.command("create")(create_token)
+    token.command("list")(list_tokens)
+    token.command("delete")(delete_token)
+    app.add_typer(token, name="enrollment-token")
+
+
+@with_option_groups
+def register_instance(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, which no other instance has.")],
+    *,
+    subnet: Annotated[str, typer.Option(metavar="ID", help="The subnet's id.")],
+    private_ip: _PrivateIp = None,
+    ipv6: _Ipv6 = None,
+    security_group: _Groups = None,
+    state: _State = None,
+    instance_type: _Type = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="The id to give it; by default by its name.")
+    ] = None,
+    tag: _Tags = None,
+    json: Json = False,
+    caller: CallerArguments,
+) -> None:
+    """Register a host, so that tunnels can reach it.
+
+    It gets the tag Name unless you give one. Needs the permission hatchway:RegisterInstance on the subnet.
+
+    \b
+    Example:
+      hatchway instance register web-7 --subnet subnet-633e732a93bf36469 --private-ip 10.0.1.7 --tag env=dev
+    """
+    told = _call(
+        caller,
+        "RegisterInstance",
+        Name=name,
+        SubnetId=subnet,
+        PrivateIpAddress=private_ip,
+        Ipv6Address=ipv6,
+        SecurityGroupIds=security_group or None,
+        State=state,
+        InstanceType=instance_type,
+        InstanceId=id_,
+        Tags=_tags({"Name": name, **_read_tags(tag)}),
+    )
+    _tell_instance(told["Instance"], "Registered", json=json)
+
+
+@with_option_groups
+def modify(
+    instance: _InstanceId,
+    *,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its new name.")] = None,
+    subnet: _Subnet = None,
+    private_ip: _PrivateIp = None,
+    ipv6: _Ipv6 = None,
+    security_group: _Groups = None,
+    state: _State = None,
+    instance_type: _Type = None,
+    tag: _Tags = None,
+    json: Json = False,
+    caller: CallerArguments,
+) -> None:
+    """Change what is said of a registered host. What you do not give stays.
+
+    An empty address or type takes it away; the tags that you give are all that it has from then on. Needs the
+    permission hatchway:ModifyInstance on the instance, and on a new subnet.
+
+    \b
+    Example:
+      hatchway instance modify i-0123456789abcdef0 --state stopped
+    """
+    told = _call(
+        caller,
+        "ModifyInstance",
+        InstanceId=instance,
+        Name=name,
+        SubnetId=subnet,
+        PrivateIpAddress=private_ip,
+        Ipv6Address=ipv6,
+        SecurityGroupIds=security_group or None,
+        State=state,
+        InstanceType=instance_type,
+        Tags=_tags(_read_tags(tag)) if tag else None,
+    )
+    _tell_instance(told["Instance"], "Changed", json=json)
+
+
+@with_option_groups
+def deregister(instance: _InstanceId, *, json: Json = False, caller: CallerArguments) -> None:
+    """Take a host out of the account, with its host token and the keys that were pushed to it.
+
+    Needs the permission hatchway:DeregisterInstance on the instance.
+
+    \b
+    Example:
+      hatchway instance deregister i-0123456789abcdef0
+    """
+    told = _call(caller, "DeregisterInstance", InstanceId=instance)
+    _tell_instance(told["Instance"], "Took out", json=json)
+
+
+@with_option_groups
+def create_token(
+    *,
+    subnet: Annotated[str, typer.Option(metavar="ID", help="The subnet that the hosts are in.")],
+    security_group: _Groups = None,
+    tag: _Tags = None,
+    max_uses: Annotated[int | None, typer.Option(metavar="N", help="How many hosts; 1 by default.")] = None,
+    lifetime: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="For how long it is good; an hour by default.")
+    ] = None,
+    json: Json = False,
+    caller: CallerArguments,
+) -> None:
+    """Make a token by which hosts register themselves. It is printed this once.
+
+    A host sends it with its name to the API's /host/v1/enroll. Needs the permission
+    hatchway:CreateEnrollmentToken on the subnet.
+
+    \b
+    Example:
+      hatchway enrollment-token create --subnet subnet-633e732a93bf36469 --max-uses 20 --tag env=dev
+    """
+    told = _call(
+        caller,
+        "CreateEnrollmentToken",
+        SubnetId=subnet,
+        SecurityGroupIds=security_group or None,
+        Tags=_tags(_read_tags(tag)) or None,
+        MaxUses=max_uses,
+        LifetimeSeconds=lifetime,
+    )
+    if json:
+        _print_json({"token": told["Token"], **_token_document(told["EnrollmentToken"])})
+    else:
+        typer.echo(told["Token"])
+
+
+@with_option_groups
+def list_tokens(*, json: Json = False, caller: CallerArguments) -> None:
+    """List the enrollment tokens that have not expired, without their secrets. Times are UTC.
+
+    Needs the permission hatchway:ListEnrollmentTokens.
+
+    \b
+    Example:
+      hatchway enrollment-token list
+    """
+    from hatchway.client.profile import Profile, api_errors
+
+    with client_errors():
+        client = Profile(caller.options()).api("hatchway")
+        with api_errors("ListEnrollmentTokens"):
+            pages = client.get_paginator("list_enrollment_tokens").paginate()
+            tokens = [_token_document(each) for page in pages for each in page["EnrollmentTokens"]]
+    if json:
+        _print_json({"enrollment_tokens": tokens})
+        return
+    from hatchway.cli.table import table
+
+    columns = ("TOKEN", "SUBNET", "USES", "EXPIRES", "MADE BY")
+    rows = [
+        (
+            each["id"],
+            each["subnet_id"],
+            f"{each['uses']} of {each['max_uses']}",
+            each["expires_at"],
+            each["created_by"],
+        )
+        for each in tokens
+    ]
+    for line in table([columns, *rows]):
+        typer.echo(line)
+
+
+@with_option_groups
+def delete_token(
+    token: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as 'list' shows it.")],
+    *,
+    caller: CallerArguments,
+) -> None:
+    """End an enrollment token. Hosts that registered by it stay.
+
+    Needs the permission hatchway:DeleteEnrollmentToken on the token.
+
+    \b
+    Example:
+      hatchway enrollment-token delete et-0123456789abcdef0
+    """
+    _call(caller, "DeleteEnrollmentToken", EnrollmentTokenId=token)
+    typer.echo(f"Ended {token}")
+
+
+def _call(caller: CallerArguments, operation: str, **parameters: Any) -> Mapping[str, Any]:
+    from botocore.exceptions import ParamValidationError
+
+    from hatchway.client.profile import Profile, api_errors
+
+    given = {name: value for name, value in parameters.items() if value is not None}
+    with client_errors():
+        client = Profile(caller.options()).api("hatchway")
+        methods = {api: method for method, api in client.meta.method_to_api_mapping.items()}
+        with api_errors(operation):
+            try:
+                answer: Mapping[str, Any] = getattr(client, methods[operation])(**given)
+            except ParamValidationError as problem:
+                raise BadUsage(" ".join(str(problem).split())) from problem
+    return answer
+
+
+def _read_tags(given: "Sequence[str] | None") -> dict[str, str]:
+    tags = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise BadUsage(f"--tag {text!r} is not KEY=VALUE")
+        tags[key] = value
+    return tags
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _tell_instance(instance: Mapping[str, Any], done: str, *, json: bool) -> None:
+    from hatchway.cli.policy_tree import printable
+
+    addresses = [each for each in (instance.get("PrivateIpAddress"), instance.get("Ipv6Address")) if each]
+    if json:
+        _print_json(
+            {
+                "instance_id": instance["InstanceId"],
+                "name": instance["Name"],
+                "vpc_id": instance["VpcId"],
+                "subnet_id": instance["SubnetId"],
+                "addresses": addresses,
+                "security_group_ids": instance["SecurityGroupIds"],
+                "state": instance["State"],
+                "instance_type": instance.get("InstanceType"),
+                "tags": {tag["Key"]: tag["Value"] for tag in instance["Tags"]},
+            }
+        )
+    else:
+        typer.echo(
+            printable(f"{done} {instance['Name']} ({instance['InstanceId']}) at {' and '.join(addresses)}")
+        )
+
+
+def _token_document(token: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": token["EnrollmentTokenId"],
+        "subnet_id": token["SubnetId"],
+        "security_group_ids": token.get("SecurityGroupIds", []),
+        "tags": {tag["Key"]: tag["Value"] for tag in token["Tags"]},
+        "max_uses": token["MaxUses"],
+        "uses": token["Uses"],
+        "created_by": token["CreatedBy"],
+        "created_at": f"{token['CreatedAt']:%Y-%m-%dT%H:%M:%SZ}",
+        "expires_at": f"{token['ExpiresAt']:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def _print_json(document: Mapping[str, Any]) -> None:
+    import json as json_format
+
+    typer.echo(json_format.dumps(document))
