@@ -145,7 +145,7 @@ def calls(world: World) -> Calls:
 def test_no_call_costs_the_store_more_where_there_is_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Transaction, "time_limit", lambda _tx, _seconds: nullcontext())
+    monkeypatch.setattr(Transaction, "time_limit", lambda *_: nullcontext())
     grow(world, 0, SMALL)
     asked = calls(world)
     before, after = cost(world, asked), cost(world, asked, lambda: grow(world, SMALL, LARGE))
@@ -165,17 +165,22 @@ def cost(world: World, asked: Calls, first: Callable[[], None] = lambda: None) -
     return found
 
 
-def test_the_store_gives_up_on_filters_that_take_too_long(
+def test_what_the_store_computes_for_filters_is_bounded_and_takes_turns(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grow(world, 0, 3000)
     describe = world.client("ec2").describe_instances
     costly = [{"Name": "tag-value", "Values": ["*a*b*c*d"]}]
     assert describe(Filters=costly)["Reservations"] == []
-    monkeypatch.setattr(work_budget, "MOST", 0.0)
-    with pytest.raises(ClientError, match="FilterLimitExceeded"):
-        describe(Filters=costly)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(work_budget, "MOST", 0.0)
+        with pytest.raises(ClientError, match="FilterLimitExceeded"):
+            describe(Filters=costly)
+    with monkeypatch.context() as patch, work_budget._turn:
+        patch.setattr(work_budget, "FREE", -1.0)
+        patch.setattr(work_budget, "LONGEST_WAIT", 0.01)
+        with pytest.raises(ClientError, match="RequestLimitExceeded"):
+            describe(Filters=costly)
     # The connection has no limit any more.
     assert describe(Filters=costly)["Reservations"] == []
 

@@ -1,8 +1,7 @@
 """One transaction: a repository for each noun."""
 
 import json
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from types import MappingProxyType
@@ -63,8 +62,8 @@ else:
 _REVISION: Final = select(tables.feed.c.revision)
 _STEPS_BETWEEN_LOOKS = 10_000
 """Of SQLite's virtual machine: about a millisecond."""
-_ENDED = ("SQLITE_INTERRUPT", "57014")
-"""What SQLite and PostgreSQL call a statement that was ended by request."""
+_QUERY_CANCELED = "57014"
+"""What PostgreSQL calls a statement that was ended."""
 _IN_TRANSACTION = 2
 """PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
 
@@ -185,25 +184,38 @@ class Transaction:
         self._connection.execute(delete(tables.clear_signing_keys))
 
     @contextmanager
-    def time_limit(self, seconds: float) -> Iterator[None]:
-        """Ends the statement within that takes longer.
+    def time_limit(self, seconds: float, spend: Callable[[], None]) -> Iterator[None]:
+        """Ends a statement within that takes too long.
+
+        SQLite computes in this thread, and calls `spend` again and again, which waits, or ends the statement
+        by raising. PostgreSQL computes elsewhere, and ends it after so many seconds.
 
         Raises:
-            TookTooLong: one has; the transaction is of no more use.
+            TookTooLong: PostgreSQL has ended one; the transaction is of no more use.
+            Exception: what `spend` raises.
         """
+        raised: list[Exception] = []
+
+        def look() -> bool:
+            try:
+                spend()
+            except Exception as problem:
+                raised.append(problem)
+            return bool(raised)
+
         sqlite = self._connection.dialect.name == "sqlite"
         driver: Any = self._connection.connection.driver_connection
         if sqlite:
-            until = time.monotonic() + seconds
-            driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_LOOKS)
+            driver.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
         else:
             # Until the end of the transaction.
             self._connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{seconds * 1000:.0f}ms'")
         try:
             yield
         except OperationalError as problem:
-            code = getattr(problem.orig, "sqlite_errorname", None) or getattr(problem.orig, "sqlstate", None)
-            if code not in _ENDED:
+            if raised:
+                raise raised[0] from None
+            if getattr(problem.orig, "sqlstate", None) != _QUERY_CANCELED:
                 raise
             raise TookTooLong("the statement took too long") from problem
         finally:

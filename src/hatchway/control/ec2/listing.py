@@ -75,7 +75,7 @@ def describe(call: Call, listing: Listing[Noun], *also: Any) -> Page[Noun]:
     filters: Filters[Noun] = read_filters(parameters.get("Filters") or (), fields, listing.id_column.table)
 
     rows = listing.rows(call.tx)
-    with limited(call.tx, filters):
+    with WorkBudget() as budget, limited(call.tx, filters, budget):
         if ids:
             with_these = listing.id_column.in_(ids)
             missing = set(ids) - {found for (found,) in rows.values(listing.id_column, where=[with_these])}
@@ -84,24 +84,25 @@ def describe(call: Call, listing: Listing[Noun], *also: Any) -> Page[Noun]:
             conditions: list[Any] = [with_these, *(condition.holds for condition in filters.conditions)]
         else:
             conditions = few_first(rows, listing.id_column, filters.conditions)
-        chosen = _choose(rows, listing.id_column, [*also, *conditions], filters, after=after, most=size + 1)
+        where = [*also, *conditions]
+        chosen = _choose(rows, listing.id_column, where, filters, budget, after=after, most=size + 1)
     page = chosen[:size]
     token = next_token(listing.action, page[-1].id) if len(chosen) > size else None
     return Page(page, token)
 
 
 @contextmanager
-def limited(tx: Transaction, filters: Filters[Any]) -> Iterator[None]:
-    """Within, no statement of the store takes longer for filters than a call may compute.
+def limited(tx: Transaction, filters: Filters[Any], budget: WorkBudget) -> Iterator[None]:
+    """Within, what the store computes for filters is of the call's budget too.
 
     Raises:
-        ServiceError: one has.
+        ServiceError: it has taken too much, or too many others want a turn.
     """
     if not filters.conditions:
         yield
         return
     try:
-        with tx.time_limit(work_budget.MOST):
+        with tx.time_limit(work_budget.MOST, budget.spend):
             yield
     except TookTooLong:
         raise work_budget.too_costly() from None
@@ -112,25 +113,25 @@ def _choose(
     id_column: Column[str],
     conditions: Sequence[Any],
     filters: Filters[Noun],
+    budget: WorkBudget,
     *,
     after: str,
     most: int,
 ) -> list[Noun]:
     """The first nouns after an id for which conditions and filters hold. Few are in memory at a time."""
     chosen: list[Noun] = []
-    with WorkBudget() as budget:
-        while True:
-            limit = _AT_ONCE if filters.tests else most
-            some = rows.find(*conditions, id_column > after, limit=limit)
-            for noun in some:
-                budget.spend()
-                if filters.hold(noun, budget):
-                    chosen.append(noun)
-                    if len(chosen) == most:
-                        return chosen
-            if len(some) < limit:
-                return chosen
-            after = some[-1].id
+    while True:
+        limit = _AT_ONCE if filters.tests else most
+        some = rows.find(*conditions, id_column > after, limit=limit)
+        for noun in some:
+            budget.spend()
+            if filters.hold(noun, budget):
+                chosen.append(noun)
+                if len(chosen) == most:
+                    return chosen
+        if len(some) < limit:
+            return chosen
+        after = some[-1].id
 
 
 def _nothing(_noun: Any) -> Iterable[str]:

@@ -172,7 +172,7 @@ def describe_tags(call: Call) -> Result:
     after = position_of(call.parameters, _LIST)
     filters = _read_filters(call)
     chosen: list[tuple[str, _Tag]] = []
-    with limited(call.tx, filters), WorkBudget() as budget:
+    with WorkBudget() as budget, limited(call.tx, filters, budget):
         conditions = few_first(call.tx.vpcs, _COLUMNS.resource_id, filters.conditions)
         for position, tag in _tags_after(call, after, conditions, size + 1):
             budget.spend()
