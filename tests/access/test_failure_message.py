@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from typing import Any
 
 import pytest
@@ -138,6 +139,35 @@ def test_of_many_resources_it_holds_the_first_and_of_keys_in_two_cases_both() ->
         "nearMisses": [],
         "resources": ["r" * 200],
     }
+
+
+def test_a_name_is_whole_as_long_as_there_is_room_without_any_near_miss() -> None:
+    refusal = denied(*(needs("a" * 1300, f"s{number}") for number in range(20)), name="a" * 300)
+    decoded = decode_failure_message(VAULT, encode_failure_message(VAULT, refusal))
+    assert decoded["principal"] == refusal.principal.arn
+    assert decoded["checks"][0]["nearMisses"] == []
+
+
+def test_what_has_just_room_is_left_whole() -> None:
+    def omits(size: int) -> bool:
+        refusal = denied(needs("x"), name="a" * size)
+        return "omitted" in decode_failure_message(VAULT, encode_failure_message(VAULT, refusal))
+
+    refusal = denied(needs("x"), name="")
+    whole = {"principal": refusal.principal.arn, **refusal.authorization.to_json()}
+    room = SIZE - len(json.dumps(whole, separators=(",", ":")))
+    assert not omits(room)
+    assert omits(room + 1)
+
+
+def test_a_message_has_no_character_that_a_shell_or_a_url_minds() -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", encode_failure_message(VAULT, denied(needs("x"))))
+
+
+def test_what_is_no_message_at_all_is_refused_as_such() -> None:
+    for text in ("é", "A"):
+        with pytest.raises(Unsealable, match=r"^not an encoded authorization failure message$"):
+            decode_failure_message(VAULT, text)
 
 
 def test_what_this_installation_did_not_encode_is_not_decoded() -> None:

@@ -93,6 +93,7 @@ def policy(*statements: dict[str, Any]) -> Policy:
         ("arn:aws:s3:::*a", 8, 1, 1 + 4 + 0),
         # an eighth of the value, half of the pattern, and both together where both are long
         ("arn:aws:s3:::?a", 16_000, 1, 1 + 2000 + 7 + 15),
+        ("arn:aws:s3:::?a", 1007, 1, 1 + 125 + 7 + 0),
         ("arn:aws:s3:::?*a", 16_000, 2, 2 + 2000 + 8 + 16),
         ("arn:aws:s3:::?a", 8, 1, 1 + 1 + 4 + 0),
         # the pattern is compiled with the longest value in each variable's place

@@ -38,7 +38,8 @@ def decode_failure_message(vault: Vault, message: str) -> dict[str, Any]:
         Unsealable: this installation did not encode it.
     """
     try:
-        sealed = base64.urlsafe_b64decode(message + "=" * (-len(message) % 4))
+        # More padding than is needed does no harm.
+        sealed = base64.urlsafe_b64decode(message + "==")
     except (binascii.Error, ValueError):
         raise Unsealable("not an encoded authorization failure message") from None
     decoded: dict[str, Any] = json.loads(vault.unseal(sealed, _CONTEXT))
