@@ -4,9 +4,11 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from botocore.loaders import create_loader
 from picows import WSListener, WSUpgradeRequest, ws_create_server
 from tests.client.certificates import Certificates, make_certificates
 from tests.client.stubs import (
@@ -22,6 +24,14 @@ from tests.client.stubs import (
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def models_are_read_once() -> Iterator[None]:
+    """Each of the client's sessions reads EC2's model, which is most of what a test here costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")
