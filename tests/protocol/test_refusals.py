@@ -225,14 +225,14 @@ def test_iam_lists_what_is_wrong_with_each_member(request_: str, code: str, mess
         (
             "cloudtrail",
             'LookupEvents {"MaxResults": 51}',
-            "ValidationException",
+            "InvalidMaxResultsException",
             "1 validation error detected: Value '51' at 'maxResults' failed to satisfy constraint: "
             "Member must have value less than or equal to 50",
         ),
         (
             "cloudtrail",
             'LookupEvents {"LookupAttributes": [{"AttributeKey": "Colour", "AttributeValue": "red"}]}',
-            "ValidationException",
+            "InvalidLookupAttributesException",
             "1 validation error detected: Value 'Colour' at 'lookupAttributes.1.member.attributeKey' "
             "failed to satisfy constraint: Member must satisfy enum value set: [EventId, EventName, "
             "ReadOnly, Username, ResourceType, ResourceName, EventSource, AccessKeyId]",
