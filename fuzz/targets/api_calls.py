@@ -116,6 +116,7 @@ def _api() -> _Api:
     plane = ControlPlane(
         store=store,
         vault=vault,
+        gateway_vault=Vault(b"\6" * 32),
         log=audit,
         arns=ARNS,
         clock=lambda: datetime.now(UTC),

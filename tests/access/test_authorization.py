@@ -3,17 +3,19 @@
 from typing import Any
 
 import pytest
-from tests.access.people import ACCOUNT, ARNS, caller, policy
+from tests.access.people import ACCOUNT, ARNS, caller, document, policy
 
 from hatchway.access.authorization import (
     ANY_RESOURCE,
     AccessDenied,
     Check,
     Guard,
+    Trust,
     authorize,
     resource_keys,
 )
-from hatchway.iam import Effect, Layer, LayerOutcome, Outcome
+from hatchway.access.principal import Caller, Issuer, Principal, PrincipalType
+from hatchway.iam import Effect, Layer, LayerOutcome, Outcome, PolicySet
 
 VPC, GROUP = ARNS.vpc("vpc-1"), ARNS.security_group("sg-1")
 ALLOW: dict[str, Any] = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -147,3 +149,66 @@ def test_a_boundary_must_allow_a_guarded_resource_only_where_it_is_said() -> Non
     with pytest.raises(AccessDenied) as denied:
         authorize(bounded, [guard(needs_allow=True)], {})
     assert denied.value.refusal.layer is Layer.BOUNDARY
+
+
+ROLE = ARNS.role("on-call")
+OF_ACCOUNT = {"aws:ResourceAccount": ACCOUNT}
+
+
+def trusting(name: str, **more: Any) -> str:
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": name}, **more}
+    return document(statement)
+
+
+@pytest.mark.parametrize(
+    ("trust", "statements", "outcome", "layer"),
+    [
+        (trusting(ACCOUNT), [ALLOW], Outcome.ALLOWED, None),
+        (trusting(ACCOUNT), [], Outcome.IMPLICIT_DENY, Layer.IDENTITY),
+        (trusting(ARNS.user("alice")), [], Outcome.ALLOWED, None),
+        (trusting(ARNS.user("bob")), [ALLOW], Outcome.IMPLICIT_DENY, Layer.TRUST),
+        (None, [ALLOW], Outcome.IMPLICIT_DENY, Layer.TRUST),
+        (None, [], Outcome.IMPLICIT_DENY, Layer.IDENTITY),
+        ("no policy", [ALLOW], Outcome.IMPLICIT_DENY, Layer.TRUST),
+        (
+            trusting(
+                ACCOUNT, Condition={"StringEquals": {"aws:ResourceAccount": ACCOUNT, "sts:ExternalId": "x"}}
+            ),
+            [ALLOW],
+            Outcome.ALLOWED,
+            None,
+        ),
+    ],
+)
+def test_a_role_is_had_by_whom_it_trusts(
+    trust: str | None, statements: list[dict[str, Any]], outcome: Outcome, layer: Layer | None
+) -> None:
+    check = Trust("sts:AssumeRole", ROLE, trust, {"sts:ExternalId": "x"})
+    try:
+        (decision,) = authorize(caller(*statements), [check], {}).decisions
+    except AccessDenied as denied:
+        decision = denied.refusal
+    assert (decision.outcome, decision.layer, decision.resources) == (outcome, layer, (ROLE,))
+
+
+def test_a_role_s_session_is_trusted_as_the_role() -> None:
+    session = Principal(
+        arn=ARNS.assumed_role("first", "work"),
+        account=ACCOUNT,
+        type=PrincipalType.ASSUMED_ROLE,
+        user_id="AROAFIRST:work",
+        user_name=None,
+        access_key_id="ASIA1",
+        issuer=Issuer(arn=ARNS.role("first"), id="AROAFIRST", name="first", max_session_duration=3600),
+    )
+    check = Trust("sts:AssumeRole", ROLE, trusting(ARNS.role("first")))
+    (decision,) = authorize(Caller(session, PolicySet()), [check], {}).decisions
+    assert decision.outcome is Outcome.ALLOWED
+
+
+def test_of_tags_that_differ_in_case_alone_no_trust_policy_can_speak() -> None:
+    check = Trust(
+        "sts:AssumeRole", ROLE, trusting(ACCOUNT), {"iam:ResourceTag/a": "1", "iam:ResourceTag/A": "2"}
+    )
+    with pytest.raises(AccessDenied):
+        authorize(caller(ALLOW), [check], {})

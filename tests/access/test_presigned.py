@@ -9,6 +9,7 @@ from tests.access.people import caller
 from hatchway.access.authentication import HttpRequest, Scope
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.access.principal import Caller
+from hatchway.domain.session import Session
 from hatchway.sigv4 import derive_signing_key, presign
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -24,6 +25,9 @@ class OneUser:
 
     def caller(self, access_key_id: str) -> Caller | None:
         return ALICE if access_key_id == self.access_key_id else None
+
+    def session(self, access_key_id: str) -> Session | None:
+        return None
 
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
         if access_key_id != self.access_key_id:

@@ -1,8 +1,13 @@
 """What the audit trail says of who called, and what conditions can ask about it."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 
-from hatchway.access.principal import Caller, Principal, PrincipalType
+from hatchway.access.principal import Caller, Issuer, Principal, PrincipalType
+from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import PolicySet
 
 ACCOUNT = "123456789012"
@@ -69,6 +74,83 @@ def test_the_root_user_has_no_name_to_ask_about() -> None:
         "aws:PrincipalType": "Account",
         "aws:userid": ACCOUNT,
     }
+
+
+ISSUED = datetime(2026, 11, 24, 12, 0, 0, 5, tzinfo=UTC)
+SESSION = Session(
+    access_key_id="ASIA1",
+    kind=SessionKind.ROLE,
+    owner_name="on-call",
+    owner_id="AROAONCALL",
+    name="alice",
+    token_hash=bytes(32),
+    issued_at=ISSUED,
+    expires_at=ISSUED + timedelta(hours=1),
+)
+ROLE = Issuer(
+    arn=f"arn:aws:iam::{ACCOUNT}:role/ops/on-call", id="AROAONCALL", name="on-call", max_session_duration=3600
+)
+
+
+def assumed(**changes: Any) -> Principal:
+    return Principal(
+        arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/on-call/alice",
+        account=ACCOUNT,
+        type=PrincipalType.ASSUMED_ROLE,
+        user_id="AROAONCALL:alice",
+        user_name=None,
+        access_key_id="ASIA1",
+        session=replace(SESSION, **changes),
+        issuer=ROLE,
+    )
+
+
+def test_a_role_s_session_is_told_with_its_role() -> None:
+    assert assumed().user_identity() == {
+        "type": "AssumedRole",
+        "principalId": "AROAONCALL:alice",
+        "arn": "arn:aws:sts::123456789012:assumed-role/on-call/alice",
+        "accountId": ACCOUNT,
+        "accessKeyId": "ASIA1",
+        "sessionContext": {
+            "sessionIssuer": {
+                "type": "Role",
+                "principalId": "AROAONCALL",
+                "arn": "arn:aws:iam::123456789012:role/ops/on-call",
+                "accountId": ACCOUNT,
+                "userName": "on-call",
+            },
+            "attributes": {"creationDate": "2026-11-24T12:00:00Z", "mfaAuthenticated": "false"},
+        },
+    }
+    context = assumed(source_identity="alice", mfa_authenticated_at=ISSUED).user_identity()["sessionContext"]
+    assert context["sourceIdentity"] == "alice"
+    assert context["attributes"]["mfaAuthenticated"] == "true"
+
+
+def test_a_role_s_session_has_the_role_s_arn_and_the_time_of_its_token_to_ask_about() -> None:
+    keys = {
+        "aws:PrincipalArn": "arn:aws:iam::123456789012:role/ops/on-call",
+        "aws:PrincipalAccount": ACCOUNT,
+        "aws:PrincipalType": "AssumedRole",
+        "aws:userid": "AROAONCALL:alice",
+        "aws:TokenIssueTime": "2026-11-24T12:00:00Z",
+        "aws:MultiFactorAuthPresent": "false",
+    }
+    assert assumed().condition_keys() == keys
+    told = assumed(source_identity="alice", mfa_authenticated_at=ISSUED).condition_keys()
+    assert told == {**keys, "aws:SourceIdentity": "alice", "aws:MultiFactorAuthPresent": "true"}
+
+
+def test_look_ups_call_a_user_by_its_name_and_a_role_s_session_by_that_of_the_session() -> None:
+    assert assumed().trail_name == "alice"
+    assert replace(assumed(), issuer=None, user_name="bob").trail_name == "bob"
+    assert nameless(PrincipalType.ROOT).trail_name is None
+
+
+def test_a_session_of_a_user_has_no_issuer() -> None:
+    session = replace(nameless(PrincipalType.ROOT), session=replace(SESSION, kind=SessionKind.ROOT))
+    assert session.user_identity()["sessionContext"].keys() == {"attributes"}
 
 
 def nameless(type_: PrincipalType) -> Principal:

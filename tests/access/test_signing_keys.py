@@ -16,11 +16,19 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 from tests.store.migrated import new_sqlite_store
 
-from hatchway.access import signing_keys
+from hatchway.access import sessions, signing_keys
 from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.open_tunnel import ACTION
-from hatchway.access.signing_keys import SigningKeyOpener, SigningKeys, gateway_dates, seal_signing_key
+from hatchway.access.sessions import new_temporary_key
+from hatchway.access.signing_keys import (
+    SigningKeyOpener,
+    SigningKeys,
+    gateway_dates,
+    may_open_tunnels,
+    seal_signing_key,
+    session_signing_keys,
+)
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import (
@@ -34,10 +42,12 @@ from hatchway.domain.identity import (
     Membership,
     OwnerKind,
     PolicyVersion,
+    Role,
     User,
 )
 from hatchway.domain.network import Vpc
-from hatchway.iam import Effect, Policy, parse_policy
+from hatchway.domain.session import Session, SessionKind
+from hatchway.iam import Effect, Policy, PolicySet, parse_policy
 from hatchway.sigv4 import Scope, derive_signing_key
 from hatchway.store import Store, Transaction
 
@@ -260,7 +270,7 @@ def test_they_roll_with_the_days(world: World) -> None:
 def test_what_concerns_no_identity_costs_a_glance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.user("alice", OPEN)
     world.keys.refresh()
-    monkeypatch.setattr(SigningKeys, "_tunnel_users", lambda *_: pytest.fail("looked at all policies"))
+    monkeypatch.setattr(SigningKeys, "_tunnel_owners", lambda *_: pytest.fail("looked at all policies"))
     world.keys.refresh()
     world.change(lambda tx: tx.sealed_signing_keys.delete("AKIANOBODY", "20261124", REGION, "x"))
     world.change(lambda tx: tx.sealed_signing_keys.delete_where(date="20261124"))
@@ -273,7 +283,7 @@ def test_a_change_of_anything_else_is_looked_at_no_further(
     world.user("alice", OPEN)
     world.keys.refresh()
     world.keys.refresh()
-    monkeypatch.setattr(SigningKeys, "_tunnel_users", lambda *_: pytest.fail("looked at all policies"))
+    monkeypatch.setattr(SigningKeys, "_tunnel_owners", lambda *_: pytest.fail("looked at all policies"))
     world.change(lambda tx: tx.vpcs.put(Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",))))
     assert world.keys.refresh() == 0
 
@@ -446,3 +456,107 @@ def test_who_has_none_could_not_open_a_tunnel_by_the_engine_either(
             if candidate.statement.effect is Effect.ALLOW
         }
         assert (world.known == {key.id}) == (allowing >= set(caller.policies.required))
+
+
+# --- temporary credentials --------------------------------------------------------------------------------
+
+
+def put_role(tx: Transaction, *statements: Mapping[str, Any], boundary: str | None = None) -> None:
+    tx.roles.put(
+        Role(
+            name="on-call", id="AROAONCALL", path="/", created_at=NOW, description="", trust_policy="{}",
+            permissions_boundary=boundary,
+        )
+    )  # fmt: skip
+    allow(tx, OwnerKind.ROLE, "on-call", *statements)
+
+
+def put_session(world: World, **changes: Any) -> str:
+    key = new_temporary_key(os.urandom)
+    fields: dict[str, Any] = {
+        "access_key_id": key.access_key_id, "kind": SessionKind.ROLE, "owner_name": "on-call",
+        "owner_id": "AROAONCALL", "name": "alice", "token_hash": key.token_hash,
+        "issued_at": NOW, "expires_at": NOW + timedelta(hours=1),
+    }  # fmt: skip
+    with world.store.write() as tx:
+        session = Session(**{**fields, **changes})
+        sessions.put_session(tx, MASTER, session, key.secret)
+        caller = resolve_caller(StoredIdentities(tx, Arns("123456789012", REGION)), key.access_key_id)
+        assert caller is not None
+        tx.sealed_signing_keys.put_all(
+            session_signing_keys(GATEWAY, session, key.secret, caller.policies, now=NOW, region=REGION)
+        )
+    return key.access_key_id
+
+
+def dates_of(world: World, key_id: str) -> list[str]:
+    with world.store.read() as tx:
+        return [row.date for row in tx.sealed_signing_keys.find(access_key_id=key_id)]
+
+
+def test_a_session_has_its_signing_keys_at_once_for_the_days_of_its_life(world: World) -> None:
+    world.change(lambda tx: put_role(tx, OPEN))
+    # It is a minute before midnight, and clocks differ.
+    assert dates_of(world, put_session(world)) == ["20261124", "20261125"]
+    short = put_session(world, issued_at=NOW - timedelta(hours=2), expires_at=NOW - timedelta(minutes=10))
+    assert dates_of(world, short) == ["20261124"]
+
+
+def test_what_comes_and_goes_with_sessions_is_not_looked_at_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.change(lambda tx: put_role(tx, OPEN))
+    world.keys.refresh()
+    monkeypatch.setattr(SigningKeys, "_tunnel_owners", lambda *_: pytest.fail("looked at all policies"))
+    put_session(world)
+    assert world.keys.refresh() == 0
+
+
+@pytest.mark.parametrize(
+    ("statements", "boundary", "more", "known"),
+    [
+        ([OPEN], None, {}, True),
+        ([], None, {}, False),
+        ([OPEN], POLICY, {}, False),
+        ([OPEN], None, {"policy": document(OPEN)}, True),
+        ([OPEN], None, {"policy": document({**OPEN, "Action": "ec2:*"})}, False),
+        ([OPEN], None, {"policy_arns": (POLICY,)}, False),
+        ([OPEN], None, {"policy": document(OPEN), "policy_arns": (POLICY,)}, True),
+        ([OPEN], None, {"kind": SessionKind.ROOT, "owner_name": None}, False),
+        ([OPEN], None, {"kind": SessionKind.USER, "owner_name": "alice", "owner_id": "AIDAalice"}, True),
+        ([OPEN], None, {"kind": SessionKind.USER, "owner_name": "bob", "owner_id": "AIDAbob"}, False),
+    ],
+)
+def test_a_session_that_can_open_no_tunnel_has_none_whether_at_once_or_later(
+    world: World, statements: list[Any], boundary: str | None, more: dict[str, Any], known: bool
+) -> None:
+    world.user("alice", OPEN)
+    world.user("bob")
+    world.change(lambda tx: put_role(tx, *statements, boundary=boundary))
+    world.change(lambda tx: managed(tx, {**OPEN, "Action": "ec2:*"}))
+    key_id = put_session(world, **more)
+    assert (key_id in world.known) is known
+    world.change(lambda tx: tx.sealed_signing_keys.delete_where(access_key_id=key_id))
+    world.control_plane(GATEWAY).refresh()
+    assert (key_id in world.known) is known
+
+
+def test_a_session_gets_and_loses_them_with_its_role_s_policies_and_when_it_expires(world: World) -> None:
+    world.change(put_role)
+    key_id = put_session(world)
+    world.keys.refresh()
+    assert key_id not in world.known
+    world.change(lambda tx: allow(tx, OwnerKind.ROLE, "on-call", OPEN))
+    world.keys.refresh()
+    assert dates_of(world, key_id) == ["20261124", "20261125"]
+    world.change(managed)
+    world.now = NOW + timedelta(hours=1)
+    world.keys.refresh()
+    assert key_id not in world.known
+
+
+def test_the_rule_for_one_is_that_for_all(world: World) -> None:
+    root = PolicySet((parse_policy(document(OPEN)),), is_root=True)
+    assert not may_open_tunnels(root)
+    assert may_open_tunnels(PolicySet((parse_policy(document(OPEN)),)))
+    assert not may_open_tunnels(PolicySet((parse_policy(document({**OPEN, "Effect": "Deny"})),)))

@@ -4,8 +4,13 @@ import json
 
 import pytest
 
-from hatchway.access.stored_policies import missing_policy, stored_policy
-from hatchway.iam import Outcome, PolicySet, Request, evaluate
+from hatchway.access.stored_policies import (
+    TRUSTS_NOBODY,
+    missing_policy,
+    stored_policy,
+    stored_trust_policy,
+)
+from hatchway.iam import Outcome, PolicySet, Principal, Request, evaluate, evaluate_trust
 
 ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 REQUEST = Request("ec2:DescribeVpcs")
@@ -39,6 +44,17 @@ def test_of_a_long_problem_the_name_has_the_first_part() -> None:
     longest = len("given (cannot be read: )") + 300
 
     assert len(stored_policy(json.dumps({"Statement": {"x" * 5000: 1}}), "given").name) <= longest
+
+
+def test_a_trust_policy_that_cannot_be_read_trusts_nobody_and_its_name_says_why() -> None:
+    trusting = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
+    anyone = Principal("arn:aws:iam::123456789012:user/alice", "123456789012")
+    good = stored_trust_policy(json.dumps({"Version": "2012-10-17", "Statement": trusting}), "trust")
+    assert evaluate_trust(good, anyone).allowed
+    bad = stored_trust_policy(READABLE, "trust")
+    assert bad.name.startswith("trust (cannot be read: ") and len(bad.name) < 400
+    assert not evaluate_trust(bad, anyone).allowed
+    assert not evaluate_trust(TRUSTS_NOBODY, anyone).allowed
 
 
 def test_one_that_is_not_there_denies_everything_too() -> None:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ from hatchway.control.http_server import HttpsServer
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.account import Account, Quotas
 from hatchway.domain.arns import Arns
-from hatchway.domain.identity import InlinePolicy, OwnerKind, User
+from hatchway.domain.identity import InlinePolicy, ManagedPolicy, OwnerKind, PolicyVersion, Role, User
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
 from hatchway.pki import create_ca, issue_server_certificate
@@ -40,6 +40,7 @@ from hatchway.transport.listening.sources import Sources
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 ARNS = Arns(ACCOUNT, REGION)
+GATEWAY_KEY = Vault(bytes(range(32)))
 
 VPC = "vpc-0000000000000000a"
 OTHER_VPC = "vpc-0000000000000000b"
@@ -57,6 +58,13 @@ STOPPED_INSTANCE = "i-0000000000000000b"
 class Credentials:
     access_key_id: str
     secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def temporary(cls, answer: Mapping[str, Any]) -> "Credentials":
+        """Those of an answer of STS."""
+        given = answer["Credentials"]
+        return cls(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
 def refused(call: Callable[[], Any]) -> tuple[str, int]:
@@ -133,6 +141,7 @@ class World:
             verify=str(self.shared_server.ca),
             aws_access_key_id=who.access_key_id,
             aws_secret_access_key=who.secret,
+            aws_session_token=who.token,
             config=Config(retries={"max_attempts": 1, "mode": "standard"}, **config),
         )
 
@@ -156,6 +165,66 @@ class World:
             )
             _attach(tx, name, statements)
             return _key(tx, self.plane.vault, name, self.clock())
+
+    def role(
+        self,
+        name: str,
+        *statements: Mapping[str, Any],
+        trust: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        path: str = "/",
+        tags: Mapping[str, str] | None = None,
+        max_session_duration: int = 3600,
+        permissions_boundary: str | None = None,
+    ) -> str:
+        """A role with these statements as its inline policy. Returns its ARN.
+
+        `trust` is one statement or several; each allows sts:AssumeRole where it does not say otherwise.
+        """
+        trusts = [trust] if isinstance(trust, Mapping) else trust
+        trusting = [{"Effect": "Allow", "Action": "sts:AssumeRole", **each} for each in trusts]
+        with self.store.write() as tx:
+            tx.roles.put(
+                Role(
+                    name=name,
+                    id=derived_id(Kind.ROLE, ACCOUNT, name),
+                    path=path,
+                    created_at=self.clock(),
+                    description="",
+                    trust_policy=json.dumps({"Version": "2012-10-17", "Statement": trusting}),
+                    max_session_duration=max_session_duration,
+                    permissions_boundary=permissions_boundary,
+                    tags=tags or {},
+                )
+            )
+            _attach(tx, name, statements, OwnerKind.ROLE)
+        return ARNS.role(name, path)
+
+    def managed_policy(self, name: str, *statements: Mapping[str, Any]) -> str:
+        """A managed policy of these statements. Returns its ARN."""
+        arn, now = ARNS.managed_policy(name), self.clock()
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        with self.store.write() as tx:
+            tx.managed_policies.put(
+                ManagedPolicy(
+                    arn=arn,
+                    name=name,
+                    id=derived_id(Kind.MANAGED_POLICY, ACCOUNT, name),
+                    path="/",
+                    description="",
+                    created_at=now,
+                    updated_at=now,
+                    default_version="v1",
+                )
+            )
+            tx.policy_versions.put(
+                PolicyVersion(policy_arn=arn, version_id="v1", document=document, created_at=now)
+            )
+        return arn
+
+    def allow_role(self, name: str, *statements: Mapping[str, Any]) -> None:
+        """Replaces the role's inline policy."""
+        with self.store.write() as tx:
+            _attach(tx, name, statements, OwnerKind.ROLE)
 
     def allow(self, name: str, *statements: Mapping[str, Any]) -> None:
         """Replaces the user's inline policy."""
@@ -225,11 +294,16 @@ class Clock:
         return datetime.now(UTC) + self.ahead
 
 
-def _attach(tx: Transaction, name: str, statements: tuple[Mapping[str, Any], ...]) -> None:
+def _attach(
+    tx: Transaction,
+    name: str,
+    statements: tuple[Mapping[str, Any], ...],
+    kind: OwnerKind = OwnerKind.USER,
+) -> None:
     if statements:
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
         tx.inline_policies.put(
-            InlinePolicy(owner_kind=OwnerKind.USER, owner_name=name, policy_name="given", document=document)
+            InlinePolicy(owner_kind=kind, owner_name=name, policy_name="given", document=document)
         )
 
 
@@ -359,7 +433,15 @@ def world_in(store: Store, shared_server: SharedServer, session: boto3.Session) 
     clock = Clock()
     vault = Vault(os.urandom(32))
     audit = GroupCommit(store, appends_only=True)
-    plane = ControlPlane(store=store, vault=vault, log=audit, arns=ARNS, clock=clock, random_bytes=os.urandom)
+    plane = ControlPlane(
+        store=store,
+        vault=vault,
+        gateway_vault=GATEWAY_KEY,
+        log=audit,
+        arns=ARNS,
+        clock=clock,
+        random_bytes=os.urandom,
+    )
     with store.write() as tx:
         furnish(tx, clock())
         root = root_key(tx, vault)

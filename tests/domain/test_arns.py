@@ -23,6 +23,10 @@ def test_what_is_of_ec2_has_the_region_and_the_account(arn: str, resource: str) 
     assert arn == f"arn:aws:ec2:us-east-1:123456789012:{resource}"
 
 
+def test_a_role_session_is_of_sts_and_has_not_the_role_s_path() -> None:
+    assert ARNS.assumed_role("deploy", "alice") == "arn:aws:sts::123456789012:assumed-role/deploy/alice"
+
+
 def test_a_tunnel_is_hatchways_own() -> None:
     assert ARNS.tunnel("t-1") == "arn:aws:hatchway:us-east-1:123456789012:tunnel/t-1"
 

@@ -24,6 +24,7 @@ from tests.e2e.hatchway_server import (
     WEB_1,
     Hatchway,
     allow,
+    policy,
 )
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd, make_key
@@ -72,6 +73,27 @@ def ssh_asks_nothing(hatchway: Hatchway) -> None:
 def test_a_shell_opens_on_a_host_without_a_public_address(enrolled_host: Sshd, alice: AwsCli) -> None:
     answer = eice_ssh(alice, "ec2-user", "hostname", "id -un")
     assert answer.stdout.split() == ["web-1", "ec2-user"], answer.stderr
+
+
+def test_a_shell_opens_by_a_role_that_was_assumed_a_moment_ago(
+    enrolled_host: Sshd, hatchway: Hatchway, alice: AwsCli
+) -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}}
+    hatchway.root.run(
+        "iam", "create-role", "--role-name", "on-call",
+        "--assume-role-policy-document", policy(trust | {"Action": "sts:AssumeRole"}), check=True,
+    )  # fmt: skip
+    hatchway.root.run(
+        "iam", "put-role-policy", "--role-name", "on-call", "--policy-name", "only",
+        "--policy-document", policy(DESCRIBE, PUSH_KEY, OPEN_TUNNEL), check=True,
+    )  # fmt: skip
+    arn = f"arn:aws:iam::{ACCOUNT}:role/on-call"
+    given = alice.json("sts", "assume-role", "--role-arn", arn, "--role-session-name", "alice")["Credentials"]
+    on_call = alice.with_key(given["AccessKeyId"], given["SecretAccessKey"])
+    answer = eice_ssh(on_call.having(AWS_SESSION_TOKEN=given["SessionToken"]), "ec2-user", "id -un")
+    assert answer.stdout.split() == ["ec2-user"], answer.stderr
+    (opened,) = hatchway.events("OpenTunnel", lambda event: event["userIdentity"]["type"] == "AssumedRole")
+    assert opened["userIdentity"]["accessKeyId"] == given["AccessKeyId"]
 
 
 def test_another_os_user_is_refused_a_key(enrolled_host: Sshd, alice: AwsCli) -> None:

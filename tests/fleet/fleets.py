@@ -98,6 +98,7 @@ def fleets(draw: st.DrawFn) -> dict[str, Any]:
             fleet["endpoints"][name] = draw(endpoints(draw(st.sampled_from(places))))
     fleet.update(draw(identities()))
     maybe(draw, fleet, "quotas", st.fixed_dictionaries({"endpoints_per_vpc": st.integers(0, 9)}))
+    maybe(draw, fleet, "end_tunnels_with_credentials", st.booleans())
     return fleet
 
 

@@ -7,7 +7,7 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 from tests.store.migrated import new_sqlite_store
 
 from hatchway.access.access_keys import NewAccessKey, create_access_key
-from hatchway.access.signing_keys import SigningKeys
+from hatchway.access.identities import StoredIdentities, resolve_caller
+from hatchway.access.sessions import TemporaryKey, new_temporary_key, put_session
+from hatchway.access.signing_keys import SigningKeys, session_signing_keys
 from hatchway.access.vault import Vault
 from hatchway.domain.account import Account
+from hatchway.domain.arns import Arns
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
-from hatchway.domain.identity import InlinePolicy, OwnerKind, User
+from hatchway.domain.identity import InlinePolicy, OwnerKind, Role, User
 from hatchway.domain.network import Instance, NetworkInterface, Rule, SecurityGroup, Subnet, Vpc
 from hatchway.domain.reach import Address, parse_address
+from hatchway.domain.session import Session, SessionKind
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.served import ServedVpcs
@@ -111,6 +115,8 @@ class StoredAccount:
     url: str
     vault: Vault = field(default_factory=lambda: Vault(bytes(32)))
     keys: dict[str, NewAccessKey] = field(default_factory=dict)
+    sessions: dict[str, TemporaryKey] = field(default_factory=dict)
+    """The temporary credentials that `target` signs with, by what is asked for there as the user."""
 
     def user(self, name: str, document: Mapping[str, Any] | None = None) -> NewAccessKey:
         """A user with an inline policy and a key."""
@@ -129,6 +135,52 @@ class StoredAccount:
         self.derive_keys()
         return key
 
+    def role(self, name: str, document: Mapping[str, Any] | None = None) -> Role:
+        """A role with an inline policy."""
+        role = Role(
+            name=name,
+            id=f"AROA{name.upper()}",
+            path="/",
+            created_at=THEN,
+            description="",
+            trust_policy=json.dumps({"Version": "2012-10-17", "Statement": []}),
+        )
+        with self.store.write() as tx:
+            tx.roles.put(role)
+            if document is not None:
+                put_policy(tx, name, document, kind=OwnerKind.ROLE)
+        return role
+
+    def session(
+        self, who: str, kind: SessionKind = SessionKind.ROLE, *, lasts: float = 3600, **more: Any
+    ) -> Session:
+        """A session of a role or user, as STS makes one; `target` signs with it what `who` asks for."""
+        now = datetime.now(UTC)
+        key = new_temporary_key(os.urandom)
+        with self.store.write() as tx:
+            row = tx.roles.get(who) if kind is SessionKind.ROLE else tx.users.get(who)
+            fields: dict[str, Any] = {
+                "access_key_id": key.access_key_id,
+                "kind": kind,
+                "owner_name": who,
+                "owner_id": "" if row is None else row.id,
+                "name": "work" if kind is SessionKind.ROLE else None,
+                "token_hash": key.token_hash,
+                "issued_at": now,
+                "expires_at": now + timedelta(seconds=lasts),
+            }
+            session = Session(**{**fields, **more})
+            put_session(tx, self.vault, session, key.secret)
+            caller = resolve_caller(StoredIdentities(tx, Arns(ACCOUNT, REGION)), key.access_key_id)
+            assert caller is not None
+            tx.sealed_signing_keys.put_all(
+                session_signing_keys(
+                    GATEWAY_KEY, session, key.secret, caller.policies, now=now, region=REGION
+                )
+            )
+        self.sessions[who] = key
+        return session
+
     def derive_keys(self, now: datetime | None = None) -> None:
         """What a control plane does all the time: gateways get the signing keys that they may have."""
 
@@ -141,13 +193,22 @@ class StoredAccount:
         self, user: str, *, now: datetime | None = None, host: str = HOST, expires: int = 60, **changes: Any
     ) -> str:
         """The request target that the user's client sends, with the AWS CLI's parameters by default."""
-        key = self.keys[user]
+        key = self.keys.get(user)
+        temporary = self.sessions.get(user)
+        if temporary is None:
+            assert key is not None
+            credentials = {"access_key_id": key.key.id, "secret_access_key": key.secret}
+        else:
+            credentials = {
+                "access_key_id": temporary.access_key_id,
+                "secret_access_key": temporary.secret,
+                "session_token": temporary.token,
+            }
         return presign(
             host,
             "/openTunnel",
             {name: str(value) for name, value in tunnel_parameters(**changes).items()},
-            access_key_id=key.key.id,
-            secret_access_key=key.secret,
+            **credentials,
             now=now or datetime.now(UTC),
             region=REGION,
             service="ec2-instance-connect",
@@ -210,11 +271,15 @@ def tunnel_parameters(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def put_policy(tx: Transaction, user: str, document: Mapping[str, Any], name: str = "tunnels") -> None:
+def put_policy(
+    tx: Transaction,
+    owner: str,
+    document: Mapping[str, Any],
+    name: str = "tunnels",
+    kind: OwnerKind = OwnerKind.USER,
+) -> None:
     tx.inline_policies.put(
-        InlinePolicy(
-            owner_kind=OwnerKind.USER, owner_name=user, policy_name=name, document=json.dumps(document)
-        )
+        InlinePolicy(owner_kind=kind, owner_name=owner, policy_name=name, document=json.dumps(document))
     )
 
 

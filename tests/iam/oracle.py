@@ -343,10 +343,10 @@ def compare(operator: str, given: str, value: str, keys: Context, substituting: 
 def trust_outcome(
     document: Document, action: str, caller: Mapping[str, str], context: Context
 ) -> tuple[str, str]:
-    """Outcome, and whether the Allows name the "principal", its "account", "anyone" or "not" this one."""
+    """Outcome, and whether the Allows name the "principal", its "role" or "account", "anyone" or nobody."""
     keys = {key.lower(): value for key, value in context.items() if value != ()}
     substituting = document.get("Version") == "2012-10-17"
-    ranks = ["not", "anyone", "account", "principal"]
+    ranks = ["not", "anyone", "account", "role", "principal"]
     closest = "not"
     denied = False
     for statement in statements_of(document):
@@ -373,9 +373,11 @@ def how_named(statement: Document, caller: Mapping[str, str]) -> str:
     if element == "*":
         return "anyone"
     listed = as_list(element.get(caller["kind"], []))
-    if caller["arn"] in listed or caller.get("role_arn", "") in listed:
+    if caller["arn"] in listed:
         is_root = caller["arn"] == f"arn:aws:iam::{caller['account']}:root"
         return "account" if is_root else "principal"
+    if caller.get("role_arn", "") in listed:
+        return "role"
     if caller["kind"] == "AWS":
         if caller["account"] in listed or f"arn:aws:iam::{caller['account']}:root" in listed:
             return "account"

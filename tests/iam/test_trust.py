@@ -58,7 +58,7 @@ def trust(*statements: dict[str, Any]) -> Policy:
         ({"AWS": ALICE.arn}, BOB, Named.NOT),
         ({"AWS": [BOB.arn, ACCOUNT, ALICE.arn]}, ALICE, Named.PRINCIPAL),
         ({"AWS": SESSION.arn}, SESSION, Named.PRINCIPAL),
-        ({"AWS": SESSION.role_arn}, SESSION, Named.PRINCIPAL),
+        ({"AWS": SESSION.role_arn}, SESSION, Named.ROLE),
         ({"Service": "lambda.amazonaws.com"}, LAMBDA, Named.PRINCIPAL),
         ({"Service": ["ec2.amazonaws.com"], "AWS": "*"}, LAMBDA, Named.NOT),
         ({"Service": "lambda.amazonaws.com"}, ALICE, Named.NOT),
@@ -135,7 +135,9 @@ OTHER = parse_policy({"Statement": {"Effect": "Allow", "Action": "iam:*", "Resou
         ({"AWS": ALICE.arn}, PolicySet((DENY,)), Outcome.EXPLICIT_DENY, Layer.IDENTITY),
         ({"AWS": ALICE.arn}, PolicySet(guardrails=(OTHER,)), Outcome.IMPLICIT_DENY, Layer.GUARDRAIL),
         ({"AWS": BOB.arn}, PolicySet((ALLOW,)), Outcome.IMPLICIT_DENY, Layer.TRUST),
-        ({"AWS": BOB.arn}, PolicySet((DENY,)), Outcome.IMPLICIT_DENY, Layer.TRUST),
+        ({"AWS": BOB.arn}, PolicySet((DENY,)), Outcome.EXPLICIT_DENY, Layer.IDENTITY),
+        ({"AWS": BOB.arn}, PolicySet(), Outcome.IMPLICIT_DENY, Layer.IDENTITY),
+        ({"AWS": ALICE.arn}, PolicySet(boundary=OTHER), Outcome.ALLOWED, None),
         ({"AWS": ACCOUNT}, PolicySet(is_root=True), Outcome.ALLOWED, None),
     ],
 )
@@ -143,6 +145,27 @@ def test_a_role_is_assumed_when_it_trusts_the_caller_and_the_callers_policies_ne
     names: Any, own: PolicySet, outcome: Outcome, layer: Layer | None
 ) -> None:
     trusting = evaluate_trust(trust({"Principal": names}), ALICE, role_arn=ROLE)
+    decision = decide_assume_role(trusting, evaluate(Request("sts:AssumeRole", ROLE), own))
+    assert (decision.outcome, decision.layer) == (outcome, layer)
+
+
+@pytest.mark.parametrize(
+    ("own", "outcome", "layer"),
+    [
+        (PolicySet((ALLOW,)), Outcome.ALLOWED, None),
+        (PolicySet(), Outcome.ALLOWED, None),
+        (PolicySet(session=(ALLOW,)), Outcome.ALLOWED, None),
+        (PolicySet(session=(OTHER,)), Outcome.IMPLICIT_DENY, Layer.SESSION),
+        (PolicySet((ALLOW,), session=()), Outcome.IMPLICIT_DENY, Layer.SESSION),
+        (PolicySet((ALLOW,), boundary=OTHER), Outcome.IMPLICIT_DENY, Layer.BOUNDARY),
+        (PolicySet(guardrails=(OTHER,)), Outcome.IMPLICIT_DENY, Layer.GUARDRAIL),
+        (PolicySet((DENY,)), Outcome.EXPLICIT_DENY, Layer.IDENTITY),
+    ],
+)
+def test_trust_in_a_role_frees_its_sessions_from_the_role_s_own_allow_but_not_from_what_bounds_them(
+    own: PolicySet, outcome: Outcome, layer: Layer | None
+) -> None:
+    trusting = evaluate_trust(trust({"Principal": {"AWS": SESSION.role_arn}}), SESSION, role_arn=ROLE)
     decision = decide_assume_role(trusting, evaluate(Request("sts:AssumeRole", ROLE), own))
     assert (decision.outcome, decision.layer) == (outcome, layer)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hatchway.sigv4.errors import (
+    ExpiredToken,
     IncompleteSignature,
     MissingAuthenticationToken,
     RequestExpired,
@@ -51,6 +52,7 @@ LATER = datetime(2026, 11, 24, 7, tzinfo=UTC)
             "Signature not yet current: it was made at 20261124T070000Z, and it is 20261124T061723Z. "
             "Check the clock of the client.",
         ),
+        (ExpiredToken(), "ExpiredToken", "The security token included in the request is expired"),
         (
             UnknownAccessKey("AKIA1"),
             "InvalidClientTokenId",

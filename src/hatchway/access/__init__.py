@@ -23,6 +23,7 @@ audit trail.
 | `entities`, `simulation`, `simulation_cost` | hypothetical requests put to users, groups and roles |
 | `failure_message` | the encoded authorization failure message |
 | `access_keys` | access keys and their secrets, which only a control plane opens |
+| `sessions` | temporary credentials and their tokens |
 | `signing_keys` | what is derived from those for gateways, and for whom |
 | `key_files`, `vault` | the master key and the gateway key, which no database holds; sealing by them |
 

@@ -44,9 +44,7 @@ def create_access_key(
     # 30 bytes of base64 are the 40 characters that every AWS tool expects of a secret.
     secret = base64.b64encode(random_bytes(30)).decode("ascii")
     tx.access_keys.put(key)
-    tx.sealed_secrets.put(
-        SealedSecret(access_key_id=key.id, ciphertext=vault.seal(secret.encode(), _seal_context(key.id)))
-    )
+    put_secret(tx, vault, key.id, secret)
     return NewAccessKey(key, secret)
 
 
@@ -61,6 +59,12 @@ def delete_access_key(tx: Transaction, key_id: str) -> bool:
 def set_status(tx: Transaction, key: AccessKey, status: KeyStatus) -> None:
     """Activates or deactivates a key. An inactive key's tunnels are cut."""
     tx.access_keys.put(replace(key, status=status))
+
+
+def put_secret(tx: Transaction, vault: Vault, key_id: str, secret: str) -> None:
+    """Seals and stores the secret of an access key, long-term or temporary."""
+    ciphertext = vault.seal(secret.encode(), _seal_context(key_id))
+    tx.sealed_secrets.put(SealedSecret(access_key_id=key_id, ciphertext=ciphertext))
 
 
 def secret_of(tx: Transaction, vault: Vault, key_id: str) -> str | None:

@@ -11,9 +11,12 @@ from typing import Protocol
 from hatchway.access.access_keys import secret_of
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller
+from hatchway.access.sessions import token_fits
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
+from hatchway.domain.session import Session
 from hatchway.sigv4 import (
+    ExpiredToken,
     HttpRequest,
     Scope,
     Signature,
@@ -30,6 +33,7 @@ from hatchway.store import Transaction
 
 __all__ = [
     "Directory",
+    "ExpiredToken",
     "HttpRequest",
     "Scope",
     "Signature",
@@ -47,6 +51,7 @@ class Directory(Protocol):
     """Where callers and their signing keys are looked up."""
 
     def caller(self, access_key_id: str) -> Caller | None: ...
+    def session(self, access_key_id: str) -> Session | None: ...
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None: ...
 
 
@@ -61,6 +66,9 @@ class StoredDirectory:
 
     def caller(self, access_key_id: str) -> Caller | None:
         return self.callers.resolve(self.tx, self.arns, access_key_id)
+
+    def session(self, access_key_id: str) -> Session | None:
+        return self.tx.sessions.get(access_key_id)
 
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
         secret = secret_of(self.tx, self.vault, access_key_id)
@@ -81,15 +89,16 @@ def authenticate(
     """The caller whose key made the signature.
 
     An unknown key takes the same path and time as a wrong signature does. An inactive key, and one whose user
-    is gone, are as good as unknown to whoever signs with it.
+    is gone, are as good as unknown to whoever signs with it, and so are temporary credentials with another
+    session token than theirs, and long-term ones with any. Whoever signs with temporary ones that have
+    expired is told so.
 
     Raises:
         SignatureError: what is wrong with the signature.
     """
-    # Long-term keys have no session token: one that comes with it is not the key that we know.
-    known = signature.session_token is None
-    key = directory.signing_key(signature.access_key_id, signature.scope) if known else None
+    session, key = _session_and_key(signature, directory)
     verify(request, signature, key, now=now, region=region, services=services)
+    _check_expiry(session, now)
     caller = directory.caller(signature.access_key_id)
     if caller is None:
         raise UnknownAccessKey(signature.access_key_id)
@@ -115,8 +124,7 @@ def examine(
         SignatureError: what is wrong, whatever the body.
     """
     stated = request.header_values("x-amz-content-sha256")
-    known = signature.session_token is None
-    key = directory.signing_key(signature.access_key_id, signature.scope) if known else None
+    session, key = _session_and_key(signature, directory)
     try:
         verify(
             request,
@@ -132,6 +140,24 @@ def examine(
     except SignatureDoesNotMatch:
         if stated:
             raise
+    _check_expiry(session, now)
     if directory.caller(signature.access_key_id) is None:
         raise UnknownAccessKey(signature.access_key_id)
     return bool(stated)
+
+
+def _session_and_key(signature: Signature, directory: Directory) -> tuple[Session | None, bytes | None]:
+    """The session that a key is of, if any; and its signing key, unless the token is not that session's."""
+    session = directory.session(signature.access_key_id)
+    # Looked up whether or not the token is right, so that it takes as long.
+    key = directory.signing_key(signature.access_key_id, signature.scope)
+    return session, key if token_fits(session, signature.session_token) else None
+
+
+def _check_expiry(session: Session | None, now: datetime) -> None:
+    """
+    Raises:
+        ExpiredToken: the credentials are temporary, and have expired.
+    """
+    if session is not None and not session.good_at(now):
+        raise ExpiredToken

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hatchway.access.principal import Caller, Principal
+from hatchway.access.stored_policies import TRUSTS_NOBODY, stored_trust_policy
 from hatchway.iam import (
     AmbiguousContext,
     AppliedStatement,
@@ -14,7 +15,12 @@ from hatchway.iam import (
     LayerOutcome,
     Outcome,
     Request,
+    decide_assume_role,
     evaluate,
+    evaluate_trust,
+)
+from hatchway.iam import (
+    Principal as TrustedPrincipal,
 )
 from hatchway.iam.explanation import combine, layer_outcome
 
@@ -51,6 +57,18 @@ class Guard(NamedTuple):
     needs_allow: bool = False
 
 
+class Trust(NamedTuple):
+    """A permission of a role's trust policy as well as of the caller's own (`decide_assume_role` in `iam`).
+
+    `trust_policy` is the document's text, None for a role that is not there: it trusts nobody.
+    """
+
+    action: str
+    role_arn: str
+    trust_policy: str | None
+    context: Context = MappingProxyType({})
+
+
 class Authorization(NamedTuple):
     """The decisions on an operation's checks, in order; evaluation stops at the first that refuses."""
 
@@ -76,7 +94,7 @@ class AccessDenied(Exception):
         self.refusal = refusal
 
 
-def authorize(caller: Caller, checks: Sequence[Check | Guard], context: Context) -> Authorization:
+def authorize(caller: Caller, checks: Sequence[Check | Guard | Trust], context: Context) -> Authorization:
     """The decisions, all of them allowing.
 
     Of tags whose keys differ in case alone no policy can say which one it means: not even its Deny. So a
@@ -87,14 +105,9 @@ def authorize(caller: Caller, checks: Sequence[Check | Guard], context: Context)
     """
     decisions: list[Decision] = []
     for check in checks:
-        resources = check.resources if isinstance(check, Check) else (check.resource,)
-        deny_also = check.deny_also if isinstance(check, Check) else ()
+        resources, deny_also = _targets(check)
         try:
-            decision = (
-                _decide(caller, check.action, resources, _merged(context, check.context), deny_also)
-                if isinstance(check, Check)
-                else _decide_guard(caller, check, context)
-            )
+            decision = _decision(caller, check, context)
         except AmbiguousContext as ambiguity:
             decision = Decision(
                 Outcome.IMPLICIT_DENY,
@@ -108,6 +121,26 @@ def authorize(caller: Caller, checks: Sequence[Check | Guard], context: Context)
         if decision.outcome is not Outcome.ALLOWED:
             raise AccessDenied(caller.principal, Authorization(tuple(decisions)), decision)
     return Authorization(tuple(decisions))
+
+
+def _targets(check: Check | Guard | Trust) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    match check:
+        case Check():
+            return check.resources, check.deny_also
+        case Guard():
+            return (check.resource,), ()
+        case Trust():
+            return (check.role_arn,), ()
+
+
+def _decision(caller: Caller, check: Check | Guard | Trust, context: Context) -> Decision:
+    match check:
+        case Check(action, resources, deny_also, own):
+            return _decide(caller, action, resources, _merged(context, own), deny_also)
+        case Guard():
+            return _decide_guard(caller, check, context)
+        case Trust():
+            return _decide_trust(caller, check, _merged(context, check.context))
 
 
 def resource_keys(resources: tuple[str, ...], account: str) -> Context:
@@ -152,6 +185,28 @@ def _decide_guard(caller: Caller, guard: Guard, context: Context) -> Decision:
     if guard.needs_allow or outcome is not Outcome.ALLOWED:
         return decision
     return decision._replace(resources=(), deny_also=target)
+
+
+def _decide_trust(caller: Caller, check: Trust, context: Context) -> Decision:
+    target, principal = (check.role_arn,), caller.principal
+    own = _decide(caller, check.action, target, context)
+    policy = (
+        TRUSTS_NOBODY
+        if check.trust_policy is None
+        else stored_trust_policy(check.trust_policy, f"trust policy of {check.role_arn}")
+    )
+    trust = evaluate_trust(
+        policy,
+        TrustedPrincipal(
+            principal.arn,
+            principal.account,
+            role_arn=None if principal.issuer is None else principal.issuer.arn,
+        ),
+        _merged(context, resource_keys(target, principal.account)),
+        role_arn=check.role_arn,
+        action=check.action,
+    )
+    return decide_assume_role(trust, own)
 
 
 _Place = tuple[Layer, str, int]

@@ -51,5 +51,12 @@ class Callers:
 def _touched(tx: Transaction, since: int, key_id: str, caller: Caller) -> bool:
     """Whether anything has changed that decides who a caller is. Other users' rows do not."""
     user_name = caller.principal.user_name or ""
-    own = {"access_keys": key_id, "users": user_name, "memberships": user_name}
+    issuer = caller.principal.issuer
+    own = {
+        "access_keys": key_id,
+        "sessions": key_id,
+        "users": user_name,
+        "memberships": user_name,
+        "roles": "" if issuer is None else issuer.name,
+    }
     return tx.touched(since, IDENTITY_TABLES, own)

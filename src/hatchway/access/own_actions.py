@@ -17,6 +17,7 @@ RESOURCE_TYPES: Final[Mapping[str, str]] = {
     "instance": f"{_EC2}:instance/${{InstanceId}}",
     "subnet": f"{_EC2}:subnet/${{SubnetId}}",
     "security-group": f"{_EC2}:security-group/${{SecurityGroupId}}",
+    "role-session": "arn:${Partition}:sts::${Account}:assumed-role/${RoleName}/${RoleSessionName}",
     "user": "arn:${Partition}:iam::${Account}:user/${UserNameWithPath}",
 }
 """Templates of ARNs, by the names of kinds of resources."""
@@ -42,7 +43,7 @@ _PLACE: Final = ("ec2:SubnetID", "ec2:Vpc")
 OWN_ACTIONS: Final = (
     OwnAction("ListTunnels", "List the tunnels that are open."),
     OwnAction("TerminateTunnel", "End a tunnel.", ("tunnel",)),
-    OwnAction("ExplainDenial", "Find out why somebody was refused.", ("user",)),
+    OwnAction("ExplainDenial", "Find out why somebody was refused.", ("user", "role-session")),
     OwnAction(
         "RegisterInstance",
         "Say that there is a host, and where.",

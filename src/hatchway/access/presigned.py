@@ -20,8 +20,9 @@ _SERVICES: Final = frozenset({GATEWAY_SERVICE})
 # The same for a key that nobody has and for one that gateways are not given (see `signing_keys`): whoever
 # proves nothing learns nothing of either.
 _UNKNOWN: Final = (
-    "The security token included in the request is invalid. A tunnel needs the active access key of a user "
-    "whose policies allow ec2-instance-connect:OpenTunnel; the root user's opens none."
+    "The security token included in the request is invalid. A tunnel needs the active access key of a user, "
+    "or the whole temporary credentials of a user or role, whose policies allow "
+    "ec2-instance-connect:OpenTunnel; the root user's open none."
 )
 _OF_ANOTHER_DAY: Final = (
     "The security token included in the request is invalid for its date: gateways verify what was signed "

@@ -4,7 +4,8 @@ A gateway gets no secret access key, and not even these of everybody: AWS's scop
 what verifies OpenTunnel also signs SendSSHPublicKey. There are none for the root user, nor for keys whose
 policies allow no tunnel whatever is asked for. The control plane derives and seals them, for yesterday, today
 and tomorrow (AWS: "Create a signed AWS API request", step 3); a gateway opens one for each request that it
-verifies.
+verifies. Those of temporary credentials are for the days of their life, and are written with the session:
+who assumes a role opens tunnels at once.
 """
 
 import hashlib
@@ -19,10 +20,12 @@ from hatchway.access.access_keys import secret_of
 from hatchway.access.identities import IDENTITY_TABLES
 from hatchway.access.open_tunnel import ACTION
 from hatchway.access.vault import Unsealable, Vault
-from hatchway.domain.identity import KeyStatus, OwnerKind, SealedSigningKey
-from hatchway.iam import Effect, MalformedPolicy, parse_policy
-from hatchway.sigv4 import Scope, derive_signing_key
+from hatchway.domain.identity import KeyStatus, OwnerKind, Role, SealedSigningKey, User
+from hatchway.domain.session import Session, SessionKind
+from hatchway.iam import Effect, MalformedPolicy, PolicySet, parse_policy
+from hatchway.sigv4 import CLOCK_SKEW, Scope, derive_signing_key
 from hatchway.store import Store, Transaction
+from hatchway.store.tables import sessions
 
 GATEWAY_SERVICE: Final = "ec2-instance-connect"
 """The one service whose requests gateways verify."""
@@ -31,6 +34,7 @@ _ROWS_AT_ONCE: Final = 600
 """Rows of one transaction: the store's write lock is never held for long."""
 
 Row = TypeVar("Row")
+Owner = tuple[OwnerKind, str]
 
 log = structlog.get_logger("hatchway.access")
 
@@ -38,6 +42,37 @@ log = structlog.get_logger("hatchway.access")
 def gateway_dates(now: datetime) -> tuple[str, ...]:
     """Yesterday, today and tomorrow, as scopes write dates."""
     return tuple((now + timedelta(days=days)).strftime("%Y%m%d") for days in _DAYS)
+
+
+def session_dates(session: Session, now: datetime) -> tuple[str, ...]:
+    """Those of them on which a session's credentials sign something that may still be good."""
+    first, last = session.issued_at - CLOCK_SKEW, session.expires_at + CLOCK_SKEW
+    return tuple(date for date in gateway_dates(now) if f"{first:%Y%m%d}" <= date <= f"{last:%Y%m%d}")
+
+
+def may_open_tunnels(policies: PolicySet) -> bool:
+    """Whether each layer of policies has some Allow for opening tunnels; never for the root user.
+
+    Neither conditions, resources nor a Deny count: whoever is told no could not open a single tunnel.
+    """
+    allowing = {
+        candidate.layer
+        for candidate in policies.index.view(ACTION).candidates
+        if candidate.statement.effect is Effect.ALLOW
+    }
+    return not policies.is_root and allowing.issuperset(policies.required)
+
+
+def session_signing_keys(
+    gateway: Vault, session: Session, secret: str, policies: PolicySet, *, now: datetime, region: str
+) -> list[SealedSigningKey]:
+    """What gateways verify a new session's requests with; nothing when it may open no tunnel."""
+    if not may_open_tunnels(policies):
+        return []
+    return [
+        _derive(gateway, session.access_key_id, Scope(date, region, GATEWAY_SERVICE), secret)
+        for date in session_dates(session, now)
+    ]
 
 
 def seal_signing_key(gateway: Vault, access_key_id: str, scope: Scope, key: bytes) -> SealedSigningKey:
@@ -85,6 +120,7 @@ class SigningKeys:
         self._revision = 0
         self._dates: tuple[str, ...] = ()
         self._allowing: dict[bytes, bool] = {}
+        self._allowing_arns: set[str] = set()
         self.unopened: frozenset[str] = frozenset()
         """The ids of the access keys whose secrets did not open last time: altered, or of another master key.
         For these there are no signing keys; the others have theirs."""
@@ -99,7 +135,8 @@ class SigningKeys:
             return self._refresh()
 
     def _refresh(self) -> int:
-        dates = gateway_dates(self._clock())
+        now = self._clock()
+        dates = gateway_dates(now)
         since, same_day = self._revision, dates == self._dates
         if same_day and since and self._store.revision() == since:
             return 0
@@ -109,7 +146,7 @@ class SigningKeys:
                 self._revision = revision
                 return 0
             held = {(row.access_key_id, row.date): row.sealed_under for row in tx.sealed_signing_keys.find()}
-            wanted = {(key_id, date) for key_id in self._key_ids(tx) for date in dates}
+            wanted = self._wanted(tx, now)
             # Another control plane with another gateway key would do the same to ours: once, not for ever.
             good = {row for row, under in held.items() if since or under == self._gateway.key_id}
             missing = sorted(wanted - good)
@@ -122,6 +159,7 @@ class SigningKeys:
         for part in _parts(rows):
             with self._store.write() as tx:
                 known = {key.id for key in tx.access_keys.find()}
+                known |= {key_id for (key_id,) in tx.sessions.values(sessions.c.access_key_id)}
                 tx.sealed_signing_keys.put_all(row for row in part if row.access_key_id in known)
         for gone_part in _parts(gone):
             with self._store.write() as tx:
@@ -133,15 +171,33 @@ class SigningKeys:
         self._revision, self._dates = revision, dates
         return len(rows) + len(gone)
 
-    def _key_ids(self, tx: Transaction) -> set[str]:
-        """The active keys of those whose policies may allow a tunnel."""
-        users = self._tunnel_users(tx)
-        return {key.id for key in tx.access_keys.find(status=KeyStatus.ACTIVE) if key.user_name in users}
+    def _wanted(self, tx: Transaction, now: datetime) -> set[tuple[str, str]]:
+        """The active keys, and the dates, of those whose policies may allow a tunnel."""
+        live = tx.sessions.find(sessions.c.expires_at > now)
+        owners = self._tunnel_owners(tx, live)
+        return {
+            (key.id, date)
+            for key in tx.access_keys.find(status=KeyStatus.ACTIVE)
+            if key.user_name is not None and (OwnerKind.USER, key.user_name) in owners
+            for date in gateway_dates(now)
+        } | {
+            (session.access_key_id, date)
+            for session in live
+            if _owner(session) in owners and self._session_allows(session)
+            for date in session_dates(session, now)
+        }
 
-    def _tunnel_users(self, tx: Transaction) -> set[str]:
-        """The users of whom each layer of policies has some Allow for opening tunnels.
+    def _session_allows(self, session: Session) -> bool:
+        """Whether its session policies, if it has some, have some Allow for opening tunnels."""
+        if not session.restricted:
+            return True
+        own = session.policy is not None and self._allows(session.policy)
+        return own or any(arn in self._allowing_arns for arn in session.policy_arns)
 
-        Neither conditions, resources nor a Deny count: whoever is left out could not open a single tunnel.
+    def _tunnel_owners(self, tx: Transaction, live: Iterable[Session]) -> set[Owner]:
+        """The users and roles of whom each layer of policies has some Allow for opening tunnels.
+
+        By the rule of `may_open_tunnels`, for all at once.
         """
         documents = {
             (version.policy_arn, version.version_id): version.document
@@ -159,9 +215,14 @@ class SigningKeys:
                     (f"{row.policy_name} of the {row.owner_kind} {row.owner_name}", row.document)
                     for row in inline
                 ),
+                *(
+                    (f"the session policy of {session.access_key_id}", session.policy)
+                    for session in live
+                    if session.policy is not None
+                ),
             ]
         )
-        allowing = {arn for arn, document in in_force.items() if self._allows(document)}
+        self._allowing_arns = allowing = {arn for arn, document in in_force.items() if self._allows(document)}
         guardrails = [guardrail.policy_arn for guardrail in tx.guardrails.find()]
         if guardrails and allowing.isdisjoint(guardrails):
             return set()
@@ -173,17 +234,19 @@ class SigningKeys:
             for attached in tx.attachments.find()
             if attached.policy_arn in allowing
         }
-        users = {name for kind, name in owners if kind is OwnerKind.USER}
-        users |= {
-            member.user_name
+        owners |= {
+            (OwnerKind.USER, member.user_name)
             for member in tx.memberships.find()
             if (OwnerKind.GROUP, member.group_name) in owners
         }
+        identities: list[tuple[OwnerKind, User | Role]] = []
+        identities += [(OwnerKind.USER, user) for user in tx.users.find()]
+        identities += [(OwnerKind.ROLE, role) for role in tx.roles.find()]
         return {
-            user.name
-            for user in tx.users.find()
-            if user.name in users
-            and (user.permissions_boundary is None or user.permissions_boundary in allowing)
+            (kind, identity.name)
+            for kind, identity in identities
+            if (kind, identity.name) in owners
+            and (identity.permissions_boundary is None or identity.permissions_boundary in allowing)
         }
 
     def _learn(self, documents: Iterable[tuple[str, str]]) -> None:
@@ -211,9 +274,20 @@ class SigningKeys:
         self.unopened = frozenset(unopened)
 
     def _derive(self, key_id: str, date: str, secret: str) -> SealedSigningKey:
-        scope = Scope(date, self._region, GATEWAY_SERVICE)
-        key = derive_signing_key(secret, scope.date, scope.region, scope.service)
-        return seal_signing_key(self._gateway, key_id, scope, key)
+        return _derive(self._gateway, key_id, Scope(date, self._region, GATEWAY_SERVICE), secret)
+
+
+def _derive(gateway: Vault, key_id: str, scope: Scope, secret: str) -> SealedSigningKey:
+    key = derive_signing_key(secret, scope.date, scope.region, scope.service)
+    return seal_signing_key(gateway, key_id, scope, key)
+
+
+def _owner(session: Session) -> Owner | None:
+    """Whose policies decide, None for the root user's."""
+    if session.owner_name is None:
+        return None
+    kind = OwnerKind.ROLE if session.kind is SessionKind.ROLE else OwnerKind.USER
+    return kind, session.owner_name
 
 
 def _allows_tunnels(whose: str, document: str) -> bool:

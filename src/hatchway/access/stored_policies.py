@@ -9,11 +9,15 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from hatchway.iam import MalformedPolicy, Policy, parse_policy
+from hatchway.iam import MalformedPolicy, Policy, PolicyKind, parse_policy
 
 _NOTHING: Final = parse_policy(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
 )
+TRUSTS_NOBODY: Final = Policy(
+    name="(there is no such role)", kind=PolicyKind.TRUST, version="2012-10-17", statements=(), document="{}"
+)
+"""What stands for the trust policy of a role that is not there."""
 _LONGEST_PROBLEM: Final = 300
 
 
@@ -24,6 +28,15 @@ def stored_policy(document: str, name: str) -> Policy:
         return parse_policy(document, name=name)
     except MalformedPolicy as problem:
         return replace(_NOTHING, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
+
+
+@lru_cache(maxsize=1024)
+def stored_trust_policy(document: str, name: str) -> Policy:
+    """The trust policy of this document; one that trusts nobody when the document cannot be read."""
+    try:
+        return parse_policy(document, name=name, kind=PolicyKind.TRUST)
+    except MalformedPolicy as problem:
+        return replace(TRUSTS_NOBODY, name=f"{name} (cannot be read: {str(problem)[:_LONGEST_PROBLEM]})")
 
 
 def missing_policy(arn: str) -> Policy:

@@ -46,11 +46,19 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
         event_source=event["eventSource"],
         event_name=event["eventName"],
         request_id=event["requestID"],
-        user_name=identity.get("userName"),
+        user_name=_user_name(identity),
         access_key_id=identity.get("accessKeyId"),
         body=safe_line(body),
         terms=terms_of(event),
     )
+
+
+def _user_name(identity: Mapping[str, Any]) -> str | None:
+    """What CloudTrail's look-ups call the user's name: a role session has its own."""
+    if identity["type"] == "AssumedRole":
+        return str(identity["principalId"]).partition(":")[2]
+    name: str | None = identity.get("userName")
+    return name
 
 
 def safe_line(body: str) -> str:

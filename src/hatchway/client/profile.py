@@ -6,10 +6,11 @@ Guide, "Settings reference" and "Service-specific endpoints").
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import ssl
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -21,6 +22,7 @@ import botocore.session
 from botocore import exceptions as failures
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
+from botocore.utils import JSONFileCache
 from urllib3.exceptions import HTTPError
 
 from hatchway.client.errors import ApiError, ClientError, InvalidOption, NotConfigured, printable
@@ -43,6 +45,9 @@ _NO_ENDPOINT = (
 )
 
 _CORRECT_BUNDLE = "correct --ca-bundle, AWS_CA_BUNDLE or the profile's ca_bundle"
+
+ROLE_CACHE: Final = "~/.aws/hatchway/cache"
+"""Where the credentials of roles are kept until they expire."""
 
 _OWN_MODELS = files("hatchway") / "protocol" / "models"
 
@@ -75,12 +80,44 @@ def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, directory: bool = F
         ) from error
 
 
+class _Session(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
+    """botocore's, which assumes the role of a profile where everything else is asked too: AWS's own hosts
+    would be sent the access key's id otherwise."""
+
+    def __init__(self, profile: Profile) -> None:
+        super().__init__(profile=profile.options.profile)
+        self._of = profile
+
+    def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
+        if service_name == "sts" and options.get("endpoint_url") is None:
+            options["endpoint_url"] = self._of.endpoint_url(service_name)
+            options["region_name"] = self._of.region
+            options["verify"] = self._of.ca_bundle
+        return super().create_client(service_name, *arguments, **options)
+
+
+class _RoleCache(JSONFileCache):  # type: ignore[misc]
+    """Credentials of roles, kept until they expire, as the AWS CLI keeps them: a file for each, its owner's
+    alone. What cannot be kept or read is asked for again."""
+
+    def __contains__(self, key: str) -> bool:
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with suppress(OSError):
+            super().__setitem__(key, value)
+
+
 class Profile:
     """One profile, as `options` alter it."""
 
     def __init__(self, options: ProfileOptions) -> None:
         self.options = options
-        self._session = botocore.session.Session(profile=options.profile)
+        self._session = _Session(self)
 
     @cached_property
     def region(self) -> str:
@@ -117,13 +154,29 @@ class Profile:
 
         Raises:
             NotConfigured: there are none, or they cannot be had.
+            ApiError: the role of the profile cannot be assumed.
         """
         with self._configuration():
+            self._keep_roles()
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise NotConfigured(_NO_CREDENTIALS)
-            frozen = credentials.get_frozen_credentials()
+            try:
+                frozen = credentials.get_frozen_credentials()
+            except failures.ClientError as refusal:
+                with api_errors(refusal.operation_name):
+                    raise
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _keep_roles(self) -> None:
+        """Has credentials of an assumed role kept between commands, apart for each profile and API."""
+        if "role_arn" not in self._session.get_scoped_config():
+            return
+        # botocore names a file by the role and what is asked of it, not by whom and where.
+        whose = f"{self._session.profile}\n{self.endpoint_url('sts')}"
+        directory = Path(ROLE_CACHE, hashlib.sha256(whose.encode()).hexdigest()[:32]).expanduser()
+        provider = self._session.get_component("credential_provider").get_provider("assume-role")
+        provider.cache = _RoleCache(directory)
 
     def endpoint_url(self, service: str) -> str:
         """The configured URL of a service such as `ec2`.
@@ -178,6 +231,7 @@ class Profile:
             once = {"total_max_attempts": 1}
             config = Config(connect_timeout=timeout, read_timeout=timeout, retries=once)
         with self._configuration():
+            self._keep_roles()
             self._session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
             return self._session.create_client(
                 service,

@@ -12,7 +12,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `application`, `dispatcher`, `attempt` | from a request to its answer and its record |
 | `threads`, `concurrency`, `call_rates` | who gets a thread; how many calls of a principal, and how fast |
 | `operations`, `catalogue`, `services` | what an operation is, all there are, and their services |
-| `ec2`, `iam`, `instance_connect`, `sts`, `sts_decode`, `cloudtrail` | operations of AWS's services |
+| `ec2`, `iam`, `instance_connect`, `sts`, `cloudtrail` | operations of AWS's services |
 | `hatchway_service` | operations of our own service `hatchway` |
 | `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |

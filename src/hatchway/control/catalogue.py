@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hatchway.control import instance_connect, sts, sts_decode
+from hatchway.control import instance_connect
 from hatchway.control.cloudtrail import lookup_events
 from hatchway.control.ec2 import (
     availability_zones,
@@ -43,16 +43,19 @@ from hatchway.control.iam import (
 )
 from hatchway.control.operations import Operation, registered_operations
 from hatchway.control.services import DIALECTS
+from hatchway.control.sts import assume_role, decode, identity, session_token
 
 __all__ = ["MODULES", "OFFERED", "OPERATIONS"]
 
 MODULES: Final = (
     access_keys,
     account,
+    assume_role,
     attachments,
     authorization_details,
     credential_report,
     availability_zones,
+    decode,
     denials,
     endpoints,
     enrollment,
@@ -60,6 +63,7 @@ MODULES: Final = (
     groups,
     hosts,
     identities,
+    identity,
     inline_policies,
     instance_connect,
     instance_status,
@@ -78,9 +82,8 @@ MODULES: Final = (
     security_group_rules,
     security_groups,
     service_linked_roles,
+    session_token,
     simulation,
-    sts,
-    sts_decode,
     subnet_changes,
     tagging,
     tags,

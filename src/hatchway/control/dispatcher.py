@@ -22,6 +22,7 @@ from hatchway.access.authentication import (
     authenticate,
     examine,
     read_header_signature,
+    read_query_signature,
 )
 from hatchway.access.context import request_keys, service_keys
 from hatchway.access.principal import Caller
@@ -34,7 +35,14 @@ from hatchway.control.operations import Call, Operation
 from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, naming, throttled, to_service_error
-from hatchway.control.services import claimed_service, guess_service, services
+from hatchway.control.services import (
+    claimed_service,
+    guess_service,
+    is_presigned,
+    services,
+    unsigned_query,
+)
+from hatchway.control.sts.limits import check_may_call
 from hatchway.control.texts import check_texts
 from hatchway.control.tracing import CallTrace
 from hatchway.control.unsupported import check_supported
@@ -144,7 +152,9 @@ class Dispatcher:
         return Attempt(request=request, service=guess_service(request.http), now=self._plane.clock())
 
     def _read_signature(self, attempt: Attempt) -> Signature:
-        signature = read_header_signature(attempt.request.http)
+        http = attempt.request.http
+        read = read_query_signature if is_presigned(http) else read_header_signature
+        signature = read(http)
         attempt.access_key_id = signature.access_key_id
         attempt.service = self._services.get(signature.scope.service, attempt.service)
         return signature
@@ -189,10 +199,12 @@ class Dispatcher:
         headers = {name.lower(): value for name, value in http.headers}
         content_type = headers.get("content-type", "")
         service = attempt.service
+        presigned = is_presigned(http)
         asked = service.parse(
-            http.method,
+            # Some clients presign a POST: it has no body either.
+            "GET" if presigned else http.method,
             http.path,
-            http.query,
+            unsigned_query(http.query) if presigned else http.query,
             content_type,
             headers,
             http.body,
@@ -200,6 +212,8 @@ class Dispatcher:
         )
         operation = OPERATIONS[service.name, asked.operation]
         attempt.operation, attempt.parameters = operation, asked.parameters
+        if attempt.principal is not None:
+            check_may_call(attempt.principal, service.name, asked.operation)
         check_texts(service.name, asked.parameters)
         check_supported(service.name, asked.parameters, operation.unsupported)
         return operation
@@ -222,6 +236,7 @@ class Dispatcher:
         attempt.call = Call(
             tx=tx,
             vault=plane.vault,
+            gateway_vault=plane.gateway_vault,
             arns=plane.arns,
             caller=caller,
             parameters=attempt.parameters or {},

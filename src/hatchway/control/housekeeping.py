@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
+from hatchway.access.sessions import delete_session
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.audit.export import Export
 from hatchway.audit.key_uses import KeyUses
@@ -27,6 +28,7 @@ from hatchway.store.tables import (
     endpoints,
     enrollment_tokens,
     pushed_keys,
+    sessions,
     terminations,
     tunnels,
 )
@@ -35,6 +37,11 @@ from hatchway.transport.own_addresses import reached_at
 DELETED_ENDPOINT_RETENTION: Final = timedelta(seconds=60)
 """How long a deleted endpoint stays listed as delete-complete."""
 CLIENT_TOKEN_RETENTION: Final = timedelta(hours=24)
+SESSION_RETENTION: Final = timedelta(hours=2)
+"""How long temporary credentials are known after they have expired: as long as whoever uses them is told so,
+and longer than any tunnel that was opened with them."""
+_SESSIONS_AT_ONCE: Final = 500
+"""Of one transaction: the store's write lock is never held for long."""
 LONGEST_RETRY: Final = 5.0
 """Seconds after which a task that failed is tried again, if it is not due sooner."""
 SHORTEST_RETRY: Final = 1.0
@@ -64,6 +71,14 @@ def purge_client_tokens(tx: Transaction, now: datetime) -> int:
 def purge_enrollment_tokens(tx: Transaction, now: datetime) -> int:
     """Deletes enrollment tokens by which no host can register any more."""
     return tx.enrollment_tokens.delete_where(enrollment_tokens.c.expires_at <= now)
+
+
+def purge_sessions(tx: Transaction, now: datetime) -> int:
+    """Takes away temporary credentials that expired some time ago; how many there were."""
+    gone = tx.sessions.find(sessions.c.expires_at <= now - SESSION_RETENTION, limit=_SESSIONS_AT_ONCE)
+    for session in gone:
+        delete_session(tx, session.access_key_id)
+    return len(gone)
 
 
 def purge_terminations(tx: Transaction) -> int:
@@ -144,6 +159,15 @@ def tasks(
         with plane.store.write() as tx:
             purge_terminations(tx)
 
+    def purge_old_sessions() -> None:
+        with plane.store.read() as tx:
+            if not tx.sessions.count(sessions.c.expires_at <= plane.clock() - SESSION_RETENTION):
+                return
+        purged = _SESSIONS_AT_ONCE
+        while purged == _SESSIONS_AT_ONCE:
+            with plane.store.write() as tx:
+                purged = purge_sessions(tx, plane.clock())
+
     def count_refusals() -> None:
         record_refusals(plane)
 
@@ -157,6 +181,7 @@ def tasks(
         Task("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
         Task("note the API's addresses", 60, addresses.note),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
+        Task("purge sessions", 60, purge_old_sessions),
         Task("purge terminations", 60, purge_done_terminations),
         Task("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),

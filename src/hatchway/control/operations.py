@@ -20,7 +20,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from hatchway.access.authorization import AccessDenied, Authorization, Check, Context, Guard, authorize
+from hatchway.access.authorization import (
+    AccessDenied,
+    Authorization,
+    Check,
+    Context,
+    Guard,
+    Trust,
+    authorize,
+)
 from hatchway.access.principal import Caller
 from hatchway.access.vault import Vault
 from hatchway.control.unsupported import Unsupported
@@ -50,6 +58,7 @@ class Call:
 
     tx: Transaction
     vault: Vault
+    gateway_vault: Vault
     arns: Arns
     caller: Caller
     parameters: Mapping[str, Any]
@@ -61,7 +70,7 @@ class Call:
     authorization: Authorization | None = field(default=None, init=False)
     told: Told | None = field(default=None, init=False)
 
-    def authorize(self, *checks: Check | Guard) -> None:
+    def authorize(self, *checks: Check | Guard | Trust) -> None:
         """Returns when the caller has all these permissions and means the call.
 
         To be called once, after the parameters are understood and before anything is done or told; once in

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class ControlPlane:
     """The store and everything else that an operation may draw on.
 
+    `vault` seals secrets, `gateway_vault` what gateways verify with.
+
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
     `random_bytes` bytes fit for secrets. `callers` remembers who has called, and `rates` how fast. `refusals`
     counts those that have no record of their own; housekeeping writes the counts. `traces` are there when
@@ -29,6 +31,7 @@ class ControlPlane:
 
     store: Store
     vault: Vault
+    gateway_vault: Vault
     log: GroupCommit
     arns: Arns
     clock: Callable[[], datetime]

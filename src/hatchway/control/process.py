@@ -40,7 +40,9 @@ log = structlog.get_logger("hatchway.control")
 def open_plane(
     store: Store,
     vault: Vault,
+    gateway_vault: Vault,
     audit: GroupCommit,
+    *,
     traces: "Traces | None" = None,
     rates: Mapping[Kind, float] = DEFAULT_RATES,
 ) -> ControlPlane:
@@ -50,6 +52,7 @@ def open_plane(
     return ControlPlane(
         store=store,
         vault=vault,
+        gateway_vault=gateway_vault,
         log=audit,
         arns=Arns(account.id, account.region),
         clock=lambda: datetime.now(UTC),
@@ -96,7 +99,7 @@ def run_control(
             Kind.READ: DEFAULT_RATES[Kind.READ] if settings.api_reads is None else settings.api_reads,
             Kind.WRITE: DEFAULT_RATES[Kind.WRITE] if settings.api_writes is None else settings.api_writes,
         }
-        plane = open_plane(store, vault, audit, traces, rates)
+        plane = open_plane(store, vault, gateway_vault, audit, traces=traces, rates=rates)
         stack.callback(record_refusals, plane)
 
         address = Address(settings.api.host, listener.getsockname()[1])

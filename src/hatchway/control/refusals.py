@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from hatchway.access.authentication import SignatureError
+from hatchway.access.authentication import ExpiredToken, SignatureError
 from hatchway.access.authorization import AccessDenied
 from hatchway.access.failure_message import encode_failure_message
 from hatchway.access.vault import Vault
@@ -58,6 +58,8 @@ def throttled(service: str, message: str) -> ServiceError:
 
 
 def _not_authenticated(problem: SignatureError, service: str) -> ServiceError:
+    if service == "ec2" and isinstance(problem, ExpiredToken):
+        return ServiceError("RequestExpired", "Request has expired.", status=400)
     if service == "ec2":
         sentence = "AWS was not able to validate the provided access credentials"
         return ServiceError("AuthFailure", f"{sentence}. {problem}", status=401)

@@ -57,6 +57,10 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 """By the name that credential scopes give the service."""
 
 _CREDENTIAL: Final = re.compile(r"Credential=(\w{16,128})/\d{8}/[\w-]{1,64}/([\w-]{1,64})/", re.ASCII)
+_PRESIGNED: Final = re.compile(
+    r"(?:^|&)X-Amz-Credential=(\w{16,128})%2F\d{8}%2F[\w-]{1,64}%2F([\w-]{1,64})%2F", re.ASCII | re.IGNORECASE
+)
+_OF_SIGNATURE: Final = "x-amz-"
 _TARGET: Final = "x-amz-target"
 _LONGEST_ACTION: Final = 128
 
@@ -69,14 +73,31 @@ def services() -> Mapping[str, Service]:
 
 def claimed_key_id(request: HttpRequest) -> str:
     """The access key ID that a request's signature claims, unverified; empty when it claims none."""
-    found = _CREDENTIAL.search(_first_header(request, "authorization"))
+    found = _claimed(request)
     return "" if found is None else found.group(1)
 
 
 def claimed_service_name(request: HttpRequest) -> str:
     """The service that a request's signature claims to be for, unverified; empty when it claims none."""
-    found = _CREDENTIAL.search(_first_header(request, "authorization"))
+    found = _claimed(request)
     return "" if found is None else found.group(2)
+
+
+def _claimed(request: HttpRequest) -> re.Match[str] | None:
+    if is_presigned(request):
+        return _PRESIGNED.search(request.query)
+    return _CREDENTIAL.search(_first_header(request, "authorization"))
+
+
+def is_presigned(request: HttpRequest) -> bool:
+    """Whether the signature is in the URL, where a client puts it that hands the request to another."""
+    return "X-Amz-Signature=" in request.query and not any(request.header_values("authorization"))
+
+
+def unsigned_query(query: str) -> str:
+    """What a presigned URL asks for: its query without the parameters of its signature."""
+    pairs = query.split("&")
+    return "&".join(pair for pair in pairs if not pair.lower().startswith(_OF_SIGNATURE))
 
 
 def claimed_service(request: HttpRequest) -> Service:

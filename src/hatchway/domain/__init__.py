@@ -20,6 +20,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `endpoint` | Instance Connect Endpoint and its states |
 | `endpoint_creation` | making and modifying one, for the API and the fleet file |
 | `identity` | User, Group, Role, policies, access keys |
+| `session` | temporary credentials |
 | `service_linked_role` | the role that EC2 Instance Connect has in an account |
 | `tunnel` | a live tunnel, and the ways that one ends |
 | `ssh_key` | a pushed SSH key, and what is kept of a host's token |

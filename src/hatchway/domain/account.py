@@ -26,7 +26,8 @@ class Quotas:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """`gateway_dns_name` is the DnsName of every endpoint whose VPC has none of its own: where clients find
-    the gateway, on port 443.
+    the gateway, on port 443. `end_tunnels_with_credentials` is whether a tunnel ends when the temporary
+    credentials that it was opened with expire.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Account:
     gateway_dns_name: str
     created_at: datetime
     quotas: Quotas = field(default_factory=Quotas)
+    end_tunnels_with_credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

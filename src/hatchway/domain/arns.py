@@ -63,6 +63,10 @@ class Arns:
     def role(self, name: str, path: str = "/") -> str:
         return self._iam(f"role{path}{name}")
 
+    def assumed_role(self, role_name: str, session_name: str) -> str:
+        """A role session's; the role's path is not in it (AWS: "IAM identifiers")."""
+        return f"arn:aws:sts::{self.account}:assumed-role/{role_name}/{session_name}"
+
     def managed_policy(self, name: str, path: str = "/") -> str:
         return self._iam(f"policy{path}{name}")
 

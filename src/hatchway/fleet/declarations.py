@@ -186,6 +186,7 @@ class Fleet:
     account: str | None = None
     region: str | None = None
     quotas: Quotas | None = None
+    end_tunnels_with_credentials: bool | None = None
     vpcs: tuple[DeclaredVpc, ...] = ()
     instances: tuple[DeclaredInstance, ...] = ()
     endpoints: tuple[DeclaredEndpoint, ...] = ()

@@ -136,4 +136,8 @@ def resolved_view(draft: Draft, fleet: Fleet) -> AccountView:
     """The account as it should be, once all sections are resolved."""
     account = draft.before.account
     quotas = fleet.quotas or (Quotas() if draft.prune else account.quotas)
-    return replace(draft.before, account=replace(account, quotas=quotas), rows=draft.after)
+    ends = fleet.end_tunnels_with_credentials
+    if ends is None:
+        ends = account.end_tunnels_with_credentials and not draft.prune
+    account = replace(account, quotas=quotas, end_tunnels_with_credentials=ends)
+    return replace(draft.before, account=account, rows=draft.after)

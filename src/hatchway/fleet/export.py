@@ -41,6 +41,7 @@ def account_form(view: AccountView) -> Form:
         "account": view.account.id,
         "region": view.account.region,
         "quotas": without_defaults(account["quotas"]),
+        "end_tunnels_with_credentials": account["end_tunnels_with_credentials"],
         "vpcs": _vpcs(view, forms),
         "instances": {
             instance.name: without_defaults(forms.instance(instance))

@@ -230,6 +230,7 @@ class FileForms:
         """What the file says of the account itself."""
         return {
             "quotas": asdict(self._view.account.quotas),
+            "end_tunnels_with_credentials": self._view.account.end_tunnels_with_credentials,
             "guardrails": sorted(self.policy_name(arn) for arn in self._view.rows.guardrails),
         }
 

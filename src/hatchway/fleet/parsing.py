@@ -64,6 +64,11 @@ FLEET: Final = Table(
             read=Reader(QUOTAS.read, QUOTAS.schema),
             about="How much users may create and use. Without the key they are left alone.",
         ),
+        "end_tunnels_with_credentials": Key(
+            read=values.boolean,
+            about="Whether a tunnel ends when the temporary credentials expire that it was opened with."
+            " Without the key it is left alone; an account begins with false.",
+        ),
         "vpcs": _section(network_sections.vpcs, "Networks, with their subnets and security groups."),
         "instances": _section(network_sections.instances, "Hosts."),
         "endpoints": _section(network_sections.endpoints, "Instance Connect Endpoints."),

@@ -46,12 +46,16 @@ log = structlog.get_logger("hatchway.gateway")
 
 @dataclass(slots=True)
 class _Tunnel:
-    """One that this worker carries. `recorded` is whether the audit trail has it as opened."""
+    """One that this worker carries. `recorded` is whether the audit trail has it as opened.
+
+    `expiry` fires when the temporary credentials expire that it was opened with.
+    """
 
     admitted: Admitted
     relay: Relay
     deadline: asyncio.TimerHandle
     recorded: bool = False
+    expiry: asyncio.TimerHandle | None = None
 
 
 class DecisionPoint(Protocol):
@@ -86,7 +90,9 @@ class Gateway:
         new_request_id: Callable[[], str],
         new_tunnel_id: Callable[[], str],
         tracing: TunnelTracing | None = None,
+        credentials_expired: Callable[[str], None] = lambda _tunnel_id: None,
     ) -> None:
+        """`credentials_expired` is told of the tunnels whose credentials expire meanwhile."""
         self._admission = admission
         self._trail = trail
         self._registry = registry
@@ -97,6 +103,7 @@ class Gateway:
         self._new_request_id = new_request_id
         self._new_tunnel_id = new_tunnel_id
         self._tracing = tracing
+        self._credentials_expired = credentials_expired
         self.draining = False
 
     async def serve(self, client: WebSocketConnection, source_ip: str, source_port: int) -> None:
@@ -189,6 +196,7 @@ class Gateway:
         kept = admitted._replace(additional={})
         self._registry.add(kept, relay)
         tunnel = _Tunnel(kept, relay, deadline)
+        self._watch_expiry(tunnel)
         try:
             tunnel.recorded = await self._record(admitted, relay)
             if trace is not None:
@@ -214,8 +222,22 @@ class Gateway:
         finally:
             self._forget(tunnel)
 
+    def _watch_expiry(self, tunnel: _Tunnel) -> None:
+        session = tunnel.admitted.principal.session
+        if session is None:
+            return
+        left = (session.expires_at - self._clock()).total_seconds()
+        if left > 0:
+            # The loop's clock is another: when it is time, it is looked at again whether it really is.
+            loop = asyncio.get_running_loop()
+            tunnel.expiry = loop.call_later(left, self._watch_expiry, tunnel)
+        else:
+            self._credentials_expired(tunnel.admitted.tunnel_id)
+
     def _forget(self, tunnel: _Tunnel) -> None:
         tunnel.deadline.cancel()
+        if tunnel.expiry is not None:
+            tunnel.expiry.cancel()
         with self._metrics.going(tunnel.relay):
             self._registry.remove(tunnel.admitted)
 

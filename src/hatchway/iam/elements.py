@@ -69,12 +69,16 @@ class PrincipalKind(StrEnum):
 
 
 class Named(IntEnum):
-    """How closely a trust policy named the caller, from not at all to by its own ARN."""
+    """How closely a trust policy named the caller, from not at all to by its own ARN.
+
+    `ROLE` is by that of the role whose session the caller is.
+    """
 
     NOT = 0
     ANYONE = 1
     ACCOUNT = 2
-    PRINCIPAL = 3
+    ROLE = 3
+    PRINCIPAL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,4 +228,6 @@ def _named(kind: PrincipalKind | None, name: str, caller: Principal) -> Named:
         root = _ACCOUNT_ROOT.fullmatch(name)
         if caller.account and caller.account in (name, root[1] if root else ""):
             return Named.ACCOUNT
-    return Named.PRINCIPAL if name in (caller.arn, caller.role_arn) else Named.NOT
+    if name == caller.arn:
+        return Named.PRINCIPAL
+    return Named.ROLE if name == caller.role_arn else Named.NOT

@@ -39,7 +39,10 @@ class GlobalKey(NamedTuple):
 _NO_SERVICES = "no service calls on its own or on another's behalf"
 _NO_ORGANIZATION = "accounts belong to no organization"
 _NO_VPC_ENDPOINTS = "calls come over no VPC endpoint"
-_LONG_TERM = "all credentials are long-term access keys"
+_TEMPORARY = "with temporary credentials"
+_NO_FACTORS = "there are no second factors"
+_NO_FEDERATION = "no role is assumed with an identity provider's token"
+_NO_ASSUMED_ROOT = "nobody assumes the root user"
 _NO_INSTANCE_ROLES = "no service hands out credentials"
 _NO_MCP = "there is no managed MCP server"
 
@@ -47,24 +50,40 @@ _ALWAYS, _SOMETIMES, _NEVER = Presence.ALWAYS, Presence.SOMETIMES, Presence.NEVE
 
 GLOBAL_KEYS: Final = (
     # of the principal
-    GlobalKey("aws:PrincipalArn", "ARN", _ALWAYS, "the user's, or the account root user's"),
+    GlobalKey(
+        "aws:PrincipalArn", "ARN", _ALWAYS, "the user's, the account root user's, or the role's of a session"
+    ),
     GlobalKey("aws:PrincipalAccount", "String", _ALWAYS, "the account"),
-    GlobalKey("aws:PrincipalType", "String", _ALWAYS, "`User`, or `Account` for the root user"),
-    GlobalKey("aws:userid", "String", _ALWAYS, "the user's unique id, or the account for the root user"),
-    GlobalKey("aws:username", "String", _SOMETIMES, "of a user; the root user has none"),
-    GlobalKey("aws:PrincipalTag/${TagKey}", "String", _SOMETIMES, "for each tag of the user"),
+    GlobalKey(
+        "aws:PrincipalType", "String", _ALWAYS, "`User`, `AssumedRole`, or `Account` for the root user"
+    ),
+    GlobalKey(
+        "aws:userid",
+        "String",
+        _ALWAYS,
+        "the user's unique id, the account for the root user, or `AROA…:session-name`",
+    ),
+    GlobalKey(
+        "aws:username", "String", _SOMETIMES, "of a user; the root user and sessions of roles have none"
+    ),
+    GlobalKey(
+        "aws:PrincipalTag/${TagKey}",
+        "String",
+        _SOMETIMES,
+        "for each tag of the user, or of the role and its session",
+    ),
     GlobalKey("aws:PrincipalIsAWSService", "Bool", _ALWAYS, "`false`", constant="false"),
     GlobalKey("aws:PrincipalServiceName", "String", _NEVER, _NO_SERVICES),
     GlobalKey("aws:PrincipalServiceNamesList", "ArrayOfString", _NEVER, _NO_SERVICES),
     GlobalKey("aws:PrincipalOrgID", "String", _NEVER, _NO_ORGANIZATION),
     GlobalKey("aws:PrincipalOrgPaths", "ArrayOfString", _NEVER, _NO_ORGANIZATION),
     # of the session
-    GlobalKey("aws:TokenIssueTime", "Date", _NEVER, _LONG_TERM),
-    GlobalKey("aws:MultiFactorAuthPresent", "Bool", _NEVER, _LONG_TERM),
-    GlobalKey("aws:MultiFactorAuthAge", "Numeric", _NEVER, _LONG_TERM),
-    GlobalKey("aws:FederatedProvider", "String", _NEVER, _LONG_TERM),
-    GlobalKey("aws:SourceIdentity", "String", _NEVER, _LONG_TERM),
-    GlobalKey("aws:AssumedRoot", "String", _NEVER, _LONG_TERM),
+    GlobalKey("aws:TokenIssueTime", "Date", _SOMETIMES, f"{_TEMPORARY}: when they were made"),
+    GlobalKey("aws:MultiFactorAuthPresent", "Bool", _SOMETIMES, f"{_TEMPORARY}: `false`"),
+    GlobalKey("aws:MultiFactorAuthAge", "Numeric", _NEVER, _NO_FACTORS),
+    GlobalKey("aws:FederatedProvider", "String", _NEVER, _NO_FEDERATION),
+    GlobalKey("aws:SourceIdentity", "String", _SOMETIMES, "of a session for which one was set"),
+    GlobalKey("aws:AssumedRoot", "String", _NEVER, _NO_ASSUMED_ROOT),
     GlobalKey("aws:ChatbotSourceArn", "ARN", _NEVER, _NO_INSTANCE_ROLES),
     GlobalKey("aws:Ec2InstanceSourceVpc", "String", _NEVER, _NO_INSTANCE_ROLES),
     GlobalKey("aws:Ec2InstanceSourcePrivateIPv4", "IPAddress", _NEVER, _NO_INSTANCE_ROLES),

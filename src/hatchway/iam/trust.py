@@ -70,9 +70,18 @@ def decide_assume_role(trust: Decision, own: Decision) -> Decision:
     """Which of two answers stands: the trust policy's, or that of the caller's own policies on the same call.
 
     Both must allow, except that a trust policy which names the caller itself needs no Allow of its own
-    policies beside it; their Denies and the account's guardrails bind all the same.
+    policies beside it; their Denies and the account's guardrails bind all the same. One which names the role
+    whose session the caller is needs none of the role's, but the role's boundary and the session's policies
+    must allow ("Policy evaluation logic", on resource-based policies).
+
+    The caller's own refusal goes before the trust policy's: whoever may not assume a role learns nothing of
+    how it is trusted.
     """
-    if not trust.allowed or own.allowed:
+    if own.allowed:
         return trust
-    grants_alone = trust.named is Named.PRINCIPAL and own.outcome is Outcome.IMPLICIT_DENY
-    return trust if grants_alone and own.layer is not Layer.GUARDRAIL else own
+    unneeded = {
+        Named.PRINCIPAL: (Layer.BOUNDARY, Layer.SESSION, Layer.IDENTITY),
+        Named.ROLE: (Layer.IDENTITY,),
+    }.get(trust.named or Named.NOT, ())
+    alone = trust.allowed and own.outcome is Outcome.IMPLICIT_DENY and own.layer in unneeded
+    return trust if alone else own

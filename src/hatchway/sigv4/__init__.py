@@ -38,6 +38,7 @@ for services other than S3: the path is normalised and encoded once more, the pa
 """
 
 from hatchway.sigv4.errors import (
+    ExpiredToken,
     IncompleteSignature,
     MissingAuthenticationToken,
     RequestExpired,
@@ -54,6 +55,7 @@ from hatchway.sigv4.verification import CLOCK_SKEW, verify
 
 __all__ = [
     "CLOCK_SKEW",
+    "ExpiredToken",
     "HttpRequest",
     "IncompleteSignature",
     "MissingAuthenticationToken",

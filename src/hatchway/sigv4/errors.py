@@ -93,6 +93,15 @@ class RequestExpired(SignatureError):
         self.now = now
 
 
+class ExpiredToken(SignatureError):
+    """The signature is right, but the temporary credentials that made it have expired."""
+
+    code = "ExpiredToken"
+
+    def __init__(self) -> None:
+        super().__init__("The security token included in the request is expired")
+
+
 class UnknownAccessKey(SignatureError):
     """Nobody has this access key, or it is not active.
 

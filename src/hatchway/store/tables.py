@@ -16,11 +16,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.identity import KeyStatus, OwnerKind
 from hatchway.domain.network import InstanceState
+from hatchway.domain.session import SessionKind
 from hatchway.store.columns import EnumText, Flags, QuotaMap, RuleList, TagMap, Texts, UtcDateTime
 
 metadata = MetaData(
@@ -87,6 +89,7 @@ accounts = _in_feed(
     _text("gateway_dns_name"),
     _moment("created_at"),
     Column("quotas", QuotaMap, nullable=False),
+    Column("end_tunnels_with_credentials", Boolean, nullable=False, server_default=false()),
 )
 vpcs = _in_feed(
     "vpcs",
@@ -300,6 +303,24 @@ access_keys = _in_feed(
     Column("status", EnumText(KeyStatus), nullable=False),
     _moment("created_at"),
 )
+sessions = _in_feed(
+    "sessions",
+    _key("access_key_id", 128),
+    Column("kind", EnumText(SessionKind), nullable=False),
+    _text("owner_name", 64, null=True),
+    _text("owner_id", 32, index=True),
+    _text("name", 64, null=True),
+    Column("token_hash", LargeBinary, nullable=False),
+    _moment("issued_at"),
+    _moment("expires_at", index=True),
+    Column("policy", Text, nullable=True),
+    Column("policy_arns", Texts, nullable=False),
+    Column("session_tags", TagMap, nullable=False),
+    Column("transitive_tag_keys", Texts, nullable=False),
+    _text("source_identity", 64, null=True),
+    Column("chained", Boolean, nullable=False),
+    _moment("mfa_authenticated_at", null=True),
+)
 # Gateways of versions before the gateway key follow this table. It is empty: they have in memory what they
 # need, and the control plane drops what another process of those versions may write.
 clear_signing_keys = _in_feed(
@@ -349,6 +370,7 @@ FEED = (
     attachments,
     guardrails,
     access_keys,
+    sessions,
     sealed_signing_keys,
     terminations,
     api_addresses,

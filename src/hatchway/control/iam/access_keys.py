@@ -117,7 +117,8 @@ def _authorize_last_used(call: Call, key: AccessKey | None) -> None:
     try:
         call.authorize(owner.check(call, action))
     except AccessDenied:
-        if key.user_name == call.caller.principal.user_name:
+        principal = call.caller.principal
+        if principal.issuer is None and key.user_name == principal.user_name:
             raise
         call.authorize(unknown)
         raise no_such_key(key.id) from None

@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import Table
 
 from hatchway.access.authorization import Check, Context
+from hatchway.access.principal import PrincipalType
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import Group, ManagedPolicy, OwnerKind, Role, User
@@ -40,6 +41,18 @@ def tag_keys(tags: Tags) -> Context:
 
 def boundary_keys(boundary: str | None) -> Context:
     return {} if boundary is None else {"iam:PermissionsBoundary": boundary}
+
+
+def caller_name(call: Call) -> str | None:
+    """The name of the user who calls, for whom no user is named; None of the root user.
+
+    Raises:
+        ServiceError: a role's session calls.
+    """
+    principal = call.caller.principal
+    if principal.type not in (PrincipalType.USER, PrincipalType.ROOT):
+        raise ServiceError("ValidationError", "Must specify userName when calling with non-User credentials")
+    return principal.user_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +218,12 @@ class KeyOwner:
 
     @classmethod
     def of(cls, call: Call) -> "KeyOwner":
-        """The user that `UserName` names; without it the caller, which may be the root user."""
-        name = call.parameters.get("UserName") or call.caller.principal.user_name
+        """The user that `UserName` names; without it the caller, which may be the root user.
+
+        Raises:
+            ServiceError: without it, and the caller is neither: a role has no access keys.
+        """
+        name = call.parameters.get("UserName") or caller_name(call)
         return cls(None if name is None else USERS.named(call, name))
 
     @property

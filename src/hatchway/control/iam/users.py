@@ -10,7 +10,7 @@ from hatchway.control.iam.paging import page_of_rows, path_begins
 from hatchway.control.iam.quotas import require_free_name, require_room
 from hatchway.control.iam.results import user_result
 from hatchway.control.iam.tags import read_tags
-from hatchway.control.iam.targets import USERS, boundary_keys, require_attachable
+from hatchway.control.iam.targets import USERS, boundary_keys, caller_name, require_attachable
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import User
 from hatchway.domain.ids import Kind, new_id
@@ -52,7 +52,7 @@ def create_user(call: Call) -> Result:
 @operation("iam", "GetUser", reads_only=True)
 def get_user(call: Call) -> Result:
     """The user named; without a name the caller, which may be the root user."""
-    name = call.parameters.get("UserName") or call.caller.principal.user_name
+    name = call.parameters.get("UserName") or caller_name(call)
     if name is None:
         call.authorize(Check("iam:GetUser", (call.arns.root,)))
         account = call.tx.account()
@@ -76,6 +76,8 @@ def update_user(call: Call) -> Result:
     rename(call, target, name, path)
     keys = call.tx.access_keys.find(user_name=target.name)
     call.tx.access_keys.put_all(replace(key, user_name=name) for key in keys)
+    sessions = call.tx.sessions.find(owner_id=target.existing().id)
+    call.tx.sessions.put_all(replace(session, owner_name=name) for session in sessions)
     return {}
 
 

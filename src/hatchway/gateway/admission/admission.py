@@ -57,8 +57,9 @@ if TYPE_CHECKING:
 
 EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 NO_SIGNING_KEY: Final = (
-    "gateways have no signing key of this access key: it is the root user's, inactive or just made, or its"
-    " user's policies allow no tunnel, or the signature is of another day"
+    "gateways have no signing key of this access key: it is the root user's, inactive or just made, or the"
+    " policies of its user or role allow no tunnel, or the signature is of another day; or the session token"
+    " is not its own"
 )
 
 
@@ -266,6 +267,10 @@ class Admission:
         caller = self._snapshot.caller(principal.access_key_id)
         if caller is None or caller.principal.user_id != principal.user_id:
             return Standing(revoked={"reason": f"access key {principal.access_key_id} is no longer valid"})
+        session = caller.principal.session
+        if session is not None and self._ends_with_credentials and not session.good_at(now):
+            key_id = session.access_key_id
+            return Standing(revoked={"reason": f"the temporary credentials {key_id} have expired"})
         endpoint, instance = self._ends(request)
         if endpoint is None or not endpoint.usable:
             state = "gone" if endpoint is None else endpoint.state.value
@@ -281,12 +286,19 @@ class Admission:
             return Standing(revoked={"reason": unreachable})
         return Standing(subjects=self._subjects(caller, endpoint, instance, request))
 
+    @property
+    def _ends_with_credentials(self) -> bool:
+        """Whether tunnels end when the temporary credentials expire that they were opened with."""
+        return self._snapshot.account.end_tunnels_with_credentials
+
     def _of_known_key(self, problem: Unauthenticated) -> dict[str, Any]:
         """For the audit trail alone: an unauthenticated caller must not learn that a key exists."""
         claimed = problem.claimed_key_id
-        if not problem.unknown or claimed is None or self._snapshot.access_key(claimed) is None:
+        if not problem.unknown or claimed is None:
             return {}
-        return {"reason": NO_SIGNING_KEY}
+        snapshot = self._snapshot
+        known = snapshot.access_key(claimed) is not None or snapshot.session(claimed) is not None
+        return {"reason": NO_SIGNING_KEY} if known else {}
 
     def _ends(self, request: TunnelRequest) -> tuple[Endpoint | None, Instance | None]:
         """The endpoint, and the registered instance at the target's address."""

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from hatchway.access.vault import Vault
     from hatchway.domain.account import Account
     from hatchway.domain.endpoint import Endpoint
-    from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, User
+    from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, Role, User
     from hatchway.domain.network import Instance, SecurityGroup, Vpc
     from hatchway.domain.reach import Address
+    from hatchway.domain.session import Session
     from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.gateway.snapshot.table import Key
     from hatchway.store import Changes
@@ -96,6 +97,12 @@ class Snapshot:
         self._tables = tables
         if any(changes.changed.get(table) or changes.deleted.get(table) for table in IDENTITY_TABLES):
             self._forget_callers()
+        else:
+            # Sessions come and go all the time, and each is one caller's.
+            gone = [key_id for (key_id,) in changes.deleted.get("sessions", ())]
+            for key_id in (*gone, *(row.access_key_id for row in changes.changed.get("sessions", ()))):
+                self._callers.pop(key_id, None)
+                self._subjects.pop(key_id, None)
         self.revision = changes.revision
 
     def _rows(self, table: str) -> dict[Key, Any]:
@@ -165,7 +172,7 @@ class Snapshot:
     def caller(self, access_key_id: str) -> Caller | None:
         if access_key_id not in self._callers:
             # Only for keys that exist: a flood of invented ones must not make this grow.
-            if (access_key_id,) not in self._rows("access_keys"):
+            if self.access_key(access_key_id) is None and self.session(access_key_id) is None:
                 return None
             self._callers[access_key_id] = resolve_caller(self, access_key_id)
         return self._callers[access_key_id]
@@ -185,8 +192,14 @@ class Snapshot:
     def access_key(self, key_id: str) -> AccessKey | None:
         return self._rows("access_keys").get((key_id,))
 
+    def session(self, access_key_id: str) -> Session | None:
+        return self._rows("sessions").get((access_key_id,))
+
     def user(self, name: str) -> User | None:
         return self._rows("users").get((name,))
+
+    def role(self, name: str) -> Role | None:
+        return self._rows("roles").get((name,))
 
     def groups_of(self, user_name: str) -> Sequence[str]:
         return [row.group_name for row in self._find("memberships", user_name)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.domain.identity import OwnerKind
+from hatchway.domain.session import SessionKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Set
@@ -23,23 +24,24 @@ Subject = tuple[str, ...]
 Touched = frozenset[Subject] | None
 """What changes touch; None is everything."""
 
-_OWNERS: Final = {OwnerKind.USER.value: "users", OwnerKind.GROUP.value: "groups"}
+_OWNERS: Final = {OwnerKind.USER: "users", OwnerKind.GROUP: "groups", OwnerKind.ROLE: "roles"}
 
 
 def _same(table: str) -> Callable[[Subject], Subject]:
     return lambda key: (table, *key)
 
 
-def _owner(key: Subject) -> Subject | None:
-    table = _OWNERS.get(key[0])
-    return (table, key[1]) if table is not None else None
+def _owner(key: Subject) -> Subject:
+    return (_OWNERS[OwnerKind(key[0])], key[1])
 
 
 # From a row's primary key to its subject. A table that is neither here nor in `_DECIDE_ON_ALL` affects no
 # tunnel.
-_SUBJECTS: Final[dict[str, Callable[[Subject], Subject | None]]] = {
+_SUBJECTS: Final[dict[str, Callable[[Subject], Subject]]] = {
     "access_keys": _same("access_keys"),
+    "sessions": _same("sessions"),
     "users": _same("users"),
+    "roles": _same("roles"),
     "memberships": lambda key: ("users", key[0]),
     "inline_policies": _owner,
     "attachments": _owner,
@@ -57,21 +59,34 @@ _DECIDE_ON_ALL: Final = frozenset({"accounts", "guardrails"})
 
 def identity_subjects(identities: Identities, access_key_id: str) -> tuple[Subject, ...]:
     """The subjects that say who holds a key, and what its policies are. Empty when there is no such key."""
+    session = identities.session(access_key_id)
+    if session is not None:
+        return (
+            ("sessions", access_key_id),
+            *_owner_subjects(identities, session.kind is SessionKind.ROLE, session.owner_name),
+            *(("policies", arn) for arn in session.policy_arns),
+        )
     key = identities.access_key(access_key_id)
     if key is None:
         return ()
+    return ("access_keys", access_key_id), *_owner_subjects(identities, False, key.user_name)
+
+
+def _owner_subjects(identities: Identities, is_role: bool, name: str | None) -> Iterable[Subject]:
+    """What a user's or role's policies are; of the root user (None) there are the guardrails."""
     policies = list(identities.guardrails())
-    subjects: list[Subject] = [("access_keys", access_key_id)]
-    if key.user_name is not None:
-        subjects.append(("users", key.user_name))
-        policies += identities.attached_policies(OwnerKind.USER, key.user_name)
-        for group in identities.groups_of(key.user_name):
-            subjects.append(("groups", group))
+    if name is not None:
+        kind = OwnerKind.ROLE if is_role else OwnerKind.USER
+        yield (_OWNERS[kind], name)
+        policies += identities.attached_policies(kind, name)
+        for group in () if is_role else identities.groups_of(name):
+            yield ("groups", group)
             policies += identities.attached_policies(OwnerKind.GROUP, group)
-        user = identities.user(key.user_name)
-        if user is not None and user.permissions_boundary is not None:
-            policies.append(user.permissions_boundary)
-    return (*subjects, *(("policies", arn) for arn in policies))
+        identity = identities.role(name) if is_role else identities.user(name)
+        if identity is not None and identity.permissions_boundary is not None:
+            policies.append(identity.permissions_boundary)
+    for arn in policies:
+        yield ("policies", arn)
 
 
 def network_subjects(endpoint: Endpoint, instance: Instance | None, address: str) -> list[Subject]:
@@ -110,7 +125,7 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
     subjects |= {
         ("addresses", address) for row in changes.changed.get("instances", ()) for address in row.addresses
     }
-    return frozenset(subject for subject in subjects if subject is not None)
+    return frozenset(subjects)
 
 
 class SubjectIndex:

@@ -50,6 +50,11 @@ class Revocation:
         if self._due:
             self._wake.set()
 
+    def decide_again_on(self, tunnel_id: str) -> None:
+        """Have one tunnel decided on again."""
+        self._due[tunnel_id] = None
+        self._wake.set()
+
     async def run(self) -> None:
         """Decide, whenever there is something to decide on."""
         loop = asyncio.get_running_loop()

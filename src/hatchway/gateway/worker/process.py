@@ -224,6 +224,7 @@ class Worker:
             new_request_id=ids.event,
             new_tunnel_id=ids.tunnel,
             tracing=self._tracing,
+            credentials_expired=self._expired,
         )
         clients = WebSocketServer(gateway.serve, lambda: self._tls.context)
         listener = Listener(
@@ -330,6 +331,11 @@ class Worker:
         terminate(self._registry, changes)
         if self._settings.revocation:
             self._revocation.changed(subjects)
+
+    def _expired(self, tunnel_id: str) -> None:
+        """The credentials of a tunnel have expired."""
+        if self._settings.revocation:
+            self._revocation.decide_again_on(tunnel_id)
 
     def _log_foreign_keys(self, changes: Changes) -> None:
         """Without the control plane's gateway key no tunnel is opened: its operator must know."""

@@ -1,0 +1,95 @@
+"""Temporary credentials are made fresh, kept without their token, and gone without a trace."""
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.access.people import NOW
+
+from hatchway.access.access_keys import secret_of
+from hatchway.access.sessions import (
+    delete_session,
+    new_temporary_key,
+    put_session,
+    token_fits,
+    token_hash,
+)
+from hatchway.access.vault import Vault
+from hatchway.domain.identity import SealedSigningKey
+from hatchway.domain.session import Session, SessionKind
+from hatchway.store import Store
+
+VAULT = Vault(bytes(range(32)))
+
+
+def session(access_key_id: str, hashed: bytes) -> Session:
+    return Session(
+        access_key_id=access_key_id,
+        kind=SessionKind.USER,
+        owner_name="alice",
+        owner_id="AIDAALICE",
+        name=None,
+        token_hash=hashed,
+        issued_at=NOW,
+        expires_at=NOW + timedelta(hours=1),
+        session_tags={"team": "web"},
+        transitive_tag_keys=("team",),
+        policy_arns=("arn:aws:iam::123456789012:policy/p",),
+    )
+
+
+def test_each_has_a_key_id_a_secret_and_a_token_of_its_own_and_shows_neither() -> None:
+    one, other = new_temporary_key(os.urandom), new_temporary_key(os.urandom)
+    assert one.access_key_id.startswith("ASIA") and len(one.access_key_id) == 20
+    assert len(one.secret) == 40 and len(one.token) == 128
+    assert {one.access_key_id, one.secret, one.token}.isdisjoint(
+        {other.access_key_id, other.secret, other.token}
+    )
+    assert one.secret not in repr(one) and one.token not in repr(one)
+
+
+@pytest.mark.parametrize(("size", "made"), [(0, 128), (128, 128), (129, 132), (4096, 4096)])
+def test_a_token_has_at_least_the_characters_that_are_asked_for(size: int, made: int) -> None:
+    assert len(new_temporary_key(os.urandom, token_size=size).token) == made
+
+
+def test_a_session_is_kept_whole_but_for_its_token_and_goes_with_all_that_signs(
+    store: Store, tmp_path: Path
+) -> None:
+    key = new_temporary_key(os.urandom)
+    row = session(key.access_key_id, key.token_hash)
+    signing_key = SealedSigningKey(
+        access_key_id=key.access_key_id, date="20261124", region="r", service="s", sealed=b"", sealed_under=""
+    )
+    with store.write() as tx:
+        put_session(tx, VAULT, row, key.secret)
+        tx.sealed_signing_keys.put(signing_key, replace(signing_key, access_key_id="AKIA1"))
+    with store.read() as tx:
+        assert tx.sessions.get(key.access_key_id) == row
+        assert secret_of(tx, VAULT, key.access_key_id) == key.secret
+    with store.write() as tx:
+        assert delete_session(tx, key.access_key_id)
+        assert not delete_session(tx, key.access_key_id)
+        assert secret_of(tx, VAULT, key.access_key_id) is None
+        assert [kept.access_key_id for kept in tx.sealed_signing_keys.find()] == ["AKIA1"]
+    store.close()
+    for path in tmp_path.iterdir():
+        assert key.token.encode() not in path.read_bytes()
+        assert key.secret.encode() not in path.read_bytes()
+
+
+def test_a_token_fits_its_own_session_alone_and_long_term_keys_have_none() -> None:
+    mine = session("ASIA1", token_hash("mine"))
+    assert token_fits(mine, "mine")
+    for wrong in ("yours", "", None, "mine ", "\ud800"):
+        assert not token_fits(mine, wrong)
+    assert token_fits(None, None)
+    for needless in ("", "mine"):
+        assert not token_fits(None, needless)
+
+
+def test_a_session_whose_hash_was_emptied_is_nobody_s() -> None:
+    assert not token_fits(session("ASIA1", b""), None)
+    assert not token_fits(session("ASIA1", b""), "")
