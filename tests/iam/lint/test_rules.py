@@ -166,6 +166,15 @@ TOLD = [
             "Name the actions and resources that are needed.",
         ),
     ),
+    (
+        statement(Action="hatchway:*Fleet", Resource=[ENDPOINT, "*"]),
+        Finding(
+            "wide-grant",
+            "Statement[0].Action",
+            "Who may apply a fleet file may do anything: it sets everybody's policies, and the guardrails.",
+            "Allow hatchway:ApplyFleet to administrators alone, and name the other actions of hatchway.",
+        ),
+    ),
     *(
         (
             statement(Action=action, Resource=[ENDPOINT, everything]),
@@ -204,6 +213,8 @@ def test_a_finding_says_where_what_and_what_to_do(made: dict[str, Any], finding:
         statement(Condition={"ForAnyValue:StringEquals": {"aws:TagKeys": "env"}}),
         statement(Action="*", Resource="*", Condition={"StringEquals": {"aws:username": "x"}, **PORT}),
         statement(Action="iam:*", Resource="*"),
+        statement(Action="hatchway:List*", Resource="*"),
+        statement(Action="hatchway:*", Resource="arn:aws:hatchway:us-east-1:123456789012:tunnel/*"),
         statement(Action=TUNNEL, Resource="arn:aws:s3:::*"),
         statement(Action=TUNNEL, Resource="arn:aws:x:ec2:y:z:*"),
         statement(Action=TUNNEL, Resource="arn:aws:ec2${x}:*:*:*"),

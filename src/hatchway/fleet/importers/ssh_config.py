@@ -97,9 +97,7 @@ class _Reader:
         around = self.blocks[-1]
         if around.patterns != ("*",):
             names = " ".join(around.patterns)
-            self._found.notes.append(
-                f"'Include' below 'Host {names}' is left out: put it before the first Host"
-            )
+            self._found.notes.append(f"'Include' below 'Host {names}' is left out: put it first of all")
             return
         for pattern in patterns:
             for content in self._include(pattern):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hatchway.iam.lint.source import Linted
 
 OPEN_TUNNEL = "ec2-instance-connect:opentunnel"
+APPLY_FLEET = "hatchway:applyfleet"
 TUNNEL_LIMITS = {"ec2-instance-connect:remoteport", "ec2-instance-connect:privateipaddress"}
 MAX_TUNNEL_DURATION_KEY = "ec2-instance-connect:maxtunnelduration"
 SHORTEST_TUNNEL, LONGEST_TUNNEL = 1, 3600
@@ -205,6 +206,21 @@ def wide_grants(linted: Linted) -> Iterable[Finding]:
         )
 
 
+def administrators(linted: Linted) -> Iterable[Finding]:
+    """Allows of what is as good as every permission, though it does not look so."""
+    action = linted.statement.action
+    if not linted.allows or action.negated or "*" in action.patterns or not action.matches(APPLY_FLEET):
+        return
+    # The action has no resource-level support.
+    if any(text == "*" for _, text in linted.resources()):
+        yield Finding(
+            "wide-grant",
+            f"{linted.place}.Action",
+            "Who may apply a fleet file may do anything: it sets everybody's policies, and the guardrails.",
+            "Allow hatchway:ApplyFleet to administrators alone, and name the other actions of hatchway.",
+        )
+
+
 def _is_every_endpoint(pattern: str) -> bool:
     missing = 5 - pattern.count(":")
     _, _, service, _, _, resource = f"{pattern}{':*' * missing}".split(":", 5)
@@ -222,4 +238,5 @@ RULES = (
     negations,
     unguarded_sets,
     wide_grants,
+    administrators,
 )
