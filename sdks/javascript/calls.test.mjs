@@ -15,7 +15,10 @@ import {
 } from "@aws-sdk/client-ec2";
 import { EC2InstanceConnectClient, SendSSHPublicKeyCommand } from "@aws-sdk/client-ec2-instance-connect";
 import {
+  AttachRolePolicyCommand,
   CreateAccessKeyCommand,
+  CreatePolicyCommand,
+  CreateRoleCommand,
   CreateUserCommand,
   DeleteAccessKeyCommand,
   DeleteUserCommand,
@@ -28,6 +31,7 @@ import {
   waitUntilUserExists,
 } from "@aws-sdk/client-iam";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
 
 const { ACCOUNT, INSTANCE, SUBNET, PUBLIC_KEY } = process.env;
 const ec2 = new EC2Client();
@@ -117,4 +121,43 @@ test("a public key is pushed", async () => {
     new SendSSHPublicKeyCommand({ InstanceId: INSTANCE, InstanceOSUser: "ec2-user", SSHPublicKey: PUBLIC_KEY }),
   );
   assert.equal(answer.Success, true);
+});
+
+test("a role is assumed, and what it does is in the trail", async () => {
+  const UserName = "caller";
+  const { User } = await iam.send(new CreateUserCommand({ UserName }));
+  const trust = { Effect: "Allow", Principal: { AWS: User.Arn }, Action: "sts:AssumeRole" };
+  const { Role } = await iam.send(
+    new CreateRoleCommand({
+      RoleName: "on-call",
+      AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: trust }),
+    }),
+  );
+  const statement = { Effect: "Allow", Action: ["ec2:Describe*", "cloudtrail:LookupEvents"], Resource: "*" };
+  const { Policy } = await iam.send(
+    new CreatePolicyCommand({
+      PolicyName: "look",
+      PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: statement }),
+    }),
+  );
+  await iam.send(new AttachRolePolicyCommand({ RoleName: "on-call", PolicyArn: Policy.Arn }));
+  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
+  const credentials = fromTemporaryCredentials({
+    masterCredentials: { accessKeyId: AccessKey.AccessKeyId, secretAccessKey: AccessKey.SecretAccessKey },
+    params: { RoleArn: Role.Arn, RoleSessionName: "javascript" },
+  });
+  const { Arn } = await new STSClient({ credentials }).send(new GetCallerIdentityCommand({}));
+  assert.equal(Arn, `arn:aws:sts::${ACCOUNT}:assumed-role/on-call/javascript`);
+  assert.ok((await new EC2Client({ credentials }).send(new DescribeInstancesCommand({}))).Reservations.length);
+  const denied = await refusal(new IAMClient({ credentials }).send(new GetUserCommand({ UserName })));
+  assert.equal(denied.name, "AccessDenied");
+
+  const LookupAttributes = [{ AttributeKey: "EventName", AttributeValue: "AssumeRole" }];
+  const events = await all(
+    paginateLookupEvents({ client: new CloudTrailClient({ credentials }) }, { LookupAttributes }),
+    "Events",
+  );
+  assert.deepEqual([...new Set(events.map((event) => event.Username))], [UserName]);
+  assert.equal(JSON.parse(events[0].CloudTrailEvent).requestParameters.roleArn, Role.Arn);
+  assert.ok(events[0].EventTime instanceof Date);
 });

@@ -10,7 +10,7 @@ import pytest
 from tests.protocol.sample import model
 
 from hatchway.protocol.errors import ServiceError
-from hatchway.protocol.json_request import read_json_request
+from hatchway.protocol.json_request import is_target_prefix, read_json_request
 from hatchway.protocol.violations import Kind, Naming, Violation
 
 if TYPE_CHECKING:
@@ -173,3 +173,20 @@ def test_a_media_type_may_have_parameters_and_an_operation_be_offered() -> None:
     call, _ = ask({}, content_type="Application/X-Amz-JSON-1.1; charset=utf-8", offered={"Do"})
 
     assert call.operation == "Do"
+
+
+@pytest.mark.parametrize("prefix", ["com.example.v1.Sample_1", "Sample_1"])
+def test_a_service_s_prefix_may_come_without_the_package_before_it(prefix: str) -> None:
+    packaged = model("json")
+    packaged.metadata["targetPrefix"] = "com.example.v1.Sample_1"
+
+    assert is_target_prefix(packaged, prefix)
+
+
+@pytest.mark.parametrize("prefix", ["", "com.example.v1", "v1.Sample_1", "1"])
+def test_no_other_part_of_it_will_do(prefix: str) -> None:
+    packaged = model("json")
+    packaged.metadata["targetPrefix"] = "com.example.v1.Sample_1"
+
+    assert not is_target_prefix(packaged, prefix)
+    assert not is_target_prefix(model("query"), prefix)

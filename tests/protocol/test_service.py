@@ -130,3 +130,10 @@ def test_an_error_is_in_the_services_protocol_with_its_status_and_in_json_named_
     assert in_json.status == 400
     assert ("x-amzn-errortype", "AuthFailure") in in_json.headers
     assert json.loads(in_json.body)["__type"] == "AuthFailure"
+
+
+def test_a_service_knows_its_target_prefix() -> None:
+    cloudtrail = load_service("cloudtrail")
+
+    assert cloudtrail.is_target_prefix("CloudTrail_20131101")
+    assert not cloudtrail.is_target_prefix("AWSEC2InstanceConnectService")

@@ -115,7 +115,7 @@ def guess_service(request: HttpRequest) -> Service:
     version = _form_value(request, "Version")
     for service in services().values():
         metadata = service.model.metadata
-        if prefix and metadata.get("targetPrefix") == prefix:
+        if service.is_target_prefix(prefix):
             return service
         if version and "targetPrefix" not in metadata and service.model.api_version == version:
             return service

@@ -41,7 +41,7 @@ def read_json_request(
     if method != "POST":
         raise ServiceError("MalformedHttpRequestException", "The method must be POST.", 405)
     prefix, _, operation = target.rpartition(".")
-    if prefix != model.metadata["targetPrefix"] or operation not in model.operation_names:
+    if not is_target_prefix(model, prefix) or operation not in model.operation_names:
         raise ServiceError("UnknownOperationException", "X-Amz-Target names no operation of this service.")
     if offered is not None and operation not in offered:
         raise ServiceError("UnknownOperationException", not_offered(model, operation), 400)
@@ -54,6 +54,15 @@ def read_json_request(
         return Call(operation, {}), [Violation(Kind.UNKNOWN, (name,)) for name in document]
     reader = _Reader(naming)
     return Call(operation, reader.structure(shape, document, ())), reader.violations
+
+
+def is_target_prefix(model: ServiceModel, prefix: str) -> bool:
+    """Whether what stands before the operation in `X-Amz-Target` means a service.
+
+    Where the model's own has a package before it, as CloudTrail's has, some SDKs send the last part alone.
+    """
+    own: str = model.metadata.get("targetPrefix", "")
+    return prefix != "" and prefix in {own, own.rpartition(".")[2]}
 
 
 def _load(body: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.protocol import json_reply, xml
 from hatchway.protocol.errors import ServiceError
-from hatchway.protocol.json_request import read_json_request
+from hatchway.protocol.json_request import is_target_prefix, read_json_request
 from hatchway.protocol.messages import Call, Reply
 from hatchway.protocol.query_request import read_query_request
 from hatchway.protocol.refusals import REFUSALS
@@ -40,6 +40,10 @@ class Service:
         self._refusal = REFUSALS[name]
         self._is_json = model.protocol == "json"
         self._take_files = frozenset(name for name in model.operation_names if _takes_file(model, name))
+
+    def is_target_prefix(self, prefix: str) -> bool:
+        """Whether what stands before the operation in `X-Amz-Target` means this service."""
+        return is_target_prefix(self.model, prefix)
 
     def parse(  # noqa: PLR0917 - the parts of a request, in their order on the wire
         self,
