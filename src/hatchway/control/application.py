@@ -232,7 +232,7 @@ class _Api:
         return PlainTextResponse("".join(f"{line}\n" for line in lines))
 
     async def enroll(self, request: Request) -> Response:
-        """A host that registers itself. It shares the threads of hosts' look-ups, and their limits."""
+        """A host that registers itself. It waits for the store like a call: no look-up waits for it."""
         connection: ClientConnection = request.state.connection
         authorization = request.headers.get("authorization", "")
         token = claimed_token(authorization)
@@ -250,7 +250,7 @@ class _Api:
                     peer=connection.address,
                     user_agent=request.headers.get("user-agent", ""),
                 )
-                host = await self._lookups.run((connection.source, token), register)
+                host = await self._calls.run((connection.source, token), register)
         except ServiceError as refused:
             return _plain(request, refused.message, refused.status or 400)
         except HostRefused as refused:

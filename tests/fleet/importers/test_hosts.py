@@ -1,10 +1,13 @@
 """What hosts come to as a fleet file, whatever they are called."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fleet.importers.sound import sound
 
+from hatchway.domain.network import InstanceState
 from hatchway.fleet.importers import hosts
 from hatchway.fleet.importers.hosts import (
     Found,
@@ -57,7 +60,32 @@ def test_tags_that_nothing_can_have_are_left_out_and_reserved_ones_in_silence() 
     assert [note.partition(":")[0] for note in found.notes] == ["x", "y"]
 
 
+def test_all_that_is_known_of_a_host_is_kept_but_for_a_type_that_is_none() -> None:
+    known = ImportedHost(
+        name="a",
+        address="10.0.0.1",
+        id="i-0123456789abcdef0",
+        state=InstanceState.STOPPED,
+        instance_type="rack.r640",
+        tags={"env": "dev"},
+    )
+    found = Found([known, replace(known, name="b", address="10.0.0.2", id=None, instance_type="Rack!")])
+    fleet = sound(to_fleet(found, vpc="v"))
+    assert fleet["instances"]["a"] == {
+        "id": "i-0123456789abcdef0",
+        "subnet": "v/10.0.0.0-24",
+        "private_ip": "10.0.0.1",
+        "state": "stopped",
+        "instance_type": "rack.r640",
+        "tags": {"env": "dev"},
+    }
+    assert found.notes == ["b: 'Rack!' is no instance type, and left out"]
+
+
 def test_content_is_text_of_a_size_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotImported, match="byte 1"):
+        content_text(b"a\xff")
+    assert content_text(b"\xef\xbb\xbfa") == "a"
     monkeypatch.setattr(hosts, "MOST_BYTES", 2)
     with pytest.raises(NotImported, match="more than"):
         content_text(b"abc")
