@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import boto3
 import pytest
 from tests.control.harness import ARNS, Credentials, World, refused
 
@@ -120,6 +121,7 @@ def test_a_user_that_is_renamed_keeps_all_that_it_has(module_world: World, iam: 
     iam.put_user_policy(UserName="maiden", PolicyName="own", PolicyDocument=EC2)
     iam.attach_user_policy(UserName="maiden", PolicyArn=BOUND)
     key = key_of(iam, "maiden")
+    session = module_world.client("sts", key).get_session_token()["Credentials"]
     iam.update_user(UserName="maiden", NewUserName="Married", NewPath="/staff/")
     user = iam.get_user(UserName="Married")["User"]
     assert (user["UserId"], user["Tags"]) == (made["UserId"], made["Tags"])
@@ -129,7 +131,13 @@ def test_a_user_that_is_renamed_keeps_all_that_it_has(module_world: World, iam: 
     attached = iam.list_attached_user_policies(UserName="Married")["AttachedPolicies"]
     assert attached[0]["PolicyArn"] == BOUND
     assert module_world.client("sts", key).get_caller_identity()["Arn"] == user["Arn"]
-    assert module_world.client("ec2", key).describe_vpcs()["Vpcs"]
+    temporary = boto3.client(
+        "ec2", region_name="us-east-1", endpoint_url=module_world.shared_server.url,
+        verify=str(module_world.shared_server.ca), aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"], aws_session_token=session["SessionToken"],
+    )  # fmt: skip
+    for ec2 in (module_world.client("ec2", key), temporary):
+        assert ec2.describe_vpcs()["Vpcs"]
     assert refused(lambda: iam.get_user(UserName="maiden")) == ("NoSuchEntity", 404)
     # The case of its own name alone may change; another's name may not be taken, whatever the case.
     iam.update_user(UserName="Married", NewUserName="married")

@@ -66,7 +66,7 @@ def get_user(call: Call) -> Result:
 
 @operation("iam", "UpdateUser", reads_only=False)
 def update_user(call: Call) -> Result:
-    """Gives a user another name or path. Its access keys, groups and policies stay its own."""
+    """Gives a user another name or path. All that it has stays its own."""
     target = USERS.target(call)
     name = call.parameters.get("NewUserName") or target.name
     path = call.parameters.get("NewPath") or ("/" if target.found is None else target.found.path)
@@ -76,6 +76,8 @@ def update_user(call: Call) -> Result:
     rename(call, target, name, path)
     keys = call.tx.access_keys.find(user_name=target.name)
     call.tx.access_keys.put_all(replace(key, user_name=name) for key in keys)
+    sessions = call.tx.sessions.find(owner_id=target.existing().id)
+    call.tx.sessions.put_all(replace(session, owner_name=name) for session in sessions)
     sessions = call.tx.sessions.find(owner_id=target.existing().id)
     call.tx.sessions.put_all(replace(session, owner_name=name) for session in sessions)
     return {}
