@@ -80,6 +80,7 @@ def test_a_key_that_others_may_read_or_write_is_refused(kind: KeyKind, mode: int
         bytes(32),
         b"\xff" * 44,
         base64.b64encode(KEY) * 1000,
+        base64.b64encode(KEY).replace(b"A", b"A!", 1),
     ],
 )
 def test_a_malformed_key_is_refused_without_being_shown(

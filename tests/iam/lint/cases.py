@@ -342,6 +342,11 @@ OF_OVERLAPS: list[tuple[list[dict[str, Any]], list[tuple[str, str]]]] = [
         [statement(Resource="*"), statement(Action="ec2:*"), statement()],
         [("duplicate-statement", "Statement[2]")],
     ),
+    # an ARN without all its segments is about all that begins so
+    (
+        [statement(Resource="arn:aws:ec2"), statement()],
+        [("incomplete-arn", "Statement[0].Resource"), ("duplicate-statement", "Statement[1]")],
+    ),
     # a variable is compared as it stands
     (
         [

@@ -175,6 +175,15 @@ TOLD = [
             "Allow hatchway:ApplyFleet to administrators alone, and name the other actions of hatchway.",
         ),
     ),
+    (
+        statement(Action=["hatchway:*"], Resource=[ENDPOINT, "*"]),
+        Finding(
+            "wide-grant",
+            "Statement[0].Action",
+            "Who may apply a fleet file may do anything: it sets everybody's policies, and the guardrails.",
+            "Allow hatchway:ApplyFleet to administrators alone, and name the other actions of hatchway.",
+        ),
+    ),
     *(
         (
             statement(Action=action, Resource=[ENDPOINT, everything]),
@@ -220,6 +229,10 @@ def test_a_finding_says_where_what_and_what_to_do(made: dict[str, Any], finding:
         statement(Action=TUNNEL, Resource="arn:aws:ec2${x}:*:*:*"),
         statement(Action=TUNNEL, Resource="arn:aws:ec2:*:*:instance-connect-endpoint/eice-1*"),
         statement(Effect="Deny", Action=TUNNEL, Resource="*"),
+        statement(Effect="Deny", Action="hatchway:*", Resource="*"),
+        statement(Effect="Deny", NotAction="iam:*", Resource="*"),
+        statement(Action="hatchway:DescribeHosts", Resource="*"),
+        statement(Action="hatchway:*", Resource=ENDPOINT),
     ],
 )
 def test_of_what_its_author_may_well_mean_nothing_is_said(made: dict[str, Any]) -> None:
