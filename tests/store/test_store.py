@@ -17,6 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 import hatchway.store
+from hatchway.domain.account import Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.identity import Membership, User
 from hatchway.domain.network import Rule, SecurityGroup, Vpc
@@ -55,6 +56,18 @@ def schema(store: Store, move: Callable[[Config, str], None], revision: str) -> 
         config.attributes["connection"] = connection
         move(config, revision)
         connection.commit()
+
+
+def test_the_account_of_an_older_program_leaves_tunnels_to_outlive_credentials(store: Store) -> None:
+    account = Account(id="123456789012", region="us-east-1", gateway_dns_name="g.example", created_at=NOW)
+    with store.write() as tx:
+        tx.accounts.put(replace(account, end_tunnels_with_credentials=True))
+    with store.read() as tx:
+        assert tx.account().end_tunnels_with_credentials
+    schema(store, command.downgrade, "0016")
+    store.migrate()
+    with store.read() as tx:
+        assert tx.account() == account
 
 
 def test_endpoints_of_an_older_program_tell_their_targets_nothing(store: Store) -> None:
