@@ -55,9 +55,14 @@ def refused(call: Callable[[], Any]) -> str:
 def test_an_instance_has_what_the_aws_cli_reads_of_it(world: World) -> None:
     answer = world.client("ec2").describe_instances(InstanceIds=[INSTANCE])
     (reservation,) = answer["Reservations"]
+    with world.store.read() as tx:
+        created = tx.account().created_at
+    told = created.replace(microsecond=created.microsecond // 1000 * 1000)
     assert reservation["Instances"] == [
         {
             "InstanceId": INSTANCE,
+            "InstanceType": "hatchway.host",
+            "LaunchTime": told,
             "State": {"Code": 16, "Name": "running"},
             "VpcId": VPC,
             "SubnetId": SUBNET,

@@ -5,6 +5,7 @@ Hatchway makes no network: the fleet file and the API say what there is, and the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -162,7 +163,8 @@ class NetworkInterface:
 class Instance:
     """A host that tunnels may reach. It has a private IPv4 address, an IPv6 address, or both.
 
-    `instance_type` is what somebody calls its kind, None when nobody does.
+    `instance_type` is what somebody calls its kind, None when nobody does. `registered_at` is since when it
+    is known, in UTC; None of those that a version without this has registered.
     """
 
     id: str
@@ -174,6 +176,7 @@ class Instance:
     security_group_ids: tuple[str, ...]
     state: InstanceState = InstanceState.RUNNING
     instance_type: str | None = None
+    registered_at: datetime | None = None
     tags: Tags = field(default_factory=dict)
 
     @property

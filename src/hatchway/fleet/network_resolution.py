@@ -274,6 +274,7 @@ def _resolve_instance(
     )
     if not draft.claim("instances", instance_id, declared.place):
         return
+    present = draft.before.rows.instances.get(instance_id)
     draft.after.instances[instance_id] = Instance(
         id=instance_id,
         name=declared.name,
@@ -285,6 +286,7 @@ def _resolve_instance(
         security_group_ids=groups or (),
         state=declared.state,
         instance_type=declared.instance_type,
+        registered_at=draft.now if present is None else present.registered_at,
         tags=declared.tags,
     )
 

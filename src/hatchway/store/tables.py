@@ -144,6 +144,7 @@ instances = _in_feed(
     Column("security_group_ids", Texts, nullable=False),
     Column("state", EnumText(InstanceState), nullable=False),
     _text("instance_type", 64, null=True),
+    _moment("registered_at", null=True),
     _tags(),
 )
 endpoints = _in_feed(

@@ -22,6 +22,7 @@ from hatchway.control.ec2.places import Places
 from hatchway.control.ec2.resource_ids import INSTANCE
 from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
+from hatchway.domain.account import Account
 from hatchway.domain.network import Instance, InstanceState
 from hatchway.store import tables
 
@@ -71,13 +72,13 @@ INSTANCES: Final[Listing[Instance]] = Listing(
 def describe_instances(call: Call) -> Result:
     """Instances, each in a reservation of its own."""
     page = describe(call, INSTANCES)
-    places = Places(call, page.nouns)
+    places, account = Places(call, page.nouns), call.tx.account()
     return {
         "Reservations": [
             {
                 "ReservationId": _reservation_id(instance),
                 "OwnerId": call.arns.account,
-                "Instances": [_instance_result(instance, places)],
+                "Instances": [_instance_result(instance, places, account)],
             }
             for instance in page.nouns
         ],
@@ -85,11 +86,13 @@ def describe_instances(call: Call) -> Result:
     }
 
 
-def _instance_result(instance: Instance, places: Places) -> dict[str, Any]:
+def _instance_result(instance: Instance, places: Places, account: Account) -> dict[str, Any]:
     zone = places.zone(instance.subnet_id)
     return {
         "InstanceId": instance.id,
         "InstanceType": type_of(instance),
+        # Hatchway launches none: since when it knows of this one, or could have.
+        "LaunchTime": instance.registered_at or account.created_at,
         "State": {"Code": STATE_CODES[instance.state], "Name": instance.state.value},
         "VpcId": instance.vpc_id,
         "SubnetId": instance.subnet_id,
