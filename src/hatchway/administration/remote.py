@@ -65,6 +65,7 @@ def apply_file(
         BadUsage: the file cannot be applied, or lint found an error in a new policy of it; nothing was done.
         ApiError, NotConfigured: the API refuses, or cannot be asked.
     """
+    client = profile.api("hatchway", PATIENCE)
     with told_of_file(file):
         content = read_fleet_file(file)
         read_policy = files_in(file.parent)
@@ -75,7 +76,6 @@ def apply_file(
                 f"{file}: compressed it has {len(sent)} bytes, and the API takes {MOST_SENT}: apply it on the"
                 " server with --data-dir, or in parts"
             )
-        client = profile.api("hatchway", PATIENCE)
         given = {"FleetFile": sent, "Prune": prune}
         tell("Planning")
         plan = _asked("PlanFleet", lambda: client.plan_fleet(**given))
