@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HATCHWAY = (sys.executable, "-P", "-m", "hatchway")
-CLIENTS = 4
+CLIENTS = 8
 """Connections, each with one call at a time."""
 _USERS = 200
 
