@@ -34,6 +34,8 @@ HATCHWAY = (sys.executable, "-P", "-m", "hatchway")
 CLIENTS = 8
 """Connections, each with one call at a time."""
 _USERS = 200
+WRITES = ("CreateTags", "CreateUser, DeleteUser")
+"""No promise: each of Hatchway's is on the disk before its answer, and moto's is nowhere but in memory."""
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ def _site(url: str, size: Size) -> Iterator[Site]:
     plane = ControlPlane(
         store=store,
         vault=vault,
+        gateway_vault=Vault(os.urandom(32)),
         log=log,
         arns=Arns(ACCOUNT, REGION),
         clock=lambda: datetime.now(UTC),

@@ -51,10 +51,14 @@ Field = Reader[Noun] | Column[Any] | Stored
 
 @dataclass(frozen=True, slots=True)
 class Filters(Generic[Noun]):
-    """A request's filters: what the store can tell, and what is left to look at in each noun."""
+    """A request's filters: what the store can tell, and what is left to look at in each noun.
+
+    `costly` is whether the store may take long to tell it.
+    """
 
     conditions: tuple[Condition, ...]
     tests: tuple[tuple[Reader[Noun], Values], ...]
+    costly: bool
 
     def hold(self, noun: Noun, budget: WorkBudget) -> bool:
         """Whether all of `tests` do.
@@ -76,6 +80,7 @@ def read_filters(
     check_limits(filters)
     conditions: list[Condition] = []
     tests: list[tuple[Reader[Noun], Values]] = []
+    costly = False
     for one in filters:
         name, values = one.get("Name") or "", one.get("Values") or ()
         field = _tag_field(name, listed) or fields.get(name)
@@ -84,6 +89,7 @@ def read_filters(
         if not values:
             raise ServiceError("InvalidParameterValue", f"The filter '{name[:_LONGEST_ECHO]}' has no value")
         wanted = read_values(value or "" for value in values)
+        costly = costly or wanted.costly
         match field:
             case Column():
                 conditions.append(of_column(field)(wanted))
@@ -91,7 +97,7 @@ def read_filters(
                 conditions.append(field.condition(wanted))
             case _:
                 tests.append((field, wanted))
-    return Filters(tuple(conditions), tuple(tests))
+    return Filters(tuple(conditions), tuple(tests), costly)
 
 
 def check_limits(filters: Sequence[Mapping[str, Any]]) -> None:

@@ -101,6 +101,8 @@ def limited(tx: Transaction, filters: Filters[Any], budget: WorkBudget) -> Itera
     if not filters.conditions:
         yield
         return
+    if filters.costly:
+        budget.take_turn()
     try:
         with tx.time_limit(work_budget.MOST, budget.spend):
             yield

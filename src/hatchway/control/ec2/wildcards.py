@@ -11,6 +11,8 @@ from typing import Final
 
 _ANY_RUN: Final = "*"
 _ANY_ONE: Final = "?"
+MOST_RUNS: Final = 4
+"""As many `*` as anybody's pattern has who means well."""
 
 
 class Pattern:
@@ -54,6 +56,12 @@ class Values:
 
     literals: frozenset[str]
     patterns: tuple[Pattern, ...]
+
+    @property
+    def costly(self) -> bool:
+        """Whether one of the patterns may take a database long: some try a text in ever more ways with each
+        `*` that the pattern has."""
+        return any(pattern.characters.count((_ANY_RUN, True)) > MOST_RUNS for pattern in self.patterns)
 
     def match(self, text: str) -> bool:
         return text in self.literals or any(pattern.matches(text) for pattern in self.patterns)

@@ -51,13 +51,20 @@ class WorkBudget:
         spent = now - self._began
         if spent > MOST:
             raise too_costly()
-        if spent > FREE and not self._has_turn:
-            self._take_turn()
+        if spent > FREE:
+            self.take_turn()
         if self._has_turn and now - self._paused_at > SLICE:
             time.sleep(SLICE)
             self._paused_at = time.thread_time()
 
-    def _take_turn(self) -> None:
+    def take_turn(self) -> None:
+        """Returns when no other call is at it, and keeps it so until the end.
+
+        Raises:
+            ServiceError: too many others want a turn.
+        """
+        if self._has_turn:
+            return
         busy = ServiceError("RequestLimitExceeded", "Too many calls filter at once: try again.", status=503)
         if not _places.acquire(blocking=False):
             raise busy
