@@ -141,7 +141,7 @@ def open_installation(
         CommandFailed: there is none, or it cannot be opened.
     """
     with failures(store_url or directory.store_url):
-        if store_url is None and not directory.store.exists():
+        if store_url is None and not _is_there(directory.store):
             raise CommandFailed(
                 f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
             )
@@ -265,16 +265,29 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
     return True
 
 
+def _is_there(path: Path) -> bool:
+    """As `Path.exists` says it, which from Python 3.14 on also says no of what one may not look at.
+
+    Raises:
+        OSError: such as PermissionError.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _refuse_existing(directory: DataDirectory) -> None:
     try:
-        if directory.store.exists():
+        if _is_there(directory.store):
             raise CommandFailed(f"{directory.path} already has a store: give another --data-dir")
         for path in (directory.master_key, directory.ca_key):
-            if path.exists():
+            if _is_there(path):
                 raise CommandFailed(
                     f"{path} is there already: give another --data-dir, or remove it if no store needs it"
                 )
-        if directory.path.exists() and not directory.path.is_dir():
+        if _is_there(directory.path) and not directory.path.is_dir():
             raise BadUsage(f"{directory.path} is not a directory: give another --data-dir")
     except OSError as problem:
         raise CommandFailed(f"cannot use {directory.path}: {problem.strerror}") from problem
