@@ -16,6 +16,7 @@ TRUST = (
 
 WORDS: Mapping[str, str] = {
     "AccessKeyId": "AKIAAAAAAAAAAAAAAAAA",
+    "Arn": ARNS.user("alice", "/"),
     "AssumeRolePolicyDocument": TRUST,
     "AWSServiceName": "ec2-instance-connect.amazonaws.com",
     "CidrBlock": "10.0.200.0/24",
@@ -23,6 +24,7 @@ WORDS: Mapping[str, str] = {
     "GroupId": SSH_GROUP,
     "InstanceConnectEndpointId": "eice-0000000000000000f",
     "InstanceId": INSTANCE,
+    "JobId": "00000000-0000-0000-0000-000000000000",
     "PermissionsBoundary": "arn:aws:iam::123456789012:policy/none",
     "PolicyArn": "arn:aws:iam::123456789012:policy/none",
     "PolicyDocument": DOCUMENT,

@@ -20,6 +20,7 @@ audit trail.
 | `own_actions` | the actions of Hatchway's own service: resources and condition keys |
 | `open_tunnel` | the checks of `ec2-instance-connect:OpenTunnel` |
 | `policy_documents` | is this text a policy, and within its quota |
+| `granted_actions` | which actions the policies of an identity allow at all |
 | `entities`, `simulation`, `simulation_cost` | hypothetical requests put to users, groups and roles |
 | `failure_message` | the encoded authorization failure message |
 | `access_keys` | access keys and their secrets, which only a control plane opens |

@@ -19,7 +19,7 @@ event's `userIdentity` says `access.principal.Principal.user_identity`, for both
 | `refusals` | which refusals are recorded one by one, and the counts of the others |
 | `local`, `local_trail` | events of commands on the server itself: their source, and recording them |
 | `denials` | what was refused, found in the log |
-| `key_uses` | when each access key was last used |
+| `key_uses`, `service_uses` | when each access key, and each action, was last used |
 | `export` | the log as JSON lines |
 
 What must hold here:

@@ -17,8 +17,10 @@ from hatchway.audit.export import Export
 from hatchway.audit.key_uses import KeyUses
 from hatchway.audit.lookup_fill import LookupFill
 from hatchway.audit.refusals import INTERVAL
+from hatchway.audit.service_uses import ServiceUses
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.dead_workers import DeadWorkers
+from hatchway.control.iam.last_accessed import RETENTION
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.settings import LOOPBACK
@@ -27,6 +29,7 @@ from hatchway.store.tables import (
     client_tokens,
     endpoints,
     enrollment_tokens,
+    last_accessed_jobs,
     pushed_keys,
     sessions,
     terminations,
@@ -79,6 +82,11 @@ def purge_sessions(tx: Transaction, now: datetime) -> int:
     for session in gone:
         delete_session(tx, session.access_key_id)
     return len(gone)
+
+
+def purge_last_accessed_jobs(tx: Transaction, now: datetime) -> int:
+    """Takes away what nobody can get any more: reports on services last accessed."""
+    return tx.last_accessed_jobs.delete_where(last_accessed_jobs.c.created_at <= now - RETENTION)
 
 
 def purge_terminations(tx: Transaction) -> int:
@@ -178,12 +186,14 @@ def tasks(
         Task("note uses of access keys", 30, KeyUses(plane.store, plane.clock).note),
         Task("make older events found", 1, lookups.fill),
         Task("make events of older programs found", 30, lookups.catch_up),
+        Task("note uses of services", 30, ServiceUses(plane.store, plane.clock).note),
         Task("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
         Task("note the API's addresses", 60, addresses.note),
         Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
         Task("purge sessions", 60, purge_old_sessions),
         Task("purge terminations", 60, purge_done_terminations),
         Task("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
+        Task("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, plane.clock()))),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         Task("forget deletions", 3600, writing(history.forget)),
     )

@@ -141,6 +141,40 @@ class AccessKeyUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceUse:
+    """When a user or role last tried an action of a service."""
+
+    owner_kind: OwnerKind
+    owner_name: str
+    service: str
+    action: str
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceUsesNoted:
+    """Which part of the audit trail the uses of services are noted of: all but what is between.
+
+    `back_to` None: all of what was before is noted.
+    """
+
+    id: int
+    looked_until: datetime
+    back_to: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastAccessedJob:
+    """That somebody has asked for a report of what an ARN's policies let it use, and when it was used."""
+
+    id: str
+    arn: str
+    granularity: str
+    requested_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSecret:
     """An access key's secret under the master key. Only the control plane reads these rows."""
 

@@ -405,6 +405,31 @@ access_key_uses = Table(
     _text("service", 64),
     _text("region", 64),
 )
+service_uses = Table(
+    "service_uses",
+    metadata,
+    Column("owner_kind", EnumText(OwnerKind), primary_key=True),
+    _key("owner_name", 128),
+    _key("service", 64),
+    _key("action", 128),
+    _moment("used_at"),
+)
+service_uses_noted = Table(
+    "service_uses_noted",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _moment("looked_until"),
+    _moment("back_to", null=True),
+)
+last_accessed_jobs = Table(
+    "last_accessed_jobs",
+    metadata,
+    _key("id", 36),
+    _text("arn", 2048),
+    _text("granularity", 16),
+    _text("requested_by", 2048),
+    _moment("created_at", index=True),
+)
 pushed_keys = Table(
     "pushed_keys",
     metadata,

@@ -27,6 +27,7 @@ from hatchway.domain.identity import (
     Group,
     Guardrail,
     InlinePolicy,
+    LastAccessedJob,
     ManagedPolicy,
     Membership,
     PolicyVersion,
@@ -34,6 +35,8 @@ from hatchway.domain.identity import (
     RoleDeletion,
     SealedSecret,
     SealedSigningKey,
+    ServiceUse,
+    ServiceUsesNoted,
     User,
 )
 from hatchway.domain.network import (
@@ -128,6 +131,9 @@ class Transaction:
     credential_reports = _Repository(tables.credential_reports, CredentialReport, followed=False)
     role_deletions = _Repository(tables.role_deletions, RoleDeletion, followed=False)
     access_key_uses = _Repository(tables.access_key_uses, AccessKeyUse, followed=False)
+    service_uses = _Repository(tables.service_uses, ServiceUse, followed=False)
+    service_uses_noted = _Repository(tables.service_uses_noted, ServiceUsesNoted, followed=False)
+    last_accessed_jobs = _Repository(tables.last_accessed_jobs, LastAccessedJob, followed=False)
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
     host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)
     enrollment_tokens = _Repository(tables.enrollment_tokens, EnrollmentToken, followed=False)

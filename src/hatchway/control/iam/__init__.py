@@ -14,6 +14,7 @@
 | `policy_versions` | their versions |
 | `attachments` | managed policies attached to users, groups and roles |
 | `tags` | tags of users, roles and managed policies |
+| `last_accessed` | which services an identity or policy may use, and when they were |
 | `credential_report` | every user's credentials as CSV |
 | `account` | the summary and the alias of the account |
 | `authorization_details` | all identities and policies with their relations |

@@ -1,0 +1,122 @@
+"""When each user and role last tried each action, as the audit trail tells: it has every call and tunnel.
+
+As with the uses of keys (`key_uses`), a control plane looks every now and then and notes what is new; and of
+the trail of before there were notes, a bit each time, until all of it is noted.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, func, select
+
+from hatchway.audit.events import EVENT_VERSION
+from hatchway.audit.local import EVENT_SOURCE
+from hatchway.domain.identity import OwnerKind, ServiceUse, ServiceUsesNoted
+from hatchway.store import Store, Transaction
+from hatchway.store.tables import audit_records
+
+_OVERLAP: Final = timedelta(minutes=5)
+"""How much later than its time a record may come to be: calls wait for a lock, and clocks differ."""
+_ROWS_AT_ONCE: Final = 20_000
+"""Records of before that are looked at in one go."""
+_BODIES_AT_ONCE: Final = 2_000
+"""Of which so many are read whole: those of sessions of roles, whose event alone says which role it is."""
+_OF_USERS: Final = f'{{"eventVersion":"{EVENT_VERSION}","userIdentity":{{"type":"IAMUser"'
+_OF_ROLES: Final = f'{{"eventVersion":"{EVENT_VERSION}","userIdentity":{{"type":"AssumedRole"'
+"""How events begin of users, sessions of theirs among them, and of sessions of roles."""
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_records = audit_records.c
+
+Key = tuple[OwnerKind, str, str, str]
+
+
+class ServiceUses:
+    """Keeps the notes, for a control plane."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: dict[Key, datetime] = {}
+        """What the last look has found, which the next finds again."""
+
+    def note(self) -> int:
+        """Notes what is new since last time, and a bit of what was before; how many notes it made."""
+        now = self._clock()
+        with self._store.read() as tx:
+            (noted, *_) = tx.service_uses_noted.find() or [
+                ServiceUsesNoted(id=1, looked_until=now, back_to=now)
+            ]
+            found = _uses(tx, _records.event_time > noted.looked_until - _OVERLAP)
+            new = {key: time for key, time in found.items() if self._known.get(key) != time}
+            older, back_to = ({}, None) if noted.back_to is None else _before(tx, noted.back_to)
+        if new or back_to != noted.back_to:
+            with self._store.append() as tx:
+                tx.service_uses.put_all(map(_use, new.items()))
+                # Whatever is noted already is newer.
+                tx.service_uses.add_all(map(_use, older.items()))
+                tx.service_uses_noted.put(ServiceUsesNoted(id=1, looked_until=now, back_to=back_to))
+        self._known = found
+        return len({*new, *older})
+
+
+def _before(tx: Transaction, before: datetime) -> tuple[dict[Key, datetime], datetime | None]:
+    """Uses in some records up to a moment, and up to when there are more; None when there are none."""
+    times = select(_records.event_time).where(_records.event_time <= before)
+    rows = tx.audit_records.rows(times.order_by(_records.event_time.desc()).limit(_ROWS_AT_ONCE))
+    if not rows:
+        return {}, None
+    since = rows[-1][0]
+    uses = _uses(tx, _records.event_time >= since, _records.event_time <= before)
+    return uses, None if len(rows) < _ROWS_AT_ONCE else since - _MICROSECOND
+
+
+def _uses(tx: Transaction, *when: Any) -> dict[Key, datetime]:
+    """When each user and role last tried each action, in some records."""
+    found: dict[Key, datetime] = {}
+    for key, time in (*_of_users(tx, *when), *_of_roles(tx, *when)):
+        found[key] = max(found.get(key, time), time)
+    return found
+
+
+def _of_users(tx: Transaction, *when: Any) -> Iterator[tuple[Key, datetime]]:
+    query = _signed(
+        select(_records.user_name, _records.event_source, _records.event_name, func.max(_records.event_time))
+    ).where(_begins(_OF_USERS), *when)
+    grouped = query.group_by(_records.user_name, _records.event_source, _records.event_name)
+    for name, source, action, time in tx.audit_records.rows(grouped):
+        yield (OwnerKind.USER, name, _service(source), action), time
+
+
+def _of_roles(tx: Transaction, *when: Any) -> Iterator[tuple[Key, datetime]]:
+    query = _signed(select(_records.body, _records.event_source, _records.event_name, _records.event_time))
+    newest = (
+        query.where(_begins(_OF_ROLES), *when).order_by(_records.event_time.desc()).limit(_BODIES_AT_ONCE)
+    )
+    for body, source, action, time in tx.audit_records.rows(newest):
+        role = json.loads(body)["userIdentity"]["sessionContext"]["sessionIssuer"]["userName"]
+        yield (OwnerKind.ROLE, role, _service(source), action), time
+
+
+def _begins(text: str) -> ColumnElement[bool]:
+    return func.substr(_records.body, 1, len(text)) == text
+
+
+def _signed(query: Select[Any]) -> Select[Any]:
+    """Of what somebody has signed: not counts of refusals, commands on the server, nor ends of tunnels."""
+    return query.where(
+        _records.access_key_id.is_not(None),
+        _records.event_source != EVENT_SOURCE,
+        _records.event_name != "CloseTunnel",
+    )
+
+
+def _service(event_source: str) -> str:
+    return event_source.removesuffix(".amazonaws.com")
+
+
+def _use(found: tuple[Key, datetime]) -> ServiceUse:
+    (kind, name, service, action), time = found
+    return ServiceUse(owner_kind=kind, owner_name=name, service=service, action=action, used_at=time)
