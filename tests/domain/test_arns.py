@@ -13,6 +13,7 @@ ARNS = Arns("123456789012", "us-east-1")
         (ARNS.vpc("vpc-1"), "vpc/vpc-1"),
         (ARNS.subnet("subnet-1"), "subnet/subnet-1"),
         (ARNS.security_group("sg-1"), "security-group/sg-1"),
+        (ARNS.security_group_rule("sgr-1"), "security-group-rule/sgr-1"),
         (ARNS.network_interface("eni-1"), "network-interface/eni-1"),
         (ARNS.instance("i-1"), "instance/i-1"),
         (ARNS.endpoint("eice-1"), "instance-connect-endpoint/eice-1"),
@@ -27,8 +28,9 @@ def test_a_role_session_is_of_sts_and_has_not_the_role_s_path() -> None:
     assert ARNS.assumed_role("deploy", "alice") == "arn:aws:sts::123456789012:assumed-role/deploy/alice"
 
 
-def test_a_tunnel_is_hatchways_own() -> None:
+def test_tunnels_and_enrollment_tokens_are_hatchways_own() -> None:
     assert ARNS.tunnel("t-1") == "arn:aws:hatchway:us-east-1:123456789012:tunnel/t-1"
+    assert ARNS.enrollment_token("e-1") == "arn:aws:hatchway:us-east-1:123456789012:enrollment-token/e-1"
 
 
 @pytest.mark.parametrize(

@@ -124,23 +124,19 @@ def authorize(caller: Caller, checks: Sequence[Check | Guard | Trust], context: 
 
 
 def _targets(check: Check | Guard | Trust) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    match check:
-        case Check():
-            return check.resources, check.deny_also
-        case Guard():
-            return (check.resource,), ()
-        case Trust():
-            return (check.role_arn,), ()
+    if isinstance(check, Check):
+        return check.resources, check.deny_also
+    return (check.role_arn if isinstance(check, Trust) else check.resource,), ()
 
 
 def _decision(caller: Caller, check: Check | Guard | Trust, context: Context) -> Decision:
-    match check:
-        case Check(action, resources, deny_also, own):
-            return _decide(caller, action, resources, _merged(context, own), deny_also)
-        case Guard():
-            return _decide_guard(caller, check, context)
-        case Trust():
-            return _decide_trust(caller, check, _merged(context, check.context))
+    if isinstance(check, Check):
+        return _decide(
+            caller, check.action, check.resources, _merged(context, check.context), check.deny_also
+        )
+    if isinstance(check, Guard):
+        return _decide_guard(caller, check, context)
+    return _decide_trust(caller, check, _merged(context, check.context))
 
 
 def resource_keys(resources: tuple[str, ...], account: str) -> Context:
