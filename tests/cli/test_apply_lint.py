@@ -104,7 +104,8 @@ def test_every_document_is_looked_at_and_named(apply: Apply) -> None:
 
 
 def test_a_plain_policy_is_applied_in_silence(apply: Apply) -> None:
-    own = GOOD | {"Action": [action.name for action in HATCHWAY.actions.values()]}
+    # Applying files is everything, and lint says so.
+    own = GOOD | {"Action": [each.name for name, each in HATCHWAY.actions.items() if name != "applyfleet"]}
     assert apply(GOOD, own)[::2] == (0, "")
 
 
