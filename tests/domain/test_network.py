@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatchway.domain.network import Instance, Rule, default_group
+from hatchway.domain.network import Instance, Rule, default_group, derived_rule
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,16 @@ def test_the_default_group_lets_its_own_members_in_and_everything_out() -> None:
     assert (group.id, group.vpc_id, group.name) == ("sg-1", "vpc-1", "default")
     assert group.ingress == (Rule("-1", 0, 65535, "sg-1"),)
     assert group.egress == (Rule("-1", 0, 65535, "0.0.0.0/0"), Rule("-1", 0, 65535, "::/0"))
+
+
+def test_a_rule_s_id_follows_from_what_it_says_and_of_which_group() -> None:
+    rule = Rule("tcp", 22, 22, "10.0.0.0/8")
+    row = derived_rule("123456789012", "sg-1", rule, egress=False)
+    assert (row.rule, row.group_id, row.egress, row.id[:4]) == (rule, "sg-1", False, "sgr-")
+    others = [
+        derived_rule("123456789012", "sg-1", rule, egress=True),
+        derived_rule("123456789012", "sg-2", rule, egress=False),
+        derived_rule("210987654321", "sg-1", rule, egress=False),
+        derived_rule("123456789012", "sg-1", Rule("tcp", 22, 23, "10.0.0.0/8"), egress=False),
+    ]
+    assert len({row.id, *(other.id for other in others)}) == 5

@@ -1,5 +1,7 @@
 """Security groups let through what some rule allows and nothing else; some addresses are never targets."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from hatchway.domain.network import Rule, SecurityGroup, default_group
@@ -11,6 +13,7 @@ from hatchway.domain.reach import (
     embedded_ipv4,
     is_range,
     parse_address,
+    special_block,
     within,
 )
 
@@ -148,3 +151,18 @@ def test_what_stands_for_any_other_address_may_be_a_target() -> None:
 )
 def test_a_range_is_told_from_a_hosts_name(text: str, range_: bool) -> None:
     assert is_range(text) is range_
+
+
+@pytest.mark.parametrize(
+    ("text", "block"),
+    [
+        ("127.0.0.0/16", "127.0.0.0/8"),
+        ("168.0.0.0/6", "169.254.0.0/16"),
+        ("fe80::/56", "fe80::/10"),
+        ("10.0.0.0/16", None),
+        ("fd00::/56", None),
+    ],
+)
+def test_a_range_is_told_to_overlap_what_is_never_a_target(text: str, block: str | None) -> None:
+    found = special_block(ip_network(text))
+    assert (found and str(found)) == block

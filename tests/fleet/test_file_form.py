@@ -116,3 +116,24 @@ def test_what_is_referred_to_and_is_not_there_is_told_by_its_id(view: AccountVie
     assert (endpoint["subnet"], endpoint["private_ip"]) == ("subnet-1", None)
     assert forms.group_path("sg-1") == "vpc-1/ssh"
     assert forms.policy_name("arn:x") == "arn:x"
+
+
+def test_a_rule_is_told_with_what_else_is_known_of_it() -> None:
+    rule = "{ports: 22, source: 10.0.0.0/8, id: sgr-1, description: office, tags: {a: b}}"
+    others = "{protocol: udp, ports: 53, source: a}, {protocol: icmp, source: a}"
+    groups = f"{{a: {{ingress: [{rule}, {others}]}}, default: {{egress: [], ingress: [{rule[:-1]}}}]}}}}"
+    view = account_of(
+        f"vpcs: {{o: {{cidr: 10.0.0.0/16, security_groups: {groups.replace('sgr-1', 'sgr-2', 1)}}}}}"
+    )
+    (group,) = [one for one in view.rows.security_groups.values() if one.name == "a"]
+    first, second, third = FileForms(view).security_group(group)["ingress"]
+    assert first == {
+        "protocol": "tcp",
+        "ports": 22,
+        "source": "10.0.0.0/8",
+        "id": "sgr-2",
+        "description": "office",
+        "tags": {"a": "b"},
+    }
+    assert second == {"protocol": "udp", "ports": 53, "source": "o/a"}
+    assert third == {"protocol": "icmp", "source": "o/a"}

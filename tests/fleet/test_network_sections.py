@@ -33,3 +33,14 @@ def test_security_groups_that_are_no_list_are_refused_once() -> None:
 def test_a_name_of_gateways_is_in_lower_case() -> None:
     (vpc,) = fleet("vpcs: {o: {cidr: 10.0.0.0/16, gateway_dns_name: Gateway.Example}}").vpcs
     assert vpc.gateway_dns_name == "gateway.example"
+
+
+def test_attributes_are_settings_that_ec2_knows() -> None:
+    (vpc,) = fleet("vpcs: {o: {cidr: 10.0.0.0/16, attributes: {EnableDnsHostnames: true}}}").vpcs
+    assert vpc.attributes == {"EnableDnsHostnames": True}
+    with pytest.raises(BadFleet) as refusal:
+        fleet("vpcs: {o: {cidr: 10.0.0.0/16, attributes: {EnableDnsSupport: 7, MapPublicIpOnLaunch: true}}}")
+    assert str(refusal.value).splitlines() == [
+        "vpcs.o.attributes.EnableDnsSupport: 7 is neither true nor false",
+        "vpcs.o.attributes.MapPublicIpOnLaunch: is not known here",
+    ]
