@@ -1,5 +1,6 @@
 """What the audit trail says of who called, and what conditions can ask about it."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -162,3 +163,12 @@ def nameless(type_: PrincipalType) -> Principal:
         user_name=None,
         access_key_id="AKIAROOT",
     )
+
+
+def test_times_are_in_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = assumed().condition_keys()["aws:TokenIssueTime"]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "XYZ-9")
+        time.tzset()
+        assert assumed().condition_keys()["aws:TokenIssueTime"] == told
+    time.tzset()
