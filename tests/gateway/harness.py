@@ -51,8 +51,14 @@ class Says:
     preserve_client_ip: bool = False
     proxy_protocol: ProxyProtocol | None = None
     refused: Refused | None = None
+    news: Callable[[], object] = lambda: None
+    """Called when a request waits for news."""
     heads: list[Head] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+
+    async def caught_up(self, _within: float) -> None:
+        await asyncio.sleep(0.05)
+        self.news()
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
@@ -162,6 +168,7 @@ async def running_gateway(
         clock=lambda: datetime.now(UTC),
         new_request_id=lambda: f"id-{next(ids)}",
         new_tunnel_id=lambda: f"tun-{next(ids)}",
+        caught_up=says.caught_up,
     )
     listener = Listener(WebSocketServer(gateway.serve, tls).begin, sources, **limits)
     sock = sock or socket.create_server((LOOPBACK, 0))

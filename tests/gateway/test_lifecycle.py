@@ -5,12 +5,23 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from tests.gateway.harness import Remembers, Running, Says, echo, running_gateway, target
+from tests.gateway.harness import (
+    Remembers,
+    Running,
+    Says,
+    echo,
+    event_source,
+    running_gateway,
+    target,
+)
 from tests.transport.harness import CLOSE, LOOPBACK, Closed, WebSocket, request, run, silent_port, until
 
-from hatchway.gateway.admission.refusal import ENDPOINT_FULL
+from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.refusal import ENDPOINT_FULL, unauthenticated
 from hatchway.gateway.trail.trail import QuotaReached
 from hatchway.gateway.tunnel.closures import ACCESS_REVOKED, GATEWAY_STOPPING
 
@@ -80,6 +91,100 @@ def test_a_client_that_cannot_be_served_for_whatever_reason_is_hung_up_on(
             with pytest.raises(ConnectionResetError):
                 await client.reader.read()
             assert [type(problem) for problem in problems] == [ZeroDivisionError]
+
+    run(test)
+
+
+def too_new() -> Refused:
+    """The answer to temporary credentials that nobody knows, or not yet."""
+    return Refused(
+        refusal=unauthenticated("InvalidClientTokenId", "It is invalid."),
+        call=Call(source=event_source(), request=None, resources=()),
+        authenticated=False,
+        perhaps_too_new=True,
+    )
+
+
+def test_a_request_that_comes_before_the_news_of_its_credentials_is_decided_on_when_that_is_there() -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            says = Says(port, refused=too_new())
+
+            def news() -> None:
+                says.refused = None
+
+            says.news = news
+            async with running_gateway(says) as gateway:
+                client = await WebSocket.open(gateway.port)
+                await client.send(b"hello")
+                assert await client.receive(5) == b"hello"
+                assert (len(says.heads), gateway.trail.refusals) == (2, [])
+
+    run(test)
+
+
+@pytest.mark.parametrize(("most", "decisions"), [(64, 2), (0, 1)])
+def test_credentials_that_stay_unknown_are_refused_once_and_only_so_many_wait(
+    monkeypatch: pytest.MonkeyPatch, most: int, decisions: int
+) -> None:
+    monkeypatch.setattr("hatchway.gateway.lifecycle.MOST_WAITING", most)
+
+    async def test() -> None:
+        says = Says(9, refused=too_new())
+        async with running_gateway(says) as gateway:
+            client = await WebSocket.connect(gateway.port)
+            client.writer.write(request())
+            assert b"InvalidClientTokenId" in await client.reader.read()
+            assert (len(says.heads), len(gateway.trail.refusals)) == (decisions, 1)
+
+    run(test)
+
+
+def test_a_client_that_leaves_while_it_waits_for_news_keeps_no_tunnel() -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            says = Says(port, refused=too_new())
+
+            def news() -> None:
+                says.refused = None
+                client.writer.transport.abort()
+
+            says.news = news
+            async with running_gateway(says) as gateway:
+                client = await WebSocket.connect(gateway.port)
+                client.writer.write(request())
+                await gateway.trail.end()
+                await gateway.registry.wait_until_empty()
+
+    run(test)
+
+
+def test_a_connection_that_is_given_up_while_it_waits_for_news_is_not_decided_on_again() -> None:
+    async def test() -> None:
+        says = Says(9, refused=too_new())
+        async with running_gateway(says) as gateway:
+            gone: Any = SimpleNamespace(is_gone=True)
+            head: Any = None
+            with pytest.raises(ConnectionResetError):
+                await gateway.gateway._decide(gone, head, LOOPBACK, "request")
+            assert len(says.heads) == 1
+
+    run(test)
+
+
+def test_a_worker_that_is_told_to_stop_meanwhile_opens_nothing() -> None:
+    async def test() -> None:
+        says = Says(9, refused=too_new())
+        async with running_gateway(says) as gateway:
+
+            def news() -> None:
+                says.refused, gateway.gateway.draining = None, True
+
+            says.news = news
+            client = await WebSocket.connect(gateway.port)
+            client.writer.write(request())
+            assert b" 503 " in await client.reader.read()
+            assert gateway.trail.tunnels == {}
 
     run(test)
 

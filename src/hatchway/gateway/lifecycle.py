@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -32,7 +32,7 @@ from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_
 from hatchway.transport.websocket.handshake import BadHandshake, Head, render_upgrade, websocket_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from hatchway.gateway.telemetry.metrics import Metrics
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from hatchway.gateway.tunnel.registry import Registry
     from hatchway.transport.listening.sources import Sources
     from hatchway.transport.websocket.connection import WebSocketConnection
+
+NEWS_SECONDS: Final = 0.5
+"""How long a request waits for the news of its temporary credentials. It comes by the tenth of a second."""
+MOST_WAITING: Final = 64
+"""Requests that wait for news at a time; more are answered from what is known."""
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -91,8 +96,12 @@ class Gateway:
         new_tunnel_id: Callable[[], str],
         tracing: TunnelTracing | None = None,
         credentials_expired: Callable[[str], None] = lambda _tunnel_id: None,
+        caught_up: Callable[[float], Awaitable[None]],
     ) -> None:
-        """`credentials_expired` is told of the tunnels whose credentials expire meanwhile."""
+        """`credentials_expired` is told of the tunnels whose credentials expire meanwhile.
+
+        `caught_up` returns when decisions are made on what the store knows by now, or after so many seconds.
+        """
         self._admission = admission
         self._trail = trail
         self._registry = registry
@@ -104,6 +113,8 @@ class Gateway:
         self._new_tunnel_id = new_tunnel_id
         self._tracing = tracing
         self._credentials_expired = credentials_expired
+        self._caught_up = caught_up
+        self._waiting = 0
         self.draining = False
 
     async def serve(self, client: WebSocketConnection, source_ip: str, source_port: int) -> None:
@@ -128,12 +139,9 @@ class Gateway:
             if head.path != PATH:
                 raise RequestRefused(NO_SUCH_PATH)
             key = websocket_key(head)
-            if self.draining:
-                raise RequestRefused(DRAINING)
             if not self._sources.may_authenticate(source_ip, claimed_key_id(head.query)):
                 raise RequestRefused(TOO_MANY_FAILURES)
-            if not self._may_open():
-                raise RequestRefused(NOT_RECORDING)
+            answer = await self._decide(client, head, source_ip, request_id)
         except (BadHandshake, RequestRefused) as problem:
             refusal = problem.refusal if isinstance(problem, RequestRefused) else handshake_refused(problem)
             self._metrics.refused.labels(refusal.error_code).inc()
@@ -141,13 +149,6 @@ class Gateway:
             return None
         except ConnectionError:
             return None
-        answer = self._admission.decide(
-            head,
-            source_ip=source_ip,
-            request_id=request_id,
-            tunnel_id=self._new_tunnel_id(),
-            now=self._clock(),
-        )
         if trace is not None:
             trace.decided(head, answer)
         if isinstance(answer, Refused):
@@ -159,6 +160,44 @@ class Gateway:
             return None
         self._sources.admitted(source_ip, answer.principal.access_key_id)
         return await self._open(client, key, answer, source_port, trace)
+
+    async def _decide(
+        self, client: WebSocketConnection, head: Head, source_ip: str, request_id: str
+    ) -> Admitted | Refused:
+        """The decision on a request: at once, but for temporary credentials that nobody here knows.
+
+        Whoever has just been given some may be faster than the news of them. So their request is decided on
+        again when this worker has seen what the store knows by now. What a stranger makes up waits as long,
+        but for no more than a few at a time.
+
+        Raises:
+            RequestRefused: this worker opens nothing now.
+            ConnectionResetError: the client has gone meanwhile.
+        """
+        answer = self._decided(head, source_ip, request_id)
+        if not (isinstance(answer, Refused) and answer.perhaps_too_new) or self._waiting >= MOST_WAITING:
+            return answer
+        self._waiting += 1
+        try:
+            await self._caught_up(NEWS_SECONDS)
+        finally:
+            self._waiting -= 1
+        if client.is_gone:
+            raise ConnectionResetError("the client left")
+        return self._decided(head, source_ip, request_id)
+
+    def _decided(self, head: Head, source_ip: str, request_id: str) -> Admitted | Refused:
+        if self.draining:
+            raise RequestRefused(DRAINING)
+        if not self._may_open():
+            raise RequestRefused(NOT_RECORDING)
+        return self._admission.decide(
+            head,
+            source_ip=source_ip,
+            request_id=request_id,
+            tunnel_id=self._new_tunnel_id(),
+            now=self._clock(),
+        )
 
     async def _refuse(self, client: WebSocketConnection, refused: Refused, trace: TunnelTrace | None) -> None:
         source = refused.call.source

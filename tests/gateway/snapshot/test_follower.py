@@ -95,6 +95,28 @@ def test_a_change_in_sqlite_is_seen(tmp_path: Path) -> None:
     store.close()
 
 
+def test_who_waits_for_news_has_what_the_store_knew_when_he_asked(tmp_path: Path) -> None:
+    store = opened(f"sqlite:///{tmp_path}/hatchway.db")
+
+    async def run() -> None:
+        async with following(store) as follower:
+            for name in ("alice", "bob", "carol"):
+                revision = put(store, name)
+                await asyncio.gather(*(follower.caught_up(TIMEOUT) for _ in range(3)))
+                assert follower._snapshot.revision == revision
+
+    uvloop.run(run())
+    store.close()
+
+
+def test_nobody_waits_for_news_longer_than_he_would(tmp_path: Path) -> None:
+    store = opened(f"sqlite:///{tmp_path}/hatchway.db")
+    follower = Follower(store, Snapshot(GATEWAY_KEY), lambda *_: None)
+    uvloop.run(follower.caught_up(0.05))
+    assert follower.looked_at == 0.0
+    store.close()
+
+
 @pytest.mark.usefixtures("by_what_is_told")
 def test_a_change_is_seen_although_nobody_looks_by_the_clock_and_nothing_is_asked_without_one(
     store: Store,

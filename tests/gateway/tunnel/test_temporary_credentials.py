@@ -1,10 +1,8 @@
 """Tunnels by temporary credentials: opened at once, decided on again with their role, and left alone by their
 expiry unless the account says otherwise."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +12,8 @@ import pytest
 from tests.gateway.account import GATEWAY_KEY, REGION, StoredAccount, allow, put_policy, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.tunnel.test_revocation import NOTHING, POLICY_ARN, Gateway, managed
-from tests.gateway.workers import Worker, echoes, events, open_tunnel, worker
-from tests.transport.harness import WebSocket, run, until
+from tests.gateway.workers import echoes, events, open_tunnel, worker
+from tests.transport.harness import run, until
 
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.domain.identity import Attachment, OwnerKind
@@ -85,6 +83,7 @@ def test_without_its_own_token_a_session_s_key_is_unknown_and_an_expired_one_is_
         answer = gateway.decide("on-call")
         assert isinstance(answer, Refused) and answer.refusal.error_code == "InvalidClientTokenId"
         assert "session token" in answer.additional["reason"]
+        assert answer.perhaps_too_new
     account.sessions["alice"] = replace(
         first, access_key_id=account.keys["alice"].key.id, secret=account.keys["alice"].secret
     )
@@ -244,6 +243,19 @@ def test_expiry_leaves_an_open_tunnel_alone_until_the_account_says_otherwise(acc
 # With a whole worker
 
 
+def test_whoever_is_given_credentials_can_use_them_at_once(account: StoredAccount, tmp_path: Path) -> None:
+    account.role("on-call", ANYTHING)
+
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path) as gateway:
+                for _ in range(5):
+                    account.session("on-call")
+                    assert await echoes(await open_tunnel(gateway, account, port, user="on-call"))
+
+    run(test)
+
+
 def test_a_tunnel_ends_with_its_credentials_when_the_account_says_so(
     account: StoredAccount, tmp_path: Path
 ) -> None:
@@ -254,7 +266,8 @@ def test_a_tunnel_ends_with_its_credentials_when_the_account_says_so(
     async def test() -> None:
         async with target(echo) as port:
             with worker(account, tmp_path) as gateway:
-                client = await opened_soon(gateway, account, port)
+                account.session("on-call", lasts=2)
+                client = await open_tunnel(gateway, account, port, user="on-call")
                 bobs = await open_tunnel(gateway, account, port, user="bob")
                 assert await echoes(client)
                 _, closed = await client.rest()
@@ -266,14 +279,3 @@ def test_a_tunnel_ends_with_its_credentials_when_the_account_says_so(
                 assert event["userIdentity"]["arn"] == ARN
 
     run(test)
-
-
-async def opened_soon(gateway: Worker, account: StoredAccount, port: int) -> WebSocket:
-    """A tunnel by a short session, of which the gateway learns a moment after it was made."""
-    for lasts in (1, 2, 4, 8, 16):
-        session = account.session("on-call", lasts=lasts)
-        while session.good_at(datetime.now(UTC)):
-            with suppress(AssertionError):
-                return await open_tunnel(gateway, account, port, user="on-call")
-            await asyncio.sleep(0.05)
-    raise AssertionError("no session is learned of in time")

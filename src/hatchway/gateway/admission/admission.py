@@ -22,6 +22,7 @@ from hatchway.audit.events import (
     event,
     unknown_identity,
 )
+from hatchway.domain.ids import Kind
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from hatchway.transport.websocket.handshake import Head
 
 EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
+_TEMPORARY: Final = Kind.TEMPORARY_ACCESS_KEY.value
 NO_SIGNING_KEY: Final = (
     "gateways have no signing key of this access key: it is the root user's, inactive or just made, or the"
     " policies of its user or role allow no tunnel, or the signature is of another day; or the session token"
@@ -127,12 +129,14 @@ class Admitted(NamedTuple):
 class Refused:
     """A tunnel that may not be opened: what the client is told, and what the audit trail is told.
 
-    `authenticated` is whether the caller is who the request says.
+    `authenticated` is whether the caller is who the request says. `perhaps_too_new` is whether its key may be
+    one that the snapshot does not know yet.
     """
 
     refusal: Refusal
     call: Call
     authenticated: bool = True
+    perhaps_too_new: bool = False
     additional: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -209,6 +213,8 @@ class Admission:
                 refusal=unauthenticated(problem.code, str(problem)),
                 call=call(dict(unknown_identity(problem.claimed_key_id))),
                 authenticated=False,
+                # Whether or not there is such a session: nobody learns that from the time it takes.
+                perhaps_too_new=problem.unknown and (problem.claimed_key_id or "").startswith(_TEMPORARY),
                 additional=self._of_known_key(problem),
             )
         identity = caller.principal.user_identity()

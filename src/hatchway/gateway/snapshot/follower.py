@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -38,6 +39,7 @@ class Follower:
         self._snapshot = snapshot
         self._applied = applied
         self._behind = False
+        self._waiting: list[asyncio.Future[None]] = []
         self.looked_at = 0.0
         """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
 
@@ -56,6 +58,20 @@ class Follower:
                 await (asyncio.sleep(RETRY) if self._behind else notifications.next())
                 await self._look()
 
+    async def caught_up(self, within: float) -> None:
+        """Returns when the snapshot has been seen to be the store's state at the time of this call, or later.
+
+        It waits no longer than `within` seconds, and has nobody ask the store any sooner than it would be.
+        """
+        asked = time.monotonic()
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self.looked_at < asked:
+                    looked: asyncio.Future[None] = loop.create_future()
+                    self._waiting.append(looked)
+                    await looked
+
     async def _look(self) -> None:
         began = time.monotonic()
         news = None
@@ -73,6 +89,10 @@ class Follower:
                 await asyncio.sleep(0)
             self._applied(changes, subjects)
         self.looked_at = began
+        waiting, self._waiting = self._waiting, []
+        for looked in waiting:
+            if not looked.done():
+                looked.set_result(None)
         if self._behind:
             self._behind = False
             log.info("store is followed again", revision=self._snapshot.revision)

@@ -225,6 +225,7 @@ class Worker:
             new_tunnel_id=ids.tunnel,
             tracing=self._tracing,
             credentials_expired=self._expired,
+            caught_up=self._follower.caught_up,
         )
         clients = WebSocketServer(gateway.serve, lambda: self._tls.context)
         listener = Listener(
