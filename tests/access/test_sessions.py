@@ -11,6 +11,7 @@ from tests.access.people import NOW
 from hatchway.access.access_keys import secret_of
 from hatchway.access.sessions import (
     delete_session,
+    end_sessions,
     new_temporary_key,
     put_session,
     token_fits,
@@ -93,3 +94,32 @@ def test_a_token_fits_its_own_session_alone_and_long_term_keys_have_none() -> No
 def test_a_session_whose_hash_was_emptied_is_nobody_s() -> None:
     assert not token_fits(session("ASIA1", b""), None)
     assert not token_fits(session("ASIA1", b""), "")
+
+
+def test_the_sessions_of_a_user_end_with_all_that_signs_and_those_of_a_role_of_the_name_do_not(
+    store: Store,
+) -> None:
+    alice, namesake, bob = (new_temporary_key(os.urandom) for _ in range(3))
+    with store.write() as tx:
+        for key, change in (
+            (alice, {}),
+            (namesake, {"kind": SessionKind.ROLE}),
+            (bob, {"owner_name": "bob"}),
+        ):
+            made: Session = replace(session(key.access_key_id, key.token_hash), **change)  # type: ignore[arg-type]
+            put_session(tx, VAULT, made, key.secret)
+            tx.sealed_signing_keys.put(
+                SealedSigningKey(
+                    access_key_id=key.access_key_id,
+                    date="20261129",
+                    region="us-east-1",
+                    service="ec2-instance-connect",
+                    sealed=b"",
+                    sealed_under="",
+                )
+            )
+        end_sessions(tx, SessionKind.USER, ["alice", "nobody"])
+        left = {namesake.access_key_id, bob.access_key_id}
+        assert {each.access_key_id for each in tx.sessions.find()} == left
+        assert {each.access_key_id for each in tx.sealed_signing_keys.find()} == left
+        assert {each.access_key_id for each in tx.sealed_secrets.find()} == left

@@ -17,6 +17,7 @@ from hatchway.audit.local import LocalAdministrator
 from hatchway.control.fleet import apply_fleet, every_problem, export_fleet, plan_fleet, read_account
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState
+from hatchway.domain.session import Session, SessionKind
 from hatchway.domain.ssh_key import HostToken, PushedKey
 from hatchway.fleet import BadFleet, Plan, parse_fleet, plan_lines
 from hatchway.fleet.account_view import AccountView
@@ -224,6 +225,41 @@ def test_pruning_a_user_says_which_access_keys_go_and_leaves_no_secret(store: St
         assert tx.sealed_signing_keys.find(access_key_id=key.id) == []
         assert tx.inline_policies.find() == []
         assert tx.sealed_secrets.count() == 1
+
+
+def test_pruning_a_user_or_role_ends_its_sessions_as_it_has_the_same_id_when_it_comes_back(
+    store: Store,
+) -> None:
+    text = OFFICE + """
+roles:
+  on-call:
+    trust:
+      Statement: {Effect: Allow, Principal: "*", Action: "sts:AssumeRole"}
+"""
+    apply(store, text)
+    with store.write() as tx:
+        (alice,), (on_call,) = tx.users.find(), tx.roles.find(name="on-call")
+        for key_id, kind, owner in (
+            ("ASIAALICE", SessionKind.USER, alice),
+            ("ASIAONCALL", SessionKind.ROLE, on_call),
+        ):
+            tx.sessions.put(
+                Session(
+                    access_key_id=key_id,
+                    kind=kind,
+                    owner_name=owner.name,
+                    owner_id=owner.id,
+                    name="work",
+                    token_hash=b"",
+                    issued_at=NOW,
+                    expires_at=LATER,
+                )
+            )
+    apply(store, OFFICE.partition("users:")[0], prune=True)
+    apply(store, text)
+    with store.read() as tx:
+        assert tx.roles.find(name="on-call") == [on_call]
+        assert tx.sessions.find() == []
 
 
 def test_pruning_an_instance_takes_its_host_token_and_pushed_keys(store: Store) -> None:

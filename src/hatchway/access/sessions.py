@@ -7,15 +7,18 @@ A session's secret is sealed as an access key's is, under its key id. Of its tok
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
+
+from sqlalchemy import select
 
 from hatchway.access.access_keys import put_secret
 from hatchway.access.vault import Vault
 from hatchway.domain.ids import Kind, new_id
-from hatchway.domain.session import Session
+from hatchway.domain.session import Session, SessionKind
 from hatchway.store import Transaction
+from hatchway.store.tables import sealed_secrets, sealed_signing_keys, sessions
 
 _TOKEN_BYTES: Final = 96
 _NO_HASH: Final = bytes(hashlib.sha256().digest_size)
@@ -58,6 +61,20 @@ def delete_session(tx: Transaction, access_key_id: str) -> bool:
     tx.sealed_secrets.delete(access_key_id)
     tx.sealed_signing_keys.delete_where(access_key_id=access_key_id)
     return tx.sessions.delete(access_key_id)
+
+
+def end_sessions(tx: Transaction, kind: SessionKind, owners: Iterable[str]) -> None:
+    """Takes away all sessions of the roles or users of these names, which are being deleted.
+
+    That they are gone would do while they are. But one whom the fleet file makes anew has the former's id,
+    and those who had its sessions would have it again.
+    """
+    for owner in owners:
+        own = sessions.c.kind == kind, sessions.c.owner_name == owner
+        keys = select(sessions.c.access_key_id).where(*own)
+        tx.sealed_secrets.delete_where(sealed_secrets.c.access_key_id.in_(keys))
+        tx.sealed_signing_keys.delete_where(sealed_signing_keys.c.access_key_id.in_(keys))
+        tx.sessions.delete_where(*own)
 
 
 def token_hash(token: str) -> bytes:

@@ -13,10 +13,12 @@ from typing import Any, Final
 from sqlalchemy import tuple_
 
 from hatchway.access.access_keys import delete_access_key
+from hatchway.access.sessions import end_sessions
 from hatchway.audit.events import Outcome, event
 from hatchway.audit.local import LocalAdministrator, local_source
 from hatchway.audit.log import to_record
 from hatchway.domain.account import Account, AuditRecord
+from hatchway.domain.session import SessionKind
 from hatchway.fleet.account_view import TABLES, AccountView, Rows
 from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.export import export_view
@@ -137,6 +139,8 @@ def write_plan(tx: Transaction, writes: Writes) -> None:
         for start in range(0, len(keys), _AT_ONCE):
             some = [key if isinstance(key, tuple) else (key,) for key in keys[start : start + _AT_ONCE]]
             getattr(tx, table).delete_where(tuple_(*columns).in_(some))
+    end_sessions(tx, SessionKind.ROLE, writes.deletes.get("roles", ()))
+    end_sessions(tx, SessionKind.USER, writes.deletes.get("users", ()))
     for table, nouns in writes.puts.items():
         getattr(tx, table).put_all(nouns)
     for key_id in writes.access_keys:

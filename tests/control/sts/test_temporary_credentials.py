@@ -119,6 +119,24 @@ def test_a_users_session_ends_with_the_user(world: World, alice: Credentials) ->
     assert refusal(world, who) == ("InvalidClientTokenId", 403)
 
 
+def test_sessions_end_for_good_when_their_role_or_user_is_deleted(
+    world: World, role: str, alice: Credentials
+) -> None:
+    """One whom the fleet file makes anew has the former's id."""
+    of_role = assume(world, alice, role)
+    of_user = Credentials.temporary(world.client("sts", alice).get_session_token())
+    iam = world.client("iam")
+    with world.store.read() as tx:
+        former = tx.roles.get("on-call"), tx.users.get("alice")
+    iam.delete_role_policy(RoleName="on-call", PolicyName="given")
+    iam.delete_role(RoleName="on-call")
+    iam.delete_access_key(UserName="alice", AccessKeyId=alice.access_key_id)
+    iam.delete_user(UserName="alice")
+    world.change(lambda tx: (tx.roles.put(former[0]), tx.users.put(former[1])))
+    for who in (of_role, of_user):
+        assert refusal(world, who) == ("InvalidClientTokenId", 403)
+
+
 def test_older_sessions_are_revoked_as_aws_does_it(world: World, role: str, alice: Credentials) -> None:
     """(AWS IAM User Guide, "Revoke IAM role temporary security credentials".)"""
     old = assume(world, alice, role)

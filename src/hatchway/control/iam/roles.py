@@ -5,6 +5,7 @@ from typing import Final
 
 from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
+from hatchway.access.sessions import end_sessions
 from hatchway.control.iam.documents import check_description, check_trust_policy
 from hatchway.control.iam.identities import require_bare
 from hatchway.control.iam.paging import page_of_rows, path_begins
@@ -15,6 +16,7 @@ from hatchway.control.iam.targets import ROLES, boundary_keys, require_attachabl
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import Role
 from hatchway.domain.ids import Kind, new_id
+from hatchway.domain.session import SessionKind
 from hatchway.protocol import ServiceError
 from hatchway.store import tables
 
@@ -132,4 +134,5 @@ def delete_role(call: Call) -> Result:
     role = target.modifiable()
     require_bare(call, target)
     call.tx.roles.delete(role.name)
+    end_sessions(call.tx, SessionKind.ROLE, [role.name])
     return {}

@@ -5,6 +5,7 @@ from typing import Final
 
 from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
+from hatchway.access.sessions import end_sessions
 from hatchway.control.iam.identities import rename, renaming_checks, require_bare
 from hatchway.control.iam.paging import page_of_rows, path_begins
 from hatchway.control.iam.quotas import require_free_name, require_room
@@ -14,6 +15,7 @@ from hatchway.control.iam.targets import USERS, boundary_keys, caller_name, requ
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import User
 from hatchway.domain.ids import Kind, new_id
+from hatchway.domain.session import SessionKind
 from hatchway.store import tables
 
 _COLUMNS: Final = tables.users.c
@@ -78,8 +80,6 @@ def update_user(call: Call) -> Result:
     call.tx.access_keys.put_all(replace(key, user_name=name) for key in keys)
     sessions = call.tx.sessions.find(owner_id=target.existing().id)
     call.tx.sessions.put_all(replace(session, owner_name=name) for session in sessions)
-    sessions = call.tx.sessions.find(owner_id=target.existing().id)
-    call.tx.sessions.put_all(replace(session, owner_name=name) for session in sessions)
     return {}
 
 
@@ -105,4 +105,5 @@ def delete_user(call: Call) -> Result:
         (call.tx.access_keys.count(user_name=user.name), "delete access keys"),
     )
     call.tx.users.delete(user.name)
+    end_sessions(call.tx, SessionKind.USER, [user.name])
     return {}
