@@ -322,6 +322,8 @@ AWS, SERVICE = PrincipalKind.AWS, PrincipalKind.SERVICE
         (AWS, SESSION),
         (AWS, f"arn:aws:sts::{ACCOUNT}:federated-user/bob"),
         (AWS, f"arn:aws:iam::{ACCOUNT}:user/".ljust(MAX_PRINCIPAL_CHARACTERS, "x")),
+        (AWS, "AIDAX47RQ4U4GD2F3GAKS"),
+        (AWS, "AROAS3TJZ6M4KW57GZ3EO:bob"),
         (SERVICE, "ec2.amazonaws.com"),
         (PrincipalKind.FEDERATED, f"arn:aws:iam::{ACCOUNT}:saml-provider/x"),
         (PrincipalKind.FEDERATED, "*"),
@@ -345,6 +347,8 @@ READS = {
     [
         (AWS, "**"),
         (AWS, "1234567890123"),
+        (AWS, "AKIAX47RQ4U4GD2F3GAKS"),
+        (AWS, "AROAS3TJZ6M4KW57GZ3EO:"),
         (AWS, f"arn:aws:iam::{ACCOUNT}:user/*"),
         (AWS, f"arn:aws:iam::{ACCOUNT}:role/a?b"),
         (AWS, f"arn:aws:iam::{ACCOUNT}:group/a"),

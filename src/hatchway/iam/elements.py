@@ -197,7 +197,9 @@ _PRINCIPAL_NAMES = {
     PrincipalKind.AWS: (
         r"\*|[0-9]{12}"
         r"|arn:[a-z-]+:iam::[0-9]{12}:(?:root|(?:user|role)/[!-~]+)"
-        r"|arn:[a-z-]+:sts::[0-9]{12}:(?:assumed-role/[^/ ]+/[^/ ]+|federated-user/[!-~]+)",
+        r"|arn:[a-z-]+:sts::[0-9]{12}:(?:assumed-role/[^/ ]+/[^/ ]+|federated-user/[!-~]+)"
+        # Of a user, role or session that is gone its unique id is left, which names nobody.
+        r"|(?:AIDA|AROA)[A-Z0-9]{12,124}(?::[^/ ]+)?",
         "'*', an account or the ARN of a user, role or session",
     ),
     PrincipalKind.SERVICE: (r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", "the name of a service"),

@@ -13,6 +13,7 @@ from hatchway.control.iam.quotas import require_free_name, require_room
 from hatchway.control.iam.results import role_result
 from hatchway.control.iam.tags import read_tags
 from hatchway.control.iam.targets import ROLES, boundary_keys, require_attachable
+from hatchway.control.iam.trusted_names import forget_principal
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import Role
 from hatchway.domain.ids import Kind, new_id
@@ -134,5 +135,6 @@ def delete_role(call: Call) -> Result:
     role = target.modifiable()
     require_bare(call, target)
     call.tx.roles.delete(role.name)
+    forget_principal(call.tx, call.arns, role)
     end_sessions(call.tx, SessionKind.ROLE, [role.name])
     return {}

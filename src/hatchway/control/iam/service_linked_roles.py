@@ -9,6 +9,7 @@ from hatchway.access.authorization import Check
 from hatchway.control.iam.documents import check_description
 from hatchway.control.iam.results import role_result
 from hatchway.control.iam.targets import ROLES
+from hatchway.control.iam.trusted_names import forget_principal
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME, SERVICE_LINKED_SERVICE
 from hatchway.domain.endpoint import EndpointState
@@ -75,6 +76,7 @@ def delete_service_linked_role(call: Call) -> Result:
     )
     if not task.endpoint_ids:
         call.tx.roles.delete(role.name)
+        forget_principal(call.tx, call.arns, role)
     call.tx.role_deletions.delete_where(tables.role_deletions.c.created_at < call.now - _KEPT)
     call.tx.role_deletions.put(task)
     return {"DeletionTaskId": task.id}

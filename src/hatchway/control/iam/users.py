@@ -12,6 +12,7 @@ from hatchway.control.iam.quotas import require_free_name, require_room
 from hatchway.control.iam.results import user_result
 from hatchway.control.iam.tags import read_tags
 from hatchway.control.iam.targets import USERS, boundary_keys, caller_name, require_attachable
+from hatchway.control.iam.trusted_names import forget_principal, rename_principal
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import User
 from hatchway.domain.ids import Kind, new_id
@@ -76,6 +77,7 @@ def update_user(call: Call) -> Result:
     call.authorize(*renaming_checks(call, "UpdateUser", target, name, path))
 
     rename(call, target, name, path)
+    rename_principal(call.tx, call.arns, target.existing(), name, path)
     keys = call.tx.access_keys.find(user_name=target.name)
     call.tx.access_keys.put_all(replace(key, user_name=name) for key in keys)
     sessions = call.tx.sessions.find(owner_id=target.existing().id)
@@ -105,5 +107,6 @@ def delete_user(call: Call) -> Result:
         (call.tx.access_keys.count(user_name=user.name), "delete access keys"),
     )
     call.tx.users.delete(user.name)
+    forget_principal(call.tx, call.arns, user)
     end_sessions(call.tx, SessionKind.USER, [user.name])
     return {}

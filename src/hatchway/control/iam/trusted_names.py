@@ -1,0 +1,89 @@
+"""Users and roles in trust policies, when they get another name or are gone.
+
+AWS keeps whom a trust policy names by unique id: of a user who is deleted it shows the id where the ARN was, and
+another of the same name is not trusted (AWS IAM User Guide, "AWS JSON policy elements: Principal"). Here trust
+policies are kept as they were written, so they are written anew when the name in one comes to mean another.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import or_
+
+from hatchway.access.stored_policies import stored_trust_policy
+from hatchway.domain.arns import Arns
+from hatchway.domain.identity import Role, User
+from hatchway.store import Transaction, tables
+
+_AWS = "AWS"
+
+
+def forget_principal(tx: Transaction, arns: Arns, gone: User | Role) -> None:
+    """Has no trust policy name a user or role that is deleted: its unique id stands there, which names
+    nobody."""
+    _rewrite(tx, gone.name, _renamed(arns, gone, gone.id))
+
+
+def rename_principal(tx: Transaction, arns: Arns, before: User, name: str, path: str) -> None:
+    """Has the trust policies that name a user name it by its new ARN, and nobody by the old one."""
+    _rewrite(tx, before.name, _renamed(arns, before, arns.user(name, path)))
+
+
+def _renamed(arns: Arns, principal: User | Role, name_now: str) -> Callable[[str], str]:
+    """What becomes of a name in a trust policy. With another path or case it names nobody, now or later."""
+    if isinstance(principal, User):
+        arn, kind, session = arns.user(principal.name, principal.path), "user", None
+    else:
+        arn, kind = arns.role(principal.name, principal.path), "role"
+        session = re.compile(re.escape(arns.assumed_role(principal.name, "")) + "(.+)", re.IGNORECASE)
+    named = re.compile(
+        rf"arn:[a-z-]+:iam::{arns.account}:{kind}/(?:.+/)?{re.escape(principal.name)}", re.IGNORECASE
+    )
+
+    def renamed(name: str) -> str:
+        if name == arn:
+            return name_now
+        if named.fullmatch(name):
+            return principal.id
+        found = session and session.fullmatch(name)
+        return f"{principal.id}:{found[1]}" if found else name
+
+    return renamed
+
+
+def _rewrite(tx: Transaction, name: str, renamed: Callable[[str], str]) -> None:
+    policy = tables.roles.c.trust_policy
+    # JSON may write any character as an escape.
+    may_name = or_(policy.icontains(name, autoescape=True), policy.contains("\\", autoescape=True))
+    for role in tx.roles.find(may_name):
+        if not stored_trust_policy(role.trust_policy, role.name).statements:
+            # It cannot be read, and trusts nobody.
+            continue
+        document = json.loads(role.trust_policy)
+        if _rename_in(document, renamed):
+            tx.roles.put(replace(role, trust_policy=json.dumps(document, ensure_ascii=False)))
+
+
+def _rename_in(document: Any, renamed: Callable[[str], str]) -> bool:
+    """Changes the names in a document; whether there was one to change."""
+    changed = False
+    for principal in _principals(document):
+        given = principal[_AWS]
+        names = [given] if isinstance(given, str) else given
+        now = [renamed(name) for name in names]
+        if now != names:
+            principal[_AWS] = now[0] if isinstance(given, str) else now
+            changed = True
+    return changed
+
+
+def _principals(document: Any) -> list[dict[str, Any]]:
+    """The `Principal` elements that name something of AWS's."""
+    statements = document["Statement"]
+    principals = [
+        statement["Principal"] for statement in (statements if isinstance(statements, list) else [statements])
+    ]
+    return [each for each in principals if isinstance(each, dict) and _AWS in each]

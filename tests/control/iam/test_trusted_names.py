@@ -1,0 +1,104 @@
+"""A trust policy means the user or role that it was written about: never another who gets the name."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.control.harness import ACCOUNT, ARNS, Credentials, World
+
+ASSUME = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+
+
+def may_assume(world: World, who: Credentials, role: str) -> bool:
+    try:
+        world.client("sts", who).assume_role(RoleArn=role, RoleSessionName="work")
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDenied"
+        return False
+    return True
+
+
+def trusted(world: World, role: str) -> Any:
+    """What stands for the principals in the role's trust policy."""
+    document = world.client("iam").get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    return document["Statement"][0]["Principal"]["AWS"]
+
+
+def made(world: World, name: str) -> tuple[str, Credentials]:
+    """A new user's id and key."""
+    iam = world.client("iam")
+    id_ = iam.create_user(UserName=name)["User"]["UserId"]
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    world.allow(name, ASSUME)
+    return id_, Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def delete_user(world: World, name: str, key: Credentials) -> None:
+    iam = world.client("iam")
+    iam.delete_access_key(UserName=name, AccessKeyId=key.access_key_id)
+    iam.delete_user_policy(UserName=name, PolicyName="given")
+    iam.delete_user(UserName=name)
+
+
+def test_a_user_of_a_deleted_ones_name_is_not_trusted_in_its_place(world: World) -> None:
+    id_, alice = made(world, "alice")
+    role = world.role("on-call", trust={"Principal": {"AWS": [ARNS.user("alice"), ARNS.user("alice2")]}})
+    escaped = world.role("escaped", trust={"Principal": {"AWS": ARNS.user("alice")}})
+    with world.store.write() as tx:
+        (stored,) = tx.roles.find(name="escaped")
+        object.__setattr__(
+            stored, "trust_policy", stored.trust_policy.replace("user/alice", "user\\/\\u0061lice")
+        )
+        tx.roles.put(stored)
+    assert may_assume(world, alice, role) and may_assume(world, alice, escaped)
+
+    delete_user(world, "alice", alice)
+    assert trusted(world, "on-call") == [id_, ARNS.user("alice2")]
+    assert trusted(world, "escaped") == id_
+    _, another = made(world, "alice")
+    assert not may_assume(world, another, role) and not may_assume(world, another, escaped)
+
+    # What is shown may be given back: it goes on naming nobody.
+    document = world.client("iam").get_role(RoleName="on-call")["Role"]["AssumeRolePolicyDocument"]
+    world.client("iam").update_assume_role_policy(RoleName="on-call", PolicyDocument=json.dumps(document))
+    assert not may_assume(world, another, role)
+
+
+def test_a_renamed_user_stays_trusted_and_who_gets_the_old_name_is_not(world: World) -> None:
+    id_, alice = made(world, "alice")
+    role = world.role("on-call", trust={"Principal": {"AWS": ARNS.user("alice")}})
+    world.role("elsewhere", trust={"Principal": {"AWS": ARNS.user("alice", "/former/")}})
+    iam = world.client("iam")
+    iam.update_user(UserName="alice", NewUserName="alison", NewPath="/staff/")
+    assert trusted(world, "on-call") == ARNS.user("alison", "/staff/")
+    assert trusted(world, "elsewhere") == id_
+    assert may_assume(world, alice, role)
+    _, another = made(world, "alice")
+    assert not may_assume(world, another, role)
+
+
+@pytest.mark.parametrize("principal", [ARNS.role("ci"), ARNS.assumed_role("ci", "work")])
+def test_a_role_of_a_deleted_ones_name_is_not_trusted_in_its_place(world: World, principal: str) -> None:
+    _, alice = made(world, "alice")
+    target = world.role("on-call", trust={"Principal": {"AWS": principal}})
+    trust = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"},
+        }
+    )
+    iam = world.client("iam")
+
+    def session() -> Credentials:
+        arn = ARNS.role("ci")
+        return Credentials.temporary(
+            world.client("sts", alice).assume_role(RoleArn=arn, RoleSessionName="work")
+        )
+
+    id_ = iam.create_role(RoleName="ci", AssumeRolePolicyDocument=trust)["Role"]["RoleId"]
+    assert may_assume(world, session(), target)
+    iam.delete_role(RoleName="ci")
+    assert trusted(world, "on-call").partition(":")[0] == id_
+    iam.create_role(RoleName="ci", AssumeRolePolicyDocument=trust)
+    assert not may_assume(world, session(), target)
