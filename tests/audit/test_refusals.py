@@ -1,6 +1,7 @@
 """Refusals beyond a rate are counted, and nothing of them is lost."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -52,6 +53,23 @@ def test_each_principal_has_a_rate_and_the_rest_is_counted() -> None:
         "sourceIPAddresses": {"192.0.2.7": 50, "192.0.2.8": 30},
     }
     assert told(book) == []
+
+
+def test_all_sessions_of_a_role_share_its_rate() -> None:
+    role = {"type": "Role", "arn": "on-call"}
+    book = Refusals()
+    admitted = 0
+    for number in range(AT_ONCE + 40):
+        session = {
+            "type": "AssumedRole",
+            "arn": f"on-call/{number}",
+            "sessionContext": {"sessionIssuer": role},
+        }
+        admitted += refuse(book, replace(source("one"), user_identity=session), 1)
+    assert admitted == AT_ONCE
+    (event,) = told(book)
+    assert event["userIdentity"] == role
+    assert event["additionalEventData"]["refusals"]["count"] == 40
 
 
 def test_callers_that_proved_nothing_share_one_rate_whatever_they_claim() -> None:

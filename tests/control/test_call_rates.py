@@ -2,7 +2,7 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.control.harness import World
+from tests.control.harness import Credentials, World
 
 from hatchway.control import call_rates
 from hatchway.control.call_rates import BURST_SECONDS, CallRates, Kind, TooFast
@@ -92,3 +92,19 @@ def test_a_principal_that_never_stops_is_throttled_and_holds_up_nobody(
         getattr(client, name)(**parameters)
     assert caught.value.response["Error"]["Code"] != code
     getattr(world.client(service, bob), read)()
+
+
+def test_all_sessions_of_a_role_share_its_rate(world: World) -> None:
+    role = world.role("on-call", trust={"Principal": "*"})
+    alice = world.user("alice", {"Effect": "Allow", "Action": "sts:*", "Resource": "*"})
+    first, second = (
+        Credentials.temporary(
+            world.client("sts", alice).assume_role(RoleArn=role, RoleSessionName=f"session-{number}")
+        )
+        for number in range(2)
+    )
+    world.plane.rates._rates = {Kind.READ: 0.05, Kind.WRITE: 100.0}
+    world.client("sts", first).get_caller_identity()
+    with pytest.raises(ClientError, match="calls that read"):
+        world.client("sts", second).get_caller_identity()
+    world.client("sts", alice).get_caller_identity()

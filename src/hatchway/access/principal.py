@@ -63,6 +63,11 @@ class Principal:
             return self.session.name
         return self.user_name
 
+    @property
+    def owner_arn(self) -> str:
+        """The user, root user or role whose calls these are, however many sessions of it there are."""
+        return self.arn if self.issuer is None else self.issuer.arn
+
     def user_identity(self) -> dict[str, Any]:
         """The principal as events of the audit trail name it (AWS: "CloudTrail userIdentity element")."""
         identity: dict[str, Any] = {
@@ -102,7 +107,7 @@ class Principal:
         Of what changes with time, such as the age of a second factor, there is nothing here.
         """
         keys: dict[str, str | tuple[str, ...]] = {
-            "aws:PrincipalArn": self.arn if self.issuer is None else self.issuer.arn,
+            "aws:PrincipalArn": self.owner_arn,
             "aws:PrincipalAccount": self.account,
             "aws:PrincipalType": self.type.value,
             "aws:userid": self.user_id,

@@ -114,8 +114,7 @@ class Refusals:
             name, code: the event's name and the error's code.
             now: seconds of a clock that never goes back.
         """
-        identity = source.user_identity
-        key = str(identity.get("arn", ""))
+        key = _arn(source)
         with self._lock:
             if key and key not in self._allowances and len(self._allowances) >= MOST_PRINCIPALS:
                 self._forget(now)
@@ -130,14 +129,14 @@ class Refusals:
     def count(self, source: EventSource, name: str, code: str, *, time: datetime) -> None:
         """One that was to be recorded by itself and could not be."""
         with self._lock:
-            key = str(source.user_identity.get("arn", ""))
+            key = _arn(source)
             self._add(key if key in self._allowances else "", source, name, code, time)
 
     def _add(self, key: str, source: EventSource, name: str, code: str, time: datetime) -> None:
         if key not in self._counts:
             # Who has not authenticated can invent as many key ids as he likes.
-            whose = source if key else _unauthenticated(source)
-            self._counts[key] = _Count(whose, first=time, last=time)
+            identity = _owner(source) if key else unknown_identity(None)
+            self._counts[key] = _Count(_by(source, identity), first=time, last=time)
         self._counts[key].add(source, name, code, time)
 
     def take(self, new_id: Callable[[], str]) -> "Taken":
@@ -176,7 +175,21 @@ class Taken:
     counts: Mapping[str, _Count]
 
 
-def _unauthenticated(source: EventSource) -> EventSource:
+def _arn(source: EventSource) -> str:
+    """Whose allowance a refusal takes from; empty for callers that proved nothing."""
+    return str(_owner(source).get("arn", ""))
+
+
+def _owner(source: EventSource) -> Mapping[str, Any]:
+    """Who is refused: of a role's session the role, as one caller makes as many sessions as he likes.
+
+    (AWS: CloudTrail User Guide, "CloudTrail userIdentity element", on the type `Role`.)
+    """
+    issuer: Mapping[str, Any] | None = source.user_identity.get("sessionContext", {}).get("sessionIssuer")
+    return source.user_identity if issuer is None else issuer
+
+
+def _by(source: EventSource, identity: Mapping[str, Any]) -> EventSource:
     return EventSource(
         account=source.account,
         region=source.region,
@@ -184,5 +197,5 @@ def _unauthenticated(source: EventSource) -> EventSource:
         request_id=source.request_id,
         source_ip=source.source_ip,
         user_agent="",
-        user_identity=unknown_identity(None),
+        user_identity=identity,
     )

@@ -173,10 +173,10 @@ class Dispatcher:
                     services={attempt.service.name},
                 )
                 attempt.principal = caller.principal
-                running.enter_context(self._running.one_more(caller.principal.arn))
+                running.enter_context(self._running.one_more(caller.principal.owner_arn))
                 operation = self._read_request(attempt)
                 kind = Kind.READ if operation.reads_only else Kind.WRITE
-                plane.rates.spend(caller.principal.arn, kind, time.monotonic())
+                plane.rates.spend(caller.principal.owner_arn, kind, time.monotonic())
                 if operation.reads_only:
                     result, reply = self._run(operation, attempt, tx, caller)
                 elif operation.prepare is not None:
