@@ -9,7 +9,7 @@ can fill the store.
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -54,6 +54,10 @@ log = structlog.get_logger("hatchway.control")
 
 MOST_OF_A_PRINCIPAL: Final = 12
 """Calls of one principal that are answered at once; half of the threads there are for all."""
+
+LONGEST_PRESIGNED: Final = 900
+"""Seconds for which a presigned URL of a call is good at most, whatever it says. A signature in a header is not
+good for longer in AWS either, and what a URL asks for can be done again by all who come to see it."""
 
 RECORD_SECONDS: Final = 30.0
 """How long a call waits for its record: a database server that hangs says nothing at all."""
@@ -153,8 +157,9 @@ class Dispatcher:
 
     def _read_signature(self, attempt: Attempt) -> Signature:
         http = attempt.request.http
-        read = read_query_signature if is_presigned(http) else read_header_signature
-        signature = read(http)
+        signature = read_query_signature(http) if is_presigned(http) else read_header_signature(http)
+        if signature.expires is not None:
+            signature = replace(signature, expires=min(signature.expires, LONGEST_PRESIGNED))
         attempt.access_key_id = signature.access_key_id
         attempt.service = self._services.get(signature.scope.service, attempt.service)
         return signature

@@ -345,6 +345,19 @@ def test_a_transitive_tag_is_handed_down_and_no_later_session_changes_it(world: 
     session(world, plain, untagging)
 
 
+def test_a_chain_of_roles_gathers_no_more_tags_than_a_session_may_have(world: World) -> None:
+    first = world.role("first", ASSUME, trust={"Principal": ALICE, "Action": TAGGING})
+    second = world.role("second", trust={"Principal": {"AWS": first}, "Action": TAGGING})
+    tags = [{"Key": f"key{number}", "Value": "x"} for number in range(50)]
+    who = session(
+        world, world.user("alice"), first, Tags=tags, TransitiveTagKeys=[tag["Key"] for tag in tags]
+    )
+    answer = assume(world, who, second)
+    assert answer["PackedPolicySize"] > 5
+    code, message = refusal(lambda: assume(world, who, second, Tags=[{"Key": "more", "Value": "x"}]))
+    assert code == "ValidationError" and "A session may have 50 tags" in message
+
+
 def test_a_source_identity_takes_a_permission_and_stays_through_chaining(world: World) -> None:
     actions = ["sts:AssumeRole", "sts:SetSourceIdentity"]
     first = world.role("first", ASSUME, trust={"Principal": ALICE, "Action": actions})

@@ -208,9 +208,9 @@ def test_a_role_s_session_is_told_why_it_was_denied_and_not_why_its_namesake_was
 # --- presigned URLs ---------------------------------------------------------------------------------------
 
 
-def presigned(world: World, who: Credentials, method: str = "GET") -> str:
+def presigned(world: World, who: Credentials, method: str = "GET", expires: int = 60) -> str:
     client = world.client("sts", who)
-    url: str = client.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod=method)
+    url: str = client.generate_presigned_url("get_caller_identity", ExpiresIn=expires, HttpMethod=method)
     return url
 
 
@@ -246,6 +246,15 @@ def test_a_presigned_url_needs_the_token_of_its_session(world: World, role: str,
     swapped = replace(one, token=other.token)
     status, text = fetch(world, presigned(world, swapped))
     assert status == 403 and "InvalidClientTokenId" in text
+
+
+def test_a_presigned_url_is_good_for_a_quarter_of_an_hour_whatever_it_says(
+    world: World, alice: Credentials
+) -> None:
+    url = presigned(world, alice, expires=604_800)
+    for minutes, status in ((19, 200), (21, 400)):
+        world.clock.ahead = timedelta(minutes=minutes)
+        assert fetch(world, url)[0] == status
 
 
 def test_what_a_presigned_url_asks_for_is_recorded_as_any_call(world: World, alice: Credentials) -> None:

@@ -44,7 +44,7 @@ def assume_role(call: Call) -> Result:
     chained = principal.type is PrincipalType.ASSUMED_ROLE
     seconds = _seconds(call, role, chained=chained)
     check_managed(call, policies)
-    packed = packed_percentage(policies, tags.given)
+    packed = packed_percentage(policies, tags.tags)
     issued = issue(
         call,
         Session(

@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from hatchway.control.operations import Call
 from hatchway.domain.session import Session
 from hatchway.protocol import ServiceError
+
+
+MOST_TAGS: Final = 50
+"""Of one session (AWS: "IAM and AWS STS quotas"): otherwise each further role of a chain could add as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ def read_session_tags(call: Call) -> SessionTags:
 
     Raises:
         ServiceError: a key is there twice, is AWS's own, or is one that the calling session hands down, whose
-            value stands; or a transitive key is that of no tag.
+            value stands; there are too many; or a transitive key is that of no tag.
     """
     given: dict[str, str] = {}
     own: dict[str, str] = {}
@@ -46,6 +51,11 @@ def read_session_tags(call: Call) -> SessionTags:
                 f"The tag key {own[key.lower()]} is that of a transitive tag of the calling session, which"
                 " cannot be given another value."
             )
+    if len(inherited) + len(given) > MOST_TAGS:
+        raise _invalid(
+            f"A session may have {MOST_TAGS} tags, those included that the calling session hands down:"
+            f" {len(inherited)} of these and {len(given)} of the call are more."
+        )
     transitive = [*inherited]
     for key in call.parameters.get("TransitiveTagKeys") or ():
         if key.lower() not in own:
