@@ -106,7 +106,7 @@ def test_the_sessions_of_a_user_end_with_all_that_signs_and_those_of_a_role_of_t
             (namesake, {"kind": SessionKind.ROLE}),
             (bob, {"owner_name": "bob"}),
         ):
-            made: Session = replace(session(key.access_key_id, key.token_hash), **change)  # type: ignore[arg-type]
+            made: Session = replace(session(key.access_key_id, key.token_hash), **change)
             put_session(tx, VAULT, made, key.secret)
             tx.sealed_signing_keys.put(
                 SealedSigningKey(

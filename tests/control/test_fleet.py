@@ -230,12 +230,15 @@ def test_pruning_a_user_says_which_access_keys_go_and_leaves_no_secret(store: St
 def test_pruning_a_user_or_role_ends_its_sessions_as_it_has_the_same_id_when_it_comes_back(
     store: Store,
 ) -> None:
-    text = OFFICE + """
+    text = (
+        OFFICE
+        + """
 roles:
   on-call:
     trust:
       Statement: {Effect: Allow, Principal: "*", Action: "sts:AssumeRole"}
 """
+    )
     apply(store, text)
     with store.write() as tx:
         (alice,), (on_call,) = tx.users.find(), tx.roles.find(name="on-call")

@@ -56,8 +56,8 @@ MOST_OF_A_PRINCIPAL: Final = 12
 """Calls of one principal that are answered at once; half of the threads there are for all."""
 
 LONGEST_PRESIGNED: Final = 900
-"""Seconds for which a presigned URL of a call is good at most, whatever it says. A signature in a header is not
-good for longer in AWS either, and what a URL asks for can be done again by all who come to see it."""
+"""Seconds for which a presigned URL of a call is good at most, whatever it says: what it asks for can be done
+again by all who come to see it."""
 
 RECORD_SECONDS: Final = 30.0
 """How long a call waits for its record: a database server that hangs says nothing at all."""

@@ -127,12 +127,14 @@ def test_sessions_end_for_good_when_their_role_or_user_is_deleted(
     of_user = Credentials.temporary(world.client("sts", alice).get_session_token())
     iam = world.client("iam")
     with world.store.read() as tx:
-        former = tx.roles.get("on-call"), tx.users.get("alice")
+        former_role, former_user = tx.roles.get("on-call"), tx.users.get("alice")
+        assert former_role is not None and former_user is not None
     iam.delete_role_policy(RoleName="on-call", PolicyName="given")
     iam.delete_role(RoleName="on-call")
     iam.delete_access_key(UserName="alice", AccessKeyId=alice.access_key_id)
     iam.delete_user(UserName="alice")
-    world.change(lambda tx: (tx.roles.put(former[0]), tx.users.put(former[1])))
+    world.change(lambda tx: tx.roles.put(former_role))
+    world.change(lambda tx: tx.users.put(former_user))
     for who in (of_role, of_user):
         assert refusal(world, who) == ("InvalidClientTokenId", 403)
 

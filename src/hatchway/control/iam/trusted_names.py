@@ -1,8 +1,9 @@
 """Users and roles in trust policies, when they get another name or are gone.
 
-AWS keeps whom a trust policy names by unique id: of a user who is deleted it shows the id where the ARN was, and
-another of the same name is not trusted (AWS IAM User Guide, "AWS JSON policy elements: Principal"). Here trust
-policies are kept as they were written, so they are written anew when the name in one comes to mean another.
+AWS keeps whom a trust policy names by unique id: of a user who is deleted it shows the id where the ARN was,
+and another of the same name is not trusted (AWS IAM User Guide, "AWS JSON policy elements: Principal"). Here
+trust policies are kept as they were written, so they are written anew when the name in one comes to mean
+another.
 """
 
 import json

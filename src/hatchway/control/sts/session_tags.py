@@ -8,9 +8,8 @@ from hatchway.control.operations import Call
 from hatchway.domain.session import Session
 from hatchway.protocol import ServiceError
 
-
 MOST_TAGS: Final = 50
-"""Of one session (AWS: "IAM and AWS STS quotas"): otherwise each further role of a chain could add as many."""
+"""Of one session (AWS: "IAM and AWS STS quotas"): otherwise each further role of a chain could add more."""
 
 
 @dataclass(frozen=True, slots=True)
