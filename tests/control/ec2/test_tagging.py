@@ -201,3 +201,39 @@ def test_who_tags_is_judged_by_the_resource_its_tags_and_those_asked_for(account
     assert refused(lambda: ec2.delete_tags(Resources=[INSTANCE], Tags=[{"Key": "env"}])) == denied
     assert refused(lambda: ec2.delete_tags(Resources=[INSTANCE])) == denied
     assert refused(ec2.describe_tags) == denied
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [{"Effect": "Allow", "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": "note"}}}],
+        [
+            {"Effect": "Allow"},
+            {"Effect": "Deny", "Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": "owner"}}},
+        ],
+    ],
+    ids=["allows one key", "denies one key"],
+)
+def test_whoever_may_not_delete_a_tag_cannot_delete_it_with_all_others(
+    account: World, ec2: Any, statements: list[dict[str, Any]]
+) -> None:
+    credentials = account.user(
+        "cleaner", *({"Action": "ec2:DeleteTags", "Resource": "*", **each} for each in statements)
+    )
+    cleaner = account.client("ec2", credentials)
+    before = tags_of(ec2, STOPPED_INSTANCE)
+    ec2.delete_tags(Resources=[STOPPED_INSTANCE])
+    ec2.create_tags(
+        Resources=[STOPPED_INSTANCE], Tags=[{"Key": "owner", "Value": "alice"}, {"Key": "note", "Value": "x"}]
+    )
+    assert refused(lambda: cleaner.delete_tags(Resources=[STOPPED_INSTANCE])) == "UnauthorizedOperation"
+    cleaner.delete_tags(Resources=[STOPPED_INSTANCE], Tags=[{"Key": "note"}])
+    assert tags_of(ec2, STOPPED_INSTANCE) == {"owner": "alice"}
+    ec2.delete_tags(Resources=[STOPPED_INSTANCE], Tags=[{"Key": "owner"}])
+    ec2.create_tags(Resources=[STOPPED_INSTANCE], Tags=[{"Key": "note", "Value": "x"}])
+    cleaner.delete_tags(Resources=[STOPPED_INSTANCE])
+    assert tags_of(ec2, STOPPED_INSTANCE) == {}
+    if before:
+        ec2.create_tags(
+            Resources=[STOPPED_INSTANCE], Tags=[{"Key": key, "Value": value} for key, value in before.items()]
+        )

@@ -37,7 +37,13 @@ def create_tags(call: Call) -> Result:
     given = read_tag_list(call.parameters["Tags"])
     targets = _targets(call)
 
-    call.authorize(*_checks(call, "CreateTags", targets, request_tag_keys(given)))
+    tag_keys = request_tag_keys(given)
+    call.authorize(
+        *(
+            kind.check(call, "CreateTags", resource_id, noun, context=tag_keys)
+            for kind, resource_id, noun in targets
+        )
+    )
 
     for kind, noun in _present(targets):
         _put(call, kind, replace(noun, tags=_with(noun.tags, given)))
@@ -57,10 +63,18 @@ def delete_tags(call: Call) -> Result:
     keys: dict[str, str | tuple[str, ...]] = {
         f"aws:RequestTag/{key}": value for key, value in unwanted.items() if value is not None
     }
-    if unwanted:
-        keys["aws:TagKeys"] = tuple(unwanted)
 
-    call.authorize(*_checks(call, "DeleteTags", targets, keys))
+    def asked_of(noun: Any) -> Context:
+        # Without tags named those go that the resource has: what a policy says of their keys holds for them.
+        gone = tuple(unwanted) if asked or noun is None else tuple(noun.tags)
+        return {**keys, "aws:TagKeys": gone} if gone else keys
+
+    call.authorize(
+        *(
+            kind.check(call, "DeleteTags", resource_id, noun, context=asked_of(noun))
+            for kind, resource_id, noun in targets
+        )
+    )
 
     for kind, noun in _present(targets):
         kept = {
@@ -103,11 +117,6 @@ def _targets(call: Call) -> list[Target]:
             raise ServiceError("InvalidID", f"The ID '{resource_id[:_LONGEST_ECHO]}' is not valid")
         found.append((kind, resource_id, kind.find(call, resource_id)))
     return found
-
-
-def _checks(call: Call, action: str, targets: Sequence[Target], asked: Context) -> Iterator[Check]:
-    for kind, resource_id, noun in targets:
-        yield kind.check(call, action, resource_id, noun, context=asked)
 
 
 def _present(targets: Iterable[Target]) -> list[tuple[Kind[Any], Any]]:
