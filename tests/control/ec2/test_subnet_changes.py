@@ -135,3 +135,9 @@ def test_who_makes_subnets_is_judged_by_the_vpc_and_the_tags_asked_for(account: 
     assert refused(lambda: make(mine, "10.0.21.0/24", TagSpecifications=tags)) == denied
     assert refused(lambda: mine.delete_subnet(SubnetId=SUBNET)) == denied
     mine.delete_subnet(SubnetId=subnet_id)
+
+
+def test_whoever_may_make_no_subnet_learns_of_no_zone(account: World) -> None:
+    nobody = account.client("ec2", account.user("nobody"))
+    asked = {"VpcId": VPC, "CidrBlock": "10.0.18.0/24", "AvailabilityZone": "nowhere"}
+    assert refused(lambda: nobody.create_subnet(**asked)) == "UnauthorizedOperation"

@@ -1,5 +1,6 @@
 """Subnets made, changed and deleted (AWS: "Subnets for your VPC")."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,14 +28,25 @@ def create_subnet(call: Call) -> Result:
     tags = read_tags(parameters.get("TagSpecifications") or (), SUBNETS.type)
     vpc = VPCS.find(call, vpc_id)
     subnet_id = new_id(Kind.SUBNET, call.random_bytes(16))
-    zone = _zone(call)
-    draft = Subnet(id=subnet_id, vpc_id=vpc_id, name=subnet_id, cidrs=(), availability_zone=zone, tags=tags)
+    zones = zones_of(call)
+    zone = _zone(call, zones)
+    draft = Subnet(
+        id=subnet_id,
+        vpc_id=vpc_id,
+        name=subnet_id,
+        cidrs=(),
+        # Whoever asks for one that there is not learns so, and which there are, if he may make subnets.
+        availability_zone=zone or zones[0],
+        tags=tags,
+    )
 
     call.authorize(
         *SUBNETS.creation_checks(call, "CreateSubnet", draft), VPCS.check(call, "CreateSubnet", vpc_id, vpc)
     )
 
     vpc = VPCS.required(vpc, vpc_id)
+    if zone is None:
+        raise _no_such_zone(call, zones)
     networks = _ranges_asked(call, vpc)
     for network in networks:
         _check_free(call, vpc, network)
@@ -123,21 +135,19 @@ def associate_subnet_cidr_block(call: Call) -> Result:
     }
 
 
-def _zone(call: Call) -> str:
-    """The zone that a creation asks for, or the first.
-
-    Raises:
-        ServiceError: there is none of that name or id.
-    """
+def _zone(call: Call, zones: Sequence[str]) -> str | None:
+    """The zone that a creation asks for, or the first; None where there is none of that name or id."""
     name, zone_with_id = call.parameters.get("AvailabilityZone"), call.parameters.get("AvailabilityZoneId")
-    zones = zones_of(call)
-    if not name and not zone_with_id:
-        return zones[0]
     for zone in zones:
         if name in (None, "", zone) and zone_with_id in (None, "", zone_id(zone)):
             return zone
+    return None
+
+
+def _no_such_zone(call: Call, zones: Sequence[str]) -> ServiceError:
+    name, zone_with_id = call.parameters.get("AvailabilityZone"), call.parameters.get("AvailabilityZoneId")
     asked, parameter = (name, "availabilityZone") if name else (zone_with_id, "availabilityZoneId")
-    raise ServiceError(
+    return ServiceError(
         "InvalidParameterValue",
         f"Value ({str(asked)[:64]}) for parameter {parameter} is invalid. Subnets can currently only be"
         f" created in the following availability zones: {', '.join(zones)}.",
