@@ -159,6 +159,9 @@ def test_times_are_bounds_to_the_second_and_both_within(story: World) -> None:
         times = {name: time for name, time in (("StartTime", start), ("EndTime", end)) if time is not None}
         assert bool(look_up(story, **by("EventName", "CreateUser"), **times)["Events"]) is there
     assert refusal(story, StartTime=at, EndTime=at - second) == "InvalidTimeRangeException"
+    last = datetime(9999, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)
+    assert look_up(story, **by("EventName", "CreateUser"), EndTime=last)["Events"]
+    assert not look_up(story, StartTime=last)["Events"]
 
 
 def test_a_lookup_that_cloudtrail_would_refuse_is_refused_in_its_words(story: World) -> None:

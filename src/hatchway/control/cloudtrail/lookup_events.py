@@ -18,6 +18,7 @@ _MOST_CHARACTERS: Final = 1 << 20
 """Of events on one page, which has at least one: some are 300,000 characters long."""
 _OF_INSIGHTS: Final = ("EventId", "EventName", "EventSource")
 _SECOND: Final = timedelta(seconds=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def read_lookup(parameters: Mapping[str, Any]) -> Lookup:
         attribute,
         value,
         since=None if since is None else _whole_second(since, up=True),
-        until=None if until is None else _whole_second(until, up=False) + _SECOND,
+        until=None if until is None else _second_after(_whole_second(until, up=False)),
         insights=insights,
     )
 
@@ -162,7 +163,12 @@ def _result(found: Found, event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _whole_second(time: datetime, *, up: bool) -> datetime:
     whole = time.astimezone(UTC).replace(microsecond=0)
-    return whole + _SECOND if up and time.microsecond else whole
+    return _second_after(whole) if up and time.microsecond else whole
+
+
+def _second_after(time: datetime) -> datetime:
+    """No event is so late that the last moment that there is were not after it."""
+    return time + _SECOND if time < _LAST - _SECOND else _LAST
 
 
 def _bad_attributes(message: str) -> ServiceError:
