@@ -2,7 +2,7 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.control.harness import Credentials, World
+from tests.control.harness import Credentials, World, refused
 
 from hatchway.control import call_rates
 from hatchway.control.call_rates import BURST_SECONDS, CallRates, Kind, TooFast
@@ -68,7 +68,7 @@ def test_the_buckets_of_those_who_have_not_called_for_longest_are_forgotten(
         (
             "ec2",
             "describe_vpcs",
-            ("create_tags", {"Resources": ["vpc-1"], "Tags": []}),
+            ("create_tags", {"Resources": ["vpc-1"], "Tags": [{"Key": "env"}]}),
             "RequestLimitExceeded",
         ),
         ("iam", "list_users", ("delete_user", {"UserName": "nobody"}), "Throttling"),
@@ -108,3 +108,11 @@ def test_all_sessions_of_a_role_share_its_rate(world: World) -> None:
     with pytest.raises(ClientError, match="calls that read"):
         world.client("sts", second).get_caller_identity()
     world.client("sts", alice).get_caller_identity()
+
+
+def test_calls_that_cannot_be_read_are_counted_too(world: World) -> None:
+    world.plane.rates._rates = {Kind.READ: 0.05, Kind.WRITE: 100.0}
+    header = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = b"Action=DescribeVpcs&Version=2016-11-15&MaxResults=many"
+    codes = [world.send(headers=header, body=body, service="ec2").status for _ in range(2)]
+    assert codes == [400, 503]

@@ -178,10 +178,16 @@ class Dispatcher:
                     services={attempt.service.name},
                 )
                 attempt.principal = caller.principal
-                running.enter_context(self._running.one_more(caller.principal.owner_arn))
-                operation = self._read_request(attempt)
+                share = caller.principal.owner_arn
+                running.enter_context(self._running.one_more(share))
+                try:
+                    operation = self._read_request(attempt)
+                except ServiceError:
+                    # What is no call of anything has been read all the same.
+                    plane.rates.spend(share, Kind.READ, time.monotonic())
+                    raise
                 kind = Kind.READ if operation.reads_only else Kind.WRITE
-                plane.rates.spend(caller.principal.owner_arn, kind, time.monotonic())
+                plane.rates.spend(share, kind, time.monotonic())
                 if operation.reads_only:
                     result, reply = self._run(operation, attempt, tx, caller)
                 elif operation.prepare is not None:
