@@ -2,7 +2,7 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.control.harness import Credentials, World, refused
+from tests.control.harness import Credentials, World
 
 from hatchway.control import call_rates
 from hatchway.control.call_rates import BURST_SECONDS, CallRates, Kind, TooFast

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatchway.fleet.problems import BadFleet, Problem, Problems, quoted, suggestion
+from hatchway.fleet.problems import MOST_PROBLEMS, BadFleet, Problem, Problems, quoted, suggestion
 
 
 def test_a_problem_is_told_with_its_place_if_it_has_one() -> None:
@@ -36,3 +36,12 @@ def test_a_value_is_quoted_on_one_line_and_shortened() -> None:
 def test_a_known_word_that_is_near_is_suggested() -> None:
     assert suggestion("vpc", ["vpcs", "users"]) == " (did you mean 'vpcs'?)"
     assert suggestion("colour", ["vpcs", "users"]) == ""
+
+
+def test_what_has_too_many_problems_is_read_no_further() -> None:
+    problems = Problems()
+    with pytest.raises(BadFleet) as caught:
+        for number in range(MOST_PROBLEMS + 1):
+            problems.add(f"p{number}", "is wrong")
+    assert len(caught.value.problems) == MOST_PROBLEMS + 1
+    assert caught.value.problems[-1].message == "there are so many problems that the rest is not read"

@@ -77,3 +77,10 @@ def test_what_is_neither_json_nor_yaml_of_ours_is_refused(text: str, problem: st
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(BadFleet, match=r"not UTF-8 text \(byte 3\)"):
         read_text(b"a: \xff")
+
+
+@pytest.mark.parametrize("text", ["a: [x, x, x]\nb: {c: d}", '{"a": ["x", "x", "x"], "b": {"c": "d"}}'])
+def test_a_reader_says_how_many_values_a_file_may_have(text: str) -> None:
+    assert read_text(text.encode(), most_values=10)
+    with pytest.raises(BadFleet, match="the file has more than 5 values"):
+        read_text(text.encode(), most_values=5)

@@ -15,7 +15,7 @@ from hatchway.fleet.fields import Key, Reader, Table, items_of
 from hatchway.fleet.policy_documents import ReadFile, Reading, no_files
 from hatchway.fleet.problems import BadFleet, Problems
 from hatchway.fleet.resolution import problems_by_itself
-from hatchway.fleet.text import read_text
+from hatchway.fleet.text import MAX_VALUES, read_text
 
 _ABOUT_QUOTAS: Final = {
     "endpoints_per_account": "Endpoints that users may create through the API.",
@@ -86,8 +86,10 @@ FLEET: Final = Table(
 _NAMED: Final = ("vpcs", "instances", "endpoints", "policies", "groups", "users", "roles")
 
 
-def parse_fleet(content: bytes, read_file: ReadFile = no_files) -> Fleet:
+def parse_fleet(content: bytes, read_file: ReadFile = no_files, *, most_values: int = MAX_VALUES) -> Fleet:
     """The fleet that a file's bytes declare. `read_file` gives the policies that it names by a path.
+
+    It has at most `most_values` values, as `read_text` counts them.
 
     All that the file says by itself is checked here. Whether it fits an account (references to what is there
     already, addresses that are taken) is for the plan.
@@ -95,17 +97,17 @@ def parse_fleet(content: bytes, read_file: ReadFile = no_files) -> Fleet:
     Raises:
         BadFleet: something in it is wrong; it holds every problem.
     """
-    fleet, problems = _read(content, read_file)
+    fleet, problems = _read(content, read_file, most_values)
     problems.found += problems_by_itself(fleet)
     if problems.found:
         raise BadFleet(problems.found, fleet)
     return fleet
 
 
-def _read(content: bytes, read_file: ReadFile) -> tuple[Fleet, Problems]:
+def _read(content: bytes, read_file: ReadFile, most_values: int) -> tuple[Fleet, Problems]:
     """What could be read of a fleet file, and what is wrong with it."""
     reading = Reading(read_file)
-    entry = FLEET.entry(read_text(content), "", reading)
+    entry = FLEET.entry(read_text(content, most_values=most_values), "", reading)
     fleet = Fleet(
         digest=hashlib.sha256(content).hexdigest(), documents=tuple(reading.documents), **entry.values
     )

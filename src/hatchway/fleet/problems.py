@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 100
 _LONGEST_QUOTE = 80
+MOST_PROBLEMS = 10_000
+"""A file that has more is read no further: to tell of each takes longer than to read it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +47,13 @@ class Problems:
     found: list[Problem] = field(default_factory=list)
 
     def add(self, place: str, message: str) -> None:
+        """
+        Raises:
+            BadFleet: there are too many.
+        """
         self.found.append(Problem(place, message))
+        if len(self.found) >= MOST_PROBLEMS:
+            raise BadFleet([*self.found, Problem("", "there are so many problems that the rest is not read")])
 
     def __len__(self) -> int:
         return len(self.found)

@@ -18,7 +18,7 @@ from hatchway.fleet.problems import BadFleet, Problem, quoted
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 40
 MAX_VALUES: Final = 10_000_000
-"""Values of a file, each use of an alias counted with all that it stands for."""
+"""Values of a file."""
 
 _INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
 _CONSTANTS: Final[Mapping[str, bool | None]] = {
@@ -30,11 +30,13 @@ _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 YAML_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_text(content: bytes, *, any_tag: bool = False) -> Any:
+def read_text(content: bytes, *, any_tag: bool = False, most_values: int = MAX_VALUES) -> Any:
     """The value that a file's bytes hold; None for an empty file.
 
     Args:
         any_tag: reads past tags that have no meaning here: what has one is as if it had none.
+        most_values: how many values the file may have, each use of an alias counted with all that it stands
+            for.
 
     Raises:
         BadFleet: it is no YAML or JSON, or beyond what is allowed; the place is a line and a column.
@@ -47,20 +49,24 @@ def read_text(content: bytes, *, any_tag: bool = False) -> Any:
         raise _bad("", f"the file is not UTF-8 text (byte {error.start})") from None
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return _read_json(text)
+            return _read_json(text, most_values)
         except json.JSONDecodeError:
             pass  # A YAML document may begin like this too, and YAML's error then tells the place.
-    return _read_yaml(text, any_tag=any_tag)
+    return _read_yaml(text, any_tag=any_tag, most_values=most_values)
 
 
 def _bad(place: str, message: str) -> BadFleet:
     return BadFleet([Problem(place, message)])
 
 
+def _too_many(place: str, most_values: int) -> BadFleet:
+    return _bad(place, f"the file has more than {most_values} values")
+
+
 # --- JSON -------------------------------------------------------------------------------------------------
 
 
-def _read_json(text: str) -> Any:
+def _read_json(text: str, most_values: int) -> Any:
     try:
         content = json.loads(
             text,
@@ -71,7 +77,7 @@ def _read_json(text: str) -> Any:
         )
     except RecursionError:
         raise _bad("", "the file is nested too deeply") from None
-    level = [content]
+    level, values = [content], len(content)
     for _ in range(MAX_DEPTH):
         level = [
             inner
@@ -79,6 +85,9 @@ def _read_json(text: str) -> Any:
             for inner in (value.values() if isinstance(value, dict) else value)
             if isinstance(inner, dict | list)
         ]
+        values += sum(map(len, level))
+        if values > most_values:
+            raise _too_many("", most_values)
         if not level:
             return content
     raise _bad("", "the file is nested too deeply")
@@ -104,10 +113,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # --- YAML -------------------------------------------------------------------------------------------------
 
 
-def _read_yaml(text: str, *, any_tag: bool) -> Any:
+def _read_yaml(text: str, *, any_tag: bool, most_values: int) -> Any:
     # Events rather than PyYAML's own construction: no recursion that deep nesting could exhaust, and aliases
     # are counted before they are followed.
-    builder = _Builder(any_tag=any_tag)
+    builder = _Builder(any_tag=any_tag, most_values=most_values)
     try:
         loader = YAML_LOADER(text)
         while loader.check_event():
@@ -143,8 +152,9 @@ class _Collection:
 class _Builder:
     """Makes values from YAML events."""
 
-    def __init__(self, *, any_tag: bool) -> None:
+    def __init__(self, *, any_tag: bool, most_values: int) -> None:
         self.root: Any = None
+        self._most_values = most_values
         self._any_tag = any_tag
         self._open: list[_Collection] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
@@ -188,8 +198,8 @@ class _Builder:
 
     def _count(self, size: int, event: Any) -> None:
         self._values += size
-        if self._values > MAX_VALUES:
-            raise _bad(_place(event.start_mark), f"the file has more than {MAX_VALUES} values")
+        if self._values > self._most_values:
+            raise _too_many(_place(event.start_mark), self._most_values)
 
     def _add(self, value: Any, event: Any) -> None:
         if not self._open:

@@ -152,3 +152,23 @@ def test_what_another_changes_between_planning_and_writing_is_not_undone(
     monkeypatch.setattr(fleet_files, "make_plan", late)
     message = refused(lambda: client.apply_fleet(FleetFile=FILE), "InvalidFleetException")
     assert "10.0.1.2 is the address of" in message
+
+
+def test_whole_accounts_are_gone_through_one_at_a_time(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_files, "LONGEST_WAIT", 0.01)
+    with fleet_files._turn:
+        for call in (
+            lambda: client.plan_fleet(FleetFile=FILE),
+            lambda: client.apply_fleet(FleetFile=FILE),
+            client.export_fleet,
+        ):
+            assert "Too many calls plan or export a whole account" in refused(call, "ThrottlingException")
+    assert client.export_fleet()["FleetFile"]
+
+
+def test_a_file_of_the_api_has_fewer_values_than_one_on_the_server(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_files, "MOST_VALUES", 5)
+    message = refused(lambda: client.plan_fleet(FleetFile=FILE), "InvalidFleetException")
+    assert "the file has more than 5 values" in message
