@@ -106,6 +106,14 @@ def assumed(**changes: Any) -> Principal:
     )
 
 
+def test_behind_the_sessions_of_roles_is_the_user_who_made_them_or_else_the_role() -> None:
+    alice = nameless(PrincipalType.USER)
+    assert alice.maker_id == alice.user_id
+    assert assumed(made_by="AIDAALICE").maker_id == "AIDAALICE"
+    assert assumed().maker_id == "AROAONCALL"
+    assert replace(assumed(), session=None).maker_id == "AROAONCALL"
+
+
 def test_a_role_s_session_is_told_with_its_role() -> None:
     assert assumed().user_identity() == {
         "type": "AssumedRole",

@@ -94,20 +94,25 @@ def test_a_principal_that_never_stops_is_throttled_and_holds_up_nobody(
     getattr(world.client(service, bob), read)()
 
 
-def test_all_sessions_of_a_role_share_its_rate(world: World) -> None:
+def test_the_sessions_that_one_user_makes_share_its_rate_and_another_user_s_have_theirs(world: World) -> None:
     role = world.role("on-call", trust={"Principal": "*"})
-    alice = world.user("alice", {"Effect": "Allow", "Action": "sts:*", "Resource": "*"})
-    first, second = (
-        Credentials.temporary(
-            world.client("sts", alice).assume_role(RoleArn=role, RoleSessionName=f"session-{number}")
-        )
-        for number in range(2)
-    )
+    further = world.role("further", trust={"Principal": "*"})
+    assuming = {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}
+    world.allow_role("on-call", assuming)
+    alice, bob = world.user("alice", assuming), world.user("bob", assuming)
+
+    def session(who: Credentials, name: str, of: str = role) -> Credentials:
+        answer = world.client("sts", who).assume_role(RoleArn=of, RoleSessionName=name)
+        return Credentials.temporary(answer)
+
+    first, second, bobs = session(alice, "first"), session(alice, "second"), session(bob, "first")
+    chained = session(first, "third", further)
     world.plane.rates._rates = {Kind.READ: 0.05, Kind.WRITE: 100.0}
     world.client("sts", first).get_caller_identity()
-    with pytest.raises(ClientError, match="calls that read"):
-        world.client("sts", second).get_caller_identity()
-    world.client("sts", alice).get_caller_identity()
+    for who in (second, chained, alice):
+        with pytest.raises(ClientError, match="calls that read"):
+            world.client("sts", who).get_caller_identity()
+    world.client("sts", bobs).get_caller_identity()
 
 
 def test_calls_that_cannot_be_read_are_counted_too(world: World) -> None:

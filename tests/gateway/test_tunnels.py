@@ -94,8 +94,11 @@ def test_a_principal_has_as_many_tunnels_as_it_may_through_all_workers(
     account: StoredAccount, tmp_path: Path
 ) -> None:
     account.user("bob", allow())
+    account.role("on-call", allow())
     with account.store.write() as tx:
+        (alice,) = tx.users.find(name="alice")
         tx.accounts.put(replace(tx.account(), quotas=Quotas(tunnels_per_principal=3)))
+    account.session("on-call", made_by=alice.id)
 
     async def test() -> None:
         async with target(echo) as port:
@@ -106,10 +109,16 @@ def test_a_principal_has_as_many_tunnels_as_it_may_through_all_workers(
                 one_too_many = await open_tunnel(second, account, port)
                 _, closed = await one_too_many.rest()
                 assert (closed.code, closed.reason) == (4029, "Too many tunnels of this principal")
+                # A role that the same user has assumed does not give it more.
+                by_role = await open_tunnel(second, account, port, user="on-call")
+                _, closed = await by_role.rest()
+                assert closed.code == 4029
                 bobs = await open_tunnel(second, account, port, user="bob")
                 assert await echoes(bobs)
                 with account.store.read() as tx:
+                    (alice,) = tx.users.find(name="alice")
                     assert tx.tunnels.count(principal_arn=USER_ARN) == 3
+                    assert tx.tunnels.count(maker_id=alice.id) == 3
 
     run(test)
 

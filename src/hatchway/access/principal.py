@@ -64,9 +64,13 @@ class Principal:
         return self.user_name
 
     @property
-    def owner_arn(self) -> str:
-        """The user, root user or role whose calls these are, however many sessions of it there are."""
-        return self.arn if self.issuer is None else self.issuer.arn
+    def maker_id(self) -> str:
+        """The unique id of the user who is behind a call, whatever roles it assumes: what is counted of each
+        caller is counted by this. Of a role's session that does not tell, the role's."""
+        if self.issuer is None:
+            return self.user_id
+        made_by = None if self.session is None else self.session.made_by
+        return self.issuer.id if made_by is None else made_by
 
     def user_identity(self) -> dict[str, Any]:
         """The principal as events of the audit trail name it (AWS: "CloudTrail userIdentity element")."""
@@ -107,7 +111,7 @@ class Principal:
         Of what changes with time, such as the age of a second factor, there is nothing here.
         """
         keys: dict[str, str | tuple[str, ...]] = {
-            "aws:PrincipalArn": self.owner_arn,
+            "aws:PrincipalArn": self.arn if self.issuer is None else self.issuer.arn,
             "aws:PrincipalAccount": self.account,
             "aws:PrincipalType": self.type.value,
             "aws:userid": self.user_id,

@@ -178,7 +178,7 @@ class Dispatcher:
                     services={attempt.service.name},
                 )
                 attempt.principal = caller.principal
-                share = caller.principal.owner_arn
+                share = caller.principal.maker_id
                 running.enter_context(self._running.one_more(share))
                 try:
                     operation = self._read_request(attempt)

@@ -25,7 +25,9 @@ class Session:
     stored. `policy` is an inline session policy's text, `policy_arns` are managed ones. `session_tags`
     are its own, those that it inherited among them; `transitive_tag_keys` those that a session which is
     made with this one inherits. `chained` is whether it was made with another role's session.
-    `mfa_authenticated_at` is when a second factor was given for it.
+    `mfa_authenticated_at` is when a second factor was given for it. `made_by` is the unique id of the user
+    with whose credentials a role was assumed, the first of a chain of roles; None of a session that an
+    earlier version made.
     """
 
     access_key_id: str
@@ -43,6 +45,7 @@ class Session:
     source_identity: str | None = None
     chained: bool = False
     mfa_authenticated_at: datetime | None = None
+    made_by: str | None = None
 
     @property
     def restricted(self) -> bool:

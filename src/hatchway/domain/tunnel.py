@@ -20,7 +20,8 @@ class Tunnel:
     """One open tunnel; the row goes when the tunnel ends, the audit trail keeps its story.
 
     `bytes_in` went from the client to the target, `bytes_out` the other way, as last reported.
-    `expires_at` is when its duration is reached.
+    `expires_at` is when its duration is reached. `maker_id` is the unique id of the user who opened it, with
+    whichever role; None of one that an earlier version opened.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Tunnel:
     expires_at: datetime
     bytes_in: int = 0
     bytes_out: int = 0
+    maker_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -321,6 +321,7 @@ sessions = _in_feed(
     _text("source_identity", 64, null=True),
     Column("chained", Boolean, nullable=False),
     _moment("mfa_authenticated_at", null=True),
+    _text("made_by", 32, null=True),
 )
 # Gateways of versions before the gateway key follow this table. It is empty: they have in memory what they
 # need, and the control plane drops what another process of those versions may write.
@@ -519,6 +520,7 @@ tunnels = Table(
     _moment("expires_at"),
     Column("bytes_in", BigInteger, nullable=False),
     Column("bytes_out", BigInteger, nullable=False),
+    _text("maker_id", 32, null=True, index=True),
 )
 gateway_workers = Table(
     "gateway_workers",

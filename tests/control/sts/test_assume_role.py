@@ -441,3 +441,19 @@ def test_a_role_has_so_many_sessions_and_no_more(world: World, monkeypatch: pyte
     assert refusal(lambda: assume(world, alice, role))[0] == "LimitExceeded"
     other = world.role("other", trust={"Principal": ALICE})
     session(world, alice, other)
+
+
+def test_one_user_makes_no_more_of_a_roles_sessions_than_leave_room_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuing, "MOST_SESSIONS_OF_ONE", 2)
+    first = world.role("first", ASSUME, trust={"Principal": ALICE})
+    role = world.role("on-call", trust={"Principal": {"AWS": [ALICE["AWS"], BOB["AWS"], first]}})
+    alice, bob = world.user("alice"), world.user("bob")
+    by_way = session(world, alice, first)
+    session(world, alice, role)
+    session(world, by_way, role, "another-name")
+    for who in (alice, by_way, Credentials.temporary(world.client("sts", alice).get_session_token())):
+        code, message = refusal(partial(assume, world, who, role))
+        assert code == "LimitExceeded" and "2 sessions of on-call that you have made" in message
+    session(world, bob, role)

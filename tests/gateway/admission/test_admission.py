@@ -61,7 +61,7 @@ class Carries:
     def on_endpoint(self, endpoint_id: str) -> int:
         return self.tunnels
 
-    def of_principal(self, arn: str) -> int:
+    def of_principal(self, maker_id: str) -> int:
         return self.tunnels
 
 

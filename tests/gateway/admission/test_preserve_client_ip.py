@@ -37,7 +37,7 @@ class Nothing:
     def on_endpoint(self, endpoint_id: str) -> int:
         return 0
 
-    def of_principal(self, arn: str) -> int:
+    def of_principal(self, maker_id: str) -> int:
         return 0
 
 

@@ -62,6 +62,7 @@ def assume_role(call: Call) -> Result:
             transitive_tag_keys=tags.transitive_keys,
             source_identity=source_identity,
             chained=chained,
+            made_by=principal.maker_id,
         ),
     )
     user = {"AssumedRoleId": f"{role.id}:{name}", "Arn": call.arns.assumed_role(role.name, name)}

@@ -16,6 +16,9 @@ MOST_SESSIONS: Final = 5_000
 """Sessions of one user or role that have not expired. AWS knows no such bound; but each is a row here, in the
 memory of every gateway too."""
 
+MOST_SESSIONS_OF_ONE: Final = 1_000
+"""Of these, those of a role that one user has made: so that nobody keeps the others from assuming it."""
+
 LARGEST_TOKEN: Final = 4096
 """Characters, as `MinimumSessionTokenSize` has them in the service model."""
 
@@ -35,6 +38,16 @@ def issue(call: Call, session: Session) -> Mapping[str, Any]:
             f"There are {live} sessions of {session.owner_name or 'the root user'} that have not expired, as"
             " many as there may be: use those, or wait until some have expired.",
         )
+    if session.made_by is not None:
+        own = call.tx.sessions.count(
+            sessions.c.expires_at > call.now, owner_id=session.owner_id, made_by=session.made_by
+        )
+        if own >= MOST_SESSIONS_OF_ONE:
+            raise ServiceError(
+                "LimitExceeded",
+                f"There are {own} sessions of {session.owner_name} that you have made and that have not"
+                " expired, as many as there may be: use those, or wait until some have expired.",
+            )
     key = new_temporary_key(call.random_bytes, token_size=call.parameters.get("MinimumSessionTokenSize") or 0)
     made = replace(session, access_key_id=key.access_key_id, token_hash=key.token_hash)
     put_session(call.tx, call.vault, made, key.secret)

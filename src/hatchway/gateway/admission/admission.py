@@ -153,7 +153,7 @@ class Load(Protocol):
 
     def __len__(self) -> int: ...
     def on_endpoint(self, endpoint_id: str) -> int: ...
-    def of_principal(self, arn: str) -> int: ...
+    def of_principal(self, maker_id: str) -> int: ...
 
 
 class Admission:
@@ -344,7 +344,7 @@ class Admission:
         load = self._load
         if load.on_endpoint(endpoint_id) >= quota:
             return ENDPOINT_FULL
-        if principal_quota and load.of_principal(principal.arn) >= principal_quota:
+        if principal_quota and load.of_principal(principal.maker_id) >= principal_quota:
             return PRINCIPAL_FULL
         if self._max_tunnels is not None and len(load) >= self._max_tunnels:
             return GATEWAY_FULL

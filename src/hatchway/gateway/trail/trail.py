@@ -92,6 +92,7 @@ class Trail:
             endpoint_id=admitted.request.endpoint_id,
             instance_id=admitted.instance_id,
             principal_arn=admitted.principal.arn,
+            maker_id=admitted.principal.maker_id,
             access_key_id=admitted.principal.access_key_id,
             source_ip=admitted.source_ip,
             private_ip=admitted.request.private_ip,
@@ -234,7 +235,7 @@ class _Live:
         if self._count(_ON_ENDPOINT, admitted.request.endpoint_id) >= admitted.quota:
             return ENDPOINT_FULL
         most = admitted.principal_quota
-        if most and self._count(_OF_PRINCIPAL, admitted.principal.arn) >= most:
+        if most and self._count(_OF_PRINCIPAL, admitted.principal.maker_id) >= most:
             return PRINCIPAL_FULL
         return None
 
@@ -242,7 +243,7 @@ class _Live:
         """One more."""
         for counted in (
             (_ON_ENDPOINT, admitted.request.endpoint_id),
-            (_OF_PRINCIPAL, admitted.principal.arn),
+            (_OF_PRINCIPAL, admitted.principal.maker_id),
         ):
             if counted in self._counts:
                 self._counts[counted] += 1
@@ -263,7 +264,7 @@ def _live_tunnels(column: ColumnElement[str]) -> Select[int]:
 
 
 _ON_ENDPOINT: Final = _live_tunnels(tunnels.c.endpoint_id)
-_OF_PRINCIPAL: Final = _live_tunnels(tunnels.c.principal_arn)
+_OF_PRINCIPAL: Final = _live_tunnels(tunnels.c.maker_id)
 
 
 def _opened_outcome(admitted: Admitted) -> Outcome:

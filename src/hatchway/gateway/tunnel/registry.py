@@ -39,8 +39,8 @@ class Registry:
     def on_endpoint(self, endpoint_id: str) -> int:
         return self._on_endpoint[endpoint_id]
 
-    def of_principal(self, arn: str) -> int:
-        return self._of_principal[arn]
+    def of_principal(self, maker_id: str) -> int:
+        return self._of_principal[maker_id]
 
     def get(self, tunnel_id: str) -> Admitted | None:
         """A tunnel that is being carried; None once it is gone."""
@@ -64,7 +64,7 @@ class Registry:
         self._subjects[tunnel_id] = admitted.subjects
         self._index.add(tunnel_id, admitted.subjects)
         self._on_endpoint[admitted.request.endpoint_id] += 1
-        self._of_principal[admitted.principal.arn] += 1
+        self._of_principal[admitted.principal.maker_id] += 1
         self._empty.clear()
 
     def reindex(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
@@ -80,7 +80,7 @@ class Registry:
         self._index.remove(tunnel_id, self._subjects.pop(tunnel_id))
         self._causes.pop(tunnel_id, None)
         _less_one(self._on_endpoint, admitted.request.endpoint_id)
-        _less_one(self._of_principal, admitted.principal.arn)
+        _less_one(self._of_principal, admitted.principal.maker_id)
         if not self._tunnels:
             self._empty.set()
 
