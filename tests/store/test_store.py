@@ -33,6 +33,8 @@ def user(name: str) -> User:
     return User(name=name, id="AIDA" + name.upper(), path="/", created_at=NOW, tags={"team": "web"})
 
 
+# Of indexes of expressions SQLite tells nothing: that they are there, the test of their use shows.
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_the_migrations_make_exactly_the_tables_that_the_program_declares(store: Store) -> None:
     with store.engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
@@ -285,3 +287,14 @@ def test_a_moment_without_a_time_zone_is_refused(store: Store) -> None:
     naive = HostToken(instance_id="i-1", token_hash=b"x", created_at=NOW.replace(tzinfo=None))
     with pytest.raises(Exception, match="time zone"), store.record() as tx:
         tx.host_tokens.add(naive)
+
+
+@pytest.mark.parametrize("table", ["users", "groups", "roles", "managed_policies"])
+def test_a_name_is_found_in_whatever_case_by_an_index(store: Store, table: str) -> None:
+    explain = "EXPLAIN QUERY PLAN" if store.is_sqlite else "EXPLAIN"
+    with store.engine.connect() as connection:
+        if not store.is_sqlite:
+            # Of an empty table PostgreSQL would read all.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql(f"{explain} SELECT count(*) FROM {table} WHERE lower(name) = 'ann'")
+        assert f"ix_{table}_lower_name" in str(plan.all())

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    func,
 )
 
 from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
@@ -274,6 +275,9 @@ managed_policies = _in_feed(
     Column("latest_version", Integer, nullable=True),
     _tags(),
 )
+for _named in (users, groups, roles, managed_policies):
+    # No two names differ in case alone (AWS: "IAM identifiers"), which each creation asks.
+    Index(f"ix_{_named.name}_lower_name", func.lower(_named.c.name))
 policy_versions = _in_feed(
     "policy_versions",
     _key("policy_arn", 2048),
