@@ -18,7 +18,7 @@ from typing import Any, Final
 import structlog
 
 from hatchway import __version__
-from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
 from hatchway.audit.local import EVENT_SOURCE
 from hatchway.audit.log import LONGEST_USER_AGENT, to_record
 from hatchway.control.hatchway_service.registration import Registration, registered
@@ -36,6 +36,9 @@ LARGEST_REQUEST: Final = 4096
 _SCHEME: Final = "bearer "
 _TEXTS: Final = ("name", "private_ip", "ipv6", "instance_type")
 _LONGEST: Final = 256
+_EVENT_NAME: Final = "RegisterHost"
+_TRAIL_CODES: Final = {400: "ValidationException", 401: "AccessDenied", 409: "ConflictException"}
+"""What the trail calls the statuses of refusals."""
 _NOT_GOOD: Final = (
     "the enrollment token is not good, or no longer: have a new one made (hatchway enrollment-token create)"
 )
@@ -77,6 +80,17 @@ def register_host(
         HostRefused: 401 for a token that is not good, 400 for what cannot be registered, 409 for a name or an
             address that another has.
     """
+    try:
+        return _register(plane, authorization, content, peer, user_agent)
+    except HostRefused as refused:
+        source = _source(plane, unknown_identity(None), peer, user_agent)
+        plane.refusals.count(source, _EVENT_NAME, _TRAIL_CODES[refused.status], time=plane.clock())
+        raise
+
+
+def _register(
+    plane: ControlPlane, authorization: str, content: bytes, peer: str, user_agent: str
+) -> RegisteredHost:
     token = _token(authorization)
     # Only whoever has a good token gets to hold the write lock.
     with plane.store.read() as tx:
@@ -133,6 +147,8 @@ def _instance(
     if subnet is None or any(tx.security_groups.get(group) is None for group in kept.security_group_ids):
         raise HostRefused(409, "the subnet or a security group of the enrollment token is gone")
     name = wanted["name"]
+    # To policies keys that differ in case alone are one, which the token may give a value of its own.
+    named = {} if any(key.lower() == "name" for key in kept.tags) else {"Name": name}
     registration = Registration(
         name=name,
         subnet=subnet,
@@ -140,7 +156,7 @@ def _instance(
         ipv6=wanted.get("ipv6"),
         security_group_ids=kept.security_group_ids or None,
         instance_type=wanted.get("instance_type"),
-        tags={"Name": name, **kept.tags},
+        tags={**named, **kept.tags},
     )
     try:
         return registered(tx, registration, plane.clock())
@@ -152,24 +168,13 @@ def _instance(
 def _record(
     plane: ControlPlane, kept: EnrollmentToken, instance: Instance, peer: str, user_agent: str
 ) -> Any:
-    def new_uuid() -> str:
-        return str(uuid.UUID(bytes=plane.random_bytes(16), version=4))
-
     now = plane.clock()
-    source = EventSource(
-        account=plane.arns.account,
-        region=plane.arns.region,
-        event_source=EVENT_SOURCE,
-        request_id=new_uuid(),
-        source_ip=peer,
-        user_agent=user_agent[:LONGEST_USER_AGENT] or f"hatchway/{__version__}",
-        user_identity={"type": "AWSService", "invokedBy": EVENT_SOURCE},
-    )
+    identity = {"type": "AWSService", "invokedBy": EVENT_SOURCE}
     body = event(
-        source,
-        event_id=new_uuid(),
+        _source(plane, identity, peer, user_agent),
+        event_id=_new_uuid(plane),
         time=now,
-        name="RegisterHost",
+        name=_EVENT_NAME,
         read_only=False,
         request_parameters={
             "enrollmentTokenId": kept.id,
@@ -186,3 +191,19 @@ def _record(
         event_type="AwsServiceEvent",
     )
     return to_record(body, now)
+
+
+def _source(plane: ControlPlane, identity: Mapping[str, Any], peer: str, user_agent: str) -> EventSource:
+    return EventSource(
+        account=plane.arns.account,
+        region=plane.arns.region,
+        event_source=EVENT_SOURCE,
+        request_id=_new_uuid(plane),
+        source_ip=peer,
+        user_agent=user_agent[:LONGEST_USER_AGENT] or f"hatchway/{__version__}",
+        user_identity=identity,
+    )
+
+
+def _new_uuid(plane: ControlPlane) -> str:
+    return str(uuid.UUID(bytes=plane.random_bytes(16), version=4))

@@ -19,7 +19,7 @@ from tests.control.harness import (
 from tests.control.hatchway_service.refusals import allow, refused
 
 from hatchway.control.hatchway_service import enrollment
-from hatchway.control.housekeeping import purge_enrollment_tokens
+from hatchway.control.housekeeping import purge_enrollment_tokens, record_refusals
 
 QUESTION = "/host/v1/authorized-keys?user=root&fingerprint=SHA256:" + "A" * 43
 
@@ -220,3 +220,24 @@ def test_a_token_is_made_by_whom_its_subnet_and_tags_allow(world: World) -> None
         lambda: alice.delete_enrollment_token(EnrollmentTokenId="et-00000000000000000"),
         "AccessDeniedException",
     )
+
+
+def test_a_tag_of_the_token_s_may_be_called_name(world: World, client: Any) -> None:
+    made = client.create_enrollment_token(SubnetId=SUBNET, Tags=[{"Key": "name", "Value": "farm"}])
+    answer = enroll(world, made["Token"])
+    assert answer.status == 200, answer.text
+    with world.store.read() as tx:
+        (instance,) = tx.instances.find(name="web-7")
+    assert (instance.name, instance.tags) == ("web-7", {"name": "farm"})
+
+
+def test_the_trail_counts_registrations_that_are_refused(world: World, client: Any) -> None:
+    token = client.create_enrollment_token(SubnetId=SUBNET)["Token"]
+    for wanted in ({"name": "web-1"}, {"name": ""}):
+        enroll(world, token, **wanted)
+    enroll(world, f"{token}x")
+    record_refusals(world.plane)
+    (event,) = world.events("RefusedCalls")
+    told = event["additionalEventData"]["refusals"]
+    assert told["eventNames"] == {"RegisterHost": 3}
+    assert told["errorCodes"] == {"ConflictException": 1, "ValidationException": 1, "AccessDenied": 1}
