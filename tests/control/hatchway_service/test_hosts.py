@@ -257,3 +257,30 @@ def test_changing_is_allowed_by_the_host_s_own_tags_and_moving_also_by_the_new_s
     refused(lambda: alice.deregister_instance(InstanceId=INSTANCE), "AccessDeniedException")
     # Whether there is such an instance is not for her to learn.
     refused(lambda: alice.deregister_instance(InstanceId="i-00000000ff"), "AccessDeniedException")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [allow("hatchway:ModifyInstance", **{"ForAllValues:StringEquals": {"aws:TagKeys": ["note"]}})],
+        [
+            allow("hatchway:ModifyInstance"),
+            {
+                **allow("hatchway:ModifyInstance", **{"ForAnyValue:StringEquals": {"aws:TagKeys": "env"}}),
+                "Effect": "Deny",
+            },
+        ],
+    ],
+    ids=["allows one key", "denies one key"],
+)
+def test_whoever_may_not_change_a_tag_cannot_leave_it_out_of_those_that_take_its_place(
+    world: World, client: Any, statements: list[Any]
+) -> None:
+    alice = world.client("hatchway", world.user("alice", *statements))
+    note = [{"Key": "note", "Value": "x"}]
+    for tags in ([], note, [*note, {"Key": "env", "Value": "dev"}]):
+        given = {"InstanceId": INSTANCE, "Tags": tags}
+        refused(lambda given=given: alice.modify_instance(**given), "AccessDeniedException")  # type: ignore[misc]
+    alice.modify_instance(InstanceId=INSTANCE, State="stopped")
+    client.modify_instance(InstanceId=INSTANCE, Tags=[])
+    assert alice.modify_instance(InstanceId=INSTANCE, Tags=note)["Instance"]["Tags"] == note

@@ -87,7 +87,7 @@ def modify_instance(call: Call) -> Result:
     instance = call.tx.instances.get(instance_id)
     subnet_id = given.get("SubnetId") or (instance.subnet_id if instance is not None else "")
     subnet = call.tx.subnets.get(subnet_id)
-    asked = request_tag_keys(tags or {})
+    asked = _tag_keys_asked(tags, instance)
 
     group_arns = tuple(map(call.arns.security_group, groups or ()))
     checks = [instance_check(call, "ModifyInstance", instance_id, instance, deny_also=group_arns, more=asked)]
@@ -108,6 +108,17 @@ def modify_instance(call: Call) -> Result:
     after = registered(call.tx, changed(instance, **changes), call.now)
     call.tx.instances.put(after)
     return {"Instance": instance_result(call.arns, after)}
+
+
+def _tag_keys_asked(tags: Tags | None, instance: Instance | None) -> Context:
+    """What conditions see of the tags that an instance is to have in place of its own.
+
+    Those that it loses are among `aws:TagKeys` too: what a policy says of their keys holds for them.
+    """
+    if tags is None:
+        return {}
+    changed_keys = tuple(dict.fromkeys([*tags, *(() if instance is None else instance.tags)]))
+    return {**request_tag_keys(tags), "aws:TagKeys": changed_keys} if changed_keys else {}
 
 
 @operation("hatchway", "DeregisterInstance", reads_only=False)
