@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.control.harness import ARNS, World, refused
 
+from hatchway.audit import refusals
 from hatchway.domain.service_linked_role import service_linked_role
 
 EC2_INSTANCE_CONNECT = "ec2-instance-connect.amazonaws.com"
@@ -181,8 +182,14 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, int]]] = [
 
 @pytest.mark.parametrize(("operation", "parameters", "expected"), CASES)
 def test_what_iam_cannot_do_it_refuses_and_nothing_has_changed(
-    furnished: World, operation: str, parameters: dict[str, Any], expected: tuple[str, int]
+    furnished: World,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    parameters: dict[str, Any],
+    expected: tuple[str, int],
 ) -> None:
+    # On a fast machine these are more than would be recorded one by one.
+    monkeypatch.setattr(refusals, "AT_ONCE", 1000)
     call = getattr(furnished.client("iam", parameter_validation=False), operation)
     before = furnished.store.revision()
     assert refused(lambda: call(**parameters)) == expected

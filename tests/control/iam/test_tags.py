@@ -76,3 +76,19 @@ def test_policies_see_the_tags_asked_for_and_those_that_are_there(module_world: 
     assert refused(lambda: his.tag_user(UserName="carol", Tags=tag_list({"team": "db"}))) == denied
     assert refused(lambda: his.untag_user(UserName="carol", TagKeys=["team"])) == denied
     his.untag_user(UserName="carol", TagKeys=["color"])
+
+
+def test_whoever_may_not_tag_makes_nothing_with_tags_either(module_world: World, iam: Any) -> None:
+    maker = module_world.user(
+        "maker",
+        {"Effect": "Allow", "Action": "iam:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iam:Tag*", "Resource": "*"},
+    )
+    his, tags = module_world.client("iam", maker), tag_list({"team": "admin"})
+    for make, named in (
+        (his.create_user, {"UserName": "made"}),
+        (his.create_role, {"RoleName": "made", "AssumeRolePolicyDocument": TRUST}),
+        (his.create_policy, {"PolicyName": "made", "PolicyDocument": EC2}),
+    ):
+        assert refused(lambda make=make, named=named: make(**named, Tags=tags)) == ("AccessDenied", 403)  # type: ignore[misc]
+        make(**named)

@@ -13,7 +13,7 @@ from hatchway.access.policy_documents import SizeQuota
 from hatchway.control.iam.documents import check_description, check_document
 from hatchway.control.iam.paging import page_of_rows, path_begins
 from hatchway.control.iam.quotas import require_free_name, require_room
-from hatchway.control.iam.tags import read_tags, tag_list
+from hatchway.control.iam.tags import read_tags, tag_list, tagging_checks
 from hatchway.control.iam.targets import POLICIES, Target
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import ManagedPolicy, PolicyVersion
@@ -34,7 +34,10 @@ def create_policy(call: Call) -> Result:
     description = check_description(call.parameters.get("Description"))
     arn = call.arns.managed_policy(name, path)
 
-    call.authorize(Check("iam:CreatePolicy", (arn,), context=request_tag_keys(tags)))
+    call.authorize(
+        Check("iam:CreatePolicy", (arn,), context=request_tag_keys(tags)),
+        *tagging_checks("TagPolicy", arn, tags),
+    )
 
     check_document(document, SizeQuota.MANAGED, f"policy {name}")
     require_free_name(

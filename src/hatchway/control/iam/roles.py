@@ -11,7 +11,7 @@ from hatchway.control.iam.identities import require_bare
 from hatchway.control.iam.paging import page_of_rows, path_begins
 from hatchway.control.iam.quotas import require_free_name, require_room
 from hatchway.control.iam.results import role_result
-from hatchway.control.iam.tags import read_tags
+from hatchway.control.iam.tags import read_tags, tagging_checks
 from hatchway.control.iam.targets import ROLES, boundary_keys, require_attachable
 from hatchway.control.iam.trusted_names import forget_principal
 from hatchway.control.operations import Call, Result, operation
@@ -38,7 +38,8 @@ def create_role(call: Call) -> Result:
             "iam:CreateRole",
             (call.arns.role(name, path),),
             context={**request_tag_keys(tags), **boundary_keys(boundary)},
-        )
+        ),
+        *tagging_checks("TagRole", call.arns.role(name, path), tags),
     )
 
     if path.startswith(_RESERVED_PATH):

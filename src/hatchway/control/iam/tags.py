@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
 from hatchway.control.iam.paging import page_of
 from hatchway.control.iam.quotas import TAGS
@@ -70,6 +71,12 @@ def read_tags(tags: Iterable[Mapping[str, str]]) -> Tags:
             raise ServiceError("InvalidInput", f"The tag {problem}.")
         found[key] = tag["Value"]
     return found
+
+
+def tagging_checks(action: str, arn: str, tags: Tags) -> list[Check]:
+    """What it takes to make something with tags, beside making it: as much as to tag what is there (AWS: IAM
+    User Guide, "Tags for AWS Identity and Access Management resources")."""
+    return [Check(f"iam:{action}", (arn,), context=request_tag_keys(tags))] if tags else []
 
 
 def tag_list(tags: Tags) -> list[dict[str, str]]:

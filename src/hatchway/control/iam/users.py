@@ -10,7 +10,7 @@ from hatchway.control.iam.identities import rename, renaming_checks, require_bar
 from hatchway.control.iam.paging import page_of_rows, path_begins
 from hatchway.control.iam.quotas import require_free_name, require_room
 from hatchway.control.iam.results import user_result
-from hatchway.control.iam.tags import read_tags
+from hatchway.control.iam.tags import read_tags, tagging_checks
 from hatchway.control.iam.targets import USERS, boundary_keys, caller_name, require_attachable
 from hatchway.control.iam.trusted_names import forget_principal, rename_principal
 from hatchway.control.operations import Call, Result, operation
@@ -33,7 +33,8 @@ def create_user(call: Call) -> Result:
             "iam:CreateUser",
             (call.arns.user(name, path),),
             context={**request_tag_keys(tags), **boundary_keys(boundary)},
-        )
+        ),
+        *tagging_checks("TagUser", call.arns.user(name, path), tags),
     )
 
     require_free_name(call.tx.users, _COLUMNS.name, name, f"User with name {name} already exists.")
