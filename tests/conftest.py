@@ -18,8 +18,11 @@ settings.register_profile(
 )
 settings.load_profile("hatchway")
 
-# Under nohup all that tests start would ignore it: the AWS CLI would never end, as ssh ends it by SIGHUP.
+# Under nohup, or as a shell's job in the background, all that tests start would ignore these: the AWS CLI
+# would never end, as ssh ends it by SIGHUP, nor would what is told to stop by SIGINT.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LONG = ("e2e", "attack", "cli", "gateway", "host", "control")
 """Directories whose modules take long, the longest first."""

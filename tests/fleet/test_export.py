@@ -33,6 +33,7 @@ def timeless(view: AccountView) -> Rows:
     for table in ("endpoints", "policy_versions", "groups", "users", "roles"):
         nouns = getattr(rows, table)
         setattr(rows, table, {key: replace(noun, created_at=NOW) for key, noun in nouns.items()})
+    rows.instances = {key: replace(noun, registered_at=NOW) for key, noun in rows.instances.items()}
     return rows
 
 

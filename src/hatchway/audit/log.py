@@ -55,7 +55,7 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
 
 def _user_name(identity: Mapping[str, Any]) -> str | None:
     """What CloudTrail's look-ups call the user's name: a role session has its own."""
-    if identity["type"] == "AssumedRole":
+    if identity.get("type") == "AssumedRole":
         return str(identity["principalId"]).partition(":")[2]
     name: str | None = identity.get("userName")
     return name

@@ -42,6 +42,7 @@ from hatchway.pki import (
 )
 from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import Store, Transaction
+from hatchway.store.tables import accounts
 from hatchway.transport.own_addresses import interface_addresses
 
 _LONGEST_PEM: Final = 65_536
@@ -153,17 +154,27 @@ def open_installation(
             else:
                 store.check_schema(older=older)
             with store.read() as tx:
-                accounts = tx.accounts.find()
+                account = next(iter(_as_ever(tx) if older else tx.accounts.find()), None)
                 fits = opens_secrets(tx, vault)
-            if not accounts:
+            if account is None:
                 raise CommandFailed("the store holds no account: make it with 'hatchway init'")
             if not fits:
                 raise wrong_master_key(directory.master_key, os.environ)
             if migrate:
-                _ready_gateway_key(directory, store, accounts[0])
-            yield Installation(directory, store, vault, accounts[0])
+                _ready_gateway_key(directory, store, account)
+            yield Installation(directory, store, vault, account)
         finally:
             store.close()
+
+
+def _as_ever(tx: Transaction) -> list[Account]:
+    """The account, of which no more is read than every schema has."""
+    columns = accounts.c
+    kept = (columns.id, columns.region, columns.gateway_dns_name, columns.created_at)
+    return [
+        Account(**{column.name: value for column, value in zip(kept, row, strict=True)})
+        for row in tx.accounts.values(*kept)
+    ]
 
 
 def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account) -> None:
