@@ -101,8 +101,13 @@ def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
 
 
 def special_block(network: Network) -> Network | None:
-    """A block of addresses that are never targets with which this range overlaps; None for most ranges."""
-    blocks = _NEVER_TARGETS[network.version]
+    """A block with which this range overlaps, of addresses that no range is for; None for most ranges.
+
+    They are never targets, or stand for IPv4 ones somewhere on their way, and so for those of other VPCs too.
+    """
+    blocks: list[Network] = list(_NEVER_TARGETS[network.version])
+    if network.version == 6:
+        blocks += [block for block, _ in _EMBEDDING]
     return next((block for block in blocks if block.overlaps(network)), None)
 
 

@@ -55,6 +55,7 @@ def test_a_vpc_is_made_with_tags_and_a_default_group_and_goes_with_it(account: W
         ({"CidrBlock": "10.60.0.0/29"}, "InvalidVpc.Range"),
         ({"CidrBlock": "127.0.0.0/16"}, "InvalidVpc.Range"),
         ({"CidrBlock": "169.254.0.0/24"}, "InvalidVpc.Range"),
+        ({"CidrBlock": "10.9.0.0/16", "Ipv6CidrBlock": "64:ff9b::/48"}, "InvalidVpc.Range"),
         ({"CidrBlock": "224.5.0.0/16"}, "InvalidVpc.Range"),
         ({"CidrBlock": "10.60.0.0/16", "Ipv6CidrBlock": "fd00:60::/64"}, "InvalidVpc.Range"),
         ({"CidrBlock": "10.60.0.0/16", "Ipv6CidrBlock": "fe80::/56"}, "InvalidVpc.Range"),

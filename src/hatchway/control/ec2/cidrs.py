@@ -38,8 +38,9 @@ def read_cidr(text: str, parameter: str, version: int) -> Network:
 def vpc_range(text: str, parameter: str, version: int) -> Network:
     """A range that a VPC may have.
 
-    What is special to every machine, such as loopback, no VPC made through the API has: so that nobody who
-    may make one opens the gateway's own addresses to tunnels.
+    What is special to every machine, such as loopback, no VPC made through the API has, nor what stands for
+    IPv4 addresses (NAT64): so that nobody who may make one opens the gateway's own addresses to tunnels, or
+    those of another VPC beside its security groups.
 
     Raises:
         ServiceError: it is none.
