@@ -240,17 +240,20 @@ class World:
         *,
         service: str | None = None,
         region: str = REGION,
+        who: Credentials | None = None,
         alter: Callable[[list[tuple[str, str]]], list[tuple[str, str]]] = lambda headers: headers,
     ) -> "Answer":
-        """A request as it stands, signed by the root user for `service` if given; then altered."""
+        """A request as it stands, signed by `who` or the root user for `service` if given; then altered."""
+        signer = who or self.root
         all_headers = [("Host", f"127.0.0.1:{self.shared_server.port}"), *(headers or {}).items()]
         if service is not None:
             path, _, query = target.partition("?")
             request = HttpRequest(method, path, query, tuple(all_headers), body)
             all_headers += sign_headers(
                 request,
-                access_key_id=self.root.access_key_id,
-                secret_access_key=self.root.secret,
+                access_key_id=signer.access_key_id,
+                secret_access_key=signer.secret,
+                session_token=signer.token,
                 region=region,
                 service=service,
                 now=datetime.now(UTC),

@@ -50,6 +50,10 @@ def test_it_may_not_call_iam_without_a_second_factor_nor_most_of_sts(world: Worl
         assert refusal(sts.get_session_token) == "AccessDenied"
         info = partial(sts.get_access_key_info, AccessKeyId=alice.access_key_id)
         assert refusal(info) == "AccessDenied"
+        # What IAM's calls do, a fleet file does too.
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "Hatchway.ApplyFleet"}
+        answer = world.send(headers=headers, body=b'{"FleetFile": "e30="}', service="hatchway", who=who)
+        assert (answer.status, "AccessDeniedException" in answer.text) == (403, True)
     assumed = world.client("sts", of_user).assume_role(RoleArn=role, RoleSessionName="work")
     assert world.client("iam", Credentials.temporary(assumed)).list_users()["Users"]
     sts = world.client("sts", of_role)

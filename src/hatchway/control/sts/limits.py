@@ -9,6 +9,8 @@ from hatchway.protocol import ServiceError
 
 _OF_ROLES: Final = frozenset({"GetSessionToken", "GetFederationToken"})
 """What a role's session may not call of sts."""
+_LIKE_IAM: Final = ("hatchway", "ApplyFleet")
+"""What changes users, roles and policies as calls of IAM do, which these credentials may not make."""
 _OF_OTHERS: Final = frozenset({"AssumeRole", "GetCallerIdentity"})
 """All that credentials of GetSessionToken may call of sts."""
 
@@ -18,14 +20,22 @@ def check_may_call(principal: Principal, service: str, operation: str) -> None:
 
     Raises:
         UnknownAccessKey: what AWS says of iam to credentials of GetSessionToken without a second factor.
-        ServiceError: sts, in other cases.
+        ServiceError: in other cases.
     """
     session = principal.session
     if session is None:
         return
     of_role = session.kind is SessionKind.ROLE
-    if service == "iam" and not of_role and session.mfa_authenticated_at is None:
-        raise UnknownAccessKey(session.access_key_id)
+    if not of_role and session.mfa_authenticated_at is None:
+        if service == "iam":
+            raise UnknownAccessKey(session.access_key_id)
+        if (service, operation) == _LIKE_IAM:
+            raise ServiceError(
+                "AccessDeniedException",
+                f"Cannot call {operation} with credentials of GetSessionToken: it changes what IAM keeps, and"
+                " they may not. Call it with the user's own access key or with a role.",
+                status=403,
+            )
     if service != "sts":
         return
     if operation in _OF_ROLES if of_role else operation not in _OF_OTHERS:
