@@ -27,11 +27,23 @@ def check_consistency(draft: Draft) -> None:
     _check_addresses(draft)
 
 
-def _conflict(draft: Draft, ours: tuple[str, str], theirs: tuple[str, str], key: str, message: str) -> None:
-    """A problem between two rows, told at the one that the file names; `{}` in the message is the other."""
+def _conflict(
+    draft: Draft,
+    ours: tuple[str, str],
+    theirs: tuple[str, str],
+    key: str,
+    message: str,
+    *,
+    from_theirs: tuple[str, str] | None = None,
+) -> None:
+    """A problem between two rows, told at the one that the file names; `{}` in the message is the other.
+
+    `from_theirs` is the key and the message where that is the second, when they are others there.
+    """
     place = draft.place_of(*ours)
     if place is None:
         ours, theirs = theirs, ours
+        key, message = from_theirs or (key, message)
         place = draft.place_of(*ours)
     if place is not None:
         draft.problems.add(at(place, key) if key else place, message.format(_called(draft, theirs)))
@@ -103,12 +115,27 @@ def _check_ranges(draft: Draft) -> None:
                         ("vpcs", vpc_id),
                         "cidr",
                         f"{cidr} is not within {', '.join(vpc.cidrs)}, the range of {{}}",
+                        from_theirs=(
+                            "cidr",
+                            f"{cidr}, the range of {{}}, is not within {', '.join(vpc.cidrs)}",
+                        ),
                     )
         pairs = ((cidr, subnet.id) for subnet in subnets for cidr in subnet.cidrs)
         for one, other, first, second in _overlaps(pairs):
             _conflict(
-                draft, ("subnets", second), ("subnets", first), "cidr", f"{other} overlaps {one} of {{}}"
+                draft,
+                ("subnets", second),
+                ("subnets", first),
+                "cidr",
+                f"{other} overlaps {one} of {{}}",
+                from_theirs=("cidr", f"{one} overlaps {other} of {{}}"),
             )
+
+
+_NOT_APART = (
+    "a gateway that serves both cannot tell their hosts apart; if they are networks of their own, say"
+    " separate_network: true of one, and bind its gateways to it by --vpc"
+)
 
 
 def _check_networks(draft: Draft) -> None:
@@ -121,9 +148,8 @@ def _check_networks(draft: Draft) -> None:
                 ("vpcs", second),
                 ("vpcs", first),
                 "cidr",
-                f"{other} overlaps {one} of {{}}: a gateway that serves both cannot tell their hosts apart;"
-                " if they are networks of their own, say separate_network: true of one, and bind its gateways"
-                " to it by --vpc",
+                f"{other} overlaps {one} of {{}}: {_NOT_APART}",
+                from_theirs=("cidr", f"{one} overlaps {other} of {{}}: {_NOT_APART}"),
             )
 
 
@@ -179,6 +205,10 @@ def _check_addresses(draft: Draft) -> None:
                     ("subnets", subnet.id),
                     key,
                     f"{address} is not within {', '.join(subnet.cidrs)}, the range of {{}}",
+                    from_theirs=(
+                        "cidr",
+                        f"{address}, the address of {{}}, is not within {', '.join(subnet.cidrs)}",
+                    ),
                 )
             holder = holders.setdefault((noun.vpc_id, address), row)
             if holder != row:
