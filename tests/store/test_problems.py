@@ -1,5 +1,6 @@
 """What is wrong with a store is told in words that say what to do."""
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import Store, StoreBusy, TransactionEnded, explain
+from hatchway.store.url import show_problem
 
 
 def test_a_store_that_another_process_has_locked_says_so(tmp_path: Path) -> None:
@@ -63,3 +65,13 @@ def test_a_server_that_is_not_there_is_named_as_the_cause(tmp_path: Path) -> Non
 
 def test_a_fault_of_the_program_is_not_put_down_to_the_store() -> None:
     assert explain(ValueError("no")) is None
+
+
+def test_a_full_disk_is_called_so_when_sqlite_calls_it_an_input_output_error() -> None:
+    # Where the index of the write-ahead log cannot grow, as a read of a store on a full disk finds out.
+    problem = sqlite3.OperationalError("disk I/O error")
+    problem.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    told = show_problem("sqlite:////srv/hatchway.db", problem)
+    assert told.endswith("/srv/hatchway.db: disk I/O error (the store's disk is full: free some space there)")
+    problem.sqlite_errorname = "SQLITE_IOERR_READ"
+    assert "mend it, or restore a backup" in show_problem("sqlite:////srv/hatchway.db", problem)

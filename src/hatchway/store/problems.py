@@ -40,6 +40,8 @@ _OF_SQLITE: Final = {
     "LOCKED": _BUSY,
     "PROTOCOL": _BUSY,
     "FULL": _FULL,
+    # The write-ahead log's index beside the store found no room to grow.
+    "IOERR_SHMSIZE": _FULL,
     "READONLY": _READ_ONLY,
     "PERM": _READ_ONLY,
     "IOERR": _UNREADABLE,
@@ -47,7 +49,7 @@ _OF_SQLITE: Final = {
     "CORRUPT": _DAMAGED,
     "NOTADB": _DAMAGED,
 }
-"""By the result code's name (SQLite: "Result and Error Codes"), without SQLITE_ and what extends it."""
+"""By the result code's name, without SQLITE_ (SQLite: "Result and Error Codes"); extended ones come first."""
 
 _OF_POSTGRESQL: Final = {
     "55P03": _BUSY,
@@ -116,4 +118,6 @@ def _explain_alone(problem: BaseException) -> str | None:
 def _of_sqlite(problem: sqlite3.Error) -> str | None:
     # The driver's own complaints, such as that of a closed connection, have no code.
     name = getattr(problem, "sqlite_errorname", None)
-    return None if name is None else _OF_SQLITE.get(name.split("_")[1])
+    if name is None:
+        return None
+    return _OF_SQLITE.get(name.removeprefix("SQLITE_")) or _OF_SQLITE.get(name.split("_")[1])

@@ -8,6 +8,7 @@ not written `%40`, or a slash too few, would otherwise stand in the complaint, a
 """
 
 import re
+import sqlite3
 from typing import Final
 
 from sqlalchemy.engine import URL, make_url
@@ -71,12 +72,16 @@ def show_store(text: str) -> str:
 
 
 def show_problem(text: str, problem: BaseException) -> str:
-    """What is wrong with the store, on one line: what its driver says, unless that holds a secret."""
+    """What is wrong with the store, in one line: its driver's words, unless secret, and what to do."""
     original = getattr(problem, "orig", None) or problem
     lines = str(original).strip().splitlines()
     told = lines[0] if lines else ""
+    cause = explain(problem)
     if not told or any(secret in told for secret in _secrets(text)):
-        told = explain(problem) or type(original).__name__
+        told = cause or type(original).__name__
+    elif cause is not None and isinstance(original, sqlite3.Error):
+        # SQLite's own words ("disk I/O error" of a full disk too) do not say what to do.
+        told = f"{told} ({cause})"
     return f"cannot use the store {show_store(text)}: {told}"
 
 
