@@ -203,6 +203,20 @@ def test_a_token_is_for_a_place_that_there_is_and_there_are_only_so_many(
     refused(lambda: client.create_enrollment_token(SubnetId=SUBNET), "LimitExceededException")
 
 
+@pytest.mark.parametrize(
+    "keys", [["aws:owner"], ["AWS:owner"], [f"k{number}" for number in range(50)]], ids=len
+)
+def test_a_token_has_no_tags_with_which_nobody_could_register(client: Any, keys: list[str]) -> None:
+    tags = [{"Key": key, "Value": "v"} for key in keys]
+    refused(lambda: client.create_enrollment_token(SubnetId=SUBNET, Tags=tags), "ValidationException")
+
+
+def test_a_token_may_have_all_the_tags_that_an_instance_may(world: World, client: Any) -> None:
+    tags = [{"Key": key, "Value": "v"} for key in ("Name", *(f"k{number}" for number in range(49)))]
+    token = client.create_enrollment_token(SubnetId=SUBNET, Tags=tags)["Token"]
+    assert enroll(world, token).status == 200
+
+
 def test_a_token_is_made_by_whom_its_subnet_and_tags_allow(world: World) -> None:
     key = world.user(
         "alice",

@@ -21,6 +21,8 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN, EnrollmentToken
 from hatchway.domain.ids import Kind, new_id
+from hatchway.domain.network import Tags
+from hatchway.fleet.values import MAX_TAGS
 from hatchway.protocol import ServiceError
 from hatchway.store.tables import enrollment_tokens
 
@@ -72,6 +74,7 @@ def create_enrollment_token(call: Call) -> Result:
     )
 
     subnet = require_subnet(subnet_id, subnet)
+    _check_tags(tags)
     require_groups(call, group_ids)
     for group_id in group_ids:
         group = call.tx.security_groups.get(group_id)
@@ -97,6 +100,17 @@ def create_enrollment_token(call: Call) -> Result:
     )
     call.tx.enrollment_tokens.put(kept)
     return {"EnrollmentToken": _result(call.arns, kept), "Token": ENROLLMENT_TOKEN.write(token)}
+
+
+def _check_tags(tags: Tags) -> None:
+    """Refuses what no instance may have: a token by which nobody could register helps nobody."""
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise ServiceError("ValidationException", "Tags: keys that begin with aws: are reserved.")
+    # Whoever registers brings its name.
+    if len({key.lower() for key in tags} | {"name"}) > MAX_TAGS:
+        raise ServiceError(
+            "ValidationException", f"Tags: an instance has at most {MAX_TAGS} tags, its Name included."
+        )
 
 
 @operation("hatchway", "ListEnrollmentTokens", reads_only=True)
