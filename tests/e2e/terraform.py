@@ -18,7 +18,8 @@ from typing import Any, Final
 from tests.e2e.processes import Process
 from tests.programs import find
 
-PROVIDER: Final = "registry.terraform.io/hashicorp/aws"
+PROVIDER: Final = "hashicorp/aws"
+"""Of the public registry, whose name a mirror has before it as a folder."""
 VERSION: Final = "5.100.0"
 _MIRRORS: Final = (
     "~/.terraform.d/plugins",
@@ -56,7 +57,7 @@ def find_terraform() -> tuple[Path, Path]:
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     below = f"{PROVIDER}/{VERSION}/linux_{machine}"
     for root in _mirrors():
-        for provider in sorted(root.glob(f"{below}/terraform-provider-aws_*")):
+        for provider in sorted(root.glob(f"*/{below}/terraform-provider-aws_*")):
             return Path(program), provider
     raise TerraformMissingError(
         f"Terraform's provider hashicorp/aws {VERSION} is missing: unpack it at {below} in a folder for"
