@@ -1,8 +1,11 @@
 """Roles, as boto3 knows them."""
 
 import json
+from datetime import datetime, timedelta
 
 from tests.control.harness import World, refused
+
+from hatchway.domain.identity import OwnerKind, ServiceUse
 
 TRUST = {
     "Version": "2012-10-17",
@@ -22,7 +25,7 @@ def test_a_role_is_made_found_changed_listed_and_deleted(module_world: World) ->
     assert made["RoleId"].startswith("AROA") and len(made["RoleId"]) == 21
     assert made["AssumeRolePolicyDocument"] == TRUST
     assert (made["MaxSessionDuration"], made["Description"]) == (7200, "for CI")
-    assert iam.get_role(RoleName="deploy")["Role"] == made
+    assert iam.get_role(RoleName="deploy")["Role"] == {**made, "RoleLastUsed": {}}
     listed = {key: value for key, value in made.items() if key != "Tags"}
     assert iam.list_roles(PathPrefix="/ci/")["Roles"] == [listed]
     assert iam.list_roles(PathPrefix="/other/")["Roles"] == []
@@ -56,3 +59,30 @@ def test_a_new_role_lasts_an_hour_and_a_trust_policy_has_its_quota(module_world:
     )
     assert too_large == ("LimitExceeded", 409)
     assert iam.list_instance_profiles_for_role(RoleName="plain")["InstanceProfiles"] == []
+
+
+def test_a_role_tells_when_it_was_last_used_and_not_when_a_former_one_of_its_name_was(
+    module_world: World,
+) -> None:
+    iam = module_world.client("iam")
+    made = iam.create_role(RoleName="used", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
+
+    def used(*moments: datetime) -> None:
+        uses = [
+            ServiceUse(
+                owner_kind=OwnerKind.ROLE,
+                owner_name="used",
+                service="ec2",
+                action=f"Do{number}",
+                used_at=moment,
+            )
+            for number, moment in enumerate(moments)
+        ]
+        module_world.change(lambda tx: tx.service_uses.put_all(uses))
+
+    used(made["CreateDate"] - timedelta(hours=1))
+    assert iam.get_role(RoleName="used")["Role"]["RoleLastUsed"] == {}
+    latest = made["CreateDate"] + timedelta(seconds=20)
+    used(latest, latest - timedelta(seconds=5))
+    told = iam.get_role(RoleName="used")["Role"]["RoleLastUsed"]
+    assert told == {"LastUsedDate": latest, "Region": "us-east-1"}

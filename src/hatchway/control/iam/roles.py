@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
+from sqlalchemy import func, select
+
 from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
 from hatchway.access.sessions import end_sessions
@@ -15,7 +17,7 @@ from hatchway.control.iam.tags import read_tags, tagging_checks
 from hatchway.control.iam.targets import ROLES, boundary_keys, require_attachable
 from hatchway.control.iam.trusted_names import forget_principal
 from hatchway.control.operations import Call, Result, operation
-from hatchway.domain.identity import Role
+from hatchway.domain.identity import OwnerKind, Role
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.session import SessionKind
 from hatchway.protocol import ServiceError
@@ -70,7 +72,19 @@ def get_role(call: Call) -> Result:
 
     call.authorize(target.check(call, "GetRole", bounded=True))
 
-    return {"Role": role_result(call, target.existing())}
+    role = target.existing()
+    return {"Role": {**role_result(call, role), "RoleLastUsed": _last_used(call, role)}}
+
+
+def _last_used(call: Call, role: Role) -> Result:
+    """When a session of the role last called anything, as housekeeping has noted it from the audit trail."""
+    uses = tables.service_uses.c
+    # Of a role of this name that was there before, nothing is told.
+    latest = select(func.max(uses.used_at)).where(
+        uses.owner_kind == OwnerKind.ROLE, uses.owner_name == role.name, uses.used_at >= role.created_at
+    )
+    used_at = call.tx.service_uses.scalar(latest)
+    return {} if used_at is None else {"LastUsedDate": used_at, "Region": call.arns.region}
 
 
 @operation("iam", "ListRoles", reads_only=True)
