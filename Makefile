@@ -16,12 +16,13 @@ demo: ## tell the whole story on this machine, in a minute, leaving nothing behi
 	@scripts/setup demo
 	@$(BIN)/hatchway demo
 
-# The first tests wait more than they compute; meanwhile there is time for the checks.
+# Many tests wait more than they compute: three at a time keep two processors busy. Meanwhile there is time for the
+# checks.
 test: ## check, and every test: units, and end to end with the AWS CLI and OpenSSH
 	@scripts/setup test
 	@failed=; said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	scripts/check >"$$said" 2>&1 & checks=$$!; \
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder || failed="$$failed, the tests"; \
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder || failed="$$failed, the tests"; \
 	wait $$checks || failed="$$failed, the checks"; cat "$$said"; \
 	if [ -n "$$failed" ]; then echo "make test: failed are$${failed#,}" >&2; exit 1; fi
 

@@ -126,7 +126,11 @@ GLOBAL_KEYS: Final = (
         "aws:RequestTag/${TagKey}", "String", _SOMETIMES, "for each tag that the call gives", by_action=True
     ),
     GlobalKey(
-        "aws:TagKeys", "ArrayOfString", _SOMETIMES, "the keys of the tags that the call gives", by_action=True
+        "aws:TagKeys",
+        "ArrayOfString",
+        _SOMETIMES,
+        "the keys of the tags that the call gives or takes away",
+        by_action=True,
     ),
     GlobalKey("aws:CalledVia", "ArrayOfString", _NEVER, _NO_SERVICES),
     GlobalKey("aws:CalledViaFirst", "String", _NEVER, _NO_SERVICES),
