@@ -142,7 +142,7 @@ class World:
             aws_access_key_id=who.access_key_id,
             aws_secret_access_key=who.secret,
             aws_session_token=who.token,
-            config=Config(retries={"max_attempts": 1, "mode": "standard"}, **config),
+            config=Config(**{"retries": {"max_attempts": 1, "mode": "standard"}, **config}),
         )
 
     def user(
