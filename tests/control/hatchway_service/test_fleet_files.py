@@ -12,6 +12,7 @@ from tests.control.hatchway_service.refusals import allow, refused
 
 from hatchway.control.hatchway_service import fleet_files
 from hatchway.control.hatchway_service.fleet_files import LARGEST_FILE
+from hatchway.domain.identity import Guardrail
 from hatchway.fleet.plan import make_plan
 
 FILE = b"""
@@ -136,6 +137,25 @@ def test_the_permission_is_on_no_resource_but_the_account_and_may_exclude_prunin
         refused(call, "AccessDeniedException")
     # Nothing of what a file says is looked at for whoever may not apply it.
     refused(lambda: alice.plan_fleet(FleetFile=b"a: ["), "AccessDeniedException")
+
+
+def test_neither_a_boundary_nor_a_guardrail_lets_a_file_be_applied_that_denies_it(world: World) -> None:
+    root = world.client("iam")
+    everything_else = {"Effect": "Allow", "NotAction": "hatchway:ApplyFleet", "Resource": "*"}
+    arn = root.create_policy(
+        PolicyName="all-but-files",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": everything_else}),
+    )["Policy"]["Arn"]
+    bounded = world.client("hatchway", world.user("bounded", allow("hatchway:*")))
+    root.put_user_permissions_boundary(UserName="bounded", PermissionsBoundary=arn)
+    assert bounded.plan_fleet(FleetFile=FILE)["Plan"]["Changes"]
+    refused(lambda: bounded.apply_fleet(FleetFile=FILE), "AccessDeniedException")
+
+    admin = world.client("hatchway", world.user("admin", allow("*")))
+    world.change(lambda tx: tx.guardrails.put(Guardrail(policy_arn=arn)))
+    refused(lambda: admin.apply_fleet(FleetFile=FILE), "AccessDeniedException")
+    world.change(lambda tx: tx.guardrails.delete(arn))
+    assert admin.apply_fleet(FleetFile=FILE)["Plan"]["Changes"]
 
 
 def test_what_another_changes_between_planning_and_writing_is_not_undone(
