@@ -62,12 +62,16 @@ def test_with_boto3(world: World, home: Path) -> None:
     assert assumed["requestParameters"]["durationSeconds"] == 7200
 
 
-def test_with_the_aws_cli_which_keeps_what_it_was_given(world: World, home: Path) -> None:
+@pytest.fixture(scope="session")
+def aws() -> Path:
+    """The AWS CLI, found while the home directory is the user's own, where it is kept."""
     try:
-        aws = find_aws_cli()
+        return find_aws_cli()
     except AwsCliMissingError as missing:
         pytest.skip(str(missing))
 
+
+def test_with_the_aws_cli_which_keeps_what_it_was_given(world: World, aws: Path, home: Path) -> None:
     def run(*arguments: str) -> Any:
         command = [str(aws), *arguments, "--profile", "on-call", "--output", "json"]
         ran = subprocess.run(command, capture_output=True, text=True, check=True)
