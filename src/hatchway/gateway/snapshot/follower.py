@@ -39,7 +39,7 @@ class Follower:
         self._snapshot = snapshot
         self._applied = applied
         self._behind = False
-        self._waiting: list[asyncio.Future[None]] = []
+        self._looked = asyncio.Event()
         self.looked_at = 0.0
         """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
 
@@ -64,13 +64,10 @@ class Follower:
         It waits no longer than `within` seconds, and has nobody ask the store any sooner than it would be.
         """
         asked = time.monotonic()
-        loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while self.looked_at < asked:
-                    looked: asyncio.Future[None] = loop.create_future()
-                    self._waiting.append(looked)
-                    await looked
+                    await self._looked.wait()
 
     async def _look(self) -> None:
         began = time.monotonic()
@@ -89,10 +86,8 @@ class Follower:
                 await asyncio.sleep(0)
             self._applied(changes, subjects)
         self.looked_at = began
-        waiting, self._waiting = self._waiting, []
-        for looked in waiting:
-            if not looked.done():
-                looked.set_result(None)
+        self._looked.set()
+        self._looked = asyncio.Event()
         if self._behind:
             self._behind = False
             log.info("store is followed again", revision=self._snapshot.revision)
