@@ -105,10 +105,10 @@ def authorize(caller: Caller, checks: Sequence[Check | Guard | Trust], context: 
     """
     decisions: list[Decision] = []
     for check in checks:
-        resources, deny_also = _targets(check)
         try:
             decision = _decision(caller, check, context)
         except AmbiguousContext as ambiguity:
+            resources, deny_also = _targets(check)
             decision = Decision(
                 Outcome.IMPLICIT_DENY,
                 Layer.IDENTITY,
