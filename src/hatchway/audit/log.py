@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hatchway.audit.abridged import abridged, cut_text
-from hatchway.audit.terms import terms_of
+from hatchway.audit.terms import terms_of, user_name_of
 from hatchway.domain.account import AuditRecord
 
 LARGEST_OF_CHANGES: Final = 100_000
@@ -46,19 +46,18 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
         event_source=event["eventSource"],
         event_name=event["eventName"],
         request_id=event["requestID"],
-        user_name=_user_name(identity),
+        user_name=_user_name(event),
         access_key_id=identity.get("accessKeyId"),
         body=safe_line(body),
         terms=terms_of(event),
     )
 
 
-def _user_name(identity: Mapping[str, Any]) -> str | None:
-    """What CloudTrail's look-ups call the user's name: a role session has its own."""
-    if identity.get("type") == "AssumedRole":
-        return str(identity["principalId"]).partition(":")[2]
+def _user_name(event: Mapping[str, Any]) -> str | None:
+    """The caller as look-ups name it, but for the root user: its rows have no name."""
+    identity = event["userIdentity"]
     name: str | None = identity.get("userName")
-    return name
+    return name if identity.get("type") == "Root" else user_name_of(event)
 
 
 def safe_line(body: str) -> str:
