@@ -4,15 +4,16 @@ Hatchway looks into no host: one that is running is told to be well, so that who
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from hatchway.control.ec2.conditions import of_column, of_zone, translated
 from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.instance_types import type_of
+from hatchway.control.ec2.instances import INSTANCES as DESCRIBED
 from hatchway.control.ec2.instances import STATE_CODES
 from hatchway.control.ec2.listing import Listing, describe
 from hatchway.control.ec2.places import Places
-from hatchway.control.ec2.resource_ids import INSTANCE
 from hatchway.control.ec2.resources import INSTANCES
 from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
@@ -48,15 +49,7 @@ def _fields(call: Call) -> Mapping[str, Field[Instance]]:
     }
 
 
-STATUSES: Final[Listing[Instance]] = Listing(
-    action="DescribeInstanceStatus",
-    ids="InstanceIds",
-    kind=INSTANCE,
-    rows=lambda tx: tx.instances,
-    id_column=tables.instances.c.id,
-    fields=_fields,
-    ids_exclude_pages=True,
-)
+STATUSES: Final[Listing[Instance]] = replace(DESCRIBED, action="DescribeInstanceStatus", fields=_fields)
 
 
 # Nothing here is managed by a service of AWS, so there is nothing more to include.
