@@ -5,13 +5,14 @@ Tables in `FEED` hold what a gateway must know: each row carries the revision th
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, Text, false, func
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, Text, func
 
 from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.identity import KeyStatus, OwnerKind
 from hatchway.domain.network import InstanceState
 from hatchway.domain.session import SessionKind
-from hatchway.store.columns import EnumText, QuotaMap, RuleList, TagMap, Texts
+from hatchway.store.columns import EnumText, RuleList, TagMap, Texts
+from hatchway.store.tables.account import accounts, api_addresses, client_tokens
 from hatchway.store.tables.schema import (
     attributes,
     exact,
@@ -25,15 +26,6 @@ from hatchway.store.tables.schema import (
     tombstones,
 )
 
-accounts = in_feed(
-    "accounts",
-    key("id", 12),
-    text("region", 64),
-    text("gateway_dns_name"),
-    moment("created_at"),
-    Column("quotas", QuotaMap, nullable=False),
-    Column("end_tunnels_with_credentials", Boolean, nullable=False, server_default=false()),
-)
 vpcs = in_feed(
     "vpcs",
     key("id", 64),
@@ -298,8 +290,6 @@ terminations = in_feed(
     moment("requested_at"),
 )
 
-api_addresses = in_feed("api_addresses", key("address", 64), moment("seen_at"))
-
 FEED = (
     accounts,
     vpcs,
@@ -408,15 +398,6 @@ enrollment_tokens = Table(
     text("created_by", 2048),
     moment("created_at"),
     moment("expires_at", index=True),
-)
-client_tokens = Table(
-    "client_tokens",
-    metadata,
-    key("token", 128),
-    key("operation", 128),
-    text("request_hash", 64),
-    text("resource_id", 128),
-    moment("created_at", index=True),
 )
 audit_records = Table(
     "audit_records",
