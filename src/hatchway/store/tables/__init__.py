@@ -3,10 +3,10 @@
 Tables in `FEED` hold what a gateway must know: each row carries the revision that last touched it.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
 
-from hatchway.store.columns import Texts
 from hatchway.store.tables.account import accounts, api_addresses, client_tokens
+from hatchway.store.tables.hosts import enrollment_tokens, host_tokens, pushed_keys
 from hatchway.store.tables.identity import (
     access_key_uses,
     access_keys,
@@ -42,7 +42,7 @@ from hatchway.store.tables.network import (
     tag_index,
     vpcs,
 )
-from hatchway.store.tables.schema import feed, in_feed, key, metadata, moment, tags, text, tombstones
+from hatchway.store.tables.schema import feed, in_feed, key, metadata, moment, text, tombstones
 
 terminations = in_feed(
     "terminations",
@@ -77,38 +77,6 @@ FEED = (
 )
 KINDS = {table.info["kind"]: table.name for table in FEED}
 """The names of the tables in `FEED`, by what tombstones call their rows."""
-pushed_keys = Table(
-    "pushed_keys",
-    metadata,
-    key("instance_id", 64),
-    key("os_user", 64),
-    key("fingerprint", 64),
-    Column("public_key", Text, nullable=False),
-    moment("expires_at", index=True),
-    text("pushed_by", 2048),
-)
-host_tokens = Table(
-    "host_tokens",
-    metadata,
-    key("instance_id", 64),
-    Column("token_hash", LargeBinary, nullable=False),
-    Column("next_hash", LargeBinary, nullable=True),
-    moment("created_at"),
-)
-enrollment_tokens = Table(
-    "enrollment_tokens",
-    metadata,
-    key("id", 64),
-    Column("token_hash", LargeBinary, nullable=False),
-    text("subnet_id", 64),
-    Column("security_group_ids", Texts, nullable=False),
-    tags(),
-    Column("max_uses", Integer, nullable=False),
-    Column("uses", Integer, nullable=False),
-    text("created_by", 2048),
-    moment("created_at"),
-    moment("expires_at", index=True),
-)
 audit_records = Table(
     "audit_records",
     metadata,
