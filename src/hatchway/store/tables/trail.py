@@ -1,0 +1,72 @@
+"""The trail: audit records and what they are found by, tunnels that are open, and the gateway's workers."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
+
+from hatchway.store.tables.schema import in_feed, key, metadata, moment, text
+
+terminations = in_feed(
+    "terminations",
+    key("tunnel_id", 64),
+    text("requested_by", 2048),
+    text("request_id", 64),
+    moment("requested_at"),
+)
+audit_records = Table(
+    "audit_records",
+    metadata,
+    key("event_id", 36),
+    moment("event_time", index=True),
+    text("event_source"),
+    text("event_name"),
+    text("request_id", 64, index=True),
+    text("user_name", 2048, null=True),
+    text("access_key_id", 128, null=True),
+    Column("body", Text, nullable=False),
+    Column("exported", Boolean, nullable=False),
+)
+Index("ix_audit_records_unexported", audit_records.c.exported, audit_records.c.event_time)
+# What events are found by. One table for all attributes, and in SQLite one tree: an index of `audit_records`
+# for each would cost every tunnel more, and could not be made while a large trail is in use.
+audit_lookups = Table(
+    "audit_lookups",
+    metadata,
+    key("term", 320),
+    # The event's time, in microseconds since 1970.
+    Column("moment", BigInteger, primary_key=True, autoincrement=False),
+    key("event_id", 36),
+    sqlite_with_rowid=False,
+)
+# How far back events from before that table have been entered in it: 0 when all are.
+audit_lookups_filled = Table(
+    "audit_lookups_filled",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("back_to", BigInteger, nullable=False),
+)
+tunnels = Table(
+    "tunnels",
+    metadata,
+    key("id", 64),
+    text("gateway_id", 64, index=True),
+    text("endpoint_id", 128, index=True),
+    text("instance_id", 64, null=True),
+    text("principal_arn", 2048, index=True),
+    text("access_key_id", 128),
+    text("source_ip", 64),
+    text("private_ip", 64),
+    Column("remote_port", Integer, nullable=False),
+    moment("opened_at"),
+    moment("expires_at"),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+    text("maker_id", 32, null=True, index=True),
+)
+gateway_workers = Table(
+    "gateway_workers",
+    metadata,
+    key("id", 64),
+    text("host"),
+    Column("port", Integer, nullable=False),
+    moment("started_at"),
+    moment("lease_until"),
+)
