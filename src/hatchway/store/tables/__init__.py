@@ -1,6 +1,16 @@
 """The tables. A column has the name of the field that it keeps, so that rows and nouns map by name.
 
-Tables in `FEED` hold what a gateway must know: each row carries the revision that last touched it.
+Tables in `FEED` hold what a gateway must know: each row carries the revision that last touched it. A new
+table is written into the module of its subject and named here, where everybody finds it.
+
+| module | holds |
+|---|---|
+| `schema` | what tables are made of, and the feed's own two |
+| `account` | the account, where its API is served, and clients' tokens of calls |
+| `network` | VPCs and what is in them, and the indexes by tag and by security group |
+| `identity` | users, roles, policies, access keys, sessions, and what is noted of their use |
+| `hosts` | SSH keys pushed for hosts, and the tokens of hosts |
+| `trail` | audit records, open tunnels, gateway workers |
 """
 
 from hatchway.store.tables.account import accounts, api_addresses, client_tokens

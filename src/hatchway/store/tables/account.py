@@ -1,4 +1,4 @@
-"""The account itself, and what the API of its control plane keeps."""
+"""The account itself, and what its control plane keeps: where its API is served, and tokens of calls."""
 
 from sqlalchemy import Boolean, Column, Table, false
 
