@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from fuzz.draws import Draws, noise
+from hatchway.domain.tunnel import USUAL_DURATION
 from hatchway.gateway.admission.refusal import (
     REQUEST_ID_HEADER,
     bad_request,
@@ -64,7 +65,7 @@ def _upgrade(head: Head) -> None:
 def _parameters(head: Head) -> None:
     request = HttpRequest("GET", head.path, head.query, head.headers)
     try:
-        asked = read_tunnel_request(request.parameters)
+        asked = read_tunnel_request(request.parameters, USUAL_DURATION)
     except BadParameter as bad:
         answer = render_refusal(bad_request(bad.problem), _REQUEST_ID)
         assert answer.isascii()
@@ -77,7 +78,7 @@ def _parameters(head: Head) -> None:
     assert found["remotePort"] == str(asked.remote_port)
     assert found.get("maxTunnelDuration", "3600") == str(asked.max_duration)
     again = HttpRequest("GET", "/openTunnel", _query(found | {"privateIpAddress": asked.private_ip}), ())
-    assert read_tunnel_request(again.parameters) == asked
+    assert read_tunnel_request(again.parameters, USUAL_DURATION) == asked
 
 
 def _query(parameters: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from fuzz.signing import ACCESS_KEY, NOW, REGION, SECRET, SERVICE, changed, draw
 from hatchway.client.errors import InvalidOption
 from hatchway.client.request import Credentials, TunnelRequest
 from hatchway.domain.reach import parse_address
+from hatchway.domain.tunnel import USUAL_DURATION
 from hatchway.gateway.admission.request import read_tunnel_request
 from hatchway.sigv4 import HttpRequest, SignatureError, presign, read_query_signature
 
@@ -46,7 +47,7 @@ def one_input(data: bytes) -> None:
             if asked is None:
                 return
             target = asked.presigned(draws.one_of(_CREDENTIALS), region=REGION, now=NOW)
-            read = read_tunnel_request(_request(target).parameters)
+            read = read_tunnel_request(_request(target).parameters, USUAL_DURATION)
             assert read.endpoint_id == asked.endpoint_id
             assert parse_address(read.private_ip) == parse_address(asked.private_ip_address)
             assert read.remote_port == asked.remote_port

@@ -144,7 +144,7 @@ def test_with_everything_given_nothing_is_asked(profile: Profile, control_plane:
         {"instance_id": INSTANCE_ID, "instance_connect_endpoint_dns_name": DNS_NAME},
         {"instance_id": "web-1"},
         {"instance_id": INSTANCE_ID, "instance_connect_endpoint_id": "office"},
-        {"instance_id": INSTANCE_ID, "max_tunnel_duration": 4000},
+        {"instance_id": INSTANCE_ID, "max_tunnel_duration": 86_401},
     ],
 )
 def test_options_that_do_not_go_together_are_refused(profile: Profile, options: dict[str, Any]) -> None:

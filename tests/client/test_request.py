@@ -76,7 +76,7 @@ def test_botocore_makes_the_same_signature(
         {"remote_port": 0},
         {"remote_port": 65536},
         {"max_tunnel_duration": 0},
-        {"max_tunnel_duration": 3601},
+        {"max_tunnel_duration": 86_401},
     ],
 )
 def test_a_value_that_no_gateway_could_accept_is_refused_here(wrong: dict[str, Any]) -> None:

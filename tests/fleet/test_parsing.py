@@ -31,6 +31,13 @@ def test_quotas_that_are_left_out_are_those_of_an_account() -> None:
     assert fleet("quotas: {endpoints_per_vpc: 3}").quotas == Quotas(endpoints_per_vpc=3)
 
 
+@pytest.mark.parametrize("seconds", [3599, 86_401])
+def test_tunnels_may_be_let_last_from_an_hour_to_a_day(seconds: int) -> None:
+    assert fleet("quotas: {max_tunnel_duration: 86400}").quotas == Quotas(max_tunnel_duration=86_400)
+    with pytest.raises(BadFleet, match=f"{seconds} is not a number of seconds from 3600 to 86400"):
+        fleet(f"quotas: {{max_tunnel_duration: {seconds}}}")
+
+
 def test_policies_are_noted_once_more_for_lint_with_their_places() -> None:
     declared = parse_fleet(
         b"policies: {a: a.json}\nusers: {alice: {inline: {b: a.json}}}",

@@ -24,7 +24,11 @@ _EndpointDnsName = Annotated[
 ]
 _Duration = Annotated[
     int | None,
-    typer.Option("--max-tunnel-duration", metavar="SECONDS", help="When to cut the tunnel, 1 to 3600."),
+    typer.Option(
+        "--max-tunnel-duration",
+        metavar="SECONDS",
+        help="When to cut the tunnel: 3600, or what the account allows.",
+    ),
 ]
 _GatewayPort = Annotated[
     int | None, typer.Option(metavar="PORT", help="The gateway's port; else what the API says, else 443.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from hatchway.client.errors import InvalidOption
 from hatchway.domain.ids import ENDPOINT_ID
 from hatchway.domain.reach import parse_address
-from hatchway.domain.tunnel import MAX_DURATION
+from hatchway.domain.tunnel import LONGEST_DURATION
 from hatchway.sigv4 import presign
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class TunnelRequest:
             raise InvalidOption(f"{self.private_ip_address!r} is not an IP address") from None
         if not 1 <= self.remote_port <= 65535:
             raise InvalidOption(f"{self.remote_port} is not a port: give one from 1 to 65535")
-        if self.max_tunnel_duration is not None and not 1 <= self.max_tunnel_duration <= MAX_DURATION:
-            raise InvalidOption(f"a tunnel's maximum duration is 1 to {MAX_DURATION} seconds")
+        if self.max_tunnel_duration is not None and not 1 <= self.max_tunnel_duration <= LONGEST_DURATION:
+            raise InvalidOption(f"a tunnel's maximum duration is 1 to {LONGEST_DURATION} seconds")
 
     def presigned(self, credentials: Credentials, *, region: str, now: datetime) -> str:
         """Path and query of the request, signed.

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from hatchway.domain.tunnel import USUAL_DURATION
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
     """AWS's own numbers by default (AWS: "Quotas for EC2 Instance Connect Endpoint", "Amazon VPC quotas").
 
-    `tunnels_per_principal` 0 is no bound, as AWS has none. `rules_per_security_group` is in each direction.
+    `tunnels_per_principal` 0 is no bound, as AWS has none. `max_tunnel_duration` is the seconds that a client
+    may ask for, from `USUAL_DURATION` to `LONGEST_DURATION`. `rules_per_security_group` is in each direction.
     What the fleet file says is made whatever the quotas of endpoints and networks.
     """
 
@@ -17,6 +20,7 @@ class Quotas:
     endpoints_per_subnet: int = 1
     tunnels_per_endpoint: int = 20
     tunnels_per_principal: int = 0
+    max_tunnel_duration: int = USUAL_DURATION
     vpcs_per_account: int = 5
     subnets_per_vpc: int = 200
     security_groups_per_account: int = 2500

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-MAX_DURATION = 3600
-"""Seconds: the longest that a tunnel may last, and its duration when none is asked for."""
+USUAL_DURATION: Final = 3600
+"""Seconds: how long a tunnel lasts when nothing else is asked for, and the longest that AWS has."""
+
+LONGEST_DURATION: Final = 86_400
+"""Seconds: the longest that an account may let tunnels last (`Quotas.max_tunnel_duration`)."""
 
 LEASE: Final = timedelta(seconds=20)
 """How long a gateway worker counts as alive after it last said so."""

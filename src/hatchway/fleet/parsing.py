@@ -9,6 +9,7 @@ from typing import Any, Final
 from hatchway.domain.account import Quotas
 from hatchway.domain.ids import REGION
 from hatchway.domain.network import DEFAULT_GROUP_NAME
+from hatchway.domain.tunnel import LONGEST_DURATION, USUAL_DURATION
 from hatchway.fleet import identity_sections, network_sections, values
 from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.fields import Key, Reader, Table, items_of
@@ -23,6 +24,7 @@ _ABOUT_QUOTAS: Final = {
     "endpoints_per_subnet": "The same within each subnet.",
     "tunnels_per_endpoint": "Tunnels that an endpoint may have open at once.",
     "tunnels_per_principal": "Tunnels that a user may have open at once; 0 is no bound.",
+    "max_tunnel_duration": "Seconds that a tunnel may last, where whoever opens it asks for them.",
     "vpcs_per_account": "VPCs that users may create through the API.",
     "subnets_per_vpc": "The same of subnets, within each VPC.",
     "security_groups_per_account": "The same of security groups.",
@@ -34,11 +36,16 @@ def _declared_quotas(**given: int | None) -> Quotas:
     return Quotas(**{name: number for name, number in given.items() if number is not None})
 
 
+_COUNT: Final = values.integer(0, 1_000_000, "a number")
+_OF_THEIR_OWN: Final = {
+    "max_tunnel_duration": values.integer(USUAL_DURATION, LONGEST_DURATION, "a number of seconds")
+}
+
 QUOTAS: Final = Table(
     declares=_declared_quotas,
     keys={
         quota.name: Key(
-            read=values.integer(0, 1_000_000, "a number"),
+            read=_OF_THEIR_OWN.get(quota.name, _COUNT),
             about=_ABOUT_QUOTAS[quota.name],
         )
         for quota in fields_of(Quotas)

@@ -394,6 +394,19 @@ def test_a_principal_s_quota_counts_its_own_tunnels(account: StoredAccount) -> N
     assert answer.refusal.message == "Too many tunnels of this principal."
 
 
+def test_an_account_may_let_tunnels_last_longer_and_policies_bound_that(account: StoredAccount) -> None:
+    key = "ec2-instance-connect:maxTunnelDuration"
+    account.user("alice", allow({"NumericLessThanEquals": {key: "20000"}}))
+    asked = account.head("alice", maxTunnelDuration="20000")
+    assert refusal(decide(account, asked)) == (400, "InvalidParameter")
+    with account.store.write() as tx:
+        tx.accounts.put(replace(tx.account(), quotas=Quotas(max_tunnel_duration=86_400)))
+    assert admitted(decide(account, asked)).request.max_duration == 20_000
+    assert admitted(decide(account, account.head("alice"))).request.max_duration == 3600
+    longer = account.head("alice", maxTunnelDuration="20001")
+    assert refusal(decide(account, longer)) == (403, "AccessDeniedException")
+
+
 def test_a_worker_refuses_more_tunnels_than_it_may_carry(account: StoredAccount) -> None:
     account.user("alice", allow())
     admitted(decide(account, account.head("alice"), carried=1, max_tunnels=2))

@@ -11,8 +11,8 @@ from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.request import PATH, BadParameter, claimed_key_id, read_tunnel_request
 
 
-def asked_for(query: str) -> TunnelRequest:
-    return read_tunnel_request(HttpRequest("GET", PATH, query, ()).parameters)
+def asked_for(query: str, longest: int = 3600) -> TunnelRequest:
+    return read_tunnel_request(HttpRequest("GET", PATH, query, ()).parameters, longest)
 
 
 GOOD = "instanceConnectEndpointId=eice-0123&remotePort=22&privateIpAddress=10.0.1.1"
@@ -26,6 +26,13 @@ def test_the_aws_clis_request_is_read() -> None:
 
 def test_a_duration_that_is_not_given_is_an_hour() -> None:
     assert asked_for(GOOD).max_duration == 3600
+    assert asked_for(GOOD, longest=86_400).max_duration == 3600
+
+
+def test_more_than_an_hour_may_be_asked_for_up_to_what_the_account_allows() -> None:
+    assert asked_for(f"{GOOD}&maxTunnelDuration=7200", longest=7200).max_duration == 7200
+    with pytest.raises(BadParameter, match="Specify a number from 1 to 7200"):
+        asked_for(f"{GOOD}&maxTunnelDuration=7201", longest=7200)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ OF_RULES: Cases = [
         statement(
             Action=TUNNEL,
             Resource=ENDPOINT,
-            Condition={"NumericLessThanEquals": {"ec2-instance-connect:maxTunnelDuration": ["1", 3601]}},
+            Condition={"NumericLessThanEquals": {"ec2-instance-connect:maxTunnelDuration": ["1", 86401]}},
         ),
         [
             (

@@ -100,14 +100,14 @@ TOLD = [
         statement(
             Condition={
                 "StringEquals": {DURATION: "9999", "aws:username": "x"},
-                "NumericLessThanEquals": {DURATION: ["1", "3600", "${aws:username}", "0"]},
+                "NumericLessThanEquals": {DURATION: ["1", "86400", "${aws:username}", "0"]},
             },
         ),
         Finding(
             "duration-out-of-range",
             CONDITION + f"NumericLessThanEquals.{DURATION}[3]",
-            "0 seconds: a tunnel lasts from 1 to 3600.",
-            "Use a number from 1 to 3600.",
+            "0 seconds: a tunnel lasts from 1 to 86400.",
+            "Use a number from 1 to 86400.",
         ),
     ),
     (
@@ -216,8 +216,8 @@ def test_a_finding_says_where_what_and_what_to_do(made: dict[str, Any], finding:
         statement(Resource="arn:aws:ec2:us-east-1:123456789012:"),
         statement(Resource="arn:aws:iam::123456789012:role/a"),
         statement(Condition={"StringEquals": {"aws:username": "urn:aws:x:region:account-id:y"}}),
-        statement(Condition={"NumericEquals": {DURATION: ["1", "3600"]}}),
-        statement(Condition={"StringEquals": {DURATION: "3601"}}),
+        statement(Condition={"NumericEquals": {DURATION: ["1", "86400"]}}),
+        statement(Condition={"StringEquals": {DURATION: "86401"}}),
         statement(Effect="Deny", Condition={"ForAllValues:StringEquals": {"aws:TagKeys": "env"}}),
         statement(Condition={"ForAnyValue:StringEquals": {"aws:TagKeys": "env"}}),
         statement(Action="*", Resource="*", Condition={"StringEquals": {"aws:username": "x"}, **PORT}),

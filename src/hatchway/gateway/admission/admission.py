@@ -218,8 +218,9 @@ class Admission:
                 additional=self._of_known_key(problem),
             )
         identity = caller.principal.user_identity()
+        quotas = snapshot.account.quotas
         try:
-            request = read_tunnel_request(http.parameters)
+            request = read_tunnel_request(http.parameters, quotas.max_tunnel_duration)
         except BadParameter as problem:
             return Refused(refusal=bad_request(problem.problem), call=call(identity))
 
@@ -242,7 +243,6 @@ class Admission:
         if elsewhere is not None:
             additional["network"] = elsewhere
             return Refused(refusal=not_served(endpoint.id), call=asked, additional=additional)
-        quotas = snapshot.account.quotas
         quota = quotas.tunnels_per_endpoint if endpoint.max_tunnels is None else endpoint.max_tunnels
         principal_quota = quotas.tunnels_per_principal
         overrun = self._overrun(endpoint.id, quota, caller.principal, principal_quota)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.domain.ids import ENDPOINT_ID
 from hatchway.domain.reach import parse_address
-from hatchway.domain.tunnel import MAX_DURATION
+from hatchway.domain.tunnel import USUAL_DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,10 +51,13 @@ class BadParameter(Exception):
         self.problem = problem
 
 
-def read_tunnel_request(parameters: Iterable[tuple[str, str]]) -> TunnelRequest:
+def read_tunnel_request(parameters: Iterable[tuple[str, str]], longest: int) -> TunnelRequest:
     """Read the names and values of the request target's query, in the canonical encoding that was signed.
 
     An IPv4-mapped address is read as its IPv4, and every address is written in its canonical form.
+
+    Args:
+        longest: the most seconds that may be asked for.
 
     Raises:
         BadParameter: the first problem found.
@@ -64,7 +67,7 @@ def read_tunnel_request(parameters: Iterable[tuple[str, str]]) -> TunnelRequest:
         endpoint_id=_endpoint_id(_required(values, _ENDPOINT)),
         private_ip=_address(unquote(_required(values, _ADDRESS))),
         remote_port=_number(_PORT, _required(values, _PORT), 65_535),
-        max_duration=_number(_DURATION, values.get(_DURATION, str(MAX_DURATION)), MAX_DURATION),
+        max_duration=_number(_DURATION, values.get(_DURATION, str(USUAL_DURATION)), longest),
     )
 
 

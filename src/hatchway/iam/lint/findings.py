@@ -48,7 +48,7 @@ KINDS = {
     "other-account": Kind(Severity.WARNING, "An ARN is of another account or region: nothing has it."),
     "incomplete-arn": Kind(Severity.WARNING, "An ARN lacks segments, and so is about all that begins so."),
     "empty-scope": Kind(Severity.WARNING, "An ARN of EC2 has no region or account, and so is about any."),
-    "duration-out-of-range": Kind(Severity.ERROR, "A tunnel lasts from 1 to 3,600 seconds."),
+    "duration-out-of-range": Kind(Severity.ERROR, "A tunnel lasts from 1 to 86,400 seconds."),
     "host-bits": Kind(Severity.WARNING, "The address of a CIDR range is not the range's first."),
     "allow-not-action": Kind(Severity.WARNING, "Allows all actions but some, those yet to come among them."),
     "allow-not-resource": Kind(Severity.WARNING, "Allows on all resources but some."),

@@ -20,7 +20,7 @@ OPEN_TUNNEL = "ec2-instance-connect:opentunnel"
 APPLY_FLEET = "hatchway:applyfleet"
 TUNNEL_LIMITS = {"ec2-instance-connect:remoteport", "ec2-instance-connect:privateipaddress"}
 MAX_TUNNEL_DURATION_KEY = "ec2-instance-connect:maxtunnelduration"
-SHORTEST_TUNNEL, LONGEST_TUNNEL = 1, 3600
+SHORTEST_TUNNEL, LONGEST_TUNNEL = 1, 86_400
 """Seconds (EC2 user guide, "Grant permissions to use EC2 Instance Connect Endpoint")."""
 
 _SID = re.compile(r"[A-Za-z0-9]*")
