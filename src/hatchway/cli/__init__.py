@@ -11,7 +11,7 @@
 | `client_commands`, `host_commands`, `tunnel_commands` | ssh, open-tunnel, hosts, tunnels: by the API |
 | `event_commands` | events: the audit trail, by the API |
 | `policy_commands`, `policy_tree` | simulate, explain, lint, policy test; a decision printed as a tree |
-| `demo_command` | demo |
+| `demo_command`, `doctor_command` | demo, doctor |
 | `options`, `client_options`, `option_groups` | options that several commands share |
 | `help_texts`, `table`, `plan_output`, `progress` | how help, tables and plans look; what takes its time |
 

@@ -23,6 +23,7 @@ from hatchway.cli import (
     backup_commands,
     client_commands,
     demo_command,
+    doctor_command,
     event_commands,
     fleet_commands,
     host_commands,
@@ -53,6 +54,7 @@ client_commands.register(app)
 tunnel_commands.register(app)
 event_commands.register(app)
 policy_commands.register(app)
+doctor_command.register(app)
 demo_command.register(app)
 
 

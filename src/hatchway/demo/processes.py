@@ -1,4 +1,4 @@
-"""Processes that end with the demo, however that ends."""
+"""Processes that end with what started them, however that ends."""
 
 import contextlib
 import ctypes
@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -39,8 +39,13 @@ class Processes:
             if process.stdout is not None:
                 process.stdout.close()
 
-    def start(self, command: Sequence[str], *, log: Path) -> "subprocess.Popen[str]":
-        """Starts a program: its standard output is a pipe, its standard error goes to the file."""
+    def start(
+        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[str]":
+        """Starts a program: its standard output is a pipe, its standard error goes to the file.
+
+        `environment` is its own; None for this process's.
+        """
         with log.open("w", encoding="utf-8") as errors:
             process = subprocess.Popen(
                 command,
@@ -48,6 +53,7 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env=environment,
                 process_group=0,
                 preexec_fn=self._die_with_parent,  # noqa: PLW1509 - this process has one thread
             )

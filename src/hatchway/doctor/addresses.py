@@ -1,0 +1,251 @@
+"""Names, ports and certificates, as a client sees them."""
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from hatchway.doctor.findings import Finding, error, ok, unknown, warning
+from hatchway.doctor.machine import check_skew
+
+TIMEOUT: Final = 5.0
+"""Seconds for a name, and for a server's answer."""
+HTTPS_PORT: Final = 443
+RENEW_BEFORE: Final = timedelta(days=21)
+"""A certificate that ends within that should have been renewed: the private CA's are 30 days before."""
+_LONGEST_ANSWER: Final = 65_536
+_DISCOVERY: Final = "/.well-known/hatchway"
+_GATEWAY_SAYS: Final = "/openTunnel"
+"""What a gateway says of any other path, and nothing else does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of an HTTPS server that was trusted. `date` is its clock's, None where it tells none; `until` is the
+    end of its certificate."""
+
+    status: int
+    body: bytes
+    date: datetime | None
+    until: datetime
+
+
+def trusting(ca_certificate: Path | None) -> ssl.SSLContext:
+    """A client's, who trusts the CA in that file; what the system trusts without one.
+
+    Raises:
+        OSError: the file cannot be read, or holds none (`ssl.SSLError`).
+    """
+    return ssl.create_default_context(cafile=None if ca_certificate is None else str(ca_certificate))
+
+
+def get(host: str, port: int, path: str, context: ssl.SSLContext, *, address: str | None = None) -> Answer:
+    """Asks a server by its name, at `address` where that is given.
+
+    Raises:
+        OSError: it cannot be reached, or not trusted (`ssl.SSLError`).
+        http.client.HTTPException: it speaks no HTTP.
+    """
+    with (
+        socket.create_connection((address or host, port), TIMEOUT) as plain,
+        context.wrap_socket(plain, server_hostname=host) as channel,
+        closing(http.client.HTTPSConnection(host, port, timeout=TIMEOUT)) as connection,
+    ):
+        connection.sock = channel
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        until = str(channel.getpeercert().get("notAfter"))  # type: ignore[union-attr]  # verified: it is there
+        date = answer.headers.get("Date")
+        return Answer(
+            answer.status,
+            answer.read(_LONGEST_ANSWER),
+            None if date is None else parsedate_to_datetime(date),
+            datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC),
+        )
+
+
+def resolve(name: str) -> list[str]:
+    """The addresses of a name; none where it is not known here."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        answers = pool.submit(socket.getaddrinfo, name, None, type=socket.SOCK_STREAM).result(TIMEOUT)
+    except (OSError, UnicodeError, TookTooLong):
+        return []
+    finally:
+        pool.shutdown(wait=False)
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def check_name(name: str) -> Iterator[Finding]:
+    """A gateway's name: clients have to find it."""
+    addresses = resolve(name)
+    if not addresses:
+        yield error(
+            f"name {name}",
+            "it is not known here: no client finds the gateway by it",
+            "have it in the DNS with the gateway's address (or in /etc/hosts of every client)",
+        )
+    elif all(ip_address(each.partition("%")[0]).is_loopback for each in addresses):
+        yield warning(
+            f"name {name}",
+            f"it leads to {', '.join(addresses)}: from other machines nobody finds the gateway by it",
+            "for clients elsewhere, make the installation with --gateway-dns-name, or give its VPCs a"
+            " gateway_dns_name (docs/fleet.md)",
+        )
+    else:
+        yield ok(f"name {name}", f"it leads to {', '.join(addresses[:4])}")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSeen:
+    """`gateway_port` is what the API's discovery document says; None where the API could not be asked."""
+
+    findings: tuple[Finding, ...]
+    gateway_port: int | None
+
+
+def check_api(host: str, port: int, ca_certificate: Path | None, now: datetime) -> ApiSeen:
+    """The API as a client sees it who trusts that CA."""
+    what = "API"
+    where = f"https://{_url_host(host)}:{port}"
+    found: list[Finding] = []
+    try:
+        context = trusting(ca_certificate)
+        ready = get(host, port, "/readyz", context)
+        discovery = get(host, port, _DISCOVERY, context)
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        return ApiSeen((error(what, f"{where}: {_why(problem)}", _advice(problem, what, host)),), None)
+    if ready.status != http.HTTPStatus.OK:
+        found.append(
+            error(what, f"{where} answers, and says that it is not ready", "see its log: it names the reason")
+        )
+    else:
+        found.append(ok(what, f"{where} is ready"))
+    found.append(_certificate(f"certificate of {host}", ready.until, now))
+    if ready.date is not None:
+        found.append(check_skew("the API", ready.date, datetime.now(UTC)))
+    return ApiSeen(tuple(found), _gateway_port(discovery))
+
+
+def check_gateway(
+    name: str, port: int | None, ca_certificate: Path | None, now: datetime
+) -> Iterator[Finding]:
+    """A gateway as `hatchway` sees it, which trusts the CA, and as the AWS CLI, which trusts the system's."""
+    what = f"gateway {name}"
+    if not resolve(name):
+        yield unknown(what, "its name is not known here")
+        return
+    wanted = HTTPS_PORT if port is None else port
+    try:
+        answer = get(name, wanted, "/", trusting(ca_certificate))
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        yield error(what, f"port {wanted}: {_why(problem)}", _advice(problem, "gateway", name))
+        return
+    if _GATEWAY_SAYS.encode() not in answer.body:
+        yield error(what, f"what listens at port {wanted} is no gateway of Hatchway's", "find out what does")
+        return
+    yield ok(what, f"it answers at port {wanted}")
+    yield _certificate(f"certificate of {name}", answer.until, now)
+    if wanted != HTTPS_PORT:
+        yield warning(
+            what,
+            f"it listens at port {wanted}, and the AWS CLI connects to 443 alone",
+            "start it with --gateway ADDRESS:443, or have a load balancer lead 443 to it; 'hatchway' finds"
+            " any port",
+        )
+    try:
+        get(name, wanted, "/", trusting(None))
+    except ssl.SSLError:
+        yield warning(
+            "system trust",
+            f"this machine does not trust the certificate of {name}: tunnels of an AWS CLI here would hang",
+            "where the AWS CLI is used: hatchway trust install --ca-certificate FILE (docs/connecting.md)",
+        )
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        yield unknown("system trust", f"{name}: {_why(problem)}")
+    else:
+        yield ok("system trust", f"this machine trusts the certificate of {name}")
+
+
+def check_covered(
+    names: Sequence[str], host: str, port: int, ca_certificate: Path | None
+) -> Iterator[Finding]:
+    """That what listens at `host` shows a certificate for each of the names too, by which clients call it."""
+    for name in names:
+        try:
+            get(name, port, "/", trusting(ca_certificate), address=host)
+        except ssl.SSLCertVerificationError as problem:
+            yield error(
+                f"certificate for {name}", f"{host}:{port}: {_why(problem)}", _advice(problem, "server", name)
+            )
+        except (OSError, http.client.HTTPException, ValueError):
+            # Told where it is looked at by its own name.
+            return
+        else:
+            yield ok(f"certificate for {name}", f"what listens at {host}:{port} has one")
+
+
+def _certificate(check: str, until: datetime, now: datetime) -> Finding:
+    days = (until - now).days
+    if until - now < RENEW_BEFORE:
+        return warning(
+            check,
+            f"it ends in {days} days, on {until:%Y-%m-%d}",
+            "put a new one in its place and send the server a SIGHUP; where the private CA issues it, the"
+            " server's log says why it has not done so",
+        )
+    return ok(check, f"it is good for {days} days more")
+
+
+def _gateway_port(answer: Answer) -> int | None:
+    try:
+        port = json.loads(answer.body)["gateway_port"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return port if isinstance(port, int) and 1 <= port <= 65_535 else None
+
+
+def _why(problem: Exception) -> str:
+    """In words for people: what Python and OpenSSL say, without the places in their own source."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {problem.verify_message}".rstrip(".")
+    if isinstance(problem, ssl.SSLError):
+        return "what listens there speaks no TLS"
+    if isinstance(problem, TimeoutError):
+        return f"no answer within {TIMEOUT:.0f} seconds"
+    if isinstance(problem, socket.gaierror):
+        return "this name is not known here"
+    if isinstance(problem, OSError):
+        return problem.strerror or type(problem).__name__
+    return "what listens there speaks no HTTP"
+
+
+def _advice(problem: Exception, plane: str, name: str) -> str:
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        if problem.verify_code in _MISMATCHES:
+            return (
+                f"have {name} in the certificate: --api-name {name} for the API with the private CA, else a"
+                " certificate of your own that has it"
+            )
+        return "give the CA that it comes from, put the whole chain into its file, or renew it"
+    if isinstance(problem, FileNotFoundError | PermissionError):
+        return "give a CA certificate that can be read"
+    return f"start the {plane}, or see what is between: a firewall, another address, another port"
+
+
+_MISMATCHES: Final = frozenset({62, 64})
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,163 @@
+"""The data directory: its files, the keys, the store, the disk."""
+
+import os
+import pwd
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from hatchway.doctor.findings import Finding, error, ok, unknown, warning
+from hatchway.doctor.machine import check_skew
+from hatchway.installation.installation import Installation
+from hatchway.settings import DataDirectory
+
+_GIB: Final = 1 << 30
+_LEAST_FREE: Final = _GIB
+_LARGEST_LOOKED_THROUGH: Final = 2 * _GIB
+"""Bytes of an SQLite store that is looked through: more would take minutes."""
+_LONGEST_LOOK: Final = 10.0
+"""Seconds for that."""
+
+
+def check_files(directory: DataDirectory) -> Iterator[Finding]:
+    """That nobody but their owner gets at the secrets, and that one user has them all.
+
+    Keys may be root's while the rest is a service's user's: `serve --user` makes it so.
+    """
+    secret = (
+        directory.store,
+        directory.master_key,
+        directory.gateway_key,
+        directory.ca_key,
+        directory.server_certificate,
+    )
+    try:
+        owner = directory.path.stat()
+    except OSError as problem:
+        yield error("files", f"{directory.path}: {problem.strerror}", "give the server's --data-dir")
+        return
+    open_to_others = [
+        (path, mode & ~beyond)
+        for path, beyond in [(directory.path, 0o027), *((each, 0o077) for each in secret)]
+        if (mode := _mode(path)) is not None and mode & beyond
+    ]
+    for path, mode in open_to_others:
+        yield error(
+            "files",
+            f"{path} is open to other users of this machine",
+            f"chmod {mode:o} {path}; where a stranger could read it: SECURITY.md, on what each theft yields",
+        )
+    strangers = [
+        path for path in secret if (uid := _owner(path)) is not None and uid not in (0, owner.st_uid)
+    ]
+    for path in strangers:
+        yield error(
+            "files",
+            f"{path} belongs to {_user(_owner(path))}, and the directory to {_user(owner.st_uid)}",
+            f"chown {_user(owner.st_uid)}: {path}",
+        )
+    if not open_to_others and not strangers:
+        yield ok(
+            "files", f"{directory.path} is {_user(owner.st_uid)}'s, and its secrets are open to nobody else"
+        )
+
+
+def check_disk(directory: DataDirectory) -> Iterator[Finding]:
+    """A store without room opens no tunnels: nothing happens unrecorded."""
+    try:
+        free = shutil.disk_usage(directory.path).free
+    except OSError as problem:
+        yield unknown("disk", f"{directory.path}: {problem.strerror}")
+        return
+    seen = f"{free / _GIB:.1f} GiB are free where {directory.path} is"
+    if free < _LEAST_FREE:
+        yield warning("disk", seen, "make room: a tunnel that cannot be recorded is not opened")
+    else:
+        yield ok("disk", seen)
+
+
+def check_store(installation: Installation) -> Iterator[Finding]:
+    """The store is sound and its clock, where it has one of its own, right. An open one has its schema and
+    its master key already."""
+    engine = installation.store.engine
+    if engine.dialect.name == "sqlite":
+        yield from _check_sqlite(installation)
+        return
+    with engine.connect() as connection:
+        version, there = connection.execute(sa.text("select current_setting('server_version'), now()")).one()
+        yield ok(
+            "store",
+            f"PostgreSQL {str(version).split()[0]} answers, with this version's schema and master key",
+        )
+        yield check_skew("PostgreSQL", there, datetime.now(UTC))
+        if str(connection.execute(sa.text("show synchronous_commit")).scalar_one()) == "off":
+            yield error(
+                "durability",
+                "PostgreSQL says synchronous_commit = off: what was acknowledged may be lost when it crashes",
+                "alter the role or the database: set synchronous_commit to on",
+            )
+
+
+def _check_sqlite(installation: Installation) -> Iterator[Finding]:
+    size = 0
+    with suppress(OSError):
+        size = installation.directory.store.stat().st_size
+    whole = "with this version's schema and master key"
+    if size > _LARGEST_LOOKED_THROUGH:
+        yield ok("store", f"it opens, {whole}")
+        yield unknown(
+            "store", f"whether its {size / _GIB:.1f} GiB are sound was not looked at: 'hatchway backup' does"
+        )
+        return
+    until = time.monotonic() + _LONGEST_LOOK
+    with installation.store.engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        raw.set_progress_handler(lambda: int(time.monotonic() > until), 100_000)
+        try:
+            answers = [str(row[0]) for row in connection.execute(sa.text("pragma quick_check(3)"))]
+        except sa.exc.OperationalError:
+            yield ok("store", f"it opens, {whole}")
+            yield unknown(
+                "store", "whether all of it is sound would take long to see: 'hatchway backup' does it"
+            )
+            return
+        finally:
+            raw.set_progress_handler(None, 0)
+    if answers == ["ok"]:
+        yield ok("store", f"it is sound, {whole}")
+    else:
+        yield error(
+            "store", f"it is damaged: {answers[0]}", 'restore a backup (docs/operating.md, "Restore")'
+        )
+
+
+def _mode(path: Path) -> int | None:
+    status = _status(path)
+    return None if status is None else stat.S_IMODE(status.st_mode)
+
+
+def _owner(path: Path) -> int | None:
+    status = _status(path)
+    return None if status is None else status.st_uid
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _user(uid: int | None) -> str:
+    try:
+        return pwd.getpwuid(uid or 0).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,110 @@
+"""All checks, in the order in which somebody would look: what the later ones need comes first."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hatchway.client.errors import ClientError
+from hatchway.client.profile import Profile, api_errors
+from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
+from hatchway.doctor.data_directory import check_disk, check_files, check_store
+from hatchway.doctor.findings import Finding, error, ok, unknown, warning
+from hatchway.doctor.machine import check_clock, check_kernel, check_open_files, server_processes
+from hatchway.doctor.trial_tunnel import check_trial_tunnel
+from hatchway.errors import CommandFailed
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import Installation, gateway_dns_names, open_installation
+from hatchway.settings import DataDirectory
+
+
+def examine_server(
+    directory: DataDirectory, store_url: str | None, names: tuple[str, ...], *, trial: bool = True
+) -> Iterator[Finding]:
+    """An installation on this machine, its server, and this machine.
+
+    Args:
+        names: what clients and hosts call the API besides the URL that its server noted.
+        trial: whether to try a tunnel of a server that is started for it.
+    """
+    processes = server_processes(directory.path)
+    yield from check_clock()
+    yield from check_open_files(processes)
+    yield from check_kernel()
+    yield from check_files(directory)
+    yield from check_disk(directory)
+    with ExitStack() as opened:
+        try:
+            installation = opened.enter_context(open_installation(directory, store_url))
+        except CommandFailed as problem:
+            yield error("store", str(problem), "mend that; what needs the store was not looked at")
+        else:
+            yield from check_store(installation)
+            yield from _check_planes(directory, installation, names)
+    if trial:
+        yield from check_trial_tunnel()
+
+
+def _check_planes(
+    directory: DataDirectory, installation: Installation, names: tuple[str, ...]
+) -> Iterator[Finding]:
+    location = ApiLocation.read(directory)
+    if not location.noted:
+        yield warning(
+            "API", "no server has run with this data directory", f"hatchway serve --data-dir {directory.path}"
+        )
+        return
+    now = datetime.now(UTC)
+    ca_certificate = directory.ca_certificate if location.private_ca else None
+    parts = urlsplit(location.url)
+    host, port = parts.hostname or "", parts.port or 443
+    api = check_api(host, port, ca_certificate, now)
+    yield from api.findings
+    yield from check_covered(names, host, port, ca_certificate)
+    own_ca = directory.ca_certificate if directory.ca_certificate.exists() else None
+    for name in gateway_dns_names(installation):
+        yield from check_name(name)
+        if api.gateway_port is None:
+            yield unknown(f"gateway {name}", "the API, which knows the gateways' port, did not answer")
+        else:
+            yield from check_gateway(name, api.gateway_port, own_ca, now)
+
+
+def examine_client(profile: Profile) -> Iterator[Finding]:
+    """What somebody with a profile needs for a tunnel from this machine."""
+    yield from check_clock()
+    now = datetime.now(UTC)
+    try:
+        url, ca_bundle = urlsplit(profile.endpoint_url("ec2")), profile.ca_bundle
+        key = profile.credentials().access_key_id
+    except ClientError as problem:
+        yield error("profile", str(problem), "docs/connecting.md says what a profile needs")
+        return
+    yield ok("profile", f"access key {key}, region {profile.region}, API {url.geturl()}")
+    ca_certificate = None if ca_bundle is None else Path(ca_bundle)
+    proxies = sorted(name for name in os.environ if name.lower() in ("https_proxy", "all_proxy"))
+    if proxies:
+        yield unknown("API", f"{proxies[0]} is set: here it is looked at without the proxy")
+    api = check_api(url.hostname or "", url.port or 443, ca_certificate, now)
+    yield from api.findings
+    try:
+        with api_errors("GetCallerIdentity"):
+            caller = profile.api("sts").get_caller_identity()["Arn"]
+        yield ok("credentials", f"the API knows you as {caller}")
+        with api_errors("DescribeInstanceConnectEndpoints"):
+            described = profile.api("ec2").describe_instance_connect_endpoints()["InstanceConnectEndpoints"]
+    except ClientError as problem:
+        yield error("credentials", str(problem), "docs/connecting.md says what each of these means")
+        return
+    names = sorted({str(endpoint["DnsName"]) for endpoint in described})
+    if not names:
+        yield warning(
+            "endpoints",
+            "you see none: there is no way to any host",
+            "ask for one, or for a policy that shows it",
+        )
+    for name in names:
+        yield from check_name(name)
+        yield from check_gateway(name, api.gateway_port, ca_certificate, now)

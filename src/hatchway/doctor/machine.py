@@ -1,0 +1,157 @@
+"""The clock and the kernel's limits."""
+
+import ctypes
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from hatchway.doctor.findings import Finding, error, ok, unknown, warning
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far the clocks of client and server may be apart (Signature Version 4; AWS's API refuses more)."""
+
+_UNSYNCHRONIZED: Final = 5
+"""`TIME_ERROR` of adjtimex(2): nothing keeps the clock right."""
+
+_FILES_WANTED: Final = 65_536
+"""Two for each tunnel, and some."""
+_PORTS_WANTED: Final = 10_000
+_BACKLOG_WANTED: Final = 1_024
+_CONNTRACK_FULL: Final = 0.8
+_TIMEX_BYTES: Final = 512
+"""More than any `struct timex` has."""
+
+
+def check_clock() -> Iterator[Finding]:
+    """Whether something keeps this machine's clock right (adjtimex(2))."""
+    if not sys.platform.startswith("linux"):
+        yield unknown("clock", "whether something keeps the clock right can be told on Linux alone")
+        return
+    # All zeroes asks, and sets nothing.
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    if state < 0:
+        yield unknown("clock", "the kernel does not tell whether something keeps the clock right")
+    elif state == _UNSYNCHRONIZED:
+        yield warning(
+            "clock",
+            "the kernel does not know of anything that keeps the clock right",
+            "see that chrony or systemd-timesyncd runs, here or on the machine that this one runs on:"
+            " requests of clients whose clock is more than five minutes off this one are refused",
+        )
+    else:
+        yield ok("clock", "something keeps it right")
+
+
+def check_skew(name: str, there: datetime, here: datetime) -> Finding:
+    """Two clocks that must agree: that of `name` at the moment at which this machine's was `here`."""
+    apart = abs(there - here)
+    if apart > CLOCK_TOLERANCE:
+        return error(
+            "clock",
+            f"this machine and {name} are {round(apart.total_seconds())} s apart",
+            "set the clock that is wrong: requests are refused when they are more than five minutes apart",
+        )
+    return ok("clock", f"this machine and {name} are at most {max(1, round(apart.total_seconds()))} s apart")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """One that runs on this machine: what it was started as, and how many files it has and may have open."""
+
+    pid: int
+    command: str
+    files: int
+    most_files: int
+
+
+def server_processes(data_directory: Path, proc: Path = Path("/proc")) -> list[ServerProcess]:
+    """The servers on this machine that work with that data directory, of those that may be looked at."""
+    found = []
+    for directory in proc.glob("[0-9]*"):
+        try:
+            words = (directory / "cmdline").read_bytes().split(b"\0")
+            command = next((word for word in words if word in _PLANES), None)
+            if command is None or not any(b"hatchway" in word for word in words[: words.index(command)]):
+                continue
+            told = {*words, *(directory / "environ").read_bytes().split(b"\0")}
+            if told.isdisjoint(form % bytes(data_directory) for form in _DATA_DIRECTORY):
+                continue
+            limits = (directory / "limits").read_text().splitlines()
+            most = next(line.split()[-3] for line in limits if line.startswith("Max open files"))
+            files = sum(1 for _ in (directory / "fd").iterdir())
+        except (OSError, StopIteration):
+            continue
+        found.append(ServerProcess(int(directory.name), command.decode(), files, int(most)))
+    return sorted(found, key=lambda process: process.pid)
+
+
+_PLANES: Final = (b"serve", b"control", b"gateway")
+_DATA_DIRECTORY: Final = (b"%s", b"--data-dir=%s", b"HATCHWAY_DATA_DIR=%s")
+
+
+def check_open_files(processes: list[ServerProcess]) -> Iterator[Finding]:
+    """How many connections there may be at once: each tunnel has two."""
+    if processes:
+        least = min(processes, key=lambda process: process.most_files)
+        limit, who = least.most_files, f"'hatchway {least.command}' (process {least.pid})"
+    else:
+        # A server raises its soft limit to the hard one, which it may have done already where one runs.
+        limit, who = resource.getrlimit(resource.RLIMIT_NOFILE)[1], "a server started from here"
+    if limit == resource.RLIM_INFINITY or limit >= _FILES_WANTED:
+        yield ok("open files", f"{who} may have {limit} files open")
+    else:
+        yield warning(
+            "open files",
+            f"{who} may have {limit} files open, of which each tunnel needs two",
+            "give it LimitNOFILE=1048576 (systemd), or ulimit -Hn 1048576 before it starts",
+        )
+
+
+def check_kernel(proc: Path = Path("/proc")) -> Iterator[Finding]:
+    """The kernel's limits that busy gateways meet first (ip-sysctl of the kernel's documentation)."""
+    backlog = _number(proc / "sys/net/core/somaxconn")
+    if backlog is not None and backlog < _BACKLOG_WANTED:
+        yield warning(
+            "accept queue",
+            f"net.core.somaxconn is {backlog}: of more connections that come at once the rest are dropped",
+            "sysctl net.core.somaxconn=4096, and the same in /etc/sysctl.d",
+        )
+    elif backlog is not None:
+        yield ok("accept queue", f"net.core.somaxconn is {backlog}")
+    ports = _numbers(proc / "sys/net/ipv4/ip_local_port_range")
+    if len(ports) == 2 and ports[1] - ports[0] < _PORTS_WANTED:
+        yield warning(
+            "local ports",
+            f"a gateway can have {ports[1] - ports[0] + 1} tunnels to one port of one host at once"
+            " (net.ipv4.ip_local_port_range)",
+            "sysctl net.ipv4.ip_local_port_range='32768 60999', and the same in /etc/sysctl.d",
+        )
+    elif len(ports) == 2:
+        yield ok("local ports", f"net.ipv4.ip_local_port_range is {ports[0]} to {ports[1]}")
+    most = _number(proc / "sys/net/netfilter/nf_conntrack_max")
+    count = _number(proc / "sys/net/netfilter/nf_conntrack_count")
+    if most and count is not None and count >= most * _CONNTRACK_FULL:
+        yield warning(
+            "connection tracking",
+            f"{count} of {most} connections are in the kernel's table, which drops packets when it is full",
+            "sysctl net.netfilter.nf_conntrack_max to twice as many, and the same in /etc/sysctl.d",
+        )
+    elif most and count is not None:
+        yield ok("connection tracking", f"{count} of {most} connections")
+
+
+def _number(path: Path) -> int | None:
+    numbers = _numbers(path)
+    return numbers[0] if numbers else None
+
+
+def _numbers(path: Path) -> list[int]:
+    """Those in a file of the kernel; none where it has no such file."""
+    try:
+        return [int(word) for word in path.read_text().split()]
+    except (OSError, ValueError):
+        return []
