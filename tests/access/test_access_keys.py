@@ -9,9 +9,11 @@ import pytest
 
 from hatchway.access.access_keys import (
     NewAccessKey,
+    Resealed,
     create_access_key,
     delete_access_key,
     opens_secrets,
+    reseal,
     secret_of,
     set_status,
 )
@@ -119,3 +121,28 @@ def test_a_master_key_fits_that_opens_some_secret_though_another_was_altered(sto
     with store.read() as tx:
         assert opens_secrets(tx, VAULT)
         assert not opens_secrets(tx, Vault(bytes(32)))
+
+
+def test_secrets_are_sealed_anew_in_portions_and_those_that_no_key_opens_are_left(store: Store) -> None:
+    made = [create(store) for _ in range(5)]
+    new = bytes(range(1, 33))
+    both, newer = Vault(new, bytes(range(32))), Vault(new)
+    with store.write() as tx:
+        altered = tx.sealed_secrets.find()[1]
+        tx.sealed_secrets.put(replace(altered, ciphertext=altered.ciphertext[:-1] + b"x"))
+    portions: list[Resealed] = []
+    after = ""
+    while not portions or portions[-1].last is not None:
+        with store.write() as tx:
+            portions.append(reseal(tx, both, after=after, most=2))
+        after = portions[-1].last or ""
+    assert [(portion.anew, portion.unopened) for portion in portions] == [(1, 1), (2, 0), (1, 0)]
+    with store.read() as tx:
+        for each in made:
+            if each.key.id != altered.access_key_id:
+                assert secret_of(tx, newer, each.key.id) == each.secret
+        kept = tx.sealed_secrets.get(altered.access_key_id)
+        assert kept is not None
+        assert kept.ciphertext == altered.ciphertext[:-1] + b"x"
+    with store.write() as tx:
+        assert reseal(tx, both, after="", most=100).anew == 0

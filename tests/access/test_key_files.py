@@ -11,15 +11,20 @@ import pytest
 
 from hatchway.access.key_files import (
     CA_KEY,
+    FORMER,
     GATEWAY_KEY,
     MASTER_KEY,
+    NEXT,
+    FollowedKeyFile,
     KeyKind,
     KeyProblem,
+    MasterKeys,
     new_key,
     read_gateway_key,
     read_key,
-    read_master_key,
+    read_master_keys,
     read_private_file,
+    write_master_keys,
     wrong_master_key,
 )
 
@@ -49,9 +54,9 @@ def test_each_key_has_a_variable_of_its_own_which_comes_before_the_file(tmp_path
     path = tmp_path / "some.key"
     in_file = new_key(path)
     text = base64.b64encode(KEY).decode()
-    assert read_master_key(path, {"HATCHWAY_MASTER_KEY": text}) == KEY
+    assert read_master_keys(path, {"HATCHWAY_MASTER_KEY": text}).all == (KEY,)
     assert read_gateway_key(path, {"HATCHWAY_GATEWAY_KEY": text}) == KEY
-    assert read_master_key(path, {"HATCHWAY_GATEWAY_KEY": text}) == in_file
+    assert read_master_keys(path, {"HATCHWAY_GATEWAY_KEY": text}).all == (in_file,)
     assert read_gateway_key(path, {"HATCHWAY_MASTER_KEY": text}) == in_file
 
 
@@ -177,3 +182,76 @@ def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do(
         "of its secrets: set HATCHWAY_MASTER_KEY to the right one, or take it away where "
         "/data/master.key holds the key"
     )
+
+
+OTHER = bytes(range(1, 33))
+
+
+@pytest.mark.parametrize("called", [NEXT, FORMER])
+def test_while_a_master_key_is_rotated_its_file_holds_two(called: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "master.key", b"", 0o600)
+    keys = MasterKeys(KEY, OTHER, called)
+    write_master_keys(path, keys)
+    assert read_master_keys(path, {}) == keys
+    assert read_master_keys(path, {}).all == (KEY, OTHER)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["master.key"]
+    write_master_keys(path, MasterKeys(OTHER))
+    assert read_master_keys(path, {}) == MasterKeys(OTHER)
+    assert str(KEY) not in repr(keys)
+
+
+@pytest.mark.parametrize(
+    "second",
+    ["AAAA", "former:", "former:AAAA", "later:" + base64.b64encode(OTHER).decode(), "next:\xe9"],
+)
+def test_a_second_master_key_has_its_place_named_and_is_whole(second: str, tmp_path: Path) -> None:
+    text = base64.b64encode(KEY).decode() + "\n" + second + "\n"
+    path = written(tmp_path / "master.key", text.encode("latin-1"))
+    with pytest.raises(KeyProblem, match="is damaged"):
+        read_master_keys(path, {})
+
+
+def test_three_master_keys_or_two_gateway_keys_are_too_many(tmp_path: Path) -> None:
+    one = base64.b64encode(KEY)
+    with pytest.raises(KeyProblem, match="is damaged"):
+        read_master_keys(written(tmp_path / "master.key", one + b" next:" + one + b" former:" + one), {})
+    with pytest.raises(KeyProblem, match="is damaged"):
+        read_gateway_key(written(tmp_path / "gateway.key", one + b" next:" + one), {})
+
+
+def test_a_master_keys_file_keeps_its_owner(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    path = written(tmp_path / "master.key", base64.b64encode(KEY))
+    os.chown(path, 1234, 1235)
+    write_master_keys(path, MasterKeys(OTHER))
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 1235)
+
+
+def test_a_followed_file_tells_of_other_keys_once_and_goes_on_with_what_it_knows_without_them(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path / "master.key", base64.b64encode(KEY))
+    followed = FollowedKeyFile(path, {})
+    assert list(followed.keys) == [KEY]
+    assert followed.changed() is None
+    write_master_keys(path, MasterKeys(OTHER, KEY, FORMER))
+    assert followed.changed() == (OTHER, KEY)
+    assert followed.changed() is None
+    write_master_keys(path, MasterKeys(OTHER, KEY, FORMER))
+    assert followed.changed() is None
+    path.write_bytes(b"damaged")
+    assert followed.changed() is None
+    path.unlink()
+    assert followed.changed() is None
+    assert followed.keys == (OTHER, KEY)
+
+
+def test_a_key_of_the_environment_is_not_followed(tmp_path: Path) -> None:
+    followed = FollowedKeyFile(
+        tmp_path / "master.key", {"HATCHWAY_MASTER_KEY": base64.b64encode(KEY).decode()}
+    )
+    written(tmp_path / "master.key", base64.b64encode(OTHER))
+    assert followed.changed() is None
+    assert followed.keys == (KEY,)

@@ -94,3 +94,36 @@ def test_where_there_is_no_secret_one_as_long_is_unsealed(monkeypatch: pytest.Mo
     monkeypatch.setattr(Vault, "unseal", noted)
     vault.unseal_nothing()
     assert unsealed == [len(secret)]
+
+
+def test_what_any_of_its_keys_sealed_opens_and_the_first_one_seals() -> None:
+    new, former = bytes(range(1, 33)), KEY
+    vault = Vault(new, former)
+    sealed = Vault(former).seal(b"secret", "c")
+    assert vault.unseal(sealed, "c") == b"secret"
+    assert not vault.is_current(sealed, "c")
+    assert vault.is_current(vault.seal(b"secret", "c"), "c")
+    assert vault.key_id == Vault(new).key_id
+    with pytest.raises(Unsealable, match="does not open with this key"):
+        vault.unseal(Vault(bytes(32)).seal(b"secret", "c"), "c")
+
+
+def test_it_seals_under_another_key_from_the_moment_at_which_there_is_one() -> None:
+    new = bytes(range(1, 33))
+    answers: list[tuple[bytes, ...] | None] = [None, (new, KEY), None]
+    vault = Vault(KEY, changed=lambda: answers.pop(0))
+    assert Vault(KEY).is_current(vault.seal(b"secret", "c"), "c")
+    assert Vault(new).is_current(vault.seal(b"secret", "c"), "c")
+    assert vault.unseal(Vault(KEY).seal(b"secret", "c"), "c") == b"secret"
+    vault.unseal_nothing()
+    assert answers == [None]
+
+
+def test_what_opens_with_no_key_that_it_knows_is_tried_with_those_that_there_are_now() -> None:
+    new = bytes(range(1, 33))
+    answers: list[tuple[bytes, ...] | None] = [(new, KEY), None]
+    vault = Vault(KEY, changed=lambda: answers.pop(0))
+    assert vault.unseal(Vault(new).seal(b"secret", "c"), "c") == b"secret"
+    with pytest.raises(Unsealable):
+        vault.unseal(b"junk", "c")
+    assert answers == []

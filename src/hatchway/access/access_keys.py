@@ -10,6 +10,7 @@ from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.identity import AccessKey, KeyStatus, SealedSecret
 from hatchway.domain.ids import Kind, new_id
 from hatchway.store import Transaction
+from hatchway.store.tables import sealed_secrets
 
 MOST_KEYS: Final = 2
 """Keys of one user, the root user included (AWS: "IAM and AWS STS quotas")."""
@@ -95,6 +96,37 @@ def _opens(vault: Vault, sealed: SealedSecret) -> bool:
     except Unsealable:
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """Of some secrets: how many were sealed anew, how many open with no key that is known, and the last key
+    id among them, None where there are no more."""
+
+    anew: int
+    unopened: int
+    last: str | None
+
+
+def reseal(tx: Transaction, vault: Vault, *, after: str, most: int) -> Resealed:
+    """Seals anew, under the vault's key, those of the next `most` secrets that another key sealed.
+
+    One that no key opens is left as it is: it was altered, and is of no use to anybody.
+    """
+    batch = tx.sealed_secrets.find(sealed_secrets.c.access_key_id > after, limit=most)
+    anew = unopened = 0
+    for each in batch:
+        context = _seal_context(each.access_key_id)
+        if vault.is_current(each.ciphertext, context):
+            continue
+        try:
+            secret = vault.unseal(each.ciphertext, context)
+        except Unsealable:
+            unopened += 1
+            continue
+        tx.sealed_secrets.put(replace(each, ciphertext=vault.seal(secret, context)))
+        anew += 1
+    return Resealed(anew, unopened, batch[-1].access_key_id if len(batch) == most else None)
 
 
 def _seal_context(key_id: str) -> str:

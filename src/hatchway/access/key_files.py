@@ -11,9 +11,9 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 KEY_BYTES: Final = 32
 _LONGEST_FILE: Final = 256
@@ -67,26 +67,148 @@ def new_key(path: Path) -> bytes:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class MasterKeys:
+    """The master key that seals; and while one takes the place of another, that other, which unseals too: the
+    `next` one or the `former` one, as the file calls it."""
+
+    seals: bytes = field(repr=False)
+    other: bytes | None = field(default=None, repr=False)
+    called: str = ""
+
+    @property
+    def all(self) -> tuple[bytes, ...]:
+        return (self.seals,) if self.other is None else (self.seals, self.other)
+
+    @property
+    def text(self) -> bytes:
+        """What their file holds: a line for each."""
+        other = (
+            b"" if self.other is None else f"{self.called}:".encode() + base64.b64encode(self.other) + b"\n"
+        )
+        return base64.b64encode(self.seals) + b"\n" + other
+
+
+NEXT: Final = "next"
+FORMER: Final = "former"
+
+
+def write_master_keys(path: Path, keys: MasterKeys) -> None:
+    """Puts these keys in the place of those in the file, whole or not at all; its mode and owner stay.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    before = path.stat()
+    aside = path.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+            file.write(keys.text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 def read_key(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> bytes:
     """The key: base64 in its environment variable, else in the file.
 
     Raises:
         KeyProblem: there is none, it is no 32 bytes of base64, or others may read the file.
     """
-    text: str | bytes | None = environment.get(kind.variable)
+    (key,) = _read_words(kind, path, environment, most=1)
+    return _decoded(key) or _refuse_damaged(kind, path, environment)
+
+
+def read_master_keys(path: Path, environment: Mapping[str, str]) -> MasterKeys:
+    """The master key; both of them while it is being rotated.
+
+    Raises:
+        KeyProblem: as `read_key`.
+    """
+    words = _read_words(MASTER_KEY, path, environment, most=2)
+    seals = _decoded(words[0])
+    if seals is not None and len(words) == 1:
+        return MasterKeys(seals)
+    called, _, text = words[-1].partition(":")
+    other = _decoded(text) if called in (NEXT, FORMER) else None
+    if seals is None or other is None:
+        _refuse_damaged(MASTER_KEY, path, environment)
+    return MasterKeys(seals, other, called)
+
+
+def _read_words(kind: KeyKind, path: Path, environment: Mapping[str, str], *, most: int) -> list[str]:
+    text = environment.get(kind.variable)
     if text is None:
-        text = read_private_file(kind, path)
+        text = read_private_file(kind, path).decode("latin-1")
+    words = text.split()
+    return words if 1 <= len(words) <= most else _refuse_damaged(kind, path, environment)
+
+
+def _decoded(word: str) -> bytes | None:
+    """A key of base64; None of anything else."""
     try:
-        key = base64.b64decode(text.strip(), validate=True)
+        key = base64.b64decode(word, validate=True)
     except (binascii.Error, ValueError):
         # The second of a text that is not ASCII.
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise KeyProblem(
-            f"the {kind.name} in {_source(kind, path, environment)} is damaged, for it is not {KEY_BYTES}"
-            f" bytes of base64: {_remedy_of_damage(kind, path, environment)}"
-        )
-    return key
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def _refuse_damaged(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> NoReturn:
+    raise KeyProblem(
+        f"the {kind.name} in {_source(kind, path, environment)} is damaged, for it is not {KEY_BYTES}"
+        f" bytes of base64: {_remedy_of_damage(kind, path, environment)}"
+    )
+
+
+class FollowedKeyFile:
+    """The master key's file, looked at again and again: it is rotated beside servers that run.
+
+    `keys` are those in it, or in the environment, which does not change.
+
+    Raises:
+        KeyProblem: as `read_key`.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._in_file = MASTER_KEY.variable not in environment
+        self._seen = self._state() if self._in_file else None
+        self.keys = read_master_keys(path, environment).all
+
+    def changed(self) -> tuple[bytes, ...] | None:
+        """The keys when they are others than before; None while they are not, or cannot be read."""
+        state = self._state() if self._in_file else None
+        if state == self._seen:
+            return None
+        try:
+            keys = read_master_keys(self._path, {}).all
+        except KeyProblem:
+            # Taken away, or closed to this process: with what it knows it goes on.
+            return None
+        self._seen = state
+        if keys == self.keys:
+            return None
+        self.keys = keys
+        return keys
+
+    def _state(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def wrong_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
@@ -105,11 +227,6 @@ def _remedy_of_damage(kind: KeyKind, path: Path, environment: Mapping[str, str])
     if kind.variable in environment:
         return f"set {kind.variable} to the right one, or take it away where {path} holds the key"
     return kind.remedy_of_damage.format(path=path)
-
-
-def read_master_key(path: Path, environment: Mapping[str, str]) -> bytes:
-    """See `read_key`."""
-    return read_key(MASTER_KEY, path, environment)
 
 
 def read_gateway_key(path: Path, environment: Mapping[str, str]) -> bytes:

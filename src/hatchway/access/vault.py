@@ -6,6 +6,8 @@ sealed and is authenticated with it, so that no sealed text can stand in another
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,21 +25,35 @@ class Unsealable(Exception):
 
 
 class Vault:
-    """Seals and unseals under one key.
+    """Seals under one key, and unseals under that and others, while one takes another's place.
 
-    `key_id` tells keys apart and says nothing else of them: 16 hexadecimal digits.
+    `key_id` tells keys apart and says nothing else of them: 16 hexadecimal digits of the one that seals.
+
+    Args:
+        keys: the one that seals first; all of them unseal.
+        changed: the keys when they are others than when it last said so, else None. It is asked before
+            anything is sealed, and when nothing that is known unseals a text.
     """
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_BYTES:
-            raise KeyProblem(f"a key must be {KEY_BYTES} bytes, not {len(key)}")
-        self._cipher = AESGCM(key)
-        self.key_id = hashlib.sha256(b"hatchway key id\0" + key).hexdigest()[:16]
-        self._nothing = self.seal(bytes(_SECRET_BYTES), "")
+    def __init__(self, *keys: bytes, changed: Callable[[], Sequence[bytes] | None] = lambda: None) -> None:
+        self._changed = changed
+        self._use(keys)
+
+    @property
+    def key_id(self) -> str:
+        return self._keys[0].id
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, plaintext, context.encode())
+        self._follow()
+        return self._keys[0].seal(plaintext, context)
+
+    def is_current(self, sealed: bytes, context: str) -> bool:
+        """Whether it was sealed for this context under the key that seals."""
+        try:
+            self._keys[0].unseal(sealed, context)
+        except Unsealable:
+            return False
+        return True
 
     def unseal_nothing(self) -> None:
         """Takes as long as to unseal a secret, so that nobody is told by the time that there is none."""
@@ -49,6 +65,43 @@ class Vault:
         Raises:
             Unsealable: it was not, or not under this key.
         """
+        try:
+            return self._unseal(sealed, context)
+        except Unsealable:
+            if not self._follow():
+                raise
+        return self._unseal(sealed, context)
+
+    def _unseal(self, sealed: bytes, context: str) -> bytes:
+        for key in self._keys[:-1]:
+            with suppress(Unsealable):
+                return key.unseal(sealed, context)
+        return self._keys[-1].unseal(sealed, context)
+
+    def _follow(self) -> bool:
+        """Takes other keys where there are; whether there were."""
+        keys = self._changed()
+        if keys is not None:
+            self._use(keys)
+        return keys is not None
+
+    def _use(self, keys: Sequence[bytes]) -> None:
+        self._keys = tuple(map(_Key, keys))
+        self._nothing = self._keys[0].seal(bytes(_SECRET_BYTES), "")
+
+
+class _Key:
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise KeyProblem(f"a key must be {KEY_BYTES} bytes, not {len(key)}")
+        self._cipher = AESGCM(key)
+        self.id = hashlib.sha256(b"hatchway key id\0" + key).hexdigest()[:16]
+
+    def seal(self, plaintext: bytes, context: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, plaintext, context.encode())
+
+    def unseal(self, sealed: bytes, context: str) -> bytes:
         nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         if sealed[:1] != _VERSION or len(nonce) != _NONCE_BYTES:
             raise Unsealable("not a sealed text")

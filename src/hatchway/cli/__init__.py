@@ -7,7 +7,8 @@
 | `account_commands` | apply, export, enroll, trust, aws-model |
 | `instance_commands` | hosts registered by the API, and tokens by which they register themselves |
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
-| `access_key_commands`, `backup_commands` | keys of users; backup, restore |
+| `access_key_commands`, `master_key_commands` | keys of users; the key that seals their secrets |
+| `backup_commands` | backup, restore |
 | `client_commands`, `host_commands`, `tunnel_commands` | ssh, open-tunnel, hosts, tunnels: by the API |
 | `event_commands` | events: the audit trail, by the API |
 | `policy_commands`, `policy_tree` | simulate, explain, lint, policy test; a decision printed as a tree |

@@ -29,6 +29,7 @@ from hatchway.cli import (
     host_commands,
     import_commands,
     instance_commands,
+    master_key_commands,
     policy_commands,
     server_commands,
     tunnel_commands,
@@ -48,6 +49,7 @@ fleet_commands.register(app)
 import_commands.register(app)
 access_key_commands.register(app)
 backup_commands.register(app)
+master_key_commands.register(app)
 host_commands.register(app)
 instance_commands.register(app)
 client_commands.register(app)

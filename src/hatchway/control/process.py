@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hatchway.access.key_files import read_gateway_key, read_master_key
+from hatchway.access.key_files import FollowedKeyFile, read_gateway_key
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
 from hatchway.audit.export import Export
@@ -82,7 +82,8 @@ def run_control(
         listener = stack.enter_context(inherited or bind_shared(settings.api.host, settings.api.port))
         # Read before this process is another user's: their files may be root's alone.
         files = settings.data_directory
-        vault = Vault(read_master_key(files.master_key, os.environ))
+        master_key = FollowedKeyFile(files.master_key, os.environ)
+        vault = Vault(*master_key.keys, changed=master_key.changed)
         gateway_vault = Vault(read_gateway_key(files.gateway_key, os.environ))
         if settings.run_as is not None:
             become(settings.run_as)

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from hatchway import __version__
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_key
+from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_keys
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.installation.atomic_directory import failing, filled_directory
@@ -74,7 +74,7 @@ def make_backup(directory: DataDirectory, store_url: str | None, target: Path, n
             store=SQLITE if is_sqlite else POSTGRESQL,
             owner=user_name(directory.path.stat().st_uid),
             # The environment's before the file's, as servers have it.
-            master_key=Vault(read_master_key(directory.master_key, os.environ)).key_id,
+            master_key=Vault(*read_master_keys(directory.master_key, os.environ).all).key_id,
             gateway_key=_gateway_key(directory),
             files={name: content_of(aside / name) for name in (*([STORE] if is_sqlite else []), *small)},
         )

@@ -18,7 +18,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from hatchway.access.access_keys import opens_secrets
-from hatchway.access.key_files import CA_KEY, GATEWAY_KEY, MASTER_KEY, read_key, read_private_file
+from hatchway.access.key_files import (
+    CA_KEY,
+    GATEWAY_KEY,
+    MASTER_KEY,
+    read_key,
+    read_master_keys,
+    read_private_file,
+)
 from hatchway.access.vault import Vault
 from hatchway.domain.ids import ACCOUNT_ID
 from hatchway.errors import BadUsage, CommandFailed
@@ -202,7 +209,7 @@ def check_keys(directory: Path, backup: Backup, environment: Mapping[str, str]) 
         raise CommandFailed(
             f"the backup holds no master key: set {MASTER_KEY.variable} to the one that the server had"
         )
-    master = Vault(read_key(MASTER_KEY, files.master_key, {} if within else environment))
+    master = Vault(*read_master_keys(files.master_key, {} if within else environment).all)
     if master.key_id != backup.master_key:
         if within:
             raise _damaged(files.master_key, "it is not the backup's")

@@ -19,7 +19,7 @@ from hatchway.access.key_files import (
     MASTER_KEY,
     KeyProblem,
     read_gateway_key,
-    read_master_key,
+    read_master_keys,
     read_private_file,
     wrong_master_key,
 )
@@ -146,7 +146,7 @@ def open_installation(
             raise CommandFailed(
                 f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
             )
-        vault = Vault(read_master_key(directory.master_key, os.environ))
+        vault = Vault(*read_master_keys(directory.master_key, os.environ).all)
         store = Store.open(store_url or directory.store_url)
         try:
             if migrate:

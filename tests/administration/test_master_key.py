@@ -1,0 +1,154 @@
+"""Rotating the master key, with vaults that follow its file as those of control planes do."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from tests.cli.conftest import Installed
+
+from hatchway.access.access_keys import create_access_key, secret_of
+from hatchway.access.key_files import FollowedKeyFile, MasterKeys, read_master_keys, write_master_keys
+from hatchway.access.vault import Unsealable, Vault
+from hatchway.administration import master_key
+from hatchway.administration.master_key import Step, rotate
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation.installation import Installation, open_installation
+from hatchway.settings import DataDirectory
+
+
+@pytest.fixture
+def installation(installed: Installed) -> Iterator[Installation]:
+    with open_installation(DataDirectory(installed.directory), None) as opened:
+        yield opened
+
+
+def following(installation: Installation) -> Vault:
+    followed = FollowedKeyFile(installation.directory.master_key, {})
+    return Vault(*followed.keys, changed=followed.changed)
+
+
+def make_key(installation: Installation, vault: Vault) -> tuple[str, str]:
+    with installation.store.write() as tx:
+        made = create_access_key(
+            tx, vault, user_name="alice", now=installation.account.created_at, random_bytes=os.urandom
+        )
+    return made.key.id, made.secret
+
+
+def opened(installation: Installation, vault: Vault, key_id: str) -> str | None:
+    with installation.store.read() as tx:
+        return secret_of(tx, vault, key_id)
+
+
+def test_a_server_that_runs_opens_and_seals_secrets_before_and_after_each_step(
+    installation: Installation,
+) -> None:
+    server = following(installation)
+    before = server.key_id
+    keys = [make_key(installation, server)]
+    for step in Step:
+        rotate(installation, step)
+        assert all(opened(installation, server, key_id) == secret for key_id, secret in keys)
+        keys.append(make_key(installation, server))
+        assert all(opened(installation, following(installation), key_id) == secret for key_id, secret in keys)
+    assert server.key_id != before
+    (new,) = read_master_keys(installation.directory.master_key, {}).all
+    assert all(opened(installation, Vault(new), key_id) == secret for key_id, secret in keys)
+
+
+def test_all_steps_at_once_leave_one_key_and_a_record_of_each(installation: Installation) -> None:
+    former = read_master_keys(installation.directory.master_key, {}).seals
+    key_id, secret = make_key(installation, Vault(former))
+    rotated = rotate(installation, *Step)
+    keys = read_master_keys(installation.directory.master_key, {})
+    assert keys.other is None
+    assert rotated.key_ids == (Vault(keys.seals).key_id,)
+    assert rotated.resealed >= 1
+    assert rotated.unopened == 0
+    with pytest.raises(Unsealable):
+        opened(installation, Vault(former), key_id)
+    with installation.store.read() as tx:
+        events = [json.loads(each.body) for each in tx.audit_records.find()]
+    steps = [each for each in events if each["eventName"] == "RotateMasterKey"]
+    ids = {Step(each["requestParameters"]["step"]): each["responseElements"] for each in steps}
+    assert ids.keys() == set(Step)
+    assert ids[Step.ADD]["nextMasterKeyId"] == ids[Step.USE]["masterKeyId"] == rotated.key_ids[0]
+    assert ids[Step.USE]["formerMasterKeyId"] == ids[Step.ADD]["masterKeyId"] == Vault(former).key_id
+    assert base64.b64encode(keys.seals).decode() not in json.dumps(steps)
+    with open_installation(installation.directory, None) as again:
+        assert opened(again, again.vault, key_id) == secret
+
+
+def test_steps_have_an_order_and_may_be_repeated(installation: Installation) -> None:
+    with pytest.raises(BadUsage, match="do --step add first"):
+        rotate(installation, Step.USE)
+    added = rotate(installation, Step.ADD)
+    assert rotate(installation, Step.ADD).key_ids == added.key_ids
+    with pytest.raises(BadUsage, match="do --step use first"):
+        rotate(installation, Step.DROP)
+    used = rotate(installation, Step.USE)
+    assert used.key_ids == added.key_ids[::-1]
+    again = rotate(installation, Step.USE)
+    assert (again.key_ids, again.resealed) == (used.key_ids, 0)
+    assert rotate(installation, Step.DROP).key_ids == used.key_ids[:1]
+    assert rotate(installation, Step.DROP).key_ids == used.key_ids[:1]
+
+
+def test_what_was_sealed_under_the_former_key_meanwhile_is_sealed_anew_before_that_goes(
+    installation: Installation,
+) -> None:
+    late = Vault(read_master_keys(installation.directory.master_key, {}).seals)
+    rotate(installation, Step.ADD, Step.USE)
+    key_id, secret = make_key(installation, late)
+    rotate(installation, Step.DROP)
+    assert opened(installation, following(installation), key_id) == secret
+
+
+def test_when_a_step_cannot_be_recorded_the_file_is_as_it_was(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = installation.directory.master_key.read_bytes()
+    write = write_master_keys
+    disk: list[MasterKeys] = []
+
+    def fail_once(path: object, keys: MasterKeys) -> None:
+        write(installation.directory.master_key, keys)
+        disk.append(keys)
+        if len(disk) == 1:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(master_key, "write_master_keys", fail_once)
+    with pytest.raises(CommandFailed, match=r"cannot write .*master.key: No space left on device"):
+        rotate(installation, Step.ADD)
+    assert installation.directory.master_key.read_bytes() == before
+    with installation.store.read() as tx:
+        assert not [each for each in tx.audit_records.find() if "RotateMasterKey" in each.body]
+
+
+def test_a_key_that_servers_cannot_follow_is_not_rotated_in_one_go(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HATCHWAY_MASTER_KEY", "x")
+    with pytest.raises(BadUsage, match="the master key is in HATCHWAY_MASTER_KEY"):
+        rotate(installation, *Step)
+    monkeypatch.delenv("HATCHWAY_MASTER_KEY")
+    if os.geteuid() != 0:
+        pytest.skip("only root gives directories away")
+    os.chown(installation.directory.path, 1234, 1234)
+    with pytest.raises(BadUsage, match="reads it only when it starts"):
+        rotate(installation, *Step)
+    assert len(rotate(installation, Step.ADD).key_ids) == 2
+
+
+def test_a_secret_that_was_altered_stops_nothing(installation: Installation) -> None:
+    key_id, _ = make_key(installation, following(installation))
+    with installation.store.write() as tx:
+        sealed = tx.sealed_secrets.get(key_id)
+        assert sealed is not None
+        tx.sealed_secrets.put(
+            replace(sealed, ciphertext=sealed.ciphertext[:-1] + bytes([sealed.ciphertext[-1] ^ 1]))
+        )
+    assert rotate(installation, *Step).unopened == 1
