@@ -55,8 +55,10 @@ class _AsBinary:
 class Echo(Relay):
     """A tunnel that says everything back."""
 
-    def __init__(self, client: WebSocketConnection, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(client, loop)
+    def __init__(
+        self, client: WebSocketConnection, loop: asyncio.AbstractEventLoop, *, half_close: bool = False
+    ) -> None:
+        super().__init__(client, loop, half_close=half_close)
         self._kind = WSMsgType.BINARY
         self._message = bytearray()
         self._decoder = codecs.getincrementaldecoder("utf-8")()

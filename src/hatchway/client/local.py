@@ -45,6 +45,20 @@ class LocalEnd:
             return True
         return self.ports is not None and not _is_held(*self.ports)
 
+    def end_output(self) -> None:
+        """Let whoever reads the output see its end. What the input has is still to be read."""
+        with suppress(OSError):
+            mode = os.fstat(self.output).st_mode
+            if stat.S_ISSOCK(mode):
+                with socket.socket(fileno=os.dup(self.output)) as sock:
+                    sock.shutdown(socket.SHUT_WR)
+            elif stat.S_ISFIFO(mode):
+                # The descriptor stays taken: another file that got its number would be written to.
+                os.set_blocking(self.output, True)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.output)
+                os.close(nowhere)
+
 
 def _is_held(port: int, other_port: int) -> bool:
     """Whether a process still has the socket of a TCP connection within this machine.

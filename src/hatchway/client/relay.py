@@ -1,6 +1,8 @@
 """Bytes between a local end and a WebSocket, as fast as the slower of the two takes them.
 
-There is no half-close in a WebSocket. So when the local input ends, the tunnel stays open for what the target
+There is no half-close in a WebSocket. A gateway that takes the subprotocol `HALF_CLOSE` is told of the end
+of the local input, and passes it on to the target; and it tells us when the target has ended its side, which
+ends the local output. With any other, the tunnel stays open after the local input's end for what the target
 still has to say, until the gateway closes it, as with the AWS CLI. What a Close ends is ended only when every
 byte before it has been written.
 
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
 
 from hatchway.client.errors import CONNECTION_LOST, REQUEST_ID_HEADER, TunnelClosed, printable
+from hatchway.domain.tunnel import END_OF_DATA, HALF_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +58,9 @@ _CHECK_INTERVAL: Final = 1.0
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
 
+SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
+"""In which we offer `HALF_CLOSE`, and a gateway that knows it says so (RFC 6455 section 11.3.4)."""
+
 _NORMAL: Final = 1000
 _UNSUPPORTED_DATA: Final = 1003
 _NO_STATUS: Final = 1005
@@ -72,6 +78,8 @@ class Relay(WSListener):
         self._buffer = memoryview(bytearray(MAX_FRAME))
         self._reading = False
         self._input_ended = False
+        self._half_close = False
+        self._target_ended = False
         self._backlog: deque[memoryview] = deque()
         self._backlog_size = 0
         self._sent = 0
@@ -125,6 +133,7 @@ class Relay(WSListener):
         self._transport = transport
         request_id = transport.response.headers.get(REQUEST_ID_HEADER)
         self._request_id = None if request_id is None else printable(request_id, 100)
+        self._half_close = transport.response.headers.get(SUBPROTOCOL_HEADER) == HALF_CLOSE
         if self._over:
             transport.disconnect(graceful=False)
             return
@@ -141,13 +150,16 @@ class Relay(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if frame.payload_size:
+            if frame.payload_size and not self._target_ended:
                 self._deliver(frame.get_payload_as_memoryview())
         elif kind == WSMsgType.CLOSE:
             code, reason = _close_code_and_reason(frame.get_payload_as_bytes())
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
             self._end(None if code in (_NORMAL, _NO_STATUS) else self._closed(code, reason))
+        elif kind == WSMsgType.TEXT and self._half_close and frame.get_payload_as_bytes() == END_OF_DATA:
+            self._target_ended = True
+            self._end_output()
         elif kind == WSMsgType.TEXT:
             transport.send_close(WSCloseCode.UNSUPPORTED_DATA)
             transport.disconnect()
@@ -192,6 +204,8 @@ class Relay(WSListener):
         if size == 0:
             self._input_ended = True
             self._stop_reading()
+            if self._half_close:
+                self._transport.send(WSMsgType.TEXT, END_OF_DATA)
             self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted)
             return
         self._transport.send(WSMsgType.BINARY, self._buffer[:size])
@@ -240,7 +254,13 @@ class Relay(WSListener):
         if self._over:
             self._settle()
         elif self._transport is not None:
+            self._end_output()
             self._transport.underlying_transport.resume_reading()
+
+    def _end_output(self) -> None:
+        """Let the reader know that nothing more comes, once it has all of it and the target has ended."""
+        if self._target_ended and not self._backlog and not self._close_sent and not self._over:
+            self._local.end_output()
 
     def _write(self, data: memoryview) -> int:
         written = 0

@@ -24,8 +24,9 @@ from hatchway.client.errors import (
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import trust_bundle
 from hatchway.client.proxy import proxy_for
-from hatchway.client.relay import Relay
+from hatchway.client.relay import SUBPROTOCOL_HEADER, Relay
 from hatchway.client.signals import ending_in_order
+from hatchway.domain.tunnel import HALF_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +145,11 @@ async def _connect(route: Route, target: str, context: ssl.SSLContext, local: Lo
                 local_addr=None if route.source_address is None else (route.source_address, 0),
                 happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
                 # The signature covers the Host header, in which DnsName stands without a port.
-                extra_headers={"Host": route.dns_name, "User-Agent": f"hatchway/{__version__}"},
+                extra_headers={
+                    "Host": route.dns_name,
+                    "User-Agent": f"hatchway/{__version__}",
+                    SUBPROTOCOL_HEADER: HALF_CLOSE,
+                },
                 proxy=proxy_for(where, route.port),
                 max_redirects=0,
                 max_frame_size=_MAX_FRAME_RECEIVED,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from hatchway.domain.reach import parse_address
+from hatchway.domain.tunnel import HALF_CLOSE
 from hatchway.gateway.admission.admission import Admitted, Refused
 from hatchway.gateway.admission.refusal import (
     DRAINING,
@@ -29,7 +30,13 @@ from hatchway.gateway.tunnel.target import Target
 from hatchway.store import log_fields
 from hatchway.transport.connection.connecting import Attempt
 from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header
-from hatchway.transport.websocket.handshake import BadHandshake, Head, render_upgrade, websocket_key
+from hatchway.transport.websocket.handshake import (
+    SUBPROTOCOL_HEADER,
+    BadHandshake,
+    Head,
+    render_upgrade,
+    websocket_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -159,7 +166,8 @@ class Gateway:
             await self._refuse(client, answer, trace)
             return None
         self._sources.admitted(source_ip, answer.principal.access_key_id)
-        return await self._open(client, key, answer, source_port, trace)
+        half_close = head.offers(HALF_CLOSE)
+        return await self._open(client, key, answer, source_port, trace, half_close=half_close)
 
     async def _decide(
         self, client: WebSocketConnection, head: Head, source_ip: str, request_id: str
@@ -223,12 +231,15 @@ class Gateway:
         admitted: Admitted,
         source_port: int,
         trace: TunnelTrace | None,
+        *,
+        half_close: bool,
     ) -> _Tunnel:
         loop = asyncio.get_running_loop()
-        relay = Relay(client, loop)
+        relay = Relay(client, loop, half_close=half_close)
         duration = admitted.request.max_duration
         request_id = admitted.call.source.request_id
-        answer = render_upgrade(key, ((REQUEST_ID_HEADER, request_id),))
+        subprotocol = ((SUBPROTOCOL_HEADER, HALF_CLOSE),) if half_close else ()
+        answer = render_upgrade(key, (*subprotocol, (REQUEST_ID_HEADER, request_id)))
         client.upgrade(answer, relay, note=f"request id {request_id}")
         deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
         # The decision is for the record of the opening: as long as the tunnel lasts, nobody needs it.

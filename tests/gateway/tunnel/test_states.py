@@ -10,6 +10,7 @@ import pytest
 from scripts.draw_states import PAGE, put
 
 from hatchway.gateway.tunnel.states import (
+    ANSWERED,
     CLIENT,
     LISTENED_TO,
     PASSED_ON,
@@ -33,8 +34,8 @@ a, e = Action, Event
 CONNECTED: Final = (e.TARGET_CONNECTED, [a.READ_TARGET, a.RESUME_CLIENT, a.DELIVER_HELD])
 
 
-def converse(*conversation: tuple[Event, list[Action]]) -> TunnelStates:
-    states = TunnelStates()
+def converse(*conversation: tuple[Event, list[Action]], half_close: bool = False) -> TunnelStates:
+    states = TunnelStates(half_close=half_close)
     for event, actions in conversation:
         assert list(states.on(event)) == actions, event
     return states
@@ -64,6 +65,48 @@ def test_a_target_that_closes_still_gets_what_the_client_sends_before_its_answer
         (e.TARGET_LOST, [a.REPORT_GONE]),
     ):
         assert list(states.on(event)) == actions
+
+
+def test_a_client_that_ends_its_direction_hears_its_target_to_the_end() -> None:
+    states = converse(CONNECTED, (e.CLIENT_END, [a.DELIVER_FRAMES, a.END_TARGET_INPUT]), half_close=True)
+    assert states.client in SENT_TO
+    assert states.tunnel is TunnelState.CARRYING
+    for event, actions in (
+        (e.TARGET_FIN, [a.SEND_CLOSE, a.RECORD_CLOSURE, a.CLOSE_TARGET, a.REPORT_ENDED]),
+        (e.CLIENT_CLOSE_FRAME, [a.HANG_UP]),
+        (e.CLIENT_LOST, []),
+        (e.TARGET_LOST, [a.REPORT_GONE]),
+    ):
+        assert list(states.on(event)) == actions
+
+
+def test_a_client_is_told_that_its_target_has_ended_and_sends_on_until_it_ends_too() -> None:
+    states = converse(CONNECTED, (e.TARGET_FIN, [a.SEND_END]), half_close=True)
+    assert states.client in PASSED_ON
+    for event, actions in (
+        (e.CLIENT_END, [a.DELIVER_FRAMES, a.SEND_CLOSE, a.RECORD_CLOSURE, a.CLOSE_TARGET, a.REPORT_ENDED]),
+        (e.CLIENT_CLOSE_FRAME, [a.HANG_UP]),
+    ):
+        assert list(states.on(event)) == actions
+
+
+def test_a_client_that_ends_before_its_target_is_connected_is_answered_all_the_same() -> None:
+    converse(
+        (e.CLIENT_END, [a.DELIVER_FRAMES]),
+        (e.TARGET_CONNECTED, [a.READ_TARGET, a.RESUME_CLIENT, a.DELIVER_HELD, a.END_TARGET_INPUT]),
+        (
+            e.CUT,
+            [
+                a.SEND_CLOSE,
+                a.RESUME_CLIENT,
+                a.RECORD_CLOSURE,
+                a.AWAIT_TARGET_FIN,
+                a.START_CUT_TIMER,
+                a.REPORT_ENDED,
+            ],
+        ),
+        half_close=True,
+    )
 
 
 def test_a_client_that_vanishes_leaves_its_target_a_fin() -> None:
@@ -149,6 +192,10 @@ def test_a_client_at_fault_is_told_once_whatever_else_is_wrong() -> None:
 class World:
     """Two connections and three timers as they are, and what has been done so far."""
 
+    half_close: bool = False
+    client_ended: bool = False
+    """Whether the client has said that it sends nothing more."""
+
     client: str = "connected"
     """Or `disconnecting`, for a frame of its own; `deaf`, when it was hung up on; `aborted`; `lost`."""
 
@@ -177,6 +224,8 @@ class World:
             yield e.CLIENT_DEAD
         if self.client == "connected":
             yield e.CLIENT_CLOSE_FRAME
+            if self.half_close and not self.client_ended:
+                yield e.CLIENT_END
         if self.client in ("connected", "disconnecting"):
             yield e.CLIENT_FAULT
         if self.awaiting_close:
@@ -202,6 +251,7 @@ class World:
             return replace(self, target="lost", awaiting_fin=False)
         changes: Mapping[Event, Mapping[str, object]] = {
             e.CUT: {"cut": True},
+            e.CLIENT_END: {"client_ended": True},
             e.CLOSE_UNANSWERED: {"awaiting_close": False},
             e.TARGET_CONNECTED: {"target": "connected"},
             e.NO_TARGET: {"target": "never"},
@@ -214,6 +264,10 @@ class World:
     def done(self, action: Action, event: Event) -> World:
         """The world once that has been done too. It fails for what must not be done."""
         match action:
+            case a.SEND_END:
+                assert self.half_close
+                assert self.target == "ended"
+                assert not self.close_sent
             case a.SEND_CLOSE:
                 assert not self.close_sent
                 return replace(self, close_sent=True, awaiting_close=self.client != "aborted")
@@ -242,6 +296,15 @@ class World:
                 assert self.target in ("connected", "aborted")
                 assert not self.fin_sent
                 return replace(self, fin_sent=True, awaiting_fin=self.target != "aborted")
+            case a.END_TARGET_INPUT:
+                assert self.client_ended
+                assert self.target in ("connected", "aborted")
+                assert not self.fin_sent
+                return replace(self, fin_sent=True)
+            case a.AWAIT_TARGET_FIN:
+                assert self.fin_sent
+                assert not self.awaiting_fin
+                return replace(self, awaiting_fin=self.target != "aborted")
             case a.CLOSE_TARGET:
                 assert self.target in ("ended", "aborted")
                 assert not self.closing
@@ -313,8 +376,11 @@ def move(before: Place, world: World, event: Event) -> Move:
 @pytest.fixture(scope="module")
 def walk() -> list[Move]:
     """Every event in every situation that there can be."""
-    begun = (place(TunnelStates()), World())
-    seen, due, moves = {begun}, deque([begun]), []
+    begun = [
+        (place(TunnelStates(half_close=half_close)), World(half_close=half_close))
+        for half_close in (False, True)
+    ]
+    seen, due, moves = set(begun), deque(begun), list[Move]()
     while due:
         before, world = due.popleft()
         for event in world.possible():
@@ -332,7 +398,7 @@ def test_there_is_at_most_one_close_frame_and_one_closure_and_nothing_is_sent_af
         client, _, _ = made.after
         if client in SENT_TO:
             assert not made.world.close_sent
-        assert made.world.closure_recorded == (client is not ClientState.OPEN)
+        assert made.world.closure_recorded == (client not in ANSWERED)
 
 
 def test_no_state_is_come_back_to(walk: list[Move]) -> None:
@@ -370,7 +436,8 @@ def test_nothing_is_passed_on_once_a_tunnel_is_cut_or_the_target_has_its_fin(wal
 def test_what_came_before_the_end_is_passed_on(walk: list[Move]) -> None:
     for made in walk:
         client, target, _ = made.before
-        if client in PASSED_ON and made.event in (e.CLIENT_CLOSE_FRAME, e.CLIENT_FAULT):
+        ends = (e.CLIENT_CLOSE_FRAME, e.CLIENT_FAULT, *([] if target is TargetState.GONE else [e.CLIENT_END]))
+        if client in PASSED_ON and made.event in ends:
             assert made.actions[0] is a.DELIVER_FRAMES
         if target is not TargetState.CANCELLED and made.event is e.TARGET_CONNECTED:
             assert a.DELIVER_HELD in made.actions
@@ -385,9 +452,12 @@ def test_a_client_that_has_left_is_not_listened_to_and_its_target_hears_of_it(wa
             assert client not in LISTENED_TO
         if client not in PASSED_ON:
             assert target not in (TargetState.CONNECTING, TargetState.OPEN, TargetState.FIN_RECEIVED)
+        if client not in PASSED_ON | SENT_TO:
+            assert target not in (TargetState.CONNECTING_TO_ANSWER, TargetState.ANSWERING)
+        if client not in PASSED_ON and target is not TargetState.CONNECTING_TO_ANSWER:
             assert made.world.target != "connected" or made.world.fin_sent or target is TargetState.CANCELLED
             assert made.world.target != "ended" or made.world.closing
-        if target is TargetState.FIN_SENT:
+        if target in (TargetState.FIN_SENT, TargetState.ANSWERING):
             assert made.world.fin_sent
             assert made.world.target in ("connected", "aborted")
 
@@ -403,7 +473,11 @@ def test_nothing_keeps_a_client_from_being_read_for_a_target_that_takes_no_more(
 def test_a_connection_that_is_being_made_is_given_up_when_the_tunnel_is_cut(walk: list[Move]) -> None:
     for made in walk:
         target = made.before[1]
-        if made.event is e.CUT and target in (TargetState.CONNECTING, TargetState.CONNECTING_TO_DELIVER):
+        if made.event is e.CUT and target in (
+            TargetState.CONNECTING,
+            TargetState.CONNECTING_TO_ANSWER,
+            TargetState.CONNECTING_TO_DELIVER,
+        ):
             assert a.ABORT_CONNECTING in made.actions
 
 
@@ -413,7 +487,7 @@ def test_an_end_is_reported_as_soon_as_one_side_is_over_and_the_tunnel_gone_when
     for made in walk:
         client, target, _ = made.after
         world = made.world
-        assert world.ended == (client not in PASSED_ON or target is TargetState.GONE)
+        assert world.ended == (client not in PASSED_ON | SENT_TO or target is TargetState.GONE)
         assert world.gone == (world.client == "lost" and world.target in ("lost", "never"))
         assert not (world.gone and world.cut_timer)
 

@@ -7,7 +7,18 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from tests.transport.echo_server import Running, echo_server
-from tests.transport.harness import BINARY, CLOSE, PING, PONG, WebSocket, frame, request, run, until
+from tests.transport.harness import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    WebSocket,
+    frame,
+    request,
+    run,
+    until,
+)
 
 from hatchway.transport.connection.allowance import WASTE_BURST
 from hatchway.transport.connection.tcp import Hold
@@ -82,12 +93,14 @@ def test_of_many_pings_at_once_the_latest_are_answered_ahead_of_all_that_is_sent
     run(test)
 
 
-def test_a_server_may_ping() -> None:
+def test_a_server_may_ping_and_send_text() -> None:
     async def test() -> None:
         async with served() as (server, made):
             client = await WebSocket.open(server.port)
             made[0].send_ping()
             assert await client.frame() == (PING, b"")
+            made[0].send_text(b"end")
+            assert await client.frame() == (TEXT, b"end")
 
     run(test)
 

@@ -96,3 +96,10 @@ def test_a_header_is_found_by_its_name_in_lower_case_the_first_one() -> None:
     # A byte that is no UTF-8 cannot be recorded as it is; a length that nobody needs is cut.
     assert head.user_agent == "?x" + "y" * 1022
     assert "/a" not in repr(head)
+
+
+def test_a_subprotocol_is_offered_by_its_exact_name_in_any_header_of_the_kind() -> None:
+    header = b"\r\nSec-WebSocket-Protocol: "
+    head = read_head(b"GET / HTTP/1.1" + header + b"chat ,a" + header + b"b")
+    assert [name for name in ("chat", "a", "b", "A", "cha", "") if head.offers(name)] == ["chat", "a", "b"]
+    assert not read_head(b"GET / HTTP/1.1").offers("chat")

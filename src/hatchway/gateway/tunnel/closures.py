@@ -12,6 +12,7 @@ from hatchway.transport.websocket.close import Closure
 
 TARGET_CLOSED: Final = Closure(1000)
 CLIENT_CLOSED: Final = Closure(1000)
+BOTH_ENDED: Final = Closure(1000)
 CLIENT_GONE: Final = Closure(1006)
 """Never sent (RFC 6455 section 7.4.1): the client sent no close frame."""
 GATEWAY_STOPPING: Final = Closure(1001, "Gateway is shutting down")

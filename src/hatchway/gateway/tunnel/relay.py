@@ -2,7 +2,8 @@
 
 There is no half-close in a WebSocket. When the target ends, what it sent is delivered and a close frame
 follows; until the client answers it, what the client sends still reaches the target. When the client closes
-or vanishes, what it sent is written to the target and a FIN follows. The module `states` has this as tables;
+or vanishes, what it sent is written to the target and a FIN follows. With a client that offers the
+subprotocol `HALF_CLOSE` either side can end its own direction first. The module `states` has this as tables;
 here is what carries it out, and the bytes.
 
 Each side is read only while the other takes bytes. So a tunnel holds at most the two write buffers, and what
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from picows import WSMsgType
 
+from hatchway.domain.tunnel import END_OF_DATA
 from hatchway.gateway.tunnel.closures import (
+    BOTH_ENDED,
     CLIENT_CLOSED,
     CLIENT_GONE,
     TARGET_CLOSED,
@@ -25,6 +28,7 @@ from hatchway.gateway.tunnel.closures import (
     TEXT_REFUSED,
 )
 from hatchway.gateway.tunnel.states import (
+    ANSWERED,
     LISTENED_TO,
     PASSED_ON,
     SENT_TO,
@@ -73,10 +77,12 @@ class Relay:
     """
 
     __slots__ = (
+        "_answers",
         "_client",
         "_connecting",
         "_cut_timer",
         "_expected",
+        "_half_close",
         "_held",
         "_listens_to_client",
         "_loop",
@@ -94,14 +100,19 @@ class Relay:
         "seconds",
     )
 
-    def __init__(self, client: WebSocketConnection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, client: WebSocketConnection, loop: asyncio.AbstractEventLoop, *, half_close: bool = False
+    ) -> None:
+        """`half_close` is whether this tunnel's client was promised the subprotocol `HALF_CLOSE`."""
         self._client = client
         self._loop = loop
-        self._states = TunnelStates()
+        self._half_close = half_close
+        self._states = TunnelStates(half_close=half_close)
         # What the states say of frames, noted when they change: no frame has to ask for it.
         self._listens_to_client = True
         self._passes_in = True
         self._passes_out = True
+        self._answers = True
         # The opcode of the next frame with data: all frames of a message but its first are continuations,
         # and no other message begins before its last (RFC 6455 section 5.4).
         self._expected = _BINARY
@@ -133,6 +144,7 @@ class Relay:
         self._listens_to_client = client in LISTENED_TO
         self._passes_in = client in PASSED_ON
         self._passes_out = client in SENT_TO
+        self._answers = client in ANSWERED
         for action in actions:
             _DO[action](self, closure)
 
@@ -161,12 +173,12 @@ class Relay:
             self._client_closes(frame)
         elif kind == _PING:
             self._note_control()
-            if self._passes_out:
+            if self._answers:
                 self._client.answer(frame.get_payload_as_bytes())
         elif kind == _PONG:
             self._note_control()
         elif kind == _TEXT:
-            self.client_at_fault(TEXT_REFUSED)
+            self._client_says(frame)
 
     def on_frames_end(self) -> None:
         payloads = self._payloads
@@ -189,6 +201,16 @@ class Relay:
         else:
             # The answer repeats the code (RFC 6455 section 5.5.1).
             self._on(Event.CLIENT_CLOSE_FRAME, Closure(code))
+
+    def _client_says(self, frame: WSFrame) -> None:
+        if not self._half_close or not frame.fin or frame.get_payload_as_bytes() != END_OF_DATA:
+            self.client_at_fault(TEXT_REFUSED)
+        elif self._expected is not _BINARY:
+            self.client_at_fault(PROTOCOL_ERROR)
+        else:
+            # No frame with data is one: whatever follows is a fault.
+            self._expected = _CLOSE
+            self._on(Event.CLIENT_END, BOTH_ENDED)
 
     def client_at_fault(self, closure: Closure) -> None:
         self._on(Event.CLIENT_FAULT, closure)
@@ -236,7 +258,7 @@ class Relay:
     def needs_target(self) -> bool:
         """Whether there is anything to tell a target: not when the client left without a byte."""
         state = self._states.target
-        return state is TargetState.CONNECTING or (
+        return state in (TargetState.CONNECTING, TargetState.CONNECTING_TO_ANSWER) or (
             state is TargetState.CONNECTING_TO_DELIVER and bool(self._held)
         )
 
@@ -269,7 +291,7 @@ class Relay:
 
     def ping(self) -> None:
         """Ping the client, unless data that it must acknowledge waits for it anyway."""
-        if self._passes_out and not self._client.is_full:
+        if self._answers and not self._client.is_full:
             self._client.send_ping()
 
     def client_died(self) -> None:
@@ -339,6 +361,7 @@ _DO: Final[dict[Action, Callable[[Relay, Closure], object]]] = {
     Action.DELIVER_FRAMES: lambda relay, _: relay.on_frames_end(),
     Action.SEND_CLOSE: lambda relay, closure: relay._client.send_close(closure),
     Action.CLOSE_AND_HANG_UP: lambda relay, closure: relay._client.close_for(closure),
+    Action.SEND_END: lambda relay, _: relay._client.send_text(END_OF_DATA),
     Action.HANG_UP: lambda relay, _: relay._client.hang_up(),
     Action.RESUME_CLIENT: lambda relay, _: relay._client.release(Hold.BACKLOG | Hold.CONNECTING),
     Action.ABORT_CLIENT: lambda relay, _: relay._client.abort(),
@@ -347,6 +370,8 @@ _DO: Final[dict[Action, Callable[[Relay, Closure], object]]] = {
     Action.DELIVER_HELD: Relay._deliver_held,
     Action.DISCARD_HELD: lambda relay, _: relay._held.clear(),
     Action.SEND_FIN: lambda relay, _: relay._attached.finish(),
+    Action.END_TARGET_INPUT: lambda relay, _: relay._attached.end_input(),
+    Action.AWAIT_TARGET_FIN: lambda relay, _: relay._attached.finish(),
     Action.CLOSE_TARGET: lambda relay, _: relay._attached.close(),
     Action.ABORT_TARGET: Relay._abort_target,
     Action.RECORD_CLOSURE: Relay._record_closure,

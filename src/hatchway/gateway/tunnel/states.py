@@ -9,8 +9,8 @@ docs/tunnel-states.md has the tables as diagrams, drawn by scripts/draw_states.p
 
 There are three machines, and each sees every event:
 
-- **client**, the WebSocket with the client. What arrives from the client is passed on in `OPEN` and in
-  `CLOSING`, what arrives from the target in `OPEN` only.
+- **client**, the WebSocket with the client. It begins as `OPEN`, or as `DUPLEX` where the client takes part
+  in half-close. `PASSED_ON` and `SENT_TO` say in which states what arrives is passed on.
 - **target**, the TCP connection with the target.
 - **tunnel**, what is told of the two as a whole: `ended` when nothing more is passed on, `gone` when both
   connections are; and the timer of one that is cut.
@@ -44,9 +44,21 @@ class ClientState(StrEnum):
     OPEN = auto()
     """Frames pass both ways, or are held until the target is connected."""
 
+    DUPLEX = auto()
+    """The same, with a client that can end its own direction, and be told that the target has ended its."""
+
+    INPUT_ENDED = auto()
+    """The client sends nothing more, and still gets what the target sends."""
+
+    OUTPUT_ENDED = auto()
+    """The client has been told that the target sends nothing more. What it sends is still passed on."""
+
     CLOSING = auto()
     """There is no target to hear from, and a close frame says so. Until it is answered, what the client sends
     is still passed on: a target that has sent a FIN may still read."""
+
+    DONE = auto()
+    """Both directions have ended, and a close frame says so."""
 
     CUT = auto()
     """A close frame has been sent, and nothing is passed on any more."""
@@ -64,6 +76,10 @@ class TargetState(StrEnum):
     CONNECTING = auto()
     """It is yet to be connected. What the client sends is held."""
 
+    CONNECTING_TO_ANSWER = auto()
+    """The same, and the client sends nothing more: the target is to get what is held and a FIN, and be heard.
+    """
+
     CONNECTING_TO_DELIVER = auto()
     """The same, and the client has left: the target is to get what is held, and a FIN."""
 
@@ -73,6 +89,9 @@ class TargetState(StrEnum):
     OPEN = auto()
     FIN_RECEIVED = auto()
     """It sends nothing more, and gets what the client sends."""
+
+    ANSWERING = auto()
+    """It gets nothing more, and what it sends is passed on."""
 
     FIN_SENT = auto()
     """It gets nothing more, and has time to end its side."""
@@ -108,6 +127,9 @@ class Event(StrEnum):
     """What happens to a tunnel."""
 
     CLIENT_CLOSE_FRAME = auto()
+    CLIENT_END = auto()
+    """The client sends nothing more, and wants to hear what the target has to say."""
+
     CLIENT_FAULT = auto()
     """The client broke the protocol, or wasted too much."""
 
@@ -153,6 +175,9 @@ class Action(StrEnum):
     CLOSE_AND_HANG_UP = auto()
     """Send the client that close frame, and end TLS and TCP after it."""
 
+    SEND_END = auto()
+    """Tell the client that the target sends nothing more."""
+
     HANG_UP = auto()
     """End TLS and TCP with the client, after everything that was sent."""
 
@@ -166,6 +191,12 @@ class Action(StrEnum):
     DISCARD_HELD = auto()
     SEND_FIN = auto()
     """Send the target a FIN after everything that was passed on, and give it time to end its side."""
+
+    END_TARGET_INPUT = auto()
+    """Send the target a FIN after everything that was passed on, and go on listening to it."""
+
+    AWAIT_TARGET_FIN = auto()
+    """Give the target, which has its FIN, time to end its side."""
 
     CLOSE_TARGET = auto()
     """Close the connection to the target after everything that was passed on."""
@@ -224,6 +255,43 @@ def _client_table() -> Table[ClientState]:
             e.CUT: _to(s.CUT, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
             e.DROP: _to(s.OPEN, a.ABORT_CLIENT),
         },
+        s.DUPLEX: {
+            e.CLIENT_CLOSE_FRAME: _to(
+                s.DISCONNECTING, a.DELIVER_FRAMES, a.CLOSE_AND_HANG_UP, a.RECORD_CLIENT_CLOSED
+            ),
+            e.CLIENT_END: _to(s.INPUT_ENDED, a.DELIVER_FRAMES),
+            e.CLIENT_FAULT: _to(s.DISCONNECTING, a.DELIVER_FRAMES, a.CLOSE_AND_HANG_UP, a.RECORD_CLOSURE),
+            e.CLIENT_DEAD: _to(s.DUPLEX, a.ABORT_CLIENT),
+            e.CLIENT_LOST: _to(s.LOST, a.RECORD_CLOSURE),
+            e.NO_TARGET: _to(s.CLOSING, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.TARGET_FIN: _to(s.OUTPUT_ENDED, a.SEND_END),
+            e.TARGET_LOST: _to(s.CLOSING, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.CUT: _to(s.CUT, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.DROP: _to(s.DUPLEX, a.ABORT_CLIENT),
+        },
+        s.INPUT_ENDED: {
+            e.CLIENT_CLOSE_FRAME: _to(s.DISCONNECTING, a.CLOSE_AND_HANG_UP, a.RECORD_CLIENT_CLOSED),
+            e.CLIENT_FAULT: _to(s.DISCONNECTING, a.CLOSE_AND_HANG_UP, a.RECORD_CLOSURE),
+            e.CLIENT_DEAD: _to(s.INPUT_ENDED, a.ABORT_CLIENT),
+            e.CLIENT_LOST: _to(s.LOST, a.RECORD_CLOSURE),
+            e.NO_TARGET: _to(s.DONE, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.TARGET_FIN: _to(s.DONE, a.SEND_CLOSE, a.RECORD_CLOSURE),
+            e.TARGET_LOST: _to(s.DONE, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.CUT: _to(s.CUT, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.DROP: _to(s.INPUT_ENDED, a.ABORT_CLIENT),
+        },
+        s.OUTPUT_ENDED: {
+            e.CLIENT_CLOSE_FRAME: _to(
+                s.DISCONNECTING, a.DELIVER_FRAMES, a.CLOSE_AND_HANG_UP, a.RECORD_CLIENT_CLOSED
+            ),
+            e.CLIENT_END: _to(s.DONE, a.DELIVER_FRAMES, a.SEND_CLOSE, a.RECORD_CLOSURE),
+            e.CLIENT_FAULT: _to(s.DISCONNECTING, a.DELIVER_FRAMES, a.CLOSE_AND_HANG_UP, a.RECORD_CLOSURE),
+            e.CLIENT_DEAD: _to(s.OUTPUT_ENDED, a.ABORT_CLIENT),
+            e.CLIENT_LOST: _to(s.LOST, a.RECORD_CLOSURE),
+            e.TARGET_LOST: _to(s.CLOSING, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.CUT: _to(s.CUT, a.SEND_CLOSE, a.RESUME_CLIENT, a.RECORD_CLOSURE),
+            e.DROP: _to(s.OUTPUT_ENDED, a.ABORT_CLIENT),
+        },
         s.CLOSING: {
             e.CLIENT_CLOSE_FRAME: _to(s.DISCONNECTING, a.DELIVER_FRAMES, a.HANG_UP),
             e.CLIENT_FAULT: _to(s.DISCONNECTING, a.DELIVER_FRAMES, a.HANG_UP),
@@ -233,6 +301,17 @@ def _client_table() -> Table[ClientState]:
             e.TARGET_LOST: _to(s.CLOSING, a.RESUME_CLIENT),
             e.CUT: _to(s.CUT, a.RESUME_CLIENT),
             e.DROP: _to(s.CLOSING, a.ABORT_CLIENT),
+            # There is no target any more: nobody to tell.
+            **_stay(s.CLOSING, e.CLIENT_END),
+        },
+        s.DONE: {
+            e.CLIENT_CLOSE_FRAME: _to(s.DISCONNECTING, a.HANG_UP),
+            e.CLIENT_FAULT: _to(s.DISCONNECTING, a.HANG_UP),
+            e.CLOSE_UNANSWERED: _to(s.DONE, a.HANG_UP),
+            e.CLIENT_LOST: _to(s.LOST),
+            e.TARGET_LOST: _to(s.DONE, a.RESUME_CLIENT),
+            e.CUT: _to(s.CUT, a.RESUME_CLIENT),
+            e.DROP: _to(s.DONE, a.ABORT_CLIENT),
         },
         s.CUT: {
             e.CLIENT_CLOSE_FRAME: _to(s.DISCONNECTING, a.HANG_UP),
@@ -240,7 +319,7 @@ def _client_table() -> Table[ClientState]:
             e.CLOSE_UNANSWERED: _to(s.CUT, a.HANG_UP),
             e.CLIENT_LOST: _to(s.LOST),
             e.DROP: _to(s.CUT, a.ABORT_CLIENT),
-            **_stay(s.CUT, e.NO_TARGET, e.TARGET_FIN, e.TARGET_LOST, e.CUT),
+            **_stay(s.CUT, e.CLIENT_END, e.NO_TARGET, e.TARGET_FIN, e.TARGET_LOST, e.CUT),
         },
         s.DISCONNECTING: {
             e.CLIENT_LOST: _to(s.LOST),
@@ -262,8 +341,18 @@ def _target_table() -> Table[TargetState]:
             e.TARGET_CONNECTED: _to(s.OPEN, a.READ_TARGET, a.RESUME_CLIENT, a.DELIVER_HELD),
             e.NO_TARGET: _to(s.GONE, a.DISCARD_HELD),
             e.CUT: _to(s.CANCELLED, a.ABORT_CONNECTING),
+            e.CLIENT_END: _to(s.CONNECTING_TO_ANSWER),
             **dict.fromkeys(_CLIENT_LEAVES, _to(s.CONNECTING_TO_DELIVER)),
             **_stay(s.CONNECTING, e.DROP),
+        },
+        s.CONNECTING_TO_ANSWER: {
+            e.TARGET_CONNECTED: _to(
+                s.ANSWERING, a.READ_TARGET, a.RESUME_CLIENT, a.DELIVER_HELD, a.END_TARGET_INPUT
+            ),
+            e.NO_TARGET: _to(s.GONE, a.DISCARD_HELD),
+            e.CUT: _to(s.CANCELLED, a.ABORT_CONNECTING),
+            **dict.fromkeys(_CLIENT_LEAVES, _to(s.CONNECTING_TO_DELIVER)),
+            **_stay(s.CONNECTING_TO_ANSWER, e.DROP),
         },
         s.CONNECTING_TO_DELIVER: {
             e.TARGET_CONNECTED: _to(s.FIN_SENT, a.READ_TARGET, a.DELIVER_HELD, a.SEND_FIN),
@@ -275,35 +364,44 @@ def _target_table() -> Table[TargetState]:
             # It had been connected a moment before.
             e.TARGET_CONNECTED: _to(s.CLOSING, a.READ_TARGET, a.ABORT_TARGET),
             e.NO_TARGET: _to(s.GONE, a.DISCARD_HELD),
-            **_stay(s.CANCELLED, *_CLIENT_LEAVES, e.CUT, e.DROP),
+            **_stay(s.CANCELLED, *_CLIENT_LEAVES, e.CLIENT_END, e.CUT, e.DROP),
         },
         s.OPEN: {
             e.TARGET_FIN: _to(s.FIN_RECEIVED),
             e.TARGET_LOST: _to(s.GONE),
             e.CUT: _to(s.FIN_SENT, a.SEND_FIN),
             e.DROP: _to(s.OPEN, a.ABORT_TARGET),
+            e.CLIENT_END: _to(s.ANSWERING, a.END_TARGET_INPUT),
             **dict.fromkeys(_CLIENT_LEAVES, _to(s.FIN_SENT, a.SEND_FIN)),
         },
         s.FIN_RECEIVED: {
             e.TARGET_LOST: _to(s.GONE),
             e.CUT: _to(s.CLOSING, a.CLOSE_TARGET),
             e.DROP: _to(s.FIN_RECEIVED, a.ABORT_TARGET),
+            e.CLIENT_END: _to(s.CLOSING, a.CLOSE_TARGET),
             **dict.fromkeys(_CLIENT_LEAVES, _to(s.CLOSING, a.CLOSE_TARGET)),
+        },
+        s.ANSWERING: {
+            e.TARGET_FIN: _to(s.CLOSING, a.CLOSE_TARGET),
+            e.TARGET_LOST: _to(s.GONE),
+            e.CUT: _to(s.FIN_SENT, a.AWAIT_TARGET_FIN),
+            e.DROP: _to(s.ANSWERING, a.ABORT_TARGET),
+            **dict.fromkeys(_CLIENT_LEAVES, _to(s.FIN_SENT, a.AWAIT_TARGET_FIN)),
         },
         s.FIN_SENT: {
             e.TARGET_FIN: _to(s.CLOSING, a.CLOSE_TARGET),
             e.TARGET_OVERDUE: _to(s.FIN_SENT, a.ABORT_TARGET),
             e.TARGET_LOST: _to(s.GONE),
             e.DROP: _to(s.FIN_SENT, a.ABORT_TARGET),
-            **_stay(s.FIN_SENT, *_CLIENT_LEAVES, e.CUT),
+            **_stay(s.FIN_SENT, *_CLIENT_LEAVES, e.CLIENT_END, e.CUT),
         },
         s.CLOSING: {
             e.TARGET_OVERDUE: _to(s.CLOSING, a.ABORT_TARGET),
             e.TARGET_LOST: _to(s.GONE),
             e.DROP: _to(s.CLOSING, a.ABORT_TARGET),
-            **_stay(s.CLOSING, *_CLIENT_LEAVES, e.CUT),
+            **_stay(s.CLOSING, *_CLIENT_LEAVES, e.CLIENT_END, e.CUT),
         },
-        s.GONE: _stay(s.GONE, *_CLIENT_LEAVES, e.CUT, e.DROP),
+        s.GONE: _stay(s.GONE, *_CLIENT_LEAVES, e.CLIENT_END, e.CUT, e.DROP),
     }
 
 
@@ -332,14 +430,21 @@ def _tunnel_table() -> Table[TunnelState]:
     }
 
 
-LISTENED_TO: Final = frozenset({ClientState.OPEN, ClientState.CLOSING, ClientState.CUT})
+LISTENED_TO: Final = frozenset(ClientState) - {ClientState.DISCONNECTING, ClientState.LOST}
 """States in which frames are taken from the client."""
 
-PASSED_ON: Final = frozenset({ClientState.OPEN, ClientState.CLOSING})
+PASSED_ON: Final = frozenset(
+    {ClientState.OPEN, ClientState.DUPLEX, ClientState.OUTPUT_ENDED, ClientState.CLOSING}
+)
 """States in which what the client sends is passed on."""
 
-SENT_TO: Final = frozenset({ClientState.OPEN})
-"""States in which frames are sent to the client."""
+SENT_TO: Final = frozenset({ClientState.OPEN, ClientState.DUPLEX, ClientState.INPUT_ENDED})
+"""States in which what the target sends is passed on."""
+
+ANSWERED: Final = SENT_TO | {ClientState.OUTPUT_ENDED}
+"""States in which frames may be sent to the client: no close frame has been."""
+
+_CARRYING: Final = PASSED_ON | SENT_TO
 
 CLIENT: Final = _client_table()
 TARGET: Final = _target_table()
@@ -386,7 +491,7 @@ def _step(
     target, of_target = _target[target][event]
     tunnel, of_tunnel = _tunnel[tunnel][event]
     actions = of_client + of_target + of_tunnel
-    if tunnel is TunnelState.CARRYING and (client not in PASSED_ON or target is TargetState.GONE):
+    if tunnel is TunnelState.CARRYING and (client not in _CARRYING or target is TargetState.GONE):
         tunnel, of_tunnel = _tunnel[tunnel][Event.ENDED]
         actions += of_tunnel
     if client is ClientState.LOST and target is TargetState.GONE and tunnel is not TunnelState.GONE:
@@ -405,8 +510,9 @@ class TunnelStates:
 
     __slots__ = ("client", "failure", "target", "tunnel")
 
-    def __init__(self) -> None:
-        self.client = ClientState.OPEN
+    def __init__(self, *, half_close: bool = False) -> None:
+        """`half_close` is whether the client can end its own direction, and be told that the target has."""
+        self.client = ClientState.DUPLEX if half_close else ClientState.OPEN
         self.target = TargetState.CONNECTING
         self.tunnel = TunnelState.CARRYING
         self.failure: str | None = None

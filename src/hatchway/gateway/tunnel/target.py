@@ -105,6 +105,10 @@ class Target(Connection):
 
     # Called by the tunnel.
 
+    def end_input(self) -> None:
+        """Send a FIN after everything that is unsent, and go on reading for as long as the target sends."""
+        super().finish()
+
     def finish(self) -> None:
         """Send a FIN after everything that is unsent. The target then has `LINGER` to end its own side.
 

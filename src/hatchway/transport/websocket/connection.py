@@ -34,7 +34,8 @@ MOST_PONGS: Final = 10
 
 _TOO_BIG: Final = f"A frame may carry at most {MAX_FRAME} bytes"
 
-# First bytes of final control frames (RFC 6455 section 5.2).
+# First bytes of final short frames (RFC 6455 section 5.2).
+_TEXT: Final = 0x81
 _CLOSE: Final = 0x88
 _PING: Final = 0x89
 _PONG: Final = 0x8A
@@ -218,7 +219,7 @@ class WebSocketConnection(TlsConnection):
         """A close frame. Pings that have not been answered before it will not be."""
         self._send_pongs()
         self._pongs = None
-        return _control_frame(_CLOSE, closure.payload(self._note))
+        return _short_frame(_CLOSE, closure.payload(self._note))
 
     def _await_answer(self, left: float) -> None:
         if self.is_gone:
@@ -242,7 +243,7 @@ class WebSocketConnection(TlsConnection):
             self.readiness.loop.call_soon(self._send_pongs)
         elif len(pongs) == MOST_PONGS:
             pongs.clear()
-        pongs.append(_control_frame(_PONG, ping))
+        pongs.append(_short_frame(_PONG, ping))
 
     def _send_pongs(self) -> None:
         # Only to a client that reads.
@@ -251,7 +252,11 @@ class WebSocketConnection(TlsConnection):
             self.write(b"".join(pongs))
 
     def send_ping(self) -> None:
-        self.write_frames(_control_frame(_PING, b""))
+        self.write_frames(_short_frame(_PING, b""))
+
+    def send_text(self, text: bytes) -> None:
+        """Send a message of at most 125 bytes of UTF-8."""
+        self.write_frames(_short_frame(_TEXT, text))
 
     def hang_up(self, last: bytes = b"") -> None:
         """Read nothing more, and close after everything that was written and `last`: see `shut`."""
@@ -260,5 +265,5 @@ class WebSocketConnection(TlsConnection):
         self.release(Hold.CONNECTING)
 
 
-def _control_frame(opcode: int, payload: bytes) -> bytes:
+def _short_frame(opcode: int, payload: bytes) -> bytes:
     return bytes((opcode, len(payload))) + payload

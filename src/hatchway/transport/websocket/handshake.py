@@ -25,6 +25,9 @@ HEAD_END: Final = b"\r\n\r\n"
 VERSION: Final = "13"
 """Of the WebSocket protocol: the only one there is (RFC 6455 section 4.1)."""
 
+SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
+"""In which a client offers subprotocols and a server chooses one of them (RFC 6455 section 11.3.4)."""
+
 _WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What every server of WebSockets adds to the key (RFC 6455 section 1.3)."""
 
@@ -53,6 +56,15 @@ class Head:
     def tokens(self, name: str) -> list[str]:
         """What a header lists, in lower case."""
         return [token.strip().lower() for token in (self.header(name) or "").split(",")]
+
+    def offers(self, subprotocol: str) -> bool:
+        """Whether a subprotocol is among those that the client offers (RFC 6455 section 11.3.4)."""
+        return any(
+            subprotocol == offered.strip()
+            for name, value in self.headers
+            if name == SUBPROTOCOL_HEADER.lower()
+            for offered in value.split(",")
+        )
 
     @property
     def user_agent(self) -> str:
