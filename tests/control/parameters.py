@@ -24,6 +24,7 @@ WORDS: Mapping[str, str] = {
     "GroupId": SSH_GROUP,
     "InstanceConnectEndpointId": "eice-0000000000000000f",
     "InstanceId": INSTANCE,
+    "InstanceIds": INSTANCE,
     "JobId": "00000000-0000-0000-0000-000000000000",
     "PermissionsBoundary": "arn:aws:iam::123456789012:policy/none",
     "PolicyArn": "arn:aws:iam::123456789012:policy/none",

@@ -17,6 +17,7 @@ PROMISED = {
     "hatchway": [
         "ListTunnels", "TerminateTunnel", "ExplainDenial",
         "RegisterInstance", "ModifyInstance", "DeregisterInstance", "EnrollHost",
+        "DescribeHostKeys",
         "CreateEnrollmentToken", "ListEnrollmentTokens", "DeleteEnrollmentToken",
         "PlanFleet", "ApplyFleet", "ExportFleet",
     ],

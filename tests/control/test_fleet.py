@@ -18,7 +18,7 @@ from hatchway.control.fleet import apply_fleet, every_problem, export_fleet, pla
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.session import Session, SessionKind
-from hatchway.domain.ssh_key import HostToken, PushedKey
+from hatchway.domain.ssh_key import HostPublicKeys, HostToken, PushedKey
 from hatchway.fleet import BadFleet, Plan, parse_fleet, plan_lines
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.plan import make_plan
@@ -265,10 +265,13 @@ roles:
         assert tx.sessions.find() == []
 
 
-def test_pruning_an_instance_takes_its_host_token_and_pushed_keys(store: Store) -> None:
+def test_pruning_an_instance_takes_its_host_token_and_keys(store: Store) -> None:
     apply(store, OFFICE)
     with store.write() as tx:
         tx.host_tokens.put(HostToken(instance_id="i-0000000a", token_hash=b"hash", created_at=NOW))
+        tx.host_public_keys.put(
+            HostPublicKeys(instance_id="i-0000000a", public_keys=("ssh-ed25519 AAAA",), reported_at=NOW)
+        )
         tx.pushed_keys.put(
             PushedKey(
                 instance_id="i-0000000a",
@@ -285,7 +288,8 @@ def test_pruning_an_instance_takes_its_host_token_and_pushed_keys(store: Store) 
         "    with its host token: the host must be enrolled again if it comes back"
     )
     with store.read() as tx:
-        assert (tx.host_tokens.count(), tx.pushed_keys.count()) == (0, 0)
+        counts = tx.host_tokens.count(), tx.host_public_keys.count(), tx.pushed_keys.count()
+        assert counts == (0, 0, 0)
 
 
 def test_gateways_learn_what_was_put_and_what_was_pruned(store: Store) -> None:

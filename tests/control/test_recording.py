@@ -15,7 +15,8 @@ from hatchway.audit import refusals
 from hatchway.audit.export import Export
 from hatchway.audit.log import LARGEST_OF_OTHERS
 from hatchway.audit.refusals import AT_ONCE
-from hatchway.control.host_keys import HostRefused, authorized_keys
+from hatchway.control.host_authentication import HostRefused
+from hatchway.control.host_keys import authorized_keys
 from hatchway.control.housekeeping import record_refusals
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.ssh_key import HostToken

@@ -61,6 +61,12 @@ OWN_ACTIONS: Final = (
         "EnrollHost", "Make the token by which a host is known.", ("instance",), (_RESOURCE_TAG, *_PLACE)
     ),
     OwnAction(
+        "DescribeHostKeys",
+        "Read the public keys of hosts: who has ec2:DescribeInstances may, unless this is denied.",
+        ("instance",),
+        (_RESOURCE_TAG,),
+    ),
+    OwnAction(
         "CreateEnrollmentToken",
         "Make a token by which hosts register themselves.",
         ("subnet", "security-group"),

@@ -16,7 +16,8 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `hatchway_service` | operations of our own service `hatchway` |
 | `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
-| `host_keys`, `host_tokens` | what a target host's sshd asks, and the token by which it is known |
+| `host_tokens`, `host_authentication` | the token by which a target host is known |
+| `host_keys`, `host_key_reports` | what its sshd asks, and the keys by which its sshd is known |
 | `host_registration` | hosts that register themselves |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |

@@ -4,6 +4,7 @@
 |---|---|---|
 | `/` | AWS clients | every AWS service; the signature's credential scope says which |
 | `/host/v1/authorized-keys` | a host's sshd, by its host token | the SSH keys that are good there now |
+| `/host/v1/host-keys` | a host, by its host token | reports the public keys of its sshd |
 | `/host/v1/enroll` | a host without an account, by an enrollment token | registers itself |
 | `/.well-known/hatchway` | anybody | `{"gateway_port": N}` |
 | `/healthz`, `/readyz` | monitoring | is the process up; does it reach its store |
@@ -35,7 +36,9 @@ from hatchway.access.context import Origin
 from hatchway.control.attempt import ApiRequest
 from hatchway.control.bodies import Bodies, stated_length
 from hatchway.control.dispatcher import Dispatcher, Outcome
-from hatchway.control.host_keys import HostRefused, authorized_keys, claimed_host
+from hatchway.control.host_authentication import HostRefused, claimed_host
+from hatchway.control.host_key_reports import LARGEST_REPORT, report_host_keys
+from hatchway.control.host_keys import authorized_keys
 from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
 from hatchway.control.host_registration import claimed_token, register_host
 from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
@@ -83,6 +86,7 @@ def create_application(plane: ControlPlane) -> Starlette:
         Route("/readyz", api.readyz),
         Route("/.well-known/hatchway", api.discovery),
         Route("/host/v1/authorized-keys", api.authorized_keys),
+        Route("/host/v1/host-keys", api.report_host_keys, methods=["POST"]),
         Route("/host/v1/enroll", api.enroll, methods=["POST"]),
     ]
     application = Starlette(
@@ -231,39 +235,59 @@ class _Api:
         connection.prove(host)
         return PlainTextResponse("".join(f"{line}\n" for line in lines))
 
+    async def report_host_keys(self, request: Request) -> Response:
+        """The public keys by which a host is known, from that host itself."""
+        host = claimed_host(request.headers.get("authorization", ""))
+        answer = await self._from_host(request, host, LARGEST_REPORT, partial(report_host_keys, self._plane))
+        if isinstance(answer, Response):
+            return answer
+        return PlainTextResponse("".join(f"{line}\n" for line in answer))
+
     async def enroll(self, request: Request) -> Response:
-        """A host that registers itself. It waits for the store like a call: no look-up waits for it."""
+        """A host that registers itself."""
+        token = claimed_token(request.headers.get("authorization", ""))
+        answer = await self._from_host(
+            request, token, LARGEST_REGISTRATION, partial(register_host, self._plane)
+        )
+        if isinstance(answer, Response):
+            return answer
+        return JSONResponse(answer.to_json())
+
+    async def _from_host(
+        self, request: Request, claimed: str, largest: int, take: Callable[..., Answer]
+    ) -> Answer | Response:
+        """What a host sends, taken by a function of who it is and what it says, or the refusal.
+
+        It waits for the store like a call: no look-up waits for it.
+        """
         connection: ClientConnection = request.state.connection
-        authorization = request.headers.get("authorization", "")
-        token = claimed_token(authorization)
-        if not connection.may_authenticate(token):
+        if not connection.may_authenticate(claimed):
             return _plain(request, TOO_MANY_FAILURES, 429, {"retry-after": f"{WINDOW:.0f}"})
         try:
-            if stated_length(request) > LARGEST_REGISTRATION:
-                return _plain(request, f"the body has more than {LARGEST_REGISTRATION} bytes", 413)
+            if stated_length(request) > largest:
+                return _plain(request, f"the body has more than {largest} bytes", 413)
             async with self._bodies.read(request, connection.source, proven=False) as content:
-                register = partial(
-                    register_host,
-                    self._plane,
-                    authorization=authorization,
+                work = partial(
+                    take,
+                    authorization=request.headers.get("authorization", ""),
                     content=content,
                     peer=connection.address,
                     user_agent=request.headers.get("user-agent", ""),
                 )
-                host = await self._calls.run((connection.source, token), register)
+                answer = await self._calls.run((connection.source, claimed), work)
         except ServiceError as refused:
             return _plain(request, refused.message, refused.status or 400)
         except HostRefused as refused:
             if refused.status != 401:
                 return _plain(request, str(refused), refused.status)
-            connection.failed(token)
+            connection.failed(claimed)
             return _plain(request, str(refused), 401, {"www-authenticate": "Bearer"})
         except Busy:
             return _busy(request)
         except ClientDisconnect:
             return Response(status_code=400)
-        connection.prove(token)
-        return JSONResponse(host.to_json())
+        connection.prove(claimed)
+        return answer
 
 
 async def _turn(threads: Threads, client: Hashable, work: Callable[[], Answer]) -> Answer:

@@ -22,7 +22,14 @@ from hatchway.control.ec2 import (
     tagging,
     vpc_changes,
 )
-from hatchway.control.hatchway_service import denials, enrollment, fleet_files, hosts, tunnels
+from hatchway.control.hatchway_service import (
+    denials,
+    enrollment,
+    fleet_files,
+    host_public_keys,
+    hosts,
+    tunnels,
+)
 from hatchway.control.iam import (
     access_keys,
     account,
@@ -62,6 +69,7 @@ MODULES: Final = (
     enrollment,
     fleet_files,
     groups,
+    host_public_keys,
     hosts,
     identities,
     identity,

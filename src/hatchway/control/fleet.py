@@ -147,6 +147,7 @@ def write_plan(tx: Transaction, writes: Writes) -> None:
         delete_access_key(tx, key_id)
     for instance_id in writes.host_tokens:
         tx.host_tokens.delete(instance_id)
+        tx.host_public_keys.delete(instance_id)
         tx.pushed_keys.delete_where(instance_id=instance_id)
 
 

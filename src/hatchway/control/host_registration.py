@@ -22,7 +22,7 @@ from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
 from hatchway.audit.local import EVENT_SOURCE
 from hatchway.audit.log import LONGEST_USER_AGENT, to_record
 from hatchway.control.hatchway_service.registration import Registration, registered
-from hatchway.control.host_keys import HostRefused
+from hatchway.control.host_authentication import HostRefused
 from hatchway.control.host_tokens import new_host_token
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken

@@ -156,3 +156,6 @@ _BODIES: Final[dict[str, Callable[[_Reader], None]]] = {
 
 KEY_TYPES: Final = tuple(_BODIES)
 """The key types that may be pushed, and the only words with which a line for sshd begins."""
+
+HOST_KEY_TYPES: Final = tuple(kind for kind in KEY_TYPES if not kind.startswith("sk-"))
+"""The key types by which a host may be known: sshd keeps none of its own on a security key."""

@@ -1,10 +1,13 @@
-"""SSH keys that were pushed to an instance, and the token by which a host asks for them."""
+"""SSH keys that were pushed to an instance, the host token that it asks for them with, and its own keys."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 LIFETIME = 60
 """Seconds for which a pushed key is usable (AWS: "SendSSHPublicKey")."""
+
+MOST_HOST_KEYS = 16
+"""Public keys by which one host is known. sshd has three by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +33,12 @@ class HostToken:
     token_hash: bytes = field(repr=False)
     next_hash: bytes | None = field(default=None, repr=False)
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPublicKeys:
+    """The keys by which a host's sshd is known, as it reported them: `type base64`, without a comment."""
+
+    instance_id: str
+    public_keys: tuple[str, ...]
+    reported_at: datetime

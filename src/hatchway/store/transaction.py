@@ -48,7 +48,7 @@ from hatchway.domain.network import (
     Vpc,
 )
 from hatchway.domain.session import Session
-from hatchway.domain.ssh_key import HostToken, PushedKey
+from hatchway.domain.ssh_key import HostPublicKeys, HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
 from hatchway.store.audit_rows import AuditRows
@@ -136,6 +136,7 @@ class Transaction:
     last_accessed_jobs = _Repository(tables.last_accessed_jobs, LastAccessedJob, followed=False)
     pushed_keys = _Repository(tables.pushed_keys, PushedKey, followed=False)
     host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)
+    host_public_keys = _Repository(tables.host_public_keys, HostPublicKeys, followed=False)
     enrollment_tokens = _Repository(tables.enrollment_tokens, EnrollmentToken, followed=False)
     client_tokens = _Repository(tables.client_tokens, ClientToken, followed=False)
     audit_records = _AuditRepository()

@@ -5,6 +5,7 @@
 | `hosts` | hosts that are registered, changed and taken out |
 | `registration` | what a registration comes to, checked as a fleet file's instance is |
 | `enrollment` | host tokens, and the tokens by which hosts register themselves |
+| `host_public_keys` | the keys by which hosts are known |
 | `fleet_files` | the account as a fleet file: planned, applied, exported |
 | `tunnels` | the tunnels that gateways carry |
 | `denials` | why a caller was refused |

@@ -132,6 +132,7 @@ def deregister_instance(call: Call) -> Result:
     instance = require_instance(instance_id, instance)
     call.tx.instances.delete(instance_id)
     call.tx.host_tokens.delete(instance_id)
+    call.tx.host_public_keys.delete(instance_id)
     call.tx.pushed_keys.delete_where(instance_id=instance_id)
     return {"Instance": instance_result(call.arns, instance)}
 

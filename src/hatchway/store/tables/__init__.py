@@ -9,12 +9,12 @@ table is written into the module of its subject and named here, where everybody 
 | `account` | the account, where its API is served, and clients' tokens of calls |
 | `network` | VPCs and what is in them, and the indexes by tag and by security group |
 | `identity` | users, roles, policies, access keys, sessions, and what is noted of their use |
-| `hosts` | SSH keys pushed for hosts, and the tokens of hosts |
+| `hosts` | SSH keys pushed for hosts, the tokens of hosts, and the keys by which they are known |
 | `trail` | audit records, open tunnels, gateway workers |
 """
 
 from hatchway.store.tables.account import accounts, api_addresses, client_tokens
-from hatchway.store.tables.hosts import enrollment_tokens, host_tokens, pushed_keys
+from hatchway.store.tables.hosts import enrollment_tokens, host_public_keys, host_tokens, pushed_keys
 from hatchway.store.tables.identity import (
     access_key_uses,
     access_keys,
@@ -108,6 +108,7 @@ __all__ = [
     "gateway_workers",
     "groups",
     "guardrails",
+    "host_public_keys",
     "host_tokens",
     "inline_policies",
     "instances",

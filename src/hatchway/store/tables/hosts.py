@@ -23,6 +23,13 @@ host_tokens = Table(
     Column("next_hash", LargeBinary, nullable=True),
     moment("created_at"),
 )
+host_public_keys = Table(
+    "host_public_keys",
+    metadata,
+    key("instance_id", 64),
+    Column("public_keys", Texts, nullable=False),
+    moment("reported_at"),
+)
 enrollment_tokens = Table(
     "enrollment_tokens",
     metadata,

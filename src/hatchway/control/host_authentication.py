@@ -1,0 +1,138 @@
+"""Which host asks: the host token in a request's header, which proves which instance it is.
+
+A host speaks of itself alone: whatever it asks or says is about the instance whose token it has.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from hatchway import __version__
+from hatchway.audit.events import EventSource, Outcome, event
+from hatchway.audit.local import EVENT_SOURCE
+from hatchway.audit.log import LONGEST_USER_AGENT, to_record
+from hatchway.control.plane import ControlPlane
+from hatchway.domain.account import AuditRecord
+from hatchway.domain.host_token import HostSecret, InvalidHostToken, host_token_matches, parse_host_token
+from hatchway.store import Transaction, log_fields
+
+_SCHEME: Final = "bearer "
+
+log = structlog.get_logger("hatchway.control")
+
+
+class HostRefused(Exception):
+    """The host's request is not answered; `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KnownHost(NamedTuple):
+    """A host whose token is good.
+
+    `fresh`: it is its next one, which takes the former's place when it is used.
+    """
+
+    token: HostSecret
+    fresh: bool
+
+    @property
+    def instance_id(self) -> str:
+        return self.token.instance_id
+
+
+def claimed_host(authorization: str) -> str:
+    """The instance whose token a header claims to hold, unverified; empty when it claims none."""
+    try:
+        return parse_host_token(authorization[len(_SCHEME) :]).instance_id
+    except InvalidHostToken:
+        return ""
+
+
+def known_host(tx: Transaction, authorization: str) -> KnownHost:
+    """
+    Args:
+        authorization: the header, `Bearer <host token>` (RFC 6750 section 2.1).
+
+    Raises:
+        HostRefused: 401 for a token that is not a host's, or no longer.
+    """
+    try:
+        if authorization[: len(_SCHEME)].lower() != _SCHEME:
+            raise InvalidHostToken
+        token = parse_host_token(authorization[len(_SCHEME) :])
+    except InvalidHostToken:
+        raise HostRefused(401, "a host token is needed: hatchway host enroll makes one") from None
+    stored = tx.host_tokens.get(token.instance_id)
+    former = stored is not None and host_token_matches(token, stored.token_hash)
+    fresh = (
+        stored is not None and stored.next_hash is not None and host_token_matches(token, stored.next_hash)
+    )
+    # A token outlives neither its replacement nor its instance.
+    if not (former or fresh) or tx.instances.get(token.instance_id) is None:
+        raise HostRefused(401, "the host token is not in force: hatchway host enroll makes a new one")
+    return KnownHost(token, fresh)
+
+
+def put_in_force(plane: ControlPlane, token: HostSecret) -> None:
+    """Ends the former token of a host that has used its next one. What fails is tried again the next time."""
+    now = plane.clock()
+    try:
+        with plane.store.record() as tx:
+            stored = tx.host_tokens.get(token.instance_id)
+            if stored is None or stored.next_hash is None or not host_token_matches(token, stored.next_hash):
+                return
+            tx.host_tokens.put(replace(stored, token_hash=stored.next_hash, next_hash=None))
+            tx.audit_records.add(host_record(plane, "ReplaceHostToken", token.instance_id, now=now))
+    except Exception as problem:
+        # The host is known by either token, so that a login there need not wait for the store.
+        log.warning("former host token not ended", instance_id=token.instance_id, **log_fields(problem))
+
+
+def host_record(
+    plane: ControlPlane,
+    name: str,
+    instance_id: str,
+    *,
+    now: datetime,
+    parameters: Mapping[str, Any] | None = None,
+    answer: Mapping[str, Any] | None = None,
+    peer: str = EVENT_SOURCE,
+    user_agent: str = "",
+) -> AuditRecord:
+    """The event of what a host did to itself.
+
+    Args:
+        peer: the address that it comes from, where that matters.
+    """
+
+    def new_id() -> str:
+        return str(uuid.UUID(bytes=plane.random_bytes(16), version=4))
+
+    source = EventSource(
+        account=plane.arns.account,
+        region=plane.arns.region,
+        event_source=EVENT_SOURCE,
+        request_id=new_id(),
+        source_ip=peer,
+        user_agent=user_agent[:LONGEST_USER_AGENT] or f"hatchway/{__version__}",
+        user_identity={"type": "AWSService", "invokedBy": EVENT_SOURCE},
+    )
+    body = event(
+        source,
+        event_id=new_id(),
+        time=now,
+        name=name,
+        read_only=False,
+        request_parameters={"instanceId": instance_id, **(parameters or {})},
+        outcome=Outcome() if answer is None else Outcome(response_elements=answer),
+        resources=((plane.arns.instance(instance_id), "AWS::EC2::Instance"),),
+        event_type="AwsServiceEvent",
+    )
+    return to_record(body, now)
