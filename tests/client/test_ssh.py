@@ -13,8 +13,9 @@ from tests.programs import needs
 from hatchway.client.discovery import TunnelOptions
 from hatchway.client.errors import ApiError, InvalidOption
 from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.client.proxy_command import tunnel_command
 from hatchway.client.request import Credentials, TunnelRequest
-from hatchway.client.ssh import SshOptions, dry_run_ssh, proxy_command, run_ssh, ssh_command
+from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, run_ssh, ssh_command
 from hatchway.client.tunnel import Route, TunnelPlan
 
 PLAN = TunnelPlan(
@@ -59,7 +60,8 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_ssh_command_has_every_question_answered() -> None:
     options = SshOptions(host=INSTANCE_ID, os_user="admin", options=("-v",), command=("uptime", "-p"))
-    command = ssh_command(PLAN, options, ProfileOptions(profile="lab"), "/tmp/key")
+    way = Way(INSTANCE_ID, INSTANCE_ID, tunnel_command(PLAN, ProfileOptions(profile="lab")))
+    command = ssh_command(way, options, "/tmp/key")
     proxy = (
         f"{shlex.quote(sys.executable)} -P -m hatchway open-tunnel --profile lab"
         " --private-ip-address 10.0.1.1 --remote-port 22"
@@ -76,7 +78,7 @@ def test_the_ssh_command_has_every_question_answered() -> None:
         *("-o", "IdentitiesOnly=yes"),
         *("-o", f"HostKeyAlias={INSTANCE_ID}"),
         "--",
-        "admin@10.0.1.1",
+        f"admin@{INSTANCE_ID}",
         "uptime",
         "-p",
     ]
@@ -87,7 +89,7 @@ def test_openssh_reads_the_proxy_command_back_as_it_was_meant() -> None:
     nasty = "it's 100% $HOME `id`;"
     profile = ProfileOptions(profile=nasty, ca_bundle="/a b/%h.pem")
     # ssh -G shows the configuration that it ends up with, and expands nothing; so expand %% as ssh does.
-    line = proxy_command(PLAN, profile)
+    line = tunnel_command(PLAN, profile)
     shown = subprocess.run(
         ["ssh", "-F", "none", "-G", "-o", f"ProxyCommand={line}", "host"],
         capture_output=True,
@@ -144,7 +146,7 @@ def test_a_dry_run_pushes_no_key_and_shows_the_command(
     assert control_plane.called() == ["DescribeInstances", "DescribeInstanceConnectEndpoints"]
     assert shown.command.startswith("ssh -o 'ProxyCommand=")
     assert "-i KEY" in shown.command
-    assert shown.command.endswith("-- ec2-user@10.0.1.1")
+    assert shown.command.endswith(f"-- ec2-user@{INSTANCE_ID}")
     assert any("eice-1" in step and DNS_NAME in step and "8444" in step for step in shown.steps)
     assert any(
         "SendSSHPublicKey" in step and INSTANCE_ID in step and "ec2-user" in step for step in shown.steps

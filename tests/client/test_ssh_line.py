@@ -8,7 +8,7 @@ from tests.programs import needs
 from hatchway.client.discovery import TunnelOptions
 from hatchway.client.errors import InvalidOption
 from hatchway.client.ssh import ssh_options
-from hatchway.client.ssh_line import SshLine, lacks_value, parse_ssh_line
+from hatchway.client.ssh_line import Hop, SshLine, lacks_value, parse_hop, parse_ssh_line, values_of
 
 HOST = "i-0123456789abcdef0"
 
@@ -19,8 +19,9 @@ def line(
     port: int | None = None,
     command: tuple[str, ...] = (),
     connects: bool = True,
+    jump: str | None = None,
 ) -> SshLine:
-    return SshLine(HOST, user, port, options, command, connects)
+    return SshLine(HOST, user, port, options, command, connects, jump)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,19 @@ def line(
         (["-i", "-", HOST], line("-i", "-")),
         (["-G", HOST], line("-G", connects=False)),
         (["-Ocheck", HOST], line("-O", "check", connects=False)),
+        (["-J", "a@b:22,c", HOST], line(jump="a@b:22,c")),
+        (["-Ja", HOST, "-o", "ProxyJump=b"], line(jump="a")),
+        (["-o", "ProxyJump none", HOST, "-J", "a"], line()),
+        ([f"ssh://bob@{HOST}:2222/", "id"], line(user="bob", port=2222, command=("id",))),
+        (["-p", "1", f"ssh://{HOST}:2222"], line(port=1)),
+        ([f"ssh://[{HOST}]"], line()),
+        # VS Code and Ansible.
+        (["-T", "-D", "51234", "-o", "ConnectTimeout=15", HOST, "bash"],
+         line("-T", "-D", "51234", "-o", "ConnectTimeout=15", command=("bash",))),
+        (["-C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", 'User="bob"', "-o",
+          'ControlPath="/c"', "-tt", HOST, "/bin/sh -c 'echo ~bob && sleep 0'"],
+         line("-C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", 'ControlPath="/c"',
+              "-t", "-t", user="bob", command=("/bin/sh -c 'echo ~bob && sleep 0'",))),
         # What rsync, git, scp and sftp write.
         (["-l", "bob", HOST, "rsync", "--server", "-e.LsfxCIvu", ".", "x"],
          line(user="bob", command=("rsync", "--server", "-e.LsfxCIvu", ".", "x"))),
@@ -115,3 +129,31 @@ def test_our_options_and_sshs_may_say_the_same_but_not_two_things() -> None:
         with pytest.raises(InvalidOption):
             ssh_options(words, user, port, tunnel)
     assert ssh_options([HOST], None, None, tunnel).os_user == "ec2-user"
+
+
+@pytest.mark.parametrize("words", [["-V"], ["-Q", "key"], ["-vV"]])
+def test_what_ssh_is_asked_of_itself_needs_no_host(words: list[str]) -> None:
+    meaning = parse_ssh_line(words)
+    assert (meaning.destination, meaning.options, meaning.connects) == ("", tuple(words), False)
+
+
+@pytest.mark.parametrize(
+    ("text", "hop"),
+    [
+        ("b", Hop("b", None, None)),
+        ("a@b:22", Hop("b", "a", 22)),
+        ("[fd00::5]:22", Hop("fd00::5", None, 22)),
+        ("a@[fd00::5]", Hop("fd00::5", "a", None)),
+        ("fd00::5", Hop("fd00::5", None, None)),
+        ("ssh://a@b:22", Hop("b", "a", 22)),
+    ],
+)
+def test_a_host_on_the_way_is_read_as_ssh_reads_it(text: str, hop: Hop) -> None:
+    assert parse_hop(text) == hop
+
+
+def test_the_values_of_an_option_are_found_and_not_those_that_look_like_it() -> None:
+    options = ["-F", "a", "-i", "-F", "-o", "UserKnownHostsFile=x y", "-vF", "b"]
+    assert values_of(options, "F") == ["a", "b"]
+    assert values_of(options, "o", "userknownhostsfile") == ["x y"]
+    assert values_of(options, "o", "user") == []

@@ -22,7 +22,7 @@ from tests.e2e.hatchway_server import (
     allow,
 )
 from tests.e2e.network import Network
-from tests.e2e.openssh import Sshd
+from tests.e2e.openssh import Sshd, make_key
 from tests.e2e.waiting import wait_until
 
 CONFIGURATION = "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\nBatchMode yes\n"
@@ -45,7 +45,9 @@ def sheila(hatchway: Hatchway, enrolled_host: Sshd) -> AwsCli:
     command = f"#!/bin/sh\nexec {sys.executable} -m hatchway"
     hatchway.machine.write("/usr/local/bin/hatchway", f'{command} "$@"\n', mode=0o755)
     hatchway.machine.write("/usr/local/bin/hatchway-ssh", f'{command} ssh "$@"\n', mode=0o755)
-    return hatchway.user("sheila", DESCRIBE, allow("ec2-instance-connect:SendSSHPublicKey"), OPEN_TUNNEL)
+    sheila = hatchway.user("sheila", DESCRIBE, allow("ec2-instance-connect:SendSSHPublicKey"), OPEN_TUNNEL)
+    enrolled_host.authorize("root", make_key(sheila.home / "own-key"))
+    return sheila
 
 
 class Shell:
@@ -77,10 +79,49 @@ def shell(sheila: AwsCli) -> Iterator[Shell]:
         (f"hatchway ssh {WEB_1} echo --help --os-user -l x", "--help --os-user -l x\n"),
         (f"hatchway ssh {WEB_1} 'echo a; echo b' '&& echo c'", "a\nb\nc\n"),
         (f"echo in | hatchway ssh -T {WEB_1} cat", "in\n"),
+        (f"hatchway ssh ssh://bob@{WEB_1}:22 id -un", "bob\n"),
+        # By way of a host: to one that Hatchway knows, and to one that only that host knows.
+        (f"hatchway ssh -J bob@web-1 {WEB_1} 'echo ${{SSH_CONNECTION%% *}}'", "10.0.1.1\n"),
+        (f"hatchway ssh -o ProxyJump=bob@web-1:22,{WEB_1} -l bob web-1 id -un", "bob\n"),
+        ("hatchway ssh -J bob@web-1 -i ~/own-key root@localhost id -un", "root\n"),
+        # As VS Code does.
+        (f"echo 'id -un; exit' | hatchway ssh -T -D 51080 -o ConnectTimeout=15 bob@{WEB_1} bash", "bob\n"),
     ],
 )
 def test_words_mean_what_they_mean_to_ssh(shell: Shell, line: str, printed: str) -> None:
     assert shell(line) == (0, printed, "")
+
+
+def test_one_connection_serves_calls_that_follow(shell: Shell, hatchway: Hatchway) -> None:
+    # Ansible's command line.
+    line = (
+        "hatchway ssh -C -o ControlMaster=auto -o ControlPersist=60s -o KbdInteractiveAuthentication=no"
+        " -o PreferredAuthentications=gssapi-with-mic,gssapi-keyex,hostbased,publickey"
+        " -o PasswordAuthentication=no -o 'User=\"bob\"' -o ConnectTimeout=10 -o 'ControlPath=\"~/c-%C\"'"
+    )
+    opened = len(openings(hatchway))
+    command = "/bin/sh -c 'echo ~bob && sleep 0'"
+    assert shell(f'{line} {WEB_1} "{command}"') == (0, "/home/bob\n", "")
+    assert shell(f'{line} -tt web-1 "{command}"')[:2] == (0, "/home/bob\n")
+    assert "Master running" in shell(f"{line} -O check 10.0.1.1")[2]
+    assert shell(f"{line} -O exit {WEB_1}")[0] == 0
+    assert len(openings(hatchway)) == opened + 1
+
+
+def test_ssh_goes_into_the_background_once_it_has_authenticated(shell: Shell) -> None:
+    line = (
+        "mkdir ~/keys && export TMPDIR=~/keys;"
+        f" hatchway ssh -f -N -S ~/background -M -L 2201:localhost:22 -D 51081 {WEB_1} && ls ~/keys;"
+        " bash -c 'read -r line <>/dev/tcp/127.0.0.1/2201; echo $line';"
+        f" hatchway ssh -S ~/background -O exit {WEB_1}"
+    )
+    # No key is left behind.
+    assert shell(line)[1].startswith("SSH-2.0-OpenSSH")
+
+
+def test_what_ssh_is_asked_of_itself_it_answers(shell: Shell) -> None:
+    assert shell("hatchway ssh -V")[2].startswith("OpenSSH_")
+    assert "ssh-ed25519" in shell("hatchway ssh -Q key")[1].split()
 
 
 def test_the_status_of_the_remote_command_is_handed_on(shell: Shell) -> None:
@@ -101,7 +142,7 @@ def test_a_port_is_forwarded_while_no_command_runs(shell: Shell) -> None:
 def test_asking_ssh_for_its_configuration_pushes_no_key(shell: Shell, hatchway: Hatchway) -> None:
     status, printed, _ = shell(f"hatchway ssh -G zoe@{WEB_1}")
     assert status == 0
-    assert {"user zoe", "hostname 10.0.1.1"} <= set(printed.splitlines())
+    assert {"user zoe", f"hostname {WEB_1}"} <= set(printed.splitlines())
     # In the store at once, in the exported trail a little later.
     with sqlite3.connect(hatchway.directory / "data" / "hatchway.db") as store:
         query = "SELECT body FROM audit_records WHERE event_name = 'SendSSHPublicKey'"
@@ -124,6 +165,14 @@ def closures(hatchway: Hatchway) -> list[dict[str, Any]]:
     path = hatchway.directory / "data" / "audit.jsonl"
     events = [json.loads(line) for line in path.read_text().splitlines()]
     return [event for event in events if event["eventName"] == "CloseTunnel"]
+
+
+def openings(hatchway: Hatchway) -> list[str]:
+    """In the store at once."""
+    with sqlite3.connect(hatchway.directory / "data" / "hatchway.db") as store:
+        return [
+            row for (row,) in store.execute("SELECT body FROM audit_records WHERE event_name='OpenTunnel'")
+        ]
 
 
 def _tree(directory: Path) -> str:

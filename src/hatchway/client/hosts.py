@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import InvalidOption, NotFound, printable
+from hatchway.client.ids import is_whole
 from hatchway.client.profile import api_errors
 from hatchway.domain.ids import INSTANCE_ID
 from hatchway.domain.reach import parse_address
@@ -21,6 +22,11 @@ _LONGEST_NAME: Final = 255
 _CANDIDATES_TOLD: Final = 5
 _LARGEST_PAGES: Final = {"PageSize": 1000}
 """Each page is a call, with its record in the audit trail."""
+
+
+class NoSuchHost(NotFound):
+    """No host is called so; of those, at least, that the caller may see."""
+
 
 Filter = tuple[str, "Sequence[str]"]
 """A filter of DescribeInstances: its name and the values of which one has to match, with `*` and `?`."""
@@ -69,24 +75,50 @@ def describe_hosts(ec2: Any, filters: Iterable[Filter] = ()) -> list[Host]:
 
 
 def find_instance(ec2: Any, instance_id: str) -> Host:
-    """
+    """The instance of this id; or of an id that begins so, if it is the only one.
+
     Args:
         ec2: botocore's client.
 
     Raises:
         InvalidOption: it is no instance id.
-        NotFound: there is no such instance, it does not run, or it has no address in a VPC.
+        NotFound: there is no such instance, or several; it does not run, or has no address in a VPC.
         ApiError: the call was refused or not answered.
     """
+    return _reachable(_by_id(ec2, instance_id))
+
+
+def identify_host(ec2: Any, named: str) -> str:
+    """The id of the instance that is meant by its id, the beginning of that, an address or a tag Name,
+    whether it runs or not. For a whole id nothing is asked.
+
+    Args:
+        ec2: botocore's client.
+
+    Raises:
+        InvalidOption, NotFound, ApiError: as `find_host`.
+    """
+    return named if is_whole(named) and INSTANCE_ID.fullmatch(named) else _identified(ec2, named).instance_id
+
+
+def _by_id(ec2: Any, instance_id: str, *, running_first: bool = True) -> Host:
     if not INSTANCE_ID.fullmatch(instance_id):
         raise InvalidOption(
             f"{printable(instance_id, 300)!r} is not an instance id, which looks like i-0123456789abcdef0"
         )
+    if not is_whole(instance_id):
+        found = describe_hosts(ec2, [("instance-id", [f"{instance_id}*"])])
+        exact = [host for host in found if host.instance_id == instance_id]
+        if not found:
+            raise NoSuchHost(
+                f"there is no instance {instance_id} that you may see, nor one whose id begins so"
+            )
+        return _one_of(instance_id, exact or found, "by more of its id", running_first=running_first)
     with api_errors("DescribeInstances"):
         found = _hosts(ec2.describe_instances(InstanceIds=[instance_id]))
     if not found:
-        raise NotFound(f"there is no instance {instance_id}")
-    return _reachable(found[0])
+        raise NoSuchHost(f"there is no instance {instance_id}")
+    return found[0]
 
 
 def names_a_host(text: str) -> bool:
@@ -101,7 +133,8 @@ def names_a_host(text: str) -> bool:
 
 
 def find_host(ec2: Any, named: str) -> Host:
-    """The host that is meant by an instance's id, a private address, or the value of a tag Name.
+    """The host that is meant by an instance's id, the beginning of one, a private address, or the value of a
+    tag Name.
 
     What runs is meant before what does not. By an address it is reached at that address and no other.
 
@@ -113,8 +146,12 @@ def find_host(ec2: Any, named: str) -> Host:
         NotFound: there is none, it does not run, or several are called so, of which some are told.
         ApiError: the call was refused or not answered.
     """
+    return _reachable(_identified(ec2, named, running_first=True))
+
+
+def _identified(ec2: Any, named: str, *, running_first: bool = False) -> Host:
     if INSTANCE_ID.fullmatch(named):
-        return find_instance(ec2, named)
+        return _by_id(ec2, named, running_first=running_first)
     if not 1 <= len(named) <= _LONGEST_NAME or not named.isprintable():
         raise InvalidOption(
             f"{printable(named, 300)!r} can be no host: give a name, an address or an instance's id"
@@ -124,21 +161,23 @@ def find_host(ec2: Any, named: str) -> Host:
     except ValueError:
         found = describe_hosts(ec2, [("tag:Name", [literal(named)])])
         if not found:
-            raise NotFound(
+            raise NoSuchHost(
                 f"there is no host {named!r} that you may see: 'hatchway hosts' lists them"
             ) from None
-        return _reachable(_one_of(named, found))
+        return _one_of(named, found, running_first=running_first)
     found = describe_hosts(ec2, [("ipv6-address" if ":" in address else "private-ip-address", [address])])
     if not found:
-        raise NotFound(
+        raise NoSuchHost(
             f"no host that you may see has the address {address}: 'hatchway hosts' lists them; what is no"
             " instance is reached by 'hatchway open-tunnel --private-ip-address'"
         )
-    return replace(_reachable(_one_of(named, found)), addresses=(address,))
+    return replace(_one_of(named, found, running_first=running_first), addresses=(address,))
 
 
-def _one_of(named: str, found: Sequence[Host]) -> Host:
-    running = [host for host in found if host.state == RUNNING]
+def _one_of(
+    named: str, found: Sequence[Host], how: str = "by its id", *, running_first: bool = False
+) -> Host:
+    running = [host for host in found if host.state == RUNNING] if running_first else ()
     candidates = running or found
     if len(candidates) == 1:
         return candidates[0]
@@ -149,7 +188,7 @@ def _one_of(named: str, found: Sequence[Host]) -> Host:
     if len(candidates) > len(told):
         told.append(f"{len(candidates) - len(told)} more")
     raise NotFound(
-        f"{named!r} may be any of {len(candidates)} hosts, {', '.join(told)}: name the one you mean by its id"
+        f"{named!r} may be any of {len(candidates)} hosts, {', '.join(told)}: name the one you mean {how}"
     )
 
 

@@ -10,22 +10,23 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
-from hatchway.client.errors import ClientError, InvalidOption
-from hatchway.client.ssh_line import parse_ssh_line
+from hatchway.client.errors import ClientError, InvalidOption, printable
+from hatchway.client.hosts import NoSuchHost, find_host
+from hatchway.client.proxy_command import jump_command, tunnel_command
+from hatchway.client.ssh_line import parse_ssh_line, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from hatchway.client.profile import Profile, ProfileOptions
-    from hatchway.client.tunnel import TunnelPlan
+    from hatchway.client.hosts import Host
+    from hatchway.client.profile import Profile
 
 DEFAULT_OS_USER: Final = "ec2-user"
 
@@ -39,10 +40,10 @@ class SshMissing(ClientError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshOptions:
     """`host` is as `TunnelOptions.host` has it, `tunnel.remote_port` sshd's port, `options` the user's own of
-    ssh, `command` the remote one.
+    ssh, `command` the remote one, `jump` the hosts on the way to it as in ssh's `-J`.
 
     Where ssh is not to connect (it shows its configuration, or speaks to a master process of the user's),
-    no key is made.
+    no key is made. Where it is asked of itself, `host` is empty.
     """
 
     host: str
@@ -51,6 +52,22 @@ class SshOptions:
     options: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     connects: bool = True
+    jump: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How ssh gets to a host, which it knows as `destination`: the instance's id, for a private address may
+    be that of other hosts elsewhere.
+
+    `instance_id` is None for a host that only its jump host knows: it is to have the user's own keys.
+    `steps` say what was found.
+    """
+
+    destination: str
+    instance_id: str | None
+    proxy_command: str
+    steps: tuple[str, ...] = ()
 
 
 def ssh_options(
@@ -74,57 +91,34 @@ def ssh_options(
         options=line.options,
         command=line.command,
         connects=line.connects,
+        jump=line.jump,
     )
 
 
-def ssh_command(
-    plan: TunnelPlan, options: SshOptions, profile: ProfileOptions, key_file: str | None
-) -> list[str]:
+def ssh_command(way: Way, options: SshOptions, key_file: str | None) -> list[str]:
     """The arguments of `ssh`, the program's name first.
 
     Of each setting ssh takes the first value: what the user says goes before what we only prefer.
 
-    Host keys are remembered by instance id, since private addresses are not unique. Of the user's own keys
-    none is offered unless named: each would be one more question to the control plane and one try less.
+    Host keys are remembered by instance id, as masters of connections are. Of the user's own keys none is
+    offered to an instance unless named: each would be one more question to the control plane and one try
+    less.
     """
+    preferred: tuple[str, ...] = ()
+    if way.instance_id is not None:
+        preferred = ("-o", "IdentitiesOnly=yes", "-o", f"HostKeyAlias={way.instance_id}")
     return [
         "ssh",
-        *("-o", f"ProxyCommand={proxy_command(plan, profile)}"),
-        *("-p", str(plan.request.remote_port)),
+        *("-o", f"ProxyCommand={way.proxy_command}"),
+        *("-p", str(options.tunnel.remote_port)),
         *(("-i", key_file) if key_file is not None else ()),
         *options.options,
         *("-o", "ServerAliveInterval=5"),
-        *("-o", "IdentitiesOnly=yes"),
-        *("-o", f"HostKeyAlias={plan.instance_id}"),
+        *preferred,
         "--",
-        f"{options.os_user}@{plan.request.private_ip_address}",
+        f"{options.os_user}@{way.destination}",
         *options.command,
     ]
-
-
-def proxy_command(plan: TunnelPlan, profile: ProfileOptions) -> str:
-    """The value of ssh's ProxyCommand: a line for the user's shell, in which ssh replaces `%` sequences."""
-    request, route = plan.request, plan.route
-    options = {
-        "--profile": profile.profile,
-        "--region": profile.region,
-        "--endpoint-url": profile.endpoint_url,
-        "--ca-bundle": profile.ca_bundle,
-        "--private-ip-address": request.private_ip_address,
-        "--remote-port": request.remote_port,
-        "--instance-connect-endpoint-id": request.endpoint_id,
-        "--instance-connect-endpoint-dns-name": request.dns_name,
-        "--max-tunnel-duration": request.max_tunnel_duration,
-        "--gateway-port": route.port,
-        "--gateway-address": route.address,
-        "--source-address": route.source_address,
-    }
-    # -P: a file in the current directory must not pass for a module of ours.
-    words = [sys.executable, "-P", "-m", "hatchway", "open-tunnel"]
-    for name, value in options.items():
-        if value is not None:
-            words += [name, str(value)]
-    return shlex.join(words).replace("%", "%%")
 
 
 def run_ssh(profile: Profile, options: SshOptions) -> int:
@@ -134,19 +128,17 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
         ClientError: the way there could not be found, or the key was refused.
         SshMissing: there is no ssh to run.
     """
-    plan, instance_id = _plan(profile, options)
-    program = shutil.which("ssh")
-    if program is None:
-        raise SshMissing("there is no ssh on this machine: install the OpenSSH client")
-    if not options.connects:
-        return _run([program, *ssh_command(plan, options, profile.options, None)[1:]])
+    if not options.host:
+        return _run([_program("ssh"), *options.options])
+    way = find_way(profile, options)
+    program = _program("ssh")
+    if not options.connects or way.instance_id is None:
+        return _run([program, *ssh_command(way, options, None)[1:]])
     with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
-        private_key, public_key = _make_key()
         key_file = Path(directory) / "key"
-        key_file.touch(mode=0o600)
-        key_file.write_bytes(private_key)
-        push_key(profile, instance_id, options.os_user, public_key)
-        return _run([program, *ssh_command(plan, options, profile.options, str(key_file))[1:]])
+        push_key(profile, way.instance_id, options.os_user, make_key(key_file))
+        # It lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
+        return _run([program, *ssh_command(way, options, str(key_file))[1:]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,46 +155,85 @@ def dry_run_ssh(profile: Profile, options: SshOptions) -> DryRun:
     Raises:
         ClientError: the way could not be found.
     """
-    plan, instance_id = _plan(profile, options)
-    request = plan.request
-    duration = "" if request.max_tunnel_duration is None else f" for {request.max_tunnel_duration} seconds"
-    steps = (
-        f"credentials: {profile.credentials().access_key_id}, region {plan.region}",
-        f"instance: {instance_id} at {request.private_ip_address}",
-        f"endpoint: {request.endpoint_id}, gateway {plan.route}",
-        f"would call ec2-instance-connect:SendSSHPublicKey on {instance_id} for {options.os_user}",
-        f"would call ec2-instance-connect:OpenTunnel on {request.endpoint_id} to"
-        f" {request.private_ip_address} port {request.remote_port}{duration}",
-    )
-    key = _KEY_PLACEHOLDER if options.connects else None
-    command = shlex.join(ssh_command(plan, options, profile.options, key))
-    return DryRun(steps, command)
+    if not options.host:
+        return DryRun((), shlex.join(["ssh", *options.options]))
+    way = find_way(profile, options)
+    steps = [f"credentials: {profile.credentials().access_key_id}, region {profile.region}", *way.steps]
+    key = None
+    if options.connects and way.instance_id is not None:
+        key = _KEY_PLACEHOLDER
+        call = "would call ec2-instance-connect:SendSSHPublicKey"
+        steps.insert(len(steps) - 1, f"{call} on {way.instance_id} for {options.os_user}")
+    return DryRun(tuple(steps), shlex.join(ssh_command(way, options, key)))
 
 
-def _plan(profile: Profile, options: SshOptions) -> tuple[TunnelPlan, str]:
-    """The way to the host, and its instance's id."""
+def find_way(profile: Profile, options: SshOptions) -> Way:
+    """How ssh gets to the host: by a tunnel, or by way of the hosts that `jump` names.
+
+    Raises:
+        ClientError: the way could not be found.
+    """
     check_os_user(options.os_user)
     if options.tunnel.private_ip_address is not None:
         raise InvalidOption("ssh finds the address of an instance itself")
+    return _tunnelled(profile, options) if options.jump is None else _behind(profile, options, options.jump)
+
+
+def _tunnelled(profile: Profile, options: SshOptions) -> Way:
     plan = plan_tunnel(profile, replace(options.tunnel, host=options.host))
-    assert plan.instance_id is not None
-    return plan, plan.instance_id
-
-
-def _make_key() -> tuple[bytes, str]:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-        PublicFormat,
+    request, instance_id = plan.request, plan.instance_id
+    assert instance_id is not None
+    duration = "" if request.max_tunnel_duration is None else f" for {request.max_tunnel_duration} seconds"
+    steps = (
+        f"instance: {instance_id} at {request.private_ip_address}",
+        f"endpoint: {request.endpoint_id}, gateway {plan.route}",
+        f"would call ec2-instance-connect:OpenTunnel on {request.endpoint_id} to"
+        f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
+    return Way(instance_id, instance_id, tunnel_command(plan, profile.options), steps)
 
-    key = Ed25519PrivateKey.generate()
-    return (
-        key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
-        key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii"),
+
+def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
+    """The tunnel leads to the first of the hosts on the way; from the last one ssh connects itself."""
+    host: Host | None
+    try:
+        host = find_host(profile.api("ec2"), options.host)
+    except NoSuchHost:
+        # The jump host may know it: as ssh has it, its name is resolved there.
+        host = None
+    port = options.tunnel.remote_port
+    target = options.host if host is None else host.addresses[0]
+    found = printable(target, 300) if host is None else f"{host.instance_id} at {target}"
+    every_hop = [word for file in values_of(options.options, "F") for word in ("-F", file)]
+    proxy = jump_command(jump, f"[{target}]:{port}", options.tunnel, profile.options, every_hop)
+    steps = (
+        f"{'host' if host is None else 'instance'}: {found}",
+        f"would run hatchway ssh to {printable(jump, 300)}, and connect from there to {target} port {port}",
     )
+    if host is None:
+        return Way(options.host, None, proxy, steps)
+    return Way(host.instance_id, host.instance_id, proxy, steps)
+
+
+def make_key(path: Path) -> str:
+    """Make a key for ssh at `path`, its owner's alone; the public one, as SendSSHPublicKey takes it.
+
+    Raises:
+        SshMissing: there is no ssh-keygen to do it.
+        ClientError: it could not.
+    """
+    command = [_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ClientError(f"ssh-keygen made no key: {printable(done.stderr.strip() or done.stdout.strip())}")
+    return path.with_name(f"{path.name}.pub").read_text("ascii").strip()
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise SshMissing(f"there is no {name} on this machine: install the OpenSSH client")
+    return found
 
 
 def _run(command: Sequence[str]) -> int:

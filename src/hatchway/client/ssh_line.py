@@ -21,10 +21,18 @@ TAKING_A_VALUE: Final = frozenset("BbcDEeFIiJLlmOopPQRSWw")
 _ASKING_ONLY: Final = frozenset("GO")
 """ssh opens no connection for these: it prints its configuration, or speaks to a master process."""
 
+_URI: Final = "ssh://"
+
+_OF_SSH_ITSELF: Final = frozenset("VQ")
+"""With these ssh tells its version, or what it is capable of, and there is no destination."""
+
 
 @dataclass(frozen=True, slots=True)
 class SshLine:
-    """`options` are all but user and port, each with its value behind it; `command` is the remote one."""
+    """`options` are all but user, port and jump, each with its value behind it; `command` is the remote one.
+
+    `destination` is empty where ssh is asked of itself. `jump` is as in `-J`: hosts on the way, by commas.
+    """
 
     destination: str
     user: str | None
@@ -32,6 +40,16 @@ class SshLine:
     options: tuple[str, ...]
     command: tuple[str, ...]
     connects: bool
+    jump: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A host on the way, `[user@]host[:port]` or `ssh://…`."""
+
+    host: str
+    user: str | None
+    port: int | None
 
 
 def parse_ssh_line(words: Sequence[str]) -> SshLine:
@@ -40,22 +58,52 @@ def parse_ssh_line(words: Sequence[str]) -> SshLine:
         InvalidOption: there is no destination, an option lacks its value, or a port is none.
     """
     before, rest, terminated = _options(words)
+    if {option for option, _ in before} & _OF_SSH_ITSELF:
+        return SshLine("", None, None, tuple(words), (), connects=False)
     if not rest:
         raise InvalidOption("name the host, by its name, its address or its instance id: hatchway ssh web-1")
-    named, destination = _split_destination(rest[0])
+    named = _destination(rest[0])
     behind, command, _ = ([], rest[1:], True) if terminated else _options(rest[1:])
-    user = port = None
+    user = jump = None
+    port: int | None = None
     kept: list[str] = []
-    for option, value in [*before, ("l", named), *behind]:
+    said = [("l", named.user), *([] if named.port is None else [("p", str(named.port))])]
+    for option, value in [*before, *said, *behind]:
         keyword, argument = _setting(option, value)
         if keyword == "user":
             user = user or argument
         elif keyword == "port":
             port = port or _port(argument)
+        elif keyword == "proxyjump":
+            jump = jump or argument
         else:
             kept += [f"-{option}"] if value is None else [f"-{option}", value]
     asked = {option for option, _ in [*before, *behind]}
-    return SshLine(destination, user, port, tuple(kept), tuple(command), not asked & _ASKING_ONLY)
+    connects = not asked & _ASKING_ONLY
+    by_way_of = None if jump is None or jump.lower() == "none" else jump
+    return SshLine(named.host, user, port, tuple(kept), tuple(command), connects, by_way_of)
+
+
+def parse_hop(text: str) -> Hop:
+    """One of the hosts of `-J` (ssh_config(5), ProxyJump).
+
+    Raises:
+        InvalidOption: it is none.
+    """
+    if text.startswith(_URI):
+        return _destination(text)
+    user, host = _split_user(text)
+    bare, port = _split_port(host)
+    return Hop(bare, user, port)
+
+
+def values_of(options: Sequence[str], option: str, keyword: str = "") -> list[str]:
+    """The values that options give: of `-i`, say, or of `-o` for a keyword in lower case."""
+    found, _, _ = _options(options)
+    if not keyword:
+        return [value for given, value in found if given == option and value is not None]
+    settings = [_setting(given, value) for given, value in found if given == option]
+    return [argument for said, argument in settings if said == keyword and argument is not None]
 
 
 def lacks_value(word: str) -> bool:
@@ -95,13 +143,33 @@ def _cluster(letters: str, following: Iterator[str]) -> Iterator[tuple[str, str 
         return
 
 
-def _split_destination(word: str) -> tuple[str | None, str]:
-    user, at, host = word.rpartition("@")
+def _destination(word: str) -> Hop:
+    """`[user@]host`, in which a colon is the host's, or `ssh://[user@]host[:port]`."""
+    if word.startswith(_URI):
+        user, host = _split_user(word.removeprefix(_URI).removesuffix("/"))
+        bare, port = _split_port(host)
+        return Hop(bare, user, port)
+    user, host = _split_user(word)
+    return Hop(host, user, None)
+
+
+def _split_user(text: str) -> tuple[str | None, str]:
+    user, at, host = text.rpartition("@")
     return (user if at else None), host
 
 
+def _split_port(text: str) -> tuple[str, int | None]:
+    """`host`, `host:port`, `[address]` and `[address]:port`; an address with colons stands for itself."""
+    host, colon, port = text.rpartition(":")
+    if text.startswith("[") and text.endswith("]"):
+        host, port = text, ""
+    elif not colon or (":" in host and not host.startswith("[")):
+        return text, None
+    return host.removeprefix("[").removesuffix("]"), _port(port) if port else None
+
+
 def _setting(option: str, value: str | None) -> tuple[str, str | None]:
-    """What an option says of user or port, in one of its two forms; else nothing of interest.
+    """What an option says of user, port or jump, in one of its two forms; else nothing of interest.
 
     `-o` takes a line of ssh_config(5): a keyword in any case, then white space, or one `=` amid it.
     """
@@ -109,6 +177,8 @@ def _setting(option: str, value: str | None) -> tuple[str, str | None]:
         return "user", value
     if option == "p":
         return "port", value
+    if option == "J":
+        return "proxyjump", value
     if option == "o" and value is not None:
         keyword, _, argument = value.strip().replace("=", " ", 1).partition(" ")
         return keyword.lower(), argument.strip().strip('"')
