@@ -24,8 +24,10 @@ from tests.control.harness import (
     new_world,
 )
 
+from hatchway.client.discovery import find_endpoint_by_id
 from hatchway.client.errors import InvalidOption, NotFound
-from hatchway.client.hosts import find_host
+from hatchway.client.hosts import find_host, identify_host
+from hatchway.client.ids import whole_id
 from hatchway.domain.network import Instance, InstanceState
 
 SEES_HOSTS = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
@@ -210,6 +212,8 @@ def test_a_host_is_found_by_what_it_is_called(ec2: Any, named: str, instance_id:
             "twin",
             f"'twin' may be any of 2 hosts, {TWIN} at 10.0.1.103 and fd00:1::7 in {VPC}, {OTHER_TWIN} at",
         ),
+        ("i-0", f"'i-0' may be any of 4 hosts, {WEB} at 10.0.1.101"),
+        ("i-1", "there is no instance i-1 that you may see, nor one whose id begins so"),
         ("db-2", f"db-2 ({DATABASE}) is stopped: it must be running"),
         ("10.0.1.102", f"db-2 ({DATABASE}) is stopped"),
         ("web", "there is no host 'web' that you may see: 'hatchway hosts' lists them"),
@@ -227,6 +231,31 @@ def test_a_name_that_leads_nowhere_or_to_several_is_told_with_what_to_do(
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("named", [DATABASE, "db-2", "10.0.1.102"])
+def test_what_is_to_be_changed_is_found_though_it_does_not_run(ec2: Any, named: str) -> None:
+    assert identify_host(ec2, named) == DATABASE
+
+
+@pytest.mark.parametrize("named", ["web-1", "i-01"])
+def test_what_is_to_be_changed_is_not_chosen_for_that_it_runs(ec2: Any, named: str) -> None:
+    with pytest.raises(NotFound, match="may be any of"):
+        identify_host(ec2, named)
+
+
+@pytest.mark.parametrize("whole", [SUBNET, DEFAULT_GROUP])
+def test_the_beginning_of_several_ids_is_told_with_them(ec2: Any, whole: str) -> None:
+    with pytest.raises(NotFound, match=f"may be any of [0-9], {whole}, "):
+        whole_id(ec2, whole[:-3])
+
+
+def test_an_endpoint_is_found_by_the_beginning_of_its_id(lab: World) -> None:
+    whole = endpoint_id(lab)
+    assert find_endpoint_by_id(lab.client("ec2"), whole[:9]).endpoint_id == whole
+    assert whole_id(lab.client("ec2"), whole[:9]) == whole
+    with pytest.raises(NotFound, match="begins with 'eice-zz'"):
+        find_endpoint_by_id(lab.client("ec2"), "eice-zz")
+
+
 @pytest.mark.parametrize("named", ["", "\x1b[2J", "x" * 256])
 def test_what_can_be_no_host_is_refused_before_anybody_is_asked(named: str) -> None:
     with pytest.raises(InvalidOption) as caught:
@@ -239,7 +268,7 @@ def test_ssh_takes_a_name_and_asks_for_the_key_by_id(lab: World) -> None:
     assert (done.code, done.errors) == (0, "")
     assert f"instance: {WEB} at 10.0.1.101" in done.output
     assert f"SendSSHPublicKey on {WEB} for admin" in done.output
-    assert f"HostKeyAlias={WEB} -- admin@10.0.1.101 uptime" in done.output
+    assert f"HostKeyAlias={WEB} -- admin@{WEB} uptime" in done.output
 
 
 def test_open_tunnel_takes_a_name_and_no_two(lab: World) -> None:

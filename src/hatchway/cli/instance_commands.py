@@ -13,8 +13,16 @@ from hatchway.errors import BadUsage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_InstanceId = Annotated[str, typer.Argument(metavar="ID", help="The instance's id.")]
-_Subnet = Annotated[str | None, typer.Option(metavar="ID", help="The subnet's id.")]
+    from hatchway.client.profile import Profile
+
+_InstanceId = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOST",
+        help="The host, by its tag Name, its private address or its instance id, or its beginning.",
+    ),
+]
+_Subnet = Annotated[str | None, typer.Option(metavar="ID", help="The subnet's id, or its beginning.")]
 _PrivateIp = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Its IPv4 address.")]
 _Ipv6 = Annotated[str | None, typer.Option("--ipv6", metavar="ADDRESS", help="Its IPv6 address.")]
 _Groups = Annotated[
@@ -45,7 +53,7 @@ def register(app: typer.Typer) -> None:
 def register_instance(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, which no other instance has.")],
     *,
-    subnet: Annotated[str, typer.Option(metavar="ID", help="The subnet's id.")],
+    subnet: Annotated[str, typer.Option(metavar="ID", help="The subnet's id, or its beginning.")],
     private_ip: _PrivateIp = None,
     ipv6: _Ipv6 = None,
     security_group: _Groups = None,
@@ -212,7 +220,9 @@ def list_tokens(*, json: Json = False, caller: CallerArguments) -> None:
 
 @with_option_groups
 def delete_token(
-    token: Annotated[str, typer.Argument(metavar="ID", help="The token's id, as 'list' shows it.")],
+    token: Annotated[
+        str, typer.Argument(metavar="ID", help="The token's id, as 'list' shows it, or its beginning.")
+    ],
     *,
     caller: CallerArguments,
 ) -> None:
@@ -235,7 +245,9 @@ def _call(caller: CallerArguments, operation: str, **parameters: Any) -> Mapping
 
     given = {name: value for name, value in parameters.items() if value is not None}
     with client_errors():
-        client = Profile(caller.options()).api("hatchway")
+        profile = Profile(caller.options())
+        client = profile.api("hatchway")
+        _complete_ids(profile, operation, given)
         methods = {api: method for method, api in client.meta.method_to_api_mapping.items()}
         with api_errors(operation):
             try:
@@ -243,6 +255,26 @@ def _call(caller: CallerArguments, operation: str, **parameters: Any) -> Mapping
             except ParamValidationError as problem:
                 raise BadUsage(" ".join(str(problem).split())) from problem
     return answer
+
+
+def _complete_ids(profile: "Profile", operation: str, given: dict[str, Any]) -> None:
+    """Puts whole ids in the place of names and of beginnings."""
+    from hatchway.client.hosts import identify_host
+    from hatchway.client.ids import is_whole, only_one, whole_id
+    from hatchway.client.profile import api_errors
+
+    if "InstanceId" in given and operation != "RegisterInstance" and not is_whole(given["InstanceId"]):
+        given["InstanceId"] = identify_host(profile.api("ec2"), given["InstanceId"])
+    if "SubnetId" in given and not is_whole(given["SubnetId"]):
+        given["SubnetId"] = whole_id(profile.api("ec2"), given["SubnetId"])
+    if not all(map(is_whole, given.get("SecurityGroupIds", ()))):
+        ec2 = profile.api("ec2")
+        given["SecurityGroupIds"] = [whole_id(ec2, each) for each in given["SecurityGroupIds"]]
+    if "EnrollmentTokenId" in given and not is_whole(given["EnrollmentTokenId"]):
+        with api_errors("ListEnrollmentTokens"):
+            pages = profile.api("hatchway").get_paginator("list_enrollment_tokens").paginate()
+            ids = [token["EnrollmentTokenId"] for page in pages for token in page["EnrollmentTokens"]]
+        given["EnrollmentTokenId"] = only_one(given["EnrollmentTokenId"], ids)
 
 
 def _read_tags(given: "Sequence[str] | None") -> dict[str, str]:

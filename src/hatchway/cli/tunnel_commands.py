@@ -61,7 +61,8 @@ def list_(
 @with_option_groups
 def terminate(
     tunnel: Annotated[
-        str, typer.Argument(metavar="ID", help="The tunnel's id, from 'hatchway tunnels list'.")
+        str,
+        typer.Argument(metavar="ID", help="The tunnel's id, from 'hatchway tunnels list', or its beginning."),
     ],
     *,
     caller: CallerArguments,

@@ -11,7 +11,8 @@ for what is open; the plan opens any number of tunnels:
 | module | holds |
 |---|---|
 | `profile` | credentials, region, endpoint URL and CA bundle, found as every AWS tool finds them |
-| `hosts` | the hosts that a caller may see, and the one that is meant by a name, an address or an id |
+| `hosts` | the hosts that a caller may see, and which one is meant by name, address or id |
+| `ids` | the id that is meant by its beginning |
 | `host_list` | the same with the endpoint that leads to each |
 | `discovery` | endpoint and gateway port, asked of the control plane; pushing a key |
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
@@ -21,6 +22,7 @@ for what is open; the plan opens any number of tunnels:
 | `signals` | ending a tunnel in order when told to |
 | `listener` | a local port, one tunnel for each connection |
 | `ssh` | OpenSSH with a key made for the call |
+| `proxy_command` | the line by which ssh runs the tunnel. Pure |
 | `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
 | `tunnels`, `denials` | the service `hatchway`: open tunnels listed and ended; why a caller was denied |
 | `events` | the audit trail, looked up and followed |

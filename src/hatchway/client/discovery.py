@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
 from hatchway.client.hosts import find_host, find_instance
+from hatchway.client.ids import is_whole, only_one
 from hatchway.client.os_user import is_os_user
 from hatchway.client.profile import api_errors
 from hatchway.client.request import TunnelRequest
@@ -136,14 +137,20 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
 
 
 def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
-    """
+    """The endpoint of this id; or of an id that begins so, if it is the only one.
+
     Raises:
         InvalidOption: it is no endpoint id.
-        NotFound: there is no such endpoint, or it opens no tunnels.
+        NotFound: there is no such endpoint, it opens no tunnels, or there are several.
         ApiError: the call was refused or not answered.
     """
     if not ENDPOINT_ID.fullmatch(endpoint_id):
         raise InvalidOption(f"{endpoint_id!r} is not an endpoint id, which looks like eice-0123456789abcdef0")
+    if not is_whole(endpoint_id):
+        beginning = {"Name": "instance-connect-endpoint-id", "Values": [f"{endpoint_id}*"]}
+        found = _endpoints(ec2, Filters=[_STATE_FILTER, beginning])
+        only = only_one(endpoint_id, [each.endpoint_id for each in found])
+        return next(each for each in found if each.endpoint_id == only)
     found = _endpoints(ec2, InstanceConnectEndpointIds=[endpoint_id], Filters=[_STATE_FILTER])
     if not found:
         raise NotFound(f"there is no endpoint {endpoint_id} that opens tunnels")

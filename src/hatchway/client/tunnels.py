@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hatchway.client.ids import is_whole, only_one, whole_id
 from hatchway.client.profile import api_errors
 
 if TYPE_CHECKING:
@@ -42,21 +43,28 @@ def list_tunnels(profile: Profile, *, endpoint_id: str | None, principal_arn: st
     """The tunnels that are open, of one endpoint or principal when these are given.
 
     Raises:
+        NotFound: no endpoint's id begins so, or several do.
         ApiError, NotConfigured: the control plane refuses, or cannot be asked.
     """
     filters = {"InstanceConnectEndpointId": endpoint_id, "PrincipalArn": principal_arn}
     client = profile.api(_SERVICE)
+    if endpoint_id is not None and not is_whole(endpoint_id):
+        filters["InstanceConnectEndpointId"] = whole_id(profile.api("ec2"), endpoint_id)
     with api_errors("ListTunnels"):
         return list(_pages(client, {name: value for name, value in filters.items() if value is not None}))
 
 
 def terminate_tunnel(profile: Profile, tunnel_id: str) -> OpenTunnel:
-    """Has a tunnel ended; what it was.
+    """Has a tunnel ended, by its id or the beginning of it, for which tunnels are listed; what it was.
 
     Raises:
+        NotFound: no id of an open tunnel begins so, or several do.
         ApiError, NotConfigured: the control plane refuses, or cannot be asked.
     """
     client = profile.api(_SERVICE)
+    if not is_whole(tunnel_id):
+        with api_errors("ListTunnels"):
+            tunnel_id = only_one(tunnel_id, [tunnel.tunnel_id for tunnel in _pages(client, {})])
     with api_errors("TerminateTunnel"):
         return _tunnel(client.terminate_tunnel(TunnelId=tunnel_id)["Tunnel"])
 
