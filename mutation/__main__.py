@@ -30,9 +30,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("wanted", nargs="*", metavar="PACKAGE|MODULE", help="only these (what is done)")
     known = _KNOWN.read_text()
     wanted = parser.parse_args(arguments).wanted or done(known)
+    every = find_modules(Project.read(_ROOT))
     modules = [
         module
-        for module in find_modules(Project.read(_ROOT))
+        for module in every
         if module.tests and any(module.name == name or module.name.startswith(f"{name}/") for name in wanted)
     ]
     survivors: list[Change] = []
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
         told = outcome.failure or f"{outcome.mutants} mutants, {len(outcome.survivors)} survive"
         print(f"{module.name}: {told}", flush=True)
     tried = [_dotted(module) for module in modules]
-    to_mend = faults(survivors, read_known(known), tried)
+    others = [_dotted(module) for module in every if module not in modules]
+    to_mend = faults(survivors, read_known(known), tried, others)
     print("\n\n".join(to_mend), end="\n" if to_mend else "")
     return 1 if failed or to_mend else 0
 

@@ -41,7 +41,7 @@ _CHOICE: Final = "MUTANT_UNDER_TEST"
 _RECORD: Final = "stats"
 """The choice under which the switches tell which functions are called."""
 
-_LEAST_CPU_SECONDS: Final = 5
+_LEAST_CPU_SECONDS: Final = 1
 _TIMES_AS_LONG: Final = 10
 """As its tests take without a mutant; what then still runs has no end, and is noticed by that."""
 _STANDSTILL_SECONDS: Final = 300
@@ -184,6 +184,8 @@ class _Loop:
             self.answer.failure = "its tests cannot be collected"
             return True
         self.answer.called_early = set(self._called)
+        if (stores := sys.modules.get("tests.store.migrated")) is not None:
+            stores.migrated_database()  # every fork would make it anew, which takes longer than most tests
         gc.freeze()  # what forks only read they need not copy
         known = in_a_fork(partial(self._first_run, session.items))
         if isinstance(known, list):

@@ -37,15 +37,21 @@ def shown(change: Change) -> str:
     return "\n".join(["[[survivor]]", *rows, 'reason = ""'])
 
 
-def faults(found: Iterable[Change], known: Mapping[Change, str], tried: Sequence[str]) -> list[str]:
+def faults(
+    found: Iterable[Change], known: Mapping[Change, str], tried: Sequence[str], others: Sequence[str] = ()
+) -> list[str]:
     """What there is to mend, a text for each: survivors without a reason, and entries that are out of date.
 
-    Of the list, only what is in one of the modules `tried` (``iam.trust``) can be out of date.
+    Of the list, only what is in one of the modules `tried` (``iam.trust``) can be out of date. `others` are
+    those that were not: modules in a package are not part of its ``__init__.py``.
     """
     survivors = dict.fromkeys(found)
     within = tuple(f"{module}." for module in tried)
+    beside = tuple(f"{module}." for module in others if module.startswith(within))
     return [shown(change) for change in survivors if not known.get(change, "").strip()] + [
         f"Killed by now, or its code is no more:\n{shown(change)}"
         for change in known
-        if change not in survivors and change.function.startswith(within)
+        if change not in survivors
+        and change.function.startswith(within)
+        and not change.function.startswith(beside)
     ]

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -27,43 +25,41 @@ def document(effect: str, action: str) -> str:
 
 
 @pytest.fixture
-def identities(tmp_path: Path) -> Iterator[StoredIdentities]:
-    with closing(Store.open(f"sqlite:///{tmp_path}/hatchway.db")) as store:
-        store.migrate()
-        with store.write() as tx:
-            tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW))
-            for name, effect, action in (("a", "Allow", "IAM:List*"), ("d", "Deny", "ec2:CreateVpc")):
-                tx.inline_policies.put(
-                    InlinePolicy(
-                        owner_kind=OwnerKind.USER,
-                        owner_name="alice",
-                        policy_name=name,
-                        document=document(effect, action),
-                    )
-                )
-            tx.managed_policies.put(
-                ManagedPolicy(
-                    arn=POLICY,
-                    name="reader",
-                    id="ANPA1",
-                    path="/",
-                    description="",
-                    created_at=NOW,
-                    updated_at=NOW,
-                    default_version="v1",
+def identities(store: Store) -> Iterator[StoredIdentities]:
+    with store.write() as tx:
+        tx.users.put(User(name="alice", id="AIDA1", path="/", created_at=NOW))
+        for name, effect, action in (("a", "Allow", "IAM:List*"), ("d", "Deny", "ec2:CreateVpc")):
+            tx.inline_policies.put(
+                InlinePolicy(
+                    owner_kind=OwnerKind.USER,
+                    owner_name="alice",
+                    policy_name=name,
+                    document=document(effect, action),
                 )
             )
-            tx.policy_versions.put(
-                PolicyVersion(
-                    policy_arn=POLICY,
-                    version_id="v1",
-                    document=document("Allow", "ec2:Describe*"),
-                    created_at=NOW,
-                )
+        tx.managed_policies.put(
+            ManagedPolicy(
+                arn=POLICY,
+                name="reader",
+                id="ANPA1",
+                path="/",
+                description="",
+                created_at=NOW,
+                updated_at=NOW,
+                default_version="v1",
             )
-            tx.attachments.put(Attachment(owner_kind=OwnerKind.USER, owner_name="alice", policy_arn=POLICY))
-        with store.read() as tx:
-            yield StoredIdentities(tx, ARNS)
+        )
+        tx.policy_versions.put(
+            PolicyVersion(
+                policy_arn=POLICY,
+                version_id="v1",
+                document=document("Allow", "ec2:Describe*"),
+                created_at=NOW,
+            )
+        )
+        tx.attachments.put(Attachment(owner_kind=OwnerKind.USER, owner_name="alice", policy_arn=POLICY))
+    with store.read() as tx:
+        yield StoredIdentities(tx, ARNS)
 
 
 def test_what_some_statement_allows_is_granted_whatever_its_conditions_are(

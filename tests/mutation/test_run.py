@@ -95,7 +95,6 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.delitem(sys.modules, "mutation.run", raising=False)
     loaded = importlib.import_module("mutation.run")
-    monkeypatch.setattr(loaded, "_LEAST_CPU_SECONDS", 1)
     yield loaded
     del sys.modules["mutation.run"]
 

@@ -29,8 +29,17 @@ def test_an_entry_of_a_module_that_was_tried_must_be_a_survivor_still() -> None:
     assert faults([], {KNOWN: "equal"}, ["iam.tru", "iam.evaluator"]) == []
 
 
+def test_the_modules_of_a_package_that_was_tried_are_none_of_its_own() -> None:
+    within = Change("iam.lint.rules.f", "x", "")
+    assert faults([], {within: "equal"}, ["iam.lint"], ["iam.lint.rules", "iam.trust"]) == []
+    assert len(faults([], {within: "equal"}, ["iam.lint", "iam.lint.rules"], ["iam.trust"])) == 1
+    assert len(faults([], {within._replace(function="iam.lint.f"): "equal"}, ["iam.lint"])) == 1
+
+
 def test_the_list_gives_a_reason_for_each_and_names_modules_that_are_there() -> None:
     assert all(reason.strip() for reason in read_known(LIST).values())
     assert all((ROOT / "src" / "hatchway" / name).is_file() for name in done(LIST))
-    modules = tuple(f"{name.removesuffix('.py').replace('/', '.')}." for name in done(LIST))
+    modules = tuple(
+        name.removesuffix("py").removesuffix("__init__.").replace("/", ".") for name in done(LIST)
+    )
     assert all(known.function.startswith(modules) for known in read_known(LIST))

@@ -8,7 +8,8 @@ from hatchway.store import Store
 
 
 @cache
-def _migrated_database() -> bytes:
+def migrated_database() -> bytes:
+    """The file of one. Made once for a process and those that it forks."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "empty.db")
         store = Store.open(f"sqlite:///{path}")
@@ -19,7 +20,7 @@ def _migrated_database() -> bytes:
 
 def write_migrated_database(path: Path) -> None:
     """A file of its own, into which nothing has been put."""
-    path.write_bytes(_migrated_database())
+    path.write_bytes(migrated_database())
 
 
 def new_sqlite_store(path: Path) -> Store:
