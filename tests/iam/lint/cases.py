@@ -336,18 +336,27 @@ OF_OVERLAPS: list[tuple[list[dict[str, Any]], list[tuple[str, str]]]] = [
         [("duplicate-statement", "Statement[1]")],
     ),
     ([statement(NotResource=SUBNET, Effect="Deny"), statement(Effect="Deny", Resource=ENDPOINT)], []),
+    ([statement(NotResource=SUBNET, Effect="Deny"), statement(Effect="Deny")], []),
     ([statement(Resource="*"), statement(Action="iam:CreateServiceLinkedRole", Resource="*")], []),
     # one is needless beside each of two others, and is told once
     (
         [statement(Resource="*"), statement(Action="ec2:*"), statement()],
         [("duplicate-statement", "Statement[2]")],
     ),
+    (
+        [statement(), statement(Effect="Deny", Action="ec2:*"), statement(Effect="Deny", Resource="*")],
+        [("unreachable-statement", "Statement[0]")],
+    ),
     # an ARN without all its segments is about all that begins so
     (
         [statement(Resource="arn:aws:ec2"), statement()],
         [("incomplete-arn", "Statement[0].Resource"), ("duplicate-statement", "Statement[1]")],
     ),
-    # a variable is compared as it stands
+    # a variable is compared as it stands, colons in its name and all
+    (
+        [statement(Resource="arn:aws:${a::b}"), statement()],
+        [("incomplete-arn", "Statement[0].Resource")],
+    ),
     (
         [
             statement(Resource="arn:aws:ec2:*:*:subnet/${aws:username}"),

@@ -17,6 +17,7 @@ ANY = Wildcard.ANY_RUN
         ("${a}", (ANY,)),
         ("${a}:${b}:", (ANY, ":", ANY, ":")),
         ("a${b}${c}d", ("a", ANY, ANY, "d")),
+        ("${a}b}", (ANY, "b}")),
     ],
 )
 def test_a_placeholder_stands_for_any_text(template: str, tokens: tuple[str | Wildcard, ...]) -> None:

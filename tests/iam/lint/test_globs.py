@@ -6,6 +6,10 @@ from hatchway.iam.lint.globs import arns_may_meet, covers, may_meet
 from hatchway.iam.patterns import Tokens, glob, tokenise
 
 
+def tokens(pattern: str) -> Tokens:
+    return tokenise(pattern, wildcards=True, variables=False)
+
+
 def test_two_globs_meet_when_some_text_matches_both() -> None:
     texts = ["", "a", "b", "aa", "ab", "ba", "bb", "aab", "aba", "abb", "abab", "bbaa"]
     patterns = ["", "a", "*", "?", "a*", "*a", "?b", "a*b", "*ab*", "??", "*?b", "b*a*"]
@@ -16,6 +20,14 @@ def test_two_globs_meet_when_some_text_matches_both() -> None:
             assert may_meet(left, right) or not both, (one, other, both)
             if len(one) + len(other) <= 4:  # then the texts above are enough to meet in
                 assert may_meet(left, right) is bool(both), (one, other)
+
+
+def test_two_globs_of_many_wildcards_are_told_apart_at_once() -> None:
+    assert not may_meet(tokens(f"{'*a' * 20}b"), tokens(f"{'*a' * 20}c"))
+
+
+def test_what_looks_like_a_variable_is_ordinary_text() -> None:
+    assert covers("${aws:*", "${aws:username}", arn=False)
 
 
 def test_a_pattern_that_covers_another_matches_all_that_it_does() -> None:
@@ -29,10 +41,6 @@ def test_a_pattern_that_covers_another_matches_all_that_it_does() -> None:
                 one, other = (glob(tokenise(p, wildcards=True, variables=False)) for p in (broad, narrow))
                 assert all(one(text) for text in texts if other(text)), (broad, narrow)
     assert covered > 10
-
-
-def tokens(pattern: str) -> Tokens:
-    return tokenise(pattern, wildcards=True, variables=False)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +87,9 @@ A = "arn:aws:ec2:us-east-1:123456789012:subnet/a"
         (A, "arn:aws:ec2", False),
         ("arn:aws:ec2:us-east-1", "arn:aws:ec2:us-east-1:123456789012", True),
         ("arn:aws:ec2:us-east-1:*:*", "arn:aws:ec2:us-east-1", True),
+        # the last segment may hold colons
+        ("arn:aws:logs:*:*:group:*", "arn:aws:logs:us-east-1:123456789012:group:a:b", True),
+        ("arn:aws:logs:*:*:group:*", "arn:aws:logs:us-east-1:123456789012:stream:a:b", False),
         # an empty region is no text that a pattern matches: for ec2 it means any
         ("arn:aws:ec2:us-*:123456789012:*", "arn:aws:ec2::123456789012:subnet/a", False),
         ("arn:aws:ec2:*:123456789012:*", "arn:aws:ec2::123456789012:subnet/a", True),

@@ -19,10 +19,11 @@ def test_without_facts_the_checks_that_need_them_are_left_out() -> None:
 
 def test_a_document_that_is_no_policy_is_a_finding() -> None:
     (finding,) = lint_document('{"Statement": {"Effect": "Allow"}}', FACTS)
-    assert (finding.code, finding.place, finding.severity) == (
+    assert (finding.code, finding.place, finding.severity, finding.fix) == (
         "malformed-policy",
         "Statement[0]",
         Severity.ERROR,
+        "Correct the document there.",
     )
     assert "has neither Action nor NotAction" in finding.message
     assert lint_document(b"\xff")[0].code == "malformed-policy"

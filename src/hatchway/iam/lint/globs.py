@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from hatchway.iam.errors import UnreadableValue
 from hatchway.iam.patterns import (
+    Token,
     Tokens,
     Wildcard,
     complete_arn,
     glob,
     is_everything,
-    literal_text,
     split_segments,
     tokenise,
 )
@@ -36,17 +36,15 @@ def may_meet(one: Tokens, other: Tokens) -> bool:
     return False
 
 
-def _units(tokens: Tokens) -> list[str | Wildcard]:
+def _units(tokens: Tokens) -> list[Token]:
     """Single characters and wildcards."""
-    units: list[str | Wildcard] = []
+    units: list[Token] = []
     for token in tokens:
-        units += list(token) if isinstance(token, str) else [token] if isinstance(token, Wildcard) else []
+        units += list(token) if isinstance(token, str) else [token]
     return units
 
 
-def _steps(
-    left: Sequence[str | Wildcard], right: Sequence[str | Wildcard], i: int, j: int
-) -> list[tuple[int, int]]:
+def _steps(left: Sequence[Token], right: Sequence[Token], i: int, j: int) -> list[tuple[int, int]]:
     """Where matching may go on from before left[i] and right[j]."""
     steps = []
     one = left[i] if i < len(left) else None
@@ -87,7 +85,7 @@ def covers(broad: str, narrow: str, *, arn: bool) -> bool:
     """
     if broad in ("*", narrow):
         return True
-    if "?" in broad or narrow == "*":
+    if "?" in broad:
         return False
     tokens = tokenise(broad, wildcards=True, variables=False)
     if not arn:
@@ -95,7 +93,5 @@ def covers(broad: str, narrow: str, *, arn: bool) -> bool:
     parts = narrow.split(":", 5)
     parts += ["*"] * (6 - len(parts))
     segments = split_segments(complete_arn(tokens))
-    return all(
-        is_everything(segment) or (bool(part) and glob(segment)(part)) or literal_text(segment) == part
-        for segment, part in zip(segments, parts, strict=True)
-    )
+    # An empty part, which for ec2 means any, is matched by nothing but an empty one and asterisks.
+    return all(glob(segment)(part) for segment, part in zip(segments, parts, strict=True))
