@@ -59,7 +59,7 @@ def refusal(status: int, body: bytes, headers: dict[str, str] | None = None) -> 
 class StubControlPlane:
     """Knows one instance and its VPC's endpoints, by (id, subnet); keeps the calls that were made.
 
-    `kinds` and `states` are endpoints' address types and states, `addresses` the instance's.
+    `kinds` and `states` are endpoints' address types and states, `addresses` and `host_keys` the instance's.
     """
 
     url: str
@@ -71,6 +71,7 @@ class StubControlPlane:
     addresses: tuple[str, ...] = ("10.0.1.1",)
     kinds: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    host_keys: tuple[str, ...] = ()
     calls: list[dict[str, list[str]]] = field(default_factory=list)
 
     def called(self) -> list[str]:
@@ -113,6 +114,10 @@ class StubControlPlane:
         if parameters["InstanceOSUser"] == ["root"]:
             return 400, b'{"__type": "AuthException", "Message": "not authorized to push keys"}'
         return 200, b'{"RequestId": "1", "Success": true}'
+
+    def answer_DescribeHostKeys(self, parameters: dict[str, list[str]]) -> tuple[int, bytes]:
+        told = {"InstanceId": INSTANCE_ID, "PublicKeys": self.host_keys, "ReportedAt": 0}
+        return 200, json.dumps({"HostKeys": [told] if self.host_keys else []}).encode()
 
 
 @contextmanager

@@ -110,12 +110,10 @@ def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 7
-    assert control_plane.called() == [
-        "DescribeInstances",
-        "DescribeInstanceConnectEndpoints",
-        "SendSSHPublicKey",
-    ]
-    pushed = control_plane.calls[-1]
+    looked_up, at_once = control_plane.called()[:2], control_plane.called()[2:]
+    assert looked_up == ["DescribeInstances", "DescribeInstanceConnectEndpoints"]
+    assert sorted(at_once) == ["DescribeHostKeys", "SendSSHPublicKey"]
+    (pushed,) = [call for call in control_plane.calls if call["Action"] == ["SendSSHPublicKey"]]
     assert pushed["InstanceOSUser"] == ["ec2-user"]
     key = Path(f"{fake_ssh}.key")
     key.chmod(stat.S_IRUSR)
@@ -125,6 +123,34 @@ def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
     assert public.split()[:2] == pushed["SSHPublicKey"][0].split()[:2]
     assert Path(f"{fake_ssh}.mode").read_text().startswith("-rw-------")
     assert not Path(Path(f"{fake_ssh}.path").read_text().strip()).parent.exists()
+
+
+def test_ssh_trusts_the_keys_that_the_host_reported_and_no_others(
+    profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
+) -> None:
+    control_plane.host_keys = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM4Ed4P",)
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 7
+    words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
+    (file,) = [word for word in words if word.startswith("UserKnownHostsFile=")]
+    assert "StrictHostKeyChecking=yes" in words
+    assert not Path(file.partition("=")[2].strip('"')).exists()
+
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID, options=("-o", "UserKnownHostsFile mine"))) == 7
+    words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
+    assert "StrictHostKeyChecking=yes" not in words
+
+
+def test_where_host_keys_cannot_be_asked_for_there_is_no_ssh(
+    profile: Profile,
+    control_plane: StubControlPlane,
+    fake_ssh: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(control_plane, "answer_DescribeHostKeys", lambda _: (500, b"{}"), raising=False)
+    with pytest.raises(ApiError, match="DescribeHostKeys"):
+        run_ssh(profile, SshOptions(host=INSTANCE_ID))
+    assert not Path(f"{fake_ssh}.arguments").exists()
 
 
 def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:

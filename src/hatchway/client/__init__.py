@@ -22,6 +22,7 @@ for what is open; the plan opens any number of tunnels:
 | `signals` | ending a tunnel in order when told to |
 | `listener` | a local port, one tunnel for each connection |
 | `ssh` | OpenSSH with a key made for the call |
+| `host_keys` | the keys by which hosts are known, for ssh to trust no others |
 | `proxy_command` | the line by which ssh runs the tunnel. Pure |
 | `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
 | `tunnels`, `denials` | the service `hatchway`: open tunnels listed and ended; why a caller was denied |

@@ -6,23 +6,26 @@ command in it calls no API.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
 from hatchway.client.errors import ClientError, InvalidOption, printable
+from hatchway.client.host_keys import knows_known_hosts_command, pin_options, reported_keys
 from hatchway.client.hosts import NoSuchHost, find_host
 from hatchway.client.proxy_command import jump_command, tunnel_command
 from hatchway.client.ssh_line import parse_ssh_line, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     from hatchway.client.hosts import Host
@@ -95,8 +98,8 @@ def ssh_options(
     )
 
 
-def ssh_command(way: Way, options: SshOptions, key_file: str | None) -> list[str]:
-    """The arguments of `ssh`, the program's name first.
+def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Sequence[str] = ()) -> list[str]:
+    """The arguments of `ssh`, the program's name first; `pins` are those of `pin_options`.
 
     Of each setting ssh takes the first value: what the user says goes before what we only prefer.
 
@@ -113,6 +116,7 @@ def ssh_command(way: Way, options: SshOptions, key_file: str | None) -> list[str
         *("-p", str(options.tunnel.remote_port)),
         *(("-i", key_file) if key_file is not None else ()),
         *options.options,
+        *pins,
         *("-o", "ServerAliveInterval=5"),
         *preferred,
         "--",
@@ -136,9 +140,42 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
         return _run([program, *ssh_command(way, options, None)[1:]])
     with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         key_file = Path(directory) / "key"
-        push_key(profile, way.instance_id, options.os_user, make_key(key_file))
-        # It lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
-        return _run([program, *ssh_command(way, options, str(key_file))[1:]])
+        keys = introduce(profile, way.instance_id, options.os_user, make_key(key_file))
+        pins: Sequence[str] = ()
+        if keys and not values_of(options.options, "o", "userknownhostsfile"):
+            tells = os.name == "posix" and knows_known_hosts_command(program)
+            pins = pin_options(Path(directory), way.instance_id, keys, tells=tells)
+        # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
+        return _run([program, *ssh_command(way, options, str(key_file), pins)[1:]])
+
+
+def introduce(profile: Profile, instance_id: str, os_user: str, public_key: str) -> Sequence[str] | None:
+    """Make a key good on an instance, and ask at the same time for the keys by which its host is known: there
+    are none where it has reported none, and it is None where the caller cannot be told.
+
+    Raises:
+        ApiError, NotConfigured: a call was refused or not answered.
+    """
+    found: list[Mapping[str, tuple[str, ...]] | None] = []
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            found.append(reported_keys(client, [instance_id]))
+        except Exception as problem:
+            failed.append(problem)
+
+    # botocore makes clients in one thread.
+    client = profile.api("hatchway")
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        push_key(profile, instance_id, os_user, public_key)
+    finally:
+        asking.join()
+    if failed:
+        raise failed[0]
+    return None if found[0] is None else found[0].get(instance_id, ())
 
 
 @dataclass(frozen=True, slots=True)

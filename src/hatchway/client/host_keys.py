@@ -1,0 +1,126 @@
+"""The keys by which hosts are known, as they reported them to the control plane, for ssh to trust no others.
+
+What is written is known_hosts of one host alone (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"), so that it holds
+under whatever name ssh knows the host.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from hatchway.client.errors import ApiError
+from hatchway.client.profile import api_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_MOST_ASKED: Final = 100
+_UNTOLD: Final = frozenset({"AccessDeniedException", "UnknownOperationException"})
+"""Of somebody who may not know, and of a server that does not: then hosts are as unknown as to ssh itself."""
+
+_KEY: Final = re.compile(r"[a-z0-9@.-]{1,64} [0-9A-Za-z+/]{16,16384}={0,2}")
+
+_HEADING: Final = (
+    "# What this host reported to Hatchway. It is written anew at each connection: do not change it.\n"
+)
+
+_TELL: Final = """\
+# ssh's KnownHostsCommand: says what to do where the host shows a key that it did not report.
+[ "$1" = HOSTNAME ] || exit 0
+while read -r _ _ key; do
+    if [ "$key" = "$2" ]; then exit 0; fi
+done <{known_hosts}
+printf 'hatchway: %s\\n' "{instance_id} shows the host key $3, which its host did not report: either this is \
+another host, or its keys are new; then have it report them: see 'Verified hosts' in docs/connecting.md" >&2
+"""
+
+
+def reported_keys(client: Any, instance_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]] | None:
+    """Public keys, `type base64`, by instance id, of those that have reported some. None where the caller
+    cannot be told.
+
+    Args:
+        client: botocore's, of the service `hatchway`.
+
+    Raises:
+        ApiError: the call failed.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(instance_ids), _MOST_ASKED):
+        try:
+            with api_errors("DescribeHostKeys"):
+                answer = client.describe_host_keys(
+                    InstanceIds=list(instance_ids[start : start + _MOST_ASKED])
+                )
+        except ApiError as refused:
+            if refused.code in _UNTOLD:
+                return None
+            raise
+        for host in answer["HostKeys"]:
+            keys = tuple(key for key in host["PublicKeys"] if _KEY.fullmatch(key))
+            if keys:
+                found[host["InstanceId"]] = keys
+    return found
+
+
+def known_hosts(keys: Sequence[str]) -> str:
+    """A known_hosts file of a host with these keys."""
+    return _HEADING + "".join(f"* {key}\n" for key in keys)
+
+
+def keep_known_hosts(path: Path, keys: Sequence[str]) -> None:
+    """Has a file hold these keys and no others. Where there are none, what ssh itself has put there stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if keys:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fresh.write_text(known_hosts(keys), "ascii")
+        fresh.replace(path)
+        return
+    with suppress(FileNotFoundError):
+        if path.read_text("ascii", errors="replace").startswith(_HEADING):
+            path.unlink()
+
+
+def pin_options(directory: Path, instance_id: str, keys: Sequence[str], *, tells: bool) -> list[str]:
+    """Options by which ssh takes the host for itself only by these keys. Files for them are made in the
+    directory.
+
+    Args:
+        tells: whether ssh can be made to say what to do when it refuses (KnownHostsCommand).
+    """
+    file = directory / "known_hosts"
+    file.write_text(known_hosts(keys), "ascii")
+    options = [
+        f"UserKnownHostsFile={quoted(str(file))}",
+        "StrictHostKeyChecking=yes",
+        # It would write the host's further keys into the file.
+        "UpdateHostKeys=no",
+    ]
+    if tells:
+        script = directory / "mismatch"
+        tell = _TELL.format(instance_id=instance_id, known_hosts=shlex.quote(str(file)))
+        script.write_text(tell)
+        options.append(f"KnownHostsCommand=/bin/sh {quoted(str(script))} %I %K %f")
+    return [word for option in options for word in ("-o", option)]
+
+
+def quoted(path: str) -> str:
+    """A path as an argument in a line of ssh_config."""
+    return '"' + path.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def knows_known_hosts_command(program: str) -> bool:
+    """OpenSSH has it since 8.5."""
+    told = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr
+    version = re.match(r"OpenSSH\w*_(\d+)\.(\d+)", told)
+    return version is not None and (int(version[1]), int(version[2])) >= (8, 5)
