@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import Installed, listen
 from typer.testing import CliRunner
 
-from hatchway.administration.access_keys import create_key
+from hatchway.administration.access_keys import KeysOnServer
 from hatchway.administration.bundling import IntoBundle, ready_bundle, removed_on_failure
 from hatchway.cli.main import app
 from hatchway.errors import BadUsage, CommandFailed
@@ -66,7 +66,7 @@ def test_there_is_no_key_without_its_bundle(installation: Installation, into: In
     listen(installation, "10.9.9.9:8443")
     into.target.write_text("somebody else's")
     with pytest.raises(CommandFailed, match="is there already"):
-        create_key(installation, "bob", into)
+        KeysOnServer(installation).create("bob", into)
     assert into.target.read_text() == "somebody else's"
     with installation.store.read() as tx:
         assert tx.access_keys.count(user_name="bob") == 0

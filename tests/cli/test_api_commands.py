@@ -174,8 +174,73 @@ def test_a_key_is_made_into_a_profile_with_which_everything_works(
     ran = run("access-key", "create", "erin", "--as", "erin")
     assert ran.code == 1
     assert "iam:CreateAccessKey" in ran.errors
-    assert run("access-key", "create", "--root").code == 2
     assert run("access-key", "create", "erin", "--bundle", str(tmp_path / "b.zip")).code == 2
+
+
+def statuses(*arguments: str) -> dict[str, str]:
+    listed = json.loads(good("access-key", "list", *arguments, "--json"))["access_keys"]
+    return {key["access_key_id"]: key["status"] for key in listed}
+
+
+def test_a_users_key_is_rotated_ended_and_taken_away_from_anywhere(world: World, tmp_path: Path) -> None:
+    first = world.user("fay", {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}).access_key_id
+    said = good("access-key", "rotate", "fay", "--profile", "fay")
+    assert f"{first} is still active" in said
+    (second,) = set(statuses("fay")) - {first}
+    assert second in (tmp_path / "credentials").read_text()
+    ran = run("access-key", "rotate", "fay")
+    assert (ran.code, "has 2 active access keys" in ran.errors) == (1, True)
+
+    assert good("access-key", "deactivate", first) == f"{first} of fay is inactive\n"
+    assert good("access-key", "deactivate", first) == f"{first} of fay was already inactive\n"
+    rotated = json.loads(good("access-key", "rotate", "fay", "--at-once", "--profile", "fay", "--json"))
+    third = rotated["access_key_id"]
+    assert (rotated["deleted"], rotated["former"]) == (
+        first,
+        [{"access_key_id": second, "status": "Inactive"}],
+    )
+    assert statuses("fay") == {second: "Inactive", third: "Active"}
+    assert third in (tmp_path / "credentials").read_text()
+
+    assert good("access-key", "activate", second) == f"{second} of fay is active\n"
+    assert good("access-key", "delete", second) == f"Deleted {second} of fay\n"
+    assert statuses("fay") == {third: "Active"}
+    assert {event["userIdentity"]["type"] for event in world.events("UpdateAccessKey")} == {"Root"}
+    for key, command in ((first, "delete"), ("AKIANOBODYATALL00000", "activate")):
+        ran = run("access-key", command, key)
+        assert (ran.code, "NoSuchEntity" in ran.errors) == (1, True)
+    assert "NoSuchEntity" in run("access-key", "list", "nobody").errors
+
+
+def test_a_key_that_no_profile_could_be_given_is_taken_away_again(world: World, tmp_path: Path) -> None:
+    world.user("gus", {"Effect": "Allow", "Action": "sts:*", "Resource": "*"})
+    (tmp_path / "credentials").mkdir()
+    before = statuses("gus")
+    assert run("access-key", "create", "gus", "--profile", "gus").code == 1
+    assert statuses("gus") == before
+
+
+def test_root_alone_sees_and_makes_roots_keys_through_the_api(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = json.loads(good("access-key", "list", "--json"))["access_keys"]
+    assert listed[0]["user"] is None
+    assert listed[0]["last_used"] is None or listed[0]["last_used"]["service"]
+    assert [key["user"] for key in listed[1:]] == sorted(key["user"] for key in listed[1:])
+    made = json.loads(good("access-key", "create", "--root", "--json"))
+    assert made["user"] is None
+    assert good("access-key", "delete", made["access_key_id"]) == f"Deleted {made['access_key_id']} of root\n"
+
+    act_as(monkeypatch, world.user("hal", {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}))
+    users = [key["user"] for key in json.loads(good("access-key", "list", "--json"))["access_keys"]]
+    assert "hal" in users
+    assert None not in users
+    before = statuses()
+    for command in ("create", "list", "rotate"):
+        ran = run("access-key", command, "--root")
+        assert (ran.code, "root itself" in ran.errors) == (2, True)
+    assert run("access-key", "delete", world.root.access_key_id).code == 2
+    assert statuses() == before
 
 
 def test_a_host_is_registered_changed_and_taken_out(world: World) -> None:

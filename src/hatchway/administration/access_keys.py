@@ -1,10 +1,11 @@
-"""What the commands on the server do to access keys, recorded in the audit trail as IAM's operations are."""
+"""Access keys, on the server itself: recorded in the audit trail as IAM's operations are."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from hatchway.access.access_keys import MOST_KEYS, create_access_key, delete_access_key, set_status
 from hatchway.administration.api_urls import here
@@ -68,105 +69,118 @@ class ListedKey:
     use: AccessKeyUse | None
 
 
-def list_keys(installation: Installation, user: str | None, *, everybody: bool) -> list[ListedKey]:
-    """The keys of a user (None: the root user), or of everybody; root's first, then by user and age.
-
-    Raises:
-        CommandFailed: there is no such user.
-    """
-    with installation.store.read() as tx:
-        if everybody:
-            keys = tx.access_keys.find()
-        else:
-            _require(tx, user)
-            keys = tx.access_keys.find(user_name=user)
-        uses = last_uses(tx, datetime.now(UTC))
-    keys.sort(key=lambda key: (key.user_name is not None, key.user_name or "", key.created_at))
-    return [ListedKey(key, uses.get(key.id)) for key in keys]
-
-
 Into = IntoProfile | IntoBundle
 
 
-def create_key(installation: Installation, user: str | None, into: Into | None = None) -> MadeKey:
-    """Makes a key for a user (None: the root user), and writes the profile or the bundle: both, or neither.
+class Keys(Protocol):
+    """Where access keys are made, looked after and ended; of a user, or (None) the root user.
 
-    Raises:
-        BadUsage: the API cannot be reached at the URL.
-        CommandFailed: there is no such user, it has two keys, or the profile or bundle cannot be written.
+    Each raises CommandFailed or BadUsage for what cannot be done, and says what to do instead.
     """
-    with _nothing_left(into), installation.store.write() as tx:
-        _require(tx, user)
-        if tx.access_keys.count(user_name=user) >= MOST_KEYS:
-            raise CommandFailed(
-                f"{_name(user)} has {MOST_KEYS} access keys already: see 'hatchway access-key list"
-                f" {_argument(user)}', and delete one with 'hatchway access-key delete ID'"
-            )
-        return _make(tx, installation, user, into, former=())
+
+    def list(self, user: str | None, *, everybody: bool) -> Sequence[ListedKey]:
+        """The keys of a user, or of everybody; root's first, then by user and age."""
+
+    def create(self, user: str | None, into: Into | None) -> MadeKey:
+        """Makes a key and writes the profile or the bundle: both, or neither."""
+
+    def rotate(self, user: str | None, into: Into | None, *, at_once: bool) -> MadeKey:
+        """Makes a new key beside the one that there is, which is good until it is ended.
+
+        An inactive key goes, when it is one of two: it was ended in the rotation before. `at_once`
+        deactivates what was active. A profile that holds one of the user's keys gets the new one.
+        """
+
+    def set_status(self, key_id: str, status: KeyStatus) -> tuple[AccessKey, bool]:
+        """Activates or deactivates a key; the key as it was, and whether anything changed."""
+
+    def delete(self, key_id: str) -> AccessKey:
+        """Takes a key away; what it was."""
 
 
-def rotate_key(installation: Installation, user: str | None, into: Into | None, *, at_once: bool) -> MadeKey:
-    """Makes a new key beside the one that a user (None: the root user) has, which is good until it is ended.
+@dataclass(frozen=True, slots=True)
+class KeysOnServer:
+    """The keys in the store of an installation."""
 
-    An inactive key goes, when it is one of two: it was ended in the rotation before. `at_once` deactivates
-    what was active. A profile that holds one of the user's keys gets the new one.
+    installation: Installation
 
-    Raises:
-        BadUsage: the API cannot be reached at the URL.
-        CommandFailed: there is no such user, he has no key, or two that are active; or the profile or bundle
-            cannot be written.
-    """
-    now = datetime.now(UTC)
-    with _nothing_left(into), installation.store.write() as tx:
-        _require(tx, user)
-        keys = sorted(tx.access_keys.find(user_name=user), key=lambda key: key.created_at)
-        if not keys:
-            raise CommandFailed(
-                f"{_name(user)} has no access key: make one with 'hatchway access-key create"
-                f" {_argument(user)}'"
-            )
-        deleted = None
-        if len(keys) >= MOST_KEYS:
-            deleted = next((key for key in keys if key.status is KeyStatus.INACTIVE), None)
-            if deleted is None:
+    def list(self, user: str | None, *, everybody: bool) -> Sequence[ListedKey]:
+        with self.installation.store.read() as tx:
+            if everybody:
+                keys = tx.access_keys.find()
+            else:
+                _require(tx, user)
+                keys = tx.access_keys.find(user_name=user)
+            uses = last_uses(tx, datetime.now(UTC))
+        return in_order(ListedKey(key, uses.get(key.id)) for key in keys)
+
+    def create(self, user: str | None, into: Into | None) -> MadeKey:
+        with _nothing_left(into), self.installation.store.write() as tx:
+            _require(tx, user)
+            if tx.access_keys.count(user_name=user) >= MOST_KEYS:
                 raise CommandFailed(
-                    f"{_name(user)} has {MOST_KEYS} active access keys: see with 'hatchway access-key list"
-                    f" {_argument(user)}' which is no longer used, and deactivate that one"
+                    f"{_name(user)} has {MOST_KEYS} access keys already: see 'hatchway access-key list"
+                    f" {_argument(user)}', and delete one with 'hatchway access-key delete ID'"
                 )
-            keys.remove(deleted)
-            _delete(tx, installation, deleted, now)
-        made = _make(tx, installation, user, into, former=tuple(keys))
-        if at_once:
-            for key in keys:
-                _set_status(tx, installation, key, KeyStatus.INACTIVE, now)
-        former = tuple(key for key in tx.access_keys.find(user_name=user) if key.id != made.key.id)
-    return replace(made, former=former, deleted=deleted)
+            return _make(tx, self.installation, user, into, former=())
+
+    def rotate(self, user: str | None, into: Into | None, *, at_once: bool) -> MadeKey:
+        now = datetime.now(UTC)
+        with _nothing_left(into), self.installation.store.write() as tx:
+            _require(tx, user)
+            former, deleted = to_rotate(user, tx.access_keys.find(user_name=user))
+            if deleted is not None:
+                _delete(tx, self.installation, deleted, now)
+            made = _make(tx, self.installation, user, into, former)
+            if at_once:
+                for key in former:
+                    _set_status(tx, self.installation, key, KeyStatus.INACTIVE, now)
+            former = tuple(key for key in tx.access_keys.find(user_name=user) if key.id != made.key.id)
+        return replace(made, former=former, deleted=deleted)
+
+    def set_status(self, key_id: str, status: KeyStatus) -> tuple[AccessKey, bool]:
+        with self.installation.store.write() as tx:
+            key = _find(tx, key_id)
+            changed = key.status is not status
+            if changed:
+                _set_status(tx, self.installation, key, status, datetime.now(UTC))
+        return key, changed
+
+    def delete(self, key_id: str) -> AccessKey:
+        with self.installation.store.write() as tx:
+            key = _find(tx, key_id)
+            _delete(tx, self.installation, key, datetime.now(UTC))
+        return key
 
 
-def set_key_status(installation: Installation, key_id: str, status: KeyStatus) -> tuple[AccessKey, bool]:
-    """Activates or deactivates a key; the key as it was, and whether anything changed.
+def in_order(listed: Iterable[ListedKey]) -> Sequence[ListedKey]:
+    """Root's keys first, then by user and age."""
+    return sorted(
+        listed,
+        key=lambda each: (each.key.user_name is not None, each.key.user_name or "", each.key.created_at),
+    )
+
+
+def to_rotate(user: str | None, keys: Iterable[AccessKey]) -> tuple[tuple[AccessKey, ...], AccessKey | None]:
+    """The keys that stay beside a new one, and the one that has to go to make room for it.
 
     Raises:
-        CommandFailed: there is no such key.
+        CommandFailed: there is no key, or two that are active.
     """
-    with installation.store.write() as tx:
-        key = _find(tx, key_id)
-        changed = key.status is not status
-        if changed:
-            _set_status(tx, installation, key, status, datetime.now(UTC))
-    return key, changed
-
-
-def delete_key(installation: Installation, key_id: str) -> AccessKey:
-    """Takes a key away; what it was.
-
-    Raises:
-        CommandFailed: there is no such key.
-    """
-    with installation.store.write() as tx:
-        key = _find(tx, key_id)
-        _delete(tx, installation, key, datetime.now(UTC))
-    return key
+    stay = sorted(keys, key=lambda key: key.created_at)
+    if not stay:
+        raise CommandFailed(
+            f"{_name(user)} has no access key: make one with 'hatchway access-key create {_argument(user)}'"
+        )
+    if len(stay) < MOST_KEYS:
+        return tuple(stay), None
+    goes = next((key for key in stay if key.status is KeyStatus.INACTIVE), None)
+    if goes is None:
+        raise CommandFailed(
+            f"{_name(user)} has {MOST_KEYS} active access keys: see with 'hatchway access-key list"
+            f" {_argument(user)}' which is no longer used, and deactivate that one"
+        )
+    return tuple(key for key in stay if key is not goes), goes
 
 
 def _nothing_left(into: Into | None) -> AbstractContextManager[None]:

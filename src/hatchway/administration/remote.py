@@ -1,6 +1,6 @@
 """What the same commands do through the API, from anywhere, as whoever has the credentials.
 
-Each gives what its counterpart on the server gives: `account`, `access_keys`.
+Each gives what its counterpart in `account` gives on the server.
 """
 
 import gzip
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from hatchway.administration.access_keys import IntoProfile, MadeKey, ready_profile
 from hatchway.administration.account import (
     AppliedFile,
     EnrolledHost,
@@ -26,12 +25,10 @@ from hatchway.administration.fleet_files import files_in, read_fleet_file
 from hatchway.client.errors import ApiError
 from hatchway.client.hosts import find_host
 from hatchway.client.profile import Profile, api_errors
-from hatchway.client.setup.aws_profile import AwsProfile, kept_on_failure, write_profile
 from hatchway.control.host_tokens import NewHostToken
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token
-from hatchway.domain.identity import AccessKey, KeyStatus
 from hatchway.domain.ids import INSTANCE_ID
-from hatchway.errors import BadUsage, CommandFailed
+from hatchway.errors import BadUsage
 from hatchway.fleet import Action, BadFleet, Change, FieldChange, Fleet, Plan, Problem, parse_fleet
 from hatchway.fleet.inlining import with_policies_inline
 from hatchway.fleet.lint import PolicyFinding, lint_policies, with_those_in_force
@@ -147,46 +144,6 @@ def make_host_script(
     enrolled = enroll_host(profile, instance, at_once=at_once)
     notes += [enrolled.note] if enrolled.note is not None else []
     return MadeScript(host_script_of(enrolled.instance_id, enrolled.token, url, pem), tuple(notes))
-
-
-def create_key(profile: Profile, user: str | None, into: IntoProfile | None) -> MadeKey:
-    """Makes a key for a user (None: the caller), and writes the profile: both, or neither.
-
-    Raises:
-        CommandFailed: the profile is there already, or cannot be written.
-        ApiError, NotConfigured: the API refuses, or cannot be asked.
-    """
-    region = profile.region
-    there = None if into is None else ready_profile(into)
-    client = profile.api("iam")
-    with api_errors("CreateAccessKey"):
-        given = {} if user is None else {"UserName": user}
-        told = client.create_access_key(**given)["AccessKey"]
-        key = AccessKey(
-            id=told["AccessKeyId"],
-            user_name=told.get("UserName"),
-            status=KeyStatus(told["Status"]),
-            created_at=told["CreateDate"],
-        )
-        secret = str(told["SecretAccessKey"])
-    if into is None:
-        return MadeKey(key, secret)
-    written = AwsProfile(
-        name=into.name,
-        endpoint_url=into.endpoint_url or profile.endpoint_url("iam"),
-        region=region,
-        ca_bundle=Path(profile.ca_bundle).absolute() if profile.ca_bundle else None,
-        access_key_id=key.id,
-        secret_access_key=secret,
-    )
-    try:
-        with kept_on_failure(into.files):
-            write_profile(into.files, written)
-    except (CommandFailed, OSError):
-        with api_errors("DeleteAccessKey"):
-            client.delete_access_key(AccessKeyId=key.id, **given)
-        raise
-    return MadeKey(key, secret, replaced=there)
 
 
 def _asked(operation: str, ask: Callable[[], Mapping[str, Any]]) -> Plan:

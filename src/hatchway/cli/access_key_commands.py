@@ -1,5 +1,7 @@
-"""Commands for access keys, on the server itself; to make one, through the API too."""
+"""Commands for access keys: through the API, or on the server itself with --data-dir."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hatchway.cli.option_groups import with_option_groups
-from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.cli.options import Json, StoreArguments, data_directory
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
-    from hatchway.administration.access_keys import Into, ListedKey, MadeKey
+    from hatchway.administration.access_keys import Into, Keys, ListedKey, MadeKey
     from hatchway.domain.identity import KeyStatus
 
 _User = Annotated[str | None, typer.Argument(metavar="USER", help="The user's name.", show_default=False)]
@@ -55,6 +57,36 @@ class _IntoArguments:
     overwrite: _Overwrite = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WhereArguments(StoreArguments):
+    """Where the keys are: at the API, which is asked as a profile, or in the server's store."""
+
+    as_profile: Annotated[
+        str | None,
+        typer.Option("--as", metavar="PROFILE", help="Ask the API as this AWS profile; else AWS_PROFILE."),
+    ] = None
+
+
+@contextmanager
+def _keys(where: _WhereArguments, into: "Into | None" = None) -> Iterator["Keys"]:
+    if (where.data_dir is not None or where.store_url is not None) and where.as_profile is None:
+        from hatchway.administration.access_keys import KeysOnServer
+        from hatchway.installation.installation import open_installation
+
+        with open_installation(data_directory(where.data_dir), where.store_url) as installation:
+            yield KeysOnServer(installation)
+    else:
+        from hatchway.administration.remote_keys import KeysByApi
+        from hatchway.cli.client_options import CallerArguments, administration_errors
+        from hatchway.cli.progress import working
+        from hatchway.client.profile import Profile
+
+        url = None if into is None else into.endpoint_url
+        with administration_errors(), working("Asking the API") as tell:
+            options = CallerArguments(profile=where.as_profile, endpoint_url=url).options()
+            yield KeysByApi(Profile(options), tell)
+
+
 _COLUMNS = ("USER", "ACCESS KEY", "STATUS", "CREATED", "LAST USED", "SERVICE")
 
 
@@ -75,19 +107,14 @@ def create(
     *,
     root: _Root = False,
     into: _IntoArguments,
-    as_profile: Annotated[
-        str | None,
-        typer.Option("--as", metavar="PROFILE", help="Ask the API as this AWS profile; else AWS_PROFILE."),
-    ] = None,
     json: Json = False,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
+    where: _WhereArguments,
 ) -> None:
     """Make an access key for a user.
 
     It is printed this once, or written into an AWS profile of yours, or into a bundle for the user's own
     machine. A profile that is there already is left alone. It asks the API, as you, and needs the permission
-    iam:CreateAccessKey; with --data-dir it works on the store, on the server.
+    iam:CreateAccessKey; with --data-dir it works on the store, on the server. A bundle is made there alone.
 
     \b
     Examples:
@@ -97,37 +124,11 @@ def create(
       hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
       hatchway access-key create --root --data-dir /var/lib/hatchway
     """
-    from hatchway.administration.access_keys import create_key
-    from hatchway.installation.installation import open_installation
-
     owner = _owner(user, root=root)
     destination = _destination(owner, into)
-    if (data_dir is None and store_url is None) or as_profile is not None:
-        made = _create_by_api(owner, destination, as_profile)
-    else:
-        with open_installation(data_directory(data_dir), store_url) as installation:
-            made = create_key(installation, owner, destination)
+    with _keys(where, destination) as keys:
+        made = keys.create(owner, destination)
     _tell_made(made, destination, json=json)
-
-
-def _create_by_api(owner: str | None, destination: "Into | None", as_profile: str | None) -> "MadeKey":
-    """
-    Raises:
-        BadUsage: that is only done on the server.
-    """
-    from hatchway.administration import remote
-    from hatchway.administration.bundling import IntoBundle
-    from hatchway.cli.client_options import CallerArguments, administration_errors
-    from hatchway.client.profile import Profile
-
-    if owner is None:
-        raise BadUsage("a key of the root user is made on the server: give --data-dir DIR there")
-    if isinstance(destination, IntoBundle):
-        raise BadUsage("a bundle is made on the server: give --data-dir DIR there")
-    url = None if destination is None else destination.endpoint_url
-    with administration_errors():
-        options = CallerArguments(profile=as_profile, endpoint_url=url).options()
-        return remote.create_key(Profile(options), owner, destination)
 
 
 @with_option_groups
@@ -141,28 +142,28 @@ def rotate(
     ] = False,
     into: _IntoArguments,
     json: Json = False,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
+    where: _WhereArguments,
 ) -> None:
     """Make a new access key in place of a user's.
 
     The former key is good until you deactivate it, when all that used it has the new one: 'list' shows when
     it was last used. The inactive key of the rotation before is deleted, since a user has two at most. A
-    profile that holds a key of this user gets the new one.
+    profile that holds a key of this user gets the new one. It asks the API, as you, and needs the permissions
+    iam:ListAccessKeys, iam:CreateAccessKey, iam:UpdateAccessKey and iam:DeleteAccessKey; with --data-dir it
+    works on the store, on the server.
 
     \b
     Examples:
-      hatchway access-key rotate alice --profile alice --data-dir /var/lib/hatchway
+      hatchway access-key rotate alice --profile alice
+      hatchway access-key rotate alice --at-once --as admin
       hatchway access-key rotate --root --at-once --data-dir /var/lib/hatchway
     """
-    from hatchway.administration.access_keys import rotate_key
     from hatchway.domain.identity import KeyStatus
-    from hatchway.installation.installation import open_installation
 
     owner = _owner(user, root=root)
     destination = _destination(owner, into)
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        made = rotate_key(installation, owner, destination, at_once=at_once)
+    with _keys(where, destination) as keys:
+        made = keys.rotate(owner, destination, at_once=at_once)
     _tell_made(made, destination, json=json)
     if json:
         return
@@ -178,30 +179,31 @@ def rotate(
             )
 
 
+@with_option_groups
 def list_(
     user: _User = None,
     *,
     root: _Root = False,
     json: Json = False,
-    data_dir: DataDir = None,
-    store_url: StoreUrl = None,
+    where: _WhereArguments,
 ) -> None:
     """List the access keys: of everybody, or of one user.
 
     With when and for which service each was last used, also in requests that were refused. Times are UTC.
+    It asks the API, as you, and needs the permissions iam:ListAccessKeys, iam:GetAccessKeyLastUsed and, for
+    everybody's, iam:ListUsers; root's own keys only root sees there. With --data-dir it reads the store, on
+    the server.
 
     \b
     Examples:
+      hatchway access-key list alice
+      hatchway access-key list --as admin
       hatchway access-key list --data-dir /var/lib/hatchway
-      hatchway access-key list alice --data-dir /var/lib/hatchway
     """
-    from hatchway.administration.access_keys import list_keys
-    from hatchway.installation.installation import open_installation
-
     everybody = user is None and not root
     owner = None if everybody else _owner(user, root=root)
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        listed = list_keys(installation, owner, everybody=everybody)
+    with _keys(where) as keys:
+        listed = keys.list(owner, everybody=everybody)
     if json:
         import json as json_format
 
@@ -213,51 +215,55 @@ def list_(
         typer.echo(line)
 
 
-def deactivate(
-    key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None
-) -> None:
+@with_option_groups
+def deactivate(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None:
     """Deactivate an access key.
 
     What is signed with it is refused from now on, and tunnels that were opened with it are cut within a
-    second. 'activate' takes it back.
+    second. 'activate' takes it back. It asks the API, as you, and needs the permissions
+    iam:GetAccessKeyLastUsed, iam:ListAccessKeys and iam:UpdateAccessKey; with --data-dir it works on the
+    store, on the server.
 
     \b
-    Example:
+    Examples:
+      hatchway access-key deactivate AKIAIOSFODNN7EXAMPLE
       hatchway access-key deactivate AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
     """
     from hatchway.domain.identity import KeyStatus
 
-    _set_status(key, KeyStatus.INACTIVE, data_dir, store_url, json=json)
+    _set_status(key, KeyStatus.INACTIVE, where, json=json)
 
 
-def activate(
-    key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None
-) -> None:
+@with_option_groups
+def activate(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None:
     """Activate an access key again.
+
+    With the permissions that 'deactivate' needs, or with --data-dir.
 
     \b
     Example:
-      hatchway access-key activate AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
+      hatchway access-key activate AKIAIOSFODNN7EXAMPLE
     """
     from hatchway.domain.identity import KeyStatus
 
-    _set_status(key, KeyStatus.ACTIVE, data_dir, store_url, json=json)
+    _set_status(key, KeyStatus.ACTIVE, where, json=json)
 
 
-def delete(key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+@with_option_groups
+def delete(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None:
     """Delete an access key, for good.
 
-    Deactivate it first, and wait whether somebody misses it: a deleted key cannot be brought back.
+    Deactivate it first, and wait whether somebody misses it: a deleted key cannot be brought back. It asks
+    the API, as you, and needs the permissions iam:GetAccessKeyLastUsed, iam:ListAccessKeys and
+    iam:DeleteAccessKey; with --data-dir it works on the store, on the server.
 
     \b
-    Example:
+    Examples:
+      hatchway access-key delete AKIAIOSFODNN7EXAMPLE
       hatchway access-key delete AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
     """
-    from hatchway.administration.access_keys import delete_key
-    from hatchway.installation.installation import open_installation
-
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        deleted = delete_key(installation, key)
+    with _keys(where) as keys:
+        deleted = keys.delete(key)
     if json:
         import json as json_format
 
@@ -266,14 +272,9 @@ def delete(key: _KeyId, *, json: Json = False, data_dir: DataDir = None, store_u
         typer.echo(f"Deleted {deleted.id} of {deleted.user_name or 'root'}")
 
 
-def _set_status(
-    key: str, status: "KeyStatus", data_dir: Path | None, store_url: str | None, *, json: bool
-) -> None:
-    from hatchway.administration.access_keys import set_key_status
-    from hatchway.installation.installation import open_installation
-
-    with open_installation(data_directory(data_dir), store_url) as installation:
-        found, changed = set_key_status(installation, key, status)
+def _set_status(key: str, status: "KeyStatus", where: _WhereArguments, *, json: bool) -> None:
+    with _keys(where) as keys:
+        found, changed = keys.set_status(key, status)
     if json:
         import json as json_format
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hatchway.access.access_keys import NewAccessKey
-from hatchway.administration.access_keys import IntoProfile, create_key
+from hatchway.administration.access_keys import IntoProfile, KeysOnServer
 from hatchway.administration.account import enroll_host
 from hatchway.audit.local_trail import administrator
 from hatchway.client.profile import Profile, ProfileOptions
@@ -82,7 +82,7 @@ def set_up(programs: Programs) -> Iterator[Environment]:
         installation = down.enter_context(open_installation(data_directory, None))
         instances, subnets = _ids(installation)
         for user in scenario.USERS:
-            create_key(installation, user, IntoProfile(name=user, files=files))
+            KeysOnServer(installation).create(user, IntoProfile(name=user, files=files))
         tokens = {name: enroll_host(installation, name).token for name in scenario.HOSTS}
         port = ssh_port(list(scenario.HOSTS.values()))
         shared = SharedSettings(
