@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hatchway.administration.access_keys import create_key
+from hatchway.administration.access_keys import KeysOnServer
 from hatchway.audit.local_trail import administrator
 from hatchway.control.fleet import apply_fleet
 from hatchway.demo.processes import Processes
@@ -105,7 +105,7 @@ def _install(directory: DataDirectory) -> tuple[Mapping[str, str], str]:
         with open_installation(directory, None) as installation:
             fleet = parse_fleet(json.dumps(_FLEET).encode())
             apply_fleet(installation.store, fleet, now=now, administrator=administrator())
-            key = create_key(installation, _USER)
+            key = KeysOnServer(installation).create(_USER, None)
             with installation.store.read() as tx:
                 endpoint = tx.endpoints.find()[0].id
     credentials = {"AWS_ACCESS_KEY_ID": key.key.id, "AWS_SECRET_ACCESS_KEY": key.secret}

@@ -227,7 +227,19 @@ def test_a_token_is_made_by_whom_its_subnet_and_tags_allow(world: World) -> None
         ),
     )
     alice = world.client("hatchway", key)
-    alice.create_enrollment_token(SubnetId=SUBNET, Tags=[{"Key": "env", "Value": "dev"}])
+    tags = [{"Key": "env", "Value": "dev"}]
+    # Whoever registers by it gets an instance these tags.
+    refused(lambda: alice.create_enrollment_token(SubnetId=SUBNET, Tags=tags), "AccessDeniedException")
+    world.allow("alice", allow("hatchway:*"), allow("ec2:CreateTags", resource=ARNS.instance("*")))
+    alice.create_enrollment_token(SubnetId=SUBNET, Tags=tags)
+    world.allow(
+        "alice",
+        allow(
+            "hatchway:CreateEnrollmentToken",
+            resource=ARNS.subnet(SUBNET),
+            StringEquals={"aws:RequestTag/env": "dev"},
+        ),
+    )
     refused(lambda: alice.create_enrollment_token(SubnetId=SUBNET), "AccessDeniedException")
     refused(alice.list_enrollment_tokens, "AccessDeniedException")
     refused(

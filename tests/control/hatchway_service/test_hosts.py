@@ -223,6 +223,7 @@ def test_registering_is_allowed_by_subnet_and_by_the_tags_asked_for(world: World
                 "ec2:Vpc": ARNS.vpc(VPC),
             },
         ),
+        allow("ec2:CreateTags"),
         {
             "Effect": "Deny",
             "Action": "hatchway:RegisterInstance",
@@ -247,6 +248,7 @@ def test_changing_is_allowed_by_the_host_s_own_tags_and_moving_also_by_the_new_s
     key = world.user(
         "alice",
         allow("hatchway:*Instance", resource=ARNS.instance("*"), StringEquals={"aws:ResourceTag/env": "dev"}),
+        allow("ec2:CreateTags", "ec2:DeleteTags"),
     )
     alice = world.client("hatchway", key)
     alice.modify_instance(InstanceId=INSTANCE, State="stopped")
@@ -276,7 +278,7 @@ def test_changing_is_allowed_by_the_host_s_own_tags_and_moving_also_by_the_new_s
 def test_whoever_may_not_change_a_tag_cannot_leave_it_out_of_those_that_take_its_place(
     world: World, client: Any, statements: list[Any]
 ) -> None:
-    alice = world.client("hatchway", world.user("alice", *statements))
+    alice = world.client("hatchway", world.user("alice", *statements, allow("ec2:*Tags")))
     note = [{"Key": "note", "Value": "x"}]
     for tags in ([], note, [*note, {"Key": "env", "Value": "dev"}]):
         given = {"InstanceId": INSTANCE, "Tags": tags}
@@ -284,3 +286,33 @@ def test_whoever_may_not_change_a_tag_cannot_leave_it_out_of_those_that_take_its
     alice.modify_instance(InstanceId=INSTANCE, State="stopped")
     client.modify_instance(InstanceId=INSTANCE, Tags=[])
     assert alice.modify_instance(InstanceId=INSTANCE, Tags=note)["Instance"]["Tags"] == note
+
+
+def test_tags_are_guarded_by_the_permissions_of_ec2_whichever_way_an_instance_gets_them(
+    world: World, client: Any
+) -> None:
+    owner, env, note = ({"Key": key, "Value": "x"} for key in ("owner", "env", "note"))
+    statements = [
+        allow("hatchway:*Instance"),
+        allow(
+            "ec2:CreateTags",
+            resource=ARNS.instance("*"),
+            **{
+                "StringEqualsIfExists": {"ec2:CreateAction": "RegisterInstance"},
+                "ForAllValues:StringEquals": {"aws:TagKeys": ["env", "note"]},
+            },
+        ),
+        allow("ec2:DeleteTags", **{"ForAllValues:StringEquals": {"aws:TagKeys": "note"}}),
+    ]
+    alice = world.client("hatchway", world.user("alice", *statements))
+    assert "ec2:CreateTags" in refused(
+        lambda: alice.register_instance(**WEB_7, Tags=[owner]), "AccessDeniedException"
+    )
+    alice.register_instance(**WEB_7, Tags=[env, note])
+    # What stays is neither given nor taken away.
+    client.modify_instance(InstanceId=WEB_7_ID, Tags=[owner, env, note])
+    alice.modify_instance(InstanceId=WEB_7_ID, Tags=[owner, {"Key": "env", "Value": "y"}])
+    for kept, action in ([env], "ec2:DeleteTags"), ([{**owner, "Value": "y"}, env], "ec2:CreateTags"):
+        given = {"InstanceId": WEB_7_ID, "Tags": kept}
+        assert action in refused(lambda given=given: alice.modify_instance(**given), "AccessDeniedException")  # type: ignore[misc]
+    alice.modify_instance(InstanceId=WEB_7_ID, State="stopped")

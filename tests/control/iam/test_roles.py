@@ -86,3 +86,8 @@ def test_a_role_tells_when_it_was_last_used_and_not_when_a_former_one_of_its_nam
     used(latest, latest - timedelta(seconds=5))
     told = iam.get_role(RoleName="used")["Role"]["RoleLastUsed"]
     assert told == {"LastUsedDate": latest, "Region": "us-east-1"}
+    details = iam.get_account_authorization_details(Filter=["Role"])["RoleDetailList"]
+    assert {role["RoleLastUsed"].get("LastUsedDate") for role in details if role["RoleName"] == "used"} == {
+        latest
+    }
+    assert all(role["RoleLastUsed"] == {} for role in details if role["RoleName"] != "used")

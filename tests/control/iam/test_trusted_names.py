@@ -1,6 +1,8 @@
 """A trust policy means the user or role that it was written about: never another who gets the name."""
 
+import contextlib
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -102,3 +104,52 @@ def test_a_role_of_a_deleted_ones_name_is_not_trusted_in_its_place(world: World,
     assert trusted(world, "on-call").partition(":")[0] == id_
     iam.create_role(RoleName="ci", AssumeRolePolicyDocument=trust)
     assert not may_assume(world, session(), target)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ARNS.user("nobody"),
+        ARNS.user("alice", "/staff/"),
+        ARNS.user("alice").replace("arn:aws:", "arn:aws-cn:"),
+        ARNS.role("on-call", "/ci/"),
+        ARNS.role("none"),
+        ARNS.assumed_role("none", "work"),
+        "AIDAQXKX6ZV2RFSJ5GQDA",
+    ],
+)
+def test_a_trust_policy_that_names_nobody_is_refused(module_world: World, name: str) -> None:
+    world = module_world
+    iam = world.client("iam")
+    with contextlib.suppress(ClientError):
+        iam.create_user(UserName="alice")
+        iam.create_role(RoleName="on-call", AssumeRolePolicyDocument=trusting(ARNS.user("alice")))
+    for document in trusting(name), trusting(ARNS.user("alice"), name):
+        for ask in (
+            partial(iam.create_role, RoleName="new", AssumeRolePolicyDocument=document),
+            partial(iam.update_assume_role_policy, RoleName="on-call", PolicyDocument=document),
+        ):
+            with pytest.raises(ClientError) as refusal:
+                ask()
+            error = refusal.value.response["Error"]
+            assert (error["Code"], error["Message"]) == (
+                "MalformedPolicyDocument",
+                f'Invalid principal in policy: "AWS":"{name}"',
+            )
+
+
+def test_a_trust_policy_names_whoever_is_there_and_other_accounts(module_world: World) -> None:
+    iam = module_world.client("iam")
+    iam.create_user(UserName="carol", Path="/staff/")
+    iam.create_role(RoleName="ops", AssumeRolePolicyDocument=trusting(ARNS.user("carol", "/staff/")))
+    there = [
+        "*", ACCOUNT, ARNS.root, ARNS.role("ops"), ARNS.assumed_role("ops", "work"),
+        "arn:aws:iam::999999999999:user/who-knows", "arn:aws:iam::999999999999:root",
+    ]  # fmt: skip
+    iam.update_assume_role_policy(RoleName="ops", PolicyDocument=trusting(*there))
+    assert trusted(module_world, "ops") == there
+
+
+def trusting(*names: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"AWS": names}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -457,3 +457,16 @@ def test_one_user_makes_no_more_of_a_roles_sessions_than_leave_room_for_others(
         code, message = refusal(partial(assume, world, who, role))
         assert code == "LimitExceeded" and "2 sessions of on-call that you have made" in message
     session(world, bob, role)
+
+
+def test_one_user_makes_so_many_sessions_of_all_roles_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuing, "MOST_SESSIONS_OF_ONE_IN_ALL", 3)
+    roles = [world.role(f"role-{number}", trust={"Principal": {"AWS": ACCOUNT}}) for number in range(4)]
+    alice, bob = world.user("alice", ASSUME), world.user("bob", ASSUME)
+    for role in roles[:3]:
+        session(world, alice, role)
+    code, message = refusal(partial(assume, world, alice, roles[3]))
+    assert code == "LimitExceeded" and "3 sessions of all roles together that you have made" in message
+    session(world, bob, roles[3])

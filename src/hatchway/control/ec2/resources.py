@@ -101,7 +101,7 @@ def _subnet_keys(call: Call, subnet: Subnet) -> Context:
     return {
         "ec2:SubnetID": subnet.id,
         "ec2:Vpc": call.arns.vpc(subnet.vpc_id),
-        **_zone_keys(subnet),
+        **zone_keys(subnet),
     }
 
 
@@ -110,7 +110,7 @@ def _group_keys(call: Call, group: SecurityGroup) -> Context:
 
 
 def _interface_keys(call: Call, interface: NetworkInterface) -> Context:
-    zone = _zone_keys(call.tx.subnets.get(interface.subnet_id))
+    zone = zone_keys(call.tx.subnets.get(interface.subnet_id))
     return {
         "ec2:NetworkInterfaceID": interface.id,
         "ec2:Subnet": call.arns.subnet(interface.subnet_id),
@@ -123,7 +123,7 @@ def _instance_keys(call: Call, instance: Instance) -> Context:
     return {
         "ec2:InstanceID": instance.id,
         "ec2:Tenancy": TENANCY,
-        **_zone_keys(call.tx.subnets.get(instance.subnet_id)),
+        **zone_keys(call.tx.subnets.get(instance.subnet_id)),
     }
 
 
@@ -131,7 +131,8 @@ def _endpoint_keys(_call: Call, endpoint: Endpoint) -> Context:
     return {"ec2:SubnetID": endpoint.subnet_id}
 
 
-def _zone_keys(subnet: Subnet | None) -> Context:
+def zone_keys(subnet: Subnet | None) -> Context:
+    """What conditions see of where something in a subnet is."""
     if subnet is None:
         return {}
     zone = subnet.availability_zone

@@ -7,6 +7,7 @@ from hatchway.access.authorization import Check
 from hatchway.access.context import request_tag_keys
 from hatchway.control.hatchway_service.hosts import (
     instance_check,
+    new_tag_checks,
     place_keys,
     require_groups,
     require_instance,
@@ -70,7 +71,8 @@ def create_enrollment_token(call: Call) -> Result:
             (call.arns.subnet(subnet_id),),
             tuple(map(call.arns.security_group, group_ids)),
             {**place_keys(call.arns, subnet_id, subnet), **request_tag_keys(tags)},
-        )
+        ),
+        *new_tag_checks(call, "CreateEnrollmentToken", "*", subnet, tags),
     )
 
     subnet = require_subnet(subnet_id, subnet)

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from hatchway.access.authorization import Check, Context
 from hatchway.access.context import request_tag_keys, resource_tag_keys
+from hatchway.control.ec2.resources import INSTANCES, zone_keys
 from hatchway.control.hatchway_service.registration import Registration, changed, registered
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.account import ClientToken
@@ -42,7 +43,8 @@ def register_instance(call: Call) -> Result:
                 *map(call.arns.security_group, groups or ()),
             ),
             {**place_keys(call.arns, subnet_id, subnet), **request_tag_keys(tags)},
-        )
+        ),
+        *new_tag_checks(call, _REGISTER, given.get("InstanceId") or "*", subnet, tags),
     )
 
     subnet = require_subnet(subnet_id, subnet)
@@ -94,6 +96,8 @@ def modify_instance(call: Call) -> Result:
     if "SubnetId" in given:
         keys = {**place_keys(call.arns, subnet_id, subnet), **asked}
         checks.append(Check("hatchway:ModifyInstance", (call.arns.subnet(subnet_id),), (), keys))
+    if tags is not None:
+        checks += _changed_tag_checks(call, instance_id, instance, tags)
     call.authorize(*checks)
 
     instance = require_instance(instance_id, instance)
@@ -119,6 +123,31 @@ def _tag_keys_asked(tags: Tags | None, instance: Instance | None) -> Context:
         return {}
     changed_keys = tuple(dict.fromkeys([*tags, *(() if instance is None else instance.tags)]))
     return {**request_tag_keys(tags), "aws:TagKeys": changed_keys} if changed_keys else {}
+
+
+def new_tag_checks(
+    call: Call, action: str, instance_id: str, subnet: Subnet | None, tags: Tags
+) -> Iterable[Check]:
+    """The permission that giving tags to a new instance takes, as where EC2 makes something with tags.
+
+    So a policy that guards tags, and what they allow, holds whichever way an instance gets them.
+    """
+    if tags:
+        asked = {**zone_keys(subnet), **request_tag_keys(tags), "ec2:CreateAction": action}
+        yield Check("ec2:CreateTags", (call.arns.instance(instance_id),), context=asked)
+
+
+def _changed_tag_checks(
+    call: Call, instance_id: str, instance: Instance | None, tags: Tags
+) -> Iterable[Check]:
+    """The permissions that `CreateTags` and `DeleteTags` would take to come to the same tags."""
+    before = {} if instance is None else instance.tags
+    given = {key: value for key, value in tags.items() if before.get(key) != value}
+    gone = tuple(key for key in before if key not in tags)
+    if given:
+        yield INSTANCES.check(call, "CreateTags", instance_id, instance, context=request_tag_keys(given))
+    if gone:
+        yield INSTANCES.check(call, "DeleteTags", instance_id, instance, context={"aws:TagKeys": gone})
 
 
 @operation("hatchway", "DeregisterInstance", reads_only=False)

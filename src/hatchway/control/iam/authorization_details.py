@@ -12,6 +12,7 @@ from hatchway.control.iam.paging import Find, page_of_sections
 from hatchway.control.iam.policies import policy_result, usages
 from hatchway.control.iam.policy_versions import version_result
 from hatchway.control.iam.results import group_result, role_result, user_result
+from hatchway.control.iam.roles import last_used
 from hatchway.control.iam.targets import GROUPS, POLICIES, ROLES, USERS, Kind
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import ManagedPolicy
@@ -68,6 +69,7 @@ def _identities(
         attachment.policy_arn for some in attached.values() for attachment in some
     })  # fmt: skip
     groups = _by(call.tx.memberships, tables.memberships.c.user_name, names) if kind is USERS else {}
+    used = last_used(call, identities) if kind is ROLES else {}
     details = []
     for identity in identities:
         name = identity.name
@@ -86,7 +88,7 @@ def _identities(
         if kind is USERS:
             detail["GroupList"] = [membership.group_name for membership in groups.get(name, ())]
         if kind is ROLES:
-            detail["InstanceProfileList"] = []
+            detail |= {"InstanceProfileList": [], "RoleLastUsed": used[name]}
             # What GetRole tells besides is no part of these details.
             del detail["Description"], detail["MaxSessionDuration"]
         details.append(detail)

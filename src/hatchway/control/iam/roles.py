@@ -1,5 +1,6 @@
 """Roles (AWS: "IAM roles"). Those of services are in `service_linked_roles`."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +16,7 @@ from hatchway.control.iam.quotas import require_free_name, require_room
 from hatchway.control.iam.results import role_result
 from hatchway.control.iam.tags import read_tags, tagging_checks
 from hatchway.control.iam.targets import ROLES, boundary_keys, require_attachable
-from hatchway.control.iam.trusted_names import forget_principal
+from hatchway.control.iam.trusted_names import forget_principal, require_known
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.identity import OwnerKind, Role
 from hatchway.domain.ids import Kind, new_id
@@ -47,6 +48,7 @@ def create_role(call: Call) -> Result:
     if path.startswith(_RESERVED_PATH):
         raise ServiceError("InvalidInput", f"The path {_RESERVED_PATH} is for the roles of services.")
     check_trust_policy(call.parameters["AssumeRolePolicyDocument"])
+    require_known(call.tx, call.arns, call.parameters["AssumeRolePolicyDocument"])
     require_free_name(call.tx.roles, _COLUMNS.name, name, f"Role with name {name} already exists.")
     require_room(call.tx.roles, "Roles")
     if boundary is not None:
@@ -73,18 +75,24 @@ def get_role(call: Call) -> Result:
     call.authorize(target.check(call, "GetRole", bounded=True))
 
     role = target.existing()
-    return {"Role": {**role_result(call, role), "RoleLastUsed": _last_used(call, role)}}
+    return {"Role": {**role_result(call, role), "RoleLastUsed": last_used(call, [role])[role.name]}}
 
 
-def _last_used(call: Call, role: Role) -> Result:
-    """When a session of the role last called anything, as housekeeping has noted it from the audit trail."""
+def last_used(call: Call, roles: Collection[Role]) -> Mapping[str, Result]:
+    """When sessions of roles last called anything, as housekeeping has noted it from the audit trail; by the
+    roles' names."""
     uses = tables.service_uses.c
-    # Of a role of this name that was there before, nothing is told.
-    latest = select(func.max(uses.used_at)).where(
-        uses.owner_kind == OwnerKind.ROLE, uses.owner_name == role.name, uses.used_at >= role.created_at
+    latest = select(uses.owner_name, func.max(uses.used_at)).where(
+        uses.owner_kind == OwnerKind.ROLE, uses.owner_name.in_([role.name for role in roles])
     )
-    used_at = call.tx.service_uses.scalar(latest)
-    return {} if used_at is None else {"LastUsedDate": used_at, "Region": call.arns.region}
+    used_at = dict(call.tx.service_uses.rows(latest.group_by(uses.owner_name)))
+    return {
+        # Of a role of this name that was there before, nothing is told.
+        role.name: {"LastUsedDate": used_at[role.name], "Region": call.arns.region}
+        if role.name in used_at and used_at[role.name] >= role.created_at
+        else {}
+        for role in roles
+    }
 
 
 @operation("iam", "ListRoles", reads_only=True)
@@ -137,6 +145,7 @@ def update_assume_role_policy(call: Call) -> Result:
 
     role = target.modifiable()
     check_trust_policy(document)
+    require_known(call.tx, call.arns, document, role.trust_policy)
     call.tx.roles.put(replace(role, trust_policy=document))
     return {}
 

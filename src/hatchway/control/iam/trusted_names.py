@@ -1,4 +1,4 @@
-"""Users and roles in trust policies, when they get another name or are gone.
+"""Users and roles in trust policies: that they are there, and when they get another name or are gone.
 
 AWS keeps whom a trust policy names by unique id: of a user who is deleted it shows the id where the ARN was,
 and another of the same name is not trusted (AWS IAM User Guide, "AWS JSON policy elements: Principal"). Here
@@ -17,9 +17,52 @@ from sqlalchemy import or_
 from hatchway.access.stored_policies import stored_trust_policy
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import Role, User
+from hatchway.protocol import ServiceError
 from hatchway.store import Transaction, tables
 
 _AWS = "AWS"
+_UNIQUE_ID = re.compile(r"(?:AIDA|AROA)[A-Z0-9]+(?::.+)?")
+
+
+def require_known(tx: Transaction, arns: Arns, document: str, former: str | None = None) -> None:
+    """Refuses a trust policy with a user, role or session of this account that is not there.
+
+    It would name nobody, and later perhaps somebody whom its writer did not know. What the `former` policy
+    of the role names already may stay: a policy that is shown can be given back. Who is of another account
+    is unknown here, and not refused.
+
+    Raises:
+        ServiceError: in AWS's words.
+    """
+    before = set() if former is None or not stored_trust_policy(former, "").statements else _names(former)
+    for name in sorted(_names(document) - before):
+        if _is_unknown(tx, arns, name):
+            raise ServiceError("MalformedPolicyDocument", f'Invalid principal in policy: "{_AWS}":"{name}"')
+
+
+def _names(document: str) -> set[str]:
+    found: set[str] = set()
+    for principal in _principals(json.loads(document)):
+        given = principal[_AWS]
+        found |= {given} if isinstance(given, str) else set(given)
+    return found
+
+
+def _is_unknown(tx: Transaction, arns: Arns, name: str) -> bool:
+    if _UNIQUE_ID.fullmatch(name):
+        return True
+    own = re.fullmatch(rf"arn:[a-z-]+:(?:iam|sts)::{arns.account}:(user|role|assumed-role)/(.+)", name)
+    if own is None:
+        return False
+    kind, rest = own.groups()
+    if kind == "assumed-role":
+        return tx.roles.get(rest.partition("/")[0]) is None
+    last = rest.rpartition("/")[2]
+    if kind == "user":
+        user = tx.users.get(last)
+        return user is None or arns.user(user.name, user.path) != name
+    role = tx.roles.get(last)
+    return role is None or arns.role(role.name, role.path) != name
 
 
 def forget_principal(tx: Transaction, arns: Arns, gone: User | Role) -> None:

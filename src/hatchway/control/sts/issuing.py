@@ -19,6 +19,9 @@ memory of every gateway too."""
 MOST_SESSIONS_OF_ONE: Final = 1_000
 """Of these, those of a role that one user has made: so that nobody keeps the others from assuming it."""
 
+MOST_SESSIONS_OF_ONE_IN_ALL: Final = 5_000
+"""Those that one user has made of all roles together, by way of other roles too: as many as of one role."""
+
 LARGEST_TOKEN: Final = 4096
 """Characters, as `MinimumSessionTokenSize` has them in the service model."""
 
@@ -39,15 +42,19 @@ def issue(call: Call, session: Session) -> Mapping[str, Any]:
             " many as there may be: use those, or wait until some have expired.",
         )
     if session.made_by is not None:
-        own = call.tx.sessions.count(
-            sessions.c.expires_at > call.now, owner_id=session.owner_id, made_by=session.made_by
+        own = call.tx.sessions.count_by(
+            sessions.c.owner_id, sessions.c.expires_at > call.now, sessions.c.made_by == session.made_by
         )
-        if own >= MOST_SESSIONS_OF_ONE:
-            raise ServiceError(
-                "LimitExceeded",
-                f"There are {own} sessions of {session.owner_name} that you have made and that have not"
-                " expired, as many as there may be: use those, or wait until some have expired.",
-            )
+        for count, most, of in (
+            (own.get(session.owner_id, 0), MOST_SESSIONS_OF_ONE, session.owner_name),
+            (sum(own.values()), MOST_SESSIONS_OF_ONE_IN_ALL, "all roles together"),
+        ):
+            if count >= most:
+                raise ServiceError(
+                    "LimitExceeded",
+                    f"There are {count} sessions of {of} that you have made and that have not expired, as"
+                    " many as there may be: use those, or wait until some have expired.",
+                )
     key = new_temporary_key(call.random_bytes, token_size=call.parameters.get("MinimumSessionTokenSize") or 0)
     made = replace(session, access_key_id=key.access_key_id, token_hash=key.token_hash)
     put_session(call.tx, call.vault, made, key.secret)

@@ -94,7 +94,7 @@ sessions = in_feed(
     text("source_identity", 64, null=True),
     Column("chained", Boolean, nullable=False),
     moment("mfa_authenticated_at", null=True),
-    text("made_by", 32, null=True),
+    text("made_by", 32, null=True, index=True),
 )
 # Gateways of versions before the gateway key follow this table. It is empty: they have in memory what they
 # need, and the control plane drops what another process of those versions may write.
