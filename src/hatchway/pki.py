@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -114,6 +115,38 @@ def issue_server_certificate(ca: KeyPair, names: Sequence[str], now: datetime) -
 def fingerprint(certificate: bytes) -> str:
     """The SHA-256 of a certificate, in PEM, as it is told everywhere: in hexadecimal."""
     return x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
+
+
+def certificates_in(text: bytes) -> list[bytes]:
+    """The certificates of a PEM text, each in PEM: of a CA that is being rotated there are two.
+
+    Raises:
+        PkiProblem: one of them is damaged.
+    """
+    try:
+        found = x509.load_pem_x509_certificates(text) if text.strip() else []
+    except ValueError:
+        raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
+    return [each.public_bytes(serialization.Encoding.PEM) for each in found]
+
+
+def belongs_to(pair: KeyPair) -> bool:
+    """Whether the certificate is of that key."""
+    try:
+        _read_ca(pair)
+    except PkiProblem:
+        return False
+    return True
+
+
+def is_issued_by(certificate: bytes, ca_certificate: bytes) -> bool:
+    """Whether a certificate is one that this CA has signed."""
+    try:
+        issuer = x509.load_pem_x509_certificate(ca_certificate)
+        x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def certificate_names(certificate: bytes) -> tuple[str, ...]:

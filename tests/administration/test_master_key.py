@@ -5,17 +5,19 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Installed
 
 from hatchway.access.access_keys import create_access_key, secret_of
-from hatchway.access.key_files import FollowedKeyFile, MasterKeys, read_master_keys, write_master_keys
+from hatchway.access.key_files import FollowedKeyFile, read_master_keys
 from hatchway.access.vault import Unsealable, Vault
 from hatchway.administration import master_key
 from hatchway.administration.master_key import Step, rotate
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.installation import Installation, open_installation
+from hatchway.installation.secret_files import put_file
 from hatchway.settings import DataDirectory
 
 
@@ -111,16 +113,15 @@ def test_when_a_step_cannot_be_recorded_the_file_is_as_it_was(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = installation.directory.master_key.read_bytes()
-    write = write_master_keys
-    disk: list[MasterKeys] = []
+    disk: list[bytes] = []
 
-    def fail_once(path: object, keys: MasterKeys) -> None:
-        write(installation.directory.master_key, keys)
-        disk.append(keys)
+    def fail_once(path: Path, content: bytes, *, like: Path) -> None:
+        put_file(path, content, like=like)
+        disk.append(content)
         if len(disk) == 1:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(master_key, "write_master_keys", fail_once)
+    monkeypatch.setattr(master_key, "put_file", fail_once)
     with pytest.raises(CommandFailed, match=r"cannot write .*master.key: No space left on device"):
         rotate(installation, Step.ADD)
     assert installation.directory.master_key.read_bytes() == before

@@ -2,12 +2,17 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND
 from tests.cli.conftest import Installed
+from tests.client.setup.test_bundle import ALICE
 from tests.e2e.machines import Machine, missing_for_machines
+
+from hatchway.client.setup.bundle import bundle_files
+from hatchway.pki import certificates_in
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -142,3 +147,36 @@ def test_what_is_no_ca_certificate_is_refused(installed: Installed, file: str) -
     done = installed.run("trust", "install", "--ca-certificate", str(installed.directory / file))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
+
+
+def test_while_one_ca_takes_anothers_place_both_are_trusted_and_both_go_again(
+    installed: Installed, machine: Machine, tmp_path: Path
+) -> None:
+    assert installed.run("ca", "rotate", "--step", "add").returncode == 0
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    ca = (installed.directory / "ca.pem").read_bytes()
+    for name, (text, _) in bundle_files(replace(ALICE, ca=ca)).items():
+        (bundle / name).write_text(text)
+    machine.run(["update-ca-certificates", "--fresh"], check=True)
+    before = files(machine)
+    for trust, distrust in (
+        (
+            [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)],
+            [*COMMAND, "trust", "install", "--uninstall", "--data-dir", str(installed.directory)],
+        ),
+        (
+            ["sh", str(bundle / "install.sh"), "--trust"],
+            ["sh", str(bundle / "install.sh"), "--untrust"],
+        ),
+    ):
+        done = machine.run(trust)
+        assert done.returncode == 0, done.stderr
+        assert "already" in machine.run(trust).stdout or trust[0] != "sh"
+        # By the links that OpenSSL looks certificates up by, each of which leads to a file with one.
+        for certificate in certificates_in((installed.directory / "ca.pem").read_bytes()):
+            machine.write("/etc/one.pem", certificate.decode())
+            by_link = machine.run(["openssl", "verify", "-CApath", "/etc/ssl/certs", "/etc/one.pem"])
+            assert by_link.returncode == 0, by_link.stderr
+        assert machine.run(distrust).returncode == 0
+        assert files(machine) == before

@@ -93,33 +93,6 @@ NEXT: Final = "next"
 FORMER: Final = "former"
 
 
-def write_master_keys(path: Path, keys: MasterKeys) -> None:
-    """Puts these keys in the place of those in the file, whole or not at all; its mode and owner stay.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    before = path.stat()
-    aside = path.with_suffix(".new")
-    aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, before.st_uid, before.st_gid)
-            file.write(keys.text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def read_key(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> bytes:
     """The key: base64 in its environment variable, else in the file.
 

@@ -94,7 +94,7 @@ def ready_bundle(installation: Installation, user: str, into: IntoBundle) -> Rea
             f"{parts.hostname}, port {parts.port or 443}",
             *(f"{name}, port {DEFAULT_GATEWAY_PORT}" for name in names if name != "localhost"),
         ),
-        ca=_one_certificate(ca_file) if there else None,
+        ca=_authorities(ca_file) if there else None,
         api_has_ca=location.private_ca or into.ca_certificate is not None,
         notes=tuple(notes),
     )
@@ -114,9 +114,9 @@ def removed_on_failure(target: Path) -> Iterator[None]:
         raise
 
 
-def _one_certificate(file: Path) -> bytes:
+def _authorities(file: Path) -> bytes:
     # The same check as that of `hatchway trust install`.
-    pem = Authority.read(file).pem
+    pem = b"".join(authority.pem for authority in Authority.read(file))
     try:
         return pem.decode("ascii").replace("\r\n", "\n").encode("ascii")
     except UnicodeDecodeError as problem:

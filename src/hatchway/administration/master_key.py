@@ -27,12 +27,12 @@ from hatchway.access.key_files import (
     NEXT,
     MasterKeys,
     read_master_keys,
-    write_master_keys,
 )
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation
+from hatchway.installation.secret_files import put_file
 from hatchway.settings import DataDirectory
 from hatchway.store import Transaction
 
@@ -156,11 +156,11 @@ def _change(
                 return before
             _record(tx, installation, step, after)
             written = before
-            write_master_keys(path, after)
+            put_file(path, after.text, like=path)
     except BaseException as problem:
         if written is not None:
             # Without its record it did not happen.
-            write_master_keys(path, written)
+            put_file(path, written.text, like=path)
         if isinstance(problem, OSError):
             raise CommandFailed(f"cannot write {path}: {reason(problem)}") from problem
         raise

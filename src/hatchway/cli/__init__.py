@@ -4,11 +4,11 @@
 |---|---|
 | `main` | the program: its commands, its exit codes, its last word on an error |
 | `server_commands`, `gateway_options` | init, serve, control, gateway |
-| `account_commands` | apply, export, enroll, trust, aws-model |
+| `account_commands` | apply, export, enroll, aws-model |
 | `instance_commands` | hosts registered by the API, and tokens by which they register themselves |
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
 | `access_key_commands`, `master_key_commands` | keys of users; the key that seals their secrets |
-| `backup_commands` | backup, restore |
+| `backup_commands`, `certificate_commands` | backup, restore; the private CA, and who trusts it |
 | `client_commands`, `host_commands`, `tunnel_commands` | ssh, open-tunnel, hosts, tunnels: by the API |
 | `event_commands` | events: the audit trail, by the API |
 | `policy_commands`, `policy_tree` | simulate, explain, lint, policy test; a decision printed as a tree |

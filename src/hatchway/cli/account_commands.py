@@ -7,7 +7,7 @@ import typer
 
 from hatchway.cli.client_options import CallerArguments, administration_errors
 from hatchway.cli.option_groups import with_option_groups
-from hatchway.cli.options import DataDir, Json, StoreArguments, data_directory, on_server
+from hatchway.cli.options import Json, StoreArguments, data_directory, on_server
 
 _Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, or its name.")]
 _AtOnce = Annotated[
@@ -25,13 +25,9 @@ def register(app: typer.Typer) -> None:
     host.command("enroll")(enroll)
     host.command("script")(script)
     app.add_typer(host, name="host")
-    trust = typer.Typer(help="Have this system trust the private CA.", rich_markup_mode=None)
-    trust.command("install")(install_trust)
-    # Without this, typer would make the one command the group itself.
-    trust.callback()(_group)
-    app.add_typer(trust, name="trust")
     model = typer.Typer(help="Have boto3 and the AWS CLI know this service.", rich_markup_mode=None)
     model.command("install")(install_model)
+    # Without this, typer would make the one command the group itself.
     model.callback()(_group)
     app.add_typer(model, name="aws-model")
 
@@ -225,31 +221,6 @@ def script(
     for note in made.notes:
         typer.echo(f"hatchway: {note}", err=True)
     typer.echo(made.script, nl=False)
-
-
-def install_trust(
-    *,
-    uninstall: Annotated[bool, typer.Option("--uninstall", help="Take it out again.")] = False,
-    ca_certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The CA's certificate, on a machine without the data directory."),
-    ] = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Add the private CA to the system's trust store.
-
-    The AWS CLI's tunnels trust nothing else. Needs root.
-
-    \b
-    Examples:
-      sudo hatchway trust install --data-dir /var/lib/hatchway
-      sudo hatchway trust install --ca-certificate ca.pem
-    """
-    from hatchway.client.setup import trust
-
-    file = ca_certificate or data_directory(data_dir).ca_certificate
-    authority = trust.Authority.read(file.absolute())
-    typer.echo((trust.uninstall if uninstall else trust.install)(authority))
 
 
 def install_model(

@@ -21,6 +21,7 @@ from hatchway.cli import (
     access_key_commands,
     account_commands,
     backup_commands,
+    certificate_commands,
     client_commands,
     demo_command,
     doctor_command,
@@ -50,6 +51,7 @@ import_commands.register(app)
 access_key_commands.register(app)
 backup_commands.register(app)
 master_key_commands.register(app)
+certificate_commands.register(app)
 host_commands.register(app)
 instance_commands.register(app)
 client_commands.register(app)

@@ -7,6 +7,7 @@
 | `/host/v1/host-keys` | a host, by its host token | reports the public keys of its sshd |
 | `/host/v1/enroll` | a host without an account, by an enrollment token | registers itself |
 | `/.well-known/hatchway` | anybody | `{"gateway_port": N}` |
+| `/.well-known/hatchway/ca.pem` | anybody | the private CA; both while one takes another's place |
 | `/healthz`, `/readyz` | monitoring | is the process up; does it reach its store |
 
 Requests are read on the event loop, within bounds. Everything else is synchronous and runs in threads: API
@@ -18,6 +19,7 @@ import uuid
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
@@ -77,14 +79,18 @@ Answer = TypeVar("Answer")
 log = structlog.get_logger("hatchway.control")
 
 
-def create_application(plane: ControlPlane) -> Starlette:
-    """The application; it serves the account that `plane` holds."""
-    api = _Api(plane)
+def create_application(plane: ControlPlane, ca_certificate: Path | None = None) -> Starlette:
+    """The application; it serves the account that `plane` holds.
+
+    `ca_certificate` is the file with the CAs that clients are to trust, where there is a private one.
+    """
+    api = _Api(plane, ca_certificate)
     routes = [
         Route("/", api.call, methods=["GET", "POST"]),
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
         Route("/.well-known/hatchway", api.discovery),
+        Route("/.well-known/hatchway/ca.pem", api.authorities),
         Route("/host/v1/authorized-keys", api.authorized_keys),
         Route("/host/v1/host-keys", api.report_host_keys, methods=["POST"]),
         Route("/host/v1/enroll", api.enroll, methods=["POST"]),
@@ -102,8 +108,9 @@ def create_application(plane: ControlPlane) -> Starlette:
 class _Api:
     """The routes of one control plane."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, ca_certificate: Path | None) -> None:
         self._plane = plane
+        self._ca_certificate = ca_certificate
         self._dispatcher = Dispatcher(plane)
         self._bodies = Bodies()
         self._calls = Threads(CALL_THREADS, share=CALL_SHARE)
@@ -196,6 +203,25 @@ class _Api:
         except Busy:
             return _busy(request)
         return JSONResponse({"gateway_port": port})
+
+    async def authorities(self, request: Request) -> Response:
+        """Which CAs clients are to trust: who trusts that of the certificate that he sees learns the next."""
+        connection: ClientConnection = request.state.connection
+        connection.excuse()
+        try:
+            text = await self._others.run(connection.source, self._ca_certificates)
+        except Busy:
+            return _busy(request)
+        if text is None:
+            return PlainTextResponse("This server has no CA of its own.\n", status_code=404)
+        return Response(text, media_type="application/x-pem-file")
+
+    def _ca_certificates(self) -> bytes | None:
+        try:
+            return None if self._ca_certificate is None else self._ca_certificate.read_bytes()
+        except OSError:
+            # It need not be there where others' certificates are used.
+            return None
 
     def _gateway_port(self) -> int:
         with self._plane.store.read() as tx:

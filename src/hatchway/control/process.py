@@ -119,7 +119,7 @@ def run_control(
             stack.callback(housekeeper.stop)
         open_files = allow_open_files()
         server = HttpsServer(
-            create_application(plane),
+            create_application(plane, files.ca_certificate),
             certificate=settings.api_certificate,
             key=settings.api_key,
             drain_seconds=settings.drain_seconds,

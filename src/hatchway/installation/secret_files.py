@@ -22,6 +22,34 @@ def make_key(kind: KeyKind, path: Path) -> bytes:
     return read_key(kind, path, os.environ) if kind.variable in os.environ else new_key(path)
 
 
+def put_file(path: Path, content: bytes, *, like: Path) -> None:
+    """Puts a file in its place, whole or not at all, with the mode and the owner that another one has.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    model = like.stat()
+    aside = path.with_name(f".{path.name}.new")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, stat.S_IMODE(model.st_mode))
+            if (model.st_uid, model.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, model.st_uid, model.st_gid)
+            os.fsync(descriptor)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 def ensure_gateway_key(directory: DataDirectory) -> bool:
     """Makes the gateway key of an installation that has none; whether it did.
 

@@ -1,5 +1,6 @@
 """A bundle unpacked on somebody's machine: what its script makes of his files, and takes away again."""
 
+import re
 import shlex
 import shutil
 import stat
@@ -18,7 +19,7 @@ from tests.host.pretend import SHELLS
 
 from hatchway.client.setup.bundle import CA_FILE, Bundle, bundle_files, check_target, write_bundle
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.pki import create_ca
+from hatchway.pki import create_ca, fingerprint
 
 CA = create_ca("Hatchway CA of hatchway.example", ["hatchway.example"], datetime(2026, 11, 24, tzinfo=UTC))
 SHA1 = x509.load_pem_x509_certificate(CA.certificate).fingerprint(hashes.SHA1()).hex().upper()
@@ -255,12 +256,12 @@ def test_only_root_changes_the_systems_trust(install: Install, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("program", "calls"),
     [
-        ("trust", ["anchor --store {ca}", "anchor --remove {ca}"]),
+        ("trust", ["anchor --store {anchor}", "anchor --remove {anchor}"]),
         (
             "security",
             [
-                "add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {ca}",
-                "remove-trusted-cert -d {ca}",
+                "add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {anchor}",
+                "remove-trusted-cert -d {anchor}",
                 f"delete-certificate -Z {SHA1} /Library/Keychains/System.keychain",
             ],
         ),
@@ -273,7 +274,7 @@ def test_where_there_is_no_debian_the_systems_own_program_is_told(
     script.write_text(script.read_text().replace("/usr/local/share/ca-certificates", "/nowhere"))
     fake = tmp_path / "bin"
     fake.mkdir()
-    for name in ("cat", "dirname", "cmp"):
+    for name in ("cat", "dirname", "cmp", "awk", "mktemp", "rm"):
         (fake / name).symlink_to(shutil.which(name) or "")
     for name, body in {"id": "echo 0", program: f'printf "%s\\n" "$*" >>"{tmp_path}/calls"'}.items():
         (fake / name).write_text(f"#!/bin/sh\n{body}\n")
@@ -281,8 +282,12 @@ def test_where_there_is_no_debian_the_systems_own_program_is_told(
     for option in ("--trust", "--untrust"):
         done = install(option, PATH=str(fake))
         assert (done.returncode, done.stderr) == (0, "")
-    ca = tmp_path / "her bundle" / CA_FILE
-    assert (tmp_path / "calls").read_text().splitlines() == [call.format(ca=ca) for call in calls]
+    told = [
+        re.sub(r"/\S*/(hatchway-[0-9a-f]{16}\.crt)", r"\1", line)
+        for line in (tmp_path / "calls").read_text().splitlines()
+    ]
+    anchor = f"hatchway-{fingerprint(CA.certificate)[:16]}.crt"
+    assert told == [call.format(anchor=anchor) for call in calls]
 
 
 def test_a_zip_file_holds_the_same_for_its_owner_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 |---|---|
 | `aws_profile` | writing a profile into the shared configuration files of AWS tools, the rest left as it is |
 | `trust` | adding a CA to the system's trust store, and taking it out |
+| `ca_update` | a profile's CAs brought up to date, while one takes another's place |
 | `aws_model` | the model of our own service, for boto3 and the AWS CLI |
 | `bundle` | both with a script and instructions, as one file to hand to the user |
 

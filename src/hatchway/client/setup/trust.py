@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 
 from hatchway.errors import BadUsage, CommandFailed
 
@@ -34,23 +34,34 @@ class Authority:
     name: str
 
     @classmethod
-    def read(cls, file: Path) -> "Authority":
-        """
+    def read(cls, file: Path) -> "tuple[Authority, ...]":
+        """Those in a file: one, or both while one takes another's place.
+
         Raises:
-            BadUsage: the file holds no CA's certificate.
+            BadUsage: the file holds no CA's certificate, or another one.
         """
         try:
             with file.open("rb") as opened:
                 pem = opened.read(_LONGEST_PEM)
-            certificate = x509.load_pem_x509_certificate(pem)
-            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+            certificates = x509.load_pem_x509_certificates(pem)
+            constraints = [
+                each.extensions.get_extension_for_class(x509.BasicConstraints).value for each in certificates
+            ]
         except OSError as problem:
             raise BadUsage(f"cannot read {file}: {problem.strerror}") from problem
         except (ValueError, x509.ExtensionNotFound) as problem:
             raise BadUsage(f"{file} holds no CA certificate in PEM form") from problem
-        if not constraints.value.ca:
+        if not all(each.ca for each in constraints):
             raise BadUsage(f"{file} is the certificate of a server, not of a CA")
-        return cls(file, pem, f"hatchway-{certificate.fingerprint(hashes.SHA256()).hex()[:16]}")
+        return tuple(
+            cls(
+                file,
+                # As it stands in the file where it is alone there: so earlier runs have placed it.
+                pem if len(certificates) == 1 else each.public_bytes(serialization.Encoding.PEM),
+                f"hatchway-{each.fingerprint(hashes.SHA256()).hex()[:16]}",
+            )
+            for each in certificates
+        )
 
 
 def install(authority: Authority) -> str:
@@ -70,8 +81,9 @@ def install(authority: Authority) -> str:
             _check_bundle(authority)
         return f"Wrote {target} and ran update-ca-certificates: this system trusts the CA."
     if _program("trust"):
-        _run(["trust", "anchor", "--store", str(authority.file)])
-        return f"Ran trust anchor --store {authority.file}: this system trusts the CA."
+        with _alone(authority) as file:
+            _run(["trust", "anchor", "--store", str(file)])
+        return f"Ran trust anchor --store {authority.name}.crt: this system trusts the CA."
     raise CommandFailed(_NO_STORE)
 
 
@@ -92,9 +104,19 @@ def uninstall(authority: Authority) -> str:
             _run(["update-ca-certificates", "--fresh"])
         return f"Removed {target} and ran update-ca-certificates: this system no longer trusts the CA."
     if _program("trust"):
-        _run(["trust", "anchor", "--remove", str(authority.file)])
-        return f"Ran trust anchor --remove {authority.file}: this system no longer trusts the CA."
+        with _alone(authority) as file:
+            _run(["trust", "anchor", "--remove", str(file)])
+        return f"Ran trust anchor --remove {authority.name}.crt: this system no longer trusts the CA."
     raise CommandFailed(_NO_STORE)
+
+
+@contextmanager
+def _alone(authority: Authority) -> Iterator[Path]:
+    """A file with its certificate and no other."""
+    with tempfile.TemporaryDirectory(prefix="hatchway-trust-") as directory:
+        file = Path(directory, f"{authority.name}.crt")
+        file.write_bytes(authority.pem)
+        yield file
 
 
 def _is_ours(target: Path, authority: Authority) -> bool:

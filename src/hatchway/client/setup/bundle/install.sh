@@ -176,25 +176,44 @@ need_root() {
     [ -e "$certificate" ] || fail "this bundle has no CA: there is nothing to trust"
 }
 
+# While one CA takes another's place there are two, and a system's store takes a file for each: $anchor.crt,
+# $anchor-2.crt.
+split() {
+    parts=$(mktemp -d)
+    trap 'rm -rf "$parts"' EXIT
+    awk -v first="$parts/$anchor" '
+        /^-----BEGIN/ { file = first (n++ ? "-" n : "") ".crt" }
+        file { print >file }
+    ' "$certificate"
+}
+
 trust_ca() {
     need_root
+    split
     if [ -d "$debian" ] && command -v update-ca-certificates >/dev/null; then
-        target=$debian/$anchor.crt
-        if cmp -s "$certificate" "$target"; then
+        missing=
+        for part in "$parts"/*.crt; do
+            target=$debian/${part##*/}
+            if cmp -s "$part" "$target"; then continue; fi
+            if [ -e "$target" ]; then fail "$target is there already, and is another certificate"; fi
+            missing=yes
+        done
+        if [ -z "$missing" ]; then
             echo "This system trusts the CA already."
             return
         fi
-        if [ -e "$target" ]; then fail "$target is there already, and is another certificate"; fi
-        cp "$certificate" "$target"
-        chmod 0644 "$target"
+        for part in "$parts"/*.crt; do
+            cp "$part" "$debian/${part##*/}"
+            chmod 0644 "$debian/${part##*/}"
+        done
         if ! update-ca-certificates; then
             untrust_ca
             fail "update-ca-certificates failed, so the CA is taken out again"
         fi
     elif command -v trust >/dev/null; then
-        trust anchor --store "$certificate"
+        for part in "$parts"/*.crt; do trust anchor --store "$part"; done
     elif command -v security >/dev/null; then
-        security add-trusted-cert -d -r trustRoot -k "$keychain" "$certificate"
+        for part in "$parts"/*.crt; do security add-trusted-cert -d -r trustRoot -k "$keychain" "$part"; done
     else
         fail "this system has no store of certificates that I know: see README.txt"
     fi
@@ -203,14 +222,17 @@ trust_ca() {
 
 untrust_ca() {
     need_root
+    split
     if [ -d "$debian" ] && command -v update-ca-certificates >/dev/null; then
-        if ! cmp -s "$certificate" "$debian/$anchor.crt"; then fail "$debian/$anchor.crt is not the CA's"; fi
-        rm "$debian/$anchor.crt"
+        if ! cmp -s "$parts/$anchor.crt" "$debian/$anchor.crt"; then fail "$debian/$anchor.crt is not the CA's"; fi
+        for part in "$parts"/*.crt; do
+            if cmp -s "$part" "$debian/${part##*/}"; then rm "$debian/${part##*/}"; fi
+        done
         update-ca-certificates --fresh
     elif command -v trust >/dev/null; then
-        trust anchor --remove "$certificate"
+        for part in "$parts"/*.crt; do trust anchor --remove "$part"; done
     elif command -v security >/dev/null; then
-        security remove-trusted-cert -d "$certificate"
+        for part in "$parts"/*.crt; do security remove-trusted-cert -d "$part"; done
         security delete-certificate -Z "$sha1" "$keychain"
     fi
     echo "This system no longer trusts the CA."

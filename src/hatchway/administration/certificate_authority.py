@@ -1,0 +1,163 @@
+"""Another private CA in the place of the one that clients trust, while servers run.
+
+Who trusts the former CA alone would refuse a certificate of the next one. So clients are told of the next one
+before it issues anything, and `ca.pem`, which is what they are given, holds both for a while, the one that
+issues first:
+
+    add    former, next   whoever gets ca.pem from now on trusts both; ca.next.key is the next one's key
+    use    next, former   the next one issues: its key is ca.key, and the former one's is gone
+    drop   next           nobody is told to trust the former one any more
+
+Nothing here touches a client or a server that runs. The server issues itself a certificate of the CA that
+issues when it starts, once a day, and when it gets a SIGHUP.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from hatchway.audit.local_trail import record
+from hatchway.errors import BadUsage, CommandFailed, reason
+from hatchway.installation.installation import Installation, gateway_dns_names
+from hatchway.installation.secret_files import put_file
+from hatchway.pki import (
+    KeyPair,
+    PkiProblem,
+    belongs_to,
+    certificates_in,
+    create_ca,
+    fingerprint,
+    is_dns_name,
+    is_issued_by,
+    permitted_dns_names,
+)
+from hatchway.settings import DataDirectory
+from hatchway.store import Transaction
+
+
+class Step(StrEnum):
+    ADD = "add"
+    USE = "use"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The SHA-256 fingerprints of the CAs that clients are told to trust now, the one that issues first; and
+    the DNS names for which that one may issue."""
+
+    fingerprints: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def rotate(installation: Installation, step: Step, names: Sequence[str] = ()) -> Authorities:
+    """Does one step; one that has been done already changes nothing.
+
+    Args:
+        names: DNS names for which the next CA is to be able to issue, besides those of the one there is and
+            those of gateways. For `add` alone.
+
+    Raises:
+        BadUsage: a step before has not been done, or one of the names is none.
+        CommandFailed: the files cannot be read or written, or the server's certificate is the former CA's.
+    """
+    if names and step is not Step.ADD:
+        raise BadUsage("--name is for the next CA: give it with --step add")
+    for name in names:
+        if not is_dns_name(name):
+            raise BadUsage(f"--name {name!r} is not a host name")
+    directory = installation.directory
+    try:
+        with installation.store.write() as tx:
+            before = certificates_in(directory.ca_certificate.read_bytes())
+            if not before:
+                raise PkiProblem("the CA's certificate is damaged: restore it from a backup")
+            match step:
+                case Step.ADD:
+                    changed = _add(installation, before, names)
+                case Step.USE:
+                    changed = _use(directory, before)
+                case Step.DROP:
+                    changed = _drop(directory, before)
+            now = certificates_in(directory.ca_certificate.read_bytes())
+            if changed:
+                _record(tx, installation, step, now)
+    except PkiProblem as problem:
+        raise CommandFailed(str(problem)) from problem
+    except OSError as problem:
+        raise CommandFailed(
+            f"cannot use {problem.filename or directory.path}: {reason(problem)}"
+        ) from problem
+    return Authorities(tuple(map(fingerprint, now)), permitted_dns_names(now[0]))
+
+
+def next_key(directory: DataDirectory) -> Path:
+    """Where the next CA's key is until that CA issues."""
+    return directory.ca_key.with_suffix(".next.key")
+
+
+def _add(installation: Installation, before: Sequence[bytes], names: Sequence[str]) -> bool:
+    directory = installation.directory
+    if len(before) > 1:
+        if not next_key(directory).exists():
+            raise BadUsage("clients are still told to trust the former CA: do --step drop first")
+        return False
+    permitted = (*permitted_dns_names(before[0]), *gateway_dns_names(installation), *names)
+    # A name of its own: not every store of certificates keeps two CAs of one name apart.
+    own = os.urandom(4).hex()
+    common_name = f"Hatchway CA {own} of {installation.account.gateway_dns_name}"[:64]
+    pair = create_ca(common_name, permitted, datetime.now(UTC))
+    # The key first: a certificate without one would be trusted for nothing.
+    put_file(next_key(directory), pair.key, like=directory.ca_key)
+    _put_certificates(directory, (*before, pair.certificate))
+    return True
+
+
+def _use(directory: DataDirectory, before: Sequence[bytes]) -> bool:
+    path = next_key(directory)
+    if not path.exists():
+        if len(before) > 1:
+            return False
+        raise BadUsage("there is no next CA to use: do --step add first")
+    key = path.read_bytes()
+    own = [each for each in before if belongs_to(KeyPair(each, key))]
+    if len(own) != 1:
+        raise BadUsage(f"{path} is none of the CAs' that clients are told of: remove it, and do --step add")
+    _put_certificates(directory, (*own, *(each for each in before if each not in own)))
+    path.replace(directory.ca_key)
+    return True
+
+
+def _drop(directory: DataDirectory, before: Sequence[bytes]) -> bool:
+    if next_key(directory).exists():
+        raise BadUsage("the former CA still issues: do --step use first")
+    if len(before) == 1:
+        return False
+    if directory.server_certificate.exists() and not is_issued_by(
+        directory.server_certificate.read_bytes(), before[0]
+    ):
+        raise CommandFailed(
+            "the server's certificate is the former CA's yet: send the server a SIGHUP (systemctl reload"
+            " hatchway), or start it, and then do this again"
+        )
+    _put_certificates(directory, before[:1])
+    return True
+
+
+def _put_certificates(directory: DataDirectory, certificates: Sequence[bytes]) -> None:
+    put_file(directory.ca_certificate, b"".join(certificates), like=directory.ca_certificate)
+
+
+def _record(tx: Transaction, installation: Installation, step: Step, now: Sequence[bytes]) -> None:
+    answer = {"certificateAuthorities": [fingerprint(each) for each in now]}
+    record(
+        tx,
+        installation.account,
+        datetime.now(UTC),
+        "RotateCertificateAuthority",
+        parameters={"step": step.value},
+        answer=answer,
+    )

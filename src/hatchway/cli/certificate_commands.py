@@ -1,0 +1,130 @@
+"""`hatchway ca` and `hatchway trust`: the private CA, and who trusts it."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.errors import BadUsage, CommandFailed
+
+_NEXT: Final = {
+    "add": "Have every client and host take over ca.pem, then: hatchway ca rotate --step use",
+    "use": "Have the server read it (systemctl reload hatchway); then: hatchway ca rotate --step drop",
+    "drop": "Clients and hosts may forget the former one, by the same ways",
+}
+
+
+def register(app: typer.Typer) -> None:
+    authority = typer.Typer(help="The private CA.", rich_markup_mode=None)
+    authority.command("rotate")(rotate)
+    # Without this, typer would make the one command the group itself.
+    authority.callback()(_group)
+    app.add_typer(authority, name="ca")
+    trust = typer.Typer(help="Have this system, or a profile, trust the private CA.", rich_markup_mode=None)
+    trust.command("install")(install_trust)
+    trust.command("update")(update_trust)
+    app.add_typer(trust, name="trust")
+
+
+def _group() -> None:
+    """The private CA."""
+
+
+def rotate(
+    *,
+    step: Annotated[str, typer.Option(metavar="add|use|drop", help="Which of the three steps to do.")],
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="With 'add': a DNS name for which the next CA may issue besides, and for names below it."
+            " May be repeated.",
+        ),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Put another private CA in the place of the one there is, while the server runs.
+
+    'add' makes the next CA, and ca.pem holds both. When every client and host has taken that over, 'use' has
+    the next one issue; when the server shows a certificate of it, 'drop' takes the former out of ca.pem.
+
+    \b
+    Example:
+      hatchway ca rotate --step add --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration.certificate_authority import Step
+    from hatchway.administration.certificate_authority import rotate as rotate_authority
+    from hatchway.installation.installation import open_installation
+
+    try:
+        chosen = Step(step)
+    except ValueError:
+        raise BadUsage(f"--step {step!r} is none of add, use and drop") from None
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        now = rotate_authority(installation, chosen, tuple(each.lower() for each in name or ()))
+    if json:
+        import json as json_format
+
+        typer.echo(json_format.dumps({"authorities": now.fingerprints, "names": now.names}))
+        return
+    typer.echo(f"CA that issues: {now.fingerprints[0]}, for {', '.join(now.names)}")
+    for other in now.fingerprints[1:]:
+        typer.echo(f"Trusted too:    {other}")
+    typer.echo(_NEXT[step])
+
+
+def install_trust(
+    *,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Take it out again.")] = False,
+    ca_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The CA's certificate, on a machine without the data directory."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Add the private CA to the system's trust store.
+
+    The AWS CLI's tunnels trust nothing else. Needs root.
+
+    \b
+    Examples:
+      sudo hatchway trust install --data-dir /var/lib/hatchway
+      sudo hatchway trust install --ca-certificate ca.pem
+    """
+    from hatchway.client.setup import trust
+
+    file = ca_certificate or data_directory(data_dir).ca_certificate
+    for authority in trust.Authority.read(file.absolute()):
+        typer.echo((trust.uninstall if uninstall else trust.install)(authority))
+
+
+@with_option_groups
+def update_trust(*, caller: CallerArguments) -> None:
+    """Take over the CAs that the API names, into the ca_bundle of a profile.
+
+    The API is asked by what the file holds now, and the file is written only when it names one of those. For
+    the AWS CLI's tunnels give the file to 'hatchway trust install --ca-certificate' afterwards.
+
+    \b
+    Example:
+      hatchway trust update --profile alice
+    """
+    from hatchway.client.profile import Profile
+    from hatchway.client.setup.ca_update import update
+
+    with client_errors():
+        profile = Profile(caller.options())
+        file, url = profile.ca_bundle, profile.endpoint_url("ec2")
+    if file is None:
+        raise CommandFailed("the profile has no ca_bundle: there is no file to bring up to date")
+    changed = update(url, Path(file))
+    if changed is None:
+        typer.echo(f"{file} is up to date")
+        return
+    typer.echo(f"{file} trusts now: {', '.join(changed)}")
+    typer.echo(f"For the AWS CLI's tunnels: sudo hatchway trust install --ca-certificate {file}")

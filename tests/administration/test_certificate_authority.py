@@ -1,0 +1,175 @@
+"""Another CA in the place of the one that clients trust: who is trusted by whom after each step."""
+
+import json
+import ssl
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Installed
+
+from hatchway.administration.certificate_authority import Step, next_key, rotate
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation.installation import Installation, open_installation, renew_server_certificate
+from hatchway.pki import KeyPair, certificates_in, check_ca, is_issued_by
+from hatchway.settings import DataDirectory
+
+NAMES = ["localhost", "127.0.0.1"]
+
+
+@pytest.fixture
+def installation(installed: Installed) -> Iterator[Installation]:
+    with open_installation(DataDirectory(installed.directory), None) as opened:
+        yield opened
+
+
+def authorities(installation: Installation) -> list[bytes]:
+    return certificates_in(installation.directory.ca_certificate.read_bytes())
+
+
+def renew(installation: Installation) -> bool:
+    """What a server does that gets a SIGHUP."""
+    return renew_server_certificate(installation.directory, NAMES, datetime.now(UTC))
+
+
+def trusts(bundle: bytes, installation: Installation, tmp_path: Path) -> bool:
+    """Whether a client with this bundle takes the server's certificate: a handshake in memory."""
+    client_in, client_out, server_in, server_out = (ssl.MemoryBIO() for _ in range(4))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(installation.directory.server_certificate)
+    near = ssl.create_default_context(cadata=bundle.decode()).wrap_bio(
+        client_in, client_out, server_hostname="localhost"
+    )
+    far = server.wrap_bio(server_in, server_out, server_side=True)
+    for _ in range(6):
+        for end, coming, going, other in (
+            (near, client_in, client_out, server_in),
+            (far, server_in, server_out, client_in),
+        ):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                return False
+            other.write(going.read())
+            assert coming is not going
+    return True
+
+
+def test_whoever_takes_over_each_bundle_in_time_trusts_the_server_at_every_moment(
+    installation: Installation, tmp_path: Path
+) -> None:
+    bundle = installation.directory.ca_certificate
+    first = bundle.read_bytes()
+    assert trusts(first, installation, tmp_path)
+
+    rotate(installation, Step.ADD)
+    both = bundle.read_bytes()
+    assert not renew(installation)
+    assert trusts(first, installation, tmp_path)
+    assert trusts(both, installation, tmp_path)
+
+    rotate(installation, Step.USE)
+    assert trusts(both, installation, tmp_path)
+    assert renew(installation)
+    assert trusts(both, installation, tmp_path)
+    assert trusts(bundle.read_bytes(), installation, tmp_path)
+    assert not trusts(first, installation, tmp_path)
+
+    rotate(installation, Step.DROP)
+    last = bundle.read_bytes()
+    assert len(certificates_in(last)) == 1
+    assert trusts(last, installation, tmp_path)
+    assert trusts(both, installation, tmp_path)
+    assert not renew(installation)
+
+
+def test_the_key_of_the_next_ca_is_the_cas_key_once_it_issues_and_the_former_is_nowhere(
+    installation: Installation,
+) -> None:
+    directory = installation.directory
+    former = directory.ca_key.read_bytes()
+    rotate(installation, Step.ADD)
+    assert directory.ca_key.read_bytes() == former
+    assert stat.S_IMODE(next_key(directory).stat().st_mode) == 0o600
+    rotate(installation, Step.USE)
+    check_ca(KeyPair(directory.ca_certificate.read_bytes(), directory.ca_key.read_bytes()))
+    assert not next_key(directory).exists()
+    assert stat.S_IMODE(directory.ca_key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory.ca_certificate.stat().st_mode) == 0o644
+    assert not [path for path in directory.path.iterdir() if path.is_file() and former in path.read_bytes()]
+
+
+def test_the_next_ca_may_issue_for_names_that_the_former_may_not(installation: Installation) -> None:
+    added = rotate(installation, Step.ADD, ["gateway.elsewhere.example"])
+    assert "gateway.elsewhere.example" not in added.names
+    used = rotate(installation, Step.USE)
+    assert {"gateway.elsewhere.example", *added.names} <= set(used.names)
+    with pytest.raises(BadUsage, match="is for the next CA"):
+        rotate(installation, Step.USE, ["x.example"])
+    with pytest.raises(BadUsage, match=r"'10\.0\.0\.1' is not a host name"):
+        rotate(installation, Step.ADD, ["10.0.0.1"])
+
+
+def test_steps_have_an_order_and_may_be_repeated(installation: Installation) -> None:
+    with pytest.raises(BadUsage, match="do --step add first"):
+        rotate(installation, Step.USE)
+    assert len(rotate(installation, Step.DROP).fingerprints) == 1
+    added = rotate(installation, Step.ADD)
+    assert rotate(installation, Step.ADD) == added
+    with pytest.raises(BadUsage, match="do --step use first"):
+        rotate(installation, Step.DROP)
+    used = rotate(installation, Step.USE)
+    assert used.fingerprints == added.fingerprints[::-1]
+    assert rotate(installation, Step.USE) == used
+    with pytest.raises(BadUsage, match="do --step drop first"):
+        rotate(installation, Step.ADD)
+    with pytest.raises(CommandFailed, match="certificate is the former CA's yet: send the server a SIGHUP"):
+        rotate(installation, Step.DROP)
+    renew(installation)
+    assert rotate(installation, Step.DROP).fingerprints == used.fingerprints[:1]
+    with installation.store.read() as tx:
+        events = [json.loads(each.body) for each in tx.audit_records.find()]
+    recorded = {
+        each["requestParameters"]["step"]: each["responseElements"]["certificateAuthorities"]
+        for each in events
+        if each["eventName"] == "RotateCertificateAuthority"
+    }
+    assert recorded == {
+        "add": list(added.fingerprints),
+        "use": list(used.fingerprints),
+        "drop": list(used.fingerprints[:1]),
+    }
+
+
+def test_a_step_that_was_interrupted_is_finished_by_the_next_call(installation: Installation) -> None:
+    directory = installation.directory
+    before = directory.ca_certificate.read_bytes()
+    rotate(installation, Step.ADD)
+    # Between the key and the certificates.
+    directory.ca_certificate.write_bytes(before)
+    added = rotate(installation, Step.ADD)
+    assert len(added.fingerprints) == 2
+    # Between the certificates and the key.
+    certificates = authorities(installation)
+    directory.ca_certificate.write_bytes(certificates[1] + certificates[0])
+    used = rotate(installation, Step.USE)
+    assert used.fingerprints == added.fingerprints[::-1]
+    assert renew(installation)
+    assert is_issued_by(directory.server_certificate.read_bytes(), certificates[1])
+
+
+def test_damaged_files_are_told_of_and_left_alone(installation: Installation) -> None:
+    directory = installation.directory
+    rotate(installation, Step.ADD)
+    next_key(directory).write_bytes(b"no key")
+    with pytest.raises(BadUsage, match="remove it, and do --step add"):
+        rotate(installation, Step.USE)
+    directory.ca_certificate.write_bytes(b"no certificate")
+    for step in Step:
+        with pytest.raises(CommandFailed, match="the CA's certificate is damaged"):
+            rotate(installation, step)
+    assert directory.ca_certificate.read_bytes() == b"no certificate"

@@ -1,0 +1,110 @@
+"""A profile's CAs are brought up to date by an API that the former ones vouch for, and by nobody else."""
+
+import http.server
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hatchway.client.setup.ca_update import PATH, update
+from hatchway.errors import CommandFailed
+from hatchway.pki import KeyPair, create_ca, fingerprint, issue_server_certificate
+
+NOW = datetime.now(UTC)
+Serve = Callable[[bytes], str]
+
+
+@pytest.fixture(scope="module")
+def authorities() -> list[KeyPair]:
+    return [create_ca(f"Hatchway CA {number}", ["localhost"], NOW) for number in range(3)]
+
+
+@contextmanager
+def serving(directory: Path, ca: KeyPair, body: bytes) -> Iterator[str]:
+    """An API whose certificate is of the CA, and which names these."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == PATH else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    pair = issue_server_certificate(ca, ["localhost"], NOW)
+    (directory / "server.pem").write_bytes(pair.certificate + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "server.pem")
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_what_the_api_names_takes_the_place_of_what_was_there(
+    tmp_path: Path, authorities: list[KeyPair]
+) -> None:
+    first, second, _ = authorities
+    file = tmp_path / "ca.crt"
+    file.write_bytes(first.certificate)
+    file.chmod(0o640)
+    both = first.certificate + second.certificate
+    with serving(tmp_path, first, both) as url:
+        assert update(url + "/", file) == (fingerprint(first.certificate), fingerprint(second.certificate))
+        assert file.read_bytes() == both
+        assert file.stat().st_mode & 0o777 == 0o640
+        assert update(url, file) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ca.crt", "server.pem"]
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        (lambda cas: cas[1].certificate, "holds none of the CAs that"),
+        (lambda _cas: b"<html>Welcome</html>", "holds no CA certificate in PEM form"),
+        (
+            lambda cas: issue_server_certificate(cas[0], ["localhost"], NOW).certificate,
+            "holds no CA certificate in PEM form",
+        ),
+    ],
+)
+def test_an_answer_that_vouches_for_nothing_known_changes_nothing(
+    named: Callable[[list[KeyPair]], bytes], why: str, tmp_path: Path, authorities: list[KeyPair]
+) -> None:
+    file = tmp_path / "ca.crt"
+    file.write_bytes(authorities[0].certificate)
+    with (
+        serving(tmp_path, authorities[0], named(authorities)) as url,
+        pytest.raises(CommandFailed, match=why),
+    ):
+        update(url, file)
+    assert file.read_bytes() == authorities[0].certificate
+
+
+def test_an_api_that_is_not_trusted_or_not_there_changes_nothing(
+    tmp_path: Path, authorities: list[KeyPair]
+) -> None:
+    file = tmp_path / "ca.crt"
+    file.write_bytes(authorities[0].certificate)
+    with (
+        serving(tmp_path, authorities[1], authorities[0].certificate) as url,
+        pytest.raises(CommandFailed, match="certificate verify failed"),
+    ):
+        update(url, file)
+    with pytest.raises(CommandFailed, match="see that the API is there"):
+        update("https://127.0.0.1:1", file)
+    assert file.read_bytes() == authorities[0].certificate
+    for text in (b"", b"no certificate", b"\xff"):
+        file.write_bytes(text)
+        with pytest.raises(CommandFailed):
+            update("https://127.0.0.1:1", file)
