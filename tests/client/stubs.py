@@ -59,7 +59,8 @@ def refusal(status: int, body: bytes, headers: dict[str, str] | None = None) -> 
 class StubControlPlane:
     """Knows one instance and its VPC's endpoints, by (id, subnet); keeps the calls that were made.
 
-    `kinds` and `states` are endpoints' address types and states, `addresses` and `host_keys` the instance's.
+    `kinds` and `states` are endpoints' address types and states, `addresses`, `host_keys` and `tags` the
+    instance's.
     """
 
     url: str
@@ -72,6 +73,7 @@ class StubControlPlane:
     kinds: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     host_keys: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
     calls: list[dict[str, list[str]]] = field(default_factory=list)
 
     def called(self) -> list[str]:
@@ -92,6 +94,8 @@ class StubControlPlane:
             f"<instanceId>{INSTANCE_ID}</instanceId><vpcId>vpc-1</vpcId><subnetId>subnet-1</subnetId>"
             f"<instanceState><name>{self.instance_state}</name></instanceState>"
         ) + "".join(f"<{name}>{address}</{name}>" for address, name in names.items())
+        tags = "".join(f"<item><key>{key}</key><value>{tag}</value></item>" for key, tag in self.tags.items())
+        fields += f"<tagSet>{tags}</tagSet>"
         instances = f"<instancesSet><item>{fields}</item></instancesSet>"
         answer = f"<reservationSet><item>{instances}</item></reservationSet>"
         return 200, f"<DescribeInstancesResponse>{answer}</DescribeInstancesResponse>".encode()
@@ -101,7 +105,7 @@ class StubControlPlane:
         items = "".join(
             f"<item><instanceConnectEndpointId>{endpoint}</instanceConnectEndpointId>"
             f"<dnsName>{DNS_NAME}</dnsName><subnetId>{subnet}</subnetId>"
-            f"<state>{self.states.get(endpoint, 'create-complete')}</state>"
+            f"<vpcId>vpc-1</vpcId><state>{self.states.get(endpoint, 'create-complete')}</state>"
             f"<ipAddressType>{self.kinds.get(endpoint, 'ipv4')}</ipAddressType></item>"
             for endpoint, subnet in self.endpoints
             if wanted in (None, endpoint)

@@ -104,7 +104,7 @@ def test_a_swapped_host_is_refused_with_what_to_do(
     if knows_known_hosts_command("ssh"):
         (line,) = [line for line in said.splitlines() if line.startswith("hatchway: ")]
         assert f"{INSTANCE_ID} shows the host key SHA256:" in line
-        assert "have it report them" in line
+        assert "run /etc/hatchway-host/report-host-keys there" in line
 
 
 @needs("ssh", "openssh-client")

@@ -219,3 +219,82 @@ def test_git_pushes_and_clones(shell: Shell, enrolled_host: Sshd, tmp_path: Path
     )
     status, printed, errors = shell(line)
     assert (status, printed) == (0, "one\n"), errors
+
+
+@pytest.fixture(scope="module")
+def known_host(enrolled_host: Sshd) -> Sshd:
+    """The same, once it has reported its keys."""
+    command = [
+        "curl",
+        "-qsSf",
+        "--config",
+        "/etc/hatchway-host/curl.conf",
+        "--data-binary",
+        enrolled_host.host_key,
+    ]
+    report = [*command, "-H", "Content-Type: text/plain", f"{API_URL}/host/v1/host-keys"]
+    enrolled_host.machine.run(report, check=True)
+    return enrolled_host
+
+
+def test_what_has_not_the_keys_that_the_host_reported_is_refused(shell: Shell, known_host: Sshd) -> None:
+    # The configuration has StrictHostKeyChecking no.
+    assert shell(f"hatchway ssh {WEB_1} id -un") == (0, "ec2-user\n", "")
+    other = "ssh-keygen -q -t ed25519 -N '' -f /root/other && exec /usr/sbin/sshd -h /root/other -p 2222"
+    known_host.machine.run(["sh", "-c", other], check=True)
+    status, output, errors = shell(f"hatchway ssh -p 2222 {WEB_1} id -un")
+    assert (status, output) == (255, "")
+    assert f"hatchway: {WEB_1} shows the host key SHA256:" in errors
+    assert shell(f"hatchway ssh -p 2222 -o UserKnownHostsFile=/dev/null {WEB_1} id -un")[1] == "ec2-user\n"
+
+
+@pytest.fixture(scope="module")
+def plain_ssh(sheila: AwsCli, known_host: Sshd) -> Path:
+    """Where sheila's ssh has been told of her hosts, with a configuration of her own behind that."""
+    directory = sheila.home / "ssh"
+    directory.mkdir(mode=0o700)
+    (directory / "config").write_text("Host *\n    Compression no\n")
+    done = sheila.machine.run(
+        ["hatchway", "ssh-config", "--os-user", "bob", "--ssh-directory", str(directory)],
+        env=sheila.full_environment,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Try: ssh web-1" in done.stdout
+    return directory / "config"
+
+
+@pytest.mark.parametrize(
+    ("line", "printed"),
+    [
+        ("ssh -F {config} web-1 id -un", "bob\n"),
+        (f"ssh -F {{config}} ec2-user@{WEB_1} id -un", "ec2-user\n"),
+        # To what only that host knows.
+        (
+            "ssh -F {config} -J web-1.default -i ~/own-key -o StrictHostKeyChecking=no"
+            " -o UserKnownHostsFile=/dev/null root@localhost id -un",
+            "root\n",
+        ),
+        (
+            "echo in >~/file; scp -q -F {config} ~/file web-1:copied && ssh -F {config} web-1 cat copied",
+            "in\n",
+        ),
+        (
+            "rsync -e 'ssh -F {config}' ~/file web-1:copied && ssh -F {config} web-1 rm -v copied",
+            "removed 'copied'\n",
+        ),
+        # Ansible's, and VS Code's.
+        (
+            "for n in 1 2; do ssh -F {config} -C -o ControlMaster=auto -o ControlPersist=60s"
+            " -o ConnectTimeout=10 -o 'ControlPath=\"~/p-%C\"' web-1"
+            " '/bin/sh -c \"echo ~ && sleep 0\"'; done;"
+            " ssh -F {config} -o 'ControlPath=\"~/p-%C\"' -O exit web-1",
+            "/home/bob\n/home/bob\n",
+        ),
+        ("echo 'id -un; exit' | ssh -F {config} -T -D 51080 -o ConnectTimeout=15 web-1 bash", "bob\n"),
+    ],
+)
+def test_plain_ssh_reaches_hosts_by_their_names(
+    shell: Shell, plain_ssh: Path, line: str, printed: str
+) -> None:
+    status, output, _ = shell(line.format(config=plain_ssh))
+    assert (status, output) == (0, printed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -108,6 +109,7 @@ def _split(words: Sequence[str], flags: set[str], valued: set[str]) -> tuple[lis
 
 def register(app: typer.Typer) -> None:
     app.command("ssh", cls=_SshCommand)(ssh)
+    app.command("ssh-config")(ssh_config)
     app.command("open-tunnel")(open_tunnel)
 
 
@@ -158,6 +160,57 @@ def ssh(
 
 
 @with_option_groups
+def ssh_config(
+    *,
+    os_user: Annotated[
+        str,
+        typer.Option(
+            metavar="USER", help="The user where ssh is told none; ec2-user by default.", show_default=False
+        ),
+    ] = "ec2-user",
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away again.")] = False,
+    ssh_directory: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where OpenSSH's files are; by default ~/.ssh.")
+    ] = None,
+    tunnel: _TunnelArguments,
+    caller: CallerArguments,
+) -> None:
+    """Have plain ssh, scp, rsync and whatever else runs ssh reach your hosts by their names and ids.
+
+    Writes files into ~/.ssh/hatchway, and a line at the beginning of ~/.ssh/config that includes them. Run it
+    again when there are other hosts. Each profile has its own files; --remove takes one profile's away.
+
+    \b
+    Examples:
+      hatchway ssh-config
+      hatchway ssh-config --os-user admin --profile lab
+      hatchway ssh-config --remove
+    """
+    from hatchway.client.discovery import check_os_user
+    from hatchway.client.errors import printable
+    from hatchway.client.profile import Profile
+    from hatchway.client.ssh_setup import remove_ssh_config, write_ssh_config
+
+    with client_errors():
+        if remove:
+            for path in remove_ssh_config(caller.options(), ssh_directory):
+                typer.echo(f"Took away what was written to {path}")
+            return
+        check_os_user(os_user)
+        written = write_ssh_config(Profile(caller.options()), os_user, tunnel.options(), ssh_directory)
+    for host, why in written.apart:
+        typer.echo(printable(f"{host} has {why}", 500))
+    called = sum(1 for host in written.hosts if host.names)
+    reported = f"{written.verified} have reported their keys"
+    typer.echo(f"{written.file}: {len(written.hosts)} hosts, {called} by name; {reported}")
+    if written.changed:
+        typer.echo(f"{written.file.parent.parent / 'config'} includes it now")
+    example = next((host.names[0] for host in written.hosts if host.names), None)
+    if example is not None:
+        typer.echo(f"Try: ssh {example}")
+
+
+@with_option_groups
 def open_tunnel(
     host: Annotated[
         str | None,
@@ -177,6 +230,20 @@ def open_tunnel(
         int | None,
         typer.Option(metavar="PORT", help="Listen here instead of using standard input and output."),
     ] = None,
+    push_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A public key to make good on the host for 60 seconds first."),
+    ] = None,
+    os_user: Annotated[
+        str,
+        typer.Option(metavar="USER", help="For whom --push-key is; by default ec2-user.", show_default=False),
+    ] = "ec2-user",
+    known_hosts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Have it hold the keys that the host has reported, for ssh, first."
+        ),
+    ] = None,
     tunnel: _TunnelArguments,
     caller: CallerArguments,
 ) -> None:
@@ -187,7 +254,7 @@ def open_tunnel(
     \b
     Examples:
       hatchway open-tunnel db-1 --remote-port 5432 --local-port 5432
-      ssh -o ProxyCommand='hatchway open-tunnel %h' admin@web-1
+      ssh -o ProxyCommand='hatchway open-tunnel %h --push-key ~/.ssh/id_ed25519.pub --os-user %r' admin@web-1
     """
     import asyncio
     from dataclasses import replace
@@ -206,7 +273,12 @@ def open_tunnel(
         remote_port=remote_port,
     )
     with client_errors():
-        plan = plan_tunnel(Profile(caller.options()), options)
+        profile = Profile(caller.options())
+        plan = plan_tunnel(profile, options)
+        if push_key is not None or known_hosts is not None:
+            from hatchway.client.ssh import prepare_host
+
+            prepare_host(profile, plan.instance_id, os_user, push_key, known_hosts)
         if local_port is None:
             asyncio.run(relay_standard_streams(plan))
         else:

@@ -24,6 +24,8 @@ for what is open; the plan opens any number of tunnels:
 | `ssh` | OpenSSH with a key made for the call |
 | `host_keys` | the keys by which hosts are known, for ssh to trust no others |
 | `proxy_command` | the line by which ssh runs the tunnel. Pure |
+| `ssh_config` | what OpenSSH's own configuration is told of hosts. Pure |
+| `ssh_setup` | `~/.ssh` given that, and freed of it again |
 | `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
 | `tunnels`, `denials` | the service `hatchway`: open tunnels listed and ended; why a caller was denied |
 | `events` | the audit trail, looked up and followed |

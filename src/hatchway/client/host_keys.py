@@ -37,7 +37,7 @@ while read -r _ _ key; do
     if [ "$key" = "$2" ]; then exit 0; fi
 done <{known_hosts}
 printf 'hatchway: %s\\n' "{instance_id} shows the host key $3, which its host did not report: either this is \
-another host, or its keys are new; then have it report them: see 'Verified hosts' in docs/connecting.md" >&2
+another host, or its keys are new; then run /etc/hatchway-host/report-host-keys there as root" >&2
 """
 
 

@@ -52,12 +52,7 @@ def jump_command(
     hop = parse_hop(last)
     options = {
         **profile_options(profile),
-        "--instance-connect-endpoint-id": tunnel.instance_connect_endpoint_id,
-        "--instance-connect-endpoint-dns-name": tunnel.instance_connect_endpoint_dns_name,
-        "--max-tunnel-duration": tunnel.max_tunnel_duration,
-        "--gateway-port": tunnel.gateway_port,
-        "--gateway-address": tunnel.gateway_address,
-        "--source-address": tunnel.source_address,
+        **tunnel_options(tunnel),
         "-l": hop.user,
         "-p": hop.port,
         "-J": before or None,
@@ -79,6 +74,18 @@ def profile_options(profile: ProfileOptions) -> dict[str, str | None]:
         "--region": profile.region,
         "--endpoint-url": profile.endpoint_url,
         "--ca-bundle": profile.ca_bundle,
+    }
+
+
+def tunnel_options(tunnel: TunnelOptions) -> dict[str, object]:
+    """The options that say again what these say of the way, and not of the host."""
+    return {
+        "--instance-connect-endpoint-id": tunnel.instance_connect_endpoint_id,
+        "--instance-connect-endpoint-dns-name": tunnel.instance_connect_endpoint_dns_name,
+        "--max-tunnel-duration": tunnel.max_tunnel_duration,
+        "--gateway-port": tunnel.gateway_port,
+        "--gateway-address": tunnel.gateway_address,
+        "--source-address": tunnel.source_address,
     }
 
 

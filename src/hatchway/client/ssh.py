@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
 from hatchway.client.errors import ClientError, InvalidOption, printable
-from hatchway.client.host_keys import knows_known_hosts_command, pin_options, reported_keys
+from hatchway.client.host_keys import keep_known_hosts, knows_known_hosts_command, pin_options, reported_keys
 from hatchway.client.hosts import NoSuchHost, find_host
 from hatchway.client.proxy_command import jump_command, tunnel_command
 from hatchway.client.ssh_line import parse_ssh_line, values_of
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 DEFAULT_OS_USER: Final = "ec2-user"
 
 _KEY_PLACEHOLDER: Final = "KEY"
+_LONGEST_KEY: Final = 16_384
+"""Bytes of a public key's file."""
 
 
 class SshMissing(ClientError):
@@ -147,6 +149,47 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
             pins = pin_options(Path(directory), way.instance_id, keys, tells=tells)
         # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
         return _run([program, *ssh_command(way, options, str(key_file), pins)[1:]])
+
+
+def prepare_host(
+    profile: Profile, instance_id: str | None, os_user: str, key_file: Path | None, known_hosts: Path | None
+) -> None:
+    """What ssh's own configuration has done before a tunnel's first byte: a public key pushed, and the host's
+    keys written to a file, where it has reported any.
+
+    Raises:
+        InvalidOption: there is no instance, or the file holds no public key.
+        ClientError: a call was refused or not answered.
+        OSError: the keys cannot be written.
+    """
+    if key_file is None and known_hosts is None:
+        return
+    if instance_id is None:
+        raise InvalidOption("--push-key and --known-hosts are about an instance: name a host")
+    keys: Sequence[str] | None
+    if key_file is None:
+        told = reported_keys(profile.api("hatchway"), [instance_id])
+        keys = None if told is None else told.get(instance_id, ())
+    else:
+        check_os_user(os_user)
+        keys = introduce(profile, instance_id, os_user, _read_public_key(key_file))
+    if known_hosts is not None and keys is not None:
+        keep_known_hosts(known_hosts, keys)
+
+
+def _read_public_key(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_KEY).decode("ascii").strip()
+    except OSError as error:
+        raise InvalidOption(f"--push-key {printable(str(path))} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError:
+        text = ""
+    if not text or "PRIVATE KEY" in text or len(text.splitlines()) != 1:
+        raise InvalidOption(
+            f"--push-key {printable(str(path))} is no public key: give the file that ends in .pub"
+        )
+    return text
 
 
 def introduce(profile: Profile, instance_id: str, os_user: str, public_key: str) -> Sequence[str] | None:

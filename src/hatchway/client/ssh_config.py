@@ -1,0 +1,155 @@
+"""What OpenSSH's own configuration is told of hosts, so that plain `ssh web-1` goes through Hatchway. Pure.
+
+Of a setting ssh takes the first value that it finds (ssh_config(5)), so what is written here is included
+before everything of the user's. A host gets its instance's id for its HostName, by which all else is chosen:
+
+    Host web-1 web-1.alice
+        HostName i-0123456789abcdef1
+    Match host i-0123456789abcdef1
+        ProxyCommand hatchway open-tunnel … --remote-port %p '%h'
+
+What the ProxyCommand runs pushes the key and writes known_hosts before the tunnel has its first byte: ssh
+reads either only when it has the host's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client.hosts import names_a_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from hatchway.client.hosts import Host
+
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+"""What means nothing but itself to ssh, to a shell and in a path."""
+
+_MARK: Final = "# Hatchway's hosts; 'hatchway ssh-config --remove' takes these two lines away."
+_LONGEST_LINE: Final = 900
+"""Characters of patterns in a line, well within what any OpenSSH reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHost:
+    """A host with the names that are written for it, of which there may be none."""
+
+    instance_id: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a profile's hosts have in common: values as ssh_config has them, paths in quotes.
+
+    `known_hosts` has `%h` for the instance's id.
+    """
+
+    os_user: str
+    proxy_command: str
+    identity_file: str
+    known_hosts: str
+
+
+def name_hosts(
+    hosts: Sequence[Host], suffix: str, taken: Iterable[str]
+) -> tuple[list[NamedHost], list[tuple[Host, str]]]:
+    """Which names are written for each host; and the hosts that are not called as they are, with the reason.
+
+    Whoever may tag an instance gives it any name: none may stand for a name of the DNS, which has a dot, nor
+    for one that the user has given to something else. So each is called `name.suffix` as well.
+
+    Args:
+        suffix: the profile's.
+        taken: names that mean something else to this user's ssh already.
+    """
+    elsewhere = {name.lower() for name in taken} | {"localhost"}
+    times = Counter(host.name.lower() for host in hosts)
+    named, apart = [], []
+    for host in hosts:
+        names: tuple[str, ...] = ()
+        if host.name and not (PLAIN_NAME.fullmatch(host.name) and names_a_host(host.name)):
+            apart.append((host, "a name that ssh_config cannot have"))
+        elif host.name and times[host.name.lower()] > 1:
+            apart.append((host, "a name that several hosts have"))
+        elif host.name:
+            names = (host.name, f"{host.name}.{suffix}")
+            if "." in host.name or host.name.lower() in elsewhere:
+                names = names[1:]
+                apart.append((host, f"a name that may be another host's: it is called {names[0]}"))
+        named.append(NamedHost(host.instance_id, names))
+    return named, apart
+
+
+def hosts_text(hosts: Sequence[NamedHost], verified: Iterable[str], settings: Settings, heading: str) -> str:
+    """The file that names hosts.
+
+    Args:
+        verified: ids of instances that have reported their keys: ssh asks nobody about these.
+        heading: what the file is, in a line.
+    """
+    lines = [f"# {heading}", ""]
+    for host in hosts:
+        if host.names:
+            lines += [f"Host {' '.join(host.names)}", f"    HostName {host.instance_id}"]
+    lines.append("")
+    for ids in _patterns(sorted(set(verified))):
+        lines += [f"Match host {ids}", "    StrictHostKeyChecking yes"]
+    for ids in _patterns([host.instance_id for host in hosts]):
+        lines += [f"Match host {ids}", *_common(settings)]
+    return "\n".join(lines) + "\n"
+
+
+def any_host_text(settings: Settings, heading: str) -> str:
+    """The file for instances that no file names: of several profiles the first has them."""
+    return "\n".join([f"# {heading}", "", "Host i-*", *_common(settings)]) + "\n"
+
+
+def _common(settings: Settings) -> list[str]:
+    return [
+        f"    User {settings.os_user}",
+        f"    ProxyCommand {settings.proxy_command}",
+        f"    IdentityFile {settings.identity_file}",
+        "    IdentitiesOnly yes",
+        f"    UserKnownHostsFile {settings.known_hosts}",
+        "    UpdateHostKeys no",
+        "    ServerAliveInterval 5",
+    ]
+
+
+def _patterns(ids: Sequence[str]) -> Iterator[str]:
+    line = ""
+    for each in ids:
+        if line and len(line) + len(each) >= _LONGEST_LINE:
+            yield line
+            line = ""
+        line = f"{line},{each}" if line else each
+    if line:
+        yield line
+
+
+def with_include(config: str, include: str) -> str:
+    """A user's configuration that includes ours, before everything of its own."""
+    return config if _MARK in config.splitlines() else f"{_MARK}\n{include}\n\n{config}"
+
+
+def without_include(config: str) -> str:
+    """The same as it was before."""
+    ours = rf"^{re.escape(_MARK)}\n(?:Include [^\n]*\n\n?)?"
+    return re.sub(ours, "", config, count=1, flags=re.MULTILINE)
+
+
+def names_written(config: str) -> set[str]:
+    """The words of its Host lines that mean one host each."""
+    words = [
+        word.strip('"')
+        for found in re.finditer(
+            r"^[ \t]*host(?:[ \t]+|[ \t]*=[ \t]*)(.*)$", config, re.IGNORECASE | re.MULTILINE
+        )
+        for word in found[1].split()
+    ]
+    return {word for word in words if not re.search(r"[*?!]", word)}

@@ -1,0 +1,297 @@
+"""`hatchway ssh-config`: what the user's `~/.ssh` is given for plain ssh, and how it is taken away again.
+
+    ~/.ssh/config                            at its beginning: `Include hatchway/*.conf hatchway/*.any`
+    ~/.ssh/hatchway/alice.conf               the hosts that the profile alice reaches
+    ~/.ssh/hatchway/alice.any                instances that no such file names
+    ~/.ssh/hatchway/profiles/alice/key       pushed before each connection
+    ~/.ssh/hatchway/profiles/alice/hosts/    known_hosts, a file for each instance
+
+Nothing else of the user's is touched, and nothing is put in place that ssh does not accept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client.errors import ClientError, InvalidOption, printable
+from hatchway.client.host_keys import quoted, reported_keys
+from hatchway.client.host_list import list_hosts
+from hatchway.client.hosts import RUNNING
+from hatchway.client.proxy_command import option_words, profile_options, program, proxy_line, tunnel_options
+from hatchway.client.ssh import SshMissing, make_key
+from hatchway.client.ssh_config import (
+    PLAIN_NAME,
+    Settings,
+    any_host_text,
+    hosts_text,
+    name_hosts,
+    names_written,
+    with_include,
+    without_include,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.hosts import Host
+    from hatchway.client.profile import Profile, ProfileOptions
+    from hatchway.client.ssh_config import NamedHost
+
+_DIRECTORY: Final = "hatchway"
+_INCLUDED: Final = ("*.conf", "*.any")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`apart` are hosts that are not called by their names, each with why. `changed` is whether the user's
+    own configuration had to be."""
+
+    file: Path
+    hosts: tuple[NamedHost, ...]
+    apart: tuple[tuple[Host, str], ...]
+    verified: int
+    changed: bool
+
+
+def ssh_directory() -> Path:
+    """Where OpenSSH looks: in the home of the user database, whatever HOME says.
+
+    Raises:
+        InvalidOption: the user has no home.
+    """
+    try:
+        import pwd
+    except ImportError:
+        return Path.home() / ".ssh"
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh"
+    except KeyError:
+        raise InvalidOption("this user has no home: give --ssh-directory") from None
+
+
+def write_ssh_config(
+    profile: Profile, os_user: str, tunnel: TunnelOptions, directory: Path | None = None
+) -> Written:
+    """Write the hosts that the profile reaches, or write them anew.
+
+    Args:
+        directory: in the place of `ssh_directory()`.
+
+    Raises:
+        ClientError: hosts cannot be listed, or ssh does not accept what would be written.
+        OSError: a file cannot be written.
+    """
+    home = ssh_directory() if directory is None else directory
+    options = _lasting(profile.options)
+    slug = profile_slug(options.profile)
+    found = list_hosts(profile, [("instance-state-name", [RUNNING])])
+    hosts = [host for host, way in found.hosts if way is not None or found.endpoints_unseen is not None]
+    keys = reported_keys(profile.api("hatchway"), [host.instance_id for host in hosts]) or {}
+
+    ours = home / _DIRECTORY
+    config = _config_file(home)
+    before = _read(config) if config.exists() else ""
+    own = without_include(before)
+    named, apart = name_hosts(hosts, slug, [*_others(ours, slug), *_meant_otherwise(own, hosts)])
+
+    state = ours / "profiles" / slug
+    settings = _settings(options, os_user, tunnel, state)
+    for path in (home, ours, state.parent, state, state / "hosts"):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (state / "key").exists() or not (state / "key.pub").exists():
+        for name in ("key", "key.pub"):
+            (state / name).unlink(missing_ok=True)
+        make_key(state / "key")
+    _forget(state / "hosts", {host.instance_id for host in hosts})
+
+    who = f"--profile {options.profile}" if options.profile else "without a profile"
+    heading = printable(
+        f"Written by 'hatchway ssh-config' {who}: its --remove takes it away. Changes are lost."
+    )
+    texts = {"conf": hosts_text(named, keys, settings, heading), "any": any_host_text(settings, heading)}
+    refused = _refusal("".join(texts.values()))
+    if refused:
+        raise ClientError(f"ssh does not accept what would be written, so nothing was: {refused}")
+    for kind, text in texts.items():
+        _put(ours / f"{slug}.{kind}", text)
+    after = with_include(before, _include(home, directory))
+    if after != before:
+        _check(config, before, after)
+        _put(config, after)
+    return Written(ours / f"{slug}.conf", tuple(named), tuple(apart), len(keys), after != before)
+
+
+def remove_ssh_config(profile: ProfileOptions, directory: Path | None = None) -> list[Path]:
+    """Take away what was written for a profile; with the last one, the two lines too. What was taken.
+
+    Raises:
+        OSError: a file cannot be written or removed.
+    """
+    home = ssh_directory() if directory is None else directory
+    ours, slug = home / _DIRECTORY, profile_slug(_lasting(profile).profile)
+    taken = []
+    for path in (ours / f"{slug}.conf", ours / f"{slug}.any"):
+        with suppress(FileNotFoundError):
+            path.unlink()
+            taken.append(path)
+    if (ours / "profiles" / slug).is_dir():
+        shutil.rmtree(ours / "profiles" / slug)
+        taken.append(ours / "profiles" / slug)
+    if list(ours.glob("*.conf")):
+        return taken
+    for path in (ours / "profiles", ours):
+        # What somebody else has put there stays.
+        with suppress(OSError):
+            path.rmdir()
+    config = _config_file(home)
+    if config.exists():
+        before = _read(config)
+        after = without_include(before)
+        if after != before:
+            taken.append(config)
+            if after:
+                _put(config, after)
+            else:
+                config.unlink()
+    return taken
+
+
+def profile_slug(profile: str | None) -> str:
+    """The profile's name as it stands in paths and behind hosts' names."""
+    if profile is None:
+        return "default"
+    if PLAIN_NAME.fullmatch(profile):
+        return profile
+    return f"profile-{hashlib.sha256(profile.encode(errors='surrogateescape')).hexdigest()[:12]}"
+
+
+def _lasting(options: ProfileOptions) -> ProfileOptions:
+    """The same in another directory and another shell."""
+    profile = (
+        options.profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or None
+    )
+    bundle = None if options.ca_bundle is None else str(Path(options.ca_bundle).absolute())
+    return replace(options, profile=profile, ca_bundle=bundle)
+
+
+def _settings(options: ProfileOptions, os_user: str, tunnel: TunnelOptions, state: Path) -> Settings:
+    words = [
+        *program(),
+        "open-tunnel",
+        *option_words({**profile_options(options), **tunnel_options(tunnel)}),
+        *("--push-key", str(state / "key.pub")),
+        *("--known-hosts", str(state / "hosts")),
+    ]
+    if not all(word.isprintable() for word in [*words, os_user]):
+        raise InvalidOption("there are characters in a path or an option that ssh_config cannot have")
+    return Settings(
+        os_user=os_user,
+        # Quoted, though ssh takes no user and no host that a shell would find something in.
+        proxy_command=f"{proxy_line(words)}'/%h' --os-user '%r' --remote-port %p '%h'",
+        identity_file=quoted(str(state / "key")),
+        known_hosts=quoted(str(state / "hosts")).removesuffix('"') + '/%h"',
+    )
+
+
+def _config_file(home: Path) -> Path:
+    """Behind a symbolic link, as people have who keep their files elsewhere."""
+    return Path(os.path.realpath(home / "config"))
+
+
+def _include(home: Path, given: Path | None) -> str:
+    if given is None:
+        # Relative to ~/.ssh, so that the file may be shared between machines.
+        return "Include " + " ".join(f"{_DIRECTORY}/{pattern}" for pattern in _INCLUDED)
+    return "Include " + " ".join(f'"{home.absolute() / _DIRECTORY / pattern}"' for pattern in _INCLUDED)
+
+
+def _others(ours: Path, slug: str) -> set[str]:
+    """The names that other profiles' files have."""
+    files = [path for path in ours.glob("*.conf") if path.name != f"{slug}.conf"]
+    return {name for path in files for name in names_written(path.read_text("utf-8", "replace"))}
+
+
+def _meant_otherwise(own: str, hosts: Sequence[Host]) -> set[str]:
+    """The names that lead elsewhere by the user's own configuration."""
+    written = {name.lower() for name in names_written(own)}
+    return {host.name for host in hosts if host.name.lower() in written and _leads_elsewhere(own, host.name)}
+
+
+def _leads_elsewhere(own: str, name: str) -> bool:
+    shown = _settings_for(name, own).stdout
+    settings = dict(line.partition(" ")[::2] for line in shown.splitlines())
+    return (
+        settings.get("hostname", name).lower() != name.lower()
+        or settings.get("proxycommand", "none") != "none"
+        or settings.get("proxyjump", "none") != "none"
+    )
+
+
+def _check(config: Path, before: str, after: str) -> None:
+    """
+    Raises:
+        ClientError: ssh does not accept what there would be.
+    """
+    refused = _refusal(after)
+    if not refused:
+        return
+    if _refusal(before):
+        raise ClientError(f"ssh does not accept {config} as it is: mend it first ({refused})")
+    raise ClientError(
+        f"ssh would not accept its configuration any more, so {config} is as it was ({refused})"
+    )
+
+
+def _refusal(config: str) -> str:
+    """What ssh has against a configuration; nothing where it accepts it."""
+    tried = _settings_for("i-0123456789abcdef0", config)
+    return "" if tried.returncode == 0 else printable(tried.stderr.strip(), 300) or "it does not say why"
+
+
+def _settings_for(host: str, config: str) -> subprocess.CompletedProcess[str]:
+    found = shutil.which("ssh")
+    if found is None:
+        raise SshMissing("there is no ssh on this machine: install the OpenSSH client")
+    with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
+        file = Path(directory) / "config"
+        file.write_bytes(config.encode("utf-8", "surrogateescape"))
+        command = [found, "-F", str(file), "-G", "--", host]
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def _forget(directory: Path, instance_ids: set[str]) -> None:
+    """Removes what is known of hosts that are no more."""
+    for path in directory.iterdir():
+        if path.name not in instance_ids:
+            path.unlink()
+
+
+def _read(path: Path) -> str:
+    """A file with the ends of lines that it has."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _put(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, with the owner and mode of the one in whose place it comes."""
+    fresh = path.with_name(f".{path.name}.hatchway-{os.getpid()}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+        if path.exists():
+            shutil.copymode(path, fresh)
+            there = path.stat()
+            if os.name == "posix" and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(fresh, there.st_uid, there.st_gid)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""What OpenSSH's own configuration is told of hosts: its words, and what a real ssh makes of them."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.programs import needs
+
+from hatchway.client.hosts import Host
+from hatchway.client.ssh_config import (
+    NamedHost,
+    Settings,
+    any_host_text,
+    hosts_text,
+    name_hosts,
+    names_written,
+    with_include,
+    without_include,
+)
+
+WEB, DATABASE = "i-0123456789abcdef1", "i-0123456789abcdef2"
+SETTINGS = Settings(
+    os_user="ec2-user",
+    proxy_command="hatchway open-tunnel --remote-port %p '%h'",
+    identity_file='"/a b/key"',
+    known_hosts='"/a b/hosts/%h"',
+)
+INCLUDE = "Include hatchway/*.conf hatchway/*.any"
+
+
+def called(*names: str) -> list[Host]:
+    return [
+        Host(instance_id=f"i-{number:017x}", state="running", tags={"Name": name} if name else {})
+        for number, name in enumerate(names)
+    ]
+
+
+def settings_of(host: str, config: str, directory: Path) -> dict[str, str]:
+    file = directory / "config"
+    file.write_text(config)
+    command = ["ssh", "-F", str(file), "-G", "--", host]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(line.partition(" ")[::2] for line in shown.splitlines())
+
+
+@needs("ssh", "openssh-client")
+def test_ssh_finds_by_a_name_what_it_finds_by_the_id(tmp_path: Path) -> None:
+    hosts = [NamedHost(WEB, ("web-1", "web-1.lab")), NamedHost(DATABASE, ())]
+    text = hosts_text(hosts, [WEB], SETTINGS, "x")
+    for name in ("web-1", "web-1.lab", WEB):
+        found = settings_of(name, text, tmp_path)
+        assert found["hostname"] == WEB
+        assert found["user"] == "ec2-user"
+        assert found["proxycommand"] == SETTINGS.proxy_command
+        assert found["identityfile"] == "/a b/key"
+        assert found["userknownhostsfile"].replace("%h", WEB) == f"/a b/hosts/{WEB}"
+        assert found["stricthostkeychecking"] == "true"
+    assert settings_of(DATABASE, text, tmp_path)["stricthostkeychecking"] == "ask"
+    assert settings_of("bob@web-1", text, tmp_path)["user"] == "bob"
+    for other in ("i-9", "web-2"):
+        assert "proxycommand" not in settings_of(other, text, tmp_path)
+    assert (
+        settings_of("i-9", any_host_text(SETTINGS, "x"), tmp_path)["proxycommand"] == SETTINGS.proxy_command
+    )
+
+
+@needs("ssh", "openssh-client")
+def test_a_thousand_hosts_are_found_too(tmp_path: Path) -> None:
+    hosts = [NamedHost(f"i-{number:017x}", (f"web-{number}",)) for number in range(1000)]
+    found = settings_of(
+        "web-999", hosts_text(hosts, [each.instance_id for each in hosts], SETTINGS, "x"), tmp_path
+    )
+    assert (found["hostname"], found["stricthostkeychecking"]) == (hosts[-1].instance_id, "true")
+
+
+@pytest.mark.parametrize(
+    ("names", "taken", "written"),
+    [
+        (["web-1"], [], [("web-1", "web-1.lab")]),
+        ([""], [], [()]),
+        (["twin", "Twin"], [], [(), ()]),
+        # A name of the DNS, of this machine, and of what the user's ssh knows already.
+        (["github.com"], [], [("github.com.lab",)]),
+        (["localhost"], [], [("localhost.lab",)]),
+        (["NAS"], ["nas"], [("NAS.lab",)]),
+        (["10.0.1.1"], [], [()]),
+        (["i-0"], [], [()]),
+    ],
+)
+def test_a_host_is_called_what_is_no_other_hosts_name(
+    names: list[str], taken: list[str], written: list[tuple[str, ...]]
+) -> None:
+    named, apart = name_hosts(called(*names), "lab", taken)
+    assert [each.names for each in named] == written
+    plain = [host for host, each in zip(called(*names), named, strict=True) if host.name in each.names]
+    assert {host.instance_id for host, _ in apart} == {
+        host.instance_id for host in called(*names) if host.name and host not in plain
+    }
+
+
+@given(st.lists(st.text(max_size=20), max_size=4))
+def test_no_name_says_more_than_itself(names: list[str]) -> None:
+    hosts = called(*names)
+    named, _ = name_hosts(hosts, "lab", ())
+    text = hosts_text(named, (), SETTINGS, "x")
+    lines = [line for line in text.splitlines() if line.startswith("Host ")]
+    words = [word for line in lines for word in shlex.split(line)[1:]]
+    assert words == [name for each in named for name in each.names]
+    assert all(word.removesuffix(".lab") in names for word in words)
+
+
+@given(st.text(alphabet="ab \t\n\r#é", max_size=30))
+def test_what_was_added_to_a_configuration_can_be_taken_away_again(config: str) -> None:
+    with_ours = with_include(config, INCLUDE)
+    assert with_ours.splitlines()[1] == INCLUDE
+    assert with_include(with_ours, INCLUDE) == with_ours
+    assert without_include(with_ours) == config
+    assert without_include(config) == config
+
+
+def test_lines_that_were_put_behind_our_mark_stay() -> None:
+    changed = with_include("", INCLUDE).replace(INCLUDE, "Host mine")
+    assert without_include(changed) == "Host mine\n\n"
+
+
+def test_the_names_in_a_configuration_are_those_of_single_hosts() -> None:
+    config = 'Host a "b" *.c !d\n  host=e\nHostName f\nMatch host g\n\tHOST\th\n#Host i\n'
+    assert names_written(config) == {"a", "b", "e", "h"}
