@@ -12,7 +12,10 @@ from tests.cli.conftest import Installed, Serve, create_endpoint
 from tests.transport.harness import silent_port
 
 HOST = "127.0.40.1"
-REASON = r"hatchway: tunnel closed: Unable to connect to target \(request id [0-9a-f-]{36}\)\n"
+REASON = (
+    r"hatchway: tunnel closed: Unable to connect to target"
+    r" \(the host does not answer within 10 seconds; request id [0-9a-f-]{36}\): [^\n]*\n"
+)
 
 
 @pytest.fixture

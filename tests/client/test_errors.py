@@ -6,8 +6,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from hatchway.client.errors import ClientError, printable
+from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
 from hatchway.client.tunnel import Route, _connect
+from hatchway.gateway.tunnel import closures
+from hatchway.transport.websocket.close import Closure
 
 SECRET = "hunter2"
 
@@ -55,3 +57,42 @@ def test_a_proxy_that_is_none_is_told_of_in_a_line(url: str, monkeypatch: pytest
 def test_a_proxy_without_a_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     assert printable("no answer from http://127.0.0.1:3128") == "no answer from http://127.0.0.1:3128"
+
+
+ENDS = [
+    closures.GATEWAY_STOPPING,
+    closures.TARGET_UNREACHABLE,
+    closures.OUT_OF_TOUCH,
+    closures.ACCESS_REVOKED,
+    closures.TERMINATED,
+    closures.duration_reached(600),
+    closures.idle_limit_reached(900),
+    Closure(4029, "Too many tunnels of this principal"),
+    Closure(1006, "the connection to the gateway was lost"),
+]
+
+
+@pytest.mark.parametrize("closure", ENDS, ids=lambda closure: str(closure.code))
+def test_each_end_of_a_tunnel_says_in_a_line_why_under_which_id_and_what_to_do(closure: Closure) -> None:
+    said = str(TunnelClosed(closure.code, closure.reason, "5d2c"))
+    assert said.startswith(f"tunnel closed: {closure.reason} (request id 5d2c): ")
+    assert "\n" not in said
+    assert len(said.rpartition("): ")[2]) > 10
+
+
+def test_an_end_that_nobody_here_knows_of_is_told_as_it_came() -> None:
+    assert str(TunnelClosed(4999, "Something new", "1")) == "tunnel closed: Something new (request id 1)"
+    # Not every end with this code is the host's fault.
+    assert str(TunnelClosed(1011, "not recorded")) == "tunnel closed: not recorded"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiError("DescribeInstances", "ExpiredToken", "expired", "1"),
+        ApiError("DescribeInstances", "AuthFailure", "The security token included in the request is expired"),
+        TunnelRefused(403, "ExpiredToken", "The security token included in the request is expired", "1"),
+    ],
+)
+def test_whoever_has_credentials_that_have_expired_is_told_to_renew_them(error: ClientError) -> None:
+    assert "renew your credentials" in str(error)

@@ -163,7 +163,10 @@ def test_all_that_was_sent_before_a_close_is_delivered_to_a_slow_reader(gateway:
     theirs.close()
     assert bytes(received) == data
     assert caught.value.code == 4001
-    assert str(caught.value) == "tunnel closed: Tunnel reached its maximum duration of 3 seconds"
+    assert str(caught.value) == (
+        "tunnel closed: Tunnel reached its maximum duration of 3 seconds:"
+        " connect again; for longer, with --max-tunnel-duration"
+    )
 
 
 def test_a_reader_that_takes_nothing_stops_the_sender(gateway: StubGateway) -> None:
@@ -243,7 +246,7 @@ def test_a_close_names_the_request_once(gateway: StubGateway, reason: str, said:
     gateway.answer = lambda: WSUpgradeResponseWithListener(answer, Says(b"", 4003, reason))
     with pytest.raises(TunnelClosed) as caught:
         carry_bytes(gateway, b"")
-    assert (str(caught.value), caught.value.request_id) == (said, "5d2c")
+    assert (str(caught.value).partition("): ")[0] + ")", caught.value.request_id) == (said, "5d2c")
 
 
 def test_a_reason_cannot_drive_the_terminal(gateway: StubGateway) -> None:
@@ -413,7 +416,16 @@ def test_a_refusal_carries_status_code_message_and_request_id(gateway: StubGatew
         "User: x is not authorized",
     )
     assert error.request_id == "5d2c"
-    assert str(error) == "AccessDeniedException: User: x is not authorized (request id 5d2c)"
+    assert str(error).startswith("AccessDeniedException: User: x is not authorized (request id 5d2c): ")
+
+
+def test_what_a_gateway_explains_stands_in_the_line(gateway: StubGateway) -> None:
+    said = {"ErrorCode": "AccessDeniedException", "Message": "no", "Explanation": "give less\x1b"}
+    gateway.answer = lambda: refusal(403, json.dumps(said).encode(), {"x-amzn-requestid": "5d2c"})
+    with pytest.raises(TunnelRefused) as caught:
+        carry_bytes(gateway, b"")
+    assert str(caught.value) == "AccessDeniedException: no (request id 5d2c): give less\ufffd"
+    assert caught.value.explanation == "give less\ufffd"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"ErrorCode": 7, "Message": null}', b"[" * 9_999])

@@ -53,12 +53,17 @@ class Says:
     refused: Refused | None = None
     news: Callable[[], object] = lambda: None
     """Called when a request waits for news."""
+    explaining: bool = False
+    """Whether callers may know why they get no tunnel."""
     heads: list[Head] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
 
     async def caught_up(self, _within: float) -> None:
         await asyncio.sleep(0.05)
         self.news()
+
+    def explains(self, admitted: Admitted, now: datetime) -> bool:
+        return self.explaining
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime

@@ -388,3 +388,27 @@ def test_a_target_that_never_ends_its_side_is_let_go(monkeypatch: pytest.MonkeyP
             await gateway.registry.wait_until_empty()
 
     run(test)
+
+
+@pytest.mark.parametrize("explaining", [True, False])
+@pytest.mark.parametrize("unreachable", ["i-1 is stopped", None])
+def test_who_may_know_is_told_why_the_target_cannot_be_reached(
+    explaining: bool, unreachable: str | None
+) -> None:
+    why = unreachable or "the host refuses: nothing listens on that port"
+
+    async def test() -> None:
+        with socket.create_server((LOOPBACK, 0)) as nobody:
+            port = nobody.getsockname()[1]
+        says = Says(port, unreachable=unreachable, explaining=explaining)
+        async with running_gateway(says) as gateway:
+            client = await WebSocket.open(gateway.port)
+            opcode, payload = await client.frame()
+            id_ = "request id id-0"
+            told = f"{why}; {id_}" if explaining else id_
+            assert (opcode, payload[2:].decode()) == (CLOSE, f"Unable to connect to target ({told})")
+            await client.send(payload, CLOSE)
+            # The trail has the reason as ever, whoever was told more.
+            assert (await gateway.trail.end()).closure.reason == "Unable to connect to target"
+
+    run(test)

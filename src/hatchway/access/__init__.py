@@ -19,6 +19,7 @@ audit trail.
 | `context` | the condition keys of a request |
 | `own_actions` | the actions of Hatchway's own service: resources and condition keys |
 | `open_tunnel` | the checks of `ec2-instance-connect:OpenTunnel` |
+| `explanation` | why a tunnel was refused, in a line, for those who may know |
 | `policy_documents` | is this text a policy, and within its quota |
 | `granted_actions` | which actions the policies of an identity allow at all |
 | `entities`, `simulation`, `simulation_cost` | hypothetical requests put to users, groups and roles |

@@ -9,6 +9,35 @@ import os
 from typing import ClassVar
 from urllib.parse import unquote
 
+_RENEW = "renew your credentials (of a profile with SSO by 'aws sso login') and connect again"
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+_EXPIRED_MESSAGE = "security token included in the request is expired"
+"""EC2 has one error code for everything that is wrong with a signature."""
+
+_EXPLAIN = "'hatchway explain' with the request id may say more"
+
+_REFUSAL_HINTS = {
+    "AccessDeniedException": f"{_EXPLAIN}, or ask whoever runs Hatchway for the permission",
+    "ExpiredToken": _RENEW,
+    "ResourceNotFoundException": "'hatchway hosts' lists the hosts and endpoints that there are",
+    "ServiceQuotaExceededException": "end one that is not needed ('hatchway tunnels list')",
+}
+"""By a refusal's error code: what to do, where its message does not say so."""
+
+_CLOSURE_HINTS = {
+    1001: "connect again",
+    1006: "see that the network is there, and connect again",
+    1013: "connect again in a moment",
+    4001: "connect again; for longer, with --max-tunnel-duration",
+    4002: "connect again, and have the program send something now and then (ssh: ServerAliveInterval)",
+    4003: f"what you may do has changed; {_EXPLAIN}",
+    4004: "ask whoever runs Hatchway",
+    4029: "end one that is not needed ('hatchway tunnels list'), or have the quota raised",
+}
+"""By a close code (docs/gateway.md, "From within a tunnel"): what to do."""
+
+_UNREACHED = "see that the host runs, listens on that port, and that security groups let it through"
+
 CONNECTION_LOST = 1006
 """RFC 6455 section 7.1.5: the close code of a connection that ended without a Close frame."""
 
@@ -40,7 +69,8 @@ class ApiError(ClientError):
 
     def __init__(self, operation: str, code: str, message: str, request_id: str | None = None) -> None:
         said = f"{operation}: {code}: {message}" if code else f"{operation}: {message}"
-        super().__init__(_naming(said, request_id))
+        expired = code in _EXPIRED or _EXPIRED_MESSAGE in message
+        super().__init__(_naming(said, request_id) + (f": {_RENEW}" if expired else ""))
         self.operation = operation
         self.code = code
         self.message = message
@@ -67,14 +97,24 @@ class TunnelRefused(ClientError):
 
     exit_code = 255
 
-    def __init__(self, status: int, error_code: str, message: str, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        error_code: str,
+        message: str,
+        request_id: str | None = None,
+        explanation: str = "",
+    ) -> None:
+        """`explanation` is what the gateway tells those alone whom policies let know more."""
         name = error_code or f"HTTP status {status}"
         said = f"{name}: {message}" if message else f"the gateway answered {name}"
-        super().__init__(_naming(said, request_id))
+        to_do = explanation or _REFUSAL_HINTS.get(error_code, "")
+        super().__init__(_naming(said, request_id) + (f": {to_do}" if to_do else ""))
         self.status = status
         self.error_code = error_code
         self.message = message
         self.request_id = request_id
+        self.explanation = explanation
 
 
 class TunnelClosed(ClientError):
@@ -83,7 +123,9 @@ class TunnelClosed(ClientError):
     exit_code = 255
 
     def __init__(self, code: int, reason: str, request_id: str | None = None) -> None:
-        super().__init__(_naming(f"tunnel closed: {reason or f'close code {code}'}", request_id))
+        said = _naming(f"tunnel closed: {reason or f'close code {code}'}", request_id)
+        hint = _UNREACHED if reason.startswith("Unable to connect") else _CLOSURE_HINTS.get(code)
+        super().__init__(f"{said}: {hint}" if hint else said)
         self.code = code
         self.reason = reason
         self.request_id = request_id

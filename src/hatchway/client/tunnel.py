@@ -192,4 +192,5 @@ def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUn
         printable(str(fields.get("ErrorCode", ""))),
         printable(str(fields.get("Message", ""))),
         None if request_id is None else printable(request_id),
+        printable(str(fields.get("Explanation", ""))),
     )

@@ -28,7 +28,7 @@ from hatchway.gateway.tunnel.closures import CLIENT_GONE, NOT_RECORDED, duration
 from hatchway.gateway.tunnel.relay import Relay
 from hatchway.gateway.tunnel.target import Target
 from hatchway.store import log_fields
-from hatchway.transport.connection.connecting import Attempt
+from hatchway.transport.connection.connecting import CONNECT_TIMEOUT, TIMEOUT, Attempt
 from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header
 from hatchway.transport.websocket.handshake import (
     SUBPROTOCOL_HEADER,
@@ -53,6 +53,12 @@ NEWS_SECONDS: Final = 0.5
 MOST_WAITING: Final = 64
 """Requests that wait for news at a time; more are answered from what is known."""
 
+_CONNECTING: Final = {
+    "ConnectionRefusedError": "the host refuses: nothing listens on that port",
+    TIMEOUT: f"the host does not answer within {CONNECT_TIMEOUT:.0f} seconds",
+}
+"""What became of connecting to a target, for those who may know."""
+
 log = structlog.get_logger("hatchway.gateway")
 
 
@@ -76,6 +82,8 @@ class DecisionPoint(Protocol):
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
     ) -> Admitted | Refused: ...
+
+    def explains(self, admitted: Admitted, now: datetime) -> bool: ...
 
 
 class TunnelRecorder(Protocol):
@@ -325,7 +333,7 @@ class Gateway:
     ) -> None:
         """Connect the relay to the target, or tell it that there is none."""
         if admitted.unreachable is not None or not relay.needs_target:
-            relay.no_target()
+            self._no_target(admitted, relay, admitted.unreachable)
             return
         address, port = admitted.address, admitted.request.remote_port
         attempt = Attempt(client.readiness, address, port, admitted.source)
@@ -335,7 +343,7 @@ class Gateway:
         if trace is not None:
             trace.connecting_ended(admitted, attempt.problem)
         if sock is None:
-            relay.no_target()
+            self._no_target(admitted, relay, _CONNECTING.get(attempt.problem or ""))
             return
         self._metrics.connect_seconds.observe(asyncio.get_running_loop().time() - began)
         target = Target(relay, client.readiness, sock)
@@ -343,6 +351,11 @@ class Gateway:
             source = TransportAddress(parse_address(admitted.source_ip), source_port)
             target.send(proxy_header(source, TransportAddress(address, port)))
         relay.attach(target)
+
+    def _no_target(self, admitted: Admitted, relay: Relay, why: str | None) -> None:
+        if why is not None and self._admission.explains(admitted, self._clock()):
+            relay.explain(why)
+        relay.no_target()
 
     async def _close(self, admitted: Admitted, relay: Relay) -> None:
         closure = relay.closure or CLIENT_GONE

@@ -78,6 +78,10 @@ class Ending:
     """In the place of a relay: it only remembers how it was ended."""
 
     closure: Closure | None = None
+    why: str = ""
+
+    def explain(self, why: str) -> None:
+        self.why = why
 
     def cut(self, closure: Closure) -> None:
         self.closure = closure
@@ -101,6 +105,9 @@ class Gateway:
     def review(self, admitted: Admitted, now: datetime) -> Standing:
         self.reviewed.append(admitted.tunnel_id)
         return self.admission.review(admitted, now)
+
+    def explains(self, admitted: Admitted, now: datetime) -> bool:
+        return self.admission.explains(admitted, now)
 
     def follow(self) -> None:
         changes = self.account.store.changes(self.snapshot.revision)
@@ -325,6 +332,25 @@ def test_the_request_is_decided_on_again_as_it_was_made(account: StoredAccount) 
         await gateway.settle()
         assert stays.closure is None
         assert elsewhere.closure == too_long.closure == ACCESS_REVOKED
+
+    run(test)
+
+
+def test_who_may_know_is_told_why_his_tunnel_is_cut_and_nobody_else(account: StoredAccount) -> None:
+    may_ask = {"Effect": "Allow", "Action": "hatchway:ExplainDenial", "Resource": "*"}
+    account.user("alice", allow())
+    account.user("bob", {**allow(), "Statement": [*allow()["Statement"], may_ask]})
+    with account.store.write() as tx:
+        tx.instances.put(WEB)
+
+    async def test() -> None:
+        gateway = Gateway(account)
+        alices, bobs = gateway.open("alice"), gateway.open("bob")
+        with account.store.write() as tx:
+            tx.instances.put(replace(WEB, state=InstanceState.STOPPED))
+        await gateway.settle()
+        assert alices.closure == bobs.closure == ACCESS_REVOKED
+        assert (alices.why, bobs.why) == ("", f"{WEB.id} is stopped")
 
     run(test)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.authorization import AccessDenied, authorize
 from hatchway.access.context import Origin, request_keys
+from hatchway.access.explanation import may_know, why_denied
 from hatchway.access.open_tunnel import open_tunnel_checks
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.audit.events import (
@@ -43,7 +44,7 @@ from hatchway.gateway.snapshot.subjects import network_subjects
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hatchway.access.authorization import Authorization
+    from hatchway.access.authorization import Authorization, Context
     from hatchway.access.open_tunnel import TunnelRequest
     from hatchway.access.principal import Caller, Principal
     from hatchway.domain.endpoint import Endpoint, ProxyProtocol
@@ -231,8 +232,9 @@ class Admission:
         try:
             authorization = self._authorize(caller, asked, request, (endpoint, instance), now)
         except AccessDenied as denied:
+            why = self._why_denied(caller, asked, (endpoint, instance), denied, now)
             return Refused(
-                refusal=access_denied(str(denied)),
+                refusal=access_denied(str(denied), why),
                 call=asked,
                 additional={"decision": denied.authorization.to_json()},
             )
@@ -266,6 +268,13 @@ class Admission:
             source=parse_address(source_ip) if endpoint.preserve_client_ip else None,
             proxy_protocol=endpoint.proxy_protocol,
         )
+
+    def explains(self, admitted: Admitted, now: datetime) -> bool:
+        """Whether whoever has a tunnel may know why it cannot be, or cannot be any more."""
+        caller = self._snapshot.caller(admitted.principal.access_key_id)
+        if caller is None or caller.principal.user_id != admitted.principal.user_id:
+            return False
+        return may_know(caller, self._context(caller, admitted.call, now))
 
     def review(self, admitted: Admitted, now: datetime) -> Standing:
         """The decision on a tunnel that is open, as the account is now: what `decide` checks, but quotas."""
@@ -311,6 +320,35 @@ class Admission:
         endpoint = self._snapshot.endpoint(request.endpoint_id)
         return endpoint, self._snapshot.instance_at(endpoint.vpc_id, request.private_ip) if endpoint else None
 
+    def _why_denied(
+        self,
+        caller: Caller,
+        call: Call,
+        ends: tuple[Endpoint | None, Instance | None],
+        denied: AccessDenied,
+        now: datetime,
+    ) -> str:
+        """For the caller, where it may know; empty where it may not."""
+        request = call.request
+        if request is None or not may_know(caller, self._context(caller, call, now)):
+            return ""
+
+        def allows(seconds: int) -> bool:
+            try:
+                self._authorize(caller, call, request._replace(max_duration=seconds), ends, now)
+            except AccessDenied:
+                return False
+            return True
+
+        return why_denied(caller, denied.refusal, request.max_duration, allows)
+
+    @staticmethod
+    def _context(caller: Caller, call: Call, now: datetime) -> Context:
+        """The condition keys of a request, but those of what it asks for."""
+        source = call.source
+        origin = Origin(source_ip=source.source_ip, user_agent=source.user_agent, secure=True)
+        return {**caller.keys, **request_keys(origin, now=now, region=source.region)}
+
     def _authorize(
         self,
         caller: Caller,
@@ -325,7 +363,6 @@ class Admission:
         """
         endpoint, instance = ends
         endpoint_arn, _ = call.resources[0]
-        origin = Origin(source_ip=call.source.source_ip, user_agent=call.source.user_agent, secure=True)
         return authorize(
             caller,
             open_tunnel_checks(
@@ -334,7 +371,7 @@ class Admission:
                 endpoint.tags if endpoint else {},
                 instance.tags if instance else {},
             ),
-            {**caller.keys, **request_keys(origin, now=now, region=call.source.region)},
+            self._context(caller, call, now),
         )
 
     def _overrun(

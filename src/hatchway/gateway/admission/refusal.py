@@ -22,16 +22,18 @@ REQUEST_ID_HEADER: Final = "x-amzn-requestid"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An HTTP answer other than 101."""
+    """An HTTP answer other than 101. `explanation` is for those alone whom policies let know more."""
 
     status: HTTPStatus
     error_code: str
     message: str
+    explanation: str = ""
 
     def body(self, request_id: str) -> bytes:
         """As clients print it, so it names the request by which its reasons can be found."""
         told = {"ErrorCode": self.error_code, "Message": self.message, "RequestId": request_id}
-        return json.dumps(told).encode()
+        more = {"Explanation": self.explanation} if self.explanation else {}
+        return json.dumps({**told, **more}).encode()
 
 
 class RequestRefused(Exception):
@@ -60,8 +62,8 @@ def unauthenticated(error_code: str, message: str) -> Refusal:
     return Refusal(HTTPStatus.FORBIDDEN, error_code, message)
 
 
-def access_denied(message: str) -> Refusal:
-    return Refusal(HTTPStatus.FORBIDDEN, "AccessDeniedException", message)
+def access_denied(message: str, explanation: str = "") -> Refusal:
+    return Refusal(HTTPStatus.FORBIDDEN, "AccessDeniedException", message, explanation)
 
 
 def no_such_endpoint(endpoint_id: str) -> Refusal:

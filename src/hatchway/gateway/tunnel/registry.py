@@ -84,14 +84,16 @@ class Registry:
         if not self._tunnels:
             self._empty.set()
 
-    def cut(self, tunnel_id: str, closure: Closure, cause: Mapping[str, Any]) -> None:
-        """End a tunnel from above, if it is still being carried. `cause` is what the audit trail is told."""
+    def cut(self, tunnel_id: str, closure: Closure, cause: Mapping[str, Any], why: str = "") -> None:
+        """End a tunnel from above, if it is still being carried. `cause` is what the audit trail is told,
+        `why` what the client is told beside the closure's reason."""
         entry = self._tunnels.get(tunnel_id)
         if entry is None:
             return
         relay = entry[1]
         if relay.closure is None:
             self._causes[tunnel_id] = cause
+            relay.explain(why)
         relay.cut(closure)
 
     def cut_all(self, closure: Closure) -> None:

@@ -276,6 +276,10 @@ class Relay:
         """There will be no target."""
         self._on(Event.NO_TARGET, TARGET_UNREACHABLE)
 
+    def explain(self, why: str) -> None:
+        """Tell the client with its close frame, if that is yet to come, why the tunnel ends."""
+        self._client.explain(why)
+
     def cut(self, closure: Closure) -> None:
         """End the tunnel from above, now: nothing that comes from now on is passed on, in either direction.
 

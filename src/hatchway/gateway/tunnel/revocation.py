@@ -30,6 +30,7 @@ log = structlog.get_logger("hatchway.gateway")
 
 class AdmissionReview(Protocol):
     def review(self, admitted: Admitted, now: datetime) -> Standing: ...
+    def explains(self, admitted: Admitted, now: datetime) -> bool: ...
 
 
 class Revocation:
@@ -73,8 +74,10 @@ class Revocation:
         admitted = self._registry.get(tunnel_id)
         if admitted is None:
             return
+        now = self._clock()
         try:
-            standing = self._reviews.review(admitted, self._clock())
+            standing = self._reviews.review(admitted, now)
+            may_know = standing.revoked is not None and self._reviews.explains(admitted, now)
         except Exception:
             # What cannot be decided is not allowed.
             log.exception("tunnel cannot be decided on again", tunnel_id=tunnel_id)
@@ -84,7 +87,8 @@ class Revocation:
         if standing.revoked is None:
             self._registry.reindex(tunnel_id, standing.subjects)
         else:
-            self._registry.cut(tunnel_id, ACCESS_REVOKED, {"revocation": standing.revoked})
+            why = str(standing.revoked["reason"]) if may_know else ""
+            self._registry.cut(tunnel_id, ACCESS_REVOKED, {"revocation": standing.revoked}, why)
 
 
 def terminate(registry: Registry, changes: Changes) -> None:

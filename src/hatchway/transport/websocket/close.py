@@ -24,15 +24,16 @@ class Closure:
         if len(self.reason.encode()) > MAX_REASON:
             raise ValueError(f"a close reason has at most {MAX_REASON} bytes")
 
-    def payload(self, note: str = "") -> bytes:
-        """Of the close frame: the code, the reason, and the note in brackets where it has room for both.
+    def payload(self, note: str = "", explanation: str = "") -> bytes:
+        """Of the close frame: the code, the reason, and in brackets what it has room for: explanation and
+        note, or the first of the two that fits.
 
-        An end without a reason is as it should be, and needs no note.
+        An end without a reason is as it should be, and needs neither.
         """
         reason = self.reason.encode()
-        noted = f" ({note})".encode() if reason and note else b""
-        if len(reason) + len(noted) > MAX_REASON:
-            noted = b""
+        both = "; ".join(filter(None, (explanation, note)))
+        bracketed = (f" ({text})".encode() for text in (both, explanation, note) if reason and text)
+        noted = next((text for text in bracketed if len(reason) + len(text) <= MAX_REASON), b"")
         return self.code.to_bytes(2) + reason + noted
 
 

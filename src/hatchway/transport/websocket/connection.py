@@ -74,6 +74,7 @@ class WebSocketConnection(TlsConnection):
     __slots__ = (
         "_close_timer",
         "_end",
+        "_explanation",
         "_head",
         "_note",
         "_parsers",
@@ -96,6 +97,7 @@ class WebSocketConnection(TlsConnection):
         self._close_timer: asyncio.TimerHandle | None = None
         self._head: Head | None = None
         self._note = ""
+        self._explanation = ""
         self.request: asyncio.Future[None] = readiness.loop.create_future()
 
     # Called by the connection.
@@ -197,6 +199,10 @@ class WebSocketConnection(TlsConnection):
         if rest:
             self.go_on()
 
+    def explain(self, explanation: str) -> None:
+        """What the reason of a close frame that is yet to be sent is followed by, where it has room."""
+        self._explanation = explanation
+
     def write_frames(self, *pieces: bytes | memoryview) -> None:
         """Send whole frames, headers included. The memory is free for other use when this returns."""
         if self._pongs is not None:
@@ -219,7 +225,7 @@ class WebSocketConnection(TlsConnection):
         """A close frame. Pings that have not been answered before it will not be."""
         self._send_pongs()
         self._pongs = None
-        return _short_frame(_CLOSE, closure.payload(self._note))
+        return _short_frame(_CLOSE, closure.payload(self._note, self._explanation))
 
     def _await_answer(self, left: float) -> None:
         if self.is_gone:
