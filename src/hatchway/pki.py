@@ -50,12 +50,20 @@ def is_dns_name(text: str) -> bool:
     return _DNS_NAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
 
 
+def without_wildcard(name: str) -> str:
+    """The domain of a wildcard; any other name as it is."""
+    return name.removeprefix("*.")
+
+
 def create_ca(common_name: str, names: Iterable[str], now: datetime) -> KeyPair:
-    """A CA that may issue for these DNS names, for names below them, and for private addresses."""
+    """A CA that may issue for these DNS names, for names below them, and for private addresses.
+
+    Of a wildcard it is the domain: the wildcard itself is a name below that.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     permitted: list[x509.GeneralName] = [
-        x509.DNSName(name) for name in sorted(set(names)) if is_dns_name(name)
+        x509.DNSName(name) for name in sorted(set(map(without_wildcard, names))) if is_dns_name(name)
     ]
     permitted += [x509.IPAddress(ipaddress.ip_network(cidr)) for cidr in PRIVATE_RANGES]
     certificate = (
@@ -261,7 +269,9 @@ def _allowed(issuer: x509.Certificate, names: Iterable[str]) -> list[str]:
         general_name = _general_name(name)
         if isinstance(general_name, x509.IPAddress):
             return any(ipaddress.ip_address(name) in network for network in networks)
-        return is_dns_name(name) and any(name == domain or name.endswith(f".{domain}") for domain in domains)
+        return is_dns_name(without_wildcard(name)) and any(
+            name == domain or name.endswith(f".{domain}") for domain in domains
+        )
 
     return [name for name in dict.fromkeys(names) if permits(name)]
 

@@ -1,6 +1,7 @@
 """Gateways that are bound to VPCs: a network of its own is served by them alone, under its own name."""
 
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from cryptography import x509
@@ -25,24 +26,24 @@ def tunnel(installed: Installed, endpoint_id: str) -> str:
     return done.stderr
 
 
-def test_a_separate_network_is_served_by_gateways_that_are_bound_to_it(
+def test_a_separate_network_is_served_by_gateways_that_are_bound_to_it_each_endpoint_by_its_own_name(
     installed: Installed, serve: Serve, tmp_path: Path
 ) -> None:
-    store = Store.open(f"sqlite:///{installed.directory}/hatchway.db")
-    with store.read() as tx:
-        own_name = f"lab.{tx.account().gateway_dns_name}"
-    store.close()
+    with closing(Store.open(f"sqlite:///{installed.directory}/hatchway.db")) as store, store.read() as tx:
+        domain = f"lab.{tx.account().gateway_dns_name}"
     fleet = tmp_path / "fleet.yaml"
-    said = f"lab:\n    separate_network: true\n    gateway_dns_name: {own_name}\n"
+    said = f"lab:\n    separate_network: true\n    gateway_dns_name: '{{endpoint_id}}.{domain}'\n"
     fleet.write_text(FLEET.replace("lab:\n", said, 1))
     assert installed.run("apply", str(fleet)).returncode == 0
 
     server = serve(installed)
     certificate = x509.load_pem_x509_certificate((installed.directory / "server.pem").read_bytes())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert own_name in names.get_values_for_type(x509.DNSName)
+    assert f"*.{domain}" in names.get_values_for_type(x509.DNSName)
     assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
     endpoint_id = create_endpoint(installed)
+    with closing(Store.open(f"sqlite:///{installed.directory}/hatchway.db")) as store, store.read() as tx:
+        assert [each.dns_name for each in tx.endpoints.find()] == [f"{endpoint_id}.{domain}"]
     assert "in a VPC that this gateway does not serve" in tunnel(installed, endpoint_id)
     server.stop()
 

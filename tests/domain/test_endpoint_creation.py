@@ -142,6 +142,9 @@ def test_clients_find_an_endpoint_at_its_vpcs_name_or_else_at_the_accounts() -> 
     account = Account(id="123456789012", region="us-east-1", gateway_dns_name="gw.example", created_at=NOW)
     vpc = Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",))
 
-    assert endpoint_dns_name(None, account) == "gw.example"
-    assert endpoint_dns_name(vpc, account) == "gw.example"
-    assert endpoint_dns_name(replace(vpc, gateway_dns_name="office.example"), account) == "office.example"
+    assert endpoint_dns_name(None, account, "eice-1") == "gw.example"
+    assert endpoint_dns_name(vpc, account, "eice-1") == "gw.example"
+    office = replace(vpc, gateway_dns_name="office.example")
+    assert endpoint_dns_name(office, account, "eice-1") == "office.example"
+    each = replace(vpc, gateway_dns_name="{endpoint_id}.office.example")
+    assert endpoint_dns_name(each, account, "eice-1") == "eice-1.office.example"

@@ -35,6 +35,14 @@ def test_a_name_of_gateways_is_in_lower_case() -> None:
     assert vpc.gateway_dns_name == "gateway.example"
 
 
+def test_a_name_of_gateways_may_begin_with_the_endpoints_id() -> None:
+    (vpc,) = fleet('vpcs: {o: {cidr: 10.0.0.0/16, gateway_dns_name: "{endpoint_id}.gw.example"}}').vpcs
+    assert vpc.gateway_dns_name == "{endpoint_id}.gw.example"
+    for wrong in ("{endpoint_id}", "gw.{endpoint_id}.example", "x{endpoint_id}.example", "{subnet}.example"):
+        with pytest.raises(BadFleet, match="is not a DNS name such as"):
+            fleet(f'vpcs: {{o: {{cidr: 10.0.0.0/16, gateway_dns_name: "{wrong}"}}}}')
+
+
 def test_attributes_are_settings_that_ec2_knows() -> None:
     (vpc,) = fleet("vpcs: {o: {cidr: 10.0.0.0/16, attributes: {EnableDnsHostnames: true}}}").vpcs
     assert vpc.attributes == {"EnableDnsHostnames": True}

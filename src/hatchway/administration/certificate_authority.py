@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from hatchway.audit.local_trail import record
+from hatchway.domain.account import certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation, gateway_dns_names
 from hatchway.installation.secret_files import put_file
@@ -33,6 +34,7 @@ from hatchway.pki import (
     is_dns_name,
     is_issued_by,
     permitted_dns_names,
+    without_wildcard,
 )
 from hatchway.settings import DataDirectory
 from hatchway.store import Transaction
@@ -108,7 +110,8 @@ def _add(installation: Installation, before: Sequence[bytes], names: Sequence[st
     permitted = (*permitted_dns_names(before[0]), *gateway_dns_names(installation), *names)
     # A name of its own: not every store of certificates keeps two CAs of one name apart.
     own = os.urandom(4).hex()
-    common_name = f"Hatchway CA {own} of {installation.account.gateway_dns_name}"[:64]
+    name = without_wildcard(certificate_name(installation.account.gateway_dns_name))
+    common_name = f"Hatchway CA {own} of {name}"[:64]
     pair = create_ca(common_name, permitted, datetime.now(UTC))
     # The key first: a certificate without one would be trusted for nothing.
     put_file(next_key(directory), pair.key, like=directory.ca_key)

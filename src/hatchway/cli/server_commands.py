@@ -112,7 +112,12 @@ def init(
         str, typer.Option(metavar="NAME", help="The region that the account is in.")
     ] = "us-east-1",
     gateway_dns_name: Annotated[
-        str, typer.Option(metavar="NAME", help="The host name at which clients reach the gateway.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The host name at which clients reach the gateway; '{endpoint_id}.NAME' gives each endpoint"
+            " a name of its own.",
+        ),
     ] = "localhost",
     store_url: StoreUrl = None,
     json: Json = False,
@@ -129,7 +134,7 @@ def init(
     import secrets
     from datetime import UTC, datetime
 
-    from hatchway.domain.account import Account
+    from hatchway.domain.account import ENDPOINT_ID_LABEL, Account
     from hatchway.domain.ids import ACCOUNT_ID, REGION
     from hatchway.installation.installation import create_installation
     from hatchway.pki import is_dns_name
@@ -141,7 +146,7 @@ def init(
         raise BadUsage(f"--account {account!r} is not 12 digits")
     if not REGION.fullmatch(region):
         raise BadUsage(f"--region {region!r} is not the name of a region, such as us-east-1")
-    if not is_dns_name(gateway_dns_name):
+    if not is_dns_name(gateway_dns_name.removeprefix(f"{ENDPOINT_ID_LABEL}.")):
         raise BadUsage(f"--gateway-dns-name {gateway_dns_name!r} is not a host name: give it without a port")
     now = datetime.now(UTC)
     root_key = create_installation(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from hatchway.client.errors import ClientError
@@ -17,7 +18,10 @@ from hatchway.doctor.trial_tunnel import check_trial_tunnel
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, gateway_dns_names, open_installation
+from hatchway.pki import without_wildcard
 from hatchway.settings import DataDirectory
+
+_MOST_ENDPOINTS: Final = 20
 
 
 def examine_server(
@@ -64,12 +68,21 @@ def _check_planes(
     yield from api.findings
     yield from check_covered(names, host, port, ca_certificate)
     own_ca = directory.ca_certificate if directory.ca_certificate.exists() else None
-    for name in gateway_dns_names(installation):
+    for name in _names_of_gateways(installation):
         yield from check_name(name)
         if api.gateway_port is None:
             yield unknown(f"gateway {name}", "the API, which knows the gateways' port, did not answer")
         else:
             yield from check_gateway(name, api.gateway_port, own_ca, now)
+
+
+def _names_of_gateways(installation: Installation) -> list[str]:
+    """Those by which clients look for gateways: where each endpoint has a name of its own, the endpoints'
+    names, as many as tell whether the DNS knows them all."""
+    fixed = [name for name in gateway_dns_names(installation) if without_wildcard(name) == name]
+    with installation.store.read() as tx:
+        own = sorted({endpoint.dns_name for endpoint in tx.endpoints.find(limit=_MOST_ENDPOINTS)})
+    return list(dict.fromkeys([*fixed, *own]))
 
 
 def examine_client(profile: Profile) -> Iterator[Finding]:

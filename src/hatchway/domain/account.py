@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from hatchway.domain.tunnel import USUAL_DURATION
 
@@ -27,11 +28,22 @@ class Quotas:
     rules_per_security_group: int = 60
 
 
+ENDPOINT_ID_LABEL: Final = "{endpoint_id}"
+"""Stands for an endpoint's id in the names of gateways."""
+
+
+def certificate_name(gateway_dns_name: str) -> str:
+    """What a certificate has for gateways of that name: a pattern's are all of one wildcard (RFC 9525 section
+    6.3)."""
+    return gateway_dns_name.replace(ENDPOINT_ID_LABEL, "*")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """`gateway_dns_name` is the DnsName of every endpoint whose VPC has none of its own: where clients find
-    the gateway, on port 443. `end_tunnels_with_credentials` is whether a tunnel ends when the temporary
-    credentials that it was opened with expire.
+    the gateway, on port 443. With `ENDPOINT_ID_LABEL` as its first label it is a pattern, and each endpoint
+    has its own. `end_tunnels_with_credentials` is whether a tunnel ends when the temporary credentials expire
+    that it was opened with.
     """
 
     id: str

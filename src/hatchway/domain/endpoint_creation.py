@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from hatchway.domain.account import Account
+from hatchway.domain.account import ENDPOINT_ID_LABEL, Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import NetworkInterface, Subnet, Tags, Vpc
@@ -170,10 +170,10 @@ def _kept(address: str | None, subnet: Subnet, taken: Collection[str]) -> str | 
     return address
 
 
-def endpoint_dns_name(vpc: Vpc | None, account: Account) -> str:
+def endpoint_dns_name(vpc: Vpc | None, account: Account, endpoint_id: str) -> str:
     """Where clients find the gateways of an endpoint in this VPC: its own name for them, or the account's."""
     own = None if vpc is None else vpc.gateway_dns_name
-    return account.gateway_dns_name if own is None else own
+    return (account.gateway_dns_name if own is None else own).replace(ENDPOINT_ID_LABEL, endpoint_id)
 
 
 def interface_id_of(account: str, endpoint_id: str) -> str:

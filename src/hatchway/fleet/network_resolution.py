@@ -332,7 +332,7 @@ def _endpoint_order(
         endpoint_id=endpoint_id,
         subnet=subnet,
         security_group_ids=groups,
-        dns_name=endpoint_dns_name(draft.after.vpcs.get(subnet.vpc_id), draft.before.account),
+        dns_name=endpoint_dns_name(draft.after.vpcs.get(subnet.vpc_id), draft.before.account, endpoint_id),
         preserve_client_ip=declared.preserve_client_ip,
         proxy_protocol=declared.proxy_protocol,
         ip_address_type=declared.ip_address_type,
@@ -352,7 +352,7 @@ def _rename_gateways(draft: Draft) -> None:
     """Has every endpoint the DNS name that its VPC's gateways have now, those not named in the file too."""
     for endpoint in list(draft.after.endpoints.values()):
         vpc = draft.after.vpcs.get(endpoint.vpc_id)
-        dns_name = endpoint_dns_name(vpc, draft.before.account)
+        dns_name = endpoint_dns_name(vpc, draft.before.account, endpoint.id)
         if endpoint.dns_name != dns_name:
             draft.after.endpoints[endpoint.id] = replace(endpoint, dns_name=dns_name)
 

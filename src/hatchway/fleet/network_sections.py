@@ -64,8 +64,11 @@ _instance_type: Final = values.text(
 _reference: Final = values.text(_REFERENCE, "a name or an id")
 _zone: Final = values.text(re.compile(r"[a-z0-9][a-z0-9-]{0,62}"), "an availability zone such as us-east-1a")
 _dns_text: Final = values.text(
-    re.compile(r"(?=.{1,253}$)[0-9a-zA-Z-]{1,63}(\.[0-9a-zA-Z-]{1,63})*"),
-    "a DNS name such as hatchway.example",
+    # With an endpoint's id in the place of the label that stands for it, 253 characters at most.
+    re.compile(
+        r"(?=.{1,253}$)([0-9a-zA-Z-]{1,63}|\{endpoint_id\}(?=.{0,240}$)\.[0-9a-zA-Z-]{1,63})(\.[0-9a-zA-Z-]{1,63})*"
+    ),
+    "a DNS name such as hatchway.example or {endpoint_id}.hatchway.example",
 )
 
 
@@ -250,7 +253,9 @@ VPC: Final = Table(
             default=False,
         ),
         "gateway_dns_name": Key(
-            read=_dns_name, about="Where clients find the gateways of this VPC. By default the account's."
+            read=_dns_name,
+            about="Where clients find the gateways of this VPC; `{endpoint_id}` stands for an endpoint's id."
+            " By default the account's.",
         ),
         "attributes": Key(read=_attributes(VPC_ATTRIBUTES), about=_ABOUT_ATTRIBUTES, default={}),
         "tags": _TAGS,

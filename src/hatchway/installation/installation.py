@@ -25,7 +25,7 @@ from hatchway.access.key_files import (
 )
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, record_new_access_key
-from hatchway.domain.account import Account
+from hatchway.domain.account import Account, certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
 from hatchway.installation.secret_files import ensure_gateway_key, make_key
@@ -39,6 +39,7 @@ from hatchway.pki import (
     issue_server_certificate,
     needs_renewal,
     permitted_dns_names,
+    without_wildcard,
 )
 from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import Store, Transaction
@@ -244,10 +245,12 @@ def _machine_names() -> list[str]:
 
 
 def gateway_dns_names(installation: Installation) -> list[str]:
-    """What clients call gateways: the account's name for them, then those that VPCs have of their own."""
+    """What clients call gateways, as certificates have it: the account's name for them, then those that VPCs
+    have of their own; of a pattern its wildcard."""
     with installation.store.read() as tx:
         own = {vpc.gateway_dns_name for vpc in tx.vpcs.find()}
-    return [installation.account.gateway_dns_name, *sorted(name for name in own if name is not None)]
+    names = [installation.account.gateway_dns_name, *sorted(name for name in own if name is not None)]
+    return list(map(certificate_name, names))
 
 
 def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now: datetime) -> bool:
@@ -323,8 +326,9 @@ def _record_installation(
 
 
 def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
-    names = [gateway_dns_name, *_OWN_NAMES, *_machine_names()]
-    ca = create_ca(f"Hatchway CA of {gateway_dns_name}"[:64], names, now)
+    names = [certificate_name(gateway_dns_name), *_OWN_NAMES, *_machine_names()]
+    names.append(without_wildcard(names[0]))
+    ca = create_ca(f"Hatchway CA of {names[-1]}"[:64], names, now)
     server = issue_server_certificate(ca, names, now)
     _write_private(aside.ca_key, ca.key)
     _write_private(aside.server_certificate, server.certificate + server.key)

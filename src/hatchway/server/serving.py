@@ -23,7 +23,7 @@ from hatchway.installation.installation import (
     server_names,
 )
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
-from hatchway.pki import names_beyond
+from hatchway.pki import names_beyond, without_wildcard
 from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.server.ports import default_gateway, held
 from hatchway.settings import (
@@ -177,9 +177,9 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
     def on_ready(address: Address) -> None:
         private_ca = options.api_certificate is None
         certificate = settings.api_certificate.absolute()
-        ApiLocation.of(address, dns_names[0], private_ca=private_ca, certificate=certificate).write(
-            options.directory
-        )
+        ApiLocation.of(
+            address, without_wildcard(dns_names[0]), private_ca=private_ca, certificate=certificate
+        ).write(options.directory)
         announce_ready({"api": f"https://{address}"})
 
     with failures(settings.store_url):

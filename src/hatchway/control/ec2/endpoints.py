@@ -101,7 +101,7 @@ def create_instance_connect_endpoint(call: Call) -> Result:
         endpoint_id=endpoint_id,
         subnet=subnet,
         security_group_ids=group_ids,
-        dns_name=endpoint_dns_name(call.tx.vpcs.get(subnet.vpc_id), account),
+        dns_name=endpoint_dns_name(call.tx.vpcs.get(subnet.vpc_id), account, endpoint_id),
         preserve_client_ip=parameters.get("PreserveClientIp") or False,
         ip_address_type=_ip_address_type(parameters.get("IpAddressType")),
         tags=tags,
