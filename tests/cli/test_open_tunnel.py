@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
@@ -69,3 +70,45 @@ def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming(alice: Instal
     assert asked == [b"QUIT\r\n"]
     assert (tunnel.returncode, errors) == (0, b"")
     assert output == answer
+
+
+def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs(alice: Installed, tmp_path: Path) -> None:
+    def greet(listening: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"welcome")
+
+    with socket.create_server((HOST, 0)) as listening:
+        host = threading.Thread(target=greet, args=[listening])
+        host.start()
+        port = str(listening.getsockname()[1])
+        # The beginning of its id is enough.
+        commands = (
+            ["forward", "i-01234", f"{port}:0", "--profile", "alice"],
+            [
+                "rdp",
+                "i-01234",
+                "--remote-port",
+                port,
+                "--no-start",
+                "--file",
+                "host.rdp",
+                "--profile",
+                "alice",
+            ],
+        )
+        for command in commands:
+            with subprocess.Popen(
+                [*COMMAND, *command], env=environment(alice.variables), cwd=tmp_path,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            ) as process:  # fmt: skip
+                assert process.stdout is not None
+                line = next(line for line in process.stdout if line.startswith("Listening"))
+                local = int(line.rstrip(".\n").rpartition(" ")[2])
+                with socket.create_connection(("127.0.0.1", local), timeout=30) as connection:
+                    assert connection.recv(100) == b"welcome"
+                process.terminate()
+            assert process.returncode == 143
+        host.join(30)
+    assert f"full address:s:127.0.0.1:{local}\r\n" in (tmp_path / "host.rdp").read_bytes().decode()

@@ -111,6 +111,8 @@ def register(app: typer.Typer) -> None:
     app.command("ssh", cls=_SshCommand)(ssh)
     app.command("ssh-config")(ssh_config)
     app.command("open-tunnel")(open_tunnel)
+    app.command("forward")(forward)
+    app.command("rdp")(rdp)
 
 
 @with_option_groups
@@ -283,6 +285,105 @@ def open_tunnel(
             asyncio.run(relay_standard_streams(plan))
         else:
             asyncio.run(listen(plan, local_port, _report))
+
+
+_ReachedHost = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOST",
+        help="The host to reach, by its tag Name, its private address or its instance id.",
+        autocompletion=complete_hosts,
+    ),
+]
+
+
+@with_option_groups
+def forward(
+    host: _ReachedHost,
+    ports: Annotated[
+        str,
+        typer.Argument(
+            metavar="PORT[:LOCAL]", help="The port on the host, and the local one if it is another."
+        ),
+    ],
+    *,
+    tunnel: _TunnelArguments,
+    caller: CallerArguments,
+) -> None:
+    """Make a port of a host a port of this machine, until Ctrl-C.
+
+    The local port is the same, or, if that is taken, any free one. Each connection to it is a tunnel.
+
+    \b
+    Examples:
+      hatchway forward db-1 5432
+      hatchway forward web-1 80:8080
+    """
+    import asyncio
+    from dataclasses import replace
+
+    from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.forward import local_port_like, read_ports
+    from hatchway.client.listener import listen
+    from hatchway.client.profile import Profile
+
+    with client_errors():
+        remote, local = read_ports(ports)
+        options = replace(tunnel.options(), host=host.rpartition("@")[2], remote_port=remote)
+        plan = plan_tunnel(Profile(caller.options()), options)
+        asyncio.run(listen(plan, local_port_like(remote) if local is None else local, _report))
+
+
+@with_option_groups
+def rdp(
+    host: _ReachedHost,
+    *,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who logs in there.")] = None,
+    remote_port: Annotated[int, typer.Option(metavar="PORT", help="The port on the host.")] = 3389,
+    local_port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="The local port; by default a free one.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the .rdp file here, and leave it there.")
+    ] = None,
+    start: Annotated[
+        bool,
+        typer.Option("--start/--no-start", help="Start the Remote Desktop client that this machine has."),
+    ] = True,
+    tunnel: _TunnelArguments,
+    caller: CallerArguments,
+) -> None:
+    """Reach the desktop of a Windows host, by Remote Desktop (RDP).
+
+    Opens a local port with a tunnel for each connection, writes an .rdp file that leads there, and opens it
+    with mstsc, FreeRDP, Remmina or the Mac's own program. Ends when that does, or else with Ctrl-C.
+
+    \b
+    Examples:
+      hatchway rdp win-1 --user Administrator
+      hatchway rdp win-1 --file win-1.rdp --no-start
+    """
+    import asyncio
+    import tempfile
+    from dataclasses import replace
+
+    from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.forward import local_port_like
+    from hatchway.client.profile import Profile
+    from hatchway.client.rdp import carry_session, find_program, rdp_file
+
+    with client_errors(), tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
+        port = local_port or local_port_like(0)
+        text = rdp_file(port, user)
+        options = replace(tunnel.options(), host=host.rpartition("@")[2], remote_port=remote_port)
+        plan = plan_tunnel(Profile(caller.options()), options)
+        path = Path(directory, "hatchway.rdp") if file is None else file
+        path.write_bytes(text.encode())
+        program = find_program() if start else None
+        _report(
+            f"Opening {path} with {program[0]}" if program else f"Open {path} with a Remote Desktop client"
+        )
+        asyncio.run(carry_session(plan, port, path, program, _report))
 
 
 def _report(line: str) -> None:

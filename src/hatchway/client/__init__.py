@@ -21,6 +21,8 @@ for what is open; the plan opens any number of tunnels:
 | `local` | the near end: standard streams or a connection |
 | `signals` | ending a tunnel in order when told to |
 | `listener` | a local port, one tunnel for each connection |
+| `forward` | a host's port as a local one |
+| `rdp` | Remote Desktop through one, with a file that leads there |
 | `ssh` | OpenSSH with a key made for the call |
 | `host_keys` | the keys by which hosts are known, for ssh to trust no others |
 | `proxy_command` | the line by which ssh runs the tunnel. Pure |

@@ -1,0 +1,102 @@
+"""Remote Desktop through a tunnel: a local port, an .rdp file that leads there, and a program that opens it.
+
+The file's settings are those of Microsoft's "Supported RDP properties", a line each: `name:type:value`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client.errors import InvalidOption
+from hatchway.client.listener import LOOPBACK, listen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from hatchway.client.tunnel import TunnelPlan
+
+RDP_PORT: Final = 3389
+_LONGEST_USER: Final = 256
+_PROGRAMS: Final = {
+    "win32": (("mstsc",),),
+    "darwin": (("open", "-W"),),
+}
+_OTHER_PROGRAMS: Final = (("xfreerdp3",), ("xfreerdp",), ("wlfreerdp",), ("remmina", "-c"))
+"""Each with what stands before the file; it ends with the session."""
+
+
+def rdp_file(port: int, user: str | None) -> str:
+    """The text of the file.
+
+    Raises:
+        InvalidOption: no user can be called so.
+    """
+    if user is not None and not (1 <= len(user) <= _LONGEST_USER and user.isprintable()):
+        raise InvalidOption("--user is not the name of a user")
+    lines = [
+        f"full address:s:{LOOPBACK}:{port}",
+        # A certificate that is not for this address is told of, as any private host's is.
+        "authentication level:i:2",
+        "gatewayusagemethod:i:0",
+        *([] if user is None else [f"username:s:{user}"]),
+    ]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def find_program() -> tuple[str, ...] | None:
+    """The program of this machine that opens such a file, with what stands before it."""
+    for name, *words in _PROGRAMS.get(sys.platform, _OTHER_PROGRAMS):
+        found = shutil.which(name)
+        if found is not None:
+            return (found, *words)
+    return None
+
+
+async def carry_session(
+    plan: TunnelPlan, port: int, file: Path, program: Sequence[str] | None, report: Callable[[str], None]
+) -> None:
+    """Listen until cancelled, or until the program that opens the file has ended.
+
+    Raises:
+        InvalidOption: the port cannot be listened on.
+        OSError: the program cannot be run.
+    """
+    listening = asyncio.Event()
+
+    def told(line: str) -> None:
+        report(line)
+        listening.set()
+
+    tunnels = asyncio.create_task(listen(plan, port, told))
+    try:
+        ready = asyncio.create_task(listening.wait())
+        await asyncio.wait([tunnels, ready], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if program is None or tunnels.done():
+            await tunnels
+        else:
+            await _until_ended([*program, str(file)], tunnels)
+    finally:
+        tunnels.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tunnels
+
+
+async def _until_ended(command: Sequence[str], tunnels: asyncio.Task[None]) -> None:
+    process = await asyncio.create_subprocess_exec(*command)
+    ended = asyncio.create_task(process.wait())
+    try:
+        await asyncio.wait([ended, tunnels], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
+        ended.cancel()
+    if tunnels.done():
+        await tunnels

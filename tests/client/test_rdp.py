@@ -1,0 +1,86 @@
+"""Remote Desktop through a tunnel: the file, the program, and the end of both."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from tests.client.stubs import StubGateway, tunnel_plan
+from tests.client.test_listener import Echo
+
+from hatchway.client.errors import InvalidOption
+from hatchway.client.forward import local_port_like
+from hatchway.client.rdp import carry_session, find_program, rdp_file
+
+CLIENT = """#!{python}
+import re, socket, sys
+port = int(re.search("full address:s:127.0.0.1:([0-9]+)", open(sys.argv[1]).read())[1])
+with socket.create_connection(("127.0.0.1", port)) as connection:
+    connection.sendall(b"desktop")
+    open(sys.argv[1] + ".got", "wb").write(connection.recv(100))
+"""
+
+
+def test_the_file_leads_to_the_local_port() -> None:
+    assert rdp_file(40000, "CORP\\alice").split("\r\n") == [
+        "full address:s:127.0.0.1:40000",
+        "authentication level:i:2",
+        "gatewayusagemethod:i:0",
+        "username:s:CORP\\alice",
+        "",
+    ]
+    assert "username" not in rdp_file(40000, None)
+
+
+@pytest.mark.parametrize("user", ["", "a\nfull address:s:192.0.2.1", "x" * 257])
+def test_a_user_adds_no_setting(user: str) -> None:
+    with pytest.raises(InvalidOption):
+        rdp_file(40000, user)
+
+
+@pytest.mark.parametrize(
+    ("platform", "there", "found"),
+    [
+        ("linux", ("remmina", "xfreerdp"), ("xfreerdp",)),
+        ("linux", ("remmina",), ("remmina", "-c")),
+        ("darwin", ("xfreerdp", "open"), ("open", "-W")),
+        ("linux", (), None),
+    ],
+)
+def test_the_program_is_the_one_that_the_machine_has(
+    platform: str,
+    there: tuple[str, ...],
+    found: tuple[str, ...] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in there:
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert find_program() == (None if found is None else (str(tmp_path / found[0]), *found[1:]))
+
+
+def test_the_port_is_there_until_the_program_ends(gateway: StubGateway, tmp_path: Path) -> None:
+    gateway.answer = Echo
+    client, file = tmp_path / "client", tmp_path / "host.rdp"
+    client.write_text(CLIENT.format(python=sys.executable))
+    client.chmod(0o755)
+    port = local_port_like(0)
+    file.write_text(rdp_file(port, None))
+    lines: list[str] = []
+    asyncio.run(carry_session(tunnel_plan(gateway), port, file, [str(client)], lines.append))
+    assert Path(f"{file}.got").read_bytes() == b"desktop"
+    assert str(port) in lines[0]
+    assert local_port_like(port) == port
+
+
+def test_a_port_that_is_taken_is_told_of_and_no_program_runs(gateway: StubGateway, tmp_path: Path) -> None:
+    async def run() -> None:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            await carry_session(tunnel_plan(gateway), port, tmp_path, ["/does/not/exist"], print)
+
+    with pytest.raises(InvalidOption, match="cannot listen"):
+        asyncio.run(run())
