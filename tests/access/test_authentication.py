@@ -177,8 +177,9 @@ def test_an_inactive_key_is_as_good_as_unknown(store: Store) -> None:
     key = key_of(store, "alice")
     with store.write() as tx:
         tx.access_keys.put(dataclasses.replace(key.key, status=KeyStatus.INACTIVE))
-    with pytest.raises(UnknownAccessKey):
+    with pytest.raises(UnknownAccessKey) as refused:
         call(store, key)
+    assert refused.value.access_key_id == key.key.id
 
 
 def test_a_key_whose_user_is_gone_is_as_good_as_unknown(store: Store) -> None:
@@ -312,8 +313,9 @@ def test_any_other_head_shows_that_its_key_is_active_and_no_more(store: Store) -
     assert not head(store, key, secret="x" * 40)
     with store.write() as tx:
         tx.access_keys.put(dataclasses.replace(key.key, status=KeyStatus.INACTIVE))
-    with pytest.raises(UnknownAccessKey):
+    with pytest.raises(UnknownAccessKey) as refused:
         head(store, key)
+    assert refused.value.access_key_id == key.key.id
 
 
 @pytest.mark.parametrize("states_hash", [True, False])

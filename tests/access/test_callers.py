@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
@@ -9,8 +11,9 @@ from tests.access.people import ARNS, NOW, document, put_inline, put_managed, pu
 
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller
-from hatchway.domain.identity import AccessKey, Attachment, Guardrail, KeyStatus, Membership, OwnerKind
+from hatchway.domain.identity import AccessKey, Attachment, Guardrail, KeyStatus, Membership, OwnerKind, Role
 from hatchway.domain.network import Vpc
+from hatchway.domain.session import Session, SessionKind
 from hatchway.store import Store, Transaction
 
 ALLOW = document({"Effect": "Allow", "Action": "*", "Resource": "*"})
@@ -143,7 +146,57 @@ def test_a_view_from_before_a_change_is_answered_as_of_then(people: Store) -> No
             put_inline(tx, OwnerKind.USER, "alice", "later", ALLOW)
         assert policies(resolve(people, callers)) == ["later", "own", "of eng"]
         assert policies(callers.resolve(before, ARNS, "AKIAalice")) == ["own", "of eng"]
-    assert policies(resolve(people, callers)) == ["later", "own", "of eng"]
+    with statements(people) as sent:
+        assert policies(resolve(people, callers)) == ["later", "own", "of eng"]
+    assert len(sent) == 1, "what is newer stays known"
+
+
+ROLE = Role(
+    name="on-call",
+    id="AROAONCALL",
+    path="/",
+    created_at=NOW,
+    description="",
+    trust_policy="{}",
+    tags={"a": "b"},
+)
+SESSION = Session(
+    access_key_id="ASIA1",
+    kind=SessionKind.ROLE,
+    owner_name=ROLE.name,
+    owner_id=ROLE.id,
+    name="alice",
+    token_hash=b"",
+    issued_at=NOW,
+    expires_at=NOW + timedelta(hours=1),
+)
+
+
+def test_a_session_s_caller_is_resolved_again_when_its_role_or_itself_changes_and_for_no_other(
+    people: Store,
+) -> None:
+    callers = Callers()
+
+    def resolved() -> Caller | None:
+        with people.read() as tx:
+            return callers.resolve(tx, ARNS, "ASIA1")
+
+    with people.write() as tx:
+        tx.roles.put(ROLE)
+        tx.sessions.put(SESSION)
+    first = resolved()
+    assert first is not None and first.principal.tags == {"a": "b"}
+    with people.write() as tx:
+        tx.roles.put(replace(ROLE, name="other"))
+        tx.sessions.put(replace(SESSION, access_key_id="ASIA2"))
+    assert resolved() is first
+    with people.write() as tx:
+        tx.roles.put(replace(ROLE, tags={"a": "c"}))
+    second = resolved()
+    assert second is not None and second.principal.tags == {"a": "c"}
+    with people.write() as tx:
+        tx.sessions.delete("ASIA1")
+    assert resolved() is None
 
 
 def test_who_has_not_called_for_longest_is_forgotten_first(people: Store) -> None:

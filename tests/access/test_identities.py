@@ -55,6 +55,7 @@ def test_a_key_of_nobody_is_the_root_users_who_is_bound_by_guardrails_alone(stor
     assert caller is not None
     assert (caller.principal.arn, caller.principal.type) == (ARNS.root, PrincipalType.ROOT)
     assert (caller.principal.user_id, caller.principal.user_name) == (ACCOUNT, None)
+    assert (caller.principal.account, caller.principal.access_key_id) == (ACCOUNT, "AKIA1")
     assert caller.policies.is_root
     assert [policy.name for policy in caller.policies.guardrails] == ["bounds"]
 
@@ -84,6 +85,7 @@ def test_a_users_policies_are_its_own_and_its_groups_its_boundary_and_the_guardr
         attach(tx, OwnerKind.USER, "alice", put_managed(tx, "attached", ALLOW))
         attach(tx, OwnerKind.GROUP, "ops", put_managed(tx, "attached-to-the-group", ALLOW))
         attach(tx, OwnerKind.USER, "bob", put_managed(tx, "attached-to-bob", ALLOW))
+        attach(tx, OwnerKind.ROLE, "alice", put_managed(tx, "attached-to-a-role", ALLOW))
         tx.guardrails.put(Guardrail(policy_arn=put_managed(tx, "guardrail", ALLOW)))
 
     caller = resolved(store)

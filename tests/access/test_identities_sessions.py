@@ -10,7 +10,7 @@ import pytest
 from tests.access.people import ACCOUNT, ARNS, NOW, document, put_inline, put_managed, put_user
 
 from hatchway.access.identities import StoredIdentities, resolve_caller
-from hatchway.access.principal import Caller, PrincipalType
+from hatchway.access.principal import Caller, Issuer, PrincipalType
 from hatchway.access.sessions import new_temporary_key
 from hatchway.domain.identity import Attachment, Guardrail, OwnerKind, Role
 from hatchway.domain.session import Session, SessionKind
@@ -71,12 +71,11 @@ def test_a_role_s_session_is_the_role_s_by_the_session_s_name(store: Store) -> N
     principal = caller.principal
     assert principal.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/on-call/alice"
     assert (principal.type, principal.user_id) == (PrincipalType.ASSUMED_ROLE, "AROAONCALL:alice")
-    assert (principal.user_name, principal.access_key_id) == (None, key_id)
+    assert (principal.user_name, principal.access_key_id, principal.account) == (None, key_id, ACCOUNT)
+    assert principal.session is not None and principal.session.access_key_id == key_id
     assert principal.tags == {"Team": "web", "site": "a"}
-    assert principal.issuer is not None
-    assert (principal.issuer.arn, principal.issuer.max_session_duration) == (
-        ARNS.role("on-call", "/ops/"),
-        7200,
+    assert principal.issuer == Issuer(
+        arn=ARNS.role("on-call", "/ops/"), id="AROAONCALL", name="on-call", max_session_duration=7200
     )
     policies = caller.policies
     assert names(policies.identity) == ["own", "attached"]
@@ -90,11 +89,15 @@ def test_session_policies_are_a_layer_of_their_own_and_one_that_is_gone_denies(s
         tx.roles.put(ROLE)
         arn = put_managed(tx, "some", ALLOW)
         key_id = put_session(tx, policy=ALLOW, policy_arns=(arn, f"{arn}-gone"))
+        attached_alone = put_session(tx, policy_arns=(arn,))
 
-    caller = resolved(store, key_id)
-
-    assert caller is not None and caller.policies.session is not None
-    assert names(caller.policies.session) == ["session policy", "some", f"{arn}-gone (is not there)"]
+    for key, expected in (
+        (key_id, ["session policy", "some", f"{arn}-gone (is not there)"]),
+        (attached_alone, ["some"]),
+    ):
+        caller = resolved(store, key)
+        assert caller is not None and caller.policies.session is not None
+        assert names(caller.policies.session) == expected
 
 
 def test_a_user_s_session_is_the_user(store: Store) -> None:
@@ -107,6 +110,7 @@ def test_a_user_s_session_is_the_user(store: Store) -> None:
 
     assert caller is not None
     assert (caller.principal.type, caller.principal.user_name) == (PrincipalType.USER, "alice")
+    assert caller.principal.access_key_id == key_id
     assert caller.principal.session is not None and caller.principal.issuer is None
     assert names(caller.policies.identity) == ["own"]
 

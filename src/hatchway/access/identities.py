@@ -121,7 +121,7 @@ def _root_caller(identities: Identities, key_id: str, session: Session | None = 
         access_key_id=key_id,
         session=session,
     )
-    return Caller(root, PolicySet(identity=(), guardrails=_guardrails(identities), is_root=True))
+    return Caller(root, PolicySet(guardrails=_guardrails(identities), is_root=True))
 
 
 def _user_caller(identities: Identities, user: User, key_id: str, session: Session | None = None) -> Caller:

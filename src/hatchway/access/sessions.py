@@ -42,8 +42,8 @@ def new_temporary_key(random_bytes: Callable[[int], bytes], *, token_size: int =
     count = max(_TOKEN_BYTES, -(-token_size // 4) * 3)
     return TemporaryKey(
         new_id(Kind.TEMPORARY_ACCESS_KEY, random_bytes(16)),
-        base64.b64encode(random_bytes(30)).decode("ascii"),
-        base64.b64encode(random_bytes(count)).decode("ascii"),
+        base64.b64encode(random_bytes(30)).decode(),
+        base64.b64encode(random_bytes(count)).decode(),
     )
 
 
@@ -79,7 +79,7 @@ def end_sessions(tx: Transaction, kind: SessionKind, owners: Iterable[str]) -> N
 
 def token_hash(token: str) -> bytes:
     """What is kept of a session token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def token_fits(session: Session | None, token: str | None) -> bool:

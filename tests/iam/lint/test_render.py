@@ -131,12 +131,39 @@ def test_sarif_is_what_code_hosts_read() -> None:
     }
 
 
-def test_a_place_that_the_text_does_not_have_is_shown_at_what_encloses_it() -> None:
-    findings = tuple(
-        Finding("malformed-policy", place, "", "") for place in ("Statement[1].Sid.x[2]", "document")
-    )
-    located = json.loads(to_json([LintedFile("x", DOCUMENT, findings)]))
-    assert [(each["line"], each["column"]) for each in located] == [(5, 5), (1, 1)]
+@pytest.mark.parametrize(
+    ("place", "line", "column"),
+    [
+        ("Statement[1].Sid.x[2]", 5, 5),
+        ("Statement[1].Action[1].x.y", 5, 54),
+        ("Statement[1].Action[7]", 5, 35),
+        ("Statement[7]", 3, 16),
+        ("Versions", 1, 1),
+        ("document", 1, 1),
+    ],
+)
+def test_a_place_that_the_text_does_not_have_is_shown_at_what_encloses_it(
+    place: str, line: int, column: int
+) -> None:
+    file = LintedFile("x", DOCUMENT, (Finding("malformed-policy", place, "", ""),))
+    (located,) = json.loads(to_json([file]))
+    assert (located["line"], located["column"]) == (line, column)
+
+
+def test_a_place_that_nothing_encloses_is_the_document_s_beginning_and_has_no_length() -> None:
+    file = LintedFile("x", DOCUMENT, (Finding("malformed-policy", "document", "", ""),))
+    (result,) = json.loads(to_sarif([file], "1"))["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["region"] == {
+        "startLine": 1,
+        "startColumn": 1,
+        "endLine": 1,
+        "endColumn": 1,
+    }
+
+
+def test_findings_stay_in_their_order_wherever_they_are() -> None:
+    file = LintedFile("x", DOCUMENT, FOUND[::-1])
+    assert [each["line"] for each in json.loads(to_json([file]))] == [4, 4]
 
 
 def test_only_errors_count_as_errors(files: list[LintedFile]) -> None:
