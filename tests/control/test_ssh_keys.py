@@ -85,8 +85,8 @@ def test_a_key_lets_its_user_in_for_60_seconds(world: World) -> None:
     answer = push(world.client("ec2-instance-connect"))
     assert answer["Success"] is True
     assert answer["RequestId"] == answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-requestid"]
-    # The comment is the pusher's own words: it goes no further.
-    assert ask(world, token) == (200, KEY.removesuffix(" me@here") + "\n")
+    # The comment is the pusher's own words: it goes no further. For the host's log there is who it is.
+    assert ask(world, token) == (200, f"{KEY.removesuffix(' me@here')} {ARNS.root}\n")
     world.clock.ahead = timedelta(seconds=58)
     assert ask(world, token)[1] != ""
     world.clock.ahead = timedelta(seconds=61)

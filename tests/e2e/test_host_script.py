@@ -1,5 +1,6 @@
 """The host script on real machines with a real sshd: beside a server, after its earlier version, in vain."""
 
+import json
 import re
 import shlex
 import sys
@@ -7,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e import security_key
 from tests.e2e.hatchway_server import API_URL, DNS_NAME, FLEET, Hatchway
 from tests.e2e.machines import Machine
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd, make_key, start_sshd
+from tests.e2e.security_key import SecurityKey, agent_of
 from tests.host.pretend import Done
 
 from hatchway.host.script import HostLayout
@@ -106,6 +109,145 @@ def test_a_host_is_set_up_and_left_as_it_was(enrolled: Hatchway, host: Sshd, tmp
     assert files(host.machine) == before
     host.reload()
     assert not lets_in(enrolled, host, tmp_path)
+
+
+def test_a_host_proves_itself_is_known_by_its_keys_and_logs_who_comes(
+    enrolled: Hatchway, host: Sshd, tmp_path: Path
+) -> None:
+    host.machine.write(
+        "/usr/local/bin/logger", '#!/bin/sh\nsed "s/^/$*: /" >>/var/log/hatchway-test\n', mode=0o755
+    )
+    host.machine.write("/var/log/hatchway-test", "", mode=0o666)
+    done = run(host.machine, new_script(enrolled))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(
+        r"seen: sshd .*let in a key that was made for this, for \S+ at 127.0.0.1 port 22\n", done.stdout
+    )
+    assert "not seen: a login" not in done.stdout
+    fingerprint = host.machine.run(
+        ["sh", "-c", "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2"], check=True
+    ).stdout.strip()
+    assert f"seen: Hatchway knows this host by {fingerprint}" in done.stdout
+    assert lets_in(enrolled, host, tmp_path)
+    logged = host.machine.read("/var/log/hatchway-test")
+    key = host.machine.run(
+        ["ssh-keygen", "-lf", "-"], input=(tmp_path / "key.pub").read_text()
+    ).stdout.split()[1]
+    assert f"-p auth.info -t hatchway: {key} for ec2-user was pushed by arn:aws:iam::" in logged
+    assert " was pushed by arn:aws:ec2:" in logged
+    # sshd says by the same fingerprint from where.
+    assert "Accepted publickey for ec2-user from" in host.process.output()
+    assert key in host.process.output()
+
+
+def test_another_command_and_ours_let_in_their_own_people_whatever_becomes_of_one(
+    enrolled: Hatchway, host: Sshd, tmp_path: Path
+) -> None:
+    machine = host.machine
+    theirs = make_key(tmp_path / "theirs")
+    machine.write(
+        "/usr/local/bin/other-keys",
+        f"#!/bin/sh\n[ $(id -un):$1 = games:ec2-user ] || exit 3\necho '{theirs}'\n",
+        mode=0o755,
+    )
+    machine.write(
+        "/etc/ssh/sshd_config.d/04-other.conf",
+        "AuthorizedKeysCommand /usr/local/bin/other-keys\nAuthorizedKeysCommandUser games\n",
+    )
+
+    def other_lets_in() -> bool:
+        options = [
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+        ]
+        argv = [
+            "ssh",
+            "-F",
+            "none",
+            *options,
+            "-i",
+            str(tmp_path / "theirs"),
+            f"ec2-user@{ADDRESS}",
+            "id -un",
+        ]
+        return enrolled.machine.run(argv).stdout == "ec2-user\n"
+
+    host.reload()
+    assert other_lets_in()
+    before = files(machine)
+    done = run(machine, new_script(enrolled))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "let in a key that was made for this" in done.stdout
+    assert other_lets_in()
+    assert lets_in(enrolled, host, tmp_path)
+    machine.run(["mv", "/etc/hatchway-host/authorized-keys", "/etc/hatchway-host/away"], check=True)
+    assert other_lets_in()
+    machine.run(["mv", "/etc/hatchway-host/away", "/etc/hatchway-host/authorized-keys"], check=True)
+    machine.run(["mv", "/usr/local/bin/other-keys", "/usr/local/bin/away"], check=True)
+    assert lets_in(enrolled, host, tmp_path)
+    machine.run(["mv", "/usr/local/bin/away", "/usr/local/bin/other-keys"], check=True)
+    assert run(machine, new_script(enrolled), "--uninstall").returncode == 0
+    assert files(machine) == before
+    host.reload()
+    assert other_lets_in()
+    assert not lets_in(enrolled, host, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [security_key.ED25519, security_key.ECDSA])
+def test_a_key_that_lives_on_a_security_key_lets_its_holder_in(
+    enrolled: Hatchway, host: Sshd, tmp_path: Path, kind: str
+) -> None:
+    assert run(host.machine, new_script(enrolled)).returncode == 0
+    key, agent, public = SecurityKey(kind), tmp_path / "agent", tmp_path / "key.pub"
+    public.write_text(key.public_key + "\n")
+    enrolled.root.run(
+        "ec2-instance-connect", "send-ssh-public-key", "--instance-id", INSTANCE, "--instance-os-user",
+        "ec2-user", "--ssh-public-key", f"file://{public}", check=True,
+    )  # fmt: skip
+    options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    argv = ["ssh", "-F", "none", *options, "-o", f"IdentityAgent={agent}", f"ec2-user@{ADDRESS}", "id -un"]
+    with agent_of(key, agent):
+        assert enrolled.machine.run(argv).stdout == "ec2-user\n"
+
+
+def test_a_host_registers_itself_by_a_token_and_lets_people_in(
+    enrolled: Hatchway, network: Network, tmp_path: Path
+) -> None:
+    argv = [
+        sys.executable, "-m", "hatchway", "host", "token", "create", "--subnet", "office/web", "--tags",
+        "env=dev,team=web", "--uses", "2", "--for", "1h", "--script",
+    ]  # fmt: skip
+    made = enrolled.machine.run(argv, env=enrolled.root.full_environment)
+    assert made.returncode == 0, made.stderr
+    machine = network.machine("web-7", "10.0.1.27")
+    machine.add_name(Network.GATEWAY, DNS_NAME)
+    start_sshd(machine, tmp_path / "sshd.log")
+    before = files(machine)
+    done = run(machine, made.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "let in a key that was made for this" in done.stdout
+    found = json.loads(
+        enrolled.root.run(
+            "ec2", "describe-instances", "--filters", "Name=private-ip-address,Values=10.0.1.27",
+            "--output", "json", check=True,
+        ).stdout
+    )["Reservations"][0]["Instances"][0]  # fmt: skip
+    tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+    assert tags == {"Name": "web-7", "env": "dev", "team": "web"}
+    placed = files(machine)
+    assert f"for the keys of {found['InstanceId']}" in run(machine, made.stdout).stdout
+    assert files(machine) == placed
+    assert run(machine, made.stdout, "--uninstall").returncode == 0
+    assert files(machine) == before
+    # Set up anew under its name, it is not the host that it was.
+    done = run(machine, made.stdout)
+    assert (done.returncode, "hatchway instance deregister web-7" in done.stderr) == (1, True)
+    assert files(machine) == before
+    network.remove(machine)
 
 
 def test_a_host_of_an_earlier_version_works_moves_works_and_is_left_as_it_was(

@@ -54,6 +54,9 @@ PROGRAMS = {
             value=$(all 2>/dev/null | sed -n "s/^$keyword //p" | head -n 1)
             printf '%s %s\n' "$(echo "$keyword" | tr A-Z a-z)" "${value:-${pair#*:}}"
         done
+        echo "hostkey $ROOT/etc/ssh/host_key"
+        echo 'listenaddress [::]:2222'
+        echo 'listenaddress 0.0.0.0:2222'
         for keyword in AllowUsers DenyUsers AllowGroups DenyGroups; do
             all 2>/dev/null | sed -n "s/^$keyword //p" | while read -r value; do
                 printf '%s %s\n' "$(echo "$keyword" | tr A-Z a-z)" "$value"
@@ -89,11 +92,32 @@ PROGRAMS = {
     """,
     "curl": r"""
         printf '%s\n' "$@" >>"$ROOT/asked"
+        case $* in
+        */host/v1/enroll*)
+            cat >"$ROOT/enrolled-with"
+            cat "$ROOT/registered"
+            echo "HTTP status $(cat "$ROOT/registered-answer")"
+            exit 0
+            ;;
+        esac
+        case $* in */host/v1/host-keys*) cat >"$ROOT/reported"; echo SHA256:AAAA ;; esac
         echo "HTTP status $(cat "$ROOT/answer")"
         status=$(cat "$ROOT/curl-status")
         if [ "$status" != 0 ]; then printf 'curl: (%s) Why it failed\nMore details here\n' "$status" >&2; fi
         exit "$(cat "$ROOT/curl-status")"
     """,
+    "ssh-keygen": r"""
+        case $* in
+        '-y '*) sed 's/private/ssh-ed25519 AAAA/' "$5" ;;
+        *) while [ "$1" != -f ]; do shift; done; echo private >"$2"; echo public >"$2.pub" ;;
+        esac
+    """,
+    "ssh": r"""
+        printf '%s ' "$@" >>"$ROOT/logins"
+        echo 'root@127.0.0.1: Permission denied (publickey).' >&2
+        exit "$(cat "$ROOT/login-status")"
+    """,
+    "sleep": "",
     "systemctl": r"""
         case $1 in
         is-active) echo active ;;
@@ -139,15 +163,17 @@ class Host:
 
     @property
     def drop_in(self) -> Path:
-        return self.root / "etc/ssh/sshd_config.d/60-hatchway.conf"
+        return self.root / "etc/ssh/sshd_config.d/00-hatchway.conf"
 
     @property
     def directory(self) -> Path:
         return self.root / "etc/hatchway-host"
 
-    def run(self, *arguments: str, layout: HostLayout | None = None, **changes: Any) -> Done:
+    def run(
+        self, *arguments: str, layout: HostLayout | None = None, script: str = "", **changes: Any
+    ) -> Done:
         values = {"instance_id": INSTANCE_ID, "api_url": API_URL, "token": TOKEN, "ca_certificate_pem": PEM}
-        text = host_script(**values | changes, layout=layout or self.layout)
+        text = script or host_script(**values | changes, layout=layout or self.layout)
         # On standard input, as `hatchway host script … | ssh root@host sh` has it.
         return subprocess.run(
             [self.shell, "-s", "--", *arguments],
@@ -198,10 +224,19 @@ def make_host(root: Path, shell: str = "sh") -> Host:
         program = root / "bin" / name
         program.write_text(f"#!/bin/sh\nROOT={shlex.quote(str(root))}\n{text}")
         program.chmod(0o755)
-    contents = {"uid": "0", "answer": "200", "curl-status": "0", "mode": "0 755", "owner": "hatchway\n"}
+    contents = {
+        "uid": "0",
+        "answer": "200",
+        "curl-status": "0",
+        "login-status": "0",
+        "registered-answer": "200",
+        "mode": "0 755",
+        "owner": "hatchway\n",
+    }
     entry = "hatchway-keys:x:999:999::/nonexistent:/sbin/nologin\n"
     for name, text in {**contents, "users": USERS, "entry": entry}.items():
         (root / name).write_text(text)
+    (root / "etc/ssh/host_key").write_text("private\n")
     made = Host(root, shell)
     made.sshd_config.write_text(f"Include {made.sshd_config}.d/*.conf\nPubkeyAuthentication yes\n")
     return made

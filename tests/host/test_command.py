@@ -25,6 +25,8 @@ TOKEN = format_host_token(INSTANCE_ID, bytes(32))
 FINGERPRINT = "SHA256:/1F6fb8qZDBlqs0aTIVKSXqLU5b2uxQM9JCQ5l3M3Q4"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
+PROOF = 'restrict,from="127.0.0.1,::1,10.0.1.7",command="true"'
+
 SECURITY_KEYS = "sk-ssh-ed25519@openssh.com AAAA\nsk-ecdsa-sha2-nistp256@openssh.com AAAA\n"
 
 
@@ -139,7 +141,9 @@ def test_without_user_and_fingerprint_nothing_is_asked(
         (b"", ""),
         (b"\n\n", ""),
         (KEY.encode(), KEY + "\n"),
-        (f"{KEY}\n{KEY} comment\n".encode(), f"{KEY}\n{KEY} comment\n"),
+        (f"{KEY}\n{KEY} comment\n".encode(), f"{KEY}\n{KEY}\n"),
+        (f"{PROOF} {KEY} who\n".encode(), f"{PROOF} {KEY}\n"),
+        (f"{PROOF},agent-forwarding {KEY}\n{PROOF.replace('true', 'id')} {KEY}\n".encode(), ""),
         (SECURITY_KEYS.encode(), SECURITY_KEYS),
         (SECURITY_KEYS.replace("@openssh.com", "@openssh-com").encode(), ""),
         (SECURITY_KEYS.replace("256@", "256-cert-v01@").replace("19@", "19-cert-v01@").encode(), ""),
@@ -176,11 +180,28 @@ def test_a_control_plane_of_an_unknown_ca_is_not_asked(keys: Keys, host: Host, t
     host.ca = make_certificates(tmp_path, "localhost").ca
     logged = tmp_path / "logged"
     logger = tmp_path / "logger"
-    logger.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{logged}\n')
+    logger.write_text(f"#!/bin/sh\nsed s/^/$2:/ >>{logged}\n")
     logger.chmod(0o755)
     assert host.ask(keys.url, "alice", FINGERPRINT) == ""
     assert keys.asked == []
-    assert f"asking {keys.url} for SSH keys failed (curl: (60) SSL" in logged.read_text()
+    assert f"auth.warning:asking {keys.url} for SSH keys failed (curl: (60) SSL" in logged.read_text()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_log_says_who_pushed_a_key_and_sshd_is_told_the_key_alone(
+    keys: Keys, host: Host, tmp_path: Path, shell: str
+) -> None:
+    logged = tmp_path / "logged"
+    logger = tmp_path / "logger"
+    logger.write_text(f"#!/bin/sh\nsed s/^/$2:/ >>{logged}\n")
+    logger.chmod(0o755)
+    alice, host_itself = "arn:aws:iam::123456789012:user/alice", f"arn:aws:ec2:x:1:instance/{INSTANCE_ID}"
+    keys.body = f"{KEY} {alice}\n{PROOF} {KEY} {host_itself}\n{KEY}\n{KEY} a b\n".encode()
+    printed = host.ask(keys.url, "ec2-user", FINGERPRINT, shell=shell)
+    assert printed.splitlines() == [KEY, f"{PROOF} {KEY}", KEY, KEY]
+    assert logged.read_text().splitlines() == [
+        f"auth.info:{FINGERPRINT} for ec2-user was pushed by {who}" for who in (alice, host_itself)
+    ]
 
 
 def test_a_control_plane_that_is_down_costs_no_wait_and_is_asked_again(keys: Keys, host: Host) -> None:

@@ -21,7 +21,9 @@ def test_setting_up_places_everything_reloads_sshd_and_says_what_was_seen(host: 
         f"hatchway: seen: {API_URL} answers this host",
         "hatchway: seen: by its configuration sshd (process 812) asks Hatchway for keys of:"
         " users yet to be made, root, ec2-user",
-        f"hatchway: not seen: a login. Try one, with 'hatchway ssh {INSTANCE_ID}'",
+        "hatchway: seen: Hatchway knows this host by SHA256:AAAA",
+        "hatchway: seen: sshd (process 812) let in a key that was made for this,"
+        " for ec2-user at 127.0.0.1 port 2222",
     ]
     assert host.drop_in.read_text().splitlines()[1:] == [
         f"AuthorizedKeysCommand {host.directory}/authorized-keys %u %f",
@@ -75,17 +77,6 @@ def test_uninstalling_leaves_the_host_as_it_was(host: Host) -> None:
     assert host.files() == before
     assert (host.root / "reloads").read_text() == "ssh.service\nssh.service\n"
     assert host.run("--uninstall").returncode == 0
-
-
-def test_another_authorized_keys_command_is_left_alone(host: Host) -> None:
-    with host.sshd_config.open("a") as file:
-        file.write("AuthorizedKeysCommand /usr/bin/sss_ssh_authorizedkeys\n")
-    before = host.files()
-    done = host.run()
-    assert done.returncode == 1
-    assert "'/usr/bin/sss_ssh_authorizedkeys'" in done.stderr
-    assert host.files() == before
-    assert not (host.root / "reloads").exists()
 
 
 def test_a_configuration_that_includes_no_drop_ins_is_left_as_it_was_and_said(host: Host) -> None:

@@ -34,6 +34,7 @@ from hatchway.fleet.inlining import with_policies_inline
 from hatchway.fleet.lint import PolicyFinding, lint_policies, with_those_in_force
 from hatchway.fleet.plan import Writes
 from hatchway.fleet.policy_documents import canonical_document
+from hatchway.host import enrollment_script
 from hatchway.iam.lint import Home
 from hatchway.policies.reference import ReferenceMissing, aws_facts
 
@@ -129,14 +130,7 @@ def make_host_script(
         BadUsage: the URL or the certificate is not one.
         ApiError, NotConfigured, NotFound: the API refuses, or cannot be asked, or knows of no such instance.
     """
-    url = api_url or profile.endpoint_url("hatchway")
-    notes: list[str] = []
-    if urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1"):
-        notes.append(f"{url} leads to the host itself: give the API as the host reaches it with --api-url")
-    authority = ca_certificate or (Path(profile.ca_bundle) if profile.ca_bundle else None)
-    if authority is None:
-        raise BadUsage("give the CA by which the host knows the API: --ca-certificate, or --ca-bundle")
-    pem = read_certificate(authority)
+    url, pem, notes = _api_for_hosts(profile, api_url, ca_certificate)
     # Tried before there is a new token: a wrong option must not end one.
     host_script_of(
         "i-0123456789abcdef0", format_host_token("i-0123456789abcdef0", bytes(SECRET_SIZE)), url, pem
@@ -144,6 +138,43 @@ def make_host_script(
     enrolled = enroll_host(profile, instance, at_once=at_once)
     notes += [enrolled.note] if enrolled.note is not None else []
     return MadeScript(host_script_of(enrolled.instance_id, enrolled.token, url, pem), tuple(notes))
+
+
+def make_enrollment_script(
+    profile: Profile, token: str, api_url: str | None, ca_certificate: Path | None
+) -> str:
+    """The script for hosts that register themselves by this enrollment token.
+
+    Raises:
+        BadUsage: the URL or the certificate is not one, or the URL leads every host to itself.
+        NotConfigured: no API is configured.
+    """
+    url, pem, notes = _api_for_hosts(profile, api_url, ca_certificate)
+    if api_url is None and notes:
+        raise BadUsage(notes[0])
+    try:
+        return enrollment_script(api_url=url, enrollment_token=token, ca_certificate_pem=pem)
+    except ValueError as problem:
+        raise BadUsage(str(problem)) from problem
+
+
+def _api_for_hosts(
+    profile: Profile, api_url: str | None, ca_certificate: Path | None
+) -> tuple[str, str, list[str]]:
+    """The API's URL as hosts reach it, the CA that they are to trust, and what is to be said of it.
+
+    Raises:
+        BadUsage: there is no CA, or no certificate in its file.
+        NotConfigured: no API is configured.
+    """
+    url = api_url or profile.endpoint_url("hatchway")
+    notes = []
+    if urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1"):
+        notes.append(f"{url} leads to the host itself: give the API as the host reaches it with --api-url")
+    authority = ca_certificate or (Path(profile.ca_bundle) if profile.ca_bundle else None)
+    if authority is None:
+        raise BadUsage("give the CA by which the host knows the API: --ca-certificate, or --ca-bundle")
+    return url, read_certificate(authority), notes
 
 
 def _asked(operation: str, ask: Callable[[], Mapping[str, Any]]) -> Plan:

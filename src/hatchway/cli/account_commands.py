@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hatchway.cli.client_options import CallerArguments, administration_errors
+from hatchway.cli.instance_commands import token_commands
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json, StoreArguments, data_directory, on_server
 
@@ -13,6 +14,18 @@ _Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance
 _AtOnce = Annotated[
     bool,
     typer.Option("--at-once", help="End the host's former token now, not when the new one is first used."),
+]
+
+_ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The API as the host reaches it; by default as you do, or where it listens.",
+    ),
+]
+_CaCertificate = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The CA by which the host knows the API, if not the private one."),
 ]
 
 _MOST_FINDINGS = 50
@@ -24,6 +37,8 @@ def register(app: typer.Typer) -> None:
     host = typer.Typer(help="Set up hosts, so that sshd asks for pushed keys.", rich_markup_mode=None)
     host.command("enroll")(enroll)
     host.command("script")(script)
+    host.command("rotate")(rotate)
+    host.add_typer(token_commands(), name="token")
     app.add_typer(host, name="host")
     model = typer.Typer(help="Have boto3 and the AWS CLI know this service.", rich_markup_mode=None)
     model.command("install")(install_model)
@@ -179,17 +194,8 @@ def enroll(
 def script(
     instance: _Instance,
     *,
-    api_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The API as the host reaches it; by default as you do, or where it listens.",
-        ),
-    ] = None,
-    ca_certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The CA by which the host knows the API, if not the private one."),
-    ] = None,
+    api_url: _ApiUrl = None,
+    ca_certificate: _CaCertificate = None,
     at_once: _AtOnce = False,
     store: StoreArguments,
     caller: CallerArguments,
@@ -205,6 +211,40 @@ def script(
       hatchway host script web-1 > web-1.sh
       hatchway host script web-1 --data-dir /var/lib/hatchway > web-1.sh
     """
+    _print_script(instance, api_url, ca_certificate, store, caller, at_once=at_once)
+
+
+@with_option_groups
+def rotate(
+    instance: _Instance,
+    *,
+    api_url: _ApiUrl = None,
+    ca_certificate: _CaCertificate = None,
+    at_once: _AtOnce = False,
+    store: StoreArguments,
+    caller: CallerArguments,
+) -> None:
+    """Give a host a new token: print the script that puts it in place there.
+
+    It is the script of 'host script', which may be run any number of times, and brings what is new in it too.
+    The former token ends when the host has used the new one, so that no login fails meanwhile.
+
+    \b
+    Example:
+      hatchway host rotate web-1 | hatchway ssh root@web-1 sh
+    """
+    _print_script(instance, api_url, ca_certificate, store, caller, at_once=at_once)
+
+
+def _print_script(
+    instance: str,
+    api_url: str | None,
+    ca_certificate: Path | None,
+    store: StoreArguments,
+    caller: CallerArguments,
+    *,
+    at_once: bool,
+) -> None:
     if on_server(store, caller):
         from hatchway.administration.account import make_host_script
         from hatchway.installation.installation import open_installation

@@ -1,7 +1,8 @@
 """Commands for hosts that are registered one by one, or register themselves: they talk to the API."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from hatchway.client.profile import Profile
 
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _InstanceId = Annotated[
     str,
     typer.Argument(
@@ -42,11 +44,16 @@ def register(app: typer.Typer) -> None:
     instance.command("modify")(modify)
     instance.command("deregister")(deregister)
     app.add_typer(instance, name="instance")
+    app.add_typer(token_commands(), name="enrollment-token")
+
+
+def token_commands() -> typer.Typer:
+    """The commands on enrollment tokens: `hatchway host token`, `hatchway enrollment-token`."""
     token = typer.Typer(help="Tokens by which hosts register themselves.", rich_markup_mode=None)
     token.command("create")(create_token)
     token.command("list")(list_tokens)
     token.command("delete")(delete_token)
-    app.add_typer(token, name="enrollment-token")
+    return token
 
 
 @with_option_groups
@@ -147,38 +154,92 @@ def deregister(instance: _InstanceId, *, json: Json = False, caller: CallerArgum
 @with_option_groups
 def create_token(
     *,
-    subnet: Annotated[str, typer.Option(metavar="ID", help="The subnet that the hosts are in.")],
+    subnet: Annotated[
+        str,
+        typer.Option(metavar="ID", help="The subnet that the hosts are in, by its id or as VPC/SUBNET."),
+    ],
     security_group: _Groups = None,
     tag: _Tags = None,
-    max_uses: Annotated[int | None, typer.Option(metavar="N", help="How many hosts; 1 by default.")] = None,
+    tags: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE,KEY=VALUE", help="Tags, with a comma between two.")
+    ] = None,
+    uses: Annotated[
+        int | None, typer.Option("--uses", "--max-uses", metavar="N", help="How many hosts; 1 by default.")
+    ] = None,
     lifetime: Annotated[
-        int | None, typer.Option(metavar="SECONDS", help="For how long it is good; an hour by default.")
+        str | None,
+        typer.Option(
+            "--for",
+            "--lifetime",
+            metavar="TIME",
+            help="For how long it is good, as 90s, 30m, 1h or 7d; an hour by default.",
+        ),
+    ] = None,
+    script: Annotated[
+        bool, typer.Option("--script", help="Print the script that sets up any host with it, not the token.")
+    ] = False,
+    api_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="With --script: the API as the hosts reach it; by default as you do."
+        ),
+    ] = None,
+    ca_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --script: the CA by which hosts know the API; by default as you do."
+        ),
     ] = None,
     json: Json = False,
     caller: CallerArguments,
 ) -> None:
-    """Make a token by which hosts register themselves. It is printed this once.
+    """Make a token by which hosts register themselves. It is told this once.
 
-    A host sends it with its name to the API's /host/v1/enroll. Needs the permission
-    hatchway:CreateEnrollmentToken on the subnet.
+    A host sends it with its name to the API's /host/v1/enroll. With --script there is a script that does so,
+    run on any host as root, and sets up sshd there. Needs the permission hatchway:CreateEnrollmentToken on
+    the subnet.
 
     \b
-    Example:
-      hatchway enrollment-token create --subnet subnet-633e732a93bf36469 --max-uses 20 --tag env=dev
+    Examples:
+      hatchway host token create --subnet office/web --tags env=dev,team=web --uses 50 --for 1h
+      hatchway host token create --subnet office/web --uses 50 --script > enroll.sh
     """
+    given = list(tag or ()) + (tags.split(",") if tags else [])
+    if script:
+        # Tried before there is a token: a wrong option must not leave one.
+        _enrollment_script(caller, "hwe_et-00000000000000000_" + 43 * "0", api_url, ca_certificate)
     told = _call(
         caller,
         "CreateEnrollmentToken",
         SubnetId=subnet,
         SecurityGroupIds=security_group or None,
-        Tags=_tags(_read_tags(tag)) or None,
-        MaxUses=max_uses,
-        LifetimeSeconds=lifetime,
+        Tags=_tags(_read_tags(given)) or None,
+        MaxUses=uses,
+        LifetimeSeconds=None if lifetime is None else _seconds(lifetime),
     )
-    if json:
+    if script:
+        typer.echo(_enrollment_script(caller, told["Token"], api_url, ca_certificate), nl=False)
+    elif json:
         _print_json({"token": told["Token"], **_token_document(told["EnrollmentToken"])})
     else:
         typer.echo(told["Token"])
+
+
+def _enrollment_script(
+    caller: CallerArguments, token: str, api_url: str | None, ca_certificate: Path | None
+) -> str:
+    from hatchway.administration import remote
+    from hatchway.client.profile import Profile
+
+    with client_errors():
+        return remote.make_enrollment_script(Profile(caller.options()), token, api_url, ca_certificate)
+
+
+def _seconds(text: str) -> int:
+    number, unit = (text, "s") if text.isdigit() else (text[:-1], text[-1:])
+    if not (number.isascii() and number.isdigit() and unit in _UNITS and len(number) <= 9):
+        raise BadUsage(f"--for {text!r} is no time such as 90s, 30m, 1h or 7d")
+    return int(number) * _UNITS[unit]
 
 
 @with_option_groups
@@ -266,7 +327,11 @@ def _complete_ids(profile: "Profile", operation: str, given: dict[str, Any]) -> 
     if "InstanceId" in given and operation != "RegisterInstance" and not is_whole(given["InstanceId"]):
         given["InstanceId"] = identify_host(profile.api("ec2"), given["InstanceId"])
     if "SubnetId" in given and not is_whole(given["SubnetId"]):
-        given["SubnetId"] = whole_id(profile.api("ec2"), given["SubnetId"])
+        given["SubnetId"] = (
+            _subnet_id(profile, given["SubnetId"])
+            if "/" in given["SubnetId"]
+            else whole_id(profile.api("ec2"), given["SubnetId"])
+        )
     if not all(map(is_whole, given.get("SecurityGroupIds", ()))):
         ec2 = profile.api("ec2")
         given["SecurityGroupIds"] = [whole_id(ec2, each) for each in given["SecurityGroupIds"]]
@@ -275,6 +340,33 @@ def _complete_ids(profile: "Profile", operation: str, given: dict[str, Any]) -> 
             pages = profile.api("hatchway").get_paginator("list_enrollment_tokens").paginate()
             ids = [token["EnrollmentTokenId"] for page in pages for token in page["EnrollmentTokens"]]
         given["EnrollmentTokenId"] = only_one(given["EnrollmentTokenId"], ids)
+
+
+def _subnet_id(profile: "Profile", path: str) -> str:
+    """The id of the subnet VPC/SUBNET, as a fleet file derives it from the two names, or by tags Name."""
+    from hatchway.client.errors import NotFound
+    from hatchway.client.hosts import literal
+    from hatchway.client.profile import api_errors
+    from hatchway.domain.ids import Kind, derived_id
+
+    vpc, _, subnet = path.partition("/")
+    ec2 = profile.api("ec2")
+    with api_errors("GetCallerIdentity"):
+        account = profile.api("sts").get_caller_identity()["Account"]
+    derived = derived_id(Kind.SUBNET, account, path)
+    with api_errors("DescribeSubnets"):
+        found = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [derived]}])["Subnets"]
+        if not found:
+            vpcs = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [literal(vpc)]}])["Vpcs"]
+            within = [each["VpcId"] for each in vpcs]
+            named = [
+                {"Name": "tag:Name", "Values": [literal(subnet)]},
+                {"Name": "vpc-id", "Values": within},
+            ]
+            found = ec2.describe_subnets(Filters=named)["Subnets"] if within else []
+    if len(found) != 1:
+        raise NotFound(f"there is no one subnet {path!r}: give its id")
+    return str(found[0]["SubnetId"])
 
 
 def _read_tags(given: "Sequence[str] | None") -> dict[str, str]:

@@ -18,6 +18,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
 | `host_tokens`, `host_authentication` | the token by which a target host is known |
 | `host_keys`, `host_key_reports` | what its sshd asks, and the keys by which its sshd is known |
+| `host_proofs` | a key by which a host sees that its sshd asks here |
 | `host_registration` | hosts that register themselves |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |

@@ -5,6 +5,7 @@
 | `/` | AWS clients | every AWS service; the signature's credential scope says which |
 | `/host/v1/authorized-keys` | a host's sshd, by its host token | the SSH keys that are good there now |
 | `/host/v1/host-keys` | a host, by its host token | reports the public keys of its sshd |
+| `/host/v1/proof` | a host, by its host token | gets a key by which it sees that its sshd asks here |
 | `/host/v1/enroll` | a host without an account, by an enrollment token | registers itself |
 | `/.well-known/hatchway` | anybody | `{"gateway_port": N}` |
 | `/.well-known/hatchway/ca.pem` | anybody | the private CA; both while one takes another's place |
@@ -41,6 +42,7 @@ from hatchway.control.dispatcher import Dispatcher, Outcome
 from hatchway.control.host_authentication import HostRefused, claimed_host
 from hatchway.control.host_key_reports import LARGEST_REPORT, report_host_keys
 from hatchway.control.host_keys import authorized_keys
+from hatchway.control.host_proofs import LARGEST_KEY, make_proof_key
 from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
 from hatchway.control.host_registration import claimed_token, register_host
 from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
@@ -93,6 +95,7 @@ def create_application(plane: ControlPlane, ca_certificate: Path | None = None) 
         Route("/.well-known/hatchway/ca.pem", api.authorities),
         Route("/host/v1/authorized-keys", api.authorized_keys),
         Route("/host/v1/host-keys", api.report_host_keys, methods=["POST"]),
+        Route("/host/v1/proof", api.prove_host, methods=["POST"]),
         Route("/host/v1/enroll", api.enroll, methods=["POST"]),
     ]
     application = Starlette(
@@ -268,6 +271,13 @@ class _Api:
         if isinstance(answer, Response):
             return answer
         return PlainTextResponse("".join(f"{line}\n" for line in answer))
+
+    async def prove_host(self, request: Request) -> Response:
+        """A key by which a host sees that its sshd asks here."""
+        host = claimed_host(request.headers.get("authorization", ""))
+        make = partial(make_proof_key, self._plane, os_user=request.query_params.get("user", ""))
+        answer = await self._from_host(request, host, LARGEST_KEY, make)
+        return answer if isinstance(answer, Response) else PlainTextResponse(f"{answer}\n")
 
     async def enroll(self, request: Request) -> Response:
         """A host that registers itself."""

@@ -29,7 +29,7 @@ from hatchway.domain.ssh_key import MOST_HOST_KEYS, HostPublicKeys
 
 LARGEST_REPORT: Final = 64 * 1024
 """Bytes of the body that a host sends."""
-PAUSE: Final = timedelta(seconds=10)
+PAUSE: Final = timedelta(seconds=2)
 """Between two changes of one host's keys: each is in the trail, which one host alone must not fill."""
 
 log = structlog.get_logger("hatchway.control")

@@ -22,7 +22,9 @@ log = structlog.get_logger("hatchway.control")
 def authorized_keys(
     plane: ControlPlane, *, authorization: str, os_user: str, fingerprint: str, trial: bool = False
 ) -> list[str]:
-    """Lines of authorized_keys (sshd(8)), often none.
+    """Lines of authorized_keys (sshd(8)), often none: each a key, and who pushed it as its comment.
+
+    That is an ARN, which the host's command logs. sshd shows it to nobody.
 
     A host's next token takes the place of its former one when it is first used.
 
@@ -36,11 +38,7 @@ def authorized_keys(
     """
     with plane.store.read() as tx:
         host = known_host(tx, authorization)
-        if (
-            not 1 <= len(os_user) <= _LONGEST_USER
-            or line_problem(os_user)
-            or not _FINGERPRINT.fullmatch(fingerprint)
-        ):
+        if not is_os_user(os_user) or not _FINGERPRINT.fullmatch(fingerprint):
             raise HostRefused(400, "user and fingerprint must be as sshd has them in %u and %f")
         keys = tx.pushed_keys.find(
             pushed_keys.c.expires_at > plane.clock(),
@@ -53,4 +51,9 @@ def authorized_keys(
     if host.fresh:
         put_in_force(plane, host.token)
     log.info("host asked for keys", instance_id=host.instance_id, os_user=os_user, found=len(keys))
-    return [key.public_key for key in keys]
+    return [f"{key.public_key} {key.pushed_by}" for key in keys]
+
+
+def is_os_user(text: str) -> bool:
+    """Whether it can be the name of a user as sshd has it in `%u`."""
+    return 1 <= len(text) <= _LONGEST_USER and not line_problem(text)

@@ -8,10 +8,13 @@ and sshd goes on with its other ways in whatever the answer.
 | part | holds |
 |---|---|
 | `script` | the POSIX shell script that installs all of it on a host, and takes it away again |
-| `install.sh`, `sshd.sh` | what it consists of: setting up, taking away; sshd's configuration |
-| `authorized-keys.sh` | the command itself |
+| `install.sh` | what it consists of: setting up, taking away |
+| `enroll.sh` | a host that registers itself |
+| `sshd.sh`, `chain.sh` | sshd's configuration, as it runs; another `AuthorizedKeysCommand` in it |
+| `proof.sh`, `report-host-keys.sh` | a login that proves it; the keys by which the host is known |
+| `authorized-keys.sh`, `every-authorized-keys.sh` | the command itself; it and the other that sshd had |
 
-On the wire it is one request, over HTTPS:
+What sshd's command asks is one request, over HTTPS:
 
     GET /host/v1/authorized-keys?user=ec2-user&fingerprint=SHA256%3A… HTTP/1.1
     Authorization: Bearer <host token>
@@ -23,6 +26,6 @@ let in, and nobody else; and a script that is interrupted leaves sshd as it was 
 (`tests/host/test_places.py` ends it at each step). The scripts run in dash and in bash.
 """
 
-from hatchway.host.script import STANDARD_LAYOUT, HostLayout, host_script
+from hatchway.host.script import STANDARD_LAYOUT, HostLayout, enrollment_script, host_script
 
-__all__ = ["STANDARD_LAYOUT", "HostLayout", "host_script"]
+__all__ = ["STANDARD_LAYOUT", "HostLayout", "enrollment_script", "host_script"]

@@ -4,7 +4,10 @@
 #   sh SCRIPT                 sets it up, or brings it up to date; may be run any number of times
 #   sh SCRIPT --uninstall     takes all of it away again
 #
-# Run it as root. It needs sshd and curl. It holds this host's token: keep it as you keep a private key.
+# A script with an enrollment token has the host register itself first; with --name NAME under another name than
+# the host's own, with --address ADDRESS at another address than that which it comes from.
+#
+# Run it as root. It needs sshd and curl. It holds a token: keep it as you keep a private key.
 # It touches its own files alone. When it fails or is interrupted it undoes what it did; when it is killed, the
 # next run of either kind finds all that it left.
 
@@ -17,15 +20,20 @@ umask 077
 instance_id=@INSTANCE_ID@
 api_url=@API_URL@
 token=@TOKEN@
+enrollment_token=@ENROLLMENT_TOKEN@
 directory=@DIRECTORY@
 state=@STATE@
 former_directory=@FORMER_DIRECTORY@
 former_state=@FORMER_STATE@
 sshd_config=@SSHD_CONFIG@
 proc=@PROC@
-drop_in=$sshd_config.d/60-hatchway.conf
+# Of two files in there sshd heeds the first.
+drop_in=$sshd_config.d/00-hatchway.conf
+former_drop_in=$sshd_config.d/60-hatchway.conf
 account=hatchway-keys
-command_line="$directory/authorized-keys %u %f"
+every=$directory/every-authorized-keys
+# What is written beside its place first, and what else there is of ours.
+places='ca.pem curl.conf authorized-keys every-authorized-keys report-host-keys host-keys'
 # What the script made besides its files, a line each, noted before it is made.
 made=$directory/made
 drop_in_mark="# Made by Hatchway's host script; its --uninstall removes it."
@@ -38,10 +46,22 @@ fail() {
 }
 
 main() {
+    given_name=
+    given_address=
+    if [ -n "$enrollment_token" ]; then
+        while [ "$#" -ge 2 ]; do
+            case $1 in
+            --name) given_name=$2 ;;
+            --address) given_address=$2 ;;
+            *) break ;;
+            esac
+            shift 2
+        done
+    fi
     case $* in
     '' | --uninstall) ;;
     *)
-        printf 'usage: sh SCRIPT [--uninstall]\n' >&2
+        printf 'usage: sh SCRIPT %s[--uninstall]\n' "${enrollment_token:+[--name NAME] [--address ADDRESS] }" >&2
         exit 2
         ;;
     esac
@@ -51,6 +71,7 @@ main() {
     moved=
     reloaded=no
     run_directory=
+    workshop=
     trap 'leave $?' EXIT
     trap 'stop 129' HUP
     trap 'stop 130' INT
@@ -75,6 +96,7 @@ leave() {
     if [ -n "$undo" ]; then
         "$undo" || outcome="not everything could be undone: run this again with --uninstall"
     fi
+    if [ -n "$workshop" ]; then remove_workshop; fi
     if [ -n "$run_directory" ]; then rmdir "$run_directory"; fi
     if [ "$1" != 0 ]; then printf 'hatchway: %s%s\n' "$complaint" "${outcome:+ ($outcome)}" >&2; fi
     exit "$1"
@@ -85,21 +107,17 @@ install() {
     command -v curl >/dev/null || fail "there is no curl on this host: install it, then run this again"
     refuse_others
     sshd_accepts || fail "sshd does not accept its configuration as it is: $problem"
-    existing=$(sshd_value authorizedkeyscommand)
-    case $existing in
-    '') fail "sshd -T does not tell its configuration, so nothing can be seen of what it would do" ;;
-    none | "$command_line" | "$former_directory/authorized-keys %u %f") ;;
-    *) fail "sshd already has an AuthorizedKeysCommand: take '$existing' out of its configuration," \
-        "then run this again" ;;
-    esac
+    find_other
     if [ -e "$made" ]; then fresh=no; else fresh=yes; fi
 
     undo=undo_install
     make_directories
     ensure_account
+    choose_command_line
+    identify
     write_files
     ask_hatchway
-    for name in ca.pem curl.conf authorized-keys; do put_in_place "$directory/$name"; done
+    for name in $places; do put_in_place "$directory/$name"; done
     "$directory/authorized-keys" || fail "$directory/authorized-keys cannot be run: is it on a file system" \
         "that is mounted noexec?"
     write_drop_in
@@ -114,8 +132,11 @@ install() {
     for file in $moved; do rm -f "$file.old"; done
     # With this the former token ends; where there is no answer yet, with the first question of sshd.
     if [ -n "$answered" ]; then ask '' >/dev/null || true; fi
+    if is_marked "$former_drop_in" "$drop_in_mark"; then rm -f "$former_drop_in"; fi
     if [ "$former" = yes ]; then adopt_former; fi
     if has_made "directory $former_directory"; then remove_directory "$former_directory"; fi
+    report_keys
+    prove
     report
 }
 
@@ -139,18 +160,7 @@ refuse_others() {
         fail "this host has a user $account, whom this script did not make: give that user another name," \
             "then run this again"
     fi
-    # sshd runs no command that anybody but root could exchange (sshd_config(5), AuthorizedKeysCommand).
-    path=$directory
-    while [ "$path" != / ]; do
-        path=$(dirname "$path")
-        mode=$(stat -L -c '%u %a' "$path" 2>/dev/null) || continue
-        case $mode in
-        '0 '*[2367]? | '0 '*[2367] | [!0]* | 0[!\ ]*)
-            fail "others than root may write to $path, so sshd would not run $directory/authorized-keys:" \
-                "mend its owner and mode, then run this again"
-            ;;
-        esac
-    done
+    refuse_writable "$directory/authorized-keys"
 }
 
 refuse_links() {
@@ -212,19 +222,40 @@ is_our_account() {
     esac
 }
 
-write_files() {
+write_certificate() {
     write root 0644 "$directory/ca.pem" <<'END_OF_CERTIFICATE'
 @CA_CERTIFICATE_PEM@
 END_OF_CERTIFICATE
+}
+
+write_curl_conf() {
     write "$account" 0400 "$directory/curl.conf" <<END_OF_CONFIGURATION
 header = "Authorization: Bearer $token"
 cacert = "$directory/ca.pem"
 END_OF_CONFIGURATION
+}
+
+write_files() {
+    write_certificate
+    write_curl_conf
     write root 0755 "$directory/authorized-keys" <<'END_OF_COMMAND'
 @COMMAND@
 END_OF_COMMAND
+    write root 0755 "$directory/every-authorized-keys" <<'END_OF_COMMAND'
+@EVERY_COMMAND@
+END_OF_COMMAND
+    write root 0755 "$directory/report-host-keys" <<'END_OF_COMMAND'
+@REPORT@
+END_OF_COMMAND
+    host_keys=$("$sshd" -T -f "$sshd_config" 2>/dev/null | sed -n 's/^hostkey //p' | while read -r file; do
+        if [ -e "$file" ] || [ -e "$file.pub" ]; then printf '%s\n' "$file"; fi
+    done)
+    write root 0644 "$directory/host-keys" <<END_OF_LIST
+$host_keys
+END_OF_LIST
     if command -v selinuxenabled >/dev/null && selinuxenabled; then
-        chcon -t bin_t "$directory/authorized-keys.new" || say "warning: SELinux may keep sshd from running the command"
+        chcon -t bin_t "$directory/authorized-keys.new" "$directory/every-authorized-keys.new" ||
+            say "warning: SELinux may keep sshd from running the command"
     fi
 }
 
@@ -232,7 +263,7 @@ write_drop_in() {
     write root 0644 "$drop_in" <<END_OF_DROP_IN
 $drop_in_mark
 AuthorizedKeysCommand $command_line
-AuthorizedKeysCommandUser $account
+AuthorizedKeysCommandUser $command_account
 END_OF_DROP_IN
 }
 
@@ -264,7 +295,7 @@ undo_install() {
         fi
     done
     rm -f "$drop_in.new"
-    for name in ca.pem curl.conf authorized-keys; do rm -f "$directory/$name.new"; done
+    for name in $places; do rm -f "$directory/$name.new"; done
     if [ "$reloaded" = yes ]; then reload; fi
     if [ "$fresh" = yes ]; then remove_all; fi
 }
@@ -278,9 +309,8 @@ remove_all() {
     fi
     if has_made "account $account"; then remove_account || return 1; fi
     if has_made "directory $former_directory"; then remove_directory "$former_directory"; fi
-    for name in ca.pem curl.conf authorized-keys; do
-        rm -f "$directory/$name" "$directory/$name.old" "$directory/$name.new"
-    done
+    for name in $places; do rm -f "$directory/$name" "$directory/$name.old" "$directory/$name.new"; done
+    remove_workshop
     rm -f "$made"
     remove_directory "$directory"
     [ ! -e "$made" ]
@@ -305,7 +335,7 @@ remove_account() {
 uninstall() {
     refuse_server
     if { [ ! -d "$directory" ] || [ -L "$directory" ]; } && [ "$former" = no ] &&
-        ! is_marked "$drop_in" "$drop_in_mark"; then
+        ! is_marked "$drop_in" "$drop_in_mark" && ! is_marked "$former_drop_in" "$drop_in_mark"; then
         say "there is nothing of this script on this host"
         return 0
     fi
@@ -315,8 +345,10 @@ uninstall() {
     fi
     complaint='not everything could be removed: run this again'
     outcome=
-    if is_marked "$drop_in" "$drop_in_mark"; then rm -f "$drop_in"; fi
-    if ! stands_in_way "$drop_in.old"; then rm -f "$drop_in.old"; fi
+    for file in "$drop_in" "$former_drop_in"; do
+        if is_marked "$file" "$drop_in_mark"; then rm -f "$file"; fi
+        if ! stands_in_way "$file.old"; then rm -f "$file.old"; fi
+    done
     if [ -e "$made" ] || ! stands_in_way "$drop_in.new"; then rm -f "$drop_in.new"; fi
     if [ -z "$sshd" ]; then
         say "there is no sshd to tell of it"
@@ -331,6 +363,7 @@ uninstall() {
     fi
     remove_all
     say "removed"
+    if [ -n "$enrollment_token" ]; then say "in Hatchway the host is there still: 'hatchway instance deregister' takes it out"; fi
 }
 
 # Earlier versions of this script put their files where a server has its own.
@@ -433,8 +466,16 @@ report() {
     if command -v getenforce >/dev/null && [ "$(getenforce)" = Enforcing ]; then
         say "not seen: whether SELinux lets sshd's command connect to $api_url"
     fi
-    say "not seen: a login. Try one, with 'hatchway ssh $instance_id'"
+    if [ -n "$other" ]; then say "seen: sshd had an AuthorizedKeysCommand, which still counts: $other (as $other_account)"; fi
+    say "$reported"
+    say "$proof"
 }
+
+@ENROLL@
+
+@CHAIN@
+
+@PROOF@
 
 @SSHD@
 

@@ -37,6 +37,7 @@ _CERTIFICATE: Final = re.compile(
     r"-----BEGIN CERTIFICATE-----\n(?:[0-9A-Za-z+/]{1,76}={0,2}\n)+-----END CERTIFICATE-----"
 )
 _TOKEN: Final = re.compile(r"hwh_(?P<instance_id>i-[0-9A-Za-z]{1,32})_[0-9A-Za-z_-]{43}")
+_ENROLLMENT_TOKEN: Final = re.compile(r"hwe_et-[0-9a-f]{17}_[0-9A-Za-z_-]{43}")
 _PATH: Final = re.compile(r"[0-9A-Za-z/:._+-]+")
 _PLACEHOLDER: Final = re.compile(r"@([A-Z_]+)@")
 
@@ -63,20 +64,45 @@ def host_script(
     match = _TOKEN.fullmatch(token)
     if match is None or match["instance_id"] != instance_id:
         raise ValueError(f"the host token is not that of {instance_id!r}")
+    return _script(api_url, ca_certificate_pem, layout, INSTANCE_ID=instance_id, TOKEN=token)
+
+
+def enrollment_script(
+    *, api_url: str, enrollment_token: str, ca_certificate_pem: str, layout: HostLayout = STANDARD_LAYOUT
+) -> str:
+    """The script for hosts that register themselves: one for all, as long as its token is good.
+
+    Raises:
+        ValueError: as `host_script`.
+    """
+    if not _ENROLLMENT_TOKEN.fullmatch(enrollment_token):
+        raise ValueError("this is no enrollment token")
+    return _script(api_url, ca_certificate_pem, layout, ENROLLMENT_TOKEN=enrollment_token)
+
+
+def _script(api_url: str, ca_certificate_pem: str, layout: HostLayout, **of_the_host: str) -> str:
     url = api_url.removesuffix("/")
     if not _API_URL.fullmatch(url):
         raise ValueError(f"{api_url!r} is not an https:// URL of a control plane")
     certificates = _CERTIFICATE.findall(ca_certificate_pem.replace("\r\n", "\n"))
     if not certificates:
         raise ValueError("there is no certificate in PEM form to trust")
+    layout_quoted = _quoted_layout(layout)
     quoted = {
-        **_quoted_layout(layout),
-        "INSTANCE_ID": shlex.quote(instance_id),
+        **layout_quoted,
+        **dict.fromkeys(("INSTANCE_ID", "TOKEN", "ENROLLMENT_TOKEN"), "''"),
+        **{name: shlex.quote(value) for name, value in of_the_host.items()},
         "API_URL": shlex.quote(url),
-        "TOKEN": shlex.quote(token),
         "CA_CERTIFICATE_PEM": "\n".join(certificates),
         "COMMAND": authorized_keys_command(url, layout).rstrip("\n"),
-        "SSHD": _template("sshd.sh").rstrip("\n"),
+        "EVERY_COMMAND": every_authorized_keys_command(layout).rstrip("\n"),
+        "REPORT": _filled_in("report-host-keys.sh", {**layout_quoted, "API_URL": shlex.quote(url)}).rstrip(
+            "\n"
+        ),
+        **{
+            part.upper(): _template(f"{part}.sh").rstrip("\n")
+            for part in ("enroll", "chain", "proof", "sshd")
+        },
     }
     return _filled_in("install.sh", quoted)
 
@@ -84,6 +110,11 @@ def host_script(
 def authorized_keys_command(api_url: str, layout: HostLayout = STANDARD_LAYOUT) -> str:
     """The program that sshd runs; `host_script` installs it. The token is not in it."""
     return _filled_in("authorized-keys.sh", {**_quoted_layout(layout), "API_URL": shlex.quote(api_url)})
+
+
+def every_authorized_keys_command(layout: HostLayout = STANDARD_LAYOUT) -> str:
+    """The program that sshd runs where it had another AuthorizedKeysCommand, which this one runs too."""
+    return _filled_in("every-authorized-keys.sh", _quoted_layout(layout))
 
 
 def _quoted_layout(layout: HostLayout) -> dict[str, str]:

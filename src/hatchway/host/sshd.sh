@@ -49,6 +49,10 @@ look_at_sshd() {
     other_configs=
     works=no
     reasons=
+    prover=
+    who_proves=sshd
+    target=127.0.0.1
+    port=22
     address=$(api_address)
     running=$(listeners)
     if [ -z "$running" ]; then
@@ -102,7 +106,8 @@ look_at_one() {
         set -- -f "$sshd_config"
     fi
     # Without a connection none of the Match blocks counts.
-    case $("$program" -T "$@" 2>/dev/null | sed -n 's/^authorizedkeyscommand //p') in
+    general=$("$program" -T "$@" 2>/dev/null) || general=
+    case $(printf '%s\n' "$general" | sed -n 's/^authorizedkeyscommand //p') in
     "$command_line") included=yes ;;
     *) included=no ;;
     esac
@@ -113,6 +118,14 @@ look_at_one() {
         judge "${user:-$account}"
         if [ -z "$reason" ]; then
             asks="$asks${asks:+, }$name"
+            case $user:$prover in
+            :*) ;;
+            *: | *:root)
+                prover=$user
+                who_proves=$who
+                find_target "$general"
+                ;;
+            esac
         else
             case $reasons in
             *"$who: $reason"*) ;;
@@ -189,7 +202,13 @@ END_OF_CONFIGURATION
         reason="its configuration does not include $drop_in (put this line at its top: Include $sshd_config.d/*.conf)"
     elif [ "$runs" != "$command_line" ]; then
         reason="it has another AuthorizedKeysCommand, $runs"
-    elif [ "$runs_as" != "$account" ]; then
+        case $words in
+        *' -o'*"${runs%% *}"*)
+            reason="$reason, from the -o that it is started with, which is stronger than any file (put both into a file in"
+            reason="$reason $sshd_config.d instead: a command that is there is run beside Hatchway's)"
+            ;;
+        esac
+    elif [ "$runs_as" != "$command_account" ]; then
         reason="another line sets AuthorizedKeysCommandUser $runs_as"
     elif [ -n "$denied_users" ] && matches "$(from_anywhere "$denied_users")" "$1"; then
         reason="it has DenyUsers$denied_users"
