@@ -15,6 +15,7 @@ from tests.programs import find, needs
 
 from hatchway.client.errors import ApiError
 from hatchway.client.host_keys import (
+    MISMATCH_SCRIPT,
     keep_known_hosts,
     knows_known_hosts_command,
     pin_options,
@@ -114,6 +115,31 @@ def test_keys_of_the_users_own_come_before_those_that_were_reported(host: Host, 
     mine.write_text(f"{INSTANCE_ID} {host.keys['other']}\n")
     pins = pin_options(tmp_path, INSTANCE_ID, [host.keys["ed25519"]], tells=False)
     assert "Permission denied" in host.shows("other", pins, "-o", f"UserKnownHostsFile={quoted(str(mine))}")
+
+
+@pytest.mark.parametrize(
+    ("why", "known", "tells"),
+    [
+        ("HOSTNAME", f"# x\n* {KEY}x\n", True),
+        ("HOSTNAME", f"# x\n* {KEY}x\n* {KEY}\n", False),
+        ("ORDER", f"* {KEY}x\n", False),
+        # What ssh has noted of a host that has reported nothing.
+        ("HOSTNAME", f"i-1 {KEY}x\n", False),
+        ("HOSTNAME", None, False),
+    ],
+)
+def test_what_to_do_is_said_of_a_host_that_reported_other_keys(
+    tmp_path: Path, why: str, known: str | None, tells: bool
+) -> None:
+    script, file = tmp_path / "mismatch", tmp_path / "known"
+    script.write_text(MISMATCH_SCRIPT)
+    if known is not None:
+        file.write_text(known)
+    words = ["sh", str(script), why, KEY.split()[1], "SHA256:x", str(file), "i-1"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("hatchway: i-1 shows the host key SHA256:x, ") is tells
+    assert bool(done.stderr) is tells
 
 
 @needs("ssh", "openssh-client")

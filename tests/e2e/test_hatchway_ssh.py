@@ -79,7 +79,6 @@ def shell(sheila: AwsCli) -> Iterator[Shell]:
         (f"hatchway ssh {WEB_1} echo --help --os-user -l x", "--help --os-user -l x\n"),
         (f"hatchway ssh {WEB_1} 'echo a; echo b' '&& echo c'", "a\nb\nc\n"),
         (f"echo in | hatchway ssh -T {WEB_1} cat", "in\n"),
-        (f"hatchway ssh ssh://bob@{WEB_1}:22 id -un", "bob\n"),
         # By way of a host: to one that Hatchway knows, and to one that only that host knows.
         (f"hatchway ssh -J bob@web-1 {WEB_1} 'echo ${{SSH_CONNECTION%% *}}'", "10.0.1.1\n"),
         (f"hatchway ssh -o ProxyJump=bob@web-1:22,{WEB_1} -l bob web-1 id -un", "bob\n"),
@@ -237,14 +236,17 @@ def known_host(enrolled_host: Sshd) -> Sshd:
     return enrolled_host
 
 
-def test_what_has_not_the_keys_that_the_host_reported_is_refused(shell: Shell, known_host: Sshd) -> None:
+def test_what_has_not_the_keys_that_the_host_reported_is_refused(
+    shell: Shell, known_host: Sshd, plain_ssh: Path
+) -> None:
     # The configuration has StrictHostKeyChecking no.
     assert shell(f"hatchway ssh {WEB_1} id -un") == (0, "ec2-user\n", "")
     other = "ssh-keygen -q -t ed25519 -N '' -f /root/other && exec /usr/sbin/sshd -h /root/other -p 2222"
     known_host.machine.run(["sh", "-c", other], check=True)
-    status, output, errors = shell(f"hatchway ssh -p 2222 {WEB_1} id -un")
-    assert (status, output) == (255, "")
-    assert f"hatchway: {WEB_1} shows the host key SHA256:" in errors
+    for line in (f"hatchway ssh -p 2222 {WEB_1} id -un", f"ssh -F {plain_ssh} -p 2222 web-1 id -un"):
+        status, output, errors = shell(line)
+        assert (status, output) == (255, "")
+        assert f"hatchway: {WEB_1} shows the host key SHA256:" in errors
     assert shell(f"hatchway ssh -p 2222 -o UserKnownHostsFile=/dev/null {WEB_1} id -un")[1] == "ec2-user\n"
 
 
@@ -267,7 +269,6 @@ def plain_ssh(sheila: AwsCli, known_host: Sshd) -> Path:
     ("line", "printed"),
     [
         ("ssh -F {config} web-1 id -un", "bob\n"),
-        (f"ssh -F {{config}} ec2-user@{WEB_1} id -un", "ec2-user\n"),
         # To what only that host knows.
         (
             "ssh -F {config} -J web-1.default -i ~/own-key -o StrictHostKeyChecking=no"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -30,14 +29,20 @@ _HEADING: Final = (
     "# What this host reported to Hatchway. It is written anew at each connection: do not change it.\n"
 )
 
-_TELL: Final = """\
-# ssh's KnownHostsCommand: says what to do where the host shows a key that it did not report.
+MISMATCH_SCRIPT: Final = """\
+# Run by ssh with why it asks, the key that the host shows, that key's fingerprint, the file of the keys that
+# the host has reported, and the instance's id. Says what to do where the key is none of them.
 [ "$1" = HOSTNAME ] || exit 0
-while read -r _ _ key; do
+reported=no
+while read -r host _ key; do
     if [ "$key" = "$2" ]; then exit 0; fi
-done <{known_hosts}
-printf 'hatchway: %s\\n' "{instance_id} shows the host key $3, which its host did not report: either this is \
-another host, or its keys are new; then run /etc/hatchway-host/report-host-keys there as root" >&2
+    if [ "$host" = '*' ]; then reported=yes; fi
+done 2>/dev/null <"$4"
+if [ "$reported" = yes ]; then
+    advice='either this is another host, or its keys are new'
+    advice="$advice; then run /etc/hatchway-host/report-host-keys there as root"
+    printf 'hatchway: %s shows the host key %s, which its host did not report: %s\\n' "$5" "$3" "$advice" >&2
+fi
 """
 
 
@@ -108,10 +113,14 @@ def pin_options(directory: Path, instance_id: str, keys: Sequence[str], *, tells
     ]
     if tells:
         script = directory / "mismatch"
-        tell = _TELL.format(instance_id=instance_id, known_hosts=shlex.quote(str(file)))
-        script.write_text(tell)
-        options.append(f"KnownHostsCommand=/bin/sh {quoted(str(script))} %I %K %f")
+        script.write_text(MISMATCH_SCRIPT)
+        options.append(f"KnownHostsCommand={mismatch_command(script, quoted(str(file)), instance_id)}")
     return [word for option in options for word in ("-o", option)]
+
+
+def mismatch_command(script: Path, known_hosts_file: str, instance_id: str) -> str:
+    """The value of KnownHostsCommand that runs `MISMATCH_SCRIPT`; the last two are as ssh_config has them."""
+    return f"/bin/sh {quoted(str(script))} %I %K %f {known_hosts_file} {instance_id}"
 
 
 def quoted(path: str) -> str:
@@ -120,7 +129,9 @@ def quoted(path: str) -> str:
 
 
 def knows_known_hosts_command(program: str) -> bool:
-    """OpenSSH has it since 8.5."""
+    """Whether this ssh has KnownHostsCommand, as OpenSSH has since 8.5, and there is a /bin/sh to run."""
+    if os.name != "posix":
+        return False
     told = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr
     version = re.match(r"OpenSSH\w*_(\d+)\.(\d+)", told)
     return version is not None and (int(version[1]), int(version[2])) >= (8, 5)

@@ -6,7 +6,6 @@ command in it calls no API.
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import signal
@@ -145,7 +144,7 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
         keys = introduce(profile, way.instance_id, options.os_user, make_key(key_file))
         pins: Sequence[str] = ()
         if keys and not values_of(options.options, "o", "userknownhostsfile"):
-            tells = os.name == "posix" and knows_known_hosts_command(program)
+            tells = knows_known_hosts_command(program)
             pins = pin_options(Path(directory), way.instance_id, keys, tells=tells)
         # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
         return _run([program, *ssh_command(way, options, str(key_file), pins)[1:]])

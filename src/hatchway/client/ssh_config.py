@@ -46,13 +46,14 @@ class NamedHost:
 class Settings:
     """What a profile's hosts have in common: values as ssh_config has them, paths in quotes.
 
-    `known_hosts` has `%h` for the instance's id.
+    `known_hosts` has `%h` for the instance's id. `known_hosts_command` is None for an ssh that has none.
     """
 
     os_user: str
     proxy_command: str
     identity_file: str
     known_hosts: str
+    known_hosts_command: str | None = None
 
 
 def name_hosts(
@@ -110,12 +111,14 @@ def any_host_text(settings: Settings, heading: str) -> str:
 
 
 def _common(settings: Settings) -> list[str]:
+    command = settings.known_hosts_command
     return [
         f"    User {settings.os_user}",
         f"    ProxyCommand {settings.proxy_command}",
         f"    IdentityFile {settings.identity_file}",
         "    IdentitiesOnly yes",
         f"    UserKnownHostsFile {settings.known_hosts}",
+        *([] if command is None else [f"    KnownHostsCommand {command}"]),
         "    UpdateHostKeys no",
         "    ServerAliveInterval 5",
     ]

@@ -22,7 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import ClientError, InvalidOption, printable
-from hatchway.client.host_keys import quoted, reported_keys
+from hatchway.client.host_keys import (
+    MISMATCH_SCRIPT,
+    knows_known_hosts_command,
+    mismatch_command,
+    quoted,
+    reported_keys,
+)
 from hatchway.client.host_list import list_hosts
 from hatchway.client.hosts import RUNNING
 from hatchway.client.proxy_command import option_words, profile_options, program, proxy_line, tunnel_options
@@ -111,6 +117,7 @@ def write_ssh_config(
         for name in ("key", "key.pub"):
             (state / name).unlink(missing_ok=True)
         make_key(state / "key")
+    _put(state / "mismatch", MISMATCH_SCRIPT)
     _forget(state / "hosts", {host.instance_id for host in hosts})
 
     who = f"--profile {options.profile}" if options.profile else "without a profile"
@@ -193,12 +200,15 @@ def _settings(options: ProfileOptions, os_user: str, tunnel: TunnelOptions, stat
     ]
     if not all(word.isprintable() for word in [*words, os_user]):
         raise InvalidOption("there are characters in a path or an option that ssh_config cannot have")
+    known_hosts = quoted(str(state / "hosts")).removesuffix('"') + '/%h"'
+    tells = knows_known_hosts_command(_ssh_program())
     return Settings(
         os_user=os_user,
         # Quoted, though ssh takes no user and no host that a shell would find something in.
         proxy_command=f"{proxy_line(words)}'/%h' --os-user '%r' --remote-port %p '%h'",
         identity_file=quoted(str(state / "key")),
-        known_hosts=quoted(str(state / "hosts")).removesuffix('"') + '/%h"',
+        known_hosts=known_hosts,
+        known_hosts_command=mismatch_command(state / "mismatch", known_hosts, "%h") if tells else None,
     )
 
 
@@ -258,14 +268,18 @@ def _refusal(config: str) -> str:
 
 
 def _settings_for(host: str, config: str) -> subprocess.CompletedProcess[str]:
-    found = shutil.which("ssh")
-    if found is None:
-        raise SshMissing("there is no ssh on this machine: install the OpenSSH client")
     with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         file = Path(directory) / "config"
         file.write_bytes(config.encode("utf-8", "surrogateescape"))
-        command = [found, "-F", str(file), "-G", "--", host]
+        command = [_ssh_program(), "-F", str(file), "-G", "--", host]
         return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+
+
+def _ssh_program() -> str:
+    found = shutil.which("ssh")
+    if found is None:
+        raise SshMissing("there is no ssh on this machine: install the OpenSSH client")
+    return found
 
 
 def _forget(directory: Path, instance_ids: set[str]) -> None:
