@@ -324,7 +324,10 @@ def _run(command: Sequence[str]) -> int:
             process.send_signal(number)
 
     # The terminal sends SIGINT to ssh as well. A handler, unlike SIG_IGN, is not inherited.
-    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
+    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: pass_on}
+    # Windows has none.
+    if hasattr(signal, "SIGHUP"):
+        handlers[signal.SIGHUP] = pass_on
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         process = subprocess.Popen(command)
