@@ -1,6 +1,6 @@
 """`python -m hatchway` is the `hatchway` command."""
 
-from hatchway.cli.main import main
+from hatchway.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -43,7 +43,7 @@ def hatchway(
 
 
 def _run(arguments: tuple[str, ...], variables: dict[str, str], output: Path, errors: Path) -> None:
-    from hatchway.cli.main import main
+    from hatchway.cli.start import main
 
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in ((1, output), (2, errors)):

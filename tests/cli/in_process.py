@@ -24,7 +24,7 @@ def run(*arguments: str) -> Ran:
     with (
         mock.patch.object(sys, "argv", ["hatchway", *arguments]),
         # It would keep the handlers of this process.
-        mock.patch("hatchway.cli.main._end_in_order"),
+        mock.patch("hatchway.cli.main.end_in_order"),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(errors),
     ):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatchway.cli.client_commands import _split
+from hatchway.cli.short_lines import split_words
 
 FLAGS = {"--dry-run", "--help", "-h"}
 VALUED = {"--os-user", "--profile"}
@@ -36,4 +36,4 @@ HOST = "i-0123456789abcdef0"
     ],
 )
 def test_words_go_to_whom_they_are_meant_for(words: list[str], ours: list[str], of_ssh: list[str]) -> None:
-    assert _split(words, FLAGS, VALUED) == (ours, of_ssh)
+    assert split_words(words, FLAGS, VALUED) == (ours, of_ssh)

@@ -70,6 +70,8 @@ class StubControlPlane:
     instance_known: bool = True
     instance_state: str = "running"
     addresses: tuple[str, ...] = ("10.0.1.1",)
+    vpc_id: str = "vpc-1"
+    more_endpoints: bool = False
     kinds: dict[str, str] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     host_keys: tuple[str, ...] = ()
@@ -105,13 +107,15 @@ class StubControlPlane:
         items = "".join(
             f"<item><instanceConnectEndpointId>{endpoint}</instanceConnectEndpointId>"
             f"<dnsName>{DNS_NAME}</dnsName><subnetId>{subnet}</subnetId>"
-            f"<vpcId>vpc-1</vpcId><state>{self.states.get(endpoint, 'create-complete')}</state>"
+            f"<vpcId>{self.vpc_id}</vpcId><state>{self.states.get(endpoint, 'create-complete')}</state>"
             f"<ipAddressType>{self.kinds.get(endpoint, 'ipv4')}</ipAddressType></item>"
             for endpoint, subnet in self.endpoints
             if wanted in (None, endpoint)
         )
         name = "DescribeInstanceConnectEndpointsResponse"
-        body = f"<{name}><instanceConnectEndpointSet>{items}</instanceConnectEndpointSet></{name}>"
+        asked_for_all = "vpc-id" not in parameters.get("Filter.2.Name", [])
+        token = "<nextToken>more</nextToken>" if self.more_endpoints and asked_for_all else ""
+        body = f"<{name}><instanceConnectEndpointSet>{items}</instanceConnectEndpointSet>{token}</{name}>"
         return 200, body.encode()
 
     def answer_SendSSHPublicKey(self, parameters: dict[str, list[str]]) -> tuple[int, bytes]:

@@ -33,8 +33,23 @@ def test_an_instance_is_reached_through_the_endpoint_in_its_subnet(
     assert instances["InstanceId.1"] == [INSTANCE_ID]
     assert endpoints["Filter.1.Name"] == ["state"]
     assert endpoints["Filter.1.Value.1"] == ["create-complete"]
-    assert endpoints["Filter.2.Name"] == ["vpc-id"]
-    assert endpoints["Filter.2.Value.1"] == ["vpc-1"]
+    assert "Filter.2.Name" not in endpoints
+
+
+def test_of_more_endpoints_than_a_page_holds_those_of_the_vpc_are_asked_for(
+    profile: Profile, control_plane: StubControlPlane
+) -> None:
+    control_plane.more_endpoints = True
+    assert plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID)).request.endpoint_id == "eice-1"
+    first, second = control_plane.calls[1:]
+    assert "Filter.2.Name" not in first
+    assert (second["Filter.2.Name"], second["Filter.2.Value.1"]) == (["vpc-id"], ["vpc-1"])
+
+
+def test_an_endpoint_of_another_vpc_is_none(profile: Profile, control_plane: StubControlPlane) -> None:
+    control_plane.vpc_id = "vpc-2"
+    with pytest.raises(NotFound, match="vpc-1, where i-0123456789abcdef0 is, has no endpoint"):
+        plan_tunnel(profile, TunnelOptions(instance_id=INSTANCE_ID))
 
 
 def test_without_an_endpoint_in_the_subnet_the_first_of_the_vpc_serves(

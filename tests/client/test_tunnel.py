@@ -27,8 +27,9 @@ from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 from hatchway.client import relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
+from hatchway.client.profile import trust
 from hatchway.client.signals import ending_in_order
-from hatchway.client.tunnel import open_tunnel, trust
+from hatchway.client.tunnel import open_tunnel
 from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
 MIB = 1 << 20

@@ -2,14 +2,16 @@
 
 | module | holds |
 |---|---|
-| `main` | the program: its commands, its exit codes, its last word on an error |
+| `start`, `short_lines` | where it begins; ssh and open-tunnel in their usual form, which need no `main` |
+| `main`, `ending` | the program: its commands, its exit codes, its last word on an error |
 | `server_commands`, `gateway_options` | init, serve, control, gateway |
 | `account_commands` | apply, export, enroll, aws-model |
 | `instance_commands` | hosts registered by the API, and tokens by which they register themselves |
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
 | `access_key_commands`, `master_key_commands` | keys of users; the key that seals their secrets |
 | `backup_commands`, `certificate_commands` | backup, restore; the private CA, and who trusts it |
-| `client_commands`, `host_commands`, `tunnel_commands` | ssh, open-tunnel, hosts, tunnels: by the API |
+| `client_commands`, `connecting` | ssh, open-tunnel, and what else reaches a host |
+| `host_commands`, `tunnel_commands` | hosts, tunnels: by the API |
 | `event_commands` | events: the audit trail, by the API |
 | `policy_commands`, `policy_tree` | simulate, explain, lint, policy test; a decision printed as a tree |
 | `demo_command`, `doctor_command` | demo, doctor |
@@ -18,6 +20,6 @@
 
 A command reads its options, calls one function of a package below, and prints what that returned; errors pass
 through it to `main`, which makes each one line and an exit code (`hatchway.failures`). What it calls is
-imported when it runs, not with its module, so that `hatchway ssh` starts fast (`tests/cli/test_main.py` holds
-that). Nobody imports `cli`.
+imported when it runs, not with its module, so that `hatchway` starts fast (`tests/cli/test_main.py` and
+`test_start.py` hold that). Nobody imports `cli`.
 """

@@ -1,6 +1,5 @@
 """Commands for people who need to reach a host: they talk to the API and the gateway, as the AWS CLI does."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from hatchway.cli import connecting
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.host_commands import complete_hosts
 from hatchway.cli.option_groups import with_option_groups
+from hatchway.cli.short_lines import split_words
 
 if TYPE_CHECKING:
     from hatchway.client.discovery import TunnelOptions
@@ -73,38 +74,8 @@ class _SshCommand(TyperCommand):
         options = [option for option in self.get_params(ctx) if option.param_type_name == "option"]
         flags = {name for option in options for name in option.opts if getattr(option, "is_flag", False)}
         valued = {name for option in options for name in option.opts} - flags
-        ours, of_ssh = _split(args, flags, valued)
+        ours, of_ssh = split_words(args, flags, valued)
         return super().parse_args(ctx, [*ours, "--", *of_ssh] if of_ssh else ours)
-
-
-def _split(words: Sequence[str], flags: set[str], valued: set[str]) -> tuple[list[str], list[str]]:
-    """Our words, and ssh's. ssh has no option with two dashes, so none can be meant for it."""
-    from hatchway.client.ssh_line import lacks_value
-
-    ours: list[str] = []
-    of_ssh: list[str] = []
-    named = options_of_ssh = False
-    left = iter(words)
-    for word in left:
-        name = word.partition("=")[0]
-        if name in flags | valued or (word.startswith("--") and word != "--" and not named):
-            ours.append(word)
-            if word in valued:
-                ours += [value] if (value := next(left, None)) is not None else []
-        elif word.startswith("-") and word not in ("-", "--"):
-            options_of_ssh = named
-            of_ssh.append(word)
-            if lacks_value(word):
-                of_ssh += [value] if (value := next(left, None)) is not None else []
-        elif word == "--" and named and not options_of_ssh:
-            # Right behind the instance it is ours: what follows is ssh's, options too.
-            return ours, [*of_ssh, *left]
-        elif word == "--" or named:
-            return ours, [*of_ssh, word, *left]
-        else:
-            named = True
-            of_ssh.append(word)
-    return ours, of_ssh
 
 
 def register(app: typer.Typer) -> None:
@@ -147,18 +118,16 @@ def ssh(
       hatchway ssh --max-tunnel-duration 600 -L 8080:localhost:80 i-0123456789abcdef0 uptime
       rsync -e 'hatchway ssh' -a site/ admin@web-1:site/
     """
-    from hatchway.client.profile import Profile
-    from hatchway.client.ssh import dry_run_ssh, run_ssh, ssh_options
-
-    with client_errors():
-        options = ssh_options(words or (), os_user, remote_port, tunnel.options())
-        profile = Profile(caller.options())
-        if not dry_run:
-            raise typer.Exit(run_ssh(profile, options))
-        planned = dry_run_ssh(profile, options)
-    for step in planned.steps:
-        typer.echo(step)
-    typer.echo(f"would run: {planned.command}")
+    raise typer.Exit(
+        connecting.ssh(
+            words or (),
+            os_user=os_user,
+            remote_port=remote_port,
+            dry_run=dry_run,
+            tunnel=tunnel.options(),
+            caller=caller.options(),
+        )
+    )
 
 
 @with_option_groups
@@ -258,33 +227,18 @@ def open_tunnel(
       hatchway open-tunnel db-1 --remote-port 5432 --local-port 5432
       ssh -o ProxyCommand='hatchway open-tunnel %h --push-key ~/.ssh/id_ed25519.pub --os-user %r' admin@web-1
     """
-    import asyncio
-    from dataclasses import replace
-
-    from hatchway.client.discovery import plan_tunnel
-    from hatchway.client.listener import listen
-    from hatchway.client.profile import Profile
-    from hatchway.client.tunnel import relay_standard_streams
-
-    options = replace(
-        tunnel.options(),
-        # A tunnel has no user: whoever pastes user@host means the host.
-        host=None if host is None else host.rpartition("@")[2],
+    connecting.open_tunnel(
+        host,
         instance_id=instance_id,
         private_ip_address=private_ip_address,
         remote_port=remote_port,
+        local_port=local_port,
+        push_key=push_key,
+        os_user=os_user,
+        known_hosts=known_hosts,
+        tunnel=tunnel.options(),
+        caller=caller.options(),
     )
-    with client_errors():
-        profile = Profile(caller.options())
-        plan = plan_tunnel(profile, options)
-        if push_key is not None or known_hosts is not None:
-            from hatchway.client.ssh import prepare_host
-
-            prepare_host(profile, plan.instance_id, os_user, push_key, known_hosts)
-        if local_port is None:
-            asyncio.run(relay_standard_streams(plan))
-        else:
-            asyncio.run(listen(plan, local_port, _report))
 
 
 _ReachedHost = Annotated[
@@ -331,7 +285,7 @@ def forward(
         remote, local = read_ports(ports)
         options = replace(tunnel.options(), host=host.rpartition("@")[2], remote_port=remote)
         plan = plan_tunnel(Profile(caller.options()), options)
-        asyncio.run(listen(plan, local_port_like(remote) if local is None else local, _report))
+        asyncio.run(listen(plan, local_port_like(remote) if local is None else local, connecting.report))
 
 
 @with_option_groups
@@ -380,12 +334,7 @@ def rdp(
         path = Path(directory, "hatchway.rdp") if file is None else file
         path.write_bytes(text.encode())
         program = find_program() if start else None
-        _report(
+        connecting.report(
             f"Opening {path} with {program[0]}" if program else f"Open {path} with a Remote Desktop client"
         )
-        asyncio.run(carry_session(plan, port, path, program, _report))
-
-
-def _report(line: str) -> None:
-    # At once, also into a pipe: whoever waits for the port reads this.
-    print(line, flush=True)
+        asyncio.run(carry_session(plan, port, path, program, connecting.report))

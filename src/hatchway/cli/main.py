@@ -1,17 +1,11 @@
-"""The `hatchway` command.
+"""The whole `hatchway` command; `start` is where it begins.
 
 Here and in the `*_commands` modules stand only the command lines: what a command needs is imported when it
-runs, so that `hatchway --help` and `hatchway open-tunnel` start fast.
+runs, so that `hatchway --help` starts fast.
 """
 
-import io
-import os
-import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -35,6 +29,7 @@ from hatchway.cli import (
     server_commands,
     tunnel_commands,
 )
+from hatchway.cli.ending import end_in_order, ended, escape_what_cannot_be_shown, fail
 from hatchway.cli.help_texts import plain_command
 
 app = typer.Typer(
@@ -80,73 +75,23 @@ def hatchway(
 
 def main() -> None:
     """Runs the command and ends the process with its exit code: 0, or that of what kept it from its work."""
-    _end_in_order()
-    for stream in (sys.stdout, sys.stderr):
-        # What the terminal's encoding lacks is written as an escape, rather than not at all.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    end_in_order()
+    escape_what_cannot_be_shown()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line; its exit code. All that went wrong has been told on standard error then."""
-    try:
-        code = plain_command(app)(list(arguments), prog_name="hatchway", standalone_mode=False)
-        # Of a process that was started with its output closed it is None.
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        _abandon_output()
-        return 1
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except typer.TyperException as failure:
-        context: typer.Context | None = getattr(failure, "ctx", None)
-        hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        return _fail(failure.format_message().rstrip(".") + hint, failure.exit_code)
-    except Exception as problem:
-        from hatchway.failures import failure_of
 
-        known = failure_of(problem)
-        if known is not None:
-            # Output that could not be written, as on a full disk, would be tried again on the way out.
-            if isinstance(problem, OSError):
-                _abandon_output()
-            return _fail(str(known), known.exit_code)
-        traceback.print_exc()
-        return _fail("this is a defect of Hatchway: please report it, with the lines above", 1)
-    return code if isinstance(code, int) else 0
+    def command() -> int:
+        try:
+            code = plain_command(app)(list(arguments), prog_name="hatchway", standalone_mode=False)
+        except typer.Abort:
+            return 130
+        except typer.TyperException as failure:
+            context: typer.Context | None = getattr(failure, "ctx", None)
+            hint = f" (see '{context.command_path} --help')" if context is not None else ""
+            return fail(failure.format_message().rstrip(".") + hint, failure.exit_code)
+        return code if isinstance(code, int) else 0
 
-
-def _abandon_output() -> None:
-    """Has Python not complain, on its way out, of output that whoever read it no longer takes."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _end_in_order() -> None:
-    """Has SIGTERM and SIGHUP end the process by way of every `finally`, as Ctrl-C does: none leaves a key."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # Under nohup it stays ignored.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, leave)
-
-
-def _fail(message: str, code: int) -> int:
-    # A wrong file may have several problems, each of which is one line.
-    for line in message.splitlines():
-        print(f"hatchway: {_shown(' '.join(line.split()))}", file=sys.stderr)
-    return code
-
-
-def _shown(text: str) -> str:
-    """A text, of a file's perhaps, in which nothing but what is to be read goes to a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
-    )
+    return ended(command)

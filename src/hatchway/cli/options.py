@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 import os
-import pwd
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -87,6 +86,9 @@ def known_user(name: str | None) -> str | None:
     """
     if name is None:
         return None
+    # Only where there are servers.
+    import pwd
+
     try:
         entry = pwd.getpwnam(name)
     except KeyError as unknown:

@@ -11,6 +11,11 @@ for what is open; the plan opens any number of tunnels:
 | module | holds |
 |---|---|
 | `profile` | credentials, region, endpoint URL and CA bundle, found as every AWS tool finds them |
+| `shared_files` | what of that stands in so many words in the environment and the shared files |
+| `botocore_session` | all else, found by botocore; clients of whole services |
+| `caller` | the few questions of a tunnel, asked without botocore |
+| `http_connection`, `proxied` | the connection on which they are asked, through a proxy where there is one |
+| `ec2_protocol` | their words. Pure |
 | `hosts` | the hosts that a caller may see, and which one is meant by name, address or id |
 | `ids` | the id that is meant by its beginning |
 | `host_list` | the same with the endpoint that leads to each |

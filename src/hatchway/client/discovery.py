@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
-from hatchway.client.hosts import find_host, find_instance
+from hatchway.client.hosts import find_host, find_instance, host_question
 from hatchway.client.ids import is_whole, only_one
 from hatchway.client.os_user import is_os_user
 from hatchway.client.profile import api_errors
@@ -16,8 +16,9 @@ from hatchway.client.tunnel import HTTPS_PORT, Route, TunnelPlan
 from hatchway.domain.ids import ENDPOINT_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from hatchway.client.caller import Question
     from hatchway.client.hosts import Host
     from hatchway.client.profile import Profile
 
@@ -28,7 +29,6 @@ _UNSETTLED: Final = frozenset({"update-in-progress", "update-failed"})
 
 _DISCOVERY_PATH: Final = "/.well-known/hatchway"
 _DISCOVERY_LIMIT: Final = 65536
-_DISCOVERY_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,10 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
     if endpoint_id is None and (address is not None or dns_name is not None):
         raise InvalidOption("--private-ip-address and a DNS name need --instance-connect-endpoint-id too")
 
-    ec2 = profile.api("ec2") if address is None or dns_name is None else None
+    ec2 = None
+    if address is None or dns_name is None:
+        ec2 = profile.caller
+        ec2.ahead(*_independent_questions(options))
     target = None
     if options.host is not None:
         target = find_host(ec2, options.host)
@@ -136,6 +139,20 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
     )
 
 
+def _independent_questions(options: TunnelOptions) -> Iterator[Question]:
+    """All that will be asked of the API and needs no other answer."""
+    named = options.host if options.host is not None else options.instance_id
+    if options.private_ip_address is None and named is not None:
+        yield host_question(named)
+    if options.instance_connect_endpoint_dns_name is None:
+        if options.instance_connect_endpoint_id is None:
+            yield _ENDPOINTS, _FIRST_PAGE
+        elif is_whole(options.instance_connect_endpoint_id):
+            yield _ENDPOINTS, _by_id(options.instance_connect_endpoint_id)
+    if options.gateway_port is None:
+        yield _DISCOVERY_PATH, {}
+
+
 def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
     """The endpoint of this id; or of an id that begins so, if it is the only one.
 
@@ -151,7 +168,7 @@ def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
         found = _endpoints(ec2, Filters=[_STATE_FILTER, beginning])
         only = only_one(endpoint_id, [each.endpoint_id for each in found])
         return next(each for each in found if each.endpoint_id == only)
-    found = _endpoints(ec2, InstanceConnectEndpointIds=[endpoint_id], Filters=[_STATE_FILTER])
+    found = _endpoints(ec2, **_by_id(endpoint_id))
     if not found:
         raise NotFound(f"there is no endpoint {endpoint_id} that opens tunnels")
     return found[0]
@@ -164,8 +181,13 @@ def find_endpoint_for(ec2: Any, target: Host) -> FoundEndpoint:
         NotFound: the VPC has no endpoint that opens tunnels, or none that reaches the target.
         ApiError: the call was refused or not answered.
     """
-    in_vpc = {"Name": "vpc-id", "Values": [target.vpc_id]}
-    found = _endpoints(ec2, Filters=[_STATE_FILTER, in_vpc])
+    # Of any VPC, since this is asked before it is known which; mostly they are few.
+    with api_errors(_ENDPOINTS):
+        page = ec2.describe_instance_connect_endpoints(**_FIRST_PAGE)
+        found = [one for one in _read(page) if one.vpc_id == target.vpc_id]
+    if page.get("NextToken"):
+        in_vpc = {"Name": "vpc-id", "Values": [target.vpc_id]}
+        found = _endpoints(ec2, Filters=[_STATE_FILTER, in_vpc])
     if not found:
         raise NotFound(f"{target.vpc_id}, where {target} is, has no endpoint that opens tunnels")
     chosen = choose_endpoint(found, target)
@@ -204,20 +226,30 @@ def choose_endpoint(in_vpc: Sequence[FoundEndpoint], target: Host) -> FoundEndpo
 _STATE_FILTER: Final = {"Name": "state", "Values": list(USABLE_STATES)}
 
 
+_FIRST_PAGE: Final[Mapping[str, Any]] = {"Filters": [_STATE_FILTER], "MaxResults": 50}
+_ENDPOINTS: Final = "DescribeInstanceConnectEndpoints"
+
+
+def _by_id(endpoint_id: str) -> dict[str, Any]:
+    return {"InstanceConnectEndpointIds": [endpoint_id], "Filters": [_STATE_FILTER]}
+
+
 def _endpoints(ec2: Any, **parameters: Any) -> list[FoundEndpoint]:
-    with api_errors("DescribeInstanceConnectEndpoints"):
-        return [
-            FoundEndpoint(
-                found["InstanceConnectEndpointId"],
-                found["DnsName"],
-                found.get("SubnetId", ""),
-                found.get("VpcId", ""),
-                found.get("State", ""),
-                found.get("IpAddressType", ""),
-            )
-            for page in ec2.get_paginator("describe_instance_connect_endpoints").paginate(**parameters)
-            for found in page["InstanceConnectEndpoints"]
-        ]
+    with api_errors(_ENDPOINTS):
+        pages = ec2.get_paginator("describe_instance_connect_endpoints").paginate(**parameters)
+        return [found for page in pages for found in _read(page)]
+
+
+def _read(page: Mapping[str, Any]) -> Iterator[FoundEndpoint]:
+    for found in page["InstanceConnectEndpoints"]:
+        yield FoundEndpoint(
+            found["InstanceConnectEndpointId"],
+            found["DnsName"],
+            found.get("SubnetId", ""),
+            found.get("VpcId", ""),
+            found.get("State", ""),
+            found.get("IpAddressType", ""),
+        )
 
 
 def push_key(profile: Profile, instance_id: str, os_user: str, public_key: str) -> None:
@@ -226,9 +258,10 @@ def push_key(profile: Profile, instance_id: str, os_user: str, public_key: str) 
     Raises:
         ApiError, NotConfigured: the call was refused or not answered.
     """
-    api = profile.api("ec2-instance-connect")
     with api_errors("SendSSHPublicKey"):
-        api.send_ssh_public_key(InstanceId=instance_id, InstanceOSUser=os_user, SSHPublicKey=public_key)
+        profile.caller.send_ssh_public_key(
+            InstanceId=instance_id, InstanceOSUser=os_user, SSHPublicKey=public_key
+        )
 
 
 def check_os_user(os_user: str) -> None:
@@ -249,20 +282,9 @@ def gateway_port(profile: Profile) -> int:
     Raises:
         ApiError: the control plane cannot be reached, or what it says is no port.
     """
-    from botocore.awsrequest import AWSRequest
-    from botocore.httpsession import URLLib3Session
-    from botocore.utils import get_environ_proxies
-
     url = profile.endpoint_url("ec2").rstrip("/") + _DISCOVERY_PATH
-    with api_errors(f"GET {url}"):
-        session = URLLib3Session(
-            verify=profile.ca_bundle or True, proxies=get_environ_proxies(url), timeout=_DISCOVERY_TIMEOUT
-        )
-        try:
-            answer = session.send(AWSRequest(method="GET", url=url, stream_output=True).prepare())
-            body = answer.raw.read(_DISCOVERY_LIMIT) if answer.status_code == 200 else None
-        finally:
-            session.close()
+    answer = profile.caller.discover(_DISCOVERY_PATH)
+    body = answer.body[:_DISCOVERY_LIMIT] if answer.status == 200 else None
     if body is None:
         return HTTPS_PORT
     try:

@@ -44,6 +44,9 @@ CONNECTION_LOST = 1006
 REQUEST_ID_HEADER = "x-amzn-requestid"
 """In which every answer names its request, of the API and of a gateway."""
 
+ENCODED = " Encoded authorization failure message:"
+"""Behind it an error's message holds what only the server can read."""
+
 
 class ClientError(Exception):
     """Any failure of a client command."""

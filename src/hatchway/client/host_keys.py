@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+HOST_KEYS: Final = "DescribeHostKeys"
 _MOST_ASKED: Final = 100
 _UNTOLD: Final = frozenset({"AccessDeniedException", "UnknownOperationException"})
 """Of somebody who may not know, and of a server that does not: then hosts are as unknown as to ssh itself."""
@@ -51,7 +52,7 @@ def reported_keys(client: Any, instance_ids: Sequence[str]) -> Mapping[str, tupl
     cannot be told.
 
     Args:
-        client: botocore's, of the service `hatchway`.
+        client: botocore's of the service `hatchway`, or a `Caller`.
 
     Raises:
         ApiError: the call failed.
@@ -59,7 +60,7 @@ def reported_keys(client: Any, instance_ids: Sequence[str]) -> Mapping[str, tupl
     found: dict[str, tuple[str, ...]] = {}
     for start in range(0, len(instance_ids), _MOST_ASKED):
         try:
-            with api_errors("DescribeHostKeys"):
+            with api_errors(HOST_KEYS):
                 answer = client.describe_host_keys(
                     InstanceIds=list(instance_ids[start : start + _MOST_ASKED])
                 )

@@ -14,12 +14,15 @@ from hatchway.domain.reach import parse_address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hatchway.client.caller import Question
+
 RUNNING: Final = "running"
 """The only state in which an instance is reached."""
 
 _LONGEST_NAME: Final = 255
 """Characters of a tag's value that a filter takes, which are fewer than EC2 lets a tag have."""
 _CANDIDATES_TOLD: Final = 5
+_OPERATION: Final = "DescribeInstances"
 _LARGEST_PAGES: Final = {"PageSize": 1000}
 """Each page is a call, with its record in the audit trail."""
 
@@ -64,14 +67,17 @@ def describe_hosts(ec2: Any, filters: Iterable[Filter] = ()) -> list[Host]:
     Raises:
         ApiError: the call was refused or not answered.
     """
-    asked = [{"Name": name, "Values": list(values)} for name, values in filters]
     pages = ec2.get_paginator("describe_instances")
-    with api_errors("DescribeInstances"):
+    with api_errors(_OPERATION):
         return [
             host
-            for page in pages.paginate(Filters=asked, PaginationConfig=_LARGEST_PAGES)
+            for page in pages.paginate(Filters=_asked(filters), PaginationConfig=_LARGEST_PAGES)
             for host in _hosts(page)
         ]
+
+
+def _asked(filters: Iterable[Filter]) -> list[dict[str, Any]]:
+    return [{"Name": name, "Values": list(values)} for name, values in filters]
 
 
 def find_instance(ec2: Any, instance_id: str) -> Host:
@@ -107,14 +113,14 @@ def _by_id(ec2: Any, instance_id: str, *, running_first: bool = True) -> Host:
             f"{printable(instance_id, 300)!r} is not an instance id, which looks like i-0123456789abcdef0"
         )
     if not is_whole(instance_id):
-        found = describe_hosts(ec2, [("instance-id", [f"{instance_id}*"])])
+        found = describe_hosts(ec2, [_filter(instance_id)])
         exact = [host for host in found if host.instance_id == instance_id]
         if not found:
             raise NoSuchHost(
                 f"there is no instance {instance_id} that you may see, nor one whose id begins so"
             )
         return _one_of(instance_id, exact or found, "by more of its id", running_first=running_first)
-    with api_errors("DescribeInstances"):
+    with api_errors(_OPERATION):
         found = _hosts(ec2.describe_instances(InstanceIds=[instance_id]))
     if not found:
         raise NoSuchHost(f"there is no instance {instance_id}")
@@ -156,22 +162,39 @@ def _identified(ec2: Any, named: str, *, running_first: bool = False) -> Host:
         raise InvalidOption(
             f"{printable(named, 300)!r} can be no host: give a name, an address or an instance's id"
         )
+    found = describe_hosts(ec2, [_filter(named)])
     try:
         address = str(parse_address(named))
     except ValueError:
-        found = describe_hosts(ec2, [("tag:Name", [literal(named)])])
         if not found:
             raise NoSuchHost(
                 f"there is no host {named!r} that you may see: 'hatchway hosts' lists them"
             ) from None
         return _one_of(named, found, running_first=running_first)
-    found = describe_hosts(ec2, [("ipv6-address" if ":" in address else "private-ip-address", [address])])
     if not found:
         raise NoSuchHost(
             f"no host that you may see has the address {address}: 'hatchway hosts' lists them; what is no"
             " instance is reached by 'hatchway open-tunnel --private-ip-address'"
         )
     return replace(_one_of(named, found, running_first=running_first), addresses=(address,))
+
+
+def host_question(named: str) -> Question:
+    """What `find_host` and `find_instance` ask first, so that it can be asked ahead."""
+    if INSTANCE_ID.fullmatch(named) and is_whole(named):
+        return _OPERATION, {"InstanceIds": [named]}
+    return _OPERATION, {"Filters": _asked([_filter(named)]), "MaxResults": _LARGEST_PAGES["PageSize"]}
+
+
+def _filter(named: str) -> Filter:
+    """By which a host is found that is named otherwise than by a whole id."""
+    if INSTANCE_ID.fullmatch(named):
+        return "instance-id", [f"{named}*"]
+    try:
+        address = str(parse_address(named))
+    except ValueError:
+        return "tag:Name", [literal(named)]
+    return "ipv6-address" if ":" in address else "private-ip-address", [address]
 
 
 def _one_of(

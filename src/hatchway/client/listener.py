@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import ClientError, InvalidOption
 from hatchway.client.local import connection
+from hatchway.client.profile import trust
 from hatchway.client.signals import ending_in_order
-from hatchway.client.tunnel import open_tunnel, trust
+from hatchway.client.tunnel import open_tunnel
 
 if TYPE_CHECKING:
     import ssl

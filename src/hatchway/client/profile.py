@@ -1,7 +1,8 @@
 """Who is calling, and where: credentials, region, endpoint URL and CA bundle, found as every AWS tool does.
 
-botocore does the finding: environment, shared files, profiles, SSO, processes (AWS SDKs and Tools Reference
-Guide, "Settings reference" and "Service-specific endpoints").
+What stands in the environment or the shared files in so many words, `shared_files` reads. All else botocore
+finds: roles, SSO, processes, services' own URLs, and what is wrong with any of it (AWS SDKs and Tools
+Reference Guide, "Settings reference" and "Service-specific endpoints").
 """
 
 from __future__ import annotations
@@ -10,34 +11,28 @@ import hashlib
 import os
 import re
 import ssl
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import botocore.session
-from botocore import exceptions as failures
-from botocore.config import Config
-from botocore.parsers import ResponseParserError
-from botocore.utils import JSONFileCache
-from urllib3.exceptions import HTTPError
-
 from hatchway.client.errors import ApiError, ClientError, InvalidOption, NotConfigured, printable
+from hatchway.client.http_connection import NO_API
 from hatchway.client.request import Credentials
+from hatchway.client.shared_files import find_simple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-_NO_CREDENTIALS = (
+    from hatchway.client.caller import Caller
+    from hatchway.client.shared_files import Simple
+
+NO_CREDENTIALS = (
     "no credentials are configured: give --profile (or AWS_PROFILE), or set AWS_ACCESS_KEY_ID and"
     " AWS_SECRET_ACCESS_KEY"
 )
-
-_ENCODED = " Encoded authorization failure message:"
-_NO_API = "the answer is not that of Hatchway's API: check the endpoint URL (a gateway's port is another)"
 
 _NO_ENDPOINT = (
     "no endpoint URL is configured: give --profile (or AWS_PROFILE), or --endpoint-url (or AWS_ENDPOINT_URL)"
@@ -48,8 +43,6 @@ _CORRECT_BUNDLE = "correct --ca-bundle, AWS_CA_BUNDLE or the profile's ca_bundle
 
 ROLE_CACHE: Final = "~/.aws/hatchway/cache"
 """Where the credentials of roles are kept until they expire."""
-
-_OWN_MODELS = files("hatchway") / "protocol" / "models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,36 +73,16 @@ def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, directory: bool = F
         ) from error
 
 
-class _Session(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
-    """botocore's, which assumes the role of a profile where everything else is asked too: AWS's own hosts
-    would be sent the access key's id otherwise."""
+def trust(ca_bundle: str | None) -> ssl.SSLContext:
+    """The system's certificates and those of `ca_bundle`, a file or a directory.
 
-    def __init__(self, profile: Profile) -> None:
-        super().__init__(profile=profile.options.profile)
-        self._of = profile
-
-    def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
-        if service_name == "sts" and options.get("endpoint_url") is None:
-            options["endpoint_url"] = self._of.endpoint_url(service_name)
-            options["region_name"] = self._of.region
-            options["verify"] = self._of.ca_bundle
-        return super().create_client(service_name, *arguments, **options)
-
-
-class _RoleCache(JSONFileCache):  # type: ignore[misc]
-    """Credentials of roles, kept until they expire, as the AWS CLI keeps them: a file for each, its owner's
-    alone. What cannot be kept or read is asked for again."""
-
-    def __contains__(self, key: str) -> bool:
-        try:
-            self[key]
-        except KeyError:
-            return False
-        return True
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        with suppress(OSError):
-            super().__setitem__(key, value)
+    Raises:
+        InvalidOption: there are no certificates in `ca_bundle`.
+    """
+    context = ssl.create_default_context()
+    if ca_bundle is not None:
+        trust_bundle(context, ca_bundle, directory=Path(ca_bundle).is_dir())
+    return context
 
 
 class Profile:
@@ -117,7 +90,17 @@ class Profile:
 
     def __init__(self, options: ProfileOptions) -> None:
         self.options = options
-        self._session = _Session(self)
+
+    @cached_property
+    def _session(self) -> Any:
+        from hatchway.client.botocore_session import Session
+
+        return Session(self)
+
+    @cached_property
+    def _simple(self) -> Simple | None:
+        """None where botocore has to look."""
+        return find_simple(self.options.profile, os.environ)
 
     @cached_property
     def region(self) -> str:
@@ -125,6 +108,8 @@ class Profile:
         Raises:
             NotConfigured: none is configured, or the profile does not exist.
         """
+        if self._simple is not None and (known := self.options.region or self._simple.region):
+            return known
         with self._configuration():
             # botocore leaves AWS_REGION to its callers; the AWS CLI 2 and the other SDKs read it first.
             region = (
@@ -145,6 +130,8 @@ class Profile:
         Raises:
             NotConfigured: the profile does not exist.
         """
+        if self._simple is not None:
+            return self.options.ca_bundle or self._simple.ca_bundle
         with self._configuration():
             path = self.options.ca_bundle or self._session.get_config_variable("ca_bundle")
         return str(path) if path else None
@@ -156,15 +143,19 @@ class Profile:
             NotConfigured: there are none, or they cannot be had.
             ApiError: the role of the profile cannot be assumed.
         """
+        if self._simple is not None and self._simple.credentials is not None:
+            return self._simple.credentials
         with self._configuration():
             self._keep_roles()
             credentials = self._session.get_credentials()
             if credentials is None:
-                raise NotConfigured(_NO_CREDENTIALS)
+                raise NotConfigured(NO_CREDENTIALS)
             try:
                 frozen = credentials.get_frozen_credentials()
-            except failures.ClientError as refusal:
-                with api_errors(refusal.operation_name):
+            except Exception as refusal:
+                from hatchway.client.botocore_session import refused_operation
+
+                with api_errors(refused_operation(refusal)):
                     raise
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
@@ -172,11 +163,13 @@ class Profile:
         """Has credentials of an assumed role kept between commands, apart for each profile and API."""
         if "role_arn" not in self._session.get_scoped_config():
             return
+        from hatchway.client.botocore_session import RoleCache
+
         # botocore names a file by the role and what is asked of it, not by whom and where.
         whose = f"{self._session.profile}\n{self.endpoint_url('sts')}"
         directory = Path(ROLE_CACHE, hashlib.sha256(whose.encode()).hexdigest()[:32]).expanduser()
         provider = self._session.get_component("credential_provider").get_provider("assume-role")
-        provider.cache = _RoleCache(directory)
+        provider.cache = RoleCache(directory)
 
     def endpoint_url(self, service: str) -> str:
         """The configured URL of a service such as `ec2`.
@@ -198,6 +191,8 @@ class Profile:
         return url
 
     def _configured_endpoint_url(self, service: str) -> str | None:
+        if self._simple is not None and (known := self._simple.endpoint_url(service)):
+            return known
         with self._configuration():
             if self._session.get_config_variable("ignore_configured_endpoint_urls"):
                 return None
@@ -222,24 +217,38 @@ class Profile:
             NotConfigured: something that every call needs is missing.
             InvalidOption: there are no certificates in the CA bundle.
         """
+        from hatchway.client.botocore_session import make_client
+
         if self.ca_bundle is not None:
             # botocore takes no directory, and would say of a file only that it failed to connect.
             trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle)
         region, url = self.region, self.endpoint_url(service)
-        config = None
-        if timeout is not None:
-            once = {"total_max_attempts": 1}
-            config = Config(connect_timeout=timeout, read_timeout=timeout, retries=once)
         with self._configuration():
             self._keep_roles()
-            self._session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
-            return self._session.create_client(
-                service,
-                region_name=region,
-                endpoint_url=url,
-                verify=self.ca_bundle,
-                config=config,
+            return make_client(
+                self._session, service, region=region, url=url, ca_bundle=self.ca_bundle, timeout=timeout
             )
+
+    @cached_property
+    def caller(self) -> Caller:
+        """What a tunnel asks of EC2 and of EC2 Instance Connect, without botocore; one for all questions.
+
+        Raises:
+            NotConfigured: something that every call needs is missing.
+        """
+        from hatchway.client.caller import Caller
+
+        return Caller(
+            region=self.region, credentials=self.credentials, url=self.endpoint_url, context=self.trusted
+        )
+
+    def trusted(self) -> ssl.SSLContext:
+        """The system's certificates and those of the CA bundle, a file or a directory.
+
+        Raises:
+            InvalidOption: there are no certificates in the CA bundle.
+        """
+        return trust(self.ca_bundle)
 
     @contextmanager
     def _configuration(self) -> Iterator[None]:
@@ -265,14 +274,15 @@ class Profile:
 def _configuration_errors() -> Iterator[None]:
     try:
         yield
-    except failures.BotoCoreError as error:
-        raise NotConfigured(printable(str(error))) from error
-    except (ValueError, TypeError, AttributeError, LookupError, OSError) as error:
-        # What botocore makes of a section where a word belongs, or of a program that prints no credentials.
-        raise NotConfigured(
-            f"the AWS configuration (environment, config and credentials files) makes no sense:"
-            f" {printable(str(error))}"
-        ) from error
+    except ClientError:
+        raise
+    except Exception as error:
+        from hatchway.client.botocore_session import configuration_error
+
+        known = configuration_error(error)
+        if known is None:
+            raise
+        raise known from error
 
 
 def _is_url(url: object) -> bool:
@@ -288,7 +298,7 @@ def _is_url(url: object) -> bool:
 
 @contextmanager
 def api_errors(operation: str) -> Iterator[None]:
-    """Turns botocore's exceptions into ours.
+    """Turns exceptions of botocore, and those of an answer that makes no sense, into ours.
 
     Raises:
         ApiError: the call was refused or not answered.
@@ -296,48 +306,14 @@ def api_errors(operation: str) -> Iterator[None]:
     """
     try:
         yield
-    except failures.ClientError as error:
-        fault = error.response.get("Error", {})
-        if str(fault.get("Code", "")).isdigit():
-            # botocore's substitute for a code, of an answer that has none.
-            raise ApiError(operation, "", f"HTTP status {fault['Code']}: {_NO_API}") from error
-        request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
-        raise ApiError(
-            operation,
-            printable(str(fault.get("Code", ""))),
-            # What is sealed behind it the request's id leads to, and nobody reads it on a terminal.
-            printable(str(fault.get("Message", "")).partition(_ENCODED)[0]),
-            printable(str(request_id), 100) if request_id else None,
-        ) from error
-    except failures.NoCredentialsError as error:
-        raise NotConfigured(_NO_CREDENTIALS) from error
-    except failures.CredentialRetrievalError as error:
-        raise NotConfigured(printable(str(error))) from error
-    except failures.BotoCoreError as error:
-        raise _no_answer(operation, error) from error
-    except (ResponseParserError, HTTPError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise ApiError(operation, "", _NO_API) from error
+    except ClientError:
+        raise
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise ApiError(operation, "", NO_API) from error
+    except Exception as error:
+        from hatchway.client.botocore_session import call_error
 
-
-def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
-    told = str(error)
-    # botocore's text for a connection that failed leaves out why.
-    cause = f"{told} {error.kwargs.get('error', '')}"
-    hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in cause), "")
-    return ApiError(operation, "", printable(told).rstrip(".") + hint)
-
-
-_HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
-    (failures.SSLError, "Hostname mismatch", ": call the server by a name that its certificate has"),
-    (failures.SSLError, "IP address mismatch", ": call the server by a name that its certificate has"),
-    (failures.SSLError, "doesn't match", ": call the server by a name that its certificate has"),
-    (failures.SSLError, "CERTIFICATE_VERIFY_FAILED", " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"),
-    (failures.SSLError, "", ": check the endpoint URL, for what listens there is not the API"),
-    (failures.ProxyConnectionError, "", ": check HTTPS_PROXY and NO_PROXY"),
-    (failures.EndpointConnectionError, "resolve", ": this name is not known here"),
-    (failures.EndpointConnectionError, "", ": see that Hatchway runs, and its API listens there"),
-    (failures.ConnectTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
-    (failures.ConnectionClosedError, '"http:', ": the API speaks https"),
-    (failures.HTTPClientError, "Failed to parse", ": check HTTPS_PROXY and NO_PROXY"),
-)
-"""By an error's type and a part of its text: what to do about it."""
+        known = call_error(operation, error)
+        if known is None:
+            raise
+        raise known from error

@@ -11,20 +11,25 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
 from hatchway.client.errors import ClientError, InvalidOption, printable
-from hatchway.client.host_keys import keep_known_hosts, knows_known_hosts_command, pin_options, reported_keys
+from hatchway.client.host_keys import (
+    HOST_KEYS,
+    keep_known_hosts,
+    knows_known_hosts_command,
+    pin_options,
+    reported_keys,
+)
 from hatchway.client.hosts import NoSuchHost, find_host
 from hatchway.client.proxy_command import jump_command, tunnel_command
 from hatchway.client.ssh_line import parse_ssh_line, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     from hatchway.client.hosts import Host
@@ -167,7 +172,7 @@ def prepare_host(
         raise InvalidOption("--push-key and --known-hosts are about an instance: name a host")
     keys: Sequence[str] | None
     if key_file is None:
-        told = reported_keys(profile.api("hatchway"), [instance_id])
+        told = reported_keys(profile.caller, [instance_id])
         keys = None if told is None else told.get(instance_id, ())
     else:
         check_os_user(os_user)
@@ -198,26 +203,11 @@ def introduce(profile: Profile, instance_id: str, os_user: str, public_key: str)
     Raises:
         ApiError, NotConfigured: a call was refused or not answered.
     """
-    found: list[Mapping[str, tuple[str, ...]] | None] = []
-    failed: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            found.append(reported_keys(client, [instance_id]))
-        except Exception as problem:
-            failed.append(problem)
-
-    # botocore makes clients in one thread.
-    client = profile.api("hatchway")
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        push_key(profile, instance_id, os_user, public_key)
-    finally:
-        asking.join()
-    if failed:
-        raise failed[0]
-    return None if found[0] is None else found[0].get(instance_id, ())
+    caller = profile.caller
+    caller.ahead((HOST_KEYS, {"InstanceIds": [instance_id]}), service="hatchway")
+    push_key(profile, instance_id, os_user, public_key)
+    found = reported_keys(caller, [instance_id])
+    return None if found is None else found.get(instance_id, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +266,7 @@ def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
     """The tunnel leads to the first of the hosts on the way; from the last one ssh connects itself."""
     host: Host | None
     try:
-        host = find_host(profile.api("ec2"), options.host)
+        host = find_host(profile.caller, options.host)
     except NoSuchHost:
         # The jump host may know it: as ssh has it, its name is resolved there.
         host = None

@@ -8,7 +8,6 @@ import json
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from picows import WSError, WSHandshakeError, ws_connect
@@ -22,7 +21,7 @@ from hatchway.client.errors import (
     printable,
 )
 from hatchway.client.local import standard_streams
-from hatchway.client.profile import trust_bundle
+from hatchway.client.profile import trust
 from hatchway.client.proxy import proxy_for
 from hatchway.client.relay import SUBPROTOCOL_HEADER, Relay
 from hatchway.client.signals import ending_in_order
@@ -90,18 +89,6 @@ class TunnelPlan:
     region: str
     credentials: Callable[[], Credentials]
     instance_id: str | None = None
-
-
-def trust(ca_bundle: str | None) -> ssl.SSLContext:
-    """The system's certificates and those of `ca_bundle`, a file or a directory.
-
-    Raises:
-        InvalidOption: there are no certificates in `ca_bundle`.
-    """
-    context = ssl.create_default_context()
-    if ca_bundle is not None:
-        trust_bundle(context, ca_bundle, directory=Path(ca_bundle).is_dir())
-    return context
 
 
 async def open_tunnel(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> None:

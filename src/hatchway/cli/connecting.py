@@ -1,0 +1,96 @@
+"""What `ssh` and `open-tunnel` do, once their lines are read. What each needs is imported when it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.profile import ProfileOptions
+
+
+def ssh(
+    words: Sequence[str],
+    *,
+    os_user: str | None,
+    remote_port: int | None,
+    dry_run: bool,
+    tunnel: TunnelOptions,
+    caller: ProfileOptions,
+) -> int:
+    """The exit status of ssh, 0 of a dry run.
+
+    Raises:
+        ClientError: whatever kept it from its work.
+    """
+    from hatchway.client.profile import Profile
+    from hatchway.client.ssh import dry_run_ssh, run_ssh, ssh_options
+
+    options = ssh_options(words, os_user, remote_port, tunnel)
+    profile = Profile(caller)
+    if not dry_run:
+        return run_ssh(profile, options)
+    planned = dry_run_ssh(profile, options)
+    for step in planned.steps:
+        print(step)
+    print(f"would run: {planned.command}")
+    return 0
+
+
+def open_tunnel(
+    host: str | None,
+    *,
+    instance_id: str | None,
+    private_ip_address: str | None,
+    remote_port: int,
+    local_port: int | None,
+    push_key: Path | None,
+    os_user: str,
+    known_hosts: Path | None,
+    tunnel: TunnelOptions,
+    caller: ProfileOptions,
+) -> int:
+    """0 when the tunnel has ended.
+
+    Raises:
+        ClientError: whatever kept it from its work.
+    """
+    from dataclasses import replace
+
+    from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.profile import Profile
+
+    options = replace(
+        tunnel,
+        # A tunnel has no user: whoever pastes user@host means the host.
+        host=None if host is None else host.rpartition("@")[2],
+        instance_id=instance_id,
+        private_ip_address=private_ip_address,
+        remote_port=remote_port,
+    )
+    profile = Profile(caller)
+    plan = plan_tunnel(profile, options)
+    if push_key is not None or known_hosts is not None:
+        from hatchway.client.ssh import prepare_host
+
+        prepare_host(profile, plan.instance_id, os_user, push_key, known_hosts)
+    import asyncio
+
+    if local_port is None:
+        from hatchway.client.tunnel import relay_standard_streams
+
+        asyncio.run(relay_standard_streams(plan))
+    else:
+        from hatchway.client.listener import listen
+
+        asyncio.run(listen(plan, local_port, report))
+    return 0
+
+
+def report(line: str) -> None:
+    """Prints it."""
+    # At once, also into a pipe: whoever waits for the port reads this.
+    print(line, flush=True)

@@ -1,0 +1,146 @@
+"""What botocore is for: credentials that stand nowhere in so many words, and every service's client.
+
+It takes longer to load than a tunnel takes to open, so this is imported only where it is needed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.session
+from botocore import exceptions as failures
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+from botocore.utils import JSONFileCache
+from urllib3.exceptions import HTTPError
+
+from hatchway.client.errors import ENCODED, ApiError, ClientError, NotConfigured, printable
+from hatchway.client.http_connection import NO_API
+from hatchway.client.profile import NO_CREDENTIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hatchway.client.profile import Profile
+
+_OWN_MODELS = files("hatchway") / "protocol" / "models"
+
+
+class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has no types
+    """botocore's, which assumes the role of a profile where everything else is asked too: AWS's own hosts
+    would be sent the access key's id otherwise."""
+
+    def __init__(self, profile: Profile) -> None:
+        super().__init__(profile=profile.options.profile)
+        self._of = profile
+
+    def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
+        if service_name == "sts" and options.get("endpoint_url") is None:
+            options["endpoint_url"] = self._of.endpoint_url(service_name)
+            options["region_name"] = self._of.region
+            options["verify"] = self._of.ca_bundle
+        return super().create_client(service_name, *arguments, **options)
+
+
+class RoleCache(JSONFileCache):  # type: ignore[misc]
+    """Credentials of roles, kept until they expire, as the AWS CLI keeps them: a file for each, its owner's
+    alone. What cannot be kept or read is asked for again."""
+
+    def __contains__(self, key: str) -> bool:
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with suppress(OSError):
+            super().__setitem__(key, value)
+
+
+def make_client(
+    session: Session, service: str, *, region: str, url: str, ca_bundle: str | None, timeout: float | None
+) -> Any:
+    """A service's client. `timeout`: seconds for a connection and for an answer, tried once."""
+    config = None
+    if timeout is not None:
+        once = {"total_max_attempts": 1}
+        config = Config(connect_timeout=timeout, read_timeout=timeout, retries=once)
+    session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
+    return session.create_client(
+        service,
+        region_name=region,
+        endpoint_url=url,
+        verify=ca_bundle,
+        config=config,
+    )
+
+
+def refused_operation(error: Exception) -> str:
+    """The operation that an error of botocore tells of."""
+    return str(getattr(error, "operation_name", "AssumeRole"))
+
+
+def configuration_error(error: Exception) -> NotConfigured | None:
+    """What botocore makes of a configuration that it cannot use; None for a defect of ours."""
+    if isinstance(error, failures.BotoCoreError):
+        return NotConfigured(printable(str(error)))
+    if isinstance(error, (ValueError, TypeError, AttributeError, LookupError, OSError)):
+        # What botocore makes of a section where a word belongs, or of a program that prints no credentials.
+        return NotConfigured(
+            f"the AWS configuration (environment, config and credentials files) makes no sense:"
+            f" {printable(str(error))}"
+        )
+    return None
+
+
+def call_error(operation: str, error: Exception) -> ClientError | None:
+    """What a call failed of; None for a defect of ours."""
+    if isinstance(error, failures.ClientError):
+        fault = error.response.get("Error", {})
+        if str(fault.get("Code", "")).isdigit():
+            # botocore's substitute for a code, of an answer that has none.
+            return ApiError(operation, "", f"HTTP status {fault['Code']}: {NO_API}")
+        request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
+        return ApiError(
+            operation,
+            printable(str(fault.get("Code", ""))),
+            # What is sealed behind it the request's id leads to, and nobody reads it on a terminal.
+            printable(str(fault.get("Message", "")).partition(ENCODED)[0]),
+            printable(str(request_id), 100) if request_id else None,
+        )
+    if isinstance(error, failures.NoCredentialsError):
+        return NotConfigured(NO_CREDENTIALS)
+    if isinstance(error, failures.CredentialRetrievalError):
+        return NotConfigured(printable(str(error)))
+    if isinstance(error, failures.BotoCoreError):
+        return _no_answer(operation, error)
+    if isinstance(error, (ResponseParserError, HTTPError)):
+        return ApiError(operation, "", NO_API)
+    return None
+
+
+def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
+    told = str(error)
+    # botocore's text for a connection that failed leaves out why.
+    cause = f"{told} {error.kwargs.get('error', '')}"
+    hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in cause), "")
+    return ApiError(operation, "", printable(told).rstrip(".") + hint)
+
+
+_HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
+    (failures.SSLError, "Hostname mismatch", ": call the server by a name that its certificate has"),
+    (failures.SSLError, "IP address mismatch", ": call the server by a name that its certificate has"),
+    (failures.SSLError, "doesn't match", ": call the server by a name that its certificate has"),
+    (failures.SSLError, "CERTIFICATE_VERIFY_FAILED", " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"),
+    (failures.SSLError, "", ": check the endpoint URL, for what listens there is not the API"),
+    (failures.ProxyConnectionError, "", ": check HTTPS_PROXY and NO_PROXY"),
+    (failures.EndpointConnectionError, "resolve", ": this name is not known here"),
+    (failures.EndpointConnectionError, "", ": see that Hatchway runs, and its API listens there"),
+    (failures.ConnectTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
+    (failures.ConnectionClosedError, '"http:', ": the API speaks https"),
+    (failures.HTTPClientError, "Failed to parse", ": check HTTPS_PROXY and NO_PROXY"),
+)
+"""By an error's type and a part of its text: what to do about it."""

@@ -1,0 +1,289 @@
+"""The few questions that a tunnel takes, asked of the API without botocore, which takes longer to load than
+they take to be answered.
+
+The methods are those of botocore's clients, with the same parameters and answers, of these operations only:
+whoever takes a client of EC2 takes either.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from hatchway import __version__
+from hatchway.client.ec2_protocol import read_answer, write_parameters
+from hatchway.client.errors import ENCODED, REQUEST_ID_HEADER, ApiError, printable
+from hatchway.client.http_connection import NO_API, HttpConnection, Waiting
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import sign_headers
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hatchway.client.http_connection import HttpAnswer
+    from hatchway.client.request import Credentials
+
+Question = tuple[str, "Mapping[str, Any]"]
+"""An operation and its parameters; or a path, asked for without credentials, and none."""
+
+_EC2_VERSION: Final = "2016-11-15"
+_TARGETS: Final = {"ec2-instance-connect": "AWSEC2InstanceConnectService", "hatchway": "Hatchway"}
+"""How services name themselves to a server that has several."""
+
+_PAGINATED: Final = {
+    "describe_instances": "DescribeInstances",
+    "describe_instance_connect_endpoints": "DescribeInstanceConnectEndpoints",
+}
+
+_ATTEMPTS: Final = 4
+_PAUSE: Final = 0.2
+"""Seconds before the second attempt; twice as many before each further one."""
+_AGAIN_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
+_THROTTLED: Final = frozenset(
+    {"Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestThrottled"}
+)
+
+
+class Caller:
+    """Asks as one user, of one API; a connection for each endpoint URL, kept for what is asked next.
+
+    Args:
+        credentials: gives the credentials to use now.
+        url: gives the URL of a service.
+        context: makes what decides whom to trust.
+        timeout: seconds to wait for an answer, tried once; None for what is usual.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        credentials: Callable[[], Credentials],
+        url: Callable[[str], str],
+        context: Callable[[], ssl.SSLContext],
+        timeout: float | None = None,
+    ) -> None:
+        self._region = region
+        self._credentials = credentials
+        self._url = url
+        self._context = context
+        self._timeout = timeout
+        self._connections: dict[str, HttpConnection] = {}
+        self._ahead: dict[str, Waiting] = {}
+
+    # What botocore's clients have.
+
+    def describe_instances(self, **parameters: Any) -> dict[str, Any]:
+        """
+        Raises:
+            ApiError: refused, or not answered.
+        """
+        return self._ec2("DescribeInstances", parameters)
+
+    def describe_instance_connect_endpoints(self, **parameters: Any) -> dict[str, Any]:
+        """
+        Raises:
+            ApiError: refused, or not answered.
+        """
+        return self._ec2("DescribeInstanceConnectEndpoints", parameters)
+
+    def send_ssh_public_key(self, **parameters: Any) -> dict[str, Any]:
+        """
+        Raises:
+            ApiError: refused, or not answered.
+        """
+        answer = self._call("ec2-instance-connect", "SendSSHPublicKey", parameters)
+        return _json(answer, "SendSSHPublicKey")
+
+    def describe_host_keys(self, **parameters: Any) -> dict[str, Any]:
+        """
+        Raises:
+            ApiError: refused, or not answered.
+        """
+        return _json(self._call("hatchway", "DescribeHostKeys", parameters), "DescribeHostKeys")
+
+    def get_paginator(self, name: str) -> _Pages:
+        return _Pages(self, _PAGINATED[name])
+
+    # What they have not.
+
+    def discover(self, path: str) -> HttpAnswer:
+        """What the control plane's server says at a path, without credentials.
+
+        Raises:
+            ApiError: not answered.
+        """
+        return self._answered("ec2", path, {})
+
+    def ahead(self, *questions: Question, service: str = "ec2") -> None:
+        """Send questions that will be asked, of EC2 and by `discover` or of another service, all at once. Who
+        asks them then, by a method above and in the same words, waits for less.
+
+        Raises:
+            ApiError: the server cannot be reached.
+        """
+        waiting = {_key(service, *question): self._prepared(service, *question) for question in questions}
+        if waiting:
+            with _naming(questions[0][0]):
+                self._connection(service).send_all(list(waiting.values()))
+            self._ahead |= waiting
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self._ahead.clear()
+
+    def _ec2(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._call("ec2", operation, parameters)
+        try:
+            return read_answer(answer.body)
+        except ValueError as error:
+            raise ApiError(operation, "", NO_API) from error
+
+    def _call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> HttpAnswer:
+        pause = _PAUSE
+        for attempt in range(1, _ATTEMPTS + 1):
+            answer = self._answered(service, operation, parameters)
+            if answer.status == 200:
+                return answer
+            refusal = _refusal(operation, answer)
+            passing = answer.status in _AGAIN_STATUSES or refusal.code in _THROTTLED
+            if not passing or attempt == _ATTEMPTS or self._timeout is not None:
+                raise refusal
+            time.sleep(pause)
+            pause *= 2
+        raise AssertionError("the last attempt returns or raises")
+
+    def _answered(self, service: str, operation: str, parameters: Mapping[str, Any]) -> HttpAnswer:
+        waiting = self._ahead.pop(_key(service, operation, parameters), None)
+        with _naming(
+            operation if operation[:1] != "/" else f"GET {self._url(service).rstrip('/')}{operation}"
+        ):
+            connection = self._connection(service)
+            if waiting is None:
+                waiting = self._prepared(service, operation, parameters)
+                connection.send_all([waiting])
+            return connection.answer(waiting)
+
+    def _prepared(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Waiting:
+        """The request, signed now; of a path, which needs no signature, a GET."""
+        parts = urlsplit(self._url(service))
+        host = ("Host", parts.netloc.rpartition("@")[2])
+        if operation.startswith("/"):
+            return Waiting(_written(HttpRequest("GET", parts.path.rstrip("/") + operation, "", (host,), b"")))
+        if service == "ec2":
+            kind = ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+            pairs = [("Action", operation), ("Version", _EC2_VERSION), *write_parameters(parameters)]
+            body = urlencode(pairs).encode("ascii")
+            headers = [host, kind]
+        else:
+            body = json.dumps(dict(parameters)).encode("ascii")
+            target = ("X-Amz-Target", f"{_TARGETS[service]}.{operation}")
+            headers = [host, ("Content-Type", "application/x-amz-json-1.1"), target]
+        request = HttpRequest("POST", parts.path or "/", parts.query, tuple(headers), body)
+        credentials = self._credentials()
+        added = sign_headers(
+            request,
+            access_key_id=credentials.access_key_id,
+            secret_access_key=credentials.secret_access_key,
+            session_token=credentials.session_token,
+            region=self._region,
+            service=service,
+            now=datetime.now(UTC),
+        )
+        return Waiting(_written(replace(request, headers=request.headers + added)))
+
+    def _connection(self, service: str) -> HttpConnection:
+        url = self._url(service)
+        if url not in self._connections:
+            self._connections[url] = HttpConnection(url, self._context, self._timeout)
+        return self._connections[url]
+
+
+class _Pages:
+    """As botocore's paginators are."""
+
+    def __init__(self, caller: Caller, operation: str) -> None:
+        self._caller = caller
+        self._operation = operation
+
+    def paginate(self, **parameters: Any) -> Iterator[dict[str, Any]]:
+        size = parameters.pop("PaginationConfig", {}).get("PageSize")
+        if size is not None:
+            parameters["MaxResults"] = size
+        while True:
+            page = self._caller._ec2(self._operation, parameters)
+            yield page
+            token = page.get("NextToken")
+            if not token:
+                return
+            parameters["NextToken"] = token
+
+
+def _key(service: str, operation: str, parameters: Mapping[str, Any]) -> str:
+    return json.dumps([service, operation, parameters], sort_keys=True)
+
+
+def _written(request: HttpRequest) -> bytes:
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    headers = [
+        *request.headers,
+        ("User-Agent", f"hatchway/{__version__}"),
+        ("Accept-Encoding", "identity"),
+        *([("Content-Length", str(len(request.body)))] if request.method == "POST" else []),
+    ]
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return f"{request.method} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + request.body
+
+
+def _json(answer: HttpAnswer, operation: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ApiError(operation, "", NO_API)
+    return fields
+
+
+def _refusal(operation: str, answer: HttpAnswer) -> ApiError:
+    """Of EC2's XML, or of JSON with the code in `__type`."""
+    code = message = ""
+    request_id = answer.headers.get(REQUEST_ID_HEADER)
+    try:
+        if answer.body.lstrip().startswith(b"<"):
+            fields = read_answer(answer.body)
+            errors = fields.get("Errors", {})
+            error = errors.get("Error", {}) if isinstance(errors, dict) else {}
+            code, message = error.get("Code", ""), error.get("Message", "")
+            request_id = request_id or fields.get("RequestID")
+        else:
+            fields = json.loads(answer.body)
+            code = str(fields.get("__type", "")).rpartition("#")[2]
+            message = fields.get("message") or fields.get("Message") or ""
+    except (ValueError, AttributeError, RecursionError):
+        code = ""
+    if not code:
+        return ApiError(operation, "", f"HTTP status {answer.status}: {NO_API}")
+    return ApiError(
+        operation,
+        printable(str(code)),
+        # What is sealed behind it the request's id leads to, and nobody reads it on a terminal.
+        printable(str(message).partition(ENCODED)[0]),
+        printable(str(request_id), 100) if request_id else None,
+    )
+
+
+@contextmanager
+def _naming(operation: str) -> Iterator[None]:
+    """Errors of the connection, with what was asked."""
+    try:
+        yield
+    except ApiError as error:
+        raise ApiError(printable(operation), error.code, error.message) from error

@@ -1,0 +1,156 @@
+"""Where `hatchway` begins: what is usual is read without the whole command, and means the same."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.cli.commands import environment
+from typer.main import get_command
+
+from hatchway.cli import connecting, short_lines
+from hatchway.cli.main import app
+from hatchway.client.discovery import TunnelOptions
+from hatchway.client.profile import ProfileOptions
+
+HEAVY = {
+    *("typer", "click", "rich", "pydantic", "botocore", "boto3", "urllib3", "cryptography", "sqlalchemy"),
+    *("yaml", "structlog", "uvloop", "starlette", "prometheus_client", "alembic", "http.client", "email"),
+}
+WHOLE: Any = get_command(app)
+TABLES: Mapping[str, Mapping[str, tuple[str, type]]] = {
+    "ssh": {**short_lines.SSH, **short_lines.TUNNEL, **short_lines.CALLER},
+    "open-tunnel": {**short_lines.OPEN_TUNNEL, **short_lines.TUNNEL, **short_lines.CALLER},
+}
+OPEN = ("open-tunnel", "--region", "us-east-1", "--endpoint-url", "https://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((*OPEN, "i-0123456789abcdef0"), "Could not connect"),
+        ((*OPEN, "web-1", "--local-port", "0"), "Could not connect"),
+        (("ssh", *OPEN[1:], "web-1", "uptime"), "Could not connect"),
+        (("ssh", *OPEN[1:], "--dry-run", "web-1"), "Could not connect"),
+        # With all questions answered, up to the gateway: this is what ssh starts.
+        (
+            (
+                *(*OPEN, "--private-ip-address", "127.0.0.1", "--gateway-port", "1"),
+                *("--instance-connect-endpoint-id", "eice-0123456789abcdef0"),
+                *("--instance-connect-endpoint-dns-name", "localhost"),
+            ),
+            "cannot open a tunnel",
+        ),
+    ],
+)
+def test_what_ssh_waits_for_loads_nothing_that_takes_long(arguments: tuple[str, ...], told: str) -> None:
+    program = (
+        "import sys, atexit; from hatchway.cli.start import main;"
+        "atexit.register(lambda: print('loaded', *sys.modules)); main()"
+    )
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/none"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=environment({**keys, "AWS_SHARED_CREDENTIALS_FILE": "/none"}),
+        stdin=subprocess.PIPE, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert told in done.stderr
+    word, *loaded = done.stdout.split()
+    assert word == "loaded"
+    assert not [name for name in loaded if name in HEAVY]
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_the_tables_have_every_option_of_the_whole_command_with_its_kind(command: str) -> None:
+    whole = {
+        name: option.type_descriptor.annotation
+        for option in WHOLE.commands[command].params
+        if option.param_type_name == "option"
+        for name in option.opts
+    }
+    assert {name: kind for name, (_, kind) in TABLES[command].items()} == whole
+    assert {field for field, _ in short_lines.TUNNEL.values()} <= {
+        each.name for each in fields(TunnelOptions)
+    }
+    assert {field for field, _ in short_lines.CALLER.values()} == {
+        each.name for each in fields(ProfileOptions)
+    }
+
+
+def read_by_the_whole(arguments: list[str]) -> tuple[object, ...] | None:
+    """What the whole command would call; None when it does not."""
+    called: list[tuple[object, ...]] = []
+
+    def note(name: str) -> Any:
+        def command(positional: Any, **options: Any) -> int:
+            host = tuple(positional) if name == "ssh" else positional
+            called.append((name, host, tuple(sorted(options.items(), key=lambda pair: pair[0]))))
+            return 0
+
+        return command
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connecting, "ssh", note("ssh"))
+        patch.setattr(connecting, "open_tunnel", note("open_tunnel"))
+        try:
+            WHOLE(arguments, standalone_mode=False)
+        except Exception:
+            return None
+        return called[0] if called else None
+
+
+def read_short(arguments: list[str]) -> tuple[object, ...] | None:
+    line = short_lines.read(arguments)
+    if line is None:
+        return None
+    options = {**line.own, "tunnel": TunnelOptions(**line.tunnel), "caller": ProfileOptions(**line.caller)}
+    return (line.command, line.positional, tuple(sorted(options.items(), key=lambda pair: pair[0])))
+
+
+WORDS = st.sampled_from(
+    [
+        *(name for table in TABLES.values() for name in table),
+        *(
+            "--profile=lab",
+            "--remote-port=1",
+            "--dry-run=x",
+            "--help",
+            "-h",
+            "--",
+            "-l",
+            "-v",
+            "-p",
+            "--none",
+        ),
+        *("web-1", "bob@web-1", "22", "+2", "1_0", "x", "", "-", "-1", "²", "id", "uptime"),
+    ]
+)
+
+
+@given(st.sampled_from(["ssh", "open-tunnel"]), st.lists(WORDS, max_size=7))
+def test_what_is_read_the_short_way_means_what_the_whole_command_makes_of_it(
+    command: str, words: list[str]
+) -> None:
+    short = read_short([command, *words])
+    assert short is None or short == read_by_the_whole([command, *words])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ssh web-1",
+        "ssh --profile lab -l bob -L 8080:localhost:80 web-1 uptime -p",
+        "ssh --os-user bob --remote-port=2222 --dry-run web-1 -- ls --help",
+        "open-tunnel web-1",
+        "open-tunnel --instance-id i-1 --remote-port 2222",
+        "open-tunnel db-1 --remote-port 5432 --local-port 5432",
+        "open-tunnel --profile lab --gateway-port 443 web-1",
+    ],
+)
+def test_what_people_type_is_read_the_short_way(line: str) -> None:
+    assert read_short(line.split()) == read_by_the_whole(line.split())
+    assert read_short(line.split()) is not None
