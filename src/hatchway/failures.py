@@ -5,12 +5,14 @@ Packages raise their own types. Whatever is not known here is a defect of the pr
 
 import errno
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from hatchway.errors import BadUsage, CommandFailed, TunnelFailed, reason
 
+_SERVER_MISSING: Final = "this needs what a server needs: pip install 'hatchway[server]'"
 _BY_EXIT_CODE: Final = {failure.exit_code: failure for failure in (CommandFailed, BadUsage, TunnelFailed)}
 
 
@@ -46,7 +48,29 @@ def failure_of(problem: Exception, store_url: str | None = None) -> CommandFaile
             return None
         case ClientError():
             return _BY_EXIT_CODE[problem.exit_code](str(problem))
+        case ModuleNotFoundError(name=str(name)):
+            return CommandFailed(_SERVER_MISSING) if _is_of_server(name) else None
 
+    try:
+        return _failure_with_server(problem, store_url)
+    except ModuleNotFoundError:
+        # Where there is no server, it is none of a server's.
+        return _of_system(problem, lambda _: None)
+
+
+def _is_of_server(module: str) -> bool:
+    """Whether a module is of a package that only `hatchway[server]` brings."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        needed = [one for one in requires("hatchway") or () if 'extra == "server"' in one.replace("'", '"')]
+    except PackageNotFoundError:
+        return False
+    names = {re.split("[^A-Za-z0-9_.-]", one, maxsplit=1)[0].lower().replace("-", "_") for one in needed}
+    return module.partition(".")[0].lower() in names
+
+
+def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFailed | None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from hatchway.access.key_files import KeyProblem
@@ -60,6 +84,13 @@ def failure_of(problem: Exception, store_url: str | None = None) -> CommandFaile
             return CommandFailed(str(problem))
     if isinstance(problem, SQLAlchemyError) and store_url is not None:
         return CommandFailed(show_problem(store_url, problem))
+    if isinstance(problem, SQLAlchemyError):
+        words = explain(problem) or f"the store cannot be used ({type(problem).__name__}): see its log"
+        return CommandFailed(words)
+    return _of_system(problem, explain)
+
+
+def _of_system(problem: Exception, explain: Callable[[Exception], str | None]) -> CommandFailed | None:
     match problem:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT, filename=None):
             # Of no file that we opened: it is what the shell opened for our output.
@@ -75,8 +106,6 @@ def failure_of(problem: Exception, store_url: str | None = None) -> CommandFaile
         case OSError():
             what = _named(problem)
             return CommandFailed(f"cannot use {what}: {reason(problem)}" if what else reason(problem))
-        case SQLAlchemyError():
-            return CommandFailed(f"the store cannot be used ({type(problem).__name__}): see its log")
     return None
 
 

@@ -37,6 +37,9 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
         self._of = profile
 
     def create_client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
+        models = self.get_component("data_loader").search_paths
+        if str(_OWN_MODELS) not in models:
+            models.append(str(_OWN_MODELS))
         if service_name == "sts" and options.get("endpoint_url") is None:
             options["endpoint_url"] = self._of.endpoint_url(service_name)
             options["region_name"] = self._of.region
@@ -68,7 +71,6 @@ def make_client(
     if timeout is not None:
         once = {"total_max_attempts": 1}
         config = Config(connect_timeout=timeout, read_timeout=timeout, retries=once)
-    session.get_component("data_loader").search_paths.append(str(_OWN_MODELS))
     return session.create_client(
         service,
         region_name=region,

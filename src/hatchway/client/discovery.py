@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
-from hatchway.client.hosts import find_host, find_instance, host_question
+from hatchway.client.hosts import (
+    check_host,
+    check_instance_id,
+    find_host,
+    find_instance,
+    host_question,
+)
 from hatchway.client.ids import is_whole, only_one
 from hatchway.client.os_user import is_os_user
 from hatchway.client.profile import api_errors
@@ -140,17 +146,36 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
 
 
 def _independent_questions(options: TunnelOptions) -> Iterator[Question]:
-    """All that will be asked of the API and needs no other answer."""
-    named = options.host if options.host is not None else options.instance_id
-    if options.private_ip_address is None and named is not None:
-        yield host_question(named)
+    """All that will be asked of the API and needs no other answer.
+
+    Raises:
+        InvalidOption: what is named can be none.
+    """
+    if options.host is not None:
+        check_host(options.host)
+        yield host_question(options.host)
+    elif options.private_ip_address is None and options.instance_id is not None:
+        check_instance_id(options.instance_id)
+        yield host_question(options.instance_id)
+    endpoint_id = options.instance_connect_endpoint_id
     if options.instance_connect_endpoint_dns_name is None:
-        if options.instance_connect_endpoint_id is None:
+        if endpoint_id is None:
             yield _ENDPOINTS, _FIRST_PAGE
-        elif is_whole(options.instance_connect_endpoint_id):
-            yield _ENDPOINTS, _by_id(options.instance_connect_endpoint_id)
+        else:
+            check_endpoint_id(endpoint_id)
+            if is_whole(endpoint_id):
+                yield _ENDPOINTS, _by_id(endpoint_id)
     if options.gateway_port is None:
         yield _DISCOVERY_PATH, {}
+
+
+def check_endpoint_id(endpoint_id: str) -> None:
+    """
+    Raises:
+        InvalidOption: it is none.
+    """
+    if not ENDPOINT_ID.fullmatch(endpoint_id):
+        raise InvalidOption(f"{endpoint_id!r} is not an endpoint id, which looks like eice-0123456789abcdef0")
 
 
 def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
@@ -161,8 +186,7 @@ def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
         NotFound: there is no such endpoint, it opens no tunnels, or there are several.
         ApiError: the call was refused or not answered.
     """
-    if not ENDPOINT_ID.fullmatch(endpoint_id):
-        raise InvalidOption(f"{endpoint_id!r} is not an endpoint id, which looks like eice-0123456789abcdef0")
+    check_endpoint_id(endpoint_id)
     if not is_whole(endpoint_id):
         beginning = {"Name": "instance-connect-endpoint-id", "Values": [f"{endpoint_id}*"]}
         found = _endpoints(ec2, Filters=[_STATE_FILTER, beginning])

@@ -108,10 +108,7 @@ def identify_host(ec2: Any, named: str) -> str:
 
 
 def _by_id(ec2: Any, instance_id: str, *, running_first: bool = True) -> Host:
-    if not INSTANCE_ID.fullmatch(instance_id):
-        raise InvalidOption(
-            f"{printable(instance_id, 300)!r} is not an instance id, which looks like i-0123456789abcdef0"
-        )
+    check_instance_id(instance_id)
     if not is_whole(instance_id):
         found = describe_hosts(ec2, [_filter(instance_id)])
         exact = [host for host in found if host.instance_id == instance_id]
@@ -158,10 +155,7 @@ def find_host(ec2: Any, named: str) -> Host:
 def _identified(ec2: Any, named: str, *, running_first: bool = False) -> Host:
     if INSTANCE_ID.fullmatch(named):
         return _by_id(ec2, named, running_first=running_first)
-    if not 1 <= len(named) <= _LONGEST_NAME or not named.isprintable():
-        raise InvalidOption(
-            f"{printable(named, 300)!r} can be no host: give a name, an address or an instance's id"
-        )
+    check_host(named)
     found = describe_hosts(ec2, [_filter(named)])
     try:
         address = str(parse_address(named))
@@ -177,6 +171,28 @@ def _identified(ec2: Any, named: str, *, running_first: bool = False) -> Host:
             " instance is reached by 'hatchway open-tunnel --private-ip-address'"
         )
     return replace(_one_of(named, found, running_first=running_first), addresses=(address,))
+
+
+def check_instance_id(instance_id: str) -> None:
+    """
+    Raises:
+        InvalidOption: it is none.
+    """
+    if not INSTANCE_ID.fullmatch(instance_id):
+        raise InvalidOption(
+            f"{printable(instance_id, 300)!r} is not an instance id, which looks like i-0123456789abcdef0"
+        )
+
+
+def check_host(named: str) -> None:
+    """
+    Raises:
+        InvalidOption: nothing can be called so.
+    """
+    if not 1 <= len(named) <= _LONGEST_NAME or not named.isprintable():
+        raise InvalidOption(
+            f"{printable(named, 300)!r} can be no host: give a name, an address or an instance's id"
+        )
 
 
 def host_question(named: str) -> Question:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import socket
@@ -120,6 +119,11 @@ def _waits(fd: int) -> bool:
 
 
 def _widen(fd: int) -> None:
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        # Windows has none.
+        return
     set_size = getattr(fcntl, "F_SETPIPE_SZ", None)
     if set_size is not None:
         try:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SIGNALS: Final = (signal.SIGHUP, signal.SIGTERM)
-"""ssh ends its ProxyCommand by SIGHUP. SIGINT cancels the main task anyway (`asyncio.Runner`)."""
+_SIGNALS: Final = tuple(
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGTERM")
+    if sys.platform != "win32" and hasattr(signal, name)
+)
+"""None on Windows, where the event loop takes none. ssh ends its ProxyCommand by SIGHUP. SIGINT cancels the
+main task anyway (`asyncio.Runner`)."""
 
 
 @contextmanager
