@@ -122,6 +122,7 @@ PROGRAMS = {
         case $1 in
         is-active) echo active ;;
         reload) echo "$2" >>"$ROOT/reloads" ;;
+        *) echo "$@" >>"$ROOT/units" ;;
         esac
     """,
 }
@@ -154,6 +155,9 @@ class Host:
             former_state=f"{self.root}/var/hatchway",
             sshd_config=f"{self.root}/etc/ssh/sshd_config",
             proc=f"{self.root}/proc",
+            booted=f"{self.root}/run/systemd",
+            units=f"{self.root}/etc/systemd",
+            periodic=f"{self.root}/etc/periodic",
             path=f"{self.root}/bin:/usr/bin:/bin",
         )
 

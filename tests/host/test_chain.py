@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,6 @@ def ask(directory: Path, ours: str, other: str, shell: str, *, account: str = "n
         program = directory / name
         program.write_text(f"#!/bin/sh\n{text}\n")
         program.chmod(0o755)
-    for path in (directory, *directory.parents[:3]):
-        path.chmod(0o755)
     done = subprocess.run(
         [
             shell,
@@ -139,8 +138,11 @@ def ask(directory: Path, ours: str, other: str, shell: str, *, account: str = "n
     ],
 )
 def test_each_command_has_its_own_account_and_neither_takes_the_other_away(
-    tmp_path: Path, shell: str, ours: str, other: str, printed: str
+    shell: str, ours: str, other: str, printed: str
 ) -> None:
-    found, logged = ask(tmp_path, ours, other, shell)
+    # Below pytest's own directories nobody but their owner gets.
+    with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
+        Path(directory).chmod(0o755)
+        found, logged = ask(Path(directory), ours, other, shell)
     assert found == printed
     assert ("other failed (exit status " in logged) == ("half" in other)

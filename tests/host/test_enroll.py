@@ -18,10 +18,19 @@ def enroll(host: Host, *arguments: str) -> Done:
     return host.run(*arguments, script=script)
 
 
-@pytest.fixture
-def new_host(host: Host) -> Host:
+def unregistered(host: Host) -> Host:
     (host.root / "registered").write_text(f'{{"instance_id":"{INSTANCE_ID}","token":"{TOKEN}"}}\n')
     return host
+
+
+@pytest.fixture
+def new_host(host: Host) -> Host:
+    return unregistered(host)
+
+
+@pytest.fixture
+def one_new_host(one_host: Host) -> Host:
+    return unregistered(one_host)
 
 
 def registrations(host: Host) -> list[str]:
@@ -46,50 +55,50 @@ def test_a_host_registers_once_and_is_set_up(new_host: Host) -> None:
     assert new_host.files() == before
 
 
-def test_a_host_that_is_known_no_more_registers_anew(new_host: Host) -> None:
-    (new_host.root / "answer").write_text("200")
-    assert enroll(new_host, "--address", "fd00::7").returncode == 0
-    (new_host.root / "answer").write_text("401")
-    (new_host.root / "registered-answer").write_text("200")
-    done = enroll(new_host, "--name", "web-7")
+def test_a_host_that_is_known_no_more_registers_anew(one_new_host: Host) -> None:
+    (one_new_host.root / "answer").write_text("200")
+    assert enroll(one_new_host, "--address", "fd00::7").returncode == 0
+    (one_new_host.root / "answer").write_text("401")
+    (one_new_host.root / "registered-answer").write_text("200")
+    done = enroll(one_new_host, "--name", "web-7")
     assert "registers anew" in done.stdout
-    assert len(registrations(new_host)) == 2
-    assert '"ipv6": "fd00::7"' in registrations(new_host)[0]
+    assert len(registrations(one_new_host)) == 2
+    assert '"ipv6": "fd00::7"' in registrations(one_new_host)[0]
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [("401", "is not good"), ("409", "hatchway instance deregister web-7"), ("000", "HTTP status 000")],
 )
-def test_a_host_that_is_not_registered_is_left_as_it_was(new_host: Host, status: str, said: str) -> None:
-    (new_host.root / "registered").write_text("the enrollment token is not good\n")
-    (new_host.root / "registered-answer").write_text(status)
-    before = new_host.files()
-    done = enroll(new_host, "--name", "web-7")
+def test_a_host_that_is_not_registered_is_left_as_it_was(one_new_host: Host, status: str, said: str) -> None:
+    (one_new_host.root / "registered").write_text("the enrollment token is not good\n")
+    (one_new_host.root / "registered-answer").write_text(status)
+    before = one_new_host.files()
+    done = enroll(one_new_host, "--name", "web-7")
     assert done.returncode == 1
     assert "(nothing was changed)" in done.stderr
     if status != "000":
         assert said in done.stderr
-    assert new_host.files() == before
+    assert one_new_host.files() == before
 
 
-def test_a_host_whose_set_up_fails_keeps_what_it_registered_as(new_host: Host) -> None:
-    sshd = new_host.root / "bin/sshd"
+def test_a_host_whose_set_up_fails_keeps_what_it_registered_as(one_new_host: Host) -> None:
+    sshd = one_new_host.root / "bin/sshd"
     whole = sshd.read_text()
     sshd.write_text(whole.replace("grep -q Nonsense", "grep -q AuthorizedKeysCommandUser"))
-    done = enroll(new_host, "--name", "web-7")
+    done = enroll(one_new_host, "--name", "web-7")
     assert (done.returncode, f"registered, as {INSTANCE_ID}: run this again" in done.stderr) == (1, True)
-    assert not new_host.drop_in.exists()
+    assert not one_new_host.drop_in.exists()
     sshd.write_text(whole)
-    assert enroll(new_host, "--name", "web-7").returncode == 0
-    assert len(registrations(new_host)) == 1
+    assert enroll(one_new_host, "--name", "web-7").returncode == 0
+    assert len(registrations(one_new_host)) == 1
 
 
 @pytest.mark.parametrize("arguments", [("--name", 'a"b'), ("--address", "x"), ("--name",), ("--shape", "x")])
-def test_what_is_no_name_or_address_is_refused(new_host: Host, arguments: tuple[str, ...]) -> None:
-    before = new_host.files()
-    assert enroll(new_host, *arguments).returncode in (1, 2)
-    assert new_host.files() == before
+def test_what_is_no_name_or_address_is_refused(one_new_host: Host, arguments: tuple[str, ...]) -> None:
+    before = one_new_host.files()
+    assert enroll(one_new_host, *arguments).returncode in (1, 2)
+    assert one_new_host.files() == before
 
 
 def test_what_is_no_enrollment_token_makes_no_script(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def test_setting_up_places_everything_reloads_sshd_and_says_what_was_seen(host: 
         "hatchway: seen: by its configuration sshd (process 812) asks Hatchway for keys of:"
         " users yet to be made, root, ec2-user",
         "hatchway: seen: Hatchway knows this host by SHA256:AAAA",
+        "hatchway: not seen: keys that this host will have: run this again when they change",
         "hatchway: seen: sshd (process 812) let in a key that was made for this,"
         " for ec2-user at 127.0.0.1 port 2222",
     ]

@@ -27,6 +27,9 @@ former_directory=@FORMER_DIRECTORY@
 former_state=@FORMER_STATE@
 sshd_config=@SSHD_CONFIG@
 proc=@PROC@
+booted=@BOOTED@
+watch=@UNITS@/hatchway-host-keys
+periodic=@PERIODIC@
 # Of two files in there sshd heeds the first.
 drop_in=$sshd_config.d/00-hatchway.conf
 former_drop_in=$sshd_config.d/60-hatchway.conf
@@ -136,6 +139,7 @@ install() {
     if [ "$former" = yes ]; then adopt_former; fi
     if has_made "directory $former_directory"; then remove_directory "$former_directory"; fi
     report_keys
+    watch_keys
     prove
     report
 }
@@ -345,6 +349,7 @@ uninstall() {
     fi
     complaint='not everything could be removed: run this again'
     outcome=
+    remove_watch
     for file in "$drop_in" "$former_drop_in"; do
         if is_marked "$file" "$drop_in_mark"; then rm -f "$file"; fi
         if ! stands_in_way "$file.old"; then rm -f "$file.old"; fi
@@ -468,6 +473,7 @@ report() {
     fi
     if [ -n "$other" ]; then say "seen: sshd had an AuthorizedKeysCommand, which still counts: $other (as $other_account)"; fi
     say "$reported"
+    say "$watched"
     say "$proof"
 }
 
@@ -476,6 +482,8 @@ report() {
 @CHAIN@
 
 @PROOF@
+
+@WATCH@
 
 @SSHD@
 

@@ -17,7 +17,8 @@ class HostLayout:
     """Where things are on the host. All are absolute paths but `path`, the search path for commands.
 
     `/etc/hatchway` and `/var/lib/hatchway` are a server's, which may be a host too. Earlier versions of the
-    script had their files there: it looks for them in `former_directory` and `former_state`.
+    script had their files there: it looks for them in `former_directory` and `former_state`. There is
+    `booted` where systemd runs, and `periodic` where busybox's crond runs what is in it (Alpine).
     """
 
     directory: str = "/etc/hatchway-host"
@@ -26,6 +27,9 @@ class HostLayout:
     former_state: str = "/var/lib/hatchway"
     sshd_config: str = "/etc/ssh/sshd_config"
     proc: str = "/proc"
+    booted: str = "/run/systemd/system"
+    units: str = "/etc/systemd/system"
+    periodic: str = "/etc/periodic/15min"
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -101,7 +105,7 @@ def _script(api_url: str, ca_certificate_pem: str, layout: HostLayout, **of_the_
         ),
         **{
             part.upper(): _template(f"{part}.sh").rstrip("\n")
-            for part in ("enroll", "chain", "proof", "sshd")
+            for part in ("enroll", "chain", "proof", "watch", "sshd")
         },
     }
     return _filled_in("install.sh", quoted)
@@ -125,6 +129,9 @@ def _quoted_layout(layout: HostLayout) -> dict[str, str]:
         "FORMER_STATE": layout.former_state,
         "SSHD_CONFIG": layout.sshd_config,
         "PROC": layout.proc,
+        "BOOTED": layout.booted,
+        "UNITS": layout.units,
+        "PERIODIC": layout.periodic,
         "PATH": layout.path,
     }
     return {name: shlex.quote(_plain(path)) for name, path in paths.items()}
