@@ -70,8 +70,10 @@ def _beside(seconds: float, rounds: int) -> list[str]:
             f"| {name} | {ours.per_second:,.0f} /s | {theirs.per_second:,.0f} /s | {ours.cpu * 1000:.2f} ms"
             f" | {theirs.cpu * 1000:.2f} ms | {ratio:.1f} |"
         )
-        if ratio < 1 and name not in beside.WRITES:
+        if ratio < beside.LEAST.get(name, 1):
             broken.append(f"{name} {ratio:.2f} times moto's")
+        if (more := ours.cpu / theirs.cpu) > beside.MOST_CPU:
+            broken.append(f"{name} {more:.2f} times moto's CPU")
     print(flush=True)
     return broken
 

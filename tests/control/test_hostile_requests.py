@@ -208,7 +208,7 @@ def test_a_call_that_cannot_be_recorded_fails(world: World, monkeypatch: pytest.
 def test_a_store_that_is_locked_is_told_apart_from_a_fault_of_the_program(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.store, "_busy_seconds", 0.1)
+    monkeypatch.setattr(world.store._writer, "_busy_seconds", 0.1)
     iam = world.client("iam")
     with world.store.record(), pytest.raises(iam.exceptions.ClientError) as caught:
         iam.create_user(UserName="bob")

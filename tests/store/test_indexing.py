@@ -1,5 +1,7 @@
 """The index tables say what the rows say, whoever wrote them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +11,7 @@ from sqlalchemy import Connection, inspect, select, text
 from tests.store.test_store import schema
 
 from hatchway.domain.network import Instance, Vpc
-from hatchway.store import Store
+from hatchway.store import SchemaMismatch, Store
 from hatchway.store.tables import RESOURCE_TYPES, metadata, security_group_uses, tag_index
 
 VPC = Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",), tags={"env": "dev", "Größe": "“10” \\ 'm'"})
@@ -116,3 +118,68 @@ def test_each_table_of_ec2_with_tags_is_indexed(store: Store) -> None:
         name for name, table in metadata.tables.items() if "tags" in table.c
     } == RESOURCE_TYPES.keys() | others
     assert inspect(store.engine).has_table("tag_index")
+
+
+def test_a_migration_that_is_killed_goes_on_and_an_older_program_writes_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vpcs = [replace(VPC, id=f"vpc-{number:04}", tags={"n": str(number)}) for number in range(2500)]
+    with store.write() as tx:
+        tx.vpcs.put_all(vpcs)
+    schema(store, command.downgrade, "0007")
+    portions = 0
+    begin = Store._begin
+
+    @contextmanager
+    def killed(self: Store, lock: Any) -> Iterator[Connection]:
+        nonlocal portions
+        portions += lock is not None
+        if portions == 3:
+            raise KeyboardInterrupt
+        if portions == 2:
+            # The first portion is in, and these rows of it and of the next ones change.
+            with begin(self, None) as connection:
+                connection.execute(
+                    text("""UPDATE vpcs SET tags = '{"old": "program"}' WHERE id < 'vpc-0010'""")
+                )
+                connection.execute(text("DELETE FROM vpcs WHERE id >= 'vpc-2000'"))
+        with begin(self, lock) as connection:
+            yield connection
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Store, "_begin", killed)
+        store.migrate()
+    with pytest.raises(SchemaMismatch):
+        store.check_schema()
+    store.migrate()
+    store.check_schema()
+    now = [
+        replace(vpc, tags={"old": "program"}) if number < 10 else vpc
+        for number, vpc in enumerate(vpcs)
+        if number < 2000
+    ]
+    with store.engine.connect() as connection:
+        assert tags_in(connection) == expected(*now)
+
+
+def test_others_write_between_two_migrations(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration that had read before they wrote could not go on: SQLite calls the database locked."""
+    with store.write() as tx:
+        tx.vpcs.put(VPC)
+    schema(store, command.downgrade, "0007")
+    began = 0
+    begin = Store._begin
+
+    @contextmanager
+    def between(self: Store, lock: Any) -> Iterator[Connection]:
+        nonlocal began
+        began += 1
+        with begin(self, None) as other:
+            other.execute(text("UPDATE feed SET revision = revision + 1"))
+        with begin(self, lock) as connection:
+            yield connection
+
+    monkeypatch.setattr(Store, "_begin", between)
+    store.migrate()
+    store.check_schema()
+    assert began > 10

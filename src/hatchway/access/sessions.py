@@ -70,6 +70,8 @@ def end_sessions(tx: Transaction, kind: SessionKind, owners: Iterable[str]) -> N
     and those who had its sessions would have it again.
     """
     for owner in owners:
+        if not tx.sessions.count(kind=kind, owner_name=owner):
+            continue
         own = sessions.c.kind == kind, sessions.c.owner_name == owner
         keys = select(sessions.c.access_key_id).where(*own)
         tx.sealed_secrets.delete_where(sealed_secrets.c.access_key_id.in_(keys))

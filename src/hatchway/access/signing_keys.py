@@ -20,12 +20,12 @@ from hatchway.access.access_keys import secret_of
 from hatchway.access.identities import IDENTITY_TABLES
 from hatchway.access.open_tunnel import ACTION
 from hatchway.access.vault import Unsealable, Vault
-from hatchway.domain.identity import KeyStatus, OwnerKind, Role, SealedSigningKey, User
+from hatchway.domain.identity import KeyStatus, OwnerKind, SealedSigningKey
 from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, MalformedPolicy, PolicySet, parse_policy
 from hatchway.sigv4 import CLOCK_SKEW, Scope, derive_signing_key
 from hatchway.store import Store, Transaction
-from hatchway.store.tables import sessions
+from hatchway.store.tables import roles, sessions, users
 
 GATEWAY_SERVICE: Final = "ec2-instance-connect"
 """The one service whose requests gateways verify."""
@@ -239,14 +239,20 @@ class SigningKeys:
             for member in tx.memberships.find()
             if (OwnerKind.GROUP, member.group_name) in owners
         }
-        identities: list[tuple[OwnerKind, User | Role]] = []
-        identities += [(OwnerKind.USER, user) for user in tx.users.find()]
-        identities += [(OwnerKind.ROLE, role) for role in tx.roles.find()]
+        bounded = {
+            kind: dict(rows.values(table.c.name, table.c.permissions_boundary))
+            for kind, rows, table in (
+                (OwnerKind.USER, tx.users, users),
+                (OwnerKind.ROLE, tx.roles, roles),
+            )
+        }
+        # What names an owner may stay when it is gone.
         return {
-            (kind, identity.name)
-            for kind, identity in identities
-            if (kind, identity.name) in owners
-            and (identity.permissions_boundary is None or identity.permissions_boundary in allowing)
+            (kind, name)
+            for kind, name in owners
+            if kind in bounded
+            and name in bounded[kind]
+            and (bounded[kind][name] is None or bounded[kind][name] in allowing)
         }
 
     def _learn(self, documents: Iterable[tuple[str, str]]) -> None:

@@ -12,13 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Integer, bindparam, select
+
 from hatchway.audit.log import safe_line
-from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
 from hatchway.store.tables import audit_records
 
 _AT_ONCE: Final = 1000
 _CHUNK: Final = 65_536
+_DUE: Final = (
+    select(audit_records.c.event_id, audit_records.c.body)
+    .where(audit_records.c.exported.is_(False))
+    .order_by(audit_records.c.event_time, audit_records.c.event_id)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 class Export:
@@ -40,23 +47,22 @@ class Export:
         exported = 0
         while True:
             self._mark()
-            if not self._due():
+            if not self._due(1):
                 return exported
             with _alone(self._path):
                 # Another server, which this one succeeds, may have written them meanwhile.
-                records = self._due()
+                records = self._due(_AT_ONCE)
                 if not records:
                     continue
-                _append(self._path, b"".join(safe_line(record.body).encode() + b"\n" for record in records))
-                self._written = tuple(record.event_id for record in records)
+                _append(self._path, b"".join(safe_line(body).encode() + b"\n" for _, body in records))
+                self._written = tuple(event_id for event_id, _ in records)
                 exported += len(records)
                 self._mark()
 
-    def _due(self) -> Sequence[AuditRecord]:
+    def _due(self, most: int) -> Sequence[tuple[str, str]]:
+        """The ids of events, and their JSON texts."""
         with self._store.read() as tx:
-            return tx.audit_records.find(
-                audit_records.c.exported.is_(False), order=(audit_records.c.event_time,), limit=_AT_ONCE
-            )
+            return [(event_id, body) for event_id, body in tx.audit_records.rows(_DUE, most=most)]
 
     def _mark(self) -> None:
         if self._written:

@@ -1,5 +1,6 @@
 """The control plane as a process."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -118,12 +119,17 @@ def run_control(
             housekeeper.start()
             stack.callback(housekeeper.stop)
         open_files = allow_open_files()
+
+        def ready() -> None:
+            _spare_the_collector()
+            on_ready(address)
+
         server = HttpsServer(
             create_application(plane, files.ca_certificate),
             certificate=settings.api_certificate,
             key=settings.api_key,
             drain_seconds=settings.drain_seconds,
-            on_ready=lambda: on_ready(address),
+            on_ready=ready,
             most=min(MAX_PENDING, max_pending_for(open_files)),
             supervised=supervised,
             # The next process does it: with other keys and by other rules, perhaps.
@@ -132,3 +138,10 @@ def run_control(
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])
     log.info("control plane ended")
+
+
+def _spare_the_collector() -> None:
+    """What is there now, service models above all, stays: it need not be looked through again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -24,6 +24,7 @@ else.
 | `audit_rows` | that of audit records, with what they are found by |
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
+| `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
 | `prepared` | statements as the driver takes them, for what runs often |
 | `copies` | copies of an embedded store while it is in use |
 | `url` | the store's URL, shown without its password |

@@ -12,7 +12,6 @@ from sqlalchemy import (
     JSON,
     Connection,
     Dialect,
-    Row,
     Select,
     Table,
     any_,
@@ -52,8 +51,9 @@ class Rows(Generic[Noun]):
         self._noun = noun
         self._stamp = stamp
         self._fields, self._read, self._columns, self._key = _shape(table, noun)
+        self._key_names = tuple(column.name for column in self._key)
 
-    def noun(self, row: Row[Any]) -> Noun:
+    def noun(self, row: Sequence[Any]) -> Noun:
         return self._noun(**dict(zip(self._fields, row, strict=True)))
 
     def key_of(self, noun: Noun) -> Key:
@@ -61,10 +61,9 @@ class Rows(Generic[Noun]):
 
     def get(self, *key: Any) -> Noun | None:
         """The row with this primary key, or None."""
-        query = _get(self._table, self._noun)
-        parameters = {f"{column.name}_": value for column, value in zip(self._key, key, strict=True)}
-        row = self._connection.execute(query, parameters).one_or_none()
-        return None if row is None else self.noun(row)
+        query = _find(self._table, self._noun, self._key_names, self._connection.dialect)
+        rows = query.fetch(self._connection, *key)
+        return self.noun(rows[0]) if rows else None
 
     def find(
         self, *conditions: Any, limit: int | None = None, order: Sequence[Any] = (), **equal: Any
@@ -74,13 +73,15 @@ class Rows(Generic[Noun]):
         In the given order first, then in that of the primary key.
         """
         if not conditions and not order and limit is None and None not in equal.values():
-            query = _find(self._table, self._noun, tuple(equal))
-            parameters = {f"{name}_": value for name, value in equal.items()}
-            return [self.noun(row) for row in self._connection.execute(query, parameters)]
+            found = _find(self._table, self._noun, tuple(equal), self._connection.dialect)
+            return [self.noun(row) for row in found.fetch(self._connection, *equal.values())]
         query = select(*self._columns).where(*conditions, *self._equal(equal)).order_by(*order, *self._key)
         return [self.noun(row) for row in self._connection.execute(query.limit(limit))]
 
     def count(self, *conditions: Any, **equal: Any) -> int:
+        if not conditions and None not in equal.values():
+            counted = _count(self._table, tuple(equal), self._connection.dialect)
+            return int(counted.scalar(self._connection, *equal.values()))
         query = select(func.count()).select_from(self._table).where(*conditions, *self._equal(equal))
         return int(self._connection.execute(query).scalar_one())
 
@@ -88,8 +89,11 @@ class Rows(Generic[Noun]):
         """Some columns of the rows that meet all conditions, where whole nouns would be too much."""
         return [tuple(row) for row in self._connection.execute(select(*columns).where(*where))]
 
-    def rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        """The result of a query that the other methods cannot express."""
+    def rows(self, query: Select[Any], **parameters: Any) -> list[tuple[Any, ...]]:
+        """The result of a query that the other methods cannot express; as to parameters, see `scalar`."""
+        if parameters:
+            ready = _ready(query, tuple(parameters), self._connection.dialect)
+            return ready.fetch(self._connection, *parameters.values())
         return [tuple(row) for row in self._connection.execute(query)]
 
     def count_by(self, column: Any, *conditions: Any) -> dict[Any, int]:
@@ -108,8 +112,12 @@ class Rows(Generic[Noun]):
         return [int(count) for count in self._connection.execute(select(*each)).one()]
 
     def scalar(self, query: Any, **parameters: Any) -> Any:
-        """The one value that a query made beforehand gives: making it costs more than running it."""
-        return self._connection.execute(query, parameters).scalar_one()
+        """The one value that a query gives. One with parameters is made beforehand: making it costs more than
+        running it."""
+        if parameters:
+            ready = _ready(query, tuple(parameters), self._connection.dialect)
+            return ready.scalar(self._connection, *parameters.values())
+        return self._connection.execute(query).scalar_one()
 
     def put(self, *nouns: Noun) -> None:
         """Inserts the rows, or replaces those that exist."""
@@ -138,9 +146,8 @@ class Rows(Generic[Noun]):
 
     def delete(self, *key: Any) -> bool:
         """Deletes the row. Returns whether there was one."""
-        names = [f"{column.name}_" for column in self._key]
-        gone = self._connection.execute(_delete(self._table), dict(zip(names, key, strict=True))).rowcount
-        if gone == 0:
+        statement = _delete(self._table, self._key_names, self._connection.dialect)
+        if not statement.fetch(self._connection, *key):
             return False
         self._add_tombstones([key])
         return True
@@ -148,14 +155,19 @@ class Rows(Generic[Noun]):
     def delete_all(self, keys: Iterable[Any]) -> set[Any]:
         """Deletes the rows with these keys, of one column. Returns the keys of those that existed."""
         statement = _delete_all(self._table, self._connection.dialect)
-        gone = set(statement.run(self._connection, [[list(keys)]]).scalars())
+        gone = {key for (key,) in statement.fetch(self._connection, list(keys))}
         self._add_tombstones([(key,) for key in gone])
         return gone
 
     def delete_where(self, *conditions: Any, **equal: Any) -> int:
         """Deletes the rows that meet all conditions. Returns how many there were."""
-        statement = delete(self._table).where(*conditions, *self._equal(equal)).returning(*self._key)
-        keys = [tuple(row) for row in self._connection.execute(statement)]
+        keys: list[Key]
+        if not conditions and None not in equal.values():
+            ready = _delete(self._table, tuple(equal), self._connection.dialect)
+            keys = ready.fetch(self._connection, *equal.values())
+        else:
+            statement = delete(self._table).where(*conditions, *self._equal(equal)).returning(*self._key)
+            keys = [tuple(row) for row in self._connection.execute(statement)]
         self._add_tombstones(keys)
         return len(keys)
 
@@ -199,21 +211,35 @@ def _insert_into(table: Table, dialect: Dialect) -> Any:
     return (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
 
 
-@cache
-def _get(table: Table, noun: Any) -> Any:
+@lru_cache(maxsize=512)
+def _find(table: Table, noun: Any, names: tuple[str, ...], dialect: Dialect) -> Prepared:
     _, _, columns, key = _shape(table, noun)
-    return select(*columns).where(*map(_is_given, key))
+    return _with(select(*columns), table, names, dialect, order=key)
 
 
 @lru_cache(maxsize=256)
-def _find(table: Table, noun: Any, names: tuple[str, ...]) -> Any:
-    _, _, columns, key = _shape(table, noun)
-    return select(*columns).where(*(_is_given(table.c[name]) for name in names)).order_by(*key)
+def _ready(query: Any, names: tuple[str, ...], dialect: Dialect) -> Prepared:
+    return Prepared(query, names, dialect)
 
 
-@cache
-def _delete(table: Table) -> Any:
-    return delete(table).where(*map(_is_given, table.primary_key.columns))
+@lru_cache(maxsize=256)
+def _count(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
+    return _with(select(func.count()).select_from(table), table, names, dialect)
+
+
+@lru_cache(maxsize=256)
+def _delete(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
+    return _with(delete(table).returning(*table.primary_key.columns), table, names, dialect)
+
+
+def _with(
+    statement: Any, table: Table, names: tuple[str, ...], dialect: Dialect, order: Sequence[Any] = ()
+) -> Prepared:
+    """For the rows whose columns of these names equal what is given."""
+    statement = statement.where(*(_is_given(table.c[name]) for name in names))
+    if order:
+        statement = statement.order_by(*order)
+    return Prepared(statement, [f"{name}_" for name in names], dialect)
 
 
 def _is_given(column: Any) -> Any:

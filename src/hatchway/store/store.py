@@ -1,13 +1,10 @@
 """The store: an engine, its transactions, its migrations.
 
-SQLite runs in WAL mode with `synchronous=FULL`: what was committed survives a killed process and a lost power
-supply. Writers take the write lock when they begin, so a decision and its effect are one.
+SQLite has a write-ahead log, and what was committed survives a killed process and a lost power supply (see
+`sqlite_writer`). Writers take the write lock when they begin, so a decision and its effect are one.
 """
 
 import json
-import sqlite3
-import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -23,7 +20,7 @@ from sqlalchemy import Connection, Engine, Executable, create_engine, event, fun
 from hatchway.store import tables
 from hatchway.store.feed import Changes
 from hatchway.store.notifications import ChangeNotifications, change_notifications
-from hatchway.store.problems import StoreBusy
+from hatchway.store.sqlite_writer import SqliteWriter, begin_writing
 from hatchway.store.transaction import Transaction, require_open
 from hatchway.store.url import parse_store_url
 
@@ -49,16 +46,6 @@ _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 _RECORD_LOCK = select(func.pg_advisory_xact_lock(0x48617464))
 """Held by whoever records what gateways have in common. Every role that can log in may take it, and keep it
 for ever. So neither changes of the account nor what API calls wait for use it."""
-_BEGIN = "hatchway_begin"
-_BUSY_OPTION = "hatchway_busy_seconds"
-_POLL_SECONDS = 0.001
-"""How often SQLite's write lock is asked for while another process holds it.
-
-SQLite's own waiting asks ever more seldom, down to ten times a second (`sqlite3_busy_timeout`): a process
-whose threads write one after another would keep all others out, a gateway's openings and lease among them.
-"""
-_HAND_OVER_SECONDS = 0.002
-"""How long the lock is left to other processes between two writers of one that had to wait for each other."""
 
 
 class SchemaMismatch(Exception):
@@ -88,10 +75,9 @@ class DriverMissing(Exception):
 class Store:
     """Everything that Hatchway remembers."""
 
-    def __init__(self, engine: Engine, busy_seconds: float = _BUSY_SECONDS) -> None:
+    def __init__(self, engine: Engine, writer: SqliteWriter | None = None) -> None:
         self.engine = engine
-        self._busy_seconds = busy_seconds
-        self._writing = threading.Lock()
+        self._writer = writer
 
     @classmethod
     def open(cls, url: str, *, connections: int = _CONNECTIONS) -> "Store":
@@ -112,7 +98,7 @@ class Store:
             )
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
-            return cls(engine, busy_seconds)
+            return cls(engine, SqliteWriter(engine, busy_seconds))
         arguments = {name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in parsed.query}
         try:
             engine = create_engine(
@@ -141,6 +127,8 @@ class Store:
         return tuple(dict.fromkeys(host for host in hosts if host and host[0] not in "/@"))
 
     def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
         self.engine.dispose()
 
     @contextmanager
@@ -172,34 +160,16 @@ class Store:
 
     @contextmanager
     def _begin(self, lock: Executable | None) -> Iterator[Connection]:
-        with self._turn(), self.engine.connect() as connection:
-            if self.is_sqlite:
-                connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE", _BUSY_OPTION: self._busy_seconds})
-            with connection.begin():
-                if lock is not None and not self.is_sqlite:
-                    connection.execute(lock)
+        if self._writer is not None:
+            with self._writer.transaction() as connection:
                 yield connection
                 require_open(connection)
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Writers of one process take turns, because SQLite gives its one write lock to any who waits.
-
-        Where there are many of them, they leave the lock to other processes in between.
-        """
-        if not self.is_sqlite:
-            yield
             return
-        waited = not self._writing.acquire(blocking=False)
-        # With a time-out: when the store is locked, each of those ahead waits as long as it may.
-        if waited and not self._writing.acquire(timeout=self._busy_seconds):
-            raise StoreBusy("too many wait for the store")
-        try:
-            if waited:
-                time.sleep(_HAND_OVER_SECONDS)
-            yield
-        finally:
-            self._writing.release()
+        with self.engine.connect() as connection, connection.begin():
+            if lock is not None:
+                connection.execute(lock)
+            yield connection
+            require_open(connection)
 
     def revision(self) -> int:
         """The account's revision now. `notifications` says when to ask."""
@@ -228,6 +198,9 @@ class Store:
     def migrate(self) -> None:
         """Brings the schema to this program's; a new database gets all of it.
 
+        Each migration is a transaction. What one has to `fill` beforehand goes in portions, each of which is
+        one too. So others may write meanwhile, and what has ended in the middle goes on from there.
+
         Raises:
             SchemaMismatch: the database is newer than the program.
         """
@@ -235,17 +208,27 @@ class Store:
         known = ScriptDirectory.from_config(config)
         with self.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-            if current is not None and current not in {script.revision for script in known.walk_revisions()}:
-                raise SchemaMismatch(current, known)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
+        if current is not None and current not in {script.revision for script in known.walk_revisions()}:
+            raise SchemaMismatch(current, known)
+        if current is None:
+            # Nothing is in it that anybody waits for.
+            self._upgrade(config, "head")
+        else:
+            for script in reversed(list(known.iterate_revisions("head", current))):
+                if hasattr(script.module, "fill"):
+                    script.module.fill(lambda: self._begin(_ACCOUNT_LOCK))
+                self._upgrade(config, script.revision)
         if self.is_sqlite:
             # What a migration has taken away is not left in the write-ahead log.
             with self.engine.connect() as connection:
                 connection.exec_driver_sql("ROLLBACK")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
+
+    def _upgrade(self, config: Config, revision: str) -> None:
+        with self._begin(None) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
 
     def check_schema(self, *, older: bool = False) -> str:
         """Refuses to work on a schema that is not this program's. Returns the schema, such as `0005`.
@@ -287,26 +270,6 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if _BEGIN not in options:
-        connection.exec_driver_sql("BEGIN")
-        return
-    driver: Any = connection.connection.driver_connection
-    busy_seconds: float = options[_BUSY_OPTION]
-    until = time.monotonic() + busy_seconds
-    driver.execute("PRAGMA busy_timeout=0")
-    try:
-        while time.monotonic() < until:
-            try:
-                driver.execute(options[_BEGIN])
-            except sqlite3.Error as problem:
-                # The primary result code is in the lowest byte (SQLite: "Result and Error Codes").
-                if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    break
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
-        # Once more, so that what is wrong is raised as SQLAlchemy raises it.
-        connection.exec_driver_sql(options[_BEGIN])
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={busy_seconds * 1000:.0f}")
+    if not begin_writing(connection):
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN")

@@ -5,9 +5,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Connection, String, Table, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    String,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import OperationalError
 
 from hatchway.domain.account import (
@@ -53,6 +66,7 @@ from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
 from hatchway.store.audit_rows import AuditRows
 from hatchway.store.notifications import CHANNEL
+from hatchway.store.prepared import Prepared
 from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
 
@@ -63,7 +77,6 @@ if TYPE_CHECKING:
 else:
     Noun = TypeVar("Noun")
 
-_REVISION: Final = select(tables.feed.c.revision)
 _STEPS_BETWEEN_LOOKS = 10_000
 """Of SQLite's virtual machine: about a millisecond."""
 _QUERY_CANCELED = "57014"
@@ -155,7 +168,7 @@ class Transaction:
 
     def revision(self) -> int:
         """The revision of this view."""
-        return int(self._connection.execute(_REVISION).scalar_one())
+        return int(_revision(self._connection.dialect).scalar(self._connection))
 
     def floor(self) -> int:
         """Followers that stand before this revision must read everything again."""
@@ -174,13 +187,10 @@ class Transaction:
 
         Of the tables in `own`, only rows whose primary key begins with the text that stands there.
         """
-        query = _touched(frozenset(names).difference(own), tuple(own))
-        parameters: dict[str, Any] = {"since": since}
-        for name, key in own.items():
-            parameters[f"{name}_key"] = key
-            # As a tombstone has it.
-            parameters[f"{name}_row"] = json.dumps([key])[:-1]
-        return bool(self._connection.execute(query, parameters).scalar_one())
+        query = _touched(frozenset(names).difference(own), tuple(own), self._connection.dialect)
+        # The second of each is as a tombstone has it.
+        keys = [part for key in own.values() for part in (key, json.dumps([key])[:-1])]
+        return bool(query.scalar(self._connection, since, *keys))
 
     def has_clear_signing_keys(self) -> bool:
         """Whether there are unsealed signing keys, which no gateway of this version reads."""
@@ -244,11 +254,7 @@ class Transaction:
 
     def mark_exported(self, event_ids: Iterable[str]) -> None:
         """Notes that these events have been written as JSON lines."""
-        records = tables.audit_records
-        self._connection.execute(
-            update(records).where(records.c.event_id == bindparam("exported_id")).values(exported=True),
-            [{"exported_id": event_id} for event_id in event_ids],
-        )
+        _mark_exported(self._connection.dialect).run(self._connection, [event_ids])
 
     def report_bytes(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Notes how many payload bytes went in and out so far, by tunnel; of those that are still there."""
@@ -273,22 +279,44 @@ class Transaction:
         if not self._feeds:
             raise ReadOnly("what gateways follow changes only within Store.write")
         if self._revision is None:
-            revision = tables.feed.c.revision
-            bump = update(tables.feed).values(revision=revision + 1).returning(revision)
-            if self._connection.dialect.name == "postgresql":
-                # Sent when the transaction commits (PostgreSQL: "NOTIFY").
-                bump = bump.returning(func.pg_notify(CHANNEL, ""))
-            self._revision = int(self._connection.execute(bump).scalar_one())
+            ((revision, *_),) = _bump(self._connection.dialect).fetch(self._connection)
+            self._revision = int(revision)
         return self._revision
 
 
+@lru_cache(maxsize=8)
+def _revision(dialect: Dialect) -> Prepared:
+    return Prepared(select(tables.feed.c.revision), (), dialect)
+
+
+@lru_cache(maxsize=8)
+def _mark_exported(dialect: Dialect) -> Prepared:
+    records = tables.audit_records
+    mark = update(records).where(records.c.event_id == bindparam("event", type_=String)).values(exported=True)
+    return Prepared(mark, ["event"], dialect)
+
+
+@lru_cache(maxsize=8)
+def _bump(dialect: Dialect) -> Prepared:
+    """The account's next revision."""
+    revision = tables.feed.c.revision
+    bump = update(tables.feed).values(revision=revision + 1).returning(revision)
+    if dialect.name == "postgresql":
+        # Sent when the transaction commits (PostgreSQL: "NOTIFY").
+        bump = bump.returning(func.pg_notify(CHANNEL, ""))
+    return Prepared(bump, (), dialect)
+
+
 @lru_cache(maxsize=64)
-def _touched(names: frozenset[str], own: tuple[str, ...]) -> Any:
+def _touched(names: frozenset[str], own: tuple[str, ...], dialect: Dialect) -> Prepared:
     """Whether any row of `names` has come, changed or gone after the revision `since`, or one of `own` of a
     given key; in one query."""
     since = bindparam("since", type_=tables.feed.c.revision.type)
     tombstone = tables.tombstones.c
-    kinds = sorted(table.info["kind"] for table in tables.FEED if table.name in names)
+    # Within the statement: as one parameter, only SQLAlchemy could make them a list.
+    kinds: list[Any] = [
+        literal_column(f"'{table.info['kind']}'") for table in tables.FEED if table.name in names
+    ]
     ways = [
         exists().where(tables.feed.c.floor > since),
         exists().where(tombstone.revision > since, tombstone.kind.in_(kinds)),
@@ -306,7 +334,8 @@ def _touched(names: frozenset[str], own: tuple[str, ...]) -> Any:
             )
             ways.append(exists().where(table.c.revision > since, key == wanted))
             ways.append(exists().where(tombstone.revision > since, *gone))
-    return select(or_(*ways))
+    parameters = [f"{name}_{part}" for name in own for part in ("key", "row")]
+    return Prepared(select(or_(*ways)), ["since", *parameters], dialect)
 
 
 def require_open(connection: Connection) -> None:

@@ -4,9 +4,10 @@ A fleet file may go beyond the number of things that an account or an identity h
 the API adds nothing to it.
 """
 
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import func
+from sqlalchemy import String, bindparam, func, select
 
 from hatchway.access.access_keys import MOST_KEYS
 from hatchway.access.policy_documents import MAX_POLICY_VERSIONS, TRUST_QUOTA, SizeQuota
@@ -58,6 +59,12 @@ def require_free_name(
     Raises:
         ServiceError: another has the name.
     """
-    others = () if but is None else (column != but,)
-    if rows.count(func.lower(column) == name.lower(), *others):
+    if rows.scalar(_others_of_name(column), name=name.lower(), but=but or ""):
         raise ServiceError("EntityAlreadyExists", message)
+
+
+@cache
+def _others_of_name(column: Any) -> Any:
+    return select(func.count()).where(
+        func.lower(column) == bindparam("name", type_=String), column != bindparam("but", type_=String)
+    )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import or_
+from sqlalchemy import String, bindparam, or_, select
 
 from hatchway.access.stored_policies import stored_trust_policy
 from hatchway.domain.arns import Arns
@@ -22,6 +22,15 @@ from hatchway.store import Transaction, tables
 
 _AWS = "AWS"
 _UNIQUE_ID = re.compile(r"(?:AIDA|AROA)[A-Z0-9]+(?::.+)?")
+_POLICY = tables.roles.c.trust_policy
+_MAY_NAME = select(tables.roles.c.name).where(
+    or_(
+        _POLICY.icontains(bindparam("part", type_=String), escape="/"),
+        # JSON may write any character as an escape.
+        _POLICY.contains("\\", autoescape=True),
+    )
+)
+_LIKE_SPECIAL = re.compile("[%_/]")
 
 
 def require_known(tx: Transaction, arns: Arns, document: str, former: str | None = None) -> None:
@@ -99,10 +108,9 @@ def _renamed(arns: Arns, principal: User | Role, name_now: str) -> Callable[[str
 
 
 def _rewrite(tx: Transaction, name: str, renamed: Callable[[str], str]) -> None:
-    policy = tables.roles.c.trust_policy
-    # JSON may write any character as an escape.
-    may_name = or_(policy.icontains(name, autoescape=True), policy.contains("\\", autoescape=True))
-    for role in tx.roles.find(may_name):
+    for (role_name,) in tx.roles.rows(_MAY_NAME, part=_LIKE_SPECIAL.sub(r"/\g<0>", name)):
+        role = tx.roles.get(role_name)
+        assert role is not None
         if not stored_trust_policy(role.trust_policy, role.name).statements:
             # It cannot be read, and trusts nobody.
             continue

@@ -26,16 +26,31 @@ _ENTRIES: Final = {
 }
 
 
-def make_index(dialect: str, what: str, table: str, resource_type: str) -> Iterator[str]:
-    """Statements after which the rows of `table` are in the index, and stay in it as they are.
+def make_triggers(dialect: str, what: str, table: str, resource_type: str) -> Iterator[str]:
+    """Statements after which whatever writes a row of `table` has it in the index as it is.
 
     `what` is `TAGS` or `SECURITY_GROUPS`; `resource_type` is what EC2 calls the rows' kind.
     """
-    yield _fill(dialect, what, table, resource_type)
     if dialect == "postgresql":
         yield from _postgresql(what, table, resource_type)
     else:
         yield from _sqlite(what, table, resource_type)
+
+
+def fill(dialect: str, what: str, table: str, resource_type: str) -> str:
+    """A statement that puts into the index the rows of `table` from one id to another: `after`, which is not
+    among them any more, and `to`, which is. What is in the index already stays.
+
+    Nobody may write one of these rows meanwhile.
+    """
+    _, index, columns = _INDEXES[what]
+    entries, _, source = _ENTRIES[dialect, what].format(row=f"{table}.").partition(" FROM ")
+    # All parts are a migration's own words.
+    return (
+        f"INSERT INTO {index} (resource_type, resource_id, {columns})"  # noqa: S608
+        f" SELECT '{resource_type}', {table}.id, {entries} FROM {table}, {source}"
+        f" WHERE {table}.id > :after AND {table}.id <= :to ON CONFLICT DO NOTHING"
+    )
 
 
 def drop_index(dialect: str, what: str, table: str) -> Iterator[str]:
@@ -53,17 +68,6 @@ def trigger_name(what: str, table: str, event: str) -> str:
 
 def _function_name(what: str, table: str) -> str:
     return f"index_{what}_of_{table}"
-
-
-def _fill(dialect: str, what: str, table: str, resource_type: str) -> str:
-    _, index, columns = _INDEXES[what]
-    entries, _, source = _ENTRIES[dialect, what].format(row=f"{table}.").partition(" FROM ")
-    # All parts are a migration's own words.
-    return (
-        f"INSERT INTO {index} (resource_type, resource_id, {columns})"  # noqa: S608
-        f" SELECT '{resource_type}', {table}.id, {entries} FROM {table}, {source} WHERE true"
-        " ON CONFLICT DO NOTHING"
-    )
 
 
 def _put(dialect: str, what: str, resource_type: str) -> str:

@@ -1,9 +1,12 @@
-"""Indexes for listings: of tags, of what uses a security group, and of columns that filters name."""
+"""Indexes for listings: of tags, of what uses a security group, and of columns that filters name.
+
+Rows that there are get into the first two later, in portions.
+"""
 
 import sqlalchemy as sa
 from alembic import op
 
-from hatchway.store.migrations.indexing import SECURITY_GROUPS, TAGS, drop_index, make_index
+from hatchway.store.migrations.indexing import SECURITY_GROUPS, TAGS, drop_index, make_triggers
 
 revision = "0008"
 down_revision = "0007"
@@ -59,9 +62,8 @@ def upgrade() -> None:
     )
     connection = op.get_bind()
     for indexed in _INDEXED:
-        for statement in make_index(connection.dialect.name, *indexed):
+        for statement in make_triggers(connection.dialect.name, *indexed):
             connection.exec_driver_sql(statement)
-    # After the rows: sorting them once is faster than putting each in its place.
     op.create_index("ix_tag_index_key", "tag_index", ["tag_key", "tag_value", "resource_type", "resource_id"])
     op.create_index("ix_tag_index_value", "tag_index", ["tag_value", "resource_type", "resource_id"])
     op.create_index("ix_security_group_uses_resource_id", "security_group_uses", ["resource_id"])

@@ -5,7 +5,7 @@ import hashlib
 import sqlalchemy as sa
 from alembic import op
 
-from hatchway.store.migrations.indexing import TAGS, drop_index, make_index
+from hatchway.store.migrations import indexing
 from hatchway.store.migrations.rules import drop_triggers, make_triggers
 
 revision = "0013"
@@ -13,7 +13,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-_INDEXED = (TAGS, "security_group_rules", "security-group-rule")
+_INDEXED = (indexing.TAGS, "security_group_rules", "security-group-rule")
 
 
 def upgrade() -> None:
@@ -62,14 +62,14 @@ def upgrade() -> None:
     if found:
         connection.execute(rules.insert(), list(found.values()))
     dialect = connection.dialect.name
-    for statement in (*make_triggers(dialect), *make_index(dialect, *_INDEXED)):
+    for statement in (*make_triggers(dialect), *indexing.make_triggers(dialect, *_INDEXED)):
         connection.exec_driver_sql(statement)
 
 
 def downgrade() -> None:
     connection = op.get_bind()
     dialect = connection.dialect.name
-    for statement in (*drop_index(dialect, *_INDEXED[:2]), *drop_triggers(dialect)):
+    for statement in (*indexing.drop_index(dialect, *_INDEXED[:2]), *drop_triggers(dialect)):
         connection.exec_driver_sql(statement)
     op.drop_table("security_group_rules")
     op.drop_column("subnets", "attributes")

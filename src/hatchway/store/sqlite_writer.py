@@ -1,0 +1,207 @@
+"""How a process writes to SQLite: through one connection, by turns, and many wait for the disk as one.
+
+A transaction that SQLite itself puts on the disk holds the write lock while the disk works, and the wait of
+the next one begins when its own is over. So here SQLite commits to the write-ahead log without waiting
+(`synchronous=NORMAL`, SQLite: "Write-Ahead Logging"), and whoever has committed lets go of the lock and waits
+until the log is on the disk: one wait is for all who have committed when it begins.
+
+That loses nothing. No transaction is over, and no answer goes out, before it is on the disk. The log is one
+file: once something in it is on the disk, so is all that was committed before. So nothing that lasts rests on
+what does not. After a power failure SQLite takes the log up to the last transaction that is whole.
+"""
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine
+
+from hatchway.store.problems import StoreBusy
+
+_POLL_SECONDS: Final = 0.001
+"""How often SQLite's write lock is asked for while another process holds it.
+
+SQLite's own waiting asks ever more seldom, down to ten times a second (`sqlite3_busy_timeout`): a process
+whose threads write one after another would keep all others out, a gateway's openings and lease among them.
+"""
+_HAND_OVER_SECONDS: Final = 0.002
+"""How long the lock is left to other processes."""
+_HELD_SECONDS: Final = 0.008
+"""For how long writers of one process may follow each other at once."""
+_LOG_PAGES: Final = 4000
+"""Pages in the log after which they go into the database, 16 MiB: many are the same ones again."""
+_WRITER: Final = "hatchway_writer"
+
+_sync: Final = getattr(os, "fdatasync", os.fsync)
+
+
+class SqliteWriter:
+    """Of one store. Thread-safe."""
+
+    def __init__(self, engine: Engine, busy_seconds: float) -> None:
+        self._engine = engine
+        self._busy_seconds = busy_seconds
+        self._turn = threading.Lock()
+        self._followed_since = self._left_at = 0.0
+        self._connection: Connection | None = None
+        self._log: _Log | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection within a transaction, which is on the disk when the context is left.
+
+        Raises:
+            StoreBusy: others of this process have had the turn for too long.
+            OSError: the disk does not write the log.
+        """
+        with self._next():
+            connection = self._ready()
+            try:
+                with connection.begin():
+                    yield connection
+            except BaseException:
+                if connection.invalidated or connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+                    self._drop()
+                raise
+            log = self._log
+            place = 0 if log is None else log.note_commit()
+        if log is not None:
+            log.wait_for(place)
+
+    def close(self) -> None:
+        with self._turn:
+            self._drop()
+
+    @contextmanager
+    def _next(self) -> Iterator[None]:
+        """Writers of one process take turns, because SQLite gives its one write lock to any who waits.
+
+        When they have followed each other for a while, they leave the lock to other processes.
+        """
+        # With a time-out: when the store is locked, each of those ahead waits as long as it may.
+        if not self._turn.acquire(timeout=self._busy_seconds):
+            raise StoreBusy("too many wait for the store")
+        try:
+            now = time.monotonic()
+            if now - self._left_at > _HAND_OVER_SECONDS:
+                self._followed_since = now
+            elif now - self._followed_since > _HELD_SECONDS:
+                time.sleep(_HAND_OVER_SECONDS)
+                self._followed_since = time.monotonic()
+            yield
+        finally:
+            self._left_at = time.monotonic()
+            self._turn.release()
+
+    def _ready(self) -> Connection:
+        if self._log is not None and self._log.failed:
+            self._drop()
+            self._settle()
+        if self._connection is None:
+            connection = self._engine.connect().execution_options(**{_WRITER: self})
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA busy_timeout=0")
+            (mode,) = driver.execute("PRAGMA journal_mode").fetchone()
+            # On a file system that cannot have a write-ahead log, SQLite waits for the disk itself.
+            if mode == "wal":
+                driver.execute("PRAGMA synchronous=NORMAL")
+                driver.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+                self._log = _Log(f"{self._engine.url.database}-wal")
+            self._connection = connection
+        return self._connection
+
+    def _settle(self) -> None:
+        """Puts what the disk did not write into the log into the database itself, and that on the disk.
+
+        Raises:
+            StoreBusy: somebody still reads what is in the log alone.
+        """
+        with self._engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            (blocked, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if blocked:
+            raise StoreBusy("the log cannot be put into the database")
+        self._log = None
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # Not back into the pool, whose connections wait for the disk and for locks.
+            connection.detach()
+            connection.close()
+
+    def begin(self, connection: Connection) -> None:
+        """Begins a transaction with the write lock."""
+        driver: Any = connection.connection.driver_connection
+        until = time.monotonic() + self._busy_seconds
+        while time.monotonic() < until:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as problem:
+                # The primary result code is in the lowest byte (SQLite: "Result and Error Codes").
+                if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    break
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+        # Once more, so that what is wrong is raised as SQLAlchemy raises it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class _Log:
+    """The write-ahead log of one database, as long as a connection is open that keeps it from being deleted.
+
+    Its places are numbers that count commits. `failed` is whether the disk has not written all of it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._syncing = threading.Lock()
+        self._committed = 0
+        self._synced = 0
+        self.failed = False
+
+    def note_commit(self) -> int:
+        """The place of what has been committed just now. One caller at a time."""
+        self._committed += 1
+        return self._committed
+
+    def wait_for(self, place: int) -> None:
+        """Returns when all up to this place is on the disk.
+
+        Raises:
+            OSError: it is not.
+        """
+        # Whoever comes first waits for the disk, for all who have committed before; the others for him.
+        with self._syncing:
+            if self._synced >= place:
+                return
+            committed = self._committed
+            try:
+                if self.failed:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                if self._file is None:
+                    self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                    weakref.finalize(self, os.close, self._file)
+                _sync(self._file)
+            except OSError as problem:
+                # What a disk has once failed to write, it will not be asked for again (fsync(2)).
+                self.failed = True
+                raise OSError(problem.errno, problem.strerror, self._path) from problem
+            self._synced = committed
+
+
+def begin_writing(connection: Connection) -> bool:
+    """Begins a transaction that writes, where the connection is a writer's. Returns whether it is."""
+    writer: SqliteWriter | None = connection.get_execution_options().get(_WRITER)
+    if writer is None:
+        return False
+    writer.begin(connection)
+    return True

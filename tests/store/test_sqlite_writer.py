@@ -1,0 +1,143 @@
+"""What a process writes to SQLite is on the disk before it is over, and the disk works without the lock."""
+
+import errno
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from tests.store.test_store import NOW
+
+from hatchway.domain.identity import Group
+from hatchway.store import Store, explain, sqlite_writer
+
+
+def group(name: str) -> Group:
+    return Group(name=name, id=f"AGPA{name}", path="/", created_at=NOW)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "hatchway.db"
+
+
+@pytest.fixture
+def own(path: Path) -> Iterator[Store]:
+    """An SQLite store, whatever the others are."""
+    store = Store.open(f"sqlite:///{path}")
+    store.migrate()
+    yield store
+    store.close()
+
+
+class Disk:
+    """One that is slow: each sync begins, and goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.syncs = 0
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def sync(self, file: int) -> None:
+        self.syncs += 1
+        self.begun.set()
+        assert self.go_on.wait(30)
+
+
+@pytest.fixture
+def disk(own: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    disk = Disk()
+    with own.record():
+        pass
+    monkeypatch.setattr(sqlite_writer, "_sync", disk.sync)
+    yield disk
+    disk.go_on.set()
+
+
+def write(store: Store, name: str) -> threading.Thread:
+    def put() -> None:
+        with store.write() as tx:
+            tx.groups.put(group(name))
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    return thread
+
+
+def names(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM groups")}
+
+
+def test_a_write_is_over_when_the_disk_has_it_and_others_write_meanwhile(
+    own: Store, path: Path, disk: Disk
+) -> None:
+    writing = write(own, "first")
+    assert disk.begun.wait(30)
+    assert names(path) == {"first"}
+    with closing(sqlite3.connect(path, timeout=0)) as other, other:
+        other.execute("DELETE FROM tombstones")
+    assert writing.is_alive()
+    disk.go_on.set()
+    writing.join()
+
+
+def test_one_wait_for_the_disk_is_for_all_who_have_committed(own: Store, path: Path, disk: Disk) -> None:
+    threads = [write(own, "first")]
+    assert disk.begun.wait(30)
+    threads += [write(own, f"group-{number}") for number in range(8)]
+    while len(names(path)) < 9:
+        time.sleep(0.01)
+    disk.go_on.set()
+    for thread in threads:
+        thread.join()
+    assert disk.syncs == 2
+
+
+def test_what_a_disk_has_failed_to_write_is_not_relied_on(
+    own: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sqlite_writer, "_sync", fail)
+        with pytest.raises(OSError) as caught, own.write() as tx:
+            tx.groups.put(group("first"))
+    told = explain(caught.value)
+    assert told is not None and told.startswith("the store's disk does not read or write")
+    # What the next one builds on is in the database by then, not in the log alone.
+    with own.write() as tx:
+        assert path.with_name("hatchway.db-wal").stat().st_size == 0
+        assert tx.groups.get("first") is not None
+        tx.groups.put(group("second"))
+    assert names(path) == {"first", "second"}
+
+
+def test_where_there_can_be_no_log_sqlite_itself_waits_for_the_disk(
+    own: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA synchronous=FULL")
+
+    own.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    monkeypatch.setattr("hatchway.store.store._prepare_sqlite", prepare)
+    store = Store.open(f"sqlite:///{path}")
+    with store.write() as tx:
+        tx.groups.put(group("first"))
+        assert tx._connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    store.close()
+
+
+def test_a_statement_that_fails_within_the_driver_is_told_as_any_other(own: Store) -> None:
+    with pytest.raises(DBAPIError), own.read() as tx:
+        tx._connection.exec_driver_sql("PRAGMA query_only=1")
+        tx.groups.delete("one")
