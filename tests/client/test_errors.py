@@ -7,7 +7,8 @@ from unittest.mock import MagicMock
 import pytest
 
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
-from hatchway.client.tunnel import Route, _connect
+from hatchway.client.plan import Route
+from hatchway.client.tunnel import _connect
 from hatchway.gateway.tunnel import closures
 from hatchway.transport.websocket.close import Closure
 

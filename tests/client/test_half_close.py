@@ -12,8 +12,9 @@ from tests.transport.harness import TIMEOUT, run
 
 from hatchway.client.listener import listen
 from hatchway.client.local import standard_streams
+from hatchway.client.plan import TunnelPlan
 from hatchway.client.profile import trust
-from hatchway.client.tunnel import TunnelPlan, open_tunnel
+from hatchway.client.tunnel import open_tunnel
 
 
 def plan(certificates: Certificates, port: int) -> TunnelPlan:

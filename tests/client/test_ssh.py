@@ -12,11 +12,11 @@ from tests.programs import needs
 
 from hatchway.client.discovery import TunnelOptions
 from hatchway.client.errors import ApiError, InvalidOption
+from hatchway.client.plan import Route, TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxy_command import tunnel_command
 from hatchway.client.request import Credentials, TunnelRequest
 from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, run_ssh, ssh_command
-from hatchway.client.tunnel import Route, TunnelPlan
 
 PLAN = TunnelPlan(
     TunnelRequest(

@@ -72,7 +72,7 @@ def open_tunnel(
         remote_port=remote_port,
     )
     profile = Profile(caller)
-    plan = plan_tunnel(profile, options)
+    plan = plan_tunnel(profile, options, meanwhile=_load_what_carries)
     if push_key is not None or known_hosts is not None:
         from hatchway.client.ssh import prepare_host
 
@@ -88,6 +88,11 @@ def open_tunnel(
 
         asyncio.run(listen(plan, local_port, report))
     return 0
+
+
+def _load_what_carries() -> None:
+    """It takes as long as the API takes to answer."""
+    import hatchway.client.tunnel  # noqa: F401
 
 
 def report(line: str) -> None:

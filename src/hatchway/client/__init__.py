@@ -21,6 +21,7 @@ for what is open; the plan opens any number of tunnels:
 | `host_list` | the same with the endpoint that leads to each |
 | `discovery` | endpoint and gateway port, asked of the control plane; pushing a key |
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
+| `plan` | what opening a tunnel takes. Pure |
 | `tunnel` | connecting to a gateway, and its refusals |
 | `relay` | the bytes of one tunnel, both ways, to the very last |
 | `local` | the near end: standard streams or a connection |

@@ -16,13 +16,13 @@ from hatchway.client.hosts import (
 )
 from hatchway.client.ids import is_whole, only_one
 from hatchway.client.os_user import is_os_user
+from hatchway.client.plan import HTTPS_PORT, Route, TunnelPlan
 from hatchway.client.profile import api_errors
 from hatchway.client.request import TunnelRequest
-from hatchway.client.tunnel import HTTPS_PORT, Route, TunnelPlan
 from hatchway.domain.ids import ENDPOINT_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hatchway.client.caller import Question
     from hatchway.client.hosts import Host
@@ -82,8 +82,13 @@ _OTHER_FAMILY: Final = {False: ("ipv6",), True: ("ipv4",)}
 """The types of endpoints that reach no IPv4 and no IPv6 address."""
 
 
-def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
+def plan_tunnel(
+    profile: Profile, options: TunnelOptions, meanwhile: Callable[[], None] = lambda: None
+) -> TunnelPlan:
     """Ask the control plane for what the options leave open, and for nothing else.
+
+    Args:
+        meanwhile: is called when the questions are under way.
 
     Raises:
         InvalidOption: the options do not go together, or one cannot be right.
@@ -107,6 +112,7 @@ def plan_tunnel(profile: Profile, options: TunnelOptions) -> TunnelPlan:
     if address is None or dns_name is None:
         ec2 = profile.caller
         ec2.ahead(*_independent_questions(options))
+        meanwhile()
     target = None
     if options.host is not None:
         target = find_host(ec2, options.host)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from hatchway.client.tunnel import TunnelPlan
+    from hatchway.client.plan import TunnelPlan
 
 LOOPBACK: Final = "127.0.0.1"
 _BACKLOG: Final = 128

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.plan import TunnelPlan
     from hatchway.client.profile import ProfileOptions
-    from hatchway.client.tunnel import TunnelPlan
 
 
 def tunnel_command(plan: TunnelPlan, profile: ProfileOptions) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from hatchway.client.tunnel import TunnelPlan
+    from hatchway.client.plan import TunnelPlan
 
 RDP_PORT: Final = 3389
 _LONGEST_USER: Final = 256

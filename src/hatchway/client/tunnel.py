@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import ssl
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +14,6 @@ from hatchway import __version__
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
     GatewayUnreachable,
-    InvalidOption,
     TunnelRefused,
     printable,
 )
@@ -28,12 +25,8 @@ from hatchway.client.signals import ending_in_order
 from hatchway.domain.tunnel import HALF_CLOSE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hatchway.client.local import LocalEnd
-    from hatchway.client.request import Credentials, TunnelRequest
-
-HTTPS_PORT: Final = 443
+    from hatchway.client.plan import Route, TunnelPlan
 
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds for name, connection, TLS and the gateway's answer together."""
@@ -42,53 +35,6 @@ _MAX_FRAME_RECEIVED: Final = 4 << 20
 _READ_BUFFER: Final = 256 * 1024
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds before the next address of a name is tried too (RFC 8305 section 5)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """How to reach a gateway.
-
-    `dns_name` is whom to trust and what the request's Host says; `address` is where to connect when that name
-    does not resolve to it. `ca_bundle` is trusted besides the system's own certificates.
-
-    Raises:
-        InvalidOption: the port or the source address is none.
-    """
-
-    dns_name: str
-    port: int = HTTPS_PORT
-    address: str | None = None
-    source_address: str | None = None
-    ca_bundle: str | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.port <= 65535:
-            raise InvalidOption(f"{self.port} is not a port: give one from 1 to 65535")
-        if self.source_address is not None:
-            try:
-                ipaddress.ip_address(self.source_address)
-            except ValueError:
-                raise InvalidOption(
-                    f"--source-address {printable(self.source_address)!r} is not an IP address"
-                ) from None
-
-    def __str__(self) -> str:
-        address = "" if self.address is None else f" at {self.address}"
-        return f"{self.dns_name}:{self.port}{address}"
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelPlan:
-    """All that opening a tunnel takes, as often as need be. `credentials` may block for a while.
-
-    `instance_id` is there when an instance was asked for: where its address comes from.
-    """
-
-    request: TunnelRequest
-    route: Route
-    region: str
-    credentials: Callable[[], Credentials]
-    instance_id: str | None = None
 
 
 async def open_tunnel(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> None:
