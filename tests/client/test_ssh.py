@@ -16,7 +16,7 @@ from hatchway.client.plan import Route, TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxy_command import tunnel_command
 from hatchway.client.request import Credentials, TunnelRequest
-from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, run_ssh, ssh_command
+from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, run_ssh, ssh_command, ssh_options
 
 PLAN = TunnelPlan(
     TunnelRequest(
@@ -151,6 +151,43 @@ def test_where_host_keys_cannot_be_asked_for_there_is_no_ssh(
     with pytest.raises(ApiError, match="DescribeHostKeys"):
         run_ssh(profile, SshOptions(host=INSTANCE_ID))
     assert not Path(f"{fake_ssh}.arguments").exists()
+
+
+def test_what_ssh_is_asked_of_itself_it_is_asked_without_a_host(
+    profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
+) -> None:
+    fake_ssh.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >"$0.arguments"\nexit 3\n')
+    options = ssh_options(["-Q", "key"], None, None, TunnelOptions())
+    assert run_ssh(profile, options) == 3
+    assert Path(f"{fake_ssh}.arguments").read_text().splitlines() == ["-Q", "key"]
+    assert dry_run_ssh(profile, options).command == "ssh -Q key"
+    assert control_plane.calls == []
+
+
+def test_a_host_behind_another_has_a_key_pushed_and_is_reached_by_way_of_that(
+    profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
+) -> None:
+    options = SshOptions(host=INSTANCE_ID, jump="a@b:2222,c", options=("-F", "none"))
+    assert run_ssh(profile, options) == 7
+    words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
+    proxy = shlex.split(words[1].partition("=")[2])
+    assert proxy[:5] == [sys.executable, "-P", "-m", "hatchway", "ssh"]
+    assert proxy[-7:] == ["-J", "a@b:2222", "-F", "none", "-W", "[10.0.1.1]:22", "--", "c"][-7:]
+    assert words[-1] == f"ec2-user@{INSTANCE_ID}"
+    # The way from the last host needs no endpoint.
+    assert sorted(control_plane.called()) == ["DescribeHostKeys", "DescribeInstances", "SendSSHPublicKey"]
+
+
+def test_a_host_that_only_the_jump_host_knows_is_left_to_ssh(
+    profile: Profile, control_plane: StubControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = (200, b"<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>")
+    monkeypatch.setattr(control_plane, "answer_DescribeInstances", lambda _: nothing, raising=False)
+    shown = dry_run_ssh(profile, SshOptions(host="printer", jump="web-1"))
+    assert "-W '\"'\"'[printer]:22'\"'\"' -- web-1" in shown.command
+    assert shown.command.endswith("-- ec2-user@printer")
+    assert "IdentitiesOnly" not in shown.command
+    assert not any("SendSSHPublicKey" in step for step in shown.steps)
 
 
 def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:
