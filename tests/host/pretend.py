@@ -122,6 +122,7 @@ PROGRAMS = {
         case $1 in
         is-active) echo active ;;
         reload) echo "$2" >>"$ROOT/reloads" ;;
+        show) if [ -e "$ROOT/unit" ]; then cat "$ROOT/unit"; fi ;;
         *) echo "$@" >>"$ROOT/units" ;;
         esac
     """,

@@ -171,3 +171,31 @@ def test_match_blocks_are_found_however_they_are_written_and_wherever_they_stand
         f"'Match User git' in {included} sets authenticationmethods password",
         f"'Match Host x' in {other} sets pubkeyacceptedalgorithms y",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        ("-D $SSHD_OPTS", 0, "asks Hatchway for keys of: users yet to be made, root, ec2-user"),
+        (
+            "-D -o AuthorizedKeysCommand /usr/share/eic %%u %%f -o AuthorizedKeysCommandUser eic $SSHD_OPTS",
+            1,
+            "another AuthorizedKeysCommand, /usr/share/eic %u %f, from the -o that it is started with",
+        ),
+    ],
+)
+def test_an_sshd_that_its_socket_starts_is_seen_as_its_unit_starts_it(
+    one_host: Host, options: str, status: int, said: str
+) -> None:
+    program = f"{one_host.root}/bin/sshd"
+    (one_host.root / "unit").write_text(
+        f"ExecStart={{ path={program} ; argv[]={program} {options} ; ignore_errors=no ; pid=0 }}\n"
+    )
+    before = one_host.files()
+    found, text = seen(one_host)
+    assert (found, said in text) == (status, True), text
+    if status:
+        assert one_host.files() == before
+    else:
+        assert "more than its unit and its configuration" not in text
+        assert "stronger than its unit and its configuration" in text

@@ -56,8 +56,11 @@ look_at_sshd() {
     address=$(api_address)
     running=$(listeners)
     if [ -z "$running" ]; then
-        look_at_one "sshd" "$sshd -f $sshd_config"
-        note "not seen: a running sshd. What it will be started with may be stronger than its configuration"
+        # As where a socket starts it (Ubuntu).
+        words=$(unit_words)
+        look_at_one "sshd" "${words:-$sshd -f $sshd_config}"
+        note "not seen: a running sshd. What it will be started with may be stronger than ${words:+its unit and }its" \
+            "configuration"
     else
         while read -r pid words; do
             look_at_one "sshd (process $pid)" "$words"
@@ -69,6 +72,14 @@ END_OF_LISTENERS
         fail "no key from Hatchway could let anybody in: mend this, then run this again: $reasons"
     fi
     look_at_match_blocks
+}
+
+# unit_words: what the unit of systemd starts sshd with, its drop-ins included; without what the environment adds.
+unit_words() {
+    for name in ssh sshd; do
+        systemctl show --property=ExecStart "$name.service" 2>/dev/null |
+            sed -n 's/^ExecStart={ path=[^ ]* ; argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | sed -e 's/ \$[A-Za-z0-9_{}]*//g' -e 's/%%/%/g'
+    done | head -n 1
 }
 
 note() { seen="${seen}hatchway: $*
