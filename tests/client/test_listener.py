@@ -4,13 +4,15 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
+from tests.transport.harness import TIMEOUT, until
 
 from hatchway.client.errors import InvalidOption
-from hatchway.client.listener import listen
+from hatchway.client.listener import LOOPBACK, listen
 
 
 class Echo(WSListener):
@@ -18,13 +20,22 @@ class Echo(WSListener):
         if frame.msg_type == WSMsgType.BINARY:
             transport.send(WSMsgType.BINARY, frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
-            transport.send_close()
+            transport.send_close(WSCloseCode.OK)
             transport.disconnect()
 
 
-def with_listener(gateway: StubGateway, use: Callable[[int], Awaitable[None]]) -> list[str]:
+def with_listener(
+    gateway: StubGateway,
+    use: Callable[[int], Awaitable[None]],
+    address: str = LOOPBACK,
+    *,
+    seconds: int = 3600,
+    into: list[str] | None = None,
+) -> list[str]:
     """Run `use` with the port that was picked; gives the lines that were reported."""
-    lines: list[str] = []
+    plan = tunnel_plan(gateway)
+    plan = replace(plan, request=replace(plan.request, max_tunnel_duration=seconds))
+    lines: list[str] = [] if into is None else into
 
     async def run() -> None:
         listening = asyncio.Event()
@@ -33,10 +44,11 @@ def with_listener(gateway: StubGateway, use: Callable[[int], Awaitable[None]]) -
             lines.append(line)
             listening.set()
 
-        task = asyncio.create_task(listen(tunnel_plan(gateway), 0, report))
+        task = asyncio.create_task(listen(plan, 0, report, address))
         await listening.wait()
         try:
-            await use(int(lines[0].rstrip(".").rpartition(" ")[2]))
+            async with asyncio.timeout(TIMEOUT):
+                await use(int(lines[0].rstrip(".").rpartition(" ")[2]))
         finally:
             task.cancel()
             await asyncio.wait([task])
@@ -78,8 +90,8 @@ def test_a_refused_tunnel_closes_its_connection_and_says_why(gateway: StubGatewa
         writer.close()
 
     lines = with_listener(gateway, use)
-    assert "[1] AccessDeniedException: not authorized" in lines
-    assert "[1] Closing tcp connection." in lines
+    assert lines[2].startswith("[1] AccessDeniedException: not authorized: ")
+    assert "[1] Closing tcp connection: 0 bytes sent, 0 received, not opened." in lines
 
 
 def test_a_connection_that_is_closed_ends_its_tunnel(gateway: StubGateway) -> None:
@@ -97,8 +109,11 @@ def test_a_connection_that_is_closed_ends_its_tunnel(gateway: StubGateway) -> No
         assert await reader.readexactly(5) == b"hello"
         writer.close()
         assert await asyncio.to_thread(ended.wait, 30)
+        await until(lambda: len(lines) == 3)
 
-    with_listener(gateway, use)
+    lines: list[str] = []
+    with_listener(gateway, use, into=lines)
+    assert "[1] Closing tcp connection: 5 bytes sent, 5 received, ended here." in lines
 
 
 def test_half_a_close_leaves_the_answer_its_way(gateway: StubGateway) -> None:
@@ -136,7 +151,8 @@ def test_half_a_close_leaves_an_answer_that_is_long_in_coming_its_way(gateway: S
         assert await reader.read() == b"answer"
         writer.close()
 
-    with_listener(gateway, use)
+    lines = with_listener(gateway, use)
+    assert "[1] Closing tcp connection: 8 bytes sent, 6 received, ended by the host." in lines
 
 
 def test_a_listener_that_is_told_to_end_closes_its_tunnels(gateway: StubGateway) -> None:
@@ -164,6 +180,76 @@ def test_a_port_that_is_taken_is_refused(gateway: StubGateway) -> None:
         for port in (taken.getsockname()[1], 70_000):
             with pytest.raises(InvalidOption, match="--local-port"):
                 asyncio.run(listen(tunnel_plan(gateway), port, print))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2", "0.0.0.0", "::1"])
+def test_another_address_may_be_listened_on(gateway: StubGateway, address: str) -> None:
+    gateway.answer = Echo
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("::1" if ":" in address else "127.0.0.2", port)
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+        # That its program has gone is seen there too.
+        await until(lambda: any("ended here" in line for line in lines))
+
+    lines: list[str] = []
+    with_listener(gateway, use, address, into=lines)
+
+
+@pytest.mark.parametrize("address", ["localhost", "192.0.2.1", "127.0.0.1/8", ""])
+def test_what_is_no_address_of_this_machine_is_refused(gateway: StubGateway, address: str) -> None:
+    with pytest.raises(InvalidOption, match="--bind-address"):
+        asyncio.run(listen(tunnel_plan(gateway), 0, print, address))
+
+
+def test_that_a_tunnel_s_time_is_nearly_over_is_told_before(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.client.listener.NOTICE", 59)
+    gateway.answer = Echo
+
+    async def use(port: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        await until(lambda: len(lines) == 3)
+        writer.close()
+
+    lines: list[str] = []
+    with_listener(gateway, use, seconds=60, into=lines)
+    assert lines[2] == "[1] In 59 seconds this tunnel reaches its maximum duration, and is cut."
+
+
+def test_a_connection_waits_for_a_gateway_that_comes_back(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.client.listener._PAUSE", 0.1)
+    stopping = refusal(503, b'{"ErrorCode": "ServiceUnavailable", "Message": "Gateway is shutting down."}')
+    answers: Iterator[Answer] = iter([stopping, stopping, Echo()])
+    gateway.answer = lambda: next(answers)
+
+    async def use(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"patience")
+        assert await reader.readexactly(8) == b"patience"
+        writer.close()
+
+    lines = with_listener(gateway, use)
+    assert lines[2:3] == ["[1] ServiceUnavailable: Gateway is shutting down.: trying again for 30 seconds"]
+    assert len(gateway.requests) == 3
+
+
+def test_a_connection_waits_for_no_gateway_once_its_program_has_gone(gateway: StubGateway) -> None:
+    gateway.port = 1
+
+    async def use(port: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        await until(lambda: len(lines) >= 4)
+
+    lines: list[str] = []
+    with_listener(gateway, use, into=lines)
+    assert lines[-1] == "[1] Closing tcp connection: 0 bytes sent, 0 received, not opened."
 
 
 def test_nothing_but_loopback_is_listened_on(gateway: StubGateway) -> None:

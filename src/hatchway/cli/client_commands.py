@@ -201,6 +201,13 @@ def open_tunnel(
         int | None,
         typer.Option(metavar="PORT", help="Listen here instead of using standard input and output."),
     ] = None,
+    bind_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The IP address to listen on, by default 127.0.0.1: who reaches it can use the tunnels.",
+        ),
+    ] = None,
     push_key: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A public key to make good on the host for 60 seconds first."),
@@ -233,6 +240,7 @@ def open_tunnel(
         private_ip_address=private_ip_address,
         remote_port=remote_port,
         local_port=local_port,
+        bind_address=bind_address,
         push_key=push_key,
         os_user=os_user,
         known_hosts=known_hosts,

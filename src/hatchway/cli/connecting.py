@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hatchway.client.errors import ClientError, InvalidOption, NoConnection
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from hatchway.client.discovery import TunnelOptions
     from hatchway.client.profile import ProfileOptions
 
 
+@contextmanager
+def _as_ssh_ends() -> Iterator[None]:
+    """Whatever keeps a command from a connection ends it with 255, by which rsync, Ansible and others know
+    that from a remote command that failed.
+
+    Raises:
+        NoConnection: in the place of an error with the exit code of any failure.
+    """
+    try:
+        yield
+    except ClientError as problem:
+        if problem.exit_code != ClientError.exit_code:
+            raise
+        raise NoConnection(str(problem)) from problem
+
+
+@_as_ssh_ends()
 def ssh(
     words: Sequence[str],
     *,
@@ -40,6 +60,7 @@ def ssh(
     return 0
 
 
+@_as_ssh_ends()
 def open_tunnel(
     host: str | None,
     *,
@@ -47,6 +68,7 @@ def open_tunnel(
     private_ip_address: str | None,
     remote_port: int,
     local_port: int | None,
+    bind_address: str | None = None,
     push_key: Path | None,
     os_user: str,
     known_hosts: Path | None,
@@ -71,6 +93,8 @@ def open_tunnel(
         private_ip_address=private_ip_address,
         remote_port=remote_port,
     )
+    if bind_address is not None and local_port is None:
+        raise InvalidOption("--bind-address says where to listen: give --local-port as well")
     profile = Profile(caller)
     plan = plan_tunnel(profile, options, meanwhile=_load_what_carries)
     if push_key is not None or known_hosts is not None:
@@ -84,9 +108,9 @@ def open_tunnel(
 
         asyncio.run(relay_standard_streams(plan))
     else:
-        from hatchway.client.listener import listen
+        from hatchway.client.listener import LOOPBACK, listen
 
-        asyncio.run(listen(plan, local_port, report))
+        asyncio.run(listen(plan, local_port, report, bind_address or LOOPBACK))
     return 0
 
 

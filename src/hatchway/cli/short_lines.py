@@ -43,6 +43,7 @@ OPEN_TUNNEL: Final[_Options] = {
     "--private-ip-address": ("private_ip_address", str),
     "--remote-port": ("remote_port", int),
     "--local-port": ("local_port", int),
+    "--bind-address": ("bind_address", str),
     "--push-key": ("push_key", Path),
     "--os-user": ("os_user", str),
     "--known-hosts": ("known_hosts", Path),
@@ -91,7 +92,7 @@ def read(arguments: Sequence[str]) -> Line | None:
             return None
     else:
         own = {"instance_id": None, "private_ip_address": None, "remote_port": 22, "local_port": None}
-        own |= {"push_key": None, "os_user": "ec2-user", "known_hosts": None}
+        own |= {"bind_address": None, "push_key": None, "os_user": "ec2-user", "known_hosts": None}
         found = _values(words, {**OPEN_TUNNEL, **TUNNEL, **CALLER})
         if found is None:
             return None

@@ -38,6 +38,8 @@ _CLOSURE_HINTS = {
 
 _UNREACHED = "see that the host runs, listens on that port, and that security groups let it through"
 
+_SERVICE_UNAVAILABLE = 503
+
 CONNECTION_LOST = 1006
 """RFC 6455 section 7.1.5: the close code of a connection that ended without a Close frame."""
 
@@ -84,15 +86,23 @@ class NotFound(ClientError):
     """The control plane knows no such instance, or no endpoint that leads to it."""
 
 
+class NoConnection(ClientError):
+    """What kept a command in ssh's place, or behind it, from a connection."""
+
+    exit_code = 255
+
+
 class GatewayUnreachable(ClientError):
     """There is no connection to the gateway, or it cannot be trusted."""
 
     exit_code = 255
 
-    def __init__(self, address: str, reason: str) -> None:
+    def __init__(self, address: str, reason: str, *, passing: bool = True) -> None:
+        """`passing` is whether it may be otherwise in a moment, as while a gateway restarts."""
         super().__init__(f"cannot open a tunnel by way of {address}: {reason}")
         self.address = address
         self.reason = reason
+        self.passing = passing
 
 
 class TunnelRefused(ClientError):
@@ -118,6 +128,11 @@ class TunnelRefused(ClientError):
         self.message = message
         self.request_id = request_id
         self.explanation = explanation
+
+    @property
+    def passing(self) -> bool:
+        """Whether it may be otherwise in a moment: the gateway is stopping, or cannot decide or record."""
+        return self.status == _SERVICE_UNAVAILABLE
 
 
 class TunnelClosed(ClientError):

@@ -1,22 +1,27 @@
-"""A local port, and one tunnel for each connection to it."""
+"""A local port, and one tunnel for each connection."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from hatchway.client.errors import ClientError, InvalidOption
+from hatchway.client.errors import ClientError, GatewayUnreachable, InvalidOption, TunnelRefused, printable
 from hatchway.client.local import connection
 from hatchway.client.profile import trust
+from hatchway.client.relay import Progress
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tunnel import open_tunnel
+from hatchway.domain.tunnel import USUAL_DURATION
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from hatchway.client.local import LocalEnd
     from hatchway.client.plan import TunnelPlan
 
 LOOPBACK: Final = "127.0.0.1"
@@ -24,20 +29,32 @@ _BACKLOG: Final = 128
 _ACCEPT_PAUSE: Final = 0.2
 """Seconds to wait when there are no more file descriptors for another connection."""
 
+PATIENCE: Final = 30.0
+"""Seconds for which a connection waits for a gateway that cannot be reached, as while it restarts."""
 
-async def listen(plan: TunnelPlan, local_port: int, report: Callable[[str], None]) -> None:
-    """Carry connections to 127.0.0.1 until cancelled. A tunnel that fails ends its own connection only.
+_PAUSE: Final = 1.0
+"""Seconds between two attempts."""
+
+NOTICE: Final = 60
+"""Seconds before a tunnel's duration is over at which that is told."""
+
+
+async def listen(
+    plan: TunnelPlan, local_port: int, report: Callable[[str], None], bind_address: str = LOOPBACK
+) -> None:
+    """Carry connections to a local address until cancelled. A tunnel that fails ends its own connection only.
 
     Args:
         local_port: 0 picks a free one.
         report: gets a line for each thing that happens; the first names the port, when connections are taken.
+        bind_address: an IP address of this machine; whoever can reach it can use the tunnels.
 
     Raises:
-        InvalidOption: the port cannot be listened on, or the CA bundle not be used.
+        InvalidOption: the address or port cannot be listened on, or the CA bundle not be used.
     """
     context = trust(plan.route.ca_bundle)
     loop = asyncio.get_running_loop()
-    with _listening_socket(local_port) as listening, ending_in_order():
+    with _listening_socket(bind_address, local_port) as listening, ending_in_order():
         report(f"Listening for connections on port {listening.getsockname()[1]}.")
         async with asyncio.TaskGroup() as tunnels:
             number = 0
@@ -48,32 +65,86 @@ async def listen(plan: TunnelPlan, local_port: int, report: Callable[[str], None
                     await asyncio.sleep(_ACCEPT_PAUSE)
                     continue
                 number += 1
-                tunnels.create_task(_carry(plan, context, accepted, number, report))
+                tunnels.create_task(_carry(plan, context, accepted, partial(_tell, report, number)))
 
 
-def _listening_socket(port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _tell(report: Callable[[str], None], number: int, what: str) -> None:
+    report(f"[{number}] {what}")
+
+
+def _listening_socket(address: str, port: int) -> socket.socket:
+    try:
+        version = ipaddress.ip_address(address).version
+    except ValueError:
+        raise InvalidOption(f"--bind-address {printable(address)!r} is not an IP address") from None
+    listening = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((LOOPBACK, port))
+        listening.bind((address, port))
         listening.listen(_BACKLOG)
         listening.setblocking(False)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise InvalidOption(f"cannot listen on port {port}: {error}; give another --local-port") from error
+        raise InvalidOption(
+            f"cannot listen on {address} port {port}: {error}; give another --local-port or --bind-address"
+        ) from error
     return listening
 
 
 async def _carry(
-    plan: TunnelPlan, context: ssl.SSLContext, sock: socket.socket, number: int, report: Callable[[str], None]
+    plan: TunnelPlan, context: ssl.SSLContext, sock: socket.socket, tell: Callable[[str], None]
 ) -> None:
+    warnings = list[asyncio.TimerHandle]()
+
+    def opened() -> None:
+        seconds = plan.request.max_tunnel_duration or USUAL_DURATION
+        if seconds > NOTICE:
+            notice = f"In {NOTICE} seconds this tunnel reaches its maximum duration, and is cut."
+            warnings.append(asyncio.get_running_loop().call_later(seconds - NOTICE, tell, notice))
+
+    progress = Progress(opened)
     with sock:
-        report(f"[{number}] Accepted new tcp connection, opening websocket tunnel.")
+        tell("Accepted new tcp connection, opening websocket tunnel.")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ended = "not opened"
         try:
-            await open_tunnel(plan, context, connection(sock))
+            await _open(plan, context, connection(sock), progress, tell)
+            ended = "ended here" if progress.ended_here else "ended by the host"
         except ClientError as error:
-            report(f"[{number}] {error}")
+            tell(str(error))
+            ended = "cut" if warnings or progress.sent or progress.received else ended
+        finally:
+            for warning in warnings:
+                warning.cancel()
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
-        report(f"[{number}] Closing tcp connection.")
+        tell(f"Closing tcp connection: {progress.sent} bytes sent, {progress.received} received, {ended}.")
+
+
+async def _open(
+    plan: TunnelPlan,
+    context: ssl.SSLContext,
+    local: LocalEnd,
+    progress: Progress,
+    tell: Callable[[str], None],
+) -> None:
+    """Open and carry a tunnel; a gateway that cannot be reached is tried again for a while.
+
+    Raises:
+        ClientError: as `open_tunnel`.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE
+    told = False
+    while True:
+        try:
+            await open_tunnel(plan, context, local, progress)
+        except (GatewayUnreachable, TunnelRefused) as error:
+            if not error.passing or loop.time() > until or local.reader_is_gone():
+                raise
+            if not told:
+                tell(f"{error}: trying again for {PATIENCE:.0f} seconds")
+                told = True
+            await asyncio.sleep(_PAUSE)
+        else:
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import select
 import socket
@@ -65,24 +66,26 @@ def _is_held(port: int, other_port: int) -> bool:
     Its other side sees the end of what it sends either way. But a socket that every process has closed has no
     inode (proc_pid_net(5)). Where that cannot be seen it counts as held.
     """
-    try:
-        lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
-    except OSError:
-        return True
-    for fields in map(str.split, lines):
-        if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{other_port:04X}"):
-            return fields[9] != "0"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            return True
+        for fields in map(str.split, lines):
+            if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{other_port:04X}"):
+                return fields[9] != "0"
     return False
 
 
 def connection(sock: socket.socket) -> LocalEnd:
-    """The near end of a connection over IPv4 from this machine."""
+    """The near end of a TCP connection that somebody has made."""
     sock.setblocking(False)
     ports = None
-    if sock.family == socket.AF_INET:
-        # What was reset meanwhile has no peer any more, and says so at the first read.
-        with suppress(OSError):
-            ports = (sock.getpeername()[1], sock.getsockname()[1])
+    # What was reset meanwhile has no peer any more, and says so at the first read.
+    with suppress(OSError):
+        peer, own = sock.getpeername(), sock.getsockname()
+        if peer[0] == own[0] or ipaddress.ip_address(peer[0]).is_loopback:
+            ports = (peer[1], own[1])
     return LocalEnd(sock.fileno(), sock.fileno(), input_waits=True, output_waits=True, ports=ports)
 
 

@@ -18,6 +18,7 @@ import os
 import socket
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
@@ -67,11 +68,23 @@ _NO_STATUS: Final = 1005
 """RFC 6455 section 7.1.5: the close code of a Close frame that holds none."""
 
 
+@dataclass(slots=True)
+class Progress:
+    """What a tunnel has come to: bytes sent to the gateway and received from it, and whether its end was
+    ours. `opened` is called when it is open."""
+
+    opened: Callable[[], object] = lambda: None
+    sent: int = 0
+    received: int = 0
+    ended_here: bool = False
+
+
 class Relay(WSListener):
     """One tunnel's traffic, from the moment that picows has the connection until `finished` returns."""
 
-    def __init__(self, local: LocalEnd) -> None:
+    def __init__(self, local: LocalEnd, progress: Progress | None = None) -> None:
         self._local = local
+        self._progress = Progress() if progress is None else progress
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
         self._request_id: str | None = None
@@ -82,7 +95,6 @@ class Relay(WSListener):
         self._target_ended = False
         self._backlog: deque[memoryview] = deque()
         self._backlog_size = 0
-        self._sent = 0
         self._close_sent = False
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
@@ -145,6 +157,7 @@ class Relay(WSListener):
         for name, value in _KEEPALIVE.items():
             if hasattr(socket, name):
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        self._progress.opened()
         self._start_reading()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -209,7 +222,7 @@ class Relay(WSListener):
             self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted)
             return
         self._transport.send(WSMsgType.BINARY, self._buffer[:size])
-        self._sent += size
+        self._progress.sent += size
         if self._reading and not self._local.input_waits:
             self._loop.call_soon(self._read)
 
@@ -224,6 +237,7 @@ class Relay(WSListener):
     def _deliver(self, payload: memoryview) -> None:
         if self._close_sent or self._over:
             return
+        self._progress.received += len(payload)
         written = 0
         if not self._backlog:
             written = self._write(payload)
@@ -283,9 +297,9 @@ class Relay(WSListener):
     def _leave(self) -> None:
         """What waits in a pipe of ours is at most its size."""
         while self._reading and self._local.input_waits:
-            before = self._sent
+            before = self._progress.sent
             self._read()
-            if self._sent == before:
+            if self._progress.sent == before:
                 break
         self._hang_up()
 
@@ -299,7 +313,7 @@ class Relay(WSListener):
         if self._over:
             self._settle()
         elif not self._close_sent:
-            self._close_sent = True
+            self._close_sent = self._progress.ended_here = True
             self._transport.send_close(WSCloseCode.OK)
             # The gateway's Close may stand behind data that was held back.
             self._transport.underlying_transport.resume_reading()

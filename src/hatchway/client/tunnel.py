@@ -27,6 +27,7 @@ from hatchway.domain.tunnel import HALF_CLOSE
 if TYPE_CHECKING:
     from hatchway.client.local import LocalEnd
     from hatchway.client.plan import Route, TunnelPlan
+    from hatchway.client.relay import Progress
 
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds for name, connection, TLS and the gateway's answer together."""
@@ -37,8 +38,12 @@ _HAPPY_EYEBALLS_DELAY: Final = 0.25
 """Seconds before the next address of a name is tried too (RFC 8305 section 5)."""
 
 
-async def open_tunnel(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> None:
-    """Open one tunnel and carry it to its end.
+async def open_tunnel(
+    plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd, progress: Progress | None = None
+) -> None:
+    """Open one tunnel and carry it to its end. `progress` is kept up to date.
+
+    Nothing has been read from the local end when it is refused, or no gateway is reached.
 
     Raises:
         TunnelRefused: the gateway said no.
@@ -48,7 +53,7 @@ async def open_tunnel(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd
     """
     credentials = await asyncio.to_thread(plan.credentials)
     target = plan.request.presigned(credentials, region=plan.region, now=datetime.now(UTC))
-    relay = await _connect(plan.route, target, context, local)
+    relay = await _connect(plan.route, target, context, local, progress)
     await relay.finished()
 
 
@@ -63,10 +68,16 @@ async def relay_standard_streams(plan: TunnelPlan) -> None:
         await open_tunnel(plan, trust(plan.route.ca_bundle), local)
 
 
-async def _connect(route: Route, target: str, context: ssl.SSLContext, local: LocalEnd) -> Relay:
+async def _connect(
+    route: Route,
+    target: str,
+    context: ssl.SSLContext,
+    local: LocalEnd,
+    progress: Progress | None = None,
+) -> Relay:
     where = route.address or route.dns_name
     authority = f"[{where}]" if ":" in where else where
-    relay = Relay(local)
+    relay = Relay(local, progress)
     connected = False
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -99,6 +110,7 @@ async def _connect(route: Route, target: str, context: ssl.SSLContext, local: Lo
             str(route),
             f"its certificate is not trusted ({error.verify_message}): give the CA with --ca-bundle or"
             " AWS_CA_BUNDLE, or add it to the system's with 'hatchway trust install'",
+            passing=False,
         ) from error
     except (OSError, WSError, ValueError) as error:
         # ValueError: what stands for a name or an address cannot be one.
