@@ -175,11 +175,21 @@ IMPORTED = {
     "aws_iam_user.alice": "alice",
     "aws_iam_user.bob": "robert",
     "aws_iam_group.engineers": "engineers",
+    "aws_iam_group.guests": "guests",
     "aws_iam_role.deploy": "deploy",
     "aws_iam_user_policy.alice": "alice:own",
+    "aws_iam_group_policy.engineers": "engineers:own",
+    "aws_iam_role_policy.deploy": "deploy:own",
+    "aws_iam_user_policy_attachment.alice": f"alice/{ARNS.managed_policy('bound')}",
+    "aws_iam_group_policy_attachment.engineers": f"engineers/{ARNS.managed_policy('bound')}",
     "aws_iam_role_policy_attachment.deploy": f"deploy/{ARNS.managed_policy('describe', '/teams/')}",
+    "aws_iam_user_group_membership.alice": "alice/guests",
+    "aws_iam_account_alias.office": "office",
+    "aws_iam_service_linked_role.endpoints": ARNS.service_linked_role(
+        "ec2-instance-connect.amazonaws.com", "AWSServiceRoleForEC2InstanceConnect"
+    ),
 }
-"""Resources of each kind that the provider can import, and what they are imported by."""
+"""What the resources that the provider can import are imported by; an access key besides, by its id."""
 
 OTHERS = {"policy_path": "others", "role": "release", "inline": "other", "holder": "aws_iam_user.bob.name"}
 UNCHANGED = {
@@ -204,19 +214,7 @@ REPLACED = {
 """What `OTHERS` cannot change in place."""
 
 DESCRIBE = ARNS.managed_policy("describe", "/teams/")
-NOT_IMPORTED = {
-    "aws_iam_access_key.alice",
-    "aws_iam_account_alias.office",
-    "aws_iam_group.guests",
-    "aws_iam_group_membership.engineers",
-    "aws_iam_group_policy.engineers",
-    "aws_iam_group_policy_attachment.engineers",
-    "aws_iam_role_policy.deploy",
-    "aws_iam_service_linked_role.endpoints",
-    "aws_iam_user_group_membership.alice",
-    "aws_iam_user_policy_attachment.alice",
-}
-RESOURCES = {*IMPORTED, *NOT_IMPORTED}
+RESOURCES = {*IMPORTED, "aws_iam_access_key.alice", "aws_iam_group_membership.engineers"}
 
 
 @pytest.mark.timeout(600)
@@ -246,11 +244,12 @@ def test_identities_and_policies_live_their_whole_life(tf: Terraform, terraform_
     assert iam.get_group(GroupName="engineers")["Group"]["Path"] == "/people/"
     assert iam.get_user(UserName="robert")["User"]["UserName"] == "robert"
 
-    tf.forget(*IMPORTED)
-    blocks = (f'import {{\n  to = {address}\n  id = "{id_}"\n}}\n' for address, id_ in IMPORTED.items())
+    ids = {**IMPORTED, "aws_iam_access_key.alice": made.outputs["key"]}
+    tf.forget(*ids)
+    blocks = (f'import {{\n  to = {address}\n  id = "{id_}"\n}}\n' for address, id_ in ids.items())
     tf.write("".join(blocks) + in_place)
     imported = tf.apply()
-    assert imported.summary["import"] == len(IMPORTED)
+    assert imported.summary["import"] == len(ids)
     # force_destroy is Terraform's own: nothing of what it imports says whether it is wanted.
     assert imported.of("update") == {"aws_iam_user.alice"}
     assert imported.of("create") | imported.of("replace") | imported.of("delete") == set()
