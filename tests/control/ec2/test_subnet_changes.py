@@ -1,14 +1,16 @@
 """Subnets made, changed and deleted."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.control.ec2.refusals import refused
-from tests.control.harness import ARNS, OTHER_VPC, SUBNET, VPC, World
+from tests.control.harness import ARNS, INSTANCE, OTHER_VPC, SUBNET, VPC, World
 
 
-def make(ec2: Any, cidr: str, vpc_id: str = VPC, **more: Any) -> Any:
-    return ec2.create_subnet(VpcId=vpc_id, CidrBlock=cidr, **more)["Subnet"]
+def make(ec2: Any, cidr: str | None, vpc_id: str = VPC, **more: Any) -> Any:
+    four = {} if cidr is None else {"CidrBlock": cidr}
+    return ec2.create_subnet(VpcId=vpc_id, **four, **more)["Subnet"]
 
 
 def test_a_subnet_is_made_in_its_zone_and_goes(account: World, ec2: Any) -> None:
@@ -100,6 +102,33 @@ def test_a_subnet_gets_a_range_of_ipv6_once(ec2: Any) -> None:
     assert told["Ipv6CidrBlockAssociationSet"] == [made]
     assert refused(lambda: ec2.associate_subnet_cidr_block(**asked)) == "InvalidSubnet.Conflict"
     ec2.delete_subnet(SubnetId=subnet_id)
+
+
+def test_a_subnet_loses_its_range_of_ipv6_when_nothing_has_an_address_of_it(account: World, ec2: Any) -> None:
+    subnet_id = make(ec2, "10.0.21.0/24", Ipv6CidrBlock="fd00:1:0:31::/64")["SubnetId"]
+    (told,) = ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"][0]["Ipv6CidrBlockAssociationSet"]
+
+    def disassociate(association_id: str = told["AssociationId"]) -> Any:
+        return ec2.disassociate_subnet_cidr_block(AssociationId=association_id)
+
+    with account.store.read() as tx:
+        web = tx.instances.get(INSTANCE)
+    assert web is not None
+    six = replace(web, id="i-0000000000000006", name="six", subnet_id=subnet_id, private_ip=None)
+    account.change(lambda tx: tx.instances.put(replace(six, ipv6="fd00:1:0:31::9")))
+    assert refused(disassociate) == "DependencyViolation"
+    account.change(lambda tx: tx.instances.delete(six.id))
+    ended = disassociate()
+    assert ended == {**ended, "SubnetId": subnet_id}
+    assert ended["Ipv6CidrBlockAssociation"] == {**told, "Ipv6CidrBlockState": {"State": "disassociated"}}
+    assert ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"][0]["Ipv6CidrBlockAssociationSet"] == []
+    assert refused(disassociate) == "InvalidSubnetCidrBlockAssociationID.NotFound"
+    ec2.delete_subnet(SubnetId=subnet_id)
+
+    native = make(ec2, None, Ipv6CidrBlock="fd00:1:0:32::/64", Ipv6Native=True)
+    (only,) = native["Ipv6CidrBlockAssociationSet"]
+    assert refused(lambda: disassociate(only["AssociationId"])) == "OperationNotPermitted"
+    ec2.delete_subnet(SubnetId=native["SubnetId"])
 
 
 def test_who_makes_subnets_is_judged_by_the_vpc_and_the_tags_asked_for(account: World) -> None:

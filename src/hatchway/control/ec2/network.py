@@ -44,12 +44,12 @@ def vpc_association(vpc: Vpc, cidr: str, state: str) -> dict[str, Any]:
     return {"CidrBlockAssociation": {**told, "CidrBlock": cidr, "CidrBlockState": {"State": state}}}
 
 
-def ipv6_association(place: Vpc | Subnet, prefix: str, cidr: str) -> dict[str, Any]:
+def ipv6_association(place: Vpc | Subnet, prefix: str, cidr: str, state: str = _ASSOCIATED) -> dict[str, Any]:
     """The tie between a VPC or subnet and a range of IPv6."""
     return {
         "AssociationId": _association_id(prefix, place, cidr),
         "Ipv6CidrBlock": cidr,
-        "Ipv6CidrBlockState": {"State": _ASSOCIATED},
+        "Ipv6CidrBlockState": {"State": state},
     }
 
 

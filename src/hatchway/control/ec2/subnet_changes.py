@@ -6,7 +6,14 @@ from typing import Final
 
 from hatchway.control.ec2.availability_zones import zones_of
 from hatchway.control.ec2.cidrs import overlapping, subnet_range
-from hatchway.control.ec2.network import OF_SUBNET, FreeAddresses, ipv6_association, ranges, subnet_result
+from hatchway.control.ec2.network import (
+    OF_SUBNET,
+    FreeAddresses,
+    associations,
+    ipv6_association,
+    ranges,
+    subnet_result,
+)
 from hatchway.control.ec2.resources import SUBNETS, VPCS
 from hatchway.control.ec2.tags import read_tags
 from hatchway.control.ec2.vpc_changes import attribute_keys, one_attribute
@@ -16,6 +23,7 @@ from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.network import SUBNET_ATTRIBUTES, Subnet, Vpc
 from hatchway.domain.reach import Network
 from hatchway.protocol import ServiceError
+from hatchway.store.tables import instances, network_interfaces
 
 _POOLS: Final = {"Ipv4IpamPoolId": (), "Ipv4NetmaskLength": (), "Ipv6IpamPoolId": (), "Ipv6NetmaskLength": ()}
 
@@ -133,6 +141,37 @@ def associate_subnet_cidr_block(call: Call) -> Result:
         "SubnetId": subnet_id,
         "Ipv6CidrBlockAssociation": ipv6_association(changed, OF_SUBNET, str(network)),
     }
+
+
+@operation("ec2", "DisassociateSubnetCidrBlock", reads_only=False)
+def disassociate_subnet_cidr_block(call: Call) -> Result:
+    """Takes from a subnet its range of IPv6, where nothing has an address of it."""
+    association_id = call.parameters["AssociationId"]
+    found = [
+        (subnet, cidr)
+        for subnet in call.tx.subnets.find()
+        for id_, cidr in associations(OF_SUBNET, subnet, 6)
+        if id_ == association_id
+    ]
+    subnet_id, known = (found[0][0].id, found[0][0]) if found else ("*", None)
+
+    call.authorize(SUBNETS.check(call, "DisassociateSubnetCidrBlock", subnet_id, known))
+
+    if not found:
+        raise ServiceError(
+            "InvalidSubnetCidrBlockAssociationID.NotFound",
+            f"The subnet CIDR block association ID '{association_id[:64]}' does not exist",
+        )
+    ((subnet, cidr),) = found
+    if call.tx.instances.count(instances.c.ipv6.is_not(None), subnet_id=subnet.id) or (
+        call.tx.network_interfaces.count(network_interfaces.c.ipv6.is_not(None), subnet_id=subnet.id)
+    ):
+        raise ServiceError("DependencyViolation", f"Addresses of the CIDR '{cidr}' are in use.")
+    if not ranges(subnet.cidrs, 4):
+        raise ServiceError("OperationNotPermitted", f"'{cidr}' is the only range of the subnet.")
+    call.tx.subnets.put(replace(subnet, cidrs=tuple(one for one in subnet.cidrs if one != cidr)))
+    ended = ipv6_association(subnet, OF_SUBNET, cidr, "disassociated")
+    return {"SubnetId": subnet.id, "Ipv6CidrBlockAssociation": ended}
 
 
 def _zone(call: Call, zones: Sequence[str]) -> str | None:
