@@ -298,6 +298,26 @@ def test_the_aws_cli_registers_a_host_by_the_model(monkeypatch: pytest.MonkeyPat
     assert json.loads(ran.stdout)["Instance"]["Tags"] == [{"Key": "env", "Value": "dev"}]
 
 
+def test_what_is_imported_from_hatchway_itself_renames_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = ("--subnet", SUBNET, "--private-ip", "10.0.1.88", "--tag", "Name=another")
+    told = json.loads(good("instance", "register", "web-88", *place, "--json"))
+    file = tmp_path / "fleet.yaml"
+    good("import", "ec2", "-o", str(file))
+    assert {"web-1", "web-88"} <= set(yaml.safe_load(file.read_text())["instances"])
+    changes = json.loads(good("apply", str(file), "--plan", "--json"))["changes"]
+    assert [each for each in changes if "name" in {field["field"] for field in each["fields"]}] == []
+    assert {change["action"] for change in changes} <= {"change"}
+
+    act_as(monkeypatch, world.user("ivy", {"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"}))
+    ran = run("import", "ec2")
+    assert "another" in yaml.safe_load(ran.output)["instances"]
+    assert "the file renames" in ran.errors and "hatchway:ExportFleet" in ran.errors
+    act_as(monkeypatch, world.root)
+    good("instance", "deregister", told["instance_id"])
+
+
 def test_instances_of_any_ec2_are_imported_with_their_networks(tmp_path: Path) -> None:
     ran = run("import", "ec2", "-o", str(tmp_path / "fleet.yaml"))
     assert ran.code == 0, ran.errors

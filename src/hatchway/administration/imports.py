@@ -3,16 +3,18 @@
 import glob
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hatchway.client.errors import ApiError
-from hatchway.client.profile import ProfileOptions, api_errors
+from hatchway.administration.remote import export_file
+from hatchway.client.errors import ApiError, InvalidOption, NotConfigured
+from hatchway.client.profile import Profile, ProfileOptions, api_errors
 from hatchway.errors import BadUsage, CommandFailed
+from hatchway.fleet import BadFleet, parse_fleet
 from hatchway.fleet.importers.ansible import read_ansible
 from hatchway.fleet.importers.csv_table import read_csv
-from hatchway.fleet.importers.ec2 import Ec2Account, import_ec2
+from hatchway.fleet.importers.ec2 import Ec2Account, import_ec2, names_in
 from hatchway.fleet.importers.hosts import (
     MOST_BYTES,
     Found,
@@ -46,7 +48,8 @@ def import_file(kind: str, file: Path, *, vpc: str, prefix: int, resolve: bool) 
         BadUsage: the file is none of the kind, or there is nothing to import in it.
     """
     try:
-        content = read_file(file, MOST_BYTES)
+        # With one more it is known to be too large, not cut.
+        content = read_file(file, MOST_BYTES + 1)
         found = _READERS[kind](content, file)
         return to_fleet(found, vpc=vpc, prefix=prefix, resolve=address_of if resolve else nobody_knows)
     except NotImported as problem:
@@ -78,12 +81,38 @@ def import_from_ec2(options: ProfileOptions, *, vpc: str, prefix: int, tell: Tel
             notes.append(f"{member} could not be read: {refusal}")
             others.append(())
     vpcs, subnets, groups = others
-    account = Ec2Account(instances=instances, vpcs=vpcs, subnets=subnets, security_groups=groups)
-    try:
-        imported = import_ec2(account, vpc=vpc, prefix=prefix)
-    except NotImported as problem:
-        raise BadUsage("\n".join((*notes, str(problem)))) from problem
+    account = Ec2Account(
+        instances=instances,
+        vpcs=vpcs,
+        subnets=subnets,
+        security_groups=groups,
+        names=_own_names(options, notes),
+    )
+    # What no EC2 would say is an answer of something else.
+    with api_errors("DescribeInstances"):
+        try:
+            imported = import_ec2(account, vpc=vpc, prefix=prefix)
+        except NotImported as problem:
+            raise BadUsage("\n".join((*notes, str(problem)))) from problem
     return ImportedFile(imported.text, imported.instances, (*notes, *imported.notes))
+
+
+def _own_names(options: ProfileOptions, notes: list[str]) -> Mapping[str, str]:
+    """What things are called, by their ids, where it is Hatchway that was asked: EC2's API tells tags alone.
+
+    By any other names the file, applied to the same account, would rename what is there.
+    """
+    try:
+        fleet = parse_fleet(export_file(Profile(options)).encode())
+    except ApiError as refusal:
+        if refusal.code == "AccessDeniedException":
+            notes.append(
+                f"names are those of tags, not of the account: applied to it, the file renames ({refusal})"
+            )
+        return {}
+    except (NotConfigured, InvalidOption, BadFleet):
+        return {}
+    return names_in(fleet, fleet.account or "")
 
 
 def write_fleet_file(path: Path, text: str) -> None:
@@ -113,13 +142,18 @@ def _ssh_config(content: bytes, file: Path) -> Found:
 
     def include(pattern: str) -> Iterator[bytes]:
         nonlocal included
-        path = Path(pattern).expanduser()
-        # As ssh does: beside the user's configuration (ssh_config(5), Include).
-        for each in sorted(glob.glob(os.fspath(file.parent / path))):  # noqa: PTH207 - may be absolute
+        try:
+            path = Path(pattern).expanduser()
+            # As ssh does: beside the user's configuration (ssh_config(5), Include).
+            found = sorted(glob.glob(os.fspath(file.parent / path)))  # noqa: PTH207 - may be absolute
+        except (RuntimeError, ValueError):
+            # Of a user who is not there, or with a NUL character: there is no such file.
+            return
+        for each in found:
             included += 1
             if included > _MOST_INCLUDED:
                 raise NotImported(f"it includes more than {_MOST_INCLUDED} files")
-            yield read_file(Path(each), MOST_BYTES)
+            yield read_file(Path(each), MOST_BYTES + 1)
 
     return read_ssh_config(content, include)
 

@@ -119,6 +119,16 @@ def test_ranges_may_have_steps_and_several_stand_in_one_name() -> None:
         (b"\xff", "not UTF-8"),
         (b"a[1:200]", "more than 100 hosts"),
         (MANY_GROUPS, "more than 100 groups"),
+        (b"a[0:999999999999][1:0]", "no range of hosts"),
+        (b"a[0:999999999999][b:a]", "no range of hosts"),
+        (b"a" + b"[1:2]" * 3000, "more than 16 ranges"),
+        (b"---\na: {hosts: &a {b: {c: *a}}}", "no anchor"),
+        (
+            b"---\na: &a [x, x]\n" + b"".join(b"b%d: &b%d [%s]\n" % (n, n, b"*a, " * 9) for n in range(3)),
+            "no group",
+        ),
+        (b"---\n" + b"- " * 5000 + b"x", "nested"),
+        (b"---\na: " + b"x" * 1000, "no group of it"),
     ],
 )
 def test_what_is_no_inventory_or_too_much_of_one_is_refused(
@@ -127,6 +137,24 @@ def test_what_is_no_inventory_or_too_much_of_one_is_refused(
     monkeypatch.setattr(ansible, "MOST_HOSTS", 100)
     with pytest.raises(NotImported, match=words):
         read_ansible(content)
+
+
+def test_groups_that_are_each_other_s_children_end() -> None:
+    text = b"[a:children]\nb\n[b:children]\na\nb\n[b]\nx ansible_host=10.0.0.7\n"
+    (host,) = read_ansible(text).hosts
+    assert host.tags == {"Name": "x", "group/a": "true", "group/b": "true"}
+    tree = b"---\na: {children: {b: {children: {a: {hosts: {x: {ansible_host: 10.0.0.7}}}}}}}\n"
+    assert read_ansible(tree).hosts[0].tags == host.tags
+
+
+def test_groups_within_groups_are_counted_before_they_cost_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ansible, "_MOST_MEMBERSHIPS", 1000)
+    deep = "".join(f"[g{number}:children]\ng{number + 1}\n" for number in range(60))
+    with pytest.raises(NotImported, match="too many groups"):
+        read_ansible(deep.encode())
+    wide = "".join(f"[g{number}]\na\nb\n" for number in range(600))
+    with pytest.raises(NotImported, match="too many groups"):
+        read_ansible(wide.encode())
 
 
 def test_an_inventory_of_comments_alone_has_no_hosts() -> None:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from tests.fleet.importers.sound import sound
 
-from hatchway.fleet.importers.ec2 import Ec2Account, import_ec2
+from hatchway.domain.ids import Kind, derived_id
+from hatchway.fleet import parse_fleet
+from hatchway.fleet.importers.ec2 import Ec2Account, import_ec2, names_in
 from hatchway.fleet.importers.hosts import NotImported
 
 
@@ -138,3 +140,35 @@ def test_without_networks_the_addresses_tell_likely_ones_and_without_groups_ther
 def test_an_account_without_instances_is_nothing_to_import() -> None:
     with pytest.raises(NotImported):
         import_ec2(Ec2Account(instances=[]))
+
+
+def test_things_are_called_what_a_fleet_file_of_the_account_calls_them() -> None:
+    fleet = parse_fleet(
+        b"""
+vpcs:
+  home:
+    id: vpc-0a
+    cidr: 10.0.0.0/16
+    subnets: {web: {cidr: 10.0.1.0/24, id: subnet-0a}, db: {cidr: 10.0.2.0/24}}
+    security_groups: {open: {id: sg-0a}}
+instances: {one: {subnet: home/web, private_ip: 10.0.1.1}}
+"""
+    )
+    names = names_in(fleet, "123456789012")
+    derived = derived_id(Kind.SUBNET, "123456789012", "home/db")
+    assert {id_: name for id_, name in names.items() if id_.endswith("-0a")} == {
+        "vpc-0a": "home", "subnet-0a": "web", "sg-0a": "open",
+    }  # fmt: skip
+    assert names[derived] == "db"
+    assert names[derived_id(Kind.INSTANCE, "123456789012", "one")] == "one"
+
+    account = Ec2Account(
+        instances=[instance(1, "tagged")],
+        vpcs=[vpc("vpc-a", "tagged")],
+        subnets=[subnet("subnet-a", "vpc-a", "10.0.1.0/24")],
+        security_groups=GROUPS,
+        names={"i-00000000000000001": "one", "vpc-a": "home", "subnet-a": "web"},
+    )
+    imported = sound(import_ec2(account))
+    assert imported["instances"]["one"]["subnet"] == "home/web"
+    assert set(imported["vpcs"]) == {"home"}

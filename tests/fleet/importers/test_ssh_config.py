@@ -82,3 +82,13 @@ def test_what_is_too_much_or_no_configuration_is_refused(monkeypatch: pytest.Mon
     with pytest.raises(NotImported, match="MiB"):
         read_ssh_config(b"Include a", lambda _: [b"Host b"])
     assert read_ssh_config(b"Include a").hosts == []
+
+
+def test_long_lines_and_many_patterns_are_refused_before_they_cost_anything() -> None:
+    with pytest.raises(NotImported, match="line 2 has more than"):
+        read_ssh_config(b"Host a\nHostName " + b"a" * 70_000)
+    patterns = b"".join(b"Host *%d b%d\n Port 22\n" % (number, number) for number in range(2500))
+    with pytest.raises(NotImported, match="too many hosts and patterns"):
+        read_ssh_config(patterns)
+    found = read_ssh_config(b"Host \x1b[31m\n Include x\nHost b\n HostName 10.0.0.7\n")
+    assert all(note.isprintable() for note in found.notes)

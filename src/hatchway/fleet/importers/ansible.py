@@ -7,6 +7,7 @@ a host is reached.
 
 import re
 import shlex
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +19,14 @@ from hatchway.fleet.text import read_text
 _RANGE: Final = re.compile(r"\[(\w{1,12}):(\w{1,12})(?::(\d{1,6}))?\]", re.ASCII)
 _SECTION: Final = re.compile(r"\[([^\[\]:]+)(?::(vars|children))?\]\s*(?:[#;].*)?")
 _PORT: Final = re.compile(r"([^:\[\]]+):(\d{1,5})")
+_MOST_RANGES: Final = 16
+"""In one name of hosts."""
+_MOST_MEMBERSHIPS: Final = 2_000_000
+"""Groups of all groups and hosts, those above them counted."""
+_VARIABLES: Final = (
+    "ansible_connection", "ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port",
+)  # fmt: skip
+"""All that counts here."""
 _BY_SSH: Final = ("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh", "")
 
 
@@ -92,7 +101,7 @@ def _read_ini(text: str, inventory: _Inventory) -> None:
             inventory.group(group)
         elif kind == "vars":
             key, _, value = line.partition("=")
-            inventory.group(group).variables[key.strip()] = value.strip().strip("\"'")
+            inventory.group(group).variables.update(_texts({key.strip(): value.strip().strip("\"'")}))
         else:
             try:
                 words = shlex.split(line, comments=True)
@@ -111,11 +120,11 @@ def _read_ini(text: str, inventory: _Inventory) -> None:
 
 
 def _read_tree(document: Mapping[str, Any], inventory: _Inventory) -> None:
-    waiting = [(name, group) for name, group in document.items() if isinstance(group, dict | None)]
+    waiting = deque((name, group) for name, group in document.items() if isinstance(group, dict | None))
     if not any(group and {"hosts", "children", "vars"} & set(group) for _, group in waiting):
         raise NotImported("it is no inventory: no group of it has hosts, children or vars")
     while waiting:
-        name, group = waiting.pop(0)
+        name, group = waiting.popleft()
         known = inventory.group(name)
         for host, variables in _mapping(group, "hosts").items():
             inventory.host(host, name, variables if isinstance(variables, dict) else {})
@@ -152,22 +161,34 @@ def _list(value: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _texts(variables: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in variables.items() if isinstance(value, str | int)}
+    return {key: str(variables[key]) for key in _VARIABLES if isinstance(variables.get(key), str | int)}
 
 
 def _expanded(pattern: str) -> Iterator[str]:
-    """The hosts that a pattern such as `web[01:20]` stands for."""
+    """The hosts that a pattern such as `web[01:20]` stands for.
+
+    Raises:
+        NotImported: it stands for none, or nobody could mean it.
+    """
+    if len(_RANGE.findall(pattern)) > _MOST_RANGES:
+        raise NotImported(f"{quoted(pattern)} has more than {_MOST_RANGES} ranges")
     match = _RANGE.search(pattern)
     if match is None:
         yield pattern
         return
     first, last, step = match[1], match[2], int(match[3] or 1) or 1
+    names: Iterator[str] | None
     if first.isdecimal() and last.isdecimal():
         width = len(first) if first.startswith("0") else 0
-        names = (str(number).zfill(width) for number in range(int(first), int(last) + 1, step))
+        numbers = range(int(first), int(last) + 1, step)
+        names = (str(number).zfill(width) for number in numbers) if numbers else None
     elif len(first) == len(last) == 1 and first.isalpha() and last.isalpha():
-        names = (chr(code) for code in range(ord(first), ord(last) + 1, step))
+        codes = range(ord(first), ord(last) + 1, step)
+        names = (chr(code) for code in codes) if codes else None
     else:
+        names = None
+    if names is None:
+        # An empty one would be gone through for each host of those before it.
         raise NotImported(f"{quoted(pattern)} is no range of hosts")
     for name in names:
         yield from _expanded(f"{pattern[: match.start()]}{name}{pattern[match.end() :]}")
@@ -210,6 +231,14 @@ def _memberships(inventory: _Inventory) -> dict[str, list[str]]:
         for child in group.children:
             parents.setdefault(child, []).append(name)
     above: dict[str, list[str]] = {}
+    counted = 0
+
+    def count(groups: int) -> None:
+        nonlocal counted
+        counted += groups
+        if counted > _MOST_MEMBERSHIPS:
+            raise NotImported("its hosts are in too many groups: import it in parts")
+
     for name in inventory.groups:
         line, waiting = dict.fromkeys([name]), [name]
         while waiting:
@@ -217,10 +246,11 @@ def _memberships(inventory: _Inventory) -> dict[str, list[str]]:
                 if parent not in line:
                     line[parent] = None
                     waiting.append(parent)
+            count(1)
         above[name] = [each for each in reversed(line) if each not in ("all", "ungrouped")]
-    memberships: dict[str, list[str]] = {}
+    memberships: dict[str, dict[str, None]] = {}
     for name, group in inventory.groups.items():
         for host in group.hosts:
-            known = memberships.setdefault(host, [])
-            known += [each for each in above[name] if each not in known]
-    return memberships
+            count(len(above[name]))
+            memberships.setdefault(host, {}).update(dict.fromkeys(above[name]))
+    return {host: list(groups) for host, groups in memberships.items()}

@@ -9,18 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import DEFAULT_GROUP_NAME, InstanceState
+from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.export import yaml_text
 from hatchway.fleet.importers.hosts import (
     Found,
     ImportedFile,
     ImportedHost,
     NotImported,
+    address_of,
     fleet_name,
     good_tags,
     instance_form,
     to_fleet,
 )
+from hatchway.fleet.problems import quoted
 
 _STATES: Final[Mapping[str, InstanceState]] = {
     "pending": InstanceState.RUNNING,
@@ -36,22 +40,27 @@ Described = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ec2Account:
-    """What the Describe operations answered; a list is empty where one was refused."""
+    """What the Describe operations answered; a list is empty where one was refused.
+
+    `names` are what things are called by their ids, where somebody says so: their tags do not count then.
+    """
 
     instances: Sequence[Described]
     vpcs: Sequence[Described] = ()
     subnets: Sequence[Described] = ()
     security_groups: Sequence[Described] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Names:
     """Names that are each one thing's alone: of two that are called the same, one has its id behind."""
 
+    known: Mapping[str, str]
     taken: dict[str, str] = field(default_factory=dict)
 
     def of(self, thing: Described, id_: str, name: str | None = None) -> str:
-        wanted = fleet_name(name or _tags(thing).get("Name") or id_)
+        wanted = fleet_name(self.known.get(id_) or name or _tags(thing).get("Name") or id_)
         if self.taken.setdefault(wanted, id_) != id_:
             wanted = fleet_name(f"{wanted[:90]}-{id_}")
             self.taken[wanted] = id_
@@ -68,7 +77,7 @@ def import_ec2(account: Ec2Account, *, vpc: str = "imported", prefix: int = 24) 
         NotImported: there is nothing to import.
     """
     found = Found()
-    names = _Names()
+    names = _Names(account.names)
     subnets = {each["SubnetId"]: each for each in account.subnets}
     known = {each["VpcId"] for each in account.vpcs}
     hosts = [
@@ -107,12 +116,27 @@ def import_ec2(account: Ec2Account, *, vpc: str = "imported", prefix: int = 24) 
     return ImportedFile(text, len(instances), tuple(found.notes))
 
 
+def names_in(fleet: Fleet, account: str) -> Mapping[str, str]:
+    """What a fleet file calls the things that EC2 describes, by their ids."""
+    names = {each.id or derived_id(Kind.INSTANCE, account, each.name): each.name for each in fleet.instances}
+    for vpc in fleet.vpcs:
+        names[vpc.id or derived_id(Kind.VPC, account, vpc.name)] = vpc.name
+        for kind, inside in (Kind.SUBNET, vpc.subnets), (Kind.SECURITY_GROUP, vpc.security_groups):
+            for each in inside:
+                names[each.id or derived_id(kind, account, f"{vpc.name}/{each.name}")] = each.name
+    return names
+
+
 def _kept(found: Found, instance: Described) -> bool:
     id_ = instance["InstanceId"]
     state = instance.get("State", {}).get("Name", "running")
     if state not in _STATES:
-        found.leave_out(id_, f"it is {state}")
-    elif not instance.get("PrivateIpAddress") or not instance.get("SubnetId") or not instance.get("VpcId"):
+        found.leave_out(id_, f"it is {quoted(state)[1:-1]}")
+    elif (
+        address_of(instance.get("PrivateIpAddress") or "") is None
+        or not instance.get("SubnetId")
+        or not instance.get("VpcId")
+    ):
         found.leave_out(id_, "it has no private IPv4 address in a VPC")
     else:
         return True
@@ -146,7 +170,8 @@ class _Places:
         self.vpcs: dict[str, Any] = {}
         self.subnets: dict[str, str] = {}
         self.groups: dict[str, str] = {}
-        names = _Names()
+        self._known = account.names
+        names = _Names(account.names)
         kept: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for vpc in account.vpcs:
             if vpc["VpcId"] not in used:
@@ -170,7 +195,7 @@ class _Places:
             self.vpcs[name] = form
 
     def _subnets(self, vpc: str, vpc_id: str, subnets: Iterable[Described]) -> dict[str, Any]:
-        names = _Names()
+        names = _Names(self._known)
         forms: dict[str, Any] = {}
         for subnet in subnets:
             if subnet["VpcId"] != vpc_id:
@@ -188,7 +213,7 @@ class _Places:
         return forms
 
     def _groups(self, vpc: str, vpc_id: str, groups: Iterable[Described]) -> dict[str, Any]:
-        names = _Names()
+        names = _Names(self._known)
         here = [group for group in groups if group["VpcId"] == vpc_id]
         for group in here:
             name = names.of(group, group["GroupId"], group["GroupName"])
@@ -236,4 +261,4 @@ def _ranges(thing: Described) -> list[str]:
     return list(dict.fromkeys(ranges))
 
 
-__all__ = ["Ec2Account", "ImportedFile", "NotImported", "import_ec2"]
+__all__ = ["Ec2Account", "ImportedFile", "NotImported", "import_ec2", "names_in"]

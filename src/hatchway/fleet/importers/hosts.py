@@ -96,7 +96,7 @@ def to_fleet(found: Found, *, vpc: str, prefix: int = 24, resolve: Resolve = nob
     taken: dict[str, str] = {}
     for host in found.hosts[:MOST_HOSTS]:
         name = fleet_name(host.name)
-        address = _address(host.address) or _address(resolve(host.address) or "")
+        address = address_of(host.address) or address_of(resolve(host.address) or "")
         if name in instances:
             found.leave_out(host.name, f"the name {name} is there twice")
         elif address is None:
@@ -193,7 +193,8 @@ def fleet_name(name: str) -> str:
     return plain if re.match(r"[A-Za-z0-9_]", plain) else f"_{plain}"[:128].strip(" ")
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a text is, if it is one."""
     try:
         return parse_address(text)
     except ValueError:

@@ -25,6 +25,8 @@ MOST_DEPTH: Final = 16
 """How deep files may include each other, as in ssh."""
 _MOST_PATTERNS: Final = 5_000_000
 """How often a name is held against a pattern."""
+_LONGEST_LINE: Final = 65_536
+"""Characters: of more, matching one pattern costs too much."""
 _KEYWORDS: Final = ("hostname", "port")
 
 Include = Callable[[str], Iterable[bytes]]
@@ -74,6 +76,8 @@ class _Reader:
             raise NotImported(f"with what it includes it has more than {MOST_BYTES // 1024**2} MiB")
         matching = False
         for number, line in enumerate(content_text(content).splitlines(), 1):
+            if len(line) > _LONGEST_LINE:
+                raise NotImported(f"line {number} has more than {_LONGEST_LINE} characters")
             words = _words(line, number)
             if not words:
                 continue
@@ -96,8 +100,8 @@ class _Reader:
             raise NotImported(f"files include each other more than {MOST_DEPTH} deep: it never ends")
         around = self.blocks[-1]
         if around.patterns != ("*",):
-            names = " ".join(around.patterns)
-            self._found.notes.append(f"'Include' below 'Host {names}' is left out: put it first of all")
+            host = quoted(f"Host {' '.join(around.patterns)}")
+            self._found.notes.append(f"'Include' below {host} is left out: put it first of all")
             return
         for pattern in patterns:
             for content in self._include(pattern):
@@ -115,7 +119,8 @@ def read_ssh_config(content: bytes, include: Include = no_includes) -> Found:
     reader = _Reader(include, found)
     reader.read(content)
     names = list(dict.fromkeys(name for block in reader.blocks for name in block.names()))
-    if len(names) > MOST_HOSTS or len(names) * len(reader.blocks) > _MOST_PATTERNS:
+    patterns = sum(len(block.patterns) for block in reader.blocks if block.values)
+    if len(names) > MOST_HOSTS or len(names) * patterns > _MOST_PATTERNS:
         raise NotImported(f"it has too many hosts and patterns ({len(names)}): import it in parts")
     for name in names:
         values: dict[str, str] = {}
