@@ -52,6 +52,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
         ),
         lambda noun: noun.id,
     ),
+    "account_aliases": lambda noun: noun.alias,
     "managed_policies": lambda noun: noun.arn,
     "policy_versions": lambda noun: (noun.policy_arn, noun.version_id),
     **dict.fromkeys(("groups", "users", "roles"), lambda noun: noun.name),

@@ -99,6 +99,7 @@ def fleets(draw: st.DrawFn) -> dict[str, Any]:
     fleet.update(draw(identities()))
     maybe(draw, fleet, "quotas", st.fixed_dictionaries({"endpoints_per_vpc": st.integers(0, 9)}))
     maybe(draw, fleet, "end_tunnels_with_credentials", st.booleans())
+    maybe(draw, fleet, "account_alias", st.sampled_from(["office", "a1-b"]))
     return fleet
 
 

@@ -114,8 +114,12 @@ def read_account(tx: Transaction) -> AccountView:
 
 def is_current(view: AccountView, tx: Transaction) -> bool:
     """Whether reading the account again would give the same."""
-    # Enrolments are of no revision: no gateway follows them.
-    return tx.revision() == view.revision and _enrolled_instances(tx) == view.enrolled_instances
+    # Enrolments and aliases are of no revision: no gateway follows them.
+    return (
+        tx.revision() == view.revision
+        and _enrolled_instances(tx) == view.enrolled_instances
+        and {alias.alias for alias in tx.account_aliases.find()} == view.rows.account_aliases.keys()
+    )
 
 
 def policy_documents(tx: Transaction) -> frozenset[str]:

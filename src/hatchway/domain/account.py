@@ -1,5 +1,6 @@
 """The account that one Hatchway serves, and its quotas."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -52,6 +53,10 @@ class Account:
     created_at: datetime
     quotas: Quotas = field(default_factory=Quotas)
     end_tunnels_with_credentials: bool = False
+
+
+ALIAS: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9]|-(?!-))*[a-z0-9]")
+"""As IAM's service model has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

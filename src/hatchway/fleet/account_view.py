@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-from hatchway.domain.account import Account
+from hatchway.domain.account import Account, AccountAlias
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.identity import (
     Attachment,
@@ -54,6 +54,7 @@ class Rows:
     attachments: dict[tuple[OwnerKind, str, str], Attachment] = field(default_factory=dict)
     inline_policies: dict[tuple[OwnerKind, str, str], InlinePolicy] = field(default_factory=dict)
     guardrails: dict[str, Guardrail] = field(default_factory=dict)
+    account_aliases: dict[str, AccountAlias] = field(default_factory=dict)
 
 
 TABLES: Final = tuple(item.name for item in fields(Rows))

@@ -184,6 +184,7 @@ class Fleet:
 
     digest: str
     account: str | None = None
+    account_alias: str | None = None
     region: str | None = None
     quotas: Quotas | None = None
     end_tunnels_with_credentials: bool | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from hatchway.domain.account import Quotas
+from hatchway.domain.account import AccountAlias, Quotas
 from hatchway.domain.arns import Arns
 from hatchway.fleet.account_view import AccountView, Rows, copy_of
 from hatchway.fleet.declarations import Fleet
@@ -139,5 +139,7 @@ def resolved_view(draft: Draft, fleet: Fleet) -> AccountView:
     ends = fleet.end_tunnels_with_credentials
     if ends is None:
         ends = account.end_tunnels_with_credentials and not draft.prune
+    if fleet.account_alias is not None:
+        draft.after.account_aliases = {fleet.account_alias: AccountAlias(alias=fleet.account_alias)}
     account = replace(account, quotas=quotas, end_tunnels_with_credentials=ends)
     return replace(draft.before, account=account, rows=draft.after)

@@ -39,6 +39,7 @@ def account_form(view: AccountView) -> Form:
     account = forms.account()
     sections: Form = {
         "account": view.account.id,
+        "account_alias": account["account_alias"],
         "region": view.account.region,
         "quotas": without_defaults(account["quotas"]),
         "end_tunnels_with_credentials": account["end_tunnels_with_credentials"],

@@ -229,6 +229,7 @@ class FileForms:
     def account(self) -> Form:
         """What the file says of the account itself."""
         return {
+            "account_alias": next(iter(self._view.rows.account_aliases), None),
             "quotas": asdict(self._view.account.quotas),
             "end_tunnels_with_credentials": self._view.account.end_tunnels_with_credentials,
             "guardrails": sorted(self.policy_name(arn) for arn in self._view.rows.guardrails),

@@ -6,7 +6,7 @@ from dataclasses import fields as fields_of
 from dataclasses import replace
 from typing import Any, Final
 
-from hatchway.domain.account import Quotas
+from hatchway.domain.account import ALIAS, Quotas
 from hatchway.domain.ids import REGION
 from hatchway.domain.network import DEFAULT_GROUP_NAME
 from hatchway.domain.tunnel import LONGEST_DURATION, USUAL_DURATION
@@ -62,6 +62,10 @@ FLEET: Final = Table(
     keys={
         "account": Key(
             read=values.account_id, about="Refused on a server of another account. By default for any."
+        ),
+        "account_alias": Key(
+            read=values.text(ALIAS, "an alias of 3 to 63 small letters, digits and single hyphens"),
+            about="Another name for the account. Without the key it is left alone.",
         ),
         "region": Key(
             read=values.text(REGION, "a region such as us-east-1"),

@@ -151,7 +151,7 @@ def _owner(table: str, noun: Any) -> Row:
             return "users", noun.user_name
         case "attachments" | "inline_policies":
             return _OWNER_TABLE[noun.owner_kind], noun.owner_name
-        case "guardrails":
+        case "guardrails" | "account_aliases":
             return _ACCOUNT
         case "managed_policies":
             return table, noun.arn
