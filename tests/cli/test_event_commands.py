@@ -232,6 +232,12 @@ def test_a_time_that_is_none_is_refused(events: Any, since: str) -> None:
     assert "give a span such as 30m" in ran.errors
 
 
+def test_the_beginning_of_several_hosts_ids_is_told_with_them(events: Any) -> None:
+    ran = events("--host", INSTANCE[:-2])
+    assert (ran.code, ran.output) == (1, "")
+    assert f"may be any of 2 hosts, {INSTANCE} at" in ran.errors
+
+
 def test_an_unknown_host_and_a_lacking_permission_are_one_line_each(
     events: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

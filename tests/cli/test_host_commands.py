@@ -25,9 +25,10 @@ from tests.control.harness import (
 )
 
 from hatchway.client.discovery import find_endpoint_by_id
-from hatchway.client.errors import InvalidOption, NotFound
+from hatchway.client.errors import ApiError, InvalidOption, NotFound
 from hatchway.client.hosts import find_host, identify_host
 from hatchway.client.ids import whole_id
+from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.domain.network import Instance, InstanceState
 
 SEES_HOSTS = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
@@ -234,6 +235,14 @@ def test_a_name_that_leads_nowhere_or_to_several_is_told_with_what_to_do(
 @pytest.mark.parametrize("named", [DATABASE, "db-2", "10.0.1.102"])
 def test_what_is_to_be_changed_is_found_though_it_does_not_run(ec2: Any, named: str) -> None:
     assert identify_host(ec2, named) == DATABASE
+
+
+def test_who_may_not_look_hosts_up_names_one_by_its_id(become: Become) -> None:
+    become("carol")
+    ec2 = Profile(ProfileOptions()).api("ec2")
+    assert identify_host(ec2, WEB) == WEB
+    with pytest.raises(ApiError, match="UnauthorizedOperation"):
+        identify_host(ec2, "web-1")
 
 
 @pytest.mark.parametrize("named", ["web-1", "i-01"])

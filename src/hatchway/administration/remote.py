@@ -23,11 +23,11 @@ from hatchway.administration.account import (
 )
 from hatchway.administration.fleet_files import files_in, read_fleet_file
 from hatchway.client.errors import ApiError
-from hatchway.client.hosts import find_host
+from hatchway.client.hosts import identify_host
+from hatchway.client.ids import is_whole
 from hatchway.client.profile import Profile, api_errors
 from hatchway.control.host_tokens import NewHostToken
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token
-from hatchway.domain.ids import INSTANCE_ID
 from hatchway.errors import BadUsage
 from hatchway.fleet import Action, BadFleet, Change, FieldChange, Fleet, Plan, Problem, parse_fleet
 from hatchway.fleet.inlining import with_policies_inline
@@ -101,14 +101,14 @@ def export_file(profile: Profile) -> str:
 
 
 def enroll_host(profile: Profile, instance: str, *, at_once: bool = False) -> EnrolledHost:
-    """Makes a host token for an instance, given by id or by its tag Name.
+    """Makes a host token for an instance, given by id, the beginning of one, its address or its tag Name.
 
     Raises:
         ApiError, NotConfigured, NotFound: the API refuses, or cannot be asked, or knows of no such instance.
     """
     instance_id = instance
-    if not INSTANCE_ID.fullmatch(instance):
-        instance_id = find_host(profile.api("ec2"), instance).instance_id
+    if not is_whole(instance):
+        instance_id = identify_host(profile.api("ec2"), instance)
     client = profile.api("hatchway")
     with api_errors("EnrollHost"):
         answer = client.enroll_host(InstanceId=instance_id, AtOnce=at_once)

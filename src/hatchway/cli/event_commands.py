@@ -141,11 +141,19 @@ def _sought(profile: "Profile", user: str | None, host: str | None, verdict: Ver
 def _things(profile: "Profile", host: str) -> frozenset[str]:
     """What events about a host name: its id, or its address where that is all that is known."""
     from hatchway.client.errors import NotFound
-    from hatchway.client.hosts import describe_hosts, literal, names_a_host
+    from hatchway.client.hosts import NoSuchHost, describe_hosts, identify_host, literal, names_a_host
+    from hatchway.client.ids import is_whole, whole_id
     from hatchway.domain.reach import parse_address
 
     if _ID.fullmatch(host):
-        return frozenset({host})
+        if is_whole(host):
+            return frozenset({host})
+        ec2 = profile.api("ec2")
+        try:
+            return frozenset({identify_host(ec2, host) if host.startswith("i-") else whole_id(ec2, host)})
+        except NoSuchHost:
+            # Of one that is no more there are events too.
+            return frozenset({host})
     if not names_a_host(host):
         return frozenset({str(parse_address(host))})
     found = describe_hosts(profile.api("ec2"), [("tag:Name", [literal(host)])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hatchway.client.errors import InvalidOption, NotFound, printable
+from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
 from hatchway.client.ids import is_whole
 from hatchway.client.profile import api_errors
 from hatchway.domain.ids import INSTANCE_ID
@@ -104,7 +104,15 @@ def identify_host(ec2: Any, named: str) -> str:
     Raises:
         InvalidOption, NotFound, ApiError: as `find_host`.
     """
-    return named if is_whole(named) and INSTANCE_ID.fullmatch(named) else _identified(ec2, named).instance_id
+    if is_whole(named) and INSTANCE_ID.fullmatch(named):
+        return named
+    try:
+        return _identified(ec2, named).instance_id
+    except ApiError as refused:
+        # Who may not look hosts up may well name one by its id.
+        if refused.code and INSTANCE_ID.fullmatch(named):
+            return named
+        raise
 
 
 def _by_id(ec2: Any, instance_id: str, *, running_first: bool = True) -> Host:
