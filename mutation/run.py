@@ -45,7 +45,7 @@ _LEAST_CPU_SECONDS: Final = 1
 _TIMES_AS_LONG: Final = 10
 """As its tests take without a mutant; what then still runs has no end, and is noticed by that."""
 _STANDSTILL_SECONDS: Final = 300
-"""For one that waits and does not compute; far more than any test takes on a busy machine."""
+"""One that waits for so long and computes less than a second is given up; a busy machine gives it more."""
 
 
 @dataclass
@@ -240,6 +240,16 @@ def _limit(cpu_seconds: int) -> None:
     """End this process by a signal when it computes for longer, or stands still, or takes all memory."""
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    computed = time.process_time()
+
+    def look(*_: object) -> None:
+        nonlocal computed
+        before, computed = computed, time.process_time()
+        if computed - before < 1:
+            os._exit(1)
+        signal.alarm(_STANDSTILL_SECONDS)
+
+    signal.signal(signal.SIGALRM, look)
     signal.alarm(_STANDSTILL_SECONDS)
 
 

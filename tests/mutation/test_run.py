@@ -6,6 +6,7 @@ mutmut itself is in an environment of its own (mutation/setup), so what of it is
 import importlib
 import os
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -146,3 +147,14 @@ def test_tests_that_fail_without_a_mutant_say_nothing_of_any(
 def test_a_process_that_ends_without_an_answer_gives_none(run: Any) -> None:
     assert run.in_a_fork(partial(os._exit, 1)) is None
     assert run.in_a_fork(lambda: {"a": 1}) == {"a": 1}
+
+
+def test_what_waits_and_does_not_compute_is_given_up(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_STANDSTILL_SECONDS", 1)
+
+    def wait() -> str:
+        run._limit(cpu_seconds=60)
+        threading.Event().wait(60)
+        return "it went on"
+
+    assert run.in_a_fork(wait) is None
