@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from tests.store.migrated import new_sqlite_store
 
 from hatchway.access import sessions, signing_keys
-from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key
+from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key, secret_of
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.open_tunnel import ACTION
 from hatchway.access.sessions import new_temporary_key
@@ -255,7 +255,7 @@ def test_an_inactive_key_has_none_until_it_is_active_again(world: World) -> None
 
 def test_they_roll_with_the_days(world: World) -> None:
     world.user("alice", OPEN)
-    assert world.keys.refresh() == 3
+    assert (world.keys.refresh(), world.keys.refresh()) == (3, 0)
     world.now += timedelta(days=1)
     assert world.keys.refresh() == 2
     with world.store.read() as tx:
@@ -285,6 +285,8 @@ def test_a_change_of_anything_else_is_looked_at_no_further(
     world.keys.refresh()
     monkeypatch.setattr(SigningKeys, "_tunnel_owners", lambda *_: pytest.fail("looked at all policies"))
     world.change(lambda tx: tx.vpcs.put(Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",))))
+    assert world.keys.refresh() == 0
+    monkeypatch.setattr(Store, "read", lambda *_: pytest.fail("looked at the same change again"))
     assert world.keys.refresh() == 0
 
 
@@ -323,8 +325,32 @@ def test_a_policy_that_cannot_be_read_allows_no_tunnel_and_is_told(world: World)
     with capture_logs() as logs:
         world.keys.refresh()
     assert world.known == set()
-    assert [entry["policy"] for entry in logs] == ["given of the user alice"]
-    assert "is not JSON" in logs[0]["problem"]
+    (entry,) = logs
+    assert "is not JSON" in entry.pop("problem")
+    assert entry == {
+        "event": "a stored policy cannot be read: "
+        "it denies everything to those it is for, until it is put anew",
+        "log_level": "warning",
+        "policy": "given of the user alice",
+    }
+
+
+def test_a_policy_without_its_version_in_force_allows_no_tunnel(world: World) -> None:
+    world.user("alice")
+    world.change(lambda tx: managed(tx, OPEN))
+    world.change(lambda tx: attach(tx, OwnerKind.USER, "alice"))
+    world.change(lambda tx: tx.policy_versions.delete(POLICY, "v1"))
+    with capture_logs() as logs:
+        assert world.keys.refresh() == 0
+    assert [entry["policy"] for entry in logs] == [POLICY]
+
+
+def test_those_of_others_stay_when_one_loses_his(world: World) -> None:
+    alice, bob = (world.user(name, OPEN).key.id for name in ("alice", "bob"))
+    assert world.keys.refresh() == 6
+    world.change(lambda tx: tx.inline_policies.delete_where(owner_name="alice"))
+    assert world.keys.refresh() == 3
+    assert (dates_of(world, alice), dates_of(world, bob)) == ([], list(gateway_dates(NOW)))
 
 
 def test_a_document_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +384,9 @@ def test_another_gateway_key_seals_all_again_once(world: World) -> None:
 def test_many_keys_are_written_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing_keys, "_ROWS_AT_ONCE", 2)
     keys = {world.user(f"user-{number}", OPEN).key.id for number in range(3)}
+    before = world.store.revision()
     assert world.keys.refresh() == 9
+    assert world.store.revision() == before + 5
     assert world.known == keys
     world.change(lambda tx: tx.inline_policies.delete_where())
     assert world.keys.refresh() == 9
@@ -366,20 +394,21 @@ def test_many_keys_are_written_in_parts(world: World, monkeypatch: pytest.Monkey
 
 
 def test_a_secret_of_another_master_key_is_told_and_keeps_nobody_else_from_a_key(world: World) -> None:
-    strange = world.user("alice", OPEN).key.id
+    strange = frozenset(world.user(name, OPEN).key.id for name in ("alice", "carol"))
     other = Vault(bytes(range(2, 34)))
     with world.store.write() as tx:
         tx.users.put(User(name="bob", id="AIDAbob", path="/", created_at=NOW))
         allow(tx, OwnerKind.USER, "bob", OPEN)
         good = create_access_key(tx, other, user_name="bob", now=NOW, random_bytes=os.urandom).key.id
     keys = SigningKeys(world.store, other, GATEWAY, clock=lambda: world.now, region=REGION)
+    assert keys.unopened == frozenset()
     assert keys.refresh() == 3
-    assert (world.known, keys.unopened) == ({good}, frozenset({strange}))
+    assert (world.known, keys.unopened) == ({good}, strange)
     assert keys.refresh() == 0
     world.now += timedelta(days=1)
     keys.refresh()
-    assert (world.known, keys.unopened) == ({good}, frozenset({strange}))
-    world.change(lambda tx: delete_access_key(tx, strange))
+    assert (world.known, keys.unopened) == ({good}, strange)
+    world.change(lambda tx: [delete_access_key(tx, key_id) for key_id in strange])
     keys.refresh()
     assert (world.known, keys.unopened) == ({good}, frozenset())
 
@@ -497,9 +526,19 @@ def dates_of(world: World, key_id: str) -> list[str]:
 def test_a_session_has_its_signing_keys_at_once_for_the_days_of_its_life(world: World) -> None:
     world.change(lambda tx: put_role(tx, OPEN))
     # It is a minute before midnight, and clocks differ.
-    assert dates_of(world, put_session(world)) == ["20261124", "20261125"]
-    short = put_session(world, issued_at=NOW - timedelta(hours=2), expires_at=NOW - timedelta(minutes=10))
+    long = put_session(world)
+    assert dates_of(world, long) == ["20261124", "20261125"]
+    with world.store.read() as tx:
+        secret = secret_of(tx, MASTER, long) or ""
+        for row in tx.sealed_signing_keys.find(access_key_id=long):
+            expected = derive_signing_key(secret, row.date, REGION, "ec2-instance-connect")
+            assert (row.region, row.service) == (REGION, "ec2-instance-connect")
+            assert SigningKeyOpener(GATEWAY).open(row) == expected
+    earlier = NOW - timedelta(hours=2)
+    short = put_session(world, issued_at=earlier, expires_at=NOW - timedelta(minutes=10))
     assert dates_of(world, short) == ["20261124"]
+    till_midnight = put_session(world, issued_at=earlier, expires_at=NOW)
+    assert dates_of(world, till_midnight) == ["20261124", "20261125"]
 
 
 def test_what_comes_and_goes_with_sessions_is_not_looked_at_twice(
@@ -521,6 +560,7 @@ def test_what_comes_and_goes_with_sessions_is_not_looked_at_twice(
         ([OPEN], None, {"policy": document(OPEN)}, True),
         ([OPEN], None, {"policy": document({**OPEN, "Action": "ec2:*"})}, False),
         ([OPEN], None, {"policy_arns": (POLICY,)}, False),
+        ([OPEN], None, {"policy_arns": (POLICY, f"{POLICY}-open")}, True),
         ([OPEN], None, {"policy": document(OPEN), "policy_arns": (POLICY,)}, True),
         ([OPEN], None, {"kind": SessionKind.ROOT, "owner_name": None}, False),
         ([OPEN], None, {"kind": SessionKind.USER, "owner_name": "alice", "owner_id": "AIDAalice"}, True),
@@ -534,6 +574,7 @@ def test_a_session_that_can_open_no_tunnel_has_none_whether_at_once_or_later(
     world.user("bob")
     world.change(lambda tx: put_role(tx, *statements, boundary=boundary))
     world.change(lambda tx: managed(tx, {**OPEN, "Action": "ec2:*"}))
+    world.change(lambda tx: managed(tx, OPEN, arn=f"{POLICY}-open"))
     key_id = put_session(world, **more)
     assert (key_id in world.known) is known
     world.change(lambda tx: tx.sealed_signing_keys.delete_where(access_key_id=key_id))

@@ -315,7 +315,7 @@ def _allows_tunnels(whose: str, document: str) -> bool:
 
 
 def _digest(document: str) -> bytes:
-    return hashlib.sha256(document.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(document.encode()).digest()
 
 
 def _parts(rows: list[Row]) -> Iterator[list[Row]]:
