@@ -20,6 +20,7 @@ for what is open; the plan opens any number of tunnels:
 | `ids` | the id that is meant by its beginning |
 | `host_list` | the same with the endpoint that leads to each |
 | `discovery` | endpoint and gateway port, asked of the control plane; pushing a key |
+| `clock` | the time to sign at, the server's where this machine's is wrong |
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
 | `plan` | what opening a tunnel takes. Pure |
 | `tunnel` | connecting to a gateway, and its refusals |

@@ -11,11 +11,11 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from hatchway import __version__
+from hatchway.client import clock
 from hatchway.client.ec2_protocol import read_answer, write_parameters
 from hatchway.client.errors import ENCODED, REQUEST_ID_HEADER, ApiError, printable
 from hatchway.client.http_connection import NO_API, HttpConnection, Waiting
@@ -153,6 +153,8 @@ class Caller:
             if answer.status == 200:
                 return answer
             refusal = _refusal(operation, answer)
+            if attempt < _ATTEMPTS and clock.learn(refusal.message):
+                continue
             passing = answer.status in _AGAIN_STATUSES or refusal.code in _THROTTLED
             if not passing or attempt == _ATTEMPTS or self._timeout is not None:
                 raise refusal
@@ -195,7 +197,7 @@ class Caller:
             session_token=credentials.session_token,
             region=self._region,
             service=service,
-            now=datetime.now(UTC),
+            now=clock.now(),
         )
         return Waiting(_written(replace(request, headers=request.headers + added)))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from picows import WSError, WSHandshakeError, ws_connect
 
 from hatchway import __version__
+from hatchway.client import clock
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
     GatewayUnreachable,
@@ -52,8 +52,17 @@ async def open_tunnel(
         NotConfigured: there are no credentials.
     """
     credentials = await asyncio.to_thread(plan.credentials)
-    target = plan.request.presigned(credentials, region=plan.region, now=datetime.now(UTC))
-    relay = await _connect(plan.route, target, context, local, progress)
+
+    async def connected() -> Relay:
+        target = plan.request.presigned(credentials, region=plan.region, now=clock.now())
+        return await _connect(plan.route, target, context, local, progress)
+
+    try:
+        relay = await connected()
+    except TunnelRefused as refused:
+        if not clock.learn(refused.message):
+            raise
+        relay = await connected()
     await relay.finished()
 
 

@@ -1,0 +1,49 @@
+"""The time that requests are signed at: this machine's, or the server's where this machine's clock is wrong.
+
+A server that refuses a signature for its age says when it was made and what time it is. What it says is taken
+for this process, and the request made again. Only whoever is trusted to be the server can say so: by TLS.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_TOLD: Final = re.compile(r"it was made at ([0-9]{8}T[0-9]{6}Z), and it is ([0-9]{8}T[0-9]{6}Z)\.")
+
+_LEAST: Final = timedelta(minutes=1)
+"""What cannot be the reason of a refusal: signatures are good for five."""
+
+_MOST: Final = timedelta(days=1)
+"""Beyond it no certificate was believed either; and a request that is good in a week is nobody's to have."""
+
+_offset = timedelta()
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC) + _offset
+
+
+def learn(message: str) -> bool:
+    """Take the time from a refusal's message. Whether asking again makes sense: what was refused has another
+    time than it would have now."""
+    global _offset  # noqa: PLW0603 - a machine has one clock
+    told = _TOLD.search(message)
+    if told is None:
+        return False
+    try:
+        made, theirs = map(_read, told.groups())
+    except ValueError:
+        return False
+    offset = theirs - datetime.now(UTC)
+    if abs(offset) > _MOST:
+        return False
+    if abs(offset - _offset) >= _LEAST:
+        _offset = offset
+    return abs(made - now()) >= _LEAST
+
+
+def _read(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
