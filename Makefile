@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-iam map api-tables lock clean
+.PHONY: help demo test test-pythons test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-iam map api-tables lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -99,6 +99,11 @@ bench-api: ## the API of a large account beside a small one and moto (see bench/
 	@scripts/setup check
 	@bench/setup api
 	.cache/bench/bin/python -m bench.api $(BENCH)
+
+bench-client: ## hatchway beside the AWS CLI, as root (see bench/README.md); BENCH=--quick only tries it out
+	@scripts/setup test
+	@bench/setup client
+	.cache/bench-client/bin/python -m bench.client --aws "$$($(BIN)/python scripts/fetch_aws_cli.py --cached)" $(BENCH)
 
 map: ## draw who imports whom in CONTRIBUTING.md
 	@scripts/setup check

@@ -6,13 +6,13 @@ import json
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
-from unittest.mock import patch
 
 from picows import WSHandshakeError
 
 from fuzz.draws import Draws
 from hatchway.client.discovery import gateway_port
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
+from hatchway.client.http_connection import HttpAnswer
 from hatchway.client.plan import Route
 from hatchway.client.tunnel import _refusal
 
@@ -48,11 +48,9 @@ def _refused(body: bytes, request_id: str) -> ClientError:
 
 def _discovered(body: bytes) -> int:
     """What is made of a discovery document."""
-    answer = SimpleNamespace(status_code=200, raw=SimpleNamespace(read=lambda size: body[:size]))
-    session = SimpleNamespace(send=lambda _request: answer, close=lambda: None)
-    profile: Any = SimpleNamespace(endpoint_url=lambda _service: "https://127.0.0.1:1", ca_bundle=None)
-    with patch("botocore.httpsession.URLLib3Session", lambda **_options: session):
-        return gateway_port(profile)
+    caller = SimpleNamespace(discover=lambda _path: HttpAnswer(200, {}, body))
+    profile: Any = SimpleNamespace(endpoint_url=lambda _service: "https://127.0.0.1:1", caller=caller)
+    return gateway_port(profile)
 
 
 def _shown(error: ClientError) -> None:

@@ -10,6 +10,9 @@ from types import MappingProxyType
 
 from tests.forks import FORKS
 
+CACHE = tempfile.TemporaryDirectory(prefix="hatchway-tests-")
+"""Where commands remember things: not in the home of whoever runs the tests."""
+
 COMMAND = (sys.executable, "-m", "hatchway")
 
 
@@ -21,7 +24,8 @@ def environment(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str
         if not name.startswith(("HATCHWAY_", "AWS_", "OTEL_"))
         and not name.lower().endswith(("_proxy", "_ca_bundle"))
     }
-    return {**kept, "AWS_EC2_METADATA_DISABLED": "true", **variables}
+    own = {"AWS_EC2_METADATA_DISABLED": "true", "XDG_CACHE_HOME": CACHE.name}
+    return {**kept, **own, **variables}
 
 
 def hatchway(

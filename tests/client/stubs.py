@@ -70,6 +70,7 @@ class StubControlPlane:
     instance_known: bool = True
     instance_state: str = "running"
     addresses: tuple[str, ...] = ("10.0.1.1",)
+    keeps_connections: bool = False
     vpc_id: str = "vpc-1"
     more_endpoints: bool = False
     kinds: dict[str, str] = field(default_factory=dict)
@@ -133,6 +134,11 @@ def running_control_plane(certificates: Certificates) -> Iterator[StubControlPla
     stub = StubControlPlane("", str(certificates.ca), [("eice-2", "subnet-2"), ("eice-1", "subnet-1")])
 
     class Handler(BaseHTTPRequestHandler):
+        def parse_request(self) -> bool:
+            # What is said in HTTP/1.0 ends with its connection.
+            self.protocol_version = "HTTP/1.1" if stub.keeps_connections else "HTTP/1.0"
+            return super().parse_request()
+
         def do_GET(self) -> None:
             if self.path == "/.well-known/hatchway" and stub.document is not None:
                 self.reply(200, stub.document)

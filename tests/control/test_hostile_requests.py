@@ -222,15 +222,15 @@ def test_a_store_that_is_locked_is_told_apart_from_a_fault_of_the_program(
 def test_the_process_says_how_it_is_and_where_its_gateway_listens(world: World) -> None:
     assert world.send("GET", "/healthz").text == "ok\n"
     assert world.send("GET", "/readyz").text == "ok\n"
-    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443}'
+    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443,"remember_seconds":60}'
     world.change(
         lambda tx: tx.gateway_workers.put(worker("dead", 8444, world.clock() - timedelta(seconds=1)))
     )
-    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443}'
+    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443,"remember_seconds":60}'
     world.change(
         lambda tx: tx.gateway_workers.put(worker("live", 8445, world.clock() + timedelta(seconds=9)))
     )
-    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":8445}'
+    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":8445,"remember_seconds":60}'
 
 
 def test_a_process_without_its_store_is_up_but_not_ready(

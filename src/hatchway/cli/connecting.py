@@ -83,6 +83,8 @@ def open_tunnel(
     from dataclasses import replace
 
     from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
+    from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
 
     options = replace(
@@ -96,21 +98,37 @@ def open_tunnel(
     if bind_address is not None and local_port is None:
         raise InvalidOption("--bind-address says where to listen: give --local-port as well")
     profile = Profile(caller)
-    plan = plan_tunnel(profile, options, meanwhile=_load_what_carries)
+    # A listener stays for longer than anything may be remembered.
+    asks = options.private_ip_address is None and local_port is None
+    memory = Memory(profile, options) if asks else None
+    plan = plan_tunnel(profile, options, meanwhile=_load_what_carries, memory=memory)
     if push_key is not None or known_hosts is not None:
         from hatchway.client.ssh import prepare_host
 
         prepare_host(profile, plan.instance_id, os_user, push_key, known_hosts)
     import asyncio
 
-    if local_port is None:
-        from hatchway.client.tunnel import relay_standard_streams
-
-        asyncio.run(relay_standard_streams(plan))
-    else:
+    if local_port is not None:
         from hatchway.client.listener import LOOPBACK, listen
 
         asyncio.run(listen(plan, local_port, report, bind_address or LOOPBACK))
+        return 0
+    from hatchway.client.tunnel import relay_standard_streams
+
+    try:
+        asyncio.run(relay_standard_streams(plan))
+    except (GatewayUnreachable, TunnelRefused):
+        # Nothing has been taken from standard input yet.
+        remembered = memory is not None and memory.recalled
+        if memory is not None:
+            memory.forget()
+        if not remembered:
+            raise
+        asyncio.run(relay_standard_streams(plan_tunnel(profile, options)))
+    except TunnelClosed:
+        if memory is not None:
+            memory.forget()
+        raise
     return 0
 
 

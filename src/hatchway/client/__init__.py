@@ -22,6 +22,7 @@ for what is open; the plan opens any number of tunnels:
 | `discovery` | endpoint and gateway port, asked of the control plane; pushing a key |
 | `clock` | the time to sign at, the server's where this machine's is wrong |
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
+| `memory` | what was found a moment ago |
 | `plan` | what opening a tunnel takes. Pure |
 | `tunnel` | connecting to a gateway, and its refusals |
 | `relay` | the bytes of one tunnel, both ways, to the very last |

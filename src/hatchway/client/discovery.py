@@ -15,6 +15,7 @@ from hatchway.client.hosts import (
     host_question,
 )
 from hatchway.client.ids import is_whole, only_one
+from hatchway.client.memory import Found
 from hatchway.client.os_user import is_os_user
 from hatchway.client.plan import HTTPS_PORT, Route, TunnelPlan
 from hatchway.client.profile import api_errors
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from hatchway.client.caller import Question
     from hatchway.client.hosts import Host
+    from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
 
 USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed", "update-complete")
@@ -83,12 +85,16 @@ _OTHER_FAMILY: Final = {False: ("ipv6",), True: ("ipv4",)}
 
 
 def plan_tunnel(
-    profile: Profile, options: TunnelOptions, meanwhile: Callable[[], None] = lambda: None
+    profile: Profile,
+    options: TunnelOptions,
+    meanwhile: Callable[[], None] = lambda: None,
+    memory: Memory | None = None,
 ) -> TunnelPlan:
     """Ask the control plane for what the options leave open, and for nothing else.
 
     Args:
         meanwhile: is called when the questions are under way.
+        memory: of this question. What it holds is not asked again, and what is found it holds afterwards.
 
     Raises:
         InvalidOption: the options do not go together, or one cannot be right.
@@ -108,6 +114,9 @@ def plan_tunnel(
     if endpoint_id is None and (address is not None or dns_name is not None):
         raise InvalidOption("--private-ip-address and a DNS name need --instance-connect-endpoint-id too")
 
+    if memory is not None and (known := memory.recall()) is not None:
+        meanwhile()
+        return _plan(profile, options, known)
     ec2 = None
     if address is None or dns_name is None:
         ec2 = profile.caller
@@ -131,24 +140,32 @@ def plan_tunnel(
             address = endpoint.reached_first(target.addresses)
     assert endpoint_id is not None
     assert address is not None
+    port, good_for = options.gateway_port, 0.0
+    if port is None:
+        port, good_for = _discover(profile)
+    found = Found(endpoint_id, dns_name, address, port, None if target is None else target.instance_id)
+    plan = _plan(profile, options, found)
+    if memory is not None:
+        memory.keep(found, good_for)
+    return plan
+
+
+def _plan(profile: Profile, options: TunnelOptions, found: Found) -> TunnelPlan:
     request = TunnelRequest(
-        endpoint_id=endpoint_id,
-        dns_name=dns_name,
-        private_ip_address=address,
+        endpoint_id=found.endpoint_id,
+        dns_name=found.dns_name,
+        private_ip_address=found.address,
         remote_port=options.remote_port,
         max_tunnel_duration=options.max_tunnel_duration,
     )
-    port = options.gateway_port
     route = Route(
-        dns_name=dns_name,
-        port=gateway_port(profile) if port is None else port,
+        dns_name=found.dns_name,
+        port=found.port,
         address=options.gateway_address,
         source_address=options.source_address,
         ca_bundle=profile.ca_bundle,
     )
-    return TunnelPlan(
-        request, route, profile.region, profile.credentials, None if target is None else target.instance_id
-    )
+    return TunnelPlan(request, route, profile.region, profile.credentials, found.instance_id)
 
 
 def _independent_questions(options: TunnelOptions) -> Iterator[Question]:
@@ -306,17 +323,22 @@ def check_os_user(os_user: str) -> None:
 def gateway_port(profile: Profile) -> int:
     """The port of the gateways: what the control plane's discovery document says, 443 where there is none.
 
-    The document is JSON, `{"gateway_port": 8444}`, at `/.well-known/hatchway` of the endpoint URL, and needs
-    no credentials.
+    The document is JSON, `{"gateway_port": 8444, "remember_seconds": 60}`, at `/.well-known/hatchway` of the
+    endpoint URL, and needs no credentials. The second member says for how long a client may remember where
+    hosts, endpoints and gateways are; without it, for no time.
 
     Raises:
         ApiError: the control plane cannot be reached, or what it says is no port.
     """
+    return _discover(profile)[0]
+
+
+def _discover(profile: Profile) -> tuple[int, float]:
     url = profile.endpoint_url("ec2").rstrip("/") + _DISCOVERY_PATH
     answer = profile.caller.discover(_DISCOVERY_PATH)
     body = answer.body[:_DISCOVERY_LIMIT] if answer.status == 200 else None
     if body is None:
-        return HTTPS_PORT
+        return HTTPS_PORT, 0
     try:
         document: Mapping[str, object] = json.loads(body)
         port = document["gateway_port"]
@@ -324,4 +346,5 @@ def gateway_port(profile: Profile) -> int:
         port = None
     if type(port) is not int or not 1 <= port <= 65535:
         raise ApiError(f"GET {printable(url)}", "", "the document names no gateway_port: give --gateway-port")
-    return port
+    seconds = document.get("remember_seconds")
+    return port, seconds if type(seconds) is int else 0

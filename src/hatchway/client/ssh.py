@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
-from hatchway.client.errors import ClientError, InvalidOption, printable
+from hatchway.client.errors import ApiError, ClientError, InvalidOption, printable
 from hatchway.client.host_keys import (
     HOST_KEYS,
     keep_known_hosts,
@@ -25,17 +25,21 @@ from hatchway.client.host_keys import (
     reported_keys,
 )
 from hatchway.client.hosts import NoSuchHost, find_host
+from hatchway.client.memory import Memory
 from hatchway.client.proxy_command import jump_command, tunnel_command
 from hatchway.client.ssh_line import parse_ssh_line, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from hatchway.client.hosts import Host
     from hatchway.client.profile import Profile
 
 DEFAULT_OS_USER: Final = "ec2-user"
+
+_NOT_CONNECTED: Final = 255
+"""ssh's own exit status where it is not the remote command's."""
 
 _KEY_PLACEHOLDER: Final = "KEY"
 _LONGEST_KEY: Final = 16_384
@@ -77,6 +81,8 @@ class Way:
     instance_id: str | None
     proxy_command: str
     steps: tuple[str, ...] = ()
+    forget: Callable[[], None] = lambda: None
+    """Has the way looked for anew the next time."""
 
 
 def ssh_options(
@@ -146,13 +152,20 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
         return _run([program, *ssh_command(way, options, None)[1:]])
     with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         key_file = Path(directory) / "key"
-        keys = introduce(profile, way.instance_id, options.os_user, make_key(key_file))
+        try:
+            keys = introduce(profile, way.instance_id, options.os_user, make_key(key_file))
+        except ApiError:
+            way.forget()
+            raise
         pins: Sequence[str] = ()
         if keys and not values_of(options.options, "o", "userknownhostsfile"):
             tells = knows_known_hosts_command(program)
             pins = pin_options(Path(directory), way.instance_id, keys, tells=tells)
         # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
-        return _run([program, *ssh_command(way, options, str(key_file), pins)[1:]])
+        status = _run([program, *ssh_command(way, options, str(key_file), pins)[1:]])
+        if status == _NOT_CONNECTED:
+            way.forget()
+        return status
 
 
 def prepare_host(
@@ -249,7 +262,9 @@ def find_way(profile: Profile, options: SshOptions) -> Way:
 
 
 def _tunnelled(profile: Profile, options: SshOptions) -> Way:
-    plan = plan_tunnel(profile, replace(options.tunnel, host=options.host))
+    asked = replace(options.tunnel, host=options.host)
+    memory = Memory(profile, asked)
+    plan = plan_tunnel(profile, asked, memory=memory)
     request, instance_id = plan.request, plan.instance_id
     assert instance_id is not None
     duration = "" if request.max_tunnel_duration is None else f" for {request.max_tunnel_duration} seconds"
@@ -259,7 +274,7 @@ def _tunnelled(profile: Profile, options: SshOptions) -> Way:
         f"would call ec2-instance-connect:OpenTunnel on {request.endpoint_id} to"
         f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
-    return Way(instance_id, instance_id, tunnel_command(plan, profile.options), steps)
+    return Way(instance_id, instance_id, tunnel_command(plan, profile.options), steps, memory.forget)
 
 
 def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:

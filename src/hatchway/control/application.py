@@ -7,7 +7,7 @@
 | `/host/v1/host-keys` | a host, by its host token | reports the public keys of its sshd |
 | `/host/v1/proof` | a host, by its host token | gets a key by which it sees that its sshd asks here |
 | `/host/v1/enroll` | a host without an account, by an enrollment token | registers itself |
-| `/.well-known/hatchway` | anybody | `{"gateway_port": N}` |
+| `/.well-known/hatchway` | anybody | `{"gateway_port": N, "remember_seconds": N}` |
 | `/.well-known/hatchway/ca.pem` | anybody | the private CA; both while one takes another's place |
 | `/healthz`, `/readyz` | monitoring | is the process up; does it reach its store |
 
@@ -64,6 +64,9 @@ LOOKUP_SHARE: Final = 3
 OTHER_THREADS: Final = 2
 THREADS: Final = CALL_THREADS + LOOKUP_THREADS + OTHER_THREADS + 1
 """All that use the store at once."""
+REMEMBER_SECONDS: Final = 60
+"""For which our own client may remember where hosts, endpoints and gateways are."""
+
 READY_SECONDS: Final = 5.0
 """How long the store may take to answer before it counts as not answering."""
 UNEXAMINED_BODY: Final = 16 * 1024
@@ -205,7 +208,7 @@ class _Api:
             port = await self._others.run(connection.source, self._gateway_port)
         except Busy:
             return _busy(request)
-        return JSONResponse({"gateway_port": port})
+        return JSONResponse({"gateway_port": port, "remember_seconds": REMEMBER_SECONDS})
 
     async def authorities(self, request: Request) -> Response:
         """Which CAs clients are to trust: who trusts that of the certificate that he sees learns the next."""

@@ -1,0 +1,184 @@
+"""A server, a target, and a link that delays, where the AWS CLI looks for its gateway: on port 443."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Self
+
+ACCOUNT, REGION, NAME = "123456789012", "us-east-1", "gateway.bench"
+INSTANCE, ENDPOINT = "i-0123456789abcdef0", "eice-0123456789abcdef0"
+API, FAR_API = 8443, 9443
+GATEWAY = "127.0.0.2"
+"""Where it listens on port 443; before it is the link."""
+HATCHWAY = (sys.executable, "-P", "-m", "hatchway")
+BANNER = b"SSH-2.0-bench\r\n"
+_SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
+_BLOCK = bytes(1 << 18)
+
+_FLEET = {
+    "vpcs": {
+        "bench": {
+            "cidr": "127.0.0.0/16",
+            "subnets": {"hosts": {"cidr": "127.0.0.0/16", "availability_zone": f"{REGION}a"}},
+            "security_groups": {
+                "open": {"ingress": [{"protocol": "tcp", "ports": "all", "source": "127.0.0.0/8"}]}
+            },
+        }
+    },
+    "instances": {
+        "host": {
+            "id": INSTANCE,
+            "subnet": "bench/hosts",
+            "private_ip": "127.0.0.1",
+            "security_groups": ["bench/open"],
+        }
+    },
+    "endpoints": {"bench": {"id": ENDPOINT, "subnet": "bench/hosts", "max_tunnels": 20_000}},
+    "users": {
+        "alice": {
+            "inline": {
+                "all": {
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+                }
+            }
+        }
+    },
+}
+
+
+class World:
+    """Everything that is measured against. Made in a network namespace in which nothing else is."""
+
+    def __init__(self, directory: Path, aws: Path) -> None:
+        self.directory, self.aws = directory, aws
+        self._stack = ExitStack()
+        self.delay = 0.0
+        """Seconds that each direction of the way to the gateway and to the far API takes."""
+
+    def __enter__(self) -> Self:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        data = self.directory / "data"
+        hosts = self.directory / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost {NAME}\n")
+        _mount(hosts, Path("/etc/hosts"))
+        init = ("init", "--data-dir", str(data), "--account", ACCOUNT, "--region", REGION)
+        self._hatchway(*init, "--gateway-dns-name", NAME)
+        fleet = self.directory / "fleet.json"
+        fleet.write_text(json.dumps(_FLEET))
+        self._hatchway("apply", "--data-dir", str(data), str(fleet))
+        trusted = self.directory / "trusted.pem"
+        trusted.write_bytes(_SYSTEM.read_bytes() + (data / "ca.pem").read_bytes())
+        _mount(trusted, _SYSTEM)
+        serve = [*HATCHWAY, "serve", "--data-dir", str(data), "--api", f"127.0.0.1:{API}"]
+        serve += ["--gateway", f"{GATEWAY}:443"]
+        log = self._stack.enter_context((self.directory / "log").open("wb"))
+        server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log)
+        self._stack.callback(_end, server)
+        assert server.stdout is not None
+        if not server.stdout.readline().startswith(b"ready"):
+            raise SystemExit((self.directory / "log").read_text())
+        self._hatchway("access-key", "create", "alice", "--data-dir", str(data), "--profile", "alice")
+        self.target = _serve(0, _answer)
+        _serve(443, lambda sock: self._link(sock, (GATEWAY, 443)))
+        _serve(FAR_API, lambda sock: self._link(sock, ("127.0.0.1", API)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the clients. Nothing of the caller's own AWS, proxies and certificates."""
+        return {
+            "HOME": str(self.directory),
+            "PATH": os.environ["PATH"],
+            "AWS_PROFILE": "alice",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": str(self.directory / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "credentials"),
+        }
+
+    def forget(self) -> None:
+        """What `hatchway` remembers; the AWS CLI remembers nothing."""
+        shutil.rmtree(self.directory / ".cache", ignore_errors=True)
+
+    def commands(self, *, far: bool = False) -> dict[str, list[str]]:
+        """The command line of each client that opens a tunnel to the target."""
+        words = ["open-tunnel", "--instance-id", INSTANCE, "--remote-port", str(self.target)]
+        if far:
+            words += ["--endpoint-url", f"https://127.0.0.1:{FAR_API}"]
+        return {"hatchway": [*HATCHWAY, *words], "aws": [str(self.aws), "ec2-instance-connect", *words]}
+
+    def _hatchway(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [*HATCHWAY, *arguments], env=self.environment, check=False, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise SystemExit(f"hatchway {arguments[0]}: {done.stderr or done.stdout}")
+
+    def _link(self, near: socket.socket, to: tuple[str, int]) -> None:
+        """Each byte, and the opening of the connection, takes `delay` each way."""
+        time.sleep(2 * self.delay)
+        with socket.create_connection(to) as far:
+            far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            there = threading.Thread(target=self._carry, args=(near, far), daemon=True)
+            there.start()
+            self._carry(far, near)
+            there.join()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 18):
+                if self.delay:
+                    time.sleep(self.delay)
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+
+def _serve(port: int, answer: object) -> int:
+    listening = socket.create_server(("127.0.0.1", port), backlog=256)
+
+    def accept() -> None:
+        while True:
+            sock, _ = listening.accept()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=_attend, args=(answer, sock), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return int(listening.getsockname()[1])
+
+
+def _attend(answer: object, sock: socket.socket) -> None:
+    with sock, suppress(OSError):
+        answer(sock)  # type: ignore[operator]
+
+
+def _answer(sock: socket.socket) -> None:
+    """Greets; then sends as many bytes as eight bytes ask for."""
+    sock.sendall(BANNER)
+    asked = sock.recv(8, socket.MSG_WAITALL)
+    left = int.from_bytes(asked, "big")
+    while left > 0:
+        left -= sock.send(_BLOCK[: min(left, len(_BLOCK))])
+    sock.recv(1)
+
+
+def _mount(file: Path, over: Path) -> None:
+    subprocess.run(["mount", "--bind", str(file), str(over)], check=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)

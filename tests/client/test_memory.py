@@ -1,0 +1,115 @@
+"""What is remembered of the API's answers: for whom, for how long, and what becomes of what is old."""
+
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client.stubs import INSTANCE_ID, StubControlPlane, StubGateway, refusal
+
+from hatchway.cli import connecting
+from hatchway.client.discovery import TunnelOptions, plan_tunnel
+from hatchway.client.errors import TunnelRefused
+from hatchway.client.memory import Memory
+from hatchway.client.profile import Profile, ProfileOptions
+
+OPTIONS = TunnelOptions(instance_id=INSTANCE_ID)
+
+
+@pytest.fixture
+def caller(
+    control_plane: StubControlPlane, aws_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ProfileOptions:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    control_plane.document = b'{"gateway_port": 8444, "remember_seconds": 60}'
+    return ProfileOptions(
+        region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
+    )
+
+
+def find(caller: ProfileOptions) -> str:
+    """As a command does that is run once; the address that it found."""
+    profile = Profile(caller)
+    return plan_tunnel(profile, OPTIONS, memory=Memory(profile, OPTIONS)).request.private_ip_address
+
+
+def test_what_was_found_is_not_asked_again(caller: ProfileOptions, control_plane: StubControlPlane) -> None:
+    assert find(caller) == find(caller) == "10.0.1.1"
+    assert len(control_plane.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "document", [b'{"gateway_port": 8444}', b'{"gateway_port": 1, "remember_seconds": -1}']
+)
+def test_a_server_that_says_nothing_of_it_is_asked_each_time(
+    caller: ProfileOptions, control_plane: StubControlPlane, document: bytes
+) -> None:
+    control_plane.document = document
+    find(caller)
+    find(caller)
+    assert len(control_plane.calls) == 4
+
+
+def test_another_key_is_told_nothing_of_what_the_first_found(
+    caller: ProfileOptions, control_plane: StubControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(caller)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAANOTHER")
+    find(caller)
+    assert len(control_plane.calls) == 4
+
+
+def test_only_its_owner_can_read_it_and_what_others_could_have_written_is_not_believed(
+    caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path
+) -> None:
+    find(caller)
+    directory = tmp_path / "cache" / "hatchway" / "answers"
+    (file,) = directory.iterdir()
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    directory.chmod(0o770)
+    find(caller)
+    assert len(control_plane.calls) == 4
+
+
+@pytest.mark.parametrize("until", [0, 1e18, "x", None])
+def test_what_is_not_good_now_is_asked_anew(
+    caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path, until: object
+) -> None:
+    find(caller)
+    (file,) = (tmp_path / "cache" / "hatchway" / "answers").iterdir()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "until": until}))
+    find(caller)
+    assert len(control_plane.calls) == 4
+
+
+def test_what_a_gateway_refuses_that_was_remembered_is_asked_anew(
+    caller: ProfileOptions, control_plane: StubControlPlane, gateway: StubGateway
+) -> None:
+    control_plane.document = json.dumps({"gateway_port": gateway.port, "remember_seconds": 60}).encode()
+    gateway.answer = lambda: refusal(404, b'{"ErrorCode": "ResourceNotFoundException", "Message": "gone"}')
+    tunnel: dict[str, Any] = {"tunnel": TunnelOptions(gateway_address="127.0.0.1"), "caller": caller}
+    own: dict[str, Any] = {"push_key": None, "os_user": "ec2-user", "known_hosts": None, "local_port": None}
+
+    def attempt() -> None:
+        with open(os.devnull, "rb") as nothing, pytest.raises(TunnelRefused):  # noqa: PTH123
+            kept = os.dup(0)
+            os.dup2(nothing.fileno(), 0)
+            try:
+                connecting.open_tunnel(
+                    None, instance_id=INSTANCE_ID, private_ip_address=None, remote_port=22, **own, **tunnel
+                )
+            finally:
+                os.dup2(kept, 0)
+                os.close(kept)
+
+    profile, asked = Profile(caller), replace(OPTIONS, gateway_address="127.0.0.1")
+    plan_tunnel(profile, asked, memory=Memory(profile, asked))
+    attempt()
+    assert (len(control_plane.calls), len(gateway.requests)) == (4, 2)
+    # What was found just now and is refused is refused: once more would be the same.
+    attempt()
+    assert (len(control_plane.calls), len(gateway.requests)) == (6, 3)
