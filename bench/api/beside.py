@@ -22,7 +22,7 @@ from bench.api.account import ACCOUNT, REGION, Key, Size, fill
 from bench.api.calls import Call, filters
 from bench.gateway import machine
 
-from hatchway.access.key_files import read_master_key
+from hatchway.access.key_files import read_master_keys
 from hatchway.access.vault import Vault
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
@@ -157,7 +157,7 @@ def hatchway(instances: int) -> Iterator[Server]:
             [*HATCHWAY, *init, "--gateway-dns-name", "gateway.bench"], check=True, stdout=subprocess.DEVNULL
         )
         store = Store.open(directory.store_url)
-        vault = Vault(read_master_key(directory.master_key, {}))
+        vault = Vault(*read_master_keys(directory.master_key, {}).all)
         key = fill(store, vault, Size(instances, _USERS, 1), new=False)
         with store.read() as tx:
             instance = tx.instances.find(limit=1)[0].id

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.api.account import ACCOUNT, REGION, Size, fill
 from bench.api.beside import HATCHWAY
 
-from hatchway.access.key_files import read_master_key
+from hatchway.access.key_files import read_master_keys
 from hatchway.access.vault import Vault
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
@@ -41,7 +41,7 @@ def measure(applied: int, large: Size) -> Mapping[str, float]:
         _init(other)
         directory = DataDirectory(Path(other))
         store = Store.open(directory.store_url)
-        vault = Vault(read_master_key(directory.master_key, {}))
+        vault = Vault(*read_master_keys(directory.master_key, {}).all)
         fill(store, vault, Size(large.instances, large.users, 1), new=False)
         store.close()
         took[f"gateway start with {large.instances:,} instances, {large.users:,} users"] = _gateway_start(

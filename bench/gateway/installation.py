@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hatchway.access.access_keys import create_access_key
-from hatchway.access.key_files import read_master_key
+from hatchway.access.key_files import read_master_keys
 from hatchway.access.vault import Vault
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
 from hatchway.domain.identity import (
@@ -262,7 +262,7 @@ def _way(tx: Transaction, vault: Vault, user: str, endpoint_id: str, address: st
 
 
 def _vault(directory: DataDirectory) -> Vault:
-    return Vault(read_master_key(directory.master_key, os.environ))
+    return Vault(*read_master_keys(directory.master_key, os.environ).all)
 
 
 def _init(path: Path) -> DataDirectory:
