@@ -15,6 +15,8 @@ from hatchway.client.proxy import proxy_for
         ("user:secret@proxy:3128", "http://user:secret@proxy:3128"),
         ("[fd00::1]:3128", "http://[fd00::1]:3128"),
         ("socks5://proxy:1080", "socks5://proxy:1080"),
+        ("socks5h://a:b%40c@proxy", "socks5h://a:b%40c@proxy"),
+        ("socks4a://proxy:1080", "socks4a://proxy:1080"),
     ],
 )
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
@@ -70,6 +72,7 @@ def test_what_is_no_proxy_is_refused_without_being_repeated(
         ("gateway.example", "x, gateway.example:443 ", True),
         ("gateway.example", "gateway.example:8443", False),
         ("gateway.example", "*", True),
+        ("gateway.example", "localhost gateway.example", True),
         ("gateway.example", ", ,.,", False),
         ("10.0.1.1", "10.0.0.0/16", True),
         ("10.0.1.1", "10.0.1.1", True),

@@ -110,7 +110,9 @@ class HttpConnection:
     def _connect(self) -> None:
         try:
             sock = self._dial()
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                # Through a proxy that is reached by TLS it is a pair of sockets within this machine.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._secure:
                 sock = self._context().wrap_socket(sock, server_hostname=self._host)
             self._sock = sock

@@ -19,7 +19,8 @@ _HEAD_LIMIT = 65_536
 
 
 def connect_through(proxy: str, host: str, port: int, timeout: float) -> socket.socket:
-    """A connection by the proxy of a URL such as `socks5://user:password@proxy:1080`; it resolves the name.
+    """A connection by the proxy of a URL such as `socks5h://user:password@proxy:1080`, which resolves the
+    name; by `socks5` and `socks4`, unlike `socks5h` and `socks4a`, this machine does (curl(1), --proxy).
 
     Raises:
         OSError: the proxy, or what is behind it, cannot be reached.
@@ -28,7 +29,7 @@ def connect_through(proxy: str, host: str, port: int, timeout: float) -> socket.
     kind = {"socks5h": "socks5", "socks4a": "socks4"}.get(scheme, scheme)
     try:
         if scheme != "https":
-            there = Proxy.from_url(_with_port(f"{kind}://{rest}"), rdns=True)
+            there = Proxy.from_url(_with_port(f"{kind}://{rest}"), rdns=scheme not in ("socks4", "socks5"))
             return there.connect(host, port, timeout=timeout)
         at = urlsplit(_with_port(proxy))
         plain = socket.create_connection((at.hostname or "", at.port or _DEFAULT_PORT), timeout)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from hatchway.client.errors import NotConfigured
 
-_SCHEMES: Final = frozenset({"http", "https", "socks4", "socks5"})
+_SCHEMES: Final = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -37,8 +37,9 @@ def proxy_for(host: str, port: int) -> str | None:
 
 
 def _is_excepted(host: str, port: int, exceptions: str) -> bool:
-    """Names (with all below them), addresses and networks, each with a port or without; `*` is everything."""
-    return any(_excepts(entry.strip(), host, port) for entry in exceptions.split(","))
+    """Names (with all below them), addresses and networks, each with a port or without; `*` is everything.
+    Commas or blanks are between them."""
+    return any(_excepts(entry, host, port) for entry in exceptions.replace(",", " ").split())
 
 
 def _excepts(entry: str, host: str, port: int) -> bool:

@@ -25,6 +25,8 @@ from hatchway.client.signals import ending_in_order
 from hatchway.domain.tunnel import HALF_CLOSE
 
 if TYPE_CHECKING:
+    import socket
+
     from hatchway.client.local import LocalEnd
     from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.relay import Progress
@@ -87,6 +89,15 @@ async def _connect(
     where = route.address or route.dns_name
     authority = f"[{where}]" if ":" in where else where
     relay = Relay(local, progress)
+    proxy = proxy_for(where, route.port)
+    by_tls = proxy is not None and proxy.startswith("https:")
+
+    async def by_proxy(_url: object) -> socket.socket:
+        from hatchway.client.proxied import connect_through
+
+        assert proxy is not None
+        return await asyncio.to_thread(connect_through, proxy, where, route.port, CONNECT_TIMEOUT)
+
     connected = False
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -103,7 +114,9 @@ async def _connect(
                     "User-Agent": f"hatchway/{__version__}",
                     SUBPROTOCOL_HEADER: HALF_CLOSE,
                 },
-                proxy=proxy_for(where, route.port),
+                # Within TLS to a proxy, TLS is picows's.
+                proxy=proxy if by_tls else None,
+                socket_factory=None if proxy is None or by_tls else by_proxy,
                 max_redirects=0,
                 max_frame_size=_MAX_FRAME_RECEIVED,
                 read_buffer_init_size=_READ_BUFFER,

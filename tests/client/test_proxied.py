@@ -1,0 +1,94 @@
+"""Tunnels and calls of the API through proxies of every kind, each of which asks for a password."""
+
+import asyncio
+import os
+from urllib.parse import quote
+
+import pytest
+from tests.client.certificates import Certificates
+from tests.client.proxies import PASSWORD, USER, running_proxy
+from tests.client.stubs import StubControlPlane, StubGateway, tunnel_plan
+from tests.client.test_tunnel import Echo
+
+from hatchway.client.errors import GatewayUnreachable
+from hatchway.client.local import standard_streams
+from hatchway.client.profile import Profile, ProfileOptions, trust
+from hatchway.client.tunnel import open_tunnel
+
+KNOWN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
+HIDDEN = "gateway.hidden.test"
+"""A name that the proxy alone can resolve."""
+
+
+def echoed(gateway: StubGateway, address: str) -> bytes:
+    """What comes back through a tunnel by the environment's proxy."""
+    gateway.answer = lambda: Echo(5)
+    ends = (*os.pipe(), *os.pipe())
+    os.write(ends[1], b"hello")
+    try:
+        with standard_streams(ends[0], ends[3]) as local:
+            asyncio.run(open_tunnel(tunnel_plan(gateway, address=address), trust(gateway.ca_bundle), local))
+        return os.read(ends[2], 10)
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (f"http://{KNOWN}@127.0.0.1:PORT", HIDDEN),
+        (f"{KNOWN}@127.0.0.1:PORT", HIDDEN),
+        (f"https://{KNOWN}@localhost:PORT", HIDDEN),
+        (f"socks5h://{KNOWN}@127.0.0.1:PORT", HIDDEN),
+        (f"socks5://{KNOWN}@127.0.0.1:PORT", "127.0.0.1"),
+        ("socks4a://127.0.0.1:PORT", HIDDEN),
+        ("socks4://127.0.0.1:PORT", "127.0.0.1"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+def test_a_tunnel_goes_through_the_proxy_that_the_environment_names(
+    gateway: StubGateway,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    variable: str,
+    url: str,
+    address: str,
+) -> None:
+    by_tls = url.startswith("https:")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    with running_proxy(certificates.server_context() if by_tls else None) as proxy:
+        monkeypatch.setenv(variable, url.replace("PORT", str(proxy.port)))
+        assert echoed(gateway, address) == b"hello"
+        assert proxy.asked == [address]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+def test_the_api_is_asked_through_it_too(
+    control_plane: StubControlPlane,
+    certificates: Certificates,
+    aws_environment: object,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    with running_proxy(certificates.server_context() if scheme == "https" else None) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://{KNOWN}@localhost:{proxy.port}")
+        options = ProfileOptions(
+            region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
+        )
+        answer = Profile(options).caller.describe_instances(InstanceIds=["i-0123456789abcdef0"])
+        assert answer["Reservations"]
+        assert proxy.asked == ["localhost"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_a_proxy_that_refuses_is_told_of_without_its_password(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    with running_proxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://user:hunter2@127.0.0.1:{proxy.port}")
+        with pytest.raises(GatewayUnreachable, match="proxy") as caught:
+            echoed(gateway, HIDDEN)
+    assert "hunter2" not in str(caught.value)
