@@ -1,4 +1,4 @@
-"""The demo as a user sees it: run as a process, once as it is and once without OpenSSH."""
+"""The demo of README.md as a user sees it: run as a process, once as it is and once without OpenSSH."""
 
 import os
 import re

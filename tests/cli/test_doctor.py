@@ -1,4 +1,4 @@
-"""`hatchway doctor`, beside a real server and without one."""
+"""`hatchway doctor`, beside a real server and without one (docs/operating.md)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The gateway's options, given to `hatchway serve` as a real process."""
+"""The gateway's options, given to `hatchway serve` as a real process (docs/gateway.md)."""
 
 import contextlib
 import json

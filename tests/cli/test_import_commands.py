@@ -1,4 +1,4 @@
-"""Fleet files made of what people have, by the commands."""
+"""Fleet files made of what people have, by the commands (docs/fleet.md)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`hatchway open-tunnel` on standard input and output, through a real server."""
+"""`hatchway open-tunnel` on standard input and output, through a real server (docs/connecting.md)."""
 
 import os
 import re

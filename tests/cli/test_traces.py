@@ -1,4 +1,4 @@
-"""`hatchway serve` with a collector of traces, without one, and with one that cannot be had."""
+"""`hatchway serve` with a collector of traces, without one, and with one not to be had (docs/traces.md)."""
 
 import json
 import subprocess

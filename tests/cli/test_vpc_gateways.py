@@ -1,4 +1,4 @@
-"""Gateways that are bound to VPCs: a network of its own is served by them alone, under its own name."""
+"""Gateways that are bound to VPCs: a separate network is served by them alone (docs/gateway.md)."""
 
 import subprocess
 from contextlib import closing

@@ -1,4 +1,7 @@
-"""The host script on real machines with a real sshd: beside a server, after its earlier version, in vain."""
+"""The host script on real machines with a real sshd: beside a server, after its earlier version, in vain.
+
+It is what docs/hosts.md has its readers do.
+"""
 
 import json
 import re

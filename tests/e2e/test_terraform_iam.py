@@ -1,4 +1,4 @@
-"""Terraform keeps users, groups, roles and policies: made, changed, imported, replaced and destroyed."""
+"""Terraform keeps users, groups, roles and policies: made, changed and destroyed (docs/terraform.md)."""
 
 import pytest
 from tests.control.harness import ARNS, World, refused

@@ -1,4 +1,4 @@
-"""The cases of Autobahn|Testsuite, against the gateway in an echo configuration (see echo_end.py)."""
+"""The cases of Autobahn|Testsuite against the gateway as an echo server (echo_end.py, docs/gateway.md)."""
 
 import pytest
 from tests.gateway.autobahn import PROTOCOL, VOLUMES, Section, failures, with_case_files

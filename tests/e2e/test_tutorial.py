@@ -1,5 +1,6 @@
-"""README's five minutes, line by line as printed, with the real AWS CLI, and a host with a real sshd.
+"""The tutorial, line by line as printed, with the real AWS CLI, and a host with a real sshd.
 
+docs/tutorial.md, and what README.md and docs/connecting.md show of it.
 Only what the package index is for is not done: a program of this name stands in for the installed one.
 """
 
@@ -20,7 +21,6 @@ from tests.e2e.openssh import Sshd, start_sshd
 from tests.e2e.outside import processes_in
 from tests.e2e.waiting import wait_until
 
-SECTION = "## Five minutes with the real AWS CLI"
 DEPENDENCIES = "/opt/hatchway/bin/pip install --require-hashes -r requirements.txt"
 """The one line that a machine without a way out cannot run."""
 
@@ -40,11 +40,10 @@ mount -t overlay -o lowerdir=/opt,upperdir=/run/opt/upper,workdir=/run/opt/work 
 
 
 def printed_commands(text: str) -> list[tuple[str, str]]:
-    """The section's commands, each with the machine whose prompt stands before it."""
-    section = text.partition(f"\n{SECTION}\n")[2].partition("\nWhat alice may do")[0]
+    """The commands, each with the machine whose prompt stands before it."""
     return [
         (found[1], found[2])
-        for block in re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+        for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
         for found in re.finditer(r"^([\w-]*)# ((?:.*\\\n)*.*)$", block, re.MULTILINE)
     ]
 
@@ -149,10 +148,10 @@ def shell(own_network: Network, aws_program: Path, tmp_path: Path) -> Iterator[S
 
 
 @pytest.mark.timeout(600)
-def test_the_five_minutes_work_as_printed(
+def test_the_tutorial_works_as_printed(
     own_network: Network, host: Sshd, shell: Shell, tmp_path: Path
 ) -> None:
-    commands = printed_commands((REPOSITORY / "README.md").read_text())
+    commands = printed_commands((REPOSITORY / "docs/tutorial.md").read_text())
     names = [machine for machine, _ in commands]
     assert names.count("") == len(commands) - 1 >= 12
     said = "hostname; id -un"
@@ -184,3 +183,9 @@ def test_the_five_minutes_work_as_printed(
         else:
             shell.run(command)
     assert logged_in == 2
+
+
+def test_readme_shows_a_command_of_the_tutorial() -> None:
+    shown = printed_commands((REPOSITORY / "README.md").read_text())
+    assert len(shown) == 1
+    assert shown[0] in printed_commands((REPOSITORY / "docs/tutorial.md").read_text())
