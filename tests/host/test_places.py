@@ -294,14 +294,14 @@ def run_with_fault(host: Host, number: int, kind: str, *arguments: str) -> Done:
     return done
 
 
-# `make faults` has each kind at each step. `make test` has one of three: between them, each step once.
+# `make faults` has each kind at each step. `make test` has one of six: between them, every other step once.
 KINDS = ("fail", "TERM", "KILL")
 EVERY_STEP = bool(os.environ.get("HATCHWAY_FAULT_ROUNDS"))
 
 
 def tried(kind: str, steps: int) -> range:
     """The numbers of the steps at which the script is to end in this way."""
-    return range(1, steps + 1) if EVERY_STEP else range(1 + KINDS.index(kind), steps + 1, len(KINDS))
+    return range(1, steps + 1) if EVERY_STEP else range(1 + KINDS.index(kind), steps + 1, 2 * len(KINDS))
 
 
 @pytest.mark.parametrize(("kind", "former"), [("fail", False), ("TERM", True)])
