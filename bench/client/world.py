@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -138,13 +139,29 @@ class World:
             there.join()
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(1 << 18):
-                if self.delay:
-                    time.sleep(self.delay)
-                sink.sendall(data)
-        with suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+        """Each piece arrives when its time has come, however many are under way."""
+        under_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        arriving = threading.Thread(target=_arrive, args=(under_way, sink), daemon=True)
+        arriving.start()
+        data = b"."
+        while data:
+            try:
+                data = source.recv(1 << 18)
+            except OSError:
+                data = b""
+            under_way.put((time.monotonic() + self.delay, data))
+        arriving.join()
+
+
+def _arrive(under_way: queue.SimpleQueue[tuple[float, bytes]], sink: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            due, data = under_way.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            if not data:
+                sink.shutdown(socket.SHUT_WR)
+                return
+            sink.sendall(data)
 
 
 def _serve(port: int, answer: object) -> int:

@@ -83,6 +83,7 @@ class Way:
     steps: tuple[str, ...] = ()
     forget: Callable[[], None] = lambda: None
     """Has the way looked for anew the next time."""
+    remembered: bool = False
 
 
 def ssh_options(
@@ -152,15 +153,21 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
         return _run([program, *ssh_command(way, options, None)[1:]])
     with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         key_file = Path(directory) / "key"
+        public_key = make_key(key_file)
         try:
-            keys = introduce(profile, way.instance_id, options.os_user, make_key(key_file))
+            keys = introduce(profile, way.instance_id, options.os_user, public_key)
         except ApiError:
             way.forget()
-            raise
+            if not way.remembered:
+                raise
+            way = find_way(profile, options)
+            if way.instance_id is None:
+                raise
+            keys = introduce(profile, way.instance_id, options.os_user, public_key)
         pins: Sequence[str] = ()
         if keys and not values_of(options.options, "o", "userknownhostsfile"):
             tells = knows_known_hosts_command(program)
-            pins = pin_options(Path(directory), way.instance_id, keys, tells=tells)
+            pins = pin_options(Path(directory), way.instance_id or "", keys, tells=tells)
         # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
         status = _run([program, *ssh_command(way, options, str(key_file), pins)[1:]])
         if status == _NOT_CONNECTED:
@@ -274,7 +281,9 @@ def _tunnelled(profile: Profile, options: SshOptions) -> Way:
         f"would call ec2-instance-connect:OpenTunnel on {request.endpoint_id} to"
         f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
-    return Way(instance_id, instance_id, tunnel_command(plan, profile.options), steps, memory.forget)
+    return Way(
+        instance_id, instance_id, tunnel_command(plan, profile.options), steps, memory.forget, memory.recalled
+    )
 
 
 def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
