@@ -49,7 +49,9 @@ def test_a_host_that_does_not_answer_is_told_of_though_input_has_ended(alice: In
             assert re.fullmatch(REASON, errors.decode()), errors
 
 
-def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming(alice: Installed) -> None:
+def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming_or_waits_for_the_end(
+    alice: Installed,
+) -> None:
     answer = os.urandom(3_000_001)
     asked: list[bytes] = []
 
@@ -70,6 +72,21 @@ def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming(alice: Instal
     assert asked == [b"QUIT\r\n"]
     assert (tunnel.returncode, errors) == (0, b"")
     assert output == answer
+
+    def serve_at_the_end(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, connection.makefile("rb") as file:
+            connection.sendall(file.read()[::-1])
+
+    with socket.create_server((HOST, 0)) as listening:
+        host = threading.Thread(target=serve_at_the_end, args=[listening])
+        host.start()
+        port = listening.getsockname()[1]
+        tunnel = open_tunnel(alice, port, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        output, errors = tunnel.communicate(answer, timeout=60)
+        host.join(30)
+    assert (tunnel.returncode, errors) == (0, b"")
+    assert output == answer[::-1]
 
 
 def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs(alice: Installed, tmp_path: Path) -> None:
