@@ -53,11 +53,9 @@ def measure(world: World, *, rounds: int, megabytes: int) -> list[Row]:
     rows = [Row("from exec to the banner's first byte, near", "ms", *near, 1 / 8)]
     world.delay = _LINK
     few = max(2, rounds // 3)
-    first = _turns(
-        world.commands(far=True), few, lambda command: _first_byte(world, command, new=True) * 1000
-    )
+    first = _turns(world.commands(), few, lambda command: _first_byte(world, command, new=True) * 1000)
     rows.append(Row("on a link of 300 ms, for the first time in a minute", "ms", *first, 1 / 2))
-    far = _turns(world.commands(far=True), few, lambda command: _first_byte(world, command) * 1000)
+    far = _turns(world.commands(), few, lambda command: _first_byte(world, command) * 1000)
     rows.append(Row("the same, again", "ms", *far, 1 / 2))
     world.delay = 0.0
     for connections in (1, 64):

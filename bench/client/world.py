@@ -106,6 +106,8 @@ class World:
             "PATH": os.environ["PATH"],
             "AWS_PROFILE": "alice",
             "AWS_EC2_METADATA_DISABLED": "true",
+            # Not --endpoint-url: what open-tunnel of the AWS CLI asks of EC2 does not go there.
+            **({"AWS_ENDPOINT_URL": f"https://127.0.0.1:{FAR_API}"} if self.delay else {}),
             "AWS_CONFIG_FILE": str(self.directory / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(self.directory / "credentials"),
         }
@@ -114,11 +116,9 @@ class World:
         """What `hatchway` remembers; the AWS CLI remembers nothing."""
         shutil.rmtree(self.directory / ".cache", ignore_errors=True)
 
-    def commands(self, *, far: bool = False) -> dict[str, list[str]]:
+    def commands(self) -> dict[str, list[str]]:
         """The command line of each client that opens a tunnel to the target."""
         words = ["open-tunnel", "--instance-id", INSTANCE, "--remote-port", str(self.target)]
-        if far:
-            words += ["--endpoint-url", f"https://127.0.0.1:{FAR_API}"]
         return {"hatchway": [*HATCHWAY, *words], "aws": [str(self.aws), "ec2-instance-connect", *words]}
 
     def _hatchway(self, *arguments: str) -> None:
