@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from tests.forks import FORKS
 
-CACHE = tempfile.TemporaryDirectory(prefix="hatchway-tests-")
-"""Where commands remember things: not in the home of whoever runs the tests."""
+NO_CACHE = "/dev/null/none"
+"""Where nothing can be remembered: neither in the home of whoever runs the tests, nor between tests."""
 
 COMMAND = (sys.executable, "-m", "hatchway")
 
@@ -24,7 +24,7 @@ def environment(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str
         if not name.startswith(("HATCHWAY_", "AWS_", "OTEL_"))
         and not name.lower().endswith(("_proxy", "_ca_bundle"))
     }
-    own = {"AWS_EC2_METADATA_DISABLED": "true", "XDG_CACHE_HOME": CACHE.name}
+    own = {"AWS_EC2_METADATA_DISABLED": "true", "XDG_CACHE_HOME": NO_CACHE}
     return {**kept, **own, **variables}
 
 
