@@ -6,12 +6,24 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CloudTrailClient, paginateLookupEvents } from "@aws-sdk/client-cloudtrail";
 import {
+  AuthorizeSecurityGroupIngressCommand,
   CreateInstanceConnectEndpointCommand,
+  CreateSecurityGroupCommand,
+  CreateSubnetCommand,
+  CreateTagsCommand,
+  CreateVpcCommand,
   DeleteInstanceConnectEndpointCommand,
+  DeleteSecurityGroupCommand,
+  DeleteSubnetCommand,
+  DeleteVpcCommand,
   DescribeInstancesCommand,
+  DescribeVpcAttributeCommand,
   EC2Client,
   paginateDescribeInstanceConnectEndpoints,
   paginateDescribeInstances,
+  paginateDescribeSecurityGroupRules,
+  paginateDescribeTags,
+  waitUntilVpcAvailable,
 } from "@aws-sdk/client-ec2";
 import { EC2InstanceConnectClient, SendSSHPublicKeyCommand } from "@aws-sdk/client-ec2-instance-connect";
 import {
@@ -84,6 +96,36 @@ test("an endpoint's life", async () => {
   await ec2.send(
     new DeleteInstanceConnectEndpointCommand({ InstanceConnectEndpointId: made.InstanceConnectEndpointId }),
   );
+});
+
+test("a network's life", async () => {
+  const { Vpc } = await ec2.send(new CreateVpcCommand({ CidrBlock: "10.77.0.0/16" }));
+  const { VpcId } = Vpc;
+  await waitUntilVpcAvailable({ client: ec2, maxWaitTime: 20 }, { VpcIds: [VpcId] });
+  const { Subnet } = await ec2.send(new CreateSubnetCommand({ VpcId, CidrBlock: "10.77.1.0/24" }));
+  const { GroupId } = await ec2.send(
+    new CreateSecurityGroupCommand({ VpcId, GroupName: "lab", Description: "Lab" }),
+  );
+  const ssh = { IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "10.77.0.0/16" }] };
+  const { SecurityGroupRules } = await ec2.send(
+    new AuthorizeSecurityGroupIngressCommand({ GroupId, IpPermissions: [ssh] }),
+  );
+  const filters = { Filters: [{ Name: "group-id", Values: [GroupId] }] };
+  const rules = await all(paginateDescribeSecurityGroupRules({ client: ec2 }, filters), "SecurityGroupRules");
+  const ids = rules.filter((rule) => !rule.IsEgress).map((rule) => rule.SecurityGroupRuleId);
+  assert.deepEqual(ids, [SecurityGroupRules[0].SecurityGroupRuleId]);
+  await ec2.send(new CreateTagsCommand({ Resources: [VpcId], Tags: [{ Key: "env", Value: "<lab>" }] }));
+  const tagged = { Filters: [{ Name: "resource-id", Values: [VpcId] }] };
+  assert.deepEqual(await all(paginateDescribeTags({ client: ec2 }, tagged), "Tags"), [
+    { Key: "env", ResourceId: VpcId, ResourceType: "vpc", Value: "<lab>" },
+  ]);
+  const attribute = await ec2.send(new DescribeVpcAttributeCommand({ VpcId, Attribute: "enableDnsSupport" }));
+  assert.equal(typeof attribute.EnableDnsSupport.Value, "boolean");
+  const inUse = await refusal(ec2.send(new DeleteVpcCommand({ VpcId })));
+  assert.equal(inUse.name, "DependencyViolation");
+  await ec2.send(new DeleteSecurityGroupCommand({ GroupId }));
+  await ec2.send(new DeleteSubnetCommand({ SubnetId: Subnet.SubnetId }));
+  await ec2.send(new DeleteVpcCommand({ VpcId }));
 });
 
 test("a dry run says that the call would succeed", async () => {

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -296,6 +297,35 @@ def test_the_aws_cli_registers_a_host_by_the_model(monkeypatch: pytest.MonkeyPat
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["Instance"]["Tags"] == [{"Key": "env", "Value": "dev"}]
+
+
+def test_the_aws_cli_makes_a_network_describes_it_and_takes_it_away() -> None:
+    try:
+        aws = find_aws_cli()
+    except AwsCliMissingError as missing:
+        pytest.skip(str(missing))
+
+    def ec2(*arguments: str, refused: bool = False) -> Any:
+        command = [str(aws), "ec2", *arguments, "--output", "json"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (ran.returncode != 0) == refused, ran.stderr
+        return json.loads(ran.stdout) if ran.stdout.strip() else ran.stderr
+
+    tags = "ResourceType=vpc,Tags=[{Key=Name,Value=lab}]"
+    vpc = ec2("create-vpc", "--cidr-block", "10.77.0.0/16", "--tag-specifications", tags)["Vpc"]["VpcId"]
+    subnet = ec2("create-subnet", "--vpc-id", vpc, "--cidr-block", "10.77.1.0/24")["Subnet"]["SubnetId"]
+    named = ("--group-name", "lab", "--description", "Lab", "--vpc-id", vpc)
+    group = ec2("create-security-group", *named)["GroupId"]
+    rule = ("--group-id", group, "--protocol", "tcp", "--port", "22", "--cidr", "10.77.0.0/16")
+    (made,) = ec2("authorize-security-group-ingress", *rule)["SecurityGroupRules"]
+    there = ec2("describe-security-group-rules", "--filters", f"Name=group-id,Values={group}")
+    assert made["SecurityGroupRuleId"] in {
+        each["SecurityGroupRuleId"] for each in there["SecurityGroupRules"]
+    }
+    assert "DependencyViolation" in ec2("delete-vpc", "--vpc-id", vpc, refused=True)
+    ec2("delete-security-group", "--group-id", group)
+    ec2("delete-subnet", "--subnet-id", subnet)
+    ec2("delete-vpc", "--vpc-id", vpc)
 
 
 def test_what_is_imported_from_hatchway_itself_renames_nothing(
