@@ -5,20 +5,18 @@ from pathlib import Path
 
 import pytest
 from tests.documents.world import World, world
-from tests.e2e.conftest import aws_program, untouched_outside
+from tests.e2e.conftest import aws_program
 from tests.e2e.machines import missing_for_machines
 from tests.e2e.network import Network
 from tests.e2e.outside import processes_in
 from tests.e2e.waiting import wait_until
 from tests.programs import find
 
-__all__ = ["aws_program", "untouched_outside"]
+__all__ = ["aws_program"]
 
 
 @pytest.fixture(scope="session")
-def read_world(
-    tmp_path_factory: pytest.TempPathFactory, untouched_outside: None, aws_program: Path
-) -> Iterator[World]:
+def read_world(tmp_path_factory: pytest.TempPathFactory, aws_program: Path) -> Iterator[World]:
     """As readers have it before them."""
     if reason := missing_for_machines():
         pytest.skip(reason)
