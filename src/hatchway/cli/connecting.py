@@ -82,7 +82,7 @@ def open_tunnel(
     """
     from dataclasses import replace
 
-    from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.discovery import check_options, plan_tunnel
     from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
     from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
@@ -97,6 +97,7 @@ def open_tunnel(
     )
     if bind_address is not None and local_port is None:
         raise InvalidOption("--bind-address says where to listen: give --local-port as well")
+    check_options(options)
     profile = Profile(caller)
     # A listener stays for longer than anything may be remembered.
     asks = options.private_ip_address is None and local_port is None

@@ -101,19 +101,10 @@ def plan_tunnel(
         NotFound: there is no such instance, or no usable endpoint.
         ApiError, NotConfigured: the control plane cannot be asked.
     """
+    check_options(options)
     address = options.private_ip_address
     endpoint_id = options.instance_connect_endpoint_id
     dns_name = options.instance_connect_endpoint_dns_name
-    if options.host is not None and (address, options.instance_id) != (None, None):
-        raise InvalidOption("name a host, or give --instance-id or --private-ip-address, but not both")
-    if (address, options.instance_id, options.host) == (None, None, None):
-        raise InvalidOption(
-            "name a host (its name, its address or its instance id), or give --instance-id or"
-            " --private-ip-address"
-        )
-    if endpoint_id is None and (address is not None or dns_name is not None):
-        raise InvalidOption("--private-ip-address and a DNS name need --instance-connect-endpoint-id too")
-
     if memory is not None and (known := memory.recall()) is not None:
         meanwhile()
         return _plan(profile, options, known)
@@ -148,6 +139,29 @@ def plan_tunnel(
     if memory is not None:
         memory.keep(found, good_for)
     return plan
+
+
+def check_options(options: TunnelOptions) -> None:
+    """What can be told of the options alone.
+
+    Raises:
+        InvalidOption: they do not go together, or one cannot be right.
+    """
+    address, endpoint_id = options.private_ip_address, options.instance_connect_endpoint_id
+    if options.host is not None and (address, options.instance_id) != (None, None):
+        raise InvalidOption("name a host, or give --instance-id or --private-ip-address, but not both")
+    if (address, options.instance_id, options.host) == (None, None, None):
+        raise InvalidOption(
+            "name a host (its name, its address or its instance id), or give --instance-id or"
+            " --private-ip-address"
+        )
+    if endpoint_id is None and (
+        address is not None or options.instance_connect_endpoint_dns_name is not None
+    ):
+        raise InvalidOption("--private-ip-address and a DNS name need --instance-connect-endpoint-id too")
+    for _ in _independent_questions(options):
+        # Each is looked at before it is put.
+        pass
 
 
 def _plan(profile: Profile, options: TunnelOptions, found: Found) -> TunnelPlan:
