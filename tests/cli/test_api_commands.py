@@ -258,12 +258,12 @@ def test_a_host_is_registered_changed_and_taken_out(world: World) -> None:
 
 
 def test_enrollment_tokens_are_made_listed_and_ended() -> None:
-    token = good("enrollment-token", "create", "--subnet", SUBNET, "--max-uses", "3").strip()
-    made = json.loads(good("enrollment-token", "create", "--subnet", SUBNET, "--json"))
+    token = good("host", "token", "create", "--subnet", SUBNET, "--max-uses", "3").strip()
+    made = json.loads(good("host", "token", "create", "--subnet", SUBNET, "--json"))
     assert token.startswith("hwe_et-")
-    assert "0 of 3" in good("enrollment-token", "list")
-    good("enrollment-token", "delete", made["id"][:8])
-    left = json.loads(good("enrollment-token", "list", "--json"))["enrollment_tokens"]
+    assert "0 of 3" in good("host", "token", "list")
+    good("host", "token", "delete", made["id"][:8])
+    left = json.loads(good("host", "token", "list", "--json"))["enrollment_tokens"]
     assert [each["id"] for each in left] == [token[4:24]]
 
 

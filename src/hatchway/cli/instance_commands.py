@@ -44,11 +44,10 @@ def register(app: typer.Typer) -> None:
     instance.command("modify")(modify)
     instance.command("deregister")(deregister)
     app.add_typer(instance, name="instance")
-    app.add_typer(token_commands(), name="enrollment-token")
 
 
 def token_commands() -> typer.Typer:
-    """The commands on enrollment tokens: `hatchway host token`, `hatchway enrollment-token`."""
+    """The commands on enrollment tokens: `hatchway host token`."""
     token = typer.Typer(help="Tokens by which hosts register themselves.", rich_markup_mode=None)
     token.command("create")(create_token)
     token.command("list")(list_tokens)
@@ -250,7 +249,7 @@ def list_tokens(*, json: Json = False, caller: CallerArguments) -> None:
 
     \b
     Example:
-      hatchway enrollment-token list
+      hatchway host token list
     """
     from hatchway.client.profile import Profile, api_errors
 
@@ -293,7 +292,7 @@ def delete_token(
 
     \b
     Example:
-      hatchway enrollment-token delete et-0123456789abcdef0
+      hatchway host token delete et-0123456789abcdef0
     """
     _call(caller, "DeleteEnrollmentToken", EnrollmentTokenId=token)
     typer.echo(f"Ended {token}")

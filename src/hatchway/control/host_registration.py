@@ -40,7 +40,7 @@ _EVENT_NAME: Final = "RegisterHost"
 _TRAIL_CODES: Final = {400: "ValidationException", 401: "AccessDenied", 409: "ConflictException"}
 """What the trail calls the statuses of refusals."""
 _NOT_GOOD: Final = (
-    "the enrollment token is not good, or no longer: have a new one made (hatchway enrollment-token create)"
+    "the enrollment token is not good, or no longer: have a new one made (hatchway host token create)"
 )
 
 log = structlog.get_logger("hatchway.control")
