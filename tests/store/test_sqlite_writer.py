@@ -1,6 +1,7 @@
 """What a process writes to SQLite is on the disk before it is over, and the disk works without the lock."""
 
 import errno
+import os
 import sqlite3
 import threading
 import time
@@ -117,6 +118,37 @@ def test_what_a_disk_has_failed_to_write_is_not_relied_on(
         assert tx.groups.get("first") is not None
         tx.groups.put(group("second"))
     assert names(path) == {"first", "second"}
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{link}", "sqlite:///file:{path}?uri=true"])
+def test_the_log_is_found_beside_the_file_that_a_link_or_a_uri_leads_to(
+    own: Store, path: Path, tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "linked.db"
+    link.symlink_to(path)
+    store = Store.open(url.format(link=link, path=path))
+    with store.write() as tx:
+        tx.groups.put(group("first"))
+    store.close()
+    assert names(path) == {"first"}
+
+
+def test_nothing_is_committed_where_the_log_cannot_be_opened(
+    own: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as few:
+        few.setattr(os, "open", refuse)
+        own.close()
+        with pytest.raises(OSError), own.write() as tx:
+            tx.groups.put(group("first"))
+    assert names(path) == set()
+    with own.write() as tx:
+        tx.groups.put(group("second"))
+    assert names(path) == {"second"}
 
 
 def test_where_there_can_be_no_log_sqlite_itself_waits_for_the_disk(

@@ -58,12 +58,14 @@ class SqliteWriter:
 
         Raises:
             StoreBusy: others of this process have had the turn for too long.
-            OSError: the disk does not write the log.
+            OSError: the disk does not write the log, or it cannot be opened.
         """
         with self._next():
             connection = self._ready()
             try:
                 with connection.begin():
+                    if self._log is not None:
+                        self._log.open()
                     yield connection
             except BaseException:
                 if connection.invalidated or connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
@@ -112,7 +114,9 @@ class SqliteWriter:
             if mode == "wal":
                 driver.execute("PRAGMA synchronous=NORMAL")
                 driver.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
-                self._log = _Log(f"{self._engine.url.database}-wal")
+                # Beside the file itself, wherever a link or a URI leads (SQLite: "Write-Ahead Logging").
+                (path,) = [row[2] for row in driver.execute("PRAGMA database_list") if row[1] == "main"]
+                self._log = _Log(f"{path}-wal")
             self._connection = connection
         return self._connection
 
@@ -168,6 +172,19 @@ class _Log:
         self._synced = 0
         self.failed = False
 
+    def open(self) -> None:
+        """Opens it, within a transaction: from then on it is there.
+
+        Before anything is committed: what the disk fails to write later, for whomever, is told to those who
+        had the file open (fsync(2)).
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._file)
+
     def note_commit(self) -> int:
         """The place of what has been committed just now. One caller at a time."""
         self._committed += 1
@@ -185,11 +202,8 @@ class _Log:
                 return
             committed = self._committed
             try:
-                if self.failed:
+                if self.failed or self._file is None:
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
-                if self._file is None:
-                    self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-                    weakref.finalize(self, os.close, self._file)
                 _sync(self._file)
             except OSError as problem:
                 # What a disk has once failed to write, it will not be asked for again (fsync(2)).
