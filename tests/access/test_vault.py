@@ -1,6 +1,8 @@
 """The vault opens what it sealed, where it was sealed, and nothing else."""
 
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -127,3 +129,28 @@ def test_what_opens_with_no_key_that_it_knows_is_tried_with_those_that_there_are
     with pytest.raises(Unsealable):
         vault.unseal(b"junk", "c")
     assert answers == []
+
+
+def test_who_comes_while_another_thread_takes_other_keys_has_them_too() -> None:
+    other = bytes(32)
+    sealed = Vault(other).seal(b"secret", "c")
+    begun, go_on = threading.Event(), threading.Event()
+    asked: list[bool] = []
+
+    def changed() -> list[bytes] | None:
+        asked.append(True)
+        if len(asked) > 1:
+            return None
+        begun.set()
+        assert go_on.wait(30)
+        return [other, KEY]
+
+    vault = Vault(KEY, changed=changed)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(vault.unseal, sealed, "c")
+        assert begun.wait(30)
+        second = threads.submit(vault.unseal, sealed, "c")
+        # It fails at once when it does not wait for the first.
+        wait([second], 0.1)
+        go_on.set()
+        assert first.result(30) == second.result(30) == b"secret"

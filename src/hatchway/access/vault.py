@@ -6,6 +6,7 @@ sealed and is authenticated with it, so that no sealed text can stand in another
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -27,7 +28,8 @@ class Unsealable(Exception):
 class Vault:
     """Seals under one key, and unseals under that and others, while one takes another's place.
 
-    `key_id` tells keys apart and says nothing else of them: 16 hexadecimal digits of the one that seals.
+    Thread-safe. `key_id` tells keys apart and says nothing else of them: 16 hexadecimal digits of the one
+    that seals.
 
     Args:
         keys: the one that seals first; all of them unseal.
@@ -37,6 +39,7 @@ class Vault:
 
     def __init__(self, *keys: bytes, changed: Callable[[], Sequence[bytes] | None] = lambda: None) -> None:
         self._changed = changed
+        self._following = threading.Lock()
         self._use(keys)
 
     @property
@@ -65,29 +68,33 @@ class Vault:
         Raises:
             Unsealable: it was not, or not under this key.
         """
+        tried = self._keys
         try:
-            return self._unseal(sealed, context)
+            return _unseal(tried, sealed, context)
         except Unsealable:
-            if not self._follow():
+            self._follow()
+            # Another thread may have taken them first.
+            if self._keys is tried:
                 raise
-        return self._unseal(sealed, context)
+        return _unseal(self._keys, sealed, context)
 
-    def _unseal(self, sealed: bytes, context: str) -> bytes:
-        for key in self._keys[:-1]:
-            with suppress(Unsealable):
-                return key.unseal(sealed, context)
-        return self._keys[-1].unseal(sealed, context)
-
-    def _follow(self) -> bool:
-        """Takes other keys where there are; whether there were."""
-        keys = self._changed()
-        if keys is not None:
-            self._use(keys)
-        return keys is not None
+    def _follow(self) -> None:
+        """Takes other keys where there are. Whoever comes while another thread does so waits for them."""
+        with self._following:
+            keys = self._changed()
+            if keys is not None:
+                self._use(keys)
 
     def _use(self, keys: Sequence[bytes]) -> None:
         self._keys = tuple(map(_Key, keys))
         self._nothing = self._keys[0].seal(bytes(_SECRET_BYTES), "")
+
+
+def _unseal(keys: "Sequence[_Key]", sealed: bytes, context: str) -> bytes:
+    for key in keys[:-1]:
+        with suppress(Unsealable):
+            return key.unseal(sealed, context)
+    return keys[-1].unseal(sealed, context)
 
 
 class _Key:
