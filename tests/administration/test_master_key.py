@@ -19,6 +19,7 @@ from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.installation.secret_files import put_file
 from hatchway.settings import DataDirectory
+from hatchway.store import sqlite_writer
 
 
 @pytest.fixture
@@ -127,6 +128,23 @@ def test_when_a_step_cannot_be_recorded_the_file_is_as_it_was(
     assert installation.directory.master_key.read_bytes() == before
     with installation.store.read() as tx:
         assert not [each for each in tx.audit_records.find() if "RotateMasterKey" in each.body]
+
+
+def test_the_former_key_goes_when_what_was_sealed_anew_is_on_the_disk(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that was killed may have left it where it is seen and not on the disk."""
+    rotate(installation, Step.ADD, Step.USE)
+    done: list[str] = []
+
+    def put(path: Path, content: bytes, *, like: Path) -> None:
+        done.append("file")
+        put_file(path, content, like=like)
+
+    monkeypatch.setattr(master_key, "put_file", put)
+    monkeypatch.setattr(sqlite_writer, "_sync", lambda file: done.append("disk"))
+    rotate(installation, Step.DROP)
+    assert done == ["disk", "file", "disk"]
 
 
 def test_a_key_that_servers_cannot_follow_is_not_rotated_in_one_go(

@@ -125,6 +125,10 @@ def _use(installation: Installation) -> tuple[int, int]:
 
 def _drop(installation: Installation) -> None:
     remain = True
+    with installation.store.write():
+        # What a killed `use` sealed anew may be seen and not be on the disk yet. Here it is waited for: the
+        # file's change below does not wait for it.
+        pass
 
     def drop(keys: MasterKeys, tx: Transaction) -> MasterKeys | None:
         nonlocal remain
