@@ -1,6 +1,8 @@
 """`hatchway doctor`, beside a real server and without one (docs/operating.md)."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 from tests.cli.conftest import Installed, Serve, create_endpoint
 
@@ -49,6 +51,16 @@ def test_a_store_that_does_not_open_is_one_finding_among_the_others(installed: I
     assert code == 1
     assert found["store"][0] == "error"
     assert found["disk"][0] == "ok"
+
+
+def test_a_store_that_cannot_be_looked_through_is_not_called_sound(installed: Installed) -> None:
+    with closing(sqlite3.connect(installed.directory / "hatchway.db")) as store:
+        store.create_collation("of_others", lambda one, other: 0)
+        store.execute("CREATE INDEX of_others ON users (name COLLATE of_others)")
+    code, found = findings(installed, "--no-trial")
+    assert code == 1
+    assert found["store"][0] == "error"
+    assert "no such collation sequence" in found["store"][1]
 
 
 def test_a_profile_is_looked_at_from_anywhere(installed: Installed, serve: Serve) -> None:

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ _LARGEST_LOOKED_THROUGH: Final = 2 * _GIB
 """Bytes of an SQLite store that is looked through: more would take minutes."""
 _LONGEST_LOOK: Final = 10.0
 """Seconds for that."""
+_DURABLE: Final = (
+    ("synchronous_commit", "alter the role or the database"),
+    ("fsync", "in postgresql.conf"),
+    ("full_page_writes", "in postgresql.conf"),
+)
+"""Settings of PostgreSQL without which it forgets, and where they are made."""
 
 
 def check_files(directory: DataDirectory) -> Iterator[Finding]:
@@ -85,7 +92,11 @@ def check_disk(directory: DataDirectory) -> Iterator[Finding]:
 
 def check_store(installation: Installation) -> Iterator[Finding]:
     """The store is sound and its clock, where it has one of its own, right. An open one has its schema and
-    its master key already."""
+    its master key already.
+
+    Raises:
+        SQLAlchemyError: it cannot be read.
+    """
     engine = installation.store.engine
     if engine.dialect.name == "sqlite":
         yield from _check_sqlite(installation)
@@ -97,12 +108,13 @@ def check_store(installation: Installation) -> Iterator[Finding]:
             f"PostgreSQL {str(version).split()[0]} answers, with this version's schema and master key",
         )
         yield check_skew("PostgreSQL", there, datetime.now(UTC))
-        if str(connection.execute(sa.text("show synchronous_commit")).scalar_one()) == "off":
-            yield error(
-                "durability",
-                "PostgreSQL says synchronous_commit = off: what was acknowledged may be lost when it crashes",
-                "alter the role or the database: set synchronous_commit to on",
-            )
+        for setting, where in _DURABLE:
+            if str(connection.execute(sa.text(f"show {setting}")).scalar_one()) == "off":
+                yield error(
+                    "durability",
+                    f"PostgreSQL says {setting} = off: what was acknowledged may be lost when it crashes",
+                    f"{where}: set {setting} to on",
+                )
 
 
 def _check_sqlite(installation: Installation) -> Iterator[Finding]:
@@ -123,7 +135,9 @@ def _check_sqlite(installation: Installation) -> Iterator[Finding]:
         raw.set_progress_handler(lambda: int(time.monotonic() > until), 100_000)
         try:
             answers = [str(row[0]) for row in connection.execute(sa.text("pragma quick_check(3)"))]
-        except sa.exc.OperationalError:
+        except sa.exc.OperationalError as problem:
+            if getattr(problem.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+                raise
             yield ok("store", f"it opens, {whole}")
             yield unknown(
                 "store", "whether all of it is sound would take long to see: 'hatchway backup' does it"

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -39,14 +38,12 @@ def examine_server(
     yield from check_kernel()
     yield from check_files(directory)
     yield from check_disk(directory)
-    with ExitStack() as opened:
-        try:
-            installation = opened.enter_context(open_installation(directory, store_url))
-        except CommandFailed as problem:
-            yield error("store", str(problem), "mend that; what needs the store was not looked at")
-        else:
+    try:
+        with open_installation(directory, store_url) as installation:
             yield from check_store(installation)
             yield from _check_planes(directory, installation, names)
+    except CommandFailed as problem:
+        yield error("store", str(problem), "mend that; what needs the store was not looked at any further")
     if trial:
         yield from check_trial_tunnel()
 

@@ -1,0 +1,40 @@
+"""What is told of a store that does not keep what was acknowledged."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests.store.postgresql_server import postgresql_server, server_programs
+
+from hatchway.access.vault import Vault
+from hatchway.doctor.data_directory import check_store
+from hatchway.doctor.findings import Status
+from hatchway.domain.account import Account
+from hatchway.installation.installation import Installation
+from hatchway.settings import DataDirectory
+from hatchway.store import Store
+
+
+def test_a_database_that_forgets_when_the_power_fails_is_an_error(tmp_path: Path) -> None:
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is missing: install postgresql")
+
+    def forget(connection: Any, _record: object) -> None:
+        connection.execute("SET synchronous_commit = off")
+
+    now = datetime.now(UTC)
+    account = Account(id="123456789012", region="us-east-1", gateway_dns_name="localhost", created_at=now)
+    # This server runs with fsync=off.
+    with postgresql_server(programs) as server:
+        store = Store.open(server.new_database())
+        sa.event.listen(store.engine, "connect", forget)
+        found = list(check_store(Installation(DataDirectory(tmp_path), store, Vault(bytes(32)), account)))
+        store.close()
+    wrong = [finding.seen for finding in found if finding.status is Status.ERROR]
+    assert [seen.removeprefix("PostgreSQL says ").partition(":")[0] for seen in wrong] == [
+        "synchronous_commit = off",
+        "fsync = off",
+    ]
