@@ -11,7 +11,7 @@ these keys (`DescribeHostKeys`): so who has a host's token may change them, for 
 has it; who has not cannot be taken for the host.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -60,12 +60,13 @@ def report_host_keys(
         put_in_force(plane, host.token)
     if known is not None and known.public_keys == lines:
         return fingerprints
+    # Before the store's write lock too: whoever reports without end holds up nobody who writes.
+    _require_pause(known, plane.clock())
     with plane.store.write() as tx:
         # It may have been taken out meanwhile.
         known_host(tx, authorization)
         known, now = tx.host_public_keys.get(host.instance_id), plane.clock()
-        if known is not None and now - known.reported_at < PAUSE:
-            raise HostRefused(429, "this host's keys have just been changed: report again in a while")
+        _require_pause(known, now)
         tx.host_public_keys.put(
             HostPublicKeys(instance_id=host.instance_id, public_keys=lines, reported_at=now)
         )
@@ -84,6 +85,15 @@ def report_host_keys(
         )
     log.info("host reported its keys", instance_id=host.instance_id, fingerprints=fingerprints)
     return fingerprints
+
+
+def _require_pause(known: HostPublicKeys | None, now: datetime) -> None:
+    """
+    Raises:
+        HostRefused: 429, as `report_host_keys`.
+    """
+    if known is not None and now - known.reported_at < PAUSE:
+        raise HostRefused(429, "this host's keys have just been changed: report again in a while")
 
 
 def _keys(content: bytes) -> list[PublicKey]:

@@ -8,7 +8,7 @@ From then on, for some seconds, the look-up for that user of this host finds the
 token gives nobody a shell or a way through. It is not good for one look-up alone: sshd makes two for a login.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from hatchway.control.host_authentication import HostRefused, host_record, known_host, put_in_force
@@ -16,6 +16,7 @@ from hatchway.control.host_keys import is_os_user
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.public_key import InvalidPublicKey, authorized_keys_line, parse_public_key
 from hatchway.domain.ssh_key import PushedKey
+from hatchway.store import Transaction
 
 LARGEST_KEY: Final = 8 * 1024
 """Bytes of the body that a host sends."""
@@ -41,6 +42,8 @@ def make_proof_key(
     """
     with plane.store.read() as tx:
         host = known_host(tx, authorization)
+        # Before the store's write lock too: whoever proves himself without end holds up nobody who writes.
+        _require_pause(_former(plane, tx, host.instance_id), plane.clock())
     try:
         key = parse_public_key(content.decode("ascii"))
     except (UnicodeDecodeError, InvalidPublicKey) as problem:
@@ -54,9 +57,7 @@ def make_proof_key(
         # It may have been taken out meanwhile.
         known_host(tx, authorization)
         now = plane.clock()
-        former = tx.pushed_keys.find(instance_id=host.instance_id, pushed_by=by)
-        if any(now - (each.expires_at - LIFETIME) < PAUSE for each in former):
-            raise HostRefused(429, "this host has just proved itself: try again in a while")
+        _require_pause(_former(plane, tx, host.instance_id), now)
         tx.pushed_keys.delete_where(instance_id=host.instance_id, pushed_by=by)
         if tx.pushed_keys.find(instance_id=host.instance_id, os_user=os_user, fingerprint=key.fingerprint):
             raise HostRefused(409, "a key for a proof is one that nobody has pushed")
@@ -86,3 +87,17 @@ def make_proof_key(
             )
         )
     return key.fingerprint
+
+
+def _former(plane: ControlPlane, tx: Transaction, instance_id: str) -> list[PushedKey]:
+    """The keys of this host's own that are known for proofs."""
+    return tx.pushed_keys.find(instance_id=instance_id, pushed_by=plane.arns.instance(instance_id))
+
+
+def _require_pause(former: list[PushedKey], now: datetime) -> None:
+    """
+    Raises:
+        HostRefused: 429, as `make_proof_key`.
+    """
+    if any(now - (each.expires_at - LIFETIME) < PAUSE for each in former):
+        raise HostRefused(429, "this host has just proved itself: try again in a while")
