@@ -212,13 +212,17 @@ class Host:
         self.drop_in.write_text(f"{MARK}{command}AuthorizedKeysCommandUser hatchway-keys\n")
         (self.root / "account").write_text("")
 
-    def start_sshd(self, title: str, pid: int = 812) -> None:
+    def start_sshd(
+        self, title: str, pid: int = 812, *, uids: str = "0 0 0 0", program: str = "/usr/sbin/sshd"
+    ) -> None:
         """A running sshd, as /proc shows it."""
         process = self.root / "proc" / str(pid)
         (process / "ns").mkdir(parents=True)
         (process / "ns/pid").symlink_to("pid:[1]")
         (process / "comm").write_text("sshd\n")
         (process / "cmdline").write_text(title)
+        (process / "status").write_text("Name:\tsshd\nUid:\t" + uids.replace(" ", "\t") + "\n")
+        (process / "exe").symlink_to(program)
 
 
 def make_host(root: Path, shell: str = "sh") -> Host:

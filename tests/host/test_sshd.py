@@ -71,6 +71,29 @@ def test_a_container_s_sshd_and_a_login_s_are_not_looked_at(one_host: Host) -> N
     assert "process 90" not in text
 
 
+@pytest.mark.parametrize(
+    ("uids", "program"),
+    [
+        ("1000 1000 1000 1000", "/tmp/sshd"),
+        ("1000 1000 1000 1000", "/usr/sbin/sshd"),
+        ("1000 0 0 0", "/usr/bin/passwd"),
+        ("0 0 0 0", "/usr/bin/sudo"),
+    ],
+)
+def test_a_process_that_only_calls_itself_sshd_has_nothing_run(
+    one_host: Host, uids: str, program: str
+) -> None:
+    start(one_host, "-D")
+    own = one_host.root / "own"
+    own.write_text(f"#!/bin/sh\necho taken >{one_host.root}/taken\n")
+    own.chmod(0o755)
+    for pid, title in enumerate((f"{own}\0-D\0", f"sshd: {own} -D [listener] 0 of 10-100 startups\0"), 900):
+        one_host.start_sshd(title, pid, uids=uids, program=program)
+    status, text = seen(one_host)
+    assert (status, "process 90" in text) == (0, False), text
+    assert not (one_host.root / "taken").exists()
+
+
 def test_of_two_sshds_the_one_that_asks_is_told_from_the_one_that_does_not(one_host: Host) -> None:
     start(one_host, "-D")
     start(one_host, "-D -oPubkeyAuthentication=no", pid=900)

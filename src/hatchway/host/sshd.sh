@@ -29,6 +29,7 @@ listeners() {
         [ "$name" = sshd ] || continue
         # A container's sshd has another configuration.
         [ "$(readlink "$entry/ns/pid")" = "$own" ] || continue
+        is_root_s_sshd "$entry" || continue
         title=$(tr '\000\n' '  ' <"$entry/cmdline") || continue
         # With OpenSSH 8.2 and newer what it was started with stands in a title, which may be cut short.
         case $title in
@@ -40,6 +41,17 @@ listeners() {
         /*) printf '%s %s\n' "${entry##*/}" "$title" ;;
         esac
     done 2>/dev/null
+}
+
+# is_root_s_sshd ENTRY: anybody may call a process and its title as he likes, and the program that a title names is run
+# here, as root. Who started it is the first of the four, which a set-user-ID program does not change (proc(5)).
+is_root_s_sshd() {
+    read -r started_by _ <<END_OF_IDS || return 1
+$(sed -n 's/^Uid:[[:space:]]*//p' "$1/status")
+END_OF_IDS
+    [ "$started_by" = 0 ] || return 1
+    # Of one that has been replaced since it was started, ' (deleted)' stands behind the name.
+    case $(readlink "$1/exe") in */sshd | */sshd' '*) ;; *) return 1 ;; esac
 }
 
 # Sees what sshd does with the new configuration, as it runs and for whom, and fails when no key could let anybody in.
@@ -280,7 +292,7 @@ login_users() {
         */nologin | */false | */sync | '') continue ;;
         esac
         case $name in
-        '' | *[!A-Za-z0-9._-]*) continue ;;
+        '' | -* | *[!A-Za-z0-9._-]*) continue ;;
         esac
         if [ "$uid" = 0 ] || [ "$uid" -ge 1000 ]; then echo "$name"; fi
     done | head -n 20
