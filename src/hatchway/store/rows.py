@@ -173,7 +173,8 @@ class Rows(Generic[Noun]):
 
     def since(self, revision: int) -> list[Noun]:
         """The rows that were touched after a revision."""
-        return self.find(self._table.c.revision > revision)
+        query = _since(self._table, self._noun, self._connection.dialect)
+        return [self.noun(row) for row in query.fetch(self._connection, revision)]
 
     def _equal(self, equal: dict[str, Any]) -> list[Any]:
         return [self._table.c[name] == value for name, value in equal.items()]
@@ -215,6 +216,13 @@ def _insert_into(table: Table, dialect: Dialect) -> Any:
 def _find(table: Table, noun: Any, names: tuple[str, ...], dialect: Dialect) -> Prepared:
     _, _, columns, key = _shape(table, noun)
     return _with(select(*columns), table, names, dialect, order=key)
+
+
+@lru_cache(maxsize=256)
+def _since(table: Table, noun: Any, dialect: Dialect) -> Prepared:
+    _, _, columns, key = _shape(table, noun)
+    since = bindparam("since", type_=table.c.revision.type)
+    return Prepared(select(*columns).where(table.c.revision > since).order_by(*key), ["since"], dialect)
 
 
 @lru_cache(maxsize=256)
