@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen as event_listen
 
 from hatchway.audit import service_uses
 from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
@@ -127,3 +128,29 @@ def test_a_trail_from_before_is_gone_through_a_bit_each_time_and_only_once(
     with store.read() as tx:
         assert tx.service_uses_noted.find()[0].back_to is None
     assert uses.note() == 0
+
+
+def test_of_each_session_of_a_role_one_event_is_read_and_the_next_look_goes_on_with_those_that_are_left(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_uses, "_BODIES_AT_ONCE", 2)
+    uses = ServiceUses(store, lambda: NOW)
+    uses.note()
+    for number in range(3):
+        issuer = {"type": "Role", "userName": f"role-{number}"}
+        session = {
+            **ON_CALL,
+            "accessKeyId": f"ASIA{number}",
+            "sessionContext": {"sessionIssuer": issuer},
+        }
+        for second in range(10):
+            enter(store, timedelta(seconds=number * 10 + second), session)
+    assert uses.note() == 2
+    assert noted(store).keys() == {("role-0", "ec2", "DescribeVpcs"), ("role-1", "ec2", "DescribeVpcs")}
+    assert uses.note() == 1
+    assert noted(store)["role-2", "ec2", "DescribeVpcs"] == timedelta(seconds=20)
+    read: list[str] = []
+    event_listen(store.engine, "before_cursor_execute", lambda _1, _2, sql, *_: read.append(sql))
+    assert uses.note() == 0
+    assert read
+    assert not [sql for sql in read if "SELECT audit_records.access_key_id, audit_records.body" in sql]

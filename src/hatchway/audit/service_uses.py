@@ -5,7 +5,7 @@ the trail of before there were notes, a bit each time, until all of it is noted.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ _OVERLAP: Final = timedelta(minutes=5)
 _ROWS_AT_ONCE: Final = 20_000
 """Records of before that are looked at in one go."""
 _BODIES_AT_ONCE: Final = 2_000
-"""Of which so many are read whole: those of sessions of roles, whose event alone says which role it is."""
+"""Of which so many are read whole: one of each session of a role, as only the event says which role it is."""
 _OF_USERS: Final = f'{{"eventVersion":"{EVENT_VERSION}","userIdentity":{{"type":"IAMUser"'
 _OF_ROLES: Final = f'{{"eventVersion":"{EVENT_VERSION}","userIdentity":{{"type":"AssumedRole"'
 """How events begin of users, sessions of theirs among them, and of sessions of roles."""
@@ -41,6 +41,8 @@ class ServiceUses:
         self._clock = clock
         self._known: dict[Key, datetime] = {}
         """What the last look has found, which the next finds again."""
+        self._roles: dict[str, str] = {}
+        """By their sessions' access keys, the roles that it has found."""
 
     def note(self) -> int:
         """Notes what is new since last time, and a bit of what was before; how many notes it made."""
@@ -49,7 +51,7 @@ class ServiceUses:
             (noted, *_) = tx.service_uses_noted.find() or [
                 ServiceUsesNoted(id=1, looked_until=now, back_to=now)
             ]
-            found = _uses(tx, _records.event_time > noted.looked_until - _OVERLAP)
+            found, roles = _uses(tx, self._roles, _records.event_time > noted.looked_until - _OVERLAP)
             new = {key: time for key, time in found.items() if self._known.get(key) != time}
             older, back_to = ({}, None) if noted.back_to is None else _before(tx, noted.back_to)
         if new or back_to != noted.back_to:
@@ -58,7 +60,7 @@ class ServiceUses:
                 # Whatever is noted already is newer.
                 tx.service_uses.add_all(map(_use, older.items()))
                 tx.service_uses_noted.put(ServiceUsesNoted(id=1, looked_until=now, back_to=back_to))
-        self._known = found
+        self._known, self._roles = found, roles
         return len({*new, *older})
 
 
@@ -69,35 +71,58 @@ def _before(tx: Transaction, before: datetime) -> tuple[dict[Key, datetime], dat
     if not rows:
         return {}, None
     since = rows[-1][0]
-    uses = _uses(tx, _records.event_time >= since, _records.event_time <= before)
+    uses, _ = _uses(tx, {}, _records.event_time >= since, _records.event_time <= before)
     return uses, None if len(rows) < _ROWS_AT_ONCE else since - _MICROSECOND
 
 
-def _uses(tx: Transaction, *when: Any) -> dict[Key, datetime]:
-    """When each user and role last tried each action, in some records."""
+def _uses(
+    tx: Transaction, known: Mapping[str, str], *when: Any
+) -> tuple[dict[Key, datetime], dict[str, str]]:
+    """When each user and role last tried each action, in some records; and the roles by access key.
+
+    `known` are roles by the access keys of their sessions, whose events need not be read again.
+    """
+    of_roles, roles = _of_roles(tx, known, *when)
     found: dict[Key, datetime] = {}
-    for key, time in (*_of_users(tx, *when), *_of_roles(tx, *when)):
+    for key, time in (*_of_users(tx, *when), *of_roles):
         found[key] = max(found.get(key, time), time)
-    return found
+    return found, roles
 
 
 def _of_users(tx: Transaction, *when: Any) -> Iterator[tuple[Key, datetime]]:
-    query = _signed(
-        select(_records.user_name, _records.event_source, _records.event_name, func.max(_records.event_time))
-    ).where(_begins(_OF_USERS), *when)
-    grouped = query.group_by(_records.user_name, _records.event_source, _records.event_name)
-    for name, source, action, time in tx.audit_records.rows(grouped):
+    for name, source, action, time, _ in _latest(tx, _records.user_name, _OF_USERS, *when):
         yield (OwnerKind.USER, name, _service(source), action), time
 
 
-def _of_roles(tx: Transaction, *when: Any) -> Iterator[tuple[Key, datetime]]:
-    query = _signed(select(_records.body, _records.event_source, _records.event_name, _records.event_time))
-    newest = (
-        query.where(_begins(_OF_ROLES), *when).order_by(_records.event_time.desc()).limit(_BODIES_AT_ONCE)
-    )
-    for body, source, action, time in tx.audit_records.rows(newest):
-        role = json.loads(body)["userIdentity"]["sessionContext"]["sessionIssuer"]["userName"]
-        yield (OwnerKind.ROLE, role, _service(source), action), time
+def _of_roles(
+    tx: Transaction, known: Mapping[str, str], *when: Any
+) -> tuple[list[tuple[Key, datetime]], dict[str, str]]:
+    """Of sessions that are not known, at most `_BODIES_AT_ONCE`; the others come with the next look."""
+    latest = _latest(tx, _records.access_key_id, _OF_ROLES, *when)
+    roles = {key_id: known[key_id] for key_id, *_ in latest if key_id in known}
+    events = {key_id: event_id for key_id, *_, event_id in latest if key_id not in known}
+    wanted = list(events.values())[:_BODIES_AT_ONCE]
+    if wanted:
+        bodies = select(_records.access_key_id, _records.body).where(_records.event_id.in_(wanted))
+        for key_id, body in tx.audit_records.rows(bodies):
+            roles[key_id] = json.loads(body)["userIdentity"]["sessionContext"]["sessionIssuer"]["userName"]
+    uses = [
+        ((OwnerKind.ROLE, roles[key_id], _service(source), action), time)
+        for key_id, source, action, time, _ in latest
+        if key_id in roles
+    ]
+    return uses, roles
+
+
+def _latest(tx: Transaction, who: Any, beginning: str, *when: Any) -> list[tuple[Any, ...]]:
+    """For each one and action: who, source and name of the event, its latest time, and the id of one event.
+
+    The newest come first.
+    """
+    what = (who, _records.event_source, _records.event_name)
+    query = _signed(select(*what, func.max(_records.event_time), func.max(_records.event_id)))
+    newest_first = query.order_by(func.max(_records.event_time).desc())
+    return tx.audit_records.rows(newest_first.where(_begins(beginning), *when).group_by(*what))
 
 
 def _begins(text: str) -> ColumnElement[bool]:
