@@ -28,16 +28,17 @@ def ranges(cidrs: Sequence[str], version: int) -> list[str]:
 
 def associations(prefix: str, place: Vpc | Subnet, version: int) -> list[tuple[str, str]]:
     """The ranges of one IP version, each with the id that follows from what has it."""
-    return [(_association_id(prefix, place, cidr), cidr) for cidr in ranges(place.cidrs, version)]
+    return [(id_of_association(prefix, place.id, cidr), cidr) for cidr in ranges(place.cidrs, version)]
 
 
-def _association_id(prefix: str, place: Vpc | Subnet, cidr: str) -> str:
-    return f"{prefix}-{hashlib.sha256(f'{place.id} {cidr}'.encode()).hexdigest()[:17]}"
+def id_of_association(prefix: str, place_id: str, cidr: str) -> str:
+    """The id of the tie between a VPC or subnet and one of its ranges."""
+    return f"{prefix}-{hashlib.sha256(f'{place_id} {cidr}'.encode()).hexdigest()[:17]}"
 
 
 def vpc_association(vpc: Vpc, cidr: str, state: str) -> dict[str, Any]:
     """The tie between a VPC and one of its ranges, as the calls that make and end it tell of it."""
-    told = {"AssociationId": _association_id(OF_VPC, vpc, cidr)}
+    told = {"AssociationId": id_of_association(OF_VPC, vpc.id, cidr)}
     if ":" in cidr:
         whole = {**told, "Ipv6CidrBlock": cidr, "Ipv6CidrBlockState": {"State": state}}
         return {"Ipv6CidrBlockAssociation": whole}
@@ -47,7 +48,7 @@ def vpc_association(vpc: Vpc, cidr: str, state: str) -> dict[str, Any]:
 def ipv6_association(place: Vpc | Subnet, prefix: str, cidr: str, state: str = _ASSOCIATED) -> dict[str, Any]:
     """The tie between a VPC or subnet and a range of IPv6."""
     return {
-        "AssociationId": _association_id(prefix, place, cidr),
+        "AssociationId": id_of_association(prefix, place.id, cidr),
         "Ipv6CidrBlock": cidr,
         "Ipv6CidrBlockState": {"State": state},
     }

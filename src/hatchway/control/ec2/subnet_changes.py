@@ -9,7 +9,7 @@ from hatchway.control.ec2.cidrs import overlapping, subnet_range
 from hatchway.control.ec2.network import (
     OF_SUBNET,
     FreeAddresses,
-    associations,
+    id_of_association,
     ipv6_association,
     ranges,
     subnet_result,
@@ -23,7 +23,7 @@ from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.network import SUBNET_ATTRIBUTES, Subnet, Vpc
 from hatchway.domain.reach import Network
 from hatchway.protocol import ServiceError
-from hatchway.store.tables import instances, network_interfaces
+from hatchway.store.tables import instances, network_interfaces, subnets
 
 _POOLS: Final = {"Ipv4IpamPoolId": (), "Ipv4NetmaskLength": (), "Ipv6IpamPoolId": (), "Ipv6NetmaskLength": ()}
 
@@ -148,21 +148,21 @@ def disassociate_subnet_cidr_block(call: Call) -> Result:
     """Takes from a subnet its range of IPv6, where nothing has an address of it."""
     association_id = call.parameters["AssociationId"]
     found = [
-        (subnet, cidr)
-        for subnet in call.tx.subnets.find()
-        for id_, cidr in associations(OF_SUBNET, subnet, 6)
-        if id_ == association_id
+        (subnet_id, cidr)
+        for subnet_id, cidrs in call.tx.subnets.values(subnets.c.id, subnets.c.cidrs)
+        for cidr in ranges(cidrs, 6)
+        if association_id == id_of_association(OF_SUBNET, subnet_id, cidr)
     ]
-    subnet_id, known = (found[0][0].id, found[0][0]) if found else ("*", None)
+    subnet_id, cidr = found[0] if found else ("*", "")
+    subnet = call.tx.subnets.get(subnet_id) if found else None
 
-    call.authorize(SUBNETS.check(call, "DisassociateSubnetCidrBlock", subnet_id, known))
+    call.authorize(SUBNETS.check(call, "DisassociateSubnetCidrBlock", subnet_id, subnet))
 
-    if not found:
+    if subnet is None:
         raise ServiceError(
             "InvalidSubnetCidrBlockAssociationID.NotFound",
             f"The subnet CIDR block association ID '{association_id[:64]}' does not exist",
         )
-    ((subnet, cidr),) = found
     if call.tx.instances.count(instances.c.ipv6.is_not(None), subnet_id=subnet.id) or (
         call.tx.network_interfaces.count(network_interfaces.c.ipv6.is_not(None), subnet_id=subnet.id)
     ):
@@ -212,6 +212,6 @@ def _check_free(call: Call, vpc: Vpc, network: Network) -> None:
     Raises:
         ServiceError: another subnet has some of these addresses.
     """
-    taken = (cidr for other in call.tx.subnets.find(vpc_id=vpc.id) for cidr in other.cidrs)
-    if overlapping(network, taken):
+    others = call.tx.subnets.values(subnets.c.cidrs, where=[subnets.c.vpc_id == vpc.id])
+    if overlapping(network, (cidr for (cidrs,) in others for cidr in cidrs)):
         raise ServiceError("InvalidSubnet.Conflict", f"The CIDR '{network}' conflicts with another subnet")

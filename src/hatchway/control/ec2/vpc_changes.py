@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 
 from hatchway.control.ec2.cidrs import overlapping, vpc_range
-from hatchway.control.ec2.network import OF_VPC, associations, ranges, vpc_association, vpc_result
+from hatchway.control.ec2.network import OF_VPC, id_of_association, ranges, vpc_association, vpc_result
 from hatchway.control.ec2.resources import VPCS
 from hatchway.control.ec2.tags import read_tags
 from hatchway.control.operations import Call, Result, operation
@@ -185,29 +185,33 @@ def disassociate_vpc_cidr_block(call: Call) -> Result:
     """Takes a range away that no subnet is in; never the first of IPv4."""
     association_id = call.parameters["AssociationId"]
     found = [
-        (vpc, cidr)
-        for vpc in call.tx.vpcs.find()
-        for version in (4, 6)
-        for id_, cidr in associations(OF_VPC, vpc, version)
-        if id_ == association_id
+        (vpc_id, cidr)
+        for vpc_id, cidrs in call.tx.vpcs.values(tables.vpcs.c.id, tables.vpcs.c.cidrs)
+        for cidr in cidrs
+        if association_id == id_of_association(OF_VPC, vpc_id, cidr)
     ]
-    vpc_id = found[0][0].id if found else "*"
+    vpc_id, cidr = found[0] if found else ("*", "")
+    vpc = call.tx.vpcs.get(vpc_id) if found else None
 
-    call.authorize(VPCS.check(call, "DisassociateVpcCidrBlock", vpc_id, found[0][0] if found else None))
+    call.authorize(VPCS.check(call, "DisassociateVpcCidrBlock", vpc_id, vpc))
 
-    if not found:
+    if vpc is None:
         raise ServiceError(
             "InvalidVpcCidrBlockAssociationID.NotFound",
             f"The vpc CIDR block association ID '{association_id[:64]}' does not exist",
         )
-    ((vpc, cidr),) = found
     if cidr in ranges(vpc.cidrs, 4)[:1]:
         raise ServiceError(
             "OperationNotPermitted",
             f"The vpc CIDR block with association ID {association_id} may not be disassociated. It is the"
             " primary IPv4 CIDR block of the VPC",
         )
-    inside = (one for subnet in call.tx.subnets.find(vpc_id=vpc.id) for one in subnet.cidrs)
+    subnets = tables.subnets.c
+    inside = (
+        one
+        for (cidrs,) in call.tx.subnets.values(subnets.cidrs, where=[subnets.vpc_id == vpc.id])
+        for one in cidrs
+    )
     if overlapping(ip_network(cidr), inside):
         raise ServiceError("DependencyViolation", f"The CIDR '{cidr}' has subnets in it.")
     changed = replace(vpc, cidrs=tuple(one for one in vpc.cidrs if one != cidr))
@@ -229,9 +233,10 @@ def _check_apart(call: Call, vpc: Vpc, networks: Sequence[Network]) -> None:
     """
     if vpc.separate_network:
         return
-    others = [other for other in call.tx.vpcs.find(separate_network=False) if other.id != vpc.id]
+    vpcs = tables.vpcs.c
+    others = call.tx.vpcs.values(vpcs.cidrs, where=[vpcs.separate_network.is_(False), vpcs.id != vpc.id])
     for network in networks:
-        theirs = overlapping(network, (cidr for other in others for cidr in other.cidrs))
+        theirs = overlapping(network, (cidr for (cidrs,) in others for cidr in cidrs))
         if theirs is not None:
             raise ServiceError(
                 "CidrConflict",
