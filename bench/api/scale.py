@@ -128,7 +128,7 @@ def measure(backend: str, small: Size, large: Size, *, rounds: int) -> list[Row]
     """A row for each call, in SQLite or PostgreSQL."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with ExitStack() as stack:
-        new_store = stack.enter_context(_postgresql() if backend == "postgresql" else _sqlite())
+        new_store = stack.enter_context(stores(backend))
         sites = [stack.enter_context(_site(new_store(), size)) for size in (small, large)]
         rows = []
         for name, call in calls().items():
@@ -164,14 +164,13 @@ def _site(url: str, size: Size) -> Iterator[Site]:
 
 
 @contextmanager
-def _sqlite() -> Iterator[Callable[[], str]]:
-    with TemporaryDirectory(prefix="hatchway-bench-") as directory:
-        made = iter(range(10))
-        yield lambda: f"sqlite:///{Path(directory, f'{next(made)}.db')}"
-
-
-@contextmanager
-def _postgresql() -> Iterator[Callable[[], str]]:
+def stores(backend: str) -> Iterator[Callable[[], str]]:
+    """What gives the URL of a new store, in SQLite or PostgreSQL."""
+    if backend == "sqlite":
+        with TemporaryDirectory(prefix="hatchway-bench-") as directory:
+            made = iter(range(10))
+            yield lambda: f"sqlite:///{Path(directory, f'{next(made)}.db')}"
+        return
     programs = server_programs()
     if programs is None:
         raise RuntimeError("PostgreSQL's server is missing: install postgresql")

@@ -1,4 +1,4 @@
-"""What is done with an account as a whole: `apply`, and the start of a gateway."""
+"""What is done with an account as a whole, in either store: `apply`, and the start of a gateway."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.api.account import ACCOUNT, REGION, Size, fill
 from bench.api.beside import HATCHWAY
+from bench.api.scale import stores
 
 from hatchway.access.key_files import read_master_keys
 from hatchway.access.vault import Vault
@@ -25,34 +26,37 @@ if TYPE_CHECKING:
 _PER_SUBNET = 1000
 
 
-def measure(applied: int, large: Size) -> Mapping[str, float]:
+def measure(backend: str, applied: int, large: Size) -> Mapping[str, float]:
     """Seconds by the clock."""
     with (
+        stores(backend) as new_store,
         TemporaryDirectory(prefix="hatchway-bench-") as first,
         TemporaryDirectory(prefix="hatchway-bench-") as other,
     ):
         fleet = Path(first, "fleet.json")
         fleet.write_text(json.dumps(_fleet(applied)))
-        _init(first)
-        apply = (*HATCHWAY, "apply", "--data-dir", first, str(fleet), "--json")
+        store_of_first = _init(first, new_store())
+        apply = (*HATCHWAY, "apply", *store_of_first, str(fleet), "--json")
         took = {f"apply of {applied:,} instances": _timed(apply, "created")}
         took["the same file again"] = _timed(apply, "created", expected=0)
-        took[f"gateway start with {applied:,} instances"] = _gateway_start(first)
-        _init(other)
-        directory = DataDirectory(Path(other))
-        store = Store.open(directory.store_url)
-        vault = Vault(*read_master_keys(directory.master_key, {}).all)
+        took[f"gateway start with {applied:,} instances"] = _gateway_start(*store_of_first)
+        url = new_store()
+        store_of_other = _init(other, url)
+        store = Store.open(url)
+        vault = Vault(*read_master_keys(DataDirectory(Path(other)).master_key, {}).all)
         fill(store, vault, Size(large.instances, large.users, 1), new=False)
         store.close()
-        took[f"gateway start with {large.instances:,} instances, {large.users:,} users"] = _gateway_start(
-            other
-        )
+        start = f"gateway start with {large.instances:,} instances, {large.users:,} users"
+        took[start] = _gateway_start(*store_of_other)
     return took
 
 
-def _init(path: str) -> None:
-    init = ("init", "--data-dir", path, "--account", ACCOUNT, "--region", REGION)
+def _init(path: str, url: str) -> tuple[str, ...]:
+    """The options that tell where the installation is."""
+    options = ("--data-dir", path, "--store-url", url)
+    init = ("init", *options, "--account", ACCOUNT, "--region", REGION)
     subprocess.run([*HATCHWAY, *init], check=True, stdout=subprocess.DEVNULL)
+    return options
 
 
 def _timed(command: tuple[str, ...], counted: str, expected: int | None = None) -> float:
@@ -64,9 +68,9 @@ def _timed(command: tuple[str, ...], counted: str, expected: int | None = None) 
     return took
 
 
-def _gateway_start(path: str) -> float:
+def _gateway_start(*store: str) -> float:
     began = time.perf_counter()
-    command = [*HATCHWAY, "gateway", "--data-dir", path, "--gateway", "127.0.0.1:0"]
+    command = [*HATCHWAY, "gateway", *store, "--gateway", "127.0.0.1:0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ)
     try:
         assert process.stdout is not None
