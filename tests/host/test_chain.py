@@ -1,6 +1,7 @@
 """Another AuthorizedKeysCommand beside ours: which is run, as whom, and that it is all there afterwards."""
 
 import os
+import pwd
 import subprocess
 import tempfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.host.pretend import SHELLS, Host
 
 from hatchway.host.script import HostLayout, every_authorized_keys_command
 
+HOME = pwd.getpwnam("nobody").pw_dir
 FINGERPRINT = "SHA256:/1F6fb8qZDBlqs0aTIVKSXqLU5b2uxQM9JCQ5l3M3Q4"
 
 
@@ -128,13 +130,15 @@ def ask(directory: Path, ours: str, other: str, shell: str, *, account: str = "n
     ("ours", "other", "printed"),
     [
         ('echo "ours $*"', "echo other", f"ours alice {FINGERPRINT}\n"),
-        ("", 'echo "other $1,$2" $(id -un) ${SECRET-none} $HOME', "other alice,x y nobody none /\n"),
+        ("", 'echo "other $1,$2" $(id -un) ${SECRET-none} $HOME', f"other alice,x y nobody none {HOME}\n"),
         ("exit 3", "echo other", "other\n"),
         ("kill -9 $$", "echo other", "other\n"),
         ("id -un", "echo other", "nobody\n"),
         ("echo ours", "exit 3", "ours\n"),
         ("", "echo half; exit 3", ""),
         ("", "echo half; kill -9 $$", ""),
+        ("", "echo half; yes", ""),
+        ("", "printf other", "other\n"),
     ],
 )
 def test_each_command_has_its_own_account_and_neither_takes_the_other_away(
@@ -145,4 +149,5 @@ def test_each_command_has_its_own_account_and_neither_takes_the_other_away(
         Path(directory).chmod(0o755)
         found, logged = ask(Path(directory), ours, other, shell)
     assert found == printed
-    assert ("other failed (exit status " in logged) == ("half" in other)
+    assert ("other failed (exit status " in logged) == ("half; exit" in other or "half; kill" in other)
+    assert ("prints without end" in logged) == ("yes" in other)

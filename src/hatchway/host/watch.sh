@@ -7,6 +7,7 @@ watch_keys() {
     [ -n "$host_keys" ] || return 0
     if [ -d "$booted" ] && command -v systemctl >/dev/null; then
         for file in "$watch.path" "$watch.service"; do is_free "$file" || return 0; done
+        note_made "watch $watch"
         write_units
         if systemctl daemon-reload && systemctl enable --quiet "${watch##*/}.path" "${watch##*/}.service" &&
             systemctl restart "${watch##*/}.path"; then
@@ -14,6 +15,7 @@ watch_keys() {
         fi
     elif [ -d "$periodic" ]; then
         is_free "$periodic/hatchway-host-keys" || return 0
+        note_made "watch $periodic/hatchway-host-keys"
         write root 0755 "$periodic/hatchway-host-keys" <<END_OF_JOB
 #!/bin/sh
 $drop_in_mark
@@ -24,7 +26,10 @@ END_OF_JOB
     fi
 }
 
-is_free() { { [ ! -e "$1" ] && [ ! -L "$1" ]; } || is_marked "$1" "$drop_in_mark"; }
+# is_free FILE: whether it may be written, first beside its place. Of a run that was killed what stands there may not be whole.
+is_free() {
+    ! stands_in_way "$1" && { has_made "watch $1" || has_made "watch ${1%.*}" || ! stands_in_way "$1.new"; }
+}
 
 write_units() {
     write root 0644 "$watch.service" <<END_OF_UNIT
@@ -35,8 +40,9 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-Type=oneshot
-ExecStart=$directory/report-host-keys
+Type=simple
+# The host's other keys change in these seconds.
+ExecStart=/bin/sh -c 'sleep 5; exec $directory/report-host-keys'
 
 [Install]
 WantedBy=multi-user.target
@@ -51,14 +57,16 @@ END_OF_UNIT
 
 remove_watch() {
     file=$periodic/hatchway-host-keys
-    for ending in '' .new; do if is_marked "$file$ending" "$drop_in_mark"; then rm -f "$file$ending"; fi; done
+    if is_marked "$file" "$drop_in_mark"; then rm -f "$file"; fi
+    if has_made "watch $file"; then rm -f "$file.new"; fi
     if is_marked "$watch.path" "$drop_in_mark" || is_marked "$watch.service" "$drop_in_mark"; then
         if command -v systemctl >/dev/null; then
             systemctl disable --now --quiet "${watch##*/}.path" "${watch##*/}.service" || true
         fi
-        for ending in path service path.new service.new; do
+        for ending in path service; do
             if is_marked "$watch.$ending" "$drop_in_mark"; then rm -f "$watch.$ending"; fi
         done
         if command -v systemctl >/dev/null; then systemctl daemon-reload || true; fi
     fi
+    if has_made "watch $watch"; then rm -f "$watch.path.new" "$watch.service.new"; fi
 }
