@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
+from sqlalchemy import ColumnElement, select
 
 from hatchway import __version__
 from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
@@ -30,6 +31,7 @@ from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN, EnrollmentToken
 from hatchway.domain.network import Instance
 from hatchway.protocol import ServiceError
 from hatchway.store import Transaction
+from hatchway.store.tables import RESOURCE_TYPES, instances, tag_index
 
 LARGEST_REQUEST: Final = 4096
 """Bytes of the body that a host sends."""
@@ -135,6 +137,9 @@ def _wanted(content: bytes, peer: str) -> dict[str, str]:
     for key, value in wanted.items():
         if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST:
             raise HostRefused(400, f"{key} is a text of 1 to {_LONGEST} characters")
+        # What JSON calls a character and is none (RFC 8259 section 8.2) cannot be repeated in an answer.
+        if not value.isprintable():
+            raise HostRefused(400, f"{key} has a character that cannot be printed")
     if "private_ip" not in wanted and "ipv6" not in wanted:
         wanted["ipv6" if ":" in peer else "private_ip"] = peer
     return wanted
@@ -149,6 +154,9 @@ def _instance(
     name = wanted["name"]
     # To policies keys that differ in case alone are one, which the token may give a value of its own.
     named = {} if any(key.lower() == "name" for key in kept.tags) else {"Name": name}
+    # By which clients find a host: of two with one Name they take the one that runs.
+    if named and (others := tx.instances.find(_called(name))):
+        raise HostRefused(409, f"The instance {others[0].id} has the tag Name '{name}' already.")
     registration = Registration(
         name=name,
         subnet=subnet,
@@ -163,6 +171,15 @@ def _instance(
     except ServiceError as problem:
         status = 409 if problem.code == "ConflictException" else 400
         raise HostRefused(status, problem.message) from problem
+
+
+def _called(name: str) -> ColumnElement[bool]:
+    found = select(tag_index.c.resource_id).where(
+        tag_index.c.tag_key == "Name",
+        tag_index.c.tag_value == name,
+        tag_index.c.resource_type == RESOURCE_TYPES["instances"],
+    )
+    return instances.c.id.in_(found)
 
 
 def _record(

@@ -128,6 +128,7 @@ def test_a_registration_that_is_refused_uses_nothing_up_and_takes_nobody_s_place
     world: World, client: Any
 ) -> None:
     token = client.create_enrollment_token(SubnetId=SUBNET)["Token"]
+    world.client("ec2").create_tags(Resources=[INSTANCE], Tags=[{"Key": "Name", "Value": "called-so"}])
     for wanted, status in (
         ({"name": "web-1"}, 409),
         ({"private_ip": "10.0.1.1"}, 409),
@@ -135,6 +136,9 @@ def test_a_registration_that_is_refused_uses_nothing_up_and_takes_nobody_s_place
         ({"private_ip": 7}, 400),
         ({"name": ""}, 400),
         ({"colour": "red"}, 400),
+        ({"name": "\ud800"}, 400),
+        ({"private_ip": "\ud800"}, 400),
+        ({"name": "called-so"}, 409),
         ({"name": "x" * 5000}, 413),
     ):
         assert enroll(world, token, **wanted).status == status, wanted
