@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from mutation.survivors import Change, done, faults, read_known, shown
+from scripts.own_tests import Project, find_modules
 
 ROOT = Path(__file__).parents[2]
 LIST = (ROOT / "mutation" / "survivors.toml").read_text()
@@ -43,3 +44,10 @@ def test_the_list_gives_a_reason_for_each_and_names_modules_that_are_there() -> 
         name.removesuffix("py").removesuffix("__init__.").replace("/", ".") for name in done(LIST)
     )
     assert all(known.function.startswith(modules) for known in read_known(LIST))
+
+
+def test_the_list_names_each_module_of_what_decides_that_has_tests() -> None:
+    packages = ("iam/", "sigv4/", "access/")
+    modules = [module for module in find_modules(Project.read(ROOT)) if module.name.startswith(packages)]
+    names = {module.name for module in modules if module.tests}
+    assert done(LIST) == sorted(names - {"access/signing_keys.py"}), "its survivors are yet to be looked at"
