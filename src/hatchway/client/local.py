@@ -84,7 +84,8 @@ def connection(sock: socket.socket) -> LocalEnd:
     # What was reset meanwhile has no peer any more, and says so at the first read.
     with suppress(OSError):
         peer, own = sock.getpeername(), sock.getsockname()
-        if peer[0] == own[0] or ipaddress.ip_address(peer[0]).is_loopback:
+        # What is no connection of TCP has no ports.
+        if isinstance(peer, tuple) and (peer[0] == own[0] or ipaddress.ip_address(peer[0]).is_loopback):
             ports = (peer[1], own[1])
     return LocalEnd(sock.fileno(), sock.fileno(), input_waits=True, output_waits=True, ports=ports)
 
