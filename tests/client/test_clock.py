@@ -1,6 +1,10 @@
 """A clock that is wrong: the server's time is used, and asked for no more than once."""
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,8 +18,10 @@ from hatchway.sigv4.errors import RequestExpired
 
 
 @pytest.fixture(autouse=True)
-def right_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def right_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(clock, "_offset", timedelta())
+    yield
+    os.environ.pop(clock._TOLD_BEFORE, None)
 
 
 def said(made: datetime, ahead: timedelta) -> str:
@@ -40,13 +46,13 @@ def test_a_server_s_time_is_taken_and_a_request_made_with_it_is_not_made_again(m
         "",
         "Signature expired",
         "it was made at 20261340T000000Z, and it is 20261340T000000Z.",
-        said(datetime.now(UTC), timedelta(days=2)),
-        said(datetime.now(UTC), timedelta(days=-400)),
-        said(datetime.now(UTC), timedelta(seconds=2)),
+        timedelta(days=2),
+        timedelta(days=-400),
+        timedelta(seconds=2),
     ],
 )
-def test_what_says_no_time_or_none_that_can_be_changes_nothing(message: str) -> None:
-    assert not clock.learn(message)
+def test_what_says_no_time_or_none_that_can_be_changes_nothing(message: str | timedelta) -> None:
+    assert not clock.learn(message if isinstance(message, str) else said(datetime.now(UTC), message))
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
 
 
@@ -72,3 +78,25 @@ def test_it_is_asked_for_no_more_than_twice(gateway: StubGateway) -> None:
     with pytest.raises(TunnelRefused, match="RequestExpired"):
         carry_bytes(gateway, b"")
     assert len(gateway.requests) == 2
+
+
+def test_that_the_server_s_time_is_used_is_said_once_and_a_process_that_is_started_need_not_learn_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    first = clock.now()
+    for _ in range(2):
+        clock.learn(said(first, timedelta(minutes=-30)))
+    program = "from hatchway.client import clock; print(clock._offset.total_seconds())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert abs(float(done.stdout) + 1800) < 60
+    assert capfd.readouterr().err + done.stderr == (
+        "hatchway: this machine's clock is 30 minutes ahead of the server's, whose time is used: set it\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "x", "9" * 400, "-90000", "1e3"])
+def test_what_no_process_of_ours_can_have_left_is_not_believed(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(clock._TOLD_BEFORE, text)
+    assert clock._inherited() == timedelta()

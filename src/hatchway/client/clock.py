@@ -1,12 +1,15 @@
 """The time that requests are signed at: this machine's, or the server's where this machine's clock is wrong.
 
 A server that refuses a signature for its age says when it was made and what time it is. What it says is taken
-for this process, and the request made again. Only whoever is trusted to be the server can say so: by TLS.
+for this process and those that it starts, which is told once, and the request made again. Only whoever is
+trusted to be the server can say so: by TLS.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,7 +21,20 @@ _LEAST: Final = timedelta(minutes=1)
 _MOST: Final = timedelta(days=1)
 """Beyond it no certificate was believed either; and a request that is good in a week is nobody's to have."""
 
-_offset = timedelta()
+_TOLD_BEFORE: Final = "_HATCHWAY_CLOCK"
+"""In which a process leaves what it has learnt to those that it starts, as ssh and its ProxyCommand: seconds
+ahead of this machine's clock. They need not be refused too, nor say so again."""
+
+
+def _inherited() -> timedelta:
+    try:
+        told = timedelta(seconds=int(os.environ.get(_TOLD_BEFORE, "0")[:10]))
+    except (ValueError, OverflowError):
+        return timedelta()
+    return told if abs(told) <= _MOST else timedelta()
+
+
+_offset = _inherited()
 
 
 def now() -> datetime:
@@ -41,8 +57,20 @@ def learn(message: str) -> bool:
     if abs(offset) > _MOST:
         return False
     if abs(offset - _offset) >= _LEAST:
+        if not _offset:
+            _tell(offset)
         _offset = offset
+        os.environ[_TOLD_BEFORE] = str(round(offset.total_seconds()))
     return abs(made - now()) >= _LEAST
+
+
+def _tell(offset: timedelta) -> None:
+    minutes = round(abs(offset).total_seconds() / 60)
+    way = "behind" if offset > timedelta() else "ahead of"
+    print(
+        f"hatchway: this machine's clock is {minutes} minutes {way} the server's, whose time is used: set it",
+        file=sys.stderr,
+    )
 
 
 def _read(text: str) -> datetime:
