@@ -10,7 +10,7 @@ from tests.client.proxies import PASSWORD, USER, running_proxy
 from tests.client.stubs import StubControlPlane, StubGateway, tunnel_plan
 from tests.client.test_tunnel import Echo
 
-from hatchway.client.errors import GatewayUnreachable
+from hatchway.client.errors import GatewayUnreachable, NotConfigured
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions, trust
 from hatchway.client.tunnel import open_tunnel
@@ -81,6 +81,21 @@ def test_the_api_is_asked_through_it_too(
         answer = Profile(options).caller.describe_instances(InstanceIds=["i-0123456789abcdef0"])
         assert answer["Reservations"]
         assert proxy.asked == ["localhost"]
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+def test_a_command_that_goes_through_no_proxy_of_socks_says_so_and_connects_to_nobody(
+    control_plane: StubControlPlane, aws_environment: object, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "socks5h://user:hunter2@localhost:1")
+    options = ProfileOptions(
+        region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
+    )
+    with pytest.raises(NotConfigured, match="a proxy of socks5h, through which this command") as caught:
+        Profile(options).api("ec2")
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    assert Profile(options).api("ec2").describe_instances()["Reservations"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
