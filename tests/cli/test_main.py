@@ -65,6 +65,9 @@ def test_wrong_usage_ends_with_2_and_one_line(arguments: tuple[str, ...]) -> Non
     assert done.stderr.count("\n") == 1
 
 
+NO_API = ("--region", "us-east-1", "--endpoint-url", "https://127.0.0.1:1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -78,6 +81,11 @@ def test_wrong_usage_ends_with_2_and_one_line(arguments: tuple[str, ...]) -> Non
         (("open-tunnel", "--instance-id", "i-0123456789abcdef0"), 255),
         (("ssh", "i-0123456789abcdef0", "--os-user", "a b", "--region", "us-east-1"), 2),
         (("ssh", "i-0123456789abcdef0", "--profile", "nobodys"), 255),
+        (("forward", "web-1", "x"), 2),
+        (("forward", "web-1", "22:0", *NO_API), 255),
+        (("rdp", "web-1", "--user", ""), 2),
+        (("rdp", "web-1", "--no-start", *NO_API), 255),
+        (("hosts", *NO_API), 1),
     ],
 )
 def test_client_commands_fail_in_one_line(arguments: tuple[str, ...], code: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import threading
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
-from tests.cli.conftest import Installed, Serve, create_endpoint
+from tests.cli.conftest import FLEET, Installed, Serve, create_endpoint
 from tests.transport.harness import silent_port
 
 HOST = "127.0.40.1"
+INSTANCE = "i-0123456789abcdef0"
 REASON = (
     r"hatchway: tunnel closed: Unable to connect to target"
     r" \(the host does not answer within 10 seconds; request id [0-9a-f-]{36}\): [^\n]*\n"
@@ -129,3 +131,87 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs(alice: Install
             assert process.returncode == 143
         host.join(30)
     assert f"full address:s:127.0.0.1:{local}\r\n" in (tmp_path / "host.rdp").read_bytes().decode()
+
+
+UNLESS_CLOSED = """
+  alice:
+    inline:
+      all:
+        Version: "2012-10-17"
+        Statement:
+          - {Effect: Allow, Action: "*", Resource: "*"}
+          - Effect: Deny
+            Action: ec2-instance-connect:OpenTunnel
+            Resource: "*"
+            Condition: {StringEquals: {"aws:ResourceTag/closed": "yes"}}
+  bob: {}
+"""
+
+
+def close_endpoints(installed: Installed, *endpoint_ids: str) -> None:
+    """To alice, by a tag."""
+    program = (
+        "import sys, botocore.session as s; ec2 = s.Session(profile='alice').create_client('ec2');"
+        "ec2.create_tags(Resources=sys.argv[1:], Tags=[{'Key': 'closed', 'Value': 'yes'}])"
+    )
+    subprocess.run(
+        [COMMAND[0], "-c", program, *endpoint_ids],
+        env=environment(installed.variables), capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_ssh_s_proxy_command(
+    installed: Installed, serve: Serve, tmp_path: Path
+) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    quotas = "\nquotas: {endpoints_per_vpc: 2, endpoints_per_subnet: 2}\n"
+    fleet.write_text(FLEET[: FLEET.index("\n  alice:")] + UNLESS_CLOSED + quotas)
+    applied = installed.run("apply", str(fleet))
+    assert applied.returncode == 0, applied.stderr
+    serve(installed)
+    assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
+    endpoints = {create_endpoint(installed), create_endpoint(installed)}
+    variables = {**installed.variables, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    alice = Installed(installed.directory, variables)
+
+    def dry_run() -> tuple[str, str]:
+        """The endpoint that is tried first, and the ProxyCommand."""
+        told = alice.run("ssh", "--dry-run", "--profile", "alice", "--remote-port", port, INSTANCE)
+        assert told.returncode == 0, told.stderr
+        (command,) = re.findall("would run: (.*)", told.stdout)
+        (proxy,) = [word for word in shlex.split(command) if word.startswith("ProxyCommand=")]
+        return re.findall("endpoint: (eice-[0-9a-f]+)", told.stdout)[0], proxy.partition("=")[2]
+
+    def greet(listening: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"welcome")
+
+    with socket.create_server((HOST, 0)) as listening:
+        port = str(listening.getsockname()[1])
+        closed, proxy_command = dry_run()
+        (open_one,) = endpoints - {closed}
+        close_endpoints(alice, closed)
+        host = threading.Thread(target=greet, args=[listening], daemon=True)
+        host.start()
+        # As ssh runs it.
+        by_ssh = subprocess.run(
+            ["sh", "-c", f"exec {proxy_command.replace('%%', '%')}"],
+            env=environment(variables), stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        assert (by_ssh.returncode, by_ssh.stdout) == (0, b"welcome"), by_ssh.stderr
+        # What it has found out the next command begins with.
+        assert dry_run()[0] == open_one
+        by_us = alice.run("open-tunnel", INSTANCE, "--remote-port", port, "--profile", "alice")
+        assert (by_us.returncode, by_us.stdout) == (0, "welcome"), by_us.stderr
+        host.join(30)
+
+        close_endpoints(alice, open_one)
+        refused = alice.run("open-tunnel", INSTANCE, "--remote-port", port, "--profile", "alice")
+    lines = refused.stderr.splitlines()
+    assert (refused.returncode, len(lines)) == (255, 2), refused.stderr
+    for line, endpoint_id in zip(sorted(lines), sorted(endpoints), strict=True):
+        assert line.startswith(f"hatchway: {endpoint_id}: AccessDeniedException: ")
+        assert "request id" in line

@@ -167,6 +167,23 @@ def test_options_that_do_not_go_together_are_refused(profile: Profile, options: 
         plan_tunnel(profile, TunnelOptions(**options))
 
 
+def test_an_address_to_connect_from_is_not_ignored_where_a_proxy_connects(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TunnelOptions(
+        private_ip_address="10.0.1.9",
+        instance_connect_endpoint_id="eice-0123456789abcdef0",
+        instance_connect_endpoint_dns_name=DNS_NAME,
+        gateway_port=9443,
+        source_address="127.0.9.7",
+    )
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    with pytest.raises(InvalidOption, match="--source-address"):
+        plan_tunnel(profile, options)
+    monkeypatch.setenv("NO_PROXY", DNS_NAME)
+    assert plan_tunnel(profile, options).route.source_address == "127.0.9.7"
+
+
 def test_a_vpc_without_an_endpoint_is_said(profile: Profile, control_plane: StubControlPlane) -> None:
     control_plane.endpoints = []
     with pytest.raises(NotFound, match="vpc-1"):

@@ -12,7 +12,7 @@ from tests.client.stubs import INSTANCE_ID, StubControlPlane, StubGateway, refus
 
 from hatchway.cli import connecting
 from hatchway.client.discovery import TunnelOptions, plan_tunnel
-from hatchway.client.errors import TunnelRefused
+from hatchway.client.errors import NotOpened
 from hatchway.client.memory import Memory
 from hatchway.client.profile import Profile, ProfileOptions
 
@@ -95,7 +95,7 @@ def test_what_a_gateway_refuses_that_was_remembered_is_asked_anew(
     own: dict[str, Any] = {"push_key": None, "os_user": "ec2-user", "known_hosts": None, "local_port": None}
 
     def attempt() -> None:
-        with open(os.devnull, "rb") as nothing, pytest.raises(TunnelRefused):  # noqa: PTH123
+        with open(os.devnull, "rb") as nothing, pytest.raises(NotOpened):  # noqa: PTH123
             kept = os.dup(0)
             os.dup2(nothing.fileno(), 0)
             try:
@@ -109,7 +109,7 @@ def test_what_a_gateway_refuses_that_was_remembered_is_asked_anew(
     profile, asked = Profile(caller), replace(OPTIONS, gateway_address="127.0.0.1")
     plan_tunnel(profile, asked, memory=Memory(profile, asked))
     attempt()
-    assert (len(control_plane.calls), len(gateway.requests)) == (4, 2)
+    assert (len(control_plane.calls), len(gateway.requests)) == (4, 4)
     # What was found just now and is refused is refused: once more would be the same.
     attempt()
-    assert (len(control_plane.calls), len(gateway.requests)) == (6, 3)
+    assert (len(control_plane.calls), len(gateway.requests)) == (6, 6)

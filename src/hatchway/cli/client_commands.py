@@ -222,6 +222,13 @@ def open_tunnel(
             metavar="FILE", help="Have it hold the keys that the host has reported, for ssh, first."
         ),
     ] = None,
+    other_endpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID@DNSNAME@ADDRESS,...",
+            help="With an address and its endpoint: what to try when that endpoint refuses.",
+        ),
+    ] = None,
     tunnel: _TunnelArguments,
     caller: CallerArguments,
 ) -> None:
@@ -244,6 +251,7 @@ def open_tunnel(
         push_key=push_key,
         os_user=os_user,
         known_hosts=known_hosts,
+        other_endpoints=other_endpoints,
         tunnel=tunnel.options(),
         caller=caller.options(),
     )
@@ -289,7 +297,7 @@ def forward(
     from hatchway.client.listener import listen
     from hatchway.client.profile import Profile
 
-    with client_errors():
+    with connecting.as_ssh_ends():
         remote, local = read_ports(ports)
         options = replace(tunnel.options(), host=host.rpartition("@")[2], remote_port=remote)
         plan = plan_tunnel(Profile(caller.options()), options)
@@ -334,7 +342,7 @@ def rdp(
     from hatchway.client.profile import Profile
     from hatchway.client.rdp import carry_session, find_program, rdp_file
 
-    with client_errors(), tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
+    with connecting.as_ssh_ends(), tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         port = local_port or local_port_like(0)
         text = rdp_file(port, user)
         options = replace(tunnel.options(), host=host.rpartition("@")[2], remote_port=remote_port)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _as_ssh_ends() -> Iterator[None]:
+def as_ssh_ends() -> Iterator[None]:
     """Whatever keeps a command from a connection ends it with 255, by which rsync, Ansible and others know
     that from a remote command that failed.
 
@@ -31,7 +31,7 @@ def _as_ssh_ends() -> Iterator[None]:
         raise NoConnection(str(problem)) from problem
 
 
-@_as_ssh_ends()
+@as_ssh_ends()
 def ssh(
     words: Sequence[str],
     *,
@@ -60,7 +60,7 @@ def ssh(
     return 0
 
 
-@_as_ssh_ends()
+@as_ssh_ends()
 def open_tunnel(
     host: str | None,
     *,
@@ -72,6 +72,7 @@ def open_tunnel(
     push_key: Path | None,
     os_user: str,
     known_hosts: Path | None,
+    other_endpoints: str | None = None,
     tunnel: TunnelOptions,
     caller: ProfileOptions,
 ) -> int:
@@ -83,7 +84,7 @@ def open_tunnel(
     from dataclasses import replace
 
     from hatchway.client.discovery import check_options, plan_tunnel
-    from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
+    from hatchway.client.errors import NotOpened, TunnelClosed
     from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
 
@@ -95,6 +96,10 @@ def open_tunnel(
         private_ip_address=private_ip_address,
         remote_port=remote_port,
     )
+    if other_endpoints is not None:
+        from hatchway.client.proxy_command import read_places
+
+        options = replace(options, others=read_places(other_endpoints))
     if bind_address is not None and local_port is None:
         raise InvalidOption("--bind-address says where to listen: give --local-port as well")
     check_options(options)
@@ -118,7 +123,7 @@ def open_tunnel(
 
     try:
         asyncio.run(relay_standard_streams(plan))
-    except (GatewayUnreachable, TunnelRefused):
+    except NotOpened:
         # Nothing has been taken from standard input yet.
         remembered = memory is not None and memory.recalled
         if memory is not None:

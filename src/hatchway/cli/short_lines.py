@@ -47,6 +47,7 @@ OPEN_TUNNEL: Final[_Options] = {
     "--push-key": ("push_key", Path),
     "--os-user": ("os_user", str),
     "--known-hosts": ("known_hosts", Path),
+    "--other-endpoints": ("other_endpoints", str),
 }
 """The same of the parameters of `connecting.ssh` and `connecting.open_tunnel`."""
 
@@ -93,6 +94,7 @@ def read(arguments: Sequence[str]) -> Line | None:
     else:
         own = {"instance_id": None, "private_ip_address": None, "remote_port": 22, "local_port": None}
         own |= {"bind_address": None, "push_key": None, "os_user": "ec2-user", "known_hosts": None}
+        own |= {"other_endpoints": None}
         found = _values(words, {**OPEN_TUNNEL, **TUNNEL, **CALLER})
         if found is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
@@ -15,10 +15,11 @@ from hatchway.client.hosts import (
     host_question,
 )
 from hatchway.client.ids import is_whole, only_one
-from hatchway.client.memory import Found
+from hatchway.client.memory import Found, Place, Refusals
 from hatchway.client.os_user import is_os_user
 from hatchway.client.plan import HTTPS_PORT, Route, TunnelPlan
 from hatchway.client.profile import api_errors
+from hatchway.client.proxy import proxy_for
 from hatchway.client.request import TunnelRequest
 from hatchway.domain.ids import ENDPOINT_ID
 
@@ -35,6 +36,9 @@ USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed"
 
 _UNSETTLED: Final = frozenset({"update-in-progress", "update-failed"})
 
+MOST_TRIED: Final = 3
+"""Endpoints that a tunnel is asked of, where one after the other refuses."""
+
 _DISCOVERY_PATH: Final = "/.well-known/hatchway"
 _DISCOVERY_LIMIT: Final = 65536
 
@@ -45,7 +49,8 @@ class TunnelOptions:
 
     `host` is an instance by its name, its address or its id: see `find_host`. `gateway_port` and
     `gateway_address` say where to connect when the endpoint's DNS name does not; `source_address` is the
-    local address to connect from.
+    local address to connect from. `others` are what to try where an endpoint refuses that is given with the
+    address and its DNS name.
     """
 
     instance_id: str | None = None
@@ -58,6 +63,7 @@ class TunnelOptions:
     gateway_port: int | None = None
     gateway_address: str | None = None
     source_address: str | None = None
+    others: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ def plan_tunnel(
         ec2.ahead(*_independent_questions(options))
         meanwhile()
     target = None
+    places: list[Place] = []
     if options.host is not None:
         target = find_host(ec2, options.host)
     elif address is None and options.instance_id is not None:
@@ -122,19 +129,22 @@ def plan_tunnel(
         address = target.addresses[0]
     if dns_name is None:
         if endpoint_id is not None:
-            endpoint = find_endpoint_by_id(ec2, endpoint_id)
+            endpoints = [find_endpoint_by_id(ec2, endpoint_id)]
         else:
             assert target is not None
-            endpoint = find_endpoint_for(ec2, target)
-        endpoint_id, dns_name = endpoint.endpoint_id, endpoint.dns_name
-        if target is not None:
-            address = endpoint.reached_first(target.addresses)
-    assert endpoint_id is not None
-    assert address is not None
+            endpoints = find_endpoints_for(ec2, target)
+        for endpoint in endpoints:
+            to = address if target is None else endpoint.reached_first(target.addresses)
+            assert to is not None
+            places.append(Place(endpoint.endpoint_id, endpoint.dns_name, to))
+    else:
+        assert endpoint_id is not None
+        assert address is not None
+        places += [Place(endpoint_id, dns_name, address), *options.others]
     port, good_for = options.gateway_port, 0.0
     if port is None:
         port, good_for = _discover(profile)
-    found = Found(endpoint_id, dns_name, address, port, None if target is None else target.instance_id)
+    found = Found(tuple(places[:MOST_TRIED]), port, None if target is None else target.instance_id)
     plan = _plan(profile, options, found)
     if memory is not None:
         memory.keep(found, good_for)
@@ -165,20 +175,34 @@ def check_options(options: TunnelOptions) -> None:
 
 
 def _plan(profile: Profile, options: TunnelOptions, found: Found) -> TunnelPlan:
+    places: Sequence[Place] = found.places
+    if len(places) > 1:
+        refusals = Refusals(profile.region, profile.credentials().access_key_id)
+        places = sorted(places, key=lambda place: place.endpoint_id in refusals)
+    first, *others = (_plan_by(profile, options, found, place) for place in places)
+    return replace(first, others=tuple(others))
+
+
+def _plan_by(profile: Profile, options: TunnelOptions, found: Found, place: Place) -> TunnelPlan:
     request = TunnelRequest(
-        endpoint_id=found.endpoint_id,
-        dns_name=found.dns_name,
-        private_ip_address=found.address,
+        endpoint_id=place.endpoint_id,
+        dns_name=place.dns_name,
+        private_ip_address=place.address,
         remote_port=options.remote_port,
         max_tunnel_duration=options.max_tunnel_duration,
     )
     route = Route(
-        dns_name=found.dns_name,
+        dns_name=place.dns_name,
         port=found.port,
         address=options.gateway_address,
         source_address=options.source_address,
         ca_bundle=profile.ca_bundle,
     )
+    if route.source_address is not None and proxy_for(route.address or route.dns_name, route.port):
+        raise InvalidOption(
+            "--source-address is for a connection of this machine's own, and the environment names a proxy:"
+            " leave the option out, or have NO_PROXY name the gateway"
+        )
     return TunnelPlan(request, route, profile.region, profile.credentials, found.instance_id)
 
 
@@ -235,8 +259,8 @@ def find_endpoint_by_id(ec2: Any, endpoint_id: str) -> FoundEndpoint:
     return found[0]
 
 
-def find_endpoint_for(ec2: Any, target: Host) -> FoundEndpoint:
-    """The endpoint in the target's VPC that `choose_endpoint` chooses.
+def find_endpoints_for(ec2: Any, target: Host) -> list[FoundEndpoint]:
+    """The endpoints in the target's VPC that reach it, in the order of `choose_endpoints`; one at least.
 
     Raises:
         NotFound: the VPC has no endpoint that opens tunnels, or none that reaches the target.
@@ -251,8 +275,8 @@ def find_endpoint_for(ec2: Any, target: Host) -> FoundEndpoint:
         found = _endpoints(ec2, Filters=[_STATE_FILTER, in_vpc])
     if not found:
         raise NotFound(f"{target.vpc_id}, where {target} is, has no endpoint that opens tunnels")
-    chosen = choose_endpoint(found, target)
-    if chosen is None:
+    chosen = choose_endpoints(found, target)
+    if not chosen:
         kinds = "ipv6 or dualstack" if ":" in target.addresses[0] else "ipv4 or dualstack"
         raise NotFound(
             f"no endpoint of {target.vpc_id} reaches {target} at {' or '.join(target.addresses)}:"
@@ -270,18 +294,15 @@ def find_endpoints(ec2: Any) -> list[FoundEndpoint]:
     return _endpoints(ec2, Filters=[_STATE_FILTER])
 
 
-def choose_endpoint(in_vpc: Sequence[FoundEndpoint], target: Host) -> FoundEndpoint | None:
-    """Of the endpoints of the target's VPC one that has an address of the same family as one of the target's.
+def choose_endpoints(in_vpc: Sequence[FoundEndpoint], target: Host) -> list[FoundEndpoint]:
+    """Of the endpoints of the target's VPC those that have an address of the same family as one of the
+    target's, in the order in which they are to be tried.
 
-    Of several one in the target's subnet, then one that is not being changed and whose last change did not
-    fail, then the one that is listed first.
+    First come those in the target's subnet, then those that are not being changed and whose last change did
+    not fail, then those that are listed first.
     """
     reaching = [one for one in in_vpc if any(map(one.reaches, target.addresses))]
-    return min(
-        reaching,
-        key=lambda one: (one.subnet_id != target.subnet_id, one.state in _UNSETTLED),
-        default=None,
-    )
+    return sorted(reaching, key=lambda one: (one.subnet_id != target.subnet_id, one.state in _UNSETTLED))
 
 
 _STATE_FILTER: Final = {"Name": "state", "Values": list(USABLE_STATES)}

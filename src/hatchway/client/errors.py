@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _RENEW = "renew your credentials (of a profile with SSO by 'aws sso login') and connect again"
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
@@ -23,6 +26,14 @@ _REFUSAL_HINTS = {
     "ServiceQuotaExceededException": "end one that is not needed ('hatchway tunnels list')",
 }
 """By a refusal's error code: what to do, where its message does not say so."""
+
+_OF_THE_ENDPOINT = frozenset(
+    {"AccessDeniedException", "ResourceNotFoundException", "ServiceQuotaExceededException"}
+)
+"""The error codes of refusals that another endpoint may mend: all others are of the caller or its request."""
+
+_OF_THE_PRINCIPAL = "of this principal"
+"""In the message of a quota that is used up, whatever endpoint is asked."""
 
 _CLOSURE_HINTS = {
     1001: "connect again",
@@ -92,23 +103,47 @@ class NoConnection(ClientError):
     exit_code = 255
 
 
-class GatewayUnreachable(ClientError):
+class NotOpened(ClientError):
+    """No tunnel was opened, and nothing has been read from the local end.
+
+    `passing` is whether it may be otherwise in a moment, as while a gateway restarts; `by_another` whether
+    it may be otherwise by way of another endpoint.
+    """
+
+    exit_code = 255
+
+    def __init__(self, said: str, *, passing: bool, by_another: bool) -> None:
+        super().__init__(said)
+        self.passing = passing
+        self.by_another = by_another
+
+
+class EveryEndpointRefused(NotOpened):
+    """Each of several endpoints: `str(error)` has a line for each."""
+
+    def __init__(self, refused: Sequence[tuple[str, NotOpened]]) -> None:
+        """`refused` are the endpoints' ids, each with its refusal."""
+        super().__init__(
+            "\n".join(f"{endpoint_id}: {refusal}" for endpoint_id, refusal in refused),
+            passing=any(refusal.passing for _, refusal in refused),
+            by_another=False,
+        )
+        self.refusals = [refusal for _, refusal in refused]
+
+
+class GatewayUnreachable(NotOpened):
     """There is no connection to the gateway, or it cannot be trusted."""
 
-    exit_code = 255
-
     def __init__(self, address: str, reason: str, *, passing: bool = True) -> None:
-        """`passing` is whether it may be otherwise in a moment, as while a gateway restarts."""
-        super().__init__(f"cannot open a tunnel by way of {address}: {reason}")
+        super().__init__(
+            f"cannot open a tunnel by way of {address}: {reason}", passing=passing, by_another=True
+        )
         self.address = address
         self.reason = reason
-        self.passing = passing
 
 
-class TunnelRefused(ClientError):
+class TunnelRefused(NotOpened):
     """The gateway answered the request for a tunnel with something other than 101."""
-
-    exit_code = 255
 
     def __init__(
         self,
@@ -122,17 +157,18 @@ class TunnelRefused(ClientError):
         name = error_code or f"HTTP status {status}"
         said = f"{name}: {message}" if message else f"the gateway answered {name}"
         to_do = explanation or _REFUSAL_HINTS.get(error_code, "")
-        super().__init__(_naming(said, request_id) + (f": {to_do}" if to_do else ""))
+        super().__init__(
+            _naming(said, request_id) + (f": {to_do}" if to_do else ""),
+            # The gateway is stopping, or cannot decide or record.
+            passing=status == _SERVICE_UNAVAILABLE,
+            by_another=status == _SERVICE_UNAVAILABLE
+            or (error_code in _OF_THE_ENDPOINT and _OF_THE_PRINCIPAL not in message),
+        )
         self.status = status
         self.error_code = error_code
         self.message = message
         self.request_id = request_id
         self.explanation = explanation
-
-    @property
-    def passing(self) -> bool:
-        """Whether it may be otherwise in a moment: the gateway is stopping, or cannot decide or record."""
-        return self.status == _SERVICE_UNAVAILABLE
 
 
 class TunnelClosed(ClientError):

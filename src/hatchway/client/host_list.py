@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hatchway.client.discovery import choose_endpoint, find_endpoints
+from hatchway.client.discovery import choose_endpoints, find_endpoints
 from hatchway.client.errors import ApiError
 from hatchway.client.hosts import RUNNING, describe_hosts
 
@@ -53,5 +53,4 @@ def list_hosts(profile: Profile, filters: Iterable[Filter]) -> HostList:
 def _way_to(host: Host, in_vpc: Sequence[FoundEndpoint]) -> str | None:
     if host.state != RUNNING or not host.vpc_id:
         return None
-    chosen = choose_endpoint(in_vpc, host)
-    return None if chosen is None else chosen.endpoint_id
+    return next((endpoint.endpoint_id for endpoint in choose_endpoints(in_vpc, host)), None)

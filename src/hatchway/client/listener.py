@@ -9,7 +9,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from hatchway.client.errors import ClientError, GatewayUnreachable, InvalidOption, TunnelRefused, printable
+from hatchway.client.errors import ClientError, InvalidOption, NotOpened, printable
 from hatchway.client.local import connection
 from hatchway.client.profile import trust
 from hatchway.client.relay import Progress
@@ -111,7 +111,8 @@ async def _carry(
             await _open(plan, context, connection(sock), progress, tell)
             ended = "ended here" if progress.ended_here else "ended by the host"
         except ClientError as error:
-            tell(str(error))
+            for line in str(error).splitlines():
+                tell(line)
             ended = "cut" if warnings or progress.sent or progress.received else ended
         finally:
             for warning in warnings:
@@ -139,11 +140,12 @@ async def _open(
     while True:
         try:
             await open_tunnel(plan, context, local, progress)
-        except (GatewayUnreachable, TunnelRefused) as error:
+        except NotOpened as error:
             if not error.passing or loop.time() > until or local.reader_is_gone():
                 raise
             if not told:
-                tell(f"{error}: trying again for {PATIENCE:.0f} seconds")
+                for line in f"{error}: trying again for {PATIENCE:.0f} seconds".splitlines():
+                    tell(line)
                 told = True
             await asyncio.sleep(_PAUSE)
         else:

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from hatchway.client.discovery import TunnelOptions
@@ -24,16 +24,25 @@ if TYPE_CHECKING:
 LONGEST: Final = 3600
 """Seconds for which anything is remembered, whatever the server says."""
 
+REFUSED_FOR: Final = 300
+"""Seconds for which an endpoint that refused is tried after the others."""
+
 _SIZE_LIMIT: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What stands for a host."""
+class Place(NamedTuple):
+    """An endpoint, and the address of the host that it reaches."""
 
     endpoint_id: str
     dns_name: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands for a host: the places that lead to it, the one to be tried first before the others."""
+
+    places: tuple[Place, ...]
     port: int
     instance_id: str | None
 
@@ -51,17 +60,12 @@ class Memory:
     def recall(self) -> Found | None:
         """What is still good."""
         try:
-            # Of another user, or for others to write, it would be no memory of ours.
-            if os.name == "posix":
-                seen = self._path.parent.lstat()
-                if seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
-                    return None
-            with self._path.open("rb") as file:
-                kept = json.loads(file.read(_SIZE_LIMIT))
-            now = time.time()
-            if not now < float(kept.pop("until")) <= now + LONGEST:
+            kept = _kept(self._path)
+            if kept is None:
                 return None
-            found = Found(**kept)
+            found = Found(tuple(Place(*each) for each in kept["places"]), kept["port"], kept["instance_id"])
+            if not found.places:
+                return None
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return None
         self.recalled = True
@@ -72,20 +76,66 @@ class Memory:
         if seconds <= 0:
             return
         with suppress(OSError):
-            directory = self._path.parent
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _clear(directory)
-            text = json.dumps({**asdict(found), "until": time.time() + min(seconds, LONGEST)})
-            number, name = tempfile.mkstemp(dir=directory)
-            with open(number, "w", encoding="ascii") as file:  # noqa: PTH123
-                file.write(text)
-            Path(name).replace(self._path)
+            _keep(self._path, {**asdict(found), "until": time.time() + min(seconds, LONGEST)})
 
     def forget(self) -> None:
         """Have it asked anew."""
         self.recalled = False
         with suppress(OSError):
             self._path.unlink()
+
+
+class Refusals:
+    """The endpoints that have refused a caller of late, which are tried after the others. Whoever asks next
+    may be another process: ssh's, whose ProxyCommand was refused."""
+
+    def __init__(self, region: str, access_key_id: str) -> None:
+        self._whose = [region, access_key_id]
+
+    def __contains__(self, endpoint_id: str) -> bool:
+        try:
+            return _kept(self._path(endpoint_id)) is not None
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            return False
+
+    def add(self, endpoint_id: str) -> None:
+        with suppress(OSError):
+            _keep(self._path(endpoint_id), {"until": time.time() + REFUSED_FOR})
+
+    def _path(self, endpoint_id: str) -> Path:
+        name = json.dumps(["refused", *self._whose, endpoint_id])
+        return _directory() / hashlib.sha256(name.encode()).hexdigest()
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """What a file of ours holds that is still good.
+
+    Raises:
+        OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError: it holds nothing of ours.
+    """
+    # Of another user, or for others to write, it would be no memory of ours.
+    if os.name == "posix":
+        seen = path.parent.lstat()
+        if seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
+            return None
+    with path.open("rb") as file:
+        kept: dict[str, Any] = json.loads(file.read(_SIZE_LIMIT))
+    now = time.time()
+    return kept if now < float(kept.pop("until")) <= now + LONGEST else None
+
+
+def _keep(path: Path, what: dict[str, Any]) -> None:
+    """
+    Raises:
+        OSError: it cannot be written.
+    """
+    directory = path.parent
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _clear(directory)
+    number, name = tempfile.mkstemp(dir=directory)
+    with open(number, "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(json.dumps(what))
+    Path(name).replace(path)
 
 
 def _directory() -> Path:

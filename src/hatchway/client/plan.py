@@ -53,7 +53,8 @@ class Route:
 class TunnelPlan:
     """All that opening a tunnel takes, as often as need be. `credentials` may block for a while.
 
-    `instance_id` is there when an instance was asked for: where its address comes from.
+    `instance_id` is there when an instance was asked for: where its address comes from. `others` lead there
+    by way of other endpoints, in the order in which they are tried when this one refuses; they have none.
     """
 
     request: TunnelRequest
@@ -61,3 +62,4 @@ class TunnelPlan:
     region: str
     credentials: Callable[[], Credentials]
     instance_id: str | None = None
+    others: tuple[TunnelPlan, ...] = ()

@@ -9,6 +9,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from hatchway.client.errors import InvalidOption, printable
+from hatchway.client.memory import Place
 from hatchway.client.ssh_line import parse_hop
 
 if TYPE_CHECKING:
@@ -32,8 +34,27 @@ def tunnel_command(plan: TunnelPlan, profile: ProfileOptions) -> str:
         "--gateway-port": route.port,
         "--gateway-address": route.address,
         "--source-address": route.source_address,
+        "--other-endpoints": write_places(plan.others) or None,
     }
     return proxy_line([*program(), "open-tunnel", *option_words(options)])
+
+
+def write_places(plans: Sequence[TunnelPlan]) -> str:
+    """Endpoints and the addresses that they reach, in a word: `ID@DNSNAME@ADDRESS`, with commas between."""
+    asked = [plan.request for plan in plans]
+    return ",".join("@".join((one.endpoint_id, one.dns_name, one.private_ip_address)) for one in asked)
+
+
+def read_places(text: str) -> tuple[Place, ...]:
+    """What `write_places` wrote.
+
+    Raises:
+        InvalidOption: it wrote no such word.
+    """
+    places = [tuple(word.split("@")) for word in text.split(",")]
+    if not all(len(place) == 3 for place in places):
+        raise InvalidOption(f"--other-endpoints {printable(text, 100)!r}: give each as ID@DNSNAME@ADDRESS")
+    return tuple(Place(*place) for place in places)
 
 
 def jump_command(

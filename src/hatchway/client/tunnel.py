@@ -13,11 +13,14 @@ from hatchway import __version__
 from hatchway.client import clock
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
+    EveryEndpointRefused,
     GatewayUnreachable,
+    NotOpened,
     TunnelRefused,
     printable,
 )
 from hatchway.client.local import standard_streams
+from hatchway.client.memory import Refusals
 from hatchway.client.profile import trust
 from hatchway.client.proxy import proxy_for
 from hatchway.client.relay import SUBPROTOCOL_HEADER, Relay
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from hatchway.client.local import LocalEnd
     from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.relay import Progress
+    from hatchway.client.request import Credentials
 
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds for name, connection, TLS and the gateway's answer together."""
@@ -45,27 +49,74 @@ async def open_tunnel(
 ) -> None:
     """Open one tunnel and carry it to its end. `progress` is kept up to date.
 
-    Nothing has been read from the local end when it is refused, or no gateway is reached.
+    An endpoint that refuses has the plan's others tried, where these may not. Nothing has been read from the
+    local end when no tunnel is opened.
 
     Raises:
         TunnelRefused: the gateway said no.
         GatewayUnreachable: there is no gateway to ask, or it is not to be trusted.
+        EveryEndpointRefused: one of these is what became of each of several endpoints.
         TunnelClosed: the tunnel ended otherwise than by its target's closing it.
         NotConfigured: there are no credentials.
     """
+    relay = await _opened(plan, context, local, progress)
+    await relay.finished()
+
+
+async def _opened(
+    plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd, progress: Progress | None
+) -> Relay:
+    """By the first endpoint that does not refuse.
+
+    Raises:
+        ClientError: as `open_tunnel`.
+    """
     credentials = await asyncio.to_thread(plan.credentials)
+    refusals = Refusals(plan.region, credentials.access_key_id)
+    refused: list[tuple[str, NotOpened]] = []
+    out_of_reach: set[Route] = set()
+    for one in (plan, *plan.others):
+        # Whoever is not there for one endpoint is not there for another.
+        if one.route in out_of_reach:
+            continue
+        try:
+            return await _opened_by(one, credentials, context, local, progress)
+        except NotOpened as problem:
+            refused.append((one.request.endpoint_id, problem))
+            if not problem.by_another:
+                break
+            # A gateway that stops, or cannot decide, has the same to say of each endpoint.
+            if isinstance(problem, GatewayUnreachable) or problem.passing:
+                out_of_reach.add(one.route)
+            if plan.others:
+                refusals.add(one.request.endpoint_id)
+    if len(refused) == 1:
+        raise refused[0][1]
+    raise EveryEndpointRefused(refused)
+
+
+async def _opened_by(
+    plan: TunnelPlan,
+    credentials: Credentials,
+    context: ssl.SSLContext,
+    local: LocalEnd,
+    progress: Progress | None,
+) -> Relay:
+    """
+    Raises:
+        NotOpened: the plan's own endpoint refuses.
+    """
 
     async def connected() -> Relay:
         target = plan.request.presigned(credentials, region=plan.region, now=clock.now())
         return await _connect(plan.route, target, context, local, progress)
 
     try:
-        relay = await connected()
+        return await connected()
     except TunnelRefused as refused:
         if not clock.learn(refused.message):
             raise
-        relay = await connected()
-    await relay.finished()
+    return await connected()
 
 
 async def relay_standard_streams(plan: TunnelPlan) -> None:
