@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "api.md"
+PERMISSIONS: Final = ROOT / "tests" / "control" / "permissions.toml"
 NEVER_SET: Final = ROOT / "tests" / "control" / "never_set.toml"
 MARKED: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\n)", re.DOTALL)
 
@@ -68,7 +69,27 @@ def never() -> Iterator[str]:
         yield _row(f"`{service}` {shape}", ", ".join(sorted(entry["members"])), entry["why"])
 
 
-TABLES: Final[dict[str, Callable[[], Iterable[str]]]] = {"calls": calls, "refused": refused, "never": never}
+def permissions() -> Iterator[str]:
+    """What each call asks of policies: the actions, on what, and the condition keys that are its own."""
+    yield from _header("call", "permission", "on", "condition keys besides those of every request")
+    for call, actions in tomllib.loads(PERMISSIONS.read_text(encoding="utf-8")).items():
+        service, _, name = call.partition(" ")
+        for action, each in actions.items():
+            keys = ", ".join(f"`{key}`" for key in each["keys"])
+            yield _row(
+                f"`{service}` {name}",
+                f"`{action}`",
+                ", ".join(f"`{kind}`" for kind in each["on"]),
+                keys or "-",
+            )
+
+
+TABLES: Final[dict[str, Callable[[], Iterable[str]]]] = {
+    "calls": calls,
+    "permissions": permissions,
+    "refused": refused,
+    "never": never,
+}
 
 
 def written_anew(page: str) -> str:
