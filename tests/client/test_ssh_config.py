@@ -68,6 +68,14 @@ def test_ssh_finds_by_a_name_what_it_finds_by_the_id(tmp_path: Path) -> None:
 
 
 @needs("ssh", "openssh-client")
+@pytest.mark.parametrize("name", ["i-build.example", "i-a/../../../authorized_keys"])
+def test_what_is_no_id_is_left_to_the_users_own_configuration(name: str, tmp_path: Path) -> None:
+    found = settings_of(name, any_host_text(SETTINGS, "x"), tmp_path)
+    assert "proxycommand" not in found
+    assert "/a b/hosts" not in found["userknownhostsfile"]
+
+
+@needs("ssh", "openssh-client")
 def test_a_thousand_hosts_are_found_too(tmp_path: Path) -> None:
     hosts = [NamedHost(f"i-{number:017x}", (f"web-{number}",)) for number in range(1000)]
     found = settings_of(

@@ -63,7 +63,8 @@ def test_ssh_goes_through_hatchway_to_a_host_by_its_name(options: ProfileOptions
     state = home / "hatchway" / "profiles" / "default"
     assert words[words.index("--push-key") + 1] == str(state / "key.pub")
     assert words[words.index("--known-hosts") + 1] == str(state / "hosts" / INSTANCE_ID)
-    assert words[-5:] == ["--os-user", "bob", "--remote-port", "22", INSTANCE_ID]
+    # By no name, which whoever may tag an instance could give it.
+    assert words[-6:] == ["--os-user", "bob", "--remote-port", "22", "--instance-id", INSTANCE_ID]
     assert found["identityfile"].replace("%%", "%") == str(state / "key")
 
 

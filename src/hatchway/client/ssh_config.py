@@ -106,8 +106,9 @@ def hosts_text(hosts: Sequence[NamedHost], verified: Iterable[str], settings: Se
 
 
 def any_host_text(settings: Settings, heading: str) -> str:
-    """The file for instances that no file names: of several profiles the first has them."""
-    return "\n".join([f"# {heading}", "", "Host i-*", *_common(settings)]) + "\n"
+    """The file for instances that no file names: of several profiles the first has them. What has a dot is a
+    name of the DNS, and a slash would lead out of the directory of known hosts."""
+    return "\n".join([f"# {heading}", "", "Host i-* !*.* !*/*", *_common(settings)]) + "\n"
 
 
 def _common(settings: Settings) -> list[str]:

@@ -204,8 +204,9 @@ def _settings(options: ProfileOptions, os_user: str, tunnel: TunnelOptions, stat
     tells = knows_known_hosts_command(_ssh_program())
     return Settings(
         os_user=os_user,
-        # Quoted, though ssh takes no user and no host that a shell would find something in.
-        proxy_command=f"{proxy_line(words)}'/%h' --os-user '%r' --remote-port %p '%h'",
+        # Quoted, though ssh takes no user and no host that a shell would find something in. Not by any name:
+        # whoever may tag an instance would say where `i-build.example` leads, and whose keys it has.
+        proxy_command=f"{proxy_line(words)}'/%h' --os-user '%r' --remote-port %p --instance-id '%h'",
         identity_file=quoted(str(state / "key")),
         known_hosts=known_hosts,
         known_hosts_command=mismatch_command(state / "mismatch", known_hosts, "%h") if tells else None,
