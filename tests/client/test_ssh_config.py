@@ -13,10 +13,13 @@ from hatchway.client.hosts import Host
 from hatchway.client.ssh_config import (
     NamedHost,
     Settings,
+    alike,
     any_host_text,
+    files_included,
     hosts_text,
     name_hosts,
     names_written,
+    patterns_written,
     with_include,
     without_include,
 )
@@ -137,3 +140,18 @@ def test_lines_that_were_put_behind_our_mark_stay() -> None:
 def test_the_names_in_a_configuration_are_those_of_single_hosts() -> None:
     config = 'Host a "b" *.c !d\n  host=e\nHostName f\nMatch host g\n\tHOST\th\n#Host i\n'
     assert names_written(config) == {"a", "b", "e", "h"}
+
+
+def test_what_a_configuration_says_of_hosts_is_read_from_all_its_lines() -> None:
+    config = (
+        'Host a *.c "?d" !e\nHost *\n match user x host f,g*,!h\nMatch all\nMatch !originalhost=x i\n'
+        'Include config.d/* "~/x"\n'
+    )
+    assert patterns_written(config) == {"a", "*.c", "?d", "e", "f", "g*", "h", "x"}
+    assert files_included(config) == ["config.d/*", "~/x"]
+
+
+def test_names_between_which_no_pattern_tells_are_together() -> None:
+    names = ["web-1", "web-2", "Web-3", "db", "x[1]", "other"]
+    assert alike(names, {"web-*", "db", "x[1]", "x?1]"}) == [["web-1", "web-2"], ["Web-3"], ["db"], ["x[1]"]]
+    assert alike(names, ()) == []

@@ -84,6 +84,8 @@ def test_a_line_means_what_it_means_to_ssh(words: list[str], meaning: SshLine) -
         ["-o", "Port = 7", HOST, "-p", "8"],
         ["-o", 'User "bob"', HOST],
         ["-o", " User bob", HOST],
+        ["-o", "User\tbob", HOST],
+        ["-o", "user\t= bob", HOST],
         ["-vp9", HOST, "-l", "x"],
         ["--", HOST, "-l", "bob"],
     ],

@@ -1,5 +1,6 @@
 """`~/.ssh` given what plain ssh needs, and freed of it again."""
 
+import getpass
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -116,6 +117,28 @@ def test_a_name_that_leads_elsewhere_already_stays_the_users(
     assert "it is called nas.default" in why
     assert settings_of("nas", home)["hostname"] == "192.0.2.1"
     assert settings_of("nas.default", home)["hostname"] == INSTANCE_ID
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Host na?\n    ProxyJump bastion\n",
+        'Match originalhost "x*,n*" user root,ec2-user,%u\n    HostName 192.0.2.1\n',
+        "Host x\n    Compression yes\nHost *\n    Include {included}\n",
+    ],
+)
+def test_a_name_leads_elsewhere_by_a_pattern_and_by_what_is_included_too(
+    own: str, options: ProfileOptions, control_plane: StubControlPlane, home: Path
+) -> None:
+    control_plane.tags = {"Name": "nas"}
+    home.mkdir(parents=True)
+    (home.parent / "more.d").mkdir()
+    included = home.parent / "more.d" / "nas"
+    included.write_text("Host nas\n    HostName 192.0.2.1\n")
+    own = own.replace("{included}", f'"{included.parent}/n*"').replace("%u", getpass.getuser())
+    (home / "config").write_text(own)
+    ((_, why),) = write(options, home).apart
+    assert "it is called nas.default" in why
 
 
 def test_a_name_of_which_the_user_has_said_something_else_is_written(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.hosts import names_a_host
@@ -149,11 +150,47 @@ def without_include(config: str) -> str:
 
 def names_written(config: str) -> set[str]:
     """The words of its Host lines that mean one host each."""
-    words = [
-        word.strip('"')
-        for found in re.finditer(
-            r"^[ \t]*host(?:[ \t]+|[ \t]*=[ \t]*)(.*)$", config, re.IGNORECASE | re.MULTILINE
-        )
-        for word in found[1].split()
+    return {word for word in _words(config, "host") if not re.search(r"[*?!]", word)}
+
+
+def patterns_written(config: str) -> set[str]:
+    """What its Host lines, and its Match lines about hosts, are about; but for what matches everything."""
+    said = [part for word in _words(config, "match") for part in word.split("=")]
+    of_match = [
+        pattern
+        for criterion, value in pairwise(said)
+        if criterion.lower().lstrip("!") in ("host", "originalhost")
+        for pattern in value.split(",")
     ]
-    return {word for word in words if not re.search(r"[*?!]", word)}
+    patterns = {pattern.removeprefix("!") for pattern in {*_words(config, "host"), *of_match}}
+    return {pattern for pattern in patterns if pattern.strip("*?")}
+
+
+def files_included(config: str) -> list[str]:
+    """The words of its Include lines, as they stand there."""
+    return _words(config, "include")
+
+
+def alike(names: Iterable[str], patterns: Iterable[str]) -> list[list[str]]:
+    """The names that any pattern matches: those together between which the patterns do not tell."""
+    compiled = [re.compile(_as_expression(pattern), re.IGNORECASE) for pattern in sorted(patterns)]
+    exact = [re.compile(each.pattern) for each in compiled]
+    groups: dict[tuple[bool, ...], list[str]] = {}
+    for name in names:
+        matched = tuple(each.fullmatch(name) is not None for each in compiled + exact)
+        if any(matched):
+            groups.setdefault(matched, []).append(name)
+    return list(groups.values())
+
+
+def _as_expression(pattern: str) -> str:
+    """ssh_config(5), PATTERNS: only `*` and `?` mean something."""
+    return re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+
+
+def _words(config: str, keyword: str) -> list[str]:
+    """The words behind a keyword, of all its lines."""
+    lines = re.finditer(
+        rf"^[ \t]*{keyword}(?:[ \t]+|[ \t]*=[ \t]*)(.*)$", config, re.IGNORECASE | re.MULTILINE
+    )
+    return [word.strip('"') for found in lines for word in re.findall(r'"[^"]*"|[^\s"]+', found[1])]

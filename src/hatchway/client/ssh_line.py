@@ -7,6 +7,7 @@ by a later option. rsync, scp, sftp and git write such lines.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,9 @@ TAKING_A_VALUE: Final = frozenset("BbcDEeFIiJLlmOopPQRSWw")
 
 _ASKING_ONLY: Final = frozenset("GO")
 """ssh opens no connection for these: it prints its configuration, or speaks to a master process."""
+
+_SEPARATOR: Final = re.compile(r"[ \t]*=[ \t]*|[ \t]+")
+"""Between a keyword and what it is set to."""
 
 _URI: Final = "ssh://"
 
@@ -180,7 +184,7 @@ def _setting(option: str, value: str | None) -> tuple[str, str | None]:
     if option == "J":
         return "proxyjump", value
     if option == "o" and value is not None:
-        keyword, _, argument = value.strip().replace("=", " ", 1).partition(" ")
+        keyword, argument = _SEPARATOR.split(f"{value.strip()} ", maxsplit=1)
         return keyword.lower(), argument.strip().strip('"')
     return "", None
 

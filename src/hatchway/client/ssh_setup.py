@@ -11,6 +11,7 @@ Nothing else of the user's is touched, and nothing is put in place that ssh does
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -36,16 +37,19 @@ from hatchway.client.ssh import SshMissing, make_key
 from hatchway.client.ssh_config import (
     PLAIN_NAME,
     Settings,
+    alike,
     any_host_text,
+    files_included,
     hosts_text,
     name_hosts,
     names_written,
+    patterns_written,
     with_include,
     without_include,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hatchway.client.discovery import TunnelOptions
     from hatchway.client.hosts import Host
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
 
 _DIRECTORY: Final = "hatchway"
 _INCLUDED: Final = ("*.conf", "*.any")
+_DEEPEST_INCLUDE: Final = 16
+"""ssh follows no more Include lines within others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +238,22 @@ def _others(ours: Path, slug: str) -> set[str]:
 
 
 def _meant_otherwise(own: str, hosts: Sequence[Host]) -> set[str]:
-    """The names that lead elsewhere by the user's own configuration."""
-    written = {name.lower() for name in names_written(own)}
-    return {host.name for host in hosts if host.name.lower() in written and _leads_elsewhere(own, host.name)}
+    """The names that lead elsewhere by the user's own configuration. Of names that nothing in it tells apart
+    one is tried."""
+    patterns = {pattern for text in [own, *_included(own)] for pattern in patterns_written(text)}
+    groups = alike([host.name for host in hosts if PLAIN_NAME.fullmatch(host.name)], patterns)
+    return {name for names in groups if _leads_elsewhere(own, names[0]) for name in names}
+
+
+def _included(config: str, depth: int = 0) -> Iterator[str]:
+    """What the files hold that a configuration includes, as ssh finds them."""
+    for pattern in files_included(config) if depth < _DEEPEST_INCLUDE else ():
+        # Unlike those of pathlib these take a pattern that begins at the root.
+        for found in glob.glob(str(ssh_directory() / os.path.expanduser(pattern))):  # noqa: PTH111, PTH207
+            with suppress(OSError):
+                text = _read(Path(found))
+                yield text
+                yield from _included(text, depth + 1)
 
 
 def _leads_elsewhere(own: str, name: str) -> bool:
