@@ -209,3 +209,11 @@ def test_kept_keys_follow_what_the_host_reports_and_leave_what_ssh_has_noted(tmp
     path.write_text(f"i-1 {KEY}\n")
     keep_known_hosts(path, [])
     assert path.read_text() == f"i-1 {KEY}\n"
+
+
+def test_kept_keys_are_written_through_nobodys_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("x")
+    (tmp_path / f".known.{os.getpid()}").symlink_to(victim)
+    keep_known_hosts(tmp_path / "known", [KEY])
+    assert victim.read_text() == "x"

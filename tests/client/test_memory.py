@@ -75,6 +75,28 @@ def test_only_its_owner_can_read_it_and_what_others_could_have_written_is_not_be
     assert len(control_plane.calls) == 4
 
 
+def test_nothing_is_removed_in_a_directory_that_is_not_its_own(
+    caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (elsewhere / "old").touch()
+    os.utime(elsewhere / "old", (0, 0))
+    (tmp_path / "cache" / "hatchway").mkdir(parents=True)
+    (tmp_path / "cache" / "hatchway" / "answers").symlink_to(elsewhere)
+    find(caller)
+    assert [path.name for path in elsewhere.iterdir()] == ["old"]
+
+
+def test_without_a_home_nothing_is_remembered(
+    caller: ProfileOptions, control_plane: StubControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    find(caller)
+    assert not (tmp_path / "here").exists()
+
+
 @pytest.mark.parametrize("until", [0, 1e18, "x", None])
 def test_what_is_not_good_now_is_asked_anew(
     caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path, until: object

@@ -133,11 +133,23 @@ def test_ssh_trusts_the_keys_that_the_host_reported_and_no_others(
     words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
     (file,) = [word for word in words if word.startswith("UserKnownHostsFile=")]
     assert "StrictHostKeyChecking=yes" in words
+    assert "VerifyHostKeyDNS=no" in words
+    assert f"GlobalKnownHostsFile={file.partition('=')[2]}" in words
     assert not Path(file.partition("=")[2].strip('"')).exists()
 
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID, options=("-o", "UserKnownHostsFile mine"))) == 7
     words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
     assert "StrictHostKeyChecking=yes" not in words
+
+
+def test_to_be_asked_nothing_is_not_to_take_any_host(
+    profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
+) -> None:
+    control_plane.host_keys = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM4Ed4P",)
+    careless = ("-o", "StrictHostKeyChecking=no")
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID, options=careless)) == 7
+    words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
+    assert words.index("StrictHostKeyChecking=yes") < words.index("StrictHostKeyChecking=no")
 
 
 def test_where_host_keys_cannot_be_asked_for_there_is_no_ssh(

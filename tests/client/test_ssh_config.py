@@ -61,6 +61,7 @@ def test_ssh_finds_by_a_name_what_it_finds_by_the_id(tmp_path: Path) -> None:
         assert found["identityfile"] == "/a b/key"
         assert found["userknownhostsfile"].replace("%h", WEB) == f"/a b/hosts/{WEB}"
         assert found["stricthostkeychecking"] == "true"
+        assert (found["verifyhostkeydns"], found["globalknownhostsfile"]) == ("false", "/dev/null")
     assert settings_of(DATABASE, text, tmp_path)["stricthostkeychecking"] == "ask"
     assert settings_of("bob@web-1", text, tmp_path)["user"] == "bob"
     for other in ("i-9", "web-2"):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError
@@ -17,7 +19,6 @@ from hatchway.client.profile import api_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 HOST_KEYS: Final = "DescribeHostKeys"
 _MOST_ASKED: Final = 100
@@ -88,9 +89,15 @@ def keep_known_hosts(path: Path, keys: Sequence[str]) -> None:
     """
     if keys:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.write_text(known_hosts(keys), "ascii")
-        fresh.replace(path)
+        # Under a name that nobody foresees: the directory may be one in which others put links.
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(known_hosts(keys))
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
         return
     with suppress(FileNotFoundError):
         if path.read_text("ascii", errors="replace").startswith(_HEADING):
@@ -108,6 +115,9 @@ def pin_options(directory: Path, instance_id: str, keys: Sequence[str], *, tells
     file.write_text(known_hosts(keys), "ascii")
     options = [
         f"UserKnownHostsFile={quoted(str(file))}",
+        # Neither the system's known hosts nor the DNS may vouch for another key.
+        f"GlobalKnownHostsFile={quoted(str(file))}",
+        "VerifyHostKeyDNS=no",
         "StrictHostKeyChecking=yes",
         # It would write the host's further keys into the file.
         "UpdateHostKeys=no",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import time
 from contextlib import suppress
@@ -114,10 +115,8 @@ def _kept(path: Path) -> dict[str, Any] | None:
         OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError: it holds nothing of ours.
     """
     # Of another user, or for others to write, it would be no memory of ours.
-    if os.name == "posix":
-        seen = path.parent.lstat()
-        if seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
-            return None
+    if not _is_ours_alone(path.parent):
+        return None
     with path.open("rb") as file:
         kept: dict[str, Any] = json.loads(file.read(_SIZE_LIMIT))
     now = time.time()
@@ -130,7 +129,12 @@ def _keep(path: Path, what: dict[str, Any]) -> None:
         OSError: it cannot be written.
     """
     directory = path.parent
+    if not directory.is_absolute():
+        return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Files are removed in it, and it may be a link of somebody else's to anywhere.
+    if not _is_ours_alone(directory):
+        return
     _clear(directory)
     number, name = tempfile.mkstemp(dir=directory)
     with open(number, "w", encoding="ascii") as file:  # noqa: PTH123
@@ -138,7 +142,21 @@ def _keep(path: Path, what: dict[str, Any]) -> None:
     Path(name).replace(path)
 
 
+def _is_ours_alone(directory: Path) -> bool:
+    """Whether nobody else can have written what is there.
+
+    Raises:
+        OSError: there is none.
+    """
+    if os.name != "posix":
+        return directory.is_absolute()
+    seen = directory.lstat()
+    ours = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077
+    return ours and directory.is_absolute()
+
+
 def _directory() -> Path:
+    """Relative where the user has no home: then nothing is remembered."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
     return Path(base, "hatchway", "answers")
 

@@ -114,7 +114,8 @@ def ssh_options(
 def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Sequence[str] = ()) -> list[str]:
     """The arguments of `ssh`, the program's name first; `pins` are those of `pin_options`.
 
-    Of each setting ssh takes the first value: what the user says goes before what we only prefer.
+    Of each setting ssh takes the first value: what the user says goes before what we only prefer. The host's
+    own keys we insist on: StrictHostKeyChecking=no, with which Ansible is told to ask nobody, takes any other.
 
     Host keys are remembered by instance id, as masters of connections are. Of the user's own keys none is
     offered to an instance unless named: each would be one more question to the control plane and one try
@@ -128,8 +129,8 @@ def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Seque
         *("-o", f"ProxyCommand={way.proxy_command}"),
         *("-p", str(options.tunnel.remote_port)),
         *(("-i", key_file) if key_file is not None else ()),
-        *options.options,
         *pins,
+        *options.options,
         *("-o", "ServerAliveInterval=5"),
         *preferred,
         "--",

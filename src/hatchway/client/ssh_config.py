@@ -31,6 +31,12 @@ PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 """What means nothing but itself to ssh, to a shell and in a path."""
 
 _MARK: Final = "# Hatchway's hosts; 'hatchway ssh-config --remove' takes these two lines away."
+_BY_REPORTED_KEYS: Final = (
+    "    StrictHostKeyChecking yes",
+    # Neither the system's known hosts nor the DNS may vouch for another key.
+    "    GlobalKnownHostsFile /dev/null",
+    "    VerifyHostKeyDNS no",
+)
 _LONGEST_LINE: Final = 900
 """Characters of patterns in a line, well within what any OpenSSH reads."""
 
@@ -100,7 +106,7 @@ def hosts_text(hosts: Sequence[NamedHost], verified: Iterable[str], settings: Se
             lines += [f"Host {' '.join(host.names)}", f"    HostName {host.instance_id}"]
     lines.append("")
     for ids in _patterns(sorted(set(verified))):
-        lines += [f"Match host {ids}", "    StrictHostKeyChecking yes"]
+        lines += [f"Match host {ids}", *_BY_REPORTED_KEYS]
     for ids in _patterns([host.instance_id for host in hosts]):
         lines += [f"Match host {ids}", *_common(settings)]
     return "\n".join(lines) + "\n"
