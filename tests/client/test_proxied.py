@@ -2,9 +2,11 @@
 
 import asyncio
 import os
-from urllib.parse import quote
+import socket
+from urllib.parse import quote, urlsplit
 
 import pytest
+from python_socks import ProxyError
 from tests.client.certificates import Certificates
 from tests.client.proxies import PASSWORD, USER, running_proxy
 from tests.client.stubs import StubControlPlane, StubGateway, tunnel_plan
@@ -13,6 +15,7 @@ from tests.client.test_tunnel import Echo
 from hatchway.client.errors import GatewayUnreachable, NotConfigured
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions, trust
+from hatchway.client.proxied import _ask_for
 from hatchway.client.tunnel import open_tunnel
 
 KNOWN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
@@ -107,3 +110,13 @@ def test_a_proxy_that_refuses_is_told_of_without_its_password(
         with pytest.raises(GatewayUnreachable, match="proxy") as caught:
             echoed(gateway, HIDDEN)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", [b"\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 403 No\r\n\r\n", b""])
+def test_a_proxy_of_tls_that_says_anything_but_yes_refuses(said: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(said)
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(ProxyError):
+            _ask_for(ours, "gateway.example", 443, urlsplit("https://proxy:1"))

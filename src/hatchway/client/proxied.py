@@ -40,7 +40,7 @@ def connect_through(proxy: str, host: str, port: int, timeout: float) -> socket.
         raise OSError(f"the proxy refuses: {error}") from error
 
 
-def _ask_for(secure: ssl.SSLSocket, host: str, port: int, proxy: SplitResult) -> None:
+def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult) -> None:
     """RFC 9110 section 9.3.6."""
     to = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {to} HTTP/1.1", f"Host: {to}"]
@@ -54,7 +54,7 @@ def _ask_for(secure: ssl.SSLSocket, host: str, port: int, proxy: SplitResult) ->
         if not data or len(head) > _HEAD_LIMIT:
             raise ProxyError("its answer is none")
         head += data
-    status = head.split(None, 2)[1]
+    status = [*head.split(None, 2), b"", b""][1]
     if status != b"200":
         raise ProxyError(f"HTTP status {status.decode('latin-1')}")
 

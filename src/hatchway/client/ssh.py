@@ -114,8 +114,8 @@ def ssh_options(
 def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Sequence[str] = ()) -> list[str]:
     """The arguments of `ssh`, the program's name first; `pins` are those of `pin_options`.
 
-    Of each setting ssh takes the first value: what the user says goes before what we only prefer. The host's
-    own keys we insist on: StrictHostKeyChecking=no, with which Ansible is told to ask nobody, takes any other.
+    Of each setting ssh takes the first value: what the user says goes before what we only prefer. On the
+    host's own keys we insist: with StrictHostKeyChecking=no, as Ansible has it, ssh would take any other.
 
     Host keys are remembered by instance id, as masters of connections are. Of the user's own keys none is
     offered to an instance unless named: each would be one more question to the control plane and one try
