@@ -91,12 +91,20 @@ def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming_or_waits_for_
     assert output == answer[::-1]
 
 
-def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs(alice: Installed, tmp_path: Path) -> None:
+NOTICE = "[1] In 60 seconds this tunnel reaches its maximum duration, and is cut.\n"
+
+
+def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs_that_tells_of_cuts_before(
+    alice: Installed, tmp_path: Path
+) -> None:
+    told = threading.Event()
+
     def greet(listening: socket.socket) -> None:
         for _ in range(2):
             connection, _ = listening.accept()
             with connection:
                 connection.sendall(b"welcome")
+                told.wait(30)
 
     with socket.create_server((HOST, 0)) as listening:
         host = threading.Thread(target=greet, args=[listening])
@@ -104,7 +112,7 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs(alice: Install
         port = str(listening.getsockname()[1])
         # The beginning of its id is enough.
         commands = (
-            ["forward", "i-01234", f"{port}:0", "--profile", "alice"],
+            ["forward", "i-01234", f"{port}:0", "--profile", "alice", "--max-tunnel-duration", "61"],
             [
                 "rdp",
                 "i-01234",
@@ -115,6 +123,8 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs(alice: Install
                 "host.rdp",
                 "--profile",
                 "alice",
+                "--max-tunnel-duration",
+                "61",
             ],
         )
         for command in commands:
@@ -127,7 +137,11 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs(alice: Install
                 local = int(line.rstrip(".\n").rpartition(" ")[2])
                 with socket.create_connection(("127.0.0.1", local), timeout=30) as connection:
                     assert connection.recv(100) == b"welcome"
+                    notice = next(line for line in process.stdout if "maximum duration" in line)
+                    assert notice == NOTICE
+                    told.set()
                 process.terminate()
+                told.clear()
             assert process.returncode == 143
         host.join(30)
     assert f"full address:s:127.0.0.1:{local}\r\n" in (tmp_path / "host.rdp").read_bytes().decode()
@@ -215,3 +229,41 @@ def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_
     for line, endpoint_id in zip(sorted(lines), sorted(endpoints), strict=True):
         assert line.startswith(f"hatchway: {endpoint_id}: AccessDeniedException: ")
         assert "request id" in line
+
+
+ANOTHER_TIME = """
+import datetime, sys, time
+from hatchway.client import clock
+
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(hours=-3)
+
+clock.datetime = Shifted
+from hatchway.cli.start import main
+sys.argv[0] = "hatchway"
+main()
+"""
+
+
+def test_a_machine_with_a_wrong_clock_is_told_once_and_opens_tunnels(alice: Installed) -> None:
+    def greet(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.sendall(b"welcome")
+
+    with socket.create_server((HOST, 0)) as listening:
+        host = threading.Thread(target=greet, args=[listening], daemon=True)
+        host.start()
+        options = ["--profile", "alice", "--remote-port", str(listening.getsockname()[1])]
+        done = subprocess.run(
+            [COMMAND[0], "-c", ANOTHER_TIME, "open-tunnel", INSTANCE, *options],
+            env=environment(alice.variables), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        host.join(30)
+    assert (done.returncode, done.stdout) == (0, "welcome"), done.stderr
+    assert done.stderr == (
+        "hatchway: this machine's clock is 180 minutes behind the server's, whose time is used: set it\n"
+    )
