@@ -8,17 +8,20 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.gateway.account import GATEWAY_KEY, HOST, StoredAccount, allow, new_admission, stored_account
 
 from fuzz.draws import Draws, noise
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
-from hatchway.gateway.admission.admission import Admission, Admitted
+from hatchway.gateway.admission.decision import Admitted
 from hatchway.gateway.admission.refusal import render_refusal
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.transport.websocket.handshake import BadHandshake, Head, read_head
+
+if TYPE_CHECKING:
+    from hatchway.gateway.admission.admission import Admission
 
 _REQUEST_ID = "b6a1f0c2-1111-4222-8333-444455556666"
 

@@ -23,7 +23,7 @@ from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.access.principal import Principal, PrincipalType
 from hatchway.audit.events import EventSource
 from hatchway.domain.reach import parse_address
-from hatchway.gateway.admission.admission import Admitted, Call, Refused
+from hatchway.gateway.admission.decision import Admitted, Call, Refused
 from hatchway.gateway.lifecycle import Gateway
 from hatchway.gateway.telemetry.metrics import Metrics
 from hatchway.gateway.tunnel.registry import Registry

@@ -10,7 +10,7 @@ from tests.gateway.harness import Says, echo, event_source, running_gateway, tar
 from tests.gateway.workers import events, open_tunnel, worker
 from tests.transport.harness import WebSocket, request, run
 
-from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.decision import Call, Refused
 from hatchway.gateway.admission.refusal import unauthenticated
 from hatchway.transport.listening.failures import MOST
 

@@ -19,7 +19,7 @@ from tests.gateway.harness import Running, Says, echo, event_source, gateway_pro
 from tests.gateway.telemetry.test_metrics import samples, watched
 from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, client_tls, request, run, server_tls, until
 
-from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.decision import Call, Refused
 from hatchway.gateway.admission.refusal import unauthenticated
 from hatchway.transport.listening.listener import MAX_ACCEPTS
 from hatchway.transport.listening.sources import MAY_WASTE, Sources

@@ -20,7 +20,7 @@ from tests.gateway.harness import (
 )
 from tests.transport.harness import CLOSE, LOOPBACK, Closed, WebSocket, request, run, silent_port, until
 
-from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.decision import Call, Refused
 from hatchway.gateway.admission.refusal import ENDPOINT_FULL, unauthenticated
 from hatchway.gateway.trail.trail import QuotaReached
 from hatchway.gateway.tunnel.closures import ACCESS_REVOKED, GATEWAY_STOPPING

@@ -10,7 +10,7 @@ import structlog
 
 from hatchway.domain.reach import parse_address
 from hatchway.domain.tunnel import HALF_CLOSE
-from hatchway.gateway.admission.admission import Admitted, Refused
+from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.admission.refusal import (
     DRAINING,
     NO_SUCH_PATH,

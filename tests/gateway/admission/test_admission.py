@@ -35,7 +35,8 @@ from hatchway.domain.account import Quotas
 from hatchway.domain.endpoint import EndpointState
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState, Rule
-from hatchway.gateway.admission.admission import NO_SIGNING_KEY, Admission, Admitted, Refused
+from hatchway.gateway.admission.admission import NO_SIGNING_KEY, Admission
+from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.iam import Decision, PolicySet, Request, evaluate
 from hatchway.transport.websocket.handshake import Head

@@ -19,7 +19,8 @@ from tests.gateway.account import (
 
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.network import InstanceState
-from hatchway.gateway.admission.admission import Admission, Admitted, Refused
+from hatchway.gateway.admission.admission import Admission
+from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
 

@@ -26,7 +26,7 @@ from tests.gateway.admission.test_admission import Carries, admitted, refusal
 from hatchway.domain.account import ApiAddress
 from hatchway.domain.network import InstanceState, Rule, Vpc
 from hatchway.domain.reach import parse_address
-from hatchway.gateway.admission.admission import Admitted, Refused
+from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.snapshot.snapshot import Snapshot
 

@@ -14,7 +14,7 @@ from tests.gateway.account import (
     stored_account,
 )
 
-from hatchway.gateway.admission.admission import Admitted
+from hatchway.gateway.admission.decision import Admitted
 from hatchway.gateway.admission.preserve_client_ip import NOT_PERMITTED
 from hatchway.gateway.snapshot.snapshot import Snapshot
 

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.gateway.harness import Remembers, Running, Says, echo, event_source, running_gateway, target
 from tests.transport.harness import LOOPBACK, WebSocket, request, run, until
 
-from hatchway.gateway.admission.admission import Call, Refused
+from hatchway.gateway.admission.decision import Call, Refused
 from hatchway.gateway.admission.refusal import access_denied
 from hatchway.gateway.telemetry.metrics import LAG_INTERVAL, Metrics, metrics_listener
 from hatchway.gateway.tunnel.closures import TARGET_CLOSED

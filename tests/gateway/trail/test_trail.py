@@ -17,7 +17,7 @@ from tests.transport.harness import until
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import AT_ONCE
 from hatchway.domain.tunnel import GatewayWorker
-from hatchway.gateway.admission.admission import Admitted, Refused
+from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.admission.refusal import access_denied
 from hatchway.gateway.trail.pending_records import PendingRecords
 from hatchway.gateway.trail.trail import Carried, QuotaReached, Trail

@@ -27,7 +27,7 @@ from tests.transport.harness import LOOPBACK, WebSocket, client_tls, request, ru
 
 from hatchway.domain.endpoint import ProxyProtocol
 from hatchway.domain.network import Rule
-from hatchway.gateway.admission.admission import Admitted
+from hatchway.gateway.admission.decision import Admitted
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.transport.listening.proxy_protocol import TransportAddress, proxy_header, read_proxy_header

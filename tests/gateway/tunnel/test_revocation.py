@@ -44,7 +44,7 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.domain.network import InstanceState, NetworkInterface, Rule
-from hatchway.gateway.admission.admission import Admitted, Standing
+from hatchway.gateway.admission.decision import Admitted, Standing
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.snapshot.subjects import touched
 from hatchway.gateway.snapshot.table import key_of

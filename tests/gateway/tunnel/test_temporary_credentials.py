@@ -18,7 +18,7 @@ from tests.transport.harness import run, until
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.domain.identity import Attachment, OwnerKind
 from hatchway.domain.session import Session, SessionKind
-from hatchway.gateway.admission.admission import Admitted, Refused
+from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.tunnel.closures import ACCESS_REVOKED
 from hatchway.store import Transaction
 

@@ -2,16 +2,15 @@
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from hatchway.access.authorization import ANY_RESOURCE, Check
+from hatchway.access.explanation import EXPLAIN
 from hatchway.access.principal import Principal
 from hatchway.audit.denials import EXPLAIN_DENIAL, NEWEST, Event, events_of, last_denial
 from hatchway.control.operations import Call, Result, operation
 from hatchway.protocol import ServiceError
 from hatchway.store.tables import audit_records
-
-_ACTION: Final = "hatchway:ExplainDenial"
 
 
 @operation("hatchway", EXPLAIN_DENIAL, reads_only=True)
@@ -37,7 +36,7 @@ def explain_denial(call: Call) -> Result:
         denial = next(iter(events_of(call.tx, request_id)), None)
         own = denial is not None and _is_own(denial, caller)
 
-    call.authorize(Check(_ACTION, (caller.arn,) if own else ANY_RESOURCE))
+    call.authorize(Check(EXPLAIN, (caller.arn,) if own else ANY_RESOURCE))
 
     if denial is None:
         raise ServiceError(

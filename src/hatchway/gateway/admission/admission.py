@@ -6,8 +6,7 @@ answer for the client together with the event for the audit trail.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.authorization import AccessDenied, authorize
@@ -19,19 +18,17 @@ from hatchway.audit.events import (
     ENDPOINT_RESOURCE_TYPE,
     INSTANCE_RESOURCE_TYPE,
     EventSource,
-    Outcome,
-    event,
     unknown_identity,
 )
 from hatchway.domain.ids import Kind
 from hatchway.domain.reach import parse_address
+from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Refused, Standing
 from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
 from hatchway.gateway.admission.refusal import (
     ENDPOINT_FULL,
     GATEWAY_FULL,
     PRINCIPAL_FULL,
-    Refusal,
     access_denied,
     bad_request,
     no_such_endpoint,
@@ -47,9 +44,8 @@ if TYPE_CHECKING:
     from hatchway.access.authorization import Authorization, Context
     from hatchway.access.open_tunnel import TunnelRequest
     from hatchway.access.principal import Caller, Principal
-    from hatchway.domain.endpoint import Endpoint, ProxyProtocol
+    from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Instance
-    from hatchway.domain.reach import Address
     from hatchway.gateway.admission.off_limits import OffLimits
     from hatchway.gateway.admission.refusal import Overrun
     from hatchway.gateway.admission.served import ServedVpcs
@@ -57,96 +53,12 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.transport.websocket.handshake import Head
 
-EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 _TEMPORARY: Final = Kind.TEMPORARY_ACCESS_KEY.value
 NO_SIGNING_KEY: Final = (
     "gateways have no signing key of this access key: it is the root user's, inactive or just made, or the"
     " policies of its user or role allow no tunnel, or the signature is of another day; or the session token"
     " is not its own"
 )
-
-
-class Call(NamedTuple):
-    """One request to open a tunnel, as the audit trail tells of it."""
-
-    source: EventSource
-    request: TunnelRequest | None
-    resources: tuple[tuple[str, str], ...]
-
-    def event(self, name: str, event_id: str, time: datetime, outcome: Outcome) -> dict[str, Any]:
-        request = self.request
-        parameters = (
-            None
-            if request is None
-            else {
-                "instanceConnectEndpointId": request.endpoint_id,
-                "maxTunnelDuration": str(request.max_duration),
-                "remotePort": str(request.remote_port),
-                "privateIpAddress": request.private_ip,
-            }
-        )
-        return event(
-            self.source,
-            event_id=event_id,
-            time=time,
-            name=name,
-            read_only=False,
-            request_parameters=parameters,
-            outcome=outcome,
-            resources=self.resources,
-        )
-
-
-class Admitted(NamedTuple):
-    """A tunnel that may be opened.
-
-    `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
-    not answer. `quota` is how many tunnels the endpoint may carry at once, `principal_quota` how many the
-    principal may have, 0 for as many as it likes. `subjects` are what the decision depends on.
-    """
-
-    tunnel_id: str
-    call: Call
-    request: TunnelRequest
-    address: Address
-    principal: Principal
-    instance_id: str | None
-    quota: int
-    unreachable: str | None
-    additional: dict[str, Any]
-    principal_quota: int = 0
-    subjects: tuple[Subject, ...] = ()
-    source: Address | None = None
-    """The address that the target sees; None for the gateway's own."""
-    proxy_protocol: ProxyProtocol | None = None
-    """How the target is told the client's address and port; None for not at all."""
-
-    @property
-    def source_ip(self) -> str:
-        return self.call.source.source_ip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """A tunnel that may not be opened: what the client is told, and what the audit trail is told.
-
-    `authenticated` is whether the caller is who the request says. `perhaps_too_new` is whether its key may be
-    one that the snapshot does not know yet.
-    """
-
-    refusal: Refusal
-    call: Call
-    authenticated: bool = True
-    perhaps_too_new: bool = False
-    additional: dict[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Whether an open tunnel may go on: `revoked` is None, else why not, for the audit trail."""
-
-    subjects: tuple[Subject, ...] = ()
-    revoked: dict[str, Any] | None = None
 
 
 class Load(Protocol):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hatchway.audit.group_commit import GroupCommit
     from hatchway.domain.account import AuditRecord
-    from hatchway.gateway.admission.admission import Admitted, Refused
+    from hatchway.gateway.admission.decision import Admitted, Refused
     from hatchway.gateway.admission.refusal import Overrun, Refusal
     from hatchway.gateway.trail.pending_records import PendingRecords
     from hatchway.store import Transaction

@@ -11,7 +11,7 @@ from hatchway.gateway.snapshot.subjects import SubjectIndex
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
 
-    from hatchway.gateway.admission.admission import Admitted
+    from hatchway.gateway.admission.decision import Admitted
     from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.gateway.tunnel.relay import Relay
     from hatchway.transport.websocket.close import Closure

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from hatchway.gateway.admission.admission import Admitted, Standing
+    from hatchway.gateway.admission.decision import Admitted, Standing
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.gateway.tunnel.registry import Registry
     from hatchway.store import Changes
