@@ -88,6 +88,11 @@ class DataDirectory:
         return self.path / "ca.pem"
 
     @property
+    def next_ca_key(self) -> Path:
+        """The key of the CA that takes the place of the one there is, until it does."""
+        return self.path / "ca.next.key"
+
+    @property
     def ca_key(self) -> Path:
         return self.path / "ca.key"
 

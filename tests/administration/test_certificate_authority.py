@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Installed
 
-from hatchway.administration.certificate_authority import Step, next_key, rotate
+from hatchway.administration.certificate_authority import Step, rotate
 from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation.backup import make_backup
 from hatchway.installation.installation import Installation, open_installation, renew_server_certificate
+from hatchway.installation.restore import restore_backup
 from hatchway.pki import KeyPair, certificates_in, check_ca, is_issued_by
 from hatchway.settings import DataDirectory
 
@@ -94,13 +96,29 @@ def test_the_key_of_the_next_ca_is_the_cas_key_once_it_issues_and_the_former_is_
     former = directory.ca_key.read_bytes()
     rotate(installation, Step.ADD)
     assert directory.ca_key.read_bytes() == former
-    assert stat.S_IMODE(next_key(directory).stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory.next_ca_key.stat().st_mode) == 0o600
     rotate(installation, Step.USE)
     check_ca(KeyPair(directory.ca_certificate.read_bytes(), directory.ca_key.read_bytes()))
-    assert not next_key(directory).exists()
+    assert not directory.next_ca_key.exists()
     assert stat.S_IMODE(directory.ca_key.stat().st_mode) == 0o600
     assert stat.S_IMODE(directory.ca_certificate.stat().st_mode) == 0o644
     assert not [path for path in directory.path.iterdir() if path.is_file() and former in path.read_bytes()]
+
+
+def test_a_backup_between_the_steps_goes_on_with_them_where_it_is_restored(
+    installation: Installation, tmp_path: Path
+) -> None:
+    before = authorities(installation)
+    rotate(installation, Step.ADD)
+    now = datetime.now(UTC)
+    make_backup(installation.directory, None, tmp_path / "backup", now)
+    restored = DataDirectory(tmp_path / "restored")
+    restore_backup(tmp_path / "backup", restored, None, now)
+    assert stat.S_IMODE(restored.next_ca_key.stat().st_mode) == 0o600
+    with open_installation(restored, None) as again:
+        rotate(again, Step.USE)
+        assert authorities(again) == authorities(installation)[::-1] != before
+        assert renew(again)
 
 
 def test_the_next_ca_may_issue_for_names_that_the_former_may_not(installation: Installation) -> None:
@@ -165,7 +183,7 @@ def test_a_step_that_was_interrupted_is_finished_by_the_next_call(installation: 
 def test_damaged_files_are_told_of_and_left_alone(installation: Installation) -> None:
     directory = installation.directory
     rotate(installation, Step.ADD)
-    next_key(directory).write_bytes(b"no key")
+    directory.next_ca_key.write_bytes(b"no key")
     with pytest.raises(BadUsage, match="remove it, and do --step add"):
         rotate(installation, Step.USE)
     directory.ca_certificate.write_bytes(b"no certificate")

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import certificate_name
@@ -96,15 +95,10 @@ def rotate(installation: Installation, step: Step, names: Sequence[str] = ()) ->
     return Authorities(tuple(map(fingerprint, now)), permitted_dns_names(now[0]))
 
 
-def next_key(directory: DataDirectory) -> Path:
-    """Where the next CA's key is until that CA issues."""
-    return directory.ca_key.with_suffix(".next.key")
-
-
 def _add(installation: Installation, before: Sequence[bytes], names: Sequence[str]) -> bool:
     directory = installation.directory
     if len(before) > 1:
-        if not next_key(directory).exists():
+        if not directory.next_ca_key.exists():
             raise BadUsage("clients are still told to trust the former CA: do --step drop first")
         return False
     permitted = (*permitted_dns_names(before[0]), *gateway_dns_names(installation), *names)
@@ -114,13 +108,13 @@ def _add(installation: Installation, before: Sequence[bytes], names: Sequence[st
     common_name = f"Hatchway CA {own} of {name}"[:64]
     pair = create_ca(common_name, permitted, datetime.now(UTC))
     # The key first: a certificate without one would be trusted for nothing.
-    put_file(next_key(directory), pair.key, like=directory.ca_key)
+    put_file(directory.next_ca_key, pair.key, like=directory.ca_key)
     _put_certificates(directory, (*before, pair.certificate))
     return True
 
 
 def _use(directory: DataDirectory, before: Sequence[bytes]) -> bool:
-    path = next_key(directory)
+    path = directory.next_ca_key
     if not path.exists():
         if len(before) > 1:
             return False
@@ -135,7 +129,7 @@ def _use(directory: DataDirectory, before: Sequence[bytes]) -> bool:
 
 
 def _drop(directory: DataDirectory, before: Sequence[bytes]) -> bool:
-    if next_key(directory).exists():
+    if directory.next_ca_key.exists():
         raise BadUsage("the former CA still issues: do --step use first")
     if len(before) == 1:
         return False

@@ -43,6 +43,7 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
         directory.master_key,
         directory.gateway_key,
         directory.ca_key,
+        directory.next_ca_key,
         directory.server_certificate,
     )
     try:

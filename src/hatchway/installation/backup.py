@@ -93,6 +93,7 @@ def _copy_small(directory: DataDirectory, aside: Path) -> list[str]:
         directory.gateway_key,
         directory.ca_key,
         directory.ca_certificate,
+        directory.next_ca_key,
         directory.server_certificate,
         directory.api_location,
     ]

@@ -47,6 +47,7 @@ MODES: Final[Mapping[str, int]] = MappingProxyType(
         "master.key": 0o600,
         "gateway.key": 0o600,
         "ca.key": 0o600,
+        "ca.next.key": 0o600,
         "ca.pem": 0o644,
         "server.pem": 0o600,
         "api.json": 0o644,

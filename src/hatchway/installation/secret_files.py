@@ -125,7 +125,7 @@ def restrict_to_root(user: str, directory: DataDirectory) -> list[str]:
     if os.geteuid() != 0 or pwd.getpwnam(user).pw_uid == 0:
         return []
     taken = []
-    for path in (directory.master_key, directory.ca_key):
+    for path in (directory.master_key, directory.ca_key, directory.next_ca_key):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
