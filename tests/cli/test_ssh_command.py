@@ -1,8 +1,14 @@
 """Whose word is whose on the command line of `hatchway ssh`."""
 
+import errno
+
 import pytest
 
+from hatchway.cli import connecting
 from hatchway.cli.short_lines import split_words
+from hatchway.client.discovery import TunnelOptions
+from hatchway.client.errors import NoConnection
+from hatchway.client.profile import ProfileOptions
 
 FLAGS = {"--dry-run", "--help", "-h"}
 VALUED = {"--os-user", "--profile"}
@@ -37,3 +43,19 @@ HOST = "i-0123456789abcdef0"
 )
 def test_words_go_to_whom_they_are_meant_for(words: list[str], ours: list[str], of_ssh: list[str]) -> None:
     assert split_words(words, FLAGS, VALUED) == (ours, of_ssh)
+
+
+def test_a_disk_that_is_full_ends_ssh_as_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/key")
+
+    monkeypatch.setattr("hatchway.client.ssh.run_ssh", fail)
+    with pytest.raises(NoConnection, match="/tmp/key"):
+        connecting.ssh(
+            ["web-1"],
+            os_user=None,
+            remote_port=None,
+            dry_run=False,
+            tunnel=TunnelOptions(),
+            caller=ProfileOptions(),
+        )

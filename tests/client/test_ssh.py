@@ -1,10 +1,12 @@
 """ssh with a key of its own and a tunnel to go through."""
 
 import shlex
+import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.client.stubs import DNS_NAME, INSTANCE_ID, StubControlPlane
@@ -210,6 +212,34 @@ def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:
 
 def test_an_ssh_that_a_signal_ended_counts_as_128_and_the_signal(profile: Profile, fake_ssh: Path) -> None:
     fake_ssh.write_text("#!/bin/sh\nkill -TERM $$\n")
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 143
+
+
+@pytest.mark.parametrize("name", ["USR1", "QUIT", "HUP"])
+def test_no_key_is_left_by_a_signal_that_ends_ssh(
+    profile: Profile, fake_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(keys))
+    fake_ssh.write_text(f"#!/bin/sh\nkill -{name} $PPID\nexec sleep 9\n")
+    number = getattr(signal, f"SIG{name}")
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 128 + number
+    assert list(keys.iterdir()) == []
+
+
+def test_a_signal_while_ssh_is_being_started_reaches_it(
+    profile: Profile, fake_ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_ssh.write_text("#!/bin/sh\nexec sleep 9\n")
+    start = subprocess.Popen
+
+    def slow(command: list[str], **more: Any) -> Any:
+        if command[0] == str(fake_ssh) and "-V" not in command:
+            signal.raise_signal(signal.SIGTERM)
+        return start(command, **more)
+
+    monkeypatch.setattr("subprocess.Popen", slow)
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 143
 
 

@@ -29,6 +29,13 @@ def as_ssh_ends() -> Iterator[None]:
         if problem.exit_code != ClientError.exit_code:
             raise
         raise NoConnection(str(problem)) from problem
+    except OSError as problem:
+        from hatchway.failures import failure_of
+
+        known = failure_of(problem)
+        if known is None:
+            raise
+        raise NoConnection(str(known)) from problem
 
 
 @as_ssh_ends()

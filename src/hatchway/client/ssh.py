@@ -333,19 +333,23 @@ def _program(name: str) -> str:
 def _run(command: Sequence[str]) -> int:
     """Run ssh in the foreground. Signals are for it to obey; we outlive it to remove the key."""
     process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        if process is not None:
+        if process is None:
+            early.append(number)
+        # The terminal sends SIGINT to ssh as well.
+        elif number != signal.SIGINT:
             process.send_signal(number)
 
-    # The terminal sends SIGINT to ssh as well. A handler, unlike SIG_IGN, is not inherited.
-    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: pass_on}
-    # Windows has none.
-    if hasattr(signal, "SIGHUP"):
-        handlers[signal.SIGHUP] = pass_on
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    # Windows has not all of them. By SIGUSR1 rsync ends its ssh. A handler, unlike SIG_IGN, is not inherited.
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
+    taken = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, pass_on) for number in taken}
     try:
         process = subprocess.Popen(command)
+        for number in early:
+            process.send_signal(number)
         status = process.wait()
     finally:
         for number, handler in before.items():

@@ -108,3 +108,8 @@ def test_an_api_that_is_not_trusted_or_not_there_changes_nothing(
         file.write_bytes(text)
         with pytest.raises(CommandFailed):
             update("https://127.0.0.1:1", file)
+
+
+def test_what_comes_without_tls_says_nothing_of_whom_to_trust(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="over http anybody"):
+        update("HTTP://127.0.0.1:1", tmp_path / "ca.pem")

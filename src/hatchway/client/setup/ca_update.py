@@ -32,6 +32,8 @@ def update(endpoint_url: str, file: Path) -> tuple[str, ...] | None:
         CommandFailed: the API cannot be asked, or does not say it; or the file cannot be read or written.
     """
     url = endpoint_url.rstrip("/") + PATH
+    if not url.lower().startswith("https:"):
+        raise CommandFailed(f"{url} is not asked: over http anybody on the way could say whom to trust")
     try:
         before = file.read_bytes()
         context = ssl.create_default_context(cadata=before.decode("ascii"))
