@@ -9,6 +9,8 @@ from scripts.own_tests import Project, find_modules
 ROOT = Path(__file__).parents[2]
 LIST = (ROOT / "mutation" / "survivors.toml").read_text()
 
+YET_TO_BE_LOOKED_AT = {"access/explanation.py", "access/signing_keys.py"}
+
 NEW = Change("iam.trust.f", 'if a == "\\":', "if a != 'ü':\nelse:")
 KNOWN = Change("iam.trust.g", "x", "")
 
@@ -50,4 +52,4 @@ def test_the_list_names_each_module_of_what_decides_that_has_tests() -> None:
     packages = ("iam/", "sigv4/", "access/")
     modules = [module for module in find_modules(Project.read(ROOT)) if module.name.startswith(packages)]
     names = {module.name for module in modules if module.tests}
-    assert done(LIST) == sorted(names - {"access/signing_keys.py"}), "its survivors are yet to be looked at"
+    assert done(LIST) == sorted(names - YET_TO_BE_LOOKED_AT)
