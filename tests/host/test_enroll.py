@@ -85,7 +85,7 @@ def test_a_host_that_is_not_registered_is_left_as_it_was(one_new_host: Host, sta
 def test_a_host_whose_set_up_fails_keeps_what_it_registered_as(one_new_host: Host) -> None:
     sshd = one_new_host.root / "bin/sshd"
     whole = sshd.read_text()
-    sshd.write_text(whole.replace("grep -q Nonsense", "grep -q AuthorizedKeysCommandUser"))
+    sshd.write_text(whole.replace("*Nonsense*", "*AuthorizedKeysCommandUser*"))
     done = enroll(one_new_host, "--name", "web-7")
     assert (done.returncode, f"registered, as {INSTANCE_ID}: run this again" in done.stderr) == (1, True)
     assert not one_new_host.drop_in.exists()

@@ -29,16 +29,16 @@ def start(
     ],
 )
 def test_an_sshd_whose_options_leave_no_key_a_chance_is_an_error(
-    host: Host, options: str, reason: str
+    one_host: Host, options: str, reason: str
 ) -> None:
-    start(host, options)
-    before = host.files()
-    status, text = seen(host)
+    start(one_host, options)
+    before = one_host.files()
+    status, text = seen(one_host)
     assert status == 1
     assert reason in text
     assert "(nothing was changed)" in text
     assert "set up" not in text
-    assert host.files() == before
+    assert one_host.files() == before
 
 
 def test_an_sshd_with_another_configuration_file_is_an_error_that_names_the_line_to_add(
