@@ -16,7 +16,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 from tests.store.migrated import new_sqlite_store
 
-from hatchway.access import sessions, signing_keys
+from hatchway.access import sessions, signing_keys, touched_keys
 from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key, secret_of
 from hatchway.access.identities import StoredIdentities, resolve_caller
 from hatchway.access.open_tunnel import ACTION
@@ -364,8 +364,12 @@ def test_a_document_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(signing_keys, "parse_policy", noted)
     world.user("bob", {**OPEN, "Action": "*"})
+    # A guardrail is everybody's.
+    world.change(lambda tx: tx.guardrails.delete(POLICY))
+    world.change(lambda tx: managed(tx, {**OPEN, "Action": "ec2-instance-connect:*"}))
+    world.change(lambda tx: tx.guardrails.put(Guardrail(policy_arn=POLICY)))
     assert world.keys.refresh() == 3
-    assert [json.loads(text)["Statement"][0]["Action"] for text in read] == ["*"]
+    assert [json.loads(text)["Statement"][0]["Action"] for text in read] == ["ec2-instance-connect:*", "*"]
 
 
 def test_another_gateway_key_seals_all_again_once(world: World) -> None:
@@ -596,8 +600,128 @@ def test_a_session_gets_and_loses_them_with_its_role_s_policies_and_when_it_expi
     assert key_id not in world.known
 
 
+def test_a_session_that_expires_within_the_day_loses_them_with_the_next_change(world: World) -> None:
+    world.change(lambda tx: put_role(tx, OPEN))
+    put_session(world, expires_at=NOW + timedelta(seconds=10))
+    lasting = put_session(world)
+    world.keys.refresh()
+    world.now += timedelta(seconds=20)
+    world.change(managed)
+    world.keys.refresh()
+    assert world.known == {lasting}
+
+
 def test_the_rule_for_one_is_that_for_all(world: World) -> None:
     root = PolicySet((parse_policy(document(OPEN)),), is_root=True)
     assert not may_open_tunnels(root)
     assert may_open_tunnels(PolicySet((parse_policy(document(OPEN)),)))
     assert not may_open_tunnels(PolicySet((parse_policy(document({**OPEN, "Effect": "Deny"})),)))
+
+
+def _bounded_by(arn: str | None) -> User:
+    return User(name="alice", id="AIDAalice", path="/", created_at=NOW, permissions_boundary=arn)
+
+
+def test_a_change_has_those_alone_looked_at_whom_it_touches_and_leaves_what_a_look_at_all_would(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = (world.user(name).key.id for name in ("alice", "bob"))
+    world.change(lambda tx: put_role(tx, OPEN))
+    narrow, other = {**OPEN, "Action": "ec2:*"}, f"{POLICY}-2"
+    for_session = put_session(world, policy_arns=(other,))
+    plain = put_session(world)
+    world.keys.refresh()
+    owners = SigningKeys._tunnel_owners
+    steps: list[tuple[Callable[[Transaction], object], set[str]]] = [
+        (lambda tx: allow(tx, OwnerKind.USER, "alice", OPEN), {alice, plain}),
+        (lambda tx: managed(tx, narrow), {alice, plain}),
+        (lambda tx: tx.users.put(_bounded_by(POLICY)), {plain}),
+        (lambda tx: managed(tx, OPEN, version="v2"), {alice, plain}),
+        (lambda tx: tx.users.put(_bounded_by(None)), {alice, plain}),
+        (lambda tx: managed(tx, OPEN, arn=other), {alice, plain, for_session}),
+        (
+            lambda tx: tx.memberships.put(Membership(user_name="bob", group_name="ops")),
+            {alice, plain, for_session},
+        ),
+        (lambda tx: attach(tx, OwnerKind.GROUP, "ops"), {alice, bob, plain, for_session}),
+        (lambda tx: tx.attachments.delete(OwnerKind.GROUP, "ops", POLICY), {alice, plain, for_session}),
+        (lambda tx: allow(tx, OwnerKind.GROUP, "ops", OPEN), {alice, bob, plain, for_session}),
+        (lambda tx: managed(tx, narrow, version="v3"), {alice, bob, plain, for_session}),
+        (lambda tx: tx.memberships.delete("bob", "ops"), {alice, plain, for_session}),
+        (lambda tx: tx.managed_policies.delete(other), {alice, plain}),
+        (lambda tx: put_role(tx, boundary=POLICY), {alice}),
+        (lambda tx: tx.policy_versions.delete(POLICY, "v3"), {alice}),
+        (lambda tx: managed(tx, OPEN, version="v4"), {alice, plain}),
+        (lambda tx: tx.roles.delete("on-call"), {alice}),
+        (lambda tx: delete_access_key(tx, alice), set()),
+    ]
+    for change, known in steps:
+        world.change(change)
+        monkeypatch.setattr(SigningKeys, "_tunnel_owners", lambda *_: pytest.fail("looked at all"))
+        world.keys.refresh()
+        monkeypatch.setattr(SigningKeys, "_tunnel_owners", owners)
+        assert world.known == known
+        world.control_plane(GATEWAY).refresh()
+        assert world.known == known
+
+
+def looks_at_all(monkeypatch: pytest.MonkeyPatch) -> list[Transaction]:
+    looked: list[Transaction] = []
+
+    def noted(_keys: SigningKeys, tx: Transaction, _live: object) -> set[object]:
+        looked.append(tx)
+        return set()
+
+    monkeypatch.setattr(SigningKeys, "_tunnel_owners", noted)
+    return looked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tx: tx.guardrails.put(Guardrail(policy_arn=f"{POLICY}-2")),
+        lambda tx: managed(tx, {**OPEN, "Action": "ec2:*"}),
+        lambda tx: tx.guardrails.delete(POLICY),
+        lambda tx: tx.forget_deletions(10**6),
+    ],
+)
+def test_a_change_that_may_be_everybody_s_has_all_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[Transaction], object]
+) -> None:
+    world.user("alice", OPEN)
+    world.change(lambda tx: managed(tx, OPEN))
+    world.change(lambda tx: tx.guardrails.put(Guardrail(policy_arn=POLICY)))
+    world.keys.refresh()
+    looked = looks_at_all(monkeypatch)
+    world.change(change)
+    world.user("carol")
+    world.keys.refresh()
+    assert looked
+
+
+def test_a_change_of_many_has_all_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(touched_keys, "_MOST", 3)
+    world.user("alice")
+    world.change(lambda tx: managed(tx, OPEN))
+    world.change(lambda tx: attach(tx, OwnerKind.GROUP, "ops"))
+    for number in range(4):
+        world.user(f"user-{number}")
+        name = f"user-{number}"
+        world.change(lambda tx, name=name: tx.memberships.put(Membership(user_name=name, group_name="ops")))  # type: ignore[misc]
+    world.keys.refresh()
+    looked = looks_at_all(monkeypatch)
+    world.change(lambda tx: attach(tx, OwnerKind.USER, "alice"))
+    world.keys.refresh()
+    assert not looked
+    # One policy, and all the members of a group.
+    world.change(lambda tx: managed(tx, OPEN, version="v2"))
+    world.keys.refresh()
+    assert looked
+    looked.clear()
+    world.change(
+        lambda tx: tx.users.put_all(
+            User(name=f"new-{n}", id=f"N{n}", path="/", created_at=NOW) for n in range(4)
+        )
+    )
+    world.keys.refresh()
+    assert looked

@@ -27,6 +27,7 @@ audit trail.
 | `access_keys` | access keys and their secrets, which only a control plane opens |
 | `sessions` | temporary credentials and their tokens |
 | `signing_keys` | what is derived from those for gateways, and for whom |
+| `touched_keys` | the access keys of those whose permissions a change may have altered |
 | `key_files`, `vault` | the master key and the gateway key, which no database holds; sealing by them |
 
 What must hold here:

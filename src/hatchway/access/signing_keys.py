@@ -17,15 +17,17 @@ from typing import Final, TypeVar
 import structlog
 
 from hatchway.access.access_keys import secret_of
-from hatchway.access.identities import IDENTITY_TABLES
+from hatchway.access.identities import IDENTITY_TABLES, StoredIdentities, resolve_caller
 from hatchway.access.open_tunnel import ACTION
+from hatchway.access.touched_keys import touched_keys
 from hatchway.access.vault import Unsealable, Vault
+from hatchway.domain.arns import Arns
 from hatchway.domain.identity import KeyStatus, OwnerKind, SealedSigningKey
 from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, MalformedPolicy, PolicySet, parse_policy
 from hatchway.sigv4 import CLOCK_SKEW, Scope, derive_signing_key
 from hatchway.store import Store, Transaction
-from hatchway.store.tables import roles, sessions, users
+from hatchway.store.tables import access_keys, roles, sealed_signing_keys, sessions, users
 
 GATEWAY_SERVICE: Final = "ec2-instance-connect"
 """The one service whose requests gateways verify."""
@@ -128,8 +130,10 @@ class SigningKeys:
     def refresh(self) -> int:
         """Derives what is missing and drops what is past or may not be any more; how many rows changed.
 
-        It costs a glance when neither the day nor anything about identities is another than last time. The
-        first time, what is sealed under another gateway key is sealed again.
+        It costs a glance when neither the day nor anything about identities is another than last time, and a
+        look at those whose permissions a change may have altered. On another day, and after a change that may
+        alter everybody's, all are looked at. The first time, what is sealed under another gateway key is
+        sealed again.
         """
         with self._lock:
             return self._refresh()
@@ -145,12 +149,15 @@ class SigningKeys:
             if same_day and since and not tx.touched(since, IDENTITY_TABLES):
                 self._revision = revision
                 return 0
-            held = {(row.access_key_id, row.date): row.sealed_under for row in tx.sealed_signing_keys.find()}
-            wanted = self._wanted(tx, now)
+            touched = touched_keys(tx, since, now) if same_day and since else None
+            sealed, id_of_row = tx.sealed_signing_keys, sealed_signing_keys.c.access_key_id
+            rows_held = sealed.find() if touched is None else sealed.find(id_of_row.in_(touched))
+            held = {(row.access_key_id, row.date): row.sealed_under for row in rows_held}
+            wanted = self._wanted(tx, now) if touched is None else self._wanted_of(tx, touched, now)
             # Another control plane with another gateway key would do the same to ours: once, not for ever.
             good = {row for row, under in held.items() if since or under == self._gateway.key_id}
             missing = sorted(wanted - good)
-            secrets = dict(self._secrets(tx, {key_id for key_id, _date in missing}))
+            secrets = dict(self._secrets(tx, {key_id for key_id, _date in missing}, touched))
             rows = [
                 self._derive(key_id, date, secrets[key_id]) for key_id, date in missing if key_id in secrets
             ]
@@ -158,8 +165,10 @@ class SigningKeys:
         gone = sorted(held.keys() - wanted)
         for part in _parts(rows):
             with self._store.write() as tx:
-                known = {key.id for key in tx.access_keys.find()}
-                known |= {key_id for (key_id,) in tx.sessions.values(sessions.c.access_key_id)}
+                known: set[str] = set()
+                for column in (access_keys.c.id, sessions.c.access_key_id):
+                    still_there = [column.in_({row.access_key_id for row in part})]
+                    known |= {key_id for (key_id,) in tx.access_keys.values(column, where=still_there)}
                 tx.sealed_signing_keys.put_all(row for row in part if row.access_key_id in known)
         for gone_part in _parts(gone):
             with self._store.write() as tx:
@@ -186,6 +195,22 @@ class SigningKeys:
             if _owner(session) in owners and self._session_allows(session)
             for date in session_dates(session, now)
         }
+
+    def _wanted_of(self, tx: Transaction, key_ids: Iterable[str], now: datetime) -> set[tuple[str, str]]:
+        """The same, of some keys."""
+        # Only names come from the account, and nothing depends on them here.
+        identities = StoredIdentities(tx, Arns("", self._region))
+        wanted: set[tuple[str, str]] = set()
+        for key_id in key_ids:
+            caller = resolve_caller(identities, key_id)
+            if caller is None or not may_open_tunnels(caller.policies):
+                continue
+            session = caller.principal.session
+            if session is None:
+                wanted |= {(key_id, date) for date in gateway_dates(now)}
+            elif session.good_at(now):
+                wanted |= {(key_id, date) for date in session_dates(session, now)}
+        return wanted
 
     def _session_allows(self, session: Session) -> bool:
         """Whether its session policies, if it has some, have some Allow for opening tunnels."""
@@ -266,9 +291,14 @@ class SigningKeys:
     def _allows(self, document: str) -> bool:
         return self._allowing[_digest(document)]
 
-    def _secrets(self, tx: Transaction, key_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """The secrets of access keys. One that does not open keeps nobody else from his: see `unopened`."""
-        unopened = set()
+    def _secrets(
+        self, tx: Transaction, key_ids: Iterable[str], touched: frozenset[str] | None
+    ) -> Iterator[tuple[str, str]]:
+        """The secrets of access keys. One that does not open keeps nobody else from his: see `unopened`.
+
+        `touched` are those that were looked at, None for all.
+        """
+        unopened = set() if touched is None else set(self.unopened - touched)
         for key_id in key_ids:
             try:
                 secret = secret_of(tx, self._master, key_id)
