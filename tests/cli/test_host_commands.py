@@ -282,7 +282,7 @@ def test_ssh_takes_a_name_and_asks_for_the_key_by_id(lab: World) -> None:
 
 def test_open_tunnel_takes_a_name_and_no_two(lab: World) -> None:
     done = run("open-tunnel", "admin@twin")
-    assert (done.code, done.output) == (1, "")
+    assert (done.code, done.output) == (255, "")
     assert "'twin' may be any of 2 hosts" in done.errors
     assert run("open-tunnel", "web-1", "--instance-id", WEB).code == 2
     assert run("open-tunnel", "web-1", "--private-ip-address", "10.0.1.1").code == 2

@@ -41,7 +41,7 @@ def test_it_says_ready_when_both_planes_answer(installed: Installed, serve: Serv
     assert ask(installed, server.urls["api"] + "/readyz") == (200, "ok\n")
     gateway_port = int(server.urls["gateway"].rpartition(":")[2])
     _, discovery = ask(installed, server.urls["api"] + "/.well-known/hatchway")
-    assert json.loads(discovery) == {"gateway_port": gateway_port}
+    assert json.loads(discovery) == {"gateway_port": gateway_port, "remember_seconds": 60}
     assert len(server.children) == 3
     assert server.stop() == 0
     assert server.process.stdout is not None

@@ -109,12 +109,14 @@ class HttpConnection:
 
     def _connect(self) -> None:
         try:
+            # First, so that a CA that cannot be read is told also where nobody listens.
+            context = self._context() if self._secure else None
             sock = self._dial()
             if sock.family in (socket.AF_INET, socket.AF_INET6):
                 # Through a proxy that is reached by TLS it is a pair of sockets within this machine.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._secure:
-                sock = self._context().wrap_socket(sock, server_hostname=self._host)
+            if context is not None:
+                sock = context.wrap_socket(sock, server_hostname=self._host)
             self._sock = sock
             self._transmit(self._queue)
         except OSError as error:
