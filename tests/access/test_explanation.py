@@ -1,5 +1,7 @@
 """Why a caller gets no tunnel, and whether it may know."""
 
+from typing import Any
+
 import pytest
 from tests.access.test_open_tunnel import ENDPOINT, REQUEST, caller
 
@@ -12,7 +14,7 @@ from hatchway.iam import PolicySet, parse_policy
 DURATION = "ec2-instance-connect:maxTunnelDuration"
 
 
-def why(condition: dict[str, dict[str, str]], seconds: int = 3600) -> str:
+def why(condition: dict[str, dict[str, Any]], seconds: int = 3600) -> str:
     alice = caller(condition)
 
     def ask(seconds: int) -> None:
@@ -36,6 +38,14 @@ def test_the_longest_that_is_allowed_is_told() -> None:
         "your policies allow it for 600 seconds: give --max-tunnel-duration 600"
     )
     assert why({"NumericLessThan": {DURATION: "600"}}).endswith(" 599")
+    assert why({"NumericLessThan": {DURATION: "3600"}}).endswith(" 3599")
+    assert "allow it for 1 seconds" in why({"NumericEquals": {DURATION: "1"}})
+
+
+def test_other_conditions_and_what_is_no_number_yet_hide_no_duration() -> None:
+    port = {"ec2-instance-connect:remotePort": "22"}
+    durations = {DURATION: ["${aws:PrincipalTag/longest}", "600"]}
+    assert why({"NumericEquals": port, "NumericLessThanEquals": durations}).endswith(" 600")
 
 
 @pytest.mark.parametrize("value", ["0", "-600", "1e300", "0.5"])
