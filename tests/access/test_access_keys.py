@@ -146,3 +146,15 @@ def test_secrets_are_sealed_anew_in_portions_and_those_that_no_key_opens_are_lef
         assert kept.ciphertext == altered.ciphertext[:-1] + b"x"
     with store.write() as tx:
         assert reseal(tx, both, after="", most=100).anew == 0
+
+
+def test_what_is_current_or_opens_no_more_keeps_none_behind_it_from_being_sealed_anew(store: Store) -> None:
+    for _ in range(4):
+        create(store)
+    both = Vault(bytes(range(1, 33)), bytes(range(32)))
+    with store.write() as tx:
+        altered, current, old, too = tx.sealed_secrets.find()
+        tx.sealed_secrets.put(*(replace(each, ciphertext=b"altered") for each in (altered, too)))
+        assert reseal(tx, both, after=altered.access_key_id, most=1) == Resealed(1, 0, current.access_key_id)
+        assert reseal(tx, both, after="", most=4) == Resealed(1, 2, too.access_key_id)
+        assert secret_of(tx, Vault(bytes(range(1, 33))), old.access_key_id)

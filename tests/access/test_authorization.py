@@ -212,3 +212,15 @@ def test_of_tags_that_differ_in_case_alone_no_trust_policy_can_speak() -> None:
     )
     with pytest.raises(AccessDenied):
         authorize(caller(ALLOW), [check], {})
+
+
+def test_a_trust_policy_is_asked_about_the_action_and_named_by_its_role() -> None:
+    (decision,) = authorize(
+        caller(), [Trust("sts:AssumeRole", ROLE, trusting(ARNS.user("alice")))], {}
+    ).decisions
+    assert {said.policy for said in decision.applied} == {f"trust policy of {ROLE}"}
+    with pytest.raises(AccessDenied) as denied:
+        authorize(caller(ALLOW), [Trust("sts:TagSession", ROLE, trusting(ACCOUNT))], {})
+    assert denied.value.refusal.layer is Layer.TRUST
+    tagging = trusting(ACCOUNT, Action="sts:TagSession")
+    assert authorize(caller(ALLOW), [Trust("sts:TagSession", ROLE, tagging)], {}).refusal is None

@@ -108,6 +108,7 @@ def test_what_any_of_its_keys_sealed_opens_and_the_first_one_seals() -> None:
     assert vault.key_id == Vault(new).key_id
     with pytest.raises(Unsealable, match="does not open with this key"):
         vault.unseal(Vault(bytes(32)).seal(b"secret", "c"), "c")
+    assert Vault(new, bytes(32), former).unseal(Vault(bytes(32)).seal(b"secret", "c"), "c") == b"secret"
 
 
 def test_it_seals_under_another_key_from_the_moment_at_which_there_is_one() -> None:
