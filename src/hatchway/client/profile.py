@@ -23,6 +23,7 @@ from hatchway.client.http_connection import NO_API
 from hatchway.client.proxy import proxy_for
 from hatchway.client.request import Credentials
 from hatchway.client.shared_files import find_simple
+from hatchway.domain.ids import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,9 +108,11 @@ class Profile:
     def region(self) -> str:
         """
         Raises:
-            NotConfigured: none is configured, or the profile does not exist.
+            NotConfigured: none is configured, what is configured is none, or the profile does not exist.
         """
         if self._simple is not None and (known := self.options.region or self._simple.region):
+            if not REGION.fullmatch(known):
+                raise NotConfigured(f"{printable(known)!r} is not the name of a region, such as us-east-1")
             return known
         with self._configuration():
             # botocore leaves AWS_REGION to its callers; the AWS CLI 2 and the other SDKs read it first.
