@@ -93,7 +93,7 @@ def test_the_client_and_the_policy_library_need_no_package_of_a_server(python: P
     assert (simulated.returncode, simulated.stderr) == (0, "")
     asked = ("--region", "us-east-1", "--endpoint-url", "https://127.0.0.1:1")
     tried = run(python, "ssh", "--dry-run", *asked, "i-0123456789abcdef0")
-    assert (tried.returncode, tried.stdout) == (1, "")
+    assert (tried.returncode, tried.stdout) == (255, "")
     assert tried.stderr.startswith("hatchway: no credentials are configured")
 
 

@@ -19,6 +19,8 @@ class Certificates:
 
     def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # As Hatchway's own servers have it: after the handshake they say nothing of themselves.
+        context.num_tickets = 0
         context.load_cert_chain(self.certificate, self.key)
         return context
 

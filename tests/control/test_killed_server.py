@@ -32,7 +32,7 @@ from hatchway.store import Store
 from hatchway.store.tables import audit_lookups
 
 CLIENTS = 4
-KILLED_AT = (2, 7, 18, 45)
+KILLED_AT = (2, 7, 18, 120)
 """Steps of all writes of a server, each a statement that changes something, or a commit. A write has six."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,13 @@ def answering(directory: Path, ca: KeyPair, body: str) -> Iterator[Peer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "server.pem")
     loop = asyncio.new_event_loop()
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nDate: {NOW:%a, %d %b %Y %H:%M:%S} GMT\r\n\r\n"
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.readuntil(b"\r\n\r\n")
+            head = (
+                f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nDate: {formatdate(usegmt=True)}\r\n\r\n"
+            )
             writer.write((head + body).encode())
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):

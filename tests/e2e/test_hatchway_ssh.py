@@ -218,13 +218,21 @@ def test_what_has_not_the_keys_that_the_host_reported_is_refused(
 ) -> None:
     # The configuration has StrictHostKeyChecking no.
     assert shell(f"hatchway ssh {WEB_1} id -un") == (0, "ec2-user\n", "")
-    other = "ssh-keygen -q -t ed25519 -N '' -f /root/other && exec /usr/sbin/sshd -h /root/other -p 2222"
+    other = (
+        "ssh-keygen -q -t ed25519 -N '' -f /root/other &&"
+        " exec /usr/sbin/sshd -h /root/other -p 2222 -o PidFile=/root/other.pid"
+    )
     enrolled_host.machine.run(["sh", "-c", other], check=True)
-    for line in (f"hatchway ssh -p 2222 {WEB_1} id -un", f"ssh -F {plain_ssh} -p 2222 web-1 id -un"):
-        status, output, errors = shell(line)
-        assert (status, output) == (255, "")
-        assert f"hatchway: {WEB_1} shows the host key SHA256:" in errors
-    assert shell(f"hatchway ssh -p 2222 -o UserKnownHostsFile=/dev/null {WEB_1} id -un")[1] == "ec2-user\n"
+    try:
+        for line in (f"hatchway ssh -p 2222 {WEB_1} id -un", f"ssh -F {plain_ssh} -p 2222 web-1 id -un"):
+            status, output, errors = shell(line)
+            assert (status, output) == (255, "")
+            assert f"hatchway: {WEB_1} shows the host key SHA256:" in errors
+        freely = f"hatchway ssh -p 2222 -o UserKnownHostsFile=/dev/null {WEB_1} id -un"
+        assert shell(freely)[1] == "ec2-user\n"
+    finally:
+        # Other tests have the port on the same host.
+        enrolled_host.machine.run(["sh", "-c", "kill $(cat /root/other.pid)"], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scripts.own_tests import Project, find_modules
 ROOT = Path(__file__).parents[2]
 LIST = (ROOT / "mutation" / "survivors.toml").read_text()
 
-YET_TO_BE_LOOKED_AT = {"access/signing_keys.py"}
+YET_TO_BE_LOOKED_AT = {"access/signing_keys.py", "access/touched_keys.py"}
 
 NEW = Change("iam.trust.f", 'if a == "\\":', "if a != 'ü':\nelse:")
 KNOWN = Change("iam.trust.g", "x", "")
