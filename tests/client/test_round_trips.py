@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,9 @@ def way(control_plane: StubControlPlane) -> Iterator[Way]:
     def carry(source: socket.socket, sink: socket.socket, mine: str, last: list[str]) -> None:
         try:
             while data := source.recv(65_536):
+                if mine == "server":
+                    # What is asked without waiting is under way before the first answer is.
+                    time.sleep(0.05)
                 with way.lock:
                     if last[0] != mine:
                         way.turns += mine == "client"

@@ -56,6 +56,8 @@ def keys(certificates: Certificates) -> Iterator[Keys]:
             self.send_response(given.status)
             self.send_header("Content-Type", "text/plain")
             self.send_header("Location", "/elsewhere")
+            # The connection's end says nothing: a TLS without a farewell is an error to newer ones.
+            self.send_header("Content-Length", str(len(given.body)))
             self.end_headers()
             self.wfile.write(given.body)
 

@@ -136,7 +136,11 @@ def write_ssh_config(
         raise ClientError(f"ssh does not accept what would be written, so nothing was: {refused}")
     for kind, text in texts.items():
         _put(ours / f"{slug}.{kind}", text)
-    after = with_include(before, _include(home, directory))
+    include = _include(home, directory)
+    after = with_include(before, include)
+    if "%" in include and _refusal(after):
+        # OpenSSH 10 replaces what begins so in the names of files to include; those before take it as it is.
+        after = with_include(before, include.replace("%", "%%"))
     if after != before:
         _check(config, before, after)
         _put(config, after)
