@@ -147,7 +147,11 @@ def test_a_tunnel_that_ssh_hangs_up_is_closed_by_the_client_and_not_lost(
 ) -> None:
     before = len(closures(hatchway))
     assert shell(f"hatchway ssh {WEB_1} true")[0] == 0
-    shell(f"timeout -s HUP 15 hatchway ssh {WEB_1} sleep 1000")
+    shell(
+        f"hatchway ssh {WEB_1} 'echo in; sleep 1000' >there & ssh=$!;"
+        " for try in $(seq 600); do if [ -s there ]; then break; fi; sleep 0.1; done;"
+        " kill -HUP $ssh; wait $ssh"
+    )
     wait_until(lambda: len(closures(hatchway)) == before + 2, 30, lambda: "a tunnel has no end in the trail")
     new = closures(hatchway)[before:]
     assert [event["additionalEventData"]["closeCode"] for event in new] == [1000, 1000]
