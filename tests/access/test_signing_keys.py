@@ -375,6 +375,7 @@ def test_a_document_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) 
 def test_another_gateway_key_seals_all_again_once(world: World) -> None:
     world.user("alice", OPEN)
     world.keys.refresh()
+    assert world.control_plane(GATEWAY).refresh() == 0
     other = Vault(bytes(32))
     elsewhere = world.control_plane(other)
     assert elsewhere.refresh() == 3
@@ -409,6 +410,9 @@ def test_a_secret_of_another_master_key_is_told_and_keeps_nobody_else_from_a_key
     assert keys.refresh() == 3
     assert (world.known, keys.unopened) == ({good}, strange)
     assert keys.refresh() == 0
+    world.change(lambda tx: allow(tx, OwnerKind.USER, "bob", OPEN, OPEN))
+    assert keys.refresh() == 0
+    assert keys.unopened == strange
     world.now += timedelta(days=1)
     keys.refresh()
     assert (world.known, keys.unopened) == ({good}, strange)
@@ -609,6 +613,18 @@ def test_a_session_that_expires_within_the_day_loses_them_with_the_next_change(w
     world.change(managed)
     world.keys.refresh()
     assert world.known == {lasting}
+
+
+def test_one_change_may_give_them_to_several_users_and_sessions(world: World) -> None:
+    keys = {world.user(name).key.id for name in ("alice", "bob")}
+    world.change(put_role)
+    keys |= {put_session(world) for _ in range(2)}
+    assert world.keys.refresh() == 0
+    with world.store.write() as tx:
+        for kind, name in ((OwnerKind.USER, "alice"), (OwnerKind.USER, "bob"), (OwnerKind.ROLE, "on-call")):
+            allow(tx, kind, name, OPEN)
+    assert world.keys.refresh() == 2 * 3 + 2 * 2
+    assert world.known == keys
 
 
 def test_the_rule_for_one_is_that_for_all(world: World) -> None:

@@ -82,7 +82,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         tx.inline_policies.put(inline(OwnerKind.USER, "alice"))
         tx.access_keys.put(key("alice"), key("bob"), key("carol"))
         tx.roles.put(role(BOUNDARY))
-        tx.memberships.put(Membership(user_name="bob", group_name="ops"))
+        tx.memberships.put(
+            Membership(user_name="bob", group_name="ops"), Membership(user_name="carol", group_name="hr")
+        )
+        tx.sealed_signing_keys.put(sealed("AKIA-carol"))
         tx.attachments.put(
             Attachment(owner_kind=OwnerKind.USER, owner_name="alice", policy_arn=ATTACHED),
             Attachment(owner_kind=OwnerKind.GROUP, owner_name="ops", policy_arn=ATTACHED),
@@ -101,6 +104,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 ALICE, BOB, CAROL, ROLE = {"AKIA-alice", "ASIA-alice"}, {"AKIA-bob"}, {"AKIA-carol"}, {"ASIA-role"}
 
+
+def user_and_policy(tx: Transaction) -> None:
+    tx.users.put(user("carol"))
+    tx.policy_versions.put(version(ATTACHED))
+
+
+def versions_and_keys(tx: Transaction) -> None:
+    tx.policy_versions.put_all(version(f"arn:{number}") for number in range(251))
+    tx.access_keys.put_all(key(f"many-{number}") for number in range(251))
+
+
 CHANGES: dict[str, tuple[Callable[[Transaction], object], set[str] | None]] = {
     "a VPC": (lambda tx: tx.vpcs.put(Vpc(id="vpc-1", name="v", cidrs=("10.0.0.0/16",))), set()),
     "a user": (lambda tx: tx.users.put(user("alice")), ALICE),
@@ -110,6 +124,14 @@ CHANGES: dict[str, tuple[Callable[[Transaction], object], set[str] | None]] = {
     "an inline policy": (lambda tx: tx.inline_policies.put(inline(OwnerKind.USER, "alice")), ALICE),
     "a group's inline policy": (lambda tx: tx.inline_policies.put(inline(OwnerKind.GROUP, "ops")), BOB),
     "an inline policy that went": (lambda tx: tx.inline_policies.delete_where(owner_name="alice"), ALICE),
+    "an attachment": (
+        lambda tx: tx.attachments.put(
+            Attachment(owner_kind=OwnerKind.USER, owner_name="bob", policy_arn=BOUNDARY)
+        ),
+        BOB,
+    ),
+    "a user and a version of others' policy": (user_and_policy, ALICE | BOB | CAROL),
+    "so many of several kinds": (versions_and_keys, None),
     "a membership": (lambda tx: tx.memberships.put(Membership(user_name="carol", group_name="x")), CAROL),
     "a membership that went": (lambda tx: tx.memberships.delete("bob", "ops"), BOB),
     "a version of an attached policy": (lambda tx: tx.policy_versions.put(version(ATTACHED)), ALICE | BOB),

@@ -4,7 +4,6 @@ So that what follows from permissions is worked out again for these alone, in an
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
@@ -49,13 +48,13 @@ def touched_keys(tx: Transaction, since: int, now: datetime) -> frozenset[str] |
 
 def _changed(tx: Transaction, since: int) -> dict[str, set[tuple[str, ...]]] | None:
     """The primary keys of the rows about identities that came, changed or went; None for many."""
-    changed: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    changed: dict[str, set[tuple[str, ...]]] = {}
     for table in IDENTITY_TABLES:
         rows = getattr(tx, table)
         found = rows.since(since)
         if len(found) > _MOST:
             return None
-        changed[table] |= {tuple(map(str, rows.key_of(row))) for row in found}
+        changed[table] = {tuple(map(str, rows.key_of(row))) for row in found}
     for kind, key in tx.deleted_since(since):
         if (name := KINDS.get(kind)) in IDENTITY_TABLES:
             changed[name].add(tuple(json.loads(key)))
