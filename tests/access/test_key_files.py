@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
+from hatchway.access import key_files
 from hatchway.access.key_files import (
     CA_KEY,
     FORMER,
@@ -205,13 +206,13 @@ def test_while_a_master_key_is_rotated_its_file_holds_two(called: str, tmp_path:
 def test_a_second_master_key_has_its_place_named_and_is_whole(second: str, tmp_path: Path) -> None:
     text = base64.b64encode(KEY).decode() + "\n" + second + "\n"
     path = written(tmp_path / "master.key", text.encode("latin-1"))
-    with pytest.raises(KeyProblem, match="is damaged"):
+    with pytest.raises(KeyProblem, match=f"in {path} is damaged"):
         read_master_keys(path, {})
 
 
 def test_three_master_keys_or_two_gateway_keys_are_too_many(tmp_path: Path) -> None:
     one = base64.b64encode(KEY)
-    with pytest.raises(KeyProblem, match="is damaged"):
+    with pytest.raises(KeyProblem, match=f"in {tmp_path}/master.key is damaged"):
         read_master_keys(written(tmp_path / "master.key", one + b" next:" + one + b" former:" + one), {})
     with pytest.raises(KeyProblem, match="is damaged"):
         read_gateway_key(written(tmp_path / "gateway.key", one + b" next:" + one), {})
@@ -240,10 +241,22 @@ def test_a_followed_file_tells_of_other_keys_once_and_goes_on_with_what_it_knows
     assert followed.keys == (OTHER, KEY)
 
 
+def test_a_followed_file_is_read_again_only_when_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "master.key", base64.b64encode(KEY))
+    followed = FollowedKeyFile(path, {})
+    replaced(path, MasterKeys(OTHER))
+    assert followed.changed() == (OTHER,)
+    unchanged = FollowedKeyFile(path, {})
+    monkeypatch.setattr(key_files, "read_master_keys", lambda *_: pytest.fail("read it again"))
+    assert (followed.changed(), unchanged.changed()) == (None, None)
+
+
 def test_a_key_of_the_environment_is_not_followed(tmp_path: Path) -> None:
-    followed = FollowedKeyFile(
-        tmp_path / "master.key", {"HATCHWAY_MASTER_KEY": base64.b64encode(KEY).decode()}
-    )
-    written(tmp_path / "master.key", base64.b64encode(OTHER))
+    path = written(tmp_path / "master.key", base64.b64encode(OTHER))
+    followed = FollowedKeyFile(path, {"HATCHWAY_MASTER_KEY": base64.b64encode(KEY).decode()})
+    assert followed.changed() is None
+    replaced(path, MasterKeys(bytes(32)))
     assert followed.changed() is None
     assert followed.keys == (KEY,)
