@@ -121,6 +121,19 @@ def test_a_close_frame_has_its_reason_and_note_and_pongs_that_are_due_go_first()
     run(test)
 
 
+def test_a_close_frame_has_the_explanation_that_was_given_before_it() -> None:
+    async def test() -> None:
+        async with served() as (server, made):
+            client = await WebSocket.open(server.port)
+            made[0].explain("until noon")
+            made[0].send_close(Closure(1001, "Going"))
+            assert await client.frame() == (CLOSE, b"\x03\xe9Going (until noon; request id 7)")
+            await client.close(1001)
+            await client.hung_up()
+
+    run(test)
+
+
 def test_a_client_that_does_not_answer_a_close_frame_is_told_of_once_it_has_acknowledged_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
