@@ -47,16 +47,48 @@ class Row:
         return f"| {self.what} | {numbers} | {promised} | {'yes' if self.kept else 'NO'} |"
 
 
-def measure(world: World, *, rounds: int, megabytes: int) -> list[Row]:
+@dataclass(frozen=True)
+class Added:
+    """What a way costs beside ssh's own: at most `bound` milliseconds more."""
+
+    what: str
+    ours: float
+    without: float
+    bound: float = 150
+
+    @property
+    def kept(self) -> bool:
+        return self.ours - self.without <= self.bound
+
+    def __str__(self) -> str:
+        numbers = (
+            f"{self.ours:,.0f} ms | ssh alone: {self.without:,.0f} ms | + {self.ours - self.without:,.0f} ms"
+        )
+        return f"| {self.what} | {numbers} | ≤ + {self.bound:.0f} ms | {'yes' if self.kept else 'NO'} |"
+
+
+def measure(world: World, *, rounds: int, megabytes: int) -> list[Row | Added]:
     """All rows."""
+    rows: list[Row | Added] = []
     near = _turns(world.commands(), rounds, lambda command: _first_byte(world, command) * 1000)
-    rows = [Row("from exec to the banner's first byte, near", "ms", *near, 1 / 8)]
+    rows.append(Row("from exec to the banner's first byte, near", "ms", *near, 1 / 8))
+    times = _medians(world.ssh_commands(), rounds, lambda command: _whole(world, command) * 1000)
+    direct = times.pop("direct")
+    rows += [Added(f"`ssh HOST true` near, by {way}", took, direct) for way, took in times.items()]
     world.delay = _LINK
     few = max(2, rounds // 3)
-    first = _turns(world.commands(), few, lambda command: _first_byte(world, command, new=True) * 1000)
-    rows.append(Row("on a link of 300 ms, for the first time in a minute", "ms", *first, 1 / 2))
-    far = _turns(world.commands(), few, lambda command: _first_byte(world, command) * 1000)
-    rows.append(Row("the same, again", "ms", *far, 1 / 2))
+    ways: dict[str, tuple[Callable[[], None], float]] = {
+        "for the first time ever": (world.forget, 2 / 3),
+        "for the first time in a minute": (world.age, 1 / 2),
+        "again": (lambda: None, 1 / 2),
+    }
+    for when, (before, bound) in ways.items():
+        far = _turns(
+            world.commands(),
+            few,
+            lambda command, before=before: _first_byte(world, command, before) * 1000,  # type: ignore[misc]
+        )
+        rows.append(Row(f"on a link of 300 ms, {when}", "ms", *far, bound))
     world.delay = 0.0
     for connections in (1, 64):
         speed = _turns(
@@ -73,16 +105,34 @@ def measure(world: World, *, rounds: int, megabytes: int) -> list[Row]:
 def _turns(
     commands: dict[str, list[str]], rounds: int, measured: Callable[[list[str]], float]
 ) -> tuple[float, float]:
+    found = _medians(commands, rounds, measured)
+    return found["hatchway"], found["aws"]
+
+
+def _medians(
+    commands: dict[str, list[str]], rounds: int, measured: Callable[[list[str]], float]
+) -> dict[str, float]:
     found: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
             found[name].append(measured(command))
-    return statistics.median(found["hatchway"]), statistics.median(found["aws"])
+    return {name: statistics.median(took) for name, took in found.items()}
 
 
-def _first_byte(world: World, command: list[str], *, new: bool = False) -> float:
-    if new:
-        world.forget()
+def _whole(world: World, command: list[str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(
+        command, env=world.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    took = time.perf_counter() - began
+    if done.returncode != 0:
+        raise RuntimeError(f"{command}: {done.stderr}")
+    return took
+
+
+def _first_byte(world: World, command: list[str], before: Callable[[], None] = lambda: None) -> float:
+    if command[0] != str(world.aws):
+        before()
     began = time.perf_counter()
     with _running(world, command) as process:
         assert process.stdout is not None

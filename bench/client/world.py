@@ -91,6 +91,9 @@ class World:
             raise SystemExit((self.directory / "log").read_text())
         self._hatchway("access-key", "create", "alice", "--data-dir", str(data), "--profile", "alice")
         self.target = _serve(0, _answer)
+        self.sshd = self._run_sshd()
+        ssh = str(self.directory / "ssh")
+        self._hatchway("ssh-config", "--os-user", "root", "--ssh-directory", ssh)
         _serve(443, lambda sock: self._link(sock, (GATEWAY, 443)))
         _serve(FAR_API, lambda sock: self._link(sock, ("127.0.0.1", API)))
         return self
@@ -115,6 +118,54 @@ class World:
     def forget(self) -> None:
         """What `hatchway` remembers; the AWS CLI remembers nothing."""
         shutil.rmtree(self.directory / ".cache", ignore_errors=True)
+
+    def age(self) -> None:
+        """What `hatchway` remembers, so that it is good no more."""
+        for file in (self.directory / ".cache" / "hatchway" / "answers").glob("*"):
+            file.write_text(json.dumps({**json.loads(file.read_text()), "until": 0}))
+
+    def ssh_commands(self) -> dict[str, list[str]]:
+        """`ssh HOST true` to the same sshd: directly, by `hatchway ssh`, and by ssh's own configuration as
+        `hatchway ssh-config` writes it."""
+        options = ["-p", str(self.sshd), "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
+        nowhere = ["-F", "none", "-o", "UserKnownHostsFile=/dev/null"]
+        key = ["-i", str(self.directory / "user_key"), "-o", "IdentitiesOnly=yes"]
+        config = ["-F", str(self.directory / "ssh" / "config")]
+        return {
+            "direct": ["ssh", *nowhere, *key, *options, "root@127.0.0.1", "true"],
+            "hatchway ssh": [*HATCHWAY, "ssh", *nowhere, *options, f"root@{INSTANCE}", "true"],
+            "ssh-config": ["ssh", *config, *options, f"root@{INSTANCE}", "true"],
+        }
+
+    def _run_sshd(self) -> int:
+        """Its port. It takes any key: what a host's own does with Hatchway's is not what is measured."""
+        for name in ("host_key", "user_key"):
+            key = str(self.directory / name)
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        config = self.directory / "sshd_config"
+        config.write_text(
+            f"ListenAddress 127.0.0.1:{port}\n"
+            f"HostKey {self.directory / 'host_key'}\n"
+            "PidFile none\nUsePAM no\nPermitRootLogin yes\nStrictModes no\nAuthorizedKeysFile none\n"
+            "PasswordAuthentication no\nMaxStartups 100\n"
+            "AuthorizedKeysCommand /usr/bin/echo %t %k\nAuthorizedKeysCommandUser nobody\n"
+        )
+        Path("/run/sshd").mkdir(exist_ok=True)
+        log = self._stack.enter_context((self.directory / "sshd.log").open("wb"))
+        sshd = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stderr=log)
+        self._stack.callback(_end, sshd)
+        until = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+            except ConnectionRefusedError:
+                if time.monotonic() > until:
+                    raise SystemExit((self.directory / "sshd.log").read_text()) from None
+                time.sleep(0.05)
+            else:
+                return port
 
     def commands(self) -> dict[str, list[str]]:
         """The command line of each client that opens a tunnel to the target."""

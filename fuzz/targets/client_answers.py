@@ -12,7 +12,7 @@ from picows import WSHandshakeError
 from fuzz.draws import Draws
 from hatchway.client.discovery import gateway_port
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
-from hatchway.client.http_connection import HttpAnswer
+from hatchway.client.http_answer import HttpAnswer
 from hatchway.client.plan import Route
 from hatchway.client.tunnel import _refusal
 

@@ -21,6 +21,8 @@ HEAVY = {
     *("typer", "click", "rich", "pydantic", "botocore", "boto3", "urllib3", "cryptography", "sqlalchemy"),
     *("yaml", "structlog", "uvloop", "starlette", "prometheus_client", "alembic", "http.client", "email"),
 }
+OF_MANY_TUNNELS = {"asyncio", "picows", "python_socks", "concurrent.futures", "logging"}
+"""What a listener needs, and one tunnel does without."""
 WHOLE: Any = get_command(app)
 TABLES: Mapping[str, Mapping[str, tuple[str, type]]] = {
     "ssh": {**short_lines.SSH, **short_lines.TUNNEL, **short_lines.CALLER},
@@ -62,6 +64,26 @@ def test_what_ssh_waits_for_loads_nothing_that_takes_long(arguments: tuple[str, 
     word, *loaded = done.stdout.split()
     assert word == "loaded"
     assert not [name for name in loaded if name in HEAVY]
+    if "--local-port" not in arguments:
+        assert not [name for name in loaded if name in OF_MANY_TUNNELS]
+
+
+def test_the_completion_of_a_host_s_name_loads_no_botocore() -> None:
+    program = (
+        "import sys, atexit; from hatchway.cli.start import main;"
+        "atexit.register(lambda: print('loaded', *sys.modules)); main()"
+    )
+    words = {"COMP_WORDS": "hatchway ssh we", "COMP_CWORD": "2", "_HATCHWAY_COMPLETE": "complete_bash"}
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/none"}
+    where = {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment({**words, **keys, **where, "AWS_SHARED_CREDENTIALS_FILE": "/none"}),
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    loaded = done.stdout.split()
+    assert "hatchway.client.caller" in loaded
+    assert not {"botocore", "urllib3", "picows"} & set(loaded)
 
 
 @pytest.mark.parametrize("command", TABLES)

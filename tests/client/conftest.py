@@ -36,8 +36,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def models_are_read_once() -> Iterator[None]:
     """Each of the client's sessions reads EC2's model, which is most of what a test here costs.
 
-    For a file of tests at a time: a loader remembers which services it found, and one that a test elsewhere used
-    first never finds Hatchway's own."""
+    For a file of tests at a time: a loader remembers which services it found, and one that a test elsewhere
+    used first never finds Hatchway's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield

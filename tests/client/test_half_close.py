@@ -4,17 +4,24 @@ import asyncio
 import os
 import random
 import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import pytest
 from tests.client.certificates import Certificates
 from tests.client.stubs import StubGateway, tunnel_plan
 from tests.gateway.harness import Says, running_gateway, target
 from tests.transport.harness import TIMEOUT, run
 
 from hatchway.client.listener import listen
-from hatchway.client.local import standard_streams
+from hatchway.client.local import LocalEnd, standard_streams
 from hatchway.client.plan import TunnelPlan
 from hatchway.client.profile import trust
+from hatchway.client.stream_relay import carry
 from hatchway.client.tunnel import open_tunnel
+
+Carrier = Callable[[TunnelPlan, ssl.SSLContext, LocalEnd], Coroutine[Any, Any, None]]
 
 
 def plan(certificates: Certificates, port: int) -> TunnelPlan:
@@ -39,7 +46,18 @@ class EndsFirst:
         writer.close()
 
 
-def test_what_a_host_says_after_the_end_of_standard_input_arrives_whole(certificates: Certificates) -> None:
+def alone(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> Coroutine[Any, Any, None]:
+    """As a tunnel on standard streams is carried."""
+    return asyncio.to_thread(carry, plan, context, local)
+
+
+both = pytest.mark.parametrize("carrier", [open_tunnel, alone])
+
+
+@both
+def test_what_a_host_says_after_the_end_of_standard_input_arrives_whole(
+    certificates: Certificates, carrier: Carrier
+) -> None:
     sent = random.Random(1).randbytes(3_000_000)
 
     async def test() -> None:
@@ -59,7 +77,7 @@ def test_what_a_host_says_after_the_end_of_standard_input_arrives_whole(certific
                 from_us.setblocking(False)
                 reader, writer = await asyncio.open_connection(sock=from_us)
                 carried = asyncio.create_task(
-                    open_tunnel(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
+                    carrier(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
                 )
                 assert await asyncio.wait_for(reader.readexactly(len(sent)), TIMEOUT) == sent[::-1]
                 await asyncio.gather(carried, fed)
@@ -69,8 +87,9 @@ def test_what_a_host_says_after_the_end_of_standard_input_arrives_whole(certific
     run(test)
 
 
+@both
 def test_the_end_of_a_host_is_the_end_of_standard_output_and_input_still_reaches_it(
-    certificates: Certificates,
+    certificates: Certificates, carrier: Carrier
 ) -> None:
     async def test() -> None:
         host = EndsFirst()
@@ -82,7 +101,7 @@ def test_the_end_of_a_host_is_the_end_of_standard_output_and_input_still_reaches
             output_read, output_write = os.pipe()
             with standard_streams(input_read, output_write) as local:
                 carried = asyncio.create_task(
-                    open_tunnel(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
+                    carrier(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
                 )
                 with os.fdopen(output_read, "rb") as output:
                     assert await asyncio.to_thread(output.read) == b"that is all"

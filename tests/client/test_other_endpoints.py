@@ -1,6 +1,5 @@
 """An endpoint that refuses has another one tried that reaches the host, where another can mend it."""
 
-import asyncio
 import json
 import os
 from dataclasses import replace
@@ -34,7 +33,7 @@ from hatchway.client.memory import Memory, Place
 from hatchway.client.plan import TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions, trust
 from hatchway.client.proxy_command import read_places, write_places
-from hatchway.client.tunnel import open_tunnel
+from hatchway.client.stream_relay import carry
 from hatchway.gateway.admission.refusal import DRAINING, ENDPOINT_FULL, PRINCIPAL_FULL, Refusal, access_denied
 
 ENDPOINTS = [f"eice-{number:017x}" for number in range(1, 4)]
@@ -51,7 +50,7 @@ def attempt(plan: TunnelPlan, ca_bundle: str) -> ClientError:
     ends = (*os.pipe(), *os.pipe())
     try:
         with standard_streams(ends[0], ends[3]) as local, pytest.raises((NotOpened, TunnelClosed)) as caught:
-            asyncio.run(open_tunnel(plan, trust(ca_bundle), local))
+            carry(plan, trust(ca_bundle), local)
     finally:
         for end in ends:
             os.close(end)

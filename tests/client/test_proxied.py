@@ -1,6 +1,5 @@
 """Tunnels and calls of the API through proxies of every kind, each of which asks for a password."""
 
-import asyncio
 import os
 import socket
 from urllib.parse import quote, urlsplit
@@ -10,27 +9,27 @@ from python_socks import ProxyError
 from tests.client.certificates import Certificates
 from tests.client.proxies import PASSWORD, USER, running_proxy
 from tests.client.stubs import StubControlPlane, StubGateway, tunnel_plan
-from tests.client.test_tunnel import Echo
+from tests.client.test_tunnel import Carrier, Echo, by_event_loop
 
+from hatchway.client import stream_relay
 from hatchway.client.errors import GatewayUnreachable, NotConfigured
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions, trust
 from hatchway.client.proxied import _ask_for
-from hatchway.client.tunnel import open_tunnel
 
 KNOWN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
 HIDDEN = "gateway.hidden.test"
 """A name that the proxy alone can resolve."""
 
 
-def echoed(gateway: StubGateway, address: str) -> bytes:
+def echoed(gateway: StubGateway, address: str, carry: Carrier = stream_relay.carry) -> bytes:
     """What comes back through a tunnel by the environment's proxy."""
     gateway.answer = lambda: Echo(5)
     ends = (*os.pipe(), *os.pipe())
     os.write(ends[1], b"hello")
     try:
         with standard_streams(ends[0], ends[3]) as local:
-            asyncio.run(open_tunnel(tunnel_plan(gateway, address=address), trust(gateway.ca_bundle), local))
+            carry(tunnel_plan(gateway, address=address), trust(gateway.ca_bundle), local)
         return os.read(ends[2], 10)
     finally:
         for end in ends:
@@ -49,13 +48,16 @@ def echoed(gateway: StubGateway, address: str) -> bytes:
         ("socks4://127.0.0.1:PORT", "127.0.0.1"),
     ],
 )
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    ("variable", "carry"), [("HTTPS_PROXY", by_event_loop), ("all_proxy", stream_relay.carry)]
+)
 def test_a_tunnel_goes_through_the_proxy_that_the_environment_names(
     gateway: StubGateway,
     certificates: Certificates,
     monkeypatch: pytest.MonkeyPatch,
     *,
     variable: str,
+    carry: Carrier,
     url: str,
     address: str,
 ) -> None:
@@ -63,7 +65,7 @@ def test_a_tunnel_goes_through_the_proxy_that_the_environment_names(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
     with running_proxy(certificates.server_context() if by_tls else None) as proxy:
         monkeypatch.setenv(variable, url.replace("PORT", str(proxy.port)))
-        assert echoed(gateway, address) == b"hello"
+        assert echoed(gateway, address, carry) == b"hello"
         assert proxy.asked == [address]
 
 

@@ -7,8 +7,9 @@ import json
 import os
 import signal
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from picows import (
 )
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
-from hatchway.client import relay
+from hatchway.client import relay, stream_relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
+from hatchway.client.plan import TunnelPlan
 from hatchway.client.profile import trust
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tunnel import open_tunnel
@@ -35,8 +37,29 @@ from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 MIB = 1 << 20
 
 
-def carry(gateway: StubGateway, local: LocalEnd) -> None:
-    asyncio.run(open_tunnel(tunnel_plan(gateway), trust(gateway.ca_bundle), local))
+Carrier = Callable[[TunnelPlan, ssl.SSLContext, LocalEnd], None]
+
+
+def by_event_loop(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> None:
+    """As the tunnels of a local port are carried."""
+    asyncio.run(open_tunnel(plan, context, local))
+
+
+CARRIERS: dict[str, Carrier] = {"event_loop": by_event_loop, "alone": stream_relay.carry}
+_chosen: list[Carrier] = [stream_relay.carry]
+
+
+@pytest.fixture(autouse=True, params=CARRIERS)
+def carrier(request: pytest.FixtureRequest) -> Iterator[Carrier]:
+    """Both that there are behave the same."""
+    before = _chosen[0]
+    _chosen[0] = CARRIERS[request.param]
+    yield _chosen[0]
+    _chosen[0] = before
+
+
+def carry(gateway: StubGateway, local: LocalEnd, plan: TunnelPlan | None = None) -> None:
+    _chosen[0](plan or tunnel_plan(gateway), trust(gateway.ca_bundle), local)
 
 
 def carry_bytes(gateway: StubGateway, data: bytes) -> bytes:
@@ -292,7 +315,7 @@ def test_what_was_sent_arrives_though_the_local_reader_goes_away(gateway: StubGa
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
-    gateway: StubGateway, number: signal.Signals
+    gateway: StubGateway, carrier: Carrier, number: signal.Signals
 ) -> None:
     listens = Listens()
     gateway.answer = lambda: listens
@@ -302,26 +325,60 @@ def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
     output_read, output_write = os.pipe()
     before = signal.getsignal(number)
 
-    async def run() -> None:
-        with standard_streams(input_read, output_write) as local, ending_in_order():
-            os.write(input_write, b"first")
-            asyncio.get_running_loop().create_task(end())
-            await open_tunnel(tunnel_plan(gateway), trust(gateway.ca_bundle), local)
-
-    async def end() -> None:
-        await asyncio.to_thread(listens.heard.wait, 30)
-        # In one turn of the loop: they wait in the pipe when the signal is looked at.
+    def end() -> None:
+        assert listens.heard.wait(30)
+        # They wait in the pipe when the signal is looked at.
         os.write(input_write, words)
         os.kill(os.getpid(), number)
 
-    with pytest.raises(SystemExit) as caught:
-        asyncio.run(run())
+    async def run(local: LocalEnd) -> None:
+        with ending_in_order():
+            await open_tunnel(tunnel_plan(gateway), trust(gateway.ca_bundle), local)
+
+    os.write(input_write, b"first")
+    ending = threading.Thread(target=end)
+    ending.start()
+    with pytest.raises(SystemExit) as caught, standard_streams(input_read, output_write) as local:
+        if carrier is by_event_loop:
+            asyncio.run(run(local))
+        else:
+            carry(gateway, local)
+    ending.join(30)
     assert caught.value.code == 128 + number
     assert listens.closed.wait(10)
     assert listens.received == b"first" + words
     assert signal.getsignal(number) == before
     for descriptor in (input_read, input_write, output_read, output_write):
         os.close(descriptor)
+
+
+def test_a_second_signal_has_nothing_waited_for(
+    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_LEAVE_TIMEOUT", 600)
+    monkeypatch.setattr(stream_relay, "LEAVE_TIMEOUT", 600)
+    heard = threading.Event()
+
+    class Deaf(WSListener):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            transport.underlying_transport.pause_reading()
+            heard.set()
+
+    gateway.answer = Deaf
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"word")
+
+    def end() -> None:
+        assert heard.wait(30)
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with ours, theirs, pytest.raises(KeyboardInterrupt):
+        carry(gateway, connection(ours))
+    ending.join(30)
 
 
 @contextmanager
@@ -377,7 +434,8 @@ def test_a_close_that_only_the_end_of_the_connection_answers_is_an_error(gateway
 def test_a_close_that_nothing_answers_is_an_error(
     gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "CLOSE_TIMEOUT", 1.0)
+    for module in (relay, stream_relay):
+        monkeypatch.setattr(module, "CLOSE_TIMEOUT", 1.0)
 
     class Deaf(WSListener):
         def on_ws_connected(self, transport: WSTransport) -> None:
@@ -389,7 +447,7 @@ def test_a_close_that_nothing_answers_is_an_error(
 
 
 def test_a_gateway_has_the_time_to_find_that_its_target_does_not_answer() -> None:
-    assert relay.CLOSE_TIMEOUT > CONNECT_TIMEOUT
+    assert relay.CLOSE_TIMEOUT == stream_relay.CLOSE_TIMEOUT > CONNECT_TIMEOUT
 
 
 def test_the_request_is_the_one_of_the_aws_cli(gateway: StubGateway) -> None:
@@ -440,7 +498,7 @@ def test_a_refusal_with_an_odd_body_still_tells_the_status(gateway: StubGateway,
 def test_a_gateway_with_a_certificate_of_an_unknown_ca_is_not_trusted(gateway: StubGateway) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(GatewayUnreachable, match="certificate is not trusted"):
-        asyncio.run(open_tunnel(tunnel_plan(gateway), trust(None), connection(ours)))
+        _chosen[0](tunnel_plan(gateway), trust(None), connection(ours))
     assert gateway.requests == []
 
 
@@ -448,7 +506,7 @@ def test_a_certificate_for_another_name_is_not_trusted(gateway: StubGateway) -> 
     ours, theirs = socket.socketpair()
     other = tunnel_plan(gateway, dns_name="other.example.test")
     with ours, theirs, pytest.raises(GatewayUnreachable, match="certificate is not trusted"):
-        asyncio.run(open_tunnel(other, trust(gateway.ca_bundle), connection(ours)))
+        carry(gateway, connection(ours), other)
     assert gateway.requests == []
 
 
@@ -473,7 +531,7 @@ def test_a_connection_comes_from_the_source_address_that_was_asked_for(gateway: 
     ours, theirs = socket.socketpair()
     with ours, theirs:
         from_there = tunnel_plan(gateway, source_address="127.0.9.7")
-        asyncio.run(open_tunnel(from_there, trust(gateway.ca_bundle), connection(ours)))
+        carry(gateway, connection(ours), from_there)
     assert peers == ["127.0.9.7"]
 
 
@@ -482,7 +540,7 @@ def test_without_an_address_the_endpoint_s_dns_name_is_resolved(gateway: StubGat
     ours, theirs = socket.socketpair()
     with ours, theirs:
         by_name = tunnel_plan(gateway, dns_name="localhost", address=None)
-        asyncio.run(open_tunnel(by_name, trust(gateway.ca_bundle), connection(ours)))
+        carry(gateway, connection(ours), by_name)
     assert len(gateway.requests) == 1
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.plan import TunnelPlan
     from hatchway.client.profile import ProfileOptions
 
 
@@ -111,25 +112,40 @@ def open_tunnel(
         raise InvalidOption("--bind-address says where to listen: give --local-port as well")
     check_options(options)
     profile = Profile(caller)
-    # A listener stays for longer than anything may be remembered.
-    asks = options.private_ip_address is None and local_port is None
-    memory = Memory(profile, options) if asks else None
-    plan = plan_tunnel(profile, options, meanwhile=_load_what_carries, memory=memory)
-    if push_key is not None or known_hosts is not None:
-        from hatchway.client.ssh import prepare_host
+    introduce = push_key is not None or known_hosts is not None
 
-        prepare_host(profile, plan.instance_id, os_user, push_key, known_hosts)
-    import asyncio
+    def prepare(plan: TunnelPlan) -> None:
+        if introduce:
+            from hatchway.client.ssh import prepare_host
+
+            prepare_host(profile, plan.instance_id, os_user, push_key, known_hosts)
 
     if local_port is not None:
+        plan = plan_tunnel(profile, options, meanwhile=_load_what_carries_many)
+        prepare(plan)
+        import asyncio
+
         from hatchway.client.listener import LOOPBACK, listen
 
         asyncio.run(listen(plan, local_port, report, bind_address or LOOPBACK))
         return 0
-    from hatchway.client.tunnel import relay_standard_streams
+    from hatchway.client.opening import Ahead
+    from hatchway.client.stream_relay import relay_standard_streams
 
+    memory = Memory(profile, options) if options.private_ip_address is None else None
+    ahead: Ahead | None = None
+
+    def expected(plan: TunnelPlan) -> None:
+        nonlocal ahead
+        ahead = Ahead(plan.route, profile.trusted())
+
+    # Gateways move seldom: where one was is connected to while it is asked where it is.
+    plan = plan_tunnel(profile, options, memory=memory, expected=expected)
+    if introduce and ahead is None:
+        expected(plan)
+    prepare(plan)
     try:
-        asyncio.run(relay_standard_streams(plan))
+        relay_standard_streams(plan, profile.trusted(), ahead)
     except NotOpened:
         # Nothing has been taken from standard input yet.
         remembered = memory is not None and memory.recalled
@@ -137,7 +153,7 @@ def open_tunnel(
             memory.forget()
         if not remembered:
             raise
-        asyncio.run(relay_standard_streams(plan_tunnel(profile, options)))
+        relay_standard_streams(plan_tunnel(profile, options), profile.trusted())
     except TunnelClosed:
         if memory is not None:
             memory.forget()
@@ -145,9 +161,9 @@ def open_tunnel(
     return 0
 
 
-def _load_what_carries() -> None:
+def _load_what_carries_many() -> None:
     """It takes as long as the API takes to answer."""
-    import hatchway.client.tunnel  # noqa: F401
+    import hatchway.client.listener  # noqa: F401
 
 
 def report(line: str) -> None:

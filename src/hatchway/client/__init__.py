@@ -6,7 +6,7 @@ for what is open; the plan opens any number of tunnels:
 
     profile = Profile(ProfileOptions(profile="lab"))
     plan = plan_tunnel(profile, TunnelOptions(host="web-1"))
-    asyncio.run(relay_standard_streams(plan))       # or: listen(plan, local_port, print)
+    relay_standard_streams(plan, profile.trusted())     # or: asyncio.run(listen(plan, local_port, print))
 
 | module | holds |
 |---|---|
@@ -14,7 +14,8 @@ for what is open; the plan opens any number of tunnels:
 | `shared_files` | what of that stands in so many words in the environment and the shared files |
 | `botocore_session` | all else, found by botocore; clients of whole services |
 | `caller` | the few questions of a tunnel, asked without botocore |
-| `http_connection`, `proxied` | the connection on which they are asked, through a proxy where there is one |
+| `http_connection`, `http_answer` | the connection on which they are asked, and what comes back |
+| `dialling`, `proxied` | a connection to a name or an address, through a proxy where there is one |
 | `ec2_protocol` | their words. Pure |
 | `hosts` | the hosts that a caller may see, and which one is meant by name, address or id |
 | `ids` | the id that is meant by its beginning |
@@ -24,8 +25,12 @@ for what is open; the plan opens any number of tunnels:
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
 | `memory` | what was found a moment ago |
 | `plan` | what opening a tunnel takes. Pure |
-| `tunnel` | connecting to a gateway, and its refusals |
-| `relay` | the bytes of one tunnel, both ways, to the very last |
+| `attempts` | which endpoint is asked next, where one refuses; what a refusal means |
+| `opening` | asking a gateway for a tunnel, for `stream_relay` |
+| `frames` | the frames of a WebSocket. Pure |
+| `stream_relay` | one tunnel on standard streams, which are there at once: no event loop |
+| `tunnel` | opening any number of tunnels in an event loop |
+| `relay` | the bytes of each of these, both ways, to the very last |
 | `local` | the near end: standard streams or a connection |
 | `signals` | ending a tunnel in order when told to |
 | `listener` | a local port, one tunnel for each connection |

@@ -16,8 +16,7 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import JSONFileCache
 from urllib3.exceptions import HTTPError
 
-from hatchway.client.errors import ENCODED, ApiError, ClientError, NotConfigured, printable
-from hatchway.client.http_connection import NO_API
+from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotConfigured, printable
 from hatchway.client.profile import NO_CREDENTIALS
 
 if TYPE_CHECKING:

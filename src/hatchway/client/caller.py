@@ -17,8 +17,8 @@ from urllib.parse import urlencode, urlsplit
 from hatchway import __version__
 from hatchway.client import clock
 from hatchway.client.ec2_protocol import read_answer, write_parameters
-from hatchway.client.errors import ENCODED, REQUEST_ID_HEADER, ApiError, printable
-from hatchway.client.http_connection import NO_API, HttpConnection, Waiting
+from hatchway.client.errors import ENCODED, NO_API, REQUEST_ID_HEADER, ApiError, printable
+from hatchway.client.http_connection import HttpConnection, Waiting
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signing import sign_headers
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-    from hatchway.client.http_connection import HttpAnswer
+    from hatchway.client.http_answer import HttpAnswer
     from hatchway.client.request import Credentials
 
 Question = tuple[str, "Mapping[str, Any]"]

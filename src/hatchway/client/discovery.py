@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,11 +96,13 @@ def plan_tunnel(
     options: TunnelOptions,
     meanwhile: Callable[[], None] = lambda: None,
     memory: Memory | None = None,
+    expected: Callable[[TunnelPlan], None] = lambda _: None,
 ) -> TunnelPlan:
     """Ask the control plane for what the options leave open, and for nothing else.
 
     Args:
         meanwhile: is called when the questions are under way.
+        expected: is called before, with what was found the last time and may well be found again.
         memory: of this question. What it holds is not asked again, and what is found it holds afterwards.
 
     Raises:
@@ -114,6 +117,9 @@ def plan_tunnel(
     if memory is not None and (known := memory.recall()) is not None:
         meanwhile()
         return _plan(profile, options, known)
+    if memory is not None and memory.outdated is not None:
+        with suppress(InvalidOption):
+            expected(_plan(profile, options, memory.outdated))
     ec2 = None
     if address is None or dns_name is None:
         ec2 = profile.caller

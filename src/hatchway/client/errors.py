@@ -60,6 +60,8 @@ REQUEST_ID_HEADER = "x-amzn-requestid"
 ENCODED = " Encoded authorization failure message:"
 """Behind it an error's message holds what only the server can read."""
 
+NO_API = "the answer is not that of Hatchway's API: check the endpoint URL (a gateway's port is another)"
+
 
 class ClientError(Exception):
     """Any failure of a client command."""

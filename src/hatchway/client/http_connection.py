@@ -9,37 +9,20 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from hatchway.client.errors import ApiError, printable
-from hatchway.client.proxy import proxy_for
+from hatchway.client.dialling import dial
+from hatchway.client.errors import NO_API, ApiError, printable
+from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from hatchway.client.http_answer import HttpAnswer
 
 TIMEOUT: Final = 60.0
 """Seconds for a connection, and for each wait for an answer's bytes."""
-
-_HEAD_LIMIT: Final = 65_536
-_BODY_LIMIT: Final = 64 << 20
-_CHUNK: Final = 1 << 18
-
-
-class BadAnswer(Exception):
-    """What came is no answer of HTTP."""
-
-
-class _Closed(Exception):
-    """The connection ended before the answer did."""
-
-
-class HttpAnswer(NamedTuple):
-    """`headers` by their names in small letters."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(slots=True)
@@ -60,7 +43,7 @@ class HttpConnection:
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
         self._url, self._context, self._timeout = url, context, timeout or TIMEOUT
         self._sock: socket.socket | None = None
-        self._received = bytearray()
+        self._reader: AnswerReader | None = None
         self._queue: list[Waiting] = []
 
     def send_all(self, waiting: list[Waiting]) -> None:
@@ -84,10 +67,11 @@ class HttpConnection:
         while waiting.answer is None:
             if self._sock is None:
                 self._connect()
+            assert self._reader is not None
             first = self._queue[0]
             try:
-                first.answer, last = self._read()
-            except (_Closed, ConnectionError) as error:
+                first.answer, last = self._reader.answer()
+            except (Closed, ConnectionError) as error:
                 self._hang_up()
                 # It may have been closed for being idle, which is no fault of what was asked.
                 if again:
@@ -111,13 +95,10 @@ class HttpConnection:
         try:
             # First, so that a CA that cannot be read is told also where nobody listens.
             context = self._context() if self._secure else None
-            sock = self._dial()
-            if sock.family in (socket.AF_INET, socket.AF_INET6):
-                # Through a proxy that is reached by TLS it is a pair of sockets within this machine.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = dial(self._host, self._port, self._timeout)
             if context is not None:
                 sock = context.wrap_socket(sock, server_hostname=self._host)
-            self._sock = sock
+            self._sock, self._reader = sock, AnswerReader(sock.recv)
             self._transmit(self._queue)
         except OSError as error:
             self.close()
@@ -125,14 +106,6 @@ class HttpConnection:
         except (UnicodeError, ValueError) as error:
             self.close()
             raise _problem(self._url, OSError(str(error)), connecting=True) from error
-
-    def _dial(self) -> socket.socket:
-        proxy = proxy_for(self._host, self._port)
-        if proxy is None:
-            return socket.create_connection((self._host, self._port), self._timeout)
-        from hatchway.client.proxied import connect_through
-
-        return connect_through(proxy, self._host, self._port, self._timeout)
 
     def _transmit(self, waiting: list[Waiting]) -> None:
         assert self._sock is not None
@@ -145,95 +118,7 @@ class HttpConnection:
     def _hang_up(self) -> None:
         if self._sock is not None:
             self._sock.close()
-        self._sock = None
-        self._received.clear()
-
-    # Reading one answer.
-
-    def _read(self) -> tuple[HttpAnswer, bool]:
-        """The next answer, and whether it is the connection's last."""
-        status = 100
-        while 100 <= status < 200:
-            status, version, headers = self._read_head()
-        last = version == b"HTTP/1.0" or "close" in headers.get("connection", "").lower()
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            body = self._read_chunks()
-        elif (length := headers.get("content-length")) is not None:
-            if not length.isascii() or not length.isdigit():
-                raise BadAnswer
-            body = self._take(int(length[:20]))
-        else:
-            body, last = self._read_rest(), True
-        return HttpAnswer(status, headers, body), last
-
-    def _read_head(self) -> tuple[int, bytes, dict[str, str]]:
-        while (end := self._received.find(b"\r\n\r\n")) < 0:
-            if len(self._received) > _HEAD_LIMIT:
-                raise BadAnswer
-            self._receive()
-        head = bytes(self._received[:end])
-        del self._received[: end + 4]
-        first, *lines = head.split(b"\r\n")
-        words = first.split(None, 2)
-        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
-            raise BadAnswer
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, _, value = line.decode("latin-1").partition(":")
-            headers[name.strip().lower()] = value.strip()
-        return int(words[1][:3]), words[0], headers
-
-    def _read_chunks(self) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            try:
-                length = int(self._line().partition(b";")[0], 16)
-            except ValueError:
-                raise BadAnswer from None
-            if length <= 0:
-                break
-            size += length
-            if size > _BODY_LIMIT:
-                raise BadAnswer
-            chunks.append(self._take(length))
-            self._line()
-        while self._line():
-            pass
-        return b"".join(chunks)
-
-    def _read_rest(self) -> bytes:
-        try:
-            while len(self._received) <= _BODY_LIMIT:
-                self._receive()
-        except _Closed:
-            return bytes(self._received)
-        raise BadAnswer
-
-    def _line(self) -> bytes:
-        while (end := self._received.find(b"\r\n")) < 0:
-            if len(self._received) > _HEAD_LIMIT + _CHUNK:
-                raise BadAnswer
-            self._receive()
-        line = bytes(self._received[:end])
-        del self._received[: end + 2]
-        return line
-
-    def _take(self, size: int) -> bytes:
-        if size > _BODY_LIMIT:
-            raise BadAnswer
-        while len(self._received) < size:
-            self._receive()
-        taken = bytes(self._received[:size])
-        del self._received[:size]
-        return taken
-
-    def _receive(self) -> None:
-        assert self._sock is not None
-        data = self._sock.recv(_CHUNK)
-        if not data:
-            raise _Closed
-        self._received += data
+        self._sock = self._reader = None
 
 
 def _problem(url: str, error: Exception, *, connecting: bool = False) -> ApiError:
@@ -271,8 +156,3 @@ def _problem(url: str, error: Exception, *, connecting: bool = False) -> ApiErro
         return ApiError("", "", NO_API)
     hint = ": the API speaks https" if url.startswith("http:") else ""
     return ApiError("", "", f'Connection was closed before there was an answer from "{shown}"{hint}')
-
-
-NO_API: Final = (
-    "the answer is not that of Hatchway's API: check the endpoint URL (a gateway's port is another)"
-)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -57,17 +56,20 @@ class Memory:
         self._path = _directory() / hashlib.sha256(asked.encode()).hexdigest()
         self.recalled = False
         """Whether something was."""
+        self.outdated: Found | None = None
+        """What was good the last time, where it has been recalled and is not any more."""
 
     def recall(self) -> Found | None:
         """What is still good."""
         try:
-            kept = _kept(self._path)
-            if kept is None:
-                return None
+            kept, good = _kept(self._path)
             found = Found(tuple(Place(*each) for each in kept["places"]), kept["port"], kept["instance_id"])
             if not found.places:
                 return None
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            return None
+        if not good:
+            self.outdated = found
             return None
         self.recalled = True
         return found
@@ -95,7 +97,7 @@ class Refusals:
 
     def __contains__(self, endpoint_id: str) -> bool:
         try:
-            return _kept(self._path(endpoint_id)) is not None
+            return _kept(self._path(endpoint_id))[1]
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return False
 
@@ -108,19 +110,19 @@ class Refusals:
         return _directory() / hashlib.sha256(name.encode()).hexdigest()
 
 
-def _kept(path: Path) -> dict[str, Any] | None:
-    """What a file of ours holds that is still good.
+def _kept(path: Path) -> tuple[dict[str, Any], bool]:
+    """What a file of ours holds, and whether that is still good.
 
     Raises:
         OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError: it holds nothing of ours.
     """
     # Of another user, or for others to write, it would be no memory of ours.
     if not _is_ours_alone(path.parent):
-        return None
+        raise ValueError("others may have written it")
     with path.open("rb") as file:
         kept: dict[str, Any] = json.loads(file.read(_SIZE_LIMIT))
     now = time.time()
-    return kept if now < float(kept.pop("until")) <= now + LONGEST else None
+    return kept, now < float(kept.pop("until")) <= now + LONGEST
 
 
 def _keep(path: Path, what: dict[str, Any]) -> None:
@@ -128,6 +130,8 @@ def _keep(path: Path, what: dict[str, Any]) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    import tempfile
+
     directory = path.parent
     if not directory.is_absolute():
         return

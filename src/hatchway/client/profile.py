@@ -18,8 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from hatchway.client.errors import ApiError, ClientError, InvalidOption, NotConfigured, printable
-from hatchway.client.http_connection import NO_API
+from hatchway.client.errors import (
+    NO_API,
+    ApiError,
+    ClientError,
+    InvalidOption,
+    NotConfigured,
+    printable,
+)
 from hatchway.client.proxy import proxy_for
 from hatchway.client.request import Credentials
 from hatchway.client.shared_files import find_simple
@@ -241,18 +247,37 @@ class Profile:
         Raises:
             NotConfigured: something that every call needs is missing.
         """
+        return self.caller_for(None)
+
+    def caller_for(self, timeout: float | None) -> Caller:
+        """One of its own, for whoever does not wait for longer.
+
+        Args:
+            timeout: seconds for a connection, and for an answer, tried once; None for what is usual.
+
+        Raises:
+            NotConfigured: something that every call needs is missing.
+        """
         from hatchway.client.caller import Caller
 
         return Caller(
-            region=self.region, credentials=self.credentials, url=self.endpoint_url, context=self.trusted
+            region=self.region,
+            credentials=self.credentials,
+            url=self.endpoint_url,
+            context=self.trusted,
+            timeout=timeout,
         )
 
     def trusted(self) -> ssl.SSLContext:
-        """The system's certificates and those of the CA bundle, a file or a directory.
+        """The system's certificates and those of the CA bundle, a file or a directory, read once.
 
         Raises:
             InvalidOption: there are no certificates in the CA bundle.
         """
+        return self._trusted
+
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
         return trust(self.ca_bundle)
 
     @contextmanager

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Final
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
 
 from hatchway.client.errors import CONNECTION_LOST, REQUEST_ID_HEADER, TunnelClosed, printable
-from hatchway.domain.tunnel import END_OF_DATA, HALF_CLOSE
+from hatchway.client.opening import SUBPROTOCOL_HEADER
+from hatchway.domain.tunnel_terms import END_OF_DATA, HALF_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,9 +59,6 @@ _CHECK_INTERVAL: Final = 1.0
 
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
-
-SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
-"""In which we offer `HALF_CLOSE`, and a gateway that knows it says so (RFC 6455 section 11.3.4)."""
 
 _NORMAL: Final = 1000
 _UNSUPPORTED_DATA: Final = 1003

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from hatchway.client.errors import InvalidOption
 from hatchway.domain.ids import ENDPOINT_ID
 from hatchway.domain.reach import parse_address
-from hatchway.domain.tunnel import LONGEST_DURATION
+from hatchway.domain.tunnel_terms import LONGEST_DURATION
 from hatchway.sigv4 import presign
 
 if TYPE_CHECKING:

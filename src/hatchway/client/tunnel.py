@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from typing import TYPE_CHECKING, Final
 
 from picows import WSError, WSHandshakeError, ws_connect
 
 from hatchway import __version__
-from hatchway.client import clock
-from hatchway.client.errors import (
-    REQUEST_ID_HEADER,
-    EveryEndpointRefused,
-    GatewayUnreachable,
-    NotOpened,
-    TunnelRefused,
-    printable,
-)
-from hatchway.client.local import standard_streams
-from hatchway.client.memory import Refusals
-from hatchway.client.profile import trust
+from hatchway.client.attempts import attempts, refusal
+from hatchway.client.dialling import DELAY
+from hatchway.client.errors import GatewayUnreachable, NotOpened, TunnelRefused, printable
+from hatchway.client.opening import CONNECT_TIMEOUT, SUBPROTOCOL_HEADER, not_trusted
 from hatchway.client.proxy import proxy_for
-from hatchway.client.relay import SUBPROTOCOL_HEADER, Relay
-from hatchway.client.signals import ending_in_order
-from hatchway.domain.tunnel import HALF_CLOSE
+from hatchway.client.relay import Relay
+from hatchway.domain.tunnel_terms import HALF_CLOSE
 
 if TYPE_CHECKING:
     import socket
@@ -33,15 +23,9 @@ if TYPE_CHECKING:
     from hatchway.client.local import LocalEnd
     from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.relay import Progress
-    from hatchway.client.request import Credentials
-
-CONNECT_TIMEOUT: Final = 20.0
-"""Seconds for name, connection, TLS and the gateway's answer together."""
 
 _MAX_FRAME_RECEIVED: Final = 4 << 20
 _READ_BUFFER: Final = 256 * 1024
-_HAPPY_EYEBALLS_DELAY: Final = 0.25
-"""Seconds before the next address of a name is tried too (RFC 8305 section 5)."""
 
 
 async def open_tunnel(
@@ -72,62 +56,13 @@ async def _opened(
         ClientError: as `open_tunnel`.
     """
     credentials = await asyncio.to_thread(plan.credentials)
-    refusals = Refusals(plan.region, credentials.access_key_id)
-    refused: list[tuple[str, NotOpened]] = []
-    out_of_reach: set[Route] = set()
-    for one in (plan, *plan.others):
-        # Whoever is not there for one endpoint is not there for another.
-        if one.route in out_of_reach:
-            continue
+    steps = attempts(plan, credentials)
+    route, target = next(steps)
+    while True:
         try:
-            return await _opened_by(one, credentials, context, local, progress)
+            return await _connect(route, target, context, local, progress)
         except NotOpened as problem:
-            refused.append((one.request.endpoint_id, problem))
-            if not problem.by_another:
-                break
-            # A gateway that stops, or cannot decide, has the same to say of each endpoint.
-            if isinstance(problem, GatewayUnreachable) or problem.passing:
-                out_of_reach.add(one.route)
-            if plan.others:
-                refusals.add(one.request.endpoint_id)
-    if len(refused) == 1:
-        raise refused[0][1]
-    raise EveryEndpointRefused(refused)
-
-
-async def _opened_by(
-    plan: TunnelPlan,
-    credentials: Credentials,
-    context: ssl.SSLContext,
-    local: LocalEnd,
-    progress: Progress | None,
-) -> Relay:
-    """
-    Raises:
-        NotOpened: the plan's own endpoint refuses.
-    """
-
-    async def connected() -> Relay:
-        target = plan.request.presigned(credentials, region=plan.region, now=clock.now())
-        return await _connect(plan.route, target, context, local, progress)
-
-    try:
-        return await connected()
-    except TunnelRefused as refused:
-        if not clock.learn(refused.message):
-            raise
-    return await connected()
-
-
-async def relay_standard_streams(plan: TunnelPlan) -> None:
-    """Carry one tunnel on standard input and output, as ssh's ProxyCommand does.
-
-    Raises:
-        InvalidOption: standard input is a terminal.
-        ClientError: as `open_tunnel`.
-    """
-    with standard_streams() as local, ending_in_order():
-        await open_tunnel(plan, trust(plan.route.ca_bundle), local)
+            route, target = steps.send(problem)
 
 
 async def _connect(
@@ -158,7 +93,7 @@ async def _connect(
                 ssl_context=context,
                 server_hostname=route.dns_name,
                 local_addr=None if route.source_address is None else (route.source_address, 0),
-                happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+                happy_eyeballs_delay=DELAY,
                 # The signature covers the Host header, in which DnsName stands without a port.
                 extra_headers={
                     "Host": route.dns_name,
@@ -179,12 +114,7 @@ async def _connect(
     except TimeoutError as error:
         raise GatewayUnreachable(str(route), f"no answer within {CONNECT_TIMEOUT:.0f} seconds") from error
     except ssl.SSLCertVerificationError as error:
-        raise GatewayUnreachable(
-            str(route),
-            f"its certificate is not trusted ({error.verify_message}): give the CA with --ca-bundle or"
-            " AWS_CA_BUNDLE, or add it to the system's with 'hatchway trust install'",
-            passing=False,
-        ) from error
+        raise not_trusted(route, error) from error
     except (OSError, WSError, ValueError) as error:
         # ValueError: what stands for a name or an address cannot be one.
         raise GatewayUnreachable(str(route), printable(str(error))) from error
@@ -199,16 +129,5 @@ def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUn
     response = error.response
     if response is None:
         return GatewayUnreachable(str(route), printable(str(error)))
-    try:
-        body = json.loads(error.raw_body or b"")
-    except (ValueError, RecursionError):
-        body = None
-    fields = body if isinstance(body, dict) else {}
-    request_id = response.headers.get(REQUEST_ID_HEADER)
-    return TunnelRefused(
-        int(response.status),
-        printable(str(fields.get("ErrorCode", ""))),
-        printable(str(fields.get("Message", ""))),
-        None if request_id is None else printable(request_id),
-        printable(str(fields.get("Explanation", ""))),
-    )
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return refusal(int(response.status), headers, error.raw_body or b"")

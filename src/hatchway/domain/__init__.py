@@ -22,7 +22,8 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `identity` | User, Group, Role, policies, access keys |
 | `session` | temporary credentials |
 | `service_linked_role` | the role that EC2 Instance Connect has in an account |
-| `tunnel` | a live tunnel, and the ways that one ends |
+| `tunnel` | a live tunnel, and the worker that carries it |
+| `tunnel_terms` | how long tunnels last, and how either side ends its own direction |
 | `ssh_key` | a pushed SSH key, and what is kept of a host's token |
 | `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |
 | `bearer_token` | how a token looks that a host holds, and the hash that is kept of it |

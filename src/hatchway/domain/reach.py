@@ -4,12 +4,16 @@ The gateway asks before it connects; the answer carries the words for the audit 
 refusal reads `Unable to connect to target`, as in AWS.
 """
 
-import ipaddress
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from __future__ import annotations
 
-from hatchway.domain.network import Rule, SecurityGroup
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hatchway.domain.network import Rule, SecurityGroup
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -1,0 +1,133 @@
+"""One answer of HTTP/1.1 after the other, from whatever gives bytes (RFC 9112 sections 2, 6 and 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_HEAD_LIMIT: Final = 65_536
+_CHUNK: Final = 1 << 18
+_SWITCHING_PROTOCOLS: Final = 101
+
+
+class BadAnswer(Exception):
+    """What came is no answer of HTTP."""
+
+
+class Closed(Exception):
+    """The connection ended before the answer did."""
+
+
+class HttpAnswer(NamedTuple):
+    """`headers` by their names in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class AnswerReader:
+    """`receive` gives up to so many bytes, none at the end. `received` is what came and is not read yet.
+
+    Args:
+        body_limit: bytes of an answer's content.
+    """
+
+    def __init__(self, receive: Callable[[int], bytes], body_limit: int = 64 << 20) -> None:
+        self._receive_some = receive
+        self._body_limit = body_limit
+        self.received = bytearray()
+
+    def answer(self) -> tuple[HttpAnswer, bool]:
+        """The next answer, and whether it is the connection's last. Behind a 101 comes another protocol.
+
+        Raises:
+            BadAnswer: what came is none.
+            Closed: the connection ended before it did.
+            OSError: of `receive`.
+        """
+        status = 100
+        while 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:
+            status, version, headers = self._read_head()
+        if status == _SWITCHING_PROTOCOLS:
+            return HttpAnswer(status, headers, b""), False
+        last = version == b"HTTP/1.0" or "close" in headers.get("connection", "").lower()
+        if "chunked" in headers.get("transfer-encoding", "").lower():
+            body = self._read_chunks()
+        elif (length := headers.get("content-length")) is not None:
+            if not length.isascii() or not length.isdigit():
+                raise BadAnswer
+            body = self._take(int(length[:20]))
+        else:
+            body, last = self._read_rest(), True
+        return HttpAnswer(status, headers, body), last
+
+    def _read_head(self) -> tuple[int, bytes, dict[str, str]]:
+        while (end := self.received.find(b"\r\n\r\n")) < 0:
+            if len(self.received) > _HEAD_LIMIT:
+                raise BadAnswer
+            self._receive()
+        head = bytes(self.received[:end])
+        del self.received[: end + 4]
+        first, *lines = head.split(b"\r\n")
+        words = first.split(None, 2)
+        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+            raise BadAnswer
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip()
+        return int(words[1][:3]), words[0], headers
+
+    def _read_chunks(self) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            try:
+                length = int(self._line().partition(b";")[0], 16)
+            except ValueError:
+                raise BadAnswer from None
+            if length <= 0:
+                break
+            size += length
+            if size > self._body_limit:
+                raise BadAnswer
+            chunks.append(self._take(length))
+            self._line()
+        while self._line():
+            pass
+        return b"".join(chunks)
+
+    def _read_rest(self) -> bytes:
+        try:
+            while len(self.received) <= self._body_limit:
+                self._receive()
+        except Closed:
+            return bytes(self.received)
+        raise BadAnswer
+
+    def _line(self) -> bytes:
+        while (end := self.received.find(b"\r\n")) < 0:
+            if len(self.received) > _HEAD_LIMIT + _CHUNK:
+                raise BadAnswer
+            self._receive()
+        line = bytes(self.received[:end])
+        del self.received[: end + 2]
+        return line
+
+    def _take(self, size: int) -> bytes:
+        if size > self._body_limit:
+            raise BadAnswer
+        while len(self.received) < size:
+            self._receive()
+        taken = bytes(self.received[:size])
+        del self.received[:size]
+        return taken
+
+    def _receive(self) -> None:
+        data = self._receive_some(_CHUNK)
+        if not data:
+            raise Closed
+        self.received += data

@@ -1,0 +1,221 @@
+"""Asking a gateway for a tunnel: connection, TLS and the WebSocket's handshake, one after the other.
+
+`Ahead` has a connection made before it is known whether its gateway will be asked, which on a slow link takes
+as long as all other questions.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from hatchway import __version__
+from hatchway.client.attempts import attempts, refusal
+from hatchway.client.dialling import dial
+from hatchway.client.errors import (
+    REQUEST_ID_HEADER,
+    ClientError,
+    GatewayUnreachable,
+    NotOpened,
+    printable,
+)
+from hatchway.client.frames import accept_value
+from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
+from hatchway.domain.tunnel_terms import HALF_CLOSE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatchway.client.plan import Route, TunnelPlan
+
+CONNECT_TIMEOUT: Final = 20.0
+"""Seconds for connection, TLS and the gateway's answer together."""
+
+SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
+"""In which we offer `HALF_CLOSE`, and a gateway that knows it says so (RFC 6455 section 11.3.4)."""
+
+_REFUSAL_LIMIT: Final = 1 << 20
+_SWITCHING_PROTOCOLS: Final = 101
+
+
+class Opened(NamedTuple):
+    """A tunnel: its connection, which waits for nothing; what came on it behind the answer; whether either
+    side can end its own direction alone; and the id of the request that opened it."""
+
+    sock: ssl.SSLSocket
+    received: bytes
+    half_close: bool
+    request_id: str | None
+
+
+def open_by_any(plan: TunnelPlan, context: ssl.SSLContext, ahead: Ahead | None = None) -> Opened:
+    """By the first endpoint that does not refuse, the plan's own or another.
+
+    Raises:
+        ClientError: as `tunnel.open_tunnel`, but for what comes of an open tunnel.
+    """
+    steps = attempts(plan, plan.credentials())
+    route, target = next(steps)
+    while True:
+        until = time.monotonic() + CONNECT_TIMEOUT
+        try:
+            sock = None if ahead is None else ahead.take(route, until)
+            if sock is not None:
+                # It may have been closed for being idle, which is no fault of what is asked.
+                with suppress(GatewayUnreachable):
+                    return ask(sock, route, target, until)
+            return ask(connect(route, context, until), route, target, until)
+        except NotOpened as problem:
+            route, target = steps.send(problem)
+
+
+def connect(route: Route, context: ssl.SSLContext, until: float) -> ssl.SSLSocket:
+    """A connection by TLS.
+
+    Args:
+        until: by when (`time.monotonic`) it has to be there.
+
+    Raises:
+        GatewayUnreachable: there is no gateway, or it is not to be trusted.
+        NotConfigured: the environment names a proxy that is none.
+    """
+    with _unreachable(route):
+        plain = dial(route.address or route.dns_name, route.port, _left(until), route.source_address)
+        try:
+            plain.settimeout(_left(until))
+            return context.wrap_socket(plain, server_hostname=route.dns_name)
+        except BaseException:
+            plain.close()
+            raise
+
+
+def ask(sock: ssl.SSLSocket, route: Route, target: str, until: float) -> Opened:
+    """The tunnel that a gateway opens on a connection to it, which is closed if it does not.
+
+    Raises:
+        TunnelRefused: the gateway said no.
+        GatewayUnreachable: it said nothing that makes sense.
+    """
+
+    def receive(size: int) -> bytes:
+        sock.settimeout(_left(until))
+        return sock.recv(size)
+
+    key = base64.b64encode(os.urandom(16)).decode("ascii")
+    reader = AnswerReader(receive, _REFUSAL_LIMIT)
+    try:
+        with _unreachable(route):
+            sock.settimeout(_left(until))
+            with suppress(ConnectionError):
+                # What it said before it left is still to be read.
+                sock.sendall(_request(route, target, key))
+            answer, _ = reader.answer()
+            if answer.status != _SWITCHING_PROTOCOLS:
+                raise refusal(answer.status, answer.headers, answer.body)
+            protocol = answer.headers.get(SUBPROTOCOL_HEADER.lower())
+            if (
+                answer.headers.get("upgrade", "").lower() != "websocket"
+                or answer.headers.get("sec-websocket-accept") != accept_value(key)
+                or protocol not in (None, HALF_CLOSE)
+            ):
+                raise BadAnswer
+            sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    request_id = answer.headers.get(REQUEST_ID_HEADER)
+    return Opened(
+        sock,
+        bytes(reader.received),
+        protocol == HALF_CLOSE,
+        None if request_id is None else printable(request_id, 100),
+    )
+
+
+def _request(route: Route, target: str, key: str) -> bytes:
+    """RFC 6455 section 4.1."""
+    headers = {
+        # The signature covers the Host header, in which DnsName stands without a port.
+        "Host": route.dns_name,
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": key,
+        "User-Agent": f"hatchway/{__version__}",
+        SUBPROTOCOL_HEADER: HALF_CLOSE,
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii")
+
+
+@contextmanager
+def _unreachable(route: Route) -> Iterator[None]:
+    """
+    Raises:
+        GatewayUnreachable: in the place of whatever a connection fails of.
+    """
+    try:
+        yield
+    except ClientError:
+        raise
+    except TimeoutError as error:
+        raise GatewayUnreachable(str(route), f"no answer within {CONNECT_TIMEOUT:.0f} seconds") from error
+    except ssl.SSLCertVerificationError as error:
+        raise not_trusted(route, error) from error
+    except Closed as error:
+        raise GatewayUnreachable(str(route), "the connection ended before there was an answer") from error
+    except BadAnswer as error:
+        raise GatewayUnreachable(str(route), "what answers there is no gateway") from error
+    except (OSError, ValueError) as error:
+        # ValueError: what stands for a name or an address cannot be one.
+        raise GatewayUnreachable(str(route), printable(str(error))) from error
+
+
+def not_trusted(route: Route, error: ssl.SSLCertVerificationError) -> GatewayUnreachable:
+    """A gateway whose certificate is none that we trust."""
+    return GatewayUnreachable(
+        str(route),
+        f"its certificate is not trusted ({error.verify_message}): give the CA with --ca-bundle or"
+        " AWS_CA_BUNDLE, or add it to the system's with 'hatchway trust install'",
+        passing=False,
+    )
+
+
+def _left(until: float) -> float:
+    """
+    Raises:
+        TimeoutError: there is no time left.
+    """
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+class Ahead:
+    """A connection to where a gateway was the last time, made in a thread; nothing is asked on it."""
+
+    def __init__(self, route: Route, context: ssl.SSLContext) -> None:
+        import threading
+
+        self._route = route
+        self._sock: ssl.SSLSocket | None = None
+        self._thread = threading.Thread(target=self._connect, args=(context,), daemon=True)
+        self._thread.start()
+
+    def _connect(self, context: ssl.SSLContext) -> None:
+        # Whatever it fails of is found out again, and told, by whoever needs that gateway.
+        with suppress(ClientError):
+            self._sock = connect(self._route, context, time.monotonic() + CONNECT_TIMEOUT)
+
+    def take(self, route: Route, until: float) -> ssl.SSLSocket | None:
+        """It, once; None where it failed, or leads elsewhere."""
+        if route != self._route:
+            return None
+        self._thread.join(max(0.0, until - time.monotonic()))
+        sock, self._sock = self._sock, None
+        return sock

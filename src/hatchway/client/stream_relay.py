@@ -1,0 +1,389 @@
+"""One tunnel on standard input and output, as ssh's ProxyCommand has it: without an event loop, which takes
+longer to load than a tunnel takes to be opened.
+
+It behaves as `relay` does, which has many at once: what is said there of half-closes and of ends holds here.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client.errors import CONNECTION_LOST, TunnelClosed, printable
+from hatchway.client.frames import (
+    BINARY,
+    CLOSE,
+    KEY_SIZE,
+    NO_STATUS,
+    NORMAL,
+    PING,
+    PONG,
+    TEXT,
+    TEXT_REASON,
+    UNSUPPORTED_DATA,
+    BadFrame,
+    FrameReader,
+    read_close,
+    write_close,
+    write_frame,
+)
+from hatchway.client.local import PIPE_SIZE, standard_streams
+from hatchway.client.opening import open_by_any
+from hatchway.client.signals import noticed
+from hatchway.domain.tunnel_terms import END_OF_DATA
+
+if TYPE_CHECKING:
+    from hatchway.client.local import LocalEnd
+    from hatchway.client.opening import Ahead, Opened
+    from hatchway.client.plan import TunnelPlan
+    from hatchway.client.signals import Noticed
+
+MAX_FRAME: Final = 65_000
+"""Bytes in a frame that we send, as in the AWS CLI."""
+
+BACKLOG_LIMIT: Final = 256 * 1024
+"""Bytes not yet taken by the local output beyond which nothing more is read from the gateway."""
+
+_READ_BUFFER: Final = 256 * 1024
+_ANSWERS_LIMIT: Final = 16
+"""Frames that wait to be sent, beyond which no ping is answered."""
+
+CLOSE_TIMEOUT: Final = 15.0
+"""Seconds for the gateway to answer our Close, once nothing of ours waits here any more.
+
+It reads nothing while it connects to the target, for which it has ten seconds: it must have the time to say
+that it could not.
+"""
+
+LEAVE_TIMEOUT: Final = 5.0
+"""Seconds for the gateway to answer our Close when we are told to end."""
+
+_HANG_UP_TIMEOUT: Final = 1.0
+"""Seconds for our answer to the gateway's Close to leave. Nothing that matters is under way any more."""
+
+CHECK_INTERVAL: Final = 1.0
+"""Seconds between looks at whether somebody still wants what comes, once local input has ended."""
+
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
+
+
+def relay_standard_streams(plan: TunnelPlan, context: ssl.SSLContext, ahead: Ahead | None = None) -> None:
+    """Carry one tunnel on standard input and output, as ssh's ProxyCommand does.
+
+    Args:
+        context: decides whom to trust.
+        ahead: a connection that may lead to the plan's gateway.
+
+    Raises:
+        InvalidOption: standard input is a terminal.
+        SystemExit, KeyboardInterrupt: a signal ended the tunnel, in order.
+        ClientError: as `tunnel.open_tunnel`.
+    """
+    with standard_streams() as local:
+        carry(plan, context, local, ahead)
+
+
+def carry(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd, ahead: Ahead | None = None) -> None:
+    """Open one tunnel and carry it to its end. Nothing has been read from the local end when none is opened.
+
+    Raises:
+        SystemExit, KeyboardInterrupt: a signal ended the tunnel, in order.
+        ClientError: as `tunnel.open_tunnel`.
+    """
+    opened = open_by_any(plan, context, ahead)
+    with opened.sock, noticed() as signals:
+        StreamRelay(opened, local, signals).run()
+        signals.raise_again()
+
+
+class StreamRelay:
+    """One tunnel's traffic."""
+
+    def __init__(self, opened: Opened, local: LocalEnd, signals: Noticed) -> None:
+        self._sock, self._half_close, self._request_id = opened.sock, opened.half_close, opened.request_id
+        self._first = opened.received
+        self._local = local
+        self._signals = signals
+        self._poll = select.poll()
+        self._polled: dict[int, int] = {}
+        self._frames = FrameReader()
+        self._incoming = memoryview(bytearray(_READ_BUFFER))
+        self._outgoing = memoryview(bytearray(MAX_FRAME))
+        self._unsent: deque[memoryview] = deque()
+        self._more_received = True
+        self._backlog: deque[memoryview] = deque()
+        self._backlog_size = 0
+        self._input_ended = False
+        self._target_ended = False
+        self._close_sent = False
+        self._leaving = False
+        self._over = False
+        self._outcome: TunnelClosed | None = None
+        self._look_at: float | None = None
+        self._close_by: float | None = None
+
+    def run(self) -> None:
+        """Until the tunnel has ended and all that came through it has been written. A signal has what is
+        there of the local input sent and the tunnel closed; a second one has nothing waited for.
+
+        Raises:
+            TunnelClosed: it ended with another close code than 1000.
+        """
+        self._keep_alive()
+        self._take(memoryview(self._first))
+        while not self._over or self._backlog:
+            self._turn()
+        self._part()
+        if self._outcome is not None and not self._signals.numbers:
+            raise self._outcome
+
+    def _keep_alive(self) -> None:
+        if self._sock.family == getattr(socket, "AF_UNIX", None):
+            # Of a proxy, within this machine.
+            return
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE.items():
+            if hasattr(socket, name):
+                self._sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def _turn(self) -> None:
+        gateway, local = self._sock.fileno(), self._local
+        hears = not self._over and (self._close_sent or self._backlog_size <= BACKLOG_LIMIT)
+        reads = not (self._input_ended or self._over or self._close_sent or self._unsent)
+        wanted = {} if self._signals.wakes is None else {self._signals.wakes: select.POLLIN}
+        if not self._over and (hears or self._unsent):
+            wanted[gateway] = (select.POLLIN if hears else 0) | (select.POLLOUT if self._unsent else 0)
+        if reads and local.input_waits:
+            wanted[local.input] = select.POLLIN
+        if self._backlog:
+            wanted[local.output] = wanted.get(local.output, 0) | select.POLLOUT
+        at_once = (hears and self._more_received) or (reads and not local.input_waits)
+        ready = self._wait(wanted, 0.0 if at_once else self._until_next())
+        if self._signals.wakes is not None and ready.get(self._signals.wakes):
+            os.read(self._signals.wakes, 64)
+            self._leave()
+        if self._unsent and ready.get(gateway):
+            self._flush()
+        if hears and (self._more_received or ready.get(gateway)):
+            self._receive()
+        if self._backlog and ready.get(local.output):
+            self._write_backlog()
+        if reads and (ready.get(local.input) or not local.input_waits):
+            self._read()
+        self._look_at_the_clock()
+
+    def _wait(self, wanted: dict[int, int], seconds: float | None) -> dict[int, int]:
+        if wanted != self._polled:
+            for descriptor in self._polled.keys() - wanted.keys():
+                self._poll.unregister(descriptor)
+            for descriptor, events in wanted.items():
+                self._poll.register(descriptor, events)
+            self._polled = wanted
+        return dict(self._poll.poll(None if seconds is None else max(0.0, seconds * 1000)))
+
+    # From the local input to the gateway.
+
+    def _read(self) -> int:
+        """How many bytes there were."""
+        if self._input_ended or self._over or self._close_sent:
+            return 0
+        try:
+            size = os.readv(self._local.input, [self._outgoing])
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._hang_up()
+            return 0
+        if size == 0:
+            self._input_ended = True
+            if self._half_close:
+                self._send(TEXT, END_OF_DATA)
+            self._look_at = time.monotonic() + CHECK_INTERVAL
+            return 0
+        self._send(BINARY, self._outgoing[:size])
+        return size
+
+    def _send(self, kind: int, payload: bytes | memoryview) -> None:
+        self._unsent.append(memoryview(write_frame(kind, payload, os.urandom(KEY_SIZE))))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                sent = self._sock.send(self._unsent[0])
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return
+            except OSError:
+                # What the gateway said before it left is still to be read.
+                self._unsent.clear()
+                return
+            if self._close_by is not None and not self._leaving:
+                self._close_by = time.monotonic() + CLOSE_TIMEOUT
+            if sent < len(self._unsent[0]):
+                self._unsent[0] = self._unsent[0][sent:]
+            else:
+                self._unsent.popleft()
+
+    # From the gateway to the local output.
+
+    def _receive(self) -> None:
+        """As much as the buffer takes: TLS gives 16 KiB at a time."""
+        filled, lost = 0, False
+        self._more_received = True
+        while filled < _READ_BUFFER:
+            try:
+                size = self._sock.recv_into(self._incoming[filled:])
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self._more_received = False
+                break
+            except OSError:
+                size = 0
+            if size == 0:
+                lost = True
+                break
+            filled += size
+        self._take(self._incoming[:filled])
+        if lost:
+            self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
+
+    def _take(self, data: memoryview) -> None:
+        try:
+            for kind, payload in self._frames.read(data):
+                self._act_on(kind, payload)
+                if self._over:
+                    return
+        except BadFrame as problem:
+            self._refuse(problem.code, str(problem))
+
+    def _act_on(self, kind: int, payload: memoryview | bytes) -> None:
+        if kind == BINARY:
+            if not self._target_ended:
+                self._deliver(payload)
+        elif kind == CLOSE:
+            code, reason = read_close(payload)
+            self._send_close(NORMAL)
+            self._end(None if code in (NORMAL, NO_STATUS) else self._closed(code, printable(reason)))
+        elif kind == PING:
+            # A gateway that takes nothing is owed no answers.
+            if not self._close_sent and len(self._unsent) < _ANSWERS_LIMIT:
+                self._send(PONG, payload)
+        elif kind == TEXT and self._half_close and payload == END_OF_DATA:
+            self._target_ended = True
+            self._end_output()
+        elif kind == TEXT:
+            self._refuse(UNSUPPORTED_DATA, TEXT_REASON)
+
+    def _deliver(self, payload: memoryview | bytes) -> None:
+        if self._close_sent:
+            return
+        written = 0 if self._backlog else self._write(payload)
+        if written < len(payload) and not self._close_sent:
+            # Its buffer is used again.
+            rest = memoryview(bytes(payload[written:]))
+            self._backlog.append(rest)
+            self._backlog_size += len(rest)
+
+    def _write_backlog(self) -> None:
+        while self._backlog:
+            written = self._write(self._backlog[0])
+            if not self._backlog:
+                # Nobody is left to read it.
+                return
+            self._backlog_size -= written
+            if written < len(self._backlog[0]):
+                self._backlog[0] = self._backlog[0][written:]
+                return
+            self._backlog.popleft()
+        self._end_output()
+
+    def _end_output(self) -> None:
+        """Let the reader know that nothing more comes, once it has all of it and the target has ended."""
+        if self._target_ended and not self._backlog and not self._close_sent and not self._over:
+            self._local.end_output()
+
+    def _write(self, data: memoryview | bytes) -> int:
+        written = 0
+        try:
+            written = os.write(self._local.output, data)
+            while not self._local.output_waits and written < len(data):
+                written += os.write(self._local.output, data[written:])
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._hang_up()
+        return written
+
+    # Ends.
+
+    def _look_at_the_clock(self) -> None:
+        now = time.monotonic()
+        if self._close_by is not None and now >= self._close_by:
+            self._end(self._closed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
+        if self._look_at is not None and now >= self._look_at:
+            self._look_at = now + CHECK_INTERVAL
+            if self._local.reader_is_gone():
+                self._hang_up()
+
+    def _until_next(self) -> float | None:
+        times = [each for each in (self._close_by, self._look_at) if each is not None]
+        return min(times) - time.monotonic() if times else None
+
+    def _leave(self) -> None:
+        """What waits in a pipe of ours is at most its size."""
+        if self._leaving:
+            if self._signals.again:
+                self._over = True
+                self._backlog.clear()
+            return
+        left = PIPE_SIZE
+        while self._local.input_waits and left > 0 and (size := self._read()):
+            left -= size
+        self._leaving = True
+        self._hang_up()
+        self._close_by = time.monotonic() + LEAVE_TIMEOUT
+
+    def _hang_up(self) -> None:
+        """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""
+        self._backlog.clear()
+        self._backlog_size = 0
+        self._look_at = None
+        if not self._over and not self._close_sent:
+            self._close_by = time.monotonic() + CLOSE_TIMEOUT
+            self._send_close(NORMAL)
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self._send_close(code)
+        self._end(self._closed(code, reason))
+
+    def _send_close(self, code: int) -> None:
+        if not self._close_sent:
+            self._close_sent = True
+            self._send(CLOSE, write_close(code))
+
+    def _closed(self, code: int, reason: str) -> TunnelClosed:
+        return TunnelClosed(code, reason, self._request_id)
+
+    def _end(self, outcome: TunnelClosed | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._outcome = outcome
+        self._look_at = self._close_by = None
+
+    def _part(self) -> None:
+        """Have our Close leave, and TLS be told of the end."""
+        until = time.monotonic() + _HANG_UP_TIMEOUT
+        while self._unsent and (left := until - time.monotonic()) > 0 and not self._signals.again:
+            self._wait({self._sock.fileno(): select.POLLOUT}, left)
+            self._flush()
+        try:
+            self._sock.unwrap()
+        except (OSError, ValueError):
+            # It does not wait for the gateway's, which closes next.
+            return
