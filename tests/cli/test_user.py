@@ -79,6 +79,7 @@ socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
     assert done.stdout.splitlines() == ["True True", "0 0"]
 
 
+@cache
 def python_for(user: str) -> tuple[list[str], dict[str, str]] | None:
     """A Python that this user can run Hatchway with: the tests' own may be where only root can go."""
     for candidate, paths in (
@@ -118,7 +119,8 @@ def _link(source: str, there: str) -> None:
     try:
         os.link(source, there)
     except OSError:
-        shutil.copyfile(source, there)
+        # With its time, by which its bytecode knows it.
+        shutil.copy2(source, there)
 
 
 def user_group(user: str) -> int:
