@@ -116,6 +116,35 @@ def test_the_end_of_a_host_is_the_end_of_standard_output_and_input_still_reaches
     run(test)
 
 
+def test_a_host_that_closes_wholly_ends_the_tunnel_at_the_next_byte_though_input_goes_on(
+    certificates: Certificates,
+) -> None:
+    async def closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+
+    async def test() -> None:
+        async with (
+            target(closes) as port,
+            running_gateway(Says(port), tls=certificates.server_context) as gateway,
+        ):
+            input_read, input_write = os.pipe()
+            output_read, output_write = os.pipe()
+            with standard_streams(input_read, output_write) as local:
+                carried = asyncio.create_task(
+                    open_tunnel(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
+                )
+                with os.fdopen(output_read, "rb") as output:
+                    assert await asyncio.to_thread(output.read) == b"bye"
+                os.write(input_write, b"still here?")
+                await asyncio.wait_for(carried, TIMEOUT)
+            for descriptor in (input_read, input_write, output_write):
+                os.close(descriptor)
+            assert (await gateway.trail.end()).closure.code == 1000
+
+    run(test)
+
+
 def test_a_connection_to_a_local_port_ends_its_directions_one_by_one(certificates: Certificates) -> None:
     async def test() -> None:
         host = EndsFirst()

@@ -333,6 +333,55 @@ def test_a_peer_that_has_broken_off_is_noticed_by_sending_even_while_nothing_is_
     run(test)
 
 
+def test_a_peer_that_breaks_off_after_its_fin_is_noticed_though_nothing_is_read_any_more() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            peer.sendall(b"that is all")
+            peer.shutdown(socket.SHUT_WR)
+            await until(lambda: connection.said == ["end"])
+            connection.await_loss()
+            told = looks(connection.readiness)
+            connection.send(b"taken")
+            await until(lambda: peer.recv(10, socket.MSG_PEEK) == b"taken")
+            # Nothing is told of again and again: that would be a busy loop.
+            await asyncio.sleep(0.02)
+            assert told == []
+            reset(peer)
+            await asyncio.wait_for(connection.lost.wait(), 10)
+            assert connection.said == ["end", "lost"]
+            assert connection.received == b"that is all"
+
+    run(test)
+
+
+def test_a_peer_that_has_closed_wholly_is_noticed_at_the_next_byte_it_gets() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            peer.close()
+            await until(lambda: connection.said == ["end"])
+            connection.await_loss()
+            assert not connection.is_gone
+            connection.send(b"is anybody there?")
+            await asyncio.wait_for(connection.lost.wait(), 10)
+
+    run(test)
+
+
+def test_a_peer_that_has_sent_its_fin_is_asked_by_its_kernel_whether_it_is_still_there() -> None:
+    async def test() -> None:
+        async with connected() as (connection, peer):
+            peer.shutdown(socket.SHUT_WR)
+            await until(lambda: connection.said == ["end"])
+            connection.await_loss()
+            sock = connection._socket
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            asked = [sock.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert asked == [30, 10, 6]
+
+    run(test)
+
+
 def test_it_is_full_while_much_is_unsent_and_ready_when_most_has_gone() -> None:
     async def test() -> None:
         async with connected() as (connection, peer):

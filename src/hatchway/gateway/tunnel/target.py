@@ -90,6 +90,7 @@ class Target(Connection):
         self._end.target_sent(frames, size)
 
     def on_end(self) -> None:
+        self.await_loss()
         self._end.target_ended()
 
     def on_full(self) -> None:

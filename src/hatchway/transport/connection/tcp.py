@@ -32,6 +32,10 @@ since data and since an acknowledgement came."""
 
 _RESET: Final = pack("ii", 1, 0)
 
+_PROBES: Final = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 6}
+"""Seconds to the first question whether the peer is still there, and between two; how many may go without an
+answer (tcp(7)). A kernel keeps a connection whose program has closed it for a minute or so."""
+
 
 class Hold(IntEnum):
     """A reason not to read from a connection; a bit each."""
@@ -58,6 +62,7 @@ class Connection(ABC):
         "_holds",
         "_queued",
         "_socket",
+        "_tells_loss",
         "_unsent",
         "_unsent_size",
         "_watched",
@@ -83,6 +88,7 @@ class Connection(ABC):
         self._broken = False
         self._finishing = False
         self._closing = False
+        self._tells_loss = False
 
     # What its owner does when there is something to be read, and what it is told.
 
@@ -170,6 +176,16 @@ class Connection(ABC):
             self._full = True
             self.on_full()
 
+    def await_loss(self) -> None:
+        """Tell of the connection's loss although the peer has sent its FIN and nothing is read any more: it
+        may have closed wholly, which its kernel says at the next byte that it gets (RFC 9293 section
+        3.6.1)."""
+        self._tells_loss = True
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _PROBES.items():
+            self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
+        self._watch()
+
     def finish(self) -> None:
         """Send a FIN after everything that is unsent, and nothing more."""
         if not self._finishing:
@@ -222,7 +238,9 @@ class Connection(ABC):
             self._send_rest()
         if not events & (READABLE | BROKEN) or self._descriptor < 0 or self._queued:
             return
-        if self._holds:
+        if self._tells_loss and events & BROKEN:
+            self._drop()
+        elif self._holds:
             self._watch()
         else:
             self.have_turn()
@@ -271,6 +289,8 @@ class Connection(ABC):
     def _watch(self) -> None:
         """Watch for what is wanted now."""
         wanted = (0 if self._holds else READABLE) | (0 if self._unsent is None else WRITABLE)
+        if self._tells_loss:
+            wanted |= BROKEN
         if wanted == self._watched or self._descriptor < 0:
             return
         if not self._watched:
