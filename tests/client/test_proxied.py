@@ -12,7 +12,8 @@ from tests.client.stubs import StubControlPlane, StubGateway, tunnel_plan
 from tests.client.test_tunnel import Carrier, Echo, by_event_loop
 
 from hatchway.client import stream_relay
-from hatchway.client.errors import GatewayUnreachable, NotConfigured
+from hatchway.client.errors import ApiError, GatewayUnreachable
+from hatchway.client.hosts import describe_hosts
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions, trust
 from hatchway.client.proxied import _ask_for
@@ -88,19 +89,43 @@ def test_the_api_is_asked_through_it_too(
         assert proxy.asked == ["localhost"]
 
 
+@pytest.mark.parametrize("url", ["http://{}", "{}", "https://{}", "socks5h://{}", "socks5://{}"])
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
-def test_a_command_that_goes_through_no_proxy_of_socks_says_so_and_connects_to_nobody(
-    control_plane: StubControlPlane, aws_environment: object, monkeypatch: pytest.MonkeyPatch, variable: str
+def test_calls_of_botocore_go_through_it_as_tunnels_do(
+    control_plane: StubControlPlane,
+    certificates: Certificates,
+    aws_environment: object,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    url: str,
+    variable: str,
 ) -> None:
-    monkeypatch.setenv(variable, "socks5h://user:hunter2@localhost:1")
+    by_tls = url.startswith("https")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
     options = ProfileOptions(
         region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
     )
-    with pytest.raises(NotConfigured, match="a proxy of socks5h, through which this command") as caught:
-        Profile(options).api("ec2")
+    with running_proxy(certificates.server_context() if by_tls else None) as proxy:
+        monkeypatch.setenv(variable, url.format(f"{KNOWN}@localhost:{proxy.port}"))
+        assert Profile(options).api("ec2").describe_instances()["Reservations"]
+        assert proxy.asked == ["127.0.0.1" if url.startswith("socks5:") else "localhost"]
+        # Of an exception botocore knows names alone.
+        monkeypatch.setenv("NO_PROXY", "127.0.0.0/8 localhost")
+        assert Profile(options).api("ec2").describe_instances()["Reservations"]
+        assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+def test_calls_of_botocore_through_no_proxy_say_so_without_its_password(
+    control_plane: StubControlPlane, aws_environment: object, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    options = ProfileOptions(
+        region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
+    )
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:hunter2@127.0.0.1:1")
+    with pytest.raises(ApiError, match="check HTTPS_PROXY and NO_PROXY") as caught:
+        describe_hosts(Profile(options).api("ec2", timeout=1))
     assert "hunter2" not in str(caught.value)
-    monkeypatch.setenv("NO_PROXY", "localhost")
-    assert Profile(options).api("ec2").describe_instances()["Reservations"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])

@@ -11,16 +11,20 @@ from hatchway.client.proxy import proxy_for
     [
         ("http://proxy:3128", "http://proxy:3128"),
         ("proxy:3128", "http://proxy:3128"),
-        ("proxy", "http://proxy"),
+        ("proxy", "http://proxy:1080"),
+        ("http://proxy", "http://proxy:1080"),
+        ("https://proxy", "https://proxy:443"),
+        ("socks4://proxy:", "socks4://proxy:1080"),
+        ("[fd00::1]", "http://[fd00::1]:1080"),
         ("user:secret@proxy:3128", "http://user:secret@proxy:3128"),
         ("[fd00::1]:3128", "http://[fd00::1]:3128"),
         ("socks5://proxy:1080", "socks5://proxy:1080"),
-        ("socks5h://a:b%40c@proxy", "socks5h://a:b%40c@proxy"),
+        ("socks5h://a:b%40c@proxy", "socks5h://a:b%40c@proxy:1080"),
         ("socks4a://proxy:1080", "socks4a://proxy:1080"),
     ],
 )
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
-def test_a_proxy_may_stand_without_a_scheme(
+def test_a_proxy_may_stand_without_a_scheme_and_without_a_port(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, url: str
 ) -> None:
     monkeypatch.setenv(name, value)

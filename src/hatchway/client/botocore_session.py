@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotConfigured, printable
 from hatchway.client.profile import NO_CREDENTIALS
+from hatchway.client.proxy import proxy_for_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,18 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
             options["endpoint_url"] = self._of.endpoint_url(service_name)
             options["region_name"] = self._of.region
             options["verify"] = self._of.ca_bundle
-        return super().create_client(service_name, *arguments, **options)
+        url = options.get("endpoint_url")
+        if url is None:
+            return super().create_client(service_name, *arguments, **options)
+        # One place says what to go through: told of no proxies, botocore does not look for any itself.
+        config = Config(proxies={}).merge(options.get("config") or Config())
+        client = super().create_client(service_name, *arguments, **{**options, "config": config})
+        proxy = proxy_for_url(url)
+        if proxy is not None:
+            from hatchway.client.proxied_calls import send_through
+
+            send_through(client, proxy, options.get("verify"), config)
+        return client
 
 
 class RoleCache(JSONFileCache):  # type: ignore[misc]

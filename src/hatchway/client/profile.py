@@ -26,7 +26,6 @@ from hatchway.client.errors import (
     NotConfigured,
     printable,
 )
-from hatchway.client.proxy import proxy_for
 from hatchway.client.request import Credentials
 from hatchway.client.shared_files import find_simple
 from hatchway.domain.ids import REGION
@@ -233,7 +232,6 @@ class Profile:
             # botocore takes no directory, and would say of a file only that it failed to connect.
             trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle)
         region, url = self.region, self.endpoint_url(service)
-        _check_proxy(url)
         with self._configuration():
             self._keep_roles()
             return make_client(
@@ -298,24 +296,6 @@ class Profile:
                     why = f"{printable(path)} cannot be read ({error.strerror})"
                     raise NotConfigured(f"{lacking}; {why}") from error
             raise
-
-
-def _check_proxy(url: str) -> None:
-    """
-    Raises:
-        NotConfigured: the environment names a proxy for this URL that botocore cannot go through. ALL_PROXY
-            it would not so much as read, and connect by itself.
-    """
-    parts = urlsplit(url)
-    proxy = proxy_for(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-    if proxy is None or proxy.startswith("http"):
-        return
-    kind = proxy.partition(":")[0]
-    raise NotConfigured(
-        f"the environment names a proxy of {kind}, through which this command does not go ('hatchway ssh',"
-        " 'open-tunnel', 'forward' and 'rdp' do): set HTTPS_PROXY to a proxy of HTTP, or have NO_PROXY name"
-        " the API"
-    )
 
 
 @contextmanager

@@ -12,9 +12,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from python_socks import ProxyError
 from python_socks.sync import Proxy
 
-_DEFAULT_PORT = 1080
-"""As of curl(1), --proxy."""
-
 _HEAD_LIMIT = 65_536
 
 
@@ -29,10 +26,10 @@ def connect_through(proxy: str, host: str, port: int, timeout: float) -> socket.
     kind = {"socks5h": "socks5", "socks4a": "socks4"}.get(scheme, scheme)
     try:
         if scheme != "https":
-            there = Proxy.from_url(_with_port(f"{kind}://{rest}"), rdns=scheme not in ("socks4", "socks5"))
+            there = Proxy.from_url(f"{kind}://{rest}", rdns=scheme not in ("socks4", "socks5"))
             return there.connect(host, port, timeout=timeout)
-        at = urlsplit(_with_port(proxy))
-        plain = socket.create_connection((at.hostname or "", at.port or _DEFAULT_PORT), timeout)
+        at = urlsplit(proxy)
+        plain = socket.create_connection((at.hostname or "", at.port or 443), timeout)
         secure = ssl.create_default_context().wrap_socket(plain, server_hostname=at.hostname)
         _ask_for(secure, host, port, at)
         return _by_thread(secure)
@@ -57,13 +54,6 @@ def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult) ->
     status = [*head.split(None, 2), b"", b""][1]
     if status != b"200":
         raise ProxyError(f"HTTP status {status.decode('latin-1')}")
-
-
-def _with_port(url: str) -> str:
-    authority = url.partition("://")[2].partition("/")[0]
-    host = authority.rpartition("@")[2]
-    has_port = host.rpartition(":")[2].isdigit() and (":" in host) and not host.endswith("]")
-    return url if has_port else url.replace(authority, f"{authority}:{_DEFAULT_PORT}", 1)
 
 
 def _by_thread(secure: ssl.SSLSocket) -> socket.socket:

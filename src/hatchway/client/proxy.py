@@ -1,6 +1,7 @@
-"""The HTTP proxy to go through, as HTTPS_PROXY, ALL_PROXY and NO_PROXY name it, and as curl(1) reads them.
+"""The proxy to go through, as HTTPS_PROXY, ALL_PROXY and NO_PROXY name it, and as curl(1) reads them.
 
-The capitals may be small, and small ones go first. A proxy without a scheme is one of HTTP.
+The capitals may be small, and small ones go first. A proxy without a scheme is one of HTTP, and without a
+port it is at curl's for its kind.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from urllib.parse import urlsplit
 from hatchway.client.errors import NotConfigured
 
 _SCHEMES: Final = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+_PORTS: Final = {"https": 443}
+_PORT: Final = 1080
+"""Of curl(1), --proxy, where `_PORTS` has none."""
 _VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
 def proxy_for(host: str, port: int) -> str | None:
-    """The URL of the proxy for a connection by TLS, None when there is none to use.
+    """The URL of the proxy for a connection by TLS, with its port; None when there is none to use.
 
     Raises:
         NotConfigured: it names no proxy. Its text is not repeated, since it may hold a password.
@@ -33,7 +37,20 @@ def proxy_for(host: str, port: int) -> str | None:
         usable = False
     if not usable or "#" in url:
         raise NotConfigured(f"{name} names no proxy: set it to one such as http://proxy.example:3128")
+    if parts.port is None:
+        port = _PORTS.get(parts.scheme, _PORT)
+        url = parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:{port}").geturl()
     return url
+
+
+def proxy_for_url(url: str) -> str | None:
+    """The same for what is asked of a URL.
+
+    Raises:
+        NotConfigured: as `proxy_for`.
+    """
+    parts = urlsplit(url)
+    return proxy_for(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
 
 
 def _is_excepted(host: str, port: int, exceptions: str) -> bool:
