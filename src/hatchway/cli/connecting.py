@@ -56,8 +56,9 @@ def ssh(
     """
     from hatchway.client.profile import Profile
     from hatchway.client.ssh import dry_run_ssh, run_ssh, ssh_options
+    from hatchway.client.ssh_settings import configured
 
-    options = ssh_options(words, os_user, remote_port, tunnel)
+    options = ssh_options(words, os_user, remote_port, tunnel, configured)
     profile = Profile(caller)
     if not dry_run:
         return run_ssh(profile, options)

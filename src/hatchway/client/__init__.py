@@ -16,6 +16,7 @@ for what is open; the plan opens any number of tunnels:
 | `caller` | the few questions of a tunnel, asked without botocore |
 | `http_connection`, `http_answer` | the connection on which they are asked, and what comes back |
 | `dialling`, `proxied` | a connection to a name or an address, through a proxy where there is one |
+| `proxied_calls` | calls of botocore through such a proxy |
 | `ec2_protocol` | their words. Pure |
 | `hosts` | the hosts that a caller may see, and which one is meant by name, address or id |
 | `ids` | the id that is meant by its beginning |
@@ -42,6 +43,7 @@ for what is open; the plan opens any number of tunnels:
 | `ssh_config` | what OpenSSH's own configuration is told of hosts. Pure |
 | `ssh_setup` | `~/.ssh` given that, and freed of it again |
 | `ssh_line` | what the user says to ssh, read as ssh reads it. Pure |
+| `ssh_settings` | what ssh's own files say of the user and the port |
 | `tunnels`, `denials` | the service `hatchway`: open tunnels listed and ended; why a caller was denied |
 | `events` | the audit trail, looked up and followed |
 | `os_user` | which names of OS users SendSSHPublicKey takes |

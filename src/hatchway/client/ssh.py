@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from hatchway.client.hosts import Host
     from hatchway.client.profile import Profile
+    from hatchway.client.ssh_line import SshLine
+    from hatchway.client.ssh_settings import Configured
 
 DEFAULT_OS_USER: Final = "ec2-user"
 
@@ -87,9 +89,16 @@ class Way:
 
 
 def ssh_options(
-    words: Sequence[str], os_user: str | None, remote_port: int | None, tunnel: TunnelOptions
+    words: Sequence[str],
+    os_user: str | None,
+    remote_port: int | None,
+    tunnel: TunnelOptions,
+    configured: Callable[[SshLine], Configured] | None = None,
 ) -> SshOptions:
     """What a command line means: ssh's own words, and user and port as options of ours.
+
+    Args:
+        configured: tells user and port where the line does not: see `ssh_settings`.
 
     Raises:
         InvalidOption: the words are not ssh's, or say something else than our options.
@@ -99,11 +108,14 @@ def ssh_options(
         raise InvalidOption(f"--os-user says {os_user!r} and ssh's words {line.user!r}: name one user")
     if remote_port is not None and line.port not in (None, remote_port):
         raise InvalidOption(f"--remote-port says {remote_port} and ssh's words {line.port}: give one port")
-    port = remote_port or line.port or tunnel.remote_port
+    user, port = os_user or line.user, remote_port or line.port
+    if configured is not None and line.destination and (user is None or port is None):
+        told = configured(replace(line, user=user, port=port))
+        user, port = user or told.user, port or told.port
     return SshOptions(
         host=line.destination,
-        os_user=os_user or line.user or DEFAULT_OS_USER,
-        tunnel=replace(tunnel, remote_port=port),
+        os_user=user or DEFAULT_OS_USER,
+        tunnel=replace(tunnel, remote_port=port or tunnel.remote_port),
         options=line.options,
         command=line.command,
         connects=line.connects,
