@@ -25,13 +25,15 @@ SHELLS = list(
 PROGRAMS = {
     # As far as the script asks: Include at the top, the first value counts, -o before all, -t and -T.
     "sshd": r"""
-        config= options= mode= main= included= include=no
+        config= options= mode= main= included= keys= include=no
         NL='
 '
         while [ $# != 0 ]; do
             case $1 in
             -f) config=$2; shift ;;
             -f*) config=${1#-f} ;;
+            -h*) keys="$keys${1#-h}$NL" ;;
+            -oHostKey=*) keys="$keys${1#*=}$NL" ;;
             -o*=*) word=${1#-o} options="$options${word%%=*} ${word#*=}$NL" ;;
             -o*) options="$options${1#-o}$NL" ;;
             -t) mode=t ;;
@@ -80,10 +82,10 @@ authorizedkeyscommanduser ${account:-none}
 pubkeyauthentication ${pubkey:-yes}
 authenticationmethods ${methods:-any}
 permitrootlogin ${root:-without-password}
-hostkey $ROOT/etc/ssh/host_key
 listenaddress [::]:2222
 listenaddress 0.0.0.0:2222"
         printf '%s' "$users"
+        printf '%s' "${keys:-$ROOT/etc/ssh/host_key$NL}" | sed 's/^/hostkey /'
     """,
     "id": r"""
         case $1 in

@@ -222,3 +222,19 @@ def test_an_sshd_that_its_socket_starts_is_seen_as_its_unit_starts_it(
     else:
         assert "more than its unit and its configuration" not in text
         assert "stronger than its unit and its configuration" in text
+
+
+def test_keys_that_sshd_has_by_its_options_are_reported_with_those_of_every_other_sshd(
+    one_host: Host,
+) -> None:
+    for name in ("by-option", "by-setting"):
+        (one_host.root / "etc/ssh" / name).write_text(f"private {name}\n")
+    keys = f"{one_host.root}/etc/ssh"
+    start(one_host, f"-D -h {keys}/by-option -o HostKey={keys}/by-setting -h {keys}/nowhere")
+    start(one_host, "-D", 813)
+    done = one_host.run()
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = (one_host.directory / "host-keys").read_text().split()
+    assert listed == [f"{keys}/by-option", f"{keys}/by-setting", f"{keys}/host_key"]
+    reported = (one_host.root / "reported").read_text().splitlines()
+    assert reported == ["ssh-ed25519 AAAA by-option", "ssh-ed25519 AAAA by-setting", "ssh-ed25519 AAAA"]

@@ -120,13 +120,20 @@ install() {
     identify
     write_files
     ask_hatchway
-    for name in $places; do put_in_place "$directory/$name"; done
+    for name in $places; do
+        # Which keys sshd has is yet to be seen.
+        case $name in host-keys) ;; *) put_in_place "$directory/$name" ;; esac
+    done
     "$directory/authorized-keys" || fail "$directory/authorized-keys cannot be run: is it on a file system" \
         "that is mounted noexec?"
     write_drop_in
     put_in_place "$drop_in"
     sshd_accepts || fail "sshd does not accept the new configuration: $problem"
     look_at_sshd
+    write root 0644 "$directory/host-keys" <<END_OF_LIST
+$host_keys
+END_OF_LIST
+    put_in_place "$directory/host-keys"
     reload || fail "sshd could not be made to read its configuration again"
     # From here on all is well: what may still fail is tidying up.
     undo=
@@ -251,12 +258,6 @@ END_OF_COMMAND
     write root 0755 "$directory/report-host-keys" <<'END_OF_COMMAND'
 @REPORT@
 END_OF_COMMAND
-    host_keys=$("$sshd" -T -f "$sshd_config" 2>/dev/null | sed -n 's/^hostkey //p' | while read -r file; do
-        if [ -e "$file" ] || [ -e "$file.pub" ]; then printf '%s\n' "$file"; fi
-    done)
-    write root 0644 "$directory/host-keys" <<END_OF_LIST
-$host_keys
-END_OF_LIST
     if command -v selinuxenabled >/dev/null && selinuxenabled; then
         chcon -t bin_t "$directory/authorized-keys.new" "$directory/every-authorized-keys.new" ||
             say "warning: SELinux may keep sshd from running the command"

@@ -55,9 +55,10 @@ END_OF_IDS
 }
 
 # Sees what sshd does with the new configuration, as it runs and for whom, and fails when no key could let anybody in.
-# Sets `seen`, lines to report.
+# Sets `seen`, lines to report, and `host_keys`, the files of its keys.
 look_at_sshd() {
     seen=
+    host_keys=
     other_configs=
     works=no
     reasons=
@@ -130,6 +131,7 @@ look_at_one() {
     fi
     # Without a connection none of the Match blocks counts.
     general=$("$program" -T "$@" 2>/dev/null) || general=
+    note_host_keys
     case $(printf '%s\n' "$general" | sed -n 's/^authorizedkeyscommand //p') in
     "$command_line") included=yes ;;
     *) included=no ;;
@@ -162,6 +164,24 @@ look_at_one() {
         works=yes
         note "seen: by its configuration $who asks Hatchway for keys of: $asks"
     fi
+}
+
+# The files of keys that `general` names, those of -h and -o HostKey among them.
+note_host_keys() {
+    while read -r keyword file; do
+        [ "$keyword" = hostkey ] && { [ -e "$file" ] || [ -e "$file.pub" ]; } || continue
+        case "
+$host_keys
+" in
+        *"
+$file
+"*) ;;
+        *) host_keys="$host_keys${host_keys:+
+}$file" ;;
+        esac
+    done <<END_OF_CONFIGURATION
+$general
+END_OF_CONFIGURATION
 }
 
 # connection USER: as sshd's -C has it. The gateway's address is not known here; that of the API is as good as any.
