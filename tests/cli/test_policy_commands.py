@@ -451,6 +451,20 @@ def test_a_request_that_is_not_in_the_trail_is_an_error(hatchway: Hatchway, data
     assert "has no request 'no-such-request'" in done.err
 
 
+def test_the_beginning_of_an_id_is_enough_where_it_is_one_request_s_alone(
+    hatchway: Hatchway, data_dir: str
+) -> None:
+    for request_id in ("aa11", "aa22", "aa"):
+        refuse(data_dir, request_id)
+    assert "request aa11" in hatchway("explain", "aa1", "--data-dir", data_dir).out
+    assert "request aa\n" in hatchway("explain", "aa", "--data-dir", data_dir).out
+    done = hatchway("explain", "a", "--data-dir", data_dir)
+    assert (done.code, done.out) == (2, "")
+    assert "any of 3 requests or more, aa, aa11, aa22: write more of the id" in done.err
+    # What means something to LIKE does not here.
+    assert "has no request '_a'" in hatchway("explain", "_a", "--data-dir", data_dir).err
+
+
 def refuse(data_dir: str, request_id: str, *, known: bool = True) -> None:
     outcome = Outcome(
         error_code="AccessDeniedException",

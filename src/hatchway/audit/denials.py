@@ -39,6 +39,26 @@ def events_of(tx: Transaction, request_id: str) -> list[Event]:
     return sorted(events, key=lambda event: (not is_denial(event), not has_decision(event)))
 
 
+def events_beginning(
+    tx: Transaction, beginning: str, *conditions: Any, newest: int | None = None
+) -> list[Event]:
+    """The latest events of requests whose ids begin so, each request's as `events_of` has them.
+
+    Args:
+        conditions, newest: as `last_denial` has them.
+    """
+    column = audit_records.c
+    records = tx.audit_records.find(
+        column.request_id.startswith(beginning, autoescape=True),
+        *conditions,
+        *_among_the_newest(newest),
+        order=[column.event_time.desc()],
+        limit=_CANDIDATES,
+    )
+    events: list[Event] = [json.loads(record.body) for record in records]
+    return sorted(events, key=lambda event: (not is_denial(event), not has_decision(event)))
+
+
 def has_decision(event: Event) -> bool:
     """Whether it tells what policies decided."""
     additional = event.get("additionalEventData") or {}

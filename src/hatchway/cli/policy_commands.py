@@ -145,7 +145,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="REQUEST-ID|USER",
-            help="The request's id, which the client was told; with --last, the user who was denied.",
+            help="The id that the client was told, or its beginning; with --last, the user who was denied.",
         ),
     ] = None,
     *,

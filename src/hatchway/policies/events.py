@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hatchway.audit.denials import events_of, last_denial
+from hatchway.audit.denials import events_beginning, events_of, last_denial
 from hatchway.errors import BadUsage
 from hatchway.iam import Decision, Outcome
 from hatchway.policies.simulation import overall
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _ENCODED = " Encoded authorization failure message:"
 """What follows this in EC2's messages are the decisions themselves, sealed."""
+
+_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,19 @@ class Explained:
 
 
 def explain_request(store: Store, request_id: str) -> Explained:
-    """The event of a request that says most of why it ended as it did.
+    """The event of a request that says most of why it ended as it did; or of the only one whose id begins so.
 
     Raises:
-        BadUsage: there is none.
+        BadUsage: there is none, or there are several, of which some are told.
     """
     with store.read() as tx:
-        events = events_of(tx, request_id)
+        events = events_of(tx, request_id) or events_beginning(tx, request_id)
+    found = sorted({str(event["requestID"]) for event in events})
+    if len(found) > 1:
+        raise BadUsage(
+            f"{request_id!r} may be any of {len(found)} requests or more, {', '.join(found[:_TOLD])}:"
+            " write more of the id"
+        )
     if not events:
         raise BadUsage(
             f"the audit trail has no request {request_id!r}: give the id that the client was told,"

@@ -80,6 +80,20 @@ def test_others_denials_take_the_permission_on_everything(world: World) -> None:
     assert error(world, alice, his)["Code"] == "AccessDeniedException"
 
 
+def test_the_beginning_of_an_id_means_one_s_own_requests_first(world: World) -> None:
+    alice, bob = world.user("alice", OWN), world.user("bob")
+    mine, his = be_refused(world, alice), be_refused(world, bob)
+    assert explain(world, alice, mine[:-1])["RequestId"] == mine
+    # Nor does it tell whether another's begins so.
+    assert error(world, alice, his[:-1])["Code"] == "AccessDeniedException"
+    assert explain(world, world.root, his[:-1])["RequestId"] == his
+    others = [be_refused(world, alice) for _ in range(33)]
+    several = next(each[0] for each in others if [one[0] for one in others].count(each[0]) > 1)
+    told = error(world, alice, several)
+    assert (told["Code"], "write more of the id" in told["Message"]) == ("ValidationException", True)
+    assert his not in told["Message"]
+
+
 def test_a_question_that_was_refused_is_not_the_latest_denial(world: World) -> None:
     alice = world.user("alice")
     refused = be_refused(world, alice)

@@ -2,20 +2,23 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from hatchway.access.authorization import ANY_RESOURCE, Check
 from hatchway.access.explanation import EXPLAIN
 from hatchway.access.principal import Principal
-from hatchway.audit.denials import EXPLAIN_DENIAL, NEWEST, Event, events_of, last_denial
+from hatchway.audit.denials import EXPLAIN_DENIAL, NEWEST, Event, events_beginning, events_of, last_denial
 from hatchway.control.operations import Call, Result, operation
 from hatchway.protocol import ServiceError
 from hatchway.store.tables import audit_records
 
+_TOLD: Final = 5
+"""Requests that are named where an id's beginning means several."""
+
 
 @operation("hatchway", EXPLAIN_DENIAL, reads_only=True)
 def explain_denial(call: Call) -> Result:
-    """One denial, or the caller's latest.
+    """One denial, by its request's id or the beginning of that, or the caller's latest.
 
     A denial that is not the caller's own needs the permission on every resource. So does one that does not
     exist: nobody else learns which request ids exist.
@@ -34,10 +37,25 @@ def explain_denial(call: Call) -> Result:
     else:
         # Whoever asks why his tunnel did not reach its target is told, too, that policies let it through.
         denial = next(iter(events_of(call.tx, request_id)), None)
+        begun: list[Event] = []
+        if denial is None:
+            theirs = audit_records.c.user_name == caller.trail_name
+            begun = events_beginning(call.tx, request_id, theirs, newest=NEWEST)
+            begun = [event for event in begun if _is_own(event, caller)]
+            denial = next(iter(begun), None)
         own = denial is not None and _is_own(denial, caller)
 
     call.authorize(Check(EXPLAIN, (caller.arn,) if own else ANY_RESOURCE))
 
+    if request_id is not None and not own and denial is None:
+        begun = events_beginning(call.tx, request_id, newest=NEWEST)
+        denial = next(iter(begun), None)
+    if request_id is not None and len(found := sorted({event["requestID"] for event in begun})) > 1:
+        raise ServiceError(
+            "ValidationException",
+            f"{request_id} may be any of {len(found)} requests or more, {', '.join(found[:_TOLD])}:"
+            " write more of the id.",
+        )
     if denial is None:
         raise ServiceError(
             "ResourceNotFoundException",
