@@ -107,6 +107,36 @@ def test_a_named_endpoint_is_asked_for_the_address_that_it_reaches(
     assert plan_tunnel(profile, options).request.private_ip_address == "fd00::1"
 
 
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("INSTANCE_ID", "i-0123456789abcdef0/../key"),
+        ("INSTANCE_ID", "i-1\n  ProxyCommand sh"),
+        ("INSTANCE_ID", "-oProxyCommand=sh"),
+        ("DNS_NAME", "-example.test"),
+        ("DNS_NAME", "a.test/?x"),
+        ("addresses", "10.0.1.1 x"),
+        ("endpoints", "eice-1@example"),
+    ],
+)
+def test_what_a_hostile_server_tells_in_the_place_of_an_id_an_address_or_a_name_is_nothing_to_go_by(
+    profile: Profile,
+    control_plane: StubControlPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    what: str,
+    told: str,
+) -> None:
+    if what.isupper():
+        monkeypatch.setattr(f"tests.client.stubs.{what}", told)
+    elif what == "addresses":
+        control_plane.addresses = (told,)
+    else:
+        control_plane.endpoints = [(told, "subnet-1")]
+    with pytest.raises(ApiError, match="the answer is not that of"):
+        plan_tunnel(profile, TunnelOptions(host=INSTANCE_ID))
+
+
 @pytest.mark.parametrize("state", ["stopped", "terminated"])
 def test_an_instance_that_does_not_run_is_said_to_be_what_it_is(
     profile: Profile, control_plane: StubControlPlane, state: str

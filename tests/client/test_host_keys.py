@@ -169,6 +169,13 @@ def test_what_is_no_key_is_not_taken_for_one(control_plane: StubControlPlane, aw
     assert reported_keys(api(control_plane), [INSTANCE_ID]) == {INSTANCE_ID: (KEY,)}
 
 
+def test_keys_of_a_host_that_nobody_asked_about_are_passed_over(
+    control_plane: StubControlPlane, aws_environment: Path
+) -> None:
+    control_plane.host_keys = (KEY,)
+    assert reported_keys(api(control_plane), [f"{INSTANCE_ID[:-1]}1"]) == {}
+
+
 def test_all_hosts_are_asked_about_in_as_few_calls_as_the_api_takes(
     control_plane: StubControlPlane, aws_environment: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,7 @@ from hatchway.client.hosts import (
     find_instance,
     host_question,
 )
-from hatchway.client.ids import is_whole, only_one
+from hatchway.client.ids import in_form, is_whole, only_one
 from hatchway.client.memory import Found, Place, Refusals
 from hatchway.client.os_user import is_os_user
 from hatchway.client.plan import HTTPS_PORT, Route, TunnelPlan
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed", "update-complete")
 """States in which an endpoint opens tunnels."""
+
+_DNS_NAME: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z.-]*")
+"""As the AWS CLI takes it (`--instance-connect-endpoint-dns-name`), but for a hyphen at its beginning."""
 
 _UNSETTLED: Final = frozenset({"update-in-progress", "update-failed"})
 
@@ -329,10 +333,14 @@ def _endpoints(ec2: Any, **parameters: Any) -> list[FoundEndpoint]:
 
 
 def _read(page: Mapping[str, Any]) -> Iterator[FoundEndpoint]:
+    """
+    Raises:
+        ValueError: an id or a name is none. They become words of commands.
+    """
     for found in page["InstanceConnectEndpoints"]:
         yield FoundEndpoint(
-            found["InstanceConnectEndpointId"],
-            found["DnsName"],
+            in_form(ENDPOINT_ID, found["InstanceConnectEndpointId"]),
+            in_form(_DNS_NAME, found["DnsName"]),
             found.get("SubnetId", ""),
             found.get("VpcId", ""),
             found.get("State", ""),

@@ -60,18 +60,18 @@ def reported_keys(client: Any, instance_ids: Sequence[str]) -> Mapping[str, tupl
     """
     found: dict[str, tuple[str, ...]] = {}
     for start in range(0, len(instance_ids), _MOST_ASKED):
+        asked = list(instance_ids[start : start + _MOST_ASKED])
         try:
             with api_errors(HOST_KEYS):
-                answer = client.describe_host_keys(
-                    InstanceIds=list(instance_ids[start : start + _MOST_ASKED])
-                )
+                answer = client.describe_host_keys(InstanceIds=asked)
         except ApiError as refused:
             if refused.code in _UNTOLD:
                 return None
             raise
         for host in answer["HostKeys"]:
             keys = tuple(key for key in host["PublicKeys"] if _KEY.fullmatch(key))
-            if keys:
+            # Of others nobody has asked, and what is no id would be written into ssh's configuration.
+            if keys and host["InstanceId"] in asked:
                 found[host["InstanceId"]] = keys
     return found
 

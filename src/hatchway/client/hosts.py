@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
-from hatchway.client.ids import is_whole
+from hatchway.client.ids import in_form, is_whole
 from hatchway.client.profile import api_errors
 from hatchway.domain.ids import INSTANCE_ID
 from hatchway.domain.reach import parse_address
@@ -253,14 +253,18 @@ def literal(value: str) -> str:
 
 
 def _hosts(answer: Mapping[str, Any]) -> list[Host]:
+    """
+    Raises:
+        ValueError: an id or an address is none. They become words of commands, and names of files.
+    """
     return [
         Host(
-            instance_id=instance["InstanceId"],
+            instance_id=in_form(INSTANCE_ID, instance["InstanceId"]),
             state=instance.get("State", {}).get("Name", RUNNING),
             vpc_id=instance.get("VpcId", ""),
             subnet_id=instance.get("SubnetId", ""),
             addresses=tuple(
-                address
+                str(parse_address(address))
                 for address in (instance.get("PrivateIpAddress"), instance.get("Ipv6Address"))
                 if address
             ),

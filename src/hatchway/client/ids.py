@@ -28,6 +28,17 @@ _LISTED: Final = {
 """By the letters of an id: how such things are listed, and the filter of that by an id."""
 
 
+def in_form(form: re.Pattern[str], told: str) -> str:
+    """What a server told, where it has the form that it must have.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if form.fullmatch(told) is None:
+        raise ValueError(f"{printable(told, 100)!r} has not the form of {form.pattern}")
+    return told
+
+
 def is_whole(text: str) -> bool:
     return _WHOLE.fullmatch(text) is not None
 
