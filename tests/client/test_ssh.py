@@ -18,7 +18,7 @@ from hatchway.client.plan import Route, TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxy_command import tunnel_command
 from hatchway.client.request import Credentials, TunnelRequest
-from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, run_ssh, ssh_command, ssh_options
+from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, make_key, run_ssh, ssh_command, ssh_options
 
 PLAN = TunnelPlan(
     TunnelRequest(
@@ -125,6 +125,29 @@ def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
     assert public.split()[:2] == pushed["SSHPublicKey"][0].split()[:2]
     assert Path(f"{fake_ssh}.mode").read_text().startswith("-rw-------")
     assert not Path(Path(f"{fake_ssh}.path").read_text().strip()).parent.exists()
+
+
+@needs("ssh", "openssh-client")
+@needs("ssh-keygen", "openssh-client")
+@pytest.mark.parametrize("name", ["plain", "100% %h %d", "%", "%%i", "a %u ~ $HOME"])
+def test_ssh_finds_the_key_in_a_directory_of_any_name(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / name
+    directory.mkdir()
+    make_key(directory / "key")
+    options = SshOptions(host=INSTANCE_ID, options=("-v", "-F", "none"))
+    command = ssh_command(Way(INSTANCE_ID, INSTANCE_ID, "false"), options, str(directory / "key"))
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert f"debug1: identity file {directory}/key type 3" in said.splitlines()
+
+
+def test_a_temporary_directory_whose_name_ssh_would_change_is_not_used(
+    profile: Profile, fake_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "${HOME}"
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 7
+    assert "${" not in Path(f"{fake_ssh}.path").read_text()
 
 
 def test_ssh_trusts_the_keys_that_the_host_reported_and_no_others(

@@ -69,6 +69,12 @@ def test_ssh_goes_through_hatchway_to_a_host_by_its_name(options: ProfileOptions
     assert found["identityfile"].replace("%%", "%") == str(state / "key")
 
 
+def test_a_place_whose_name_ssh_would_change_is_refused(options: ProfileOptions, home: Path) -> None:
+    with pytest.raises(InvalidOption, match="ssh would put"):
+        write(options, home.parent / "${HOME}" / ".ssh")
+    assert not home.parent.exists()
+
+
 def test_what_is_written_is_its_owners_alone(options: ProfileOptions, home: Path) -> None:
     write(options, home)
     for path in (home, *home.rglob("*")):

@@ -22,6 +22,7 @@ from hatchway.client.host_keys import (
     keep_known_hosts,
     knows_known_hosts_command,
     pin_options,
+    quoted,
     reported_keys,
 )
 from hatchway.client.hosts import NoSuchHost, find_host
@@ -140,7 +141,7 @@ def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Seque
         "ssh",
         *("-o", f"ProxyCommand={way.proxy_command}"),
         *("-p", str(options.tunnel.remote_port)),
-        *(("-i", key_file) if key_file is not None else ()),
+        *(_identity(key_file) if key_file is not None else ()),
         *pins,
         *options.options,
         *("-o", "ServerAliveInterval=5"),
@@ -149,6 +150,18 @@ def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Seque
         f"{options.os_user}@{way.destination}",
         *options.command,
     ]
+
+
+def _identity(key_file: str) -> tuple[str, str]:
+    """`-i` looks for the file by this very name, and then reads the one by its name with tokens replaced
+    (ssh_config(5), TOKENS): one with a percent sign it would never have."""
+    return ("-o", f"IdentityFile={quoted(key_file)}") if "%" in key_file else ("-i", key_file)
+
+
+def _place() -> str | None:
+    """Where directories for ssh's files are made; None for where all others are. In names of files ssh puts
+    the environment's words in the place of `${WORD}`, and nothing keeps it from that."""
+    return "/tmp" if "${" in tempfile.gettempdir() else None  # noqa: S108 - a directory of our own in it
 
 
 def run_ssh(profile: Profile, options: SshOptions) -> int:
@@ -164,7 +177,7 @@ def run_ssh(profile: Profile, options: SshOptions) -> int:
     program = _program("ssh")
     if not options.connects or way.instance_id is None:
         return _run([program, *ssh_command(way, options, None)[1:]])
-    with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
+    with tempfile.TemporaryDirectory(prefix="hatchway-", dir=_place()) as directory:
         key_file = Path(directory) / "key"
         public_key = make_key(key_file)
         try:

@@ -210,6 +210,10 @@ def _settings(options: ProfileOptions, os_user: str, tunnel: TunnelOptions, stat
     ]
     if not all(word.isprintable() for word in [*words, os_user]):
         raise InvalidOption("there are characters in a path or an option that ssh_config cannot have")
+    if "${" in str(state):
+        raise InvalidOption(
+            f"{state} has a name in which ssh would put the environment's words: give another"
+        )
     known_hosts = quoted(str(state / "hosts")).removesuffix('"') + '/%h"'
     tells = knows_known_hosts_command(_ssh_program())
     return Settings(
