@@ -55,6 +55,10 @@ def without_wildcard(name: str) -> str:
     return name.removeprefix("*.")
 
 
+OWN_NAME: Final = "Hatchway CA "
+"""With which the common names begin of the CAs that Hatchway makes."""
+
+
 def create_ca(common_name: str, names: Iterable[str], now: datetime) -> KeyPair:
     """A CA that may issue for these DNS names, for names below them, and for private addresses.
 

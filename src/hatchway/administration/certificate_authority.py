@@ -24,6 +24,7 @@ from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation, gateway_dns_names
 from hatchway.installation.secret_files import put_file
 from hatchway.pki import (
+    OWN_NAME,
     KeyPair,
     PkiProblem,
     belongs_to,
@@ -105,7 +106,7 @@ def _add(installation: Installation, before: Sequence[bytes], names: Sequence[st
     # A name of its own: not every store of certificates keeps two CAs of one name apart.
     own = os.urandom(4).hex()
     name = without_wildcard(certificate_name(installation.account.gateway_dns_name))
-    common_name = f"Hatchway CA {own} of {name}"[:64]
+    common_name = f"{OWN_NAME}{own} of {name}"[:64]
     pair = create_ca(common_name, permitted, datetime.now(UTC))
     # The key first: a certificate without one would be trusted for nothing.
     put_file(directory.next_ca_key, pair.key, like=directory.ca_key)

@@ -30,6 +30,7 @@ from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
 from hatchway.installation.secret_files import ensure_gateway_key, make_key
 from hatchway.pki import (
+    OWN_NAME,
     PRIVATE_RANGES,
     KeyPair,
     PkiProblem,
@@ -328,7 +329,7 @@ def _record_installation(
 def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
     names = [certificate_name(gateway_dns_name), *_OWN_NAMES, *_machine_names()]
     names.append(without_wildcard(names[0]))
-    ca = create_ca(f"Hatchway CA of {names[-1]}"[:64], names, now)
+    ca = create_ca(f"{OWN_NAME}of {names[-1]}"[:64], names, now)
     server = issue_server_certificate(ca, names, now)
     _write_private(aside.ca_key, ca.key)
     _write_private(aside.server_certificate, server.certificate + server.key)

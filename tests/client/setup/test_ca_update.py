@@ -67,6 +67,29 @@ def test_what_the_api_names_takes_the_place_of_what_was_there(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ca.crt", "server.pem"]
 
 
+def test_what_else_is_in_the_file_stays_as_it_is(tmp_path: Path, authorities: list[KeyPair]) -> None:
+    first, second, _ = authorities
+    # Of another Hatchway, of a company, of somebody who only calls it so; and a certificate that is no CA's.
+    other = create_ca("Hatchway CA of other.test", ["other.test"], NOW).certificate
+    company = create_ca("Example Corp", ["localhost"], NOW).certificate
+    leaf = issue_server_certificate(second, ["localhost"], NOW).certificate
+    around = ["# Gepr\u00fcft\n".encode(), company, b"\r\n# ours\r\n", b"# end", b"\n", leaf, other]
+    file = tmp_path / "ca.crt"
+
+    def holding(*ours: KeyPair) -> bytes:
+        certificates = b"".join(each.certificate for each in ours)
+        return b"".join([*around[:3], certificates, *around[3:]])
+
+    file.write_bytes(holding(first))
+    with serving(tmp_path, first, first.certificate + second.certificate) as url:
+        assert update(url, file) is not None
+        assert file.read_bytes() == holding(first, second)
+        assert update(url, file) is None
+    with serving(tmp_path, second, second.certificate) as url:
+        assert update(url, file) == (fingerprint(second.certificate),)
+    assert file.read_bytes() == holding(second)
+
+
 @pytest.mark.parametrize(
     ("named", "why"),
     [

@@ -5,18 +5,25 @@ Whoever trusts the CA of today asks the API, whose certificate is of it, which C
 
 import http.client
 import os
+import re
 import ssl
 import tempfile
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from hatchway.errors import CommandFailed, reason
+from hatchway.pki import OWN_NAME, PkiProblem, permitted_dns_names
 
 PATH: Final = "/.well-known/hatchway/ca.pem"
+_BLOCK: Final = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----[ \t]*(?:\r?\n)?"
+)
 _LONGEST: Final = 65_536
 _TIMEOUT: Final = 10.0
 
@@ -25,8 +32,9 @@ def update(endpoint_url: str, file: Path) -> tuple[str, ...] | None:
     """Puts the CAs that the API names into the profile's file: their SHA-256 fingerprints, None when it had
     these already.
 
-    What the API says counts only where it is seen by what the file holds now, and names one of these still: a
-    file of somebody else's CAs is not written over.
+    What the API says counts only where it is seen by what the file holds now, and names one of these still.
+    Of the file all stays as it is but those that it names, and those whose place they take: CAs that Hatchway
+    has made, for no other names.
 
     Raises:
         CommandFailed: the API cannot be asked, or does not say it; or the file cannot be read or written.
@@ -36,8 +44,11 @@ def update(endpoint_url: str, file: Path) -> tuple[str, ...] | None:
         raise CommandFailed(f"{url} is not asked: over http anybody on the way could say whom to trust")
     try:
         before = file.read_bytes()
-        context = ssl.create_default_context(cadata=before.decode("ascii"))
-    except (OSError, UnicodeError) as problem:
+        known = [_read(block, str(file)) for block in _BLOCK.findall(before)]
+        if not known:
+            raise CommandFailed(f"{file} holds no CA certificate in PEM form")
+        context = ssl.create_default_context(cadata="".join(map(_pem, known)))
+    except OSError as problem:
         raise CommandFailed(f"cannot use {file}: {reason(problem)}") from problem
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT, context=context) as answer:  # noqa: S310 - https
@@ -45,26 +56,65 @@ def update(endpoint_url: str, file: Path) -> tuple[str, ...] | None:
     except (OSError, http.client.HTTPException, ValueError) as problem:
         why = getattr(problem, "reason", None) or problem
         raise CommandFailed(f"{url}: {why}: see that the API is there, and trusted by {file}") from problem
-    named, known = _fingerprints(text, url), _fingerprints(before, str(file))
+    named = [_read(block, url) for block in _BLOCK.findall(text)]
+    if not named or not all(map(_is_ca, named)):
+        raise CommandFailed(f"{url} holds no CA certificate in PEM form")
     if not set(named) & set(known):
         raise CommandFailed(f"{file} holds none of the CAs that {url} names: it is not changed")
-    if named == known:
+    theirs = [each for each in known if each in named or _is_replaced(each, named)]
+    if theirs == named:
         return None
-    _replace(file, text)
-    return named
+    _replace(file, _with(before, theirs, named))
+    return tuple(each.fingerprint(hashes.SHA256()).hex() for each in named)
 
 
-def _fingerprints(text: bytes, where: str) -> tuple[str, ...]:
+def _with(before: bytes, theirs: Sequence[x509.Certificate], named: Sequence[x509.Certificate]) -> bytes:
+    """The file with these in the place of the first of those, and without the others of those."""
+    fresh = "".join(map(_pem, named)).encode()
+
+    def replacement(block: re.Match[bytes]) -> bytes:
+        nonlocal fresh
+        if _read(block[0], "it") not in theirs:
+            return block[0]
+        put, fresh = fresh, b""
+        return put
+
+    return _BLOCK.sub(replacement, before)
+
+
+def _is_replaced(certificate: x509.Certificate, named: Sequence[x509.Certificate]) -> bool:
+    """Whether it is a CA that Hatchway has made, and one of these may issue for all that it may."""
+    common_name = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(common_name) != 1 or not str(common_name[0].value).startswith(OWN_NAME):
+        return False
+    names = _names(certificate)
+    return names is not None and any(names <= (_names(each) or set()) for each in named)
+
+
+def _names(certificate: x509.Certificate) -> set[str] | None:
+    """The DNS names for which a CA of Hatchway's may issue; None of another's."""
     try:
-        certificates = x509.load_pem_x509_certificates(text)
-        constraints = [
-            each.extensions.get_extension_for_class(x509.BasicConstraints).value for each in certificates
-        ]
+        return set(permitted_dns_names(_pem(certificate).encode()))
+    except PkiProblem:
+        return None
+
+
+def _read(block: bytes, where: str) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(block)
+    except ValueError as problem:
+        raise CommandFailed(f"{where} holds a damaged certificate: mend it first") from problem
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (ValueError, x509.ExtensionNotFound):
-        constraints = []
-    if not constraints or not all(each.ca for each in constraints):
-        raise CommandFailed(f"{where} holds no CA certificate in PEM form")
-    return tuple(each.fingerprint(hashes.SHA256()).hex() for each in certificates)
+        return False
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
 
 def _replace(file: Path, content: bytes) -> None:
