@@ -251,12 +251,14 @@ def needs_renewal(certificate: bytes, ca: KeyPair, names: Sequence[str], now: da
 
 
 def _read_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """The key, and the certificate that it belongs to, of several while CAs are rotated."""
     try:
-        certificate = x509.load_pem_x509_certificate(ca.certificate)
+        certificates = x509.load_pem_x509_certificates(ca.certificate)
         key = serialization.load_pem_private_key(ca.key, None)
     except (ValueError, TypeError):
         raise PkiProblem("the CA's certificate or key is damaged: restore both from a backup") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+    certificate = next((each for each in certificates if each.public_key() == key.public_key()), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate is None:
         raise PkiProblem("the CA's key does not belong to its certificate: restore both from a backup")
     return certificate, key
 

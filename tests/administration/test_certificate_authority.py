@@ -1,22 +1,28 @@
 """Another CA in the place of the one that clients trust: who is trusted by whom after each step."""
 
+import errno
 import json
 import ssl
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Installed
 
+from hatchway.administration import certificate_authority
 from hatchway.administration.certificate_authority import Step, rotate
 from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation import secret_files
 from hatchway.installation.backup import make_backup
 from hatchway.installation.installation import Installation, open_installation, renew_server_certificate
 from hatchway.installation.restore import restore_backup
 from hatchway.pki import KeyPair, certificates_in, check_ca, is_issued_by
 from hatchway.settings import DataDirectory
+from hatchway.store import Store
 
 NAMES = ["localhost", "127.0.0.1"]
 
@@ -178,6 +184,92 @@ def test_a_step_that_was_interrupted_is_finished_by_the_next_call(installation: 
     assert used.fingerprints == added.fingerprints[::-1]
     assert renew(installation)
     assert is_issued_by(directory.server_certificate.read_bytes(), certificates[1])
+
+
+def trail(installation: Installation) -> list[tuple[str, str | None]]:
+    """The steps on record, each with its error."""
+    with installation.store.read() as tx:
+        events = [json.loads(each.body) for each in tx.audit_records.find()]
+    return [
+        (each["requestParameters"]["step"], each.get("errorCode"))
+        for each in events
+        if each["eventName"] == "RotateCertificateAuthority"
+    ]
+
+
+class Killed(BaseException):
+    """What ends a process at once."""
+
+
+@pytest.mark.parametrize("files", [0, 1, 2])
+@pytest.mark.parametrize("step", Step)
+def test_a_step_that_is_killed_anywhere_is_on_record_and_is_finished_by_the_next_call(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, step: Step, files: int
+) -> None:
+    directory = installation.directory
+    for before in list(Step)[: list(Step).index(step)]:
+        rotate(installation, before)
+        renew(installation)
+    written: list[Path] = []
+
+    def put_file(path: Path, content: bytes, *, like: Path) -> None:
+        if len(written) == files:
+            raise Killed
+        written.append(path)
+        secret_files.put_file(path, content, like=like)
+
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(certificate_authority, "put_file", put_file)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        rotate(installation, step)
+    assert step in [name for name, _ in trail(installation)]
+    # Whatever it left, the server goes on issuing, and who is told of CAs now trusts it.
+    renew(installation)
+    check_ca(KeyPair(directory.ca_certificate.read_bytes(), directory.ca_key.read_bytes()))
+    rotate(installation, step)
+    renew(installation)
+    for after in list(Step)[list(Step).index(step) + 1 :]:
+        rotate(installation, after)
+        renew(installation)
+    assert len(authorities(installation)) == 1
+    assert not directory.next_ca_key.exists()
+
+
+def test_a_step_that_cannot_be_done_is_on_record_with_why(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes, *, like: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(certificate_authority, "put_file", full)
+    with pytest.raises(CommandFailed, match="No space left"):
+        rotate(installation, Step.ADD)
+    assert set(trail(installation)) == {("add", None), ("add", "Failed")}
+
+
+def test_of_two_commands_at_once_one_does_the_step(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = certificate_authority._add
+    other: list[bool] = []
+
+    def write(store: Store) -> Any:
+        if other:
+            other.pop()
+            rotate(installation, Step.ADD)
+        return original(store)
+
+    def plan(*arguments: Any) -> Any:
+        monkeypatch.setattr(certificate_authority, "_add", add)
+        # What comes next is the lock for the files: before it, another command does the whole.
+        other.append(True)
+        return add(*arguments)
+
+    original = type(installation.store).write
+    monkeypatch.setattr(type(installation.store), "write", write)
+    monkeypatch.setattr(certificate_authority, "_add", plan)
+    assert len(rotate(installation, Step.ADD).fingerprints) == len(authorities(installation)) == 2
+    assert not other
 
 
 def test_damaged_files_are_told_of_and_left_alone(installation: Installation) -> None:

@@ -8,6 +8,8 @@ issues first:
     use    next, former   the next one issues: its key is ca.key, and the former one's is gone
     drop   next           nobody is told to trust the former one any more
 
+A step is on record before it changes a file, and done again it goes on where it was ended.
+
 Nothing here touches a client or a server that runs. The server issues itself a certificate of the CA that
 issues when it starts, once a day, and when it gets a SIGHUP.
 """
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
@@ -73,20 +76,9 @@ def rotate(installation: Installation, step: Step, names: Sequence[str] = ()) ->
             raise BadUsage(f"--name {name!r} is not a host name")
     directory = installation.directory
     try:
-        with installation.store.write() as tx:
-            before = certificates_in(directory.ca_certificate.read_bytes())
-            if not before:
-                raise PkiProblem("the CA's certificate is damaged: restore it from a backup")
-            match step:
-                case Step.ADD:
-                    changed = _add(installation, before, names)
-                case Step.USE:
-                    changed = _use(directory, before)
-                case Step.DROP:
-                    changed = _drop(directory, before)
-            now = certificates_in(directory.ca_certificate.read_bytes())
-            if changed:
-                _record(tx, installation, step, now)
+        now = None
+        while now is None:
+            now = _step(installation, step, names)
     except PkiProblem as problem:
         raise CommandFailed(str(problem)) from problem
     except OSError as problem:
@@ -96,44 +88,97 @@ def rotate(installation: Installation, step: Step, names: Sequence[str] = ()) ->
     return Authorities(tuple(map(fingerprint, now)), permitted_dns_names(now[0]))
 
 
-def _add(installation: Installation, before: Sequence[bytes], names: Sequence[str]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a step makes of the files. The key of the next CA is put there before the certificates, or takes
+    the place of the CA's after them: at no moment are clients told of a CA whose key is nowhere."""
+
+    certificates: tuple[bytes, ...]
+    next_key: bytes | None = None
+    key: bytes | None = None
+
+    def make(self, directory: DataDirectory) -> None:
+        if self.next_key is not None:
+            put_file(directory.next_ca_key, self.next_key, like=directory.ca_key)
+        text = b"".join(self.certificates)
+        put_file(directory.ca_certificate, text, like=directory.ca_certificate)
+        if self.key is not None:
+            put_file(directory.ca_key, self.key, like=directory.ca_key)
+            directory.next_ca_key.unlink()
+
+
+def _step(installation: Installation, step: Step, names: Sequence[str]) -> Sequence[bytes] | None:
+    """The CAs after a step; None where another command has changed them meanwhile.
+
+    It is on record before a file is changed. Whatever ends it between, the same step again does the rest.
+    """
+    directory = installation.directory
+    with installation.store.write() as tx:
+        before = _certificates(directory)
+        match step:
+            case Step.ADD:
+                change = _add(installation, before, names)
+            case Step.USE:
+                change = _use(directory, before)
+            case Step.DROP:
+                change = _drop(directory, before)
+        if change is None:
+            return before
+        _record(tx, installation, step, change.certificates)
+    with installation.store.write() as tx:
+        if _certificates(directory) != before:
+            return None
+        try:
+            change.make(directory)
+        except OSError as problem:
+            failure = Outcome(error_code="Failed", error_message=reason(problem))
+            _record(tx, installation, step, _certificates(directory), failure)
+            failed = problem
+        else:
+            return change.certificates
+    raise failed
+
+
+def _certificates(directory: DataDirectory) -> list[bytes]:
+    found = certificates_in(directory.ca_certificate.read_bytes())
+    if not found:
+        raise PkiProblem("the CA's certificate is damaged: restore it from a backup")
+    return found
+
+
+def _add(installation: Installation, before: Sequence[bytes], names: Sequence[str]) -> _Change | None:
     directory = installation.directory
     if len(before) > 1:
         if not directory.next_ca_key.exists():
             raise BadUsage("clients are still told to trust the former CA: do --step drop first")
-        return False
+        return None
     permitted = (*permitted_dns_names(before[0]), *gateway_dns_names(installation), *names)
     # A name of its own: not every store of certificates keeps two CAs of one name apart.
     own = os.urandom(4).hex()
     name = without_wildcard(certificate_name(installation.account.gateway_dns_name))
     common_name = f"{OWN_NAME}{own} of {name}"[:64]
     pair = create_ca(common_name, permitted, datetime.now(UTC))
-    # The key first: a certificate without one would be trusted for nothing.
-    put_file(directory.next_ca_key, pair.key, like=directory.ca_key)
-    _put_certificates(directory, (*before, pair.certificate))
-    return True
+    return _Change((*before, pair.certificate), next_key=pair.key)
 
 
-def _use(directory: DataDirectory, before: Sequence[bytes]) -> bool:
+def _use(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     path = directory.next_ca_key
     if not path.exists():
         if len(before) > 1:
-            return False
+            return None
         raise BadUsage("there is no next CA to use: do --step add first")
     key = path.read_bytes()
     own = [each for each in before if belongs_to(KeyPair(each, key))]
     if len(own) != 1:
         raise BadUsage(f"{path} is none of the CAs' that clients are told of: remove it, and do --step add")
-    _put_certificates(directory, (*own, *(each for each in before if each not in own)))
-    path.replace(directory.ca_key)
-    return True
+    return _Change((*own, *(each for each in before if each not in own)), key=key)
 
 
-def _drop(directory: DataDirectory, before: Sequence[bytes]) -> bool:
+def _drop(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     if directory.next_ca_key.exists():
         raise BadUsage("the former CA still issues: do --step use first")
     if len(before) == 1:
-        return False
+        return None
     if directory.server_certificate.exists() and not is_issued_by(
         directory.server_certificate.read_bytes(), before[0]
     ):
@@ -141,15 +186,16 @@ def _drop(directory: DataDirectory, before: Sequence[bytes]) -> bool:
             "the server's certificate is the former CA's yet: send the server a SIGHUP (systemctl reload"
             " hatchway), or start it, and then do this again"
         )
-    _put_certificates(directory, before[:1])
-    return True
+    return _Change(tuple(before[:1]))
 
 
-def _put_certificates(directory: DataDirectory, certificates: Sequence[bytes]) -> None:
-    put_file(directory.ca_certificate, b"".join(certificates), like=directory.ca_certificate)
-
-
-def _record(tx: Transaction, installation: Installation, step: Step, now: Sequence[bytes]) -> None:
+def _record(
+    tx: Transaction,
+    installation: Installation,
+    step: Step,
+    now: Sequence[bytes],
+    failure: Outcome | None = None,
+) -> None:
     answer = {"certificateAuthorities": [fingerprint(each) for each in now]}
     record(
         tx,
@@ -158,4 +204,5 @@ def _record(tx: Transaction, installation: Installation, step: Step, now: Sequen
         "RotateCertificateAuthority",
         parameters={"step": step.value},
         answer=answer,
+        failure=failure,
     )

@@ -70,8 +70,9 @@ def record(
     parameters: Mapping[str, Any],
     answer: Mapping[str, Any],
     resources: tuple[tuple[str, str], ...] = (),
+    failure: Outcome | None = None,
 ) -> None:
-    """Enters an event of this command."""
+    """Enters an event of this command: what it has answered with, or the failure that it ended with."""
     body = event(
         local_source(account, administrator()),
         event_id=str(uuid.uuid4()),
@@ -79,7 +80,7 @@ def record(
         name=name,
         read_only=False,
         request_parameters=parameters,
-        outcome=Outcome(response_elements=answer),
+        outcome=Outcome(response_elements=answer) if failure is None else failure,
         resources=resources,
     )
     tx.audit_records.add(to_record(body, now))
