@@ -147,7 +147,26 @@ listenaddress 0.0.0.0:2222"
         case $1 in
         is-active) echo active ;;
         reload) echo "$2" >>"$ROOT/reloads" ;;
-        show) if [ -e "$ROOT/unit" ]; then cat "$ROOT/unit"; fi ;;
+        cat | try-restart)
+            words=
+            for file in "$ROOT/service" "$ROOT"/etc/systemd/ssh.service.d/*.conf; do
+                if [ "$2" != ssh.service ] || [ ! -e "$file" ]; then continue; fi
+                if [ "$1" = cat ]; then echo "# $file"; cat "$file"; fi
+                while IFS= read -r line; do
+                    case $line in ExecStart=?*) words=${line#ExecStart=} ;; esac
+                done <"$file"
+            done
+            if [ "$1" = cat ]; then exit 0; fi
+            echo "$2" >>"$ROOT/restarts"
+            words=$(printf '%s' "$words" | sed -e 's/"//g' -e 's/%%/%/g' -e 's/ [$].*//')
+            printf '%s' "sshd: $words [listener] 0 of 10-100 startups" >"$ROOT/proc/812/cmdline"
+            if [ -e "$ROOT/restart-fails" ]; then rm "$ROOT/restart-fails"; exit 1; fi
+            ;;
+        show)
+            file=$ROOT/unit
+            if [ "$2" = --property=KillMode ]; then file=$ROOT/kill-mode; fi
+            if [ -e "$file" ]; then cat "$file"; fi
+            ;;
         *) echo "$@" >>"$ROOT/units" ;;
         esac
     """,

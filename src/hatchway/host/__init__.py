@@ -11,6 +11,7 @@ and sshd goes on with its other ways in whatever the answer.
 | `install.sh` | what it consists of: setting up, taking away |
 | `enroll.sh` | a host that registers itself |
 | `sshd.sh`, `chain.sh` | sshd's configuration, as it runs; another `AuthorizedKeysCommand` in it |
+| `unit.sh` | one that the service's unit gives sshd by `-o` |
 | `watch.sh` | has changed keys reported again |
 | `proof.sh`, `report-host-keys.sh` | a login that proves it; the keys by which the host is known |
 | `authorized-keys.sh`, `every-authorized-keys.sh` | the command itself; it and the other that sshd had |

@@ -26,7 +26,10 @@ find_other() {
         case $other in *' '*) ;; *) other="$other %u" ;; esac
         ;;
     esac
-    [ -n "$other" ] || return 0
+    [ -z "$other" ] || check_other
+}
+
+check_other() {
     [ -e "$(other_program)" ] || fail "sshd has an AuthorizedKeysCommand that is not there, '$other': take it out of" \
         "its configuration, then run this again"
     refuse_writable "$(other_program)"

@@ -28,7 +28,8 @@ former_state=@FORMER_STATE@
 sshd_config=@SSHD_CONFIG@
 proc=@PROC@
 booted=@BOOTED@
-watch=@UNITS@/hatchway-host-keys
+units=@UNITS@
+watch=$units/hatchway-host-keys
 periodic=@PERIODIC@
 # Of two files in there sshd heeds the first.
 drop_in=$sshd_config.d/00-hatchway.conf
@@ -73,6 +74,8 @@ main() {
     undo=
     moved=
     reloaded=no
+    restarted=no
+    unit_drop_in=
     run_directory=
     workshop=
     trap 'leave $?' EXIT
@@ -111,6 +114,7 @@ install() {
     refuse_others
     sshd_accepts || fail "sshd does not accept its configuration as it is: $problem"
     find_other
+    find_by_option
     if [ -e "$made" ]; then fresh=no; else fresh=yes; fi
 
     undo=undo_install
@@ -129,6 +133,7 @@ install() {
     write_drop_in
     put_in_place "$drop_in"
     sshd_accepts || fail "sshd does not accept the new configuration: $problem"
+    start_without_option
     look_at_sshd
     write root 0644 "$directory/host-keys" <<END_OF_LIST
 $host_keys
@@ -300,14 +305,20 @@ undo_install() {
         fi
     done
     rm -f "$drop_in.new"
+    if [ -n "$unit_drop_in" ]; then rm -f "$unit_drop_in.new"; fi
     for name in $places; do rm -f "$directory/$name.new"; done
-    if [ "$reloaded" = yes ]; then reload; fi
+    if [ "$restarted" = yes ]; then
+        restart_unit
+    elif [ "$reloaded" = yes ]; then
+        reload
+    fi
     if [ "$fresh" = yes ]; then remove_all; fi
 }
 
 # remove_all: what this script's runs have made, each thing by its name. Directories only when nothing is left in them.
 remove_all() {
     if has_made "directory $sshd_config.d"; then remove_directory "$sshd_config.d"; fi
+    remove_unit_drop_in
     if has_made "directory $state"; then
         rm -f "$state/no-answer-since"
         remove_directory "$state"
@@ -356,8 +367,11 @@ uninstall() {
         if ! stands_in_way "$file.old"; then rm -f "$file.old"; fi
     done
     if [ -e "$made" ] || ! stands_in_way "$drop_in.new"; then rm -f "$drop_in.new"; fi
+    remove_unit_drop_in
     if [ -z "$sshd" ]; then
         say "there is no sshd to tell of it"
+    elif [ -n "$unit" ] && sshd_accepts; then
+        restart_unit || say "warning: $unit.service could not be started anew: do 'systemctl restart $unit.service'"
     elif sshd_accepts; then
         reload || say "warning: sshd could not be told: have it read its configuration again"
     else
@@ -481,6 +495,8 @@ report() {
 @ENROLL@
 
 @CHAIN@
+
+@UNIT@
 
 @PROOF@
 

@@ -105,7 +105,7 @@ def _script(api_url: str, ca_certificate_pem: str, layout: HostLayout, **of_the_
         ),
         **{
             part.upper(): _template(f"{part}.sh").rstrip("\n")
-            for part in ("enroll", "chain", "proof", "watch", "sshd")
+            for part in ("enroll", "chain", "unit", "proof", "watch", "sshd")
         },
     }
     return _filled_in("install.sh", quoted)
