@@ -130,7 +130,8 @@ def enroll_host(installation: Installation, instance: str, *, at_once: bool = Fa
         CommandFailed: there is no such instance.
     """
     now = datetime.now(UTC)
-    with installation.store.record() as tx:
+    # The lock under which a server makes and ends host tokens.
+    with installation.store.write() as tx:
         found = _find_instance(tx, instance)
         made = new_host_token(tx, found.id, os.urandom(SECRET_SIZE), now=now, at_once=at_once)
         record(

@@ -17,7 +17,14 @@ from hatchway.audit.local import EVENT_SOURCE
 from hatchway.audit.log import LONGEST_USER_AGENT, to_record
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.account import AuditRecord
-from hatchway.domain.host_token import HostSecret, InvalidHostToken, host_token_matches, parse_host_token
+from hatchway.domain.host_token import (
+    HostSecret,
+    InvalidHostToken,
+    hash_host_token,
+    host_token_matches,
+    parse_host_token,
+)
+from hatchway.domain.ssh_key import HostToken
 from hatchway.store import Transaction, log_fields
 
 _SCHEME: Final = "bearer "
@@ -36,10 +43,12 @@ class HostRefused(Exception):
 class KnownHost(NamedTuple):
     """A host whose token is good.
 
-    `fresh`: it is its next one, which takes the former's place when it is used.
+    `kept` is what the store has of its tokens. `fresh`: this one is its next, which takes the former's place
+    when it is used.
     """
 
     token: HostSecret
+    kept: HostToken
     fresh: bool
 
     @property
@@ -69,27 +78,40 @@ def known_host(tx: Transaction, authorization: str) -> KnownHost:
         token = parse_host_token(authorization[len(_SCHEME) :])
     except InvalidHostToken:
         raise HostRefused(401, "a host token is needed: hatchway host enroll makes one") from None
-    stored = tx.host_tokens.get(token.instance_id)
-    former = stored is not None and host_token_matches(token, stored.token_hash)
-    fresh = (
-        stored is not None and stored.next_hash is not None and host_token_matches(token, stored.next_hash)
-    )
+    return _known(tx, token)
+
+
+def _known(tx: Transaction, token: HostSecret) -> KnownHost:
+    """
+    Raises:
+        HostRefused: 401, as `known_host`.
+    """
+    kept = tx.host_tokens.get(token.instance_id)
     # A token outlives neither its replacement nor its instance.
-    if not (former or fresh) or tx.instances.get(token.instance_id) is None:
-        raise HostRefused(401, "the host token is not in force: hatchway host enroll makes a new one")
-    return KnownHost(token, fresh)
+    if kept is not None and tx.instances.get(token.instance_id) is not None:
+        fresh = kept.next_hash is not None and host_token_matches(token, kept.next_hash)
+        if fresh or host_token_matches(token, kept.token_hash):
+            return KnownHost(token, kept, fresh)
+    raise HostRefused(401, "the host token is not in force: hatchway host enroll makes a new one")
 
 
 def put_in_force(plane: ControlPlane, token: HostSecret) -> None:
-    """Ends the former token of a host that has used its next one. What fails is tried again the next time."""
+    """Ends the former token of a host that has used its next one. What fails is tried again the next time.
+
+    Raises:
+        HostRefused: 401 for one that has ended meanwhile.
+    """
     now = plane.clock()
     try:
-        with plane.store.record() as tx:
-            stored = tx.host_tokens.get(token.instance_id)
-            if stored is None or stored.next_hash is None or not host_token_matches(token, stored.next_hash):
+        # By the lock under which others make and end host tokens: it must not put back what they have ended.
+        with plane.store.write() as tx:
+            host = _known(tx, token)
+            if not host.fresh:
                 return
-            tx.host_tokens.put(replace(stored, token_hash=stored.next_hash, next_hash=None))
+            tx.host_tokens.put(replace(host.kept, token_hash=hash_host_token(token), next_hash=None))
             tx.audit_records.add(host_record(plane, "ReplaceHostToken", token.instance_id, now=now))
+    except HostRefused:
+        raise
     except Exception as problem:
         # The host is known by either token, so that a login there need not wait for the store.
         log.warning("former host token not ended", instance_id=token.instance_id, **log_fields(problem))
