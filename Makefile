@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-iam map api-tables docs lock clean
+.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-iam map api-tables docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,11 @@ EXAMPLES ?= 1000
 properties: ## the tests of what holds for any input, EXAMPLES (1000) each: `make test` tries 30, other ones each time
 	@scripts/setup check
 	HATCHWAY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 -m hypothesis --timeout=3600
+
+test-postgresql: ## the tests of the API and of who may do what, on PostgreSQL instead of SQLite
+	@scripts/setup test
+	HATCHWAY_TEST_STORE=postgresql $(BIN)/python -m pytest -q -n 3 --dist loadfile tests/access tests/control \
+		"tests/fuzz/test_targets.py::test_a_target_holds_on_its_seeds_and_on_changes_of_them[api_calls]"
 
 test-sdks: ## the AWS SDK for JavaScript against a control plane
 	@scripts/setup check

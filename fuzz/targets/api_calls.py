@@ -31,6 +31,7 @@ from tests.control.harness import (
     furnish,
     root_key,
 )
+from tests.store.migrated import empty_store
 
 from fuzz.draws import Draws, noise
 from fuzz.shapes import Values, serialized
@@ -44,11 +45,11 @@ from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.plane import ControlPlane
 from hatchway.protocol import load_service
 from hatchway.sigv4 import HttpRequest, sign_headers
-from hatchway.store import Store
 from hatchway.store.tables import audit_records
 
 if TYPE_CHECKING:
     from hatchway.audit.events import EventSource
+    from hatchway.store import Store
 
 _CALLS = sorted((service, name) for service, name in OPERATIONS if not name.startswith("Apply"))
 
@@ -104,9 +105,8 @@ def _api() -> _Api:
     # Memory, where there is any, for the thousands of commits.
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     directory = stack.enter_context(TemporaryDirectory(dir=memory))
-    store = Store.open(f"sqlite:///{directory}/store.db")
+    store = empty_store(Path(directory, "store.db"))
     stack.callback(store.close)
-    store.migrate()
     vault = Vault(b"\7" * 32)
     with store.write() as tx:
         furnish(tx, datetime.now(UTC))

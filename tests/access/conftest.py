@@ -2,13 +2,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.store.migrated import new_sqlite_store
+from tests.store.migrated import empty_store
 
 from hatchway.store import Store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = new_sqlite_store(tmp_path / "hatchway.db")
+    opened = empty_store(tmp_path / "hatchway.db")
     yield opened
     opened.close()

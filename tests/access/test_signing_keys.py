@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
-from tests.store.migrated import new_sqlite_store
+from tests.store.migrated import empty_store
 
 from hatchway.access import sessions, signing_keys, touched_keys
 from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key, secret_of
@@ -118,7 +118,7 @@ def attach(tx: Transaction, kind: OwnerKind, name: str, arn: str = POLICY) -> No
 
 @contextmanager
 def new_world(directory: Path) -> Iterator[World]:
-    store = new_sqlite_store(directory / "hatchway.db")
+    store = empty_store(directory / "hatchway.db")
     try:
         yield World(store)
     finally:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.store.migrated import new_sqlite_store
+from tests.store.migrated import empty_store
 
 from hatchway.access import touched_keys as module
 from hatchway.access.touched_keys import touched_keys
@@ -75,8 +75,14 @@ def inline(kind: OwnerKind, name: str) -> InlinePolicy:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """alice has her own policies, bob those of his group, carol and the role a boundary."""
-    opened = new_sqlite_store(Path(tmp_path_factory.mktemp("store"), "hatchway.db"))
-    with opened.write() as tx:
+    opened = empty_store(Path(tmp_path_factory.mktemp("store"), "hatchway.db"))
+    furnish(opened)
+    yield opened
+    opened.close()
+
+
+def furnish(store: Store) -> None:
+    with store.write() as tx:
         tx.users.put(user("alice"), user("bob"), user("carol", BOUNDARY))
         tx.users.put_all(user(f"many-{number}") for number in range(501))
         tx.inline_policies.put(inline(OwnerKind.USER, "alice"))
@@ -98,8 +104,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
             session("ASIA-namesake", SessionKind.ROLE, "alice", arns=(OF_SESSION,)),
             session("ASIA-expired", SessionKind.ROLE, "on-call", hours=0),
         )
-    yield opened
-    opened.close()
 
 
 ALICE, BOB, CAROL, ROLE = {"AKIA-alice", "ASIA-alice"}, {"AKIA-bob"}, {"AKIA-carol"}, {"ASIA-role"}

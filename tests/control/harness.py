@@ -20,6 +20,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.store.migrated import ON_POSTGRESQL, new_postgresql_store
 
 from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
@@ -424,9 +425,11 @@ def new_world(
     shared_server: SharedServer, template: Path, directory: Path, session: boto3.Session
 ) -> Iterator[World]:
     """A world of its own for one test; `template` is an empty, migrated SQLite database."""
-    database = directory / "hatchway.db"
-    shutil.copyfile(template, database)
-    with world_in(Store.open(f"sqlite:///{database}"), shared_server, session) as world:
+    if ON_POSTGRESQL:
+        store = new_postgresql_store()
+    else:
+        store = Store.open(f"sqlite:///{shutil.copyfile(template, directory / 'hatchway.db')}")
+    with world_in(store, shared_server, session) as world:
         yield world
 
 

@@ -8,21 +8,30 @@ from typing import Any
 
 import pytest
 from tests.fleet.accounts import ACCOUNT, LATER, NOW, fleet
-from tests.store.migrated import new_sqlite_store
+from tests.store.migrated import empty_store
 
 from hatchway.access.access_keys import create_access_key
 from hatchway.access.vault import Vault
 from hatchway.administration.fleet_files import load_fleet
 from hatchway.audit.local import LocalAdministrator
-from hatchway.control.fleet import apply_fleet, every_problem, export_fleet, plan_fleet, read_account
+from hatchway.control.fleet import (
+    apply_fleet,
+    every_problem,
+    export_fleet,
+    is_current,
+    plan_fleet,
+    read_account,
+)
+from hatchway.domain.account import AccountAlias
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState
+from hatchway.domain.identity import AccessKey, KeyStatus
 from hatchway.domain.session import Session, SessionKind
 from hatchway.domain.ssh_key import HostPublicKeys, HostToken, PushedKey
 from hatchway.fleet import BadFleet, Plan, parse_fleet, plan_lines
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.plan import make_plan
-from hatchway.store import Store
+from hatchway.store import Store, Transaction
 from hatchway.store.rows import Rows
 
 REPOSITORY = Path(__file__).parents[2]
@@ -43,7 +52,7 @@ users:
 
 def new_store(directory: Path) -> Store:
     """A store that holds the empty account."""
-    store = new_sqlite_store(directory / "hatchway.db")
+    store = empty_store(directory / "hatchway.db")
     with store.write() as tx:
         tx.accounts.put(ACCOUNT)
     return store
@@ -88,6 +97,46 @@ def test_what_others_change_while_a_plan_is_made_is_planned_for(
     monkeypatch.setattr("hatchway.control.fleet.make_plan", planning)
     assert apply(store, OFFICE).empty
     other.close()
+
+
+def session(name: str) -> Session:
+    return Session(
+        access_key_id=f"ASIA{name}", kind=SessionKind.USER, owner_name="alice", owner_id="", name=name,
+        token_hash=b"", issued_at=NOW, expires_at=LATER,
+    )  # fmt: skip
+
+
+def access_key(key_id: str) -> AccessKey:
+    return AccessKey(id=key_id, user_name="alice", status=KeyStatus.ACTIVE, created_at=NOW)
+
+
+def describe_a_rule(tx: Transaction) -> None:
+    rule = tx.security_group_rules.find()[0]
+    tx.security_group_rules.put(replace(rule, description="said since"))
+
+
+@pytest.mark.parametrize(
+    ("change", "current"),
+    [
+        (lambda _tx: None, True),
+        (lambda tx: tx.sessions.put(session("one")), True),
+        (lambda tx: tx.host_tokens.put(HostToken(instance_id="i-a", token_hash=b"", created_at=NOW)), False),
+        (lambda tx: tx.account_aliases.put(AccountAlias(alias="office")), False),
+        (lambda tx: tx.accounts.put(replace(ACCOUNT, gateway_dns_name="other.example.com")), False),
+        (lambda tx: tx.access_keys.put(access_key("AKIA1")), False),
+        (lambda tx: tx.users.delete("alice"), False),
+        (describe_a_rule, False),
+    ],
+)
+def test_a_plan_is_made_anew_for_what_it_was_made_from_and_for_nothing_else(
+    store: Store, change: Callable[[Transaction], object], current: bool
+) -> None:
+    apply(store, OFFICE)
+    with store.read() as tx:
+        view = read_account(tx)
+    with store.write() as tx:
+        change(tx)
+        assert is_current(view, tx) is current
 
 
 def test_applying_twice_changes_nothing_and_bumps_no_revision(store: Store) -> None:

@@ -1,10 +1,21 @@
-"""Empty SQLite stores with all their tables, as copies of one: migrating costs more than most tests."""
+"""Empty stores with all their tables, as copies of one: migrating costs more than most tests.
 
+With `HATCHWAY_TEST_STORE=postgresql` those that could be of either kind are of PostgreSQL, on a server of the
+tests' own: `make test-postgresql`.
+"""
+
+import atexit
+import os
 import tempfile
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
+from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
+
 from hatchway.store import Store
+
+ON_POSTGRESQL = os.environ.get("HATCHWAY_TEST_STORE") == "postgresql"
 
 
 @cache
@@ -27,3 +38,32 @@ def new_sqlite_store(path: Path) -> Store:
     """The same, opened."""
     write_migrated_database(path)
     return Store.open(f"sqlite:///{path}")
+
+
+@cache
+def _server() -> PostgresqlServer:
+    """One for this process, until it ends."""
+    programs = server_programs()
+    assert programs is not None, "PostgreSQL's server is missing: install postgresql"
+    running = ExitStack()
+    atexit.register(running.close)
+    return running.enter_context(postgresql_server(programs))
+
+
+@cache
+def _migrated_template() -> str:
+    url = _server().new_database()
+    store = Store.open(url)
+    store.migrate()
+    store.close()
+    return url
+
+
+def new_postgresql_store() -> Store:
+    """An empty store in a database of its own."""
+    return Store.open(_server().new_database(_migrated_template()))
+
+
+def empty_store(path: Path) -> Store:
+    """An empty store: SQLite's in that file, unless `HATCHWAY_TEST_STORE` says otherwise."""
+    return new_postgresql_store() if ON_POSTGRESQL else new_sqlite_store(path)

@@ -26,8 +26,11 @@ from hatchway.fleet.plan import Action, Plan, Writes, make_plan
 from hatchway.fleet.plan_text import change_line
 from hatchway.fleet.problems import BadFleet
 from hatchway.store import Store, Transaction
-from hatchway.store.tables import metadata
+from hatchway.store.tables import FEED, metadata
 
+_FOLLOWED: Final = frozenset(table.name for table in FEED) & {*TABLES, "accounts", "access_keys"}
+_UNFOLLOWED: Final = frozenset(TABLES) - _FOLLOWED
+"""The tables that a view of the account is read from: those whose changes the feed has, and the others."""
 _MOST_CHANGES_TOLD: Final = 500
 _AT_ONCE: Final = 500
 
@@ -88,11 +91,7 @@ def read_account(tx: Transaction) -> AccountView:
     """All of the account. Endpoints that are deleted and merely still listed count as gone."""
     rows = Rows()
     for table in TABLES:
-        repository: Any = getattr(tx, table)
-        found = getattr(rows, table)
-        for noun in repository.find():
-            key = repository.key_of(noun)
-            found[key[0] if len(key) == 1 else key] = noun
+        getattr(rows, table).update(_rows_of(tx, table))
     rows.endpoints = {key: endpoint for key, endpoint in rows.endpoints.items() if not endpoint.deleted}
     rows.network_interfaces = {
         key: interface
@@ -113,13 +112,20 @@ def read_account(tx: Transaction) -> AccountView:
 
 
 def is_current(view: AccountView, tx: Transaction) -> bool:
-    """Whether reading the account again would give the same."""
-    # Enrolments and aliases are of no revision: no gateway follows them.
+    """Whether reading the account again would give the same, without reading most of it."""
+    # What else the feed has, such as sessions, is none of a plan's business, and comes and goes all the time.
     return (
-        tx.revision() == view.revision
+        not tx.touched(view.revision, _FOLLOWED)
         and _enrolled_instances(tx) == view.enrolled_instances
-        and {alias.alias for alias in tx.account_aliases.find()} == view.rows.account_aliases.keys()
+        and all(_rows_of(tx, table) == getattr(view.rows, table) for table in _UNFOLLOWED)
     )
+
+
+def _rows_of(tx: Transaction, table: str) -> Mapping[Any, Any]:
+    """All nouns of a table, by their keys."""
+    repository: Any = getattr(tx, table)
+    keyed = ((repository.key_of(noun), noun) for noun in repository.find())
+    return {key[0] if len(key) == 1 else key: noun for key, noun in keyed}
 
 
 def policy_documents(tx: Transaction) -> frozenset[str]:
