@@ -5,6 +5,7 @@ import html
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from tests.control.harness import (
     VPC,
     World,
 )
+from tests.control.parameters import required_parameters
 
 from hatchway.control.catalogue import OPERATIONS as REGISTERED
 from hatchway.control.ec2 import work_budget
@@ -297,7 +299,8 @@ def test_each_documented_filter_is_taken_and_no_other(world: World, operation: s
     }
     ours = DOCUMENTED[operation] | {"tag", "tag-key", "tag-value"}
     assert documented - {"tag", "tag-key", "tag-value"} == ours - {"tag", "tag-key", "tag-value"}
-    describe = getattr(world.client("ec2"), xform_name(operation))
+    more = required_parameters("ec2", operation)
+    describe = partial(getattr(world.client("ec2"), xform_name(operation)), **more)
     for name in sorted(DOCUMENTED[operation]):
         answer = describe(Filters=[{"Name": name, "Values": ["no such thing", "nothing*such"]}])
         assert [value for value in answer.values() if isinstance(value, list)] == [[]], name

@@ -1,5 +1,6 @@
 """Security groups made and deleted."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -72,6 +73,32 @@ def test_a_group_that_something_uses_stays(ec2: Any) -> None:
     ec2.delete_instance_connect_endpoint(InstanceConnectEndpointId=endpoint_id)
     ec2.delete_security_group(GroupId=used)
     ec2.delete_security_group(GroupId=other)
+
+
+def test_the_groups_of_a_vpc_are_told_to_who_may_ask_about_it(account: World, ec2: Any) -> None:
+    group_id = make(ec2, "told")
+    asked = {"VpcId": OTHER_VPC, "Filters": [{"Name": "group-name", "Values": ["to*"]}]}
+    (told,) = ec2.get_security_groups_for_vpc(**asked)["SecurityGroupForVpcs"]
+    assert told == {
+        "GroupId": group_id,
+        "GroupName": "told",
+        "Description": "d",
+        "OwnerId": ARNS.account,
+        "PrimaryVpcId": OTHER_VPC,
+        "Tags": [],
+    }
+    pages = ec2.get_paginator("get_security_groups_for_vpc").paginate(VpcId=VPC)
+    found = {each["GroupId"] for page in pages for each in page["SecurityGroupForVpcs"]}
+    assert {DEFAULT_GROUP, SSH_GROUP} <= found and group_id not in found
+    gone = {"VpcId": "vpc-0000000000000000f"}
+    assert refused(lambda: ec2.get_security_groups_for_vpc(**gone)) == "InvalidVpcID.NotFound"
+    allowed = {"Effect": "Allow", "Action": "ec2:GetSecurityGroupsForVpc", "Resource": ARNS.vpc(VPC)}
+    alice = account.client("ec2", account.user("asks", allowed))
+    assert alice.get_security_groups_for_vpc(VpcId=VPC)["SecurityGroupForVpcs"]
+    for others in (asked, gone):
+        call = partial(alice.get_security_groups_for_vpc, **others)
+        assert refused(call) == "UnauthorizedOperation"
+    ec2.delete_security_group(GroupId=group_id)
 
 
 def test_groups_of_a_default_vpc_are_refused_by_name(ec2: Any) -> None:

@@ -191,5 +191,6 @@ DOCUMENTED: Final[Mapping[str, frozenset[str]]] = {
         ipv6-cidr-block-association.state is-default owner-id state vpc-id
         """
     ),
+    "GetSecurityGroupsForVpc": _names("description group-id group-name owner-id primary-vpc-id"),
 }
 """By operation (AWS: "Amazon EC2 API Reference")."""

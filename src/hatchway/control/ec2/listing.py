@@ -1,4 +1,7 @@
-"""What every Describe operation does: one permission for all, ids, filters, pages."""
+"""What every Describe operation does: one permission for all, ids, filters, pages.
+
+What is listed by another permission is a `Listing` too, and its operation asks for that itself.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,9 +31,9 @@ _AT_ONCE: Final = 200
 class Listing(Generic[Noun]):
     """How one kind of resource is described.
 
-    `ids` is the parameter that has them. `fields` gives the filters besides those of tags that something can
-    match. `least_page` is the smallest `MaxResults`; `ids_exclude_pages` says whether AWS refuses both
-    together.
+    `ids` is the parameter that has them, empty for an operation without one. `fields` gives the filters
+    besides those of tags that something can match. `least_page` is the smallest `MaxResults`;
+    `ids_exclude_pages` says whether AWS refuses both together.
     """
 
     action: str
@@ -56,10 +59,18 @@ def describe(call: Call, listing: Listing[Noun], *also: Any) -> Page[Noun]:
 
     Raises:
         AccessDenied: the caller lacks the permission.
-        ServiceError: a parameter is wrong, nothing has one of the ids, or the filters take too long.
+        ServiceError: as `page_of` does.
     """
     call.authorize(Check(f"ec2:{listing.action}"))
+    return page_of(call, listing, *also)
 
+
+def page_of(call: Call, listing: Listing[Noun], *also: Any) -> Page[Noun]:
+    """The page that a call asks for, whose permission has been asked for.
+
+    Raises:
+        ServiceError: a parameter is wrong, nothing has one of the ids, or the filters take too long.
+    """
     parameters = call.parameters
     ids = tuple(dict.fromkeys(parameters.get(listing.ids) or ()))
     listing.kind.check(*ids)

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from hatchway.control.ec2.conditions import of_constant, of_expression
 from hatchway.control.ec2.filters import Field, Stored
-from hatchway.control.ec2.listing import Listing, describe, tag_results
+from hatchway.control.ec2.listing import Listing, describe, page_of, tag_results
 from hatchway.control.ec2.resource_ids import MOST_IDS, SECURITY_GROUP
+from hatchway.control.ec2.resources import VPCS
 from hatchway.control.ec2.rule_requests import is_group, peer_key, permission_results
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Rule, SecurityGroup
@@ -68,6 +69,48 @@ def describe_security_groups(call: Call) -> Result:
         )
     return {
         "SecurityGroups": _group_results(call, page.nouns),
+        "NextToken": page.next_token,
+    }
+
+
+OF_A_VPC: Final[Listing[SecurityGroup]] = Listing(
+    action="GetSecurityGroupsForVpc",
+    ids="",
+    kind=SECURITY_GROUP,
+    rows=lambda tx: tx.security_groups,
+    id_column=tables.security_groups.c.id,
+    fields=lambda call: {
+        "description": Stored(of_expression(tables.security_groups.c.description)),
+        "group-id": tables.security_groups.c.id,
+        "group-name": tables.security_groups.c.name,
+        "owner-id": Stored(of_constant(call.arns.account)),
+        "primary-vpc-id": tables.security_groups.c.vpc_id,
+    },
+)
+
+
+@operation("ec2", "GetSecurityGroupsForVpc", reads_only=True)
+def get_security_groups_for_vpc(call: Call) -> Result:
+    """The groups that network interfaces in a VPC can have: its own, for none is shared between VPCs."""
+    vpc_id = call.parameters["VpcId"]
+    vpc = VPCS.find(call, vpc_id)
+
+    call.authorize(VPCS.check(call, "GetSecurityGroupsForVpc", vpc_id, vpc))
+
+    VPCS.required(vpc, vpc_id)
+    page = page_of(call, OF_A_VPC, tables.security_groups.c.vpc_id == vpc_id)
+    return {
+        "SecurityGroupForVpcs": [
+            {
+                "GroupId": group.id,
+                "GroupName": group.name,
+                "Description": group.description,
+                "OwnerId": call.arns.account,
+                "PrimaryVpcId": group.vpc_id,
+                "Tags": tag_results(group.tags),
+            }
+            for group in page.nouns
+        ],
         "NextToken": page.next_token,
     }
 
