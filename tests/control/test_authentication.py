@@ -65,6 +65,24 @@ def test_each_service_refuses_a_bad_signature_in_its_own_words(
     assert refusal(world, service, world.root) == expired
 
 
+def test_an_operation_that_nobody_signs_and_that_is_not_here_is_said_not_to_be(world: World) -> None:
+    sts = world.client("sts")
+    with pytest.raises(ClientError) as caught:
+        sts.assume_role_with_web_identity(
+            RoleArn="arn:aws:iam::123456789012:role/on-call", RoleSessionName="work", WebIdentityToken="t" * 8
+        )
+    error = caught.value.response["Error"]
+    assert error["Code"] == "InvalidAction"
+    assert "does not have the operation AssumeRoleWithWebIdentity" in error["Message"]
+    (event,) = world.events()
+    assert (event["eventName"], event["errorCode"]) == ("AssumeRoleWithWebIdentity", "InvalidAction")
+    assert event["userIdentity"]["type"] == "Unknown"
+    # Of others it is the signature that is missing.
+    for action in ("GetCallerIdentity", "GetFederationToken"):
+        answer = world.send(body=f"Action={action}&Version=2011-06-15".encode())
+        assert (answer.status, "MissingAuthenticationToken" in answer.text) == (403, True)
+
+
 def test_a_refused_stranger_is_recorded_with_what_it_claims(world: World) -> None:
     refusal(world, "iam", Credentials(world.root.access_key_id, "x"))
     (event,) = world.events()

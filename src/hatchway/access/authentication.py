@@ -18,6 +18,7 @@ from hatchway.domain.session import Session
 from hatchway.sigv4 import (
     ExpiredToken,
     HttpRequest,
+    MissingAuthenticationToken,
     Scope,
     Signature,
     SignatureDoesNotMatch,
@@ -35,6 +36,7 @@ __all__ = [
     "Directory",
     "ExpiredToken",
     "HttpRequest",
+    "MissingAuthenticationToken",
     "Scope",
     "Signature",
     "SignatureError",

@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from hatchway.access.authentication import (
+    MissingAuthenticationToken,
     Signature,
     SignatureError,
     StoredDirectory,
@@ -39,6 +40,7 @@ from hatchway.control.services import (
     claimed_service,
     guess_service,
     is_presigned,
+    lacking_without_signature,
     services,
     unsigned_query,
 )
@@ -265,6 +267,9 @@ class Dispatcher:
             log.error("call failed", **log_fields(problem))
         plane = self._plane
         error = to_service_error(problem, service.name, plane.vault)
+        if isinstance(problem, MissingAuthenticationToken):
+            offered = OFFERED[service.name]
+            error = lacking_without_signature(service, attempt.request.http, offered) or error
         what = source_of(plane, attempt), event_name(attempt), trail_code(attempt, error)
         try:
             if plane.refusals.admit(*what, time=attempt.now, now=time.monotonic()):

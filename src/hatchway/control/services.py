@@ -1,14 +1,14 @@
 """The AWS services of this API, and what each calls what all of them have."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 from urllib.parse import parse_qs
 
 from hatchway.access.authentication import HttpRequest
-from hatchway.protocol import Service, load_service
+from hatchway.protocol import Service, ServiceError, load_service, not_offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,19 @@ def named_operation(service: Service, request: HttpRequest) -> str | None:
     target = _first_header(request, _TARGET)
     name = target.rpartition(".")[2] if target else _form_value(request, "Action")
     return name if name in service.model.operation_names else None
+
+
+def lacking_without_signature(
+    service: Service, request: HttpRequest, offered: Container[str]
+) -> ServiceError | None:
+    """What is wrong with an unsigned request for an operation that is not here and that no client signs.
+
+    None where it is the signature that is missing.
+    """
+    name = named_operation(service, request)
+    if name is None or name in offered or service.model.operation_model(name).auth_type != "none":
+        return None
+    return ServiceError("InvalidAction", not_offered(service.model, name), status=400)
 
 
 def _first_header(request: HttpRequest, lower_name: str) -> str:

@@ -37,6 +37,7 @@ The three protocols are those of smithy.io's "AWS protocols": EC2 query, query a
 
 from hatchway.protocol.errors import ServiceError
 from hatchway.protocol.messages import Call, Reply
+from hatchway.protocol.refusals import not_offered
 from hatchway.protocol.service import LARGEST_REQUEST, Service, load_service
 from hatchway.protocol.service_models import UnknownServiceError
 
@@ -48,4 +49,5 @@ __all__ = [
     "ServiceError",
     "UnknownServiceError",
     "load_service",
+    "not_offered",
 ]
