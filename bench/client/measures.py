@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.client.throughput import Flow, flow, median
 from bench.client.world import BANNER, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-_START_SECONDS = 60.0
+PARTS = ("near", "ssh", "far", "throughput")
+
 _LINK = 0.150
 """Seconds each way: a round trip takes 300 ms."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """`bound`: the ratio of hatchway to the AWS CLI is at most this; at least, where more is better."""
+    """`bound`: the ratio of hatchway to the AWS CLI is at most this; at least, where more is better.
+
+    `meanwhile`: what each took of the cores, with hatchway and with the AWS CLI.
+    """
 
     what: str
     unit: str
@@ -32,6 +35,8 @@ class Row:
     theirs: float
     bound: float
     more_is_better: bool = False
+    digits: int = 0
+    meanwhile: str = ""
 
     @property
     def ratio(self) -> float:
@@ -43,8 +48,11 @@ class Row:
 
     def __str__(self) -> str:
         promised = f"{'≥' if self.more_is_better else '≤'} {self.bound:.3g}"
-        numbers = f"{self.ours:,.0f} {self.unit} | {self.theirs:,.0f} {self.unit} | {self.ratio:.3f}"
-        return f"| {self.what} | {numbers} | {promised} | {'yes' if self.kept else 'NO'} |"
+        ours, theirs = (f"{value:,.{self.digits}f} {self.unit}" for value in (self.ours, self.theirs))
+        kept = "yes" if self.kept else "NO"
+        return (
+            f"| {self.what} | {ours} | {theirs} | {self.ratio:.3f} | {promised} | {kept} | {self.meanwhile} |"
+        )
 
 
 @dataclass(frozen=True)
@@ -64,19 +72,30 @@ class Added:
         numbers = (
             f"{self.ours:,.0f} ms | ssh alone: {self.without:,.0f} ms | + {self.ours - self.without:,.0f} ms"
         )
-        return f"| {self.what} | {numbers} | ≤ + {self.bound:.0f} ms | {'yes' if self.kept else 'NO'} |"
+        return f"| {self.what} | {numbers} | ≤ + {self.bound:.0f} ms | {'yes' if self.kept else 'NO'} | |"
 
 
-def measure(world: World, *, rounds: int, megabytes: int) -> list[Row | Added]:
-    """All rows."""
-    rows: list[Row | Added] = []
-    near = _turns(world.commands(), rounds, lambda command: _first_byte(world, command) * 1000)
-    rows.append(Row("from exec to the banner's first byte, near", "ms", *near, 1 / 8))
-    times = _medians(world.ssh_commands(), rounds, lambda command: _whole(world, command) * 1000)
-    direct = times.pop("direct")
-    rows += [Added(f"`ssh HOST true` near, by {way}", took, direct) for way, took in times.items()]
-    world.delay = _LINK
+def measure(world: World, parts: Collection[str], *, rounds: int, megabytes: int) -> list[Row | Added]:
+    """The rows of these parts."""
     few = max(2, rounds // 3)
+    rows: list[Row | Added] = []
+    if "near" in parts:
+        near = _turns(world.commands(), rounds, lambda command: _first_byte(world, command) * 1000)
+        rows.append(Row("from exec to the banner's first byte, near", "ms", *near, 1 / 8))
+    if "ssh" in parts:
+        times = _medians(world.ssh_commands(), rounds, lambda command: _whole(world, command) * 1000)
+        direct = times.pop("direct")
+        rows += [Added(f"`ssh HOST true` near, by {way}", took, direct) for way, took in times.items()]
+    if "far" in parts:
+        rows += _far(world, few)
+    if "throughput" in parts:
+        rows += _throughput(world, few, megabytes)
+    return rows
+
+
+def _far(world: World, rounds: int) -> list[Row]:
+    rows = []
+    world.delay = _LINK
     ways: dict[str, tuple[Callable[[], None], float]] = {
         "for the first time ever": (world.forget, 2 / 3),
         "for the first time in a minute": (world.age, 1 / 2),
@@ -85,20 +104,29 @@ def measure(world: World, *, rounds: int, megabytes: int) -> list[Row | Added]:
     for when, (before, bound) in ways.items():
         far = _turns(
             world.commands(),
-            few,
+            rounds,
             lambda command, before=before: _first_byte(world, command, before) * 1000,  # type: ignore[misc]
         )
         rows.append(Row(f"on a link of 300 ms, {when}", "ms", *far, bound))
     world.delay = 0.0
+    return rows
+
+
+def _throughput(world: World, rounds: int, megabytes: int) -> list[Row]:
+    rows = []
     for connections in (1, 64):
-        speed = _turns(
-            world.commands(),
-            max(2, rounds // 3),
-            lambda command, n=connections: _throughput(world, command, n, megabytes),  # type: ignore[misc]
-        )
-        rows.append(
-            Row(f"down by --local-port, {connections} connections", "MB/s", *speed, 3, more_is_better=True)
-        )
+        for direction in ("down", "up"):
+            flows: dict[str, list[Flow]] = {}
+            for _ in range(rounds):
+                for name, command in world.commands(connections).items():
+                    measured = flow(world, command, direction, connections, megabytes)
+                    flows.setdefault(name, []).append(measured)
+            ours, theirs = median(flows["hatchway"]), median(flows["aws"])
+            what = f"{direction} by --local-port, {connections} connection{'s' if connections > 1 else ''}"
+            meanwhile = f"{ours.meanwhile}; {theirs.meanwhile}"
+            rates = (ours.rate, theirs.rate)
+            rows.append(Row(what, "MB/s", *rates, 3, more_is_better=True, meanwhile=meanwhile))
+            rows.append(Row(f"the client's CPU, {what}", "s/GB", ours.client, theirs.client, 1 / 3, digits=2))
     return rows
 
 
@@ -143,42 +171,6 @@ def _first_byte(world: World, command: list[str], before: Callable[[], None] = l
     return took
 
 
-def _throughput(world: World, command: list[str], connections: int, megabytes: int) -> float:
-    each = megabytes * 1_000_000 // connections
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with _running(world, [*command, "--local-port", str(port)]) as process:
-        assert process.stdout is not None
-        # Whatever it has to say must not fill the pipe.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        socks = [_connect(port) for _ in range(connections)]
-        for sock in socks:
-            sock.recv(len(BANNER), socket.MSG_WAITALL)
-        taken: list[int] = []
-        began = time.perf_counter()
-        takers = [threading.Thread(target=_take, args=(sock, each, taken)) for sock in socks]
-        for taker in takers:
-            taker.start()
-        for taker in takers:
-            taker.join()
-        took = time.perf_counter() - began
-        for sock in socks:
-            sock.close()
-    # A tunnel that ended in the middle counts with what came through it.
-    return sum(taken) / took / 1e6
-
-
-def _take(sock: socket.socket, size: int, taken: list[int]) -> None:
-    sock.sendall(size.to_bytes(8, "big"))
-    nowhere = bytearray(1 << 18)
-    while size > 0:
-        got = sock.recv_into(nowhere)
-        if not got:
-            return
-        size -= got
-        taken.append(got)
-
-
 @contextmanager
 def _running(world: World, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
@@ -193,15 +185,3 @@ def _running(world: World, command: list[str]) -> Iterator[subprocess.Popen[byte
     finally:
         process.kill()
         process.wait()
-
-
-def _connect(port: int) -> socket.socket:
-    """A client takes its time until it listens."""
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port))
-        except ConnectionRefusedError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A server, a target, and a link that delays, where the AWS CLI looks for its gateway: on port 443."""
+"""A server, on port 443 where the AWS CLI looks for its gateway, a target, and a link that can delay."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+from bench.gateway import machine
+from bench.gateway.target import target
+
 ACCOUNT, REGION, NAME = "123456789012", "us-east-1", "gateway.bench"
 INSTANCE, ENDPOINT = "i-0123456789abcdef0", "eice-0123456789abcdef0"
 API, FAR_API = 8443, 9443
 GATEWAY = "127.0.0.2"
-"""Where it listens on port 443; before it is the link."""
+"""Where it listens on port 443. Its name leads here, or by the link while that delays."""
+LINK = "127.0.0.1"
 HATCHWAY = (sys.executable, "-P", "-m", "hatchway")
 BANNER = b"SSH-2.0-bench\r\n"
 _SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
-_BLOCK = bytes(1 << 18)
 
 _FLEET = {
     "vpcs": {
@@ -64,15 +67,17 @@ class World:
     def __init__(self, directory: Path, aws: Path) -> None:
         self.directory, self.aws = directory, aws
         self._stack = ExitStack()
-        self.delay = 0.0
-        """Seconds that each direction of the way to the gateway and to the far API takes."""
+        self._hosts = directory / "hosts"
+        self._delay = 0.0
+        self.banner = BANNER
 
     def __enter__(self) -> Self:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         data = self.directory / "data"
-        hosts = self.directory / "hosts"
-        hosts.write_text(f"127.0.0.1 localhost {NAME}\n")
-        _mount(hosts, Path("/etc/hosts"))
+        # Before there are threads, of which a fork has none.
+        self.target, self.target_process = self._stack.enter_context(target(machine.allowed(), BANNER))
+        self.delay = 0.0
+        _mount(self._hosts, Path("/etc/hosts"))
         init = ("init", "--data-dir", str(data), "--account", ACCOUNT, "--region", REGION)
         self._hatchway(*init, "--gateway-dns-name", NAME)
         fleet = self.directory / "fleet.json"
@@ -86,11 +91,11 @@ class World:
         log = self._stack.enter_context((self.directory / "log").open("wb"))
         server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log)
         self._stack.callback(_end, server)
+        self.server = server.pid
         assert server.stdout is not None
         if not server.stdout.readline().startswith(b"ready"):
             raise SystemExit((self.directory / "log").read_text())
         self._hatchway("access-key", "create", "alice", "--data-dir", str(data), "--profile", "alice")
-        self.target = _serve(0, _answer)
         self.sshd = self._run_sshd()
         ssh = str(self.directory / "ssh")
         self._hatchway("ssh-config", "--os-user", "root", "--ssh-directory", ssh)
@@ -100,6 +105,17 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def delay(self) -> float:
+        """Seconds that each direction of the way to the gateway and to the far API takes."""
+        return self._delay
+
+    @delay.setter
+    def delay(self, seconds: float) -> None:
+        self._delay = seconds
+        # In place: it is mounted.
+        self._hosts.write_text(f"127.0.0.1 localhost\n{LINK if seconds else GATEWAY} {NAME}\n")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -167,10 +183,14 @@ class World:
             else:
                 return port
 
-    def commands(self) -> dict[str, list[str]]:
-        """The command line of each client that opens a tunnel to the target."""
+    def commands(self, connections: int = 1) -> dict[str, list[str]]:
+        """The command line of each client that opens a tunnel to the target, or so many at once."""
         words = ["open-tunnel", "--instance-id", INSTANCE, "--remote-port", str(self.target)]
-        return {"hatchway": [*HATCHWAY, *words], "aws": [str(self.aws), "ec2-instance-connect", *words]}
+        aws = [str(self.aws), "ec2-instance-connect", *words]
+        if connections > 1:
+            # It takes ten if not told otherwise.
+            aws += ["--max-websocket-connections", str(connections)]
+        return {"hatchway": [*HATCHWAY, *words], "aws": aws}
 
     def _hatchway(self, *arguments: str) -> None:
         done = subprocess.run(
@@ -231,16 +251,6 @@ def _serve(port: int, answer: object) -> int:
 def _attend(answer: object, sock: socket.socket) -> None:
     with sock, suppress(OSError):
         answer(sock)  # type: ignore[operator]
-
-
-def _answer(sock: socket.socket) -> None:
-    """Greets; then sends as many bytes as eight bytes ask for."""
-    sock.sendall(BANNER)
-    asked = sock.recv(8, socket.MSG_WAITALL)
-    left = int.from_bytes(asked, "big")
-    while left > 0:
-        left -= sock.send(_BLOCK[: min(left, len(_BLOCK))])
-    sock.recv(1)
 
 
 def _mount(file: Path, over: Path) -> None:

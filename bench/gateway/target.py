@@ -1,4 +1,4 @@
-"""The host behind the proxies. It greets with one byte, as sshd speaks first, then does what it is asked.
+"""The host behind the proxies. It greets, as sshd speaks first, then does what it is asked.
 
 `U` and a length: takes so many bytes, throws them away in the kernel, and says `k`. `D` and a length: sends
 so many, without copying them. `E`: echoes. Whoever says something else it hangs up on.
@@ -29,10 +29,12 @@ _DISCARD = 1 << 20
 
 
 @contextmanager
-def target(on: set[int]) -> Iterator[tuple[int, int]]:
+def target(on: set[int], greeting: bytes = GREETING) -> Iterator[tuple[int, int]]:
     """Run it in a process of its own on these cores; its port and process id."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=(there, on), daemon=True)
+    process = multiprocessing.get_context("fork").Process(
+        target=_serve, args=(there, on, greeting), daemon=True
+    )
     process.start()
     assert process.pid is not None
     try:
@@ -42,7 +44,7 @@ def target(on: set[int]) -> Iterator[tuple[int, int]]:
         process.join()
 
 
-def _serve(answer: Connection, on: set[int]) -> None:
+def _serve(answer: Connection, on: set[int], greeting: bytes) -> None:
     machine.pin(os.getpid(), on)
     listener = socket.create_server(("", 0), backlog=4096)
     answer.send(listener.getsockname()[1])
@@ -56,7 +58,7 @@ def _serve(answer: Connection, on: set[int]) -> None:
                 connection, _ = listener.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with suppress(OSError):
-                    connection.send(GREETING)
+                    connection.send(greeting)
                 ready.register(connection, selectors.EVENT_READ)
                 continue
             connection = key.fileobj  # type: ignore[assignment]
