@@ -57,7 +57,7 @@ def main() -> None:
     ):
         rows = measures.measure(world, parts, rounds=rounds, megabytes=32 if given.quick else 1024)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {rounds} rounds, medians\n")
-    print("| measure | hatchway | AWS CLI | ratio | promised | kept | busy meanwhile, with each |")
+    print("| measure | hatchway | AWS CLI | ratio | promised | kept | with each |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
         print(row)

@@ -37,7 +37,12 @@ class Flow:
     load: float
 
     @property
-    def meanwhile(self) -> str:
+    def total(self) -> float:
+        """What a GB takes of the cores that they share."""
+        return self.client + self.server + self.load
+
+    @property
+    def busy(self) -> str:
         """How busy everybody was, in hundredths of a core."""
         shares = {"client": self.client, "server": self.server, "load": self.load}
         return ", ".join(f"{who} {seconds * self.rate / 10:.0f} %" for who, seconds in shares.items())

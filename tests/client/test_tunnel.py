@@ -23,6 +23,7 @@ from picows import (
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
 )
+from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
 from hatchway.client import relay, stream_relay
@@ -137,12 +138,37 @@ class Listens(WSListener):
             self.closed.set()
 
 
+class Pings(WSListener):
+    """Sends data with a ping behind each frame, and counts the answers."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.answers = data, list[bytes]()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        for number, start in enumerate(range(0, len(self.data), 1000)):
+            transport.send(WSMsgType.BINARY, self.data[start : start + 1000])
+            transport.send_ping(b"%d" % number)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.PONG:
+            self.answers.append(frame.get_payload_as_bytes())
+            if len(self.answers) == len(self.data) // 1000:
+                transport.send_close(WSCloseCode.OK)
+
+
+def test_pings_amid_data_are_answered_and_disturb_nothing(gateway: StubGateway) -> None:
+    pings = Pings(os.urandom(MIB // 1000 * 1000))
+    gateway.answer = lambda: pings
+    assert carry_bytes(gateway, b"") == pings.data
+    assert pings.answers == [b"%d" % number for number in range(len(pings.data) // 1000)]
+
+
 def test_large_data_comes_back_whole_and_in_order(gateway: StubGateway) -> None:
     data = os.urandom(24 * MIB + 17)
     echo = Echo(len(data))
     gateway.answer = lambda: echo
     assert hashlib.sha256(carry_bytes(gateway, data)).digest() == hashlib.sha256(data).digest()
-    assert echo.largest <= 65_000
+    assert echo.largest <= relay.MAX_FRAME
 
 
 def test_regular_files_serve_as_standard_streams(gateway: StubGateway, tmp_path: Path) -> None:
@@ -517,6 +543,24 @@ def test_a_port_where_nobody_listens_is_unreachable(gateway: StubGateway) -> Non
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(GatewayUnreachable, match=str(port)):
         carry(gateway, connection(ours))
+
+
+def test_a_gateway_that_closes_the_connection_without_an_answer_is_unreachable(
+    gateway: StubGateway, certificates: Certificates
+) -> None:
+    def hang_up() -> None:
+        sock, _ = server.accept()
+        with sock, certificates.server_context().wrap_socket(sock, server_side=True) as secure:
+            secure.recv(1 << 16)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gateway.port = server.getsockname()[1]
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        ours, theirs = socket.socketpair()
+        with ours, theirs, pytest.raises(GatewayUnreachable, match="ended before there was an answer"):
+            carry(gateway, connection(ours))
+        thread.join(10)
 
 
 def test_a_connection_comes_from_the_source_address_that_was_asked_for(gateway: StubGateway) -> None:

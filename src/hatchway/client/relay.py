@@ -32,13 +32,20 @@ if TYPE_CHECKING:
 
     from hatchway.client.local import LocalEnd
 
-MAX_FRAME: Final = 65_000
-"""Bytes in a frame that we send, as in the AWS CLI."""
+MAX_FRAME: Final = 65_528
+"""Bytes in a frame that we send: with its header it fills four TLS records."""
+
+_HEAD: Final = 14
+"""Bytes that picows wants before a payload, to put a frame's header in."""
+
+_frames: Final = [bytearray(_HEAD + MAX_FRAME) for _ in range(2)]
+_payloads: Final = [memoryview(frame)[_HEAD:] for frame in _frames]
+"""Where every relay reads local input to and has it masked: all is sent before anything else is read."""
 
 BACKLOG_LIMIT: Final = 256 * 1024
 """Bytes not yet taken by the local output beyond which nothing more is read from the gateway."""
 
-_WRITE_BUFFER: Final = (64 * 1024, 512 * 1024)
+_WRITE_BUFFER: Final = (64 * 1024, 128 * 1024)
 """Bytes on their way to the gateway: where reading local input begins again, and where it stops."""
 
 CLOSE_TIMEOUT: Final = 15.0
@@ -59,6 +66,12 @@ _CHECK_INTERVAL: Final = 1.0
 
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
+
+_BINARY: Final = WSMsgType.BINARY
+_CONTINUATION: Final = WSMsgType.CONTINUATION
+
+_MOST_PIECES: Final = 64
+"""Payloads given to the kernel at once, which takes 1,024 at most (IOV_MAX). More are small, and copied."""
 
 _NORMAL: Final = 1000
 _UNSUPPORTED_DATA: Final = 1003
@@ -86,11 +99,12 @@ class Relay(WSListener):
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
         self._request_id: str | None = None
-        self._buffer = memoryview(bytearray(MAX_FRAME))
         self._reading = False
         self._input_ended = False
         self._half_close = False
         self._target_ended = False
+        # Payloads of one read's frames: picows keeps them where they are until it has called for the last.
+        self._payloads: list[memoryview] = []
         self._backlog: deque[memoryview] = deque()
         self._backlog_size = 0
         self._close_sent = False
@@ -98,6 +112,11 @@ class Relay(WSListener):
         self._over = False
         self._outcome: TunnelClosed | None = None
         self._flushed = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there has been a tunnel."""
+        return self._transport is not None
 
     async def finished(self) -> None:
         """Wait until the tunnel has ended and all that came through it has been written.
@@ -160,9 +179,14 @@ class Relay(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            if frame.payload_size and not self._target_ended:
-                self._deliver(frame.get_payload_as_memoryview())
+        carries = kind in (_BINARY, _CONTINUATION)
+        if carries and not self._target_ended:
+            self._payloads.append(frame.get_payload_as_memoryview())
+        if self._payloads and (frame.last_in_buffer or not carries):
+            self._deliver()
+        if kind == WSMsgType.PING:
+            # Not by picows, which would say nothing of it: it may be the last of a read.
+            transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             code, reason = _close_code_and_reason(frame.get_payload_as_bytes())
             transport.send_close(WSCloseCode.OK)
@@ -206,7 +230,7 @@ class Relay(WSListener):
             return
         assert self._transport is not None
         try:
-            size = os.readv(self._local.input, [self._buffer])
+            size = os.readv(self._local.input, _payloads)
         except BlockingIOError:
             return
         except OSError:
@@ -219,8 +243,13 @@ class Relay(WSListener):
                 self._transport.send(WSMsgType.TEXT, END_OF_DATA)
             self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted)
             return
-        self._transport.send(WSMsgType.BINARY, self._buffer[:size])
         self._progress.sent += size
+        for frame, payload in zip(_frames, _payloads, strict=True):
+            if size >= MAX_FRAME:
+                self._transport.send_reuse_external_bytearray(_BINARY, frame, _HEAD)
+            elif size > 0:
+                self._transport.send(_BINARY, payload[:size])
+            size -= MAX_FRAME
         if self._reading and not self._local.input_waits:
             self._loop.call_soon(self._read)
 
@@ -232,16 +261,22 @@ class Relay(WSListener):
 
     # From the gateway to the local output.
 
-    def _deliver(self, payload: memoryview) -> None:
+    def _deliver(self) -> None:
+        payloads, self._payloads = self._payloads, []
         if self._close_sent or self._over:
             return
-        self._progress.received += len(payload)
-        written = 0
-        if not self._backlog:
-            written = self._write(payload)
-        if written < len(payload) and not self._close_sent:
-            # picows takes its memory back when this call returns.
-            self._hold(memoryview(bytes(payload[written:])))
+        if len(payloads) > _MOST_PIECES:
+            payloads = [memoryview(b"".join(payloads))]
+        size = sum(map(len, payloads))
+        self._progress.received += size
+        written = 0 if self._backlog else self._write(payloads)
+        if written == size or self._close_sent:
+            return
+        for payload in payloads:
+            if written < len(payload):
+                # picows takes its memory back when this call returns.
+                self._hold(memoryview(bytes(payload[written:])))
+            written = max(0, written - len(payload))
 
     def _hold(self, rest: memoryview) -> None:
         if not self._backlog:
@@ -254,7 +289,7 @@ class Relay(WSListener):
 
     def _write_backlog(self) -> None:
         while self._backlog:
-            written = self._write(self._backlog[0])
+            written = self._write([self._backlog[0]])
             if not self._backlog:
                 return
             self._backlog_size -= written
@@ -274,12 +309,17 @@ class Relay(WSListener):
         if self._target_ended and not self._backlog and not self._close_sent and not self._over:
             self._local.end_output()
 
-    def _write(self, data: memoryview) -> int:
+    def _write(self, pieces: list[memoryview]) -> int:
         written = 0
         try:
-            written = os.write(self._local.output, data)
-            while not self._local.output_waits and written < len(data):
-                written += os.write(self._local.output, data[written:])
+            if self._local.output_waits:
+                return os.writev(self._local.output, pieces)
+            for piece in pieces:
+                left = piece
+                while left:
+                    done = os.write(self._local.output, left)
+                    written += done
+                    left = left[done:]
         except BlockingIOError:
             pass
         except OSError:

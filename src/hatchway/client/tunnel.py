@@ -107,7 +107,11 @@ async def _connect(
                 max_frame_size=_MAX_FRAME_RECEIVED,
                 read_buffer_init_size=_READ_BUFFER,
                 websocket_handshake_timeout=CONNECT_TIMEOUT,
+                # The relay answers pings itself.
+                enable_auto_pong=False,
             )
+            if not relay.connected:
+                raise GatewayUnreachable(str(route), "the connection ended before there was an answer")
             connected = True
     except WSHandshakeError as error:
         raise _refusal(route, error) from error
