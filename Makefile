@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-iam map api-tables docs lock clean
+.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-iam map tables docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -114,9 +114,10 @@ map: ## draw who imports whom in CONTRIBUTING.md
 	@scripts/setup check
 	@$(BIN)/python scripts/map.py
 
-api-tables: ## write the tables of docs/api.md that follow from the code
+tables: ## write the tables of docs/api.md, settings.md and metrics.md, which follow from the code
 	@scripts/setup check
 	@$(BIN)/python scripts/api_tables.py
+	@$(BIN)/python -m scripts.reference_tables
 
 docs: ## build the documents as a site into .cache/site
 	@scripts/setup check

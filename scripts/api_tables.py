@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the tables of docs/api.md that follow from the code, between their markers (`make api-tables`).
+"""Write the tables of docs/api.md that follow from the code, between their markers (`make tables`).
 
 A test compares what is there with what this writes.
 """
@@ -28,21 +28,21 @@ MARKED: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->\
 
 def calls() -> Iterator[str]:
     """The calls that there are, by service: those that only read, and those that write."""
-    yield from _header("service", "reads", "writes")
+    yield from header("service", "reads", "writes")
     for service in sorted(DIALECTS):
         ours = [operation for (of, _), operation in sorted(OPERATIONS.items()) if of == service]
         reads = ", ".join(operation.name for operation in ours if operation.reads_only)
         writes = ", ".join(operation.name for operation in ours if not operation.reads_only)
-        yield _row(f"`{service}`", reads or "-", writes or "-")
+        yield row(f"`{service}`", reads or "-", writes or "-")
 
 
 def refused() -> Iterator[str]:
     """The parameters that are refused by name, by call, each with the values that are taken."""
-    yield from _header("call", "refused", "taken, for it changes nothing")
+    yield from header("call", "refused", "taken, for it changes nothing")
     for (service, name), operation in sorted(OPERATIONS.items()):
         if operation.unsupported:
             never, unless = _refused_by(operation)
-            yield _row(f"`{service}` {name}", never or "-", unless or "-")
+            yield row(f"`{service}` {name}", never or "-", unless or "-")
 
 
 def _refused_by(operation: Operation) -> tuple[str, str]:
@@ -63,20 +63,20 @@ def _value(value: object) -> str:
 
 def never() -> Iterator[str]:
     """What answers never hold, by the shape of the service's model, and why."""
-    yield from _header("in", "never there", "because")
+    yield from header("in", "never there", "because")
     for entry in tomllib.loads(NEVER_SET.read_text(encoding="utf-8"))["never"]:
         service, _, shape = entry["shape"].partition(".")
-        yield _row(f"`{service}` {shape}", ", ".join(sorted(entry["members"])), entry["why"])
+        yield row(f"`{service}` {shape}", ", ".join(sorted(entry["members"])), entry["why"])
 
 
 def permissions() -> Iterator[str]:
     """What each call asks of policies: the actions, on what, and the condition keys that are its own."""
-    yield from _header("call", "permission", "on", "condition keys besides those of every request")
+    yield from header("call", "permission", "on", "condition keys besides those of every request")
     for call, actions in tomllib.loads(PERMISSIONS.read_text(encoding="utf-8")).items():
         service, _, name = call.partition(" ")
         for action, each in actions.items():
             keys = ", ".join(f"`{key}`" for key in each["keys"])
-            yield _row(
+            yield row(
                 f"`{service}` {name}",
                 f"`{action}`",
                 ", ".join(f"`{kind}`" for kind in each["on"]),
@@ -101,12 +101,12 @@ def written_anew(page: str) -> str:
     return MARKED.sub(lambda found: f"{found[1]}{''.join(TABLES[found[2]]())}{found[3]}", page)
 
 
-def _header(*cells: str) -> Iterator[str]:
-    yield _row(*cells)
+def header(*cells: str) -> Iterator[str]:
+    yield row(*cells)
     yield f"|{'---|' * len(cells)}\n"
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 

@@ -1,6 +1,6 @@
 """The permissions and condition keys of each call, as observed: docs/api.md has them from the same file.
 
-`HATCHWAY_WRITE_PERMISSIONS=1` has the test write the file anew; `make api-tables` then writes the page.
+`HATCHWAY_WRITE_PERMISSIONS=1` has the test write the file anew; `make tables` then writes the page.
 """
 
 import os

@@ -6,7 +6,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 
 def test_the_tables_of_the_page_are_as_the_code_is_now() -> None:
-    assert written_anew(TEXT) == TEXT, "make api-tables"
+    assert written_anew(TEXT) == TEXT, "make tables"
 
 
 def test_each_table_is_on_the_page_once_and_has_rows() -> None:

@@ -24,10 +24,21 @@ Gateway = Annotated[
 ]
 GatewayCert = Annotated[
     Path | None,
-    typer.Option("--gateway-cert", metavar="FILE", help="A certificate for the gateway, with its chain."),
+    typer.Option(
+        "--gateway-cert",
+        metavar="FILE",
+        help="A certificate for the gateway, with its chain.",
+        show_default="server.pem of the data directory, by the private CA",
+    ),
 ]
 GatewayKey = Annotated[
-    Path | None, typer.Option("--gateway-key", metavar="FILE", help="That certificate's private key.")
+    Path | None,
+    typer.Option(
+        "--gateway-key",
+        metavar="FILE",
+        help="That certificate's private key.",
+        show_default="in server.pem too",
+    ),
 ]
 ProxyProtocolFrom = Annotated[
     list[str] | None,

@@ -42,6 +42,7 @@ StoreUrl = Annotated[
         envvar=STORE_URL_VARIABLE,
         help="A PostgreSQL store, such as postgresql+psycopg://user:password@host/name, in place of the"
         " embedded SQLite store.",
+        show_default="hatchway.db in the data directory",
     ),
 ]
 User = Annotated[

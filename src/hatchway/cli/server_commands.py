@@ -40,10 +40,22 @@ _ApiNames = Annotated[
     ),
 ]
 _ApiCert = Annotated[
-    Path | None, typer.Option("--api-cert", metavar="FILE", help="A certificate for the API, with its chain.")
+    Path | None,
+    typer.Option(
+        "--api-cert",
+        metavar="FILE",
+        help="A certificate for the API, with its chain.",
+        show_default="server.pem of the data directory, by the private CA",
+    ),
 ]
 _ApiKey = Annotated[
-    Path | None, typer.Option("--api-key", metavar="FILE", help="That certificate's private key.")
+    Path | None,
+    typer.Option(
+        "--api-key",
+        metavar="FILE",
+        help="That certificate's private key.",
+        show_default="in server.pem too",
+    ),
 ]
 _ApiReads = Annotated[
     float | None,
@@ -106,7 +118,7 @@ def init(
     *,
     data_dir: DataDir = None,
     account: Annotated[
-        str | None, typer.Option(metavar="DIGITS", help="The account's 12 digits; random by default.")
+        str | None, typer.Option(metavar="DIGITS", help="The account's 12 digits.", show_default="random")
     ] = None,
     region: Annotated[
         str, typer.Option(metavar="NAME", help="The region that the account is in.")

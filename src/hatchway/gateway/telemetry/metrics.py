@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from hatchway.transport.listening.load_shedding import REASONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from wsgiref.simple_server import WSGIServer
@@ -66,10 +68,23 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.refused = Counter(
-            "hatchway_tunnels_refused", "Requests that got no tunnel.", ["reason"], registry=registry
+            "hatchway_tunnels_refused",
+            "Requests that got no tunnel, by the error code that the client was told;"
+            f" {NOT_RECORDED} where the audit trail could not be written.",
+            ["reason"],
+            registry=registry,
         )
-        self.opened = Counter("hatchway_tunnels_opened", "Tunnels opened.", registry=registry)
-        self._closed = Counter("hatchway_tunnels_closed", "Tunnels closed.", ["reason"], registry=registry)
+        self.opened = Counter(
+            "hatchway_tunnels_opened",
+            "Tunnels entered in the audit trail as opened.",
+            registry=registry,
+        )
+        self._closed = Counter(
+            "hatchway_tunnels_closed",
+            "Tunnels that have ended, by why.",
+            ["reason"],
+            registry=registry,
+        )
         self.handshake_seconds = Histogram(
             "hatchway_handshake_seconds",
             "From a connection to the end of its request, TLS included.",
@@ -162,7 +177,7 @@ class Metrics:
             yield GaugeMetricFamily("hatchway_tunnels_open", "Tunnels being carried.", len(carried))
             total = CounterMetricFamily(
                 "hatchway_tunnel_bytes",
-                "Payload bytes: in from clients, out from targets.",
+                "Payload of tunnels, open ones too: in from clients, out from targets.",
                 labels=["direction"],
             )
             total.add_metric(["in"], bytes_in)
@@ -172,20 +187,24 @@ class Metrics:
                 "hatchway_connections_pending", "Connections that have not sent a request yet.", pending()
             )
             resets = CounterMetricFamily(
-                "hatchway_connections_turned_away", "Connections reset before TLS.", labels=["reason"]
+                "hatchway_connections_turned_away",
+                f"Connections reset before TLS, by why: {', '.join(REASONS)}.",
+                labels=["reason"],
             )
             for reason, count in shed().items():
                 resets.add_metric([reason], count)
             yield resets
             yield GaugeMetricFamily(
-                "hatchway_snapshot_revision", "Revision of the store that decisions are made by.", revision()
+                "hatchway_snapshot_revision", "The store's revision that decisions are made by.", revision()
             )
             yield GaugeMetricFamily(
-                "hatchway_snapshot_age_seconds", "Since the store was last seen at that revision.", age()
+                "hatchway_snapshot_age_seconds",
+                "Since the store was last seen at that revision; with PostgreSQL up to 5 when all is well.",
+                age(),
             )
             yield GaugeMetricFamily(
                 "hatchway_audit_records_waiting",
-                "Records that the audit trail still lacks.",
+                "Records that the audit trail lacks because the store cannot be written.",
                 pending_records(),
             )
 
