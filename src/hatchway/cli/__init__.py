@@ -8,7 +8,8 @@
 | `account_commands` | apply, export, enroll, aws-model |
 | `instance_commands` | hosts registered by the API, and tokens by which they register themselves |
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
-| `access_key_commands`, `master_key_commands` | keys of users; the key that seals their secrets |
+| `access_key_commands`, `access_key_output` | keys of users: asked of the API or the store, and printed |
+| `master_key_commands` | the key that seals their secrets |
 | `backup_commands`, `certificate_commands` | backup, restore; the private CA, and who trusts it |
 | `client_commands`, `connecting` | ssh, open-tunnel, and what else reaches a host |
 | `host_commands`, `tunnel_commands` | hosts, tunnels: by the API |

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from hatchway.cli.options import Json, StoreArguments, data_directory
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
-    from hatchway.administration.access_keys import Into, Keys, ListedKey, MadeKey
+    from hatchway.administration.access_keys import Into, Keys
     from hatchway.domain.identity import KeyStatus
 
 _User = Annotated[str | None, typer.Argument(metavar="USER", help="The user's name.", show_default=False)]
@@ -87,9 +87,6 @@ def _keys(where: _WhereArguments, into: "Into | None" = None) -> Iterator["Keys"
             yield KeysByApi(Profile(options), tell)
 
 
-_COLUMNS = ("USER", "ACCESS KEY", "STATUS", "CREATED", "LAST USED", "SERVICE")
-
-
 def register(app: typer.Typer) -> None:
     access_key = typer.Typer(help="Make, look after and end access keys of users.", rich_markup_mode=None)
     access_key.command("create")(create)
@@ -124,11 +121,13 @@ def create(
       hatchway access-key create alice --profile alice --data-dir /var/lib/hatchway
       hatchway access-key create --root --data-dir /var/lib/hatchway
     """
+    from hatchway.cli.access_key_output import tell_made
+
     owner = _owner(user, root=root)
     destination = _destination(owner, into)
     with _keys(where, destination) as keys:
         made = keys.create(owner, destination)
-    _tell_made(made, destination, json=json)
+    tell_made(made, destination, json=json)
 
 
 @with_option_groups
@@ -158,25 +157,13 @@ def rotate(
       hatchway access-key rotate alice --at-once --as admin
       hatchway access-key rotate --root --at-once --data-dir /var/lib/hatchway
     """
-    from hatchway.domain.identity import KeyStatus
+    from hatchway.cli.access_key_output import tell_made
 
     owner = _owner(user, root=root)
     destination = _destination(owner, into)
     with _keys(where, destination) as keys:
         made = keys.rotate(owner, destination, at_once=at_once)
-    _tell_made(made, destination, json=json)
-    if json:
-        return
-    if made.deleted is not None:
-        typer.echo(f"Deleted {made.deleted.id}, which was inactive")
-    for former in made.former:
-        if former.status is KeyStatus.INACTIVE:
-            typer.echo(f"{former.id} is inactive. To take it away: hatchway access-key delete {former.id}")
-        else:
-            typer.echo(
-                f"{former.id} is still active. When nothing uses it any more: "
-                f"hatchway access-key deactivate {former.id}"
-            )
+    tell_made(made, destination, json=json)
 
 
 @with_option_groups
@@ -200,19 +187,13 @@ def list_(
       hatchway access-key list --as admin
       hatchway access-key list --data-dir /var/lib/hatchway
     """
+    from hatchway.cli.access_key_output import tell_listed
+
     everybody = user is None and not root
     owner = None if everybody else _owner(user, root=root)
     with _keys(where) as keys:
         listed = keys.list(owner, everybody=everybody)
-    if json:
-        import json as json_format
-
-        typer.echo(json_format.dumps({"access_keys": [_document(each) for each in listed]}))
-        return
-    from hatchway.cli.table import table
-
-    for line in table([_COLUMNS, *map(_row, listed)]):
-        typer.echo(line)
+    tell_listed(listed, json=json)
 
 
 @with_option_groups
@@ -262,27 +243,19 @@ def delete(key: _KeyId, *, json: Json = False, where: _WhereArguments) -> None:
       hatchway access-key delete AKIAIOSFODNN7EXAMPLE
       hatchway access-key delete AKIAIOSFODNN7EXAMPLE --data-dir /var/lib/hatchway
     """
+    from hatchway.cli.access_key_output import tell_deleted
+
     with _keys(where) as keys:
         deleted = keys.delete(key)
-    if json:
-        import json as json_format
-
-        typer.echo(json_format.dumps({"user": deleted.user_name, "access_key_id": deleted.id}))
-    else:
-        typer.echo(f"Deleted {deleted.id} of {deleted.user_name or 'root'}")
+    tell_deleted(deleted, json=json)
 
 
 def _set_status(key: str, status: "KeyStatus", where: _WhereArguments, *, json: bool) -> None:
+    from hatchway.cli.access_key_output import tell_status
+
     with _keys(where) as keys:
         found, changed = keys.set_status(key, status)
-    if json:
-        import json as json_format
-
-        answer = {"user": found.user_name, "access_key_id": found.id, "status": status.value}
-        typer.echo(json_format.dumps({**answer, "changed": changed}))
-    else:
-        so = status.value.lower()
-        typer.echo(f"{found.id} of {found.user_name or 'root'} {'is' if changed else 'was already'} {so}")
+    tell_status(found, status, changed=changed, json=json)
 
 
 def _owner(user: str | None, *, root: bool) -> str | None:
@@ -327,81 +300,3 @@ def _destination(owner: str | None, given: _IntoArguments) -> "Into | None":
         endpoint_url=given.endpoint_url,
         overwrite=given.overwrite,
     )
-
-
-def _tell_made(made: "MadeKey", into: "Into | None", *, json: bool) -> None:
-    import os
-
-    from hatchway.administration.bundling import IntoBundle
-
-    user = made.key.user_name
-    for note in made.notes:
-        typer.echo(f"hatchway: {note}", err=True)
-    if json:
-        import json as json_format
-
-        answer: dict[str, Any] = {
-            "user": user,
-            "access_key_id": made.key.id,
-            "secret_access_key": made.secret,
-        }
-        if isinstance(into, IntoBundle):
-            # It is in there, for the user's eyes.
-            del answer["secret_access_key"]
-            answer["bundle"] = str(into.target)
-        if made.former or made.deleted is not None:
-            answer["former"] = [{"access_key_id": key.id, "status": key.status.value} for key in made.former]
-            answer["deleted"] = None if made.deleted is None else made.deleted.id
-        typer.echo(json_format.dumps(answer))
-    elif into is None:
-        typer.echo(
-            f"Access key of {user or 'root'}, shown this once:\n"
-            f"  aws_access_key_id = {made.key.id}\n"
-            f"  aws_secret_access_key = {made.secret}"
-        )
-    elif isinstance(into, IntoBundle):
-        typer.echo(
-            f"Access key {made.key.id} of {user or 'root'} is in {into.target}, for profile {into.profile}\n"
-            f"Give it to {user or 'root'} by a way that nobody listens to, then delete it here:"
-            " its README.txt says what to do with it"
-        )
-    else:
-        typer.echo(
-            f"Access key {made.key.id} of {user or 'root'} is in profile {into.name} of"
-            f" {into.files.credentials}\n"
-            f"Try: aws --profile {into.name} sts get-caller-identity"
-        )
-    if into is None or isinstance(into, IntoBundle):
-        return
-    if made.replaced is not None:
-        typer.echo(f"hatchway: profile {into.name} had {made.replaced}, which it has no longer", err=True)
-    if "AWS_CA_BUNDLE" in os.environ:
-        typer.echo(
-            "hatchway: AWS_CA_BUNDLE is set, so that AWS tools ignore the profile's CA: unset it", err=True
-        )
-
-
-def _row(listed: "ListedKey") -> tuple[str, ...]:
-    key, use = listed.key, listed.use
-    return (
-        key.user_name or "(root)",
-        key.id,
-        key.status.value,
-        f"{key.created_at:%Y-%m-%d %H:%M:%S}",
-        "never" if use is None else f"{use.used_at:%Y-%m-%d %H:%M:%S}",
-        "" if use is None else use.service,
-    )
-
-
-def _document(listed: "ListedKey") -> dict[str, Any]:
-    key, use = listed.key, listed.use
-    last_used = None
-    if use is not None:
-        last_used = {"at": use.used_at.isoformat(), "service": use.service, "region": use.region}
-    return {
-        "user": key.user_name,
-        "access_key_id": key.id,
-        "status": key.status.value,
-        "created_at": key.created_at.isoformat(),
-        "last_used": last_used,
-    }
