@@ -10,23 +10,22 @@ import hmac
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hatchway.sigv4 import (
-    CLOCK_SKEW,
-    HttpRequest,
+from hatchway.sigv4.errors import (
     IncompleteSignature,
     RequestExpired,
-    Signature,
     SignatureDoesNotMatch,
     SignatureError,
     WrongScope,
-    derive_signing_key,
-    verify,
 )
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.verification import CLOCK_SKEW, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fuzz.draws import Draws
+    from hatchway.sigv4.signature import Signature
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

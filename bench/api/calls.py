@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 from bench.api.account import REGION
 
-from hatchway.sigv4 import HttpRequest, sign_headers
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import sign_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

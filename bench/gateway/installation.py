@@ -25,7 +25,7 @@ from hatchway.domain.identity import (
 )
 from hatchway.domain.network import Instance, NetworkInterface, Rule, SecurityGroup, Subnet, Vpc
 from hatchway.settings import DataDirectory
-from hatchway.sigv4 import presign
+from hatchway.sigv4.signing import presign
 from hatchway.store import Store, Transaction
 
 if TYPE_CHECKING:

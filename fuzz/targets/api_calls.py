@@ -44,7 +44,8 @@ from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.plane import ControlPlane
 from hatchway.protocol import load_service
-from hatchway.sigv4 import HttpRequest, sign_headers
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import sign_headers
 from hatchway.store.tables import audit_records
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hatchway.gateway.admission.refusal import (
     render_refusal,
 )
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
-from hatchway.sigv4 import HttpRequest
+from hatchway.sigv4.request import HttpRequest
 from hatchway.transport.websocket.handshake import (
     MAX_HEAD,
     BadHandshake,

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from fuzz.draws import Draws, noise
 from fuzz.signing import ACCESS_KEY, NOW, REGION, SECRET, SERVICE, changed, drawn_now, drawn_request, judge
-from hatchway.sigv4 import HttpRequest, SignatureError, read_header_signature, sign_headers
+from hatchway.sigv4.errors import SignatureError
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_header_signature
+from hatchway.sigv4.signing import sign_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

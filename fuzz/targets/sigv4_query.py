@@ -12,7 +12,10 @@ from hatchway.client.request import Credentials, TunnelRequest
 from hatchway.domain.reach import parse_address
 from hatchway.domain.tunnel_terms import USUAL_DURATION
 from hatchway.gateway.admission.request import read_tunnel_request
-from hatchway.sigv4 import HttpRequest, SignatureError, presign, read_query_signature
+from hatchway.sigv4.errors import SignatureError
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_query_signature
+from hatchway.sigv4.signing import presign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -25,19 +25,17 @@ from hatchway.domain.identity import (
     User,
 )
 from hatchway.iam import Outcome, Request, decide, evaluate
-from hatchway.sigv4 import (
-    HttpRequest,
+from hatchway.sigv4.errors import (
     IncompleteSignature,
     RequestExpired,
     SignatureDoesNotMatch,
     UnknownAccessKey,
     WrongScope,
-    derive_signing_key,
-    presign,
-    read_header_signature,
-    read_query_signature,
-    sign_headers,
 )
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_header_signature, read_query_signature
+from hatchway.sigv4.signing import presign, sign_headers
 from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -13,14 +13,10 @@ from hatchway.access.principal import Caller
 from hatchway.access.sessions import TemporaryKey, new_temporary_key, put_session
 from hatchway.access.vault import Vault
 from hatchway.domain.session import Session, SessionKind
-from hatchway.sigv4 import (
-    ExpiredToken,
-    HttpRequest,
-    SignatureDoesNotMatch,
-    UnknownAccessKey,
-    read_header_signature,
-    sign_headers,
-)
+from hatchway.sigv4.errors import ExpiredToken, SignatureDoesNotMatch, UnknownAccessKey
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_header_signature
+from hatchway.sigv4.signing import sign_headers
 from hatchway.store import Store
 
 VAULT = Vault(bytes(range(32)))

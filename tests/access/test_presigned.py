@@ -10,7 +10,8 @@ from hatchway.access.authentication import HttpRequest, Scope
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.access.principal import Caller
 from hatchway.domain.session import Session
-from hatchway.sigv4 import derive_signing_key, presign
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.signing import presign
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

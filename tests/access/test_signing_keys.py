@@ -48,7 +48,7 @@ from hatchway.domain.identity import (
 from hatchway.domain.network import Vpc
 from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, Policy, PolicySet, parse_policy
-from hatchway.sigv4 import Scope, derive_signing_key
+from hatchway.sigv4.keys import Scope, derive_signing_key
 from hatchway.store import Store, Transaction
 
 NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)

@@ -13,7 +13,8 @@ from tests.attack.site import OPEN, REGION, SUBNET, Key, Site, allow, deny
 from tests.attack.strangers import _host_token
 from tests.attack.trial import Family, Outcome, Trial, milliseconds, percentile
 
-from hatchway.sigv4 import HttpRequest, sign_headers
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import sign_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

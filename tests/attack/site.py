@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.session import Session
 from tests.cli.commands import COMMAND, environment, hatchway
 
-from hatchway.sigv4 import presign
+from hatchway.sigv4.signing import presign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -15,7 +15,10 @@ from tests.attack.honest import Tunnel, echo_host
 from tests.attack.site import OPEN, REGION, Site, allow
 from tests.attack.trial import Family, Outcome, Trial
 
-from hatchway.sigv4 import HttpRequest, SignatureError, read_query_signature, verify
+from hatchway.sigv4.errors import SignatureError
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_query_signature
+from hatchway.sigv4.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,8 @@ from typing import Any, Final
 from tests.gateway.harness import echo
 from tests.transport.harness import LOOPBACK, WebSocket, client_tls, request
 
-from hatchway.sigv4 import HttpRequest, presign, sign_headers
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import presign, sign_headers
 
 REGION: Final = "us-east-1"
 _PAUSE: Final = 0.1

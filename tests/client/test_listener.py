@@ -4,7 +4,6 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 
 import pytest
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -34,7 +33,7 @@ def with_listener(
 ) -> list[str]:
     """Run `use` with the port that was picked; gives the lines that were reported."""
     plan = tunnel_plan(gateway)
-    plan = replace(plan, request=replace(plan.request, max_tunnel_duration=seconds))
+    plan = plan._replace(request=plan.request._replace(max_tunnel_duration=seconds))
     lines: list[str] = [] if into is None else into
 
     async def run() -> None:

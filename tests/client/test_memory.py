@@ -3,7 +3,6 @@
 import json
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def test_what_a_gateway_refuses_that_was_remembered_is_asked_anew(
                 os.dup2(kept, 0)
                 os.close(kept)
 
-    profile, asked = Profile(caller), replace(OPTIONS, gateway_address="127.0.0.1")
+    profile, asked = Profile(caller), OPTIONS._replace(gateway_address="127.0.0.1")
     plan_tunnel(profile, asked, memory=Memory(profile, asked))
     attempt()
     assert (len(control_plane.calls), len(gateway.requests)) == (4, 4)

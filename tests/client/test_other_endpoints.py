@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -41,8 +40,8 @@ ENDPOINTS = [f"eice-{number:017x}" for number in range(1, 4)]
 
 def plan_by(gateway: StubGateway, *endpoints: str) -> TunnelPlan:
     plan = tunnel_plan(gateway)
-    first, *others = (replace(plan, request=replace(plan.request, endpoint_id=each)) for each in endpoints)
-    return replace(first, others=tuple(others))
+    first, *others = (plan._replace(request=plan.request._replace(endpoint_id=each)) for each in endpoints)
+    return first._replace(others=tuple(others))
 
 
 def attempt(plan: TunnelPlan, ca_bundle: str) -> ClientError:
@@ -124,13 +123,13 @@ def test_a_gateway_that_is_not_there_is_not_asked_for_another_endpoint_and_anoth
 ) -> None:
     answering(gateway, {})
     plan = plan_by(gateway, *ENDPOINTS)
-    gone = replace(plan.route, port=1)
-    first, second, third = (replace(each, others=()) for each in (plan, *plan.others))
-    first, second = replace(first, route=gone), replace(second, route=gone)
+    gone = plan.route._replace(port=1)
+    first, second, third = (each._replace(others=()) for each in (plan, *plan.others))
+    first, second = first._replace(route=gone), second._replace(route=gone)
     assert f"reached by {ENDPOINTS[2]}" in str(
-        attempt(replace(first, others=(second, third)), gateway.ca_bundle)
+        attempt(first._replace(others=(second, third)), gateway.ca_bundle)
     )
-    assert isinstance(attempt(replace(first, others=(second,)), gateway.ca_bundle), GatewayUnreachable)
+    assert isinstance(attempt(first._replace(others=(second,)), gateway.ca_bundle), GatewayUnreachable)
 
 
 @pytest.fixture
@@ -155,7 +154,7 @@ def test_a_plan_has_the_endpoints_that_reach_the_address_and_no_more_than_are_tr
     assert len(ENDPOINTS) == MOST_TRIED
     control_plane.kinds = {ENDPOINTS[0]: "ipv6"}
     assert ENDPOINTS[0] not in planned(plan_tunnel(profile, options))
-    named = replace(options, instance_connect_endpoint_id=ENDPOINTS[1])
+    named = options._replace(instance_connect_endpoint_id=ENDPOINTS[1])
     assert planned(plan_tunnel(profile, named)) == [ENDPOINTS[1]]
 
 

@@ -20,7 +20,7 @@ def request(**changes: Any) -> TunnelRequest:
         "dns_name": "eice-0123456789abcdef0.example.test",
         "private_ip_address": "10.0.1.1",
     }
-    return TunnelRequest(**values | changes)
+    return TunnelRequest(**values | changes).checked()
 
 
 def presigned(made: TunnelRequest, session_token: str | None = None) -> str:

@@ -34,7 +34,8 @@ from hatchway.domain.identity import InlinePolicy, ManagedPolicy, OwnerKind, Pol
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
 from hatchway.pki import create_ca, issue_server_certificate
-from hatchway.sigv4 import HttpRequest, sign_headers
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import sign_headers
 from hatchway.store import Store, Transaction
 from hatchway.transport.listening.sources import Sources
 

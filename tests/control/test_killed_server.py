@@ -27,7 +27,8 @@ from tests.forks import FORKS
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.access.vault import Vault
-from hatchway.sigv4 import HttpRequest, sign_headers
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import sign_headers
 from hatchway.store import Store
 from hatchway.store.tables import audit_lookups
 

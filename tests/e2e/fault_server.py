@@ -18,7 +18,7 @@ from tests.e2e.processes import lives
 from tests.e2e.waiting import free_port, wait_until
 from tests.transport.harness import LOOPBACK
 
-from hatchway.sigv4 import presign
+from hatchway.sigv4.signing import presign
 from hatchway.store import Store
 from hatchway.store.tables import gateway_workers
 

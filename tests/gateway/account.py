@@ -29,7 +29,7 @@ from hatchway.domain.session import Session, SessionKind
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.served import ServedVpcs
-from hatchway.sigv4 import presign
+from hatchway.sigv4.signing import presign
 from hatchway.store import Store, Transaction
 from hatchway.transport.websocket.handshake import Head
 

@@ -13,7 +13,10 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 
 from hatchway.protocol import Call, Reply, ServiceError, load_service
-from hatchway.sigv4 import HttpRequest, derive_signing_key, read_header_signature, verify
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_header_signature
+from hatchway.sigv4.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

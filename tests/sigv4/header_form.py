@@ -11,14 +11,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from hatchway.sigv4 import (
-    HttpRequest,
-    Signature,
-    derive_signing_key,
-    read_header_signature,
-    sign_headers,
-    verify,
-)
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import Signature, read_header_signature
+from hatchway.sigv4.signing import sign_headers
+from hatchway.sigv4.verification import verify
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 

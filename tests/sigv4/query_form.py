@@ -10,14 +10,11 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from hatchway.sigv4 import (
-    HttpRequest,
-    Signature,
-    derive_signing_key,
-    presign,
-    read_query_signature,
-    verify,
-)
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import Signature, read_query_signature
+from hatchway.sigv4.signing import presign
+from hatchway.sigv4.verification import verify
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 

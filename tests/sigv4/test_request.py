@@ -7,7 +7,8 @@ from tests.sigv4.header_form import (
     signed,
 )
 
-from hatchway.sigv4 import HttpRequest, read_header_signature
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_header_signature
 
 
 def test_the_repr_of_a_request_and_of_a_signature_hold_no_secret() -> None:

@@ -19,11 +19,14 @@ from tests.sigv4.header_form import (
     with_header,
 )
 
-from hatchway.sigv4 import HttpRequest, IncompleteSignature, MissingAuthenticationToken, read_header_signature
+from hatchway.sigv4.errors import IncompleteSignature, MissingAuthenticationToken
 from hatchway.sigv4.keys import Scope
+from hatchway.sigv4.signature import read_header_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hatchway.sigv4.request import HttpRequest
 
 good_parts = {
     "Credential": f"{ACCESS_KEY}/20261124/us-east-1/ec2/aws4_request",

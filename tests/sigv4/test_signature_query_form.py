@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from tests.sigv4.query_form import (
     ACCESS_KEY,
@@ -11,8 +13,12 @@ from tests.sigv4.query_form import (
     without,
 )
 
-from hatchway.sigv4 import HttpRequest, IncompleteSignature, MissingAuthenticationToken, read_query_signature
+from hatchway.sigv4.errors import IncompleteSignature, MissingAuthenticationToken
 from hatchway.sigv4.keys import Scope
+from hatchway.sigv4.signature import read_query_signature
+
+if TYPE_CHECKING:
+    from hatchway.sigv4.request import HttpRequest
 
 
 @pytest.mark.parametrize(

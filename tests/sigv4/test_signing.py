@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.sigv4.query_form import PARAMS, target
 
-from hatchway.sigv4 import HttpRequest, sign_headers
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signing import sign_headers
 
 NOW = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
 FORM = (("Content-Type", "application/x-www-form-urlencoded"),)

@@ -15,9 +15,7 @@ from tests.sigv4.header_form import (
     signed,
 )
 
-from hatchway.sigv4 import (
-    HttpRequest,
-)
+from hatchway.sigv4.request import HttpRequest
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 

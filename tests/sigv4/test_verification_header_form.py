@@ -25,8 +25,8 @@ from tests.sigv4.header_form import (
     with_header,
 )
 
-from hatchway.sigv4 import (
-    HttpRequest,
+from hatchway.sigv4.canonical import compute_signature
+from hatchway.sigv4.errors import (
     IncompleteSignature,
     MissingAuthenticationToken,
     RequestExpired,
@@ -34,11 +34,11 @@ from hatchway.sigv4 import (
     SignatureError,
     UnknownAccessKey,
     WrongScope,
-    derive_signing_key,
-    read_header_signature,
-    verify,
 )
-from hatchway.sigv4.canonical import compute_signature
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_header_signature
+from hatchway.sigv4.verification import verify
 
 
 def test_a_request_that_we_signed_verifies() -> None:

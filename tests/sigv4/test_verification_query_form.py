@@ -18,8 +18,7 @@ from tests.sigv4.query_form import (
     without,
 )
 
-from hatchway.sigv4 import (
-    HttpRequest,
+from hatchway.sigv4.errors import (
     IncompleteSignature,
     MissingAuthenticationToken,
     RequestExpired,
@@ -27,9 +26,10 @@ from hatchway.sigv4 import (
     SignatureError,
     UnknownAccessKey,
     WrongScope,
-    read_query_signature,
-    verify,
 )
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_query_signature
+from hatchway.sigv4.verification import verify
 
 
 def test_a_presigned_url_verifies() -> None:

@@ -18,14 +18,12 @@ from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
 from hatchway.domain.ssh_key import HostToken
-from hatchway.sigv4 import (
-    HttpRequest,
-    SignatureError,
-    derive_signing_key,
-    presign,
-    read_query_signature,
-    verify,
-)
+from hatchway.sigv4.errors import SignatureError
+from hatchway.sigv4.keys import derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import read_query_signature
+from hatchway.sigv4.signing import presign
+from hatchway.sigv4.verification import verify
 from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -15,21 +15,18 @@ from hatchway.access.sessions import token_fits
 from hatchway.access.vault import Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.session import Session
-from hatchway.sigv4 import (
+from hatchway.sigv4.errors import (
     ExpiredToken,
-    HttpRequest,
     MissingAuthenticationToken,
-    Scope,
-    Signature,
     SignatureDoesNotMatch,
     SignatureError,
     UnknownAccessKey,
     WrongScope,
-    derive_signing_key,
-    read_header_signature,
-    read_query_signature,
-    verify,
 )
+from hatchway.sigv4.keys import Scope, derive_signing_key
+from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.signature import Signature, read_header_signature, read_query_signature
+from hatchway.sigv4.verification import verify
 from hatchway.store import Transaction
 
 __all__ = [

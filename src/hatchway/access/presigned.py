@@ -12,7 +12,7 @@ from hatchway.access.authentication import (
 )
 from hatchway.access.principal import Caller
 from hatchway.access.signing_keys import GATEWAY_SERVICE, gateway_dates
-from hatchway.sigv4 import read_query_signature
+from hatchway.sigv4.signature import read_query_signature
 
 _SERVICES: Final = frozenset({GATEWAY_SERVICE})
 

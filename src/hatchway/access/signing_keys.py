@@ -25,7 +25,8 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.identity import KeyStatus, OwnerKind, SealedSigningKey
 from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, MalformedPolicy, PolicySet, parse_policy
-from hatchway.sigv4 import CLOCK_SKEW, Scope, derive_signing_key
+from hatchway.sigv4.keys import Scope, derive_signing_key
+from hatchway.sigv4.verification import CLOCK_SKEW
 from hatchway.store import Store, Transaction
 from hatchway.store.tables import access_keys, roles, sealed_signing_keys, sessions, users
 

@@ -290,7 +290,6 @@ def forward(
       hatchway forward web-1 80:8080
     """
     import asyncio
-    from dataclasses import replace
 
     from hatchway.client.discovery import plan_tunnel
     from hatchway.client.forward import local_port_like, read_ports
@@ -299,7 +298,7 @@ def forward(
 
     with connecting.as_ssh_ends():
         remote, local = read_ports(ports)
-        options = replace(tunnel.options(), host=host.rpartition("@")[2], remote_port=remote)
+        options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote)
         plan = plan_tunnel(Profile(caller.options()), options)
         asyncio.run(listen(plan, local_port_like(remote) if local is None else local, connecting.report))
 
@@ -335,7 +334,6 @@ def rdp(
     """
     import asyncio
     import tempfile
-    from dataclasses import replace
 
     from hatchway.client.discovery import plan_tunnel
     from hatchway.client.forward import local_port_like
@@ -345,7 +343,7 @@ def rdp(
     with connecting.as_ssh_ends(), tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
         port = local_port or local_port_like(0)
         text = rdp_file(port, user)
-        options = replace(tunnel.options(), host=host.rpartition("@")[2], remote_port=remote_port)
+        options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote_port)
         plan = plan_tunnel(Profile(caller.options()), options)
         path = Path(directory, "hatchway.rdp") if file is None else file
         path.write_bytes(text.encode())

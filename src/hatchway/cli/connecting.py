@@ -90,15 +90,12 @@ def open_tunnel(
     Raises:
         ClientError: whatever kept it from its work.
     """
-    from dataclasses import replace
-
     from hatchway.client.discovery import check_options, plan_tunnel
     from hatchway.client.errors import NotOpened, TunnelClosed
     from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
 
-    options = replace(
-        tunnel,
+    options = tunnel._replace(
         # A tunnel has no user: whoever pastes user@host means the host.
         host=None if host is None else host.rpartition("@")[2],
         instance_id=instance_id,
@@ -108,7 +105,7 @@ def open_tunnel(
     if other_endpoints is not None:
         from hatchway.client.proxy_command import read_places
 
-        options = replace(options, others=read_places(other_endpoints))
+        options = options._replace(others=read_places(other_endpoints))
     if bind_address is not None and local_port is None:
         raise InvalidOption("--bind-address says where to listen: give --local-port as well")
     check_options(options)

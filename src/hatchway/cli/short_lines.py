@@ -6,9 +6,8 @@ mistake or a plea for help, is for the whole command.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,8 +53,7 @@ OPEN_TUNNEL: Final[_Options] = {
 _HELP: Final = frozenset({"--help", "-h"})
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A command of `connecting` with its arguments: what stood before its options, then these by name."""
 
     command: str

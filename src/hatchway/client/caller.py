@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from hatchway import __version__
@@ -19,7 +18,7 @@ from hatchway.client import clock
 from hatchway.client.ec2_protocol import read_answer, write_parameters
 from hatchway.client.errors import ENCODED, NO_API, REQUEST_ID_HEADER, ApiError, printable
 from hatchway.client.http_connection import HttpConnection, Waiting
-from hatchway.sigv4.request import HttpRequest
+from hatchway.sigv4.canonical import query_pairs
 from hatchway.sigv4.signing import sign_headers
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ class Caller:
         parts = urlsplit(self._url(service))
         host = ("Host", parts.netloc.rpartition("@")[2])
         if operation.startswith("/"):
-            return Waiting(_written(HttpRequest("GET", parts.path.rstrip("/") + operation, "", (host,), b"")))
+            return Waiting(_written(_Request("GET", parts.path.rstrip("/") + operation, "", (host,), b"")))
         if service == "ec2":
             kind = ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
             pairs = [("Action", operation), ("Version", _EC2_VERSION), *write_parameters(parameters)]
@@ -188,7 +187,7 @@ class Caller:
             body = json.dumps(dict(parameters)).encode("ascii")
             target = ("X-Amz-Target", f"{_TARGETS[service]}.{operation}")
             headers = [host, ("Content-Type", "application/x-amz-json-1.1"), target]
-        request = HttpRequest("POST", parts.path or "/", parts.query, tuple(headers), body)
+        request = _Request("POST", parts.path or "/", parts.query, tuple(headers), body)
         credentials = self._credentials()
         added = sign_headers(
             request,
@@ -199,13 +198,27 @@ class Caller:
             service=service,
             now=clock.now(),
         )
-        return Waiting(_written(replace(request, headers=request.headers + added)))
+        return Waiting(_written(request._replace(headers=request.headers + added)))
 
     def _connection(self, service: str) -> HttpConnection:
         url = self._url(service)
         if url not in self._connections:
             self._connections[url] = HttpConnection(url, self._context, self._timeout)
         return self._connections[url]
+
+
+class _Request(NamedTuple):
+    """What is sent, and signed. (An `HttpRequest` takes longer to load.)"""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def parameters(self) -> list[tuple[str, str]]:
+        return query_pairs(self.query)
 
 
 class _Pages:
@@ -232,7 +245,7 @@ def _key(service: str, operation: str, parameters: Mapping[str, Any]) -> str:
     return json.dumps([service, operation, parameters], sort_keys=True)
 
 
-def _written(request: HttpRequest) -> bytes:
+def _written(request: _Request) -> bytes:
     target = f"{request.path}?{request.query}" if request.query else request.path
     headers = [
         *request.headers,

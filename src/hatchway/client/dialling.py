@@ -51,8 +51,14 @@ def dial(host: str, port: int, timeout: float, source_address: str | None = None
     return sock
 
 
+def ascii_name(host: str) -> str | bytes:
+    """As Python's sockets take it: of a text they make IDNA's form, which is long to load and leaves what is
+    ASCII as it is."""
+    return host.encode("ascii") if host.isascii() else host
+
+
 def _addresses(host: str, port: int) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(ascii_name(host), port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in found]
 
 

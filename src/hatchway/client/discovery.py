@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
 from hatchway.client.hosts import (
@@ -48,8 +47,7 @@ _DISCOVERY_PATH: Final = "/.well-known/hatchway"
 _DISCOVERY_LIMIT: Final = 65536
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TunnelOptions:
+class TunnelOptions(NamedTuple):
     """What the user says of a tunnel: the AWS CLI's options, then Hatchway's own.
 
     `host` is an instance by its name, its address or its id: see `find_host`. `gateway_port` and
@@ -71,8 +69,7 @@ class TunnelOptions:
     others: tuple[Place, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FoundEndpoint:
+class FoundEndpoint(NamedTuple):
     """`ip_address_type` is `ipv4`, `dualstack` or `ipv6`; empty where the API does not say."""
 
     endpoint_id: str
@@ -190,7 +187,7 @@ def _plan(profile: Profile, options: TunnelOptions, found: Found) -> TunnelPlan:
         refusals = Refusals(profile.region, profile.credentials().access_key_id)
         places = sorted(places, key=lambda place: place.endpoint_id in refusals)
     first, *others = (_plan_by(profile, options, found, place) for place in places)
-    return replace(first, others=tuple(others))
+    return first._replace(others=tuple(others))
 
 
 def _plan_by(profile: Profile, options: TunnelOptions, found: Found, place: Place) -> TunnelPlan:
@@ -200,14 +197,14 @@ def _plan_by(profile: Profile, options: TunnelOptions, found: Found, place: Plac
         private_ip_address=place.address,
         remote_port=options.remote_port,
         max_tunnel_duration=options.max_tunnel_duration,
-    )
+    ).checked()
     route = Route(
         dns_name=place.dns_name,
         port=found.port,
         address=options.gateway_address,
         source_address=options.source_address,
         ca_bundle=profile.ca_bundle,
-    )
+    ).checked()
     if route.source_address is not None and proxy_for(route.address or route.dns_name, route.port):
         raise InvalidOption(
             "--source-address is for a connection of this machine's own, and the environment names a proxy:"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
 from hatchway.client.ids import in_form, is_whole
@@ -35,8 +35,7 @@ Filter = tuple[str, "Sequence[str]"]
 """A filter of DescribeInstances: its name and the values of which one has to match, with `*` and `?`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class Host(NamedTuple):
     """An instance as the API describes it, its IPv4 address first.
 
     `name` is its tag Name, empty without one. `vpc_id` and `subnet_id` are empty where the API names none.
@@ -47,7 +46,7 @@ class Host:
     vpc_id: str = ""
     subnet_id: str = ""
     addresses: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = MappingProxyType({})
 
     @property
     def name(self) -> str:
@@ -178,7 +177,7 @@ def _identified(ec2: Any, named: str, *, running_first: bool = False) -> Host:
             f"no host that you may see has the address {address}: 'hatchway hosts' lists them; what is no"
             " instance is reached by 'hatchway open-tunnel --private-ip-address'"
         )
-    return replace(_one_of(named, found, running_first=running_first), addresses=(address,))
+    return _one_of(named, found, running_first=running_first)._replace(addresses=(address,))
 
 
 def check_instance_id(instance_id: str) -> None:

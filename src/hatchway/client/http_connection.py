@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from hatchway.client.dialling import dial
+from hatchway.client.dialling import ascii_name, dial
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
 
@@ -25,12 +24,12 @@ TIMEOUT: Final = 60.0
 """Seconds for a connection, and for each wait for an answer's bytes."""
 
 
-@dataclass(slots=True)
 class Waiting:
     """A question, and its answer once that is there."""
 
-    request: bytes
-    answer: HttpAnswer | None = None
+    def __init__(self, request: bytes) -> None:
+        self.request = request
+        self.answer: HttpAnswer | None = None
 
 
 class HttpConnection:
@@ -97,7 +96,7 @@ class HttpConnection:
             context = self._context() if self._secure else None
             sock = dial(self._host, self._port, self._timeout)
             if context is not None:
-                sock = context.wrap_socket(sock, server_hostname=self._host)
+                sock = context.wrap_socket(sock, server_hostname=ascii_name(self._host))
             self._sock, self._reader = sock, AnswerReader(sock.recv)
             self._transmit(self._queue)
         except OSError as error:

@@ -8,9 +8,8 @@ import select
 import socket
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.errors import InvalidOption
 
@@ -21,8 +20,7 @@ PIPE_SIZE: Final = 1 << 20
 """Bytes that a pipe of ours holds, where the system lets us: 64 KiB make the two sides take turns."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalEnd:
+class LocalEnd(NamedTuple):
     """Two file descriptors, which may be the same.
 
     An input or output that is not `…_waits` is always ready, as regular files are, and cannot be polled.

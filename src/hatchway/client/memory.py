@@ -13,7 +13,6 @@ import os
 import stat
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -38,8 +37,7 @@ class Place(NamedTuple):
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What stands for a host: the places that lead to it, the one to be tried first before the others."""
 
     places: tuple[Place, ...]
@@ -52,7 +50,7 @@ class Memory:
 
     def __init__(self, profile: Profile, options: TunnelOptions) -> None:
         whose = [profile.endpoint_url("ec2"), profile.region, profile.credentials().access_key_id]
-        asked = json.dumps([whose, asdict(options)], sort_keys=True)
+        asked = json.dumps([whose, options._asdict()], sort_keys=True)
         self._path = _directory() / hashlib.sha256(asked.encode()).hexdigest()
         self.recalled = False
         """Whether something was."""
@@ -79,7 +77,7 @@ class Memory:
         if seconds <= 0:
             return
         with suppress(OSError):
-            _keep(self._path, {**asdict(found), "until": time.time() + min(seconds, LONGEST)})
+            _keep(self._path, {**found._asdict(), "until": time.time() + min(seconds, LONGEST)})
 
     def forget(self) -> None:
         """Have it asked anew."""

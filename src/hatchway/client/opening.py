@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway import __version__
 from hatchway.client.attempts import attempts, refusal
-from hatchway.client.dialling import dial
+from hatchway.client.dialling import ascii_name, dial
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
     ClientError,
@@ -87,7 +87,7 @@ def connect(route: Route, context: ssl.SSLContext, until: float) -> ssl.SSLSocke
         plain = dial(route.address or route.dns_name, route.port, _left(until), route.source_address)
         try:
             plain.settimeout(_left(until))
-            return context.wrap_socket(plain, server_hostname=route.dns_name)
+            return context.wrap_socket(plain, server_hostname=ascii_name(route.dns_name))
         except BaseException:
             plain.close()
             raise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from hatchway.client.errors import InvalidOption, printable
 
@@ -16,15 +15,11 @@ if TYPE_CHECKING:
 HTTPS_PORT: Final = 443
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(NamedTuple):
     """How to reach a gateway.
 
     `dns_name` is whom to trust and what the request's Host says; `address` is where to connect when that name
     does not resolve to it. `ca_bundle` is trusted besides the system's own certificates.
-
-    Raises:
-        InvalidOption: the port or the source address is none.
     """
 
     dns_name: str
@@ -33,7 +28,12 @@ class Route:
     source_address: str | None = None
     ca_bundle: str | None = None
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Self:
+        """This.
+
+        Raises:
+            InvalidOption: the port or the source address is none.
+        """
         if not 1 <= self.port <= 65535:
             raise InvalidOption(f"{self.port} is not a port: give one from 1 to 65535")
         if self.source_address is not None:
@@ -43,14 +43,14 @@ class Route:
                 raise InvalidOption(
                     f"--source-address {printable(self.source_address)!r} is not an IP address"
                 ) from None
+        return self
 
     def __str__(self) -> str:
         address = "" if self.address is None else f" at {self.address}"
         return f"{self.dns_name}:{self.port}{address}"
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelPlan:
+class TunnelPlan(NamedTuple):
     """All that opening a tunnel takes, as often as need be. `credentials` may block for a while.
 
     `instance_id` is there when an instance was asked for: where its address comes from. `others` lead there

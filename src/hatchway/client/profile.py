@@ -12,10 +12,9 @@ import os
 import re
 import ssl
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from hatchway.client.errors import (
@@ -52,8 +51,7 @@ ROLE_CACHE: Final = "~/.aws/hatchway/cache"
 """Where the credentials of roles are kept until they expire."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileOptions:
+class ProfileOptions(NamedTuple):
     """What the command line says; None leaves it to the environment and the shared files."""
 
     profile: str | None = None

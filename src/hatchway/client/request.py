@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from hatchway.client.errors import InvalidOption
 from hatchway.domain.ids import ENDPOINT_ID
 from hatchway.domain.reach import parse_address
 from hatchway.domain.tunnel_terms import LONGEST_DURATION
-from hatchway.sigv4 import presign
+from hatchway.sigv4.signing import presign
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,20 +20,17 @@ URL_LIFETIME: Final = 60
 _DNS_NAME: Final = re.compile(r"[0-9a-zA-Z.-]{1,253}")
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     access_key_id: str
-    secret_access_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
+    secret_access_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials(access_key_id={self.access_key_id!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TunnelRequest:
-    """The parameters of OpenTunnel. `max_tunnel_duration` is in seconds; None asks for none in particular.
-
-    Raises:
-        InvalidOption: a value is not one that a gateway could accept.
-    """
+class TunnelRequest(NamedTuple):
+    """The parameters of OpenTunnel. `max_tunnel_duration` is in seconds; None asks for none in particular."""
 
     endpoint_id: str
     dns_name: str
@@ -42,7 +38,12 @@ class TunnelRequest:
     remote_port: int = 22
     max_tunnel_duration: int | None = None
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Self:
+        """This.
+
+        Raises:
+            InvalidOption: a value is not one that a gateway could accept.
+        """
         if not ENDPOINT_ID.fullmatch(self.endpoint_id):
             raise InvalidOption(
                 f"{self.endpoint_id!r} is not an endpoint id, which looks like eice-0123456789abcdef0"
@@ -57,6 +58,7 @@ class TunnelRequest:
             raise InvalidOption(f"{self.remote_port} is not a port: give one from 1 to 65535")
         if self.max_tunnel_duration is not None and not 1 <= self.max_tunnel_duration <= LONGEST_DURATION:
             raise InvalidOption(f"a tunnel's maximum duration is 1 to {LONGEST_DURATION} seconds")
+        return self
 
     def presigned(self, credentials: Credentials, *, region: str, now: datetime) -> str:
         """Path and query of the request, signed.

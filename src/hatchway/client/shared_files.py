@@ -9,8 +9,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.request import Credentials
 
@@ -29,8 +28,7 @@ _ELSEWHERE: Final = (
 _PROFILE_SECTION: Final = re.compile(r"""profile[ \t]+(?:"([^"\\]+)"|'([^']+)'|([^\s"'\\]+))[ \t]*""")
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(NamedTuple):
     """What was found; None for what botocore may still find, or miss."""
 
     region: str | None

@@ -11,9 +11,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
 from hatchway.client.errors import ApiError, ClientError, InvalidOption, printable
@@ -53,8 +52,7 @@ class SshMissing(ClientError):
     """There is no OpenSSH client on this machine."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SshOptions:
+class SshOptions(NamedTuple):
     """`host` is as `TunnelOptions.host` has it, `tunnel.remote_port` sshd's port, `options` the user's own of
     ssh, `command` the remote one, `jump` the hosts on the way to it as in ssh's `-J`.
 
@@ -64,15 +62,14 @@ class SshOptions:
 
     host: str
     os_user: str = DEFAULT_OS_USER
-    tunnel: TunnelOptions = field(default_factory=TunnelOptions)
+    tunnel: TunnelOptions = TunnelOptions()
     options: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     connects: bool = True
     jump: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """How ssh gets to a host, which it knows as `destination`: the instance's id, for a private address may
     be that of other hosts elsewhere.
 
@@ -111,12 +108,12 @@ def ssh_options(
         raise InvalidOption(f"--remote-port says {remote_port} and ssh's words {line.port}: give one port")
     user, port = os_user or line.user, remote_port or line.port
     if configured is not None and line.destination and (user is None or port is None):
-        told = configured(replace(line, user=user, port=port))
+        told = configured(line._replace(user=user, port=port))
         user, port = user or told.user, port or told.port
     return SshOptions(
         host=line.destination,
         os_user=user or DEFAULT_OS_USER,
-        tunnel=replace(tunnel, remote_port=port or tunnel.remote_port),
+        tunnel=tunnel._replace(remote_port=port or tunnel.remote_port),
         options=line.options,
         command=line.command,
         connects=line.connects,
@@ -256,8 +253,7 @@ def introduce(profile: Profile, instance_id: str, os_user: str, public_key: str)
     return None if found is None else found.get(instance_id, ())
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
+class DryRun(NamedTuple):
     """`steps`: what was found, and what a real run would do then. `command`: the ssh command in the end."""
 
     steps: tuple[str, ...]
@@ -295,7 +291,7 @@ def find_way(profile: Profile, options: SshOptions) -> Way:
 
 
 def _tunnelled(profile: Profile, options: SshOptions) -> Way:
-    asked = replace(options.tunnel, host=options.host)
+    asked = options.tunnel._replace(host=options.host)
     memory = Memory(profile, asked)
     plan = plan_tunnel(profile, asked, memory=memory)
     request, instance_id = plan.request, plan.instance_id

@@ -8,8 +8,7 @@ by a later option. rsync, scp, sftp and git write such lines.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.errors import InvalidOption
 
@@ -31,8 +30,7 @@ _OF_SSH_ITSELF: Final = frozenset("VQ")
 """With these ssh tells its version, or what it is capable of, and there is no destination."""
 
 
-@dataclass(frozen=True, slots=True)
-class SshLine:
+class SshLine(NamedTuple):
     """`options` are all but user, port and jump, each with its value behind it; `command` is the remote one.
 
     `destination` is empty where ssh is asked of itself. `jump` is as in `-J`: hosts on the way, by commas.
@@ -47,8 +45,7 @@ class SshLine:
     jump: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """A host on the way, `[user@]host[:port]` or `ssh://…`."""
 
     host: str

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -197,7 +197,7 @@ def _lasting(options: ProfileOptions) -> ProfileOptions:
         options.profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or None
     )
     bundle = None if options.ca_bundle is None else str(Path(options.ca_bundle).absolute())
-    return replace(options, profile=profile, ca_bundle=bundle)
+    return options._replace(profile=profile, ca_bundle=bundle)
 
 
 def _settings(options: ProfileOptions, os_user: str, tunnel: TunnelOptions, state: Path) -> Settings:

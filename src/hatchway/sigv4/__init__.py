@@ -4,6 +4,11 @@ A caller holds a secret access key; a verifier holds that secret, or only a *sig
 one day, region and service. Reading and checking are two steps, because between them lies a look-up:
 
     >>> from datetime import UTC, datetime
+    >>> from hatchway.sigv4.keys import derive_signing_key
+    >>> from hatchway.sigv4.request import HttpRequest
+    >>> from hatchway.sigv4.signature import read_header_signature
+    >>> from hatchway.sigv4.signing import sign_headers
+    >>> from hatchway.sigv4.verification import verify
     >>> now = datetime(2026, 11, 24, 12, tzinfo=UTC)
     >>> request = HttpRequest("POST", "/", "", (("Host", "api.example:8443"),), b"Action=DescribeVpcs")
     >>> key = {"access_key_id": "AKIAEXAMPLE", "secret_access_key": "secret"}
@@ -35,41 +40,6 @@ form may not have one; OpenTunnel uses it. Clients make them with `sign_headers`
 
 The rules are those of the AWS General Reference and the IAM User Guide, "Create a signed AWS API request",
 for services other than S3: the path is normalised and encoded once more, the payload is always hashed.
+
+Nothing is imported here: a client that signs does not load what reads and verifies.
 """
-
-from hatchway.sigv4.errors import (
-    ExpiredToken,
-    IncompleteSignature,
-    MissingAuthenticationToken,
-    RequestExpired,
-    SignatureDoesNotMatch,
-    SignatureError,
-    UnknownAccessKey,
-    WrongScope,
-)
-from hatchway.sigv4.keys import Scope, derive_signing_key
-from hatchway.sigv4.request import HttpRequest
-from hatchway.sigv4.signature import Signature, read_header_signature, read_query_signature
-from hatchway.sigv4.signing import presign, sign_headers
-from hatchway.sigv4.verification import CLOCK_SKEW, verify
-
-__all__ = [
-    "CLOCK_SKEW",
-    "ExpiredToken",
-    "HttpRequest",
-    "IncompleteSignature",
-    "MissingAuthenticationToken",
-    "RequestExpired",
-    "Scope",
-    "Signature",
-    "SignatureDoesNotMatch",
-    "SignatureError",
-    "UnknownAccessKey",
-    "WrongScope",
-    "derive_signing_key",
-    "presign",
-    "read_header_signature",
-    "read_query_signature",
-    "sign_headers",
-    "verify",
-]

@@ -17,10 +17,24 @@ from hatchway.sigv4.canonical import (
 from hatchway.sigv4.keys import Scope, derive_signing_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from typing import Protocol
 
-    from hatchway.sigv4.request import HttpRequest
+    class Signable(Protocol):
+        """What is signed of a request: an `HttpRequest` has it."""
+
+        @property
+        def method(self) -> str: ...
+        @property
+        def path(self) -> str: ...
+        @property
+        def parameters(self) -> Sequence[tuple[str, str]]: ...
+        @property
+        def headers(self) -> tuple[tuple[str, str], ...]: ...
+        @property
+        def body(self) -> bytes: ...
+
 
 _CHANGED_ON_THE_WAY = {
     "connection",
@@ -37,7 +51,7 @@ _CHANGED_ON_THE_WAY = {
 
 
 def sign_headers(
-    request: HttpRequest,
+    request: Signable,
     *,
     access_key_id: str,
     secret_access_key: str,
