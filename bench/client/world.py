@@ -161,7 +161,9 @@ class World:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])
         config = self.directory / "sshd_config"
+        # Bash would read its user's .bashrc, whatever that has to do, were it not within another.
         config.write_text(
+            "SetEnv SHLVL=2\n"
             f"ListenAddress 127.0.0.1:{port}\n"
             f"HostKey {self.directory / 'host_key'}\n"
             "PidFile none\nUsePAM no\nPermitRootLogin yes\nStrictModes no\nAuthorizedKeysFile none\n"

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from hatchway.client.caller import Caller
 from hatchway.client.errors import ApiError
 from hatchway.client.http_connection import HttpConnection
 from hatchway.client.request import Credentials
+from hatchway.client.tls import Trust
 from hatchway.sigv4.errors import RequestExpired
 
 PUSHED = b'{"RequestId": "1", "Success": true}'
@@ -96,7 +96,7 @@ def caller(server: Server, timeout: float | None = None) -> Caller:
         region="us-east-1",
         credentials=lambda: Credentials("AKIAEXAMPLE", "secret"),
         url=lambda _: server.url,
-        context=ssl.create_default_context,
+        trust=lambda: Trust(None),
         timeout=timeout,
     )
 
@@ -203,4 +203,4 @@ def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(server: 
 @pytest.mark.parametrize("url", ["https://nowhere.invalid", "https://a..b"])
 def test_what_cannot_be_connected_to_is_told(url: str) -> None:
     with pytest.raises(ApiError, match="Could not connect to the endpoint URL"):
-        HttpConnection(url, ssl.create_default_context).send_all([])
+        HttpConnection(url, lambda: Trust(None)).send_all([])

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import socket
-import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,11 +16,11 @@ from tests.transport.harness import TIMEOUT, run
 from hatchway.client.listener import listen
 from hatchway.client.local import LocalEnd, standard_streams
 from hatchway.client.plan import TunnelPlan
-from hatchway.client.profile import trust
 from hatchway.client.stream_relay import carry
+from hatchway.client.tls import Trust
 from hatchway.client.tunnel import open_tunnel
 
-Carrier = Callable[[TunnelPlan, ssl.SSLContext, LocalEnd], Coroutine[Any, Any, None]]
+Carrier = Callable[[TunnelPlan, Trust, LocalEnd], Coroutine[Any, Any, None]]
 
 
 def plan(certificates: Certificates, port: int) -> TunnelPlan:
@@ -46,12 +45,17 @@ class EndsFirst:
         writer.close()
 
 
-def alone(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> Coroutine[Any, Any, None]:
+def alone(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> Coroutine[Any, Any, None]:
     """As a tunnel on standard streams is carried."""
-    return asyncio.to_thread(carry, plan, context, local)
+    return asyncio.to_thread(carry, plan, trusted, local)
 
 
-both = pytest.mark.parametrize("carrier", [open_tunnel, alone])
+def by_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> Coroutine[Any, Any, None]:
+    """As the tunnels of a local port are carried."""
+    return open_tunnel(plan, trusted.everything, local)
+
+
+both = pytest.mark.parametrize("carrier", [by_event_loop, alone])
 
 
 @both
@@ -77,7 +81,7 @@ def test_what_a_host_says_after_the_end_of_standard_input_arrives_whole(
                 from_us.setblocking(False)
                 reader, writer = await asyncio.open_connection(sock=from_us)
                 carried = asyncio.create_task(
-                    carrier(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
+                    carrier(plan(certificates, gateway.port), Trust(str(certificates.ca)), local)
                 )
                 assert await asyncio.wait_for(reader.readexactly(len(sent)), TIMEOUT) == sent[::-1]
                 await asyncio.gather(carried, fed)
@@ -101,7 +105,7 @@ def test_the_end_of_a_host_is_the_end_of_standard_output_and_input_still_reaches
             output_read, output_write = os.pipe()
             with standard_streams(input_read, output_write) as local:
                 carried = asyncio.create_task(
-                    carrier(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
+                    carrier(plan(certificates, gateway.port), Trust(str(certificates.ca)), local)
                 )
                 with os.fdopen(output_read, "rb") as output:
                     assert await asyncio.to_thread(output.read) == b"that is all"
@@ -116,8 +120,9 @@ def test_the_end_of_a_host_is_the_end_of_standard_output_and_input_still_reaches
     run(test)
 
 
+@both
 def test_a_host_that_closes_wholly_ends_the_tunnel_at_the_next_byte_though_input_goes_on(
-    certificates: Certificates,
+    certificates: Certificates, carrier: Carrier
 ) -> None:
     async def closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"bye")
@@ -132,7 +137,7 @@ def test_a_host_that_closes_wholly_ends_the_tunnel_at_the_next_byte_though_input
             output_read, output_write = os.pipe()
             with standard_streams(input_read, output_write) as local:
                 carried = asyncio.create_task(
-                    open_tunnel(plan(certificates, gateway.port), trust(str(certificates.ca)), local)
+                    carrier(plan(certificates, gateway.port), Trust(str(certificates.ca)), local)
                 )
                 with os.fdopen(output_read, "rb") as output:
                     assert await asyncio.to_thread(output.read) == b"bye"

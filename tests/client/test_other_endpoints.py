@@ -30,9 +30,10 @@ from hatchway.client.errors import (
 from hatchway.client.local import standard_streams
 from hatchway.client.memory import Memory, Place
 from hatchway.client.plan import TunnelPlan
-from hatchway.client.profile import Profile, ProfileOptions, trust
+from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxy_command import read_places, write_places
 from hatchway.client.stream_relay import carry
+from hatchway.client.tls import Trust
 from hatchway.gateway.admission.refusal import DRAINING, ENDPOINT_FULL, PRINCIPAL_FULL, Refusal, access_denied
 
 ENDPOINTS = [f"eice-{number:017x}" for number in range(1, 4)]
@@ -49,7 +50,7 @@ def attempt(plan: TunnelPlan, ca_bundle: str) -> ClientError:
     ends = (*os.pipe(), *os.pipe())
     try:
         with standard_streams(ends[0], ends[3]) as local, pytest.raises((NotOpened, TunnelClosed)) as caught:
-            carry(plan, trust(ca_bundle), local)
+            carry(plan, Trust(ca_bundle), local)
     finally:
         for end in ends:
             os.close(end)

@@ -15,8 +15,9 @@ from hatchway.client import stream_relay
 from hatchway.client.errors import ApiError, GatewayUnreachable
 from hatchway.client.hosts import describe_hosts
 from hatchway.client.local import standard_streams
-from hatchway.client.profile import Profile, ProfileOptions, trust
+from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxied import _ask_for
+from hatchway.client.tls import Trust
 
 KNOWN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
 HIDDEN = "gateway.hidden.test"
@@ -30,7 +31,7 @@ def echoed(gateway: StubGateway, address: str, carry: Carrier = stream_relay.car
     os.write(ends[1], b"hello")
     try:
         with standard_streams(ends[0], ends[3]) as local:
-            carry(tunnel_plan(gateway, address=address), trust(gateway.ca_bundle), local)
+            carry(tunnel_plan(gateway, address=address), Trust(gateway.ca_bundle), local)
         return os.read(ends[2], 10)
     finally:
         for end in ends:

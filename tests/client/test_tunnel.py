@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,20 +29,20 @@ from hatchway.client import relay, stream_relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.plan import TunnelPlan
-from hatchway.client.profile import trust
 from hatchway.client.signals import ending_in_order
+from hatchway.client.tls import Trust, trust
 from hatchway.client.tunnel import open_tunnel
 from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
 MIB = 1 << 20
 
 
-Carrier = Callable[[TunnelPlan, ssl.SSLContext, LocalEnd], None]
+Carrier = Callable[[TunnelPlan, Trust, LocalEnd], None]
 
 
-def by_event_loop(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd) -> None:
+def by_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> None:
     """As the tunnels of a local port are carried."""
-    asyncio.run(open_tunnel(plan, context, local))
+    asyncio.run(open_tunnel(plan, trusted.everything, local))
 
 
 CARRIERS: dict[str, Carrier] = {"event_loop": by_event_loop, "alone": stream_relay.carry}
@@ -60,7 +59,7 @@ def carrier(request: pytest.FixtureRequest) -> Iterator[Carrier]:
 
 
 def carry(gateway: StubGateway, local: LocalEnd, plan: TunnelPlan | None = None) -> None:
-    _chosen[0](plan or tunnel_plan(gateway), trust(gateway.ca_bundle), local)
+    _chosen[0](plan or tunnel_plan(gateway), Trust(gateway.ca_bundle), local)
 
 
 def carry_bytes(gateway: StubGateway, data: bytes) -> bytes:
@@ -524,7 +523,7 @@ def test_a_refusal_with_an_odd_body_still_tells_the_status(gateway: StubGateway,
 def test_a_gateway_with_a_certificate_of_an_unknown_ca_is_not_trusted(gateway: StubGateway) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(GatewayUnreachable, match="certificate is not trusted"):
-        _chosen[0](tunnel_plan(gateway), trust(None), connection(ours))
+        _chosen[0](tunnel_plan(gateway), Trust(None), connection(ours))
     assert gateway.requests == []
 
 
@@ -655,5 +654,6 @@ def test_a_ca_bundle_without_certificates_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.write_text("")
     for path in (empty, tmp_path / "missing.pem"):
-        with pytest.raises(InvalidOption, match="CA bundle"):
-            trust(str(path))
+        for trusted in (trust, Trust):
+            with pytest.raises(InvalidOption, match="CA bundle"):
+                trusted(str(path))

@@ -135,7 +135,7 @@ def open_tunnel(
 
     def expected(plan: TunnelPlan) -> None:
         nonlocal ahead
-        ahead = Ahead(plan.route, profile.trusted())
+        ahead = Ahead(plan.route, profile.trusted)
 
     # Gateways move seldom: where one was is connected to while it is asked where it is.
     plan = plan_tunnel(profile, options, memory=memory, expected=expected)
@@ -143,7 +143,7 @@ def open_tunnel(
         expected(plan)
     prepare(plan)
     try:
-        relay_standard_streams(plan, profile.trusted(), ahead)
+        relay_standard_streams(plan, profile.trusted, ahead)
     except NotOpened:
         # Nothing has been taken from standard input yet.
         remembered = memory is not None and memory.recalled
@@ -151,7 +151,7 @@ def open_tunnel(
             memory.forget()
         if not remembered:
             raise
-        relay_standard_streams(plan_tunnel(profile, options), profile.trusted())
+        relay_standard_streams(plan_tunnel(profile, options), profile.trusted)
     except TunnelClosed:
         if memory is not None:
             memory.forget()

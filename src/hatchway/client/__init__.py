@@ -6,7 +6,7 @@ for what is open; the plan opens any number of tunnels:
 
     profile = Profile(ProfileOptions(profile="lab"))
     plan = plan_tunnel(profile, TunnelOptions(host="web-1"))
-    relay_standard_streams(plan, profile.trusted())     # or: asyncio.run(listen(plan, local_port, print))
+    relay_standard_streams(plan, profile.trusted)     # or: asyncio.run(listen(plan, local_port, print))
 
 | module | holds |
 |---|---|
@@ -15,6 +15,7 @@ for what is open; the plan opens any number of tunnels:
 | `botocore_session` | all else, found by botocore; clients of whole services |
 | `caller` | the few questions of a tunnel, asked without botocore |
 | `http_connection`, `http_answer` | the connection on which they are asked, and what comes back |
+| `tls` | whom we trust, and connections to them |
 | `dialling`, `proxied` | a connection to a name or an address, through a proxy where there is one |
 | `proxied_calls` | calls of botocore through such a proxy |
 | `ec2_protocol` | their words. Pure |

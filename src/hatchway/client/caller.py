@@ -22,11 +22,11 @@ from hatchway.sigv4.canonical import query_pairs
 from hatchway.sigv4.signing import sign_headers
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
     from hatchway.client.http_answer import HttpAnswer
     from hatchway.client.request import Credentials
+    from hatchway.client.tls import Trust
 
 Question = tuple[str, "Mapping[str, Any]"]
 """An operation and its parameters; or a path, asked for without credentials, and none."""
@@ -55,7 +55,7 @@ class Caller:
     Args:
         credentials: gives the credentials to use now.
         url: gives the URL of a service.
-        context: makes what decides whom to trust.
+        trust: gives what decides whom to trust.
         timeout: seconds to wait for an answer, tried once; None for what is usual.
     """
 
@@ -65,13 +65,13 @@ class Caller:
         region: str,
         credentials: Callable[[], Credentials],
         url: Callable[[str], str],
-        context: Callable[[], ssl.SSLContext],
+        trust: Callable[[], Trust],
         timeout: float | None = None,
     ) -> None:
         self._region = region
         self._credentials = credentials
         self._url = url
-        self._context = context
+        self._trust = trust
         self._timeout = timeout
         self._connections: dict[str, HttpConnection] = {}
         self._ahead: dict[str, Waiting] = {}
@@ -203,7 +203,7 @@ class Caller:
     def _connection(self, service: str) -> HttpConnection:
         url = self._url(service)
         if url not in self._connections:
-            self._connections[url] = HttpConnection(url, self._context, self._timeout)
+            self._connections[url] = HttpConnection(url, self._trust, self._timeout)
         return self._connections[url]
 
 

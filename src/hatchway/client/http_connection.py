@@ -11,7 +11,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from hatchway.client.dialling import ascii_name, dial
+from hatchway.client.dialling import dial
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hatchway.client.http_answer import HttpAnswer
+    from hatchway.client.tls import Trust
 
 TIMEOUT: Final = 60.0
 """Seconds for a connection, and for each wait for an answer's bytes."""
@@ -35,12 +36,12 @@ class Waiting:
 class HttpConnection:
     """To the server of a URL; made with the first question, and kept."""
 
-    def __init__(self, url: str, context: Callable[[], ssl.SSLContext], timeout: float | None = None) -> None:
+    def __init__(self, url: str, trust: Callable[[], Trust], timeout: float | None = None) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
-        self._url, self._context, self._timeout = url, context, timeout or TIMEOUT
+        self._url, self._trust, self._timeout = url, trust, timeout or TIMEOUT
         self._sock: socket.socket | None = None
         self._reader: AnswerReader | None = None
         self._queue: list[Waiting] = []
@@ -93,10 +94,8 @@ class HttpConnection:
     def _connect(self) -> None:
         try:
             # First, so that a CA that cannot be read is told also where nobody listens.
-            context = self._context() if self._secure else None
-            sock = dial(self._host, self._port, self._timeout)
-            if context is not None:
-                sock = context.wrap_socket(sock, server_hostname=ascii_name(self._host))
+            trust = self._trust() if self._secure else None
+            sock = self._dial() if trust is None else trust.connect(self._dial, self._host)
             self._sock, self._reader = sock, AnswerReader(sock.recv)
             self._transmit(self._queue)
         except OSError as error:
@@ -105,6 +104,9 @@ class HttpConnection:
         except (UnicodeError, ValueError) as error:
             self.close()
             raise _problem(self._url, OSError(str(error)), connecting=True) from error
+
+    def _dial(self) -> socket.socket:
+        return dial(self._host, self._port, self._timeout)
 
     def _transmit(self, waiting: list[Waiting]) -> None:
         assert self._sock is not None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import ClientError, InvalidOption, NotOpened, printable
 from hatchway.client.local import connection
-from hatchway.client.profile import trust
 from hatchway.client.relay import Progress
 from hatchway.client.signals import ending_in_order
+from hatchway.client.tls import trust
 from hatchway.client.tunnel import open_tunnel
 from hatchway.domain.tunnel_terms import USUAL_DURATION
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway import __version__
 from hatchway.client.attempts import attempts, refusal
-from hatchway.client.dialling import ascii_name, dial
+from hatchway.client.dialling import dial
 from hatchway.client.errors import (
     REQUEST_ID_HEADER,
     ClientError,
@@ -28,9 +28,11 @@ from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
 from hatchway.domain.tunnel_terms import HALF_CLOSE
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from hatchway.client.plan import Route, TunnelPlan
+    from hatchway.client.tls import Trust
 
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds for connection, TLS and the gateway's answer together."""
@@ -52,7 +54,7 @@ class Opened(NamedTuple):
     request_id: str | None
 
 
-def open_by_any(plan: TunnelPlan, context: ssl.SSLContext, ahead: Ahead | None = None) -> Opened:
+def open_by_any(plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None) -> Opened:
     """By the first endpoint that does not refuse, the plan's own or another.
 
     Raises:
@@ -68,12 +70,12 @@ def open_by_any(plan: TunnelPlan, context: ssl.SSLContext, ahead: Ahead | None =
                 # It may have been closed for being idle, which is no fault of what is asked.
                 with suppress(GatewayUnreachable):
                     return ask(sock, route, target, until)
-            return ask(connect(route, context, until), route, target, until)
+            return ask(connect(route, trust, until), route, target, until)
         except NotOpened as problem:
             route, target = steps.send(problem)
 
 
-def connect(route: Route, context: ssl.SSLContext, until: float) -> ssl.SSLSocket:
+def connect(route: Route, trust: Trust, until: float) -> ssl.SSLSocket:
     """A connection by TLS.
 
     Args:
@@ -83,14 +85,14 @@ def connect(route: Route, context: ssl.SSLContext, until: float) -> ssl.SSLSocke
         GatewayUnreachable: there is no gateway, or it is not to be trusted.
         NotConfigured: the environment names a proxy that is none.
     """
+
+    def dial_gateway() -> socket.socket:
+        sock = dial(route.address or route.dns_name, route.port, _left(until), route.source_address)
+        sock.settimeout(_left(until))
+        return sock
+
     with _unreachable(route):
-        plain = dial(route.address or route.dns_name, route.port, _left(until), route.source_address)
-        try:
-            plain.settimeout(_left(until))
-            return context.wrap_socket(plain, server_hostname=ascii_name(route.dns_name))
-        except BaseException:
-            plain.close()
-            raise
+        return trust.connect(dial_gateway, route.dns_name)
 
 
 def ask(sock: ssl.SSLSocket, route: Route, target: str, until: float) -> Opened:
@@ -199,18 +201,18 @@ def _left(until: float) -> float:
 class Ahead:
     """A connection to where a gateway was the last time, made in a thread; nothing is asked on it."""
 
-    def __init__(self, route: Route, context: ssl.SSLContext) -> None:
+    def __init__(self, route: Route, trust: Trust) -> None:
         import threading
 
         self._route = route
         self._sock: ssl.SSLSocket | None = None
-        self._thread = threading.Thread(target=self._connect, args=(context,), daemon=True)
+        self._thread = threading.Thread(target=self._connect, args=(trust,), daemon=True)
         self._thread.start()
 
-    def _connect(self, context: ssl.SSLContext) -> None:
+    def _connect(self, trust: Trust) -> None:
         # Whatever it fails of is found out again, and told, by whoever needs that gateway.
         with suppress(ClientError):
-            self._sock = connect(self._route, context, time.monotonic() + CONNECT_TIMEOUT)
+            self._sock = connect(self._route, trust, time.monotonic() + CONNECT_TIMEOUT)
 
     def take(self, route: Route, until: float) -> ssl.SSLSocket | None:
         """It, once; None where it failed, or leads elsewhere."""

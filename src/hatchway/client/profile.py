@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import ssl
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,6 @@ from hatchway.client.errors import (
     NO_API,
     ApiError,
     ClientError,
-    InvalidOption,
     NotConfigured,
     printable,
 )
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 
     from hatchway.client.caller import Caller
     from hatchway.client.shared_files import Simple
+    from hatchway.client.tls import Trust
 
 NO_CREDENTIALS = (
     "no credentials are configured: give --profile (or AWS_PROFILE), or set AWS_ACCESS_KEY_ID and"
@@ -44,8 +43,6 @@ _NO_ENDPOINT = (
     "no endpoint URL is configured: give --profile (or AWS_PROFILE), or --endpoint-url (or AWS_ENDPOINT_URL)"
     " with the address of Hatchway's API, such as https://hatchway.example:8443"
 )
-
-_CORRECT_BUNDLE = "correct --ca-bundle, AWS_CA_BUNDLE or the profile's ca_bundle"
 
 ROLE_CACHE: Final = "~/.aws/hatchway/cache"
 """Where the credentials of roles are kept until they expire."""
@@ -58,36 +55,6 @@ class ProfileOptions(NamedTuple):
     region: str | None = None
     endpoint_url: str | None = None
     ca_bundle: str | None = None
-
-
-def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, directory: bool = False) -> None:
-    """Has the context trust the certificates of a file; or of a directory, as OpenSSL has them.
-
-    Raises:
-        InvalidOption: there are none.
-    """
-    try:
-        context.load_verify_locations(**{"capath" if directory else "cafile": ca_bundle})
-    except ssl.SSLError as error:
-        raise InvalidOption(
-            f"the CA bundle {printable(ca_bundle)} holds no certificate in PEM form: {_CORRECT_BUNDLE}"
-        ) from error
-    except OSError as error:
-        raise InvalidOption(
-            f"the CA bundle {printable(ca_bundle)} cannot be read ({error.strerror}): {_CORRECT_BUNDLE}"
-        ) from error
-
-
-def trust(ca_bundle: str | None) -> ssl.SSLContext:
-    """The system's certificates and those of `ca_bundle`, a file or a directory.
-
-    Raises:
-        InvalidOption: there are no certificates in `ca_bundle`.
-    """
-    context = ssl.create_default_context()
-    if ca_bundle is not None:
-        trust_bundle(context, ca_bundle, directory=Path(ca_bundle).is_dir())
-    return context
 
 
 class Profile:
@@ -224,7 +191,10 @@ class Profile:
             NotConfigured: something that every call needs is missing.
             InvalidOption: there are no certificates in the CA bundle.
         """
+        import ssl
+
         from hatchway.client.botocore_session import make_client
+        from hatchway.client.tls import trust_bundle
 
         if self.ca_bundle is not None:
             # botocore takes no directory, and would say of a file only that it failed to connect.
@@ -260,21 +230,20 @@ class Profile:
             region=self.region,
             credentials=self.credentials,
             url=self.endpoint_url,
-            context=self.trusted,
+            trust=lambda: self.trusted,
             timeout=timeout,
         )
 
-    def trusted(self) -> ssl.SSLContext:
-        """The system's certificates and those of the CA bundle, a file or a directory, read once.
+    @cached_property
+    def trusted(self) -> Trust:
+        """The system's certificates and those of the CA bundle, a file or a directory.
 
         Raises:
             InvalidOption: there are no certificates in the CA bundle.
         """
-        return self._trusted
+        from hatchway.client.tls import Trust
 
-    @cached_property
-    def _trusted(self) -> ssl.SSLContext:
-        return trust(self.ca_bundle)
+        return Trust(self.ca_bundle)
 
     @contextmanager
     def _configuration(self) -> Iterator[None]:

@@ -12,9 +12,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.ssh_line import values_of
 
@@ -34,8 +33,7 @@ _UNTOLD: Final = "hatchway-untold"
 """The user that ssh answers with where no file names one: by itself it would name the local one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(NamedTuple):
     """None for what no file says."""
 
     user: str | None = None

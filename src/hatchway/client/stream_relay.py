@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hatchway.client.opening import Ahead, Opened
     from hatchway.client.plan import TunnelPlan
     from hatchway.client.signals import Noticed
+    from hatchway.client.tls import Trust
 
 MAX_FRAME: Final = 65_000
 """Bytes in a frame that we send, as in the AWS CLI."""
@@ -73,11 +74,11 @@ _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
 
 
-def relay_standard_streams(plan: TunnelPlan, context: ssl.SSLContext, ahead: Ahead | None = None) -> None:
+def relay_standard_streams(plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None) -> None:
     """Carry one tunnel on standard input and output, as ssh's ProxyCommand does.
 
     Args:
-        context: decides whom to trust.
+        trust: decides whom to trust.
         ahead: a connection that may lead to the plan's gateway.
 
     Raises:
@@ -86,17 +87,17 @@ def relay_standard_streams(plan: TunnelPlan, context: ssl.SSLContext, ahead: Ahe
         ClientError: as `tunnel.open_tunnel`.
     """
     with standard_streams() as local:
-        carry(plan, context, local, ahead)
+        carry(plan, trust, local, ahead)
 
 
-def carry(plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd, ahead: Ahead | None = None) -> None:
+def carry(plan: TunnelPlan, trust: Trust, local: LocalEnd, ahead: Ahead | None = None) -> None:
     """Open one tunnel and carry it to its end. Nothing has been read from the local end when none is opened.
 
     Raises:
         SystemExit, KeyboardInterrupt: a signal ended the tunnel, in order.
         ClientError: as `tunnel.open_tunnel`.
     """
-    opened = open_by_any(plan, context, ahead)
+    opened = open_by_any(plan, trust, ahead)
     with opened.sock, noticed() as signals:
         StreamRelay(opened, local, signals).run()
         signals.raise_again()

@@ -1,0 +1,116 @@
+"""Whom we trust by TLS, and connections to them.
+
+To read all the certificates of a system takes several times as long as to connect. OpenSSL can look in a
+directory for the one that it needs, where the system has such a directory, so that is tried first; whoever is
+not trusted by that is asked once more, by all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client.dialling import ascii_name
+from hatchway.client.errors import InvalidOption, printable
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+_CORRECT_BUNDLE: Final = "correct --ca-bundle, AWS_CA_BUNDLE or the profile's ca_bundle"
+
+_HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+"""How OpenSSL finds a certificate in a directory (openssl-rehash(1))."""
+
+
+def trust_bundle(context: ssl.SSLContext, ca_bundle: str) -> None:
+    """Has the context trust the certificates of a file; or of a directory, as OpenSSL has them.
+
+    Raises:
+        InvalidOption: there are none.
+    """
+    try:
+        context.load_verify_locations(**{"capath" if os.path.isdir(ca_bundle) else "cafile": ca_bundle})  # noqa: PTH112
+    except ssl.SSLError as error:
+        raise InvalidOption(
+            f"the CA bundle {printable(ca_bundle)} holds no certificate in PEM form: {_CORRECT_BUNDLE}"
+        ) from error
+    except OSError as error:
+        raise InvalidOption(
+            f"the CA bundle {printable(ca_bundle)} cannot be read ({error.strerror}): {_CORRECT_BUNDLE}"
+        ) from error
+
+
+def trust(ca_bundle: str | None) -> ssl.SSLContext:
+    """The system's certificates and those of `ca_bundle`, a file or a directory.
+
+    Raises:
+        InvalidOption: there are no certificates in `ca_bundle`.
+    """
+    context = ssl.create_default_context()
+    if ca_bundle is not None:
+        trust_bundle(context, ca_bundle)
+    return context
+
+
+class Trust:
+    """The system's certificates and those of a CA bundle, a file or a directory, each read when it is needed.
+
+    Raises:
+        InvalidOption: there are no certificates in the bundle.
+    """
+
+    def __init__(self, ca_bundle: str | None) -> None:
+        self._ca_bundle = ca_bundle
+        self._found_first = self._quick()
+
+    def _quick(self) -> ssl.SSLContext | None:
+        """What takes no time to read; None where that is nothing."""
+        directory = ssl.get_default_verify_paths().capath
+        hashed = directory is not None and _is_hashed(directory)
+        if self._ca_bundle is None and not hashed:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if hashed:
+            context.load_verify_locations(capath=directory)
+        if self._ca_bundle is not None:
+            trust_bundle(context, self._ca_bundle)
+        return context
+
+    @cached_property
+    def everything(self) -> ssl.SSLContext:
+        """What decides by all of them."""
+        return trust(self._ca_bundle)
+
+    def connect(self, dial: Callable[[], socket.socket], name: str) -> ssl.SSLSocket:
+        """A connection by TLS with whoever proves to be of that name.
+
+        Args:
+            dial: makes the connection, a second time where need be.
+
+        Raises:
+            ssl.SSLCertVerificationError: whoever it is, is not trusted.
+            OSError, UnicodeError: there is no connection.
+        """
+        if self._found_first is not None:
+            try:
+                return _wrapped(self._found_first, dial(), name)
+            except ssl.SSLCertVerificationError:
+                self._found_first = None
+        return _wrapped(self.everything, dial(), name)
+
+
+def _is_hashed(directory: str) -> bool:
+    with os.scandir(directory) as entries:
+        return any(_HASHED.fullmatch(entry.name) for entry in entries)
+
+
+def _wrapped(context: ssl.SSLContext, sock: socket.socket, name: str) -> ssl.SSLSocket:
+    try:
+        return context.wrap_socket(sock, server_hostname=ascii_name(name))
+    except BaseException:
+        sock.close()
+        raise

@@ -1,0 +1,128 @@
+"""Whom we trust: what is quick to read is tried first, and decides nothing that all of it would not."""
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.client.certificates import Certificates, make_certificates
+
+from hatchway.client.tls import Trust
+
+
+@dataclass
+class Server:
+    port: int = 0
+    connections: int = 0
+
+    def dial(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), 30)
+
+
+@pytest.fixture
+def server(certificates: Certificates) -> Iterator[Server]:
+    made = Server()
+    context = certificates.server_context()
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                sock, _ = listening.accept()
+                made.connections += 1
+                with suppress(OSError), context.wrap_socket(sock, server_side=True) as secure:
+                    secure.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        made.port = listening.getsockname()[1]
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield made
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Certificates:
+    """A CA that has issued nothing of the server's."""
+    (tmp_path / "other").mkdir()
+    return make_certificates(tmp_path / "other", "other.test")
+
+
+@pytest.fixture
+def hashed(tmp_path: Path) -> Callable[[Path], Path]:
+    """Makes a directory in which OpenSSL finds a certificate."""
+
+    def make(certificate: Path) -> Path:
+        directory = tmp_path / "hashed"
+        directory.mkdir()
+        command = ["openssl", "x509", "-hash", "-noout", "-in", str(certificate)]
+        name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        (directory / f"{name}.0").symlink_to(certificate)
+        return directory
+
+    return make
+
+
+def everything_was_read(trust: Trust) -> bool:
+    return "everything" in vars(trust)
+
+
+def test_whoever_the_bundle_vouches_for_is_connected_to_without_the_rest_read(
+    server: Server, certificates: Certificates
+) -> None:
+    trust = Trust(str(certificates.ca))
+    trust.connect(server.dial, "localhost").close()
+    assert not everything_was_read(trust)
+
+
+def test_the_system_s_directory_vouches_without_its_file_read(
+    server: Server,
+    certificates: Certificates,
+    hashed: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", str(hashed(certificates.ca)))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    trust = Trust(None)
+    trust.connect(server.dial, "localhost").close()
+    assert not everything_was_read(trust)
+
+
+def test_what_only_the_system_s_file_vouches_for_is_asked_once_more_and_the_next_time_at_once(
+    server: Server,
+    certificates: Certificates,
+    other: Certificates,
+    hashed: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", str(hashed(other.ca)))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    trust = Trust(str(other.ca))
+    trust.connect(server.dial, "localhost").close()
+    assert server.connections == 2
+    trust.connect(server.dial, "localhost").close()
+    assert server.connections == 3
+
+
+def test_a_system_without_such_a_directory_has_its_file_read(
+    server: Server, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    Trust(None).connect(server.dial, "localhost").close()
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("name", ["localhost", "elsewhere.test"])
+def test_whom_nobody_vouches_for_is_not_connected_to(
+    server: Server, certificates: Certificates, other: Certificates, name: str
+) -> None:
+    # Of a name that is not in its certificate it is none either.
+    ca = other.ca if name == "localhost" else certificates.ca
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Trust(str(ca)).connect(server.dial, name)
