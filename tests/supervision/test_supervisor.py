@@ -55,7 +55,7 @@ def start() -> Iterator[Start]:
         # The shell programs, unlike the planes, do not die with a killed parent.
         for number in (signal.SIGTERM, signal.SIGINT):
             parent.send_signal(number)
-        parent.communicate(timeout=20)
+        parent.communicate(timeout=60)
 
 
 def first_line(parent: "subprocess.Popen[str]") -> str:
@@ -79,7 +79,7 @@ def test_ready_is_announced_once_when_all_are(start: Start) -> None:
     )
     assert first_line(parent) == "{'api': 'https://a', 'gateway': 'wss://b'}\n"
     parent.terminate()
-    stdout, _ = parent.communicate(timeout=20)
+    stdout, _ = parent.communicate(timeout=60)
     assert (parent.returncode, stdout) == (0, "")
 
 
@@ -95,7 +95,7 @@ def test_the_others_begin_when_the_first_is_ready(start: Start, tmp_path: Path) 
 def test_a_first_one_that_does_not_start_is_named_and_no_other_begins(start: Start, tmp_path: Path) -> None:
     mark = tmp_path / "begun"
     parent = start("bad", "exit 3", "other", f"touch {mark}; echo ready; exec sleep 100")
-    stdout, _ = parent.communicate(timeout=20)
+    stdout, _ = parent.communicate(timeout=60)
     assert parent.returncode == 1
     assert "bad did not start (exit status 3)" in stdout
     assert not mark.exists()
@@ -104,7 +104,7 @@ def test_a_first_one_that_does_not_start_is_named_and_no_other_begins(start: Sta
 def test_one_that_does_not_start_ends_them_all_and_is_named(start: Start, tmp_path: Path) -> None:
     other = tmp_path / "pid"
     parent = start("good", f"echo $$ >{other}; echo ready; exec sleep 100", "bad", "sleep 1; exit 3")
-    stdout, _ = parent.communicate(timeout=20)
+    stdout, _ = parent.communicate(timeout=60)
     assert parent.returncode == 1
     assert "bad did not start (exit status 3)" in stdout
     assert not lives(int(other.read_text()))
@@ -121,7 +121,7 @@ def test_one_that_dies_is_restarted_and_the_other_is_not(start: Start, tmp_path:
     assert eventually(lambda: len((tmp_path / "fragile").read_text().split()) == 2)
     assert len((tmp_path / "steady").read_text().split()) == 1
     parent.terminate()
-    _, stderr = parent.communicate(timeout=20)
+    _, stderr = parent.communicate(timeout=60)
     assert "signal SIGKILL" in stderr
 
 
@@ -132,7 +132,7 @@ def test_stopping_waits_for_what_drains(start: Start, tmp_path: Path) -> None:
     )
     first_line(parent)
     parent.terminate()
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     assert parent.returncode == 0
     assert done.exists()
 
@@ -146,7 +146,7 @@ def test_the_first_is_told_to_stop_when_the_others_have_ended(start: Start, tmp_
     parent = start("first", script("first"), "slow", script("slow", "sleep 0.5"), "quick", script("quick"))
     first_line(parent)
     parent.terminate()
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     assert log.read_text().split() == ["quick", "slow", "first"]
 
 
@@ -156,7 +156,7 @@ def test_without_a_service_manager_that_keeps_its_processes_it_stops_them_all(
     parent = start("one", f"echo $$ >{tmp_path}/pid; echo ready; exec sleep 100")
     first_line(parent)
     parent.send_signal(signal.SIGUSR2)
-    _, stderr = parent.communicate(timeout=20)
+    _, stderr = parent.communicate(timeout=60)
     assert parent.returncode == 0
     assert "no service manager started this server" in stderr
     assert not lives(int((tmp_path / "pid").read_text()))
@@ -173,7 +173,7 @@ def test_one_that_does_not_stop_is_killed_on_a_second_signal(start: Start, tmp_p
     time.sleep(0.5)
     assert parent.poll() is None
     parent.send_signal(signal.SIGINT)
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     assert not lives(int((tmp_path / "pid").read_text()))
 
 
@@ -185,7 +185,7 @@ def test_one_that_does_not_stop_in_time_is_killed(start: Start, tmp_path: Path) 
     )
     first_line(parent)
     parent.terminate()
-    parent.communicate(timeout=20)
+    parent.communicate(timeout=60)
     assert not lives(int((tmp_path / "pid").read_text()))
 
 
@@ -220,7 +220,7 @@ def test_the_programs_die_with_a_killed_supervisor(start: Start, tmp_path: Path)
     first_line(parent)
     pid = int((tmp_path / "pid").read_text())
     parent.kill()
-    parent.wait(timeout=20)
+    parent.wait(timeout=60)
     assert eventually(lambda: not lives(pid))
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
