@@ -108,7 +108,7 @@ bench-api: ## the API of a large account beside a small one and moto (see bench/
 bench-client: ## hatchway beside the AWS CLI, as root (see bench/README.md); BENCH=--quick only tries it out
 	@scripts/setup test
 	@bench/setup client
-	.cache/bench-client/bin/python -m bench.client --aws "$$($(BIN)/python scripts/fetch_aws_cli.py --cached)" $(BENCH)
+	.cache/bench-client/bin/python -m bench.client --aws "$$($(BIN)/python scripts/fetch_program.py aws --cached)" $(BENCH)
 
 map: ## draw who imports whom in CONTRIBUTING.md
 	@scripts/setup check

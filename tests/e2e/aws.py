@@ -23,8 +23,8 @@ def find_aws_cli() -> Path:
     Raises:
         AwsCliMissingError: when it cannot be had.
     """
-    script = REPOSITORY / "scripts" / "fetch_aws_cli.py"
-    fetched = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    script = REPOSITORY / "scripts" / "fetch_program.py"
+    fetched = subprocess.run([sys.executable, script, "aws"], capture_output=True, text=True, check=False)
     if fetched.returncode != 0:
         raise AwsCliMissingError(fetched.stderr.strip())
     return Path(fetched.stdout.strip())
