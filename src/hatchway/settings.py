@@ -119,6 +119,8 @@ class Settings:
         api_reads, api_writes: calls of each kind that one principal may make in a second; 0 for no bound,
             None for the default.
         proxy_protocol_from: CIDR ranges of the load balancers that speak the PROXY protocol to the gateway.
+        api_proxy_protocol_from: the same of the API.
+        audit_file: whether the audit trail is written to a file too.
         vpcs: names or ids of the VPCs that a gateway is bound to; none for all that are no separate networks.
         never_targets: hosts, addresses and CIDR ranges that gateways keep tunnels away from, besides their
             own machine's, the API's and the store's.
@@ -141,6 +143,8 @@ class Settings:
     gateway_workers: int = 1
     api_reads: float | None = None
     api_writes: float | None = None
+    api_proxy_protocol_from: tuple[str, ...] = ()
+    audit_file: bool = True
     vpcs: tuple[str, ...] = ()
     never_targets: tuple[str, ...] = ()
     max_tunnels: int | None = None

@@ -109,6 +109,24 @@ def test_a_directory_with_a_store_is_left_as_it_is(made: tuple[Path, dict[str, s
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
 
 
+def test_unattended_it_makes_no_key_and_leaves_alone_what_is_there(tmp_path: Path) -> None:
+    variables = {"HATCHWAY_DATA_DIR": str(tmp_path / "data")}
+    answers = []
+    for _ in range(2):
+        done = hatchway("init", "--unattended", "--account", "123456789012", "--json", variables=variables)
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    made = {"account": "123456789012", "region": "us-east-1"}
+    assert answers == [{**made, "created": True}, {**made, "created": False}]
+    with sqlite3.connect(tmp_path / "data" / "hatchway.db") as store:
+        assert store.execute("SELECT count(*) FROM access_keys").fetchone() == (0,)
+    other = hatchway("init", "--unattended", "--account", "210987654321", variables=variables)
+    assert other.returncode == 1
+    assert "the store holds account 123456789012, not 210987654321" in other.stderr
+    key = hatchway("access-key", "create", "--root", variables=variables)
+    assert key.returncode == 0, key.stderr
+
+
 def test_a_random_account_has_12_digits_and_the_secret_is_printed_once(tmp_path: Path) -> None:
     done = hatchway("init", variables={"HATCHWAY_DATA_DIR": str(tmp_path / "data")})
     assert done.returncode == 0, done.stderr

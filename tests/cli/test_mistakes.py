@@ -280,6 +280,7 @@ def test_a_key_in_the_environment_that_is_none_is_told_by_its_variable(mistakes:
         "serve --log-format xml",
         "serve --metrics x",
         "serve --drain-timeout x", "serve --vpc ''", "serve --proxy-protocol-from x",
+        "serve --api-proxy-protocol-from x", "init --unattended --data-dir {data} --account 000000000000",
         "serve --api 192.0.2.1:0", "serve --idle-limit -1", "serve --max-tunnels -1",
         "host enroll nobody", "host script nobody", f"host script {HOST} --api-url nonsense",
         "access-key create nobody", "access-key create alice --profile 'a b'", "explain nonsense",

@@ -91,6 +91,10 @@ def test_every_task_of_a_control_plane_runs(world: World, tmp_path: Path) -> Non
         task.run()
     (event,) = map(json.loads, audit_log.read_text().splitlines())
     assert event["eventName"] == "GetCallerIdentity"
+    names = [task.name for task in tasks(world.plane, audit_log)]
+    assert [task.name for task in tasks(world.plane, None)] == [
+        name for name in names if name != "export audit log"
+    ]
 
 
 def test_tasks_run_when_due_and_one_that_fails_is_tried_again() -> None:

@@ -1,17 +1,152 @@
-"""HAProxy takes the configuration that is there for it."""
+"""HAProxy takes the configuration that is there for it, and real clients come through it to a real server."""
 
+import json
+import os
+import re
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from tests.cli.commands import COMMAND, environment, hatchway
+from tests.deploy.site import ACCOUNT, ANSWER, CLIENT, FLEET, answers, start, through_a_tunnel
+from tests.e2e.waiting import free_port, wait_until
 from tests.programs import find, needs
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
+SERVER = "127.0.41.1"
+NO_SERVER = "127.0.41.2"
+FRONT = "127.0.41.10"
+HAPROXY = "127.0.0.1"
+"""What the kernel has HAProxy come from on loopback."""
+
+pytestmark = needs("haproxy", "haproxy")
 
 
-@needs("haproxy", "haproxy")
+def program() -> str:
+    found = find("haproxy")
+    assert found is not None
+    return found
+
+
 def test_haproxy_finds_nothing_wrong_with_its_configuration() -> None:
-    program = find("haproxy")
-    assert program is not None
-    done = subprocess.run([program, "-c", "-f", CONFIGURATION], capture_output=True, text=True, check=False)
+    done = subprocess.run([program(), "-c", "-f", CONFIGURATION], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server behind HAProxy, whose second server is not there."""
+
+    directory: Path
+    api: str
+    gateway_port: int
+    key: tuple[str, str]
+
+    def client(self, service: str, source: str = CLIENT) -> Any:
+        """A client of boto3's, whose connections come from that address."""
+        client = boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.api,
+            aws_access_key_id=self.key[0],
+            aws_secret_access_key=self.key[1],
+            verify=str(self.directory / "ca.pem"),
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        client._endpoint.http_session._manager.connection_pool_kw["source_address"] = (source, 0)
+        return client
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = (self.directory / "audit.jsonl").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["eventName"] == name]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    place = tmp_path_factory.mktemp("haproxy")
+    data, fleet = place / "data", place / "fleet.yaml"
+    fleet.write_text(FLEET)
+    variables = {"HATCHWAY_DATA_DIR": str(data)}
+    said = ""
+    for command in (
+        ("init", "--account", ACCOUNT),
+        ("apply", str(fleet)),
+        ("access-key", "create", "alice", "--json"),
+    ):
+        done = hatchway(*command, variables=variables)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout
+    key = json.loads(said)
+    metrics = free_port(SERVER)
+    front = {name: free_port(FRONT) for name in ("api", "gateway")}
+    with ExitStack() as down:
+        options = ["--api", f"{SERVER}:0", "--gateway", f"{SERVER}:0", "--drain-timeout", "0"]
+        options += ["--proxy-protocol-from", HAPROXY, "--api-proxy-protocol-from", HAPROXY]
+        options += ["--api-name", FRONT, "--metrics", f"{SERVER}:{metrics}"]
+        log = place / "server.log"
+        server = start(down, log, [*COMMAND, "serve", *options], environment(variables))
+        ports = dict(re.findall(r"(api|gateway)=\w+://[\d.]+:(\d+)", server.line()))
+        assert ports, log.read_text()
+        text = CONFIGURATION.read_text()
+        for shown, here in (
+            ("bind :443", f"bind {FRONT}:{front['gateway']}"),
+            ("bind :8443", f"bind {FRONT}:{front['api']}"),
+            ("10.0.0.21:443", f"{SERVER}:{ports['gateway']}"),
+            ("10.0.0.21:8443", f"{SERVER}:{ports['api']}"),
+            ("10.0.0.22:443", f"{NO_SERVER}:{ports['gateway']}"),
+            ("10.0.0.22:8443", f"{NO_SERVER}:{ports['api']}"),
+            ("check port 9464", f"check port {metrics}"),
+            # As many files as a test may open.
+            ("maxconn 20000", "maxconn 200"),
+        ):
+            assert shown in text
+            text = text.replace(shown, here)
+        configuration, log = place / "haproxy.cfg", place / "haproxy.log"
+        configuration.write_text(text)
+        start(down, log, [program(), "-db", "-f", str(configuration)], dict(os.environ))
+        wait_until(lambda: answers(FRONT, front["api"]), message=log.read_text)
+        # What is not there is found out by its checks.
+        wait_until(lambda: log.read_text().count("is DOWN") >= 2, message=log.read_text)
+        yield Site(
+            data,
+            f"https://{FRONT}:{front['api']}",
+            front["gateway"],
+            (key["access_key_id"], key["secret_access_key"]),
+        )
+
+
+def test_calls_come_from_the_clients_address_for_policies_and_in_the_audit_trail(site: Site) -> None:
+    subnet = site.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    site.client("ec2").create_tags(Resources=[subnet], Tags=[{"Key": "by", "Value": "haproxy"}])
+    (event,) = wait_until(lambda: site.events("CreateTags"))
+    assert event["sourceIPAddress"] == CLIENT
+    with pytest.raises(ClientError, match="not authorized"):
+        site.client("ec2", "127.0.9.8").describe_subnets()
+
+
+def test_a_tunnel_comes_from_the_clients_address_for_policies_and_in_the_audit_trail(site: Site) -> None:
+    where = ("--gateway-address", FRONT, "--gateway-port", str(site.gateway_port))
+    ca = ("--endpoint-url", site.api, "--ca-bundle", str(site.directory / "ca.pem"))
+    done = through_a_tunnel(*where, *ca, key=site.key)
+    assert done.stdout == ANSWER, done.stderr
+    (event,) = wait_until(lambda: site.events("OpenTunnel"))
+    assert event["sourceIPAddress"] == CLIENT
+
+
+def test_nobody_but_haproxy_says_at_the_api_whose_a_connection_is(site: Site) -> None:
+    location = json.loads((site.directory / "api.json").read_text())["url"]
+    port = int(location.rpartition(":")[2])
+    with socket.create_connection((SERVER, port), 10, source_address=("127.0.9.8", 0)) as sock:
+        sock.sendall(b"PROXY TCP4 127.0.9.9 127.0.41.1 4711 8443\r\nGET /healthz HTTP/1.1\r\n\r\n")
+        with suppress(ConnectionResetError):
+            # An alert of TLS (RFC 8446 section 6), or nothing.
+            assert sock.recv(1) in (b"\x15", b"")

@@ -2,13 +2,15 @@
 
 import asyncio
 import socket
+import ssl
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.transport.harness import LOOPBACK, client_tls, run, server_tls
 
-from hatchway.transport.asyncio_tls import CARRIED, RECORDS, Records, TlsProtocol
+from hatchway.transport.asyncio_tls import CARRIED, READ, RECORDS, Records, TlsProtocol
 
 
 def record(size: int) -> bytes:
@@ -99,5 +101,54 @@ def test_a_connection_with_more_records_than_a_request_may_take_is_reset(patient
                 with pytest.raises((ConnectionError, EOFError)):
                     await say_words()
             writer.transport.abort()
+
+    run(test)
+
+
+@pytest.mark.parametrize("size", [1, 100, READ])
+def test_what_has_been_read_of_a_connection_already_is_its_beginning(size: int) -> None:
+    """As is what stands behind a load balancer's header."""
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        for sock in (ours, theirs):
+            sock.setblocking(False)
+        # A handshake by hand: what its client says can be taken in two pieces.
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_tls().wrap_bio(to_client, to_server)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        hello = to_server.read()
+        # A record's length says more than there is: it is waited for.
+        begun = hello if size > len(hello) else hello[:size]
+        records = Records()
+        echo = Echo(records, patient=True)
+        tls = TlsProtocol(
+            loop,
+            echo,
+            server_tls(),
+            loop.create_future(),
+            server_side=True,
+            records=records,
+            received=begun,
+        )
+        await loop.connect_accepted_socket(lambda: tls, ours)
+        await loop.sock_sendall(theirs, hello[len(begun) :])
+        while True:
+            try:
+                client.do_handshake()
+            except ssl.SSLWantReadError:
+                to_client.write(await loop.sock_recv(theirs, 65_536))
+                continue
+            break
+        client.write(b"hello")
+        await loop.sock_sendall(theirs, to_server.read())
+        heard = b""
+        while heard != b"hello":
+            to_client.write(await loop.sock_recv(theirs, 65_536))
+            with suppress(ssl.SSLWantReadError):
+                heard += client.read(100)
+        theirs.close()
 
     run(test)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hatchway.cli.options import read_address
+from hatchway.cli.options import read_address, read_range
 from hatchway.errors import BadUsage
 from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.settings import DEFAULT_DRAIN_SECONDS
@@ -145,7 +145,9 @@ class GatewayArguments:
             BadUsage: an option's value is none that it can have.
         """
         return GatewayOptions(
-            proxy_protocol_from=tuple(_range(text) for text in self.proxy_protocol_from or ()),
+            proxy_protocol_from=tuple(
+                read_range("--proxy-protocol-from", text) for text in self.proxy_protocol_from or ()
+            ),
             vpcs=tuple(_vpc(text) for text in self.vpc or ()),
             never_targets=tuple(_host_or_range(text) for text in self.never_target or ()),
             metrics=read_address("--metrics", self.metrics),
@@ -170,12 +172,3 @@ def _host_or_range(text: str) -> str:
     if not _HOST.fullmatch(text):
         raise BadUsage(f"--never-target {text!r} is neither a host's name nor an address or CIDR range")
     return text
-
-
-def _range(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as problem:
-        raise BadUsage(
-            f"--proxy-protocol-from {text!r} is not an address or a CIDR range: {problem}"
-        ) from problem

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from enum import StrEnum
@@ -125,3 +126,14 @@ def read_address(option: str, text: str | None) -> Address | None:
         return None if text is None else Address.parse(text)
     except ValueError as problem:
         raise BadUsage(f"{option}: {problem}") from problem
+
+
+def read_range(option: str, text: str) -> str:
+    """
+    Raises:
+        BadUsage: it is neither an address nor a CIDR range.
+    """
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as problem:
+        raise BadUsage(f"{option} {text!r} is not an address or a CIDR range: {problem}") from problem

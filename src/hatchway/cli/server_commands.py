@@ -18,11 +18,13 @@ from hatchway.cli.options import (
     data_directory,
     known_user,
     read_address,
+    read_range,
 )
 from hatchway.errors import BadUsage
 from hatchway.settings import LogFormat
 
 if TYPE_CHECKING:
+    from hatchway.domain.account import Account
     from hatchway.server.serving import ServerOptions
     from hatchway.settings import DataDirectory
 
@@ -78,6 +80,24 @@ _ApiWrites = Annotated[
         show_default="25",
     ),
 ]
+_ApiProxyProtocolFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--api-proxy-protocol-from",
+        metavar="CIDR",
+        help="Where a load balancer connects to the API from that says by the PROXY protocol, version 1 or 2,"
+        " whose connection it passes on. May be repeated. It is required from there and ignored from"
+        " elsewhere.",
+    ),
+]
+_AuditFile = Annotated[
+    bool,
+    typer.Option(
+        "--audit-file/--no-audit-file",
+        help="Whether the audit trail is written to audit.jsonl in the data directory too; it is in the store"
+        " in any case.",
+    ),
+]
 _LogFormat = Annotated[
     LogFormat | None,
     typer.Option(
@@ -99,6 +119,8 @@ class _ApiArguments:
     api_key: _ApiKey = None
     api_reads: _ApiReads = None
     api_writes: _ApiWrites = None
+    api_proxy_protocol_from: _ApiProxyProtocolFrom = None
+    audit_file: _AuditFile = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +154,15 @@ def init(
         ),
     ] = "localhost",
     store_url: StoreUrl = None,
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            "--unattended",
+            help="For what starts servers by itself, such as a container: leave an account that is there as"
+            " it is, and make no access key, for its secret would stand in a log. 'hatchway access-key create"
+            " --root' makes one.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a new installation.
@@ -152,6 +183,7 @@ def init(
     from hatchway.pki import is_dns_name
 
     directory = data_directory(data_dir)
+    wanted = account
     if account is None:
         account = f"{secrets.randbelow(9 * 10**11) + 10**11}"
     if not ACCOUNT_ID.fullmatch(account):
@@ -161,12 +193,11 @@ def init(
     if not is_dns_name(gateway_dns_name.removeprefix(f"{ENDPOINT_ID_LABEL}.")):
         raise BadUsage(f"--gateway-dns-name {gateway_dns_name!r} is not a host name: give it without a port")
     now = datetime.now(UTC)
-    root_key = create_installation(
-        directory,
-        store_url,
-        Account(id=account, region=region, gateway_dns_name=gateway_dns_name.lower(), created_at=now),
-        now,
-    )
+    new = Account(id=account, region=region, gateway_dns_name=gateway_dns_name.lower(), created_at=now)
+    if unattended:
+        _init_unattended(directory, store_url, new, wanted=wanted, json=json)
+        return
+    root_key = create_installation(directory, store_url, new, now)
     if json:
         import json as json_format
 
@@ -187,6 +218,39 @@ def init(
         f"  aws_secret_access_key = {root_key.secret}\n"
         f"Next: hatchway serve --data-dir {directory.path}"
     )
+
+
+def _init_unattended(
+    directory: "DataDirectory", store_url: str | None, new: "Account", *, wanted: str | None, json: bool
+) -> None:
+    """
+    Args:
+        wanted: the account that the command line names, if any.
+
+    Raises:
+        CommandFailed: another account is there, or nothing can be made.
+    """
+    from hatchway.errors import CommandFailed
+    from hatchway.installation.installation import ensure_installation
+
+    found = ensure_installation(directory, store_url, new, new.created_at)
+    account = found or new
+    if wanted not in (None, account.id):
+        raise CommandFailed(
+            f"the store holds account {account.id}, not {wanted}: give that one, or the URL of an empty store"
+        )
+    if json:
+        import json as json_format
+
+        answer = {"account": account.id, "region": account.region, "created": found is None}
+        typer.echo(json_format.dumps(answer))
+    elif found is None:
+        typer.echo(
+            f"Account {account.id} in {account.region} is made. Its root user's first access key:"
+            " hatchway access-key create --root"
+        )
+    else:
+        typer.echo(f"Account {account.id} in {account.region} is there already")
 
 
 @with_option_groups
@@ -287,6 +351,10 @@ def _server_options(
         api_names=_api_names(directory, api.api_name, own_certificate=api.api_cert is not None),
         api_reads=api.api_reads,
         api_writes=api.api_writes,
+        api_proxy_protocol_from=tuple(
+            read_range("--api-proxy-protocol-from", text) for text in api.api_proxy_protocol_from or ()
+        ),
+        audit_file=api.audit_file,
         gateway=read_address("--gateway", gateway.gateway),
         api_certificate=_certificate("api", api.api_cert, api.api_key),
         gateway_certificate=_certificate("gateway", gateway.gateway_cert, gateway.gateway_key),

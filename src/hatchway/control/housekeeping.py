@@ -135,11 +135,15 @@ class Task:
 
 def tasks(
     plane: ControlPlane,
-    audit_log: Path,
+    audit_log: Path | None,
     api_host: str = LOOPBACK,
     deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION,
 ) -> tuple[Task, ...]:
-    """All tasks of a control plane whose API listens at a host's name or address."""
+    """All tasks of a control plane whose API listens at a host's name or address.
+
+    Args:
+        audit_log: the file that has the audit trail too; None for none.
+    """
     history = DeletionHistory()
     dead_workers = DeadWorkers(plane)
     lookups = LookupFill(plane.store, plane.clock)
@@ -179,9 +183,10 @@ def tasks(
     def count_refusals() -> None:
         record_refusals(plane)
 
+    export = () if audit_log is None else (Task("export audit log", 1, Export(plane.store, audit_log).run),)
     return (
         Task("record refusals", INTERVAL, count_refusals),
-        Task("export audit log", 1, Export(plane.store, audit_log).run),
+        *export,
         Task("purge deleted endpoints", 5, purge_endpoints),
         Task("note uses of access keys", 30, KeyUses(plane.store, plane.clock).note),
         Task("make older events found", 1, lookups.fill),

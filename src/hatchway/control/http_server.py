@@ -55,6 +55,7 @@ class HttpsServer(uvicorn.Server):
         on_ready: Callable[[], None],
         sources: Sources | None = None,
         most: int = MAX_PENDING,
+        proxies: tuple[str, ...] = (),
         supervised: Supervised | None = None,
         on_replaced: Callable[[], None] = lambda: None,
     ) -> None:
@@ -62,6 +63,8 @@ class HttpsServer(uvicorn.Server):
         Args:
             most: how many connections there may be on which nobody has proved anything yet, and how many on
                 which somebody has.
+            proxies: CIDR ranges of load balancers, from which each connection begins with a header of the
+                PROXY protocol; from nowhere else is one taken.
             supervised: what the process has of its supervisor.
             on_replaced: called in a thread when another process accepts connections from now on.
 
@@ -87,6 +90,7 @@ class HttpsServer(uvicorn.Server):
         self._tls = ServerTls(certificate, key)
         self._sources = Sources(time.monotonic) if sources is None else sources
         self._most = most
+        self._proxies = proxies
         self._supervised = supervised
         self._on_replaced = on_replaced
         self._tasks = set[asyncio.Task[None]]()
@@ -98,7 +102,7 @@ class HttpsServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
         for sock in sockets or []:
-            listener = Listener(self._begin, self._sources, max_pending=self._most)
+            listener = Listener(self._begin, self._sources, proxies=self._proxies, max_pending=self._most)
             await listener.start(sock)
             self._listeners.append(listener)
             self.servers.append(_Listening(listener))  # type: ignore[arg-type]
@@ -176,9 +180,11 @@ class HttpsServer(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        self._keep(self._handshake(arrival.sock, connection, records))
+        self._keep(self._handshake(arrival, connection, records))
 
-    async def _handshake(self, sock: socket.socket, connection: ClientConnection, records: Records) -> None:
+    async def _handshake(
+        self, arrival: AcceptedConnection, connection: ClientConnection, records: Records
+    ) -> None:
         loop = asyncio.get_running_loop()
         established: asyncio.Future[None] = loop.create_future()
         tls = TlsProtocol(
@@ -190,9 +196,10 @@ class HttpsServer(uvicorn.Server):
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             records=records,
+            received=arrival.received,
         )
         try:
-            await loop.connect_accepted_socket(lambda: tls, sock)
+            await loop.connect_accepted_socket(lambda: tls, arrival.sock)
             await established
         except OSError:
             # Not with us: by its doing, or because it took too long.

@@ -92,9 +92,10 @@ def run_control(
         store = Store.open(settings.store_url, connections=THREADS + OTHER_CONNECTIONS)
         stack.callback(store.close)
         store.check_schema()
-        audit_log = files.audit_log
-        # What the last calls recorded goes out too.
-        stack.callback(Export(store, audit_log).run)
+        audit_log = files.audit_log if settings.audit_file else None
+        if audit_log is not None:
+            # What the last calls recorded goes out too.
+            stack.callback(Export(store, audit_log).run)
         audit = GroupCommit(store, appends_only=True)
         stack.callback(audit.close)
         rates = {
@@ -131,6 +132,7 @@ def run_control(
             drain_seconds=settings.drain_seconds,
             on_ready=ready,
             most=min(MAX_PENDING, max_pending_for(open_files)),
+            proxies=settings.api_proxy_protocol_from,
             supervised=supervised,
             # The next process does it: with other keys and by other rules, perhaps.
             on_replaced=stop_housekeeping,

@@ -75,10 +75,51 @@ def create_installation(
         CommandFailed: there is an installation already, or a file or the store cannot be written.
     """
     with failures(store_url or directory.store_url):
-        return _create(directory, store_url, account, now)
+        root_key = _create(directory, store_url, account, now, with_root_key=True)
+    assert root_key is not None
+    return root_key
 
 
-def _create(directory: DataDirectory, store_url: str | None, account: Account, now: datetime) -> NewAccessKey:
+def ensure_installation(
+    directory: DataDirectory, store_url: str | None, account: Account, now: datetime
+) -> Account | None:
+    """Makes the same without an access key, unless there is an account already: that account, which is left
+    as it is; None when it was made.
+
+    Several may do it at once on one store: the first makes it.
+
+    Raises:
+        CommandFailed: a file or the store cannot be written, or keys lie about without a store.
+    """
+    with failures(store_url or directory.store_url):
+        if store_url is None and _is_there(directory.store):
+            store = Store.open(directory.store_url)
+            try:
+                with store.read() as tx:
+                    found = _as_ever(tx)
+            finally:
+                store.close()
+            if not found:
+                raise CommandFailed("the store holds no account: restore it from a backup")
+            return found[0]
+        try:
+            _create(directory, store_url, account, now, with_root_key=False)
+        except _AccountExists as exists:
+            return exists.account
+    return None
+
+
+class _AccountExists(CommandFailed):
+    """The store holds an account already."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(f"the store already holds account {account.id}: give the URL of an empty one")
+        self.account = account
+
+
+def _create(
+    directory: DataDirectory, store_url: str | None, account: Account, now: datetime, *, with_root_key: bool
+) -> NewAccessKey | None:
     _refuse_existing(directory)
     fresh = not directory.path.exists()
     moved: list[Path] = []
@@ -98,13 +139,13 @@ def _create(directory: DataDirectory, store_url: str | None, account: Account, n
             store.migrate()
             with store.write() as tx:
                 if tx.accounts.find():
-                    raise CommandFailed(
-                        f"the store already holds account {tx.account().id}: give the URL of an empty one"
-                    )
+                    raise _AccountExists(tx.account())
                 tx.accounts.put(account)
-                root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
                 _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
-                record_new_access_key(tx, account, root_key.key, now)
+                root_key = None
+                if with_root_key:
+                    root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
+                    record_new_access_key(tx, account, root_key.key, now)
                 # A committed account whose master key was lost would be of no use: the files go first.
                 keys = (
                     aside.master_key,

@@ -54,6 +54,8 @@ _DEFAULT_GATEWAY: Final = Address(LOOPBACK, DEFAULT_GATEWAY_PORT)
 _API: Final = "api"
 _GATEWAY: Final = "gateway"
 
+_API_PROXIES: Final = "--api-proxy-protocol-from"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
@@ -66,6 +68,8 @@ class ServerOptions:
     api_names: tuple[str, ...] = ()
     api_reads: float | None = None
     api_writes: float | None = None
+    api_proxy_protocol_from: tuple[str, ...] = ()
+    audit_file: bool = True
     api_certificate: CertificateFiles | None = None
     gateway_certificate: CertificateFiles | None = None
     gateway_workers: int = 1
@@ -90,6 +94,8 @@ class ServerOptions:
             gateway_workers=self.gateway_workers,
             api_reads=self.api_reads,
             api_writes=self.api_writes,
+            api_proxy_protocol_from=self.api_proxy_protocol_from,
+            audit_file=self.audit_file,
             proxy_protocol_from=self.gateway_options.proxy_protocol_from,
             vpcs=self.gateway_options.vpcs,
             never_targets=self.gateway_options.never_targets,
@@ -167,6 +173,9 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
     from hatchway.control.process import run_control
 
     settings = options.settings()
+    if options.store_url is not None and MASTER_KEY.variable in os.environ:
+        # Nothing in it has to last: the store and the keys are elsewhere.
+        _make_directory(options.directory)
     _guard_secrets(options)
     with open_installation(options.directory, options.store_url, migrate=True) as installation:
         dns_names = gateway_dns_names(installation)
@@ -208,6 +217,17 @@ def announce_ready(urls: Mapping[str, str]) -> None:
     print("ready", *(f"{name}={url}" for name, url in sorted(urls.items())), flush=True)
 
 
+def _make_directory(directory: DataDirectory) -> None:
+    """
+    Raises:
+        CommandFailed: it cannot be made.
+    """
+    try:
+        directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise CommandFailed(f"cannot make {directory.path}: {problem.strerror}") from problem
+
+
 def _guard_secrets(options: ServerOptions) -> None:
     """Keeps the data directory's files from others, and the keys that gateways must not have from them.
 
@@ -222,8 +242,12 @@ def _guard_secrets(options: ServerOptions) -> None:
 
 
 def _renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
-    """Puts a new certificate of the private CA in place when one is due, unless all have been given."""
+    """Puts a new certificate of the private CA in place when one is due, unless all have been given, or this
+    plane's has and there is no CA: then another plane, elsewhere, has one of others too."""
     own = options.api_certificate is None or options.gateway_certificate is None
+    given = options.api_certificate is not None or options.gateway_certificate is not None
+    if given and not options.directory.ca_certificate.exists():
+        own = False
     if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
         log.info("server certificate renewed", names=names)
     if own and (beyond := names_beyond(options.directory.ca_certificate.read_bytes(), names)):
@@ -281,7 +305,9 @@ def _control_program(options: ServerOptions, address: Address) -> Program:
     named = [word for name in options.api_names for word in ("--api-name", name)]
     rates = (("--api-reads", options.api_reads), ("--api-writes", options.api_writes))
     bounded = [word for option, rate in rates if rate is not None for word in (option, str(rate))]
-    return Program("control", (*command, *named, *bounded), listens=(_API, address))
+    believed = [word for cidr in options.api_proxy_protocol_from for word in (_API_PROXIES, cidr)]
+    written = () if options.audit_file else ("--no-audit-file",)
+    return Program("control", (*command, *named, *bounded, *believed, *written), listens=(_API, address))
 
 
 def _gateway_program(options: ServerOptions, address: Address, number: int = 1) -> Program:

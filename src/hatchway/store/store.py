@@ -16,6 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, func, select
+from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
 from hatchway.store.feed import Changes
@@ -206,13 +207,17 @@ class Store:
         """
         config = _alembic_config()
         known = ScriptDirectory.from_config(config)
-        with self.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        current = self._revision()
         if current is not None and current not in {script.revision for script in known.walk_revisions()}:
             raise SchemaMismatch(current, known)
         if current is None:
             # Nothing is in it that anybody waits for.
-            self._upgrade(config, "head")
+            try:
+                self._upgrade(config, "head")
+            except DBAPIError:
+                # Another may have made it at the same moment: then it was waited for.
+                if self._revision() is None:
+                    raise
         else:
             for script in reversed(list(known.iterate_revisions("head", current))):
                 if hasattr(script.module, "fill"):
@@ -224,6 +229,11 @@ class Store:
                 connection.exec_driver_sql("ROLLBACK")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
+
+    def _revision(self) -> str | None:
+        """The schema that the database has; None of an empty one."""
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
 
     def _upgrade(self, config: Config, revision: str) -> None:
         with self._begin(None) as connection:
@@ -239,8 +249,7 @@ class Store:
             SchemaMismatch: the database is newer or older than the program.
         """
         known = ScriptDirectory.from_config(_alembic_config())
-        with self.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        current = self._revision()
         fits = {script.revision for script in known.walk_revisions()} if older else {known.get_current_head()}
         if current is None or current not in fits:
             raise SchemaMismatch(current, known)

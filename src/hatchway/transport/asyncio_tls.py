@@ -4,7 +4,7 @@ A record that carries nothing, such as a key update (RFC 8446 section 4.6.3), co
 sender 27 bytes; asyncio's own reads 256 KiB at once and decrypts them all in one turn of the event loop.
 """
 
-from asyncio import Transport, sslproto
+from asyncio import BaseTransport, Transport, sslproto
 from typing import Any, Final, cast
 
 READ: Final = 16 * 1024
@@ -53,11 +53,22 @@ class TlsProtocol(sslproto.SSLProtocol):
 
     max_size = READ
 
-    def __init__(self, *arguments: Any, records: Records, **more: Any) -> None:
-        """As asyncio's."""
+    def __init__(self, *arguments: Any, records: Records, received: bytes = b"", **more: Any) -> None:
+        """As asyncio's; `received` is what has been read of the connection already."""
         super().__init__(*arguments, **more)
         self._records = records
+        self._received = memoryview(received)
         self._buffer = memoryview(b"")
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """The handshake begins, before anything more is read."""
+        super().connection_made(transport)
+        while self._received:
+            buffer = self.get_buffer(len(self._received))
+            size = min(len(buffer), len(self._received))
+            buffer[:size] = self._received[:size]
+            self._received = self._received[size:]
+            self.buffer_updated(size)
 
     def get_buffer(self, n: int) -> memoryview:
         """Where what comes is read to, which stays encrypted there."""

@@ -45,6 +45,7 @@ def watched(gateway: Running) -> Metrics:
         revision=lambda: 7,
         age=lambda: 0.25,
         pending_records=lambda: 3,
+        ready=lambda: True,
     )
     return gateway.metrics
 
@@ -109,6 +110,27 @@ def test_prometheus_is_answered_on_a_listener_of_its_own(host: str) -> None:
         answer.close()
     with pytest.raises(OSError):
         urllib.request.urlopen(url, timeout=10)
+
+
+def test_the_listener_says_whether_a_tunnel_would_be_opened_and_not_before_that_is_known() -> None:
+    def asked(url: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read().decode()
+
+    async def test() -> None:
+        async with running_gateway(Says(9)) as gateway:
+            with metrics_listener(gateway.metrics, Address(LOOPBACK, 0)) as listener:
+                assert listener is not None
+                url = f"http://{LOOPBACK}:{listener.port}/readyz"
+                assert await asyncio.to_thread(asked, url) == (503, "not ready\n")
+                watched(gateway)
+                assert await asyncio.to_thread(asked, url) == (200, "ok\n")
+
+    run(test)
 
 
 def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from hatchway.transport.listening.load_shedding import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from wsgiref.simple_server import WSGIServer
 
     from prometheus_client.metrics_core import Metric
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hatchway.gateway.tunnel.relay import Relay
     from hatchway.settings import Address
     from hatchway.transport.websocket.close import Closure
+
+READY_PATH: Final = "/readyz"
+"""Where the listener says whether the worker would open a tunnel; at every other path it has the metrics."""
 
 LAG_INTERVAL: Final = 0.5
 """Seconds between two looks at how late the event loop is."""
@@ -106,7 +109,13 @@ class Metrics:
         self._bytes_in = 0
         self._bytes_out = 0
         self._counting = threading.Lock()
+        self._is_ready: Callable[[], bool] = lambda: False
         ProcessCollector(registry=registry)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the worker would open a tunnel; not before it is watched."""
+        return self._is_ready()
 
     def closed(self, closure: Closure) -> None:
         self._closed.labels(CLOSE_REASONS.get(closure.code, "other")).inc()
@@ -136,6 +145,7 @@ class Metrics:
         revision: Callable[[], int],
         age: Callable[[], float],
         pending_records: Callable[[], int],
+        ready: Callable[[], bool],
     ) -> None:
         """Export these too, with the values that they have when Prometheus asks.
 
@@ -145,7 +155,9 @@ class Metrics:
             revision: of the store, as far as the snapshot has it.
             age: seconds since the snapshot was last seen to be the store's state.
             pending_records: records that the audit trail still lacks.
+            ready: whether the worker would open a tunnel.
         """
+        self._is_ready = ready
         self.registry.register(
             _Live(
                 self._gauges(
@@ -261,7 +273,9 @@ class MetricsListener:
     def _listen(self) -> None:
         address = self._address
         self._server = start_http_server(address.port, address.host, registry=self._metrics.registry)
-        self.port = self._server[0].server_port
+        server = self._server[0]
+        server.set_app(_with_readiness(server.get_app(), self._metrics))
+        self.port = server.server_port
 
     def _wait(self) -> None:
         while not self._closing.wait(_PORT_INTERVAL):
@@ -270,6 +284,22 @@ class MetricsListener:
             except OSError:
                 continue
             return
+
+
+def _with_readiness(application: Any, metrics: Metrics) -> Callable[..., Iterable[bytes]]:
+    """The WSGI application (PEP 3333) with the metrics, and at `READY_PATH` whether the worker is ready."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != READY_PATH:
+            found: Iterable[bytes] = application(environ, start_response)
+            return found
+        status, body = (
+            ("200 OK", b"ok\n") if metrics.is_ready else ("503 Service Unavailable", b"not ready\n")
+        )
+        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return answer
 
 
 @contextmanager

@@ -213,13 +213,17 @@ class Worker:
         sources = Sources(time.monotonic)
         ids = NewIds()
         trail = Trail(self._commits, self._worker_id, ids.event, pending_records)
+
+        def may_open() -> bool:
+            return lease.runs and not pending_records.full
+
         gateway = Gateway(
             admission=self._admission,
             trail=trail,
             registry=registry,
             metrics=self._metrics,
             sources=sources,
-            may_open=lambda: lease.runs and not pending_records.full,
+            may_open=may_open,
             clock=_now,
             new_request_id=ids.event,
             new_tunnel_id=ids.tunnel,
@@ -242,6 +246,7 @@ class Worker:
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
             pending_records=lambda: len(pending_records),
+            ready=lambda: may_open() and not gateway.draining,
         )
         watch = LivenessCheck(registry, loop.time, idle_limit=self._settings.idle_limit)
         work = [
