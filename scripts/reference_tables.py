@@ -133,7 +133,8 @@ def _settings(commands: dict[str, Callable[..., None]], without: Iterable[str] =
     for command in commands.values():
         every |= _options(command)
     for name, (option, parameter) in every.items():
-        if name in without or name == "json":
+        if name in without or name in ("json", "unattended"):
+            # How the command goes about it, and nothing that lasts.
             continue
         of = [f"`{each}`" for each, command in commands.items() if name in _options(command)]
         yield row(
@@ -200,6 +201,7 @@ def _told() -> list[Metric]:
         revision=lambda: 0,
         age=lambda: 0,
         pending_records=lambda: 0,
+        ready=lambda: False,
     )
     return list(worker.registry.collect())
 

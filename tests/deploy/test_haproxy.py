@@ -1,4 +1,7 @@
-"""HAProxy takes the configuration that is there for it, and real clients come through it to a real server."""
+"""HAProxy takes the configuration that is there for it, and real clients come through it to a real server.
+
+The page is docs/deploy.md.
+"""
 
 import json
 import os

@@ -21,6 +21,7 @@ from hatchway.cli.options import (
     read_range,
 )
 from hatchway.errors import BadUsage
+from hatchway.server.gateway_options import Switch
 from hatchway.settings import LogFormat
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ _ApiProxyProtocolFrom = Annotated[
     ),
 ]
 _AuditFile = Annotated[
-    bool,
+    Switch,
     typer.Option(
-        "--audit-file/--no-audit-file",
+        "--audit-file",
         help="Whether the audit trail is written to audit.jsonl in the data directory too; it is in the store"
         " in any case.",
     ),
@@ -120,7 +121,7 @@ class _ApiArguments:
     api_reads: _ApiReads = None
     api_writes: _ApiWrites = None
     api_proxy_protocol_from: _ApiProxyProtocolFrom = None
-    audit_file: _AuditFile = True
+    audit_file: _AuditFile = Switch.ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,7 +355,7 @@ def _server_options(
         api_proxy_protocol_from=tuple(
             read_range("--api-proxy-protocol-from", text) for text in api.api_proxy_protocol_from or ()
         ),
-        audit_file=api.audit_file,
+        audit_file=api.audit_file is Switch.ON,
         gateway=read_address("--gateway", gateway.gateway),
         api_certificate=_certificate("api", api.api_cert, api.api_key),
         gateway_certificate=_certificate("gateway", gateway.gateway_cert, gateway.gateway_key),

@@ -306,7 +306,7 @@ def _control_program(options: ServerOptions, address: Address) -> Program:
     rates = (("--api-reads", options.api_reads), ("--api-writes", options.api_writes))
     bounded = [word for option, rate in rates if rate is not None for word in (option, str(rate))]
     believed = [word for cidr in options.api_proxy_protocol_from for word in (_API_PROXIES, cidr)]
-    written = () if options.audit_file else ("--no-audit-file",)
+    written = () if options.audit_file else ("--audit-file", Switch.OFF.value)
     return Program("control", (*command, *named, *bounded, *believed, *written), listens=(_API, address))
 
 
