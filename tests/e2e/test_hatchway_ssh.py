@@ -47,6 +47,7 @@ def sheila(hatchway: Hatchway, enrolled_host: Sshd) -> AwsCli:
     hatchway.machine.write("/usr/local/bin/hatchway-ssh", f'{command} ssh "$@"\n', mode=0o755)
     sheila = hatchway.user("sheila", DESCRIBE, allow("ec2-instance-connect:SendSSHPublicKey"), OPEN_TUNNEL)
     enrolled_host.authorize("root", make_key(sheila.home / "own-key"))
+    (sheila.home / "config").write_text(f"Host web-1\n    User bob\n{CONFIGURATION}")
     return sheila
 
 
@@ -82,6 +83,11 @@ def shell(sheila: AwsCli) -> Iterator[Shell]:
         # By way of a host: to one that Hatchway knows, and to one that only that host knows.
         (f"hatchway ssh -o ProxyJump=bob@web-1:22,{WEB_1} -l bob web-1 id -un", "bob\n"),
         ("hatchway ssh -J bob@web-1 -i ~/own-key root@localhost id -un", "root\n"),
+        # What ssh's own configuration says of the host as it is typed, and of no other.
+        ("hatchway ssh -F ~/config web-1 id -un", "bob\n"),
+        ("hatchway ssh -F ~/config ec2-user@web-1 id -un", "ec2-user\n"),
+        (f"hatchway ssh -F ~/config {WEB_1} id -un", "ec2-user\n"),
+        ("mkdir ~/'a 100%h' && TMPDIR=~/'a 100%h' hatchway ssh web-1 id -un", "ec2-user\n"),
         # As VS Code does.
         (f"echo 'id -un; exit' | hatchway ssh -T -D 51080 -o ConnectTimeout=15 bob@{WEB_1} bash", "bob\n"),
     ],
