@@ -24,12 +24,14 @@ from tests.control.harness import (
     new_world,
 )
 
+from hatchway.administration.account import _find_instance
 from hatchway.client.discovery import find_endpoint_by_id
 from hatchway.client.errors import ApiError, InvalidOption, NotFound
 from hatchway.client.hosts import find_host, identify_host
 from hatchway.client.ids import whole_id
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.domain.network import Instance, InstanceState
+from hatchway.errors import CommandFailed
 
 SEES_HOSTS = {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}
 SEES_ALL = {"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"}
@@ -230,6 +232,21 @@ def test_a_name_that_leads_nowhere_or_to_several_is_told_with_what_to_do(
         find_host(ec2, named)
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+def test_on_the_server_the_beginning_of_an_id_is_enough_too(filled: World) -> None:
+    with filled.store.read() as tx:
+        assert _find_instance(tx, WEB).id == WEB
+        with pytest.raises(CommandFailed, match=f"any of several instances, {WEB}, {DATABASE}, .*give more"):
+            _find_instance(tx, WEB[:-1])
+        for nothing in ("i-1", "%", "i-_"):
+            with pytest.raises(CommandFailed, match="there is no instance"):
+                _find_instance(tx, nothing)
+    with filled.store.write() as tx:
+        tx.instances.put(instance("i-0fffffffffffffff0", "10.0.1.107", "odd-one-out"))
+    with filled.store.write() as tx:
+        assert _find_instance(tx, "i-0f").id == "i-0fffffffffffffff0"
+        tx.instances.delete("i-0fffffffffffffff0")
 
 
 @pytest.mark.parametrize("named", [DATABASE, "db-2", "10.0.1.102"])

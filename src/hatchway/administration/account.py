@@ -16,6 +16,7 @@ from hatchway.audit.local_trail import administrator, record
 from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet, policy_documents
 from hatchway.control.host_tokens import NewHostToken, new_host_token
 from hatchway.domain.host_token import SECRET_SIZE, format_host_token
+from hatchway.domain.ids import INSTANCE_ID
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.fleet import BadFleet, Fleet, Plan
@@ -27,8 +28,10 @@ from hatchway.installation.installation import Installation
 from hatchway.policies.files import read_file
 from hatchway.policies.reference import ReferenceMissing, aws_facts
 from hatchway.store import Transaction
+from hatchway.store.tables import instances
 
 _LONGEST_PEM: Final = 65_536
+_TOLD: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +229,16 @@ def read_certificate(file: Path) -> str:
 
 
 def _find_instance(tx: Transaction, instance: str) -> Instance:
+    """The instance of this id or name; or the only one whose id begins so."""
     found = tx.instances.get(instance)
-    named = [found] if found is not None else tx.instances.find(name=instance)
+    named = [found] if found is not None else list(tx.instances.find(name=instance))
+    if not named and INSTANCE_ID.fullmatch(instance):
+        named = list(tx.instances.find(instances.c.id.startswith(instance), limit=_TOLD + 1))
     if not named:
         raise CommandFailed(f"there is no instance {instance!r}: give an id or a name of the fleet file")
     if len(named) > 1:
-        raise CommandFailed(f"several instances are called {instance!r}: give the id")
+        ids = ", ".join(sorted(each.id for each in named)[:_TOLD])
+        raise CommandFailed(f"{instance!r} may be any of several instances, {ids}: give more of the id")
     return named[0]
 
 

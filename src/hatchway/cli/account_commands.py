@@ -10,7 +10,9 @@ from hatchway.cli.instance_commands import token_commands
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json, StoreArguments, data_directory, on_server
 
-_Instance = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, or its name.")]
+_Instance = Annotated[
+    str, typer.Argument(metavar="INSTANCE", help="The instance's id, its beginning, or its name.")
+]
 _AtOnce = Annotated[
     bool,
     typer.Option("--at-once", help="End the host's former token now, not when the new one is first used."),
