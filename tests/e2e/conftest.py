@@ -86,10 +86,12 @@ def tf(terraform_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iter
     try:
         with terraform(
             tmp_path_factory.mktemp("terraform"),
-            api_url=server.url,
             ca_certificate=server.ca,
-            access_key_id=root.access_key_id,
-            secret_access_key=root.secret,
+            aws={
+                "AWS_ENDPOINT_URL": server.url,
+                "AWS_ACCESS_KEY_ID": root.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": root.secret,
+            },
         ) as found:
             yield found
     except TerraformMissingError as missing:

@@ -37,7 +37,6 @@ terraform {{
     aws = {{ source = "hashicorp/aws", version = "{VERSION}" }}
   }}
 }}
-provider "aws" {{}}
 """
 
 
@@ -108,9 +107,10 @@ class Terraform:
     directory: Path
     environment: Mapping[str, str] = field(repr=False)
 
-    def write(self, configuration: str) -> None:
-        """Makes this the configuration, which need not name the provider."""
-        (self.directory / "main.tf").write_text(_HEAD + configuration)
+    def write(self, configuration: str, provider: str = "") -> None:
+        """Makes this the configuration, which need not name the provider; `provider` is what it is told."""
+        told = f'provider "aws" {{\n{provider}\n}}\n'
+        (self.directory / "main.tf").write_text(_HEAD + told + configuration)
 
     def plan(self) -> Run:
         return self._run("plan", "-json", "-input=false")
@@ -158,10 +158,11 @@ def _told(printed: str) -> str:
 
 
 @contextmanager
-def terraform(
-    directory: Path, *, api_url: str, ca_certificate: Path, access_key_id: str, secret_access_key: str
-) -> Iterator[Terraform]:
-    """Terraform with these credentials, as a user of the API has it; its provider runs until the end.
+def terraform(directory: Path, *, ca_certificate: Path, aws: Mapping[str, str]) -> Iterator[Terraform]:
+    """Terraform as a user of the API has it; its provider runs until the end.
+
+    Args:
+        aws: the variables by which it finds credentials and the API.
 
     Raises:
         TerraformMissingError: it, or the provider, is not here.
@@ -171,10 +172,8 @@ def terraform(
     environment = {
         "HOME": str(directory),
         "PATH": "/usr/bin:/bin",
-        "AWS_ACCESS_KEY_ID": access_key_id,
-        "AWS_SECRET_ACCESS_KEY": secret_access_key,
         "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": api_url,
+        **aws,
         # As in the system's trust store: AWS_CA_BUNDLE the provider takes for its first run only.
         "SSL_CERT_FILE": str(ca_certificate),
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -39,7 +39,8 @@ def home(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"[profile alice]\nregion = {REGION}\n{where}"
         f"[profile on-call]\nregion = {REGION}\n{where}"
         f"role_arn = {ARNS.role('on-call')}\nsource_profile = alice\nrole_session_name = alice@laptop\n"
-        "external_id = customer-7\nduration_seconds = 7200\n"
+        "external_id = customer-7\nduration_seconds = 7200\nservices = hatchway\n"
+        f"[services hatchway]\nsts =\n  endpoint_url = {world.shared_server.url}\n"
         f"[profile elsewhere]\nrole_arn = {ARNS.role('on-call')}\nsource_profile = alice\n"
     )
     home.joinpath(".aws/credentials").write_text(
