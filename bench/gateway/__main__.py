@@ -21,7 +21,8 @@ from pathlib import Path
 
 from bench.gateway import machine, report
 from bench.gateway.installation import small
-from bench.gateway.measures import QUICK, ROWS, Bench, Extent
+from bench.gateway.measures import QUICK, Bench, Extent
+from bench.gateway.rows import ROWS
 from bench.gateway.target import target
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -36,6 +37,12 @@ def main() -> None:
     arguments.add_argument("--idle", type=int, help="idle tunnels for the memory row")
     arguments.add_argument(
         "--nice", type=int, default=0, help="priority of all that runs; below 0 as root only"
+    )
+    arguments.add_argument(
+        "--neighbours",
+        type=int,
+        default=0,
+        help="processes on each core that compute and move memory meanwhile",
     )
     arguments.add_argument("--no-profile", action="store_true", help="do not run perf")
     arguments.add_argument("--results", type=Path, default=RESULTS, help="where the PNG and the JSON go")
@@ -56,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hatchway-bench-") as directory:
         made = small(Path(directory, "account"))
         machine.pin(os.getpid(), load)
-        with target(load) as (port, pid):
+        with machine.neighbours(given.neighbours), target(load) as (port, pid):
             bench = Bench(Path(directory), made, port, pid, core, extent, not given.no_profile)
             for row in rows:
                 print(f"{row}: {' '.join((ROWS[row].__doc__ or '').split())}", file=sys.stderr, flush=True)
@@ -64,7 +71,14 @@ def main() -> None:
     samples = bench.samples
     print(report.table(samples))
     print(f"\n{report.profiles(samples)}")
-    report.write(samples, given.results, _machine())
+    measured_on = {
+        **_machine(),
+        "priority": str(os.getpriority(os.PRIO_PROCESS, 0)),
+        "neighbours": str(given.neighbours),
+        "rounds": str(extent.rounds),
+    }
+    print("\n" + "; ".join(f"{name}: {value}" for name, value in measured_on.items()))
+    report.write(samples, given.results, measured_on)
     if (broken := report.broken(samples)) and not given.quick:
         print(f"\nNOT KEPT: {'; '.join(broken)}")
         sys.exit(1)
@@ -80,7 +94,7 @@ def _machine() -> dict[str, str]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "processor": f"{len(machine.allowed())} cores of {names[0] if names else platform.machine()}",
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} of {sys.base_prefix}, {platform.python_compiler()}",
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
     }
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CPUCLOCK_SCHED = 2
@@ -28,6 +33,31 @@ def pin(pid: int, to: set[int]) -> None:
     for process in tree(pid):
         for thread in Path(f"/proc/{process}/task").iterdir():
             os.sched_setaffinity(int(thread.name), to)
+
+
+@contextmanager
+def neighbours(count: int) -> Iterator[None]:
+    """So many processes on each core that have work all the time, on more memory than its cache holds."""
+    forking = multiprocessing.get_context("fork")
+    running = [
+        forking.Process(target=_busy, args=(core,), daemon=True) for core in _ALLOWED for _ in range(count)
+    ]
+    for process in running:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.join()
+
+
+def _busy(core: int) -> None:
+    os.sched_setaffinity(0, {core})
+    memory = bytearray(8 << 20)
+    while True:
+        memory[:] = memory[::-1]
+        sum(range(10_000))
 
 
 def tree(pid: int) -> list[int]:

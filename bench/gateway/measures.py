@@ -256,22 +256,27 @@ def _flooded_bulk(bench: Bench, proxy: Proxy, side: str) -> dict[str, float]:
 def echo(bench: Bench) -> None:
     """Messages of 64 bytes, one at a time, there and back."""
     with bench.sides(HATCHWAY_SIDE, HAPROXY_SIDE, WEBSOCKIFY_SIDE) as sides:
-
-        def round_trips(proxy: Proxy) -> list[float]:
-            tunnel = Tunnel(proxy)
-            trips = sorted(tunnel.echo(64, bench.extent.trips))
-            tunnel.close()
-            return trips
-
         # A turn takes a second, and what else the machine does decides on its slowest trips.
         for proxy in in_turns(sides, 3 * bench.extent.rounds):
-            with bench.cost(proxy) as cost:
-                trips = round_trips(proxy)
-            bench.samples.add("echo p50 µs", proxy.name, trips[len(trips) // 2] * 1e6)
-            bench.samples.add("echo p99 µs", proxy.name, trips[len(trips) * 99 // 100] * 1e6)
-            bench.samples.busy["echo p50 µs"][proxy.name].append(cost.busy)
+            echo_into(bench, proxy, "echo")
         for proxy in sides[:2]:
-            bench.profile("echo", proxy, lambda: round_trips(proxy))  # noqa: B023
+            bench.profile("echo", proxy, lambda: _round_trips(bench, proxy))  # noqa: B023
+
+
+def echo_into(bench: Bench, proxy: Proxy, quantity: str) -> None:
+    """One turn of messages there and back."""
+    with bench.cost(proxy) as cost:
+        trips = _round_trips(bench, proxy)
+    bench.samples.add(f"{quantity} p50 µs", proxy.name, trips[len(trips) // 2] * 1e6)
+    bench.samples.add(f"{quantity} p99 µs", proxy.name, trips[len(trips) * 99 // 100] * 1e6)
+    bench.samples.busy[f"{quantity} p50 µs"][proxy.name].append(cost.busy)
+
+
+def _round_trips(bench: Bench, proxy: Proxy) -> list[float]:
+    tunnel = Tunnel(proxy)
+    trips = sorted(tunnel.echo(64, bench.extent.trips))
+    tunnel.close()
+    return trips
 
 
 def opens(bench: Bench) -> None:
@@ -280,7 +285,7 @@ def opens(bench: Bench) -> None:
         for proxy in sides:
             _open(bench, proxy, bench.extent.opens // 5)
         for proxy in in_turns(sides, bench.extent.rounds):
-            _opens_of(bench, proxy, "opens", proxy.name)
+            opens_of(bench, proxy, "opens", proxy.name)
         for proxy in sides:
             bench.profile("opens", proxy, lambda: _open(bench, proxy, bench.extent.opens))  # noqa: B023
 
@@ -295,11 +300,13 @@ def _open(bench: Bench, proxy: Proxy, count: int, *, times: int = 1) -> Openings
     )
 
 
-def _opens_of(bench: Bench, proxy: Proxy, quantity: str, side: str, *, times: int = 1) -> None:
+def opens_of(bench: Bench, proxy: Proxy, quantity: str, side: str, *, times: int = 1) -> None:
+    """One turn of openings."""
     with bench.cost(proxy) as cost:
         opened = _open(bench, proxy, bench.extent.opens, times=times)
     samples = bench.samples
     samples.add(f"{quantity} /CPU s", side, opened.count / cost.proxy)
+    samples.add(f"{quantity} CPU ms", side, cost.proxy / opened.count * 1e3)
     samples.add(f"{quantity} /s", side, opened.count / opened.seconds)
     samples.add(f"{quantity} idle", side, cost.idle / cost.seconds / len(machine.allowed()))
     samples.add(f"{quantity} p50 ms", side, statistics.median(opened.latencies) * 1e3)
@@ -333,9 +340,9 @@ def scale(bench: Bench) -> None:
             for side, account in accounts.items()
         ]
         for side, proxy in sides:
-            _opens_of(bench, proxy, "first opens", side)
+            opens_of(bench, proxy, "first opens", side)
         for side, proxy in in_turns(sides, bench.extent.rounds):
-            _opens_of(bench, proxy, "scale opens", side)
+            opens_of(bench, proxy, "scale opens", side)
 
 
 def workers(bench: Bench) -> None:
@@ -356,11 +363,11 @@ def workers(bench: Bench) -> None:
         for _, proxy in sides:
             _open(bench, proxy, bench.extent.opens // 5)
         for side, proxy in in_turns(sides, bench.extent.rounds):
-            _opens_of(bench, proxy, "workers opens", side, times=4)
+            opens_of(bench, proxy, "workers opens", side, times=4)
         try:
             for side, proxy in in_turns(sides, bench.extent.rounds):
                 with held(proxy.carriers(), WORKER_SHARE):
-                    _opens_of(bench, proxy, "held opens", side, times=4)
+                    opens_of(bench, proxy, "held opens", side, times=4)
             _check_room(bench.samples, "held opens")
         except CannotHold as problem:
             bench.samples.unmeasured["held opens /s"] = str(problem)
@@ -383,14 +390,3 @@ def _copied(bench: Bench, side: str, count: int, on: set[int]) -> Iterator[Proxy
     account = sized(bench.directory / side.replace(" ", "-"), endpoints=10, users=10, ways=10)
     with hatchway(account, bench.target_port, on, workers=count) as proxy:
         yield proxy
-
-
-ROWS: dict[str, Callable[[Bench], None]] = {
-    "throughput": throughput,
-    "floods": floods,
-    "echo": echo,
-    "opens": opens,
-    "memory": memory,
-    "scale": scale,
-    "workers": workers,
-}

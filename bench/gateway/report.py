@@ -22,6 +22,7 @@ from bench.gateway.measures import (
     beside_alone,
     under,
 )
+from bench.gateway.ordinary import AT_ONCE, PACES, TALKING, at_once, at_pace
 from bench.gateway.proxies import HAPROXY_SIDE, HATCHWAY_SIDE, WEBSOCKIFY_SIDE
 
 if TYPE_CHECKING:
@@ -101,8 +102,41 @@ PROMISES = [
         for name in FLOODS
         for proxy in (HATCHWAY_SIDE, HAPROXY_SIDE)
     ),
+    *(
+        Promise(f"throughput {at_pace(way, None)}, MB/s", f"{at_pace(way, None)} MB/s", None, profile=way)
+        for way in (UP, DOWN)
+    ),
+    *(
+        Promise(
+            f"CPU seconds per GB {at_pace(way, pace)}",
+            f"{at_pace(way, pace)} CPU s/GB",
+            None,
+            busy=f"{at_pace(way, pace)} MB/s",
+        )
+        for way in (UP, DOWN)
+        for pace in PACES
+    ),
     Promise("64-byte echo, p50, µs", "echo p50 µs", 1.3, busy="echo p50 µs", profile="echo"),
     Promise("64-byte echo, p99, µs", "echo p99 µs", 1.3, busy="echo p50 µs", profile="echo"),
+    *(
+        Promise(
+            f"64-byte echo amid {TALKING} talking tunnels, {part}, µs",
+            f"echo amid {part} µs",
+            None,
+            busy="echo amid p50 µs",
+        )
+        for part in ("p50", "p99")
+    ),
+    *(
+        Promise(
+            f"CPU ms of an opening, {count} at once",
+            f"{at_once(count)} CPU ms",
+            None,
+            busy=f"{at_once(count)} /CPU s",
+        )
+        for count in AT_ONCE
+    ),
+    Promise("CPU ms of an opening, 48 at once", "opens CPU ms", None, busy="opens /CPU s"),
     Promise("opens per second and core", "opens /CPU s", 0.5, True, busy="opens /CPU s", profile="opens"),
     Promise("resident KiB per idle tunnel", "idle KiB", 2.0),
     Promise(

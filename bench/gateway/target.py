@@ -1,7 +1,8 @@
 """The host behind the proxies. It greets, as sshd speaks first, then does what it is asked.
 
 `U` and a length: takes so many bytes, throws them away in the kernel, and says `k`. `D` and a length: sends
-so many, without copying them. `E`: echoes. Whoever says something else it hangs up on.
+so many, without copying them. `P`, a length and a pace: sends so many, so many a second. `E`: echoes. Whoever
+says something else it hangs up on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import selectors
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 GREETING = b"."
-ORDERS = (b"U", b"D", b"E")
+ORDERS = (b"U", b"D", b"P", b"E")
 LENGTH = struct.Struct("!Q")
+PIECE = 65_000
+"""Bytes that are sent at once at a pace."""
+
 _BLOB = 64 << 20
 _DISCARD = 1 << 20
 
@@ -83,10 +88,29 @@ def _work(connection: socket.socket, asked: bytes, blob: int) -> None:
         if asked == b"U":
             discard(connection, length)
             connection.sendall(b"k")
+        elif asked == b"P":
+            (pace,) = LENGTH.unpack(connection.recv(LENGTH.size, socket.MSG_WAITALL))
+            for size in at_pace(length, pace):
+                _send(connection, blob, size)
         else:
-            while length:
-                length -= os.sendfile(connection.fileno(), blob, 0, min(length, _BLOB))
+            _send(connection, blob, length)
         connection.recv(1)
+
+
+def _send(connection: socket.socket, blob: int, length: int) -> None:
+    while length:
+        length -= os.sendfile(connection.fileno(), blob, 0, min(length, _BLOB))
+
+
+def at_pace(length: int, pace: int) -> Iterator[int]:
+    """Sizes of pieces, each when its time has come at so many bytes a second; at once when that is 0."""
+    began, done = time.monotonic(), 0
+    while done < length:
+        if pace:
+            time.sleep(max(0.0, began + done / pace - time.monotonic()))
+        size = min(PIECE, length - done)
+        yield size
+        done += size
 
 
 def discard(connection: socket.socket, length: int) -> None:

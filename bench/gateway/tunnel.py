@@ -11,14 +11,16 @@ import socket
 import ssl
 import struct
 import time
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from bench.gateway.target import GREETING, LENGTH
+from bench.gateway.target import GREETING, LENGTH, PIECE, at_pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MESSAGE = 65_000
+MESSAGE = PIECE
 """Bytes to a message, the AWS CLI's own."""
 
 SETTLED = 0.2
@@ -60,6 +62,11 @@ def frame(payload: bytes) -> bytes:
         head = struct.pack("!BBQ", _BINARY, 0x80 | 127, size)
     key = int.from_bytes((_MASK * (size // 4 + 1))[:size], "big")
     return head + _MASK + (int.from_bytes(payload, "big") ^ key).to_bytes(size, "big")
+
+
+@cache
+def _message(size: int) -> bytes:
+    return frame(bytes(size))
 
 
 class Tunnel:
@@ -203,6 +210,29 @@ class Tunnel:
         if got < size:
             raise AssertionError(f"{got} bytes came of {size}")
         return last - start
+
+    def upload_at(self, size: int, pace: int) -> None:
+        """Send so many bytes to the target, so many a second, each message encrypted when it is sent."""
+        self.write(b"U" + LENGTH.pack(size))
+        for piece in at_pace(size, pace):
+            # Masked already: in a client that is no work of Python's.
+            self._tls.write(_message(piece) if self.websocket else bytes(piece))
+            self._flush()
+        if self.read(1) != b"k":
+            raise AssertionError("not all has arrived")
+
+    def download_at(self, size: int, pace: int) -> None:
+        """Take so many bytes from the target, which sends so many a second, and decrypt them as they come."""
+        self.write(b"P" + LENGTH.pack(size) + LENGTH.pack(pace))
+        encrypted, plain, got = memoryview(bytearray(1 << 18)), bytearray(1 << 18), 0
+        while got < size:
+            taken = self.sock.recv_into(encrypted)
+            if not taken:
+                raise ConnectionError("the proxy left")
+            self._in.write(encrypted[:taken])
+            with suppress(ssl.SSLWantReadError):
+                while True:
+                    got += self._tls.read(len(plain), plain)  # type: ignore[operator]
 
     def echo(self, size: int, count: int) -> list[float]:
         """Seconds of each of so many round trips of a message."""
