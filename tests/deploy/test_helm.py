@@ -13,6 +13,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,13 +23,13 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from tests.cli.commands import environment
+from tests.cli.commands import environment, hatchway
 from tests.cli.test_documented_commands import parse
 from tests.deploy.site import ACCOUNT, ANSWER, FLEET, start, through_a_tunnel
 from tests.e2e.waiting import free_port
 from tests.store.postgresql_server import postgresql_server, server_programs
 
-import hatchway
+from hatchway import __version__
 from hatchway.access.key_files import new_key
 from hatchway.pki import create_ca, issue_server_certificate
 
@@ -145,9 +146,9 @@ def test_kubernetes_knows_every_field(objects: list[dict[str, Any]]) -> None:
 
 def test_it_is_for_the_program_of_this_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["appVersion"] == hatchway.__version__
+    assert chart["appVersion"] == __version__
     (image,) = {each["image"] for pod in pods(rendered(LEAST)) for each in containers(pod)}
-    assert image == f"hatchway:{hatchway.__version__}"
+    assert image == f"hatchway:{__version__}"
 
 
 def test_pods_are_restricted(objects: list[dict[str, Any]]) -> None:
@@ -264,7 +265,7 @@ class Cluster:
                 self.secrets[reference["name"], reference["key"]] if reference else variable["value"]
             )
         found["HATCHWAY_DATA_DIR"] = str(self.place / found["HATCHWAY_DATA_DIR"].lstrip("/"))
-        return environment(found)
+        return found
 
     def get(self, container: Mapping[str, Any], probe: str) -> int:
         """The status that a probe sees; 0 where nobody answers."""
@@ -314,13 +315,11 @@ def test_what_it_starts_serves(cluster: Cluster) -> None:
     (init,) = planes["control"]["initContainers"]
     with ExitStack() as down:
         # Two control planes of one store begin at once.
-        both = [
-            start(down, cluster.place / f"init-{n}.log", cluster.command(init), cluster.variables(init))
-            for n in (1, 2)
-        ]
-        said = sorted(each.process.communicate(timeout=60)[0] for each in both)
-        logs = [(cluster.place / f"init-{n}.log").read_text() for n in (1, 2)]
-        assert [each.process.returncode for each in both] == [0, 0], logs
+        with ThreadPoolExecutor() as two:
+            begun = [two.submit(hatchway, *init["args"], variables=cluster.variables(init)) for _ in range(2)]
+        both = [each.result() for each in begun]
+        assert [each.returncode for each in both] == [0, 0], both
+        said = [each.stdout for each in both]
         assert [bool(re.search("is made", text)) for text in said].count(True) == 1, said
         assert not any("secret" in text for text in said)
 
@@ -329,7 +328,7 @@ def test_what_it_starts_serves(cluster: Cluster) -> None:
             name = container["name"]
             log = cluster.place / f"{name}.log"
             assert cluster.get(container, "readinessProbe") == 0
-            command, variables = cluster.command(container), cluster.variables(container)
+            command, variables = cluster.command(container), environment(cluster.variables(container))
             running[name] = start(down, log, command, variables, contained=True)
             assert running[name].line().startswith("ready "), log.read_text()
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -344,13 +343,7 @@ def test_what_it_starts_serves(cluster: Cluster) -> None:
             ["apply", str(fleet)],
             ["access-key", "create", "alice", "--json"],
         ):
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "hatchway", *words],
-                env=cluster.variables(control),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = hatchway(*words, variables=cluster.variables(control))
             assert done.returncode == 0, done.stderr
             key = json.loads(done.stdout) if "--json" in words else key
         done = through_a_tunnel(
