@@ -1,6 +1,7 @@
 """A whole worker, as a process, with a store: tunnels signed for, recorded, drained, and killed."""
 
 import asyncio
+import http.client
 import json
 import signal
 import time
@@ -9,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.e2e.waiting import free_port
 from tests.gateway.account import ELSEWHERE, StoredAccount, allow, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
 from tests.transport.harness import LOOPBACK, WebSocket, request, run, until
 
 from hatchway.domain.identity import KeyStatus
+from hatchway.settings import Address
 
 
 @pytest.fixture
@@ -90,20 +93,33 @@ def test_a_change_in_the_store_counts_within_a_second(account: StoredAccount, tm
     run(test)
 
 
+def says_ready(metrics: Address) -> int:
+    """The status of the answer to whether it would open a tunnel."""
+    asking = http.client.HTTPConnection(metrics.host, metrics.port, timeout=30)
+    try:
+        asking.request("GET", "/readyz")
+        return asking.getresponse().status
+    finally:
+        asking.close()
+
+
 def test_a_worker_told_to_stop_lets_tunnels_finish_and_takes_no_new_ones(
     account: StoredAccount, tmp_path: Path
 ) -> None:
     async def test() -> None:
         async with target(echo) as port:
-            with worker(account, tmp_path, drain_seconds=30) as gateway:
+            metrics = Address(LOOPBACK, free_port())
+            with worker(account, tmp_path, drain_seconds=30, metrics=metrics) as gateway:
                 client = await open_tunnel(gateway, account, port)
                 assert await echoes(client)
+                assert await asyncio.to_thread(says_ready, metrics) == 200
                 gateway.signal(signal.SIGTERM)
 
                 # It has yet to get the signal.
                 while (answer := await answer_to(gateway, account, port)).startswith(b"HTTP/1.1 101"):
                     continue
                 assert answer == b"HTTP/1.1 503 Service Unavailable"
+                assert await asyncio.to_thread(says_ready, metrics) == 503
                 assert await echoes(client, b"still works")
                 await client.close()
                 assert await gateway.ended() == 0
