@@ -21,6 +21,7 @@ from hatchway.client.frames import (
     FrameReader,
     accept_value,
     masked,
+    new_key,
     read_close,
     write_close,
     write_frame,
@@ -53,11 +54,23 @@ def test_a_masked_text_is_that_of_the_rfc() -> None:
     assert write_frame(TEXT, b"Hello", key) == bytes.fromhex("818537fa213d7f9f4d5158")
 
 
-@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
+@given(
+    st.binary(max_size=300),
+    st.one_of(
+        st.binary(min_size=4, max_size=4), st.binary(min_size=1, max_size=1).map(lambda byte: byte * 4)
+    ),
+)
 def test_masking_is_that_of_one_byte_after_the_other_and_undoes_itself(data: bytes, key: bytes) -> None:
     expected = bytes(byte ^ key[at % 4] for at, byte in enumerate(data))
     assert masked(data, key) == masked(memoryview(data), key) == expected
     assert masked(expected, key) == data
+
+
+@pytest.mark.parametrize("size", [0, 100, 65_000])
+def test_each_frame_gets_a_key_that_nobody_foresees(size: int) -> None:
+    keys = {new_key(size) for _ in range(64)}
+    assert len(keys) > 16
+    assert {len(key) for key in keys} == {4}
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 70_000])

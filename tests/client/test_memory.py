@@ -96,6 +96,23 @@ def test_without_a_home_nothing_is_remembered(
     assert not (tmp_path / "here").exists()
 
 
+def test_what_was_good_the_last_time_is_told_before_anything_is_asked(
+    caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path
+) -> None:
+    find(caller)
+    (file,) = (tmp_path / "cache" / "hatchway" / "answers").iterdir()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "until": 0}))
+    profile, asked_before = Profile(caller), list[int]()
+    plan = plan_tunnel(
+        profile,
+        OPTIONS,
+        memory=Memory(profile, OPTIONS),
+        expected=lambda plan: asked_before.append(len(control_plane.calls) * plan.route.port),
+    )
+    assert asked_before == [2 * plan.route.port]
+    assert len(control_plane.calls) == 4
+
+
 @pytest.mark.parametrize("until", [0, 1e18, "x", None])
 def test_what_is_not_good_now_is_asked_anew(
     caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path, until: object

@@ -29,7 +29,7 @@ for what is open; the plan opens any number of tunnels:
 | `plan` | what opening a tunnel takes. Pure |
 | `attempts` | which endpoint is asked next, where one refuses; what a refusal means |
 | `opening` | asking a gateway for a tunnel, for `stream_relay` |
-| `frames` | the frames of a WebSocket. Pure |
+| `frames` | the frames of a WebSocket |
 | `stream_relay` | one tunnel on standard streams, which are there at once: no event loop |
 | `tunnel` | opening any number of tunnels in an event loop |
 | `relay` | the bytes of each of these, both ways, to the very last |

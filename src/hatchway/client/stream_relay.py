@@ -18,7 +18,6 @@ from hatchway.client.errors import CONNECTION_LOST, TunnelClosed, printable
 from hatchway.client.frames import (
     BINARY,
     CLOSE,
-    KEY_SIZE,
     NO_STATUS,
     NORMAL,
     PING,
@@ -28,6 +27,7 @@ from hatchway.client.frames import (
     UNSUPPORTED_DATA,
     BadFrame,
     FrameReader,
+    new_key,
     read_close,
     write_close,
     write_frame,
@@ -115,7 +115,6 @@ class StreamRelay:
         self._polled: dict[int, int] = {}
         self._frames = FrameReader()
         self._incoming = memoryview(bytearray(_READ_BUFFER))
-        self._outgoing = memoryview(bytearray(MAX_FRAME))
         self._unsent: deque[memoryview] = deque()
         self._more_received = True
         self._backlog: deque[memoryview] = deque()
@@ -195,23 +194,23 @@ class StreamRelay:
         if self._input_ended or self._over or self._close_sent:
             return 0
         try:
-            size = os.readv(self._local.input, [self._outgoing])
+            data = os.read(self._local.input, MAX_FRAME)
         except BlockingIOError:
             return 0
         except OSError:
             self._hang_up()
             return 0
-        if size == 0:
+        if not data:
             self._input_ended = True
             if self._half_close:
                 self._send(TEXT, END_OF_DATA)
             self._look_at = time.monotonic() + CHECK_INTERVAL
             return 0
-        self._send(BINARY, self._outgoing[:size])
-        return size
+        self._send(BINARY, data)
+        return len(data)
 
     def _send(self, kind: int, payload: bytes | memoryview) -> None:
-        self._unsent.append(memoryview(write_frame(kind, payload, os.urandom(KEY_SIZE))))
+        self._unsent.append(memoryview(write_frame(kind, payload, new_key(len(payload)))))
         self._flush()
 
     def _flush(self) -> None:
