@@ -52,6 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.relative_to(here).parts[0], len(ranks)))
 
 
+def pytest_sessionfinish() -> None:
+    """Ends the PostgreSQL server that tests of this process had, if any."""
+    if (migrated := sys.modules.get("tests.store.migrated")) is not None:
+        migrated.end_servers()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With CI=true, a test that skips has failed: its reason is the failure."""

@@ -16,6 +16,7 @@ from tests.store.postgresql_server import PostgresqlServer, postgresql_server, s
 from hatchway.store import Store
 
 ON_POSTGRESQL = os.environ.get("HATCHWAY_TEST_STORE") == "postgresql"
+_running = ExitStack()
 
 
 @cache
@@ -45,9 +46,13 @@ def _server() -> PostgresqlServer:
     """One for this process, until it ends."""
     programs = server_programs()
     assert programs is not None, "PostgreSQL's server is missing: install postgresql"
-    running = ExitStack()
-    atexit.register(running.close)
-    return running.enter_context(postgresql_server(programs))
+    atexit.register(end_servers)
+    return _running.enter_context(postgresql_server(programs))
+
+
+def end_servers() -> None:
+    """Leaves nothing behind. A process of pytest-xdist may end without what is to be done at its end."""
+    _running.close()
 
 
 @cache
