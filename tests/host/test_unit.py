@@ -112,6 +112,30 @@ def test_where_the_package_is_gone_the_unit_is_its_own_again(connect_host: Host)
     assert restarts(connect_host) == 2
 
 
+def test_a_run_that_was_killed_before_sshd_was_started_anew_is_finished_by_the_next(
+    connect_host: Host,
+) -> None:
+    before = (connect_host.root / "proc/812/cmdline").read_text()
+    assert connect_host.run().returncode == 0
+    complete = connect_host.files()
+    (connect_host.root / "proc/812/cmdline").write_text(before)
+    done = connect_host.run()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (connect_host.files(), restarts(connect_host)) == (complete, 2)
+
+
+def test_a_removal_that_was_killed_before_sshd_was_started_anew_is_finished_by_the_next(
+    connect_host: Host,
+) -> None:
+    before = connect_host.files()
+    assert connect_host.run().returncode == 0
+    ours(connect_host).unlink()
+    connect_host.drop_in.unlink()
+    assert connect_host.run("--uninstall").returncode == 0
+    assert connect_host.files() == before
+    assert "AuthorizedKeysCommand" in (connect_host.root / "proc/812/cmdline").read_text()
+
+
 @pytest.mark.parametrize("kind", ["fail", "KILL"])
 def test_whatever_ends_the_script_on_its_way_the_next_run_of_either_kind_does_the_whole(
     connect_host: Host, kind: str

@@ -367,7 +367,7 @@ uninstall() {
         if ! stands_in_way "$file.old"; then rm -f "$file.old"; fi
     done
     if [ -e "$made" ] || ! stands_in_way "$drop_in.new"; then rm -f "$drop_in.new"; fi
-    remove_unit_drop_in
+    remove_unit_drop_in wholly
     if [ -z "$sshd" ]; then
         say "there is no sshd to tell of it"
     elif [ -n "$unit" ] && sshd_accepts; then

@@ -74,10 +74,12 @@ ExecStart=$unit_line
 END_OF_UNIT
     if cmp -s "$unit_drop_in.new" "$unit_drop_in"; then
         rm -f "$unit_drop_in.new"
-        return 0
+        # A run that was killed may not have come to that.
+        case $(listeners) in *AuthorizedKeysCommand*) ;; *) return 0 ;; esac
+    else
+        put_in_place "$unit_drop_in"
     fi
     restarted=yes
-    put_in_place "$unit_drop_in"
     restart_unit || fail "$unit.service could not be started without the AuthorizedKeysCommand of its -o options"
 }
 
@@ -87,7 +89,8 @@ restart_unit() {
         [ "$(systemctl is-active "$unit.service")" != failed ]
 }
 
-# remove_unit_drop_in: takes it away. Sets `unit` to the service that has to be started anew, or to nothing.
+# remove_unit_drop_in [WHOLLY]: takes it away. Sets `unit` to the service that has to be started anew, or to nothing. Wholly: also
+# where a run that was killed took the drop-in away and came no further.
 remove_unit_drop_in() {
     removed=
     for unit in ssh sshd; do
@@ -96,6 +99,8 @@ remove_unit_drop_in() {
             rm -f "$file.new" "$file.old"
             if is_marked "$file" "$drop_in_mark"; then
                 rm -f "$file"
+                removed=$unit
+            elif [ -n "${1-}" ]; then
                 removed=$unit
             fi
         fi
