@@ -147,7 +147,7 @@ def test_whatever_ends_the_script_on_its_way_the_next_run_of_either_kind_does_th
     connect_host.keep("clean")
     steps = steps_of(connect_host)
     complete = connect_host.files()
-    for number in list(tried(kind, steps))[:: 1 if EVERY_STEP else 6]:
+    for number in list(tried(kind, steps))[:: 1 if EVERY_STEP else 12]:
         connect_host.put_back("clean")
         (connect_host.root / "proc/812/cmdline").write_text(started)
         done = run_with_fault(connect_host, number, kind)
