@@ -94,7 +94,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as down:
         options = ["--api", f"{SERVER}:0", "--gateway", f"{SERVER}:0", "--drain-timeout", "0"]
         options += ["--proxy-protocol-from", HAPROXY, "--api-proxy-protocol-from", HAPROXY]
-        options += ["--api-name", FRONT, "--metrics", f"{SERVER}:{metrics}"]
+        options += ["--api-name", FRONT, "--metrics", f"{SERVER}:{metrics}", "--never-target", HAPROXY]
         log = place / "server.log"
         server = start(down, log, [*COMMAND, "serve", *options], environment(variables))
         ports = dict(re.findall(r"(api|gateway)=\w+://[\d.]+:(\d+)", server.line()))

@@ -7,18 +7,21 @@ what is printed. A comment right before a block, or several, may say what a test
     # hatchway apply base.yaml
     -->
 
-has commands run before it, with prompts, like those of the block;
+has commands run before it, with prompts, like those of the block, and with `afterwards` in the place of
+`first` behind it;
 
     <!-- test: 701b6eb3-cf21-4aa6-82d9-35b6b63676ed is
-    # hatchway events --outcome denied --json | jq -r .events[0].request_id
+    # hatchway events --outcome denied --output json | jq -r .requestID | tail -n 1
     -->
 
 puts what a command prints in the place of a text of the block;
 
     <!-- test: not run, it needs systemd -->
-    <!-- test: run by tests/e2e/test_tutorial.py -->
+    <!-- test: run by tests/cli/test_demo.py::test_all_goes_as_expected_and_nothing_is_left_behind -->
+    <!-- test: read by tests/e2e/test_tutorial.py::test_the_tutorial_works_as_printed -->
 
-say why a block is not run, or which test does so instead, in which the page has to be named.
+say why a block is not run, or which test does so instead: with commands of its own, in which every word of
+these that means something to a program has to be, or by reading them from the page.
 
 What is shown may differ from what is printed in what differs each time (ids, keys, times, numbers of bytes
 and processes) and in white space; a `…` in it stands for anything. A command of which nothing is shown has to
@@ -45,12 +48,19 @@ _COMMENT: Final = re.compile(r"<!-- test: (.*?)\s*-->", re.DOTALL)
 _PROMPT: Final = re.compile(r"^([\w-]*[#$]) (.*)$")
 
 _VARYING: Final = (
+    (r"^Pseudo-terminal will not be allocated because stdin is not a terminal\.\r?$", ""),
     (r"\x1b\[[0-9;]*m", ""),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\b([a-z]+(?:-assoc)?)-[0-9a-f]{17}\b", r"\1-ID"),
     (r"\b(AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{16,17}\b", r"\1-ID"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", "TIME"),
     (r"\b\d\d:\d\d:\d\d\b", "TIME"),
+    # When and for what somebody's key was last used.
+    (r",(TIME|N/A),(N/A|[a-z][a-z0-9-]*)$", ",USE"),
+    (r"\t(TIME|None)$", " TIME"),
+    (r"\bSHA256:[A-Za-z0-9+/]{43}", "FINGERPRINT"),
+    (r"\b([0-9a-f]{64}|[0-9a-f]{16})\b", "DIGEST"),
+    (r"\bSealed anew: \d+", "Sealed anew: NUMBER"),
     (r"\b\d[\d,]* bytes\b", "SIZE"),
     (r"\bprocess \d+\b", "process NUMBER"),
     (r"\bthe store's schema is \d+", "the store's schema is NUMBER"),
@@ -82,18 +92,26 @@ class Block:
 
     Attributes:
         first: what has to be run before it.
+        afterwards: what has to be run behind it, whatever comes of it.
         replaced: texts in it, each with the command whose output stands for it.
         not_run: why it is not run.
-        run_by: the test that runs it instead.
+        run_by: the test that runs it instead, FILE::TEST, with commands of its own.
+        read_by: the test that runs it instead, having read it from the page.
     """
 
     page: Path
     line: int
     commands: tuple[Command, ...]
     first: tuple[Command, ...] = ()
+    afterwards: tuple[Command, ...] = ()
     replaced: tuple[tuple[str, Command], ...] = ()
     not_run: str = ""
     run_by: str = ""
+    read_by: str = ""
+
+    @property
+    def is_run_here(self) -> bool:
+        return not (self.not_run or self.run_by or self.read_by)
 
     @property
     def here(self) -> str:
@@ -110,23 +128,30 @@ def blocks(page: Path) -> Iterator[Block]:
     for found in _BLOCK.finditer(text):
         line = text.count("\n", 0, found.start("body"))
         first: list[Command] = []
+        afterwards: list[Command] = []
         replaced: list[tuple[str, Command]] = []
-        not_run = run_by = ""
+        not_run = run_by = read_by = ""
         for comment in _COMMENT.findall(found["comments"]):
             head, _, rest = comment.partition("\n")
             said = commands(_without_indent(rest, found["indent"]))
             if head == "first" and said:
                 first += said
+            elif head == "afterwards" and said:
+                afterwards += said
             elif head.endswith(" is") and len(said) == 1:
                 replaced.append((head.removesuffix(" is"), said[0]))
             elif head.startswith("not run, "):
                 not_run = comment.removeprefix("not run, ")
             elif head.startswith("run by ") and not rest:
                 run_by = head.removeprefix("run by ")
+            elif head.startswith("read by ") and not rest:
+                read_by = head.removeprefix("read by ")
             else:
                 raise NoSuchKindError(f"{page.relative_to(REPOSITORY)}:{line}: {head}")
         body = tuple(commands(_without_indent(found["body"], found["indent"])))
-        yield Block(page, line, body, tuple(first), tuple(replaced), not_run, run_by)
+        yield Block(
+            page, line, body, tuple(first), tuple(afterwards), tuple(replaced), not_run, run_by, read_by
+        )
 
 
 def commands(text: str) -> list[Command]:
@@ -156,7 +181,7 @@ def is_as_shown(shown: str, printed: str) -> bool:
 def without_varying(text: str) -> str:
     """A text without what differs each time."""
     for pattern, instead in _VARYING:
-        text = re.sub(pattern, instead, text)
+        text = re.sub(pattern, instead, text, flags=re.MULTILINE)
     return text.strip()
 
 

@@ -4,14 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.documents.pages import PAGES, REPOSITORY, Block, blocks, is_as_shown
+from tests.documents.elsewhere import NoSuchTestError, reads, wants, words_in
+from tests.documents.pages import PAGES, REPOSITORY, Block, blocks, commands, is_as_shown
 from tests.documents.world import World
 
 BLOCKS = {page: list(blocks(page)) for page in PAGES}
-
-
-def is_run_here(block: Block) -> bool:
-    return not block.not_run and not block.run_by
+ALL = [block for found in BLOCKS.values() for block in found]
 
 
 @pytest.mark.parametrize(
@@ -19,14 +17,14 @@ def is_run_here(block: Block) -> bool:
     [
         pytest.param(page, id=str(page.relative_to(REPOSITORY)))
         for page, found in BLOCKS.items()
-        if any(map(is_run_here, found))
+        if any(block.is_run_here for block in found)
     ],
 )
 @pytest.mark.timeout(600)
 def test_a_page_shows_what_its_commands_print(read_world: World, page: Path) -> None:
     read_world.begin()
     for block in BLOCKS[page]:
-        if is_run_here(block):
+        if block.is_run_here:
             read_world.run(block)
 
 
@@ -36,18 +34,63 @@ def test_there_is_no_block_of_commands_of_any_other_kind() -> None:
         assert len(found) == len(re.findall(r"^ *```console$", text, re.MULTILINE)), page
         # A block of shell commands in another guise.
         assert not re.search(r"^ *```(sh|bash|shell|shell-session)?\n *[\w-]*[#$] ", text, re.MULTILINE), page
-    for block in [block for found in BLOCKS.values() for block in found]:
+    for block in ALL:
         assert block.commands, f"{block.here}: no prompt"
-        assert not (block.not_run and block.run_by), block.here
+        assert sum(map(bool, (block.not_run, block.run_by, block.read_by))) <= 1, block.here
 
 
-def test_a_block_that_another_test_runs_is_on_a_page_that_this_test_names() -> None:
-    elsewhere = [block for found in BLOCKS.values() for block in found if block.run_by]
-    assert elsewhere
-    for block in elsewhere:
-        test = REPOSITORY / block.run_by
-        assert test.is_file(), block.here
-        assert block.page.name in test.read_text(), f"{block.here}: {block.run_by} does not name the page"
+@pytest.mark.parametrize("block", [block for block in ALL if block.run_by], ids=lambda block: block.here)
+def test_a_test_that_runs_a_block_elsewhere_has_every_word_of_it_that_means_something(block: Block) -> None:
+    missing = {word for command in block.commands for word in wants(command.text)} - words_in(block.run_by)
+    assert missing == set(), f"{block.here}: {block.run_by} has nothing of this: the page and it differ"
+
+
+@pytest.mark.parametrize("block", [block for block in ALL if block.read_by], ids=lambda block: block.here)
+def test_a_test_that_reads_a_block_from_its_page_names_the_page(block: Block) -> None:
+    assert reads(block.read_by, str(block.page.relative_to(REPOSITORY))), block.here
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("hatchway serve … --metrics 127.0.0.1:9464", {"serve", "--metrics"}),
+        (
+            "OTEL_ONE=x hatchway policy test examples --junit=x.xml",
+            {"OTEL_ONE", "policy", "test", "--junit"},
+        ),
+        ("printf 'QUIT' | hatchway open-tunnel web-1 --remote-port 25", {"open-tunnel", "--remote-port"}),
+        ("ip rule add iif eth1 ipproto tcp", {"ip", "rule", "add", "iif", "ipproto", "tcp"}),
+        ("export AWS_PROFILE=admin", set()),
+    ],
+)
+def test_words_that_mean_something_are_subcommands_options_and_variables(typed: str, words: set[str]) -> None:
+    assert wants(typed) == words
+
+
+def test_a_test_that_is_not_there_is_noticed() -> None:
+    here = "tests/documents/test_blocks.py"
+    for gone in (f"{here}::test_of_old", "tests/documents/test_gone.py::test_it", here):
+        with pytest.raises(NoSuchTestError):
+            words_in(gone)
+
+
+def test_an_option_that_another_test_does_not_give_is_noticed() -> None:
+    words = words_in(
+        "tests/cli/test_gateway_options.py::test_each_worker_tells_prometheus_at_a_port_of_its_own"
+    )
+    assert wants("hatchway serve --metrics 127.0.0.1:9464") <= words
+    assert wants("hatchway serve --metric 127.0.0.1:9464") - words == {"--metric"}
+
+
+def test_what_comes_before_and_behind_a_block_is_read_from_comments(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- test: first\n# one\n# two\n -->\n<!-- test: afterwards\n$ three\n -->\n```console\n# now\n```\n"
+    )
+    (block,) = blocks(page)
+    assert block.first == tuple(commands("# one\n# two"))
+    assert block.afterwards == tuple(commands("$ three"))
+    assert block.is_run_here
 
 
 def test_every_comment_for_these_tests_stands_before_a_block() -> None:

@@ -3,7 +3,7 @@
 The server's machine is hatchway.example, with what the example fleet file says and two users more: admin,
 who may do everything, and alice. `#` is root's shell there, in a directory with the repository's `examples`
 and `deploy`; `$` is the shell of alice's machine, which is the same with another home. `web-1#` is root's
-shell on the host web-1.
+shell on the host web-1, and `db-1#` on db-1, which is there only once somebody types there.
 """
 
 import json
@@ -25,18 +25,24 @@ import yaml
 from tests.documents.pages import REPOSITORY, Block, Command, is_as_shown, without_varying
 from tests.e2e.machines import ENVIRONMENT, Machine
 from tests.e2e.network import Network
-from tests.e2e.openssh import Sshd, start_sshd
+from tests.e2e.openssh import start_sshd
 from tests.e2e.processes import kill_group
 
 DNS_NAME: Final = "hatchway.example"
 DATA: Final = "/var/lib/hatchway"
 HOME: Final = "/home/alice"
 ROOT: Final = "/root/work"
+ADDRESSES: Final = {"web-1": "10.0.1.1", "db-1": "10.0.2.20"}
+"""Where the example fleet has its hosts."""
 
 _GOES_ON: Final = re.compile(
-    r"(?:--local-port[ =]|-L )(\d+)|\bhatchway (serve|control|gateway) |\bhatchway events .*--follow"
+    r"(?:--local-port[ =]|-L |\bhatchway forward \S+ )(\d+)"
+    r"|\bhatchway (serve|control|gateway) |\bhatchway events .*--follow"
 )
 """Commands that end only when told to: listeners, each with its port, servers, what follows the trail."""
+
+_SAYS_SO: Final = re.compile(r"hatchway (?:open-tunnel|forward) ")
+"""Listeners that say at once that they listen. The AWS CLI says it to a terminal; to a file when it ends."""
 
 _SECONDS: Final = 120
 
@@ -53,20 +59,37 @@ rm -rf /root/.aws /root/.ssh && ln -s {HOME}/.aws {HOME}/.ssh /root/
 """
 
 
+_AGAIN: Final = """\
+#!/bin/sh
+# Has sshd begin anew, and waits until it shows the key that is there now.
+key=$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub)
+until [ -s /run/sshd.pid ]; do sleep 0.05; done
+kill -HUP $(cat /run/sshd.pid)
+until ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | grep -qF "$key"; do sleep 0.05; done
+"""
+
+
 def _typed(command: str) -> str:
     """What a shell is given for a command without input. One that goes on is ended when it has begun."""
     if not (goes_on := _GOES_ON.search(command)):
         return f"{{ {command}\n}} </dev/null"
     if goes_on[1]:
         begun = f"grep -qi ':{int(goes_on[1]):04x} 0*:0000 0A ' /proc/net/tcp /proc/net/tcp6"
+        if _SAYS_SO.match(command):
+            begun += " && [ -s /run/going-on ]"
     elif goes_on[2]:
         begun = "grep -q '^ready ' /run/going-on"
     else:
         begun = "[ -s /run/going-on ]"
+    # As by Ctrl-C, which what is started in the background would not heed.
+    ended = "kill -INT $! 2>/dev/null; wait $! 2>/dev/null"
+    told = "cat /run/going-on"
+    told_and_ended = f"{ended}; {told}" if command.startswith("aws ") else f"{told}; {ended}"
+    run = f"env --default-signal=INT bash -c {shlex.quote(f'exec {command}')}"
     return (
-        f"bash -c {shlex.quote(f'exec {command}')} </dev/null >/run/going-on 2>&1 &\n"
+        f"{run} </dev/null >/run/going-on 2>&1 &\n"
         f"until {begun}; do kill -0 $! 2>/dev/null && sleep 0.05 || break; done; {begun}; begun=$?\n"
-        "cat /run/going-on; kill $! 2>/dev/null; wait $! 2>/dev/null; (exit $begun)"
+        f"{told_and_ended}; (exit $begun)"
     )
 
 
@@ -118,13 +141,21 @@ class World:
     """The server with its account, and shells for the page that is read."""
 
     network: Network
-    web_1: Sshd
+    directory: Path
     aws: Path
     fleet: dict[str, Any]
     hatchway: Any
     iam: Any
     keys: set[str]
+    hosts: dict[str, Machine] = field(default_factory=dict)
     shells: dict[str, Shell] = field(default_factory=dict)
+
+    def host(self, name: str) -> Machine:
+        """A host of the fleet, which is set up when it is asked for."""
+        if name not in self.hosts:
+            self.hosts[name] = bare_host(self.network, name)
+            set_up(self.hosts[name], self.network, self.directory)
+        return self.hosts[name]
 
     def shell(self, prompt: str) -> Shell:
         if prompt not in self.shells:
@@ -136,8 +167,7 @@ class World:
             self.shells[prompt] = {
                 "#": lambda: Shell(server, ROOT, {**variables, "HATCHWAY_DATA_DIR": DATA}),
                 "$": lambda: Shell(server, HOME, {**variables, "HOME": HOME, "AWS_PROFILE": "admin"}),
-                "web-1#": lambda: Shell(self.web_1.machine, "/root", {}),
-            }[prompt]()
+            }.get(prompt, lambda: Shell(self.host(prompt.removesuffix("#")), "/root", {}))()
         return self.shells[prompt]
 
     def begin(self) -> None:
@@ -158,8 +188,15 @@ class World:
 
     def run(self, block: Block) -> None:
         """Runs a block as it stands, and compares."""
-        for command in block.first:
-            self._succeeds(block, command)
+        try:
+            for command in block.first:
+                self._succeeds(block, command)
+            self._compare(block)
+        finally:
+            for command in block.afterwards:
+                self._succeeds(block, command)
+
+    def _compare(self, block: Block) -> None:
         texts = {}
         for text, command in block.replaced:
             texts[text] = self._succeeds(block, command).strip()
@@ -171,6 +208,8 @@ class World:
             code, printed = self.shell(command.prompt).run(typed)
             for text, instead in texts.items():
                 printed = printed.replace(instead, text)
+            # Where ssh goes by the entry in passwd: alice's machine is root's too.
+            printed = printed.replace("/root/.ssh/", f"{HOME}/.ssh/")
             if command.shown:
                 assert is_as_shown(command.shown, printed), (
                     f"{block.here}: {typed}\nprints (exit code {code}):\n{printed}\n"
@@ -182,8 +221,31 @@ class World:
 
     def _succeeds(self, block: Block, command: Command) -> str:
         code, printed = self.shell(command.prompt).run(command.text)
-        assert code == 0, f"before {block.here}: {command.text}\nexit code {code}:\n{printed}"
+        assert code == 0, f"for {block.here}: {command.text}\nexit code {code}:\n{printed}"
         return printed
+
+
+def bare_host(network: Network, name: str) -> Machine:
+    """A host of the fleet as yet without anything."""
+    network.gateway.add_name(ADDRESSES[name], name)
+    host = network.machine(name, ADDRESSES[name])
+    host.add_name(network.GATEWAY, DNS_NAME)
+    return host
+
+
+def set_up(host: Machine, network: Network, directory: Path) -> None:
+    """Gives a host users ec2-user and bob, and sshd as its script has it. Root lets alice's key in."""
+    server = network.gateway
+    # Whom this computer has besides is nobody there.
+    host.run(["sed", "-i", r"/^root:/! { /sh$/ d }", "/etc/passwd"], check=True)
+    sshd = start_sshd(host, directory / f"sshd-{host.name}.log", ("ec2-user", "bob"))
+    key = server.read("/root/profiles/id_ed25519.pub")
+    sshd.authorize("root", key)
+    host.write("/root/alice.pub", key)
+    host.write("/root/again", _AGAIN, mode=0o755)
+    script = server.run(["hatchway", "host", "script", host.name, "--data-dir", DATA], check=True).stdout
+    host.write(f"/root/{host.name}.sh", script)
+    host.run(["sh", f"/root/{host.name}.sh"], check=True)
 
 
 def base_fleet() -> dict[str, Any]:
@@ -203,12 +265,8 @@ def world(network: Network, aws_program: Path, directory: Path) -> Iterator[Worl
     """One for all pages."""
     server = network.gateway
     server.add_name(network.GATEWAY, DNS_NAME)
-    server.add_name("10.0.1.1", "web-1")
-    web_1 = network.machine("web-1", "10.0.1.1")
-    web_1.add_name(network.GATEWAY, DNS_NAME)
-    # Whom this computer has besides is nobody there.
-    web_1.run(["sed", "-i", r"/^root:/! { /sh$/ d }", "/etc/passwd"], check=True)
-    sshd = start_sshd(web_1, directory / "sshd.log", ("ec2-user", "bob"))
+    # With its wire the server has the addresses that it begins with.
+    web_1 = bare_host(network, "web-1")
     server.run(
         ["sh", "-c", f"rm -rf {DATA} /root/.aws /root/.ssh {ROOT}; mkdir -p {ROOT} {HOME} /root/profiles"]
     )
@@ -252,13 +310,7 @@ cp /root/.aws/* /root/profiles/
 ssh-keygen -q -t ed25519 -N '' -C alice@laptop -f /root/profiles/id_ed25519
 """
     server.run(["sh", "-c", script], env={"HATCHWAY_DATA_DIR": DATA}, check=True)
-    key = server.read("/root/profiles/id_ed25519.pub")
-    sshd.authorize("root", key)
-    web_1.write(
-        "/root/web-1.sh",
-        server.run(["hatchway", "host", "script", "web-1", "--data-dir", DATA], check=True).stdout,
-    )
-    web_1.run(["sh", "/root/web-1.sh"], check=True)
+    set_up(web_1, network, directory)
     profile = dict(
         re.findall(r"(\w+) = (\S+)", server.read("/root/profiles/credentials").partition("[alice]")[0])
     )
@@ -280,7 +332,8 @@ ssh-keygen -q -t ed25519 -N '' -C alice@laptop -f /root/profiles/id_ed25519
             for user in fleet["users"]
             for key in clients["iam"].list_access_keys(UserName=user)["AccessKeyMetadata"]
         }
-    made_world = World(network, sshd, aws_program, fleet, clients["hatchway"], clients["iam"], keys)
+    made_world = World(network, directory, aws_program, fleet, clients["hatchway"], clients["iam"], keys)
+    made_world.hosts["web-1"] = web_1
     try:
         yield made_world
     finally:
