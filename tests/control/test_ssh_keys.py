@@ -146,7 +146,7 @@ def test_a_host_has_its_answer_when_the_store_cannot_be_written(
         raise StoreBusy("full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Store, "record", lambda _store: full())
+        broken.setattr(Store, "write", lambda _store: full())
         assert ask(world, new)[1] != ""
     assert ask(world, old)[0] == 200
     assert ask(world, new)[0] == 200
