@@ -1,8 +1,11 @@
+import base64
 import hashlib
 import json
+import os
 import sqlite3
 import ssl
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,65 @@ def test_unattended_it_makes_no_key_and_leaves_alone_what_is_there(tmp_path: Pat
     assert "the store holds account 123456789012, not 210987654321" in other.stderr
     key = hatchway("access-key", "create", "--root", variables=variables)
     assert key.returncode == 0, key.stderr
+
+
+@pytest.mark.parametrize("keys", ["files", "environment"])
+def test_unattended_it_leaves_an_account_in_a_database_alone_whatever_lies_in_the_directory(
+    tmp_path: Path, keys: str
+) -> None:
+    """As it is where a container that has made the account is started again."""
+    url = f"sqlite:///{tmp_path}/elsewhere.db"
+    variables = {"HATCHWAY_DATA_DIR": str(tmp_path / "data"), "HATCHWAY_STORE_URL": url}
+    if keys == "environment":
+        variables["HATCHWAY_MASTER_KEY"] = base64.b64encode(os.urandom(32)).decode()
+    answers, files = [], []
+    for _ in range(2):
+        done = hatchway("init", "--unattended", "--json", variables=variables)
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+        files.append({path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()})
+    assert [answer["created"] for answer in answers] == [True, False]
+    assert answers[0]["account"] == answers[1]["account"]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("unattended", [(), ("--unattended",)])
+def test_of_several_at_once_one_makes_the_installation(tmp_path: Path, unattended: tuple[str, ...]) -> None:
+    variables = {"HATCHWAY_DATA_DIR": str(tmp_path / "data")}
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(hatchway, "init", "--json", *unattended, variables=variables) for _ in range(3)]
+    done = [run.result() for run in runs]
+    answers = [json.loads(each.stdout) for each in done if each.returncode == 0]
+    made = [answer for answer in answers if answer.get("created", True)]
+    assert len(made) == 1
+    assert len(answers) == (3 if unattended else 1)
+    assert {answer["account"] for answer in answers} == {made[0]["account"]}
+    with sqlite3.connect(tmp_path / "data" / "hatchway.db") as store:
+        assert store.execute("SELECT id FROM accounts").fetchall() == [(made[0]["account"],)]
+    key = hatchway("access-key", "create", "--root", variables=variables)
+    assert key.returncode == 0, key.stderr
+
+
+def test_what_a_killed_init_has_left_goes(tmp_path: Path) -> None:
+    left = tmp_path / "data" / ".init-abcdefgh"
+    left.mkdir(parents=True)
+    (left / "master.key").write_text("of nothing")
+    assert hatchway("init", "--data-dir", str(tmp_path / "data")).returncode == 0
+    assert not left.exists()
+
+
+def test_a_store_that_holds_an_account_is_not_brought_to_another_schema(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/elsewhere.db"
+    assert hatchway("init", "--data-dir", str(tmp_path / "data"), "--store-url", url).returncode == 0
+    with sqlite3.connect(tmp_path / "elsewhere.db") as store:
+        # As if it were an older version's, whose servers run.
+        store.execute("UPDATE alembic_version SET version_num = '0001'")
+    done = hatchway("init", "--data-dir", str(tmp_path / "other"), "--store-url", url)
+    assert done.returncode == 1
+    assert "the store already holds account" in done.stderr
+    assert not (tmp_path / "other").exists()
+    with sqlite3.connect(tmp_path / "elsewhere.db") as store:
+        assert store.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
 
 
 def test_a_random_account_has_12_digits_and_the_secret_is_printed_once(tmp_path: Path) -> None:

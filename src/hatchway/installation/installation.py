@@ -1,12 +1,13 @@
 """An installation: the data directory and the store, made by `hatchway init` and opened by the rest."""
 
+import fcntl
 import ipaddress
 import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +48,7 @@ from hatchway.store import Store, Transaction
 from hatchway.store.tables import accounts
 from hatchway.transport.own_addresses import interface_addresses
 
+_ASIDE: Final = ".init-"
 _LONGEST_PEM: Final = 65_536
 _OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _MOST_ADDRESSES: Final = 32
@@ -75,7 +77,7 @@ def create_installation(
         CommandFailed: there is an installation already, or a file or the store cannot be written.
     """
     with failures(store_url or directory.store_url):
-        root_key = _create(directory, store_url, account, now, with_root_key=True)
+        root_key = _create(directory, store_url, account, now, unattended=False)
     assert root_key is not None
     return root_key
 
@@ -92,18 +94,8 @@ def ensure_installation(
         CommandFailed: a file or the store cannot be written, or keys lie about without a store.
     """
     with failures(store_url or directory.store_url):
-        if store_url is None and _is_there(directory.store):
-            store = Store.open(directory.store_url)
-            try:
-                with store.read() as tx:
-                    found = _as_ever(tx)
-            finally:
-                store.close()
-            if not found:
-                raise CommandFailed("the store holds no account: restore it from a backup")
-            return found[0]
         try:
-            _create(directory, store_url, account, now, with_root_key=False)
+            _create(directory, store_url, account, now, unattended=True)
         except _AccountExists as exists:
             return exists.account
     return None
@@ -118,59 +110,124 @@ class _AccountExists(CommandFailed):
 
 
 def _create(
-    directory: DataDirectory, store_url: str | None, account: Account, now: datetime, *, with_root_key: bool
+    directory: DataDirectory, store_url: str | None, account: Account, now: datetime, *, unattended: bool
 ) -> NewAccessKey | None:
-    _refuse_existing(directory)
-    fresh = not directory.path.exists()
+    if not unattended:
+        _refuse_existing(directory)
+    fresh = not _is_there(directory.path)
     moved: list[Path] = []
     staging: Path | None = None
-    try:
-        directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.path.chmod(0o700)
-        staging = Path(tempfile.mkdtemp(prefix=".init-", dir=directory.path))
-        aside = DataDirectory(staging)
-        vault = Vault(make_key(MASTER_KEY, aside.master_key))
-        gateway_key = make_key(GATEWAY_KEY, aside.gateway_key)
-        _make_certificates(aside, account.gateway_dns_name, now)
-        if store_url is None:
-            aside.store.touch(mode=0o600)
-        store = Store.open(store_url or aside.store_url)
+    with _locked(directory) as descriptor:
+
+        def move(paths: list[Path]) -> None:
+            _move(paths, descriptor, directory.path, moved)
+
         try:
-            store.migrate()
-            with store.write() as tx:
-                if tx.accounts.find():
-                    raise _AccountExists(tx.account())
-                tx.accounts.put(account)
-                _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
-                root_key = None
-                if with_root_key:
-                    root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
-                    record_new_access_key(tx, account, root_key.key, now)
-                # A committed account whose master key was lost would be of no use: the files go first.
-                keys = (
-                    aside.master_key,
-                    aside.gateway_key,
-                    aside.ca_key,
-                    aside.ca_certificate,
-                    aside.server_certificate,
+            if unattended and store_url is None and _is_there(directory.store):
+                raise _found(directory.store_url) or CommandFailed(
+                    "the store holds no account: restore it from a backup"
                 )
-                _move([path for path in keys if path.exists()], directory.path, moved)
+            # Before anything is made or migrated: it may be somebody's whose servers run.
+            if store_url is not None and (exists := _found(store_url)):
+                raise exists
+            _refuse_existing(directory)
+            os.fchmod(descriptor, 0o700)
+            for left in directory.path.glob(f"{_ASIDE}*"):
+                shutil.rmtree(left)
+            staging = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory.path))
+            aside = DataDirectory(staging)
+            root_key = _fill(aside, store_url, account, now, root=not unattended, move=move)
+            if store_url is None:
+                move([aside.store])
+        except BaseException as problem:
+            for path in moved:
+                path.unlink(missing_ok=True)
+            if isinstance(problem, OSError):
+                raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
+            raise
         finally:
-            store.close()
-        if store_url is None:
-            _move([aside.store], directory.path, moved)
-    except BaseException as problem:
-        for path in moved:
-            path.unlink(missing_ok=True)
-        if isinstance(problem, OSError):
-            raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
-        raise
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
-        if fresh and directory.path.exists() and not any(directory.path.iterdir()):
-            directory.path.rmdir()
+            if staging is not None:
+                shutil.rmtree(staging, ignore_errors=True)
+            if fresh and not any(directory.path.iterdir()):
+                directory.path.rmdir()
     return root_key
+
+
+def _fill(
+    aside: DataDirectory,
+    store_url: str | None,
+    account: Account,
+    now: datetime,
+    *,
+    root: bool,
+    move: Callable[[list[Path]], None],
+) -> NewAccessKey | None:
+    """Makes keys, certificates and the account, and moves the files into place; root's access key if one is
+    to be."""
+    vault = Vault(make_key(MASTER_KEY, aside.master_key))
+    gateway_key = make_key(GATEWAY_KEY, aside.gateway_key)
+    _make_certificates(aside, account.gateway_dns_name, now)
+    if store_url is None:
+        aside.store.touch(mode=0o600)
+    store = Store.open(store_url or aside.store_url)
+    root_key = None
+    try:
+        store.migrate()
+        with store.write() as tx:
+            if tx.accounts.find():
+                raise _AccountExists(tx.account())
+            tx.accounts.put(account)
+            _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
+            if root:
+                root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
+                record_new_access_key(tx, account, root_key.key, now)
+            # A committed account whose master key was lost would be of no use: the files go first.
+            keys = (
+                aside.master_key,
+                aside.gateway_key,
+                aside.ca_key,
+                aside.ca_certificate,
+                aside.server_certificate,
+            )
+            move([path for path in keys if path.exists()])
+    finally:
+        store.close()
+    return root_key
+
+
+@contextmanager
+def _locked(directory: DataDirectory) -> Iterator[int]:
+    """The data directory, made if there is none, and open; one command at a time makes an installation there.
+
+    Raises:
+        CommandFailed: it cannot be made.
+    """
+    with ExitStack() as stack:
+        try:
+            while True:
+                directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                descriptor = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Another that failed may have taken it away while this one waited.
+                if os.fstat(descriptor).st_nlink:
+                    break
+        except OSError as problem:
+            raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
+        yield descriptor
+
+
+def _found(url: str) -> _AccountExists | None:
+    """That there is an account in a store; None in an empty one."""
+    store = Store.open(url)
+    try:
+        if store.is_empty():
+            return None
+        with store.read() as tx:
+            found = _as_ever(tx)
+    finally:
+        store.close()
+    return _AccountExists(found[0]) if found else None
 
 
 @contextmanager
@@ -390,13 +447,19 @@ def _write_private(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _move(paths: list[Path], directory: Path, moved: list[Path]) -> None:
+def _move(paths: list[Path], descriptor: int, directory: Path, moved: list[Path]) -> None:
     for path in paths:
+        _settle(path)
         target = directory / path.name
         # Noted first: an interrupt between the two lines must not leave the file behind.
         moved.append(target)
         path.rename(target)
-    descriptor = os.open(directory, os.O_RDONLY)
+    os.fsync(descriptor)
+
+
+def _settle(path: Path) -> None:
+    """Has a file on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

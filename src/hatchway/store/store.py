@@ -230,6 +230,10 @@ class Store:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
 
+    def is_empty(self) -> bool:
+        """Whether no installation has been made in the database."""
+        return self._revision() is None
+
     def _revision(self) -> str | None:
         """The schema that the database has; None of an empty one."""
         with self.engine.connect() as connection:
