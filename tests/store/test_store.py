@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from tests.e2e.waiting import wait_until
 
 import hatchway.store
 from hatchway.domain.account import Account
@@ -50,10 +52,15 @@ def test_migrating_twice_changes_nothing(store: Store) -> None:
         assert tx.users.get("alice") == user("alice")
 
 
-def schema(store: Store, move: Callable[[Config, str], None], revision: str) -> None:
-    """Moves a store to another program's schema, by Alembic's own command."""
+def _alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(hatchway.store.__file__).parent / "migrations"))
+    return config
+
+
+def schema(store: Store, move: Callable[[Config, str], None], revision: str) -> None:
+    """Moves a store to another program's schema, by Alembic's own command."""
+    config = _alembic_config()
     with store.engine.connect() as connection:
         config.attributes["connection"] = connection
         move(config, revision)
@@ -120,6 +127,26 @@ def test_a_database_of_a_newer_program_is_refused_and_left_as_it_is(store: Store
             attempt()
     with store.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "9999"
+
+
+def test_of_control_planes_that_start_at_once_one_migrates_and_the_others_wait(
+    postgresql: Callable[[], str],
+) -> None:
+    store = Store.open(postgresql())
+    schema(store, command.upgrade, "0022")
+    config = _alembic_config()
+    with store.engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        transaction = other.begin()
+        config.attributes["connection"] = other
+        command.upgrade(config, "0023")
+        migrates = pool.submit(store.migrate)
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        with store.engine.connect() as looks:
+            wait_until(lambda: looks.exec_driver_sql(waiting).scalar_one() or migrates.done())
+        transaction.commit()
+        migrates.result(60)
+    store.check_schema()
+    store.close()
 
 
 def test_a_noun_comes_back_as_it_was_put(store: Store) -> None:

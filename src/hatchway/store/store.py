@@ -241,6 +241,10 @@ class Store:
 
     def _upgrade(self, config: Config, revision: str) -> None:
         with self._begin(None) as connection:
+            if not (self.is_sqlite or self.is_empty()):
+                # One at a time: another control plane may start at the same moment. What that one has done
+                # is then seen, and not done again. Who only reads does not wait.
+                connection.exec_driver_sql("LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE")
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
 
