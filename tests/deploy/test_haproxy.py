@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -39,8 +40,19 @@ def program() -> str:
     return found
 
 
-def test_haproxy_finds_nothing_wrong_with_its_configuration() -> None:
-    done = subprocess.run([program(), "-c", "-f", CONFIGURATION], capture_output=True, text=True, check=False)
+def as_whoever_runs_it(text: str) -> str:
+    """The configuration without the user that HAProxy is to become: only root can have it do so."""
+    for line in ("    user haproxy\n", "    group haproxy\n"):
+        assert line in text
+        text = text.replace(line, "")
+    return text
+
+
+def test_haproxy_finds_nothing_wrong_with_its_configuration(tmp_path: Path) -> None:
+    configuration = tmp_path / "haproxy.cfg"
+    configuration.write_text(as_whoever_runs_it(CONFIGURATION.read_text()))
+    command = [program(), "-c", "-f", str(configuration)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
 
@@ -99,7 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         server = start(down, log, [*COMMAND, "serve", *options], environment(variables))
         ports = dict(re.findall(r"(api|gateway)=\w+://[\d.]+:(\d+)", server.line()))
         assert ports, log.read_text()
-        text = CONFIGURATION.read_text()
+        text = as_whoever_runs_it(CONFIGURATION.read_text())
         for shown, here in (
             ("bind :443", f"bind {FRONT}:{front['gateway']}"),
             ("bind :8443", f"bind {FRONT}:{front['api']}"),
@@ -110,6 +122,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             ("check port 9464", f"check port {metrics}"),
             # As many files as a test may open.
             ("maxconn 20000", "maxconn 200"),
+            ("timeout client-fin 30s", "timeout client-fin 1s"),
         ):
             assert shown in text
             text = text.replace(shown, here)
@@ -153,3 +166,26 @@ def test_nobody_but_haproxy_says_at_the_api_whose_a_connection_is(site: Site) ->
         with suppress(ConnectionResetError):
             # An alert of TLS (RFC 8446 section 6), or nothing.
             assert sock.recv(1) in (b"\x15", b"")
+
+
+def test_who_does_not_close_his_end_of_a_connection_that_is_over_does_not_keep_it(site: Site) -> None:
+    port = int(site.api.rpartition(":")[2])
+    with socket.create_connection((FRONT, port), 30) as raw:
+        client = ssl._create_unverified_context().wrap_socket(raw)
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        while client.recv(4096):
+            pass
+        # TLS is over at both ends then, and the server has closed.
+        with client.unwrap() as ours:
+            number = ours.getsockname()[1]
+            assert is_kept(port, number)
+            wait_until(lambda: not is_kept(port, number))
+
+
+def is_kept(port: int, clients: int) -> bool:
+    """Whether a process still has its end of a connection to a port from a client's (proc_pid_net(5))."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, *_, inode = line.split()[:10]
+        if (local[-5:], remote[-5:]) == (f":{port:04X}", f":{clients:04X}"):
+            return inode != "0"
+    return False
