@@ -1,6 +1,7 @@
 """A profile's CAs are brought up to date by an API that the former ones vouch for, and by nobody else."""
 
 import http.server
+import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -65,6 +66,18 @@ def test_what_the_api_names_takes_the_place_of_what_was_there(
         assert file.stat().st_mode & 0o777 == 0o640
         assert update(url, file) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ca.crt", "server.pem"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_the_file_stays_its_owners(tmp_path: Path, authorities: list[KeyPair]) -> None:
+    first, second, _ = authorities
+    file = tmp_path / "ca.crt"
+    file.write_bytes(first.certificate)
+    file.chmod(0o600)
+    os.chown(file, 65534, 65533)
+    with serving(tmp_path, first, first.certificate + second.certificate) as url:
+        assert update(url, file) is not None
+    assert (file.stat().st_uid, file.stat().st_gid) == (65534, 65533)
 
 
 def test_what_else_is_in_the_file_stays_as_it_is(tmp_path: Path, authorities: list[KeyPair]) -> None:

@@ -125,7 +125,11 @@ def _replace(file: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as opened:
                 opened.write(content)
                 opened.flush()
-                os.fchmod(descriptor, target.stat().st_mode & 0o777)
+                before = target.stat()
+                os.fchmod(descriptor, before.st_mode & 0o777)
+                if hasattr(os, "fchown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                    # Root does it for somebody, who is to read the file ever after.
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
                 os.fsync(descriptor)
             Path(aside).replace(target)
         except BaseException:
