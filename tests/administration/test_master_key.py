@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Installed
 
 from hatchway.access.access_keys import create_access_key, secret_of
-from hatchway.access.key_files import FollowedKeyFile, read_master_keys
+from hatchway.access.key_files import NEXT, FollowedKeyFile, MasterKeys, read_master_keys
 from hatchway.access.vault import Unsealable, Vault
 from hatchway.administration import master_key
 from hatchway.administration.master_key import Step, rotate
@@ -110,24 +111,61 @@ def test_what_was_sealed_under_the_former_key_meanwhile_is_sealed_anew_before_th
     assert opened(installation, following(installation), key_id) == secret
 
 
-def test_when_a_step_cannot_be_recorded_the_file_is_as_it_was(
+def recorded(installation: Installation) -> set[tuple[str, str | None]]:
+    """The steps in the trail, and how they failed."""
+    with installation.store.read() as tx:
+        events = [json.loads(each.body) for each in tx.audit_records.find() if "RotateMasterKey" in each.body]
+    return {(each["requestParameters"]["step"], each.get("errorCode")) for each in events}
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_step_is_on_record_before_it_changes_the_file(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    """Killed between, it would have changed what seals, and the trail would know nothing."""
+    rotate(installation, *list(Step)[: list(Step).index(step)])
+    seen: list[bool] = []
+
+    def put(path: Path, content: bytes, *, like: Path) -> None:
+        seen.append((step.value, None) in recorded(installation))
+        put_file(path, content, like=like)
+
+    monkeypatch.setattr(master_key, "put_file", put)
+    rotate(installation, step)
+    assert seen == [True]
+
+
+def test_a_step_that_could_not_change_the_file_is_on_record_as_failed_and_can_be_done_again(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = installation.directory.master_key.read_bytes()
-    disk: list[bytes] = []
 
-    def fail_once(path: Path, content: bytes, *, like: Path) -> None:
-        put_file(path, content, like=like)
-        disk.append(content)
-        if len(disk) == 1:
-            raise OSError(28, "No space left on device")
+    def fail(path: Path, content: bytes, *, like: Path) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(master_key, "put_file", fail_once)
-    with pytest.raises(CommandFailed, match=r"cannot write .*master.key: No space left on device"):
-        rotate(installation, Step.ADD)
+    with monkeypatch.context() as patched:
+        patched.setattr(master_key, "put_file", fail)
+        with pytest.raises(CommandFailed, match=r"cannot write .*master.key: No space left on device"):
+            rotate(installation, Step.ADD)
     assert installation.directory.master_key.read_bytes() == before
-    with installation.store.read() as tx:
-        assert not [each for each in tx.audit_records.find() if "RotateMasterKey" in each.body]
+    assert recorded(installation) == {("add", None), ("add", "Failed")}
+    assert len(rotate(installation, Step.ADD).key_ids) == 2
+
+
+def test_a_key_that_another_command_has_added_meanwhile_stays(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = installation.directory.master_key
+    original = master_key._record
+    other = MasterKeys(read_master_keys(path, {}).seals, os.urandom(32), NEXT)
+
+    def meanwhile(*arguments: Any) -> None:
+        original(*arguments)
+        put_file(path, other.text, like=path)
+
+    monkeypatch.setattr(master_key, "_record", meanwhile)
+    rotate(installation, Step.ADD)
+    assert read_master_keys(path, {}) == other
 
 
 def test_the_former_key_goes_when_what_was_sealed_anew_is_on_the_disk(

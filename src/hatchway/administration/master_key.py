@@ -6,6 +6,8 @@ Its file holds both for a while, the one that seals first:
     use    next, former   the next one seals, and everything stored is sealed anew under it
     drop   next           the former is good for nothing any more
 
+A step is on record before it changes the file.
+
 A control plane looks at its file before it seals, within the transaction that stores what it sealed, and
 whenever it cannot open something. So on one machine the three follow each other at once; where there are more
 control planes, each step is done on all of them before the next.
@@ -29,6 +31,7 @@ from hatchway.access.key_files import (
     read_master_keys,
 )
 from hatchway.access.vault import Vault
+from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation
@@ -100,8 +103,10 @@ def _require_file(directory: DataDirectory, *, many: bool) -> None:
 
 
 def _add(installation: Installation) -> None:
+    key = os.urandom(KEY_BYTES)
+
     def add(keys: MasterKeys, _tx: Transaction) -> MasterKeys | None:
-        return MasterKeys(keys.seals, os.urandom(KEY_BYTES), NEXT) if keys.other is None else None
+        return MasterKeys(keys.seals, key, NEXT) if keys.other is None else None
 
     _change(installation, Step.ADD, add)
 
@@ -125,10 +130,6 @@ def _use(installation: Installation) -> tuple[int, int]:
 
 def _drop(installation: Installation) -> None:
     remain = True
-    with installation.store.write():
-        # What a killed `use` sealed anew may be seen and not be on the disk yet. Here it is waited for: the
-        # file's change below does not wait for it.
-        pass
 
     def drop(keys: MasterKeys, tx: Transaction) -> MasterKeys | None:
         nonlocal remain
@@ -146,32 +147,52 @@ def _drop(installation: Installation) -> None:
 def _change(
     installation: Installation, step: Step, to: Callable[[MasterKeys, Transaction], MasterKeys | None]
 ) -> MasterKeys:
-    """Puts other keys into the file, and on record that it did; None are no others. What is there then.
+    """Puts other keys into the file, which is on record before; None are no others. What is there then.
 
-    All of it under the store's write lock: who seals anything after that looks at the file first.
+    The file is changed under the store's write lock: who seals anything after that looks at the file first.
+    With the record, what a killed `use` sealed anew is on the disk: it may have been seen and not been there.
+    """
+    done = None
+    while done is None:
+        done = _attempt(installation, step, to)
+    return done
+
+
+def _attempt(
+    installation: Installation, step: Step, to: Callable[[MasterKeys, Transaction], MasterKeys | None]
+) -> MasterKeys | None:
+    """The keys in the file then; None where something has changed since they were recorded.
+
+    Whatever ends it between, the trail has what was begun, and the same step again does the rest.
     """
     path = installation.directory.master_key
-    written: MasterKeys | None = None
-    try:
-        with installation.store.write() as tx:
-            before = read_master_keys(path, {})
-            after = to(before, tx)
-            if after is None:
-                return before
-            _record(tx, installation, step, after)
-            written = before
+    with installation.store.write() as tx:
+        before = read_master_keys(path, {})
+        after = to(before, tx)
+        if after is None:
+            return before
+        _record(tx, installation, step, after)
+    with installation.store.write() as tx:
+        if read_master_keys(path, {}) != before or to(before, tx) != after:
+            return None
+        try:
             put_file(path, after.text, like=path)
-    except BaseException as problem:
-        if written is not None:
-            # Without its record it did not happen.
-            put_file(path, written.text, like=path)
-        if isinstance(problem, OSError):
-            raise CommandFailed(f"cannot write {path}: {reason(problem)}") from problem
-        raise
-    return after
+        except OSError as problem:
+            failure = Outcome(error_code="Failed", error_message=reason(problem))
+            _record(tx, installation, step, read_master_keys(path, {}), failure)
+            failed = problem
+        else:
+            return after
+    raise CommandFailed(f"cannot write {path}: {reason(failed)}") from failed
 
 
-def _record(tx: Transaction, installation: Installation, step: Step, keys: MasterKeys) -> None:
+def _record(
+    tx: Transaction,
+    installation: Installation,
+    step: Step,
+    keys: MasterKeys,
+    failure: Outcome | None = None,
+) -> None:
     ids = [Vault(key).key_id for key in keys.all]
     other = {f"{keys.called}MasterKeyId": ids[1]} if len(ids) > 1 else {}
     record(
@@ -181,4 +202,5 @@ def _record(tx: Transaction, installation: Installation, step: Step, keys: Maste
         "RotateMasterKey",
         parameters={"step": step.value},
         answer={"masterKeyId": ids[0], **other},
+        failure=failure,
     )
