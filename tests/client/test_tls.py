@@ -1,5 +1,6 @@
 """Whom we trust: what is quick to read is tried first, and decides nothing that all of it would not."""
 
+import errno
 import socket
 import ssl
 import subprocess
@@ -113,6 +114,19 @@ def test_a_system_without_such_a_directory_has_its_file_read(
     server: Server, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    Trust(None).connect(server.dial, "localhost").close()
+    assert server.connections == 1
+
+
+def test_a_directory_that_cannot_be_read_vouches_for_nobody_and_keeps_nobody_from_the_file(
+    server: Server, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    # Root may read every one.
+    monkeypatch.setattr("hatchway.client.tls.os.scandir", refuse)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
     Trust(None).connect(server.dial, "localhost").close()
     assert server.connections == 1

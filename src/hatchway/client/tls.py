@@ -95,17 +95,23 @@ class Trust:
             ssl.SSLCertVerificationError: whoever it is, is not trusted.
             OSError, UnicodeError: there is no connection.
         """
-        if self._found_first is not None:
+        # A connection made ahead asks in a thread of its own, and may find it not to be enough meanwhile.
+        first = self._found_first
+        if first is not None:
             try:
-                return _wrapped(self._found_first, dial(), name)
+                return _wrapped(first, dial(), name)
             except ssl.SSLCertVerificationError:
                 self._found_first = None
         return _wrapped(self.everything, dial(), name)
 
 
 def _is_hashed(directory: str) -> bool:
-    with os.scandir(directory) as entries:
-        return any(_HASHED.fullmatch(entry.name) for entry in entries)
+    try:
+        with os.scandir(directory) as entries:
+            return any(_HASHED.fullmatch(entry.name) for entry in entries)
+    except OSError:
+        # One that this user cannot read vouches for nobody.
+        return False
 
 
 def _wrapped(context: ssl.SSLContext, sock: socket.socket, name: str) -> ssl.SSLSocket:
