@@ -194,6 +194,18 @@ def test_what_does_not_answer_as_the_api_does_is_no_api(server: Server, said: by
         caller(server).send_ssh_public_key(**KEY)
 
 
+@pytest.mark.parametrize("differ", [False, True])
+def test_pages_without_an_end_are_told_of(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *, differ: bool
+) -> None:
+    monkeypatch.setattr("hatchway.client.caller._MOST_PAGES", 5)
+    pages = [f"<R><nextToken>{number if differ else 0}</nextToken></R>" for number in range(9)]
+    server.answers = [answer(200, page.encode()) for page in pages]
+    with pytest.raises(ApiError, match="DescribeInstances: there is no end of its pages"):
+        list(caller(server).get_paginator("describe_instances").paginate())
+    assert len(server.asked) == (5 if differ else 2)
+
+
 def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(server: Server) -> None:
     server.answers = [b"HTTP/1.1 200 OK\r\n"]
     with pytest.raises(ApiError, match="Read timeout on endpoint URL"):

@@ -71,6 +71,8 @@ def test_what_follows_a_switch_of_protocols_is_left_as_it_is() -> None:
         OK + b"\r\n" + b"x" * 101,
         OK + b"X: " + b"x" * 400_000,
         OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 400_000,
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: x\r\n" * 101,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 101,
     ],
 )
 def test_what_is_no_answer_or_too_long_for_one_is_told(data: bytes) -> None:

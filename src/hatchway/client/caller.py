@@ -40,6 +40,9 @@ _PAGINATED: Final = {
     "describe_instance_connect_endpoints": "DescribeInstanceConnectEndpoints",
 }
 
+_MOST_PAGES: Final = 1000
+"""Of one listing, a thousand things each at most, beyond which a server is taken to have no end of them."""
+
 _ATTEMPTS: Final = 4
 _PAUSE: Final = 0.2
 """Seconds before the second attempt; twice as many before each further one."""
@@ -232,13 +235,16 @@ class _Pages:
         size = parameters.pop("PaginationConfig", {}).get("PageSize")
         if size is not None:
             parameters["MaxResults"] = size
-        while True:
+        for _ in range(_MOST_PAGES):
             page = self._caller._ec2(self._operation, parameters)
             yield page
             token = page.get("NextToken")
             if not token:
                 return
+            if token == parameters.get("NextToken"):
+                break
             parameters["NextToken"] = token
+        raise ApiError(self._operation, "", f"there is no end of its pages: {NO_API}")
 
 
 def _key(service: str, operation: str, parameters: Mapping[str, Any]) -> str:

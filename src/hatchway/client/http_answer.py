@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 _HEAD_LIMIT: Final = 65_536
 _CHUNK: Final = 1 << 18
+_MOST_BEFORE: Final = 100
+"""Answers before the one that counts, and lines of trailers, beyond which there is no end of them."""
 _SWITCHING_PROTOCOLS: Final = 101
 
 
@@ -48,9 +50,12 @@ class AnswerReader:
             Closed: the connection ended before it did.
             OSError: of `receive`.
         """
-        status = 100
-        while 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:
+        for _ in range(_MOST_BEFORE):
             status, version, headers = self._read_head()
+            if not 100 <= status < 200 or status == _SWITCHING_PROTOCOLS:
+                break
+        else:
+            raise BadAnswer
         if status == _SWITCHING_PROTOCOLS:
             return HttpAnswer(status, headers, b""), False
         last = version == b"HTTP/1.0" or "close" in headers.get("connection", "").lower()
@@ -96,9 +101,10 @@ class AnswerReader:
                 raise BadAnswer
             chunks.append(self._take(length))
             self._line()
-        while self._line():
-            pass
-        return b"".join(chunks)
+        for _ in range(_MOST_BEFORE):
+            if not self._line():
+                return b"".join(chunks)
+        raise BadAnswer
 
     def _read_rest(self) -> bytes:
         try:
