@@ -137,6 +137,16 @@ def test_what_a_hostile_server_tells_in_the_place_of_an_id_an_address_or_a_name_
         plan_tunnel(profile, TunnelOptions(host=INSTANCE_ID))
 
 
+@pytest.mark.parametrize("member", ["instance_state", "vpc_id", "states"])
+def test_members_in_the_place_of_a_text_are_nothing_to_go_by(
+    profile: Profile, control_plane: StubControlPlane, member: str
+) -> None:
+    told = "<name>x</name>"
+    setattr(control_plane, member, {"eice-1": told, "eice-2": told} if member == "states" else told)
+    with pytest.raises(ApiError, match="the answer is not that of"):
+        plan_tunnel(profile, TunnelOptions(host=INSTANCE_ID))
+
+
 @pytest.mark.parametrize("state", ["stopped", "terminated"])
 def test_an_instance_that_does_not_run_is_said_to_be_what_it_is(
     profile: Profile, control_plane: StubControlPlane, state: str

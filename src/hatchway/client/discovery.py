@@ -15,7 +15,7 @@ from hatchway.client.hosts import (
     find_instance,
     host_question,
 )
-from hatchway.client.ids import in_form, is_whole, only_one
+from hatchway.client.ids import as_text, in_form, is_whole, only_one
 from hatchway.client.memory import Found, Place, Refusals
 from hatchway.client.os_user import is_os_user
 from hatchway.client.plan import HTTPS_PORT, Route, TunnelPlan
@@ -280,13 +280,14 @@ def find_endpoints_for(ec2: Any, target: Host) -> list[FoundEndpoint]:
     if page.get("NextToken"):
         in_vpc = {"Name": "vpc-id", "Values": [target.vpc_id]}
         found = _endpoints(ec2, Filters=[_STATE_FILTER, in_vpc])
+    vpc_id = printable(target.vpc_id, 100)
     if not found:
-        raise NotFound(f"{target.vpc_id}, where {target} is, has no endpoint that opens tunnels")
+        raise NotFound(f"{vpc_id}, where {target} is, has no endpoint that opens tunnels")
     chosen = choose_endpoints(found, target)
     if not chosen:
         kinds = "ipv6 or dualstack" if ":" in target.addresses[0] else "ipv4 or dualstack"
         raise NotFound(
-            f"no endpoint of {target.vpc_id} reaches {target} at {' or '.join(target.addresses)}:"
+            f"no endpoint of {vpc_id} reaches {target} at {' or '.join(target.addresses)}:"
             f" make one that is {kinds}"
         )
     return chosen
@@ -332,16 +333,16 @@ def _endpoints(ec2: Any, **parameters: Any) -> list[FoundEndpoint]:
 def _read(page: Mapping[str, Any]) -> Iterator[FoundEndpoint]:
     """
     Raises:
-        ValueError: an id or a name is none. They become words of commands.
+        ValueError: an id, a name or a text is none. They become words of commands.
     """
     for found in page["InstanceConnectEndpoints"]:
         yield FoundEndpoint(
             in_form(ENDPOINT_ID, found["InstanceConnectEndpointId"]),
             in_form(_DNS_NAME, found["DnsName"]),
-            found.get("SubnetId", ""),
-            found.get("VpcId", ""),
-            found.get("State", ""),
-            found.get("IpAddressType", ""),
+            as_text(found.get("SubnetId", "")),
+            as_text(found.get("VpcId", "")),
+            as_text(found.get("State", "")),
+            as_text(found.get("IpAddressType", "")),
         )
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hatchway.client.errors import ApiError, InvalidOption, NotFound, printable
-from hatchway.client.ids import in_form, is_whole
+from hatchway.client.ids import as_text, in_form, is_whole
 from hatchway.client.profile import api_errors
 from hatchway.domain.ids import INSTANCE_ID
 from hatchway.domain.reach import parse_address
@@ -254,20 +254,20 @@ def literal(value: str) -> str:
 def _hosts(answer: Mapping[str, Any]) -> list[Host]:
     """
     Raises:
-        ValueError: an id or an address is none. They become words of commands, and names of files.
+        ValueError: an id, an address or a text is none. They become words of commands, and names of files.
     """
     return [
         Host(
             instance_id=in_form(INSTANCE_ID, instance["InstanceId"]),
-            state=instance.get("State", {}).get("Name", RUNNING),
-            vpc_id=instance.get("VpcId", ""),
-            subnet_id=instance.get("SubnetId", ""),
+            state=as_text(instance.get("State", {}).get("Name", RUNNING)),
+            vpc_id=as_text(instance.get("VpcId", "")),
+            subnet_id=as_text(instance.get("SubnetId", "")),
             addresses=tuple(
                 str(parse_address(address))
                 for address in (instance.get("PrivateIpAddress"), instance.get("Ipv6Address"))
                 if address
             ),
-            tags={tag["Key"]: tag.get("Value", "") for tag in instance.get("Tags", ())},
+            tags={as_text(tag["Key"]): as_text(tag.get("Value", "")) for tag in instance.get("Tags", ())},
         )
         for reservation in answer["Reservations"]
         for instance in reservation["Instances"]

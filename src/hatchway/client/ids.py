@@ -39,6 +39,17 @@ def in_form(form: re.Pattern[str], told: str) -> str:
     return told
 
 
+def as_text(told: object) -> str:
+    """What a server told, where it is text.
+
+    Raises:
+        ValueError: it is a list, or has members.
+    """
+    if not isinstance(told, str):
+        raise ValueError("what should be text is none")
+    return told
+
+
 def is_whole(text: str) -> bool:
     return _WHOLE.fullmatch(text) is not None
 
