@@ -1,7 +1,11 @@
 """Tunnels and calls of the API through proxies of every kind, each of which asks for a password."""
 
 import os
+import select
 import socket
+import ssl
+import threading
+import time
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -16,7 +20,7 @@ from hatchway.client.errors import ApiError, GatewayUnreachable
 from hatchway.client.hosts import describe_hosts
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions
-from hatchway.client.proxied import _ask_for
+from hatchway.client.proxied import _ask_for, _by_thread
 from hatchway.client.tls import Trust
 
 KNOWN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
@@ -147,4 +151,39 @@ def test_a_proxy_of_tls_that_says_anything_but_yes_refuses(said: bytes) -> None:
         theirs.sendall(said)
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(ProxyError):
-            _ask_for(ours, "gateway.example", 443, urlsplit("https://proxy:1"))
+            _ask_for(ours, "gateway.example", 443, urlsplit("https://proxy:1"), time.monotonic() + 30)
+
+
+def test_a_proxy_of_tls_that_says_yes_byte_by_byte_is_not_waited_for_longer_than_asked() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TimeoutError):
+        theirs.sendall(b"HTTP/1.1 200 OK\r\n")
+        _ask_for(ours, "gateway.example", 443, urlsplit("https://proxy:1"), time.monotonic())
+
+
+def test_a_tunnel_through_a_proxy_of_tls_outlasts_silence_and_carries_both_directions_at_once(
+    certificates: Certificates,
+) -> None:
+    near, far = socket.socketpair()
+    size = 4 << 20
+
+    def echo() -> None:
+        with certificates.server_context().wrap_socket(far, server_side=True) as proxy:
+            while data := proxy.recv(65_536):
+                proxy.sendall(data)
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+    secure = ssl.create_default_context(cafile=certificates.ca).wrap_socket(near, server_hostname="localhost")
+    secure.settimeout(0.01)
+    sent = os.urandom(size)
+    with _by_thread(secure) as ours:
+        assert select.select([ours], [], [], 0.1)[0] == []
+        sending = threading.Thread(target=ours.sendall, args=(sent,))
+        sending.start()
+        received = bytearray()
+        while len(received) < size and (data := ours.recv(65_536)):
+            received += data
+        sending.join(30)
+    thread.join(30)
+    assert received == sent

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import selectors
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -13,6 +15,8 @@ from python_socks import ProxyError
 from python_socks.sync import Proxy
 
 _HEAD_LIMIT = 65_536
+_CHUNK = 65_536
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def connect_through(proxy: str, host: str, port: int, timeout: float) -> socket.socket:
@@ -29,16 +33,21 @@ def connect_through(proxy: str, host: str, port: int, timeout: float) -> socket.
             there = Proxy.from_url(f"{kind}://{rest}", rdns=scheme not in ("socks4", "socks5"))
             return there.connect(host, port, timeout=timeout)
         at = urlsplit(proxy)
+        until = time.monotonic() + timeout
         plain = socket.create_connection((at.hostname or "", at.port or 443), timeout)
         secure = ssl.create_default_context().wrap_socket(plain, server_hostname=at.hostname)
-        _ask_for(secure, host, port, at)
+        _ask_for(secure, host, port, at, until)
         return _by_thread(secure)
     except (ProxyError, ValueError) as error:
         raise OSError(f"the proxy refuses: {error}") from error
 
 
-def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult) -> None:
-    """RFC 9110 section 9.3.6."""
+def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult, until: float) -> None:
+    """RFC 9110 section 9.3.6.
+
+    Args:
+        until: by when (`time.monotonic`) the proxy has to have said yes.
+    """
     to = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {to} HTTP/1.1", f"Host: {to}"]
     if proxy.username is not None:
@@ -47,6 +56,10 @@ def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult) ->
     secure.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
     head = b""
     while b"\r\n\r\n" not in head:
+        # In small pieces an answer may come for ever, each in time.
+        if (left := until - time.monotonic()) <= 0:
+            raise TimeoutError("timed out")
+        secure.settimeout(left)
         data = secure.recv(1)
         if not data or len(head) > _HEAD_LIMIT:
             raise ProxyError("its answer is none")
@@ -59,15 +72,44 @@ def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult) ->
 def _by_thread(secure: ssl.SSLSocket) -> socket.socket:
     """The same as a socket of the kernel: TLS within TLS is nothing that Python's sockets do."""
     ours, theirs = socket.socketpair()
-
-    def carry(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                sink.sendall(data)
-        for sock in (source, sink):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    for pair in ((secure, theirs), (theirs, secure)):
-        threading.Thread(target=carry, args=pair, daemon=True).start()
+    threading.Thread(target=_carry, args=(secure, theirs), daemon=True).start()
     return ours
+
+
+def _carry(secure: ssl.SSLSocket, plain: socket.socket) -> None:
+    """Both directions until either has ended, in one thread: OpenSSL has no connection used by two at once
+    (openssl-threads(7)). However long nothing comes, it waits."""
+    up = down = memoryview(b"")
+    with secure, plain, suppress(OSError):
+        secure.setblocking(False)
+        plain.setblocking(False)
+        while True:
+            moved = False
+            with suppress(*_NOT_NOW):
+                if not down:
+                    if not (data := secure.recv(_CHUNK)):
+                        return
+                    down, moved = memoryview(data), True
+            with suppress(*_NOT_NOW):
+                if not up:
+                    if not (data := plain.recv(_CHUNK)):
+                        return
+                    up, moved = memoryview(data), True
+            with suppress(*_NOT_NOW):
+                if down:
+                    down, moved = down[plain.send(down) :], True
+            with suppress(*_NOT_NOW):
+                if up:
+                    up, moved = up[secure.send(up) :], True
+            if not moved:
+                takes_in = [sock for sock, full in ((secure, down), (plain, up)) if not full]
+                gives_out = [sock for sock, full in ((plain, down), (secure, up)) if full]
+                _until_ready(takes_in, gives_out)
+
+
+def _until_ready(takes_in: list[socket.socket], gives_out: list[socket.socket]) -> None:
+    with selectors.DefaultSelector() as selector:
+        for sock in {*takes_in, *gives_out}:
+            reads = selectors.EVENT_READ if sock in takes_in else 0
+            selector.register(sock, reads | (selectors.EVENT_WRITE if sock in gives_out else 0))
+        selector.select()
