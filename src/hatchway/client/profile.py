@@ -198,7 +198,7 @@ class Profile:
 
         if self.ca_bundle is not None:
             # botocore takes no directory, and would say of a file only that it failed to connect.
-            trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle)
+            trust_bundle(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.ca_bundle, file_only=True)
         region, url = self.region, self.endpoint_url(service)
         with self._configuration():
             self._keep_roles()

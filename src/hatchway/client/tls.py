@@ -26,14 +26,15 @@ _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """How OpenSSL finds a certificate in a directory (openssl-rehash(1))."""
 
 
-def trust_bundle(context: ssl.SSLContext, ca_bundle: str) -> None:
+def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, file_only: bool = False) -> None:
     """Has the context trust the certificates of a file; or of a directory, as OpenSSL has them.
 
     Raises:
         InvalidOption: there are none.
     """
+    kind = "capath" if os.path.isdir(ca_bundle) and not file_only else "cafile"  # noqa: PTH112
     try:
-        context.load_verify_locations(**{"capath" if os.path.isdir(ca_bundle) else "cafile": ca_bundle})  # noqa: PTH112
+        context.load_verify_locations(**{kind: ca_bundle})
     except ssl.SSLError as error:
         raise InvalidOption(
             f"the CA bundle {printable(ca_bundle)} holds no certificate in PEM form: {_CORRECT_BUNDLE}"
