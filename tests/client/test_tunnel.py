@@ -650,6 +650,17 @@ def test_pipes_are_left_as_they_were_found() -> None:
     os.close(write)
 
 
+def test_a_pipe_that_ends_alone_is_left_to_its_other_writers_as_it_was_found() -> None:
+    read, write = os.pipe()
+    other = os.dup(write)
+    os.set_blocking(other, False)
+    with standard_streams(read, write) as local:
+        local.end_output()
+    assert not os.get_blocking(other)
+    for end in (read, write, other):
+        os.close(end)
+
+
 def test_a_ca_bundle_without_certificates_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pem"
     empty.write_text("")

@@ -24,7 +24,8 @@ class LocalEnd(NamedTuple):
     """Two file descriptors, which may be the same.
 
     An input or output that is not `…_waits` is always ready, as regular files are, and cannot be polled.
-    `ports`: of a connection from this machine, the other side's port and ours.
+    `ports`: of a connection from this machine, the other side's port and ours. `output_blocks`: whether a
+    write to the output waited for its reader, before and afterwards.
     """
 
     input: int
@@ -32,6 +33,7 @@ class LocalEnd(NamedTuple):
     input_waits: bool
     output_waits: bool
     ports: tuple[int, int] | None = None
+    output_blocks: bool = True
 
     def reader_is_gone(self) -> bool:
         """Whether nobody can read any more what is written to the output."""
@@ -52,7 +54,7 @@ class LocalEnd(NamedTuple):
                     sock.shutdown(socket.SHUT_WR)
             elif stat.S_ISFIFO(mode):
                 # The descriptor stays taken: another file that got its number would be written to.
-                os.set_blocking(self.output, True)
+                os.set_blocking(self.output, self.output_blocks)
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.output)
                 os.close(nowhere)
@@ -109,7 +111,13 @@ def standard_streams(input_fd: int = 0, output_fd: int = 1) -> Iterator[LocalEnd
         for fd in pollable:
             os.set_blocking(fd, False)
             _widen(fd)
-        yield LocalEnd(input_fd, output_fd, input_waits=input_waits, output_waits=output_waits)
+        yield LocalEnd(
+            input_fd,
+            output_fd,
+            input_waits=input_waits,
+            output_waits=output_waits,
+            output_blocks=output_fd in blocked,
+        )
     finally:
         for fd in blocked:
             os.set_blocking(fd, True)
