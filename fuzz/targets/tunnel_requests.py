@@ -47,7 +47,7 @@ def _account() -> tuple[StoredAccount, Admission]:
     account = stack.enter_context(stored_account())
     account.user("alice", allow({"StringNotLike": {"aws:UserAgent": "*\U0001f600*"}}))
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     return account, new_admission(snapshot, _NoLoad())
 
 

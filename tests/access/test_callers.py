@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from tests.access.people import ARNS, NOW, document, put_inline, put_managed, put_user
+from tests.store.pasts import with_another_past
 
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller
@@ -136,6 +137,18 @@ def test_a_key_that_is_good_no_more_is_nobodys_at_once(people: Store, end: str) 
             tx.users.delete("alice")
     assert resolve(people, callers) is None
     assert resolve(people, callers) is None
+
+
+def test_of_a_store_that_was_restored_nothing_is_known(people: Store) -> None:
+    callers = Callers()
+    before = resolve(people, callers)
+    assert before is not None
+    with with_another_past(people) as connection:
+        connection.execute(text("DELETE FROM inline_policies WHERE owner_name = 'alice'"))
+    assert policies(resolve(people, callers)) == ["of eng"]
+    with statements(people) as sent:
+        assert policies(resolve(people, callers)) == ["of eng"]
+    assert len(sent) == 1
 
 
 def test_a_view_from_before_a_change_is_answered_as_of_then(people: Store) -> None:

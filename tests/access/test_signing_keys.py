@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
 from tests.store.migrated import empty_store
+from tests.store.pasts import with_another_past
 
 from hatchway.access import sessions, signing_keys, touched_keys
 from hatchway.access.access_keys import NewAccessKey, create_access_key, delete_access_key, secret_of
@@ -265,6 +266,14 @@ def test_they_roll_with_the_days(world: World) -> None:
     revision = world.store.revision()
     assert world.keys.refresh() == 0
     assert world.store.revision() == revision
+
+
+def test_in_a_store_that_was_restored_all_are_looked_at(world: World) -> None:
+    world.user("alice", OPEN)
+    assert world.keys.refresh() == 3
+    with with_another_past(world.store) as connection:
+        connection.execute(text("DELETE FROM sealed_signing_keys"))
+    assert (world.keys.refresh(), world.keys.refresh()) == (3, 0)
 
 
 def test_what_concerns_no_identity_costs_a_glance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,7 @@ def touched_by(store: Store, change: Callable[[Transaction], object]) -> frozens
     """What a change touches, which is undone again."""
     found: list[frozenset[str] | None] = []
     with suppress(Undone), store.write() as tx:
-        since = tx.revision()
+        since = tx.position()
         change(tx)
         found.append(touched_keys(tx, since, NOW))
         raise Undone

@@ -343,9 +343,9 @@ def test_pruning_an_instance_takes_its_host_token_and_keys(store: Store) -> None
 
 def test_gateways_learn_what_was_put_and_what_was_pruned(store: Store) -> None:
     apply(store, OFFICE)
-    revision = store.revision()
+    since = store.position()
     apply(store, "users: {bob: {}}", prune=True)
-    changes = store.changes(revision)
+    changes = store.changes(since)
     assert [user.name for user in changes.changed["users"]] == ["bob"]
     assert set(changes.deleted) == {
         "vpcs",

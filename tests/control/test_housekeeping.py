@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.control.harness import INSTANCE, SUBNET, World
+from tests.store.pasts import with_another_past
 
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.housekeeping import (
@@ -72,7 +73,7 @@ def test_deletions_are_forgotten_one_round_late(world: World) -> None:
     world.user("bob")
     with world.store.write() as tx:
         history.forget(tx)
-    since = world.store.revision()
+    since = world.store.position()
     with world.store.write() as tx:
         tx.users.delete("bob")
     with world.store.write() as tx:
@@ -82,6 +83,22 @@ def test_deletions_are_forgotten_one_round_late(world: World) -> None:
     with world.store.write() as tx:
         history.forget(tx)
     assert world.store.changes(since).everything
+
+
+def test_what_a_restored_store_deleted_is_not_forgotten_before_anybody_has_seen_it(world: World) -> None:
+    history = DeletionHistory()
+    world.user("bob")
+    with world.store.write() as tx:
+        history.forget(tx)
+    with with_another_past(world.store):
+        pass
+    since = world.store.position()
+    with world.store.write() as tx:
+        tx.users.delete("bob")
+        history.forget(tx)
+    assert not world.store.changes(since).everything
+    with world.store.read() as tx:
+        assert tx.floor() == 0
 
 
 def test_every_task_of_a_control_plane_runs(world: World, tmp_path: Path) -> None:

@@ -194,13 +194,13 @@ def test_the_feed_tells_what_changed_and_what_went_since_a_revision(store: Store
     with store.write() as tx:
         tx.users.put(user("alice"), user("bob"))
         tx.vpcs.put(Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",)))
-    first = store.changes(0)
+    first = store.changes()
     assert first.everything
     assert [found.name for found in first.changed["users"]] == ["alice", "bob"]
     with store.write() as tx:
         tx.users.delete("alice")
         tx.users.put(user("carol"))
-    second = store.changes(first.revision)
+    second = store.changes(first.position)
     assert not second.everything
     assert [found.name for found in second.changed["users"]] == ["carol"]
     assert second.changed["vpcs"] == []
@@ -211,7 +211,7 @@ def test_the_feed_tells_what_changed_and_what_went_since_a_revision(store: Store
 def test_a_row_that_went_and_came_again_is_in_the_feed_as_changed(store: Store) -> None:
     with store.write() as tx:
         tx.users.put(user("alice"))
-    since = store.revision()
+    since = store.position()
     with store.write() as tx:
         tx.users.delete("alice")
         tx.users.put(user("alice"))
@@ -223,7 +223,7 @@ def test_a_row_that_went_and_came_again_is_in_the_feed_as_changed(store: Store) 
 def test_a_follower_behind_the_forgotten_deletions_gets_everything(store: Store) -> None:
     with store.write() as tx:
         tx.users.put(user("alice"), user("bob"))
-    since = store.revision()
+    since = store.position()
     with store.write() as tx:
         tx.users.delete("alice")
     with store.write() as tx:

@@ -204,11 +204,11 @@ def test_a_gateway_of_before_is_told_of_keys_that_go_under_the_name_that_it_know
 ) -> None:
     furnished.refresh()
     store = furnished.store
-    since = store.revision()
+    since = store.position()
     with store.write() as tx:
         tx.sealed_signing_keys.delete_where(date="20261124")
     with store.read() as tx:
-        assert {kind for kind, _ in tx.deleted_since(since)} == {"signing_keys"}
+        assert {kind for kind, _ in tx.deleted_since(since.revision)} == {"signing_keys"}
     assert set(store.changes(since).deleted) == {"sealed_signing_keys"}
     # What a version to come has and this one does not is no trouble either.
     with store.engine.begin() as connection:
@@ -216,6 +216,6 @@ def test_a_gateway_of_before_is_told_of_keys_that_go_under_the_name_that_it_know
             sa.text(
                 "INSERT INTO tombstones (kind, row_key, revision) VALUES ('inventions', '[\"x\"]', :now)"
             ),
-            {"now": since + 1},
+            {"now": since.revision + 1},
         )
     assert set(store.changes(since).deleted) == {"sealed_signing_keys"}

@@ -27,7 +27,7 @@ from hatchway.domain.session import Session, SessionKind
 from hatchway.iam import Effect, MalformedPolicy, PolicySet, parse_policy
 from hatchway.sigv4.keys import Scope, derive_signing_key
 from hatchway.sigv4.verification import CLOCK_SKEW
-from hatchway.store import Store, Transaction
+from hatchway.store import Position, Store, Transaction
 from hatchway.store.tables import access_keys, roles, sealed_signing_keys, sessions, users
 
 GATEWAY_SERVICE: Final = "ec2-instance-connect"
@@ -120,7 +120,7 @@ class SigningKeys:
         self._clock = clock
         self._region = region
         self._lock = Lock()
-        self._revision = 0
+        self._position: Position | None = None
         self._dates: tuple[str, ...] = ()
         self._allowing: dict[bytes, bool] = {}
         self._allowing_arns: set[str] = set()
@@ -142,13 +142,13 @@ class SigningKeys:
     def _refresh(self) -> int:
         now = self._clock()
         dates = gateway_dates(now)
-        since, same_day = self._revision, dates == self._dates
-        if same_day and since and self._store.revision() == since:
+        since, same_day = self._position, dates == self._dates
+        if same_day and since and self._store.position() == since:
             return 0
         with self._store.read() as tx:
-            revision = tx.revision()
+            position = tx.position()
             if same_day and since and not tx.touched(since, IDENTITY_TABLES):
-                self._revision = revision
+                self._position = position
                 return 0
             touched = touched_keys(tx, since, now) if same_day and since else None
             sealed, id_of_row = tx.sealed_signing_keys, sealed_signing_keys.c.access_key_id
@@ -178,7 +178,7 @@ class SigningKeys:
         if in_clear:
             with self._store.write() as tx:
                 tx.forget_clear_signing_keys()
-        self._revision, self._dates = revision, dates
+        self._position, self._dates = position, dates
         return len(rows) + len(gone)
 
     def _wanted(self, tx: Transaction, now: datetime) -> set[tuple[str, str]]:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from hatchway.access.identities import IDENTITY_TABLES
 from hatchway.domain.identity import OwnerKind
 from hatchway.domain.session import SessionKind
-from hatchway.store import Transaction
+from hatchway.store import Position, Transaction
 from hatchway.store.tables import KINDS, access_keys, memberships, roles, sealed_signing_keys, sessions, users
 
 _OF_ALL: Final = frozenset({"accounts", "guardrails"})
@@ -23,14 +23,14 @@ _MOST: Final = 500
 Owner = tuple[OwnerKind, str]
 
 
-def touched_keys(tx: Transaction, since: int, now: datetime) -> frozenset[str] | None:
+def touched_keys(tx: Transaction, since: Position, now: datetime) -> frozenset[str] | None:
     """The ids of access keys, temporary ones among them; None when they may be all, or are many.
 
     Those that are gone since the revision are among them, and so are temporary ones that have expired.
     """
-    if since < tx.floor():
+    if not tx.follows(since):
         return None
-    changed = _changed(tx, since)
+    changed = _changed(tx, since.revision)
     if changed is None or any(changed[table] for table in _OF_ALL):
         return None
     arns = {arn for table in ("managed_policies", "policy_versions") for arn, *_ in changed[table]}

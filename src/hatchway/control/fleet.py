@@ -25,7 +25,7 @@ from hatchway.fleet.export import export_view
 from hatchway.fleet.plan import Action, Plan, Writes, make_plan
 from hatchway.fleet.plan_text import change_line
 from hatchway.fleet.problems import BadFleet
-from hatchway.store import Store, Transaction
+from hatchway.store import Position, Store, Transaction
 from hatchway.store.tables import FEED, metadata
 
 _FOLLOWED: Final = frozenset(table.name for table in FEED) & {*TABLES, "accounts", "access_keys"}
@@ -107,7 +107,7 @@ def read_account(tx: Transaction) -> AccountView:
         rows=rows,
         access_keys=dict(keys),
         enrolled_instances=_enrolled_instances(tx),
-        revision=tx.revision(),
+        position=tx.position(),
     )
 
 
@@ -115,7 +115,7 @@ def is_current(view: AccountView, tx: Transaction) -> bool:
     """Whether reading the account again would give the same, without reading most of it."""
     # What else the feed has, such as sessions, is none of a plan's business, and comes and goes all the time.
     return (
-        not tx.touched(view.revision, _FOLLOWED)
+        not tx.touched(Position(*view.position), _FOLLOWED)
         and _enrolled_instances(tx) == view.enrolled_instances
         and all(_rows_of(tx, table) == getattr(view.rows, table) for table in _UNFOLLOWED)
     )

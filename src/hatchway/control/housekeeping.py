@@ -24,7 +24,7 @@ from hatchway.control.iam.last_accessed import RETENTION
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.settings import LOOPBACK
-from hatchway.store import Transaction, log_fields
+from hatchway.store import Position, Transaction, log_fields
 from hatchway.store.tables import (
     client_tokens,
     endpoints,
@@ -115,13 +115,14 @@ def record_refusals(plane: ControlPlane) -> None:
 class DeletionHistory:
     """Drops tombstones that every follower has had an hour or more to see."""
 
-    _revision: int = field(default=0, init=False)
+    _seen: Position | None = field(default=None, init=False)
 
     def forget(self, tx: Transaction) -> None:
         """Forgets what was deleted before the previous call."""
-        if self._revision:
-            tx.forget_deletions(self._revision)
-        self._revision = tx.revision()
+        # Of a store that was restored meanwhile, nothing has been seen yet.
+        if self._seen is not None and tx.follows(self._seen):
+            tx.forget_deletions(self._seen.revision)
+        self._seen = tx.position()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,4 +72,4 @@ class AccountView:
     rows: Rows = field(default_factory=Rows)
     access_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     enrolled_instances: frozenset[str] = frozenset()
-    revision: int = 0
+    position: tuple[int, str] = (0, "")

@@ -106,7 +106,9 @@ def _copy(source: Path, target: Path, mode: int) -> None:
 def _ready(store_url: str, source: Path, backup: Backup, now: datetime) -> None:
     with closing(Store.open(store_url)) as store:
         store.migrate()
-        with store.record() as tx:
+        with store.write() as tx:
+            # Gateways and control planes that run on a database's new contents.
+            tx.begin_epoch()
             parameters = {"directory": str(source), "madeAt": backup.made_at.isoformat(timespec="seconds")}
             answer = {"masterKeyId": backup.master_key, "gatewayKeyId": backup.gateway_key}
             record(tx, tx.account(), now, "RestoreBackup", parameters=parameters, answer=answer)

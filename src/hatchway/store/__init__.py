@@ -25,6 +25,7 @@ else.
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
 | `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
+| `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `prepared` | statements as the driver takes them, for what runs often |
 | `copies` | copies of an embedded store while it is in use |
 | `url` | the store's URL, shown without its password |
@@ -35,26 +36,37 @@ What must hold here:
 
 - SQLite and PostgreSQL do the same: the fixture `store` of `tests/store` runs a test on both.
 - A migration that has been released is never edited, and processes of the version before work on its result.
+- A store that goes back is noticed by its revisions' marks (`feed`), whoever restored it, by whatever means.
 - Revisions are committed in order, one writer at a time: who has caught up to one has seen all before it.
 - Whatever reads the account for a decision and writes its effect does both in one `write` transaction.
 """
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
-from hatchway.store.feed import Changes
+from hatchway.store.feed import BEGINNING, Changes, Position
 from hatchway.store.matching import matches
 from hatchway.store.notifications import ChangeNotifications
-from hatchway.store.problems import StoreBusy, TookTooLong, TransactionEnded, explain, log_fields
+from hatchway.store.problems import (
+    BeingRestored,
+    StoreBusy,
+    TookTooLong,
+    TransactionEnded,
+    explain,
+    log_fields,
+)
 from hatchway.store.rows import Rows
 from hatchway.store.store import DriverMissing, SchemaMismatch, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
 __all__ = [
+    "BEGINNING",
     "BadStoreUrl",
+    "BeingRestored",
     "ChangeNotifications",
     "Changes",
     "DamagedCopy",
     "DriverMissing",
+    "Position",
     "Rows",
     "SchemaMismatch",
     "Store",

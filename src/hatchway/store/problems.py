@@ -10,6 +10,8 @@ from typing import Any, Final
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from hatchway.store.sqlite_file import ForeignLog
+
 _BUSY: Final = (
     "the store is locked by another process, which has not let go of it in time: find the one that holds it"
     " (with fuser, or in pg_stat_activity) and end what it does there"
@@ -29,6 +31,10 @@ _DAMAGED: Final = "the store is damaged: restore it from a backup"
 _GONE: Final = (
     "the database server cannot be reached, has refused the login, or has ended the connection: see that it"
     " runs, and that the store's URL is right"
+)
+_BEING_RESTORED: Final = (
+    "the store is being restored, or its restoration was not finished: it is used as soon as it is whole; if"
+    " nobody restores it, see what pg_restore has said, and restore it again"
 )
 _SILENT: Final = "the store does not answer: see whether the database server, or the store's disk, hangs"
 _NOT_ADMITTED: Final = (
@@ -68,6 +74,10 @@ _OF_POSTGRESQL: Final = {
 """By the error code or its class (PostgreSQL, appendix A: "PostgreSQL Error Codes")."""
 
 
+class BeingRestored(Exception):
+    """The database's own tools have restored only a part of the store yet."""
+
+
 class StoreBusy(Exception):
     """Others of this process have held the store for too long, waiting for it themselves."""
 
@@ -103,6 +113,10 @@ def _explain_alone(problem: BaseException) -> str | None:
         return _UNREADABLE
     if isinstance(problem, StoreBusy | PoolTimeout):
         return _BUSY
+    if isinstance(problem, ForeignLog):
+        return str(problem)
+    if isinstance(problem, BeingRestored):
+        return _BEING_RESTORED
     if isinstance(problem, TimeoutError):
         return _SILENT
     if isinstance(problem, sqlite3.Error):

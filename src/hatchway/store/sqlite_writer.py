@@ -23,6 +23,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 
 from hatchway.store.problems import StoreBusy
+from hatchway.store.sqlite_file import FileWatch, Inode
 
 _POLL_SECONDS: Final = 0.001
 """How often SQLite's write lock is asked for while another process holds it.
@@ -51,6 +52,8 @@ class SqliteWriter:
         self._followed_since = self._left_at = 0.0
         self._connection: Connection | None = None
         self._log: _Log | None = None
+        self._watch = FileWatch(engine.url.database or "")
+        self._inode: Inode = None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -105,6 +108,11 @@ class SqliteWriter:
         if self._log is not None and self._log.failed:
             self._drop()
             self._settle()
+        inode = self._watch.look()
+        if self._inode not in (None, inode):
+            self._drop()
+            self._log = None
+        self._inode = inode
         if self._connection is None:
             connection = self._engine.connect().execution_options(**{_WRITER: self})
             driver: Any = connection.connection.driver_connection

@@ -19,8 +19,9 @@ from sqlalchemy import Connection, Engine, Executable, create_engine, event, fun
 from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
-from hatchway.store.feed import Changes
+from hatchway.store.feed import BEGINNING, Changes, Position, epoch
 from hatchway.store.notifications import ChangeNotifications, change_notifications
+from hatchway.store.sqlite_file import watch_file
 from hatchway.store.sqlite_writer import SqliteWriter, begin_writing
 from hatchway.store.transaction import Transaction, require_open
 from hatchway.store.url import parse_store_url
@@ -97,6 +98,7 @@ class Store:
             engine = create_engine(
                 parsed, connect_args={"timeout": busy_seconds}, hide_parameters=True, **pool
             )
+            watch_file(engine)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return cls(engine, SqliteWriter(engine, busy_seconds))
@@ -177,24 +179,45 @@ class Store:
         with self.engine.connect() as connection:
             return int(connection.execute(select(tables.feed.c.revision)).scalar_one())
 
+    def position(self) -> Position:
+        """The same with its mark."""
+        with self.engine.connect() as connection:
+            return Transaction(connection, feeds=False).position()
+
     def notifications(self) -> AbstractAsyncContextManager[ChangeNotifications]:
         """When to ask for the revision: `await notifications.next()` returns when it may be new."""
         return change_notifications(self.engine)
 
-    def changes(self, since: int) -> Changes:
-        """What has changed after revision `since`; 0 gives everything."""
+    def changes(self, since: Position = BEGINNING) -> Changes:
+        """What has changed since a position; everything since the beginning.
+
+        Raises:
+            BeingRestored: there is only a part of everything yet.
+        """
         with self.read() as tx:
-            revision = tx.revision()
-            everything = since < tx.floor() or since == 0
-            base = 0 if everything else since
+            position = tx.position()
+            everything = since.revision == 0 or not tx.follows(since)
+            base = 0 if everything else since.revision
             changed = {table.name: getattr(tx, table.name).since(base) for table in tables.FEED}
             deleted: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-            if not everything:
-                for kind, key in tx.deleted_since(since):
+            if everything:
+                tx.require_whole()
+            else:
+                for kind, key in tx.deleted_since(base):
                     # Of a table that a later version has, this one knows nothing.
                     if (name := tables.KINDS.get(kind)) is not None:
                         deleted[name].append(tuple(json.loads(key)))
-        return Changes(revision=revision, everything=everything, changed=changed, deleted=dict(deleted))
+            # Who was away for long has only missed what is forgotten.
+            restored = (
+                since.revision > 0
+                and everything
+                and (
+                    since.revision > position.revision
+                    or epoch(since.revision) != epoch(position.revision)
+                    or since.revision >= tx.floor()
+                )
+            )
+        return Changes(position, everything, restored, changed, dict(deleted))
 
     def migrate(self) -> None:
         """Brings the schema to this program's; a new database gets all of it.

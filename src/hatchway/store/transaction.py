@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Dialect,
     String,
@@ -65,9 +66,10 @@ from hatchway.domain.ssh_key import HostPublicKeys, HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
 from hatchway.store.audit_rows import AuditRows
+from hatchway.store.feed import Position, next_epoch
 from hatchway.store.notifications import CHANNEL
 from hatchway.store.prepared import Prepared
-from hatchway.store.problems import TookTooLong, TransactionEnded
+from hatchway.store.problems import BeingRestored, TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
 
 if TYPE_CHECKING:
@@ -170,27 +172,55 @@ class Transaction:
         """The revision of this view."""
         return int(_revision(self._connection.dialect).scalar(self._connection))
 
+    def position(self) -> Position:
+        """The revision of this view, and its mark."""
+        ((revision, mark),) = _position(self._connection.dialect).fetch(self._connection)
+        return Position(int(revision), mark)
+
+    def follows(self, seen: Position) -> bool:
+        """Whether this view is what somebody gets to from what was seen, by all changes since.
+
+        Not when too long ago, nor when it is not of this store's past: see `hatchway.store.feed`.
+        """
+        return bool(_follows(self._connection.dialect).scalar(self._connection, *seen))
+
     def floor(self) -> int:
         """Followers that stand before this revision must read everything again."""
         return int(self._connection.execute(select(tables.feed.c.floor)).scalar_one())
 
+    def require_whole(self) -> None:
+        """Refuses a store of which only a part is restored yet.
+
+        pg_restore enters tables one after the other, and makes triggers when all rows are there. (A copy of
+        SQLite's file is restored by renaming it.)
+
+        Raises:
+            BeingRestored: it is one.
+        """
+        if self._connection.dialect.name == "postgresql":
+            made = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'feed'::regclass AND tgname = "
+            if self._connection.exec_driver_sql(f"{made}'mark_revision'").scalar_one() == 0:
+                raise BeingRestored("the store is being restored")
+
     def deleted_since(self, revision: int) -> list[tuple[str, str]]:
         """`(table, primary key as a JSON array of texts)` of the rows that went after a revision."""
         tombstone = tables.tombstones.c
-        query = select(tombstone.kind, tombstone.row_key).where(tombstone.revision > revision)
+        query = select(tombstone.kind, tombstone.row_key).where(
+            tombstone.revision > revision, tombstone.kind != tables.MARK
+        )
         return [(row.kind, row.row_key) for row in self._connection.execute(query)]
 
     def touched(
-        self, since: int, names: Collection[str], own: Mapping[str, str] = MappingProxyType({})
+        self, since: Position, names: Collection[str], own: Mapping[str, str] = MappingProxyType({})
     ) -> bool:
-        """Whether rows of these tables of the feed have come, changed or gone after a revision.
+        """Whether rows of these tables of the feed have come, changed or gone since, as far as is known.
 
         Of the tables in `own`, only rows whose primary key begins with the text that stands there.
         """
         query = _touched(frozenset(names).difference(own), tuple(own), self._connection.dialect)
         # The second of each is as a tombstone has it.
         keys = [part for key in own.values() for part in (key, json.dumps([key])[:-1])]
-        return bool(query.scalar(self._connection, since, *keys))
+        return bool(query.scalar(self._connection, *since, *keys))
 
     def has_clear_signing_keys(self) -> bool:
         """Whether there are unsealed signing keys, which no gateway of this version reads."""
@@ -272,8 +302,16 @@ class Transaction:
 
     def forget_deletions(self, before: int) -> None:
         """Drops tombstones older than a revision; followers that stand before it read everything again."""
-        self._connection.execute(delete(tables.tombstones).where(tables.tombstones.c.revision < before))
+        tombstone, now = tables.tombstones.c, select(tables.feed.c.revision).scalar_subquery()
+        # Not the mark of where the store is.
+        old = (tombstone.revision < before, or_(tombstone.kind != tables.MARK, tombstone.revision < now))
+        self._connection.execute(delete(tables.tombstones).where(*old))
         self._connection.execute(update(tables.feed).values(floor=before).where(tables.feed.c.floor < before))
+
+    def begin_epoch(self) -> None:
+        """Has everybody who follows read everything anew, whatever they have seen: the store was restored."""
+        self._revision = next_epoch(self._stamp())
+        self._connection.execute(update(tables.feed).values(revision=self._revision, floor=self._revision))
 
     def _stamp(self) -> int:
         if not self._feeds:
@@ -287,6 +325,31 @@ class Transaction:
 @lru_cache(maxsize=8)
 def _revision(dialect: Dialect) -> Prepared:
     return Prepared(select(tables.feed.c.revision), (), dialect)
+
+
+@lru_cache(maxsize=8)
+def _position(dialect: Dialect) -> Prepared:
+    revision = tables.feed.c.revision
+    mark = select(tables.tombstones.c.row_key).where(*_is_mark_of(revision)).scalar_subquery()
+    return Prepared(select(revision, func.coalesce(mark, literal_column("''"))), (), dialect)
+
+
+@lru_cache(maxsize=8)
+def _follows(dialect: Dialect) -> Prepared:
+    recent = tables.feed.c.floor <= bindparam("since", type_=tables.feed.c.revision.type)
+    return Prepared(select(exists().where(recent) & _is_past()), ["since", "mark"], dialect)
+
+
+def _is_past() -> ColumnElement[bool]:
+    """Whether the mark is that of the revision `since` in this store."""
+    since = bindparam("since", type_=tables.feed.c.revision.type)
+    mark = bindparam("mark", type_=String)
+    return exists().where(*_is_mark_of(since), tables.tombstones.c.row_key == mark)
+
+
+def _is_mark_of(revision: Any) -> tuple[ColumnElement[bool], ...]:
+    tombstone = tables.tombstones.c
+    return tombstone.revision == revision, tombstone.kind == literal_column(f"'{tables.MARK}'")
 
 
 @lru_cache(maxsize=8)
@@ -310,15 +373,16 @@ def _bump(dialect: Dialect) -> Prepared:
 @lru_cache(maxsize=64)
 def _touched(names: frozenset[str], own: tuple[str, ...], dialect: Dialect) -> Prepared:
     """Whether any row of `names` has come, changed or gone after the revision `since`, or one of `own` of a
-    given key; in one query."""
+    given key, or that is not known; in one query."""
     since = bindparam("since", type_=tables.feed.c.revision.type)
     tombstone = tables.tombstones.c
     # Within the statement: as one parameter, only SQLAlchemy could make them a list.
     kinds: list[Any] = [
         literal_column(f"'{table.info['kind']}'") for table in tables.FEED if table.name in names
     ]
-    ways = [
+    ways: list[ColumnElement[bool]] = [
         exists().where(tables.feed.c.floor > since),
+        ~_is_past(),
         exists().where(tombstone.revision > since, tombstone.kind.in_(kinds)),
     ]
     for table in tables.FEED:
@@ -335,7 +399,7 @@ def _touched(names: frozenset[str], own: tuple[str, ...], dialect: Dialect) -> P
             ways.append(exists().where(table.c.revision > since, key == wanted))
             ways.append(exists().where(tombstone.revision > since, *gone))
     parameters = [f"{name}_{part}" for name in own for part in ("key", "row")]
-    return Prepared(select(or_(*ways)), ["since", *parameters], dialect)
+    return Prepared(select(or_(*ways)), ["since", "mark", *parameters], dialect)
 
 
 def require_open(connection: Connection) -> None:

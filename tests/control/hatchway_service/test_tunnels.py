@@ -145,7 +145,7 @@ def test_ending_a_tunnel_leaves_word_for_its_gateway_and_in_the_trail(world: Wor
     worker(world)
     carry(world, 1)
     client = world.client("hatchway")
-    before = world.store.revision()
+    before = world.store.position()
     answer = client.terminate_tunnel(TunnelId=tunnel_id(1))
     assert answer["Tunnel"]["TunnelId"] == tunnel_id(1)
     (termination,) = world.store.changes(before).changed["terminations"]

@@ -68,7 +68,7 @@ class Carries:
 
 def admission(account: StoredAccount, carried: int = 0, max_tunnels: int | None = None) -> Admission:
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     return new_admission(snapshot, Carries(carried), max_tunnels)
 
 
@@ -539,7 +539,7 @@ def test_the_event_is_what_the_client_asked(account: StoredAccount) -> None:
 def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAccount) -> None:
     account.user("alice", allow())
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     admission = new_admission(snapshot, Carries(0))
 
     def ask() -> Admitted | Refused:
@@ -551,7 +551,7 @@ def test_a_change_of_policy_is_seen_by_a_snapshot_that_follows(account: StoredAc
     with account.store.write() as tx:
         put_policy(tx, "alice", allow(resource=ENDPOINT_ARN + "x"))
     admitted(ask())
-    snapshot.apply(account.store.changes(snapshot.revision))
+    snapshot.apply(account.store.changes(snapshot.position))
     assert refusal(ask()) == (403, "AccessDeniedException")
 
 

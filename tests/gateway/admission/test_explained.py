@@ -37,7 +37,7 @@ def account() -> Iterator[StoredAccount]:
 
 def admission(account: StoredAccount) -> Admission:
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     return new_admission(snapshot, Registry())
 
 

@@ -43,7 +43,7 @@ def account() -> Iterator[StoredAccount]:
 
 def snapshot_of(account: StoredAccount) -> Snapshot:
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     return snapshot
 
 
@@ -132,7 +132,7 @@ def test_a_tunnel_is_cut_when_its_target_becomes_a_machine_of_the_api(account: S
     assert ("addresses", "10.0.1.77") in opened.subjects
     with account.store.write() as tx:
         tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
-    snapshot.apply(account.store.changes(snapshot.revision))
+    snapshot.apply(account.store.changes(snapshot.position))
     revoked = admission.review(opened, datetime.now(UTC)).revoked
     assert revoked is not None
     assert "a machine of the API" in revoked["reason"]
@@ -185,7 +185,7 @@ def test_a_tunnel_is_cut_when_its_target_becomes_a_host_of_another_vpc(overlappi
     opened = admitted(through_other(overlapping, privateIpAddress="10.0.1.2"))
     with overlapping.store.write() as tx:
         tx.instances.put(instance("10.0.1.2"))
-    snapshot.apply(overlapping.store.changes(snapshot.revision))
+    snapshot.apply(overlapping.store.changes(snapshot.position))
     revoked = admission.review(opened, datetime.now(UTC)).revoked
     assert revoked is not None
     assert VPC in revoked["reason"]
@@ -248,6 +248,6 @@ def test_a_tunnel_is_cut_when_its_vpc_becomes_a_network_of_its_own(account: Stor
     with account.store.write() as tx:
         (vpc,) = tx.vpcs.find(id=VPC)
         tx.vpcs.put(replace(vpc, separate_network=True))
-    snapshot.apply(account.store.changes(snapshot.revision))
+    snapshot.apply(account.store.changes(snapshot.position))
     revoked = admission.review(opened, datetime.now(UTC)).revoked
     assert revoked == {"reason": f"this gateway does not serve {VPC}, where {ENDPOINT} is"}

@@ -47,7 +47,7 @@ def decide(
     with account.store.write() as tx:
         tx.endpoints.put(endpoint(preserve_client_ip=preserve))
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     assert [each.id for each in snapshot.endpoints] == [ENDPOINT]
     answer = new_admission(snapshot, Nothing(), may_take_addresses=permitted).decide(
         account.head("alice", **changes),

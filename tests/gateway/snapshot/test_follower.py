@@ -11,13 +11,15 @@ import pytest
 import uvloop
 from sqlalchemy import event, text
 from tests.gateway.account import GATEWAY_KEY
+from tests.store.pasts import with_another_past
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
 from tests.transport.harness import until
 
 from hatchway.domain.identity import User
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
-from hatchway.store import Store
+from hatchway.store import Changes, Store
+from hatchway.store.notifications import CHANNEL
 
 HOUR = 3600.0
 TIMEOUT = 30.0
@@ -190,5 +192,25 @@ def test_a_server_that_was_started_again_tells_again(database: PostgresqlServer,
             await asyncio.sleep(A_WHILE)
             revision = await asyncio.to_thread(put, store, "alice")
             await seen(follower, revision)
+
+    uvloop.run(run())
+
+
+def test_a_store_that_was_restored_is_read_anew_and_counted(store: Store) -> None:
+    async def run() -> None:
+        async with following(store) as follower:
+            await seen(follower, put(store, "alice"))
+            told: list[Changes] = []
+            follower._applied = lambda changes, _: told.append(changes)
+            with with_another_past(store) as connection:
+                connection.execute(text("DELETE FROM users"))
+                connection.execute(text(f"NOTIFY {CHANNEL}"))
+            await until(lambda: follower.restores == 1)
+            await until(lambda: told)
+            assert (told[0].restored, told[0].everything) == (True, True)
+            assert follower._snapshot.user("alice") is None
+            await seen(follower, put(store, "bob"))
+            assert [changes.everything for changes in told[1:]] == [False]
+            assert follower.restores == 1
 
     uvloop.run(run())

@@ -106,9 +106,9 @@ def test_following_changes_is_the_same_as_reading_everything(account: StoredAcco
         if chance.random() < 0.1:
             with account.store.write() as tx:
                 tx.forget_deletions(tx.revision())
-        following.apply(account.store.changes(following.revision))
+        following.apply(account.store.changes(following.position))
         fresh = Snapshot(GATEWAY_KEY)
-        fresh.apply(account.store.changes(0))
+        fresh.apply(account.store.changes())
         assert picture(following) == picture(fresh)
 
 
@@ -117,14 +117,14 @@ def test_thousands_of_changes_are_applied_in_portions_and_none_is_seen_before_th
     account: StoredAccount, everything: bool
 ) -> None:
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     with account.store.write() as tx:
         tx.instances.put_all(
             [instance(f"10.0.{number // 250 + 8}.{number % 250}") for number in range(10 * PORTION)]
         )
         put_policy(tx, "alice", {"Version": "2012-10-17", "Statement": []})
         tx.instances.delete_where(private_ip="10.0.1.1")
-    changes = account.store.changes(0 if everything else snapshot.revision)
+    changes = account.store.changes(*[] if everything else [snapshot.position])
     before, portions = picture(snapshot), 0
     for _ in snapshot.applying(changes):
         portions += 1
@@ -132,7 +132,7 @@ def test_thousands_of_changes_are_applied_in_portions_and_none_is_seen_before_th
         assert snapshot.instance_at(VPC, "10.0.9.9") is None
     assert portions >= 10
     fresh = Snapshot(GATEWAY_KEY)
-    fresh.apply(account.store.changes(0))
+    fresh.apply(account.store.changes())
     assert picture(snapshot) == picture(fresh) != before
     assert snapshot.instance_at(VPC, "10.0.9.9") is not None
 
@@ -141,11 +141,11 @@ def test_an_instance_that_changes_its_address_leaves_the_old_one(account: Stored
     snapshot = Snapshot(GATEWAY_KEY)
     with account.store.write() as tx:
         tx.instances.put(instance("10.0.1.7"))
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     moved = instance("10.0.1.7")
     with account.store.write() as tx:
         tx.instances.put(type(moved)(**{**_fields(moved), "private_ip": "10.0.1.8"}))
-    snapshot.apply(account.store.changes(snapshot.revision))
+    snapshot.apply(account.store.changes(snapshot.position))
     assert snapshot.instance_at(VPC, "10.0.1.7") is None
     found = snapshot.instance_at(VPC, "10.0.1.8")
     assert found is not None
@@ -158,7 +158,7 @@ def _fields(noun: Any) -> dict[str, Any]:
 
 def test_an_endpoint_connects_from_its_interfaces_addresses(account: StoredAccount) -> None:
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     found = snapshot.endpoint(ENDPOINT)
     assert found is not None
     assert [str(address) for address in snapshot.interface_addresses(found)] == [
@@ -169,18 +169,18 @@ def test_an_endpoint_connects_from_its_interfaces_addresses(account: StoredAccou
 
 def test_arns_are_those_of_the_account_as_it_is_now(account: StoredAccount) -> None:
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     before = snapshot.arns
     with account.store.write() as tx:
         tx.accounts.put(replace(snapshot.account, region="eu-central-1"))
-    snapshot.apply(account.store.changes(snapshot.revision))
+    snapshot.apply(account.store.changes(snapshot.position))
     assert before.region == REGION
     assert snapshot.arns == replace(before, region="eu-central-1")
 
 
 def test_invented_access_keys_are_not_remembered(account: StoredAccount) -> None:
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     for number in range(100):
         assert snapshot.caller(f"AKIA{number}") is None
     assert not snapshot._callers

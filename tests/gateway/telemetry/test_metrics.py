@@ -46,6 +46,7 @@ def watched(gateway: Running) -> Metrics:
         age=lambda: 0.25,
         pending_records=lambda: 3,
         ready=lambda: True,
+        restores=lambda: 2,
     )
     return gateway.metrics
 
@@ -65,6 +66,7 @@ def test_a_tunnel_is_counted_while_it_is_open_and_after_it_has_closed() -> None:
             assert (now["hatchway_snapshot_revision"], now["hatchway_snapshot_age_seconds"]) == (7, 0.25)
             assert now["hatchway_connections_pending"] == 0
             assert now["hatchway_audit_records_waiting"] == 3
+            assert now["hatchway_store_restores_total"] == 2
 
             await client.send(b"bye")
             await client.close()

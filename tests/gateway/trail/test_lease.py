@@ -32,6 +32,7 @@ class World:
     readable: bool = True
     kept: list[Collection[str]] = field(default_factory=list)
     """What `end_all_but` was called with."""
+    carried: set[str] = field(default_factory=set)
 
     def make_lease(self, commits: GroupCommit) -> Lease:
         def end_all_but(kept: Collection[str]) -> int:
@@ -44,6 +45,7 @@ class World:
             lambda: NOW + timedelta(seconds=self.seconds),
             lambda: self.seconds,
             end_all_but=end_all_but,
+            carried=lambda: frozenset(self.carried),
             worker_id="gw-1",
             host="h",
             port=443,
@@ -66,6 +68,12 @@ class World:
             )
             with self.account.store.write() as tx:
                 tx.tunnels.put(tunnel)
+
+    @property
+    def tunnels(self) -> dict[str, str]:
+        """The workers of the tunnels that are entered."""
+        with self.account.store.read() as tx:
+            return {tunnel.id: tunnel.gateway_id for tunnel in tx.tunnels.find()}
 
     def bury(self) -> None:
         """As the control plane does: the worker goes, and one of its tunnels so far."""
@@ -239,5 +247,30 @@ def test_a_worker_that_ends_leaves_its_row_to_the_tunnels_that_it_could_not_ente
             tx.tunnels.delete("tun-1")
         await lease.give_up()
         assert not world.entered
+
+    asyncio.run(test())
+
+
+def test_a_worker_whose_store_was_restored_ends_what_that_does_not_have(
+    world: World, commits: GroupCommit
+) -> None:
+    async def test() -> None:
+        lease = world.make_lease(commits)
+        await lease.renew()
+        world.carry("tun-1", "tun-2")
+        world.carried = {"tun-2", "tun-3"}
+        world.seconds += 61
+        lease.store_restored()
+        world.writable = False
+        with pytest.raises(OSError, match="locked"):
+            await lease.renew()
+        assert not world.kept
+        world.writable = True
+        await lease.renew()
+        assert world.kept == [{"tun-1", "tun-2"}]
+        # Of one that had ended the control plane enters the end, as a lost worker's.
+        assert world.tunnels == {"tun-1": "gw-1-restored", "tun-2": "gw-1"}
+        await lease.renew()
+        assert len(world.kept) == 1
 
     asyncio.run(test())

@@ -260,7 +260,7 @@ def test_security_groups_see_the_endpoints_address(account: StoredAccount, peer:
         tx.instances.put(instance(groups=("sg-in",)))
     tell(account, ProxyProtocol.V2)
     snapshot = Snapshot(GATEWAY_KEY)
-    snapshot.apply(account.store.changes(0))
+    snapshot.apply(account.store.changes())
     answer = new_admission(snapshot, Registry(), may_take_addresses=False).decide(
         account.head("alice"), source_ip=CLIENT, request_id="r", tunnel_id="t", now=datetime.now(UTC)
     )

@@ -110,7 +110,7 @@ class Gateway:
         return self.admission.explains(admitted, now)
 
     def follow(self) -> None:
-        changes = self.account.store.changes(self.snapshot.revision)
+        changes = self.account.store.changes(self.snapshot.position)
         self.snapshot.apply(changes)
         self.revocation.changed(touched(changes, key_of))
 

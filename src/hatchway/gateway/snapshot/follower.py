@@ -31,7 +31,10 @@ log = structlog.get_logger("hatchway.gateway")
 
 
 class Follower:
-    """Follows the store's change feed by revision, so that a change missed is a change seen later."""
+    """Follows the store's change feed by revision, so that a change missed is a change seen later.
+
+    A store that was restored has other revisions, or other marks of them: all of it is read anew.
+    """
 
     def __init__(self, store: Store, snapshot: Snapshot, applied: Callable[[Changes, Touched], None]) -> None:
         """`applied` is told of all changes and what they touch, when they are in the snapshot."""
@@ -42,6 +45,8 @@ class Follower:
         self._looked = asyncio.Event()
         self.looked_at = 0.0
         """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
+        self.restores = 0
+        """How often what had been seen of the store was found not to be its past."""
 
     def catch_up(self) -> None:
         """Read what has changed, waiting for the store."""
@@ -73,7 +78,7 @@ class Follower:
         began = time.monotonic()
         news = None
         try:
-            if await asyncio.to_thread(self._store.revision) != self._snapshot.revision:
+            if await asyncio.to_thread(self._store.position) != self._snapshot.position:
                 news = await asyncio.to_thread(self._read)
         except Exception as problem:
             if not self._behind:
@@ -82,6 +87,14 @@ class Follower:
             return
         if news is not None:
             changes, subjects = news
+            if changes.restored:
+                self.restores += 1
+                log.warning(
+                    "store was restored",
+                    seen=self._snapshot.revision,
+                    revision=changes.revision,
+                    remedy="none needed: all is read anew, and every open tunnel decided on again",
+                )
             for _ in self._snapshot.applying(changes):
                 await asyncio.sleep(0)
             self._applied(changes, subjects)
@@ -95,5 +108,5 @@ class Follower:
     def _read(self) -> tuple[Changes, Touched]:
         """What has changed, and what that touches. It can be thousands of rows, so this must not run on the
         event loop."""
-        changes = self._store.changes(self._snapshot.revision)
+        changes = self._store.changes(self._snapshot.position)
         return changes, touched(changes, key_of)

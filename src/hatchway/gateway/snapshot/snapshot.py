@@ -14,6 +14,7 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.snapshot.subjects import identity_subjects
 from hatchway.gateway.snapshot.table import Table
+from hatchway.store import BEGINNING
 from hatchway.store.tables import FEED
 
 if TYPE_CHECKING:
@@ -55,10 +56,14 @@ class Snapshot:
 
     def __init__(self, gateway_key: Vault) -> None:
         """`gateway_key` opens the signing keys, each when it is asked for."""
-        self.revision = 0
+        self.position = BEGINNING
         self._signing_keys = SigningKeyOpener(gateway_key)
         self._tables = _empty_tables()
         self._forget_callers()
+
+    @property
+    def revision(self) -> int:
+        return self.position.revision
 
     def _forget_callers(self) -> None:
         self._callers: dict[str, Caller | None] = {}
@@ -103,7 +108,7 @@ class Snapshot:
             for key_id in (*gone, *(row.access_key_id for row in changes.changed.get("sessions", ()))):
                 self._callers.pop(key_id, None)
                 self._subjects.pop(key_id, None)
-        self.revision = changes.revision
+        self.position = changes.position
 
     def _rows(self, table: str) -> dict[Key, Any]:
         return self._tables[table].rows

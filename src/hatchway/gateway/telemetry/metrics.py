@@ -146,6 +146,7 @@ class Metrics:
         age: Callable[[], float],
         pending_records: Callable[[], int],
         ready: Callable[[], bool],
+        restores: Callable[[], int],
     ) -> None:
         """Export these too, with the values that they have when Prometheus asks.
 
@@ -156,6 +157,7 @@ class Metrics:
             age: seconds since the snapshot was last seen to be the store's state.
             pending_records: records that the audit trail still lacks.
             ready: whether the worker would open a tunnel.
+            restores: how often the store was found restored.
         """
         self._is_ready = ready
         self.registry.register(
@@ -167,6 +169,7 @@ class Metrics:
                     revision=revision,
                     age=age,
                     pending_records=pending_records,
+                    restores=restores,
                 )
             )
         )
@@ -180,6 +183,7 @@ class Metrics:
         revision: Callable[[], int],
         age: Callable[[], float],
         pending_records: Callable[[], int],
+        restores: Callable[[], int],
     ) -> Callable[[], Iterator[Metric]]:
         def gauges() -> Iterator[Metric]:
             with self._counting:
@@ -218,6 +222,11 @@ class Metrics:
                 "hatchway_audit_records_waiting",
                 "Records that the audit trail lacks because the store cannot be written.",
                 pending_records(),
+            )
+            yield CounterMetricFamily(
+                "hatchway_store_restores",
+                "How often the store was found restored, and read anew.",
+                restores(),
             )
 
         return gauges

@@ -6,6 +6,7 @@ entered as ended by the control plane. So that none of them is then still open:
 - a worker whose lease has run out opens no tunnel;
 - one that cannot renew it looks whether it has been taken for dead, and then ends the tunnels that have been
   entered as ended; if it has not, as when the store is locked or full, they go on;
+- so does one whose store was restored, with tunnels that were entered after what was restored;
 - one that can neither renew it nor look ends them all just before that time is over. It cannot know what has
   been revoked meanwhile either.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -37,6 +39,9 @@ RETRY: Final = 1.0
 LOOK: Final = 1.0
 """Seconds between two checks of a lease that could not be renewed."""
 
+_SETTLED: Final = timedelta(seconds=60)
+"""How long after its record a tunnel is carried, or has ended."""
+
 LONGEST_UNCERTAINTY: Final = (LEASE + GRACE).total_seconds() - 10
 """Seconds after which a worker that could neither renew its lease nor read it ends its tunnels."""
 
@@ -54,20 +59,22 @@ class Lease:
         monotonic: Callable[[], float],
         *,
         end_all_but: Callable[[Collection[str]], int],
+        carried: Callable[[], Collection[str]],
         worker_id: str,
         host: str,
         port: int,
     ) -> None:
         """`end_all_but` ends the tunnels whose ids are not among those given, and returns how many it
-        ended."""
+        ended; `carried` gives the ids of all that there are."""
         self._store = store
         self._commits = commits
         self._clock = clock
         self._monotonic = monotonic
         self._end_all_but = end_all_but
+        self._carried = carried
         now = clock()
         self._worker = GatewayWorker(id=worker_id, host=host, port=port, started_at=now, lease_until=now)
-        self._claimed = False
+        self._claimed = self._restored = False
         self._until = self._certain_at = monotonic()
 
     @property
@@ -81,19 +88,36 @@ class Lease:
         Raises:
             Exception: the store could not be written.
         """
+        restored, carried = self._restored, self._carried()
 
         def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
             began = self._monotonic()
             dead = self._claimed and tx.gateway_workers.get(self._worker.id) is None
             tx.gateway_workers.put(replace(self._worker, lease_until=self._clock() + LEASE))
-            return began, self._entered(tx) if dead else None
+            entered = self._entered(tx) if dead or restored else None
+            if restored:
+                self._disown(tx, carried)
+            return began, entered
 
         began, left = await asyncio.shield(asyncio.wrap_future(self._commits.submit(claim)))
         self._claimed = True
         self._certain_at = began
         self._until = began + LEASE.total_seconds()
-        if left is not None:
+        if restored:
+            self._restored = False
+            if (ended := self._end_all_but(left or ())) > 0:
+                log.error(
+                    "tunnels ended",
+                    tunnels=ended,
+                    problem="the store was restored, and does not have them: they were opened after what was"
+                    " restored",
+                )
+        elif left is not None:
             self._taken_for_dead(left)
+
+    def store_restored(self) -> None:
+        """Have the tunnels ended, when the lease is next renewed, that a restored store has not entered."""
+        self._restored = True
 
     async def run(self) -> None:
         """Renew again and again."""
@@ -169,6 +193,13 @@ class Lease:
 
     def _entered(self, tx: Transaction) -> Collection[str]:
         return frozenset(tunnel.id for tunnel in tx.tunnels.find(gateway_id=self._worker.id))
+
+    def _disown(self, tx: Transaction, carried: Collection[str]) -> None:
+        """Leave to the control plane, as a lost worker's, the tunnels that ended after what was restored."""
+        settled = self._clock() - _SETTLED
+        for tunnel in tx.tunnels.find(gateway_id=self._worker.id):
+            if tunnel.id not in carried and tunnel.opened_at < settled:
+                tx.tunnels.put(replace(tunnel, gateway_id=f"{self._worker.id}-restored"))
 
     def _taken_for_dead(self, left: Collection[str]) -> None:
         ended = self._end_all_but(left)

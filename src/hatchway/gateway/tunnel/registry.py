@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hatchway.gateway.snapshot.subjects import SubjectIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Set
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
     from hatchway.gateway.admission.decision import Admitted
     from hatchway.gateway.snapshot.subjects import Subject
@@ -47,7 +47,7 @@ class Registry:
         entry = self._tunnels.get(tunnel_id)
         return entry[0] if entry is not None else None
 
-    def ids(self) -> Iterable[str]:
+    def ids(self) -> Collection[str]:
         return tuple(self._tunnels)
 
     def depending_on(self, subjects: Set[Subject]) -> Iterable[str]:

@@ -161,6 +161,7 @@ class Worker:
         self._gateway_key = gateway_key
         self._snapshot = Snapshot(gateway_key)
         self._follower = Follower(store, self._snapshot, self._changed)
+        self._store_restored: Callable[[], None] = lambda: None
         self._registry = Registry()
         self._may_take_addresses = may_take_addresses()
         self._served = ServedVpcs(settings.vpcs)
@@ -203,11 +204,13 @@ class Worker:
             _now,
             _monotonic,
             end_all_but=self._end_all_but,
+            carried=registry.ids,
             worker_id=self._worker_id,
             host=socket.gethostname(),
             port=address.port,
         )
         await lease.renew()
+        self._store_restored = lease.store_restored
 
         pending_records = PendingRecords(self._commits)
         sources = Sources(time.monotonic)
@@ -247,6 +250,7 @@ class Worker:
             age=lambda: time.monotonic() - self._follower.looked_at,
             pending_records=lambda: len(pending_records),
             ready=lambda: may_open() and not gateway.draining,
+            restores=lambda: self._follower.restores,
         )
         watch = LivenessCheck(registry, loop.time, idle_limit=self._settings.idle_limit)
         work = [
@@ -334,6 +338,8 @@ class Worker:
     def _changed(self, changes: Changes, subjects: Touched) -> None:
         """The snapshot has become what these changes make it; they touch these subjects."""
         self._log_foreign_keys(changes)
+        if changes.restored:
+            self._store_restored()
         terminate(self._registry, changes)
         if self._settings.revocation:
             self._revocation.changed(subjects)

@@ -50,7 +50,7 @@ from hatchway.store.tables.network import (
     tag_index,
     vpcs,
 )
-from hatchway.store.tables.schema import feed, metadata, tombstones
+from hatchway.store.tables.schema import MARK, feed, metadata, tombstones
 from hatchway.store.tables.trail import (
     audit_lookups,
     audit_lookups_filled,
@@ -89,6 +89,7 @@ KINDS = {table.info["kind"]: table.name for table in FEED}
 __all__ = [
     "FEED",
     "KINDS",
+    "MARK",
     "RESOURCE_TYPES",
     "access_key_uses",
     "access_keys",

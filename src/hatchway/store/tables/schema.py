@@ -1,6 +1,6 @@
 """What the tables are made of: their metadata, columns of the kinds that there are, and the feed."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table
 
@@ -55,6 +55,9 @@ feed = Table(
     # Tombstones up to this revision are gone: a follower that has not reached it must read everything again.
     Column("floor", BigInteger, nullable=False),
 )
+# Also has each revision's mark, of kind MARK, which triggers of the database make at random: by it a follower
+# knows whether its revision is one of this store's past, or of one that is no more.
+MARK: Final = "mark"
 tombstones = Table(
     "tombstones",
     metadata,
