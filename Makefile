@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-iam map tables docs lock clean
+.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam map tables docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -104,6 +104,10 @@ bench-api: ## the API of a large account beside a small one and moto (see bench/
 	@scripts/setup check
 	@bench/setup api
 	.cache/bench/bin/python -m bench.api $(BENCH)
+
+bench-ha: ## four gateways beside one on PostgreSQL (see bench/README.md); BENCH=--quick only tries it out
+	@scripts/setup check
+	$(BIN)/python -m bench.ha $(BENCH)
 
 bench-client: ## hatchway beside the AWS CLI, as root (see bench/README.md); BENCH=--quick only tries it out
 	@scripts/setup test

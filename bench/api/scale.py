@@ -145,7 +145,7 @@ def _site(url: str, size: Size) -> Iterator[Site]:
     store, vault = Store.open(url), Vault(os.urandom(32))
     store.migrate()
     key = fill(store, vault, size, new=True)
-    log = GroupCommit(store, appends_only=True)
+    log = GroupCommit(store)
     plane = ControlPlane(
         store=store,
         vault=vault,

@@ -120,13 +120,14 @@ class Installation:
     ways: list[Way]
 
 
-def small(path: Path) -> Installation:
-    """One endpoint, one host, one user, as an operator makes them."""
-    directory = _init(path)
+def small(path: Path, store_url: str | None = None) -> Installation:
+    """One endpoint, one host, one user, as an operator makes them; in SQLite unless otherwise given."""
+    elsewhere = () if store_url is None else ("--store-url", store_url)
+    directory = _init(path, *elsewhere)
     fleet = path / "fleet.json"
     fleet.write_text(json.dumps(FLEET))
-    _hatchway("apply", "--data-dir", str(path), str(fleet))
-    store = Store.open(directory.store_url)
+    _hatchway("apply", "--data-dir", str(path), *elsewhere, str(fleet))
+    store = Store.open(store_url or directory.store_url)
     with store.write() as tx:
         (endpoint,) = tx.endpoints.find()
         way = _way(tx, _vault(directory), "alice", endpoint.id, "127.0.0.1")
@@ -265,10 +266,10 @@ def _vault(directory: DataDirectory) -> Vault:
     return Vault(*read_master_keys(directory.master_key, os.environ).all)
 
 
-def _init(path: Path) -> DataDirectory:
+def _init(path: Path, *more: str) -> DataDirectory:
     _hatchway(
         *("init", "--data-dir", str(path), "--account", ACCOUNT, "--region", REGION),
-        *("--gateway-dns-name", DNS_NAME),
+        *("--gateway-dns-name", DNS_NAME, *more),
     )
     return DataDirectory(path)
 

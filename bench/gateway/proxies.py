@@ -87,6 +87,17 @@ def hatchway(installation: Installation, target: int, on: set[int], *, workers: 
 
 
 @contextmanager
+def started(command: list[str], log: Path) -> Iterator[tuple[int, list[str]]]:
+    """A server of Hatchway's on any core, once it is ready; its process id, and what it says then."""
+    with _running(command, log, machine.allowed(), pipe=True) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline().decode().split()
+        if ready[:1] != ["ready"]:
+            raise SystemExit(f"{' '.join(command)} did not start: {log.read_text()}")
+        yield process.pid, ready
+
+
+@contextmanager
 def haproxy(installation: Installation, target: int, on: set[int]) -> Iterator[Proxy]:
     """HAProxy with one thread, TLS in front and TCP behind; nothing that does not help is switched on."""
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")

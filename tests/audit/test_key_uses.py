@@ -73,7 +73,7 @@ def enter(
         source, event_id=f"e{next(_count)}", time=NOW - ago, name=name, read_only=True,
         request_parameters=parameters, outcome=Outcome(error_code=error),
     )  # fmt: skip
-    with store.append() as tx:
+    with store.record() as tx:
         tx.audit_records.add(to_record(body, NOW - ago))
 
 

@@ -439,7 +439,7 @@ def world_in(store: Store, shared_server: SharedServer, session: boto3.Session) 
     """The same in an empty, migrated store, which is closed in the end."""
     clock = Clock()
     vault = Vault(os.urandom(32))
-    audit = GroupCommit(store, appends_only=True)
+    audit = GroupCommit(store)
     plane = ControlPlane(
         store=store,
         vault=vault,

@@ -45,7 +45,7 @@ def serve(url: str, listener: socket.socket, certificate: Path, steps: int) -> N
         store=store,
         vault=Vault(MASTER_KEY),
         gateway_vault=Vault(bytes(32)),
-        log=GroupCommit(store, appends_only=True),
+        log=GroupCommit(store),
         arns=Arns("123456789012", "us-east-1"),
         clock=lambda: datetime.now(UTC),
         random_bytes=os.urandom,

@@ -63,7 +63,7 @@ def two_worlds(url: str, server: SharedServer, session: boto3.Session) -> Iterat
     store.migrate()
     with world_in(store, server, session) as first:
         other_store = Store.open(url)
-        audit = GroupCommit(other_store, appends_only=True)
+        audit = GroupCommit(other_store)
         plane = replace(first.plane, store=other_store, log=audit)
         patient = Sources(lambda: 0.0, may_waste=10**6, all_may_waste=10**6, may_fail=10**6)
         other_server = SharedServer(server.certificate, server.ca, patient)

@@ -1,9 +1,10 @@
 """A worker whose store is in PostgreSQL, as the role that the documentation gives it."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from tests.gateway.account import StoredAccount, allow, put_policy, stored_account
 from tests.gateway.harness import echo, target
+from tests.gateway.trail.test_trail import admitted, trail
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
 from tests.store.postgresql_server import postgresql_server, server_programs
 from tests.transport.harness import run, until
@@ -19,6 +21,8 @@ from tests.transport.harness import run, until
 import hatchway
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.account import AuditRecord
+from hatchway.domain.tunnel import GatewayWorker
+from hatchway.gateway.trail.trail import QuotaReached
 from hatchway.store import Store
 
 OPERATING = Path(hatchway.__file__).parents[2] / "docs" / "operating.md"
@@ -102,17 +106,50 @@ def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) 
             connection.rollback()
         # What it may have, it has meanwhile.
         connection.execute(text("LOCK TABLE feed, access_keys, audit_records IN ACCESS SHARE MODE"))
-        commits = GroupCommit(patient, appends_only=True)
+        commits = GroupCommit(patient)
         try:
             with patient.write() as tx:
                 put_policy(tx, "alice", allow())
             commits.submit(lambda tx: tx.audit_records.add(RECORD)).result(30)
             with patient.read() as tx:
                 assert tx.audit_records.get(RECORD.event_id) == RECORD
-            # The gateways' own lock is theirs to take.
-            with pytest.raises(OperationalError, match="lock timeout"), patient.record():
-                pass
+            # The gateways' own locks are theirs to take.
+            with pytest.raises(OperationalError, match="lock timeout"), patient.record() as tx:
+                tx.lock("endpoint eice-1")
         finally:
             commits.close()
     role.dispose()
     patient.close()
+
+
+def test_gateways_that_record_beside_each_other_exceed_no_quota(account: StoredAccount) -> None:
+    now = datetime.now(UTC)
+    stores = [Store.open(account.url) for _ in range(3)]
+    commits = [GroupCommit(store) for store in stores]
+    trails = [trail(each, f"gw-{number}") for number, each in enumerate(commits)]
+    with account.store.record() as tx:
+        for number in range(len(trails)):
+            tx.gateway_workers.put(
+                GatewayWorker(
+                    id=f"gw-{number}", host="h", port=1, started_at=now, lease_until=now + timedelta(hours=1)
+                )
+            )
+
+    async def opened(number: int) -> bool:
+        try:
+            await trails[number % len(trails)].opened(admitted(f"tun-{number}"), now)
+        except QuotaReached:
+            return False
+        return True
+
+    async def test() -> None:
+        outcomes = await asyncio.gather(*map(opened, range(60)))
+        assert sum(outcomes) == admitted("any").quota == 20
+
+    run(test)
+    for log, store in zip(commits, stores, strict=True):
+        log.close()
+        store.close()
+    with account.store.record() as tx:
+        assert tx.tunnels.delete_where() == 20
+        tx.gateway_workers.delete_where()

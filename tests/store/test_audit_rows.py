@@ -118,7 +118,7 @@ def test_an_older_program_records_on_the_new_schema_and_what_it_recorded_is_foun
         for number in range(3):
             time = (NOW + number * SECOND).strftime("%Y-%m-%d %H:%M:%S.%f")
             connection.execute(text(insert), {"id": f"e{number}", "time": time, "body": f"body {number}"})
-    with store.append() as tx:
+    with store.record() as tx:
         missing = tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100)
         assert numbers(missing) == [2, 1, 0]
         tx.audit_records.index((each.event_time, each.event_id, ["ReadOnly=true"]) for each in missing[:1])
@@ -135,14 +135,14 @@ def test_the_trail_is_gone_through_from_the_newest_back_and_all_of_a_moment_at_o
         tx.audit_records.add_all(record(number, time=NOW - SECOND) for number in range(3, 9))
     schema(store, command.downgrade, "0010")
     store.migrate()
-    with store.append() as tx:
+    with store.record() as tx:
         back_to = tx.audit_records.filled_back_to()
         assert back_to is not None
         some = tx.audit_records.some_before(back_to, 4)
         assert numbers(some) == [2, 1, 0, 8, 7, 6, 5, 4, 3]
         assert all(a >= b for a, b in pairwise(some))
         tx.audit_records.note_filled(some[-1].event_time)
-    with store.append() as tx:
+    with store.record() as tx:
         assert tx.audit_records.filled_back_to() == NOW - SECOND
         tx.audit_records.note_filled(None)
         assert tx.audit_records.filled_back_to() is None

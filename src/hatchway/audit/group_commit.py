@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from hatchway.store import Store, Transaction
@@ -46,10 +46,8 @@ class GroupCommit:
     all that it has in a commit.
     """
 
-    def __init__(self, store: Store, *, appends_only: bool = False) -> None:
-        """`appends_only` is whether its pieces only add rows of their own, as audit records are."""
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._appends_only = appends_only
         self._work: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -125,9 +123,6 @@ class GroupCommit:
             outcomes = [(piece, None, problem) for piece in pieces]
         _tell(outcomes)
 
-    def _begin(self) -> AbstractContextManager[Transaction]:
-        return self._store.append() if self._appends_only else self._store.record()
-
     def _together(self, pieces: list[_Piece]) -> list[_Outcome]:
         """
         Raises:
@@ -137,7 +132,7 @@ class GroupCommit:
         for piece in pieces:
             writers[piece.writer].append(piece)
         outcomes: list[_Outcome] = []
-        with self._begin() as tx:
+        with self._store.record() as tx:
             for writer, entries in writers.items():
                 try:
                     answers = writer(tx, [piece.entry for piece in entries])
@@ -148,7 +143,7 @@ class GroupCommit:
 
     def _each_alone(self, pieces: list[_Piece], problems: list[Exception]) -> list[_Outcome]:
         outcomes: list[_Outcome] = []
-        with self._begin() as tx:
+        with self._store.record() as tx:
             for piece in pieces:
                 try:
                     with tx.savepoint():

@@ -80,7 +80,7 @@ class KeyUses:
         new = [use for key, use in found.items() if use != noted.get(key)]
         if not new:
             return
-        with self._store.append() as tx:
+        with self._store.record() as tx:
             existing = {key.id for key in tx.access_keys.find()}
             tx.access_key_uses.put_all(use for use in new if use.access_key_id in existing)
 

@@ -39,7 +39,7 @@ class LookupFill:
                 if back_to is None:
                     break
                 some = tx.audit_records.some_before(back_to, _AT_ONCE)
-            with self._store.append() as tx:
+            with self._store.record() as tx:
                 _index(tx, some)
                 last = len(some) < _AT_ONCE
                 tx.audit_records.note_filled(None if last else some[-1].event_time - _MICROSECOND)
@@ -53,7 +53,7 @@ class LookupFill:
         with self._store.read() as tx:
             missing = tx.audit_records.unindexed(since, READ_ONLY, _AT_ONCE * _PORTIONS)
         if missing:
-            with self._store.append() as tx:
+            with self._store.record() as tx:
                 _index(tx, missing)
         if len(missing) < _AT_ONCE * _PORTIONS:
             self._looked_until = now

@@ -55,7 +55,7 @@ class ServiceUses:
             new = {key: time for key, time in found.items() if self._known.get(key) != time}
             older, back_to = ({}, None) if noted.back_to is None else _before(tx, noted.back_to)
         if new or back_to != noted.back_to:
-            with self._store.append() as tx:
+            with self._store.record() as tx:
                 tx.service_uses.put_all(map(_use, new.items()))
                 # Whatever is noted already is newer.
                 tx.service_uses.add_all(map(_use, older.items()))

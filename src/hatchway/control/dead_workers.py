@@ -27,6 +27,8 @@ log = structlog.get_logger("hatchway.control.housekeeping")
 class DeadWorkers:
     """Finds the workers that are dead, in rounds.
 
+    Each is done with under its own lock, which a worker takes that claims to be alive.
+
     A worker is dead when its lease and the time of grace are over in two rounds, the store having been
     written in the first. So one that could not renew its lease because nobody could write gets its turn.
     """
@@ -55,7 +57,9 @@ class DeadWorkers:
                 return 0
         with plane.store.record() as tx:
             workers = tx.gateway_workers.find(overdue)
-            orphans = tx.tunnels.find(*orphaned, limit=_AT_ONCE)
+            lost = {tunnel.gateway_id for tunnel in tx.tunnels.find(*orphaned, limit=_AT_ONCE)}
+            tx.lock_workers(*lost)
+            orphans = tx.tunnels.find(*orphaned, tunnels.c.gateway_id.in_(lost), limit=_AT_ONCE)
             self._enter(tx, orphans, now)
         if orphans:
             log.warning("tunnels of lost workers entered as ended", tunnels=len(orphans))
@@ -67,6 +71,7 @@ class DeadWorkers:
 
     def _end_tunnels_of(self, worker: GatewayWorker) -> None:
         with self._plane.store.record() as tx:
+            tx.lock_workers(worker.id)
             if tx.gateway_workers.get(worker.id) != worker:
                 return
             # The worker's row first: if the worker is alive after all, this tells it that its tunnels are
@@ -75,6 +80,7 @@ class DeadWorkers:
         count = 0
         while True:
             with self._plane.store.record() as tx:
+                tx.lock_workers(worker.id)
                 if tx.gateway_workers.get(worker.id) is not None:
                     break
                 some = tx.tunnels.find(gateway_id=worker.id, limit=_AT_ONCE)
@@ -92,8 +98,8 @@ class DeadWorkers:
 
 
 def _enter_end(tx: Transaction, tunnel: Tunnel, by: datetime, event_id: str, now: datetime) -> None:
-    tx.tunnels.delete(tunnel.id)
-    opened = _opening_event(tx, tunnel)
+    # Not when its gateway, or another control plane, has done so.
+    opened = _opening_event(tx, tunnel) if tx.tunnels.delete(tunnel.id) else None
     if opened is None:
         return
     end = min(max(by, tunnel.opened_at), tunnel.expires_at)

@@ -104,7 +104,7 @@ def record_refusals(plane: ControlPlane) -> None:
     if not taken.records:
         return
     try:
-        with plane.store.append() as tx:
+        with plane.store.record() as tx:
             tx.audit_records.add(*taken.records)
     except BaseException:
         plane.refusals.give_back(taken)

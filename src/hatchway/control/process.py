@@ -96,7 +96,7 @@ def run_control(
         if audit_log is not None:
             # What the last calls recorded goes out too.
             stack.callback(Export(store, audit_log).run)
-        audit = GroupCommit(store, appends_only=True)
+        audit = GroupCommit(store)
         stack.callback(audit.close)
         rates = {
             Kind.READ: DEFAULT_RATES[Kind.READ] if settings.api_reads is None else settings.api_reads,

@@ -135,7 +135,7 @@ def _record(installation: Installation, target: Path, backup: Backup, now: datet
     """Enters that there is one more copy of all keys; why it could not be, if so."""
     answer = {"files": sorted(backup.files), "schema": backup.schema}
     try:
-        with installation.store.append() as tx:
+        with installation.store.record() as tx:
             parameters = {"directory": str(target)}
             record(tx, installation.account, now, "CreateBackup", parameters=parameters, answer=answer)
     except (SQLAlchemyError, StoreBusy, TransactionEnded) as problem:

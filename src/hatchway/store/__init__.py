@@ -7,7 +7,7 @@
     with store.read() as tx:                   # one consistent view
         alice = tx.users.get("alice")
 
-`Store.read`, `Store.write`, `Store.record` and `Store.append` are the only ways in. A transaction has one
+`Store.read`, `Store.write` and `Store.record` are the only ways in. A transaction has one
 repository for each noun (`tx.vpcs`, `tx.users`, …), and each repository the same few verbs.
 
 The **change feed** tells gateways what has changed. A transaction that alters what a gateway must know takes
@@ -38,6 +38,7 @@ What must hold here:
 - A migration that has been released is never edited, and processes of the version before work on its result.
 - A store that goes back is noticed by its revisions' marks (`feed`), whoever restored it, by whatever means.
 - Revisions are committed in order, one writer at a time: who has caught up to one has seen all before it.
+- Whoever records waits for nobody but whom it decides the same thing with: `Transaction.lock`.
 - Whatever reads the account for a decision and writes its effect does both in one `write` transaction.
 """
 

@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Executable, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Executable, create_engine, event, select
 from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
@@ -45,9 +45,9 @@ _POSTGRESQL_SETTINGS = (
 )
 _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 """Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
-_RECORD_LOCK = select(func.pg_advisory_xact_lock(0x48617464))
-"""Held by whoever records what gateways have in common. Every role that can log in may take it, and keep it
-for ever. So neither changes of the account nor what API calls wait for use it."""
+_MAKE_DURABLE = "SELECT pg_logical_emit_message(true, 'hatchway', '')"
+"""A transaction that does nothing but write to PostgreSQL's log, and wait for that to be on the disk, and on
+that of a synchronous standby: then all is that was committed before (PostgreSQL: "Asynchronous Commit")."""
 
 
 class SchemaMismatch(Exception):
@@ -151,15 +151,24 @@ class Store:
 
     @contextmanager
     def record(self) -> Iterator[Transaction]:
-        """One transaction for what no gateway follows: audit records, tunnels, pushed keys, leases."""
-        with self._begin(_RECORD_LOCK) as connection:
-            yield Transaction(connection, feeds=False)
+        """One transaction for what no gateway follows: audit records, tunnels, pushed keys, leases.
 
-    @contextmanager
-    def append(self) -> Iterator[Transaction]:
-        """As `record`, for what only adds rows of its own: it waits for no gateway."""
-        with self._begin(None) as connection:
-            yield Transaction(connection, feeds=False)
+        Others record meanwhile. What must not be decided twice at once, the transaction locks by name
+        (`Transaction.lock`). Others have the names when it is committed; who leaves this context does when
+        that is on the disk, too.
+        """
+        if self._writer is not None:
+            with self._begin(None) as connection:
+                yield Transaction(connection, feeds=False)
+            return
+        with self.engine.connect() as connection:
+            tx = Transaction(connection, feeds=False)
+            with connection.begin():
+                yield tx
+                require_open(connection)
+            if tx.hands_over:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql(_MAKE_DURABLE)
 
     @contextmanager
     def _begin(self, lock: Executable | None) -> Iterator[Connection]:

@@ -1,5 +1,6 @@
 """One transaction: a repository for each noun."""
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -87,6 +88,14 @@ _IN_TRANSACTION = 2
 """PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
 
 
+_FORMER_LOCK = 0x48617464
+"""Of programs of before, which record under it alone: with it shared, none does beside who locks names."""
+_LOCK = (
+    "SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock_shared(%(former)s),"
+    " pg_advisory_xact_lock(key) FROM unnest(%(keys)s::bigint[]) AS key"
+)
+
+
 class ReadOnly(Exception):
     """A row of the feed was changed outside `Store.write`: a mistake of the program."""
 
@@ -161,6 +170,8 @@ class Transaction:
     def __init__(self, connection: Connection, *, feeds: bool) -> None:
         self._connection = connection
         self._feeds = feeds
+        self.hands_over = False
+        """Whether it has locked names, which others have before all of it is on the disk."""
         self._revision: int | None = None
 
     def account(self) -> Account:
@@ -231,6 +242,22 @@ class Transaction:
         """Drops them without telling followers: a gateway that has them in memory may use them until it is
         replaced."""
         self._connection.execute(delete(tables.clear_signing_keys))
+
+    def lock(self, *names: str) -> None:
+        """Waits until no other transaction has locked any of these names; it has them until it is committed.
+
+        What it does in PostgreSQL is on the disk later, so that nobody waits for that with it: `Store.record`
+        sees to it. In SQLite whoever writes is alone.
+        """
+        if names and self._connection.dialect.name == "postgresql":
+            # In the same order by all, so that no two wait for each other.
+            keys = sorted({_lock_key(name) for name in names})
+            self._connection.exec_driver_sql(_LOCK, {"former": _FORMER_LOCK, "keys": keys})
+            self.hands_over = True
+
+    def lock_workers(self, *worker_ids: str) -> None:
+        """Locks gateway workers: their leases, and the ends of their tunnels that others enter."""
+        self.lock(*(f"gateway worker {worker_id}" for worker_id in worker_ids))
 
     @contextmanager
     def time_limit(self, seconds: float, spend: Callable[[], None]) -> Iterator[None]:
@@ -400,6 +427,10 @@ def _touched(names: frozenset[str], own: tuple[str, ...], dialect: Dialect) -> P
             ways.append(exists().where(tombstone.revision > since, *gone))
     parameters = [f"{name}_{part}" for name in own for part in ("key", "row")]
     return Prepared(select(or_(*ways)), ["since", "mark", *parameters], dialect)
+
+
+def _lock_key(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def require_open(connection: Connection) -> None:

@@ -92,6 +92,7 @@ class Lease:
 
         def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
             began = self._monotonic()
+            tx.lock_workers(self._worker.id)
             dead = self._claimed and tx.gateway_workers.get(self._worker.id) is None
             tx.gateway_workers.put(replace(self._worker, lease_until=self._clock() + LEASE))
             entered = self._entered(tx) if dead or restored else None
@@ -165,6 +166,7 @@ class Lease:
         """The worker ends. Tunnels whose end could not be entered are left to the control plane."""
 
         def leave(tx: Transaction) -> None:
+            tx.lock_workers(self._worker.id)
             if tx.tunnels.count(gateway_id=self._worker.id):
                 tx.gateway_workers.put(replace(self._worker, lease_until=self._clock()))
             else:

@@ -166,6 +166,8 @@ class Trail:
         refusal = to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now)
 
         def settle(tx: Transaction) -> None:
+            # The opening may be being committed yet, on a connection that has broken.
+            tx.lock(*_quota_locks(admitted))
             (closed,) = _enter_closings(tx, [closing])
             if not closed and tx.audit_records.get(opening.event_id) is None:
                 tx.audit_records.add(refusal)
@@ -188,6 +190,7 @@ class _Closing:
 
 def _enter_openings(tx: Transaction, openings: Sequence[_Opening]) -> Sequence[Overrun | None]:
     """Enter each as opened, or as refused when that would exceed a quota: which one it would."""
+    tx.lock(*{name for opening in openings for name in _quota_locks(opening.admitted)})
     live = _Live(tx, openings[0].tunnel.opened_at)
     overruns: list[Overrun | None] = []
     records: list[AuditRecord] = []
@@ -220,6 +223,14 @@ def _enter_closings(tx: Transaction, closings: Sequence[_Closing]) -> Sequence[b
 def _enter_records(tx: Transaction, records: Sequence[AuditRecord]) -> Sequence[None]:
     tx.audit_records.add_all(records)
     return [None] * len(records)
+
+
+def _quota_locks(admitted: Admitted) -> list[str]:
+    """Whom it shares a quota with, by name: no two openings may both take what is left of it."""
+    names = [f"endpoint {admitted.request.endpoint_id}"]
+    if admitted.principal_quota:
+        names.append(f"principal {admitted.principal.maker_id}")
+    return names
 
 
 class _Live:
