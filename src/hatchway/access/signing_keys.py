@@ -9,6 +9,7 @@ who assumes a role opens tunnels at once.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from threading import Lock
@@ -33,7 +34,7 @@ from hatchway.store.tables import access_keys, roles, sealed_signing_keys, sessi
 GATEWAY_SERVICE: Final = "ec2-instance-connect"
 """The one service whose requests gateways verify."""
 _DAYS: Final = (-1, 0, 1)
-_ROWS_AT_ONCE: Final = 600
+_ROWS_AT_ONCE: Final = 200
 """Rows of one transaction: the store's write lock is never held for long."""
 
 Row = TypeVar("Row")
@@ -163,18 +164,20 @@ class SigningKeys:
                 self._derive(key_id, date, secrets[key_id]) for key_id, date in missing if key_id in secrets
             ]
             in_clear = tx.has_clear_signing_keys()
-        gone = sorted(held.keys() - wanted)
-        for part in _parts(rows):
+        gone = sorted(held.keys() - wanted, key=lambda row: (row[1], row[0]))
+        for part in _portions(rows):
             with self._store.write() as tx:
                 known: set[str] = set()
                 for column in (access_keys.c.id, sessions.c.access_key_id):
                     still_there = [column.in_({row.access_key_id for row in part})]
                     known |= {key_id for (key_id,) in tx.access_keys.values(column, where=still_there)}
                 tx.sealed_signing_keys.put_all(row for row in part if row.access_key_id in known)
-        for gone_part in _parts(gone):
+        for gone_part in _portions(gone):
             with self._store.write() as tx:
-                for key_id, date in gone_part:
-                    tx.sealed_signing_keys.delete_where(access_key_id=key_id, date=date)
+                # They come by date.
+                for date in dict.fromkeys(date for _, date in gone_part):
+                    ids = [key_id for key_id, its in gone_part if its == date]
+                    tx.sealed_signing_keys.delete_where(id_of_row.in_(ids), date=date)
         if in_clear:
             with self._store.write() as tx:
                 tx.forget_clear_signing_keys()
@@ -349,8 +352,13 @@ def _digest(document: str) -> bytes:
     return hashlib.sha256(document.encode()).digest()
 
 
-def _parts(rows: list[Row]) -> Iterator[list[Row]]:
+def _portions(rows: list[Row]) -> Iterator[list[Row]]:
+    """Rows of one transaction each. After each the store is others' for as long as that has taken."""
+    began = 0.0
     for first in range(0, len(rows), _ROWS_AT_ONCE):
+        if first:
+            time.sleep(time.monotonic() - began)
+        began = time.monotonic()
         yield rows[first : first + _ROWS_AT_ONCE]
 
 
