@@ -13,6 +13,8 @@ from hatchway.access.access_keys import (
     create_access_key,
     delete_access_key,
     opens_secrets,
+    put_check,
+    put_secret,
     reseal,
     secret_of,
     set_status,
@@ -22,7 +24,8 @@ from hatchway.domain.identity import AccessKeyUse, KeyStatus, SealedSigningKey
 from hatchway.store import Store
 
 NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
-VAULT = Vault(bytes(range(32)))
+KEY = bytes(range(32))
+VAULT = Vault(KEY)
 
 
 def create(store: Store, user_name: str | None = "alice") -> NewAccessKey:
@@ -109,6 +112,23 @@ def test_any_master_key_fits_a_store_without_secrets(store: Store) -> None:
     with store.read() as tx:
         assert opens_secrets(tx, VAULT)
         assert opens_secrets(tx, Vault(bytes(32)))
+
+
+def test_only_the_master_key_that_made_the_check_fits_whatever_others_have_sealed(store: Store) -> None:
+    other = Vault(bytes(32))
+    with store.write() as tx:
+        put_check(tx, VAULT, os.urandom)
+        put_secret(tx, other, "AKIAOTHER", "x" * 40)
+    with store.read() as tx:
+        assert opens_secrets(tx, VAULT)
+        assert not opens_secrets(tx, other)
+    with store.write() as tx:
+        # It is made once, and rotated with the secrets.
+        put_check(tx, other, os.urandom)
+        assert not opens_secrets(tx, other)
+        reseal(tx, Vault(bytes(range(1, 33)), KEY), after="", most=10)
+        assert opens_secrets(tx, Vault(bytes(range(1, 33))))
+        assert not opens_secrets(tx, VAULT)
 
 
 def test_a_master_key_fits_that_opens_some_secret_though_another_was_altered(store: Store) -> None:

@@ -14,6 +14,8 @@ from hatchway.store.tables import sealed_secrets
 
 MOST_KEYS: Final = 2
 """Keys of one user, the root user included (AWS: "IAM and AWS STS quotas")."""
+_CHECK: Final = "master-key-check"
+"""In the place of an access key's id: no such id has a hyphen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,24 @@ def secret_of(tx: Transaction, vault: Vault, key_id: str) -> str | None:
     return vault.unseal(sealed.ciphertext, _seal_context(key_id)).decode()
 
 
-def opens_secrets(tx: Transaction, vault: Vault) -> bool:
-    """Whether this is the store's master key: it opens some secret, or there is none yet.
+def put_check(tx: Transaction, vault: Vault, random_bytes: Callable[[int], bytes]) -> None:
+    """Puts the check of the master key into a store that has none.
 
-    One row that was altered does not speak against it.
+    Among the secrets, so that whatever seals them anew does so with it; and like one, but that nobody has it.
     """
+    if tx.sealed_secrets.get(_CHECK) is None:
+        put_secret(tx, vault, _CHECK, base64.b64encode(random_bytes(30)).decode("ascii"))
+
+
+def opens_secrets(tx: Transaction, vault: Vault) -> bool:
+    """Whether this is the store's master key: it opens the check.
+
+    In the store of a version that made none: it opens some secret, or there is none yet. One row that was
+    altered does not speak against it.
+    """
+    check = tx.sealed_secrets.get(_CHECK)
+    if check is not None:
+        return _opens(vault, check)
     sealed = tx.sealed_secrets.find()
     return not sealed or any(_opens(vault, each) for each in sealed)
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.access_keys import NewAccessKey, create_access_key, opens_secrets
+from hatchway.access.access_keys import NewAccessKey, create_access_key, opens_secrets, put_check
 from hatchway.access.key_files import (
     CA_KEY,
     GATEWAY_KEY,
@@ -177,6 +177,7 @@ def _fill(
             if tx.accounts.find():
                 raise _AccountExists(tx.account())
             tx.accounts.put(account)
+            put_check(tx, vault, os.urandom)
             _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
             if root:
                 root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
@@ -261,6 +262,8 @@ def open_installation(
             if not fits:
                 raise wrong_master_key(directory.master_key, os.environ)
             if migrate:
+                with store.write() as tx:
+                    put_check(tx, vault, os.urandom)
                 _ready_gateway_key(directory, store, account)
             yield Installation(directory, store, vault, account)
         finally:
