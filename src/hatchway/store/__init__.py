@@ -26,6 +26,7 @@ else.
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
 | `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
+| `pooler` | PostgreSQL behind PgBouncer |
 | `prepared` | statements as the driver takes them, for what runs often |
 | `copies` | copies of an embedded store while it is in use |
 | `url` | the store's URL, shown without its password |

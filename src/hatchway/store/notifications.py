@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from hatchway.store.pooler import pools_by_transaction
 from hatchway.store.problems import log_fields
 
 if TYPE_CHECKING:
@@ -121,9 +122,20 @@ class _Notify:
         """Listen for ever, by one connection after the other."""
         now = asyncio.get_running_loop().time
         pause = _SHORTEST_PAUSE
+        pooled: bool | None = None
         while True:
             began = now()
             try:
+                if pooled is None:
+                    pooled = await asyncio.to_thread(pools_by_transaction, self._engine)
+                if pooled:
+                    log.info(
+                        "store is asked for changes",
+                        looks_every=POLLING_INTERVAL,
+                        reason="it is behind a pooler of connections that pools by transaction, so that it"
+                        " cannot tell of them",
+                    )
+                    return
                 await self._listen_once()
             except Exception as problem:
                 if not self._warned:

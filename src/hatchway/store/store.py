@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from hatchway.store import tables
 from hatchway.store.feed import BEGINNING, Changes, Position, epoch
 from hatchway.store.notifications import ChangeNotifications, change_notifications
+from hatchway.store.pooler import settle
 from hatchway.store.sqlite_file import watch_file
 from hatchway.store.sqlite_writer import SqliteWriter, begin_writing
 from hatchway.store.transaction import Transaction, require_open
@@ -38,11 +39,11 @@ _POSTGRESQL_ARGUMENTS = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
-_POSTGRESQL_SETTINGS = (
-    f"SET lock_timeout = '{_BUSY_SECONDS:.0f}s'",
+_POSTGRESQL_SETTINGS = {
+    "lock_timeout": f"{_BUSY_SECONDS:.0f}s",
     # A process that is stopped within a transaction does not stop the others.
-    "SET idle_in_transaction_session_timeout = '60s'",
-)
+    "idle_in_transaction_session_timeout": "60s",
+}
 _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 """Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
 _MAKE_DURABLE = "SELECT pg_logical_emit_message(true, 'hatchway', '')"
@@ -109,8 +110,7 @@ class Store:
             )
         except ImportError:
             raise DriverMissing from None
-        if "options" not in parsed.query:
-            event.listen(engine, "connect", _prepare_postgresql)
+        settle(engine, {} if "options" in parsed.query else _POSTGRESQL_SETTINGS)
         return cls(engine)
 
     @property
@@ -309,13 +309,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _prepare_postgresql(connection: Any, _record: Any) -> None:
-    connection.autocommit = True
-    for setting in _POSTGRESQL_SETTINGS:
-        connection.execute(setting)
-    connection.autocommit = False
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,0 +1,61 @@
+"""PostgreSQL behind a pooler of connections, such as PgBouncer, which may give each transaction another
+session.
+
+Then nothing of a session lasts: no statement that was prepared, no setting, and nobody is told of changes.
+A pooler is told from the server by the process id that it gives at the login, which is its own.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event
+
+_POOLED: Final = "hatchway_pooled"
+_TRIES: Final = 10
+
+
+def settle(engine: Engine, settings: dict[str, str]) -> None:
+    """Has these settings hold: of each session, or behind a pooler of each transaction.
+
+    Behind a pooler no statement is prepared.
+    """
+    names = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+
+    def connected(connection: Any, record: Any) -> None:
+        connection.autocommit = True
+        record.info[_POOLED] = is_pooled(connection)
+        if record.info[_POOLED]:
+            connection.prepare_threshold = None
+        else:
+            for name, value in settings.items():
+                connection.execute(f"SET {name} = '{value}'")
+        connection.autocommit = False
+
+    def begun(connection: Connection) -> None:
+        if names and connection.info.get(_POOLED):
+            connection.connection.driver_connection.execute(names)  # type: ignore[union-attr]
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+
+
+def is_pooled(connection: Any) -> bool:
+    """Whether a pooler answers, and not the server."""
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(pid != connection.info.backend_pid)
+
+
+def pools_by_transaction(engine: Engine) -> bool:
+    """Whether each transaction may be another session's: one has been, as far as can be seen."""
+    with engine.connect() as one, engine.connect() as other:
+        if not one.info.get(_POOLED):
+            return False
+        for _ in range(_TRIES):
+            # A pooler gives the session that was left last to whoever comes next.
+            if _session_of(one) == _session_of(other):
+                return True
+    return False
+
+
+def _session_of(connection: Connection) -> int:
+    with connection.begin():
+        return int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
