@@ -202,6 +202,7 @@ def _told() -> list[Metric]:
         age=lambda: 0,
         pending_records=lambda: 0,
         ready=lambda: False,
+        restores=lambda: 0,
     )
     return list(worker.registry.collect())
 
