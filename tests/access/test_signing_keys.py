@@ -270,7 +270,7 @@ def test_they_roll_with_the_days(world: World) -> None:
 
 def test_in_a_store_that_was_restored_all_are_looked_at(world: World) -> None:
     world.user("alice", OPEN)
-    assert world.keys.refresh() == 3
+    assert (world.keys.refresh(), world.keys.refresh()) == (3, 0)
     with with_another_past(world.store) as connection:
         connection.execute(text("DELETE FROM sealed_signing_keys"))
     assert (world.keys.refresh(), world.keys.refresh()) == (3, 0)

@@ -184,7 +184,7 @@ def test_counts_that_cannot_be_written_are_kept(world: World, monkeypatch: pytes
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(world.store, "append", full)
+        patch.setattr(world.store, "record", full)
         record_refusals(world.plane)
     record_refusals(world.plane)
     (summary,) = world.events("RefusedCalls")
