@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.client.certificates import Certificates, make_certificates
 
-from hatchway.client.tls import Trust
+from hatchway.client.tls import Trust, advice
 
 
 @dataclass
@@ -140,3 +140,12 @@ def test_whom_nobody_vouches_for_is_not_connected_to(
     ca = other.ca if name == "localhost" else certificates.ca
     with pytest.raises(ssl.SSLCertVerificationError):
         Trust(str(ca)).connect(server.dial, name)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(10, "clock"), (9, "clock"), (62, "a name that its certificate has"), (20, "the CA")]
+)
+def test_what_to_do_about_a_certificate_depends_on_what_is_wrong_with_it(code: int, said: str) -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code = code
+    assert said in advice(error, "give the CA")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from hatchway.client.dialling import dial
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
+from hatchway.client.tls import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,18 +127,9 @@ def _problem(url: str, error: Exception, *, connecting: bool = False) -> ApiErro
     """What a connection failed of, and what to do about it."""
     shown = printable(url)
     if isinstance(error, ssl.SSLCertVerificationError):
-        mismatch = any(
-            text in str(error.verify_message) for text in ("mismatch", "doesn't match", "not valid")
-        )
-        mismatch = mismatch and "expired" not in str(error.verify_message)
-        hint = (
-            ": call the server by a name that its certificate has"
-            if mismatch
-            else " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"
-        )
-        return ApiError(
-            "", "", f'SSL validation failed for "{shown}": {printable(str(error.verify_message))}{hint}'
-        )
+        said = printable(str(error.verify_message))
+        hint = advice(error, "give the CA with --ca-bundle or AWS_CA_BUNDLE")
+        return ApiError("", "", f'SSL validation failed for "{shown}": {said}: {hint}')
     if isinstance(error, ssl.SSLError):
         reason = printable(str(error.reason or error))
         hint = ": check the endpoint URL, for what listens there is not the API"

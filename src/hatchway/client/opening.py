@@ -25,6 +25,7 @@ from hatchway.client.errors import (
 )
 from hatchway.client.frames import accept_value
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
+from hatchway.client.tls import advice
 from hatchway.domain.tunnel_terms import HALF_CLOSE
 
 if TYPE_CHECKING:
@@ -179,12 +180,10 @@ def _unreachable(route: Route) -> Iterator[None]:
 
 def not_trusted(route: Route, error: ssl.SSLCertVerificationError) -> GatewayUnreachable:
     """A gateway whose certificate is none that we trust."""
-    return GatewayUnreachable(
-        str(route),
-        f"its certificate is not trusted ({error.verify_message}): give the CA with --ca-bundle or"
-        " AWS_CA_BUNDLE, or add it to the system's with 'hatchway trust install'",
-        passing=False,
-    )
+    usual = "give the CA with --ca-bundle or AWS_CA_BUNDLE, or add it to the system's"
+    usual += " with 'hatchway trust install'"
+    said = f"its certificate is not trusted ({printable(error.verify_message)}): {advice(error, usual)}"
+    return GatewayUnreachable(str(route), said, passing=False)
 
 
 def _left(until: float) -> float:

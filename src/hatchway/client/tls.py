@@ -26,6 +26,20 @@ _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """How OpenSSL finds a certificate in a directory (openssl-rehash(1))."""
 
 
+_OUT_OF_TIME: Final = frozenset({9, 10})
+_OF_ANOTHER_NAME: Final = frozenset({62, 63, 64})
+"""Of OpenSSL's codes: not yet valid and expired; another host name, email and address (x509_vfy.h)."""
+
+
+def advice(error: ssl.SSLCertVerificationError, usual: str) -> str:
+    """What to do about a certificate that was not accepted: what is usual helps where its CA is not known."""
+    if error.verify_code in _OUT_OF_TIME:
+        return "see that this machine's clock is right, or have whoever runs the server renew it"
+    if error.verify_code in _OF_ANOTHER_NAME:
+        return "call the server by a name that its certificate has"
+    return usual
+
+
 def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, file_only: bool = False) -> None:
     """Has the context trust the certificates of a file; or of a directory, as OpenSSL has them.
 
