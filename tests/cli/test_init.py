@@ -126,6 +126,12 @@ def test_unattended_it_makes_no_key_and_leaves_alone_what_is_there(tmp_path: Pat
     other = hatchway("init", "--unattended", "--account", "210987654321", variables=variables)
     assert other.returncode == 1
     assert "the store holds account 123456789012, not 210987654321" in other.stderr
+    named = hatchway("init", "--unattended", "--gateway-dns-name", "gw.example", variables=variables)
+    assert named.returncode == 0
+    assert named.stderr == (
+        "hatchway: warning: account 123456789012 is there already, and its gateway DNS name stays localhost,"
+        " not gw.example\n"
+    )
     key = hatchway("access-key", "create", "--root", variables=variables)
     assert key.returncode == 0, key.stderr
 

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -25,6 +25,8 @@ from hatchway.server.gateway_options import Switch
 from hatchway.settings import LogFormat
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hatchway.domain.account import Account
     from hatchway.server.serving import ServerOptions
     from hatchway.settings import DataDirectory
@@ -110,6 +112,10 @@ _LogFormat = Annotated[
 ]
 
 
+_REGION: Final = "us-east-1"
+_GATEWAY_DNS_NAME: Final = "localhost"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ApiArguments:
     """What `hatchway serve` and `hatchway control` are told of the API."""
@@ -144,16 +150,18 @@ def init(
         str | None, typer.Option(metavar="DIGITS", help="The account's 12 digits.", show_default="random")
     ] = None,
     region: Annotated[
-        str, typer.Option(metavar="NAME", help="The region that the account is in.")
-    ] = "us-east-1",
+        str | None,
+        typer.Option(metavar="NAME", help="The region that the account is in.", show_default=_REGION),
+    ] = None,
     gateway_dns_name: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
             help="The host name at which clients reach the gateway; '{endpoint_id}.NAME' gives each endpoint"
             " a name of its own.",
+            show_default=_GATEWAY_DNS_NAME,
         ),
-    ] = "localhost",
+    ] = None,
     store_url: StoreUrl = None,
     unattended: Annotated[
         bool,
@@ -184,7 +192,9 @@ def init(
     from hatchway.pki import is_dns_name
 
     directory = data_directory(data_dir)
-    wanted = account
+    wanted = {"account": account, "region": region, "gateway DNS name": gateway_dns_name}
+    region = _REGION if region is None else region
+    gateway_dns_name = _GATEWAY_DNS_NAME if gateway_dns_name is None else gateway_dns_name
     if account is None:
         account = f"{secrets.randbelow(9 * 10**11) + 10**11}"
     if not ACCOUNT_ID.fullmatch(account):
@@ -222,11 +232,16 @@ def init(
 
 
 def _init_unattended(
-    directory: "DataDirectory", store_url: str | None, new: "Account", *, wanted: str | None, json: bool
+    directory: "DataDirectory",
+    store_url: str | None,
+    new: "Account",
+    *,
+    wanted: "Mapping[str, str | None]",
+    json: bool,
 ) -> None:
     """
     Args:
-        wanted: the account that the command line names, if any.
+        wanted: what the command line says of the account, if anything.
 
     Raises:
         CommandFailed: another account is there, or nothing can be made.
@@ -236,10 +251,18 @@ def _init_unattended(
 
     found = ensure_installation(directory, store_url, new, new.created_at)
     account = found or new
-    if wanted not in (None, account.id):
+    if (other := wanted["account"]) not in (None, account.id):
         raise CommandFailed(
-            f"the store holds account {account.id}, not {wanted}: give that one, or the URL of an empty store"
+            f"the store holds account {account.id}, not {other}: give that one, or the URL of an empty store"
         )
+    there = {"region": account.region, "gateway DNS name": account.gateway_dns_name}
+    for what, value in there.items():
+        if (other := wanted[what]) is not None and other.lower() != value:
+            typer.echo(
+                f"hatchway: warning: account {account.id} is there already, and its {what} stays {value}, not"
+                f" {other}",
+                err=True,
+            )
     if json:
         import json as json_format
 
