@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.control.harness import ARNS, Credentials, World
+from tests.control.harness import ACCOUNT, ARNS, Credentials, World
 
 from hatchway.control.hatchway_service import denials
+from hatchway.domain.ids import Kind, derived_id
 
 ALICE, BOB = ARNS.user("alice"), ARNS.user("bob")
 
@@ -122,6 +123,34 @@ def test_only_so_many_events_are_looked_through(world: World, monkeypatch: pytes
     for _ in range(3):
         world.client("sts", alice).get_caller_identity()
     assert error(world, alice)["Code"] == "ResourceNotFoundException"
+
+
+def test_the_trail_is_looked_through_by_one_call_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = world.user("alice", OWN)
+    mine = be_refused(world, alice)
+    monkeypatch.setattr(denials._turns, "longest_wait", 0.01)
+    with denials._turns.one():
+        for request_id in (None, mine[:8]):
+            told = error(world, alice, request_id)
+            assert told["Code"] == "ThrottlingException"
+            assert "Too many calls look through the audit trail" in told["Message"]
+        assert explain(world, alice, mine)["RequestId"] == mine
+        # Nobody who may not ask has any of it looked for.
+        assert error(world, world.user("bob"))["Code"] == "AccessDeniedException"
+    assert explain(world, alice)["RequestId"] == mine
+
+
+def test_of_one_caller_s_questions_few_wait_for_their_turn(world: World) -> None:
+    alice, bob = world.user("alice", OWN), world.user("bob", OWN)
+    mine = be_refused(world, alice)
+    be_refused(world, bob)
+    caller = derived_id(Kind.USER, ACCOUNT, "alice")
+    with denials._looking.one_more(caller), denials._looking.one_more(caller):
+        assert error(world, alice)["Code"] == "ThrottlingException"
+        assert explain(world, bob)["PrincipalArn"] == BOB
+    assert explain(world, alice)["RequestId"] == mine
 
 
 @pytest.mark.parametrize("request_id", ["", "x" * 65, "a b", "%"])

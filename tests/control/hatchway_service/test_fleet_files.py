@@ -175,8 +175,8 @@ def test_what_another_changes_between_planning_and_writing_is_not_undone(
 
 
 def test_whole_accounts_are_gone_through_one_at_a_time(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet_files, "LONGEST_WAIT", 0.01)
-    with fleet_files._turn:
+    monkeypatch.setattr(fleet_files._turns, "longest_wait", 0.01)
+    with fleet_files._turns.one():
         for call in (
             lambda: client.plan_fleet(FleetFile=FILE),
             lambda: client.apply_fleet(FleetFile=FILE),

@@ -10,6 +10,7 @@
 | `tunnels` | the tunnels that gateways carry |
 | `denials` | why a caller was refused |
 | `paging` | the tokens of pages |
+| `turns` | work that one call at a time does |
 
 What each call needs is in `hatchway.access.own_actions`, from which documentation, lint and simulation are.
 """

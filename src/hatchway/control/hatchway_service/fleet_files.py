@@ -7,15 +7,13 @@ its own, on no resource but `*`, and what was done is in the audit trail thing b
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 
 from hatchway.access.authorization import Check
-from hatchway.control.concurrency import TooManyCalls
 from hatchway.control.fleet import is_current, read_account, told_changes, told_counts, write_plan
+from hatchway.control.hatchway_service.turns import Turns
 from hatchway.control.operations import Call, Result, Told, operation
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.declarations import Fleet
@@ -29,15 +27,11 @@ LARGEST_FILE: Final = 16 * 1024 * 1024
 """Bytes of a file once it is decompressed."""
 MOST_VALUES: Final = 2_000_000
 """Values of a file, as its text is read: some 100,000 instances."""
-MOST_WAITING: Final = 4
-LONGEST_WAIT: Final = 10.0
-"""How many calls wait for their turn, and for how many seconds: each holds a connection to the store."""
 _MOST_PROBLEMS: Final = 1000
 _GZIP: Final = b"\x1f\x8b"
 """How data of gzip begin (RFC 1952 section 2.3.1), and no text does."""
 
-_turn: Final = Lock()
-_places: Final = BoundedSemaphore(MOST_WAITING)
+_turns: Final = Turns("plan or export a whole account", most_waiting=4, longest_wait=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +81,7 @@ def export_fleet(call: Call) -> Result:
 
     call.authorize(Check("hatchway:ExportFleet"))
 
-    with _in_turn():
+    with _turns.one():
         content = export_view(read_account(call.tx)).encode()
     return {"FleetFile": gzip.compress(content, mtime=0) if compression == "GZIP" else content}
 
@@ -95,35 +89,13 @@ def export_fleet(call: Call) -> Result:
 def _prepare(call: Call, operation_name: str) -> _Prepared:
     call.authorize(_check(call, operation_name))
     prune = call.parameters.get("Prune", False)
-    with _in_turn():
+    with _turns.one():
         view = read_account(call.tx)
         try:
             fleet = parse_fleet(_decompressed(call.parameters["FleetFile"]), most_values=MOST_VALUES)
             return _Prepared(fleet, view, make_plan(fleet, view, now=call.now, prune=prune))
         except BadFleet as bad:
             raise _invalid(_every_problem(call, bad, view)) from bad
-
-
-@contextmanager
-def _in_turn() -> Iterator[None]:
-    """Within, no other call goes through a whole account: it takes seconds of the processor that all have.
-
-    Raises:
-        TooManyCalls: too many others want a turn.
-    """
-    busy = TooManyCalls("Too many calls plan or export a whole account at once. Try again.")
-    if not _places.acquire(blocking=False):
-        raise busy
-    try:
-        has_turn = _turn.acquire(timeout=LONGEST_WAIT)
-    finally:
-        _places.release()
-    if not has_turn:
-        raise busy
-    try:
-        yield
-    finally:
-        _turn.release()
 
 
 def _check(call: Call, operation_name: str) -> Check:
