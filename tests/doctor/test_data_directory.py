@@ -1,4 +1,4 @@
-"""What is told of a store that does not keep what was acknowledged."""
+"""What is told of a data directory, and of a store that does not keep what was acknowledged."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +9,20 @@ import sqlalchemy as sa
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.access.vault import Vault
-from hatchway.doctor.data_directory import check_store
+from hatchway.doctor.data_directory import check_files, check_store
 from hatchway.doctor.findings import Status
 from hatchway.domain.account import Account
 from hatchway.installation.installation import Installation
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
+
+
+def test_what_is_no_directory_is_said_to_be_none_and_is_not_to_be_changed(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.touch()
+    (found,) = check_files(DataDirectory(file))
+    assert (found.status, found.seen) == (Status.ERROR, f"{file} is not a directory")
+    assert found.advice == "give the server's --data-dir"
 
 
 def test_a_database_that_forgets_when_the_power_fails_is_an_error(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
     except OSError as problem:
         yield error("files", f"{directory.path}: {problem.strerror}", "give the server's --data-dir")
         return
+    if not stat.S_ISDIR(owner.st_mode):
+        yield error("files", f"{directory.path} is not a directory", "give the server's --data-dir")
+        return
     open_to_others = [
         (path, mode & ~beyond)
         for path, beyond in [(directory.path, 0o027), *((each, 0o077) for each in secret)]
