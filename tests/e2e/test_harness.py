@@ -150,7 +150,8 @@ def test_ssh_runs_a_command_on_a_host_as_a_user_who_is_only_there(
 def test_sshd_follows_what_is_put_into_its_configuration(
     web_host: Sshd, network: Network, tmp_path: Path
 ) -> None:
-    host, drop_in = web_host.machine, "/etc/ssh/sshd_config.d/50-harness.conf"
+    # Before what another test may have enrolled the host with: sshd takes the first that it finds.
+    host, drop_in = web_host.machine, "/etc/ssh/sshd_config.d/00-harness.conf"
     host.write("/etc/harness/keys", f"#!/bin/sh\necho '{make_key(tmp_path / 'id')}'\n", mode=0o755)
     ssh = _ssh(web_host, tmp_path, "ec2-user", "10.0.1.1")
     assert network.gateway.run([*ssh, "true"]).returncode == 255

@@ -158,7 +158,13 @@ def test_a_tunnel_that_ssh_hangs_up_is_closed_by_the_client_and_not_lost(
         " for try in $(seq 600); do if [ -s there ]; then break; fi; sleep 0.1; done;"
         " kill -HUP $ssh; wait $ssh"
     )
-    wait_until(lambda: len(closures(hatchway)) == before + 2, 30, lambda: "a tunnel has no end in the trail")
+    wait_until(
+        lambda: len(closures(hatchway)) == before + 2,
+        60,
+        lambda: (
+            f"of {len(openings(hatchway))} tunnels, {len(closures(hatchway))} ended, {before} of them before"
+        ),
+    )
     new = closures(hatchway)[before:]
     assert [event["additionalEventData"]["closeCode"] for event in new] == [1000, 1000]
 
