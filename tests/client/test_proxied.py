@@ -18,6 +18,7 @@ from tests.client.test_tunnel import Carrier, Echo, by_event_loop
 from hatchway.client import stream_relay
 from hatchway.client.errors import ApiError, GatewayUnreachable
 from hatchway.client.hosts import describe_hosts
+from hatchway.client.http_connection import HttpConnection
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxied import _ask_for, _by_thread
@@ -130,6 +131,16 @@ def test_calls_of_botocore_through_no_proxy_say_so_without_its_password(
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:hunter2@127.0.0.1:1")
     with pytest.raises(ApiError, match="check HTTPS_PROXY and NO_PROXY") as caught:
         describe_hosts(Profile(options).api("ec2", timeout=1))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+def test_a_call_through_a_proxy_that_is_not_there_names_what_to_look_at_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:hunter2@127.0.0.1:1")
+    with pytest.raises(ApiError, match="check HTTPS_PROXY, ALL_PROXY and NO_PROXY") as caught:
+        HttpConnection("https://api.example", lambda: Trust(None)).send_all([])
     assert "hunter2" not in str(caught.value)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from hatchway.client.dialling import dial
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
+from hatchway.client.proxy import proxy_for_url
 from hatchway.client.tls import advice
 
 if TYPE_CHECKING:
@@ -140,7 +141,9 @@ def _problem(url: str, error: Exception, *, connecting: bool = False) -> ApiErro
         return ApiError("", "", f'{what} on endpoint URL: "{shown}"{hint}')
     if connecting:
         hint = (
-            ": this name is not known here"
+            ": check HTTPS_PROXY, ALL_PROXY and NO_PROXY, which have it asked through a proxy"
+            if proxy_for_url(url) is not None
+            else ": this name is not known here"
             if isinstance(error, socket.gaierror)
             else ": see that Hatchway runs, and its API listens there"
         )
