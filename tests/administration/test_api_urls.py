@@ -10,10 +10,7 @@ from hatchway.administration.api_urls import check_issuable, elsewhere, for_host
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage
 from hatchway.installation.api_location import ApiLocation
-from hatchway.installation.installation import (
-    Installation,
-    private_addresses,
-)
+from hatchway.installation.installation import Installation, private_addresses
 from hatchway.settings import Address
 from hatchway.transport.own_addresses import interface_addresses
 

@@ -23,7 +23,8 @@ from hatchway.domain.account import Account
 from hatchway.domain.arns import Arns
 from hatchway.domain.identity import Group, InlinePolicy, Membership, OwnerKind, Role, User
 from hatchway.iam import PolicySet, parse_policy
-from hatchway.installation.installation import create_installation, open_installation
+from hatchway.installation.creation import create_installation
+from hatchway.installation.installation import open_installation
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

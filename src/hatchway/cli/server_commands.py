@@ -188,7 +188,7 @@ def init(
 
     from hatchway.domain.account import ENDPOINT_ID_LABEL, Account
     from hatchway.domain.ids import ACCOUNT_ID, REGION
-    from hatchway.installation.installation import create_installation
+    from hatchway.installation.creation import create_installation
     from hatchway.pki import is_dns_name
 
     directory = data_directory(data_dir)
@@ -247,7 +247,7 @@ def _init_unattended(
         CommandFailed: another account is there, or nothing can be made.
     """
     from hatchway.errors import CommandFailed
-    from hatchway.installation.installation import ensure_installation
+    from hatchway.installation.creation import ensure_installation
 
     found = ensure_installation(directory, store_url, new, new.created_at)
     account = found or new

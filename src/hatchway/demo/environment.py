@@ -32,7 +32,8 @@ from hatchway.demo.processes import Processes
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed
 from hatchway.fleet import parse_fleet
-from hatchway.installation.installation import Installation, create_installation, open_installation
+from hatchway.installation.creation import create_installation
+from hatchway.installation.installation import Installation, open_installation
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

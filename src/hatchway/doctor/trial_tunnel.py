@@ -26,7 +26,8 @@ from hatchway.doctor.findings import Finding, error, ok
 from hatchway.domain.account import Account
 from hatchway.errors import CommandFailed
 from hatchway.fleet import parse_fleet
-from hatchway.installation.installation import create_installation, open_installation
+from hatchway.installation.creation import create_installation
+from hatchway.installation.installation import open_installation
 from hatchway.settings import DataDirectory
 
 BYTES: Final = 1 << 20

@@ -5,7 +5,8 @@
 
 | module | holds |
 |---|---|
-| `installation` | making one (`hatchway init`), opening it, its certificate |
+| `creation` | making one (`hatchway init`) |
+| `installation` | opening it, its names and its certificate |
 | `secret_files` | the files as secrets: made for their owner alone, and kept so |
 | `api_location` | where this machine's API is, noted down by the server for commands |
 | `backup`, `backup_set` | `hatchway backup`, and what a backup consists of |

@@ -1,23 +1,17 @@
-"""An installation: the data directory and the store, made by `hatchway init` and opened by the rest."""
+"""An installation: the data directory and the store, opened; its server's names and certificate."""
 
-import fcntl
 import ipaddress
 import os
-import shutil
-import socket
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.access_keys import NewAccessKey, create_access_key, opens_secrets, put_check
+from hatchway.access.access_keys import opens_secrets, put_check
 from hatchway.access.key_files import (
     CA_KEY,
-    GATEWAY_KEY,
-    MASTER_KEY,
     KeyProblem,
     read_gateway_key,
     read_master_keys,
@@ -25,32 +19,27 @@ from hatchway.access.key_files import (
     wrong_master_key,
 )
 from hatchway.access.vault import Vault
-from hatchway.audit.local_trail import record, record_new_access_key
+from hatchway.audit.local_trail import record
 from hatchway.domain.account import Account, certificate_name
-from hatchway.errors import BadUsage, CommandFailed, reason
+from hatchway.errors import CommandFailed
 from hatchway.failures import failures
-from hatchway.installation.secret_files import ensure_gateway_key, make_key
+from hatchway.installation.secret_files import ensure_gateway_key
 from hatchway.pki import (
-    OWN_NAME,
     PRIVATE_RANGES,
     KeyPair,
     PkiProblem,
-    create_ca,
-    fingerprint,
-    is_dns_name,
     issue_server_certificate,
     needs_renewal,
     permitted_dns_names,
-    without_wildcard,
 )
 from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import Store, Transaction
 from hatchway.store.tables import accounts
 from hatchway.transport.own_addresses import interface_addresses
 
-_ASIDE: Final = ".init-"
 _LONGEST_PEM: Final = 65_536
-_OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+"""What every server is called on its own machine."""
 _MOST_ADDRESSES: Final = 32
 """In the server's certificate: a machine may have thousands, and each handshake carries them all."""
 
@@ -65,172 +54,6 @@ class Installation:
     account: Account
 
 
-def create_installation(
-    directory: DataDirectory, store_url: str | None, account: Account, now: datetime
-) -> NewAccessKey:
-    """Makes everything that a server needs, and the root user's first access key.
-
-    All is made aside and moved into place at the end, the store last: a data directory without a store was
-    never finished.
-
-    Raises:
-        CommandFailed: there is an installation already, or a file or the store cannot be written.
-    """
-    with failures(store_url or directory.store_url):
-        root_key = _create(directory, store_url, account, now, unattended=False)
-    assert root_key is not None
-    return root_key
-
-
-def ensure_installation(
-    directory: DataDirectory, store_url: str | None, account: Account, now: datetime
-) -> Account | None:
-    """Makes the same without an access key, unless there is an account already: that account, which is left
-    as it is; None when it was made.
-
-    Several may do it at once on one store: the first makes it.
-
-    Raises:
-        CommandFailed: a file or the store cannot be written, or keys lie about without a store.
-    """
-    with failures(store_url or directory.store_url):
-        try:
-            _create(directory, store_url, account, now, unattended=True)
-        except _AccountExists as exists:
-            return exists.account
-    return None
-
-
-class _AccountExists(CommandFailed):
-    """The store holds an account already."""
-
-    def __init__(self, account: Account) -> None:
-        super().__init__(f"the store already holds account {account.id}: give the URL of an empty one")
-        self.account = account
-
-
-def _create(
-    directory: DataDirectory, store_url: str | None, account: Account, now: datetime, *, unattended: bool
-) -> NewAccessKey | None:
-    if not unattended:
-        _refuse_existing(directory)
-    fresh = not _is_there(directory.path)
-    moved: list[Path] = []
-    staging: Path | None = None
-    with _locked(directory) as descriptor:
-
-        def move(paths: list[Path]) -> None:
-            _move(paths, descriptor, directory.path, moved)
-
-        try:
-            if unattended and store_url is None and _is_there(directory.store):
-                raise _found(directory.store_url) or CommandFailed(
-                    "the store holds no account: restore it from a backup"
-                )
-            # Before anything is made or migrated: it may be somebody's whose servers run.
-            if store_url is not None and (exists := _found(store_url)):
-                raise exists
-            _refuse_existing(directory)
-            os.fchmod(descriptor, 0o700)
-            for left in directory.path.glob(f"{_ASIDE}*"):
-                shutil.rmtree(left)
-            staging = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory.path))
-            aside = DataDirectory(staging)
-            root_key = _fill(aside, store_url, account, now, root=not unattended, move=move)
-            if store_url is None:
-                move([aside.store])
-        except BaseException as problem:
-            for path in moved:
-                path.unlink(missing_ok=True)
-            if isinstance(problem, OSError):
-                raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
-            raise
-        finally:
-            if staging is not None:
-                shutil.rmtree(staging, ignore_errors=True)
-            if fresh and not any(directory.path.iterdir()):
-                directory.path.rmdir()
-    return root_key
-
-
-def _fill(
-    aside: DataDirectory,
-    store_url: str | None,
-    account: Account,
-    now: datetime,
-    *,
-    root: bool,
-    move: Callable[[list[Path]], None],
-) -> NewAccessKey | None:
-    """Makes keys, certificates and the account, and moves the files into place; root's access key if one is
-    to be."""
-    vault = Vault(make_key(MASTER_KEY, aside.master_key))
-    gateway_key = make_key(GATEWAY_KEY, aside.gateway_key)
-    _make_certificates(aside, account.gateway_dns_name, now)
-    if store_url is None:
-        aside.store.touch(mode=0o600)
-    store = Store.open(store_url or aside.store_url)
-    root_key = None
-    try:
-        store.migrate()
-        with store.write() as tx:
-            if tx.accounts.find():
-                raise _AccountExists(tx.account())
-            tx.accounts.put(account)
-            put_check(tx, vault, os.urandom)
-            _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
-            if root:
-                root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
-                record_new_access_key(tx, account, root_key.key, now)
-            # A committed account whose master key was lost would be of no use: the files go first.
-            keys = (
-                aside.master_key,
-                aside.gateway_key,
-                aside.ca_key,
-                aside.ca_certificate,
-                aside.server_certificate,
-            )
-            move([path for path in keys if path.exists()])
-    finally:
-        store.close()
-    return root_key
-
-
-@contextmanager
-def _locked(directory: DataDirectory) -> Iterator[int]:
-    """The data directory, made if there is none, and open; one command at a time makes an installation there.
-
-    Raises:
-        CommandFailed: it cannot be made.
-    """
-    with ExitStack() as stack:
-        try:
-            while True:
-                directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                descriptor = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                stack.callback(os.close, descriptor)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                # Another that failed may have taken it away while this one waited.
-                if os.fstat(descriptor).st_nlink:
-                    break
-        except OSError as problem:
-            raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
-        yield descriptor
-
-
-def _found(url: str) -> _AccountExists | None:
-    """That there is an account in a store; None in an empty one."""
-    store = Store.open(url)
-    try:
-        if store.is_empty():
-            return None
-        with store.read() as tx:
-            found = _as_ever(tx)
-    finally:
-        store.close()
-    return _AccountExists(found[0]) if found else None
-
-
 @contextmanager
 def open_installation(
     directory: DataDirectory, store_url: str | None, *, migrate: bool = False, older: bool = False
@@ -243,7 +66,7 @@ def open_installation(
         CommandFailed: there is none, or it cannot be opened.
     """
     with failures(store_url or directory.store_url):
-        if store_url is None and not _is_there(directory.store):
+        if store_url is None and not is_there(directory.store):
             raise CommandFailed(
                 f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
             )
@@ -255,7 +78,7 @@ def open_installation(
             else:
                 store.check_schema(older=older)
             with store.read() as tx:
-                account = next(iter(_as_ever(tx) if older else tx.accounts.find()), None)
+                account = next(iter(as_ever(tx) if older else tx.accounts.find()), None)
                 fits = opens_secrets(tx, vault)
             if account is None:
                 raise CommandFailed("the store holds no account: make it with 'hatchway init'")
@@ -270,7 +93,7 @@ def open_installation(
             store.close()
 
 
-def _as_ever(tx: Transaction) -> list[Account]:
+def as_ever(tx: Transaction) -> list[Account]:
     """The account, of which no more is read than every schema has."""
     columns = accounts.c
     kept = (columns.id, columns.region, columns.gateway_dns_name, columns.created_at)
@@ -316,7 +139,7 @@ def server_names(
     except (OSError, PkiProblem):
         # There need be none where others' certificates are used; of a damaged one, who issues tells.
         permitted = ()
-    names = [*dns_names, *further, *_OWN_NAMES, *permitted]
+    names = [*dns_names, *further, *OWN_NAMES, *permitted]
     names += [host for host in (api, gateway) if not is_everywhere(host)]
     if is_everywhere(api):
         names += private_addresses()
@@ -333,17 +156,6 @@ def private_addresses() -> list[str]:
     return [str(address) for address in found if any(address in network for network in ranges)][
         :_MOST_ADDRESSES
     ]
-
-
-def _machine_names() -> list[str]:
-    """This machine's host name, alone and in full when the resolver knows that."""
-    short = socket.gethostname().lower()
-    try:
-        answers = socket.getaddrinfo(short, None, flags=socket.AI_CANONNAME)
-    except OSError:
-        return [short]
-    full = answers[0][3].lower().rstrip(".")
-    return [short, full] if is_dns_name(full) and not full.startswith("localhost") else [short]
 
 
 def gateway_dns_names(installation: Installation) -> list[str]:
@@ -370,7 +182,7 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
         pair = issue_server_certificate(ca, names, now)
         aside = target.with_suffix(".new")
         aside.unlink(missing_ok=True)
-        _write_private(aside, pair.certificate + pair.key)
+        write_private(aside, pair.certificate + pair.key)
         aside.replace(target)
     except (KeyProblem, PkiProblem) as problem:
         raise CommandFailed(str(problem)) from problem
@@ -381,7 +193,7 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
     return True
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """As `Path.exists` says it, which from Python 3.14 on also says no of what one may not look at.
 
     Raises:
@@ -394,51 +206,7 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _refuse_existing(directory: DataDirectory) -> None:
-    try:
-        if _is_there(directory.store):
-            raise CommandFailed(f"{directory.path} already has a store: give another --data-dir")
-        for path in (directory.master_key, directory.ca_key):
-            if _is_there(path):
-                raise CommandFailed(
-                    f"{path} is there already: give another --data-dir, or remove it if no store needs it"
-                )
-        if _is_there(directory.path) and not directory.path.is_dir():
-            raise BadUsage(f"{directory.path} is not a directory: give another --data-dir")
-    except OSError as problem:
-        raise CommandFailed(f"cannot use {directory.path}: {problem.strerror}") from problem
-
-
-def _record_installation(
-    tx: Transaction, account: Account, now: datetime, keys: tuple[Vault, Vault], files: DataDirectory
-) -> None:
-    master, gateway = keys
-    record(
-        tx,
-        account,
-        now,
-        "CreateInstallation",
-        parameters={"accountId": account.id, "gatewayDnsName": account.gateway_dns_name},
-        answer={
-            "masterKeyId": master.key_id,
-            "gatewayKeyId": gateway.key_id,
-            "certificateAuthority": fingerprint(files.ca_certificate.read_bytes()),
-        },
-    )
-
-
-def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
-    names = [certificate_name(gateway_dns_name), *_OWN_NAMES, *_machine_names()]
-    names.append(without_wildcard(names[0]))
-    ca = create_ca(f"{OWN_NAME}of {names[-1]}"[:64], names, now)
-    server = issue_server_certificate(ca, names, now)
-    _write_private(aside.ca_key, ca.key)
-    _write_private(aside.server_certificate, server.certificate + server.key)
-    _write_private(aside.ca_certificate, ca.certificate)
-    aside.ca_certificate.chmod(0o644)
-
-
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     if os.geteuid() == 0:
         # A server that root starts becomes another user, to whom the directory belongs.
@@ -448,22 +216,3 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _move(paths: list[Path], descriptor: int, directory: Path, moved: list[Path]) -> None:
-    for path in paths:
-        _settle(path)
-        target = directory / path.name
-        # Noted first: an interrupt between the two lines must not leave the file behind.
-        moved.append(target)
-        path.rename(target)
-    os.fsync(descriptor)
-
-
-def _settle(path: Path) -> None:
-    """Has a file on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

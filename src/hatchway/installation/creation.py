@@ -1,0 +1,277 @@
+"""Making an installation: all of it, or none."""
+
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from hatchway.access.access_keys import NewAccessKey, create_access_key, put_check
+from hatchway.access.key_files import (
+    GATEWAY_KEY,
+    MASTER_KEY,
+)
+from hatchway.access.vault import Vault
+from hatchway.audit.local_trail import record, record_new_access_key
+from hatchway.domain.account import Account, certificate_name
+from hatchway.errors import BadUsage, CommandFailed, reason
+from hatchway.failures import failures
+from hatchway.installation.installation import OWN_NAMES, as_ever, is_there, write_private
+from hatchway.installation.secret_files import make_key
+from hatchway.pki import (
+    OWN_NAME,
+    create_ca,
+    fingerprint,
+    is_dns_name,
+    issue_server_certificate,
+    without_wildcard,
+)
+from hatchway.settings import DataDirectory
+from hatchway.store import Store, Transaction
+
+_ASIDE: Final = ".init-"
+
+
+def create_installation(
+    directory: DataDirectory, store_url: str | None, account: Account, now: datetime
+) -> NewAccessKey:
+    """Makes everything that a server needs, and the root user's first access key.
+
+    All is made aside and moved into place at the end, the store last: a data directory without a store was
+    never finished.
+
+    Raises:
+        CommandFailed: there is an installation already, or a file or the store cannot be written.
+    """
+    with failures(store_url or directory.store_url):
+        root_key = _create(directory, store_url, account, now, unattended=False)
+    assert root_key is not None
+    return root_key
+
+
+def ensure_installation(
+    directory: DataDirectory, store_url: str | None, account: Account, now: datetime
+) -> Account | None:
+    """Makes the same without an access key, unless there is an account already: that account, which is left
+    as it is; None when it was made.
+
+    Several may do it at once on one store: the first makes it.
+
+    Raises:
+        CommandFailed: a file or the store cannot be written, or keys lie about without a store.
+    """
+    with failures(store_url or directory.store_url):
+        try:
+            _create(directory, store_url, account, now, unattended=True)
+        except _AccountExists as exists:
+            return exists.account
+    return None
+
+
+class _AccountExists(CommandFailed):
+    """The store holds an account already."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(f"the store already holds account {account.id}: give the URL of an empty one")
+        self.account = account
+
+
+def _create(
+    directory: DataDirectory, store_url: str | None, account: Account, now: datetime, *, unattended: bool
+) -> NewAccessKey | None:
+    if not unattended:
+        _refuse_existing(directory)
+    fresh = not is_there(directory.path)
+    moved: list[Path] = []
+    staging: Path | None = None
+    with _locked(directory) as descriptor:
+
+        def move(paths: list[Path]) -> None:
+            _move(paths, descriptor, directory.path, moved)
+
+        try:
+            if unattended and store_url is None and is_there(directory.store):
+                raise _found(directory.store_url) or CommandFailed(
+                    "the store holds no account: restore it from a backup"
+                )
+            # Before anything is made or migrated: it may be somebody's whose servers run.
+            if store_url is not None and (exists := _found(store_url)):
+                raise exists
+            _refuse_existing(directory)
+            os.fchmod(descriptor, 0o700)
+            for left in directory.path.glob(f"{_ASIDE}*"):
+                shutil.rmtree(left)
+            staging = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory.path))
+            aside = DataDirectory(staging)
+            root_key = _fill(aside, store_url, account, now, root=not unattended, move=move)
+            if store_url is None:
+                move([aside.store])
+        except BaseException as problem:
+            for path in moved:
+                path.unlink(missing_ok=True)
+            if isinstance(problem, OSError):
+                raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
+            raise
+        finally:
+            if staging is not None:
+                shutil.rmtree(staging, ignore_errors=True)
+            if fresh and not any(directory.path.iterdir()):
+                directory.path.rmdir()
+    return root_key
+
+
+def _fill(
+    aside: DataDirectory,
+    store_url: str | None,
+    account: Account,
+    now: datetime,
+    *,
+    root: bool,
+    move: Callable[[list[Path]], None],
+) -> NewAccessKey | None:
+    """Makes keys, certificates and the account, and moves the files into place; root's access key if one is
+    to be."""
+    vault = Vault(make_key(MASTER_KEY, aside.master_key))
+    gateway_key = make_key(GATEWAY_KEY, aside.gateway_key)
+    _make_certificates(aside, account.gateway_dns_name, now)
+    if store_url is None:
+        aside.store.touch(mode=0o600)
+    store = Store.open(store_url or aside.store_url)
+    root_key = None
+    try:
+        store.migrate()
+        with store.write() as tx:
+            if tx.accounts.find():
+                raise _AccountExists(tx.account())
+            tx.accounts.put(account)
+            put_check(tx, vault, os.urandom)
+            _record_installation(tx, account, now, (vault, Vault(gateway_key)), aside)
+            if root:
+                root_key = create_access_key(tx, vault, user_name=None, now=now, random_bytes=os.urandom)
+                record_new_access_key(tx, account, root_key.key, now)
+            # A committed account whose master key was lost would be of no use: the files go first.
+            keys = (
+                aside.master_key,
+                aside.gateway_key,
+                aside.ca_key,
+                aside.ca_certificate,
+                aside.server_certificate,
+            )
+            move([path for path in keys if path.exists()])
+    finally:
+        store.close()
+    return root_key
+
+
+@contextmanager
+def _locked(directory: DataDirectory) -> Iterator[int]:
+    """The data directory, made if there is none, and open; one command at a time makes an installation there.
+
+    Raises:
+        CommandFailed: it cannot be made.
+    """
+    with ExitStack() as stack:
+        try:
+            while True:
+                directory.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                descriptor = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Another that failed may have taken it away while this one waited.
+                if os.fstat(descriptor).st_nlink:
+                    break
+        except OSError as problem:
+            raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
+        yield descriptor
+
+
+def _found(url: str) -> _AccountExists | None:
+    """That there is an account in a store; None in an empty one."""
+    store = Store.open(url)
+    try:
+        if store.is_empty():
+            return None
+        with store.read() as tx:
+            found = as_ever(tx)
+    finally:
+        store.close()
+    return _AccountExists(found[0]) if found else None
+
+
+def _machine_names() -> list[str]:
+    """This machine's host name, alone and in full when the resolver knows that."""
+    short = socket.gethostname().lower()
+    try:
+        answers = socket.getaddrinfo(short, None, flags=socket.AI_CANONNAME)
+    except OSError:
+        return [short]
+    full = answers[0][3].lower().rstrip(".")
+    return [short, full] if is_dns_name(full) and not full.startswith("localhost") else [short]
+
+
+def _refuse_existing(directory: DataDirectory) -> None:
+    try:
+        if is_there(directory.store):
+            raise CommandFailed(f"{directory.path} already has a store: give another --data-dir")
+        for path in (directory.master_key, directory.ca_key):
+            if is_there(path):
+                raise CommandFailed(
+                    f"{path} is there already: give another --data-dir, or remove it if no store needs it"
+                )
+        if is_there(directory.path) and not directory.path.is_dir():
+            raise BadUsage(f"{directory.path} is not a directory: give another --data-dir")
+    except OSError as problem:
+        raise CommandFailed(f"cannot use {directory.path}: {problem.strerror}") from problem
+
+
+def _record_installation(
+    tx: Transaction, account: Account, now: datetime, keys: tuple[Vault, Vault], files: DataDirectory
+) -> None:
+    master, gateway = keys
+    record(
+        tx,
+        account,
+        now,
+        "CreateInstallation",
+        parameters={"accountId": account.id, "gatewayDnsName": account.gateway_dns_name},
+        answer={
+            "masterKeyId": master.key_id,
+            "gatewayKeyId": gateway.key_id,
+            "certificateAuthority": fingerprint(files.ca_certificate.read_bytes()),
+        },
+    )
+
+
+def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
+    names = [certificate_name(gateway_dns_name), *OWN_NAMES, *_machine_names()]
+    names.append(without_wildcard(names[0]))
+    ca = create_ca(f"{OWN_NAME}of {names[-1]}"[:64], names, now)
+    server = issue_server_certificate(ca, names, now)
+    write_private(aside.ca_key, ca.key)
+    write_private(aside.server_certificate, server.certificate + server.key)
+    write_private(aside.ca_certificate, ca.certificate)
+    aside.ca_certificate.chmod(0o644)
+
+
+def _move(paths: list[Path], descriptor: int, directory: Path, moved: list[Path]) -> None:
+    for path in paths:
+        _settle(path)
+        target = directory / path.name
+        # Noted first: an interrupt between the two lines must not leave the file behind.
+        moved.append(target)
+        path.rename(target)
+    os.fsync(descriptor)
+
+
+def _settle(path: Path) -> None:
+    """Has a file on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
