@@ -139,6 +139,15 @@ def test_a_lock_is_not_waited_for_without_end(store: Store, monkeypatch: pytest.
         pass
 
 
+def test_what_is_recorded_under_a_lock_is_on_the_disk_when_it_is_committed(store: Store) -> None:
+    # A statement afterwards may reach the server when it has crashed and started again, and lost it.
+    with store.record() as tx:
+        tx.lock("endpoint eice-1")
+        tx.gateway_workers.put(GatewayWorker(id="gw-d", host="h", port=1, started_at=NOW, lease_until=NOW))
+        assert tx.gateway_workers.values(text("current_setting('synchronous_commit')"))[0] == ("on",)
+    assert not tx.hands_over
+
+
 def store_settings() -> dict[str, str]:
     from hatchway.store import store as module
 

@@ -31,11 +31,16 @@ def settle(engine: Engine, settings: dict[str, str]) -> None:
         connection.autocommit = False
 
     def begun(connection: Connection) -> None:
-        if names and connection.info.get(_POOLED):
+        if names and is_behind_pooler(connection):
             connection.connection.driver_connection.execute(names)  # type: ignore[union-attr]
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
+
+
+def is_behind_pooler(connection: Connection) -> bool:
+    """Whether its next transaction may be another session's, or another server's."""
+    return bool(connection.info.get(_POOLED))
 
 
 def is_pooled(connection: Any) -> bool:

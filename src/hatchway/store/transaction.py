@@ -69,6 +69,7 @@ from hatchway.store import tables
 from hatchway.store.audit_rows import AuditRows
 from hatchway.store.feed import Position, next_epoch
 from hatchway.store.notifications import CHANNEL
+from hatchway.store.pooler import is_behind_pooler
 from hatchway.store.prepared import Prepared
 from hatchway.store.problems import BeingRestored, TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
@@ -91,9 +92,10 @@ _IN_TRANSACTION = 2
 _FORMER_LOCK = 0x48617464
 """Of programs of before, which record under it alone: with it shared, none does beside who locks names."""
 _LOCK = (
-    "SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock_shared(%(former)s),"
-    " pg_advisory_xact_lock(key) FROM unnest(%(keys)s::bigint[]) AS key"
+    "SELECT pg_advisory_xact_lock_shared(%(former)s), pg_advisory_xact_lock(key)"
+    " FROM unnest(%(keys)s::bigint[]) AS key"
 )
+_HAND_OVER = "SELECT set_config('synchronous_commit', 'off', true), " + _LOCK.removeprefix("SELECT ")
 
 
 class ReadOnly(Exception):
@@ -247,13 +249,17 @@ class Transaction:
         """Waits until no other transaction has locked any of these names; it has them until it is committed.
 
         What it does in PostgreSQL is on the disk later, so that nobody waits for that with it: `Store.record`
-        sees to it. In SQLite whoever writes is alone.
+        sees to it, on the same connection. Behind a pooler that may lead to a server which has crashed
+        meanwhile and lost it, or has been put in its place, so there others wait. In SQLite whoever writes is
+        alone.
         """
         if names and self._connection.dialect.name == "postgresql":
             # In the same order by all, so that no two wait for each other.
             keys = sorted({_lock_key(name) for name in names})
-            self._connection.exec_driver_sql(_LOCK, {"former": _FORMER_LOCK, "keys": keys})
-            self.hands_over = True
+            hands_over = not is_behind_pooler(self._connection)
+            statement = _HAND_OVER if hands_over else _LOCK
+            self._connection.exec_driver_sql(statement, {"former": _FORMER_LOCK, "keys": keys})
+            self.hands_over = hands_over
 
     def lock_workers(self, *worker_ids: str) -> None:
         """Locks gateway workers: their leases, and the ends of their tunnels that others enter."""
