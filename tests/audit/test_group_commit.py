@@ -100,6 +100,45 @@ def test_what_waits_while_a_transaction_commits_goes_into_one(store: Store) -> N
     commits.close()
 
 
+def test_all_that_pieces_lock_is_locked_before_any_of_them_runs(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    def telling(name: str) -> Callable[[Transaction], None]:
+        return lambda _: told.append(name)
+
+    monkeypatch.setattr(Transaction, "lock", lambda _, *names: told.append(set(names)))
+    commits = GroupCommit(store)
+    held = Held(commits)
+    told.clear()
+    ran = [commits.submit(telling(name), locks=[name, "all"]) for name in ("b", "a")]
+    commits.submit(telling("none"))
+    held.release()
+    commits.close()
+    assert [future.result() for future in ran] == [None, None]
+    assert told == [{"a", "b", "all"}, "b", "a", "none"]
+
+
+def test_a_lock_that_is_not_to_be_had_fails_those_alone_that_need_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lock(_: Transaction, *names: str) -> None:
+        if "taken" in names:
+            raise TimeoutError(names)
+
+    monkeypatch.setattr(Transaction, "lock", lock)
+    commits = GroupCommit(store)
+    held = Held(commits)
+    failing = [commits.submit(putting(name), locks=["taken", name]) for name in ("a", "b")]
+    others = [commits.submit(putting("c"), locks=["free"]), commits.submit(putting("d"))]
+    held.release()
+    commits.close()
+    assert all(isinstance(each.exception(), TimeoutError) for each in failing)
+    assert [each.result() for each in others] == [None, None]
+    assert names(store) == ["c", "d"]
+
+
 def test_when_the_store_cannot_be_written_every_piece_learns_of_it(store: Store) -> None:
     commits = GroupCommit(store)
     with store.engine.connect() as connection:

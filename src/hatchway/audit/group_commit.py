@@ -42,6 +42,9 @@ class GroupCommit:
     wait for the same commit run in any order, and all of them again after one has failed: nothing but the
     transaction may remember that they ran. One that nobody awaits any more when its turn comes does not run.
 
+    What a piece must lock (`Transaction.lock`) it names beforehand: a transaction locks all that its pieces
+    need at once, so that no two of them wait for each other.
+
     Threads wait for what `submit` gives, coroutines for what `enter` gives: an event loop is woken once for
     all that it has in a commit.
     """
@@ -54,18 +57,23 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
-    def submit(self, piece: Callable[[Transaction], Answer]) -> Future[Answer]:
-        """Queues a piece; its future has its answer once it is committed.
+    def submit(self, piece: Callable[[Transaction], Answer], *, locks: Iterable[str] = ()) -> Future[Answer]:
+        """Queues a piece, which runs with these names locked; its future has its answer once it is committed.
 
         Raises:
             Closed: after `close`.
         """
         future: Future[Answer] = Future()
-        self._queue(_Piece(lambda tx, _: [piece(tx)], None, future, regardless=False))
+        self._queue(_Piece(lambda tx, _: [piece(tx)], None, future, False, frozenset(locks)))
         return future
 
     def enter(
-        self, writer: Writer[Entry, Answer], entry: Entry, *, regardless: bool = False
+        self,
+        writer: Writer[Entry, Answer],
+        entry: Entry,
+        *,
+        regardless: bool = False,
+        locks: Iterable[str] = (),
     ) -> asyncio.Future[Answer]:
         """Queues an entry for a writer, which gets all of its entries of a commit in one call.
 
@@ -77,7 +85,7 @@ class GroupCommit:
             Closed: after `close`.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue(_Piece(writer, entry, future, regardless))
+        self._queue(_Piece(writer, entry, future, regardless, frozenset(locks)))
         return future
 
     def close(self) -> None:
@@ -110,29 +118,33 @@ class GroupCommit:
                 return
 
     def _commit(self, pieces: list[_Piece]) -> None:
-        problems: list[Exception] = []
         try:
-            try:
-                outcomes = self._together(pieces)
-            except _Refused as refused:
-                problems.append(refused.problem)
-                outcomes = self._each_alone(pieces, problems)
+            outcomes = self._together(pieces)
+        except _Refused as refused:
+            # What needs no lock first: it waits for nobody.
+            for names in sorted({piece.locks for piece in pieces}, key=len):
+                some = [piece for piece in pieces if piece.locks == names]
+                _tell(self._each_alone(some, names, refused.problem))
+            return
         except Exception as problem:
-            # The first of them that failed may have brought all of it down.
-            problem.__cause__ = problem.__cause__ or next(iter(problems), None)
             outcomes = [(piece, None, problem) for piece in pieces]
         _tell(outcomes)
 
     def _together(self, pieces: list[_Piece]) -> list[_Outcome]:
         """
         Raises:
-            _Refused: a writer could not enter all of its entries. Nothing is committed.
+            _Refused: a writer could not enter all of its entries, or a lock was not to be had. Nothing is
+                committed.
         """
         writers: dict[Writer[Any, Any], list[_Piece]] = defaultdict(list)
         for piece in pieces:
             writers[piece.writer].append(piece)
         outcomes: list[_Outcome] = []
         with self._store.record() as tx:
+            try:
+                tx.lock(*frozenset[str]().union(*(piece.locks for piece in pieces)))
+            except Exception as problem:
+                raise _Refused(problem) from problem
             for writer, entries in writers.items():
                 try:
                     answers = writer(tx, [piece.entry for piece in entries])
@@ -141,18 +153,24 @@ class GroupCommit:
                 outcomes += [(piece, answer, None) for piece, answer in zip(entries, answers, strict=True)]
         return outcomes
 
-    def _each_alone(self, pieces: list[_Piece], problems: list[Exception]) -> list[_Outcome]:
+    def _each_alone(self, pieces: list[_Piece], locks: Iterable[str], first: Exception) -> list[_Outcome]:
+        """Pieces with the same locks, after `first` has failed all."""
         outcomes: list[_Outcome] = []
-        with self._store.record() as tx:
-            for piece in pieces:
-                try:
-                    with tx.savepoint():
-                        (answer,) = piece.writer(tx, [piece.entry])
-                except Exception as problem:
-                    problems.append(problem)
-                    outcomes.append((piece, None, problem))
-                else:
-                    outcomes.append((piece, answer, None))
+        try:
+            with self._store.record() as tx:
+                tx.lock(*locks)
+                for piece in pieces:
+                    try:
+                        with tx.savepoint():
+                            (answer,) = piece.writer(tx, [piece.entry])
+                    except Exception as problem:
+                        outcomes.append((piece, None, problem))
+                    else:
+                        outcomes.append((piece, answer, None))
+        except Exception as problem:
+            # The first of them that failed may have brought all of it down.
+            problem.__cause__ = problem.__cause__ or first
+            return [(piece, None, problem) for piece in pieces]
         return outcomes
 
 
@@ -161,6 +179,7 @@ class _Piece(NamedTuple):
     entry: Any
     future: Future[Any] | asyncio.Future[Any]
     regardless: bool
+    locks: frozenset[str]
 
     def is_due(self) -> bool:
         """Whether it is to run, now that its turn has come."""

@@ -57,7 +57,7 @@ from hatchway.store.problems import (
 )
 from hatchway.store.rows import Rows
 from hatchway.store.store import DriverMissing, SchemaMismatch, Store
-from hatchway.store.transaction import Transaction
+from hatchway.store.transaction import Transaction, worker_lock
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
 __all__ = [
@@ -84,4 +84,5 @@ __all__ = [
     "open_copy",
     "show_problem",
     "show_store",
+    "worker_lock",
 ]

@@ -248,6 +248,9 @@ class Transaction:
     def lock(self, *names: str) -> None:
         """Waits until no other transaction has locked any of these names; it has them until it is committed.
 
+        All that a transaction locks it must lock in one call: who locks one after the other may wait for who
+        waits for him.
+
         What it does in PostgreSQL is on the disk later, so that nobody waits for that with it: `Store.record`
         sees to it, on the same connection. Behind a pooler that may lead to a server which has crashed
         meanwhile and lost it, or has been put in its place, so there others wait. In SQLite whoever writes is
@@ -263,7 +266,7 @@ class Transaction:
 
     def lock_workers(self, *worker_ids: str) -> None:
         """Locks gateway workers: their leases, and the ends of their tunnels that others enter."""
-        self.lock(*(f"gateway worker {worker_id}" for worker_id in worker_ids))
+        self.lock(*map(worker_lock, worker_ids))
 
     @contextmanager
     def time_limit(self, seconds: float, spend: Callable[[], None]) -> Iterator[None]:
@@ -433,6 +436,11 @@ def _touched(names: frozenset[str], own: tuple[str, ...], dialect: Dialect) -> P
             ways.append(exists().where(tombstone.revision > since, *gone))
     parameters = [f"{name}_{part}" for name in own for part in ("key", "row")]
     return Prepared(select(or_(*ways)), ["since", "mark", *parameters], dialect)
+
+
+def worker_lock(worker_id: str) -> str:
+    """The name that `Transaction.lock_workers` locks."""
+    return f"gateway worker {worker_id}"
 
 
 def _lock_key(name: str) -> int:

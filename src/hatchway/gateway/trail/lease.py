@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from hatchway.domain.tunnel import GRACE, LEASE, GatewayWorker
-from hatchway.store import log_fields
+from hatchway.store import log_fields, worker_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -74,6 +74,7 @@ class Lease:
         self._carried = carried
         now = clock()
         self._worker = GatewayWorker(id=worker_id, host=host, port=port, started_at=now, lease_until=now)
+        self._locks = (worker_lock(worker_id),)
         self._claimed = self._restored = False
         self._until = self._certain_at = monotonic()
 
@@ -92,7 +93,6 @@ class Lease:
 
         def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
             began = self._monotonic()
-            tx.lock_workers(self._worker.id)
             dead = self._claimed and tx.gateway_workers.get(self._worker.id) is None
             tx.gateway_workers.put(replace(self._worker, lease_until=self._clock() + LEASE))
             entered = self._entered(tx) if dead or restored else None
@@ -100,7 +100,9 @@ class Lease:
                 self._disown(tx, carried)
             return began, entered
 
-        began, left = await asyncio.shield(asyncio.wrap_future(self._commits.submit(claim)))
+        began, left = await asyncio.shield(
+            asyncio.wrap_future(self._commits.submit(claim, locks=self._locks))
+        )
         self._claimed = True
         self._certain_at = began
         self._until = began + LEASE.total_seconds()
@@ -166,13 +168,12 @@ class Lease:
         """The worker ends. Tunnels whose end could not be entered are left to the control plane."""
 
         def leave(tx: Transaction) -> None:
-            tx.lock_workers(self._worker.id)
             if tx.tunnels.count(gateway_id=self._worker.id):
                 tx.gateway_workers.put(replace(self._worker, lease_until=self._clock()))
             else:
                 tx.gateway_workers.delete(self._worker.id)
 
-        await asyncio.shield(asyncio.wrap_future(self._commits.submit(leave)))
+        await asyncio.shield(asyncio.wrap_future(self._commits.submit(leave, locks=self._locks)))
 
     async def _look(self) -> None:
         """Find out, only reading, whether this worker has been taken for dead."""

@@ -16,7 +16,7 @@ import structlog
 from hatchway.store import log_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hatchway.audit.group_commit import GroupCommit
     from hatchway.store import Transaction
@@ -47,7 +47,7 @@ class PendingRecords:
 
     def __init__(self, commits: GroupCommit) -> None:
         self._commits = commits
-        self._pieces: deque[Piece] = deque()
+        self._pieces: deque[tuple[Piece, Iterable[str]]] = deque()
         self._some = asyncio.Event()
         self._none = asyncio.Event()
         self._none.set()
@@ -60,9 +60,9 @@ class PendingRecords:
         """Whether there is so much that nothing should be begun that adds more."""
         return len(self._pieces) >= MOST
 
-    def add(self, piece: Piece) -> None:
-        """Have a piece tried again."""
-        self._pieces.append(piece)
+    def add(self, piece: Piece, *, locks: Iterable[str] = ()) -> None:
+        """Have a piece tried again, which runs with these names locked."""
+        self._pieces.append((piece, locks))
         self._some.set()
         self._none.clear()
 
@@ -110,9 +110,11 @@ class PendingRecords:
         self._none.set()
         return True
 
-    async def _try(self, pieces: Sequence[Piece]) -> list[BaseException | None]:
+    async def _try(self, pieces: Sequence[tuple[Piece, Iterable[str]]]) -> list[BaseException | None]:
         try:
-            attempts = [asyncio.wrap_future(self._commits.submit(piece)) for piece in pieces]
+            attempts = [
+                asyncio.wrap_future(self._commits.submit(piece, locks=locks)) for piece, locks in pieces
+            ]
         except Exception as problem:
             return [problem] * len(pieces)
         outcomes = await asyncio.gather(*attempts, return_exceptions=True)

@@ -102,9 +102,11 @@ class Trail:
         )
         opening = _Opening(admitted, tunnel, self._new_id())
         try:
-            overrun = await self._timeout.wait(self._commits.enter(_enter_openings, opening))
+            locks = _quota_locks(admitted)
+            overrun = await self._timeout.wait(self._commits.enter(_enter_openings, opening, locks=locks))
         except Exception:
-            self._pending_records.add(self._undoing(opening))
+            # The opening may be being committed yet, on a connection that has broken.
+            self._pending_records.add(self._undoing(opening), locks=_quota_locks(admitted))
             raise
         if overrun is not None:
             raise QuotaReached(overrun)
@@ -166,8 +168,6 @@ class Trail:
         refusal = to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now)
 
         def settle(tx: Transaction) -> None:
-            # The opening may be being committed yet, on a connection that has broken.
-            tx.lock(*_quota_locks(admitted))
             (closed,) = _enter_closings(tx, [closing])
             if not closed and tx.audit_records.get(opening.event_id) is None:
                 tx.audit_records.add(refusal)
@@ -189,8 +189,10 @@ class _Closing:
 
 
 def _enter_openings(tx: Transaction, openings: Sequence[_Opening]) -> Sequence[Overrun | None]:
-    """Enter each as opened, or as refused when that would exceed a quota: which one it would."""
-    tx.lock(*{name for opening in openings for name in _quota_locks(opening.admitted)})
+    """Enter each as opened, or as refused when that would exceed a quota: which one it would.
+
+    Its quota locks are held.
+    """
     live = _Live(tx, openings[0].tunnel.opened_at)
     overruns: list[Overrun | None] = []
     records: list[AuditRecord] = []
