@@ -15,8 +15,10 @@ from tests.store.migrated import write_migrated_database
 from tests.store.postgresql_server import server_programs
 from tests.store.test_store import schema
 
+from hatchway.access.signing_keys import SigningKeys
+from hatchway.access.vault import Vault
 from hatchway.domain.identity import User
-from hatchway.store import BeingRestored, Position, Store, copy_store, explain
+from hatchway.store import BEGINNING, BeingRestored, Position, Store, copy_store, explain
 from hatchway.store.sqlite_file import ForeignLog
 
 NOW = datetime(2026, 11, 24, 11, 40, tzinfo=UTC)
@@ -98,14 +100,20 @@ def test_what_is_restored_by_half_is_not_read_until_it_is_whole(
 ) -> None:
     backup = str(tmp_path / "backup")
     with closing(Store.open(migrated_postgresql())) as store:
-        put(store, "alice", "bob")
+        seen = put(store, "alice")
+        put(store, "bob")
         postgresql_tool("pg_dump", "-Fc", "-f", backup, plain_url(store))
     with closing(Store.open(postgresql())) as store:
         for section in ("pre-data", "data"):
             postgresql_tool("pg_restore", f"--section={section}", "-d", plain_url(store), backup)
-        with pytest.raises(BeingRestored) as raised:
-            store.changes()
-        assert "restored" in str(explain(raised.value))
+        for since in (BEGINNING, seen):
+            with pytest.raises(BeingRestored) as raised:
+                store.changes(since)
+            assert "restored" in str(explain(raised.value))
+        master, gateway = Vault(bytes(32)), Vault(b"g" * 32)
+        keys = SigningKeys(store, master, gateway, clock=lambda: NOW, region="eu-central-1")
+        with pytest.raises(BeingRestored):
+            keys.refresh()
         postgresql_tool("pg_restore", "--section=post-data", "-d", plain_url(store), backup)
         assert users(store) == ["alice", "bob"]
 

@@ -152,6 +152,8 @@ class SigningKeys:
                 self._position = position
                 return 0
             touched = touched_keys(tx, since, now) if same_day and since else None
+            # Of half an account, the other half's would be dropped.
+            tx.require_whole()
             sealed, id_of_row = tx.sealed_signing_keys, sealed_signing_keys.c.access_key_id
             rows_held = sealed.find() if touched is None else sealed.find(id_of_row.in_(touched))
             held = {(row.access_key_id, row.date): row.sealed_under for row in rows_held}

@@ -201,7 +201,7 @@ class Store:
         """What has changed since a position; everything since the beginning.
 
         Raises:
-            BeingRestored: there is only a part of everything yet.
+            BeingRestored: there is only a part of it yet.
         """
         with self.read() as tx:
             position = tx.position()
@@ -209,9 +209,9 @@ class Store:
             base = 0 if everything else since.revision
             changed = {table.name: getattr(tx, table.name).since(base) for table in tables.FEED}
             deleted: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-            if everything:
-                tx.require_whole()
-            else:
+            # Also for who has yet to see the last changes: their marks may be there before their rows.
+            tx.require_whole()
+            if not everything:
                 for kind, key in tx.deleted_since(base):
                     # Of a table that a later version has, this one knows nothing.
                     if (name := tables.KINDS.get(kind)) is not None:
