@@ -71,7 +71,7 @@ def _asked(draws: Draws) -> TunnelRequest | None:
             private_ip_address=draws.one_of(("10.0.1.1", "fd00::1", "::ffff:10.0.1.1", draws.text(16))),
             remote_port=draws.below(65_536),
             max_tunnel_duration=draws.one_of((None, 1, draws.below(3700))),
-        )
+        ).checked()
     except InvalidOption as refusal:
         assert len(str(refusal)) < 500
         return None
