@@ -24,7 +24,11 @@ from tests.host.pretend import Done
 
 from hatchway import __file__ as hatchway_package
 
-FILES = "find /home/alice /usr/local/share/ca-certificates /etc/ssl/certs ! -type d | sort | xargs sha256sum"
+# Java's store, where there is one, is written anew by its own hook, with the time in it.
+FILES = (
+    "find /home/alice /usr/local/share/ca-certificates /etc/ssl/certs ! -type d ! -path '*/java/cacerts'"
+    " | sort | xargs sha256sum"
+)
 CALLS = "import boto3; print(boto3.Session(profile_name='alice').client('sts').get_caller_identity()['Arn'])"
 ARN = "arn:aws:iam::123456789012:user/alice"
 
