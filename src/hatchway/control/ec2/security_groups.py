@@ -35,6 +35,15 @@ def _rule_fields(
     }
 
 
+def _own_fields(account: str) -> dict[str, Any]:
+    return {
+        "description": Stored(of_expression(tables.security_groups.c.description)),
+        "group-id": tables.security_groups.c.id,
+        "group-name": tables.security_groups.c.name,
+        "owner-id": Stored(of_constant(account)),
+    }
+
+
 SECURITY_GROUPS: Final[Listing[SecurityGroup]] = Listing(
     action="DescribeSecurityGroups",
     ids="GroupIds",
@@ -42,10 +51,7 @@ SECURITY_GROUPS: Final[Listing[SecurityGroup]] = Listing(
     rows=lambda tx: tx.security_groups,
     id_column=tables.security_groups.c.id,
     fields=lambda call: {
-        "description": Stored(of_expression(tables.security_groups.c.description)),
-        "group-id": tables.security_groups.c.id,
-        "group-name": tables.security_groups.c.name,
-        "owner-id": Stored(of_constant(call.arns.account)),
+        **_own_fields(call.arns.account),
         "vpc-id": tables.security_groups.c.vpc_id,
         **_rule_fields("ip-permission", call.arns.account, lambda group: group.ingress),
         **_rule_fields("egress.ip-permission", call.arns.account, lambda group: group.egress),
@@ -80,10 +86,7 @@ OF_A_VPC: Final[Listing[SecurityGroup]] = Listing(
     rows=lambda tx: tx.security_groups,
     id_column=tables.security_groups.c.id,
     fields=lambda call: {
-        "description": Stored(of_expression(tables.security_groups.c.description)),
-        "group-id": tables.security_groups.c.id,
-        "group-name": tables.security_groups.c.name,
-        "owner-id": Stored(of_constant(call.arns.account)),
+        **_own_fields(call.arns.account),
         "primary-vpc-id": tables.security_groups.c.vpc_id,
     },
 )

@@ -101,12 +101,12 @@ class Trail:
             expires_at=now + timedelta(seconds=admitted.request.max_duration),
         )
         opening = _Opening(admitted, tunnel, self._new_id())
+        locks = _quota_locks(admitted)
         try:
-            locks = _quota_locks(admitted)
             overrun = await self._timeout.wait(self._commits.enter(_enter_openings, opening, locks=locks))
         except Exception:
             # The opening may be being committed yet, on a connection that has broken.
-            self._pending_records.add(self._undoing(opening), locks=_quota_locks(admitted))
+            self._pending_records.add(self._undoing(opening), locks=locks)
             raise
         if overrun is not None:
             raise QuotaReached(overrun)
