@@ -154,35 +154,39 @@ def test_asking_ssh_for_its_configuration_pushes_no_key(shell: Shell, hatchway: 
 def test_a_tunnel_that_ssh_hangs_up_is_closed_by_the_client_and_not_lost(
     shell: Shell, hatchway: Hatchway
 ) -> None:
-    before = len(closures(hatchway))
+    others = set(openings(hatchway))  # of which some may end only now
     assert shell(f"hatchway ssh {WEB_1} true")[0] == 0
     shell(
         f"hatchway ssh {WEB_1} 'echo in; sleep 1000' >there & ssh=$!;"
         " for try in $(seq 600); do if [ -s there ]; then break; fi; sleep 0.1; done;"
         " kill -HUP $ssh; wait $ssh"
     )
-    wait_until(
-        lambda: len(closures(hatchway)) == before + 2,
+    ours = set(openings(hatchway)) - others
+    assert len(ours) == 2
+    codes = wait_until(
+        lambda: (ended := [code for tunnel, code in closures(hatchway) if tunnel in ours])[1:] and ended,
         60,
-        lambda: (
-            f"of {len(openings(hatchway))} tunnels, {len(closures(hatchway))} ended, {before} of them before"
-        ),
+        lambda: f"of {ours} ended {[tunnel for tunnel, _ in closures(hatchway) if tunnel in ours]}",
     )
-    new = closures(hatchway)[before:]
-    assert [event["additionalEventData"]["closeCode"] for event in new] == [1000, 1000]
+    assert codes == [1000, 1000]
 
 
-def closures(hatchway: Hatchway) -> list[dict[str, Any]]:
+def closures(hatchway: Hatchway) -> list[tuple[str, int]]:
+    """Each tunnel that ended, and its close code: in the exported trail, a little later."""
     path = hatchway.directory / "data" / "audit.jsonl"
     events = [json.loads(line) for line in path.read_text().splitlines()]
-    return [event for event in events if event["eventName"] == "CloseTunnel"]
+    ended = [event["additionalEventData"] for event in events if event["eventName"] == "CloseTunnel"]
+    return [(event["tunnelId"], event["closeCode"]) for event in ended]
 
 
 def openings(hatchway: Hatchway) -> list[str]:
-    """In the store at once."""
+    """The id of each tunnel that was opened: in the store at once."""
     with sqlite3.connect(hatchway.directory / "data" / "hatchway.db") as store:
+        opened = store.execute("SELECT body FROM audit_records WHERE event_name = 'OpenTunnel'")
         return [
-            row for (row,) in store.execute("SELECT body FROM audit_records WHERE event_name='OpenTunnel'")
+            event["additionalEventData"]["tunnelId"]
+            for event in (json.loads(body) for (body,) in opened)
+            if event.get("errorCode") is None
         ]
 
 
