@@ -1,6 +1,10 @@
 """Form-encoded parameters, read within bounds."""
 
+from urllib.parse import parse_qsl
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hatchway.protocol.errors import ServiceError
 from hatchway.protocol.form import DEEPEST_NAME, MOST_PARAMETERS, Branch, grow, read_form
@@ -8,6 +12,24 @@ from hatchway.protocol.form import DEEPEST_NAME, MOST_PARAMETERS, Branch, grow, 
 
 def test_the_parameters_of_several_texts_are_read_together() -> None:
     assert read_form("a=1&b=", "c=%C3%A9+x") == {"a": "1", "b": "", "c": "é x"}
+
+
+@given(
+    st.lists(st.sampled_from([*"=+_é\r\n\t &.a", "%41", "%3D", "%3d", "%0A", "%25", "%26", "%C3%A9", "%5F"]))
+)
+def test_escapes_mean_what_they_mean_to_the_standard_library(parts: list[str]) -> None:
+    text = "".join(parts)
+    pairs = parse_qsl(text, keep_blank_values=True)
+    if len({name for name, _ in pairs}) == len(pairs):
+        assert read_form(text) == dict(pairs)
+
+
+@pytest.mark.parametrize("text", ["a=%", "a=1%4", "%zz=1", "a=%%41", "a=%\n"])
+def test_a_percent_sign_begins_an_escape(text: str) -> None:
+    with pytest.raises(ServiceError, match="not percent-encoded") as refused:
+        read_form(text)
+
+    assert refused.value.code == "MalformedQueryString"
 
 
 @pytest.mark.parametrize("texts", [("a=1&a=2",), ("a=1", "a=1"), ("a=1&%61=2",)])

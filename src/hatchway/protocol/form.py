@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
 
 from hatchway.protocol.errors import ServiceError
 
@@ -25,29 +26,48 @@ class Branch:
     children: dict[str, Branch] = field(default_factory=dict)
 
 
+_NO_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
 def read_form(*texts: str) -> dict[str, str]:
     """The parameters of form-encoded texts together.
 
     Raises:
-        ServiceError: some name is there twice, there are too many, or something is not UTF-8.
+        ServiceError: some name is there twice, there are too many, or something is not encoded as it must be.
     """
     parameters: dict[str, str] = {}
     for text in texts:
-        try:
-            pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
-        except UnicodeDecodeError:
-            raise ServiceError("MalformedQueryString", "The parameters are not encoded in UTF-8.") from None
-        except ValueError:
+        if text.count("&") >= MOST_PARAMETERS:
             raise ServiceError(
                 "MalformedQueryString", f"The request has more than {MOST_PARAMETERS} parameters."
-            ) from None
-        for name, value in pairs:
+            )
+        for pair in filter(None, text.split("&")):
+            name, _, value = pair.partition("=")
+            name = _decoded(name)
             if name in parameters:
                 raise ServiceError(
                     "InvalidQueryParameter", f"The parameter {name[:256]} is there more than once."
                 )
-            parameters[name] = value
+            parameters[name] = _decoded(value)
     return parameters
+
+
+def _decoded(text: str) -> str:
+    """`text` without its percent-encoding (URL Standard, section 5.1).
+
+    By the decoder of quoted-printable, whose escapes differ by the sign alone: a caller may send hundreds of
+    thousands of them, and `urllib.parse` is ten times as long about each.
+    """
+    text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    if _NO_ESCAPE.search(text):
+        raise ServiceError("MalformedQueryString", "The parameters are not percent-encoded.")
+    quoted = text.encode("utf-8", "surrogatepass").replace(b"=", b"=3D").replace(b"%", b"=")
+    try:
+        return binascii.a2b_qp(quoted).decode()
+    except UnicodeDecodeError:
+        raise ServiceError("MalformedQueryString", "The parameters are not encoded in UTF-8.") from None
 
 
 def grow(parameters: Mapping[str, str]) -> Branch:
