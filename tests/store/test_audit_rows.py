@@ -1,14 +1,21 @@
 """Records of the audit trail, found by their terms, newest first."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from tests.e2e.waiting import wait_until
+from tests.store.postgresql_server import PostgresqlServer
 from tests.store.test_store import schema
 
+from hatchway.audit.export import Export
 from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
 from hatchway.store.audit_rows import Found
@@ -168,3 +175,83 @@ def test_whoever_may_add_records_may_add_what_they_are_found_by_after_an_upgrade
         connection.execute(text("DROP ROLE an_old_gateway"))
     store.close()
     assert told == {"INSERT": True, "SELECT": True, "UPDATE": False, "DELETE": False}
+
+
+def due(store: Store, limit: int = 100) -> list[Found]:
+    with store.read() as tx:
+        return tx.audit_records.unexported(limit)
+
+
+def test_events_are_due_for_export_in_the_order_of_time_until_they_are_marked(store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add_all(record(number) for number in (3, 1, 2))
+        # One that is entered again is due no more often.
+        tx.audit_records.add(record(3))
+    assert numbers(due(store, 2)) == [1, 2]
+    with store.record() as tx:
+        tx.audit_records.mark_exported(tx.audit_records.unexported(2))
+        # Committed later, of an earlier time.
+        tx.audit_records.add(record(0))
+    assert numbers(due(store)) == [0, 3]
+    with store.record() as tx:
+        tx.audit_records.mark_exported(tx.audit_records.unexported(9))
+        tx.audit_records.mark_exported([])
+    assert due(store) == []
+
+
+def test_what_an_older_program_records_is_due_for_export_once_and_what_this_one_records_not_for_that(
+    store: Store,
+) -> None:
+    with store.record() as tx:
+        tx.audit_records.add(replace(record(1), exported=False), record(2))
+    assert numbers(due(store)) == [1, 2]
+    of_an_older_program = "SELECT body FROM audit_records WHERE exported IS FALSE"
+    with store.engine.connect() as connection:
+        assert [row[0] for row in connection.execute(text(of_an_older_program))] == ["body 1"]
+    with store.record() as tx:
+        tx.audit_records.mark_exported(tx.audit_records.unexported(9))
+    assert due(store) == []
+
+
+def test_after_a_downgrade_what_is_due_is_so_for_the_older_program(store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add(record(1), record(2))
+        tx.audit_records.mark_exported(tx.audit_records.unexported(1))
+    schema(store, command.downgrade, "0025")
+    store.migrate()
+    assert numbers(due(store)) == [2]
+
+
+def test_no_line_is_written_of_what_a_crash_may_yet_undo(
+    database_server: PostgresqlServer, migrated_postgresql: Callable[[], str], tmp_path: Path
+) -> None:
+    """A standby that does not answer keeps what is committed from being on its disk."""
+    url, path = migrated_postgresql(), tmp_path / "audit.jsonl"
+    administration = create_engine(url, isolation_level="AUTOCOMMIT")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+    def standby(name: str) -> None:
+        looks.exec_driver_sql(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        looks.exec_driver_sql("SELECT pg_reload_conf()")
+
+    def enter() -> None:
+        with closing(Store.open(url)) as store, store.record() as tx:
+            tx.lock("endpoint eice-1")
+            tx.audit_records.add(record(1))
+
+    with closing(Store.open(url)) as store, administration.connect() as looks, ThreadPoolExecutor(2) as pool:
+        standby("nobody")
+        try:
+            entered = pool.submit(enter)
+            wait_until(lambda: looks.exec_driver_sql(waiting).scalar_one() == 1)
+            # Everybody sees it already.
+            assert numbers(due(store)) == [1]
+            exported = pool.submit(Export(store, path).run)
+            wait_until(lambda: looks.exec_driver_sql(waiting).scalar_one() == 2)
+            assert path.read_bytes() == b""
+        finally:
+            standby("")
+        entered.result(30)
+        assert exported.result(30) == 1
+    administration.dispose()
+    assert path.read_text() == "body 1\n"

@@ -81,7 +81,7 @@ def test_no_two_wait_for_each_other_in_whatever_order_they_name_things(url: str)
 @contextmanager
 def waiting_for_the_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Somebody has recorded under a lock, and what he has committed is not on the disk until this is over."""
-    monkeypatch.setattr("hatchway.store.store._MAKE_DURABLE", "SELECT pg_advisory_xact_lock(7)")
+    monkeypatch.setattr("hatchway.store.store.MAKE_DURABLE", "SELECT pg_advisory_xact_lock(7)")
     returned = threading.Event()
 
     def record() -> None:

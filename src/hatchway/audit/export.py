@@ -12,20 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Integer, bindparam, select
-
 from hatchway.audit.log import safe_line
 from hatchway.store import Store
-from hatchway.store.tables import audit_records
+from hatchway.store.audit_rows import Found
 
 _AT_ONCE: Final = 1000
 _CHUNK: Final = 65_536
-_DUE: Final = (
-    select(audit_records.c.event_id, audit_records.c.body)
-    .where(audit_records.c.exported.is_(False))
-    .order_by(audit_records.c.event_time, audit_records.c.event_id)
-    .limit(bindparam("most", type_=Integer))
-)
 
 
 class Export:
@@ -34,7 +26,7 @@ class Export:
     def __init__(self, store: Store, path: Path) -> None:
         self._store = store
         self._path = path
-        self._written: tuple[str, ...] = ()
+        self._written: Sequence[Found] = ()
         """The events that are in the file and may not be marked yet."""
 
     def run(self) -> int:
@@ -47,27 +39,33 @@ class Export:
         exported = 0
         while True:
             self._mark()
-            if not self._due(1):
-                return exported
+            with self._store.read() as tx:
+                if not tx.audit_records.unexported(1):
+                    return exported
             with _alone(self._path):
-                # Another server, which this one succeeds, may have written them meanwhile.
-                records = self._due(_AT_ONCE)
-                if not records:
+                events = self._due()
+                if not events:
+                    # Another server, which this one succeeds, has written them meanwhile.
                     continue
-                _append(self._path, b"".join(safe_line(body).encode() + b"\n" for _, body in records))
-                self._written = tuple(event_id for event_id, _ in records)
-                exported += len(records)
+                _append(self._path, b"".join(safe_line(each.body).encode() + b"\n" for each in events))
+                self._written = events
+                exported += len(events)
                 self._mark()
 
-    def _due(self, most: int) -> Sequence[tuple[str, str]]:
-        """The ids of events, and their JSON texts."""
-        with self._store.read() as tx:
-            return [(event_id, body) for event_id, body in tx.audit_records.rows(_DUE, most=most)]
+    def _due(self) -> Sequence[Found]:
+        """Events that no crash undoes any more.
+
+        Others commit before what they did is on the disk. A line of what a crash then undoes would tell of
+        what never was, and a gateway that makes up for it records another outcome under the same `eventID`.
+        """
+        with self._store.record() as tx:
+            tx.make_durable()
+            return tx.audit_records.unexported(_AT_ONCE)
 
     def _mark(self) -> None:
         if self._written:
             with self._store.record() as tx:
-                tx.mark_exported(self._written)
+                tx.audit_records.mark_exported(self._written)
             self._written = ()
 
 

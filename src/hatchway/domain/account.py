@@ -98,8 +98,9 @@ class ClientToken:
 class AuditRecord:
     """One event of the audit trail; `body` is the event as JSON text, the other fields are for look-ups.
 
-    `exported` tells whether the event has also been written as a JSON line. `terms` are what it is found by,
-    such as `EventName=OpenTunnel`; a record that comes from the store has none.
+    `terms` are what it is found by, such as `EventName=OpenTunnel`; a record that comes from the store has
+    none. `exported` is false in records of older programs that have yet to be written as JSON lines; of all
+    others a table says that.
     """
 
     event_id: str
@@ -110,5 +111,5 @@ class AuditRecord:
     user_name: str | None
     access_key_id: str | None
     body: str
-    exported: bool = False
+    exported: bool = True
     terms: tuple[str, ...] = field(default=(), compare=False, metadata={"column": False})

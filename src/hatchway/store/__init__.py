@@ -19,6 +19,7 @@ else.
 |---|---|
 | `store` | the engine, its transactions, its migrations |
 | `transaction` | a repository for each noun, and the revision |
+| `locks` | locks by name |
 | `rows` | a repository: one table's rows as nouns |
 | `matching` | patterns with wildcards, in either database |
 | `audit_rows` | that of audit records, with what they are found by |
@@ -45,6 +46,7 @@ What must hold here:
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.feed import BEGINNING, Changes, Position
+from hatchway.store.locks import worker_lock
 from hatchway.store.matching import matches
 from hatchway.store.notifications import ChangeNotifications
 from hatchway.store.problems import (
@@ -57,7 +59,7 @@ from hatchway.store.problems import (
 )
 from hatchway.store.rows import Rows
 from hatchway.store.store import DriverMissing, SchemaMismatch, Store
-from hatchway.store.transaction import Transaction, worker_lock
+from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
 __all__ = [

@@ -11,12 +11,16 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    DateTime,
     Dialect,
+    Integer,
     Select,
+    Table,
     Text,
     and_,
     bindparam,
     column,
+    delete,
     func,
     or_,
     select,
@@ -27,14 +31,28 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hatchway.domain.account import AuditRecord
 from hatchway.store.prepared import Prepared
 from hatchway.store.rows import Insertion, Rows
-from hatchway.store.tables import audit_lookups, audit_lookups_filled, audit_records
+from hatchway.store.tables import audit_lookups, audit_lookups_filled, audit_records, audit_unexported
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_NAMES: Final = ("term", "moment", "event_id")
 
 _records = audit_records.c
 _lookups = audit_lookups.c
+_unexported = audit_unexported.c
+_MOST: Final = bindparam("most", type_=Integer)
+_DUE: Final = (
+    select(_unexported.event_time, _unexported.event_id, _records.body)
+    .join_from(audit_unexported, audit_records, _records.event_id == _unexported.event_id)
+    .order_by(_unexported.event_time, _unexported.event_id)
+    .limit(_MOST)
+)
+_FORMERLY_DUE: Final = (
+    select(_records.event_time, _records.event_id, _records.body)
+    .where(_records.exported.is_(False))
+    .order_by(_records.event_time, _records.event_id)
+    .limit(_MOST)
+)
+"""Records of programs of before `audit_unexported`."""
 
 
 class Found(NamedTuple):
@@ -51,7 +69,36 @@ class AuditRows(Rows[AuditRecord]):
     def _insert(self, nouns: Iterable[AuditRecord], statement: Insertion) -> None:
         records = list(nouns)
         super()._insert(records, statement)
+        self._await_export(records)
         self.index((record.event_time, record.event_id, record.terms) for record in records)
+
+    def _await_export(self, records: Iterable[AuditRecord]) -> None:
+        # Those of older programs are not entered again.
+        due = [(record.event_time, record.event_id) for record in records if record.exported]
+        if due:
+            columns: list[Any] = [list(column) for column in zip(*due, strict=True)]
+            dialect = self._connection.dialect
+            _await_export(dialect).run(
+                self._connection, [[each] for each in columns] if dialect.name == "postgresql" else columns
+            )
+
+    def unexported(self, limit: int) -> list[Found]:
+        """The oldest events that are not yet JSON lines, in the order of time."""
+        found = [Found(*row) for query in (_DUE, _FORMERLY_DUE) for row in self.rows(query, most=limit)]
+        return sorted(found)[:limit]
+
+    def mark_exported(self, events: Sequence[Found]) -> None:
+        """Notes that these events have been written as JSON lines."""
+        if not events:
+            return
+        ids = [event.event_id for event in events]
+        # Indexes are searched by times.
+        first, last = events[0].event_time, events[-1].event_time
+        due = _unexported.event_time.between(first, last), _unexported.event_id.in_(ids)
+        self._connection.execute(delete(audit_unexported).where(*due))
+        former = _records.exported.is_(False), _records.event_time.between(first, last)
+        mark = update(audit_records).where(*former, _records.event_id.in_(ids))
+        self._connection.execute(mark.values(exported=True))
 
     def index(self, events: Iterable[tuple[datetime, str, Sequence[str]]]) -> None:
         """Enters what events are found by: their times, ids and terms. Twice is as once."""
@@ -172,10 +219,21 @@ def _time(moment: int) -> datetime:
 
 @lru_cache(maxsize=2)
 def _index(dialect: Dialect) -> Prepared:
+    return _enter(audit_lookups, {"term": Text, "moment": BigInteger, "event_id": Text}, dialect)
+
+
+@lru_cache(maxsize=2)
+def _await_export(dialect: Dialect) -> Prepared:
+    return _enter(audit_unexported, {"event_time": DateTime(timezone=True), "event_id": Text}, dialect)
+
+
+def _enter(table: Table, types: dict[str, Any], dialect: Dialect) -> Prepared:
+    """Enters rows that are not there yet: in PostgreSQL those of one array a column, else one after the
+    other."""
+    names = tuple(types)
     if dialect.name != "postgresql":
-        return Prepared(sqlite.insert(audit_lookups).on_conflict_do_nothing(), _NAMES, dialect)
-    types: dict[str, Any] = {"term": Text, "moment": BigInteger, "event_id": Text}
-    arrays: list[Any] = [bindparam(name, type_=postgresql.ARRAY(types[name])) for name in _NAMES]
-    rows = func.unnest(*arrays).table_valued(*(column(name) for name in _NAMES)).render_derived()
-    statement = postgresql.insert(audit_lookups).from_select(_NAMES, select(*rows.c)).on_conflict_do_nothing()
-    return Prepared(statement, _NAMES, dialect)
+        return Prepared(sqlite.insert(table).on_conflict_do_nothing(), names, dialect)
+    arrays: list[Any] = [bindparam(name, type_=postgresql.ARRAY(of)) for name, of in types.items()]
+    rows = func.unnest(*arrays).table_valued(*(column(name) for name in names)).render_derived()
+    statement = postgresql.insert(table).from_select(names, select(*rows.c)).on_conflict_do_nothing()
+    return Prepared(statement, names, dialect)

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
 from hatchway.store.feed import BEGINNING, Changes, Position, epoch
+from hatchway.store.locks import MAKE_DURABLE
 from hatchway.store.notifications import ChangeNotifications, change_notifications
 from hatchway.store.pooler import settle
 from hatchway.store.sqlite_file import watch_file
@@ -46,9 +47,6 @@ _POSTGRESQL_SETTINGS = {
 }
 _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 """Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
-_MAKE_DURABLE = "SELECT pg_logical_emit_message(true, 'hatchway', '')"
-"""A transaction that does nothing but write to PostgreSQL's log, and wait for that to be on the disk, and on
-that of a synchronous standby: then all is that was committed before (PostgreSQL: "Asynchronous Commit")."""
 
 
 class SchemaMismatch(Exception):
@@ -168,7 +166,7 @@ class Store:
                 require_open(connection)
             if tx.hands_over:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
-                connection.exec_driver_sql(_MAKE_DURABLE)
+                connection.exec_driver_sql(MAKE_DURABLE)
 
     @contextmanager
     def _begin(self, lock: Executable | None) -> Iterator[Connection]:

@@ -1,8 +1,7 @@
 """One transaction: a repository for each noun."""
 
-import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from types import MappingProxyType
@@ -68,8 +67,8 @@ from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import tables
 from hatchway.store.audit_rows import AuditRows
 from hatchway.store.feed import Position, next_epoch
+from hatchway.store.locks import MAKE_DURABLE, take_locks, worker_lock
 from hatchway.store.notifications import CHANNEL
-from hatchway.store.pooler import is_behind_pooler
 from hatchway.store.prepared import Prepared
 from hatchway.store.problems import BeingRestored, TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
@@ -87,15 +86,6 @@ _QUERY_CANCELED = "57014"
 """What PostgreSQL calls a statement that was ended."""
 _IN_TRANSACTION = 2
 """PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
-
-
-_FORMER_LOCK = 0x48617464
-"""Of programs of before, which record under it alone: with it shared, none does beside who locks names."""
-_LOCK = (
-    "SELECT pg_advisory_xact_lock_shared(%(former)s), pg_advisory_xact_lock(key)"
-    " FROM unnest(%(keys)s::bigint[]) AS key"
-)
-_HAND_OVER = "SELECT set_config('synchronous_commit', 'off', true), " + _LOCK.removeprefix("SELECT ")
 
 
 class ReadOnly(Exception):
@@ -257,12 +247,7 @@ class Transaction:
         alone.
         """
         if names and self._connection.dialect.name == "postgresql":
-            # In the same order by all, so that no two wait for each other.
-            keys = sorted({_lock_key(name) for name in names})
-            hands_over = not is_behind_pooler(self._connection)
-            statement = _HAND_OVER if hands_over else _LOCK
-            self._connection.exec_driver_sql(statement, {"former": _FORMER_LOCK, "keys": keys})
-            self.hands_over = hands_over
+            self.hands_over = take_locks(self._connection, names)
 
     def lock_workers(self, *worker_ids: str) -> None:
         """Locks gateway workers: their leases, and the ends of their tunnels that others enter."""
@@ -318,9 +303,14 @@ class Transaction:
         with self._connection.begin_nested():
             yield
 
-    def mark_exported(self, event_ids: Iterable[str]) -> None:
-        """Notes that these events have been written as JSON lines."""
-        _mark_exported(self._connection.dialect).run(self._connection, [event_ids])
+    def make_durable(self) -> None:
+        """Has all that this transaction has seen on the disk when it is committed.
+
+        In PostgreSQL one sees what others have committed before it is on the disk, and on that of a
+        synchronous standby: a crash may yet undo it. (In SQLite `Store.record` sees to that by itself.)
+        """
+        if self._connection.dialect.name == "postgresql":
+            self._connection.exec_driver_sql(MAKE_DURABLE)
 
     def report_bytes(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Notes how many payload bytes went in and out so far, by tunnel; of those that are still there."""
@@ -389,13 +379,6 @@ def _is_mark_of(revision: Any) -> tuple[ColumnElement[bool], ...]:
 
 
 @lru_cache(maxsize=8)
-def _mark_exported(dialect: Dialect) -> Prepared:
-    records = tables.audit_records
-    mark = update(records).where(records.c.event_id == bindparam("event", type_=String)).values(exported=True)
-    return Prepared(mark, ["event"], dialect)
-
-
-@lru_cache(maxsize=8)
 def _bump(dialect: Dialect) -> Prepared:
     """The account's next revision."""
     revision = tables.feed.c.revision
@@ -436,15 +419,6 @@ def _touched(names: frozenset[str], own: tuple[str, ...], dialect: Dialect) -> P
             ways.append(exists().where(tombstone.revision > since, *gone))
     parameters = [f"{name}_{part}" for name in own for part in ("key", "row")]
     return Prepared(select(or_(*ways)), ["since", "mark", *parameters], dialect)
-
-
-def worker_lock(worker_id: str) -> str:
-    """The name that `Transaction.lock_workers` locks."""
-    return f"gateway worker {worker_id}"
-
-
-def _lock_key(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def require_open(connection: Connection) -> None:
