@@ -145,7 +145,12 @@ listenaddress 0.0.0.0:2222"
     "sleep": "",
     "systemctl": r"""
         case $1 in
-        is-active) echo active ;;
+        is-active)
+            case $2 in
+            *.socket) if [ -e "$ROOT/socket-activated" ]; then echo active; else echo inactive; fi ;;
+            *) echo active ;;
+            esac
+            ;;
         reload) echo "$2" >>"$ROOT/reloads" ;;
         cat | try-restart)
             words=

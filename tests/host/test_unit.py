@@ -70,6 +70,37 @@ def test_where_sshd_does_not_start_so_all_is_as_it_was(connect_host: Host) -> No
     assert "AuthorizedKeysCommand" in (connect_host.root / "proc/812/cmdline").read_text()
 
 
+@pytest.fixture
+def socket_host(one_host: Host) -> Host:
+    """One whose sshd has its socket from systemd, as with Debian 13's ssh.socket, and on Ubuntu."""
+    root = one_host.root
+    (root / "socket-activated").touch()
+    (root / "service").write_text(f"[Service]\nExecStart={root}/bin/sshd -D $SSHD_OPTS\n")
+    one_host.start_sshd(f"sshd: {root}/bin/sshd -D [listener] 0 of 10-100\0")
+    return one_host
+
+
+def test_an_sshd_that_has_its_socket_from_systemd_is_started_anew_since_a_reload_would_end_it(
+    socket_host: Host,
+) -> None:
+    (socket_host.root / "kill-mode").write_text("process\n")
+    for arguments, times in (([], 1), (["--uninstall"], 2)):
+        done = socket_host.run(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert restarts(socket_host) == times
+    assert not (socket_host.root / "reloads").exists()
+
+
+def test_where_that_would_end_sessions_nothing_is_changed(socket_host: Host) -> None:
+    (socket_host.root / "kill-mode").write_text("control-group\n")
+    before = socket_host.files()
+    done = socket_host.run()
+    assert (done.returncode, "which would end sessions (KillMode=control-group)" in done.stdout) == (1, True)
+    assert "sshd could not be made to read its configuration again" in done.stderr
+    assert (socket_host.files(), restarts(socket_host)) == (before, 0)
+    assert not (socket_host.root / "reloads").exists()
+
+
 @pytest.mark.parametrize(
     ("mode", "line"),
     [

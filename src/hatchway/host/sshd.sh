@@ -397,7 +397,7 @@ reload() {
     for name in ssh sshd; do
         # In a chroot it ignores what it is told, and succeeds.
         if [ "$(systemctl is-active "$name.service" 2>/dev/null)" = active ]; then
-            systemctl reload "$name.service" || return 1
+            tell_service || return 1
             return 0
         fi
     done
@@ -405,4 +405,21 @@ reload() {
         if command -v service >/dev/null && service "$name" reload >/dev/null 2>&1; then return 0; fi
     done
     for pid in $(listeners | sed 's/ .*//'); do kill -HUP "$pid" || return 1; done
+}
+
+# tell_service: has the service `name` read its configuration again. An sshd that has its socket from systemd (Ubuntu; Debian 13
+# with ssh.socket) ends at a reload, for it lets go of that socket and can bind no other. So it is started anew, and nobody is
+# turned away: whoever connects meanwhile waits in the socket.
+tell_service() {
+    if [ "$(systemctl is-active "$name.socket" 2>/dev/null)" != active ]; then
+        systemctl reload "$name.service"
+        return
+    fi
+    # Sessions outlive a restart that ends the one process (systemd.kill(5)), and no other.
+    mode=$(systemctl show --property=KillMode --value "$name.service" 2>/dev/null)
+    if [ "$mode" != process ]; then
+        say "$name.service has its socket from $name.socket, so it has to be started anew, which would end sessions (KillMode=$mode)"
+        return 1
+    fi
+    systemctl try-restart "$name.service"
 }
