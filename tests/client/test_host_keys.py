@@ -18,6 +18,7 @@ from hatchway.client.host_keys import (
     MISMATCH_SCRIPT,
     keep_known_hosts,
     knows_known_hosts_command,
+    openssh_version,
     pin_options,
     quoted,
     reported_keys,
@@ -84,7 +85,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, privilege_separation: None) -
 def test_a_host_that_shows_a_key_that_it_reported_is_taken_for_itself(
     host: Host, tmp_path: Path, shown: str
 ) -> None:
-    tells = knows_known_hosts_command("ssh")
+    tells = knows_known_hosts_command(openssh_version("ssh"))
     pins = pin_options(tmp_path, INSTANCE_ID, [host.keys["ecdsa"], host.keys["ed25519"]], tells=tells)
     said = host.shows(shown, pins)
     assert "Permission denied" in said
@@ -99,10 +100,11 @@ def test_a_swapped_host_is_refused_with_what_to_do(
 ) -> None:
     directory = tmp_path / 'a 100% "quoted" place'
     directory.mkdir()
-    pins = pin_options(directory, INSTANCE_ID, [host.keys[reported]], tells=knows_known_hosts_command("ssh"))
+    tells = knows_known_hosts_command(openssh_version("ssh"))
+    pins = pin_options(directory, INSTANCE_ID, [host.keys[reported]], tells=tells)
     said = host.shows(shown, pins)
     assert "Host key verification failed" in said
-    if knows_known_hosts_command("ssh"):
+    if tells:
         (line,) = [line for line in said.splitlines() if line.startswith("hatchway: ")]
         assert f"{INSTANCE_ID} shows the host key SHA256:" in line
         assert "run /etc/hatchway-host/report-host-keys there" in line
@@ -154,7 +156,7 @@ def test_an_ssh_of_another_make_is_not_made_to_tell(tmp_path: Path) -> None:
         program = tmp_path / "ssh"
         program.write_text(f"#!/bin/sh\necho '{said}' >&2\n")
         program.chmod(0o755)
-        assert knows_known_hosts_command(str(program)) is knows, said
+        assert knows_known_hosts_command(openssh_version(str(program))) is knows, said
 
 
 def api(control_plane: StubControlPlane) -> Any:

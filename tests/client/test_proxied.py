@@ -4,6 +4,8 @@ import os
 import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -22,7 +24,7 @@ from hatchway.client.hosts import describe_hosts
 from hatchway.client.http_connection import HttpConnection
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions
-from hatchway.client.proxied import _ask_for, _by_thread
+from hatchway.client.proxied import _ask_for, _by_thread, _Carrier
 from hatchway.client.tls import Trust
 
 KNOWN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
@@ -203,3 +205,48 @@ def test_a_tunnel_through_a_proxy_of_tls_outlasts_silence_and_carries_both_direc
         sending.join(30)
     thread.join(30)
     assert received == sent
+
+
+def test_what_was_written_last_leaves_through_a_proxy_of_tls_though_the_process_ends(
+    certificates: Certificates,
+) -> None:
+    last = b"close" * 10_000
+    program = (
+        "import socket, ssl, sys; from hatchway.client.proxied import _by_thread;"
+        "plain = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
+        "context = ssl.create_default_context(cafile=sys.argv[2]);"
+        "ours = _by_thread(context.wrap_socket(plain, server_hostname='localhost'));"
+        "ours.sendall(b'close' * 10_000); ours.close()"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        words = [sys.executable, "-c", program, str(listening.getsockname()[1]), str(certificates.ca)]
+        with subprocess.Popen(words) as client:
+            near, _ = listening.accept()
+            with certificates.server_context().wrap_socket(near, server_side=True) as proxy:
+                # What it says meanwhile is heard by nobody.
+                proxy.sendall(bytes(1000))
+                received = b""
+                with suppress(OSError):
+                    while data := proxy.recv(65_536):
+                        received += data
+            assert client.wait(30) == 0
+    assert received == last
+
+
+def test_a_process_that_ends_waits_for_no_proxy_that_has_nothing_to_get(certificates: Certificates) -> None:
+    near, far = socket.socketpair()
+    with far:
+        server = threading.Thread(
+            target=lambda: certificates.server_context().wrap_socket(far, server_side=True).recv(1)
+        )
+        server.start()
+        context = ssl.create_default_context(cafile=certificates.ca)
+        secure = context.wrap_socket(near, server_hostname="localhost")
+        with _by_thread(secure):
+            (carrier,) = [each for each in threading.enumerate() if isinstance(each, _Carrier)]
+            until = time.monotonic() + 30
+            while carrier._has_work() and time.monotonic() < until:
+                time.sleep(0.001)
+            carrier.finish()
+            assert carrier.is_alive()
+        server.join(30)

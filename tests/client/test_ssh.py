@@ -12,6 +12,7 @@ import pytest
 from tests.client.stubs import DNS_NAME, INSTANCE_ID, StubControlPlane
 from tests.programs import needs
 
+from hatchway.cli.ending import ended
 from hatchway.client.discovery import TunnelOptions
 from hatchway.client.errors import ApiError, InvalidOption
 from hatchway.client.plan import Route, TunnelPlan
@@ -33,7 +34,8 @@ PLAN = TunnelPlan(
     INSTANCE_ID,
 )
 
-FAKE_SSH = """#!/bin/sh
+BEGINNING = '#!/bin/sh\nif [ "$1" = -V ]; then exit; fi\n'
+FAKE_SSH = f"""{BEGINNING}
 printf '%s\\n' "$@" >"$0.arguments"
 while [ "$1" != -i ]; do shift; done
 ls -l "$2" >"$0.mode"
@@ -73,6 +75,7 @@ def test_the_ssh_command_has_every_question_answered() -> None:
     assert command == [
         "ssh",
         *("-o", f"ProxyCommand={proxy}"),
+        *("-o", "ProxyUseFdpass=no"),
         *("-p", "22"),
         *("-i", "/tmp/key"),
         "-v",
@@ -111,7 +114,7 @@ def test_openssh_reads_the_proxy_command_back_as_it_was_meant() -> None:
 def test_ssh_gets_a_fresh_key_that_was_pushed_and_is_gone_afterwards(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 7
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 7
     looked_up, at_once = control_plane.called()[:2], control_plane.called()[2:]
     assert looked_up == ["DescribeInstances", "DescribeInstanceConnectEndpoints"]
     assert sorted(at_once) == ["DescribeHostKeys", "SendSSHPublicKey"]
@@ -146,7 +149,7 @@ def test_a_temporary_directory_whose_name_ssh_would_change_is_not_used(
     directory = tmp_path / "${HOME}"
     directory.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(directory))
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 7
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 7
     assert "${" not in Path(f"{fake_ssh}.path").read_text()
 
 
@@ -154,7 +157,7 @@ def test_ssh_trusts_the_keys_that_the_host_reported_and_no_others(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
     control_plane.host_keys = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM4Ed4P",)
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 7
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 7
     words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
     (file,) = [word for word in words if word.startswith("UserKnownHostsFile=")]
     assert "StrictHostKeyChecking=yes" in words
@@ -162,7 +165,8 @@ def test_ssh_trusts_the_keys_that_the_host_reported_and_no_others(
     assert f"GlobalKnownHostsFile={file.partition('=')[2]}" in words
     assert not Path(file.partition("=")[2].strip('"')).exists()
 
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID, options=("-o", "UserKnownHostsFile mine"))) == 7
+    own = ("-o", "UserKnownHostsFile mine")
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID, options=own), ended) == 7
     words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
     assert "StrictHostKeyChecking=yes" not in words
 
@@ -172,7 +176,7 @@ def test_to_be_asked_nothing_is_not_to_take_any_host(
 ) -> None:
     control_plane.host_keys = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM4Ed4P",)
     careless = ("-o", "StrictHostKeyChecking=no")
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID, options=careless)) == 7
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID, options=careless), ended) == 7
     words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
     assert words.index("StrictHostKeyChecking=yes") < words.index("StrictHostKeyChecking=no")
 
@@ -186,7 +190,7 @@ def test_where_host_keys_cannot_be_asked_for_there_is_no_ssh(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(control_plane, "answer_DescribeHostKeys", lambda _: (500, b"{}"), raising=False)
     with pytest.raises(ApiError, match="DescribeHostKeys"):
-        run_ssh(profile, SshOptions(host=INSTANCE_ID))
+        run_ssh(profile, SshOptions(host=INSTANCE_ID), ended)
     assert not Path(f"{fake_ssh}.arguments").exists()
 
 
@@ -195,7 +199,7 @@ def test_what_ssh_is_asked_of_itself_it_is_asked_without_a_host(
 ) -> None:
     fake_ssh.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >"$0.arguments"\nexit 3\n')
     options = ssh_options(["-Q", "key"], None, None, TunnelOptions())
-    assert run_ssh(profile, options) == 3
+    assert run_ssh(profile, options, ended) == 3
     assert Path(f"{fake_ssh}.arguments").read_text().splitlines() == ["-Q", "key"]
     assert dry_run_ssh(profile, options).command == "ssh -Q key"
     assert control_plane.calls == []
@@ -205,7 +209,7 @@ def test_a_host_behind_another_has_a_key_pushed_and_is_reached_by_way_of_that(
     profile: Profile, control_plane: StubControlPlane, fake_ssh: Path
 ) -> None:
     options = SshOptions(host=INSTANCE_ID, jump="a@b:2222,c", options=("-F", "none"))
-    assert run_ssh(profile, options) == 7
+    assert run_ssh(profile, options, ended) == 7
     words = Path(f"{fake_ssh}.arguments").read_text().splitlines()
     proxy = shlex.split(words[1].partition("=")[2])
     assert proxy[:5] == [sys.executable, "-P", "-m", "hatchway", "ssh"]
@@ -229,13 +233,13 @@ def test_a_host_that_only_the_jump_host_knows_is_left_to_ssh(
 
 def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:
     with pytest.raises(ApiError, match="AuthException"):
-        run_ssh(profile, SshOptions(host=INSTANCE_ID, os_user="root"))
+        run_ssh(profile, SshOptions(host=INSTANCE_ID, os_user="root"), ended)
     assert not Path(f"{fake_ssh}.arguments").exists()
 
 
 def test_an_ssh_that_a_signal_ended_counts_as_128_and_the_signal(profile: Profile, fake_ssh: Path) -> None:
-    fake_ssh.write_text("#!/bin/sh\nkill -TERM $$\n")
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 143
+    fake_ssh.write_text(f"{BEGINNING}kill -TERM $$\n")
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 143
 
 
 @pytest.mark.parametrize("name", ["USR1", "QUIT", "HUP"])
@@ -245,16 +249,16 @@ def test_no_key_is_left_by_a_signal_that_ends_ssh(
     keys = tmp_path / "keys"
     keys.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(keys))
-    fake_ssh.write_text(f"#!/bin/sh\nkill -{name} $PPID\nexec sleep 9\n")
+    fake_ssh.write_text(f"{BEGINNING}kill -{name} $PPID\nexec sleep 9\n")
     number = getattr(signal, f"SIG{name}")
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 128 + number
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 128 + number
     assert list(keys.iterdir()) == []
 
 
 def test_a_signal_while_ssh_is_being_started_reaches_it(
     profile: Profile, fake_ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_ssh.write_text("#!/bin/sh\nexec sleep 9\n")
+    fake_ssh.write_text(f"{BEGINNING}exec sleep 9\n")
     start = subprocess.Popen
 
     def slow(command: list[str], **more: Any) -> Any:
@@ -263,7 +267,7 @@ def test_a_signal_while_ssh_is_being_started_reaches_it(
         return start(command, **more)
 
     monkeypatch.setattr("subprocess.Popen", slow)
-    assert run_ssh(profile, SshOptions(host=INSTANCE_ID)) == 143
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 143
 
 
 def test_a_dry_run_pushes_no_key_and_shows_the_command(
@@ -286,5 +290,5 @@ def test_what_is_no_os_user_never_reaches_ssh(
     profile: Profile, control_plane: StubControlPlane, os_user: str
 ) -> None:
     with pytest.raises(InvalidOption):
-        run_ssh(profile, SshOptions(host=INSTANCE_ID, os_user=os_user))
+        run_ssh(profile, SshOptions(host=INSTANCE_ID, os_user=os_user), ended)
     assert control_plane.calls == []

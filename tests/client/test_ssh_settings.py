@@ -69,6 +69,14 @@ def test_settings_of_the_line_choose_as_they_do_for_ssh(home: Path) -> None:
     assert told("web-1", home).port == 2022
 
 
+def test_what_is_said_for_the_end_counts_where_nothing_was_said_before(home: Path) -> None:
+    (home / "late").write_text("Match final host=web-*\n  User late\n  Port 2222\n")
+    (home / "config").write_text(f"Include {home}/late\nHost web-1\n  User admin\n")
+    assert told("web-1", home) == Configured("admin", 2222)
+    assert told("web-2", home) == Configured("late", 2222)
+    assert told("db-1", home) == Configured(None, 22)
+
+
 def test_names_that_others_give_to_instances_say_nothing(home: Path) -> None:
     ours = home / "hatchway"
     ours.mkdir()

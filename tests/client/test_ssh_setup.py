@@ -55,6 +55,7 @@ def test_ssh_goes_through_hatchway_to_a_host_by_its_name(options: ProfileOptions
     found = settings_of("web-1", home)
     assert found["hostname"] == INSTANCE_ID
     assert found["stricthostkeychecking"] == "true"
+    assert found["proxyusefdpass"] == "no"
     assert "--max-tunnel-duration 600" in found["proxycommand"]
     # As ssh hands it to a shell.
     line = found["proxycommand"].replace("%h", INSTANCE_ID).replace("%r", "bob").replace("%p", "22")
@@ -67,6 +68,18 @@ def test_ssh_goes_through_hatchway_to_a_host_by_its_name(options: ProfileOptions
     # By no name, which whoever may tag an instance could give it.
     assert words[-6:] == ["--os-user", "bob", "--remote-port", "22", "--instance-id", INSTANCE_ID]
     assert found["identityfile"].replace("%%", "%") == str(state / "key")
+
+
+def test_an_ssh_that_would_keep_all_hosts_in_one_file_is_told_of_none(
+    options: ProfileOptions, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ssh"
+    program.write_text("#!/bin/sh\necho OpenSSH_8.3p1 >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(ClientError, match=r"takes OpenSSH 8\.4, and this is 8\.3; 'hatchway ssh' works"):
+        write(options, home)
+    assert not home.exists()
 
 
 def test_a_place_whose_name_ssh_would_change_is_refused(options: ProfileOptions, home: Path) -> None:

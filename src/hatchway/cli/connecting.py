@@ -54,6 +54,7 @@ def ssh(
     Raises:
         ClientError: whatever kept it from its work.
     """
+    from hatchway.cli.ending import ended
     from hatchway.client.profile import Profile
     from hatchway.client.ssh import dry_run_ssh, run_ssh, ssh_options
     from hatchway.client.ssh_settings import configured
@@ -61,7 +62,7 @@ def ssh(
     options = ssh_options(words, os_user, remote_port, tunnel, configured)
     profile = Profile(caller)
     if not dry_run:
-        return run_ssh(profile, options)
+        return run_ssh(profile, options, ended)
     planned = dry_run_ssh(profile, options)
     for step in planned.steps:
         print(step)

@@ -26,15 +26,25 @@ _TOLD_BEFORE: Final = "_HATCHWAY_CLOCK"
 ahead of this machine's clock. They need not be refused too, nor say so again."""
 
 
-def _inherited() -> timedelta:
+def _read_offset(text: str) -> timedelta:
     try:
-        told = timedelta(seconds=int(os.environ.get(_TOLD_BEFORE, "0")[:10]))
+        told = timedelta(seconds=int(text[:10]))
     except (ValueError, OverflowError):
         return timedelta()
     return told if abs(told) <= _MOST else timedelta()
 
 
+def _inherited() -> timedelta:
+    return _read_offset(os.environ.get(_TOLD_BEFORE, "0"))
+
+
 _offset = _inherited()
+
+
+def inherit(text: str) -> None:
+    """Take what another process has learnt, as it stands in the environment of those that it starts."""
+    global _offset  # noqa: PLW0603 - a machine has one clock
+    _offset = _read_offset(text) or _offset
 
 
 def now() -> datetime:

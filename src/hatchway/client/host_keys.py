@@ -139,10 +139,17 @@ def quoted(path: str) -> str:
     return '"' + path.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def knows_known_hosts_command(program: str) -> bool:
-    """Whether this ssh has KnownHostsCommand, as OpenSSH has since 8.5, and there is a /bin/sh to run."""
-    if os.name != "posix":
-        return False
-    told = subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr
+def openssh_version(program: str) -> tuple[int, int] | None:
+    """Of an `ssh`; None where it does not say."""
+    return read_version(subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stderr)
+
+
+def read_version(told: str) -> tuple[int, int] | None:
+    """What `ssh -V` says."""
     version = re.match(r"OpenSSH\w*_(\d+)\.(\d+)", told)
-    return version is not None and (int(version[1]), int(version[2])) >= (8, 5)
+    return None if version is None else (int(version[1]), int(version[2]))
+
+
+def knows_known_hosts_command(version: tuple[int, int] | None) -> bool:
+    """Whether an ssh has KnownHostsCommand, as OpenSSH has since 8.5, and there is a /bin/sh to run."""
+    return os.name == "posix" and version is not None and version >= (8, 5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
+import select
 import selectors
 import socket
 import ssl
@@ -16,6 +18,8 @@ from python_socks.sync import Proxy
 
 _HEAD_LIMIT = 65_536
 _CHUNK = 65_536
+_LAST_SECONDS = 1.0
+"""For what is still to leave when the process ends."""
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -72,39 +76,79 @@ def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult, un
 def _by_thread(secure: ssl.SSLSocket) -> socket.socket:
     """The same as a socket of the kernel: TLS within TLS is nothing that Python's sockets do."""
     ours, theirs = socket.socketpair()
-    threading.Thread(target=_carry, args=(secure, theirs), daemon=True).start()
+    carrier = _Carrier(secure, theirs)
+    carrier.start()
+    # What was written last, such as a tunnel's Close, would stay behind in a process that ends.
+    atexit.register(carrier.finish)
     return ours
 
 
-def _carry(secure: ssl.SSLSocket, plain: socket.socket) -> None:
+class _Carrier(threading.Thread):
     """Both directions until either has ended, in one thread: OpenSSL has no connection used by two at once
     (openssl-threads(7)). However long nothing comes, it waits."""
-    up = down = memoryview(b"")
-    with secure, plain, suppress(OSError):
-        secure.setblocking(False)
-        plain.setblocking(False)
-        while True:
-            moved = False
-            with suppress(*_NOT_NOW):
-                if not down:
-                    if not (data := secure.recv(_CHUNK)):
-                        return
-                    down, moved = memoryview(data), True
-            with suppress(*_NOT_NOW):
-                if not up:
-                    if not (data := plain.recv(_CHUNK)):
-                        return
-                    up, moved = memoryview(data), True
-            with suppress(*_NOT_NOW):
-                if down:
-                    down, moved = down[plain.send(down) :], True
-            with suppress(*_NOT_NOW):
-                if up:
-                    up, moved = up[secure.send(up) :], True
-            if not moved:
-                takes_in = [sock for sock, full in ((secure, down), (plain, up)) if not full]
-                gives_out = [sock for sock, full in ((plain, down), (secure, up)) if full]
-                _until_ready(takes_in, gives_out)
+
+    def __init__(self, secure: ssl.SSLSocket, plain: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self._secure, self._plain = secure, plain
+        self._idle = False
+
+    def finish(self) -> None:
+        """Wait, but not for long, until what has been given to it has left."""
+        until = time.monotonic() + _LAST_SECONDS
+        while self.is_alive() and self._has_work() and time.monotonic() < until:
+            self.join(0.01)
+
+    def _has_work(self) -> bool:
+        try:
+            return not self._idle or bool(select.select([self._plain], [], [], 0)[0])
+        except (OSError, ValueError):
+            # It has just closed it.
+            return False
+
+    def run(self) -> None:
+        try:
+            self._carry()
+        finally:
+            atexit.unregister(self.finish)
+
+    def _carry(self) -> None:
+        secure, plain = self._secure, self._plain
+        up = down = memoryview(b"")
+        with secure, plain, suppress(OSError):
+            secure.setblocking(False)
+            plain.setblocking(False)
+            while True:
+                moved = False
+                with suppress(*_NOT_NOW):
+                    if not down:
+                        if not (data := secure.recv(_CHUNK)):
+                            return
+                        down, moved = memoryview(data), True
+                with suppress(*_NOT_NOW):
+                    if not up:
+                        if not (data := plain.recv(_CHUNK)):
+                            return
+                        up, moved = memoryview(data), True
+                with suppress(*_NOT_NOW):
+                    if up:
+                        up, moved = up[secure.send(up) :], True
+                with suppress(*_NOT_NOW):
+                    if down:
+                        down, moved = _given(plain, down), True
+                if not moved:
+                    takes_in = [sock for sock, full in ((secure, down), (plain, up)) if not full]
+                    gives_out = [sock for sock, full in ((plain, down), (secure, up)) if full]
+                    self._idle = not up
+                    _until_ready(takes_in, gives_out)
+                    self._idle = False
+
+
+def _given(plain: socket.socket, down: memoryview) -> memoryview:
+    """What is left of it: nothing where nobody hears it any more, who may have spoken nevertheless."""
+    try:
+        return down[plain.send(down) :]
+    except (BrokenPipeError, ConnectionResetError):
+        return memoryview(b"")
 
 
 def _until_ready(takes_in: list[socket.socket], gives_out: list[socket.socket]) -> None:

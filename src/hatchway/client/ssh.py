@@ -1,7 +1,7 @@
 """OpenSSH through a tunnel: a key made for this call, pushed to the instance, and `ssh` with a ProxyCommand.
 
-ssh itself runs the tunnel, as `hatchway open-tunnel` with every question already answered, so that the
-command in it calls no API.
+ssh itself has the tunnel begin, by its ProxyCommand: see `standby`, or, where that cannot be, as `hatchway
+open-tunnel` with every question already answered, so that the command in it calls no API.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,21 +23,25 @@ from hatchway.client.host_keys import (
     knows_known_hosts_command,
     pin_options,
     quoted,
+    read_version,
     reported_keys,
 )
 from hatchway.client.hosts import NoSuchHost, find_host
 from hatchway.client.memory import Memory
 from hatchway.client.proxy_command import jump_command, tunnel_command
 from hatchway.client.ssh_line import parse_ssh_line, values_of
+from hatchway.client.standby import standing_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from hatchway.client.hosts import Host
+    from hatchway.client.plan import TunnelPlan
     from hatchway.client.profile import Profile
     from hatchway.client.ssh_line import SshLine
     from hatchway.client.ssh_settings import Configured
+    from hatchway.client.standby import Ended
 
 DEFAULT_OS_USER: Final = "ec2-user"
 
@@ -84,6 +89,8 @@ class Way(NamedTuple):
     forget: Callable[[], None] = lambda: None
     """Has the way looked for anew the next time."""
     remembered: bool = False
+    plan: TunnelPlan | None = None
+    """Of the tunnel; None where another `hatchway ssh` has it."""
 
 
 def ssh_options(
@@ -137,6 +144,8 @@ def ssh_command(way: Way, options: SshOptions, key_file: str | None, pins: Seque
     return [
         "ssh",
         *("-o", f"ProxyCommand={way.proxy_command}"),
+        # It hands no connection over, as a user's own configuration may say of every such command.
+        *("-o", "ProxyUseFdpass=no"),
         *("-p", str(options.tunnel.remote_port)),
         *(_identity(key_file) if key_file is not None else ()),
         *pins,
@@ -161,41 +170,64 @@ def _place() -> str | None:
     return "/tmp" if "${" in tempfile.gettempdir() else None  # noqa: S108 - a directory of our own in it
 
 
-def run_ssh(profile: Profile, options: SshOptions) -> int:
+def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
     """Push a key, run ssh, and return its exit status (128 and the signal's number when one ended it).
+
+    Args:
+        ended: as `standing_by` has it.
 
     Raises:
         ClientError: the way there could not be found, or the key was refused.
         SshMissing: there is no ssh to run.
     """
-    if not options.host:
-        return _run([_program("ssh"), *options.options])
-    way = find_way(profile, options)
     program = _program("ssh")
-    if not options.connects or way.instance_id is None:
-        return _run([program, *ssh_command(way, options, None)[1:]])
-    with tempfile.TemporaryDirectory(prefix="hatchway-", dir=_place()) as directory:
-        key_file = Path(directory) / "key"
-        public_key = make_key(key_file)
+    if not options.host:
+        return _run([program, *options.options])
+    if not options.connects:
+        return _run([program, *ssh_command(find_way(profile, options), options, None)[1:]])
+    with (
+        tempfile.TemporaryDirectory(prefix="hatchway-", dir=_place()) as made,
+        # Both are there by the time that all has been asked.
+        key_in_making(Path(made) / "key") as public_key,
+        _version_being_asked(program) as version,
+    ):
+        directory = Path(made)
+
+        def connect(way: Way) -> int:
+            if way.instance_id is None:
+                return _run([program, *ssh_command(way, options, None)[1:]])
+            with _tunnel(profile, way, directory, ended) as proxy_command:
+                keys = introduce(profile, way.instance_id, options.os_user, public_key())
+                pins: Sequence[str] = ()
+                if keys and not values_of(options.options, "o", "userknownhostsfile"):
+                    tells = knows_known_hosts_command(version())
+                    pins = pin_options(directory, way.instance_id, keys, tells=tells)
+                by = way._replace(proxy_command=proxy_command)
+                # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only
+                # then.
+                status = _run([program, *ssh_command(by, options, str(directory / "key"), pins)[1:]])
+            if status == _NOT_CONNECTED:
+                way.forget()
+            return status
+
+        way = find_way(profile, options)
         try:
-            keys = introduce(profile, way.instance_id, options.os_user, public_key)
+            return connect(way)
         except ApiError:
             way.forget()
             if not way.remembered:
                 raise
-            way = find_way(profile, options)
-            if way.instance_id is None:
-                raise
-            keys = introduce(profile, way.instance_id, options.os_user, public_key)
-        pins: Sequence[str] = ()
-        if keys and not values_of(options.options, "o", "userknownhostsfile"):
-            tells = knows_known_hosts_command(program)
-            pins = pin_options(Path(directory), way.instance_id or "", keys, tells=tells)
-        # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only then.
-        status = _run([program, *ssh_command(way, options, str(key_file), pins)[1:]])
-        if status == _NOT_CONNECTED:
-            way.forget()
-        return status
+            return connect(find_way(profile, options))
+
+
+@contextmanager
+def _tunnel(profile: Profile, way: Way, directory: Path, ended: Ended) -> Iterator[str]:
+    """Within it the ProxyCommand of a way can be run."""
+    if way.plan is None:
+        yield way.proxy_command
+        return
+    with standing_by(way.plan, profile.trusted, directory, ended) as handing_over:
+        yield way.proxy_command if handing_over is None else handing_over
 
 
 def prepare_host(
@@ -303,9 +335,8 @@ def _tunnelled(profile: Profile, options: SshOptions) -> Way:
         f"would call ec2-instance-connect:OpenTunnel on {request.endpoint_id} to"
         f" {request.private_ip_address} port {request.remote_port}{duration}",
     )
-    return Way(
-        instance_id, instance_id, tunnel_command(plan, profile.options), steps, memory.forget, memory.recalled
-    )
+    command = tunnel_command(plan, profile.options)
+    return Way(instance_id, instance_id, command, steps, memory.forget, memory.recalled, plan)
 
 
 def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
@@ -337,11 +368,45 @@ def make_key(path: Path) -> str:
         SshMissing: there is no ssh-keygen to do it.
         ClientError: it could not.
     """
+    with key_in_making(path) as made:
+        return made()
+
+
+@contextmanager
+def key_in_making(path: Path) -> Iterator[Callable[[], str]]:
+    """The same while other things are done: what gives the public key waits for it.
+
+    Raises:
+        SshMissing: there is no ssh-keygen to do it.
+    """
     command = [_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ClientError(f"ssh-keygen made no key: {printable(done.stderr.strip() or done.stdout.strip())}")
-    return path.with_name(f"{path.name}.pub").read_text("ascii").strip()
+    with _running(command) as process:
+
+        def made() -> str:
+            said, _ = process.communicate()
+            if process.returncode != 0:
+                raise ClientError(f"ssh-keygen made no key: {printable(said.strip())}")
+            return path.with_name(f"{path.name}.pub").read_text("ascii").strip()
+
+        yield made
+
+
+@contextmanager
+def _version_being_asked(ssh: str) -> Iterator[Callable[[], tuple[int, int] | None]]:
+    with _running([ssh, "-V"]) as process:
+        yield lambda: read_version(process.communicate()[0])
+
+
+@contextmanager
+def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """A program that says in a few words what there is to say, and ends."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace",
+    )  # fmt: skip
+    with process:
+        yield process
 
 
 def _program(name: str) -> str:

@@ -123,6 +123,7 @@ def _common(settings: Settings) -> list[str]:
     return [
         f"    User {settings.os_user}",
         f"    ProxyCommand {settings.proxy_command}",
+        "    ProxyUseFdpass no",
         f"    IdentityFile {settings.identity_file}",
         "    IdentitiesOnly yes",
         f"    UserKnownHostsFile {settings.known_hosts}",

@@ -26,6 +26,9 @@ SYSTEM_CONFIG: Final = Path("/etc/ssh/ssh_config")
 
 _SPOKEN_OF: Final = re.compile(rb'^[\s"]*(?:user|port)[\s"=]', re.IGNORECASE | re.MULTILINE)
 _INCLUDED: Final = re.compile(rb'^[\s"]*include[\s"=]+(.*)$', re.IGNORECASE | re.MULTILINE)
+_FINAL: Final = re.compile(rb'^[\s"]*match\b.*\bfinal\b', re.IGNORECASE | re.MULTILINE)
+"""What ssh reads once more for, when it has read all."""
+
 _WORD: Final = re.compile(rb'"([^"]*)"|([^\s"]+)')
 _OURS: Final = b"# Hatchway's hosts;"
 
@@ -56,11 +59,15 @@ def configured(line: SshLine, home: Path | None = None, system: Path = SYSTEM_CO
     # Where the files stand that they include by relative names (ssh_config(5), Include).
     places = [system.parent if file == system or own is None else own for file in files]
     texts = [_own(file) for file in files]
-    if not any(_speaks(text, place, set()) for text, place in zip(texts, places, strict=True)):
+    read = [each for text, place in zip(texts, places, strict=True) for each in _whole(text, place, set())]
+    if not any(each is None or _SPOKEN_OF.search(each) for each in read):
         return Configured()
     parts = [_include(file) if file == system else text for file, text in zip(files, texts, strict=True)]
     # Of each setting ssh takes the first value: what stands last counts where there is no other.
-    return _asked(line, b"\nMatch all\n".join([*parts, f"User {_UNTOLD}\n".encode()]))
+    last = (
+        "Match final all" if any(each is not None and _FINAL.search(each) for each in read) else "Match all"
+    )
+    return _asked(line, b"\nMatch all\n".join(parts) + f"\n{last}\nUser {_UNTOLD}\n".encode())
 
 
 def _home() -> Path | None:
@@ -91,22 +98,19 @@ def _include(file: Path) -> bytes:
     return f'Include "{file}"\n'.encode() if file.exists() else b""
 
 
-def _speaks(text: bytes, directory: Path, seen: set[Path]) -> bool:
-    """Whether it, or a file that it includes, has a line about a user or a port."""
-    if _SPOKEN_OF.search(text):
-        return True
+def _whole(text: bytes, directory: Path, seen: set[Path]) -> Iterator[bytes | None]:
+    """It, and the files that it includes; None for those that ssh has to find itself."""
+    yield text
     for included in _INCLUDED.finditer(text):
         for quoted, plain in _WORD.findall(included[1]):
             pattern = os.fsdecode(quoted or plain)
             if "%" in pattern or "$" in pattern:
-                # ssh replaces these: let it look itself.
-                return True
+                yield None
+                continue
             for file in _matching(pattern, directory):
                 if file not in seen:
                     seen.add(file)
-                    if _speaks(_own(file), directory, seen):
-                        return True
-    return False
+                    yield from _whole(_own(file), directory, seen)
 
 
 def _matching(pattern: str, directory: Path) -> Iterator[Path]:

@@ -27,6 +27,7 @@ from hatchway.client.host_keys import (
     MISMATCH_SCRIPT,
     knows_known_hosts_command,
     mismatch_command,
+    openssh_version,
     quoted,
     reported_keys,
 )
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
 
 _DIRECTORY: Final = "hatchway"
 _INCLUDED: Final = ("*.conf", "*.any")
+_OLDEST: Final = (8, 4)
+"""The first OpenSSH that has `%h` in UserKnownHostsFile."""
+
 _DEEPEST_INCLUDE: Final = 16
 """ssh follows no more Include lines within others."""
 
@@ -215,7 +219,15 @@ def _settings(options: ProfileOptions, os_user: str, tunnel: TunnelOptions, stat
             f"{state} has a name in which ssh would put the environment's words: give another"
         )
     known_hosts = quoted(str(state / "hosts")).removesuffix('"') + '/%h"'
-    tells = knows_known_hosts_command(_ssh_program())
+    version = openssh_version(_ssh_program())
+    if version is not None and version < _OLDEST:
+        # It would keep the keys of all hosts in one file called `%h`.
+        old, oldest = (".".join(map(str, each)) for each in (version, _OLDEST))
+        raise ClientError(
+            f"plain ssh cannot be told of your hosts: that takes OpenSSH {oldest}, and this is {old};"
+            " 'hatchway ssh' works with it"
+        )
+    tells = knows_known_hosts_command(version)
     return Settings(
         os_user=os_user,
         # Quoted, though ssh takes no user and no host that a shell would find something in. Not by any name:

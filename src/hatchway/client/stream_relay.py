@@ -161,8 +161,10 @@ class StreamRelay:
             wanted[gateway] = (select.POLLIN if hears else 0) | (select.POLLOUT if self._unsent else 0)
         if reads and local.input_waits:
             wanted[local.input] = select.POLLIN
-        if self._backlog:
-            wanted[local.output] = wanted.get(local.output, 0) | select.POLLOUT
+        ending = self._input_ended and not self._over and not self._close_sent
+        if self._backlog or (ending and local.output_waits):
+            # Whether it takes something; or, once nothing more comes from here, whether anybody reads it.
+            wanted[local.output] = wanted.get(local.output, 0) | (select.POLLOUT if self._backlog else 0)
         at_once = (hears and self._more_received) or (reads and not local.input_waits)
         ready = self._wait(wanted, 0.0 if at_once else self._until_next())
         if self._signals.wakes is not None and ready.get(self._signals.wakes):
@@ -174,6 +176,8 @@ class StreamRelay:
             self._receive()
         if self._backlog and ready.get(local.output):
             self._write_backlog()
+        elif ending and ready.get(local.output):
+            self._hang_up()
         if reads and (ready.get(local.input) or not local.input_waits):
             self._read()
         self._look_at_the_clock()

@@ -1,0 +1,121 @@
+"""The tunnel of one `hatchway ssh`, by a process that is there before ssh asks for it.
+
+For its ProxyCommand ssh would start another Python, which takes longer than all else. So the process that has
+found the way leaves a copy of itself (fork) to connect to the gateway, while it pushes the key itself and
+starts ssh. The ProxyCommand is a few lines then, which hand the copy their standard streams (unix(7),
+SCM_RIGHTS) and end. Only now the tunnel is asked for: where a connection of before serves ssh, there is none.
+The copy ends with ssh, or goes on with an ssh that goes into the background.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from hatchway.client import clock
+from hatchway.client.proxy_command import proxy_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hatchway.client.plan import TunnelPlan
+    from hatchway.client.tls import Trust
+
+    Ended = Callable[[Callable[[], int]], int]
+    """Runs what it is given to its end, tells what that failed of, and gives its exit code."""
+
+_LONGEST_PATH: Final = 100
+"""Bytes of a socket's name (unix(7): 107)."""
+
+_HAND_OVER: Final = """\
+# Run by ssh in the place of its ProxyCommand: hands its standard streams to the process that has the tunnel.
+import _socket, posix, sys
+try:
+    to = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    to.connect(sys.argv[1])
+    clock = posix.environ.get(b"_HATCHWAY_CLOCK", b"0")
+    to.sendmsg([clock], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, bytes.fromhex(sys.argv[2]))])
+except OSError as problem:
+    sys.exit(f"hatchway: the process that had the tunnel has ended ({problem.strerror})")
+"""
+
+
+@contextmanager
+def standing_by(plan: TunnelPlan, trust: Trust, directory: Path, ended: Ended) -> Iterator[str | None]:
+    """Within it a process waits to carry the plan's tunnel: the line of the ProxyCommand that has it begin.
+    None where there can be no such process.
+
+    Args:
+        directory: the user's alone, for the files that this takes.
+        ended: is called in that process.
+    """
+    path = directory / "tunnel"
+    # Of a process with threads a copy has only one, and on macOS the system's own libraries may have some.
+    if sys.platform != "linux" or _has_threads() or len(os.fsencode(path)) > _LONGEST_PATH:
+        yield None
+        return
+    program = directory / "hand-over.py"
+    program.write_text(_HAND_OVER)
+    streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
+    watched, held = os.pipe()
+    try:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+            listening.listen(1)
+            if os.fork() == 0:
+                os.close(held)
+                _stand_by(plan, trust, listening, watched, ended)
+        # Neither `site` nor a user's own modules: that is half of what Python takes to start.
+        yield proxy_line([sys.executable, "-I", "-S", str(program), str(path), streams.hex()])
+    finally:
+        os.close(watched)
+        os.close(held)
+
+
+def _has_threads() -> bool:
+    threading = sys.modules.get("threading")
+    return threading is not None and threading.active_count() > 1
+
+
+def _stand_by(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int, ended: Ended) -> None:
+    """Never returns: what called it goes on in the other process."""
+    code = 1
+    try:
+        code = ended(lambda: _carry(plan, trust, listening, watched))
+    except SystemExit as signalled:
+        code = signalled.code if isinstance(signalled.code, int) else 1
+    finally:
+        os._exit(code)
+
+
+def _carry(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int) -> int:
+    # Whoever reads what ssh writes waits for its end, and ssh alone reads what is typed.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(nowhere, stream)
+    from hatchway.client.opening import Ahead
+    from hatchway.client.stream_relay import relay_standard_streams
+
+    ahead = Ahead(plan.route, trust)
+    waiting = select.poll()
+    waiting.register(listening, select.POLLIN)
+    waiting.register(watched, select.POLLIN)
+    if listening.fileno() not in dict(waiting.poll()):
+        # ssh has ended without a tunnel.
+        return 0
+    with listening:
+        by, _ = listening.accept()
+    with by:
+        told, streams, _, _ = socket.recv_fds(by, 64, 3)
+    clock.inherit(told.decode("ascii", "replace"))
+    for number, handed in enumerate(streams):
+        os.dup2(handed, number)
+        os.close(handed)
+    if len(streams) == 3:
+        relay_standard_streams(plan, trust, ahead)
+    return 0

@@ -1,0 +1,76 @@
+"""A process that is there before ssh asks for its tunnel, and what hands it ssh's streams."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
+
+import pytest
+from tests.client.stubs import StubGateway, refusal
+from tests.client.test_tunnel import Echo
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ssh starts the tunnel itself")
+
+# In a process of its own, for those of tests have threads. It does as `run_ssh` does, with a shell for ssh.
+PROGRAM = """
+import os, subprocess, sys, tempfile
+from pathlib import Path
+from hatchway.cli.ending import ended
+from hatchway.client import clock
+from hatchway.client.plan import Route, TunnelPlan
+from hatchway.client.request import Credentials, TunnelRequest
+from hatchway.client.standby import standing_by
+from hatchway.client.tls import Trust
+
+port, ca, script = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+name = "eice-0123456789abcdef0.example.test"
+request = TunnelRequest(endpoint_id="eice-0123456789abcdef0", dns_name=name, private_ip_address="10.0.1.1")
+route = Route(dns_name=name, port=port, address="127.0.0.1", ca_bundle=ca)
+plan = TunnelPlan(request, route, "us-east-1", lambda: Credentials("AKIAEXAMPLE", "secret"))
+with tempfile.TemporaryDirectory(prefix="100% ") as directory:
+    with standing_by(plan, Trust(ca), Path(directory), ended) as line:
+        shell = ["sh", "-c", script, "sh", line.replace("%%", "%")]
+        status = subprocess.run(shell, env={**os.environ, **dict([sys.argv[4].split("=")])}).returncode
+sys.exit(status)
+"""
+ASKED = '{ printf hello | sh -c "exec $1" 2>&3 | cat; } 3>&1'
+"""As ssh runs a ProxyCommand."""
+
+
+def run(
+    gateway: StubGateway, script: str, setting: str = "_=_", input: bytes | None = None
+) -> "subprocess.CompletedProcess[bytes]":
+    words = [sys.executable, "-c", PROGRAM, str(gateway.port), gateway.ca_bundle, script, setting]
+    return subprocess.run(words, input=input, capture_output=True, timeout=60, check=False)
+
+
+def test_whoever_asks_hands_over_his_streams_and_has_the_tunnel_there_once(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Echo(5)
+    done = run(gateway, f'{ASKED}; echo; sh -c "exec $1"')
+    assert done.stdout == b"hello\n"
+    assert done.stderr.startswith(b"hatchway: the process that had the tunnel has ended (")
+    assert len(gateway.requests) == 1
+
+
+def test_where_nobody_asks_there_is_no_tunnel_and_nobody_is_left(gateway: StubGateway) -> None:
+    # What it says is read until no process can say any more.
+    done = run(gateway, "cat; exit 3", input=b"typed")
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"typed", b"")
+    assert gateway.requests == []
+
+
+def test_why_there_is_no_tunnel_is_told_where_the_asker_tells_things(gateway: StubGateway) -> None:
+    body = b'{"ErrorCode": "AccessDeniedException", "Message": "not yours"}'
+    gateway.answer = lambda: refusal(403, body)
+    done = run(gateway, f"{ASKED} | tr a-z A-Z")
+    assert done.stdout.startswith(b"HATCHWAY: ACCESSDENIEDEXCEPTION: NOT YOURS")
+    assert done.stderr == b""
+
+
+def test_the_time_is_the_servers_where_the_asker_knows_it(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Echo(5)
+    assert run(gateway, ASKED, "_HATCHWAY_CLOCK=-7200").stdout == b"hello"
+    (request,) = gateway.requests
+    (told,) = parse_qs(request.path.partition(b"?")[2].decode())["X-Amz-Date"]
+    signed = datetime.strptime(told, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    assert signed < datetime.now(UTC) - timedelta(hours=1)
