@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -54,6 +54,9 @@ def without_wildcard(name: str) -> str:
     """The domain of a wildcard; any other name as it is."""
     return name.removeprefix("*.")
 
+
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+"""What every server is called on its own machine."""
 
 OWN_NAME: Final = "Hatchway CA "
 """With which the common names begin of the CAs that Hatchway makes."""
@@ -97,17 +100,81 @@ def issue_server_certificate(ca: KeyPair, names: Sequence[str], now: datetime) -
     Raises:
         PkiProblem: the CA may issue for none of them, or its files cannot be read.
     """
+    key = ec.generate_private_key(ec.SECP256R1())
+    return KeyPair(_issue(ca, key.public_key(), names, now), _key_pem(key))
+
+
+def new_request() -> KeyPair:
+    """A fresh key, and in the place of a certificate the request for one (RFC 2986). It names nobody: who
+    asks is known otherwise, and for what."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return KeyPair(request.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+
+def check_request(request: bytes) -> None:
+    """
+    Raises:
+        PkiProblem: it is no request that a certificate can be issued to: of another kind of key than ours,
+            or not signed by that key.
+    """
+    _requested_key(request)
+
+
+def issue_requested(ca: KeyPair, request: bytes, names: Sequence[str], now: datetime) -> bytes:
+    """A server certificate for the key of a request, as `issue_server_certificate`.
+
+    Raises:
+        PkiProblem: as there, or as `check_request`.
+    """
+    return _issue(ca, _requested_key(request), names, now)
+
+
+def is_for_key(certificate: bytes, key: bytes) -> bool:
+    """Whether a certificate is of that private key, both PEM."""
+    try:
+        public = serialization.load_pem_private_key(key, None).public_key()
+        return x509.load_pem_x509_certificate(certificate).public_key() == public
+    except (ValueError, TypeError):
+        return False
+
+
+def expiry(certificate: bytes) -> datetime:
+    """When the first certificate of a PEM text ends.
+
+    Raises:
+        PkiProblem: it is damaged.
+    """
+    try:
+        return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+    except ValueError:
+        raise PkiProblem("the server's certificate is damaged") from None
+
+
+def _requested_key(request: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        asked = x509.load_pem_x509_csr(request)
+        key = asked.public_key()
+        is_ours = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+        if not is_ours or not asked.is_signature_valid:
+            raise ValueError
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise PkiProblem("this is no certificate request of an ECDSA key on P-256") from None
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
+
+
+def _issue(ca: KeyPair, key: ec.EllipticCurvePublicKey, names: Sequence[str], now: datetime) -> bytes:
     issuer, issuer_key = _read_ca(ca)
     allowed = _allowed(issuer, names)
     if not allowed:
         raise PkiProblem(f"the CA may not issue for {', '.join(names)}: give a certificate of your own")
-    key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         x509.CertificateBuilder()
         # The names are in the alternative names; a common name may be no longer than 64 characters.
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hatchway server")]))
         .issuer_name(issuer.subject)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCK_SKEW)
         .not_valid_after(min(now + SERVER_LIFETIME, issuer.not_valid_after_utc))
@@ -115,13 +182,13 @@ def issue_server_certificate(ca: KeyPair, names: Sequence[str], now: datetime) -
         .add_extension(_key_usage(ca=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in allowed]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
         )
         .sign(issuer_key, hashes.SHA256())
     )
-    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def fingerprint(certificate: bytes) -> str:
@@ -238,6 +305,23 @@ def needs_renewal(certificate: bytes, ca: KeyPair, names: Sequence[str], now: da
         PkiProblem: the CA's files cannot be read.
     """
     issuer, _ = _read_ca(ca)
+    return _is_due(certificate, issuer, names, now)
+
+
+def is_due(certificate: bytes, ca_certificate: bytes, names: Sequence[str], now: datetime) -> bool:
+    """The same where the CA's key is elsewhere; of several CAs the first issues.
+
+    Raises:
+        PkiProblem: the CA's certificate is damaged.
+    """
+    try:
+        issuer = x509.load_pem_x509_certificate(ca_certificate)
+    except ValueError:
+        raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
+    return _is_due(certificate, issuer, names, now)
+
+
+def _is_due(certificate: bytes, issuer: x509.Certificate, names: Sequence[str], now: datetime) -> bool:
     try:
         current = x509.load_pem_x509_certificate(certificate)
         current.verify_directly_issued_by(issuer)

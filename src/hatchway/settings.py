@@ -102,6 +102,16 @@ class DataDirectory:
         return self.path / "server.pem"
 
     @property
+    def machine(self) -> Path:
+        """On a machine that joined: who it is, and where it asks for keys and certificates."""
+        return self.path / "machine.json"
+
+    @property
+    def store_location(self) -> Path:
+        """On a machine that joined: the store's URL, with its password."""
+        return self.path / "store.url"
+
+    @property
     def api_location(self) -> Path:
         """Where the API listens, as the server noted when it last started."""
         return self.path / "api.json"

@@ -19,10 +19,10 @@ from hatchway.access.key_files import (
     FollowedKeyFile,
     KeyKind,
     KeyProblem,
-    MasterKeys,
+    Keys,
     new_key,
-    read_gateway_key,
-    read_key,
+    read_gateway_keys,
+    read_keys,
     read_master_keys,
     read_private_file,
     wrong_master_key,
@@ -44,10 +44,10 @@ def test_a_new_key_is_for_its_owner_only_and_is_never_overwritten(kind: KeyKind,
     key = new_key(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_bytes() == base64.b64encode(key) + b"\n"
-    assert read_key(kind, path, {}) == key
+    assert read_keys(kind, path, {}) == Keys(key)
     with pytest.raises(FileExistsError):
         new_key(path)
-    assert read_key(kind, path, {}) == key
+    assert read_keys(kind, path, {}) == Keys(key)
 
 
 def test_each_key_has_a_variable_of_its_own_which_comes_before_the_file(tmp_path: Path) -> None:
@@ -55,14 +55,14 @@ def test_each_key_has_a_variable_of_its_own_which_comes_before_the_file(tmp_path
     in_file = new_key(path)
     text = base64.b64encode(KEY).decode()
     assert read_master_keys(path, {"HATCHWAY_MASTER_KEY": text}).all == (KEY,)
-    assert read_gateway_key(path, {"HATCHWAY_GATEWAY_KEY": text}) == KEY
+    assert read_gateway_keys(path, {"HATCHWAY_GATEWAY_KEY": text}).all == (KEY,)
     assert read_master_keys(path, {"HATCHWAY_GATEWAY_KEY": text}).all == (in_file,)
-    assert read_gateway_key(path, {"HATCHWAY_MASTER_KEY": text}) == in_file
+    assert read_gateway_keys(path, {"HATCHWAY_MASTER_KEY": text}).all == (in_file,)
 
 
 def problem(kind: KeyKind, path: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
     with pytest.raises(KeyProblem) as raised:
-        read_key(kind, path, environment)
+        read_keys(kind, path, environment)
     return str(raised.value)
 
 
@@ -93,10 +93,10 @@ def test_a_malformed_key_is_refused_without_being_shown(
 ) -> None:
     path = written(tmp_path / "some.key", content)
     with pytest.raises(KeyProblem, match=kind.name) as raised:
-        read_key(kind, path, {})
+        read_keys(kind, path, {})
     assert content[:20].decode("latin-1") not in str(raised.value) or not content
     with pytest.raises(KeyProblem, match=kind.variable):
-        read_key(kind, path, {kind.variable: content.decode("latin-1")})
+        read_keys(kind, path, {kind.variable: content.decode("latin-1")})
 
 
 def test_a_damaged_key_tells_where_it_is_and_what_to_do(tmp_path: Path) -> None:
@@ -187,15 +187,16 @@ def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do(
 OTHER = bytes(range(1, 33))
 
 
+@KINDS
 @pytest.mark.parametrize("called", [NEXT, FORMER])
-def test_while_a_master_key_is_rotated_its_file_holds_two(called: str, tmp_path: Path) -> None:
-    path = written(tmp_path / "master.key", b"", 0o600)
-    keys = MasterKeys(KEY, OTHER, called)
+def test_while_a_key_is_rotated_its_file_holds_two(kind: KeyKind, called: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "some.key", b"", 0o600)
+    keys = Keys(KEY, OTHER, called)
     path.write_bytes(keys.text)
-    assert read_master_keys(path, {}) == keys
-    assert read_master_keys(path, {}).all == (KEY, OTHER)
-    path.write_bytes(MasterKeys(OTHER).text)
-    assert read_master_keys(path, {}) == MasterKeys(OTHER)
+    assert read_keys(kind, path, {}) == keys
+    assert read_keys(kind, path, {}).all == (KEY, OTHER)
+    path.write_bytes(Keys(OTHER).text)
+    assert read_keys(kind, path, {}) == Keys(OTHER)
     assert str(KEY) not in repr(keys)
 
 
@@ -210,15 +211,15 @@ def test_a_second_master_key_has_its_place_named_and_is_whole(second: str, tmp_p
         read_master_keys(path, {})
 
 
-def test_three_master_keys_or_two_gateway_keys_are_too_many(tmp_path: Path) -> None:
+@KINDS
+def test_three_keys_are_too_many(kind: KeyKind, tmp_path: Path) -> None:
     one = base64.b64encode(KEY)
-    with pytest.raises(KeyProblem, match=f"in {tmp_path}/master.key is damaged"):
-        read_master_keys(written(tmp_path / "master.key", one + b" next:" + one + b" former:" + one), {})
-    with pytest.raises(KeyProblem, match="is damaged"):
-        read_gateway_key(written(tmp_path / "gateway.key", one + b" next:" + one), {})
+    path = written(tmp_path / "some.key", one + b" next:" + one + b" former:" + one)
+    with pytest.raises(KeyProblem, match=f"in {path} is damaged"):
+        read_keys(kind, path, {})
 
 
-def replaced(path: Path, keys: MasterKeys) -> None:
+def replaced(path: Path, keys: Keys) -> None:
     written(path.with_suffix(".new"), keys.text).replace(path)
 
 
@@ -226,37 +227,37 @@ def test_a_followed_file_tells_of_other_keys_once_and_goes_on_with_what_it_knows
     tmp_path: Path,
 ) -> None:
     path = written(tmp_path / "master.key", base64.b64encode(KEY))
-    followed = FollowedKeyFile(path, {})
-    assert list(followed.keys) == [KEY]
+    followed = FollowedKeyFile(MASTER_KEY, path, {})
+    assert followed.held == Keys(KEY)
     assert followed.changed() is None
-    replaced(path, MasterKeys(OTHER, KEY, FORMER))
+    replaced(path, Keys(OTHER, KEY, FORMER))
     assert followed.changed() == (OTHER, KEY)
     assert followed.changed() is None
-    replaced(path, MasterKeys(OTHER, KEY, FORMER))
+    replaced(path, Keys(OTHER, KEY, FORMER))
     assert followed.changed() is None
     path.write_bytes(b"damaged")
     assert followed.changed() is None
     path.unlink()
     assert followed.changed() is None
-    assert followed.keys == (OTHER, KEY)
+    assert followed.held.all == (OTHER, KEY)
 
 
 def test_a_followed_file_is_read_again_only_when_it_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path / "master.key", base64.b64encode(KEY))
-    followed = FollowedKeyFile(path, {})
-    replaced(path, MasterKeys(OTHER))
+    followed = FollowedKeyFile(MASTER_KEY, path, {})
+    replaced(path, Keys(OTHER))
     assert followed.changed() == (OTHER,)
-    unchanged = FollowedKeyFile(path, {})
-    monkeypatch.setattr(key_files, "read_master_keys", lambda *_: pytest.fail("read it again"))
+    unchanged = FollowedKeyFile(MASTER_KEY, path, {})
+    monkeypatch.setattr(key_files, "read_keys", lambda *_: pytest.fail("read it again"))
     assert (followed.changed(), unchanged.changed()) == (None, None)
 
 
 def test_a_key_of_the_environment_is_not_followed(tmp_path: Path) -> None:
     path = written(tmp_path / "master.key", base64.b64encode(OTHER))
-    followed = FollowedKeyFile(path, {"HATCHWAY_MASTER_KEY": base64.b64encode(KEY).decode()})
+    followed = FollowedKeyFile(MASTER_KEY, path, {"HATCHWAY_MASTER_KEY": base64.b64encode(KEY).decode()})
     assert followed.changed() is None
-    replaced(path, MasterKeys(bytes(32)))
+    replaced(path, Keys(bytes(32)))
     assert followed.changed() is None
-    assert followed.keys == (KEY,)
+    assert followed.held.all == (KEY,)

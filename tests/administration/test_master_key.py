@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import Installed
 
 from hatchway.access.access_keys import create_access_key, secret_of
-from hatchway.access.key_files import NEXT, FollowedKeyFile, MasterKeys, read_master_keys
+from hatchway.access.key_files import MASTER_KEY, NEXT, FollowedKeyFile, Keys, read_master_keys
 from hatchway.access.vault import Unsealable, Vault
 from hatchway.administration import master_key
 from hatchway.administration.master_key import Step, rotate
@@ -30,8 +30,8 @@ def installation(installed: Installed) -> Iterator[Installation]:
 
 
 def following(installation: Installation) -> Vault:
-    followed = FollowedKeyFile(installation.directory.master_key, {})
-    return Vault(*followed.keys, changed=followed.changed)
+    followed = FollowedKeyFile(MASTER_KEY, installation.directory.master_key, {})
+    return Vault(*followed.held.all, changed=followed.changed)
 
 
 def make_key(installation: Installation, vault: Vault) -> tuple[str, str]:
@@ -157,7 +157,7 @@ def test_a_key_that_another_command_has_added_meanwhile_stays(
 ) -> None:
     path = installation.directory.master_key
     original = master_key._record
-    other = MasterKeys(read_master_keys(path, {}).seals, os.urandom(32), NEXT)
+    other = Keys(read_master_keys(path, {}).seals, os.urandom(32), NEXT)
 
     def meanwhile(*arguments: Any) -> None:
         original(*arguments)

@@ -28,7 +28,8 @@ def test_a_role_session_is_of_sts_and_has_not_the_role_s_path() -> None:
     assert ARNS.assumed_role("deploy", "alice") == "arn:aws:sts::123456789012:assumed-role/deploy/alice"
 
 
-def test_tunnels_and_enrollment_tokens_are_hatchways_own() -> None:
+def test_tunnels_machines_and_enrollment_tokens_are_hatchways_own() -> None:
+    assert ARNS.machine("m-1") == "arn:aws:hatchway:us-east-1:123456789012:machine/m-1"
     assert ARNS.tunnel("t-1") == "arn:aws:hatchway:us-east-1:123456789012:tunnel/t-1"
     assert ARNS.enrollment_token("e-1") == "arn:aws:hatchway:us-east-1:123456789012:enrollment-token/e-1"
 

@@ -28,6 +28,7 @@ audit trail.
 | `sessions` | temporary credentials and their tokens |
 | `signing_keys` | what is derived from those for gateways, and for whom |
 | `touched_keys` | the access keys of those whose permissions a change may have altered |
+| `machines` | what a machine that joined is given, and what only it can open |
 | `key_files`, `vault` | the master key and the gateway key, which no database holds; sealing by them |
 
 What must hold here:

@@ -49,7 +49,10 @@ GATEWAY_KEY: Final = KeyKind(
 )
 
 CA_KEY: Final = KeyKind("CA's key", "", _FROM_A_BACKUP, _FROM_A_BACKUP)
-"""No key of ours to read, but one to guard alike."""
+_JOIN_AGAIN: Final = "restore {path} from a backup, or have this machine join again"
+STORE_LOCATION: Final = KeyKind("store's URL", "HATCHWAY_STORE_URL", _JOIN_AGAIN, _JOIN_AGAIN)
+MACHINE: Final = KeyKind("machine's token", "", _JOIN_AGAIN, _JOIN_AGAIN)
+"""No keys of ours to read, but to guard alike."""
 
 
 def new_key(path: Path) -> bytes:
@@ -68,8 +71,8 @@ def new_key(path: Path) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class MasterKeys:
-    """The master key that seals; and while one takes the place of another, that other, which unseals too: the
+class Keys:
+    """The key that seals; and while one takes the place of another, that other, which unseals too: the
     `next` one or the `former` one, as the file calls it."""
 
     seals: bytes = field(repr=False)
@@ -93,39 +96,34 @@ NEXT: Final = "next"
 FORMER: Final = "former"
 
 
-def read_key(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> bytes:
-    """The key: base64 in its environment variable, else in the file.
+def read_keys(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> Keys:
+    """The key: base64 in its environment variable, else in the file; both keys while it is being rotated.
 
     Raises:
         KeyProblem: there is none, it is no 32 bytes of base64, or others may read the file.
     """
-    (key,) = _read_words(kind, path, environment, most=1)
-    return _decoded(key) or _refuse_damaged(kind, path, environment)
-
-
-def read_master_keys(path: Path, environment: Mapping[str, str]) -> MasterKeys:
-    """The master key; both of them while it is being rotated.
-
-    Raises:
-        KeyProblem: as `read_key`.
-    """
-    words = _read_words(MASTER_KEY, path, environment, most=2)
-    seals = _decoded(words[0])
-    if seals is not None and len(words) == 1:
-        return MasterKeys(seals)
-    called, _, text = words[-1].partition(":")
-    other = _decoded(text) if called in (NEXT, FORMER) else None
-    if seals is None or other is None:
-        _refuse_damaged(MASTER_KEY, path, environment)
-    return MasterKeys(seals, other, called)
-
-
-def _read_words(kind: KeyKind, path: Path, environment: Mapping[str, str], *, most: int) -> list[str]:
     text = environment.get(kind.variable)
     if text is None:
         text = read_private_file(kind, path).decode("latin-1")
+    return parse_keys(text) or _refuse_damaged(kind, path, environment)
+
+
+def parse_keys(text: str) -> Keys | None:
+    """What `Keys.text` has made; None of anything else."""
     words = text.split()
-    return words if 1 <= len(words) <= most else _refuse_damaged(kind, path, environment)
+    seals = _decoded(words[0]) if words else None
+    if seals is None or len(words) > 2:
+        return None
+    if len(words) == 1:
+        return Keys(seals)
+    called, _, second = words[1].partition(":")
+    other = _decoded(second) if called in (NEXT, FORMER) else None
+    return None if other is None else Keys(seals, other, called)
+
+
+def read_master_keys(path: Path, environment: Mapping[str, str]) -> Keys:
+    """See `read_keys`."""
+    return read_keys(MASTER_KEY, path, environment)
 
 
 def _decoded(word: str) -> bytes | None:
@@ -146,19 +144,20 @@ def _refuse_damaged(kind: KeyKind, path: Path, environment: Mapping[str, str]) -
 
 
 class FollowedKeyFile:
-    """The master key's file, looked at again and again: it is rotated beside servers that run.
+    """A key's file, looked at again and again: it is rotated beside servers that run.
 
-    `keys` are those in it, or in the environment, which does not change.
+    `held` are the keys in it, or in the environment, which does not change.
 
     Raises:
-        KeyProblem: as `read_key`.
+        KeyProblem: as `read_keys`.
     """
 
-    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, kind: KeyKind, path: Path, environment: Mapping[str, str]) -> None:
+        self._kind = kind
         self._path = path
-        self._in_file = MASTER_KEY.variable not in environment
+        self._in_file = kind.variable not in environment
         self._seen = self._state() if self._in_file else None
-        self.keys = read_master_keys(path, environment).all
+        self.held = read_keys(kind, path, environment)
 
     def changed(self) -> tuple[bytes, ...] | None:
         """The keys when they are others than before; None while they are not, or cannot be read."""
@@ -166,15 +165,15 @@ class FollowedKeyFile:
         if state == self._seen:
             return None
         try:
-            keys = read_master_keys(self._path, {}).all
+            held = read_keys(self._kind, self._path, {})
         except KeyProblem:
             # Taken away, or closed to this process: with what it knows it goes on.
             return None
         self._seen = state
-        if keys == self.keys:
+        if held == self.held:
             return None
-        self.keys = keys
-        return keys
+        self.held = held
+        return held.all
 
     def _state(self) -> tuple[int, int, int] | None:
         try:
@@ -202,9 +201,9 @@ def _remedy_of_damage(kind: KeyKind, path: Path, environment: Mapping[str, str])
     return kind.remedy_of_damage.format(path=path)
 
 
-def read_gateway_key(path: Path, environment: Mapping[str, str]) -> bytes:
-    """See `read_key`."""
-    return read_key(GATEWAY_KEY, path, environment)
+def read_gateway_keys(path: Path, environment: Mapping[str, str]) -> Keys:
+    """See `read_keys`."""
+    return read_keys(GATEWAY_KEY, path, environment)
 
 
 def read_private_file(kind: KeyKind, path: Path, longest: int = _LONGEST_FILE) -> bytes:

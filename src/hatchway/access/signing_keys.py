@@ -96,10 +96,16 @@ class SigningKeyOpener:
 
     def __init__(self, gateway: Vault) -> None:
         self._gateway = gateway
-        self._nobody = seal_signing_key(gateway, "", Scope("", "", ""), bytes(32))
+        self._seal_nobody()
+
+    def _seal_nobody(self) -> None:
+        self._nobody = seal_signing_key(self._gateway, "", Scope("", "", ""), bytes(32))
 
     def open(self, row: SealedSigningKey | None) -> bytes | None:
         """The signing key. None: no row, or not what was sealed for its place under this gateway key."""
+        if self._nobody.sealed_under != self._gateway.key_id:
+            # Another gateway key has taken the former's place.
+            self._seal_nobody()
         sealed = self._nobody if row is None else row
         scope = Scope(sealed.date, sealed.region, sealed.service)
         try:
@@ -123,6 +129,7 @@ class SigningKeys:
         self._lock = Lock()
         self._position: Position | None = None
         self._dates: tuple[str, ...] = ()
+        self._sealed_under = gateway.key_id
         self._allowing: dict[bytes, bool] = {}
         self._allowing_arns: set[str] = set()
         self.unopened: frozenset[str] = frozenset()
@@ -134,8 +141,8 @@ class SigningKeys:
 
         It costs a glance when neither the day nor anything about identities is another than last time, and a
         look at those whose permissions a change may have altered. On another day, and after a change that may
-        alter everybody's, all are looked at. The first time, what is sealed under another gateway key is
-        sealed again.
+        alter everybody's, all are looked at. The first time, and when another gateway key has taken the
+        former's place, what is sealed under another is sealed again.
         """
         with self._lock:
             return self._refresh()
@@ -143,6 +150,9 @@ class SigningKeys:
     def _refresh(self) -> int:
         now = self._clock()
         dates = gateway_dates(now)
+        self._gateway.follow()
+        if self._gateway.key_id != self._sealed_under:
+            self._position, self._sealed_under = None, self._gateway.key_id
         since, same_day = self._position, dates == self._dates
         if same_day and since and self._store.position() == since:
             return 0

@@ -46,8 +46,13 @@ class Vault:
     def key_id(self) -> str:
         return self._keys[0].id
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Of all that unseal, the one that seals first."""
+        return tuple(key.id for key in self._keys)
+
     def seal(self, plaintext: bytes, context: str) -> bytes:
-        self._follow()
+        self.follow()
         return self._keys[0].seal(plaintext, context)
 
     def is_current(self, sealed: bytes, context: str) -> bool:
@@ -72,13 +77,13 @@ class Vault:
         try:
             return _unseal(tried, sealed, context)
         except Unsealable:
-            self._follow()
+            self.follow()
             # Another thread may have taken them first.
             if self._keys is tried:
                 raise
         return _unseal(self._keys, sealed, context)
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Takes other keys where there are. Whoever comes while another thread does so waits for them."""
         with self._following:
             keys = self._changed()

@@ -11,6 +11,7 @@ enters what it does in the audit trail, in the same transaction, with the operat
 | `remote_keys` | the same through the API |
 | `master_key` | another master key in the place of the one there is |
 | `certificate_authority` | another private CA in the place of the one there is |
+| `joining` | join tokens, and the machines that joined by them |
 | `bundling` | a new key as a bundle for the user's own machine |
 | `api_urls` | the URL of the API for somebody: checked against the API's certificate |
 | `imports` | fleet files made of other inventories |

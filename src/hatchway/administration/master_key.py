@@ -27,7 +27,7 @@ from hatchway.access.key_files import (
     KEY_BYTES,
     MASTER_KEY,
     NEXT,
-    MasterKeys,
+    Keys,
     read_master_keys,
 )
 from hatchway.access.vault import Vault
@@ -105,17 +105,17 @@ def _require_file(directory: DataDirectory, *, many: bool) -> None:
 def _add(installation: Installation) -> None:
     key = os.urandom(KEY_BYTES)
 
-    def add(keys: MasterKeys, _tx: Transaction) -> MasterKeys | None:
-        return MasterKeys(keys.seals, key, NEXT) if keys.other is None else None
+    def add(keys: Keys, _tx: Transaction) -> Keys | None:
+        return Keys(keys.seals, key, NEXT) if keys.other is None else None
 
     _change(installation, Step.ADD, add)
 
 
 def _use(installation: Installation) -> tuple[int, int]:
-    def use(keys: MasterKeys, _tx: Transaction) -> MasterKeys | None:
+    def use(keys: Keys, _tx: Transaction) -> Keys | None:
         if keys.other is None:
             raise BadUsage("there is no other master key to use: do --step add first")
-        return MasterKeys(keys.other, keys.seals, FORMER) if keys.called == NEXT else None
+        return Keys(keys.other, keys.seals, FORMER) if keys.called == NEXT else None
 
     vault = Vault(*_change(installation, Step.USE, use).all)
     anew, unopened, after = 0, 0, ""
@@ -131,22 +131,20 @@ def _use(installation: Installation) -> tuple[int, int]:
 def _drop(installation: Installation) -> None:
     remain = True
 
-    def drop(keys: MasterKeys, tx: Transaction) -> MasterKeys | None:
+    def drop(keys: Keys, tx: Transaction) -> Keys | None:
         nonlocal remain
         if keys.called == NEXT:
             raise BadUsage("the former master key still seals: do --step use first")
         # What a control plane that had not looked yet sealed under the former. It is committed first: only
         # when nothing of it is left does the key go.
         remain = keys.other is not None and reseal(tx, Vault(*keys.all), after="", most=sys.maxsize).anew > 0
-        return MasterKeys(keys.seals) if keys.other is not None and not remain else None
+        return Keys(keys.seals) if keys.other is not None and not remain else None
 
     while remain:
         _change(installation, Step.DROP, drop)
 
 
-def _change(
-    installation: Installation, step: Step, to: Callable[[MasterKeys, Transaction], MasterKeys | None]
-) -> MasterKeys:
+def _change(installation: Installation, step: Step, to: Callable[[Keys, Transaction], Keys | None]) -> Keys:
     """Puts other keys into the file, which is on record before; None are no others. What is there then.
 
     The file is changed under the store's write lock: who seals anything after that looks at the file first.
@@ -159,8 +157,8 @@ def _change(
 
 
 def _attempt(
-    installation: Installation, step: Step, to: Callable[[MasterKeys, Transaction], MasterKeys | None]
-) -> MasterKeys | None:
+    installation: Installation, step: Step, to: Callable[[Keys, Transaction], Keys | None]
+) -> Keys | None:
     """The keys in the file then; None where something has changed since they were recorded.
 
     Whatever ends it between, the trail has what was begun, and the same step again does the rest.
@@ -190,7 +188,7 @@ def _record(
     tx: Transaction,
     installation: Installation,
     step: Step,
-    keys: MasterKeys,
+    keys: Keys,
     failure: Outcome | None = None,
 ) -> None:
     ids = [Vault(key).key_id for key in keys.all]

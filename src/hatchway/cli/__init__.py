@@ -11,6 +11,7 @@
 | `access_key_commands`, `access_key_output` | keys of users: asked of the API or the store, and printed |
 | `master_key_commands` | the key that seals their secrets |
 | `backup_commands`, `certificate_commands` | backup, restore; the private CA, and who trusts it |
+| `join_commands` | machines that join: control planes and gateways elsewhere |
 | `client_commands`, `connecting` | ssh, open-tunnel, and what else reaches a host |
 | `host_commands`, `tunnel_commands` | hosts, tunnels: by the API |
 | `event_commands` | events: the audit trail, by the API |

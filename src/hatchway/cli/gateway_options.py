@@ -139,8 +139,11 @@ class GatewayArguments:
     revocation: Revocation = Switch.ON
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS
 
-    def options(self) -> GatewayOptions:
+    def options(self, vpcs: tuple[str, ...] = ()) -> GatewayOptions:
         """
+        Args:
+            vpcs: those to which this machine's gateways are bound unless the command line names others.
+
         Raises:
             BadUsage: an option's value is none that it can have.
         """
@@ -148,7 +151,7 @@ class GatewayArguments:
             proxy_protocol_from=tuple(
                 read_range("--proxy-protocol-from", text) for text in self.proxy_protocol_from or ()
             ),
-            vpcs=tuple(_vpc(text) for text in self.vpc or ()),
+            vpcs=tuple(_vpc(text) for text in self.vpc or vpcs),
             never_targets=tuple(_host_or_range(text) for text in self.never_target or ()),
             metrics=read_address("--metrics", self.metrics),
             idle_limit=self.idle_limit,

@@ -24,6 +24,7 @@ from hatchway.cli import (
     host_commands,
     import_commands,
     instance_commands,
+    join_commands,
     master_key_commands,
     policy_commands,
     server_commands,
@@ -47,6 +48,7 @@ access_key_commands.register(app)
 backup_commands.register(app)
 master_key_commands.register(app)
 certificate_commands.register(app)
+join_commands.register(app)
 host_commands.register(app)
 instance_commands.register(app)
 client_commands.register(app)

@@ -362,15 +362,18 @@ def _server_options(
     Raises:
         BadUsage: an option's value is none that it can have.
     """
+    from hatchway.installation.installation import noted_store_url
+    from hatchway.installation.joining import Joined
     from hatchway.logs import configure_logs, log_format_for
     from hatchway.server.serving import ServerOptions
 
     api, gateway = api or _ApiArguments(), gateway or GatewayArguments()
     log_format = process.log_format or log_format_for(sys.stderr)
     directory = data_directory(store.data_dir)
+    joined = Joined.read(directory)
     options = ServerOptions(
         directory=directory,
-        store_url=store.store_url,
+        store_url=store.store_url or noted_store_url(directory),
         api=read_address("--api", api.api),
         api_names=_api_names(directory, api.api_name, own_certificate=api.api_cert is not None),
         api_reads=api.api_reads,
@@ -383,7 +386,7 @@ def _server_options(
         api_certificate=_certificate("api", api.api_cert, api.api_key),
         gateway_certificate=_certificate("gateway", gateway.gateway_cert, gateway.gateway_key),
         gateway_workers=gateway_workers,
-        gateway_options=gateway.options(),
+        gateway_options=gateway.options(() if joined is None else joined.vpcs),
         drain_seconds=gateway.drain_timeout,
         user=known_user(process.user),
         log_format=log_format,

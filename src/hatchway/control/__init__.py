@@ -20,6 +20,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `host_keys`, `host_key_reports` | what its sshd asks, and the keys by which its sshd is known |
 | `host_proofs` | a key by which a host sees that its sshd asks here |
 | `host_registration` | hosts that register themselves |
+| `machines`, `own_keys` | machines that join: keys and certificates for their role |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |
 | `housekeeping`, `dead_workers`, `api_addresses` | what is done without being asked |

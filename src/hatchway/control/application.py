@@ -7,6 +7,8 @@
 | `/host/v1/host-keys` | a host, by its host token | reports the public keys of its sshd |
 | `/host/v1/proof` | a host, by its host token | gets a key by which it sees that its sshd asks here |
 | `/host/v1/enroll` | a host without an account, by an enrollment token | registers itself |
+| `/machine/v1/join` | a control plane or gateway elsewhere, by a join token | gets what its role needs |
+| `/machine/v1/renew` | the same, by its own token | gets its next certificate, and keys that changed |
 | `/.well-known/hatchway` | anybody | `{"gateway_port": N, "remember_seconds": N}` |
 | `/.well-known/hatchway/ca.pem` | anybody | the private CA; both while one takes another's place |
 | `/healthz`, `/readyz` | monitoring | is the process up; does it reach its store |
@@ -21,7 +23,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from anyio import to_thread
@@ -46,6 +48,8 @@ from hatchway.control.host_proofs import LARGEST_KEY, make_proof_key
 from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
 from hatchway.control.host_registration import claimed_token, register_host
 from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
+from hatchway.control.machines import LARGEST_REQUEST as LARGEST_OF_MACHINES
+from hatchway.control.machines import claimed_machine, join_machine, renew_machine
 from hatchway.control.other_services import other_service
 from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
@@ -100,6 +104,8 @@ def create_application(plane: ControlPlane, ca_certificate: Path | None = None) 
         Route("/host/v1/host-keys", api.report_host_keys, methods=["POST"]),
         Route("/host/v1/proof", api.prove_host, methods=["POST"]),
         Route("/host/v1/enroll", api.enroll, methods=["POST"]),
+        Route("/machine/v1/join", api.join, methods=["POST"]),
+        Route("/machine/v1/renew", api.renew, methods=["POST"]),
     ]
     application = Starlette(
         routes=routes,
@@ -291,6 +297,19 @@ class _Api:
         if isinstance(answer, Response):
             return answer
         return JSONResponse(answer.to_json())
+
+    async def join(self, request: Request) -> Response:
+        """A machine that is to be a control plane or a gateway."""
+        return await self._from_machine(request, join_machine)
+
+    async def renew(self, request: Request) -> Response:
+        """What a machine that has joined is to have now."""
+        return await self._from_machine(request, renew_machine)
+
+    async def _from_machine(self, request: Request, take: Callable[..., Mapping[str, Any]]) -> Response:
+        token = claimed_machine(request.headers.get("authorization", ""))
+        answer = await self._from_host(request, token, LARGEST_OF_MACHINES, partial(take, self._plane))
+        return answer if isinstance(answer, Response) else JSONResponse(answer)
 
     async def _from_host(
         self, request: Request, claimed: str, largest: int, take: Callable[..., Answer]

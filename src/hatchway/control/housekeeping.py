@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from sqlalchemy import select
 
+from hatchway.access.machines import delete_grant
 from hatchway.access.sessions import delete_session
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.audit.export import Export
@@ -21,6 +22,7 @@ from hatchway.audit.service_uses import ServiceUses
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.dead_workers import DeadWorkers
 from hatchway.control.iam.last_accessed import RETENTION
+from hatchway.control.machines import issue_certificates
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.settings import LOOPBACK
@@ -29,6 +31,7 @@ from hatchway.store.tables import (
     client_tokens,
     endpoints,
     enrollment_tokens,
+    join_tokens,
     last_accessed_jobs,
     pushed_keys,
     sessions,
@@ -74,6 +77,14 @@ def purge_client_tokens(tx: Transaction, now: datetime) -> int:
 def purge_enrollment_tokens(tx: Transaction, now: datetime) -> int:
     """Deletes enrollment tokens by which no host can register any more."""
     return tx.enrollment_tokens.delete_where(enrollment_tokens.c.expires_at <= now)
+
+
+def purge_join_tokens(tx: Transaction, now: datetime) -> int:
+    """Deletes join tokens by which no machine can join any more."""
+    gone = tx.join_tokens.find(join_tokens.c.expires_at <= now)
+    for token in gone:
+        delete_grant(tx, token.id)
+    return tx.join_tokens.delete_where(join_tokens.c.id.in_([token.id for token in gone]))
 
 
 def purge_sessions(tx: Transaction, now: datetime) -> int:
@@ -199,6 +210,7 @@ def tasks(
         Task("purge sessions", 60, purge_old_sessions),
         Task("purge terminations", 60, purge_done_terminations),
         Task("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
+        Task("purge join tokens", 600, writing(lambda tx: purge_join_tokens(tx, plane.clock()))),
         Task("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, plane.clock()))),
         Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         Task("forget deletions", 3600, writing(history.forget)),
@@ -222,6 +234,11 @@ def urgent_tasks(signing_keys: SigningKeys) -> tuple[Task, ...]:
         told.update(signing_keys.unopened)
 
     return (Task("derive signing keys", 0.25, derive),)
+
+
+def own_tasks(plane: ControlPlane) -> tuple[Task, ...]:
+    """The tasks of the control plane that has the private CA's key."""
+    return (Task("issue certificates", 2, lambda: issue_certificates(plane)),)
 
 
 class Housekeeper:

@@ -14,6 +14,7 @@ from hatchway.domain.arns import Arns
 from hatchway.store import Store
 
 if TYPE_CHECKING:
+    from hatchway.control.own_keys import OwnKeys
     from hatchway.tracing.spans import Traces
 
 
@@ -25,8 +26,8 @@ class ControlPlane:
 
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
     `random_bytes` bytes fit for secrets. `callers` remembers who has called, and `rates` how fast. `refusals`
-    counts those that have no record of their own; housekeeping writes the counts. `traces` are there when
-    somebody wants to be told of calls.
+    counts those that have no record of their own; housekeeping writes the counts. `own_keys` are what
+    machines that join are given. `traces` are there when somebody wants to be told of calls.
     """
 
     store: Store
@@ -39,4 +40,5 @@ class ControlPlane:
     callers: Callers = field(default_factory=Callers)
     rates: CallRates = field(default_factory=CallRates)
     refusals: Refusals = field(default_factory=Refusals)
+    own_keys: "OwnKeys | None" = None
     traces: "Traces | None" = None

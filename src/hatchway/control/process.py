@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hatchway.access.key_files import FollowedKeyFile, read_gateway_key
+from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
 from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import THREADS, create_application
 from hatchway.control.call_rates import DEFAULT_RATES, CallRates, Kind
-from hatchway.control.housekeeping import Housekeeper, record_refusals, tasks, urgent_tasks
+from hatchway.control.housekeeping import Housekeeper, own_tasks, record_refusals, tasks, urgent_tasks
 from hatchway.control.http_server import HttpsServer
+from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.arns import Arns
 from hatchway.privileges import become
@@ -44,6 +45,7 @@ def open_plane(
     gateway_vault: Vault,
     audit: GroupCommit,
     *,
+    own_keys: OwnKeys | None = None,
     traces: "Traces | None" = None,
     rates: Mapping[Kind, float] = DEFAULT_RATES,
 ) -> ControlPlane:
@@ -59,6 +61,7 @@ def open_plane(
         clock=lambda: datetime.now(UTC),
         random_bytes=os.urandom,
         rates=CallRates(rates),
+        own_keys=own_keys,
         traces=traces,
     )
 
@@ -83,9 +86,15 @@ def run_control(
         listener = stack.enter_context(inherited or bind_shared(settings.api.host, settings.api.port))
         # Read before this process is another user's: their files may be root's alone.
         files = settings.data_directory
-        master_key = FollowedKeyFile(files.master_key, os.environ)
-        vault = Vault(*master_key.keys, changed=master_key.changed)
-        gateway_vault = Vault(read_gateway_key(files.gateway_key, os.environ))
+        master_key = FollowedKeyFile(MASTER_KEY, files.master_key, os.environ)
+        vault = Vault(*master_key.held.all, changed=master_key.changed)
+        gateway_key = FollowedKeyFile(GATEWAY_KEY, files.gateway_key, os.environ)
+        gateway_vault = Vault(*gateway_key.held.all, changed=gateway_key.changed)
+        own_keys = OwnKeys(
+            FollowedKeyFile(MASTER_KEY, files.master_key, os.environ),
+            FollowedKeyFile(GATEWAY_KEY, files.gateway_key, os.environ),
+            Authority(files.ca_certificate, files.ca_key),
+        )
         if settings.run_as is not None:
             become(settings.run_as)
         traces = stack.enter_context(tracing("control", os.environ))
@@ -102,14 +111,18 @@ def run_control(
             Kind.READ: DEFAULT_RATES[Kind.READ] if settings.api_reads is None else settings.api_reads,
             Kind.WRITE: DEFAULT_RATES[Kind.WRITE] if settings.api_writes is None else settings.api_writes,
         }
-        plane = open_plane(store, vault, gateway_vault, audit, traces=traces, rates=rates)
+        plane = open_plane(store, vault, gateway_vault, audit, own_keys=own_keys, traces=traces, rates=rates)
         stack.callback(record_refusals, plane)
 
         address = Address(settings.api.host, listener.getsockname()[1])
         signing_keys = SigningKeys(store, vault, gateway_vault, clock=plane.clock, region=plane.arns.region)
         housekeepers = [
             Housekeeper(due, time.monotonic)
-            for due in (urgent_tasks(signing_keys), tasks(plane, audit_log, settings.api.host))
+            for due in (
+                urgent_tasks(signing_keys),
+                tasks(plane, audit_log, settings.api.host),
+                own_tasks(plane),
+            )
         ]
 
         def stop_housekeeping() -> None:

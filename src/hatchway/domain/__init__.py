@@ -28,6 +28,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |
 | `bearer_token` | how a token looks that a host holds, and the hash that is kept of it |
 | `host_token`, `enrollment_token` | by which a host is known; by which hosts register themselves |
+| `machine` | machines that join an installation, and the tokens by which they do |
 | `text` | which characters a text may hold |
 
 What must hold here: nothing is imported but the standard library and, for public keys, `cryptography`; no

@@ -54,6 +54,9 @@ class Arns:
     def enrollment_token(self, token_id: str) -> str:
         return f"arn:aws:hatchway:{self.region}:{self.account}:enrollment-token/{token_id}"
 
+    def machine(self, machine_id: str) -> str:
+        return f"arn:aws:hatchway:{self.region}:{self.account}:machine/{machine_id}"
+
     def user(self, name: str, path: str = "/") -> str:
         return self._iam(f"user{path}{name}")
 

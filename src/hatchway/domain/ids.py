@@ -27,6 +27,8 @@ class Kind(StrEnum):
     INSTANCE = "i"
     ENDPOINT = "eice"
     ENROLLMENT = "et"
+    JOIN = "jt"
+    MACHINE = "m"
     USER = "AIDA"
     GROUP = "AGPA"
     ROLE = "AROA"

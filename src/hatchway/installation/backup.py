@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from hatchway import __version__
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_key, read_master_keys
+from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, read_gateway_keys, read_master_keys
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.installation.atomic_directory import failing, filled_directory
@@ -128,7 +128,7 @@ def _gateway_key(directory: DataDirectory) -> str | None:
     """
     if GATEWAY_KEY.variable not in os.environ and not os.path.lexists(directory.gateway_key):
         return None
-    return Vault(read_key(GATEWAY_KEY, directory.gateway_key, os.environ)).key_id
+    return Vault(*read_gateway_keys(directory.gateway_key, os.environ).all).key_id
 
 
 def _record(installation: Installation, target: Path, backup: Backup, now: datetime) -> str | None:

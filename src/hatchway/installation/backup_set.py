@@ -20,9 +20,8 @@ from typing import Any, Final
 from hatchway.access.access_keys import opens_secrets
 from hatchway.access.key_files import (
     CA_KEY,
-    GATEWAY_KEY,
     MASTER_KEY,
-    read_key,
+    read_gateway_keys,
     read_master_keys,
     read_private_file,
 )
@@ -218,7 +217,7 @@ def check_keys(directory: Path, backup: Backup, environment: Mapping[str, str]) 
             f"{MASTER_KEY.variable} holds another master key than that of the backup: set it to the right one"
         )
     if files.gateway_key.name in held:
-        gateway = Vault(read_key(GATEWAY_KEY, files.gateway_key, {}))
+        gateway = Vault(*read_gateway_keys(files.gateway_key, {}).all)
         if gateway.key_id != backup.gateway_key:
             raise _damaged(files.gateway_key, "it is not the backup's")
     if {files.ca_certificate.name, files.ca_key.name} <= held:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,13 +20,13 @@ from hatchway.audit.local_trail import record, record_new_access_key
 from hatchway.domain.account import Account, certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
-from hatchway.installation.installation import OWN_NAMES, as_ever, is_there, write_private
+from hatchway.installation.installation import as_ever, is_there, machine_names, write_private
 from hatchway.installation.secret_files import make_key
 from hatchway.pki import (
+    LOCAL_NAMES,
     OWN_NAME,
     create_ca,
     fingerprint,
-    is_dns_name,
     issue_server_certificate,
     without_wildcard,
 )
@@ -203,17 +202,6 @@ def _found(url: str) -> _AccountExists | None:
     return _AccountExists(found[0]) if found else None
 
 
-def _machine_names() -> list[str]:
-    """This machine's host name, alone and in full when the resolver knows that."""
-    short = socket.gethostname().lower()
-    try:
-        answers = socket.getaddrinfo(short, None, flags=socket.AI_CANONNAME)
-    except OSError:
-        return [short]
-    full = answers[0][3].lower().rstrip(".")
-    return [short, full] if is_dns_name(full) and not full.startswith("localhost") else [short]
-
-
 def _refuse_existing(directory: DataDirectory) -> None:
     try:
         if is_there(directory.store):
@@ -248,7 +236,7 @@ def _record_installation(
 
 
 def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetime) -> None:
-    names = [certificate_name(gateway_dns_name), *OWN_NAMES, *_machine_names()]
+    names = [certificate_name(gateway_dns_name), *LOCAL_NAMES, *machine_names()]
     names.append(without_wildcard(names[0]))
     ca = create_ca(f"{OWN_NAME}of {names[-1]}"[:64], names, now)
     server = issue_server_certificate(ca, names, now)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Final
 from hatchway.access.access_keys import opens_secrets, put_check
 from hatchway.access.key_files import (
     CA_KEY,
+    STORE_LOCATION,
     KeyProblem,
-    read_gateway_key,
+    read_gateway_keys,
     read_master_keys,
     read_private_file,
     wrong_master_key,
@@ -25,9 +27,11 @@ from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.secret_files import ensure_gateway_key
 from hatchway.pki import (
+    LOCAL_NAMES,
     PRIVATE_RANGES,
     KeyPair,
     PkiProblem,
+    is_dns_name,
     issue_server_certificate,
     needs_renewal,
     permitted_dns_names,
@@ -38,8 +42,7 @@ from hatchway.store.tables import accounts
 from hatchway.transport.own_addresses import interface_addresses
 
 _LONGEST_PEM: Final = 65_536
-OWN_NAMES: Final = ("localhost", "127.0.0.1", "::1")
-"""What every server is called on its own machine."""
+_LONGEST_URL: Final = 4096
 _MOST_ADDRESSES: Final = 32
 """In the server's certificate: a machine may have thousands, and each handshake carries them all."""
 
@@ -66,6 +69,7 @@ def open_installation(
         CommandFailed: there is none, or it cannot be opened.
     """
     with failures(store_url or directory.store_url):
+        store_url = store_url or noted_store_url(directory)
         if store_url is None and not is_there(directory.store):
             raise CommandFailed(
                 f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
@@ -93,6 +97,17 @@ def open_installation(
             store.close()
 
 
+def noted_store_url(directory: DataDirectory) -> str | None:
+    """The store's URL as a machine that joined has it; None elsewhere.
+
+    Raises:
+        KeyProblem: others may read it.
+    """
+    if not os.path.lexists(directory.store_location):
+        return None
+    return read_private_file(STORE_LOCATION, directory.store_location, _LONGEST_URL).decode().strip() or None
+
+
 def as_ever(tx: Transaction) -> list[Account]:
     """The account, of which no more is read than every schema has."""
     columns = accounts.c
@@ -110,7 +125,7 @@ def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account)
         KeyProblem: it is not fit.
     """
     made = ensure_gateway_key(directory)
-    gateway = Vault(read_gateway_key(directory.gateway_key, os.environ))
+    gateway = Vault(*read_gateway_keys(directory.gateway_key, os.environ).all)
     if made:
         with store.record() as tx:
             answer = {"gatewayKeyId": gateway.key_id}
@@ -139,11 +154,24 @@ def server_names(
     except (OSError, PkiProblem):
         # There need be none where others' certificates are used; of a damaged one, who issues tells.
         permitted = ()
-    names = [*dns_names, *further, *OWN_NAMES, *permitted]
+    # The host's own too: where the CA may not issue for it, the server says so.
+    own = [name for name in [socket.gethostname().lower()] if is_dns_name(name)]
+    names = [*dns_names, *further, *LOCAL_NAMES, *permitted, *own]
     names += [host for host in (api, gateway) if not is_everywhere(host)]
     if is_everywhere(api):
         names += private_addresses()
     return list(dict.fromkeys(names))
+
+
+def machine_names() -> list[str]:
+    """This machine's host name, alone and in full when the resolver knows that."""
+    short = socket.gethostname().lower()
+    try:
+        answers = socket.getaddrinfo(short, None, flags=socket.AI_CANONNAME)
+    except OSError:
+        return [short]
+    full = answers[0][3].lower().rstrip(".")
+    return [short, full] if is_dns_name(full) and not full.startswith("localhost") else [short]
 
 
 def private_addresses() -> list[str]:
@@ -180,10 +208,7 @@ def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now
         if target.exists() and not needs_renewal(target.read_bytes(), ca, names, now):
             return False
         pair = issue_server_certificate(ca, names, now)
-        aside = target.with_suffix(".new")
-        aside.unlink(missing_ok=True)
-        write_private(aside, pair.certificate + pair.key)
-        aside.replace(target)
+        replace_private(target, pair.certificate + pair.key)
     except (KeyProblem, PkiProblem) as problem:
         raise CommandFailed(str(problem)) from problem
     except OSError as problem:
@@ -204,6 +229,18 @@ def is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Puts a file in the place of the one there may be: at no moment there is half of one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    aside = path.with_name(f"{path.name}.new")
+    aside.unlink(missing_ok=True)
+    write_private(aside, content)
+    aside.replace(path)
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.key_files import GATEWAY_KEY, KeyKind, new_key, read_key
+from hatchway.access.key_files import GATEWAY_KEY, KeyKind, new_key, read_keys
 from hatchway.errors import CommandFailed
 from hatchway.settings import DataDirectory
 
@@ -19,7 +19,7 @@ _NOT_EVEN_A_GROUP: Final = 0o027
 
 def make_key(kind: KeyKind, path: Path) -> bytes:
     """A new key in a new file, unless the environment gives one."""
-    return read_key(kind, path, os.environ) if kind.variable in os.environ else new_key(path)
+    return read_keys(kind, path, os.environ).seals if kind.variable in os.environ else new_key(path)
 
 
 def put_file(path: Path, content: bytes, *, like: Path) -> None:
@@ -78,7 +78,7 @@ def ensure_gateway_key(directory: DataDirectory) -> bool:
 def repair_modes(directory: DataDirectory) -> list[str]:
     """Takes away what others may do with the directory and its files; a line for each that was open.
 
-    The keys' modes are not repaired: whoever finds one open must know, and `read_key` refuses it.
+    The keys' modes are not repaired: whoever finds one open must know, and `read_keys` refuses it.
 
     Raises:
         CommandFailed: the directory is none, or what is open is not ours to close.

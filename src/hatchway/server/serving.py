@@ -4,6 +4,7 @@ import os
 import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,10 +23,12 @@ from hatchway.installation.installation import (
     renew_server_certificate,
     server_names,
 )
+from hatchway.installation.joining import Joined
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.pki import names_beyond, without_wildcard
 from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.server.ports import default_gateway, held
+from hatchway.server.upkeep import ASK_SECONDS, ISSUE_SECONDS, looked_after, try_to_ask
 from hatchway.settings import (
     DEFAULT_API_PORT,
     DEFAULT_DRAIN_SECONDS,
@@ -36,6 +39,7 @@ from hatchway.settings import (
     DataDirectory,
     LogFormat,
     Settings,
+    is_everywhere,
 )
 from hatchway.supervision.handover import Handover
 from hatchway.supervision.service_manager import ServiceManager
@@ -117,6 +121,7 @@ def serve_both(options: ServerOptions) -> None:
     """
     settings = options.settings()
     _guard_secrets(options)
+    _ask_first(options)
     handover = Handover(ServiceManager.of_environment())
     with (
         held(settings.api, "--api", partial(handover.address, _API)) as api,
@@ -133,12 +138,13 @@ def serve_both(options: ServerOptions) -> None:
         _check_certificate(settings.api_certificate, settings.api_key)
         _check_certificate(settings.gateway_certificate, settings.gateway_key)
         workers = [_gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
-        _supervise(
-            [_control_program(options, api), *workers],
-            options,
-            handover,
-            refresh=lambda: _renew_own_certificate(options, names),
-        )
+        with _looked_after(options):
+            _supervise(
+                [_control_program(options, api), *workers],
+                options,
+                handover,
+                refresh=lambda: _renew_own_certificate(options, names),
+            )
 
 
 def supervise_control_plane(options: ServerOptions, manager: ServiceManager) -> None:
@@ -148,8 +154,16 @@ def supervise_control_plane(options: ServerOptions, manager: ServiceManager) -> 
         CommandFailed: it cannot start.
     """
     handover = Handover(manager)
-    with held(options.settings().api, "--api", partial(handover.address, _API)) as api:
-        _supervise([_control_program(options, api)], options, handover)
+    _ask_first(options)
+    with (
+        held(options.settings().api, "--api", partial(handover.address, _API)) as api,
+        _looked_after(options),
+    ):
+
+        def refresh() -> None:
+            _renew_when_due(options, api)
+
+        _supervise([_control_program(options, api)], options, handover, refresh=refresh)
 
 
 def supervise_gateway_plane(options: ServerOptions, manager: ServiceManager) -> None:
@@ -160,7 +174,11 @@ def supervise_gateway_plane(options: ServerOptions, manager: ServiceManager) -> 
     """
     handover = Handover(manager)
     wanted = _gateway_address(options, handover)
-    with held(wanted, "--gateway", partial(handover.address, _GATEWAY)) as gateway:
+    _ask_first(options)
+    with (
+        held(wanted, "--gateway", partial(handover.address, _GATEWAY)) as gateway,
+        _looked_after(options),
+    ):
         _supervise([_gateway_program(options, gateway)], options, handover)
 
 
@@ -177,13 +195,19 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
         # Nothing in it has to last: the store and the keys are elsewhere.
         _make_directory(options.directory)
     _guard_secrets(options)
+    if supervised is None:
+        _ask_first(options)
     with open_installation(options.directory, options.store_url, migrate=True) as installation:
         dns_names = gateway_dns_names(installation)
     names = server_names(options.directory, dns_names, api=settings.api.host, further=options.api_names)
     _renew_own_certificate(options, names)
     _check_certificate(settings.api_certificate, settings.api_key)
+    # Once it is another user, who lasts: threads of before would keep what it gives up.
+    upkeep = ExitStack()
 
     def on_ready(address: Address) -> None:
+        if supervised is None:
+            upkeep.enter_context(_looked_after(options, settings.api))
         private_ca = options.api_certificate is None
         certificate = settings.api_certificate.absolute()
         ApiLocation.of(
@@ -191,7 +215,7 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
         ).write(options.directory)
         announce_ready({"api": f"https://{address}"})
 
-    with failures(settings.store_url):
+    with upkeep, failures(settings.store_url):
         run_control(settings, on_ready, supervised)
 
 
@@ -207,9 +231,18 @@ def run_gateway_plane(options: ServerOptions, supervised: Supervised | None = No
     _guard_secrets(options)
     if os.environ.pop(MASTER_KEY.variable, None) is not None:
         log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)
+    if supervised is None:
+        _ask_first(options)
     _check_certificate(settings.gateway_certificate, settings.gateway_key)
-    with failures(settings.store_url):
-        run_gateway(settings, lambda address: announce_ready({"gateway": f"wss://{address}"}), supervised)
+    upkeep = ExitStack()
+
+    def on_ready(address: Address) -> None:
+        if supervised is None:
+            upkeep.enter_context(_looked_after(options))
+        announce_ready({"gateway": f"wss://{address}"})
+
+    with upkeep, failures(settings.store_url):
+        run_gateway(settings, on_ready, supervised)
 
 
 def announce_ready(urls: Mapping[str, str]) -> None:
@@ -241,12 +274,55 @@ def _guard_secrets(options: ServerOptions) -> None:
         log.warning("data directory mended", what=what)
 
 
+def _ask_first(options: ServerOptions) -> None:
+    """On a machine that joined: asks the API what has changed while this did not run. Nobody may be there to
+    answer: then what was there is what there is."""
+    with failures():
+        joined = Joined.read(options.directory)
+    if joined is not None:
+        try_to_ask(options.directory, joined, _called(options))
+
+
+def _called(options: ServerOptions) -> list[str]:
+    """By which names the command line says that this machine's API is called."""
+    own = [] if options.api is None or is_everywhere(options.api.host) else [options.api.host]
+    return [*own, *options.api_names]
+
+
+def _looked_after(options: ServerOptions, api: Address | None = None) -> AbstractContextManager[None]:
+    """A context in which keys and certificates are seen to: on a machine that joined by asking the API, else,
+    where `api` says that nobody else does, by the CA's key."""
+    with failures():
+        joined = Joined.read(options.directory)
+    if joined is not None:
+        return looked_after(partial(try_to_ask, options.directory, joined, _called(options)), ASK_SECONDS)
+    if api is not None:
+        return looked_after(partial(_renew_when_due, options, api), ISSUE_SECONDS)
+    return nullcontext()
+
+
+def _renew_when_due(options: ServerOptions, api: Address) -> bool:
+    """What a control plane alone does now and then about its certificate; whether it could."""
+    try:
+        with open_installation(options.directory, options.store_url) as installation:
+            dns_names = gateway_dns_names(installation)
+        names = server_names(options.directory, dns_names, api=api.host, further=options.api_names)
+        _renew_own_certificate(options, names)
+    except CommandFailed as problem:
+        log.error("server certificate not renewed", problem=str(problem))
+        return False
+    return True
+
+
 def _renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
     """Puts a new certificate of the private CA in place when one is due, unless all have been given, or this
-    plane's has and there is no CA: then another plane, elsewhere, has one of others too."""
+    plane's has and the CA's key is elsewhere, or this machine joined: then it asks for one."""
     own = options.api_certificate is None or options.gateway_certificate is None
     given = options.api_certificate is not None or options.gateway_certificate is not None
-    if given and not options.directory.ca_certificate.exists():
+    files = (options.directory.ca_certificate, options.directory.ca_key)
+    if given and not all(path.exists() for path in files):
+        own = False
+    if os.path.lexists(options.directory.machine):
         own = False
     if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
         log.info("server certificate renewed", names=names)

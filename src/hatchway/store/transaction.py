@@ -53,6 +53,7 @@ from hatchway.domain.identity import (
     ServiceUsesNoted,
     User,
 )
+from hatchway.domain.machine import JoinToken, KeyState, Machine
 from hatchway.domain.network import (
     Instance,
     NetworkInterface,
@@ -154,6 +155,9 @@ class Transaction:
     host_tokens = _Repository(tables.host_tokens, HostToken, followed=False)
     host_public_keys = _Repository(tables.host_public_keys, HostPublicKeys, followed=False)
     enrollment_tokens = _Repository(tables.enrollment_tokens, EnrollmentToken, followed=False)
+    join_tokens = _Repository(tables.join_tokens, JoinToken, followed=False)
+    machines = _Repository(tables.machines, Machine, followed=False)
+    key_states = _Repository(tables.key_states, KeyState, followed=False)
     client_tokens = _Repository(tables.client_tokens, ClientToken, followed=False)
     audit_records = _AuditRepository()
     tunnels = _Repository(tables.tunnels, Tunnel, followed=False)

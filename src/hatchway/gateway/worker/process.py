@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 import uvloop
 
-from hatchway.access.key_files import read_gateway_key
+from hatchway.access.key_files import GATEWAY_KEY, FollowedKeyFile
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.reach import is_range
@@ -103,7 +103,8 @@ def run_gateway(
         replaces = supervised is not None and supervised.replaces
         told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=replaces))
         # Before this process changes its user, as with the ports.
-        gateway_key = Vault(read_gateway_key(settings.data_directory.gateway_key, os.environ))
+        key_file = FollowedKeyFile(GATEWAY_KEY, settings.data_directory.gateway_key, os.environ)
+        gateway_key = Vault(*key_file.held.all, changed=key_file.changed)
         if settings.run_as is not None:
             become(settings.run_as, keep=CAP_NET_RAW)
         most_pending = min(MAX_PENDING, max_pending_for(allow_open_files()))
@@ -352,8 +353,10 @@ class Worker:
     def _log_foreign_keys(self, changes: Changes) -> None:
         """Without the control plane's gateway key no tunnel is opened: its operator must know."""
         rows = changes.changed.get("sealed_signing_keys", ())
-        foreign = {row.sealed_under for row in rows} - {self._gateway_key.key_id}
-        if foreign:
+        under = {row.sealed_under for row in rows}
+        if not under <= set(self._gateway_key.key_ids):
+            self._gateway_key.follow()
+        if foreign := under - set(self._gateway_key.key_ids):
             log.error(
                 "signing keys cannot be opened",
                 gateway_key_id=self._gateway_key.key_id,

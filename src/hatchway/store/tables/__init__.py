@@ -10,6 +10,7 @@ table is written into the module of its subject and named here, where everybody 
 | `network` | VPCs and what is in them, and the indexes by tag and by security group |
 | `identity` | users, roles, policies, access keys, sessions, and what is noted of their use |
 | `hosts` | SSH keys pushed for hosts, the tokens of hosts, and the keys by which they are known |
+| `machines` | machines that joined, and the tokens by which they do |
 | `trail` | audit records, open tunnels, gateway workers |
 """
 
@@ -38,6 +39,7 @@ from hatchway.store.tables.identity import (
     sessions,
     users,
 )
+from hatchway.store.tables.machines import join_tokens, key_states, machines
 from hatchway.store.tables.network import (
     RESOURCE_TYPES,
     endpoints,
@@ -115,7 +117,10 @@ __all__ = [
     "host_tokens",
     "inline_policies",
     "instances",
+    "join_tokens",
+    "key_states",
     "last_accessed_jobs",
+    "machines",
     "managed_policies",
     "memberships",
     "metadata",

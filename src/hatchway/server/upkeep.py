@@ -1,0 +1,74 @@
+"""Certificates before they end, and keys when others take their place: looked after while a server runs."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from hatchway.errors import CommandFailed
+from hatchway.installation.joining import Joined, renew
+from hatchway.settings import DataDirectory
+
+ASK_SECONDS: Final = 60.0
+"""Between two questions of a machine that joined."""
+ISSUE_SECONDS: Final = 43_200.0
+"""Between two looks of a server that has the CA's key at its own certificate."""
+_LONGEST_PAUSE: Final = 600.0
+"""Between two questions that nobody answers."""
+
+log = structlog.get_logger("hatchway.upkeep")
+
+
+def ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -> None:
+    """Asks once what this machine is to have, and puts it in place.
+
+    Args:
+        names: by which it is called besides its own.
+
+    Raises:
+        CommandFailed: the API cannot be asked, or what it gives cannot be put there.
+    """
+    if changed := renew(directory, joined, datetime.now(UTC), names):
+        log.info("taken over from the API", files=changed)
+
+
+def try_to_ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -> bool:
+    """The same, told of in the log when it fails; whether it succeeded."""
+    try:
+        ask(directory, joined, names)
+    except CommandFailed as problem:
+        log.warning(
+            "keys and certificate not looked after",
+            problem=str(problem),
+            until="the API answers, this machine goes on with what it has",
+        )
+        return False
+    return True
+
+
+@contextmanager
+def looked_after(look: Callable[[], bool], every: float) -> Iterator[None]:
+    """Calls a function again and again in a thread, for as long as the context lasts.
+
+    When it says that it failed, it is called after longer and longer pauses, where these are shorter than
+    its own longest.
+    """
+    stopping = threading.Event()
+
+    def run() -> None:
+        pause = every
+        while not stopping.wait(pause):
+            try:
+                pause = every if look() else min(2 * pause, max(every, _LONGEST_PAUSE))
+            except Exception as problem:
+                log.error("upkeep failed", problem=str(problem))
+
+    thread = threading.Thread(target=run, name="upkeep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()

@@ -1,0 +1,407 @@
+"""Machines join an installation by a token, over TLS, and come back for what they are to have.
+
+The page is docs/scaling.md.
+"""
+
+import http.client
+import json
+import os
+import shutil
+import ssl
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.control.harness import SharedServer
+
+from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
+from hatchway.access.machines import Grant, put_grant
+from hatchway.access.vault import Vault
+from hatchway.administration import certificate_authority
+from hatchway.administration.joining import (
+    create_join_token,
+    delete_join_token,
+    list_join_tokens,
+    list_machines,
+    remove_machine,
+)
+from hatchway.audit.group_commit import GroupCommit
+from hatchway.control import machines
+from hatchway.control.application import create_application
+from hatchway.control.machines import issue_certificates
+from hatchway.control.own_keys import Authority, OwnKeys
+from hatchway.control.plane import ControlPlane
+from hatchway.control.process import open_plane
+from hatchway.domain.machine import MACHINE_TOKEN, Role
+from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation import joining
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.installation import Installation, open_installation
+from hatchway.installation.joining import Joined, JoinResult, join, renew
+from hatchway.installation.machine_api import Refused
+from hatchway.pki import RENEW_BEFORE, SERVER_LIFETIME, certificate_names, expiry, is_issued_by
+from hatchway.settings import Address, DataDirectory
+from hatchway.transport.listening.sources import Sources
+
+STORE_URL = "postgresql+psycopg://hatchway:pass-word@db.example/hatchway"
+
+
+@dataclass
+class Site:
+    """A control plane that serves."""
+
+    installation: Installation
+    plane: ControlPlane
+    server: SharedServer
+    now: datetime
+
+    @property
+    def directory(self) -> DataDirectory:
+        return self.installation.directory
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.server.port}"
+
+    def token(self, role: Role, **more: Any) -> str:
+        return create_join_token(self.installation, role, store_url=STORE_URL, **more).token
+
+    def join(self, path: Path, role: Role = Role.CONTROL, **more: Any) -> JoinResult:
+        return join(DataDirectory(path), self.token(role, **more), [self.url])
+
+    def serve(self, plane: ControlPlane) -> None:
+        self.server.application = create_application(plane, self.directory.ca_certificate)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        with self.installation.store.read() as tx:
+            bodies = [json.loads(each.body) for each in tx.audit_records.find()]
+        return [body for body in bodies if body["eventName"] == name]
+
+    @contextmanager
+    def without_the_cas_key(self) -> Iterator[None]:
+        """What a control plane is that joined itself."""
+        assert self.plane.own_keys is not None
+        elsewhere = Authority(self.directory.ca_certificate, self.directory.path / "none")
+        self.serve(replace(self.plane, own_keys=replace(self.plane.own_keys, authority=elsewhere)))
+        yield
+        self.serve(self.plane)
+
+
+@pytest.fixture(scope="module")
+def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    directory = DataDirectory(tmp_path_factory.mktemp("site") / "data")
+    shutil.copytree(template, directory.path)
+    with ExitStack() as stack:
+        installation = stack.enter_context(open_installation(directory, None))
+        own_keys = OwnKeys(
+            FollowedKeyFile(MASTER_KEY, directory.master_key, {}),
+            FollowedKeyFile(GATEWAY_KEY, directory.gateway_key, {}),
+            Authority(directory.ca_certificate, directory.ca_key),
+        )
+        followed = FollowedKeyFile(GATEWAY_KEY, directory.gateway_key, {})
+        audit = GroupCommit(installation.store)
+        stack.callback(audit.close)
+        plane = open_plane(
+            installation.store, installation.vault, Vault(*followed.held.all), audit, own_keys=own_keys
+        )
+        patient = Sources(time.monotonic, may_waste=10**6, all_may_waste=10**6, may_fail=10**6)
+        server = SharedServer(directory.server_certificate, directory.ca_certificate, patient)
+        stack.callback(server.close)
+        ApiLocation.of(
+            Address("127.0.0.1", server.port),
+            "localhost",
+            private_ca=True,
+            certificate=directory.server_certificate,
+        ).write(directory)
+        site = Site(installation, plane, server, datetime.now(UTC))
+        site.plane = replace(plane, clock=lambda: site.now)
+        site.serve(site.plane)
+        yield site
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
+    monkeypatch.setattr(joining, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(joining, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(machines, "PAUSE", timedelta(0))
+    site.now = datetime.now(UTC)
+
+
+def files(path: Path) -> dict[str, int]:
+    """Their modes."""
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()}
+
+
+def test_a_control_plane_gets_what_it_needs_and_never_the_cas_key(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "cp")
+    got = DataDirectory(tmp_path / "cp")
+    assert files(got.path) == {
+        "master.key": 0o600,
+        "gateway.key": 0o600,
+        "machine.json": 0o600,
+        "store.url": 0o600,
+        "server.pem": 0o600,
+        "ca.pem": 0o644,
+    }
+    for name in ("master.key", "gateway.key", "ca.pem"):
+        assert (got.path / name).read_bytes() == (site.directory.path / name).read_bytes()
+    assert got.store_location.read_text() == STORE_URL + "\n"
+    certificate = got.server_certificate.read_bytes()
+    assert is_issued_by(certificate, site.directory.ca_certificate.read_bytes())
+    assert set(certificate_names(certificate)) == set(result.names)
+    assert "localhost" in result.names
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(got.server_certificate)
+    assert Joined.read(got) == result.machine
+
+
+def test_a_gateway_gets_neither_the_master_key_nor_names_of_its_own_choice(
+    site: Site, tmp_path: Path
+) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY, vpcs=("lab",), names=("gw.localhost",))
+    assert set(files(tmp_path / "gw")) == {"gateway.key", "machine.json", "store.url", "server.pem", "ca.pem"}
+    assert result.names == ("localhost", "gw.localhost")
+    assert result.machine.vpcs == ("lab",)
+    token = site.token(Role.GATEWAY)
+    with pytest.raises(Refused, match="a gateway's certificate is for the gateways' names"):
+        join(DataDirectory(tmp_path / "other"), token, [site.url], ["api.localhost"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_who_joined_by_whose_token_is_in_the_trail_and_no_secret_in_the_store(
+    site: Site, tmp_path: Path
+) -> None:
+    result = site.join(tmp_path / "cp")
+    machine_id = result.machine.machine_id
+    (event,) = [
+        one for one in site.events("JoinMachine") if one["responseElements"]["machineId"] == machine_id
+    ]
+    by = event["requestParameters"]["joinTokenId"]
+    (made,) = [one for one in site.events("CreateJoinToken") if one["responseElements"]["joinTokenId"] == by]
+    assert event["sourceIPAddress"] == "127.0.0.1"
+    assert made["requestParameters"]["store"] == "hatchway at db.example"
+    held = site.directory.store.read_bytes() + Path(f"{site.directory.store}-wal").read_bytes()
+    secrets = [result.machine.token, "pass-word", site.directory.master_key.read_text().strip()]
+    assert [secret for secret in secrets if secret.encode() in held] == []
+
+
+def test_a_token_is_good_as_often_as_it_was_made_for_and_until_it_ends(site: Site, tmp_path: Path) -> None:
+    token = site.token(Role.GATEWAY, max_uses=2)
+    for name in ("one", "two"):
+        join(DataDirectory(tmp_path / name), token, [site.url])
+    late, ended = site.token(Role.CONTROL, lifetime_seconds=60), site.token(Role.CONTROL)
+    delete_join_token(site.installation, ended[4 : ended.index("_", 4)])
+    site.now += timedelta(seconds=61)
+    for bad in (token, late, ended):
+        with pytest.raises(Refused, match="the join token is not good, or no longer"):
+            join(DataDirectory(tmp_path / "more"), bad, [site.url])
+    assert not (tmp_path / "more").exists()
+    used = {each.id: each.uses for each in list_join_tokens(site.installation)}
+    assert used[token[4 : token.index("_", 4)]] == 2
+
+
+def test_a_token_is_shown_to_nobody_but_who_proves_to_be_of_its_ca(site: Site, tmp_path: Path) -> None:
+    token = site.token(Role.CONTROL)
+    secret, _ = joining.read_join_token(token)
+    forged = joining.write_join_token(secret, bytes(32))
+    with pytest.raises(CommandFailed, match="does not name the CA of this join token"):
+        join(DataDirectory(tmp_path / "cp"), forged, [site.url])
+    with pytest.raises(CommandFailed, match="is not accepted"):
+        join(DataDirectory(tmp_path / "cp"), secret, [site.url])
+    join(DataDirectory(tmp_path / "cp"), token, [site.url])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hwj_", "hwe_et-0123456789abcdef0_" + "A" * 43, "{}.short", "{}.!", "{}."]
+)
+def test_what_is_no_whole_token_is_told_so_before_anybody_is_asked(
+    text: str, site: Site, tmp_path: Path
+) -> None:
+    secret, _ = joining.read_join_token(site.token(Role.CONTROL))
+    with pytest.raises(BadUsage, match="this is no join token"):
+        join(DataDirectory(tmp_path / "cp"), text.format(secret), ["https://localhost:1"])
+
+
+@pytest.mark.parametrize("url", ["http://a:1", "https://", "https://a:0", "https://a/x", "https://u@a", "x"])
+def test_the_api_is_asked_by_https_alone(url: str, site: Site, tmp_path: Path) -> None:
+    with pytest.raises(BadUsage, match="is not the https:// URL"):
+        join(DataDirectory(tmp_path / "cp"), site.token(Role.CONTROL), [url])
+
+
+def test_no_name_is_left_out_without_a_word(site: Site, tmp_path: Path) -> None:
+    token = site.token(Role.CONTROL)
+    with pytest.raises(Refused, match=r"the private CA may not issue for cp2\.elsewhere\.example"):
+        join(DataDirectory(tmp_path / "cp"), token, [site.url], ["cp2.elsewhere.example"])
+    with pytest.raises(BadUsage, match="neither a host name nor an address"):
+        join(DataDirectory(tmp_path / "cp"), token, [site.url], ["a_b"])
+    with pytest.raises(BadUsage, match="the private CA may not issue for it"):
+        site.token(Role.GATEWAY, names=("gw.elsewhere.example",))
+    result = join(DataDirectory(tmp_path / "cp"), token, [site.url], ["cp2.localhost", "10.1.2.3"])
+    assert {"cp2.localhost", "10.1.2.3"} <= set(result.names)
+    renew(DataDirectory(tmp_path / "cp"), result.machine, site.now, ["cp3.localhost", "cp3.elsewhere"])
+    names = certificate_names(DataDirectory(tmp_path / "cp").server_certificate.read_bytes())
+    assert {"cp2.localhost", "10.1.2.3", "cp3.localhost"} <= set(names)
+
+
+def test_a_control_plane_without_the_cas_key_has_the_one_with_it_issue(site: Site, tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def issue() -> None:
+        while not ended.wait(0.02):
+            issue_certificates(site.plane)
+
+    issuing = threading.Thread(target=issue)
+    with site.without_the_cas_key():
+        issuing.start()
+        try:
+            result = site.join(tmp_path / "gw", Role.GATEWAY)
+        finally:
+            ended.set()
+            issuing.join()
+    assert result.certified
+    issued = {one["requestParameters"]["machineId"] for one in site.events("IssueCertificate")}
+    assert result.machine.machine_id in issued
+
+
+def test_a_machine_whose_certificate_does_not_come_has_all_else_and_fetches_it_later(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "CERTIFICATE_SECONDS", 0.0)
+    got = DataDirectory(tmp_path / "gw")
+    with site.without_the_cas_key():
+        result = site.join(got.path, Role.GATEWAY)
+        assert issue_certificates(replace(site.plane, own_keys=None)) == 0
+    assert not result.certified
+    assert not got.server_certificate.exists()
+    assert renew(got, result.machine, site.now) == ["server.pem"]
+
+
+def test_a_certificate_is_renewed_before_it_ends_and_no_sooner(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    got = DataDirectory(tmp_path / "gw")
+    before = got.server_certificate.read_bytes()
+    assert renew(got, result.machine, site.now) == []
+    site.now += SERVER_LIFETIME - RENEW_BEFORE + timedelta(days=1)
+    assert renew(got, result.machine, site.now) == ["server.pem"]
+    assert expiry(got.server_certificate.read_bytes()) > expiry(before)
+    assert renew(got, result.machine, site.now) == []
+    (machine,) = [each for each in list_machines(site.installation) if each.id == result.machine.machine_id]
+    assert machine.expires_at == expiry(got.server_certificate.read_bytes())
+
+
+def test_machines_follow_another_ca(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    got = DataDirectory(tmp_path / "gw")
+    certificate_authority.rotate(site.installation, certificate_authority.Step.ADD)
+    assert renew(got, result.machine, site.now) == ["ca.pem"]
+    certificate_authority.rotate(site.installation, certificate_authority.Step.USE)
+    assert renew(got, result.machine, site.now) == ["ca.pem", "server.pem"]
+    first = site.directory.ca_certificate.read_bytes()
+    assert is_issued_by(got.server_certificate.read_bytes(), first)
+
+
+def test_a_machine_that_was_removed_gets_nothing_any_more(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    remove_machine(site.installation, result.machine.machine_id)
+    with pytest.raises(Refused, match="this machine is not known, or no longer"):
+        renew(DataDirectory(tmp_path / "gw"), result.machine, site.now)
+    with pytest.raises(CommandFailed, match="there is no machine"):
+        remove_machine(site.installation, result.machine.machine_id)
+
+
+def test_a_row_that_calls_a_gateway_a_control_plane_gives_it_nothing(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    with site.installation.store.write() as tx:
+        row = tx.machines.get(result.machine.machine_id)
+        assert row is not None
+        tx.machines.put(replace(row, role=Role.CONTROL))
+    with pytest.raises(Refused):
+        renew(DataDirectory(tmp_path / "gw"), result.machine, site.now)
+    forged = Grant(
+        token_hash=MACHINE_TOKEN.hash(MACHINE_TOKEN.read(result.machine.token)),
+        role=Role.CONTROL,
+        public_key=bytes(range(32)),
+    )
+    with site.installation.store.write() as tx:
+        put_grant(tx, Vault(os.urandom(32)), result.machine.machine_id, forged)
+    with pytest.raises(Refused):
+        renew(DataDirectory(tmp_path / "gw"), result.machine, site.now)
+
+
+def test_the_directory_must_be_empty_and_the_token_stays_good(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    token = site.token(Role.CONTROL)
+    with pytest.raises(CommandFailed, match="is not empty"):
+        join(DataDirectory(tmp_path), token, [site.url])
+    join(DataDirectory(tmp_path / "cp"), token, ["https://localhost:1", site.url][::-1])
+
+
+def post(site: Site, path: str, token: str, body: bytes) -> tuple[int, str]:
+    context = ssl.create_default_context(cafile=str(site.server.ca))
+    with closing(http.client.HTTPSConnection("localhost", site.server.port, context=context)) as connection:
+        connection.request("POST", path, body, {"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+BAD_BODIES = {
+    "not a JSON document": b"{",
+    "is a JSON object with": b"[]",
+    "key_ids, name, names": b'{"role": "control"}',
+    "name is a text": b'{"name": 1}',
+    "1 to 253": b'{"name": ""}',
+    "characters": b'{"name": "a\\u001b"}',
+    "names is a list": b'{"name": "a", "names": "b"}',
+    "at most 64": json.dumps({"name": "a", "names": ["b"] * 65}).encode(),
+    "host names and addresses": b'{"name": "a", "names": ["a b"]}',
+    "required is a list": b'{"name": "a", "required": [1]}',
+    "is no certificate request": b'{"name": "a", "request": "x"}',
+    "in PEM form": b'{"name": "a", "request": 1}',
+    "32 bytes long": b'{"name": "a", "public_key": "AAAA"}',
+    "not base64": b'{"name": "a", "public_key": "A"}',
+    "sealed for": json.dumps({"name": "a", "public_key": "A" * 43 + "="}).encode(),
+    "key_ids is a list": json.dumps(
+        {"name": "a", "public_key": "A" * 42 + "E=", "key_ids": [""] * 9}
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("said", BAD_BODIES)
+def test_what_no_machine_of_ours_sends_is_refused_and_leaves_the_token_good(said: str, site: Site) -> None:
+    token, _ = joining.read_join_token(site.token(Role.CONTROL))
+    status, text = post(site, "/machine/v1/join", token, BAD_BODIES[said])
+    assert (status, said in text) == (400, True), text
+    assert {each.uses for each in list_join_tokens(site.installation) if each.id in token} == {0}
+
+
+def test_more_than_a_machine_has_to_say_is_not_read(site: Site) -> None:
+    assert post(site, "/machine/v1/join", "x", bytes(machines.LARGEST_REQUEST + 1))[0] == 413
+
+
+@pytest.mark.parametrize("path", ["join", "renew"])
+@pytest.mark.parametrize(
+    "token", ["", "hwj_jt-0123456789abcdef0_" + "A" * 43, "hwm_m-0123456789abcdef0_" + "A" * 43]
+)
+def test_a_stranger_learns_nothing(path: str, token: str, site: Site) -> None:
+    status, text = post(site, f"/machine/v1/{path}", token, b"{")
+    assert status == 401
+    assert "hatchway join-token create" in text
+
+
+def test_a_machine_gets_no_certificates_without_end(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    monkeypatch.setattr(machines, "PAUSE", timedelta(seconds=2))
+    got = DataDirectory(tmp_path / "gw")
+    got.server_certificate.unlink()
+    with pytest.raises(Refused, match="has just been given a certificate"):
+        renew(got, result.machine, site.now)
+    site.now += timedelta(seconds=3)
+    assert renew(got, result.machine, site.now) == ["server.pem"]
