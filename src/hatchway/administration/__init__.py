@@ -9,6 +9,7 @@ enters what it does in the audit trail, in the same transaction, with the operat
 | `remote` | the same through the API, with anybody's credentials |
 | `access_keys` | making, rotating, listing, deactivating and deleting access keys |
 | `remote_keys` | the same through the API |
+| `store_copy` | all of a store in another database |
 | `master_key` | another master key in the place of the one there is |
 | `certificate_authority` | another private CA in the place of the one there is |
 | `joining` | join tokens, and the machines that joined by them |

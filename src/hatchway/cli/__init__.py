@@ -10,7 +10,8 @@
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
 | `access_key_commands`, `access_key_output` | keys of users: asked of the API or the store, and printed |
 | `master_key_commands` | the key that seals their secrets |
-| `backup_commands`, `certificate_commands` | backup, restore; the private CA, and who trusts it |
+| `backup_commands`, `store_commands` | backup, restore; all of the store in another database |
+| `certificate_commands` | the private CA, and who trusts it |
 | `join_commands` | machines that join: control planes and gateways elsewhere |
 | `client_commands`, `connecting` | ssh, open-tunnel, and what else reaches a host |
 | `host_commands`, `tunnel_commands` | hosts, tunnels: by the API |

@@ -28,6 +28,7 @@ from hatchway.cli import (
     master_key_commands,
     policy_commands,
     server_commands,
+    store_commands,
     tunnel_commands,
 )
 from hatchway.cli.ending import end_in_order, ended, escape_what_cannot_be_shown, fail
@@ -46,6 +47,7 @@ fleet_commands.register(app)
 import_commands.register(app)
 access_key_commands.register(app)
 backup_commands.register(app)
+store_commands.register(app)
 master_key_commands.register(app)
 certificate_commands.register(app)
 join_commands.register(app)

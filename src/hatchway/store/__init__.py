@@ -29,6 +29,7 @@ else.
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `pooler` | PostgreSQL behind PgBouncer |
 | `prepared` | statements as the driver takes them, for what runs often |
+| `transfer`, `copied_rows` | all of a store in another database |
 | `copies` | copies of an embedded store while it is in use |
 | `url` | the store's URL, shown without its password |
 | `problems` | what is wrong with a store, in words for whoever runs it |

@@ -109,12 +109,13 @@ class Prepared:
             getattr(cursor, how)(self._sql, parameters)
             return cursor.rowcount, cursor.fetchall() if fetching else []
         except Exception as problem:
-            raise _as_sqlalchemy_has_it(connection, problem, cursor, self._sql) from problem
+            raise as_sqlalchemy_has_it(connection, problem, cursor, self._sql) from problem
         finally:
             cursor.close()
 
 
-def _as_sqlalchemy_has_it(connection: Connection, problem: Exception, cursor: Any, sql: str) -> BaseException:
+def as_sqlalchemy_has_it(connection: Connection, problem: Exception, cursor: Any, sql: str) -> BaseException:
+    """The exception to raise in the place of one that the driver has raised; any other is itself."""
     dialect = connection.dialect
     error: type[Exception] = dialect.loaded_dbapi.Error
     if not isinstance(problem, error):

@@ -49,13 +49,20 @@ _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 """Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
 
 
+BEING_COPIED = "being copied"
+"""In the place of a schema, as long as not all of another store has been copied here: nobody serves it."""
+
+
 class SchemaMismatch(Exception):
     """The database's schema is not this program's. The message says which one to run."""
 
-    def __init__(self, found: str | None, known: ScriptDirectory) -> None:
+    def __init__(self, found: str | None) -> None:
+        known = _known_schemas()
         head = known.get_current_head()
         if found is None:
             told = "for nobody has made an installation there: run 'hatchway init'"
+        elif found == BEING_COPIED:
+            told = "which was not finished: run the same 'hatchway store copy' again, which goes on with it"
         elif found in {script.revision for script in known.walk_revisions()}:
             told = f"this program needs {head}: start 'hatchway serve' with the newest version once"
         else:
@@ -237,16 +244,16 @@ class Store:
         """
         config = _alembic_config()
         known = ScriptDirectory.from_config(config)
-        current = self._revision()
+        current = self.schema()
         if current is not None and current not in {script.revision for script in known.walk_revisions()}:
-            raise SchemaMismatch(current, known)
+            raise SchemaMismatch(current)
         if current is None:
             # Nothing is in it that anybody waits for.
             try:
                 self._upgrade(config, "head")
             except DBAPIError:
                 # Another may have made it at the same moment: then it was waited for.
-                if self._revision() is None:
+                if self.schema() is None:
                     raise
         else:
             for script in reversed(list(known.iterate_revisions("head", current))):
@@ -262,9 +269,9 @@ class Store:
 
     def is_empty(self) -> bool:
         """Whether no installation has been made in the database."""
-        return self._revision() is None
+        return self.schema() is None
 
-    def _revision(self) -> str | None:
+    def schema(self) -> str | None:
         """The schema that the database has; None of an empty one."""
         with self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
@@ -286,12 +293,21 @@ class Store:
         Raises:
             SchemaMismatch: the database is newer or older than the program.
         """
-        known = ScriptDirectory.from_config(_alembic_config())
-        current = self._revision()
+        known = _known_schemas()
+        current = self.schema()
         fits = {script.revision for script in known.walk_revisions()} if older else {known.get_current_head()}
         if current is None or current not in fits:
-            raise SchemaMismatch(current, known)
+            raise SchemaMismatch(current)
         return current
+
+
+def newest_schema() -> str:
+    """This program's."""
+    return str(_known_schemas().get_current_head())
+
+
+def _known_schemas() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_alembic_config())
 
 
 def _alembic_config() -> Config:

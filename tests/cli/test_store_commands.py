@@ -1,0 +1,64 @@
+"""`hatchway store copy`, as an administrator runs it."""
+
+import json
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Installed
+
+from hatchway.store import Store
+
+
+def test_a_store_is_copied_with_an_event_of_it_and_the_copy_is_served(
+    installed: Installed, tmp_path: Path
+) -> None:
+    source, target = installed.directory / "hatchway.db", tmp_path / "copy.db"
+    urls = f"sqlite:///{source}", f"sqlite:///{target}"
+    done = installed.run("store", "copy", *urls)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Account 123456789012 is in {target}, in every table as many rows as in {source}" in done.stdout
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with closing(Store.open(urls[1])) as store, store.read() as tx:
+        (event,) = [each for each in tx.audit_records.find() if each.event_name == "CopyStore"]
+    body = json.loads(event.body)
+    assert body["requestParameters"] == {"from": str(source), "to": str(target)}
+    assert body["responseElements"]["rows"] > 10
+    listed = installed.run(
+        "access-key", "list", "--data-dir", str(installed.directory), "--store-url", urls[1], "--json"
+    )
+    assert listed.returncode == 0, listed.stderr
+    back = tmp_path / "back.db"
+    told = json.loads(installed.run("store", "copy", urls[1], f"sqlite:///{back}", "--json").stdout)
+    assert told["tables"]["accounts"]["rows"] == 1
+    assert told["went_on"] is False
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        ("sqlite:///{d}/none.db", "sqlite:///{t}/copy.db", "there is no store {d}/none.db"),
+        ("sqlite:///{d}/hatchway.db", "sqlite:///{t}/no/copy.db", "there is no directory {t}/no"),
+        ("sqlite:///{d}/hatchway.db", "sqlite:///{d}/hatchway.db", "both are the same store"),
+        ("sqlite:///{d}/hatchway.db", "mysql://u:secret@h/n", "TO: the store's URL is of no database"),
+        ("nothing", "sqlite:///{t}/copy.db", "FROM: the store's URL cannot be read"),
+        ("sqlite:///{d}/ca.pem", "sqlite:///{t}/copy.db", "the store is damaged: restore it from a backup"),
+        ("sqlite:///{d}/hatchway.db", "sqlite:///{d}/ca.pem", "the store is damaged"),
+        ("sqlite:///{d}/hatchway.db", "sqlite:///{t}", "the store cannot be opened"),
+        (
+            "sqlite:///{d}/hatchway.db",
+            "postgresql://u:secret@127.0.0.1:1/n",
+            "127.0.0.1:1: connection",
+        ),
+    ],
+)
+def test_what_cannot_be_copied_is_told_in_a_line(
+    installed: Installed, tmp_path: Path, source: str, target: str, told: str
+) -> None:
+    places = {"d": str(installed.directory), "t": str(tmp_path)}
+    done = installed.run("store", "copy", source.format(**places), target.format(**places))
+    assert done.returncode in {1, 2}
+    assert told.format(**places) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "secret" not in done.stderr
