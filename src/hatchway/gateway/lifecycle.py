@@ -310,6 +310,7 @@ class Gateway:
             self._metrics.refused.labels(REASON_NOT_RECORDED).inc()
             relay.cut(NOT_RECORDED)
         else:
+            self._registry.note_recorded(admitted.tunnel_id)
             self._metrics.opened.inc()
             log.info(
                 "tunnel opened",

@@ -58,20 +58,20 @@ class Lease:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
         *,
-        end_all_but: Callable[[Collection[str]], int],
-        carried: Callable[[], Collection[str]],
+        end: Callable[[Collection[str] | None], int],
+        recorded: Callable[[], Collection[str]],
         worker_id: str,
         host: str,
         port: int,
     ) -> None:
-        """`end_all_but` ends the tunnels whose ids are not among those given, and returns how many it
-        ended; `carried` gives the ids of all that there are."""
+        """`end` ends tunnels by their ids, None for all, and returns how many it ended; `recorded` gives the
+        ids of all that there are and whose opening is known to be committed."""
         self._store = store
         self._commits = commits
         self._clock = clock
         self._monotonic = monotonic
-        self._end_all_but = end_all_but
-        self._carried = carried
+        self._end = end
+        self._recorded = recorded
         now = clock()
         self._worker = GatewayWorker(id=worker_id, host=host, port=port, started_at=now, lease_until=now)
         self._locks = (worker_lock(worker_id),)
@@ -89,7 +89,8 @@ class Lease:
         Raises:
             Exception: the store could not be written.
         """
-        restored, carried = self._restored, self._carried()
+        # Of what is committed together with this, or has yet to be, the store need not have anything.
+        restored, recorded = self._restored, frozenset(self._recorded())
 
         def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
             began = self._monotonic()
@@ -97,7 +98,7 @@ class Lease:
             tx.gateway_workers.put(replace(self._worker, lease_until=self._clock() + LEASE))
             entered = self._entered(tx) if dead or restored else None
             if restored:
-                self._disown(tx, carried)
+                self._disown(tx, recorded)
             return began, entered
 
         began, left = await asyncio.shield(
@@ -108,7 +109,7 @@ class Lease:
         self._until = began + LEASE.total_seconds()
         if restored:
             self._restored = False
-            if (ended := self._end_all_but(left or ())) > 0:
+            if (ended := self._end(recorded.difference(left or ()))) > 0:
                 log.error(
                     "tunnels ended",
                     tunnels=ended,
@@ -116,7 +117,7 @@ class Lease:
                     " restored",
                 )
         elif left is not None:
-            self._taken_for_dead(left)
+            self._taken_for_dead(recorded.difference(left))
 
     def store_restored(self) -> None:
         """Have the tunnels ended, when the lease is next renewed, that a restored store has not entered."""
@@ -153,7 +154,7 @@ class Lease:
                 )
             ran = self.runs
             silence = self._monotonic() - self._certain_at
-            if silence >= LONGEST_UNCERTAINTY and (ended := self._end_all_but(())):
+            if silence >= LONGEST_UNCERTAINTY and (ended := self._end(None)):
                 log.error(
                     "tunnels ended",
                     tunnels=ended,
@@ -182,7 +183,7 @@ class Lease:
             with self._store.read() as tx:
                 return tx.gateway_workers.get(self._worker.id) is not None, self._entered(tx)
 
-        began = self._monotonic()
+        began, recorded = self._monotonic(), frozenset(self._recorded())
         try:
             alive, left = await asyncio.to_thread(look)
         except Exception as problem:
@@ -192,20 +193,20 @@ class Lease:
         if not alive:
             self._claimed = False
             self._until = began
-            self._taken_for_dead(left)
+            self._taken_for_dead(recorded.difference(left))
 
     def _entered(self, tx: Transaction) -> Collection[str]:
         return frozenset(tunnel.id for tunnel in tx.tunnels.find(gateway_id=self._worker.id))
 
-    def _disown(self, tx: Transaction, carried: Collection[str]) -> None:
+    def _disown(self, tx: Transaction, recorded: Collection[str]) -> None:
         """Leave to the control plane, as a lost worker's, the tunnels that ended after what was restored."""
         settled = self._clock() - _SETTLED
         for tunnel in tx.tunnels.find(gateway_id=self._worker.id):
-            if tunnel.id not in carried and tunnel.opened_at < settled:
+            if tunnel.id not in recorded and tunnel.opened_at < settled:
                 tx.tunnels.put(replace(tunnel, gateway_id=f"{self._worker.id}-restored"))
 
-    def _taken_for_dead(self, left: Collection[str]) -> None:
-        ended = self._end_all_but(left)
+    def _taken_for_dead(self, entered_as_ended: Collection[str]) -> None:
+        ended = self._end(entered_as_ended)
         log.error(
             "worker was taken for dead",
             worker_id=self._worker.id,

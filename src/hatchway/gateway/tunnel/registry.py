@@ -25,6 +25,7 @@ class Registry:
         self._subjects: dict[str, tuple[Subject, ...]] = {}
         self._index = SubjectIndex()
         self._causes: dict[str, Mapping[str, Any]] = {}
+        self._recorded: set[str] = set()
         self._on_endpoint: Counter[str] = Counter()
         self._of_principal: Counter[str] = Counter()
         self._empty = asyncio.Event()
@@ -49,6 +50,14 @@ class Registry:
 
     def ids(self) -> Collection[str]:
         return tuple(self._tunnels)
+
+    def recorded(self) -> Collection[str]:
+        """The ids of those whose opening has been committed."""
+        return tuple(self._recorded)
+
+    def note_recorded(self, tunnel_id: str) -> None:
+        """The opening of a tunnel that is being carried has been committed."""
+        self._recorded.add(tunnel_id)
 
     def depending_on(self, subjects: Set[Subject]) -> Iterable[str]:
         """The ids of the tunnels whose decisions depend on any of the subjects."""
@@ -79,6 +88,7 @@ class Registry:
         del self._tunnels[tunnel_id]
         self._index.remove(tunnel_id, self._subjects.pop(tunnel_id))
         self._causes.pop(tunnel_id, None)
+        self._recorded.discard(tunnel_id)
         _less_one(self._on_endpoint, admitted.request.endpoint_id)
         _less_one(self._of_principal, admitted.principal.maker_id)
         if not self._tunnels:

@@ -204,8 +204,8 @@ class Worker:
             self._commits,
             _now,
             _monotonic,
-            end_all_but=self._end_all_but,
-            carried=registry.ids,
+            end=self._end,
+            recorded=registry.recorded,
             worker_id=self._worker_id,
             host=socket.gethostname(),
             port=address.port,
@@ -327,11 +327,11 @@ class Worker:
                 remedy="allow AF_NETLINK: RestrictAddressFamilies= of the systemd unit",
             )
 
-    def _end_all_but(self, entered: Collection[str]) -> int:
-        """End the tunnels that are not entered in the store."""
+    def _end(self, tunnel_ids: Collection[str] | None) -> int:
+        """End tunnels that may not be, or are not, entered in the store; all when None is given."""
         ended = 0
         for admitted, relay in self._registry:
-            if admitted.tunnel_id not in entered and relay.closure is None:
+            if (tunnel_ids is None or admitted.tunnel_id in tunnel_ids) and relay.closure is None:
                 self._registry.cut(admitted.tunnel_id, OUT_OF_TOUCH, {})
                 ended += 1
         return ended
