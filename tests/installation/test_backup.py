@@ -308,10 +308,10 @@ def to_schema(path: Path, revision: str) -> None:
     """Takes a store back to an older schema."""
     from alembic import command
 
-    from hatchway.store.store import _alembic_config
+    from hatchway.store.schema import _config
 
     with closing(Store.open(f"sqlite:///{path}")) as store, store.engine.connect() as connection:
-        config = _alembic_config()
+        config = _config()
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
         connection.commit()

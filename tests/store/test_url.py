@@ -14,6 +14,11 @@ MISSPELT = [
     f"postgresql+psycopg:hatchway:{SECRET}@127.0.0.1:1/hatchway",
     f"postgresql+psycopg//hatchway:{SECRET}@127.0.0.1:1/hatchway",
     f"postgresql+psycopg:///hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql+psycopg://hatchway:{SECRET}@db1,db2:port/hatchway",
+    f"postgresql+psycopg://hatchway:{SECRET}@db1,/hatchway",
+    f"postgresql+psycopg://hatchway:{SECRET}@db1,db2:99999/hatchway",
+    f"postgresql+psycopg://hatchway:{SECRET}@db1,db2/hatchway?host=db3",
+    f"postgresql+psycopg://hatchway:a,{SECRET}/hatchway",
     f"postgresql+psycopg:// hatchway:{SECRET}@127.0.0.1:1/hatchway",
     f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:port/hatchway",
     f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:99999999999/hatchway",
@@ -43,6 +48,7 @@ MISSPELT = [
 WELL_SPELT = [
     f"postgresql+psycopg://hatchway:{SECRET}@127.0.0.1:1/hatchway",
     f"postgresql://hatchway:{SECRET}@127.0.0.1:1/hatchway",
+    f"postgresql://hatchway:a,{SECRET}@127.0.0.1:1/hatchway",
     f"postgresql+psycopg://hatchway:a%40{SECRET}@127.0.0.1:1/hatchway",
     f"postgresql+psycopg://hatchway:a:{SECRET}@127.0.0.1:1/hatchway",
     f"postgresql+psycopg://hatchway:a/{SECRET}?x=1@127.0.0.1:1/hatchway",
@@ -87,3 +93,14 @@ def test_no_text_makes_it_fail_otherwise(text: str) -> None:
         parse_store_url(text)
     except BadStoreUrl:
         assert show_store(text) == "with an unreadable URL"
+
+
+def test_several_servers_are_named_as_libpq_has_it() -> None:
+    url = parse_store_url("postgresql://hatchway@db1,db2:5433,[fd00::1]/hatchway?target_session_attrs=any")
+    assert dict(url.query) == {
+        "host": "db1,db2,fd00::1",
+        "port": "5432,5433,5432",
+        "target_session_attrs": "any",
+    }
+    assert show_store(f"postgresql://hatchway:{SECRET}@db1,db2:5433/hatchway") == "hatchway at db1,db2"
+    assert Store.open("postgresql://hatchway@db1,db2/hatchway").server_hosts == ("db1", "db2")

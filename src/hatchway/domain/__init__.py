@@ -23,6 +23,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `session` | temporary credentials |
 | `service_linked_role` | the role that EC2 Instance Connect has in an account |
 | `tunnel` | a live tunnel, and the worker that carries it |
+| `leader` | which process does what only one is to do |
 | `tunnel_terms` | how long tunnels last, and how either side ends its own direction |
 | `ssh_key` | a pushed SSH key, and what is kept of a host's token |
 | `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |

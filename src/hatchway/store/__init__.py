@@ -17,7 +17,8 @@ else.
 
 | module | holds |
 |---|---|
-| `store` | the engine, its transactions, its migrations |
+| `store` | the engine and its transactions |
+| `schema`, `schema_watch` | its migrations, and which programs can work on it, at first and later |
 | `transaction` | a repository for each noun, and the revision |
 | `locks` | locks by name |
 | `rows` | a repository: one table's rows as nouns |
@@ -28,6 +29,9 @@ else.
 | `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `pooler` | PostgreSQL behind PgBouncer |
+| `leadership` | who does what only one process is to do |
+| `process_identity` | a process's name, by which it is known to be gone |
+| `primary` | which of several PostgreSQL servers is the one that may be written |
 | `prepared` | statements as the driver takes them, for what runs often |
 | `transfer`, `copied_rows` | all of a store in another database |
 | `copies` | copies of an embedded store while it is in use |
@@ -47,6 +51,7 @@ What must hold here:
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.feed import BEGINNING, Changes, Position
+from hatchway.store.leadership import Leadership, LeadershipLost
 from hatchway.store.locks import worker_lock
 from hatchway.store.matching import matches
 from hatchway.store.notifications import ChangeNotifications
@@ -59,7 +64,9 @@ from hatchway.store.problems import (
     log_fields,
 )
 from hatchway.store.rows import Rows
-from hatchway.store.store import DriverMissing, SchemaMismatch, Store
+from hatchway.store.schema import SchemaMismatch, oldest_program, own_schema
+from hatchway.store.schema_watch import SchemaWatch
+from hatchway.store.store import DriverMissing, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
@@ -71,9 +78,12 @@ __all__ = [
     "Changes",
     "DamagedCopy",
     "DriverMissing",
+    "Leadership",
+    "LeadershipLost",
     "Position",
     "Rows",
     "SchemaMismatch",
+    "SchemaWatch",
     "Store",
     "StoreBusy",
     "TookTooLong",
@@ -84,7 +94,9 @@ __all__ = [
     "explain",
     "log_fields",
     "matches",
+    "oldest_program",
     "open_copy",
+    "own_schema",
     "show_problem",
     "show_store",
     "worker_lock",

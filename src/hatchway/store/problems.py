@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from hatchway.store.schema import SchemaMismatch
 from hatchway.store.sqlite_file import ForeignLog
 
 _BUSY: Final = (
@@ -117,6 +118,8 @@ def _explain_alone(problem: BaseException) -> str | None:
         return str(problem)
     if isinstance(problem, BeingRestored):
         return _BEING_RESTORED
+    if isinstance(problem, SchemaMismatch):
+        return str(problem)
     if isinstance(problem, TimeoutError):
         return _SILENT
     if isinstance(problem, sqlite3.Error):

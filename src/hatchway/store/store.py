@@ -6,23 +6,19 @@ SQLite has a write-ahead log, and what was committed survives a killed process a
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, select
-from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
 from hatchway.store.feed import BEGINNING, Changes, Position, epoch
 from hatchway.store.locks import MAKE_DURABLE
 from hatchway.store.notifications import ChangeNotifications, change_notifications
 from hatchway.store.pooler import settle
+from hatchway.store.primary import follow_primary, names_several
+from hatchway.store.schema import Schema
 from hatchway.store.sqlite_file import watch_file
 from hatchway.store.sqlite_writer import SqliteWriter, begin_writing
 from hatchway.store.transaction import Transaction, require_open
@@ -40,6 +36,8 @@ _POSTGRESQL_ARGUMENTS = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
+_OF_SEVERAL = {"connect_timeout": "3", "target_session_attrs": "read-write"}
+"""Where the URL names several servers: each may be the one that is gone, and only one may be written."""
 _POSTGRESQL_SETTINGS = {
     "lock_timeout": f"{_BUSY_SECONDS:.0f}s",
     # A process that is stopped within a transaction does not stop the others.
@@ -47,30 +45,6 @@ _POSTGRESQL_SETTINGS = {
 }
 _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 """Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
-
-
-BEING_COPIED = "being copied"
-"""In the place of a schema, as long as not all of another store has been copied here: nobody serves it."""
-
-
-class SchemaMismatch(Exception):
-    """The database's schema is not this program's. The message says which one to run."""
-
-    def __init__(self, found: str | None) -> None:
-        known = _known_schemas()
-        head = known.get_current_head()
-        if found is None:
-            told = "for nobody has made an installation there: run 'hatchway init'"
-        elif found == BEING_COPIED:
-            told = "which was not finished: run the same 'hatchway store copy' again, which goes on with it"
-        elif found in {script.revision for script in known.walk_revisions()}:
-            told = f"this program needs {head}: start 'hatchway serve' with the newest version once"
-        else:
-            told = (
-                f"that of a newer version, and this program knows none after {head}: install the newer"
-                " version again, or restore a backup from before it"
-            )
-        super().__init__(f"the store's schema is {found or 'empty'}, {told}")
 
 
 class DriverMissing(Exception):
@@ -83,9 +57,27 @@ class DriverMissing(Exception):
 class Store:
     """Everything that Hatchway remembers."""
 
-    def __init__(self, engine: Engine, writer: SqliteWriter | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        writer: SqliteWriter | None = None,
+        required: Callable[[Transaction], None] = lambda tx: None,
+    ) -> None:
         self.engine = engine
         self._writer = writer
+        self._required = required
+
+    def only_when(self, required: Callable[[Transaction], None]) -> "Store":
+        """The same store, to which nothing is written but when that is as required.
+
+        `required` is called first in each transaction that writes, and raises otherwise.
+        """
+
+        def each(tx: Transaction) -> None:
+            self._required(tx)
+            required(tx)
+
+        return Store(self.engine, self._writer, each)
 
     @classmethod
     def open(cls, url: str, *, connections: int = _CONNECTIONS) -> "Store":
@@ -108,13 +100,15 @@ class Store:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return cls(engine, SqliteWriter(engine, busy_seconds))
-        arguments = {name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in parsed.query}
+        wanted = _POSTGRESQL_ARGUMENTS | (_OF_SEVERAL if names_several(parsed) else {})
+        arguments = {name: value for name, value in wanted.items() if name not in parsed.query}
         try:
             engine = create_engine(
                 parsed.update_query_dict(arguments), pool_pre_ping=True, hide_parameters=True, **pool
             )
         except ImportError:
             raise DriverMissing from None
+        follow_primary(engine)
         settle(engine, {} if "options" in parsed.query else _POSTGRESQL_SETTINGS)
         return cls(engine)
 
@@ -152,7 +146,9 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """One transaction that may change the account: the only writer of the account while it lasts."""
         with self._begin(_ACCOUNT_LOCK) as connection:
-            yield Transaction(connection, feeds=True)
+            tx = Transaction(connection, feeds=True)
+            self._required(tx)
+            yield tx
 
     @contextmanager
     def record(self) -> Iterator[Transaction]:
@@ -164,11 +160,14 @@ class Store:
         """
         if self._writer is not None:
             with self._begin(None) as connection:
-                yield Transaction(connection, feeds=False)
+                tx = Transaction(connection, feeds=False)
+                self._required(tx)
+                yield tx
             return
         with self.engine.connect() as connection:
             tx = Transaction(connection, feeds=False)
             with connection.begin():
+                self._required(tx)
                 yield tx
                 require_open(connection)
             if tx.hands_over:
@@ -233,39 +232,14 @@ class Store:
             )
         return Changes(position, everything, restored, changed, dict(deleted))
 
+    @property
+    def migrations(self) -> Schema:
+        """Its tables, and whether this program can work on them."""
+        return Schema(self.engine, lambda: self._begin(None), lambda: self._begin(_ACCOUNT_LOCK))
+
     def migrate(self) -> None:
-        """Brings the schema to this program's; a new database gets all of it.
-
-        Each migration is a transaction. What one has to `fill` beforehand goes in portions, each of which is
-        one too. So others may write meanwhile, and what has ended in the middle goes on from there.
-
-        Raises:
-            SchemaMismatch: the database is newer than the program.
-        """
-        config = _alembic_config()
-        known = ScriptDirectory.from_config(config)
-        current = self.schema()
-        if current is not None and current not in {script.revision for script in known.walk_revisions()}:
-            raise SchemaMismatch(current)
-        if current is None:
-            # Nothing is in it that anybody waits for.
-            try:
-                self._upgrade(config, "head")
-            except DBAPIError:
-                # Another may have made it at the same moment: then it was waited for.
-                if self.schema() is None:
-                    raise
-        else:
-            for script in reversed(list(known.iterate_revisions("head", current))):
-                if hasattr(script.module, "fill"):
-                    script.module.fill(lambda: self._begin(_ACCOUNT_LOCK))
-                self._upgrade(config, script.revision)
-        if self.is_sqlite:
-            # What a migration has taken away is not left in the write-ahead log.
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("ROLLBACK")
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.exec_driver_sql("BEGIN")
+        """See `Schema.migrate`."""
+        self.migrations.migrate()
 
     def is_empty(self) -> bool:
         """Whether no installation has been made in the database."""
@@ -273,47 +247,11 @@ class Store:
 
     def schema(self) -> str | None:
         """The schema that the database has; None of an empty one."""
-        with self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
-
-    def _upgrade(self, config: Config, revision: str) -> None:
-        with self._begin(None) as connection:
-            if not (self.is_sqlite or self.is_empty()):
-                # One at a time: another control plane may start at the same moment. What that one has done
-                # is then seen, and not done again. Who only reads does not wait.
-                connection.exec_driver_sql("LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE")
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+        return self.migrations.revision()
 
     def check_schema(self, *, older: bool = False) -> str:
-        """Refuses to work on a schema that is not this program's. Returns the schema, such as `0005`.
-
-        With `older`, one that this program could migrate will do.
-
-        Raises:
-            SchemaMismatch: the database is newer or older than the program.
-        """
-        known = _known_schemas()
-        current = self.schema()
-        fits = {script.revision for script in known.walk_revisions()} if older else {known.get_current_head()}
-        if current is None or current not in fits:
-            raise SchemaMismatch(current)
-        return current
-
-
-def newest_schema() -> str:
-    """This program's."""
-    return str(_known_schemas().get_current_head())
-
-
-def _known_schemas() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_alembic_config())
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+        """See `Schema.check`."""
+        return self.migrations.check(older=older)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -53,6 +53,7 @@ from hatchway.domain.identity import (
     ServiceUsesNoted,
     User,
 )
+from hatchway.domain.leader import Leader
 from hatchway.domain.machine import JoinToken, KeyState, Machine
 from hatchway.domain.network import (
     Instance,
@@ -162,6 +163,7 @@ class Transaction:
     audit_records = _AuditRepository()
     tunnels = _Repository(tables.tunnels, Tunnel, followed=False)
     gateway_workers = _Repository(tables.gateway_workers, GatewayWorker, followed=False)
+    leaders = _Repository(tables.leaders, Leader, followed=False)
 
     def __init__(self, connection: Connection, *, feeds: bool) -> None:
         self._connection = connection

@@ -28,7 +28,8 @@ from sqlalchemy.exc import OperationalError
 
 from hatchway.store import tables
 from hatchway.store.copied_rows import Row, Side, Sum, key_of, name_of
-from hatchway.store.store import BEING_COPIED, SchemaMismatch, Store, newest_schema
+from hatchway.store.schema import BEING_COPIED, SchemaMismatch, own_schema
+from hatchway.store.store import Store
 from hatchway.store.transaction import Transaction
 
 _SOURCE: Final = ""
@@ -148,7 +149,7 @@ def source_of(side: Side) -> Source:
         Occupied: it holds no account.
     """
     schema = side.schema()
-    if schema != newest_schema():
+    if schema != own_schema():
         raise SchemaMismatch(schema)
     account = next((row for rows in side.rows(tables.accounts) for row in rows), None)
     if account is None:
@@ -316,4 +317,4 @@ def finish(store: Store) -> Iterator[Transaction]:
         yield tx
         side = Side(tx._connection)
         side.run("DROP TABLE hatchway_copy")
-        side.run("UPDATE alembic_version SET version_num = ?", newest_schema())
+        side.run("UPDATE alembic_version SET version_num = ?", own_schema())

@@ -5,6 +5,10 @@ not written `%40`, or a slash too few, would otherwise stand in the complaint, a
 
     sqlite:////var/lib/hatchway/hatchway.db
     postgresql+psycopg://user:password@host:5432/name?sslmode=verify-full
+    postgresql+psycopg://user:password@db1,db2:5433/name
+
+Of several servers (libpq: "Specifying Multiple Hosts") it is the one that may be written: a standby that is
+put in the place of its primary is found by itself.
 """
 
 import re
@@ -21,8 +25,14 @@ _POSTGRESQL: Final = frozenset({"postgresql", "postgresql+psycopg"})
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]*|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 _NAME: Final = re.compile(r"[^:/@?#\s]+")
 _OPTION: Final = re.compile(r"[a-z_]+")
+_SERVERS: Final = re.compile(
+    r"(?P<before>postgresql(?:\+psycopg)?://(?:[^/@?#]*@)?)(?P<servers>[^/@?#]*,[^/@?#]*)(?P<after>/.*)"
+)
+"""A URL that names several servers."""
+_SERVER: Final = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[0-9]{1,5}))?")
+_DEFAULT_PORT: Final = "5432"
 _OPEN_OPTIONS: Final = frozenset(
-    {"sslmode", "sslrootcert", "host", "port", "user", "dbname", "connect_timeout"}
+    {"sslmode", "sslrootcert", "host", "port", "user", "dbname", "connect_timeout", "target_session_attrs"}
 )
 """Whose values may be shown: those of all others may be secret (libpq: "Parameter Key Words")."""
 
@@ -48,10 +58,13 @@ def parse_store_url(text: str) -> URL:
     """
     if not text.isprintable():
         raise BadStoreUrl("has a character that cannot be printed")
+    several = _SERVERS.fullmatch(text)
     try:
-        url = make_url(text)
+        url = make_url(text if several is None else several["before"] + several["after"])
     except (ArgumentError, ValueError):
         raise BadStoreUrl("cannot be read") from None
+    if several is not None:
+        url = _with_servers(url, several["servers"].split(","))
     if url.drivername in _SQLITE:
         return _check_sqlite(url)
     if url.drivername in _POSTGRESQL:
@@ -67,6 +80,8 @@ def show_store(text: str) -> str:
         return "with an unreadable URL"
     if url.get_backend_name() == "sqlite":
         return str(url.database)
+    if "," in str(url.query.get("host", "")):
+        return f"{url.database} at {url.query['host']}"
     host = url.host or "the local socket"
     return f"{url.database} at {f'{host}:{url.port}' if url.port else host}"
 
@@ -108,6 +123,23 @@ def _check_postgresql(url: URL) -> URL:
     if not all(map(_OPTION.fullmatch, url.query)):
         raise BadStoreUrl("has an option that is none")
     return url
+
+
+def _with_servers(url: URL, servers: list[str]) -> URL:
+    """
+    Raises:
+        BadStoreUrl: one of them is none, or the URL has more elsewhere.
+    """
+    found = [_SERVER.fullmatch(server) for server in servers]
+    hosts = [each and (each["host"] or each["address"]) for each in found]
+    if not all(host and _HOST.fullmatch(host) for host in hosts):
+        raise BadStoreUrl("has a host that is none")
+    ports = [(each and each["port"]) or _DEFAULT_PORT for each in found]
+    if not all(0 < int(port) < 65_536 for port in ports):
+        raise BadStoreUrl("has a port that is none")
+    if {"host", "hostaddr", "port"} & url.query.keys():
+        raise BadStoreUrl("names servers in two places")
+    return url.update_query_dict({"host": ",".join(map(str, hosts)), "port": ",".join(ports)})
 
 
 def _secrets(text: str) -> set[str]:

@@ -59,6 +59,7 @@ from hatchway.store.tables.trail import (
     audit_records,
     audit_unexported,
     gateway_workers,
+    leaders,
     terminations,
     tunnels,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "join_tokens",
     "key_states",
     "last_accessed_jobs",
+    "leaders",
     "machines",
     "managed_policies",
     "memberships",

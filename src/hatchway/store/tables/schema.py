@@ -54,6 +54,8 @@ feed = Table(
     Column("revision", BigInteger, nullable=False),
     # Tombstones up to this revision are gone: a follower that has not reached it must read everything again.
     Column("floor", BigInteger, nullable=False),
+    # Which programs can work on this store (`hatchway.store.schema`). Here, as whoever follows may read it.
+    Column("suits", String(64), nullable=True),
 )
 # Also has each revision's mark, of kind MARK, which triggers of the database make at random: by it a follower
 # knows whether its revision is one of this store's past, or of one that is no more.

@@ -1,4 +1,5 @@
-"""The trail: audit records and what they are found by, tunnels that are open, and the gateway's workers."""
+"""The trail: audit records and what they are found by, tunnels that are open, the gateway's workers, and
+which of the control planes does what only one does."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
 
@@ -80,4 +81,12 @@ gateway_workers = Table(
     Column("port", Integer, nullable=False),
     moment("started_at"),
     moment("lease_until"),
+)
+leaders = Table(
+    "leaders",
+    metadata,
+    key("role", 64),
+    text("holder"),
+    Column("beat", BigInteger, nullable=False),
+    text("place", 1024),
 )
