@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Thread
@@ -16,7 +16,8 @@ from tests.store.migrated import new_sqlite_store
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, event_time
 from hatchway.audit.export import Export
 from hatchway.audit.log import to_record
-from hatchway.store import Store, explain
+from hatchway.store import LeadershipLost, Store, Transaction, explain
+from hatchway.store.audit_rows import AuditRows, Found
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 500_000, tzinfo=UTC)
 ENDPOINT_ARN = "arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/eice-0123456789abcdef0"
@@ -185,3 +186,50 @@ def test_a_store_that_cannot_be_written_makes_no_line_twice(store: Store, tmp_pa
     failing = False
     export.run()
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_what_a_killed_server_wrote_and_did_not_mark_is_not_written_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 1200)
+    Export(store, path).run()
+    record(store, 900, start=1200)
+    killed = Export(store, path)
+
+    class Killed(BaseException):
+        """No code of its own runs after it."""
+
+    def mark(_rows: AuditRows, events: Sequence[Found]) -> None:
+        if events:
+            raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(AuditRows, "mark_exported", mark)
+        killed.run()
+    record(store, 1, start=2100)
+    assert Export(store, path).run() == 1
+    lines = [json.loads(line)["eventID"] for line in path.read_text().splitlines()]
+    assert lines == [f"e-{number:05}" for number in range(2101)]
+    assert Export(store, path).run() == 0
+
+
+def test_one_run_goes_no_further_than_it_is_told(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 2500)
+    export = Export(store, path)
+    assert export.run(most=1500) == 2000
+    assert export.run() == 500
+
+
+def test_what_is_read_is_confirmed_before_a_line_of_it_is_written(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    record(store, 3)
+
+    def refuse(_tx: Transaction) -> None:
+        raise LeadershipLost("another leads")
+
+    with pytest.raises(LeadershipLost):
+        Export(store, path, refuse).run()
+    assert path.read_bytes() == b""
+    assert Export(store, path).run() == 3

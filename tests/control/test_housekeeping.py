@@ -2,9 +2,11 @@
 
 import json
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
+from structlog.testing import capture_logs
 from tests.control.harness import INSTANCE, SUBNET, World
 from tests.store.pasts import with_another_past
 
@@ -13,6 +15,8 @@ from hatchway.control.housekeeping import (
     DeletionHistory,
     Housekeeper,
     Task,
+    export_task,
+    lead,
     purge_client_tokens,
     purge_deleted_endpoints,
     purge_pushed_keys,
@@ -20,6 +24,7 @@ from hatchway.control.housekeeping import (
 )
 from hatchway.domain.account import ClientToken
 from hatchway.domain.ssh_key import PushedKey
+from hatchway.store import LeadershipLost
 
 MINUTE = timedelta(seconds=60)
 
@@ -101,17 +106,67 @@ def test_what_a_restored_store_deleted_is_not_forgotten_before_anybody_has_seen_
         assert tx.floor() == 0
 
 
-def test_every_task_of_a_control_plane_runs(world: World, tmp_path: Path) -> None:
+def test_every_task_of_a_control_plane_runs_and_is_idempotent(world: World, tmp_path: Path) -> None:
     world.client("sts").get_caller_identity()
     audit_log = tmp_path / "audit.jsonl"
-    for task in tasks(world.plane, audit_log):
-        task.run()
+    leadership = lead(world.plane, audit_log)
+    leadership.look()
+    for _ in range(2):
+        for task in (*tasks(world.plane, leadership), export_task(audit_log, leadership)):
+            assert task.is_ours()
+            task.run()
     (event,) = map(json.loads, audit_log.read_text().splitlines())
     assert event["eventName"] == "GetCallerIdentity"
-    names = [task.name for task in tasks(world.plane, audit_log)]
-    assert [task.name for task in tasks(world.plane, None)] == [
-        name for name in names if name != "export audit log"
-    ]
+
+
+def test_of_two_control_planes_one_does_what_is_not_about_itself(world: World, tmp_path: Path) -> None:
+    planes = [lead(world.plane, tmp_path / name / "audit.jsonl") for name in ("a", "b")]
+    for leadership in planes:
+        leadership.look()
+    first, second = (
+        {task.name for task in (*tasks(world.plane, each), export_task(tmp_path, each)) if task.is_ours()}
+        for each in planes
+    )
+    assert second == {"record refusals", "note the API's addresses"} < first
+    assert "export audit log" in first
+
+
+def test_a_task_of_another_is_left_and_one_that_was_lost_meanwhile_is_no_failure(world: World) -> None:
+    ours, ran, looked = False, threading.Event(), threading.Event()
+
+    def is_ours() -> bool:
+        looked.set()
+        return ours
+
+    def run() -> None:
+        ran.set()
+        raise LeadershipLost("another leads")
+
+    housekeeper = Housekeeper((Task("led", 0.01, run, is_ours),), time.monotonic)
+    with capture_logs() as logs:
+        housekeeper.start()
+        assert looked.wait(10) and not ran.is_set()
+        ours = True
+        assert ran.wait(10)
+        housekeeper.stop()
+    assert logs == []
+
+
+def test_the_trail_goes_on_in_the_next_leaders_file_and_says_so(world: World, tmp_path: Path) -> None:
+    sts = world.client("sts")
+    files = [tmp_path / f"{name}.jsonl" for name in ("a", "b")]
+    for file in files:
+        sts.get_caller_identity()
+        leadership = lead(world.plane, file)
+        leadership.look()
+        export_task(file, leadership).run()
+        leadership.resign()
+    first, second = ([json.loads(line) for line in file.read_text().splitlines()] for file in files)
+    assert [event["eventName"] for event in first] == ["GetCallerIdentity"]
+    assert sorted(event["eventName"] for event in second) == ["GetCallerIdentity", "MoveAuditFile"]
+    (move,) = (event for event in second if event["eventName"] == "MoveAuditFile")
+    former, now = (move["additionalEventData"][name].partition(":")[2] for name in ("from", "to"))
+    assert [former, now] == [str(file) for file in files]
 
 
 def test_tasks_run_when_due_and_one_that_fails_is_tried_again() -> None:

@@ -13,6 +13,7 @@ enters what it does in the audit trail, in the same transaction, with the operat
 | `master_key` | another master key in the place of the one there is |
 | `certificate_authority` | another private CA in the place of the one there is |
 | `joining` | join tokens, and the machines that joined by them |
+| `migration` | the store brought to this program's schema |
 | `bundling` | a new key as a bundle for the user's own machine |
 | `api_urls` | the URL of the API for somebody: checked against the API's certificate |
 | `imports` | fleet files made of other inventories |

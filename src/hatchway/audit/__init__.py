@@ -20,7 +20,7 @@ event's `userIdentity` says `access.principal.Principal.user_identity`, for both
 | `local`, `local_trail` | events of commands on the server itself: their source, and recording them |
 | `denials` | what was refused, found in the log |
 | `key_uses`, `service_uses` | when each access key, and each action, was last used |
-| `export` | the log as JSON lines |
+| `export`, `file_moves` | the log as JSON lines; the event that says in which file they go on |
 
 What must hold here:
 

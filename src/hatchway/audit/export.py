@@ -1,19 +1,24 @@
 """The audit log as JSON lines: one event a line, in the order in which they were committed.
 
 The store is the truth; the file follows it. A row is marked only after its line is on the disk, so that a
-crash in between writes a line twice rather than never: `eventID` tells the two for one. A line that a crash
-or a full disk has torn is taken away again before the next is written.
+crash in between leaves lines of events that are not marked: at most `_AT_ONCE`, the last of the file. Whoever
+goes on with that file finds them there, and only marks them. Who goes on with another, on another machine,
+writes them there as well: `eventID` tells the two for one. So no event is lost, and none is twice in one
+file. A line that a crash or a full disk has torn is taken away again before the next is written.
+
+Of several control planes one writes at a time, which `confirm` sees to (`hatchway.store.leadership`).
 """
 
 import fcntl
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from hatchway.audit.log import safe_line
-from hatchway.store import Store
+from hatchway.store import Store, Transaction
 from hatchway.store.audit_rows import Found
 
 _AT_ONCE: Final = 1000
@@ -21,52 +26,66 @@ _CHUNK: Final = 65_536
 
 
 class Export:
-    """Carries on one file."""
+    """Carries on one file.
 
-    def __init__(self, store: Store, path: Path) -> None:
+    `confirm` is called in each transaction that reads what is to be written, and raises when another writes.
+    """
+
+    def __init__(
+        self, store: Store, path: Path, confirm: Callable[[Transaction], object] = lambda tx: None
+    ) -> None:
         self._store = store
         self._path = path
+        self._confirm = confirm
         self._written: Sequence[Found] = ()
         """The events that are in the file and may not be marked yet."""
+        self._resumed = False
 
-    def run(self) -> int:
+    def run(self, most: int | None = None) -> int:
         """Appends every event that is not in the file yet; how many there were.
+
+        Args:
+            most: how many to append at most, or a few more; None for all.
 
         Raises:
             OSError: the file cannot be written; nothing was marked, so nothing is lost.
             Exception: the store cannot be read or written; no event will be in the file twice for that.
         """
         exported = 0
-        while True:
-            self._mark()
-            with self._store.read() as tx:
-                if not tx.audit_records.unexported(1):
-                    return exported
+        while (most is None or exported < most) and (self._written or self._is_due()):
             with _alone(self._path):
-                events = self._due()
-                if not events:
-                    # Another server, which this one succeeds, has written them meanwhile.
-                    continue
-                _append(self._path, b"".join(safe_line(each.body).encode() + b"\n" for each in events))
+                # Another server, which this one succeeds, may have written them meanwhile.
+                events = self._next()
+                there = frozenset() if self._resumed else _last_events(self._path, _AT_ONCE)
+                self._resumed = True
+                new = [event for event in events if event.event_id not in there]
+                if new:
+                    _append(self._path, b"".join(safe_line(each.body).encode() + b"\n" for each in new))
                 self._written = events
-                exported += len(events)
-                self._mark()
+                exported += len(new)
+        return exported
 
-    def _due(self) -> Sequence[Found]:
-        """Events that no crash undoes any more.
+    def resume(self) -> None:
+        """Has the next run look for what is in the file already: another may have written it meanwhile."""
+        self._resumed = False
+
+    def _is_due(self) -> bool:
+        with self._store.read() as tx:
+            return bool(tx.audit_records.unexported(1))
+
+    def _next(self) -> Sequence[Found]:
+        """Events that are to be written, and that no crash undoes any more; those before are marked.
 
         Others commit before what they did is on the disk. A line of what a crash then undoes would tell of
         what never was, and a gateway that makes up for it records another outcome under the same `eventID`.
         """
         with self._store.record() as tx:
+            self._confirm(tx)
             tx.make_durable()
-            return tx.audit_records.unexported(_AT_ONCE)
-
-    def _mark(self) -> None:
-        if self._written:
-            with self._store.record() as tx:
-                tx.audit_records.mark_exported(self._written)
-            self._written = ()
+            tx.audit_records.mark_exported(self._written)
+            events = tx.audit_records.unexported(_AT_ONCE)
+        self._written = ()
+        return events
 
 
 @contextmanager
@@ -120,3 +139,31 @@ def _drop_torn_line(descriptor: int) -> int:
     if end < size:
         os.ftruncate(descriptor, end)
     return end
+
+
+def _last_events(path: Path, most: int) -> frozenset[str]:
+    """The ids of the last events in the file, up to so many."""
+    found: set[str] = set()
+    for line in _last_lines(path, most):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and isinstance(event.get("eventID"), str):
+            found.add(event["eventID"])
+    return frozenset(found)
+
+
+def _last_lines(path: Path, most: int) -> Iterable[bytes]:
+    """Up to so many whole lines from the end. A line is no longer than an event may be."""
+    with path.open("rb") as file:
+        start = file.seek(0, os.SEEK_END)
+        pieces: list[bytes] = []
+        ends = 0
+        while start and ends <= most:
+            size = min(_CHUNK, start)
+            start -= size
+            file.seek(start)
+            pieces.append(file.read(size))
+            ends += pieces[-1].count(b"\n")
+    return b"".join(reversed(pieces)).split(b"\n")[-most - 1 :]

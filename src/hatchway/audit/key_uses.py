@@ -82,7 +82,12 @@ class KeyUses:
             return
         with self._store.record() as tx:
             existing = {key.id for key in tx.access_keys.find()}
-            tx.access_key_uses.put_all(use for use in new if use.access_key_id in existing)
+            # Another control plane may have noted a later one.
+            now_noted = {use.access_key_id: use for use in tx.access_key_uses.find()}
+            newest = _newest(now_noted, new)
+            tx.access_key_uses.put_all(
+                use for key, use in newest.items() if key in existing and use != now_noted.get(key)
+            )
 
 
 def _sought(keys: Iterable[AccessKey], found: Uses, before: datetime) -> bool:

@@ -56,7 +56,13 @@ class ServiceUses:
             older, back_to = ({}, None) if noted.back_to is None else _before(tx, noted.back_to)
         if new or back_to != noted.back_to:
             with self._store.record() as tx:
-                tx.service_uses.put_all(map(_use, new.items()))
+                # Another control plane may have noted a later one.
+                later = {
+                    key: time
+                    for key, time in new.items()
+                    if (use := tx.service_uses.get(*key)) is None or use.used_at < time
+                }
+                tx.service_uses.put_all(map(_use, later.items()))
                 # Whatever is noted already is newer.
                 tx.service_uses.add_all(map(_use, older.items()))
                 tx.service_uses_noted.put(ServiceUsesNoted(id=1, looked_until=now, back_to=back_to))

@@ -12,6 +12,7 @@
 | `master_key_commands` | the key that seals their secrets |
 | `backup_commands`, `store_commands` | backup, restore; all of the store in another database |
 | `certificate_commands` | the private CA, and who trusts it |
+| `migrate_command` | the store brought to the tables of this version |
 | `join_commands` | machines that join: control planes and gateways elsewhere |
 | `client_commands`, `connecting` | ssh, open-tunnel, and what else reaches a host |
 | `host_commands`, `tunnel_commands` | hosts, tunnels: by the API |

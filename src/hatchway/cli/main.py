@@ -26,6 +26,7 @@ from hatchway.cli import (
     instance_commands,
     join_commands,
     master_key_commands,
+    migrate_command,
     policy_commands,
     server_commands,
     store_commands,
@@ -48,6 +49,7 @@ import_commands.register(app)
 access_key_commands.register(app)
 backup_commands.register(app)
 store_commands.register(app)
+migrate_command.register(app)
 master_key_commands.register(app)
 certificate_commands.register(app)
 join_commands.register(app)

@@ -1,9 +1,16 @@
-"""What the control plane does without being asked. Each task may run at any time, and twice."""
+"""What the control plane does without being asked. Each task may run at any time, and twice.
 
+Of several control planes one does it (`hatchway.store.leadership`), but for what is about the process itself.
+What it writes as the leader goes through the leader's store, which refuses what comes too late.
+"""
+
+import socket
+import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final
@@ -15,6 +22,7 @@ from hatchway.access.machines import delete_grant
 from hatchway.access.sessions import delete_session
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.audit.export import Export
+from hatchway.audit.file_moves import enter_move
 from hatchway.audit.key_uses import KeyUses
 from hatchway.audit.lookup_fill import LookupFill
 from hatchway.audit.refusals import INTERVAL
@@ -26,7 +34,7 @@ from hatchway.control.machines import issue_certificates
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.settings import LOOPBACK
-from hatchway.store import Position, Transaction, log_fields
+from hatchway.store import Leadership, LeadershipLost, Position, Transaction, log_fields
 from hatchway.store.tables import (
     client_tokens,
     endpoints,
@@ -52,6 +60,14 @@ LONGEST_RETRY: Final = 5.0
 """Seconds after which a task that failed is tried again, if it is not due sooner."""
 SHORTEST_RETRY: Final = 1.0
 """Seconds before which a task that failed is not tried again: each time, the log has a line of it."""
+
+OTHERS_LOOK: Final = 0.25
+"""Seconds after which to look again at a task that another control plane does."""
+HOUSEKEEPING: Final = "housekeeping"
+AUDIT_FILE: Final = "audit file"
+_LONGEST_PLACE: Final = 1024
+_EXPORTED_AT_ONCE: Final = 20_000
+"""Events of one run: whoever stops the server waits no longer."""
 
 log = structlog.get_logger("hatchway.control.housekeeping")
 
@@ -138,86 +154,105 @@ class DeletionHistory:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do every so many seconds."""
+    """Something to do every so many seconds, while it `is_ours`."""
 
     name: str
     every: float
     run: Callable[[], object]
+    is_ours: Callable[[], bool] = lambda: True
 
 
-def tasks(
-    plane: ControlPlane,
-    audit_log: Path | None,
-    api_host: str = LOOPBACK,
-    deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION,
-) -> tuple[Task, ...]:
-    """All tasks of a control plane whose API listens at a host's name or address.
+def lead(plane: ControlPlane, audit_log: Path | None) -> Leadership:
+    """This control plane's part in leading, which is its owner's to start and to stop.
 
     Args:
         audit_log: the file that has the audit trail too; None for none.
     """
+    host = socket.gethostname()
+    roles = {HOUSEKEEPING: host}
+    if audit_log is not None:
+        roles[AUDIT_FILE] = f"{host}:{audit_log.absolute()}"[:_LONGEST_PLACE]
+
+    def moved(tx: Transaction, former: str) -> None:
+        if former not in ("", roles[AUDIT_FILE]):
+            event_id = str(uuid.UUID(bytes=plane.random_bytes(16), version=4))
+            enter_move(tx, plane.arns, event_id, plane.clock(), former=former, now=roles[AUDIT_FILE])
+
+    return Leadership(plane.store, roles, time.monotonic, gained={AUDIT_FILE: moved})
+
+
+def tasks(
+    plane: ControlPlane,
+    leadership: Leadership,
+    api_host: str = LOOPBACK,
+    deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION,
+) -> tuple[Task, ...]:
+    """All tasks of a control plane whose API listens at a host's name or address, but the urgent ones and
+    the export of the audit trail."""
+    store = leadership.store(HOUSEKEEPING)
     history = DeletionHistory()
-    dead_workers = DeadWorkers(plane)
-    lookups = LookupFill(plane.store, plane.clock)
+    dead_workers = DeadWorkers(replace(plane, store=store))
+    lookups = LookupFill(store, plane.clock)
     addresses = ApiAddresses(plane, lambda: reached_at(api_host))
+
+    def led(name: str, every: float, run: Callable[[], object]) -> Task:
+        return Task(name, every, run, partial(leadership.leads, HOUSEKEEPING))
 
     def writing(work: Callable[[Transaction], object]) -> Callable[[], None]:
         def run() -> None:
-            with plane.store.write() as tx:
+            with store.write() as tx:
                 work(tx)
 
         return run
 
     def purge_endpoints() -> None:
         # Looked for first: the write lock is not taken every few seconds for nothing.
-        with plane.store.read() as tx:
+        with store.read() as tx:
             if not tx.endpoints.count(state=EndpointState.DELETE_COMPLETE):
                 return
-        with plane.store.write() as tx:
+        with store.write() as tx:
             purge_deleted_endpoints(tx, plane.clock(), deleted_endpoint_retention)
 
     def purge_done_terminations() -> None:
-        with plane.store.read() as tx:
+        with store.read() as tx:
             if not tx.terminations.count():
                 return
-        with plane.store.write() as tx:
+        with store.write() as tx:
             purge_terminations(tx)
 
     def purge_old_sessions() -> None:
-        with plane.store.read() as tx:
+        with store.read() as tx:
             if not tx.sessions.count(sessions.c.expires_at <= plane.clock() - SESSION_RETENTION):
                 return
         purged = _SESSIONS_AT_ONCE
         while purged == _SESSIONS_AT_ONCE:
-            with plane.store.write() as tx:
+            with store.write() as tx:
                 purged = purge_sessions(tx, plane.clock())
 
     def count_refusals() -> None:
         record_refusals(plane)
 
-    export = () if audit_log is None else (Task("export audit log", 1, Export(plane.store, audit_log).run),)
     return (
         Task("record refusals", INTERVAL, count_refusals),
-        *export,
-        Task("purge deleted endpoints", 5, purge_endpoints),
-        Task("note uses of access keys", 30, KeyUses(plane.store, plane.clock).note),
-        Task("make older events found", 1, lookups.fill),
-        Task("make events of older programs found", 30, lookups.catch_up),
-        Task("note uses of services", 30, ServiceUses(plane.store, plane.clock).note),
-        Task("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
         Task("note the API's addresses", 60, addresses.note),
-        Task("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
-        Task("purge sessions", 60, purge_old_sessions),
-        Task("purge terminations", 60, purge_done_terminations),
-        Task("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
-        Task("purge join tokens", 600, writing(lambda tx: purge_join_tokens(tx, plane.clock()))),
-        Task("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, plane.clock()))),
-        Task("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
-        Task("forget deletions", 3600, writing(history.forget)),
+        led("purge deleted endpoints", 5, purge_endpoints),
+        led("note uses of access keys", 30, KeyUses(store, plane.clock).note),
+        led("make older events found", 1, lookups.fill),
+        led("make events of older programs found", 30, lookups.catch_up),
+        led("note uses of services", 30, ServiceUses(store, plane.clock).note),
+        led("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
+        led("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
+        led("purge sessions", 60, purge_old_sessions),
+        led("purge terminations", 60, purge_done_terminations),
+        led("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
+        led("purge join tokens", 600, writing(lambda tx: purge_join_tokens(tx, plane.clock()))),
+        led("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, plane.clock()))),
+        led("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
+        led("forget deletions", 3600, writing(history.forget)),
     )
 
 
-def urgent_tasks(signing_keys: SigningKeys) -> tuple[Task, ...]:
+def urgent_tasks(signing_keys: SigningKeys, leadership: Leadership) -> tuple[Task, ...]:
     """The tasks that somebody waits for: whoever is newly allowed to open tunnels can do so within a
     second."""
     told: set[str] = set()
@@ -233,7 +268,22 @@ def urgent_tasks(signing_keys: SigningKeys) -> tuple[Task, ...]:
             )
         told.update(signing_keys.unopened)
 
-    return (Task("derive signing keys", 0.25, derive),)
+    return (Task("derive signing keys", 0.25, derive, partial(leadership.leads, HOUSEKEEPING)),)
+
+
+def export_task(audit_log: Path, leadership: Leadership) -> Task:
+    """The task that writes the audit trail to a file."""
+    export = Export(leadership.store(AUDIT_FILE), audit_log, partial(leadership.confirm, role=AUDIT_FILE))
+    ours = False
+
+    def is_ours() -> bool:
+        nonlocal ours
+        former, ours = ours, leadership.leads(AUDIT_FILE)
+        if ours and not former:
+            export.resume()
+        return ours
+
+    return Task("export audit log", 1, partial(export.run, _EXPORTED_AT_ONCE), is_ours)
 
 
 def own_tasks(plane: ControlPlane) -> tuple[Task, ...]:
@@ -244,7 +294,7 @@ def own_tasks(plane: ControlPlane) -> tuple[Task, ...]:
 class Housekeeper:
     """Runs every task once, then when it is due, in a thread of its own.
 
-    One that fails is logged, and tried again soon.
+    One that fails is logged, and tried again soon. One that is another's is looked at again soon.
     """
 
     def __init__(self, due: tuple[Task, ...], monotonic: Callable[[], float]) -> None:
@@ -254,16 +304,26 @@ class Housekeeper:
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="housekeeping", daemon=True)
 
-    def start(self) -> None:
-        """Returns when each task has run once: gateways find today's signing keys from the start."""
+    def start(self, *, wait: bool = True) -> None:
+        """Returns when each task has run once, unless it is not to `wait`: gateways find today's signing keys
+        from the start."""
         for task in self._tasks:
-            self._run_one(task)
+            if wait:
+                self._run_one(task)
+            else:
+                self._next_at[task] = self._monotonic()
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stops it, once the running task is done."""
+    def stop(self, *, finish: bool = False) -> None:
+        """Stops it, once the running task is done. With `finish`, each runs once more."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
+        if finish:
+            for task in self._tasks:
+                self._run_one(task)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -271,12 +331,18 @@ class Housekeeper:
             for task in self._tasks:
                 if self._next_at[task] <= now and not self._stopping.is_set():
                     self._run_one(task)
-            self._stopping.wait(max(0.0, min(self._next_at.values()) - self._monotonic()))
+            soonest = min(self._next_at.values(), default=None)
+            self._stopping.wait(None if soonest is None else max(0.0, soonest - self._monotonic()))
 
     def _run_one(self, task: Task) -> None:
         began = self._monotonic()
+        if not task.is_ours():
+            self._next_at[task] = began + min(task.every, OTHERS_LOOK)
+            return
         try:
             task.run()
+        except LeadershipLost:
+            self._next_at[task] = began + OTHERS_LOOK
         except Exception as problem:
             log.error("housekeeping failed", task=task.name, **log_fields(problem))
             self._next_at[task] = self._monotonic() + max(SHORTEST_RETRY, min(task.every, LONGEST_RETRY))

@@ -13,18 +13,28 @@ import structlog
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
-from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control.application import THREADS, create_application
 from hatchway.control.call_rates import DEFAULT_RATES, CallRates, Kind
-from hatchway.control.housekeeping import Housekeeper, own_tasks, record_refusals, tasks, urgent_tasks
+from hatchway.control.housekeeping import (
+    HOUSEKEEPING,
+    Housekeeper,
+    Task,
+    export_task,
+    lead,
+    own_tasks,
+    record_refusals,
+    tasks,
+    urgent_tasks,
+)
 from hatchway.control.http_server import HttpsServer
 from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.arns import Arns
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
-from hatchway.store import Store
+from hatchway.store import SchemaWatch, Store
+from hatchway.store.schema_watch import INTERVAL
 from hatchway.supervision.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -33,8 +43,8 @@ from hatchway.transport.open_files import allow_open_files, max_pending_for
 if TYPE_CHECKING:
     from hatchway.tracing.spans import Traces
 
-OTHER_CONNECTIONS: Final = 5
-"""To the store, of what is not a request: the audit trail's, the housekeeper's, and some to spare."""
+OTHER_CONNECTIONS: Final = 7
+"""To the store, of what is not a request: the audit trail's, the housekeepers', and some to spare."""
 
 log = structlog.get_logger("hatchway.control")
 
@@ -100,11 +110,12 @@ def run_control(
         traces = stack.enter_context(tracing("control", os.environ))
         store = Store.open(settings.store_url, connections=THREADS + OTHER_CONNECTIONS)
         stack.callback(store.close)
-        store.check_schema()
+        schema = SchemaWatch(store)
+        schema.look_first()
+        store = store.only_when(schema.require)
         audit_log = files.audit_log if settings.audit_file else None
-        if audit_log is not None:
-            # What the last calls recorded goes out too.
-            stack.callback(Export(store, audit_log).run)
+        # What the last calls recorded goes out too: this is left after their records are committed.
+        ending = stack.enter_context(ExitStack())
         audit = GroupCommit(store)
         stack.callback(audit.close)
         rates = {
@@ -112,15 +123,25 @@ def run_control(
             Kind.WRITE: DEFAULT_RATES[Kind.WRITE] if settings.api_writes is None else settings.api_writes,
         }
         plane = open_plane(store, vault, gateway_vault, audit, own_keys=own_keys, traces=traces, rates=rates)
+        leadership = lead(plane, audit_log)
+        ending.callback(leadership.stop)
+        exporting = () if audit_log is None else (export_task(audit_log, leadership),)
+        exporter = Housekeeper(exporting, time.monotonic)
+        ending.callback(exporter.stop, finish=True)
         stack.callback(record_refusals, plane)
 
         address = Address(settings.api.host, listener.getsockname()[1])
-        signing_keys = SigningKeys(store, vault, gateway_vault, clock=plane.clock, region=plane.arns.region)
+        signing_keys = SigningKeys(
+            leadership.store(HOUSEKEEPING), vault, gateway_vault, clock=plane.clock, region=plane.arns.region
+        )
         housekeepers = [
             Housekeeper(due, time.monotonic)
             for due in (
-                urgent_tasks(signing_keys),
-                tasks(plane, audit_log, settings.api.host),
+                urgent_tasks(signing_keys, leadership),
+                (
+                    *tasks(plane, leadership, settings.api.host),
+                    Task("look at the schema", INTERVAL, schema.look),
+                ),
                 own_tasks(plane),
             )
         ]
@@ -128,10 +149,15 @@ def run_control(
         def stop_housekeeping() -> None:
             for housekeeper in housekeepers:
                 housekeeper.stop()
+            exporter.stop(finish=True)
+            leadership.stop()
 
+        leadership.start()
         for housekeeper in housekeepers:
             housekeeper.start()
             stack.callback(housekeeper.stop)
+        # Nobody waits for it: it may have much to write.
+        exporter.start(wait=False)
         open_files = allow_open_files()
 
         def ready() -> None:

@@ -41,7 +41,7 @@ from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.new_ids import NewIds
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
-from hatchway.store import Store
+from hatchway.store import SchemaWatch, Store
 from hatchway.tracing import tracing
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
 from hatchway.transport.listening.listener import MAX_PENDING, Listener, bind_shared
@@ -111,7 +111,8 @@ def run_gateway(
         traces = stack.enter_context(tracing("gateway", os.environ))
         store = Store.open(settings.store_url)
         stack.callback(store.close)
-        store.check_schema()
+        schema = SchemaWatch(store)
+        schema.look_first()
         commits = GroupCommit(store)
         stack.callback(commits.close)
         worker = Worker(
@@ -119,6 +120,7 @@ def run_gateway(
             store,
             commits,
             metrics,
+            schema,
             gateway_key=gateway_key,
             most_pending=most_pending,
             traces=traces,
@@ -138,6 +140,7 @@ class Worker:
         store: Store,
         commits: GroupCommit,
         metrics: Metrics,
+        schema: SchemaWatch,
         *,
         gateway_key: Vault,
         most_pending: int = MAX_PENDING,
@@ -157,6 +160,7 @@ class Worker:
         self._store = store
         self._commits = commits
         self._metrics = metrics
+        self._schema = schema
         self._worker_id = f"gw-{token_hex(9)[:17]}"
         self._tracing = None if traces is None else TunnelTracing(traces, self._worker_id)
         self._gateway_key = gateway_key
@@ -219,7 +223,7 @@ class Worker:
         trail = Trail(self._commits, self._worker_id, ids.event, pending_records)
 
         def may_open() -> bool:
-            return lease.runs and not pending_records.full
+            return lease.runs and self._schema.fits and not pending_records.full
 
         gateway = Gateway(
             admission=self._admission,
@@ -265,6 +269,7 @@ class Worker:
             self._revocation.run(),
             self._tls.follow(),
             watch.run(),
+            self._schema.run(),
         ]
         background = [asyncio.create_task(each) for each in work]
         log.info("gateway starts", address=str(address), worker_id=self._worker_id)

@@ -1,0 +1,74 @@
+"""The command that brings a store to this version's tables."""
+
+from typing import Annotated
+
+import typer
+
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+
+
+def register(app: typer.Typer) -> None:
+    app.command("migrate")(migrate)
+
+
+def migrate(
+    *,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only say what there is to do; exit code 1 when there is something."),
+    ] = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+    json: Json = False,
+) -> None:
+    """Bring the store to this version's schema, while servers run.
+
+    A control plane does the same when it starts. By itself it is for an upgrade in steps: the store first,
+    with servers of the version before at work, which go on; then one server after the other. It needs the
+    store alone, and its owner's role in the database. What was done before it fails is done: give the
+    command again.
+
+    \b
+    Example:
+      hatchway migrate --check --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration.migration import migrate, pending
+    from hatchway.errors import CommandFailed
+    from hatchway.installation.installation import is_there
+
+    directory = data_directory(data_dir)
+    if store_url is None and not is_there(directory.store):
+        raise CommandFailed(
+            f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
+        )
+    url = store_url or directory.store_url
+    if check:
+        schema, steps = pending(url)
+        if json:
+            import json as json_format
+
+            typer.echo(json_format.dumps({"schema": schema, "pending": steps}))
+        elif steps:
+            typer.echo(f"The store's schema is {schema}; to be done: {', '.join(steps)}")
+        else:
+            typer.echo(f"The store's schema is {schema}; nothing is to be done")
+        raise typer.Exit(1 if steps else 0)
+
+    def said(schema: str, seconds: float) -> None:
+        if not json:
+            typer.echo(f"{schema} in {seconds:.1f} s")
+
+    done = migrate(url, said)
+    if json:
+        import json as json_format
+
+        answer = {
+            "before": done.before,
+            "schema": done.after,
+            "steps": done.steps,
+            "oldest_program": done.oldest,
+        }
+        typer.echo(json_format.dumps({**answer, "steps": done.steps}))
+        return
+    suits = "" if done.oldest is None else f", which suits programs of schema {done.oldest} and later"
+    typer.echo(f"The store's schema is {done.after}{suits}")
