@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam map tables docs lock clean
+.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam ha map tables docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -108,6 +108,12 @@ bench-api: ## the API of a large account beside a small one and moto (see bench/
 bench-ha: ## four gateways beside one on PostgreSQL (see bench/README.md); BENCH=--quick only tries it out
 	@scripts/setup check
 	$(BIN)/python -m bench.ha $(BENCH)
+
+HA_SECONDS ?= 600
+ha: ## kill control planes, gateways, PgBouncer and the PostgreSQL primary for HA_SECONDS (600) under load; then its models
+	@scripts/setup test
+	$(BIN)/python -u -m tests.ha --seconds $(HA_SECONDS) $(HA)
+	HATCHWAY_MODEL_DEPTH=3 $(BIN)/python -m pytest -q --timeout=3600 tests/ha
 
 bench-client: ## hatchway beside the AWS CLI, as root (see bench/README.md); BENCH=--quick only tries it out
 	@scripts/setup test
