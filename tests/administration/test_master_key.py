@@ -14,8 +14,9 @@ from tests.cli.conftest import Installed
 from hatchway.access.access_keys import create_access_key, secret_of
 from hatchway.access.key_files import MASTER_KEY, NEXT, FollowedKeyFile, Keys, read_master_keys
 from hatchway.access.vault import Unsealable, Vault
-from hatchway.administration import master_key
-from hatchway.administration.master_key import Step, rotate
+from hatchway.administration import key_steps
+from hatchway.administration.key_steps import Rotation, Step
+from hatchway.administration.master_key import rotate
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.installation.secret_files import put_file
@@ -130,7 +131,7 @@ def test_a_step_is_on_record_before_it_changes_the_file(
         seen.append((step.value, None) in recorded(installation))
         put_file(path, content, like=like)
 
-    monkeypatch.setattr(master_key, "put_file", put)
+    monkeypatch.setattr(key_steps, "put_file", put)
     rotate(installation, step)
     assert seen == [True]
 
@@ -144,7 +145,7 @@ def test_a_step_that_could_not_change_the_file_is_on_record_as_failed_and_can_be
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(master_key, "put_file", fail)
+        patched.setattr(key_steps, "put_file", fail)
         with pytest.raises(CommandFailed, match=r"cannot write .*master.key: No space left on device"):
             rotate(installation, Step.ADD)
     assert installation.directory.master_key.read_bytes() == before
@@ -156,14 +157,14 @@ def test_a_key_that_another_command_has_added_meanwhile_stays(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = installation.directory.master_key
-    original = master_key._record
+    original = Rotation._record
     other = Keys(read_master_keys(path, {}).seals, os.urandom(32), NEXT)
 
     def meanwhile(*arguments: Any) -> None:
         original(*arguments)
         put_file(path, other.text, like=path)
 
-    monkeypatch.setattr(master_key, "_record", meanwhile)
+    monkeypatch.setattr(Rotation, "_record", meanwhile)
     rotate(installation, Step.ADD)
     assert read_master_keys(path, {}) == other
 
@@ -179,7 +180,7 @@ def test_the_former_key_goes_when_what_was_sealed_anew_is_on_the_disk(
         done.append("file")
         put_file(path, content, like=like)
 
-    monkeypatch.setattr(master_key, "put_file", put)
+    monkeypatch.setattr(key_steps, "put_file", put)
     monkeypatch.setattr(sqlite_writer, "_sync", lambda file: done.append("disk"))
     rotate(installation, Step.DROP)
     assert done == ["disk", "file", "disk"]

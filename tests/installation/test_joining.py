@@ -11,7 +11,7 @@ import ssl
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 from tests.control.harness import SharedServer
 
-from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
+from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile, read_master_keys
 from hatchway.access.machines import Grant, put_grant
 from hatchway.access.vault import Vault
-from hatchway.administration import certificate_authority
+from hatchway.administration import certificate_authority, gateway_key, master_key
 from hatchway.administration.joining import (
     create_join_token,
     delete_join_token,
@@ -32,6 +32,7 @@ from hatchway.administration.joining import (
     list_machines,
     remove_machine,
 )
+from hatchway.administration.key_steps import Step
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.control import machines
 from hatchway.control.application import create_application
@@ -108,9 +109,10 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         followed = FollowedKeyFile(GATEWAY_KEY, directory.gateway_key, {})
         audit = GroupCommit(installation.store)
         stack.callback(audit.close)
-        plane = open_plane(
-            installation.store, installation.vault, Vault(*followed.held.all), audit, own_keys=own_keys
-        )
+        master = FollowedKeyFile(MASTER_KEY, directory.master_key, {})
+        vault = Vault(*master.held.all, changed=master.changed)
+        installation = replace(installation, vault=vault)
+        plane = open_plane(installation.store, vault, Vault(*followed.held.all), audit, own_keys=own_keys)
         patient = Sources(time.monotonic, may_waste=10**6, all_may_waste=10**6, may_fail=10**6)
         server = SharedServer(directory.server_certificate, directory.ca_certificate, patient)
         stack.callback(server.close)
@@ -340,6 +342,73 @@ def test_the_directory_must_be_empty_and_the_token_stays_good(site: Site, tmp_pa
     with pytest.raises(CommandFailed, match="is not empty"):
         join(DataDirectory(tmp_path), token, [site.url])
     join(DataDirectory(tmp_path / "cp"), token, ["https://localhost:1", site.url][::-1])
+
+
+def keys_at(path: Path, name: str) -> bytes:
+    return (path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "rotate"),
+    [(Role.GATEWAY, "gateway.key", gateway_key.rotate), (Role.CONTROL, "master.key", master_key.rotate)],
+)
+def test_another_key_goes_step_by_step_and_waits_for_machines_that_are_behind(
+    site: Site, tmp_path: Path, role: Role, name: str, rotate: Callable[..., object]
+) -> None:
+    for each in list_machines(site.installation):
+        remove_machine(site.installation, each.id)
+    result = site.join(tmp_path / "it", role)
+    with pytest.raises(BadUsage, match="joined: do --step add, use and drop"):
+        rotate(site.installation, *Step)
+    for step in Step:
+        before = keys_at(tmp_path / "it", name)
+        rotate(site.installation, step)
+        assert keys_at(site.directory.path, name) != before == keys_at(tmp_path / "it", name)
+        if step is not Step.DROP:
+            with pytest.raises(CommandFailed, match=result.machine.machine_id):
+                rotate(site.installation, list(Step)[list(Step).index(step) + 1])
+        assert renew(DataDirectory(tmp_path / "it"), result.machine, site.now) == [name]
+        assert keys_at(tmp_path / "it", name) == keys_at(site.directory.path, name)
+        assert renew(DataDirectory(tmp_path / "it"), result.machine, site.now) == []
+    handed = [
+        one for one in site.events("HandOutKeys") if one["requestParameters"]["machineId"] in str(result)
+    ]
+    assert len(handed) == 3
+    assert (
+        Vault(read_master_keys(site.directory.master_key, {}).seals).key_id == site.installation.vault.key_id
+    )
+
+
+def test_a_control_plane_that_has_not_followed_hands_out_nothing(site: Site, tmp_path: Path) -> None:
+    """It would take from a machine what that has from another already."""
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    own = site.plane.own_keys
+    assert own is not None
+    behind = tmp_path / "gateway.key"
+    shutil.copy(site.directory.gateway_key, behind)
+    behind.chmod(0o600)
+    gateway_key.rotate(site.installation, Step.ADD)
+    assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == ["gateway.key"]
+    site.serve(replace(site.plane, own_keys=replace(own, gateway=FollowedKeyFile(GATEWAY_KEY, behind, {}))))
+    try:
+        assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == []
+        with pytest.raises(Refused, match="keys are being replaced: try again"):
+            site.join(tmp_path / "other", Role.GATEWAY)
+    finally:
+        site.serve(site.plane)
+    for each in list_machines(site.installation):
+        remove_machine(site.installation, each.id)
+    gateway_key.rotate(site.installation, Step.USE, Step.DROP)
+
+
+def test_a_machine_that_joined_rotates_nothing_itself(site: Site) -> None:
+    site.directory.machine.touch()
+    try:
+        for rotate in (gateway_key.rotate, master_key.rotate):
+            with pytest.raises(BadUsage, match="this machine joined"):
+                rotate(site.installation, Step.ADD)
+    finally:
+        site.directory.machine.unlink()
 
 
 def post(site: Site, path: str, token: str, body: bytes) -> tuple[int, str]:

@@ -101,8 +101,23 @@ def opens_secrets(tx: Transaction, vault: Vault) -> bool:
     check = tx.sealed_secrets.get(_CHECK)
     if check is not None:
         return _opens(vault, check)
-    sealed = tx.sealed_secrets.find()
-    return not sealed or any(_opens(vault, each) for each in sealed)
+    opened, others = count_opened(tx, vault)
+    return not others or opened > 0
+
+
+def count_opened(tx: Transaction, vault: Vault) -> tuple[int, int]:
+    """How many secrets this master key opens, and how many there are, the check aside.
+
+    Where it opens all, or most, and yet not the check, that was altered.
+    """
+    others = [each for each in tx.sealed_secrets.find() if each.access_key_id != _CHECK]
+    return sum(_opens(vault, each) for each in others), len(others)
+
+
+def replace_check(tx: Transaction, vault: Vault, random_bytes: Callable[[int], bytes]) -> None:
+    """Puts the check of this master key in the place of one that was altered."""
+    tx.sealed_secrets.delete(_CHECK)
+    put_check(tx, vault, random_bytes)
 
 
 def _opens(vault: Vault, sealed: SealedSecret) -> bool:

@@ -191,6 +191,15 @@ def wrong_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
     )
 
 
+def altered_check(path: Path, environment: Mapping[str, str], opened: int, number: int) -> KeyProblem:
+    """What to say when the master key opens secrets of the store, and not the check of it there."""
+    return KeyProblem(
+        f"the master key in {_source(MASTER_KEY, path, environment)} opens {opened} of the store's {number}"
+        " secrets, but not the store's check of it. If it is the right one, that row was altered: run"
+        f" 'hatchway master-key mend-check'. Else {_remedy_of_damage(MASTER_KEY, path, environment)}"
+    )
+
+
 def _source(kind: KeyKind, path: Path, environment: Mapping[str, str]) -> str:
     return f"environment variable {kind.variable}" if kind.variable in environment else str(path)
 

@@ -10,7 +10,8 @@ enters what it does in the audit trail, in the same transaction, with the operat
 | `access_keys` | making, rotating, listing, deactivating and deleting access keys |
 | `remote_keys` | the same through the API |
 | `store_copy` | all of a store in another database |
-| `master_key` | another master key in the place of the one there is |
+| `key_check` | the store's check of the master key, mended |
+| `master_key`, `gateway_key`, `key_steps` | another key in the place of the one there is, in steps |
 | `certificate_authority` | another private CA in the place of the one there is |
 | `joining` | join tokens, and the machines that joined by them |
 | `migration` | the store brought to this program's schema |

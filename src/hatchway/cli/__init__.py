@@ -9,7 +9,7 @@
 | `instance_commands` | hosts registered by the API, and tokens by which they register themselves |
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
 | `access_key_commands`, `access_key_output` | keys of users: asked of the API or the store, and printed |
-| `master_key_commands` | the key that seals their secrets |
+| `master_key_commands` | the keys that seal their secrets, and what gateways verify with |
 | `backup_commands`, `store_commands` | backup, restore; all of the store in another database |
 | `certificate_commands` | the private CA, and who trusts it |
 | `migrate_command` | the store brought to the tables of this version |

@@ -1,4 +1,4 @@
-"""`hatchway master-key`: another one in the place of the one that seals the store's secrets."""
+"""`hatchway master-key` and `gateway-key`: another one in the place of the one that seals, in steps."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,13 +8,24 @@ from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
-    from hatchway.administration.master_key import Rotated, Step
+    from hatchway.administration.key_steps import Step
+    from hatchway.administration.master_key import Rotated
 
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The key that seals the secrets in the store.", rich_markup_mode=None)
     group.command("rotate")(rotate)
+    group.command("mend-check")(mend_check)
     app.add_typer(group, name="master-key")
+    gateways = typer.Typer(help="The key that seals what gateways verify with.", rich_markup_mode=None)
+    gateways.command("rotate")(rotate_gateway_key)
+    # Without this, typer would make the one command the group itself.
+    gateways.callback()(_group)
+    app.add_typer(gateways, name="gateway-key")
+
+
+def _group() -> None:
+    """The key that seals what gateways verify with."""
 
 
 def rotate(
@@ -40,9 +51,10 @@ def rotate(
       hatchway master-key rotate --data-dir /var/lib/hatchway
     """
     from hatchway.administration import master_key
+    from hatchway.administration.key_steps import Step
     from hatchway.installation.installation import open_installation
 
-    steps = tuple(master_key.Step) if step is None else (_step(step),)
+    steps = tuple(Step) if step is None else (_step(step),)
     with open_installation(data_directory(data_dir), store_url) as installation:
         rotated = master_key.rotate(installation, *steps)
     if json:
@@ -54,8 +66,64 @@ def rotate(
         _tell(rotated)
 
 
+def rotate_gateway_key(
+    *,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            metavar="add|use|drop", help="One step alone, for several machines: see docs/scaling.md."
+        ),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Seal what gateways verify with under another gateway key, while servers run.
+
+    gateway.key gets a new key, the control plane seals all signing keys anew, and the former key goes. Access
+    keys, sessions and tunnels stay as they are.
+
+    \b
+    Example:
+      hatchway gateway-key rotate --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration import gateway_key
+    from hatchway.administration.key_steps import Step
+    from hatchway.installation.installation import open_installation
+
+    steps = tuple(Step) if step is None else (_step(step),)
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        key_ids = gateway_key.rotate(installation, *steps)
+    if json:
+        import json as json_format
+
+        typer.echo(json_format.dumps({"gateway_keys": key_ids}))
+        return
+    seals, *other = key_ids
+    typer.echo(f"Gateway key {seals} seals signing keys" + (f"; {other[0]} opens them too" if other else ""))
+
+
+def mend_check(*, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+    """Put the store's check of its master key anew, where that row was altered.
+
+    Every server and command refuses a master key that does not open the check. Where it opens most secrets
+    all the same, the check is what is wrong. Where it does not, nothing is changed.
+
+    \b
+    Example:
+      hatchway master-key mend-check --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration import key_check
+    from hatchway.installation.installation import open_installation
+
+    with open_installation(data_directory(data_dir), store_url, checked=False) as installation:
+        mended = key_check.mend_check(installation)
+    opened = f"the master key opens {mended.opened} of {mended.number} secrets"
+    typer.echo(f"The check is put anew: {opened}" if mended.changed else f"The check is sound: {opened}")
+
+
 def _step(text: str) -> "Step":
-    from hatchway.administration.master_key import Step
+    from hatchway.administration.key_steps import Step
 
     try:
         return Step(text)

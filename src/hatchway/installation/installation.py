@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.access_keys import opens_secrets, put_check
+from hatchway.access.access_keys import count_opened, opens_secrets, put_check
 from hatchway.access.key_files import (
     CA_KEY,
     STORE_LOCATION,
     KeyProblem,
+    altered_check,
     read_gateway_keys,
     read_master_keys,
     read_private_file,
@@ -59,11 +60,17 @@ class Installation:
 
 @contextmanager
 def open_installation(
-    directory: DataDirectory, store_url: str | None, *, migrate: bool = False, older: bool = False
+    directory: DataDirectory,
+    store_url: str | None,
+    *,
+    migrate: bool = False,
+    older: bool = False,
+    checked: bool = True,
 ) -> Iterator[Installation]:
     """The installation, its store of this program's schema: brought to it, or else checked to be.
 
-    `older` is whether one will do that could be brought to it, for who reads no more than is common to all.
+    `older` is whether one will do that could be brought to it, for who reads no more than is common to all;
+    `checked` whether the master key has to be the store's by the check there.
 
     Raises:
         CommandFailed: there is none, or it cannot be opened.
@@ -83,9 +90,12 @@ def open_installation(
                 store.check_schema(older=older)
             with store.read() as tx:
                 account = next(iter(as_ever(tx) if older else tx.accounts.find()), None)
-                fits = opens_secrets(tx, vault)
+                fits = not checked or opens_secrets(tx, vault)
+                opened, number = (0, 0) if fits else count_opened(tx, vault)
             if account is None:
                 raise CommandFailed("the store holds no account: make it with 'hatchway init'")
+            if opened:
+                raise altered_check(directory.master_key, os.environ, opened, number)
             if not fits:
                 raise wrong_master_key(directory.master_key, os.environ)
             if migrate:

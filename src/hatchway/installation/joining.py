@@ -225,7 +225,10 @@ def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Seq
             if kind not in held or _read(text) == held[kind] or _KINDS[kind].variable in os.environ:
                 continue
             replace_private(directory.path / _PATHS[kind], _read(text).text)
+            held[kind] = _read(text)
             changed.append(_PATHS[kind])
+        # Those who do the next step wait for it to say that it has this one.
+        api.ask()
     if (authorities := answer.maybe("ca")) is None:
         return changed
     if not certificates_in(authorities.encode()):

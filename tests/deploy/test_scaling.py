@@ -1,0 +1,211 @@
+"""A second control plane and a gateway elsewhere, on PostgreSQL behind HAProxy: docs/scaling.md."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import sqlalchemy
+from botocore.config import Config
+from tests.cli.commands import COMMAND, environment, hatchway
+from tests.deploy.site import ACCOUNT, ANSWER, CLIENT, FLEET, Started, answers, start, through_a_tunnel
+from tests.deploy.test_haproxy import CONFIGURATION, HAPROXY, as_whoever_runs_it, program
+from tests.e2e.waiting import free_port, wait_until
+from tests.programs import needs
+from tests.store.postgresql_server import postgresql_server, server_programs
+
+FIRST, SECOND, ELSEWHERE, FRONT = "127.0.42.1", "127.0.42.2", "127.0.42.3", "127.0.42.10"
+
+pytestmark = [
+    needs("haproxy", "haproxy"),
+    pytest.mark.skipif(
+        server_programs() is None, reason="PostgreSQL's server is missing: install postgresql"
+    ),
+]
+
+
+@dataclass
+class Machines:
+    """The first machine, and two that join; what stands in front is what clients know."""
+
+    place: Path
+    store_url: str
+    down: ExitStack
+    key: tuple[str, str] = ("", "")
+    servers: dict[str, Started] = field(default_factory=dict)
+    front: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def api(self) -> str:
+        return f"https://{FRONT}:{self.front['api']}"
+
+    def run(self, *arguments: str, at: str = "first", fails: bool = False) -> str:
+        """What a command there prints."""
+        variables = {"HATCHWAY_DATA_DIR": str(self.place / at)}
+        if at == "first":
+            variables["HATCHWAY_STORE_URL"] = self.store_url
+        done = hatchway(*arguments, variables=variables, timeout=180)
+        assert (done.returncode != 0) is fails, done.stderr
+        return done.stderr if fails else done.stdout
+
+    def serve(self, name: str, *arguments: str) -> None:
+        variables = {"HATCHWAY_DATA_DIR": str(self.place / name)}
+        if name == "first":
+            variables["HATCHWAY_STORE_URL"] = self.store_url
+        log = self.place / f"{name}.log"
+        server = start(self.down, log, [*COMMAND, *arguments], environment(variables))
+        assert server.line().startswith("ready"), log.read_text()
+        self.servers[name] = server
+
+    def client(self, service: str) -> Any:
+        client = boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.api,
+            aws_access_key_id=self.key[0],
+            aws_secret_access_key=self.key[1],
+            verify=str(self.place / "first" / "ca.pem"),
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        client._endpoint.http_session._manager.connection_pool_kw["source_address"] = (CLIENT, 0)
+        return client
+
+    def tunnel(self) -> str:
+        where = ("--gateway-address", FRONT, "--gateway-port", str(self.front["gateway"]))
+        ca = ("--endpoint-url", self.api, "--ca-bundle", str(self.place / "first" / "ca.pem"))
+        done = through_a_tunnel(*where, *ca, key=self.key)
+        return done.stdout or done.stderr
+
+
+def haproxy(place: Path, ports: dict[str, int], front: dict[str, int]) -> str:
+    """The configuration that there is, for these machines: two control planes, two gateways."""
+    text = as_whoever_runs_it(CONFIGURATION.read_text())
+    for shown, here in (
+        ("bind :443", f"bind {FRONT}:{front['gateway']}"),
+        ("bind :8443", f"bind {FRONT}:{front['api']}"),
+        (
+            "server one 10.0.0.21:443",
+            f"server one {FIRST}:{ports['gateway one']} port {ports['metrics one']}",
+        ),
+        (
+            "server two 10.0.0.22:443",
+            f"server two {ELSEWHERE}:{ports['gateway two']} port {ports['metrics two']}",
+        ),
+        ("server one 10.0.0.21:8443", f"server one {FIRST}:{ports['api one']}"),
+        ("server two 10.0.0.22:8443", f"server two {SECOND}:{ports['api two']}"),
+        ("check port 9464", "check"),
+        ("default-server check", "default-server inter 200ms fall 2 rise 1 check"),
+        ("maxconn 20000", "maxconn 200"),
+    ):
+        assert shown in text
+        text = text.replace(shown, here)
+    configuration = place / "haproxy.cfg"
+    configuration.write_text(text)
+    return str(configuration)
+
+
+def gateways_role(url: str) -> str:
+    """The store's URL for gateways: the role of docs/operating.md, which is what a gateway may do there."""
+    page = (Path(__file__).parents[2] / "docs/operating.md").read_text()
+    found = re.search(r"```sql\n(CREATE ROLE hatchway_gateway .*?)```", page, re.DOTALL)
+    assert found is not None
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(found[1].replace("%", "%%"))
+    engine.dispose()
+    return str(sqlalchemy.make_url(url).set(username="hatchway_gateway").render_as_string(False))
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    programs = server_programs()
+    assert programs is not None
+    place = tmp_path_factory.mktemp("machines")
+    (place / "fleet.yaml").write_text(FLEET)
+    with ExitStack() as down:
+        database = down.enter_context(postgresql_server(programs))
+        machines = Machines(place, database.new_database(), down)
+        machines.run("init", "--account", ACCOUNT)
+        machines.run("apply", str(place / "fleet.yaml"))
+        key = json.loads(machines.run("access-key", "create", "alice", "--json"))
+        machines.key = key["access_key_id"], key["secret_access_key"]
+        where = {"one": FIRST, "two": ELSEWHERE}
+        ports = {f"{what} {at}": free_port(where[at]) for what in ("gateway", "metrics") for at in where}
+        ports |= {"api one": free_port(FIRST), "api two": free_port(SECOND)}
+        machines.front = {name: free_port(FRONT) for name in ("api", "gateway")}
+        configuration = haproxy(place, ports, machines.front)
+        start(down, place / "haproxy.log", [program(), "-db", "-f", configuration], dict(os.environ))
+        api = ["--api-proxy-protocol-from", HAPROXY, "--api-name", FRONT]
+        gateway = ["--proxy-protocol-from", HAPROXY, "--never-target", HAPROXY, "--drain-timeout", "0"]
+        machines.serve(
+            "first",
+            "serve",
+            "--api",
+            f"{FIRST}:{ports['api one']}",
+            "--gateway",
+            f"{FIRST}:{ports['gateway one']}",
+            "--metrics",
+            f"{FIRST}:{ports['metrics one']}",
+            *api,
+            *gateway,
+        )
+        wait_until(lambda: answers(FRONT, machines.front["api"]))
+        wait_until(lambda: up(machines))
+        token = json.loads(machines.run("join-token", "create", "--role", "control", "--json"))["token"]
+        machines.run("join", "--api-url", machines.api, "--name", FRONT, token, at="second")
+        machines.serve("second", "control", "--api", f"{SECOND}:{ports['api two']}", *api)
+        url = gateways_role(machines.store_url)
+        role = ("--role", "gateway", "--machine-store-url", url, "--vpc", "lab")
+        token = json.loads(machines.run("join-token", "create", *role, "--json"))["token"]
+        machines.run("join", "--api-url", machines.api, token, at="elsewhere")
+        machines.serve(
+            "elsewhere",
+            "gateway",
+            "--gateway",
+            f"{ELSEWHERE}:{ports['gateway two']}",
+            "--metrics",
+            f"{ELSEWHERE}:{ports['metrics two']}",
+            *gateway,
+        )
+        yield machines
+
+
+def up(machines: Machines) -> bool:
+    try:
+        return bool(machines.client("ec2").describe_vpcs())
+    except Exception:
+        return False
+
+
+def test_calls_and_tunnels_go_on_when_the_machine_that_made_the_installation_is_killed(
+    machines: Machines,
+) -> None:
+    listed = {
+        each["role"]: each for each in json.loads(machines.run("machine", "list", "--json"))["machines"]
+    }
+    assert set(listed) == {"control", "gateway"}
+    assert not (machines.place / "elsewhere" / "master.key").exists()
+    assert not (machines.place / "second" / "ca.key").exists()
+    assert machines.tunnel() == ANSWER
+    first = machines.servers["first"].process
+    children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+    first.kill()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    wait_until(lambda: up(machines))
+    made = machines.client("ec2").create_tags(
+        Resources=[machines.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]],
+        Tags=[{"Key": "by", "Value": "second"}],
+    )
+    assert made["ResponseMetadata"]["HTTPStatusCode"] == 200
+    wait_until(lambda: machines.tunnel() == ANSWER)
+    log = [json.loads(line) for line in (machines.place / "second" / "audit.jsonl").read_text().splitlines()]
+    (event,) = [each for each in log if each["eventName"] == "CreateTags"]
+    assert event["sourceIPAddress"] == CLIENT
