@@ -1,7 +1,6 @@
 """A check of the master key that was altered locks nobody out for good, and a wrong key in for never."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,7 +18,7 @@ CHECK = "master-key-check"
 
 
 @pytest.fixture
-def directory(installed: Installed) -> Iterator[DataDirectory]:
+def directory(installed: Installed) -> DataDirectory:
     directory = DataDirectory(installed.directory)
     with open_installation(directory, None) as opened, opened.store.write() as tx:
         check = tx.sealed_secrets.get(CHECK)

@@ -45,6 +45,8 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
         directory.ca_key,
         directory.next_ca_key,
         directory.server_certificate,
+        directory.machine,
+        directory.store_location,
     )
     try:
         owner = directory.path.stat()
