@@ -15,6 +15,7 @@ from hatchway.access.vault import Vault
 from hatchway.administration.fleet_files import load_fleet
 from hatchway.audit.local import LocalAdministrator
 from hatchway.control.fleet import (
+    PLANS,
     apply_fleet,
     every_problem,
     export_fleet,
@@ -96,6 +97,26 @@ def test_what_others_change_while_a_plan_is_made_is_planned_for(
     other = Store.open(store.engine.url.render_as_string())
     monkeypatch.setattr("hatchway.control.fleet.make_plan", planning)
     assert apply(store, OFFICE).empty
+    other.close()
+
+
+def test_where_others_change_the_account_all_the_time_the_last_plan_is_made_while_none_may(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Plan] = []
+
+    def planning(*args: Any, **options: Any) -> Plan:
+        made.append(make_plan(*args, **options))
+        if len(made) <= PLANS:
+            with other.write() as tx:
+                tx.account_aliases.put(AccountAlias(alias=f"a{len(made)}"))
+                tx.accounts.put(replace(ACCOUNT, gateway_dns_name=f"g{len(made)}.example"))
+        return made[-1]
+
+    other = Store.open(store.engine.url.render_as_string())
+    monkeypatch.setattr("hatchway.control.fleet.make_plan", planning)
+    assert apply(store, OFFICE) == made[-1]
+    assert len(made) == PLANS + 1
     other.close()
 
 

@@ -32,7 +32,8 @@ from hatchway.control.audit_trail import event_name, refusal_record, source_of, 
 from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.concurrency import ConcurrentCalls
-from hatchway.control.operations import Call, Operation
+from hatchway.control.fleet import PLANS
+from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
 from hatchway.control.refusals import is_unforeseen, naming, throttled, to_service_error
@@ -191,21 +192,51 @@ class Dispatcher:
                 kind = Kind.READ if operation.reads_only else Kind.WRITE
                 plane.rates.spend(share, kind, time.monotonic())
                 if operation.reads_only:
-                    result, reply = self._run(operation, attempt, tx, caller)
+                    result, reply = self._run(operation, attempt, self._call(attempt, tx, caller))
                 elif operation.prepare is not None:
                     prepared = operation.prepare(self._call(attempt, tx, caller))
             if operation.reads_only:
                 self._record(success_record(plane, attempt, result))
                 return reply
-            # Only those who are who they say they are get to hold the write lock. Within it they are looked
-            # up again, so that the decision and its effect are one.
-            with plane.store.write() as tx:
-                current = plane.callers.resolve(tx, plane.arns, signature.access_key_id)
-                if current is None:
-                    raise UnknownAccessKey(signature.access_key_id)
-                result, reply = self._run(operation, attempt, tx, current, prepared)
-                tx.audit_records.add(success_record(plane, attempt, result))
-            return reply
+            left = PLANS - 1
+            while True:
+                try:
+                    return self._write(
+                        operation, attempt, signature.access_key_id, prepared, may_be_late=left > 0
+                    )
+                except Late:
+                    left -= 1
+                    assert operation.prepare is not None
+                    with plane.store.read() as tx:
+                        current = self._resolve(tx, signature.access_key_id)
+                        prepared = operation.prepare(self._call(attempt, tx, current, prepared))
+
+    def _write(
+        self, operation: Operation, attempt: Attempt, access_key_id: str, prepared: Any, *, may_be_late: bool
+    ) -> Reply:
+        """
+        Raises:
+            Late: see there.
+        """
+        plane = self._plane
+        # Only those who are who they say they are get to hold the write lock. Within it they are looked up
+        # again, so that the decision and its effect are one.
+        with plane.store.write() as tx:
+            current = self._resolve(tx, access_key_id)
+            call = self._call(attempt, tx, current, prepared, may_be_late=may_be_late)
+            result, reply = self._run(operation, attempt, call)
+            tx.audit_records.add(success_record(plane, attempt, result))
+        return reply
+
+    def _resolve(self, tx: Transaction, access_key_id: str) -> Caller:
+        """
+        Raises:
+            UnknownAccessKey: the key of an authenticated call is not good any more.
+        """
+        caller = self._plane.callers.resolve(tx, self._plane.arns, access_key_id)
+        if caller is None:
+            raise UnknownAccessKey(access_key_id)
+        return caller
 
     def _read_request(self, attempt: Attempt) -> Operation:
         http = attempt.request.http
@@ -231,14 +262,20 @@ class Dispatcher:
         check_supported(service.name, asked.parameters, operation.unsupported)
         return operation
 
-    def _run(
-        self, operation: Operation, attempt: Attempt, tx: Transaction, caller: Caller, prepared: Any = None
-    ) -> tuple[Mapping[str, Any], Reply]:
-        result = operation.run(self._call(attempt, tx, caller, prepared))
+    def _run(self, operation: Operation, attempt: Attempt, call: Call) -> tuple[Mapping[str, Any], Reply]:
+        result = operation.run(call)
         # Rendered before anything is committed: an answer that cannot be given undoes what it would tell of.
         return result, attempt.service.render_result(operation.name, result, attempt.request.request_id)
 
-    def _call(self, attempt: Attempt, tx: Transaction, caller: Caller, prepared: Any = None) -> Call:
+    def _call(
+        self,
+        attempt: Attempt,
+        tx: Transaction,
+        caller: Caller,
+        prepared: Any = None,
+        *,
+        may_be_late: bool = False,
+    ) -> Call:
         plane = self._plane
         region = plane.arns.region
         context = {
@@ -258,6 +295,7 @@ class Dispatcher:
             request_id=attempt.request.request_id,
             random_bytes=plane.random_bytes,
             prepared=prepared,
+            may_be_late=may_be_late,
         )
         return attempt.call
 

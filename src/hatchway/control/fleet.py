@@ -32,6 +32,8 @@ _FOLLOWED: Final = frozenset(table.name for table in FEED) & {*TABLES, "accounts
 _UNFOLLOWED: Final = frozenset(TABLES) - _FOLLOWED
 """The tables that a view of the account is read from: those whose changes the feed has, and the others."""
 _MOST_CHANGES_TOLD: Final = 500
+PLANS: Final = 3
+"""How often a plan is made while others may write, before it is made while none may."""
 _AT_ONCE: Final = 500
 
 
@@ -58,25 +60,36 @@ def every_problem(store: Store, bad: BadFleet, *, now: datetime, prune: bool = F
 
 
 def apply_fleet(
-    store: Store, fleet: Fleet, *, now: datetime, prune: bool = False, administrator: LocalAdministrator
+    store: Store,
+    fleet: Fleet,
+    *,
+    now: datetime,
+    prune: bool = False,
+    administrator: LocalAdministrator,
 ) -> Plan:
     """Makes the account be as the file says, all or nothing; what was done.
 
     Raises:
         BadFleet: the file does not fit the account; it holds every problem, and nothing was changed.
     """
-    # A large plan takes seconds, in which nobody else could write: it is made before, and again when late.
-    with store.read() as tx:
-        view = read_account(tx)
-    plan = make_plan(fleet, view, now=now, prune=prune)
-    with store.write() as tx:
-        if not is_current(view, tx):
+    # A large plan takes seconds, in which nobody else could write: so it is made before, and when it comes
+    # late, again.
+    for left in reversed(range(PLANS)):
+        with store.read() as tx:
             view = read_account(tx)
-            plan = make_plan(fleet, view, now=now, prune=prune)
-        write_plan(tx, plan.writes)
-        tx.audit_records.add(
-            _audit_record(view.account, fleet, plan, now=now, prune=prune, administrator=administrator)
-        )
+        plan = make_plan(fleet, view, now=now, prune=prune)
+        with store.write() as tx:
+            if not is_current(view, tx):
+                if left:
+                    continue
+                # Others write all the time, and would for ever.
+                view = read_account(tx)
+                plan = make_plan(fleet, view, now=now, prune=prune)
+            write_plan(tx, plan.writes)
+            tx.audit_records.add(
+                _audit_record(view.account, fleet, plan, now=now, prune=prune, administrator=administrator)
+            )
+            break
     return plan
 
 

@@ -39,6 +39,10 @@ from hatchway.store import Transaction
 Result = Mapping[str, Any]
 
 
+class Late(Exception):
+    """What an operation has prepared is not of the account as it is any more: it is prepared again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the audit trail tells of an answer in place of it, where that may be large; and what besides."""
@@ -53,7 +57,8 @@ class Call:
 
     `context` holds the condition keys that do not depend on the operation. `authorization` is what
     `authorize` found, for the audit trail; `told` what an operation has it tell. `prepared` is what the
-    operation's preparation gave.
+    operation's preparation gave; in one that follows on another that came late, what that gave. `may_be_late`
+    is whether the operation may raise `Late`: not without end.
     """
 
     tx: Transaction
@@ -67,6 +72,7 @@ class Call:
     request_id: str
     random_bytes: Callable[[int], bytes]
     prepared: Any = None
+    may_be_late: bool = False
     authorization: Authorization | None = field(default=None, init=False)
     told: Told | None = field(default=None, init=False)
 
@@ -96,7 +102,7 @@ class Operation:
     """`reads_only` operations run in a view that nothing can be changed through.
 
     `unsupported` are the parameters that it refuses: see `hatchway.control.unsupported`. `prepare` does the
-    long part of one that writes, in a view of before, while others may write.
+    long part of one that writes, in a view of before, while others may write; again when it was `Late`.
     """
 
     service: str

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from itertools import count
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from tests.control.harness import INSTANCE, SUBNET, World
 from tests.control.hatchway_service.refusals import allow, refused
 
+from hatchway.control.fleet import PLANS
 from hatchway.control.hatchway_service import fleet_files
 from hatchway.control.hatchway_service.fleet_files import LARGEST_FILE
 from hatchway.domain.identity import Guardrail
@@ -172,6 +174,49 @@ def test_what_another_changes_between_planning_and_writing_is_not_undone(
     monkeypatch.setattr(fleet_files, "make_plan", late)
     message = refused(lambda: client.apply_fleet(FleetFile=FILE), "InvalidFleetException")
     assert "10.0.1.2 is the address of" in message
+
+
+def test_a_plan_that_comes_late_is_made_again_while_others_may_write_and_at_last_while_none_may(
+    world: World, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, made, parsed = make_plan, count(1), []
+    parse = fleet_files.parse_fleet
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        plan = prepared(*arguments, **named)
+        number = next(made)
+        # In the transaction of the last one nobody else could.
+        if number <= PLANS:
+            world.client("iam").create_user(UserName=f"u{number}")
+        return plan
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        parsed.append(arguments)
+        return parse(*arguments, **named)
+
+    monkeypatch.setattr(fleet_files, "make_plan", late)
+    monkeypatch.setattr(fleet_files, "parse_fleet", noted)
+    assert client.apply_fleet(FleetFile=FILE)["Plan"]["Changes"]
+    assert (next(made) - 1, len(parsed)) == (PLANS + 1, 1)
+    assert not client.plan_fleet(FleetFile=FILE)["Plan"]["Changes"]
+
+
+def test_who_is_cut_off_while_his_file_is_planned_anew_applies_nothing(
+    world: World, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = world.user("alice", allow("hatchway:*"))
+    alice = world.client("hatchway", key)
+    prepared = make_plan
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        plan = prepared(*arguments, **named)
+        monkeypatch.setattr(fleet_files, "make_plan", prepared)
+        world.client("iam").delete_access_key(UserName="alice", AccessKeyId=key.access_key_id)
+        return plan
+
+    monkeypatch.setattr(fleet_files, "make_plan", late)
+    refused(lambda: alice.apply_fleet(FleetFile=FILE), "InvalidClientTokenId")
+    assert client.plan_fleet(FleetFile=FILE)["Plan"]["Changes"]
 
 
 def test_whole_accounts_are_gone_through_one_at_a_time(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from hatchway.access.authorization import Check
 from hatchway.control.fleet import is_current, read_account, told_changes, told_counts, write_plan
 from hatchway.control.hatchway_service.turns import Turns
-from hatchway.control.operations import Call, Result, Told, operation
+from hatchway.control.operations import Call, Late, Result, Told, operation
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.export import export_view
@@ -65,6 +65,8 @@ def apply_fleet(call: Call) -> Result:
 
     plan = prepared.plan
     if not is_current(prepared.view, call.tx):
+        if call.may_be_late:
+            raise Late
         try:
             plan = make_plan(prepared.fleet, read_account(call.tx), now=call.now, prune=prune)
         except BadFleet as bad:
@@ -92,7 +94,11 @@ def _prepare(call: Call, operation_name: str) -> _Prepared:
     with _turns.one():
         view = read_account(call.tx)
         try:
-            fleet = parse_fleet(_decompressed(call.parameters["FleetFile"]), most_values=MOST_VALUES)
+            fleet = (
+                parse_fleet(_decompressed(call.parameters["FleetFile"]), most_values=MOST_VALUES)
+                if call.prepared is None
+                else call.prepared.fleet
+            )
             return _Prepared(fleet, view, make_plan(fleet, view, now=call.now, prune=prune))
         except BadFleet as bad:
             raise _invalid(_every_problem(call, bad, view)) from bad
