@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.audit.denials import events_beginning, events_of, last_denial
 from hatchway.errors import BadUsage
@@ -18,6 +18,22 @@ _ENCODED = " Encoded authorization failure message:"
 """What follows this in EC2's messages are the decisions themselves, sealed."""
 
 _TOLD = 5
+
+DENIALS: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
+    }
+)
+"""Error codes of who may not, or has not proved who he is; EC2's without whose fault it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +105,9 @@ class Explained:
             return "denied"
         if self._revocation:
             return "denied"
-        if self.event.get("errorCode"):
-            return "denied" if self.event["userIdentity"].get("type") == "Unknown" else "failed"
+        code = self.event.get("errorCode")
+        if code:
+            return "denied" if str(code).removeprefix("Client.") in DENIALS else "failed"
         return "ok"
 
     def to_json(self) -> dict[str, Any]:

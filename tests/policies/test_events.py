@@ -1,0 +1,52 @@
+"""What became of a call, by its event."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from hatchway.control.services import DIALECTS
+from hatchway.policies.events import DENIALS, read_event
+from hatchway.sigv4.errors import SignatureError
+
+UNKNOWN = {"type": "Unknown", "accessKeyId": "AKIAINVENTED"}
+ALICE = {"type": "IAMUser", "userName": "alice", "arn": "arn:aws:iam::123456789012:user/alice"}
+
+
+def verdict(code: str | None, identity: dict[str, str] = UNKNOWN) -> str:
+    event = {"eventID": "1", "userIdentity": identity}
+    return read_event(event if code is None else {**event, "errorCode": code}).verdict
+
+
+def kinds(kind: type[SignatureError]) -> Iterator[type[SignatureError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from kinds(each)
+
+
+@pytest.mark.parametrize("identity", [UNKNOWN, ALICE])
+def test_whoever_may_not_or_has_not_proved_who_he_is_was_denied_in_the_words_of_each_service(
+    identity: dict[str, str],
+) -> None:
+    codes = {each.code for each in kinds(SignatureError)} | {each.denied for each in DIALECTS.values()}
+    # EC2 has one word for all signatures, but for those of credentials that have expired.
+    codes |= {"Client.AuthFailure", "Client.RequestExpired", "Client.UnauthorizedOperation"}
+    # The trail has AccessDenied for it.
+    codes.remove("AuthException")
+    assert {verdict(code, identity) for code in codes} == {"denied"}
+    assert {code.removeprefix("Client.") for code in codes} == DENIALS
+
+
+@pytest.mark.parametrize("identity", [UNKNOWN, ALICE])
+@pytest.mark.parametrize(
+    "code",
+    ["InvalidAction", "Client.InvalidAction", "Throttling", "Client.RequestLimitExceeded",
+     "ServiceUnavailable", "Server.InternalError", "ValidationException", "NoSuchEntity"],
+)  # fmt: skip
+def test_what_could_not_be_done_for_another_reason_has_failed_whoever_asked(
+    code: str, identity: dict[str, str]
+) -> None:
+    assert verdict(code, identity) == "failed"
+
+
+def test_what_was_done_is_ok() -> None:
+    assert verdict(None, ALICE) == "ok"
