@@ -6,15 +6,17 @@ import os
 import statistics
 import subprocess
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from bench.client.throughput import Flow, flow, median
-from bench.client.world import BANNER, World
+from bench.client.throughput import flow, median
+from bench.client.world import BANNER, World, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
+
+Measured = TypeVar("Measured")
 
 PARTS = ("near", "ssh", "far", "throughput")
 
@@ -124,11 +126,8 @@ def _throughput(world: World, rounds: int, megabytes: int) -> list[Row]:
     rows = []
     for connections in (1, 64):
         for direction in ("down", "up"):
-            flows: dict[str, list[Flow]] = {}
-            for _ in range(rounds):
-                for name, command in world.commands(connections).items():
-                    measured = flow(world, command, direction, connections, megabytes)
-                    flows.setdefault(name, []).append(measured)
+            carried = partial(flow, world, direction=direction, connections=connections, megabytes=megabytes)
+            flows = _in_turns(world.commands(connections), rounds, carried)
             ours, theirs = median(flows["hatchway"]), median(flows["aws"])
             what = f"{direction} by --local-port, {connections} connection{'s' if connections > 1 else ''}"
             busy = f"{ours.busy}; {theirs.busy}"
@@ -150,11 +149,17 @@ def _turns(
 def _medians(
     commands: dict[str, list[str]], rounds: int, measured: Callable[[list[str]], float]
 ) -> dict[str, float]:
-    found: dict[str, list[float]] = {name: [] for name in commands}
+    return {name: statistics.median(took) for name, took in _in_turns(commands, rounds, measured).items()}
+
+
+def _in_turns(
+    commands: dict[str, list[str]], rounds: int, measured: Callable[[list[str]], Measured]
+) -> dict[str, list[Measured]]:
+    found: dict[str, list[Measured]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
             found[name].append(measured(command))
-    return {name: statistics.median(took) for name, took in found.items()}
+    return found
 
 
 def _whole(world: World, command: list[str]) -> float:
@@ -172,26 +177,10 @@ def _first_byte(world: World, command: list[str], before: Callable[[], None] = l
     if command[0] != str(world.aws):
         before()
     began = time.perf_counter()
-    with _running(world, command) as process:
+    with running(world, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         data = os.read(process.stdout.fileno(), len(BANNER))
         took = time.perf_counter() - began
     if data[:3] != BANNER[:3]:
         raise RuntimeError(f"{command[0]} opened no tunnel: {data!r}")
     return took
-
-
-@contextmanager
-def _running(world: World, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command,
-        env=world.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()

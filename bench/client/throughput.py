@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import socket
 import statistics
-import subprocess
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from bench.client.world import running
 from bench.gateway import machine, target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import subprocess
+    from collections.abc import Callable, Sequence
 
     from bench.client.world import World
 
@@ -67,7 +67,7 @@ def flow(world: World, command: list[str], direction: str, connections: int, meg
     act = _take if direction == "down" else _give
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with _running(world, [*command, "--local-port", str(port)]) as process:
+    with running(world, [*command, "--local-port", str(port)]) as process:
         socks = [_connect(port, process) for _ in range(connections)]
         for sock in socks:
             if sock.recv(len(world.banner), socket.MSG_WAITALL) != world.banner:
@@ -117,22 +117,6 @@ def _give(sock: socket.socket, size: int) -> None:
         os.close(blob)
     if sock.recv(1) != b"k":
         raise ConnectionError("the target did not get everything")
-
-
-@contextmanager
-def _running(world: World, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command,
-        env=world.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _connect(port: int, process: subprocess.Popen[bytes]) -> socket.socket:

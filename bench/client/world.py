@@ -12,12 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bench.gateway import machine
 from bench.gateway.target import target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ACCOUNT, REGION, NAME = "123456789012", "us-east-1", "gateway.bench"
 INSTANCE, ENDPOINT = "i-0123456789abcdef0", "eice-0123456789abcdef0"
@@ -224,6 +227,18 @@ class World:
                 data = b""
             under_way.put((time.monotonic() + self.delay, data))
         arriving.join()
+
+
+@contextmanager
+def running(world: World, command: list[str], **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A client, which has no input and no output but for `streams`, and is ended."""
+    nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=world.environment, **{**nothing, **streams})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _arrive(under_way: queue.SimpleQueue[tuple[float, bytes]], sink: socket.socket) -> None:
