@@ -211,7 +211,9 @@ def test_profiles_stand_side_by_side(profiles: tuple[ProfileOptions, ProfileOpti
 def test_the_profile_of_the_environment_is_kept(
     profiles: tuple[ProfileOptions, ProfileOptions], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "alice")
+    monkeypatch.setenv("AWS_DEFAULT_PROFILE", "alice")
+    # The former wins, as with the AWS CLI.
+    monkeypatch.setenv("AWS_PROFILE", "a lab")
     options = ProfileOptions(endpoint_url=profiles[0].endpoint_url, ca_bundle=profiles[0].ca_bundle)
     assert write(options, home).file.name == "alice.conf"
     assert "--profile alice " in settings_of("web-1", home)["proxycommand"]

@@ -41,6 +41,15 @@ class Simple(NamedTuple):
         return self.endpoint_urls.get(service.replace("-", "_")) or self.endpoint_urls.get("")
 
 
+def profile_name(named: str | None, environment: Mapping[str, str]) -> str | None:
+    """The profile that is meant, as the AWS CLI and botocore choose it; None for the default one.
+
+    Args:
+        named: the one of the command line.
+    """
+    return named or environment.get("AWS_DEFAULT_PROFILE") or environment.get("AWS_PROFILE") or None
+
+
 def find_simple(named: str | None, environment: Mapping[str, str]) -> Simple | None:
     """None where something is not simple, odd or missing.
 
@@ -49,7 +58,7 @@ def find_simple(named: str | None, environment: Mapping[str, str]) -> Simple | N
     """
     if any(environment.get(name) for name in _ELSEWHERE):
         return None
-    name = named or environment.get("AWS_DEFAULT_PROFILE") or environment.get("AWS_PROFILE")
+    name = profile_name(named, environment)
     try:
         config = _profiles(_path(environment, "AWS_CONFIG_FILE", "~/.aws/config"), sections_named=True)
         kept = _profiles(

@@ -34,6 +34,7 @@ from hatchway.client.host_keys import (
 from hatchway.client.host_list import list_hosts
 from hatchway.client.hosts import RUNNING
 from hatchway.client.proxy_command import option_words, profile_options, program, proxy_line, tunnel_options
+from hatchway.client.shared_files import profile_name
 from hatchway.client.ssh import SshMissing, make_key
 from hatchway.client.ssh_config import (
     PLAIN_NAME,
@@ -197,9 +198,7 @@ def profile_slug(profile: str | None) -> str:
 
 def _lasting(options: ProfileOptions) -> ProfileOptions:
     """The same in another directory and another shell."""
-    profile = (
-        options.profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or None
-    )
+    profile = profile_name(options.profile, os.environ)
     bundle = None if options.ca_bundle is None else str(Path(options.ca_bundle).absolute())
     return options._replace(profile=profile, ca_bundle=bundle)
 
