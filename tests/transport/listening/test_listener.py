@@ -343,5 +343,7 @@ def test_a_load_balancer_that_sends_no_header_a_wrong_one_or_a_part_of_one_is_re
             assert await was_reset(ended)
             await until(lambda: server.listener.pending == 0)
             assert not len(server.clients)
+            # One that says something else is told of; one that leaves may only look whether the port is open.
+            assert server.listener.shed["bad_proxy_header"] == 1
 
     run(test)

@@ -4,6 +4,7 @@ from structlog.testing import capture_logs
 from tests.transport.harness import Clock
 
 from hatchway.transport.listening.load_shedding import (
+    BAD_PROXY_HEADER,
     LOG_INTERVAL,
     NO_TURN,
     REASONS,
@@ -30,6 +31,13 @@ def test_the_log_tells_of_connections_turned_away_at_once_and_then_every_ten_sec
         (SOURCE_WASTES, 1000, NEIGHBOUR),
     ]
     assert shed.counts[SOURCE_WASTES] == 1001
+
+
+def test_what_more_there_is_to_say_of_the_latest_is_said() -> None:
+    shed = LoadShedding(Clock())
+    with capture_logs() as logs:
+        shed.add(BAD_PROXY_HEADER, ADDRESS, problem="it has none")
+    assert logs[0]["problem"] == "it has none"
 
 
 def test_every_reason_is_counted_from_the_beginning() -> None:

@@ -19,6 +19,7 @@ import structlog
 from hatchway.domain.reach import parse_address, within
 from hatchway.transport.listening.accept_queue import QUEUE_TIMEOUT, AcceptQueue
 from hatchway.transport.listening.load_shedding import (
+    BAD_PROXY_HEADER,
     LOG_INTERVAL,
     NO_TURN,
     SOURCE_WASTES,
@@ -147,6 +148,7 @@ class Listener:
         self._pause: asyncio.TimerHandle | None = None
         self._sock: socket.socket | None = None
         self._silent_until = 0.0
+        self._reset = 0
 
     @property
     def pending(self) -> int:
@@ -216,7 +218,7 @@ class Listener:
         self._pause = self._loop.call_later(seconds, self._resume)
 
     def _accept(self, listening: socket.socket) -> None:
-        shed, began, pause = sum(self.shed.values()), time.thread_time(), 0.0
+        reset, began, pause = self._reset, time.thread_time(), 0.0
         for _ in range(MAX_ACCEPTS):
             try:
                 sock, peer = listening.accept()
@@ -232,7 +234,7 @@ class Listener:
             self._take(sock, peer)
             if time.thread_time() - began > _ACCEPTING:
                 break
-        if sum(self.shed.values()) != shed:
+        if self._reset != reset:
             self._pause_for(pause or (time.thread_time() - began) / SHARE)
 
     def _log_exhaustion(self, problem: OSError) -> None:
@@ -265,6 +267,8 @@ class Listener:
         """The load balancer has sent its header, or has failed to."""
         header = begun.header
         if header is None:
+            if begun.problem is not None:
+                self._shed_connections.add(BAD_PROXY_HEADER, str(begun.peer.address), problem=begun.problem)
             self._drop(begun.sock)
             return
         rest = begun.received[header.size :]
@@ -323,6 +327,7 @@ class Listener:
 
     def _shed(self, sock: socket.socket, reason: str, address: str) -> None:
         self._shed_connections.add(reason, address)
+        self._reset += 1
         self._drop(sock)
 
     def _drop(self, sock: socket.socket) -> None:
@@ -338,11 +343,12 @@ class _ProxiedConnection:
 
     Attributes:
         header: that; None when none came, or a bad one.
+        problem: what is wrong with a bad one.
         received: all that has been read, the header first.
         seconds: that the client has left.
     """
 
-    __slots__ = ("_deadline", "_done", "_loop", "_until", "header", "peer", "received", "sock")
+    __slots__ = ("_deadline", "_done", "_loop", "_until", "header", "peer", "problem", "received", "sock")
 
     def __init__(
         self,
@@ -360,6 +366,7 @@ class _ProxiedConnection:
         self.sock = sock
         self.peer = peer
         self.header: ProxyHeader | None = None
+        self.problem: str | None = None
         self.received = b""
         self._read()
 
@@ -379,7 +386,7 @@ class _ProxiedConnection:
         try:
             self.header = read_proxy_header(self.received)
         except BadProxyHeader as bad:
-            log.warning("load balancer refused", peer=str(self.peer.address), problem=str(bad))
+            self.problem = str(bad)
             data = b""
         if data and self.header is None:
             self._wait()

@@ -18,7 +18,10 @@ NO_TURN: Final = "no_turn"
 TOO_MANY_PENDING: Final = "too_many_pending"
 """So many that have not sent their request yet."""
 
-REASONS: Final = (SOURCE_WASTES, NO_TURN, TOO_MANY_PENDING)
+BAD_PROXY_HEADER: Final = "bad_proxy_header"
+"""From where load balancers connect, and without the header by which they say whose connection it is."""
+
+REASONS: Final = (SOURCE_WASTES, NO_TURN, TOO_MANY_PENDING, BAD_PROXY_HEADER)
 
 LOG_INTERVAL: Final = 10.0
 """Seconds between two log lines of the same reason."""
@@ -40,8 +43,8 @@ class LoadShedding:
         """How many, by reason."""
         return self._counts
 
-    def add(self, reason: str, address: str) -> None:
-        """One more, from this address."""
+    def add(self, reason: str, address: str, **more: str) -> None:
+        """One more, from this address; the log has more of it."""
         self._counts[reason] += 1
         at, count = self._told.get(reason, (0.0, 0))
         now = self._clock()
@@ -53,4 +56,5 @@ class LoadShedding:
             reason=reason,
             connections=self._counts[reason] - count,
             latest_source_ip=address,
+            **more,
         )
