@@ -8,6 +8,7 @@ for its own configuration; of the OTEL_… variables, which are OpenTelemetry's,
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,9 @@ DEFAULT_GATEWAY_PORT: Final = 443
 DEFAULT_DRAIN_SECONDS: Final = 10.0
 UNPRIVILEGED_GATEWAY_PORT: Final = 8444
 LOOPBACK: Final = "127.0.0.1"
+ANYWHERE: Final = "anywhere"
+"""In the place of the addresses that load balancers connect from: whoever connects is one."""
+_EVERY_ADDRESS: Final = ("0.0.0.0/0", "::/0")
 STORE_URL_VARIABLE: Final = "HATCHWAY_STORE_URL"
 
 _ADDRESS: Final = re.compile(
@@ -120,6 +124,11 @@ class DataDirectory:
     def audit_log(self) -> Path:
         """The audit trail as JSON lines."""
         return self.path / "audit.jsonl"
+
+
+def ranges_of(proxies: Iterable[str]) -> tuple[str, ...]:
+    """The CIDR ranges of load balancers, as the command line names them."""
+    return tuple(cidr for given in proxies for cidr in (_EVERY_ADDRESS if given == ANYWHERE else (given,)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hatchway.cli.options import read_address, read_range
+from hatchway.cli.options import read_address, read_proxies
 from hatchway.errors import BadUsage
 from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.settings import DEFAULT_DRAIN_SECONDS
@@ -46,7 +46,8 @@ ProxyProtocolFrom = Annotated[
         "--proxy-protocol-from",
         metavar="CIDR",
         help="Where a load balancer connects from that says by the PROXY protocol, version 1 or 2, whose"
-        " connection it passes on. May be repeated. It is required from there and ignored from elsewhere.",
+        " connection it passes on. May be repeated. It is required from there and ignored from elsewhere."
+        " 'anywhere' only where nobody else can connect: whoever does may claim any address.",
     ),
 ]
 Vpcs = Annotated[
@@ -148,9 +149,7 @@ class GatewayArguments:
             BadUsage: an option's value is none that it can have.
         """
         return GatewayOptions(
-            proxy_protocol_from=tuple(
-                read_range("--proxy-protocol-from", text) for text in self.proxy_protocol_from or ()
-            ),
+            proxy_protocol_from=read_proxies("--proxy-protocol-from", self.proxy_protocol_from),
             vpcs=tuple(_vpc(text) for text in self.vpc or vpcs),
             never_targets=tuple(_host_or_range(text) for text in self.never_target or ()),
             metrics=read_address("--metrics", self.metrics),

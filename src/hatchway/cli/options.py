@@ -2,20 +2,24 @@
 
 import ipaddress
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from hatchway.errors import BadUsage
-from hatchway.settings import STORE_URL_VARIABLE, Address, DataDirectory
+from hatchway.settings import ANYWHERE, STORE_URL_VARIABLE, Address, DataDirectory
 
 if TYPE_CHECKING:
     from hatchway.cli.client_options import CallerArguments
 
 DATA_DIR_VARIABLE = "HATCHWAY_DATA_DIR"
+_SHORTEST_PREFIX: Final = {4: 8, 6: 7}
+"""Of load balancers' addresses, by IP version: what is private has none that is shorter (10.0.0.0/8 of RFC
+1918, fc00::/7 of RFC 4193)."""
 
 
 def given_path(text: str) -> Path:
@@ -137,3 +141,23 @@ def read_range(option: str, text: str) -> str:
         return str(ipaddress.ip_network(text))
     except ValueError as problem:
         raise BadUsage(f"{option} {text!r} is not an address or a CIDR range: {problem}") from problem
+
+
+def read_proxies(option: str, texts: Iterable[str] | None) -> tuple[str, ...]:
+    """Where load balancers connect from: CIDR ranges, or the word for anywhere.
+
+    Raises:
+        BadUsage: one is neither an address nor a CIDR range, or so wide that it must be a mistake.
+    """
+    return tuple(text if text == ANYWHERE else _proxies(option, text) for text in texts or ())
+
+
+def _proxies(option: str, text: str) -> str:
+    network = ipaddress.ip_network(read_range(option, text))
+    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+        raise BadUsage(
+            f"{option} {text!r}: whoever connects from there may claim any address as his, in policies"
+            " (aws:SourceIp) and the audit trail, and is bound by no limit of connections. Give the load"
+            f" balancers' own addresses; or {ANYWHERE!r}, where nobody but them can connect"
+        )
+    return str(network)

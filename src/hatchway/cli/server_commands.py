@@ -18,7 +18,7 @@ from hatchway.cli.options import (
     data_directory,
     known_user,
     read_address,
-    read_range,
+    read_proxies,
 )
 from hatchway.errors import BadUsage
 from hatchway.server.gateway_options import Switch
@@ -90,7 +90,7 @@ _ApiProxyProtocolFrom = Annotated[
         metavar="CIDR",
         help="Where a load balancer connects to the API from that says by the PROXY protocol, version 1 or 2,"
         " whose connection it passes on. May be repeated. It is required from there and ignored from"
-        " elsewhere.",
+        " elsewhere. 'anywhere' only where nobody else can connect: whoever does may claim any address.",
     ),
 ]
 _AuditFile = Annotated[
@@ -378,9 +378,7 @@ def _server_options(
         api_names=_api_names(directory, api.api_name, own_certificate=api.api_cert is not None),
         api_reads=api.api_reads,
         api_writes=api.api_writes,
-        api_proxy_protocol_from=tuple(
-            read_range("--api-proxy-protocol-from", text) for text in api.api_proxy_protocol_from or ()
-        ),
+        api_proxy_protocol_from=read_proxies("--api-proxy-protocol-from", api.api_proxy_protocol_from),
         audit_file=api.audit_file is Switch.ON,
         gateway=read_address("--gateway", gateway.gateway),
         api_certificate=_certificate("api", api.api_cert, api.api_key),

@@ -40,6 +40,7 @@ from hatchway.settings import (
     LogFormat,
     Settings,
     is_everywhere,
+    ranges_of,
 )
 from hatchway.supervision.handover import Handover
 from hatchway.supervision.service_manager import ServiceManager
@@ -98,9 +99,9 @@ class ServerOptions:
             gateway_workers=self.gateway_workers,
             api_reads=self.api_reads,
             api_writes=self.api_writes,
-            api_proxy_protocol_from=self.api_proxy_protocol_from,
+            api_proxy_protocol_from=ranges_of(self.api_proxy_protocol_from),
             audit_file=self.audit_file,
-            proxy_protocol_from=self.gateway_options.proxy_protocol_from,
+            proxy_protocol_from=ranges_of(self.gateway_options.proxy_protocol_from),
             vpcs=self.gateway_options.vpcs,
             never_targets=self.gateway_options.never_targets,
             max_tunnels=self.gateway_options.max_tunnels,
