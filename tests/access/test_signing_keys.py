@@ -254,6 +254,32 @@ def test_an_inactive_key_has_none_until_it_is_active_again(world: World) -> None
         assert world.known == known
 
 
+@pytest.mark.parametrize("everybody", [False, True])
+def test_whoever_is_allowed_tunnels_again_while_he_loses_them_keeps_what_he_has(
+    world: World, monkeypatch: pytest.MonkeyPatch, everybody: bool
+) -> None:
+    keys = [world.user(name, OPEN).key for name in ("alice", "bob")]
+    world.change(lambda tx: managed(tx, OPEN))
+    world.keys.refresh()
+    off = [replace(key, status=KeyStatus.INACTIVE) for key in keys]
+    world.change(lambda tx: tx.access_keys.put(*off))
+    portions = signing_keys._portions
+
+    def meanwhile(rows: list[Any]) -> Iterator[list[Any]]:
+        if rows:
+            world.change(lambda tx: tx.access_keys.put(keys[0]))
+            if everybody:
+                world.change(lambda tx: tx.guardrails.put(Guardrail(policy_arn=POLICY)))
+        return portions(rows)
+
+    monkeypatch.setattr(signing_keys, "_portions", meanwhile)
+    world.keys.refresh()
+    assert world.known == ({key.id for key in keys} if everybody else {keys[0].id})
+    monkeypatch.setattr(signing_keys, "_portions", portions)
+    world.keys.refresh()
+    assert world.known == {keys[0].id}
+
+
 def test_they_roll_with_the_days(world: World) -> None:
     world.user("alice", OPEN)
     assert (world.keys.refresh(), world.keys.refresh()) == (3, 0)

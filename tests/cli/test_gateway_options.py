@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Installed, Serve, Server
 
+from hatchway.cli.options import read_proxies
+from hatchway.errors import BadUsage
+from hatchway.settings import ranges_of
+
 
 def ask(server: Server, header: bytes = b"") -> bytes:
     """What the gateway answers to a request that nobody signed, on a connection that begins with `header`."""
@@ -65,6 +69,27 @@ def test_each_worker_tells_prometheus_at_a_port_of_its_own(installed: Installed,
     assert all(b"hatchway_snapshot_revision " in text for text in told)
     # One of the two took the connection.
     assert sum(b"hatchway_tunnels_refused_total{" in text for text in told) == 1
+
+
+def test_a_load_balancer_may_be_anywhere_when_that_is_said(installed: Installed, serve: Serve) -> None:
+    server = serve(installed, "--proxy-protocol-from", "anywhere")
+    assert ask(server, b"PROXY TCP4 192.0.2.7 127.0.0.1 4711 443\r\n") == b"HTTP/1.1 403"
+    with pytest.raises(OSError):
+        ask(server)
+
+
+@pytest.mark.parametrize("option", ["--proxy-protocol-from", "--api-proxy-protocol-from"])
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "128.0.0.0/1", "10.0.0.0/7", "2000::/3"])
+def test_a_load_balancer_is_not_by_mistake_whoever_connects(option: str, text: str) -> None:
+    with pytest.raises(BadUsage, match=f"{option} '{text}': whoever connects from there may claim any"):
+        read_proxies(option, [text])
+
+
+def test_ranges_of_private_addresses_are_load_balancers() -> None:
+    given = ["10.0.0.0/8", "fc00::/7", "192.0.2.1", "anywhere"]
+    read = read_proxies("--proxy-protocol-from", given)
+    assert read == ("10.0.0.0/8", "fc00::/7", "192.0.2.1/32", "anywhere")
+    assert ranges_of(read) == ("10.0.0.0/8", "fc00::/7", "192.0.2.1/32", "0.0.0.0/0", "::/0")
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "localhost", "10.0.0.0/33"])

@@ -27,6 +27,7 @@ audit trail.
 | `access_keys` | access keys and their secrets, which only a control plane opens |
 | `sessions` | temporary credentials and their tokens |
 | `signing_keys` | what is derived from those for gateways, and for whom |
+| `granted_keys` | the same for whom a transaction newly allows tunnels, within it |
 | `touched_keys` | the access keys of those whose permissions a change may have altered |
 | `machines` | what a machine that joined is given, and what only it can open |
 | `key_files`, `vault` | the master key and the gateway key, which no database holds; sealing by them |

@@ -36,7 +36,7 @@ def create_access_key(
 ) -> NewAccessKey:
     """Makes an active key for a user (None: the root user), and its sealed secret.
 
-    Gateways know it when `hatchway.access.signing_keys` has derived what they verify with.
+    Gateways verify with what `hatchway.access.granted_keys` derives from it in the same transaction.
     """
     key = AccessKey(
         id=new_id(Kind.ACCESS_KEY, random_bytes(16)),

@@ -4,8 +4,8 @@ A gateway gets no secret access key, and not even these of everybody: AWS's scop
 what verifies OpenTunnel also signs SendSSHPublicKey. There are none for the root user, nor for keys whose
 policies allow no tunnel whatever is asked for. The control plane derives and seals them, for yesterday, today
 and tomorrow (AWS: "Create a signed AWS API request", step 3); a gateway opens one for each request that it
-verifies. Those of temporary credentials are for the days of their life, and are written with the session:
-who assumes a role opens tunnels at once.
+verifies. Those of temporary credentials are for the days of their life, and are written with the session, as
+those of other keys are with what newly allows their user tunnels (`granted_keys`): so he opens some at once.
 """
 
 import hashlib
@@ -74,9 +74,33 @@ def session_signing_keys(
     if not may_open_tunnels(policies):
         return []
     return [
-        _derive(gateway, session.access_key_id, Scope(date, region, GATEWAY_SERVICE), secret)
+        derived(gateway, session.access_key_id, date, secret, region=region)
         for date in session_dates(session, now)
     ]
+
+
+def wanted_of(tx: Transaction, key_ids: Iterable[str], now: datetime) -> set[tuple[str, str]]:
+    """The access keys among these, and the dates, for which there are to be signing keys."""
+    # Only names come from the account, and nothing depends on them here.
+    identities = StoredIdentities(tx, Arns("", ""))
+    wanted: set[tuple[str, str]] = set()
+    for key_id in key_ids:
+        caller = resolve_caller(identities, key_id)
+        if caller is None or not may_open_tunnels(caller.policies):
+            continue
+        session = caller.principal.session
+        if session is None:
+            wanted |= {(key_id, date) for date in gateway_dates(now)}
+        elif session.good_at(now):
+            wanted |= {(key_id, date) for date in session_dates(session, now)}
+    return wanted
+
+
+def derived(gateway: Vault, key_id: str, date: str, secret: str, *, region: str) -> SealedSigningKey:
+    """What gateways verify with, of an access key on a date."""
+    scope = Scope(date, region, GATEWAY_SERVICE)
+    key = derive_signing_key(secret, scope.date, scope.region, scope.service)
+    return seal_signing_key(gateway, key_id, scope, key)
 
 
 def seal_signing_key(gateway: Vault, access_key_id: str, scope: Scope, key: bytes) -> SealedSigningKey:
@@ -167,13 +191,17 @@ class SigningKeys:
             sealed, id_of_row = tx.sealed_signing_keys, sealed_signing_keys.c.access_key_id
             rows_held = sealed.find() if touched is None else sealed.find(id_of_row.in_(touched))
             held = {(row.access_key_id, row.date): row.sealed_under for row in rows_held}
-            wanted = self._wanted(tx, now) if touched is None else self._wanted_of(tx, touched, now)
-            # Another control plane with another gateway key would do the same to ours: once, not for ever.
-            good = {row for row, under in held.items() if since or under == self._gateway.key_id}
+            wanted = self._wanted(tx, now) if touched is None else wanted_of(tx, touched, now)
+            # Another control plane with another gateway key would do the same to ours: once for each change,
+            # not for ever.
+            strict = not since or touched is not None
+            good = {row for row, under in held.items() if not strict or under == self._gateway.key_id}
             missing = sorted(wanted - good)
             secrets = dict(self._secrets(tx, {key_id for key_id, _date in missing}, touched))
             rows = [
-                self._derive(key_id, date, secrets[key_id]) for key_id, date in missing if key_id in secrets
+                derived(self._gateway, key_id, date, secrets[key_id], region=self._region)
+                for key_id, date in missing
+                if key_id in secrets
             ]
             in_clear = tx.has_clear_signing_keys()
         gone = sorted(held.keys() - wanted, key=lambda row: (row[1], row[0]))
@@ -186,9 +214,15 @@ class SigningKeys:
                 tx.sealed_signing_keys.put_all(row for row in part if row.access_key_id in known)
         for gone_part in _portions(gone):
             with self._store.write() as tx:
+                # Whom a change since then touches keeps what he has until he is looked at the next time.
+                since_then: frozenset[str] | None = frozenset()
+                if tx.touched(position, IDENTITY_TABLES):
+                    since_then = touched_keys(tx, position, now)
+                if since_then is None:
+                    break
                 # They come by date.
                 for date in dict.fromkeys(date for _, date in gone_part):
-                    ids = [key_id for key_id, its in gone_part if its == date]
+                    ids = [key_id for key_id, its in gone_part if its == date and key_id not in since_then]
                     tx.sealed_signing_keys.delete_where(id_of_row.in_(ids), date=date)
         if in_clear:
             with self._store.write() as tx:
@@ -211,22 +245,6 @@ class SigningKeys:
             if _owner(session) in owners and self._session_allows(session)
             for date in session_dates(session, now)
         }
-
-    def _wanted_of(self, tx: Transaction, key_ids: Iterable[str], now: datetime) -> set[tuple[str, str]]:
-        """The same, of some keys."""
-        # Only names come from the account, and nothing depends on them here.
-        identities = StoredIdentities(tx, Arns("", self._region))
-        wanted: set[tuple[str, str]] = set()
-        for key_id in key_ids:
-            caller = resolve_caller(identities, key_id)
-            if caller is None or not may_open_tunnels(caller.policies):
-                continue
-            session = caller.principal.session
-            if session is None:
-                wanted |= {(key_id, date) for date in gateway_dates(now)}
-            elif session.good_at(now):
-                wanted |= {(key_id, date) for date in session_dates(session, now)}
-        return wanted
 
     def _session_allows(self, session: Session) -> bool:
         """Whether its session policies, if it has some, have some Allow for opening tunnels."""
@@ -324,14 +342,6 @@ class SigningKeys:
             if secret is not None:
                 yield key_id, secret
         self.unopened = frozenset(unopened)
-
-    def _derive(self, key_id: str, date: str, secret: str) -> SealedSigningKey:
-        return _derive(self._gateway, key_id, Scope(date, self._region, GATEWAY_SERVICE), secret)
-
-
-def _derive(gateway: Vault, key_id: str, scope: Scope, secret: str) -> SealedSigningKey:
-    key = derive_signing_key(secret, scope.date, scope.region, scope.service)
-    return seal_signing_key(gateway, key_id, scope, key)
 
 
 def _owner(session: Session) -> Owner | None:

@@ -4,7 +4,8 @@ So that what follows from permissions is worked out again for these alone, in an
 """
 
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,13 +29,19 @@ def touched_keys(tx: Transaction, since: Position, now: datetime) -> frozenset[s
 
     Those that are gone since the revision are among them, and so are temporary ones that have expired.
     """
-    if not tx.follows(since):
-        return None
-    changed = _changed(tx, since.revision)
+    return touched_after(tx, since.revision, IDENTITY_TABLES, now) if tx.follows(since) else None
+
+
+def touched_after(
+    tx: Transaction, revision: int, tables: Collection[str], now: datetime
+) -> frozenset[str] | None:
+    """The same after a revision of this store's recent past, since which nothing about identities has changed
+    but rows of some tables."""
+    changed = _changed(tx, revision, tables)
     if changed is None or any(changed[table] for table in _OF_ALL):
         return None
     arns = {arn for table in ("managed_policies", "policy_versions") for arn, *_ in changed[table]}
-    if not arns.isdisjoint(row.policy_arn for row in tx.guardrails.find()):
+    if arns and not arns.isdisjoint(row.policy_arn for row in tx.guardrails.find()):
         return None
     owners = _owners(tx, changed, arns)
     keys = {key_id for (key_id,) in changed["access_keys"]} | _of_sessions(tx, owners, arns, now)
@@ -46,17 +53,17 @@ def touched_keys(tx: Transaction, since: Position, now: datetime) -> frozenset[s
     return frozenset(keys) if max(len(keys), len(owners)) <= _MOST else None
 
 
-def _changed(tx: Transaction, since: int) -> dict[str, set[tuple[str, ...]]] | None:
+def _changed(tx: Transaction, since: int, tables: Collection[str]) -> dict[str, set[tuple[str, ...]]] | None:
     """The primary keys of the rows about identities that came, changed or went; None for many."""
-    changed: dict[str, set[tuple[str, ...]]] = {}
-    for table in IDENTITY_TABLES:
+    changed: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for table in tables:
         rows = getattr(tx, table)
         found = rows.since(since)
         if len(found) > _MOST:
             return None
         changed[table] = {tuple(map(str, rows.key_of(row))) for row in found}
     for kind, key in tx.deleted_since(since):
-        if (name := KINDS.get(kind)) in IDENTITY_TABLES:
+        if (name := KINDS.get(kind)) is not None and name in tables:
             changed[name].add(tuple(json.loads(key)))
     return None if sum(map(len, changed.values())) > _MOST else changed
 

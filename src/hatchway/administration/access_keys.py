@@ -200,6 +200,7 @@ def _make(
     now = datetime.now(UTC)
     made = create_access_key(tx, installation.vault, user_name=user, now=now, random_bytes=os.urandom)
     record_new_access_key(tx, installation.account, made.key, now)
+    installation.derive_granted(tx, now)
     if into is None:
         return MadeKey(made.key, made.secret)
     if isinstance(into, IntoBundle):
@@ -239,6 +240,7 @@ def _set_status(
     tx: Transaction, installation: Installation, key: AccessKey, status: KeyStatus, now: datetime
 ) -> None:
     set_status(tx, key, status)
+    installation.derive_granted(tx, now)
     record_access_key(tx, installation.account, key, now, name="UpdateAccessKey", status=status.value)
 
 

@@ -71,7 +71,14 @@ def apply_file(
         refuse_bad_policies(file, findings, accept=accept_policy_errors)
         if not only_plan:
             tell("Applying")
-            plan = apply_fleet(store, fleet, now=now, prune=prune, administrator=administrator())
+            plan = apply_fleet(
+                store,
+                fleet,
+                now=now,
+                prune=prune,
+                administrator=administrator(),
+                granted=lambda tx: installation.derive_granted(tx, now),
+            )
     return AppliedFile(plan, findings, unchecked)
 
 

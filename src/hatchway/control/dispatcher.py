@@ -225,6 +225,7 @@ class Dispatcher:
             current = self._resolve(tx, access_key_id)
             call = self._call(attempt, tx, current, prepared, may_be_late=may_be_late)
             result, reply = self._run(operation, attempt, call)
+            plane.derive_granted(tx, attempt.now)
             tx.audit_records.add(success_record(plane, attempt, result))
         return reply
 

@@ -6,7 +6,7 @@ recorded in the audit trail.
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -66,8 +66,11 @@ def apply_fleet(
     now: datetime,
     prune: bool = False,
     administrator: LocalAdministrator,
+    granted: Callable[[Transaction], object] = lambda _tx: None,
 ) -> Plan:
     """Makes the account be as the file says, all or nothing; what was done.
+
+    `granted` does, in the same transaction, what follows from new permissions.
 
     Raises:
         BadFleet: the file does not fit the account; it holds every problem, and nothing was changed.
@@ -86,6 +89,7 @@ def apply_fleet(
                 view = read_account(tx)
                 plan = make_plan(fleet, view, now=now, prune=prune)
             write_plan(tx, plan.writes)
+            granted(tx)
             tx.audit_records.add(
                 _audit_record(view.account, fleet, plan, now=now, prune=prune, administrator=administrator)
             )

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hatchway.access.callers import Callers
+from hatchway.access.granted_keys import derive_granted
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import Refusals
 from hatchway.control.call_rates import CallRates
 from hatchway.domain.arns import Arns
-from hatchway.store import Store
+from hatchway.store import Store, Transaction
 
 if TYPE_CHECKING:
     from hatchway.control.own_keys import OwnKeys
@@ -42,3 +43,7 @@ class ControlPlane:
     refusals: Refusals = field(default_factory=Refusals)
     own_keys: "OwnKeys | None" = None
     traces: "Traces | None" = None
+
+    def derive_granted(self, tx: Transaction, now: datetime) -> None:
+        """Derives what gateways verify those with whom a transaction newly allows tunnels."""
+        derive_granted(tx, self.vault, self.gateway_vault, now=now, region=self.arns.region)

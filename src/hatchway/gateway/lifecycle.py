@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from hatchway.transport.listening.sources import Sources
     from hatchway.transport.websocket.connection import WebSocketConnection
 
-NEWS_SECONDS: Final = 0.5
-"""How long a request waits for the news of its temporary credentials. It comes by the tenth of a second."""
+NEWS_SECONDS: Final = 1.0
+"""How long a request waits for the news of its access key. It mostly comes within a quarter."""
 MOST_WAITING: Final = 64
 """Requests that wait for news at a time; more are answered from what is known."""
 
@@ -180,11 +180,11 @@ class Gateway:
     async def _decide(
         self, client: WebSocketConnection, head: Head, source_ip: str, request_id: str
     ) -> Admitted | Refused:
-        """The decision on a request: at once, but for temporary credentials that nobody here knows.
+        """The decision on a request: at once, but for an access key that gateways do not know.
 
-        Whoever has just been given some may be faster than the news of them. So their request is decided on
-        again when this worker has seen what the store knows by now. What a stranger makes up waits as long,
-        but for no more than a few at a time.
+        Whoever has just been given one, or has just been allowed tunnels, may be faster than the news of it.
+        So the request is decided on again when this worker has seen what the store knows by now. What a
+        stranger makes up waits as long, but for no more than a few at a time.
 
         Raises:
             RequestRefused: this worker opens nothing now.

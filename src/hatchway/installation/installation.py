@@ -4,13 +4,14 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from hatchway.access.access_keys import count_opened, opens_secrets, put_check
+from hatchway.access.granted_keys import derive_granted
 from hatchway.access.key_files import (
     CA_KEY,
     STORE_LOCATION,
@@ -56,6 +57,15 @@ class Installation:
     store: Store
     vault: Vault
     account: Account
+
+    def derive_granted(self, tx: Transaction, now: datetime) -> None:
+        """Derives what gateways verify those with whom a transaction newly allows tunnels.
+
+        Where the gateway key is not at hand, that is left to the control plane.
+        """
+        with suppress(KeyProblem):
+            gateway = Vault(*read_gateway_keys(self.directory.gateway_key, os.environ).all)
+            derive_granted(tx, self.vault, gateway, now=now, region=self.account.region)
 
 
 @contextmanager

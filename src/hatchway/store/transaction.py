@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -103,7 +103,8 @@ class _Repository(Generic[Noun]):
         self._followed = followed
 
     def __get__(self, tx: "Transaction", _owner: object) -> Rows[Noun]:
-        rows = Rows(tx._connection, self._table, self._noun, tx._stamp if self._followed else None)
+        stamp = partial(tx._stamp, self._table.name) if self._followed else None
+        rows = Rows(tx._connection, self._table, self._noun, stamp)
         # From now on the transaction's own attribute hides this one.
         tx.__dict__[self._table.name] = rows
         return rows
@@ -171,6 +172,8 @@ class Transaction:
         self.hands_over = False
         """Whether it has locked names, which others have before all of it is on the disk."""
         self._revision: int | None = None
+        self.changed: set[str] = set()
+        """The tables of the feed of which it has changed rows."""
 
     def account(self) -> Account:
         """The account that this store holds; there is exactly one once `hatchway init` has run."""
@@ -342,10 +345,14 @@ class Transaction:
 
     def begin_epoch(self) -> None:
         """Has everybody who follows read everything anew, whatever they have seen: the store was restored."""
-        self._revision = next_epoch(self._stamp())
+        self._revision = next_epoch(self._next_revision())
         self._connection.execute(update(tables.feed).values(revision=self._revision, floor=self._revision))
 
-    def _stamp(self) -> int:
+    def _stamp(self, table: str) -> int:
+        self.changed.add(table)
+        return self._next_revision()
+
+    def _next_revision(self) -> int:
         if not self._feeds:
             raise ReadOnly("what gateways follow changes only within Store.write")
         if self._revision is None:

@@ -15,6 +15,7 @@ from hatchway.control.fleet import PLANS
 from hatchway.control.hatchway_service import fleet_files
 from hatchway.control.hatchway_service.fleet_files import LARGEST_FILE
 from hatchway.domain.identity import Guardrail
+from hatchway.fleet.parsing import parse_fleet
 from hatchway.fleet.plan import make_plan
 
 FILE = b"""
@@ -180,7 +181,7 @@ def test_a_plan_that_comes_late_is_made_again_while_others_may_write_and_at_last
     world: World, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared, made, parsed = make_plan, count(1), []
-    parse = fleet_files.parse_fleet
+    parse = parse_fleet
 
     def late(*arguments: Any, **named: Any) -> Any:
         plan = prepared(*arguments, **named)

@@ -31,6 +31,29 @@ def test_an_access_key_works_until_it_is_inactive_or_gone(world: World) -> None:
         assert tx.sealed_signing_keys.find(access_key_id=key["AccessKeyId"]) == []
 
 
+def test_a_key_has_what_gateways_verify_with_when_it_is_told_and_so_it_has_when_it_is_active_again(
+    world: World,
+) -> None:
+    def verified(key_id: str) -> int:
+        with world.store.read() as tx:
+            return tx.sealed_signing_keys.count(access_key_id=key_id)
+
+    tunnels = {"Effect": "Allow", "Action": "ec2-instance-connect:OpenTunnel", "Resource": "*"}
+    iam = world.client("iam")
+    iam.create_user(UserName="bob")
+    early = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    assert verified(early) == 0
+    document = json.dumps({"Version": "2012-10-17", "Statement": tunnels})
+    iam.put_user_policy(UserName="bob", PolicyName="tunnels", PolicyDocument=document)
+    assert verified(early) == 3
+    late = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    assert verified(late) == 3
+    iam.update_access_key(UserName="bob", AccessKeyId=late, Status="Inactive")
+    world.change(lambda tx: tx.sealed_signing_keys.delete_where(access_key_id=late))
+    iam.update_access_key(UserName="bob", AccessKeyId=late, Status="Active")
+    assert verified(late) == 3
+
+
 def test_a_secret_is_told_once_and_recorded_nowhere(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     world.user("bob")
     key = world.client("iam").create_access_key(UserName="bob")["AccessKey"]

@@ -119,6 +119,27 @@ def test_nobody_waits_for_news_longer_than_he_would(tmp_path: Path) -> None:
     store.close()
 
 
+def test_who_asks_for_news_has_the_store_looked_at_but_only_so_often(
+    database: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", HOUR)
+    store = opened(database.new_database())
+
+    async def run() -> None:
+        async with following(store) as follower:
+            # Nothing has changed of which the store would tell.
+            await asyncio.gather(*(follower.caught_up(TIMEOUT) for _ in range(100)))
+            monkeypatch.setattr("hatchway.gateway.snapshot.follower.ASKED_INTERVAL", HOUR)
+            looked_at = follower.looked_at
+            await asyncio.gather(*(follower.caught_up(0.05) for _ in range(100)))
+            assert follower.looked_at == looked_at
+            # Who is told looks all the same.
+            await seen(follower, put(store, "alice"))
+
+    uvloop.run(run())
+    store.close()
+
+
 @pytest.mark.usefixtures("by_what_is_told")
 def test_a_change_is_seen_although_nobody_looks_by_the_clock_and_nothing_is_asked_without_one(
     store: Store,

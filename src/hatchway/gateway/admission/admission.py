@@ -20,7 +20,6 @@ from hatchway.audit.events import (
     EventSource,
     unknown_identity,
 )
-from hatchway.domain.ids import Kind
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Refused, Standing
 from hatchway.gateway.admission.network import Flow, network_problem
@@ -53,9 +52,8 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.transport.websocket.handshake import Head
 
-_TEMPORARY: Final = Kind.TEMPORARY_ACCESS_KEY.value
 NO_SIGNING_KEY: Final = (
-    "gateways have no signing key of this access key: it is the root user's, inactive or just made, or the"
+    "gateways have no signing key of this access key: it is the root user's or inactive, or the"
     " policies of its user or role allow no tunnel, or the signature is of another day; or the session token"
     " is not its own"
 )
@@ -126,8 +124,8 @@ class Admission:
                 refusal=unauthenticated(problem.code, str(problem)),
                 call=call(dict(unknown_identity(problem.claimed_key_id))),
                 authenticated=False,
-                # Whether or not there is such a session: nobody learns that from the time it takes.
-                perhaps_too_new=problem.unknown and (problem.claimed_key_id or "").startswith(_TEMPORARY),
+                # Whether or not there is such a key: nobody learns that from the time it takes.
+                perhaps_too_new=problem.unknown,
                 additional=self._of_known_key(problem),
             )
         identity = caller.principal.user_identity()

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.snapshot import Snapshot
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.store import Changes, Store
+    from hatchway.store.notifications import ChangeNotifications
 
 RETRY: Final = 0.5
 """Seconds from a failed read of the store to the next attempt."""
+ASKED_INTERVAL: Final = 0.25
+"""Seconds after a look before which nobody who asks for news has another one made. It is one query of one
+row, so strangers who ask without end cost the store four of them a second for each worker."""
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -43,6 +47,7 @@ class Follower:
         self._applied = applied
         self._behind = False
         self._looked = asyncio.Event()
+        self._asked = asyncio.Event()
         self.looked_at = 0.0
         """When the snapshot was last seen to be the store's state, by `time.monotonic`."""
         self.restores = 0
@@ -60,19 +65,37 @@ class Follower:
         """Catch up again and again, without making the event loop wait for the store."""
         async with self._store.notifications() as notifications:
             while True:
-                await (asyncio.sleep(RETRY) if self._behind else notifications.next())
+                await (asyncio.sleep(RETRY) if self._behind else self._due(notifications))
+                self._asked.clear()
                 await self._look()
 
     async def caught_up(self, within: float) -> None:
         """Returns when the snapshot has been seen to be the store's state at the time of this call, or later.
 
-        It waits no longer than `within` seconds, and has nobody ask the store any sooner than it would be.
+        It waits no longer than `within` seconds, and has the store looked at, but only so often.
         """
         asked = time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while self.looked_at < asked:
+                    self._asked.set()
                     await self._looked.wait()
+
+    async def _due(self, notifications: ChangeNotifications) -> None:
+        """Returns when it is time to look: because of what is told, or because somebody asks."""
+        told = asyncio.create_task(notifications.next())
+        asked = asyncio.create_task(self._asked_for())
+        try:
+            done, _ = await asyncio.wait((told, asked), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            told.cancel()
+            asked.cancel()
+
+    async def _asked_for(self) -> None:
+        await self._asked.wait()
+        await asyncio.sleep(self.looked_at + ASKED_INTERVAL - time.monotonic())
 
     async def _look(self) -> None:
         began = time.monotonic()
