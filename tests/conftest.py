@@ -18,6 +18,10 @@ settings.register_profile(
 )
 settings.load_profile("hatchway")
 
+# Without bytecode each of the hundreds of processes that tests start would compile all of Hatchway.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Under nohup, or as a shell's job in the background, all that tests start would ignore these: the AWS CLI
 # would never end, as ssh ends it by SIGHUP, nor would what is told to stop by SIGINT.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
