@@ -1,6 +1,8 @@
 """Programs of two versions on one store: who may go on, who may start, and what is said to the others."""
 
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ import pytest
 from alembic import command
 from structlog.testing import capture_logs
 from tests.e2e.waiting import wait_until
+from tests.store.migrated import new_sqlite_store
 from tests.store.test_store import schema, user
 
 from hatchway.store import SchemaMismatch, SchemaWatch, Store, explain, oldest_program, own_schema
@@ -177,3 +180,23 @@ def test_the_message_names_both_schemas() -> None:
     assert re.search(
         r"9998.*programs of 9997 or later.*none after \d{4}", str(SchemaMismatch("9998", "9997..9998"))
     )
+
+
+def test_the_schemas_that_are_known_are_those_of_alembic_in_its_order() -> None:
+    scripts = schemas._scripts().walk_revisions()
+    assert schemas._known() == tuple(reversed([script.revision for script in scripts]))
+
+
+def test_to_find_that_nothing_is_to_be_migrated_takes_no_alembic(tmp_path: Path) -> None:
+    path = tmp_path / "hatchway.db"
+    new_sqlite_store(path).close()
+    program = f"""
+import sys
+from hatchway.store import Store
+store = Store.open("sqlite:///{path}")
+store.migrate()
+assert store.check_schema() == store.check_schema(older=True)
+print([name for name in sys.modules if name.startswith("alembic")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

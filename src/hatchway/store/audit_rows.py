@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from hatchway.domain.account import AuditRecord
 from hatchway.store.prepared import Prepared
@@ -233,6 +233,8 @@ def _enter(table: Table, types: dict[str, Any], dialect: Dialect) -> Prepared:
     names = tuple(types)
     if dialect.name != "postgresql":
         return Prepared(sqlite.insert(table).on_conflict_do_nothing(), names, dialect)
+    from sqlalchemy.dialects import postgresql
+
     arrays: list[Any] = [bindparam(name, type_=postgresql.ARRAY(of)) for name, of in types.items()]
     rows = func.unnest(*arrays).table_valued(*(column(name) for name in names)).render_derived()
     statement = postgresql.insert(table).from_select(names, select(*rows.c)).on_conflict_do_nothing()

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import JSON, Boolean, Column, Connection, Table, TypeDecorator
 from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
 from hatchway.store.columns import UtcDateTime
 from hatchway.store.prepared import as_sqlalchemy_has_it
+from hatchway.store.schema import current_schema
 
 _PORTION: Final = 2000
 _LARGE_PORTION: Final = 200
@@ -123,7 +123,7 @@ class Side:
                 raise as_sqlalchemy_has_it(self._connection, problem, cursor, copy) from problem
 
     def schema(self) -> str | None:
-        return MigrationContext.configure(self._connection).get_current_revision()
+        return current_schema(self._connection)
 
     def settle(self) -> None:
         """Has what a table's own sequence gives come after what is there, and statistics of it all."""

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     Connection,
     Dialect,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from hatchway.store import tables
 from hatchway.store.prepared import Prepared
@@ -209,7 +210,12 @@ def _add(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
 
 
 def _insert_into(table: Table, dialect: Dialect) -> Any:
-    return (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
+    if dialect.name != "postgresql":
+        return sqlite.insert(table)
+    # Most have no use for it, and all would wait for it at their start.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 @lru_cache(maxsize=512)
@@ -259,7 +265,7 @@ def _delete_all(table: Table, dialect: Dialect) -> Prepared:
     (key,) = table.primary_key.columns
     # All keys in one parameter: the statement is the same however many there are.
     if dialect.name == "postgresql":
-        wanted = key == any_(bindparam("keys", type_=postgresql.ARRAY(key.type)))
+        wanted = key == any_(bindparam("keys", type_=ARRAY(key.type)))
     else:
         keys = func.json_each(bindparam("keys", type_=JSON)).table_valued("value")
         wanted = key.in_(select(keys.c.value))

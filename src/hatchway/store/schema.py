@@ -6,22 +6,27 @@ can work whose own is 0026 or later. Each migration says so (`oldest_program`), 
 it. A program that is too old, or too new, refuses to start, and stops what it does when it becomes so.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, String, column, inspect, select, table, update
 from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import Script, ScriptDirectory
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_FILE_NAME: Final = re.compile(r"v(\d{4})_\w+\.py")
+"""Of a migration, with its schema, by which they are in order."""
 
 _TIMEOUTS: Final = (
     # Whoever wants the table meanwhile waits behind a migration that waits for a lock.
@@ -69,9 +74,7 @@ class SchemaMismatch(Exception):
 
 def own_schema() -> str:
     """This program's, such as `0026`."""
-    head = _scripts().get_current_head()
-    assert head is not None
-    return head
+    return _known()[-1]
 
 
 class Schema:
@@ -93,7 +96,7 @@ class Schema:
     def revision(self) -> str | None:
         """The one that the database has, such as `0026`; None of an empty database."""
         with self._engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return current_schema(connection)
 
     def check(self, *, older: bool = False) -> str:
         """Refuses to work on a schema that does not suit this program. Returns the schema.
@@ -104,7 +107,7 @@ class Schema:
             SchemaMismatch: see there.
         """
         with self._engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+            found = current_schema(connection)
             is_newer = found is not None and found not in _known()
             suits = connection.execute(select(tables.feed.c.suits)).scalar() if is_newer else None
         if found is not None:
@@ -123,7 +126,7 @@ class Schema:
         if found is not None and found not in _known():
             self.check()
             return []
-        return [script.revision for script in _above(found)]
+        return [schema for schema in _known() if found is None or schema > found]
 
     def migrate(self, done: Callable[[str], None] = lambda schema: None) -> None:
         """Brings the schema to this program's; a new database gets all of it, and one that is newer and suits
@@ -181,8 +184,10 @@ class Schema:
                 return
 
     def _upgrade(self, revision: str) -> None:
+        from alembic import command
+
         with self._begin() as connection:
-            made = MigrationContext.configure(connection).get_current_revision() is not None
+            made = current_schema(connection) is not None
             if self._engine.dialect.name == "postgresql" and made:
                 for setting in _TIMEOUTS:
                     connection.exec_driver_sql(setting)
@@ -192,7 +197,7 @@ class Schema:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
-            now = MigrationContext.configure(connection).get_current_revision()
+            now = current_schema(connection)
             if now is not None and (oldest := oldest_program(now)) is not None:
                 connection.execute(update(tables.feed).values(suits=f"{oldest}{_RANGE}{now}"))
 
@@ -210,20 +215,39 @@ def _oldest_of(suits: str | None, found: str) -> str | None:
     return oldest if oldest and schema == found else None
 
 
-def _above(found: str | None) -> Iterator[Script]:
-    return reversed(list(_scripts().iterate_revisions("head", found or "base")))
-
-
-def _known() -> frozenset[str]:
-    return frozenset(script.revision for script in _scripts().walk_revisions())
+def current_schema(connection: Connection) -> str | None:
+    """The schema that the database has, from where Alembic keeps it; None of an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    number = column("version_num", String)
+    return connection.execute(select(number).select_from(table("alembic_version"))).scalar_one_or_none()
 
 
 @cache
-def _scripts() -> ScriptDirectory:
+def _known() -> tuple[str, ...]:
+    """This program's and all before it, the oldest first."""
+    names = (_FILE_NAME.fullmatch(path.name) for path in (_MIGRATIONS / "versions").iterdir())
+    return tuple(sorted(name[1] for name in names if name is not None))
+
+
+# Alembic is imported where something is to be migrated: all else only finds that there is nothing, and it
+# would be a quarter of what a server or a command imports.
+
+
+def _above(found: str | None) -> "Iterator[Script]":
+    return reversed(list(_scripts().iterate_revisions("head", found or "base")))
+
+
+@cache
+def _scripts() -> "ScriptDirectory":
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory.from_config(_config())
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     return config
