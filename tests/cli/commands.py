@@ -1,10 +1,12 @@
 """Runs the command as a shell would."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,13 +30,58 @@ def environment(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str
     return {**kept, **own, **variables}
 
 
+class Command:
+    """A command that runs, with what of `subprocess.Popen` its tests use.
+
+    What it prints can be read, its errors go to a file. It leads a session of its own.
+
+    Attributes:
+        stdout: what it prints.
+        pid: its process.
+    """
+
+    def __init__(self, *arguments: str, variables: Mapping[str, str], errors: Path) -> None:
+        ours, theirs = FORKS.Pipe(duplex=False)
+        target = (arguments, environment(variables), theirs, errors)
+        self._process = FORKS.Process(target=_lead, args=target)
+        self._process.start()
+        theirs.close()
+        self.stdout = os.fdopen(os.dup(ours.fileno()))
+        ours.close()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def send_signal(self, number: int) -> None:
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code; that of a signal is negative.
+
+        Raises:
+            subprocess.TimeoutExpired: it runs on.
+        """
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(["hatchway"], timeout or 0)
+        return self._process.exitcode
+
+    def end(self) -> None:
+        """Kills it, if it is still there."""
+        self.send_signal(signal.SIGKILL)
+        self.wait()
+        self.stdout.close()
+
+
 def hatchway(
     *arguments: str, variables: Mapping[str, str] = MappingProxyType({}), timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """A finished command; the variables are added to its environment."""
     with tempfile.TemporaryDirectory() as directory:
         output, errors = Path(directory, "output"), Path(directory, "errors")
-        process = FORKS.Process(target=_run, args=(arguments, environment(variables), output, errors))
+        process = FORKS.Process(
+            target=_run_to_files, args=(arguments, environment(variables), output, errors)
+        )
         process.start()
         process.join(timeout)
         if process.exitcode is None:
@@ -46,12 +93,23 @@ def hatchway(
         )
 
 
-def _run(arguments: tuple[str, ...], variables: dict[str, str], output: Path, errors: Path) -> None:
+def _lead(arguments: tuple[str, ...], variables: dict[str, str], output: Connection, errors: Path) -> None:
+    os.setsid()
+    _run(arguments, variables, output.fileno(), os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
+
+
+def _run_to_files(arguments: tuple[str, ...], variables: dict[str, str], output: Path, errors: Path) -> None:
+    _run(arguments, variables, *(os.open(path, os.O_WRONLY | os.O_CREAT) for path in (output, errors)))
+
+
+def _run(arguments: tuple[str, ...], variables: dict[str, str], output: int, errors: int) -> None:
     from hatchway.cli.start import main
 
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, path in ((1, output), (2, errors)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    for number, opened in enumerate((os.open(os.devnull, os.O_RDONLY), output, errors)):
+        os.dup2(opened, number)
+    # The former ones know of what they were opened on, such as a file in which one can go back.
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(variables)
     sys.argv = ["hatchway", *arguments]

@@ -1,17 +1,20 @@
 """A server run as `hatchway serve`, for the tests of the commands."""
 
-import contextlib
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
+import botocore.session
 import pytest
-from tests.cli.commands import COMMAND, environment, hatchway
+from botocore.loaders import create_loader
+from tests.cli.commands import Command, environment, hatchway
 
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import (
@@ -21,6 +24,9 @@ from hatchway.installation.installation import (
     server_names,
 )
 from hatchway.settings import Address, DataDirectory
+
+if TYPE_CHECKING:
+    import subprocess
 
 FLEET = """
 account: "123456789012"
@@ -40,7 +46,7 @@ users:
 class Server:
     """A running `hatchway serve`."""
 
-    process: "subprocess.Popen[str]"
+    process: "subprocess.Popen[str] | Command"
     urls: dict[str, str]
 
     @property
@@ -66,19 +72,26 @@ class Installed:
         return hatchway(*arguments, variables=self.variables)
 
 
-def create_endpoint(installed: Installed) -> str:
-    """Through the API, by a profile that `access-key create` wrote: the endpoint's id."""
-    program = (
-        "import botocore.session as s; ec2 = s.Session(profile='alice').create_client('ec2');"
-        "subnet = ec2.describe_subnets()['Subnets'][0]['SubnetId'];"
-        "made = ec2.create_instance_connect_endpoint(SubnetId=subnet)['InstanceConnectEndpoint'];"
-        "print(made['InstanceConnectEndpointId'])"
-    )
-    done = subprocess.run(
-        [COMMAND[0], "-c", program],
-        env=environment(installed.variables), capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    return done.stdout.strip()
+@cache
+def _loader() -> Any:
+    """Reads the services' models, once: most of what a new session's first call takes."""
+    return create_loader()
+
+
+def alice_s_client(installed: Installed, service: str, **options: Any) -> Any:
+    """Of boto's core, by the profile that `access-key create alice --profile alice` wrote."""
+    with mock.patch.dict(os.environ, environment(installed.variables), clear=True):
+        session = botocore.session.Session(profile="alice")
+        session.register_component("data_loader", _loader())
+        return session.create_client(service, **options)
+
+
+def create_endpoint(installed: Installed, **options: Any) -> str:
+    """Through the API: the endpoint's id."""
+    ec2 = alice_s_client(installed, "ec2", **options)
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    made = ec2.create_instance_connect_endpoint(SubnetId=subnet)["InstanceConnectEndpoint"]
+    return str(made["InstanceConnectEndpointId"])
 
 
 @pytest.fixture(scope="session")
@@ -136,29 +149,18 @@ Serve = Callable[..., Server]
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts servers on ports of their own, and stops what is left of them in the end."""
-    started: list[Server] = []
+    started: list[Command] = []
 
     def serve(installed: Installed, *arguments: str) -> Server:
         ports = ("--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
-        with (tmp_path / f"server-{len(started)}.log").open("w") as log:
-            process = subprocess.Popen(
-                [*COMMAND, "serve", *ports, *arguments],
-                env=environment(installed.variables),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-        assert process.stdout is not None
+        log = tmp_path / f"server-{len(started)}.log"
+        # Itself a fork of what has imported everything; its planes are programs of their own.
+        process = Command("serve", *ports, *arguments, variables=installed.variables, errors=log)
+        started.append(process)
         line = process.stdout.readline()
-        assert line.startswith("ready "), Path(log.name).read_text()
-        server = Server(process, dict(word.split("=", 1) for word in line.split()[1:]))
-        started.append(server)
-        return server
+        assert line.startswith("ready "), log.read_text()
+        return Server(process, dict(word.split("=", 1) for word in line.split()[1:]))
 
     yield serve
-    for server in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(server.process.pid, signal.SIGKILL)
-        server.process.communicate()
+    for process in started:
+        process.end()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
-from tests.cli.conftest import FLEET, Installed, Serve, create_endpoint
+from tests.cli.conftest import FLEET, Installed, Serve, alice_s_client, create_endpoint
 from tests.transport.harness import silent_port
 
 HOST = "127.0.40.1"
@@ -164,14 +164,8 @@ UNLESS_CLOSED = """
 
 def close_endpoints(installed: Installed, *endpoint_ids: str) -> None:
     """To alice, by a tag."""
-    program = (
-        "import sys, botocore.session as s; ec2 = s.Session(profile='alice').create_client('ec2');"
-        "ec2.create_tags(Resources=sys.argv[1:], Tags=[{'Key': 'closed', 'Value': 'yes'}])"
-    )
-    subprocess.run(
-        [COMMAND[0], "-c", program, *endpoint_ids],
-        env=environment(installed.variables), capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
+    ec2 = alice_s_client(installed, "ec2")
+    ec2.create_tags(Resources=list(endpoint_ids), Tags=[{"Key": "closed", "Value": "yes"}])
 
 
 def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_ssh_s_proxy_command(

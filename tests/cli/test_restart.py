@@ -6,27 +6,19 @@ import json
 import re
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
-from tests.cli.conftest import Installed
+from tests.cli.conftest import Installed, create_endpoint
 from tests.cli.service_manager import Service
 from tests.cli.traffic import Traffic
 from tests.e2e.processes import lives
 from tests.e2e.waiting import wait_until
 
 HOST = "127.0.40.1"
-CREATE_ENDPOINT = """
-import sys, botocore.session as s
-ec2 = s.Session(profile='alice').create_client('ec2', endpoint_url=sys.argv[1])
-subnet = ec2.describe_subnets()['Subnets'][0]['SubnetId']
-made = ec2.create_instance_connect_endpoint(SubnetId=subnet)['InstanceConnectEndpoint']
-print(made['InstanceConnectEndpointId'])
-"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -67,15 +59,11 @@ def services(
 def traffic(installed: Installed, ports: list[int]) -> Traffic:
     done = installed.run("access-key", "create", "alice", "--profile", "alice")
     assert done.returncode == 0, done.stderr
-    made = subprocess.run(
-        [COMMAND[0], "-c", CREATE_ENDPOINT, f"https://127.0.0.1:{ports[0]}"],
-        env=environment(installed.variables), capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    endpoint_id = create_endpoint(installed, endpoint_url=f"https://127.0.0.1:{ports[0]}")
     profile = configparser.ConfigParser()
     profile.read(installed.variables["AWS_SHARED_CREDENTIALS_FILE"])
     key = (profile["alice"]["aws_access_key_id"], profile["alice"]["aws_secret_access_key"])
-    return Traffic(ports[0], ports[1], made.stdout.strip(), key, HOST)
+    return Traffic(ports[0], ports[1], endpoint_id, key, HOST)
 
 
 def migrate(store: Path) -> None:

@@ -1,33 +1,32 @@
 """`hatchway serve` with a collector of traces, without one, and with one not to be had (docs/traces.md)."""
 
+import http.client
 import json
-import subprocess
+import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.commands import COMMAND, environment
-from tests.cli.conftest import Installed, Serve
+from botocore.exceptions import ClientError
+from tests.cli.conftest import Installed, Serve, alice_s_client
 from tests.tracing.collector import SERVER, Collector, collector
 
 from hatchway.domain.public_key import parse_public_key
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2eXz0dSx8m7sPVoPK3gqbWZ6ZjTyCU8Vy0vHW3yTrd pushed"
 
-CALLS = f"""
-import botocore.session, botocore.exceptions
-session = botocore.session.Session(profile='alice')
-ec2, connect = session.create_client('ec2'), session.create_client('ec2-instance-connect')
-subnet = ec2.describe_subnets()['Subnets'][0]['SubnetId']
-ec2.create_instance_connect_endpoint(SubnetId=subnet)
-connect.send_ssh_public_key(InstanceId='i-0123456789abcdef0', InstanceOSUser='ec2-user', SSHPublicKey='{KEY}')
-try:
-    ec2.describe_instances(InstanceIds=['i-00000000000000bad'])
-except botocore.exceptions.ClientError as problem:
-    print(problem.response['Error']['Code'])
-"""
+
+def make_calls(installed: Installed) -> None:
+    """Three that succeed, and one that fails."""
+    ec2, connect = (alice_s_client(installed, service) for service in ("ec2", "ec2-instance-connect"))
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    ec2.create_instance_connect_endpoint(SubnetId=subnet)
+    connect.send_ssh_public_key(InstanceId="i-0123456789abcdef0", InstanceOSUser="ec2-user", SSHPublicKey=KEY)
+    with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
+        ec2.describe_instances(InstanceIds=["i-00000000000000bad"])
 
 
 @pytest.fixture
@@ -53,12 +52,7 @@ def test_calls_and_tunnels_are_told_of_and_nothing_that_lets_anybody_in(
     server = serve(with_variables(installed, told.variables))
     made = installed.run("access-key", "create", "alice", "--profile", "alice")
     assert made.returncode == 0, made.stderr
-    done = subprocess.run(
-        [COMMAND[0], "-c", CALLS],
-        env=environment({**installed.variables, "AWS_PROFILE": "alice"}),
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    assert done.stdout == "InvalidInstanceID.NotFound\n"
+    make_calls(installed)
     tunnel = installed.run("open-tunnel", "--profile", "alice", "--instance-id", "i-0123456789abcdef0")
     assert "Unable to connect to target" in tunnel.stderr
     (opening,) = told.wait_for("OpenTunnel")
@@ -110,22 +104,18 @@ def test_a_stranger_is_told_of_no_more_than_he_is_recorded(
     installed: Installed, serve: Serve, told: Collector
 ) -> None:
     server = serve(with_variables(installed, told.variables))
-    flood = f"""
-import http.client, ssl
-context = ssl.create_default_context(cafile={str(installed.directory / "ca.pem")!r})
-connection = http.client.HTTPSConnection({server.urls["api"].removeprefix("https://")!r}, context=context)
-statuses = set()
-for _ in range(200):
-    connection.request('POST', '/', 'Action=DescribeVpcs&Version=2016-11-15',
-                       {{'Content-Type': 'application/x-www-form-urlencoded'}})
-    answer = connection.getresponse()
-    answer.read()
-    statuses.add(answer.status)
-print(sorted(statuses))
-"""
-    done = subprocess.run([COMMAND[0], "-c", flood], capture_output=True, text=True, timeout=60, check=True)
+    context = ssl.create_default_context(cafile=installed.directory / "ca.pem")
+    address = server.urls["api"].removeprefix("https://")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    statuses = set()
+    with closing(http.client.HTTPSConnection(address, context=context, timeout=30)) as connection:
+        for _ in range(200):
+            connection.request("POST", "/", "Action=DescribeVpcs&Version=2016-11-15", form)
+            answer = connection.getresponse()
+            answer.read()
+            statuses.add(answer.status)
     # Who fails too often is not looked into any more.
-    assert done.stdout == "[401, 429]\n"
+    assert statuses == {401, 429}
     assert server.stop() == 0
     events = [json.loads(text) for text in (installed.directory / "audit.jsonl").read_text().splitlines()]
     recorded = [event for event in events if event.get("errorCode") == "Client.AuthFailure"]

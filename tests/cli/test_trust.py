@@ -1,14 +1,16 @@
 """`hatchway trust install` on a machine whose system files are its own."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.commands import COMMAND
 from tests.cli.conftest import Installed
 from tests.client.setup.test_bundle import ALICE
+from tests.e2e.commands import hatchway_on
 from tests.e2e.machines import Machine, missing_for_machines
 
 from hatchway.client.setup.bundle import bundle_files
@@ -26,6 +28,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     layers = tmp_path / "layers"
     layers.mkdir()
     machine = Machine("trust", layers, private=("/etc", "/usr/local"))
+    machine.keep_few_cas()
     yield machine
     machine.stop()
 
@@ -33,18 +36,18 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_the_ca_comes_into_the_systems_trust_store_and_goes_again(
     installed: Installed, machine: Machine
 ) -> None:
-    command = [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)]
+    command = ("trust", "install", "--data-dir", str(installed.directory))
     certificate = (installed.directory / "ca.pem").read_text().strip()
     before = machine.read(BUNDLE)
 
-    done = machine.run(command)
+    done = hatchway_on(machine, *command)
     assert done.returncode == 0, done.stderr
     assert "trusts the CA" in done.stdout
     assert certificate in machine.read(BUNDLE)
     check = ["openssl", "verify", "-CAfile", BUNDLE, str(installed.directory / "server.pem")]
     assert machine.run(check).returncode == 0
 
-    done = machine.run([*command, "--uninstall"])
+    done = hatchway_on(machine, *command, "--uninstall")
     assert done.returncode == 0, done.stderr
     assert machine.read(BUNDLE) == before
     assert (
@@ -61,7 +64,7 @@ def test_two_installations_are_trusted_side_by_side(
     other = tmp_path / "other"
     assert installed.run("init", "--data-dir", str(other)).returncode == 0
     for file in (installed.directory / "ca.pem", other / "ca.pem"):
-        done = machine.run([*COMMAND, "trust", "install", "--ca-certificate", str(file)])
+        done = hatchway_on(machine, "trust", "install", "--ca-certificate", str(file))
         assert done.returncode == 0, done.stderr
     bundle = machine.read(BUNDLE)
     assert (installed.directory / "ca.pem").read_text().strip() in bundle
@@ -99,18 +102,18 @@ REAL = '/usr/sbin/update-ca-certificates "$@"'
 def test_an_installation_that_fails_or_is_ended_leaves_the_system_as_it_was(
     installed: Installed, machine: Machine, script: str
 ) -> None:
-    command = [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)]
+    command = ("trust", "install", "--data-dir", str(installed.directory))
     machine.run(["rm", "-rf", PLACE], check=True)
     machine.run(["update-ca-certificates", "--fresh"], check=True)
     before = files(machine)
     pretend(machine, script)
-    assert machine.run(command).returncode in (1, 143)
+    assert hatchway_on(machine, *command).returncode in (1, 143)
     assert files(machine) == before
     machine.run(["rm", "/usr/local/sbin/update-ca-certificates"], check=True)
-    assert machine.run(command).returncode == 0
+    assert hatchway_on(machine, *command).returncode == 0
     trusted = files(machine)
     pretend(machine, "case $1 in --fresh) exit 1 ;; esac; exit 1")
-    assert machine.run([*command, "--uninstall"]).returncode == 1
+    assert hatchway_on(machine, *command, "--uninstall").returncode == 1
     assert files(machine) == trusted
 
 
@@ -131,13 +134,13 @@ def test_umask_and_search_path_of_the_caller_change_nothing(installed: Installed
 def test_what_others_put_in_the_files_place_is_left_alone(
     installed: Installed, machine: Machine, link: bool, uninstall: list[str]
 ) -> None:
-    command = [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)]
-    machine.run(command, check=True)
+    command = ("trust", "install", "--data-dir", str(installed.directory))
+    hatchway_on(machine, *command, check=True)
     (file,) = machine.run(["find", PLACE, "-name", "hatchway-*"], check=True).stdout.split()
     machine.write("/etc/victim", "theirs\n")
     put = ["ln", "-sf", "/etc/victim", file] if link else ["cp", "/etc/victim", file]
     machine.run(put, check=True)
-    done = machine.run([*command, *uninstall])
+    done = hatchway_on(machine, *command, *uninstall)
     assert (done.returncode, "move it away" in done.stderr) == (1, True)
     assert machine.read("/etc/victim") == machine.read(file) == "theirs\n"
 
@@ -160,23 +163,20 @@ def test_while_one_ca_takes_anothers_place_both_are_trusted_and_both_go_again(
         (bundle / name).write_text(text)
     machine.run(["update-ca-certificates", "--fresh"], check=True)
     before = files(machine)
-    for trust, distrust in (
-        (
-            [*COMMAND, "trust", "install", "--data-dir", str(installed.directory)],
-            [*COMMAND, "trust", "install", "--uninstall", "--data-dir", str(installed.directory)],
-        ),
-        (
-            ["sh", str(bundle / "install.sh"), "--trust"],
-            ["sh", str(bundle / "install.sh"), "--untrust"],
-        ),
-    ):
-        done = machine.run(trust)
+    ours = ("trust", "install", "--data-dir", str(installed.directory))
+    script = ["sh", str(bundle / "install.sh")]
+    ways: list[tuple[Callable[[], Any], Callable[[], Any]]] = [
+        (lambda: hatchway_on(machine, *ours), lambda: hatchway_on(machine, *ours, "--uninstall")),
+        (lambda: machine.run([*script, "--trust"]), lambda: machine.run([*script, "--untrust"])),
+    ]
+    for number, (trust, distrust) in enumerate(ways):
+        done = trust()
         assert done.returncode == 0, done.stderr
-        assert "already" in machine.run(trust).stdout or trust[0] != "sh"
+        assert ("trusts", "already")[number] in trust().stdout
         # By the links that OpenSSL looks certificates up by, each of which leads to a file with one.
         for certificate in certificates_in((installed.directory / "ca.pem").read_bytes()):
             machine.write("/etc/one.pem", certificate.decode())
             by_link = machine.run(["openssl", "verify", "-CApath", "/etc/ssl/certs", "/etc/one.pem"])
             assert by_link.returncode == 0, by_link.stderr
-        assert machine.run(distrust).returncode == 0
+        assert distrust().returncode == 0
         assert files(machine) == before

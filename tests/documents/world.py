@@ -271,6 +271,7 @@ def world(network: Network, aws_program: Path, directory: Path) -> Iterator[Worl
         ["sh", "-c", f"rm -rf {DATA} /root/.aws /root/.ssh {ROOT}; mkdir -p {ROOT} {HOME} /root/profiles"]
     )
     server.write("/usr/local/bin/sudo", '#!/bin/sh\nexec "$@"\n', mode=0o755)
+    server.keep_few_cas()
     # In the place of the answer "yes" when ssh asks whether it is the right host.
     server.write("/etc/ssh/ssh_config.d/yes.conf", "StrictHostKeyChecking accept-new\n")
     server.run(["ip", "addr", "add", f"{network.GATEWAY}/32", "dev", "lo"], check=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import update
+from tests.cli.commands import hatchway
 from tests.e2e.processes import lives
 from tests.e2e.waiting import free_port, wait_until
 from tests.transport.harness import LOOPBACK
@@ -194,9 +195,7 @@ class FaultServer:
         return [sys.executable, "-P", "-m", "hatchway", *words]
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            self._command(*arguments), capture_output=True, text=True, check=False, timeout=60
-        )
+        done = hatchway(*arguments, "--data-dir", str(self._data))
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 from tests.e2e.aws import AwsCli
+from tests.e2e.commands import hatchway_on
 from tests.e2e.machines import Machine
 from tests.e2e.network import Network
 from tests.e2e.processes import Process
@@ -92,9 +93,8 @@ class Hatchway:
 
     def command(self, *arguments: str) -> str:
         """Runs `hatchway ARGUMENTS…` on the server; what it printed. It must succeed."""
-        argv = [sys.executable, "-m", "hatchway", *arguments]
         environment = {"HATCHWAY_DATA_DIR": str(self.directory / "data")}
-        return self.machine.run(argv, env=environment, check=True).stdout
+        return hatchway_on(self.machine, *arguments, env=environment, check=True).stdout
 
     def apply(self, fleet: Mapping[str, Any]) -> None:
         path = self.directory / "fleet.json"
@@ -151,13 +151,8 @@ def start_hatchway(network: Network, aws_program: Path, directory: Path) -> Iter
     machine = network.gateway
     machine.add_name("127.0.0.1", DNS_NAME)
     data = directory / "data"
-    init = machine.run(
-        [
-            sys.executable, "-m", "hatchway", "init", "--data-dir", str(data), "--account", ACCOUNT,
-            "--gateway-dns-name", DNS_NAME, "--json",
-        ],
-        check=True,
-    )  # fmt: skip
+    options = ("--account", ACCOUNT, "--gateway-dns-name", DNS_NAME, "--json")
+    init = hatchway_on(machine, "init", "--data-dir", str(data), *options, check=True)
     made = json.loads(init.stdout)
     ca = Path(made["ca_certificate"]).read_text()
     machine.trust(ca)

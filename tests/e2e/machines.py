@@ -34,7 +34,8 @@ CLONE_NEWNET: Final = 0x40000000
 
 _Error = TypeVar("_Error", bound=subprocess.SubprocessError)
 
-_NAMESPACES: Final = ("mnt", "net", "pid", "uts")
+NAMESPACES: Final = ("mnt", "net", "pid", "uts")
+"""What a machine has of its own, as they are called in `/proc/PID/ns`."""
 
 # Prints the machine's process id as the test run sees it, while /proc is still the outside's; then a line
 # once all is set. SIGCHLD ignored outlives exec, so orphans of the machine are reaped by the kernel.
@@ -100,7 +101,7 @@ class Machine:
         self.pid = int(first_line)
         """The process id of its first process, outside."""
         self.namespaces = frozenset(
-            str(Path(f"/proc/{self.pid}/ns/{kind}").readlink()) for kind in _NAMESPACES
+            str(Path(f"/proc/{self.pid}/ns/{kind}").readlink()) for kind in NAMESPACES
         )
         """Its namespaces, as `readlink /proc/PID/ns/*` shows them."""
 
@@ -202,6 +203,17 @@ class Machine:
     def trust(self, certificate_pem: str) -> None:
         """Add a CA to the machine's trust store: the file that curl and the AWS CLI read on Debian."""
         self.write("/etc/ssl/certs/ca-certificates.crt", f"\n{certificate_pem.strip()}\n", append=True)
+
+    def keep_few_cas(self) -> None:
+        """Leaves the machine three public CAs of a system's hundreds, and no program that is told of changes.
+
+        `update-ca-certificates` works through all of them, each time that a CA comes or goes.
+        """
+        script = (
+            "set -e; rm -f /etc/ca-certificates/update.d/*; conf=/etc/ca-certificates.conf;"
+            " few=$(grep '^mozilla/' $conf | head -n 3); echo \"$few\" >$conf; update-ca-certificates --fresh"
+        )
+        self.run(["sh", "-c", script], check=True)
 
     @contextlib.contextmanager
     def joined(self) -> Iterator[None]:

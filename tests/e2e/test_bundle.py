@@ -76,6 +76,7 @@ def laptop(
     assert f"in {bundle}, for profile alice" in said
 
     machine = network.machine("laptop", "10.0.3.7")
+    machine.keep_few_cas()
     machine.add_name(Network.GATEWAY, DNS_NAME)
     machine.run(["useradd", "--create-home", "--shell", "/bin/sh", "alice"], check=True)
     machine.write("/etc/ssh/ssh_config.d/yes.conf", "StrictHostKeyChecking accept-new\n")

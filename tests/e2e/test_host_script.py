@@ -6,12 +6,12 @@ It is what docs/hosts.md has its readers do.
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e import security_key
+from tests.e2e.commands import hatchway_on
 from tests.e2e.hatchway_server import API_URL, DNS_NAME, FLEET, Hatchway
 from tests.e2e.machines import Machine
 from tests.e2e.network import Network
@@ -220,11 +220,19 @@ def test_a_key_that_lives_on_a_security_key_lets_its_holder_in(
 def test_a_host_registers_itself_by_a_token_and_lets_people_in(
     enrolled: Hatchway, network: Network, tmp_path: Path
 ) -> None:
-    argv = [
-        sys.executable, "-m", "hatchway", "host", "token", "create", "--subnet", "office/web", "--tags",
-        "env=dev,team=web", "--uses", "2", "--for", "1h", "--script",
-    ]  # fmt: skip
-    made = enrolled.machine.run(argv, env=enrolled.root.full_environment)
+    options = (
+        "--subnet",
+        "office/web",
+        "--tags",
+        "env=dev,team=web",
+        "--uses",
+        "2",
+        "--for",
+        "1h",
+        "--script",
+    )
+    environment = enrolled.root.full_environment
+    made = hatchway_on(enrolled.machine, "host", "token", "create", *options, env=environment)
     assert made.returncode == 0, made.stderr
     machine = network.machine("web-7", "10.0.1.27")
     machine.add_name(Network.GATEWAY, DNS_NAME)
@@ -272,9 +280,9 @@ def test_a_host_of_an_earlier_version_works_moves_works_and_is_left_as_it_was(
 
 def test_on_a_server_s_own_machine_the_server_keeps_everything(enrolled: Hatchway, host: Sshd) -> None:
     machine = host.machine
-    command = [sys.executable, "-m", "hatchway"]
     data = "/var/lib/hatchway"
-    machine.run([*command, "init", "--data-dir", data, "--gateway-dns-name", "gateway.example"], check=True)
+    name = ("--gateway-dns-name", "gateway.example")
+    hatchway_on(machine, "init", "--data-dir", data, *name, check=True)
     machine.write("/etc/hatchway/environment", "OTEL_SDK_DISABLED=true\n", mode=0o600)
     before = files(machine)
     script = new_script(enrolled)
@@ -284,7 +292,7 @@ def test_on_a_server_s_own_machine_the_server_keeps_everything(enrolled: Hatchwa
     assert "refuses this host's token" in done.stderr
     assert files(machine) == before
     assert run(machine, script).returncode == 0
-    assert machine.run([*command, "export", "--data-dir", data]).returncode == 0
+    assert hatchway_on(machine, "export", "--data-dir", data).returncode == 0
     assert run(machine, script, "--uninstall").returncode == 0
     assert files(machine) == before
 

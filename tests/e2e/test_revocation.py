@@ -1,7 +1,6 @@
 """Whoever is no longer allowed loses the open tunnel, and an administrator may end any: with the AWS CLI."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.aws import AwsCli
+from tests.e2e.commands import hatchway_on
 from tests.e2e.hatchway_server import ACCOUNT, DESCRIBE, ENDPOINT, OPEN_TUNNEL, WEB_1, Hatchway, allow
 from tests.e2e.openssh import Sshd, make_key
 from tests.e2e.processes import Process
@@ -142,5 +142,5 @@ def test_an_administrator_lists_tunnels_and_ends_one(
 
 def _command(hatchway: Hatchway, *arguments: str) -> str:
     """What `hatchway ARGUMENTS…` prints to the administrator, who has the root user's key."""
-    argv = [sys.executable, "-m", "hatchway", *arguments]
-    return hatchway.machine.run(argv, env=hatchway.root.full_environment, check=True).stdout
+    environment = hatchway.root.full_environment
+    return hatchway_on(hatchway.machine, *arguments, env=environment, check=True).stdout

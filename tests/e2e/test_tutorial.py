@@ -136,6 +136,7 @@ def host(own_network: Network, tmp_path: Path) -> Sshd:
 @pytest.fixture
 def shell(own_network: Network, aws_program: Path, tmp_path: Path) -> Iterator[Shell]:
     machine = own_network.gateway
+    machine.keep_few_cas()
     machine.run(["sh", "-c", OVER_OPT], check=True)
     machine.run(["ln", "-s", str(aws_program), "/usr/local/bin/aws"], check=True)
     machine.run(["rm", "-rf", "/opt/hatchway", "/root/.aws", "/root/.ssh", "/var/lib/hatchway"], check=True)
