@@ -177,7 +177,7 @@ def test_a_listener_that_is_told_to_end_closes_its_tunnels(gateway: StubGateway)
 def test_a_port_that_is_taken_is_refused(gateway: StubGateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for port in (taken.getsockname()[1], 70_000):
-            with pytest.raises(InvalidOption, match="--local-port"):
+            with pytest.raises(InvalidOption, match="another local port"):
                 asyncio.run(listen(tunnel_plan(gateway), port, print))
 
 

@@ -1,6 +1,7 @@
 """A connection to a gateway that is made before it is known whether it will be asked."""
 
 import socket
+import ssl
 
 import pytest
 from tests.client.stubs import StubGateway, tunnel_plan
@@ -8,7 +9,7 @@ from tests.client.test_tunnel import Says
 
 from hatchway.client.dialling import dial
 from hatchway.client.errors import GatewayUnreachable
-from hatchway.client.opening import Ahead, open_by_any
+from hatchway.client.opening import Ahead, not_reached, open_by_any
 from hatchway.client.tls import Trust
 
 
@@ -64,6 +65,22 @@ def test_what_one_fails_of_is_told_when_that_gateway_is_needed(
 ) -> None:
     plan = tunnel_plan(gateway)
     gone = plan._replace(route=plan.route._replace(port=1))
-    with pytest.raises(GatewayUnreachable, match="refused"):
+    with pytest.raises(
+        GatewayUnreachable, match=r": Connection refused: no gateway listens there; while one restarts, try"
+    ):
         open_by_any(gone, trust, Ahead(gone.route, trust))
     assert dialled == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x (_ssl.c:1)"), "what listens there is no gateway"),
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known: have the name in"),
+        (OSError(113, "No route to host"), "No route to host"),
+        (OSError("the proxy refuses: x"), "the proxy refuses: x"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_in_words(error: OSError, said: str) -> None:
+    assert said in not_reached(error)
+    assert "Errno" not in not_reached(error)

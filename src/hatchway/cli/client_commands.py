@@ -172,8 +172,9 @@ def ssh_config(
     for host, why in written.apart:
         typer.echo(printable(f"{host} has {why}", 500))
     called = sum(1 for host in written.hosts if host.names)
-    reported = f"{written.verified} have reported their keys"
-    typer.echo(f"{written.file}: {len(written.hosts)} hosts, {called} by name; {reported}")
+    reported = f"{written.verified} {'has' if written.verified == 1 else 'have'} reported their keys"
+    count = f"{len(written.hosts)} host{'' if len(written.hosts) == 1 else 's'}"
+    typer.echo(f"{written.file}: {count}, {called} by name; {reported}")
     if written.changed:
         typer.echo(f"{written.file.parent.parent / 'config'} includes it now")
     example = next((host.names[0] for host in written.hosts if host.names), None)

@@ -59,10 +59,28 @@ def ended(command: Callable[[], int]) -> int:
 
 def fail(message: str, code: int) -> int:
     """Tells the message; gives the code."""
+    around = "\r" if _is_raw_terminal() else ""
+    if around:
+        print("\r", file=sys.stderr)
     # A wrong file may have several problems, each of which is one line.
     for line in message.splitlines():
-        print(f"hatchway: {_shown(' '.join(line.split()))}", file=sys.stderr)
+        print(f"hatchway: {_shown(' '.join(line.split()))}{around}", file=sys.stderr)
     return code
+
+
+def _is_raw_terminal() -> bool:
+    """Whether lines begin where the last one ended, as on the terminal of an ssh that goes on."""
+    try:
+        import termios
+    except ImportError:
+        # Windows has none.
+        return False
+    try:
+        output_modes: int = termios.tcgetattr(sys.stderr.fileno())[1]
+    except (OSError, ValueError, AttributeError, termios.error):
+        # It is no terminal, or closed.
+        return False
+    return not output_modes & termios.OPOST
 
 
 def _abandon_output() -> None:

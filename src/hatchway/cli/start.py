@@ -12,6 +12,14 @@ _COMPLETING = "_HATCHWAY_COMPLETE"
 
 def main() -> None:
     """Runs the command and ends the process with its exit code: 0, or that of what kept it from its work."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        # While it was loaded.
+        sys.exit(130)
+
+
+def _run() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] in (["ssh"], ["open-tunnel"]) and _COMPLETING not in os.environ:
         from hatchway.cli.short_lines import read

@@ -86,7 +86,8 @@ def _listening_socket(address: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         raise InvalidOption(
-            f"cannot listen on {address} port {port}: {error}; give another --local-port or --bind-address"
+            f"cannot listen on {address} port {port}: {getattr(error, 'strerror', None) or error};"
+            " give another local port or --bind-address"
         ) from error
     return listening
 

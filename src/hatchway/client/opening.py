@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import ssl
 import time
 from contextlib import contextmanager, suppress
@@ -29,7 +30,6 @@ from hatchway.client.tls import advice
 from hatchway.domain.tunnel_terms import HALF_CLOSE
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
     from hatchway.client.plan import Route, TunnelPlan
@@ -175,7 +175,19 @@ def _unreachable(route: Route) -> Iterator[None]:
         raise GatewayUnreachable(str(route), "what answers there is no gateway") from error
     except (OSError, ValueError) as error:
         # ValueError: what stands for a name or an address cannot be one.
-        raise GatewayUnreachable(str(route), printable(str(error))) from error
+        raise GatewayUnreachable(str(route), not_reached(error)) from error
+
+
+def not_reached(error: Exception) -> str:
+    """Why there is no connection, and what to do."""
+    if isinstance(error, ssl.SSLError):
+        return f"{printable(str(getattr(error, 'reason', None) or error))}: what listens there is no gateway"
+    said = printable(str(getattr(error, "strerror", None) or error))
+    if isinstance(error, ConnectionRefusedError):
+        return f"{said}: no gateway listens there; while one restarts, try again in a moment"
+    if isinstance(error, socket.gaierror):
+        return f"{said}: have the name in the DNS or in the hosts file, or give --gateway-address"
+    return said
 
 
 def not_trusted(route: Route, error: ssl.SSLCertVerificationError) -> GatewayUnreachable:

@@ -12,7 +12,7 @@ from hatchway import __version__
 from hatchway.client.attempts import attempts, refusal
 from hatchway.client.dialling import DELAY
 from hatchway.client.errors import GatewayUnreachable, NotOpened, TunnelRefused, printable
-from hatchway.client.opening import CONNECT_TIMEOUT, SUBPROTOCOL_HEADER, not_trusted
+from hatchway.client.opening import CONNECT_TIMEOUT, SUBPROTOCOL_HEADER, not_reached, not_trusted
 from hatchway.client.proxy import proxy_for
 from hatchway.client.relay import Relay
 from hatchway.domain.tunnel_terms import HALF_CLOSE
@@ -121,7 +121,7 @@ async def _connect(
         raise not_trusted(route, error) from error
     except (OSError, WSError, ValueError) as error:
         # ValueError: what stands for a name or an address cannot be one.
-        raise GatewayUnreachable(str(route), printable(str(error))) from error
+        raise GatewayUnreachable(str(route), not_reached(error)) from error
     finally:
         if not connected:
             # Whatever may still come of the attempt must not touch the local end.
