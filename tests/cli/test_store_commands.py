@@ -1,6 +1,7 @@
 """`hatchway store copy`, as an administrator runs it."""
 
 import json
+import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -62,3 +63,36 @@ def test_what_cannot_be_copied_is_told_in_a_line(
     assert told.format(**places) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "secret" not in done.stderr
+
+
+def test_how_long_events_are_kept_is_said_on_the_server_and_is_an_event(installed: Installed) -> None:
+    store = installed.directory / "hatchway.db"
+
+    def retention(*arguments: str) -> str:
+        done = installed.run("store", "retention", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert retention() == "Events are kept for ever\n"
+    assert retention("400d") == retention("400d") == "Events are kept for 400 days\n"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        for table in ("audit_records", "audit_unexported"):
+            connection.execute(f"UPDATE {table} SET event_time = '2020-01-01 00:00:00.000000'")
+        one = "SELECT max(event_id) FROM audit_unexported"
+        connection.execute(f"DELETE FROM audit_unexported WHERE event_id = ({one})")
+        ((number,),) = connection.execute("SELECT count(*) FROM audit_records")
+    assert retention() == (
+        "Events are kept for 400 days\nOlder ones, which go: 1\n"
+        f"Older ones that stay, as they are in no audit.jsonl yet: {number - 1} (where servers run with"
+        " --audit-file off, give --unexported-too)\n"
+    )
+    assert f"which go: {number}\n" in retention("400d", "--unexported-too")
+    told = json.loads(retention("forever", "--json"))
+    assert (told["days"], told["older"], told["deleted_before"]) == (None, 0, None)
+    with closing(Store.open(f"sqlite:///{store}")) as opened, opened.read() as tx:
+        events = [json.loads(each.body) for each in tx.audit_records.find(event_name="SetAuditRetention")]
+    said = sorted(each["requestParameters"]["retention"] for each in events)
+    assert said == ["400d", "400d", "forever"]
+    for wrong in ("4", "0d", "400h", "99999d"):
+        assert installed.run("store", "retention", wrong).returncode == 2
+    assert "say for how long" in installed.run("store", "retention", "--unexported-too").stderr

@@ -18,7 +18,7 @@ from tests.store.test_store import schema
 from hatchway.audit.export import Export
 from hatchway.domain.account import AuditRecord
 from hatchway.store import Store
-from hatchway.store.audit_rows import Found
+from hatchway.store.audit_rows import Found, Retention
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -255,3 +255,43 @@ def test_no_line_is_written_of_what_a_crash_may_yet_undo(
         assert exported.result(30) == 1
     administration.dispose()
     assert path.read_text() == "body 1\n"
+
+
+def everything(store: Store) -> dict[str, int]:
+    names = ("audit_records", "audit_lookups", "audit_unexported")
+    with store.engine.connect() as connection:
+        return {name: connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in names}
+
+
+def test_expired_events_go_oldest_first_with_what_they_are_found_by_and_what_is_due_stays(
+    store: Store,
+) -> None:
+    with store.record() as tx:
+        tx.audit_records.add_all(record(number, "Username=alice", "ReadOnly=true") for number in range(6))
+        tx.audit_records.add(replace(record(6, time=NOW), exported=False))
+        assert tx.audit_records.retention() == Retention(None, False, None)
+        # All but the first are lines of the file.
+        due = [each for each in tx.audit_records.unexported(9) if each.event_id not in {"e000", "e006"}]
+        tx.audit_records.mark_exported(due)
+        before = NOW + 4 * SECOND
+        some = tx.audit_records.expired(before, 2, unexported_too=False)
+        assert numbers(some) == [1, 2]
+        tx.audit_records.delete_expired(
+            [
+                (each.event_time, each.event_id, ["Username=alice", "ReadOnly=true", "Other=1"])
+                for each in some
+            ]
+        )
+        assert tx.audit_records.retention().deleted_before == NOW + 2 * SECOND + timedelta(microseconds=1)
+        assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [3]
+        assert numbers(tx.audit_records.expired(before, 9, unexported_too=True)) == [0, 6, 3]
+    assert everything(store) == {"audit_records": 5, "audit_lookups": 8, "audit_unexported": 1}
+    assert numbers(newest(store, "Username=alice")) == [5, 4, 3, 0]
+    with store.record() as tx:
+        oldest = tx.audit_records.expired(before, 1, unexported_too=True)
+        tx.audit_records.delete_expired([(oldest[0].event_time, oldest[0].event_id, [])])
+        tx.audit_records.set_retention(400, unexported_too=True)
+        # It tells of the latest that went.
+        latest = NOW + 2 * SECOND + timedelta(microseconds=1)
+        assert tx.audit_records.retention() == Retention(400, True, latest)
+    assert everything(store) == {"audit_records": 4, "audit_lookups": 8, "audit_unexported": 0}

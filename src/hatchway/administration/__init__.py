@@ -9,6 +9,7 @@ enters what it does in the audit trail, in the same transaction, with the operat
 | `remote` | the same through the API, with anybody's credentials |
 | `access_keys` | making, rotating, listing, deactivating and deleting access keys |
 | `remote_keys` | the same through the API |
+| `retention` | how long events of the audit trail are kept |
 | `store_copy` | all of a store in another database |
 | `key_check` | the store's check of the master key, mended |
 | `master_key`, `gateway_key`, `key_steps` | another key in the place of the one there is, in steps |

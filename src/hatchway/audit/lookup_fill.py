@@ -61,10 +61,10 @@ class LookupFill:
 
 
 def _index(tx: Transaction, events: Iterable[Found]) -> None:
-    tx.audit_records.index((event.event_time, event.event_id, _terms_in(event.body)) for event in events)
+    tx.audit_records.index((event.event_time, event.event_id, terms_in(event.body)) for event in events)
 
 
-def _terms_in(body: str) -> tuple[str, ...]:
+def terms_in(body: str) -> tuple[str, ...]:
     """The terms of an event's text; none when it is none, which must not hold up all others."""
     try:
         return terms_of(json.loads(body))

@@ -4,19 +4,16 @@ from typing import Annotated
 
 import typer
 
-from hatchway.cli.options import Json
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
 
 
 def register(app: typer.Typer) -> None:
-    store = typer.Typer(help="The store: all of it in another database.", rich_markup_mode=None)
+    store = typer.Typer(
+        help="The store: all of it in another database; how long it keeps events.", rich_markup_mode=None
+    )
     store.command("copy")(copy)
-    # Without this, typer would make the one command the group itself.
-    store.callback()(_group)
+    store.command("retention")(retention)
     app.add_typer(store, name="store")
-
-
-def _group() -> None:
-    """A group of commands."""
 
 
 def copy(
@@ -60,3 +57,61 @@ def copy(
         " with the same digest\nNext: start the servers with --store-url, or HATCHWAY_STORE_URL, of the copy,"
         " and see that the former store is not served again"
     )
+
+
+def retention(
+    span: Annotated[
+        str | None,
+        typer.Argument(metavar="DAYS", help="How long, such as 400d, or forever."),
+    ] = None,
+    *,
+    unexported_too: Annotated[
+        bool,
+        typer.Option(
+            "--unexported-too",
+            help="Also delete events that are in no audit.jsonl, as where servers run with --audit-file off.",
+        ),
+    ] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Say how long the events of the audit trail are kept.
+
+    Older ones are deleted from then on, by a control plane, a thousand a second at most. An event that is not
+    yet in audit.jsonl stays until it is. It is set on the server alone: nobody who reaches the API can have
+    the trail of what he did deleted. That it was set is an event.
+
+    \b
+    Examples:
+      hatchway store retention --data-dir /var/lib/hatchway
+      hatchway store retention 400d --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration.retention import kept_trail, read_days, set_retention
+    from hatchway.errors import BadUsage
+    from hatchway.installation.installation import open_installation
+
+    if span is None and unexported_too:
+        raise BadUsage("--unexported-too: say for how long events are kept, such as 400d")
+    days = None if span is None else read_days(span)
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        if span is not None:
+            set_retention(installation, days, unexported_too=unexported_too)
+        kept = kept_trail(installation)
+    gone = None if kept.deleted_before is None else kept.deleted_before.strftime("%Y-%m-%d %H:%M:%S")
+    if json:
+        import json as json_format
+
+        answer = {"days": kept.days, "unexported_too": kept.unexported_too, "older": kept.older}
+        typer.echo(json_format.dumps({**answer, "not_exported": kept.waiting, "deleted_before": gone}))
+        return
+    typer.echo("Events are kept for ever" if kept.days is None else f"Events are kept for {kept.days} days")
+    if kept.older:
+        typer.echo(f"Older ones, which go: {kept.older - (0 if kept.unexported_too else kept.waiting):,}")
+    if kept.waiting and not kept.unexported_too:
+        typer.echo(
+            f"Older ones that stay, as they are in no audit.jsonl yet: {kept.waiting:,} (where servers run"
+            " with --audit-file off, give --unexported-too)"
+        )
+    if gone is not None:
+        typer.echo(f"Deleted so far: what was before {gone} UTC")

@@ -26,6 +26,7 @@ from hatchway.audit.file_moves import enter_move
 from hatchway.audit.key_uses import KeyUses
 from hatchway.audit.lookup_fill import LookupFill
 from hatchway.audit.refusals import INTERVAL
+from hatchway.audit.retention import RetentionRun
 from hatchway.audit.service_uses import ServiceUses
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.dead_workers import DeadWorkers
@@ -239,6 +240,7 @@ def tasks(
         led("note uses of access keys", 30, KeyUses(store, plane.clock).note),
         led("make older events found", 1, lookups.fill),
         led("make events of older programs found", 30, lookups.catch_up),
+        led("delete old events", 1, RetentionRun(store, plane.clock).run),
         led("note uses of services", 30, ServiceUses(store, plane.clock).note),
         led("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
         led("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),

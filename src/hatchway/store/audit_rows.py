@@ -31,7 +31,13 @@ from sqlalchemy.dialects import sqlite
 from hatchway.domain.account import AuditRecord
 from hatchway.store.prepared import Prepared
 from hatchway.store.rows import Insertion, Rows
-from hatchway.store.tables import audit_lookups, audit_lookups_filled, audit_records, audit_unexported
+from hatchway.store.tables import (
+    audit_lookups,
+    audit_lookups_filled,
+    audit_records,
+    audit_retention,
+    audit_unexported,
+)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -39,6 +45,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _records = audit_records.c
 _lookups = audit_lookups.c
 _unexported = audit_unexported.c
+_retention = audit_retention.c
 _MOST: Final = bindparam("most", type_=Integer)
 _DUE: Final = (
     select(_unexported.event_time, _unexported.event_id, _records.body)
@@ -61,6 +68,20 @@ class Found(NamedTuple):
     event_time: datetime
     event_id: str
     body: str
+
+
+class Retention(NamedTuple):
+    """How long events are kept.
+
+    Attributes:
+        days: so many; None for ever.
+        unexported_too: whether also those go that are not yet JSON lines.
+        deleted_before: what was before this is gone; None when nothing is.
+    """
+
+    days: int | None
+    unexported_too: bool
+    deleted_before: datetime | None
 
 
 class AuditRows(Rows[AuditRecord]):
@@ -185,6 +206,41 @@ class AuditRows(Rows[AuditRecord]):
             }
         return sorted(found, reverse=True)
 
+    def retention(self) -> Retention:
+        query = select(_retention.days, _retention.unexported_too, _retention.deleted_before)
+        return Retention(*self._connection.execute(query).one())
+
+    def set_retention(self, days: int | None, *, unexported_too: bool) -> None:
+        values = {"days": days, "unexported_too": unexported_too}
+        self._connection.execute(update(audit_retention).values(values))
+
+    def expired(self, before: datetime, limit: int, *, unexported_too: bool) -> list[Found]:
+        """The oldest events of before a moment that may go, in the order of time."""
+        query = select(_records.event_time, _records.event_id, _records.body).where(
+            _records.event_time < before
+        )
+        if not unexported_too:
+            due = select(_unexported.event_id).where(
+                _unexported.event_time == _records.event_time, _unexported.event_id == _records.event_id
+            )
+            query = query.where(_records.exported.is_(True), ~due.exists())
+        rows = self._connection.execute(query.order_by(_records.event_time).limit(limit))
+        return sorted(Found(*row) for row in rows)
+
+    def delete_expired(self, events: Sequence[tuple[datetime, str, Sequence[str]]]) -> None:
+        """Deletes events, of each its time, its id and its terms, in the order of time."""
+        ids = [event_id for _, event_id, _ in events]
+        entries = [(term, _moment(time), event_id) for time, event_id, terms in events for term in terms]
+        if entries:
+            columns = list(zip(*entries, strict=True))
+            _forget(self._connection.dialect).run(self._connection, columns)
+        times = _unexported.event_time.between(events[0][0], events[-1][0])
+        self._connection.execute(delete(audit_unexported).where(times, _unexported.event_id.in_(ids)))
+        self._connection.execute(delete(audit_records).where(_records.event_id.in_(ids)))
+        gone = events[-1][0] + _MICROSECOND
+        later = or_(_retention.deleted_before.is_(None), _retention.deleted_before < gone)
+        self._connection.execute(update(audit_retention).where(later).values(deleted_before=gone))
+
     def note_filled(self, back_to: datetime | None) -> None:
         """Notes from when on events have terms now; None: all have."""
         moment = 0 if back_to is None else _moment(back_to)
@@ -220,6 +276,14 @@ def _time(moment: int) -> datetime:
 @lru_cache(maxsize=2)
 def _index(dialect: Dialect) -> Prepared:
     return _enter(audit_lookups, {"term": Text, "moment": BigInteger, "event_id": Text}, dialect)
+
+
+@lru_cache(maxsize=2)
+def _forget(dialect: Dialect) -> Prepared:
+    """Deletes entries of the index, each by its whole key: to look for them otherwise takes reading all."""
+    names = ("term", "moment", "event_id")
+    key: list[Any] = [_lookups[name] == bindparam(f"{name}_", type_=_lookups[name].type) for name in names]
+    return Prepared(delete(audit_lookups).where(*key), [f"{name}_" for name in names], dialect)
 
 
 @lru_cache(maxsize=2)

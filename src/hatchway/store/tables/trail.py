@@ -1,7 +1,7 @@
 """The trail: audit records and what they are found by, tunnels that are open, the gateway's workers, and
 which of the control planes does what only one does."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, false
 
 from hatchway.store.columns import UtcDateTime
 from hatchway.store.tables.schema import in_feed, key, metadata, moment, text
@@ -54,6 +54,16 @@ audit_lookups_filled = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("back_to", BigInteger, nullable=False),
+)
+# How long events are kept: so many days, or for ever. What was before `deleted_before` is gone, but for what
+# is not yet a line of audit.jsonl. (A chain that shows tampering would have its first link here.)
+audit_retention = Table(
+    "audit_retention",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("days", Integer, nullable=True),
+    Column("unexported_too", Boolean, nullable=False, server_default=false()),
+    moment("deleted_before", null=True),
 )
 tunnels = Table(
     "tunnels",
