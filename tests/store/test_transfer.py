@@ -220,7 +220,7 @@ def test_a_copy_that_is_killed_at_any_moment_goes_on_from_there(source: Path, em
     while True:
         attempts += 1
         # Each gets somewhat further than the one before, into the middle of what that has done.
-        child = FORKS.Process(target=dying, args=(url(source), target, 17 + 97 * attempts))
+        child = FORKS.Process(target=dying, args=(url(source), target, 17 + 61 * attempts))
         child.start()
         child.join()
         if child.exitcode == 0:
