@@ -10,11 +10,15 @@ import stat
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Installed, Serve, Server, create_endpoint
 from tests.e2e.processes import lives
+from tests.store.migrated import migrate_as_a_newer_program
+
+from hatchway.store import Store, own_schema
 
 
 def ask(installed: Installed, url: str) -> tuple[int, str]:
@@ -57,6 +61,8 @@ def test_the_files_of_the_data_directory_have_the_modes_that_the_documentation_s
     assert {name for name, _ in told} >= {"hatchway.db", "master.key", "ca.pem", "audit.jsonl", "api.json"}
     umask = os.umask(0)
     os.umask(umask)
+    # A server is ready before it has written that.
+    assert eventually((installed.directory / "audit.jsonl").exists)
     for name, mode in told:
         allowed = ~umask if name == "audit.jsonl" else ~0
         assert stat.S_IMODE((installed.directory / name).stat().st_mode) == int(mode, 8) & allowed, name
@@ -98,9 +104,13 @@ def test_what_was_committed_is_there_after_a_kill(installed: Installed, serve: S
     assert len(created) == 1
 
 
-def test_a_plane_that_dies_is_started_again_where_it_was(installed: Installed, serve: Serve) -> None:
+def test_planes_that_die_are_started_again_where_they_were_though_the_next_version_has_migrated(
+    installed: Installed, serve: Serve
+) -> None:
     server = serve(installed)
     before = server.children
+    with closing(Store.open(f"sqlite:///{installed.directory}/hatchway.db")) as store:
+        migrate_as_a_newer_program(store, f"{own_schema()}..9998")
     for pid in before:
         os.kill(pid, signal.SIGKILL)
 

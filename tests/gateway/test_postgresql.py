@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.trail.trail import QuotaReached
-from hatchway.store import Store
+from hatchway.store import Leadership, Store
 
 OPERATING = Path(hatchway.__file__).parents[2] / "docs" / "operating.md"
 ROLE = "hatchway_gateway"
@@ -81,6 +82,9 @@ def test_its_role_reads_no_secret_and_changes_no_permission(account: StoredAccou
         tx.sealed_secrets.find()
     with pytest.raises(ProgrammingError, match="permission denied"), store.write() as tx:
         tx.users.delete("alice")
+    # Nor does it lead control planes, where nobody does.
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        Leadership(store, {"housekeeping": "here"}, time.monotonic).look()
     store.close()
 
 
@@ -100,6 +104,8 @@ def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) 
             "LOCK TABLE audit_lookups IN SHARE MODE",
             "DELETE FROM audit_lookups",
             "LOCK TABLE access_keys IN ROW EXCLUSIVE MODE",
+            "SELECT holder FROM leaders FOR KEY SHARE",
+            "LOCK TABLE leaders IN SHARE MODE",
         ):
             with pytest.raises(ProgrammingError, match="permission denied"):
                 connection.execute(text(stronger))

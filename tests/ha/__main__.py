@@ -285,7 +285,7 @@ def _kill_pooler(cluster: Cluster, told: Told) -> None:
 
 def _fail_over(cluster: Cluster, told: Told, load: Load) -> None:
     """No gateway is harmed meanwhile: every tunnel that lasts has to outlive it."""
-    time.sleep(2)
+    wait_until(lambda: all(map(cluster.accepts, cluster.names("gateway"))), 90, cluster.log)
     steady = load.keep_steady()
     before = [each.rounds for each in steady]
     told.failing("the primary is killed")

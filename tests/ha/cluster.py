@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -162,6 +163,14 @@ class Cluster:
     @property
     def gateway_port(self) -> int:
         return self._ports[self._random.choice(self.names("gateway"))]
+
+    def accepts(self, name: str) -> bool:
+        """Whether somebody listens there."""
+        try:
+            socket.create_connection((LOOPBACK, self._ports[name]), timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def port(self, name: str) -> int:
         return self._ports[name]

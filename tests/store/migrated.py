@@ -41,6 +41,19 @@ def new_sqlite_store(path: Path) -> Store:
     return Store.open(f"sqlite:///{path}")
 
 
+def migrate_as_a_newer_program(store: Store, suits: str | None) -> None:
+    """Leaves it as the next version might: a table and a column more, and what it says of itself."""
+    quoted = "NULL" if suits is None else f"'{suits}'"
+    with store.engine.begin() as connection:
+        for statement in (
+            "CREATE TABLE of_a_later_version (id INTEGER PRIMARY KEY)",
+            "ALTER TABLE users ADD COLUMN of_a_later_version INTEGER",
+            "UPDATE alembic_version SET version_num = '9998'",
+            f"UPDATE feed SET suits = {quoted}",
+        ):
+            connection.exec_driver_sql(statement)
+
+
 @cache
 def _server() -> PostgresqlServer:
     """One for this process, until it ends."""

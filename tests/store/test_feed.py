@@ -18,7 +18,7 @@ from tests.store.test_store import schema
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
 from hatchway.domain.identity import User
-from hatchway.store import BEGINNING, BeingRestored, Position, Store, copy_store, explain
+from hatchway.store import BEGINNING, BeingRestored, Position, SchemaWatch, Store, copy_store, explain
 from hatchway.store.sqlite_file import ForeignLog
 
 NOW = datetime(2026, 11, 24, 11, 40, tzinfo=UTC)
@@ -114,7 +114,16 @@ def test_what_is_restored_by_half_is_not_read_until_it_is_whole(
         keys = SigningKeys(store, master, gateway, clock=lambda: NOW, region="eu-central-1")
         with pytest.raises(BeingRestored):
             keys.refresh()
+        # Nor is it migrated, or served by whoever runs already.
+        with pytest.raises(BeingRestored):
+            store.migrate()
+        watch = SchemaWatch(store)
+        watch.look()
+        with pytest.raises(BeingRestored), store.only_when(watch.require).write():
+            pytest.fail("it was written")
         postgresql_tool("pg_restore", "--section=post-data", "-d", plain_url(store), backup)
+        watch.look()
+        assert watch.fits
         assert users(store) == ["alice", "bob"]
 
 

@@ -1,8 +1,10 @@
 """Of several servers the one is used that may be written, also when another becomes it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError
 from tests.store.test_store import user
 
@@ -15,6 +17,24 @@ def test_the_server_that_answered_last_is_asked_first() -> None:
     assert first_asked(servers, None) == servers
     assert first_asked(servers, ("b", "2")) == [("b", "2"), ("a", "1"), ("b", "1")]
     assert first_asked(servers, ("gone", "1")) == servers
+
+
+def test_the_one_of_several_that_is_there_is_found(migrated_postgresql: Callable[[], str]) -> None:
+    there = make_url(migrated_postgresql())
+    hosts = f"/nobody/is/there,{there.query['host']}"
+    several = there.set(query={"host": hosts, "port": "5432,5432"}).render_as_string(hide_password=False)
+    asked: list[str] = []
+    store = Store.open(several)
+
+    @event.listens_for(store.engine, "do_connect")
+    def note(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        asked.append(options["host"].partition(",")[0])
+
+    with store.read() as tx, store.read() as other:
+        assert tx.users.count() == other.users.count() == 0
+    # The second time first.
+    assert asked == ["/nobody/is/there", there.query["host"]]
+    store.close()
 
 
 def test_connections_that_lead_to_a_server_which_may_only_be_read_are_not_used_again(

@@ -4,15 +4,14 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from alembic import command
 from structlog.testing import capture_logs
 from tests.e2e.waiting import wait_until
-from tests.store.migrated import new_sqlite_store
+from tests.store.migrated import migrate_as_a_newer_program, new_sqlite_store
 from tests.store.test_store import schema, user
 
 from hatchway.store import SchemaMismatch, SchemaWatch, Store, explain, oldest_program, own_schema
@@ -23,18 +22,6 @@ FIRST_TO_SAY = "0028"
 """The first schema that says which programs it suits."""
 
 
-@contextmanager
-def migrated_by_a_newer_program(store: Store, suits: str | None) -> Iterator[None]:
-    """As the next version might leave it: a table and a column more, and what it says of itself."""
-    with store.engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE of_a_later_version (id INTEGER PRIMARY KEY)")
-        connection.exec_driver_sql("ALTER TABLE users ADD COLUMN of_a_later_version INTEGER")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9998'")
-        quoted = "NULL" if suits is None else f"'{suits}'"
-        connection.exec_driver_sql(f"UPDATE feed SET suits = {quoted}")
-    yield
-
-
 def test_a_store_says_which_programs_it_suits(store: Store) -> None:
     with store.engine.connect() as connection:
         suits = connection.exec_driver_sql("SELECT suits FROM feed").scalar_one()
@@ -42,14 +29,14 @@ def test_a_store_says_which_programs_it_suits(store: Store) -> None:
 
 
 def test_a_program_starts_and_works_on_a_newer_store_that_suits_it(store: Store) -> None:
-    with migrated_by_a_newer_program(store, f"{own_schema()}..9998"):
-        assert store.check_schema() == "9998"
-        # A control plane migrates when it starts: it leaves this one as it is.
-        store.migrate()
-        assert store.migrations.pending() == []
-        with store.write() as tx:
-            tx.users.put(user("alice"))
-        assert store.check_schema() == "9998"
+    migrate_as_a_newer_program(store, f"{own_schema()}..9998")
+    assert store.check_schema() == "9998"
+    # A control plane migrates when it starts: it leaves this one as it is.
+    store.migrate()
+    assert store.migrations.pending() == []
+    with store.write() as tx:
+        tx.users.put(user("alice"))
+    assert store.check_schema() == "9998"
 
 
 @pytest.mark.parametrize("suits", ["9997..9998", None, "0001..9997", "nonsense"])
@@ -57,10 +44,10 @@ def test_a_program_that_is_too_old_for_a_store_is_refused_and_told_so(
     store: Store, suits: str | None
 ) -> None:
     said = r"9998, that of a newer version.*too old: install the newer version again"
-    with migrated_by_a_newer_program(store, suits):
-        for attempt in (store.check_schema, store.migrate):
-            with pytest.raises(SchemaMismatch, match=said):
-                attempt()
+    migrate_as_a_newer_program(store, suits)
+    for attempt in (store.check_schema, store.migrate):
+        with pytest.raises(SchemaMismatch, match=said):
+            attempt()
 
 
 def test_a_program_that_is_too_new_for_a_store_is_refused_and_told_so(store: Store) -> None:
@@ -76,7 +63,8 @@ def test_a_running_program_notices_that_it_is_too_old_writes_no_more_and_goes_on
     watch = SchemaWatch(store)
     watch.look_first()
     guarded = store.only_when(watch.require)
-    with migrated_by_a_newer_program(store, f"{own_schema()}..9998"), capture_logs() as logs:
+    migrate_as_a_newer_program(store, f"{own_schema()}..9998")
+    with capture_logs() as logs:
         watch.look()
         assert watch.fits
         with guarded.write() as tx:

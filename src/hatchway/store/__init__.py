@@ -56,7 +56,6 @@ from hatchway.store.locks import worker_lock
 from hatchway.store.matching import matches
 from hatchway.store.notifications import ChangeNotifications
 from hatchway.store.problems import (
-    BeingRestored,
     StoreBusy,
     TookTooLong,
     TransactionEnded,
@@ -64,7 +63,7 @@ from hatchway.store.problems import (
     log_fields,
 )
 from hatchway.store.rows import Rows
-from hatchway.store.schema import SchemaMismatch, oldest_program, own_schema
+from hatchway.store.schema import BeingRestored, SchemaMismatch, oldest_program, own_schema
 from hatchway.store.schema_watch import SchemaWatch
 from hatchway.store.store import DriverMissing, Store
 from hatchway.store.transaction import Transaction

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from hatchway.store.schema import SchemaMismatch
+from hatchway.store.schema import BeingRestored, SchemaMismatch
 from hatchway.store.sqlite_file import ForeignLog
 
 _BUSY: Final = (
@@ -73,10 +73,6 @@ _OF_POSTGRESQL: Final = {
     "XX": _DAMAGED,
 }
 """By the error code or its class (PostgreSQL, appendix A: "PostgreSQL Error Codes")."""
-
-
-class BeingRestored(Exception):
-    """The database's own tools have restored only a part of the store yet."""
 
 
 class StoreBusy(Exception):

@@ -40,6 +40,8 @@ _PATIENCE: Final = 40.0
 """Seconds for which a migration that gets no lock is tried again: less than a process has to start in."""
 _PAUSE: Final = 0.5
 _RANGE: Final = ".."
+_FIRST_MARKED: Final = "0025"
+"""The first schema with the trigger by which a whole store is told."""
 
 log = structlog.get_logger("hatchway.store")
 
@@ -70,6 +72,25 @@ class SchemaMismatch(Exception):
                 " install the newer version again, or restore a backup from before it"
             )
         super().__init__(f"the store's schema is {found or 'empty'}, {told}")
+
+
+class BeingRestored(Exception):
+    """The database's own tools have restored only a part of the store yet."""
+
+
+def require_whole(connection: Connection) -> None:
+    """Refuses a store of which only a part is restored yet.
+
+    pg_restore enters tables one after the other, and makes triggers when all rows are there. (A copy of
+    SQLite's file is restored by renaming it.)
+
+    Raises:
+        BeingRestored: it is one.
+    """
+    if connection.dialect.name == "postgresql":
+        made = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'feed'::regclass AND tgname = "
+        if connection.exec_driver_sql(f"{made}'mark_revision'").scalar_one() == 0:
+            raise BeingRestored("the store is being restored")
 
 
 def own_schema() -> str:
@@ -105,9 +126,12 @@ class Schema:
 
         Raises:
             SchemaMismatch: see there.
+            BeingRestored: there is only a part of it yet.
         """
         with self._engine.connect() as connection:
             found = current_schema(connection)
+            if found is not None and (found not in _known() or found >= _FIRST_MARKED):
+                require_whole(connection)
             is_newer = found is not None and found not in _known()
             suits = connection.execute(select(tables.feed.c.suits)).scalar() if is_newer else None
         if found is not None:
@@ -121,11 +145,13 @@ class Schema:
 
         Raises:
             SchemaMismatch: the database is newer than the program, and does not suit it.
+            BeingRestored: there is only a part of it yet.
         """
         found = self.revision()
-        if found is not None and found not in _known():
-            self.check()
-            return []
+        if found is not None:
+            self.check(older=True)
+            if found not in _known():
+                return []
         return [schema for schema in _known() if found is None or schema > found]
 
     def migrate(self, done: Callable[[str], None] = lambda schema: None) -> None:

@@ -6,11 +6,12 @@ from typing import Final
 
 import structlog
 
-from hatchway.store.schema import SchemaMismatch, own_schema
+from hatchway.store.problems import explain
+from hatchway.store.schema import BeingRestored, SchemaMismatch, own_schema
 from hatchway.store.store import Store
 from hatchway.store.transaction import Transaction
 
-INTERVAL: Final = 10.0
+INTERVAL: Final = 5.0
 """Seconds between two looks."""
 
 log = structlog.get_logger("hatchway.store")
@@ -21,7 +22,7 @@ class SchemaWatch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._problem: SchemaMismatch | None = None
+        self._problem: SchemaMismatch | BeingRestored | None = None
         self._schema = own_schema()
 
     @property
@@ -32,7 +33,7 @@ class SchemaWatch:
         """Looks before anything is done.
 
         Raises:
-            SchemaMismatch: the store does not suit this program.
+            SchemaMismatch, BeingRestored: the store does not suit this program.
         """
         self._store.check_schema()
         self.look()
@@ -46,9 +47,9 @@ class SchemaWatch:
         former, found = self._problem, self._schema
         try:
             self._schema = self._store.check_schema()
-        except SchemaMismatch as problem:
+        except (SchemaMismatch, BeingRestored) as problem:
             if former is None or str(former) != str(problem):
-                log.error("store does not suit this program any more", problem=str(problem))
+                log.error("store does not suit this program any more", problem=explain(problem))
             self._problem = problem
             return
         self._problem = None
@@ -67,7 +68,7 @@ class SchemaWatch:
         """For `Store.only_when`.
 
         Raises:
-            SchemaMismatch: it did not fit the last time.
+            SchemaMismatch, BeingRestored: it did not fit the last time.
         """
         if self._problem is not None:
             raise self._problem

@@ -72,8 +72,9 @@ from hatchway.store.feed import Position, next_epoch
 from hatchway.store.locks import MAKE_DURABLE, take_locks, worker_lock
 from hatchway.store.notifications import CHANNEL
 from hatchway.store.prepared import Prepared
-from hatchway.store.problems import BeingRestored, TookTooLong, TransactionEnded
+from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
+from hatchway.store.schema import require_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -203,16 +204,10 @@ class Transaction:
     def require_whole(self) -> None:
         """Refuses a store of which only a part is restored yet.
 
-        pg_restore enters tables one after the other, and makes triggers when all rows are there. (A copy of
-        SQLite's file is restored by renaming it.)
-
         Raises:
             BeingRestored: it is one.
         """
-        if self._connection.dialect.name == "postgresql":
-            made = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'feed'::regclass AND tgname = "
-            if self._connection.exec_driver_sql(f"{made}'mark_revision'").scalar_one() == 0:
-                raise BeingRestored("the store is being restored")
+        require_whole(self._connection)
 
     def deleted_since(self, revision: int) -> list[tuple[str, str]]:
         """`(table, primary key as a JSON array of texts)` of the rows that went after a revision."""
