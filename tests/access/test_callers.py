@@ -7,12 +7,22 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 from tests.access.people import ARNS, NOW, document, put_inline, put_managed, put_user
 from tests.store.pasts import with_another_past
 
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller
-from hatchway.domain.identity import AccessKey, Attachment, Guardrail, KeyStatus, Membership, OwnerKind, Role
+from hatchway.domain.identity import (
+    AccessKey,
+    Attachment,
+    Guardrail,
+    KeyStatus,
+    Membership,
+    OwnerKind,
+    Role,
+    SealedSecret,
+)
 from hatchway.domain.network import Vpc
 from hatchway.domain.session import Session, SessionKind
 from hatchway.store import Store, Transaction
@@ -219,3 +229,66 @@ def test_who_has_not_called_for_longest_is_forgotten_first(people: Store) -> Non
     assert resolve(people, callers, "bob") is bob
     again = resolve(people, callers)
     assert again == alice and again is not alice
+
+
+def test_what_a_key_is_verified_with_costs_no_statement_more_once_it_is_known(people: Store) -> None:
+    with people.write() as tx:
+        tx.sealed_secrets.put(SealedSecret(access_key_id="AKIAalice", ciphertext=b"sealed"))
+    callers = Callers()
+    resolve(people, callers)
+    with statements(people) as sent, people.read() as tx:
+        known = callers.look_up(tx, "AKIAalice")
+    assert (known.sealed, known.session) == (b"sealed", None)
+    assert known.caller is not None
+    assert len(sent) == 1
+
+
+def looked_up(store: Store, callers: Callers, key_id: str) -> int:
+    """How many statements it takes."""
+    with statements(store) as sent, store.read() as tx:
+        callers.look_up(tx, key_id)
+    return len(sent)
+
+
+def test_of_a_key_that_is_none_as_much_is_remembered_as_of_one_that_is(people: Store) -> None:
+    callers = Callers()
+    key_ids = ["AKIAbob", "AKIANOBODY"]
+    assert [looked_up(people, callers, key_id) for key_id in key_ids] == [3, 3]
+    assert [looked_up(people, callers, key_id) for key_id in key_ids] == [1, 1]
+    with people.write() as tx:
+        tx.vpcs.put(Vpc(id="vpc-1", name="office", cidrs=()))
+    assert [looked_up(people, callers, key_id) for key_id in key_ids] == [2, 2]
+
+
+def test_a_key_that_was_none_is_known_as_soon_as_it_is_made(people: Store) -> None:
+    callers = Callers()
+    with people.read() as tx:
+        assert callers.look_up(tx, "AKIAnew").sealed is None
+    with people.write() as tx:
+        tx.sealed_secrets.put(SealedSecret(access_key_id="AKIAnew", ciphertext=b"sealed"))
+        tx.access_keys.put(AccessKey(id="AKIAnew", user_name="bob", status=KeyStatus.ACTIVE, created_at=NOW))
+    with people.read() as tx:
+        assert callers.look_up(tx, "AKIAnew").sealed == b"sealed"
+
+
+def test_no_number_of_claims_makes_a_caller_forgotten(people: Store) -> None:
+    callers = Callers(most=1, most_claimed=2)
+    alice = resolve(people, callers)
+    for number in range(10):
+        looked_up(people, callers, f"AKIA{number}")
+    assert resolve(people, callers) is alice
+    assert [looked_up(people, callers, f"AKIA{number}") for number in (8, 9, 7)] == [1, 1, 3]
+
+
+def test_an_id_that_no_key_can_have_is_not_remembered(people: Store) -> None:
+    callers = Callers()
+    assert [looked_up(people, callers, "A" * 129) for _ in range(2)] == [3, 3]
+
+
+def test_when_the_store_cannot_be_asked_nobody_is_a_caller(people: Store) -> None:
+    callers = Callers()
+    assert resolve(people, callers) is not None
+    with people.write() as tx:
+        tx._connection.execute(text("ALTER TABLE tombstones RENAME TO gone"))
+    with pytest.raises(DBAPIError):
+        resolve(people, callers)

@@ -13,7 +13,7 @@ audit trail.
 |---|---|
 | `principal` | `Principal` and `Caller` |
 | `authentication`, `presigned` | a signed request's caller; that of a presigned URL, for gateways |
-| `callers` | callers that were resolved before, while nothing of theirs has changed |
+| `callers` | what is known of keys that were used before, while nothing of theirs has changed |
 | `identities`, `stored_policies` | an identity's policies, from whatever holds the account's rows |
 | `authorization` | checks of a caller's permissions |
 | `context` | the condition keys of a request |

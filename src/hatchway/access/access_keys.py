@@ -70,17 +70,26 @@ def put_secret(tx: Transaction, vault: Vault, key_id: str, secret: str) -> None:
     tx.sealed_secrets.put(SealedSecret(access_key_id=key_id, ciphertext=ciphertext))
 
 
-def secret_of(tx: Transaction, vault: Vault, key_id: str) -> str | None:
+def unsealed(vault: Vault, key_id: str, sealed: bytes | None) -> str | None:
     """The secret of a key, for the control plane's own verifying; None, in the same time, when there is none.
 
     Raises:
         Unsealable: the store was altered, or sealed under another master key.
     """
-    sealed = tx.sealed_secrets.get(key_id)
     if sealed is None:
         vault.unseal_nothing()
         return None
-    return vault.unseal(sealed.ciphertext, _seal_context(key_id)).decode()
+    return vault.unseal(sealed, _seal_context(key_id)).decode()
+
+
+def secret_of(tx: Transaction, vault: Vault, key_id: str) -> str | None:
+    """The same of a key in the store.
+
+    Raises:
+        Unsealable: as above.
+    """
+    sealed = tx.sealed_secrets.get(key_id)
+    return unsealed(vault, key_id, None if sealed is None else sealed.ciphertext)
 
 
 def put_check(tx: Transaction, vault: Vault, random_bytes: Callable[[int], bytes]) -> None:

@@ -4,15 +4,14 @@ What a server needs of Signature Version 4 to ask for it is here too: planes imp
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from hatchway.access.access_keys import secret_of
-from hatchway.access.callers import Callers
+from hatchway.access.access_keys import unsealed
+from hatchway.access.callers import Callers, Known
 from hatchway.access.principal import Caller
 from hatchway.access.sessions import token_fits
-from hatchway.access.vault import Vault
+from hatchway.access.vault import Unsealable, Vault
 from hatchway.domain.arns import Arns
 from hatchway.domain.session import Session
 from hatchway.sigv4.errors import (
@@ -54,26 +53,42 @@ class Directory(Protocol):
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None: ...
 
 
-@dataclass(frozen=True, slots=True)
 class StoredDirectory:
-    """The control plane's directory: it unseals the secret, and derives the key of any scope from it."""
+    """The control plane's directory in one view of the store: it unseals the secret, and derives the key of
+    any scope from it."""
 
-    tx: Transaction
-    vault: Vault
-    arns: Arns
-    callers: Callers
+    def __init__(self, tx: Transaction, vault: Vault, arns: Arns, callers: Callers) -> None:
+        self._tx = tx
+        self._vault = vault
+        self._arns = arns
+        self._callers = callers
+        self._found: tuple[str, Known] | None = None
 
     def caller(self, access_key_id: str) -> Caller | None:
-        return self.callers.resolve(self.tx, self.arns, access_key_id)
+        return self._callers.caller(self._tx, self._arns, access_key_id, self._known(access_key_id))
 
     def session(self, access_key_id: str) -> Session | None:
-        return self.tx.sessions.get(access_key_id)
+        return self._known(access_key_id).session
 
     def signing_key(self, access_key_id: str, scope: Scope) -> bytes | None:
-        secret = secret_of(self.tx, self.vault, access_key_id)
+        secret = self._secret(access_key_id)
         # Derived for an unknown key too, so that it takes as long.
         key = derive_signing_key(secret or "", scope.date, scope.region, scope.service)
         return None if secret is None else key
+
+    def _secret(self, access_key_id: str) -> str | None:
+        try:
+            return unsealed(self._vault, access_key_id, self._known(access_key_id).sealed)
+        except Unsealable:
+            # It may have been sealed anew since, under another master key, and the former one be no more.
+            known = self._callers.look_up_anew(self._tx, access_key_id)
+            self._found = access_key_id, known
+            return unsealed(self._vault, access_key_id, known.sealed)
+
+    def _known(self, access_key_id: str) -> Known:
+        if self._found is None or self._found[0] != access_key_id:
+            self._found = access_key_id, self._callers.look_up(self._tx, access_key_id)
+        return self._found[1]
 
 
 def authenticate(
