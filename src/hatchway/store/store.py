@@ -211,7 +211,12 @@ class Store:
             position = tx.position()
             everything = since.revision == 0 or not tx.follows(since)
             base = 0 if everything else since.revision
-            changed = {table.name: getattr(tx, table.name).since(base) for table in tables.FEED}
+            # Many follow, and most changes are of one table.
+            names = {table.name for table in tables.FEED} if everything else tx.changed_since(base)
+            changed = {
+                table.name: getattr(tx, table.name).since(base) if table.name in names else []
+                for table in tables.FEED
+            }
             deleted: dict[str, list[tuple[str, ...]]] = defaultdict(list)
             # Also for who has yet to see the last changes: their marks may be there before their rows.
             tx.require_whole()
