@@ -8,8 +8,11 @@ registry that Prometheus asks. A test compares what is there with what this writ
 from __future__ import annotations
 
 import inspect
+import os
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -17,6 +20,7 @@ from scripts.api_tables import MARKED, ROOT, header, row
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY
 from hatchway.cli import server_commands
+from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.account import Quotas
 from hatchway.fleet.schema import fleet_schema
 from hatchway.gateway.telemetry.metrics import CLOSE_REASONS, Metrics
@@ -87,8 +91,17 @@ def quotas() -> Iterator[str]:
 
 def metrics() -> Iterator[str]:
     """What a gateway worker tells, but for what Prometheus's library tells of any process."""
+    yield from _metrics(_told())
+
+
+def control_metrics() -> Iterator[str]:
+    """The same of a control plane."""
+    yield from _metrics(_control_told())
+
+
+def _metrics(told: Iterable[Metric]) -> Iterator[str]:
     yield from header("metric", "type", "labels", "meaning")
-    for family in sorted(_told(), key=lambda family: family.name):
+    for family in sorted(told, key=lambda family: family.name):
         if not family.name.startswith("process_"):
             yield _metric(family)
 
@@ -113,7 +126,12 @@ def close_reasons() -> Iterator[str]:
 
 PAGES: Final[dict[Path, dict[str, Callable[[], Iterable[str]]]]] = {
     SETTINGS: {"made": made, "servers": servers, "variables": variables, "quotas": quotas},
-    METRICS: {"metrics": metrics, "close_reasons": close_reasons, "process_metrics": process_metrics},
+    METRICS: {
+        "metrics": metrics,
+        "control_metrics": control_metrics,
+        "close_reasons": close_reasons,
+        "process_metrics": process_metrics,
+    },
 }
 
 
@@ -207,6 +225,16 @@ def _told() -> list[Metric]:
     return list(worker.registry.collect())
 
 
+def _control_told() -> list[Metric]:
+    """The same of a control plane's, but for gauges whose values are elsewhere."""
+    told = ControlMetrics()
+    told.answered("service", None, None)
+    told.timed("job", lambda: None)()
+    with suppress(OSError):
+        told.timed("job", partial(os.stat, "/nowhere"))()
+    return list(told.registry.collect())
+
+
 def _metric(family: Metric) -> str:
     labels: dict[str, list[str]] = defaultdict(list)
     for sample in family.samples:
@@ -216,7 +244,7 @@ def _metric(family: Metric) -> str:
     return row(
         f"`{family.name}{'_total' if family.type == 'counter' else ''}`",
         family.type,
-        ", ".join(f"`{label}`" for label in labels) or "-",
+        ", ".join(f"`{label}`" for label in [*labels] or getattr(family, "_labelnames", [])) or "-",
         family.documentation,
     )
 

@@ -139,6 +139,9 @@ class Settings:
             None for the default.
         proxy_protocol_from: CIDR ranges of the load balancers that speak the PROXY protocol to the gateway.
         api_proxy_protocol_from: the same of the API.
+        api_workers: how many processes of the control plane serve together, of which each is one.
+        api_metrics: where a process of the control plane tells Prometheus; None for nowhere.
+        housekeeping: whether it does what is done without being asked, for the account.
         audit_file: whether the audit trail is written to a file too.
         vpcs: names or ids of the VPCs that a gateway is bound to; none for all that are no separate networks.
         never_targets: hosts, addresses and CIDR ranges that gateways keep tunnels away from, besides their
@@ -163,6 +166,9 @@ class Settings:
     api_reads: float | None = None
     api_writes: float | None = None
     api_proxy_protocol_from: tuple[str, ...] = ()
+    api_workers: int = 1
+    api_metrics: Address | None = None
+    housekeeping: bool = True
     audit_file: bool = True
     vpcs: tuple[str, ...] = ()
     never_targets: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from hatchway.control.housekeeping import (
     Task,
     export_task,
     lead,
+    process_tasks,
     purge_client_tokens,
     purge_deleted_endpoints,
     purge_pushed_keys,
@@ -112,7 +113,11 @@ def test_every_task_of_a_control_plane_runs_and_is_idempotent(world: World, tmp_
     leadership = lead(world.plane, audit_log)
     leadership.look()
     for _ in range(2):
-        for task in (*tasks(world.plane, leadership), export_task(audit_log, leadership)):
+        for task in (
+            *process_tasks(world.plane),
+            *tasks(world.plane, leadership),
+            export_task(audit_log, leadership),
+        ):
             assert task.is_ours()
             task.run()
     (event,) = map(json.loads, audit_log.read_text().splitlines())
@@ -124,7 +129,15 @@ def test_of_two_control_planes_one_does_what_is_not_about_itself(world: World, t
     for leadership in planes:
         leadership.look()
     first, second = (
-        {task.name for task in (*tasks(world.plane, each), export_task(tmp_path, each)) if task.is_ours()}
+        {
+            task.name
+            for task in (
+                *process_tasks(world.plane),
+                *tasks(world.plane, each),
+                export_task(tmp_path, each),
+            )
+            if task.is_ours()
+        }
         for each in planes
     )
     assert second == {"record refusals", "note the API's addresses"} < first

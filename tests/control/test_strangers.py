@@ -24,6 +24,7 @@ from hatchway.control.attempt import ApiRequest
 from hatchway.control.bodies import Bodies
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.keep_alive import KeptAliveConnections
+from hatchway.control.threads import ThreadCounts
 from hatchway.transport.asyncio_tls import RECORDS
 from hatchway.transport.listening import sources
 from hatchway.transport.listening.sources import Sources
@@ -386,7 +387,7 @@ def test_keys_that_hosts_ask_for_do_not_wait_for_calls_that_hang(
                 pool.submit(there.send, "POST", "/", None, IDENTITY + b"&Hang=1", service="sts")
                 for _ in range(40)
             ]
-            for _ in range(application.CALL_SHARE):
+            for _ in range(ThreadCounts().call_share):
                 assert hanging.acquire(timeout=30)
             # That key has its share. Others have their calls answered, and nobody has waited.
             alice = world.user("alice")

@@ -11,7 +11,7 @@ those of other keys are with what newly allows their user tunnels (`granted_keys
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Final, TypeVar
 
@@ -159,6 +159,13 @@ class SigningKeys:
         self.unopened: frozenset[str] = frozenset()
         """The ids of the access keys whose secrets did not open last time: altered, or of another master key.
         For these there are no signing keys; the others have theirs."""
+
+    @property
+    def good_until(self) -> datetime | None:
+        """The end of the last day for which all had their signing keys; None before any had."""
+        if not self._dates:
+            return None
+        return datetime.strptime(self._dates[-1], "%Y%m%d").replace(tzinfo=UTC) + timedelta(days=1)
 
     def refresh(self) -> int:
         """Derives what is missing and drops what is past or may not be any more; how many rows changed.

@@ -101,6 +101,35 @@ _AuditFile = Annotated[
         " in any case.",
     ),
 ]
+_ApiWorkers = Annotated[
+    int,
+    typer.Option(
+        "--api-workers",
+        metavar="N",
+        min=1,
+        max=64,
+        help="Processes that share the API's port: as many calls are computed at once. What one principal"
+        " may ask in a second is each one's own count.",
+    ),
+]
+_ApiMetrics = Annotated[
+    str | None,
+    typer.Option(
+        "--api-metrics",
+        metavar="HOST:PORT",
+        help="Where the control plane tells Prometheus what it counts; the second of several processes does"
+        " at the next port, and so on.",
+        show_default="nowhere",
+    ),
+]
+_Housekeeping = Annotated[
+    Switch,
+    typer.Option(
+        "--housekeeping",
+        help="Whether the control plane does what the account needs without being asked: signing keys for"
+        " gateways, the audit file, tidying. Of several processes of one server only the first does.",
+    ),
+]
 _LogFormat = Annotated[
     LogFormat | None,
     typer.Option(
@@ -127,6 +156,9 @@ class _ApiArguments:
     api_reads: _ApiReads = None
     api_writes: _ApiWrites = None
     api_proxy_protocol_from: _ApiProxyProtocolFrom = None
+    api_workers: _ApiWorkers = 1
+    api_metrics: _ApiMetrics = None
+    housekeeping: _Housekeeping = Switch.ON
     audit_file: _AuditFile = Switch.ON
 
 
@@ -318,7 +350,8 @@ def control(*, store: StoreArguments, api: _ApiArguments, process: _ProcessArgum
 
     supervised = Supervised.of_environment()
     options = _server_options(store, process, api=api)
-    if supervised is None and (manager := ServiceManager.of_environment()) is not None:
+    manager = ServiceManager.of_environment() if supervised is None else None
+    if supervised is None and (manager is not None or options.api_workers > 1):
         # It needs a process that is there while another takes the place of what serves.
         supervise_control_plane(options, manager)
     else:
@@ -379,6 +412,9 @@ def _server_options(
         api_reads=api.api_reads,
         api_writes=api.api_writes,
         api_proxy_protocol_from=read_proxies("--api-proxy-protocol-from", api.api_proxy_protocol_from),
+        api_workers=api.api_workers,
+        api_metrics=read_address("--api-metrics", api.api_metrics),
+        housekeeping=api.housekeeping,
         audit_file=api.audit_file is Switch.ON,
         gateway=read_address("--gateway", gateway.gateway),
         api_certificate=_certificate("api", api.api_cert, api.api_key),

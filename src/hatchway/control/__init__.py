@@ -23,7 +23,8 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `machines`, `own_keys` | machines that join: keys and certificates for their role |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |
-| `housekeeping`, `dead_workers`, `api_addresses` | what is done without being asked |
+| `upkeep`, `housekeeping`, `dead_workers`, `api_addresses` | what is done without being asked |
+| `metrics` | what Prometheus is told |
 
 To add an operation, write one function beside its siblings; `operations` shows its shape. What must hold
 here:

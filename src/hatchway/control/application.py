@@ -53,21 +53,12 @@ from hatchway.control.machines import claimed_machine, join_machine, renew_machi
 from hatchway.control.other_services import other_service
 from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
-from hatchway.control.threads import Busy, Threads
+from hatchway.control.threads import Busy, ThreadCounts, Threads
 from hatchway.protocol import Reply, ServiceError
 from hatchway.store import log_fields
 from hatchway.store.tables import gateway_workers
 from hatchway.transport.listening.failures import WINDOW
 
-CALL_THREADS: Final = 24
-CALL_SHARE: Final = 8
-"""Threads that answer calls, and those of them that one key from one source may have."""
-LOOKUP_THREADS: Final = 6
-LOOKUP_SHARE: Final = 3
-"""The same for what hosts ask, by host."""
-OTHER_THREADS: Final = 2
-THREADS: Final = CALL_THREADS + LOOKUP_THREADS + OTHER_THREADS + 1
-"""All that use the store at once."""
 REMEMBER_SECONDS: Final = 60
 """For which our own client may remember where hosts, endpoints and gateways are."""
 
@@ -88,12 +79,14 @@ Answer = TypeVar("Answer")
 log = structlog.get_logger("hatchway.control")
 
 
-def create_application(plane: ControlPlane, ca_certificate: Path | None = None) -> Starlette:
+def create_application(
+    plane: ControlPlane, ca_certificate: Path | None = None, threads: ThreadCounts | None = None
+) -> Starlette:
     """The application; it serves the account that `plane` holds.
 
     `ca_certificate` is the file with the CAs that clients are to trust, where there is a private one.
     """
-    api = _Api(plane, ca_certificate)
+    api = _Api(plane, ca_certificate, threads or ThreadCounts())
     routes = [
         Route("/", api.call, methods=["GET", "POST"]),
         Route("/healthz", api.healthz),
@@ -120,14 +113,16 @@ def create_application(plane: ControlPlane, ca_certificate: Path | None = None) 
 class _Api:
     """The routes of one control plane."""
 
-    def __init__(self, plane: ControlPlane, ca_certificate: Path | None) -> None:
+    def __init__(self, plane: ControlPlane, ca_certificate: Path | None, threads: ThreadCounts) -> None:
         self._plane = plane
         self._ca_certificate = ca_certificate
-        self._dispatcher = Dispatcher(plane)
+        self._dispatcher = Dispatcher(plane, threads)
         self._bodies = Bodies()
-        self._calls = Threads(CALL_THREADS, share=CALL_SHARE)
-        self._lookups = Threads(LOOKUP_THREADS, share=LOOKUP_SHARE)
-        self._others = Threads(OTHER_THREADS, share=1)
+        self._calls = Threads(threads.calls, share=threads.call_share)
+        self._lookups = Threads(threads.lookups, share=threads.lookup_share)
+        self._others = Threads(threads.others, share=1)
+        for kind, some in (("call", self._calls), ("lookup", self._lookups), ("other", self._others)):
+            plane.metrics.watch_threads(kind, some)
         self._looking: asyncio.Future[None] | None = None
 
     async def call(self, request: Request) -> Response:

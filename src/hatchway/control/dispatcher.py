@@ -33,6 +33,7 @@ from hatchway.control.call_rates import Kind
 from hatchway.control.catalogue import OFFERED, OPERATIONS
 from hatchway.control.concurrency import ConcurrentCalls
 from hatchway.control.fleet import PLANS
+from hatchway.control.metrics import OTHER_SERVICE
 from hatchway.control.operations import Call, Late, Operation
 from hatchway.control.other_services import not_here, render
 from hatchway.control.plane import ControlPlane
@@ -47,6 +48,7 @@ from hatchway.control.services import (
 )
 from hatchway.control.sts.limits import check_may_call
 from hatchway.control.texts import check_texts
+from hatchway.control.threads import ThreadCounts
 from hatchway.control.tracing import CallTrace
 from hatchway.control.unsupported import check_supported
 from hatchway.domain.account import AuditRecord
@@ -54,9 +56,6 @@ from hatchway.protocol import Reply, ServiceError
 from hatchway.store import Transaction, log_fields
 
 log = structlog.get_logger("hatchway.control")
-
-MOST_OF_A_PRINCIPAL: Final = 12
-"""Calls of one principal that are answered at once; half of the threads there are for all."""
 
 LONGEST_PRESIGNED: Final = 900
 """Seconds for which a presigned URL of a call is good at most, whatever it says: what it asks for can be done
@@ -83,31 +82,37 @@ class Outcome:
 class Dispatcher:
     """Answers requests. Called from many threads at once."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, threads: ThreadCounts | None = None) -> None:
         self._plane = plane
         self._services = services()
-        self._running = ConcurrentCalls(MOST_OF_A_PRINCIPAL)
+        self._running = ConcurrentCalls((threads or ThreadCounts()).of_a_principal)
 
     def dispatch(self, request: ApiRequest) -> Outcome:
         """The answer to any request."""
         started = time.perf_counter()
+        metrics = self._plane.metrics
         trace = None if self._plane.traces is None else CallTrace(self._plane.traces)
         attempt = self._attempt(request)
         code = None
         problem: Exception | None = None
+        told: Exception | None = None
         try:
             reply = self._perform(attempt, self._read_signature(attempt))
         except Exception as caught:
             problem = caught
-            code, reply = self._refuse(attempt, problem)
+            code, reply, told = self._refuse(attempt, problem)
+        took = time.perf_counter() - started
+        operation = attempt.operation.name if attempt.operation else None
+        metrics.answered(attempt.service.name, operation, told)
+        metrics.took(took)
         log.info(
             "call answered",
             service=attempt.service.name,
-            operation=attempt.operation.name if attempt.operation else None,
+            operation=operation,
             principal=attempt.principal.arn if attempt.principal else None,
             status=reply.status,
             code=code,
-            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            milliseconds=round(took * 1000, 1),
         )
         if trace is not None:
             trace.answered(attempt, reply.status, code)
@@ -131,7 +136,8 @@ class Dispatcher:
                     services={attempt.service.name},
                 )
         except Exception as problem:
-            code, reply = self._refuse(attempt, problem)
+            code, reply, told = self._refuse(attempt, problem)
+            plane.metrics.answered(attempt.service.name, None, told)
             log.info("call refused by its head", service=attempt.service.name, status=reply.status, code=code)
             return Outcome(reply, proven=False, failed=isinstance(problem, SignatureError))
 
@@ -139,6 +145,7 @@ class Dispatcher:
         """The answer to a request that is refused before anybody looks into it. It is counted."""
         attempt = self._attempt(request)
         attempt.service = claimed_service(request.http)
+        self._plane.metrics.answered(attempt.service.name, None, error)
         what = source_of(self._plane, attempt), event_name(attempt), trail_code(attempt, error)
         self._plane.refusals.count(*what, time=attempt.now)
         return attempt.service.render_error(error, request.request_id)
@@ -147,6 +154,7 @@ class Dispatcher:
         """The answer to a call of a service that is not here. It is counted."""
         attempt = self._attempt(request)
         error = not_here(service)
+        self._plane.metrics.answered(OTHER_SERVICE, None, error)
         what = source_of(self._plane, attempt), event_name(attempt), trail_code(attempt, error)
         self._plane.refusals.count(*what, time=attempt.now)
         return render(naming(error, request.request_id), service, request.http, request.request_id)
@@ -300,7 +308,8 @@ class Dispatcher:
         )
         return attempt.call
 
-    def _refuse(self, attempt: Attempt, problem: Exception) -> tuple[str, Reply]:
+    def _refuse(self, attempt: Attempt, problem: Exception) -> tuple[str, Reply, Exception]:
+        """The code, the answer, and what it is for: the problem, or that it cannot be recorded."""
         service = attempt.service
         if is_unforeseen(problem):
             log.error("call failed", **log_fields(problem))
@@ -323,7 +332,7 @@ class Dispatcher:
         if not isinstance(problem, ServiceError):
             # Of what an operation itself refuses, its sentence says all that there is to know.
             error = naming(error, request_id)
-        return error.code, service.render_error(error, request_id)
+        return error.code, service.render_error(error, request_id), problem
 
     def _record(self, record: AuditRecord) -> None:
         """Returns when the record is committed."""

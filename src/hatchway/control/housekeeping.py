@@ -185,16 +185,13 @@ def lead(plane: ControlPlane, audit_log: Path | None) -> Leadership:
 def tasks(
     plane: ControlPlane,
     leadership: Leadership,
-    api_host: str = LOOPBACK,
     deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION,
 ) -> tuple[Task, ...]:
-    """All tasks of a control plane whose API listens at a host's name or address, but the urgent ones and
-    the export of the audit trail."""
+    """What whoever leads does for the account, but the urgent tasks and the export of the audit trail."""
     store = leadership.store(HOUSEKEEPING)
     history = DeletionHistory()
     dead_workers = DeadWorkers(replace(plane, store=store))
     lookups = LookupFill(store, plane.clock)
-    addresses = ApiAddresses(plane, lambda: reached_at(api_host))
 
     def led(name: str, every: float, run: Callable[[], object]) -> Task:
         return Task(name, every, run, partial(leadership.leads, HOUSEKEEPING))
@@ -230,12 +227,7 @@ def tasks(
             with store.write() as tx:
                 purged = purge_sessions(tx, plane.clock())
 
-    def count_refusals() -> None:
-        record_refusals(plane)
-
     return (
-        Task("record refusals", INTERVAL, count_refusals),
-        Task("note the API's addresses", 60, addresses.note),
         led("purge deleted endpoints", 5, purge_endpoints),
         led("note uses of access keys", 30, KeyUses(store, plane.clock).note),
         led("make older events found", 1, lookups.fill),
@@ -251,6 +243,19 @@ def tasks(
         led("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, plane.clock()))),
         led("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         led("forget deletions", 3600, writing(history.forget)),
+    )
+
+
+def process_tasks(plane: ControlPlane, api_host: str = LOOPBACK) -> tuple[Task, ...]:
+    """What each process does for itself whose API listens at a host's name or address."""
+    addresses = ApiAddresses(plane, lambda: reached_at(api_host))
+
+    def count_refusals() -> None:
+        record_refusals(plane)
+
+    return (
+        Task("record refusals", INTERVAL, count_refusals),
+        Task("note the API's addresses", 60, addresses.note),
     )
 
 

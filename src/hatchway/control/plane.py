@@ -11,6 +11,7 @@ from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import Refusals
 from hatchway.control.call_rates import CallRates
+from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.arns import Arns
 from hatchway.store import Store, Transaction
 
@@ -28,7 +29,8 @@ class ControlPlane:
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
     `random_bytes` bytes fit for secrets. `callers` remembers who has called, and `rates` how fast. `refusals`
     counts those that have no record of their own; housekeeping writes the counts. `own_keys` are what
-    machines that join are given. `traces` are there when somebody wants to be told of calls.
+    machines that join are given. `metrics` is what Prometheus is told. `traces` are there when somebody wants
+    to be told of calls.
     """
 
     store: Store
@@ -42,6 +44,7 @@ class ControlPlane:
     rates: CallRates = field(default_factory=CallRates)
     refusals: Refusals = field(default_factory=Refusals)
     own_keys: "OwnKeys | None" = None
+    metrics: ControlMetrics = field(default_factory=ControlMetrics)
     traces: "Traces | None" = None
 
     def derive_granted(self, tx: Transaction, now: datetime) -> None:

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -11,30 +10,22 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile
-from hatchway.access.signing_keys import SigningKeys
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
-from hatchway.control.application import THREADS, create_application
+from hatchway.control.application import create_application
 from hatchway.control.call_rates import DEFAULT_RATES, CallRates, Kind
-from hatchway.control.housekeeping import (
-    HOUSEKEEPING,
-    Housekeeper,
-    Task,
-    export_task,
-    lead,
-    own_tasks,
-    record_refusals,
-    tasks,
-    urgent_tasks,
-)
+from hatchway.control.housekeeping import record_refusals
 from hatchway.control.http_server import HttpsServer
+from hatchway.control.metrics import ControlMetrics
 from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
+from hatchway.control.threads import ThreadCounts
+from hatchway.control.upkeep import Upkeep
 from hatchway.domain.arns import Arns
+from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
 from hatchway.store import SchemaWatch, Store
-from hatchway.store.schema_watch import INTERVAL
 from hatchway.supervision.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -58,6 +49,7 @@ def open_plane(
     own_keys: OwnKeys | None = None,
     traces: "Traces | None" = None,
     rates: Mapping[Kind, float] = DEFAULT_RATES,
+    metrics: ControlMetrics | None = None,
 ) -> ControlPlane:
     """The control plane of the account that a store holds, with the system's clock and randomness."""
     with store.read() as tx:
@@ -73,6 +65,7 @@ def open_plane(
         rates=CallRates(rates),
         own_keys=own_keys,
         traces=traces,
+        metrics=metrics or ControlMetrics(),
     )
 
 
@@ -94,6 +87,9 @@ def run_control(
     with ExitStack() as stack:
         inherited = None if supervised is None else supervised.listener
         listener = stack.enter_context(inherited or bind_shared(settings.api.host, settings.api.port))
+        metrics = ControlMetrics()
+        replaces = supervised is not None and supervised.replaces
+        told = stack.enter_context(metrics_listener(metrics, settings.api_metrics, patient=replaces))
         # Read before this process is another user's: their files may be root's alone.
         files = settings.data_directory
         master_key = FollowedKeyFile(MASTER_KEY, files.master_key, os.environ)
@@ -108,12 +104,14 @@ def run_control(
         if settings.run_as is not None:
             become(settings.run_as)
         traces = stack.enter_context(tracing("control", os.environ))
-        store = Store.open(settings.store_url, connections=THREADS + OTHER_CONNECTIONS)
+        threads = ThreadCounts.of_one_among(settings.api_workers)
+        connections = threads.all + OTHER_CONNECTIONS
+        store = Store.open(settings.store_url, connections=connections)
         stack.callback(store.close)
+        metrics.watch_store(store, connections)
         schema = SchemaWatch(store)
         schema.look_first()
         store = store.only_when(schema.require)
-        audit_log = files.audit_log if settings.audit_file else None
         # What the last calls recorded goes out too: this is left after their records are committed.
         ending = stack.enter_context(ExitStack())
         audit = GroupCommit(store)
@@ -122,50 +120,31 @@ def run_control(
             Kind.READ: DEFAULT_RATES[Kind.READ] if settings.api_reads is None else settings.api_reads,
             Kind.WRITE: DEFAULT_RATES[Kind.WRITE] if settings.api_writes is None else settings.api_writes,
         }
-        plane = open_plane(store, vault, gateway_vault, audit, own_keys=own_keys, traces=traces, rates=rates)
-        leadership = lead(plane, audit_log)
-        ending.callback(leadership.stop)
-        exporting = () if audit_log is None else (export_task(audit_log, leadership),)
-        exporter = Housekeeper(exporting, time.monotonic)
-        ending.callback(exporter.stop, finish=True)
+        plane = open_plane(
+            store, vault, gateway_vault, audit, own_keys=own_keys, traces=traces, rates=rates, metrics=metrics
+        )
+        upkeep = Upkeep(plane, settings, schema)
+        ending.callback(upkeep.end)
         stack.callback(record_refusals, plane)
 
         address = Address(settings.api.host, listener.getsockname()[1])
-        signing_keys = SigningKeys(
-            leadership.store(HOUSEKEEPING), vault, gateway_vault, clock=plane.clock, region=plane.arns.region
-        )
-        housekeepers = [
-            Housekeeper(due, time.monotonic)
-            for due in (
-                urgent_tasks(signing_keys, leadership),
-                (
-                    *tasks(plane, leadership, settings.api.host),
-                    Task("look at the schema", INTERVAL, schema.look),
-                ),
-                own_tasks(plane),
-            )
-        ]
 
-        def stop_housekeeping() -> None:
-            for housekeeper in housekeepers:
-                housekeeper.stop()
-            exporter.stop(finish=True)
-            leadership.stop()
+        def replaced() -> None:
+            if told is not None:
+                told.close()
+            upkeep.end()
 
-        leadership.start()
-        for housekeeper in housekeepers:
-            housekeeper.start()
-            stack.callback(housekeeper.stop)
-        # Nobody waits for it: it may have much to write.
-        exporter.start(wait=False)
+        upkeep.start()
+        stack.callback(upkeep.stop)
         open_files = allow_open_files()
 
         def ready() -> None:
             _spare_the_collector()
+            metrics.is_ready = True
             on_ready(address)
 
         server = HttpsServer(
-            create_application(plane, files.ca_certificate),
+            create_application(plane, files.ca_certificate, threads),
             certificate=settings.api_certificate,
             key=settings.api_key,
             drain_seconds=settings.drain_seconds,
@@ -174,8 +153,10 @@ def run_control(
             proxies=settings.api_proxy_protocol_from,
             supervised=supervised,
             # The next process does it: with other keys and by other rules, perhaps.
-            on_replaced=stop_housekeeping,
+            on_replaced=replaced,
         )
+        metrics.watch_connections(lambda: len(server.server_state.connections))
+        metrics.watch_certificates(api=settings.api_certificate, ca=files.ca_certificate)
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])
     log.info("control plane ended")

@@ -8,6 +8,7 @@ wait. A request that has waited too long is refused, because then none will be s
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -18,6 +19,44 @@ PLACES: Final = 500
 """Requests that may wait at once."""
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadCounts:
+    """The threads of one process.
+
+    Attributes:
+        calls, call_share: those that answer calls, and those of them that one key from one source may have.
+        of_a_principal: calls of one principal that are answered at once, from wherever.
+        lookups, lookup_share: the same for what hosts ask, by host.
+    """
+
+    calls: int = 24
+    call_share: int = 8
+    of_a_principal: int = 12
+    lookups: int = 6
+    lookup_share: int = 3
+    others: int = 2
+
+    @classmethod
+    def of_one_among(cls, workers: int) -> "ThreadCounts":
+        """Those of one of so many processes that serve together: they have the database's connections among
+        them."""
+        if workers == 1:
+            return cls()
+        return cls(
+            calls=max(6, 24 // workers),
+            call_share=max(3, 8 // workers),
+            of_a_principal=max(3, 12 // workers),
+            lookups=max(2, 6 // workers),
+            lookup_share=max(1, 3 // workers),
+            others=1,
+        )
+
+    @property
+    def all(self) -> int:
+        """All that use the store at once."""
+        return self.calls + self.lookups + self.others + 1
 
 
 class Busy(Exception):
@@ -39,6 +78,16 @@ class Threads:
         self._of: Counter[Hashable] = Counter()
         # The client whose turn it is comes first.
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+
+    @property
+    def running(self) -> int:
+        """Requests that have a thread."""
+        return sum(self._of.values())
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for one."""
+        return sum(map(len, tuple(self._waiting.values())))
 
     async def run(self, client: Hashable, work: Callable[[], Answer]) -> Answer:
         """What `work` gives, run in a thread when it is this client's turn.

@@ -74,6 +74,9 @@ class ServerOptions:
     api_reads: float | None = None
     api_writes: float | None = None
     api_proxy_protocol_from: tuple[str, ...] = ()
+    api_workers: int = 1
+    api_metrics: Address | None = None
+    housekeeping: Switch = Switch.ON
     audit_file: bool = True
     api_certificate: CertificateFiles | None = None
     gateway_certificate: CertificateFiles | None = None
@@ -100,6 +103,9 @@ class ServerOptions:
             api_reads=self.api_reads,
             api_writes=self.api_writes,
             api_proxy_protocol_from=ranges_of(self.api_proxy_protocol_from),
+            api_workers=self.api_workers,
+            api_metrics=self.api_metrics,
+            housekeeping=self.housekeeping is Switch.ON,
             audit_file=self.audit_file,
             proxy_protocol_from=ranges_of(self.gateway_options.proxy_protocol_from),
             vpcs=self.gateway_options.vpcs,
@@ -141,15 +147,15 @@ def serve_both(options: ServerOptions) -> None:
         workers = [_gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
         with _looked_after(options):
             _supervise(
-                [_control_program(options, api), *workers],
+                [*_control_programs(options, api), *workers],
                 options,
                 handover,
                 refresh=lambda: _renew_own_certificate(options, names),
             )
 
 
-def supervise_control_plane(options: ServerOptions, manager: ServiceManager) -> None:
-    """Runs a control plane in a process of its own, until told to stop or to leave it to the next server.
+def supervise_control_plane(options: ServerOptions, manager: ServiceManager | None) -> None:
+    """Runs a control plane in processes of its own, until told to stop or to leave it to the next server.
 
     Raises:
         CommandFailed: it cannot start.
@@ -164,7 +170,7 @@ def supervise_control_plane(options: ServerOptions, manager: ServiceManager) -> 
         def refresh() -> None:
             _renew_when_due(options, api)
 
-        _supervise([_control_program(options, api)], options, handover, refresh=refresh)
+        _supervise(_control_programs(options, api), options, handover, refresh=refresh)
 
 
 def supervise_gateway_plane(options: ServerOptions, manager: ServiceManager) -> None:
@@ -377,14 +383,33 @@ def _supervise(
     )
 
 
-def _control_program(options: ServerOptions, address: Address) -> Program:
+def _control_programs(options: ServerOptions, address: Address) -> list[Program]:
+    return [_control_program(options, address, number) for number in range(1, options.api_workers + 1)]
+
+
+def _control_program(options: ServerOptions, address: Address, number: int) -> Program:
     command = _command("control", options, ("--api", address), options.api_certificate)
     named = [word for name in options.api_names for word in ("--api-name", name)]
     rates = (("--api-reads", options.api_reads), ("--api-writes", options.api_writes))
     bounded = [word for option, rate in rates if rate is not None for word in (option, str(rate))]
     believed = [word for cidr in options.api_proxy_protocol_from for word in (_API_PROXIES, cidr)]
     written = () if options.audit_file else ("--audit-file", Switch.OFF.value)
-    return Program("control", (*command, *named, *bounded, *believed, *written), listens=(_API, address))
+    together = () if options.api_workers == 1 else ("--api-workers", str(options.api_workers))
+    # One of them is enough; where none is to do it, none does.
+    kept = () if number == 1 and options.housekeeping is Switch.ON else ("--housekeeping", Switch.OFF.value)
+    told = _nth(options.api_metrics, number)
+    measured = () if told is None else ("--api-metrics", str(told))
+    return Program(
+        "control" if number == 1 else f"control {number}",
+        (*command, *named, *bounded, *believed, *written, *together, *kept, *measured),
+        listens=(_API, address),
+        is_last=True,
+    )
+
+
+def _nth(address: Address | None, number: int) -> Address | None:
+    """Where the process of this number tells Prometheus, if the first does at this address."""
+    return address and Address(address.host, address.port and address.port + number - 1)
 
 
 def _gateway_program(options: ServerOptions, address: Address, number: int = 1) -> Program:

@@ -38,12 +38,14 @@ class Program:
 
     `without` are the environment variables of the supervisor that it does not get. `listens` is where it
     listens, an IP address and a port, with the name for it among `Handover`'s; it gets a socket for that.
+    With `is_last` it is stopped when those without have ended, as the first one is in any case.
     """
 
     name: str
     command: tuple[str, ...]
     without: frozenset[str] = frozenset()
     listens: tuple[str, Address] | None = None
+    is_last: bool = False
 
 
 def supervise(
@@ -57,7 +59,8 @@ def supervise(
     """Runs the programs until SIGTERM or SIGINT; a second one kills them at once.
 
     The others begin when the first is ready: gateways find what a control plane has prepared for them, where
-    before they would refuse everybody. And the first is stopped when the others have ended.
+    before they would refuse everybody. And the first, and those that are to be last, are stopped when the
+    others have ended.
 
     On SIGUSR2 this process ends and leaves the programs to the next supervisor. Where that is not possible it
     stops.
@@ -100,7 +103,7 @@ class _Supervisor:
         self._refresh_now = asyncio.Event()
         self._running: dict[str, _Child] = {}
         self._stop = asyncio.Event()
-        self._stop_first = asyncio.Event()
+        self._stop_last = asyncio.Event()
         self._kill_now = asyncio.Event()
         self._detaching = asyncio.Event()
         self._ends_predecessors = False
@@ -117,7 +120,10 @@ class _Supervisor:
             loop.add_signal_handler(number, loop.call_soon, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._refresh_now.set)
         loop.add_signal_handler(signal.SIGUSR2, self._told_to_detach)
-        first, *others = [asyncio.create_task(self._keep(program)) for program in self._programs]
+        tasks = [asyncio.create_task(self._keep(program)) for program in self._programs]
+        others = [
+            task for task, program in zip(tasks, self._programs, strict=True) if not self._is_last(program)
+        ]
         replacing = asyncio.create_task(self._replace_predecessors())
         beside = [
             asyncio.create_task(self._refresh_daily()),
@@ -126,11 +132,11 @@ class _Supervisor:
         ]
         last = asyncio.create_task(self._stop_in_turn(others))
         try:
-            await asyncio.gather(first, *others)
+            await asyncio.gather(*tasks)
         finally:
             # One failed to start: the others stop as they do when told to.
             self._stop.set()
-            await asyncio.gather(first, *others, last, return_exceptions=True)
+            await asyncio.gather(*tasks, last, return_exceptions=True)
             for task in beside:
                 task.cancel()
 
@@ -145,8 +151,11 @@ class _Supervisor:
         if not self._stop.is_set():
             self._detaching.set()
 
+    def _is_last(self, program: Program) -> bool:
+        return program.is_last or program is self._programs[0]
+
     async def _stop_in_turn(self, others: Sequence["asyncio.Task[None]"]) -> None:
-        """Has the first program, which the others and their callers may need, end when these have."""
+        """Has the last programs, which the others and their callers may need, end when these have."""
         await self._stop.wait()
         self._handover.stopping()
         beside = [*others]
@@ -157,7 +166,7 @@ class _Supervisor:
             await _first(asyncio.wait(beside), self._kill_now.wait())
         if others:
             await asyncio.wait(others)
-        self._stop_first.set()
+        self._stop_last.set()
 
     async def _replace_predecessors(self) -> None:
         await self._all_are_ready.wait()
@@ -201,7 +210,7 @@ class _Supervisor:
         """Runs one program, again and again, until told to stop."""
         if program is not self._programs[0]:
             await _first(self._first_is_ready.wait(), self._stop.wait())
-        told = self._stop_first if program is self._programs[0] else self._stop
+        told = self._stop_last if self._is_last(program) else self._stop
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
         while not told.is_set():

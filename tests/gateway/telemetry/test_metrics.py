@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
 import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,8 +16,9 @@ from tests.transport.harness import LOOPBACK, WebSocket, request, run, until
 
 from hatchway.gateway.admission.decision import Call, Refused
 from hatchway.gateway.admission.refusal import access_denied
-from hatchway.gateway.telemetry.metrics import LAG_INTERVAL, Metrics, metrics_listener
+from hatchway.gateway.telemetry.metrics import LAG_INTERVAL, Metrics
 from hatchway.gateway.tunnel.closures import TARGET_CLOSED
+from hatchway.metrics_listener import metrics_listener
 from hatchway.settings import Address
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -99,21 +99,6 @@ def test_refusals_are_counted_by_what_the_client_was_told() -> None:
     run(test)
 
 
-@pytest.mark.parametrize("host", [LOOPBACK, "::1"])
-def test_prometheus_is_answered_on_a_listener_of_its_own(host: str) -> None:
-    metrics = Metrics()
-    metrics.opened.inc(3)
-    with metrics_listener(metrics, Address(host, 0)) as listener:
-        assert listener is not None
-        url = f"http://{Address(host, listener.port or 0)}/metrics"
-        answer = urllib.request.urlopen(url, timeout=10)
-        assert answer.headers.get_content_type() == "text/plain"
-        assert parsed(answer.read().decode())["hatchway_tunnels_opened_total"] == 3
-        answer.close()
-    with pytest.raises(OSError):
-        urllib.request.urlopen(url, timeout=10)
-
-
 def test_the_listener_says_whether_a_tunnel_would_be_opened_and_not_before_that_is_known() -> None:
     def asked(url: str) -> tuple[int, str]:
         try:
@@ -133,23 +118,6 @@ def test_the_listener_says_whether_a_tunnel_would_be_opened_and_not_before_that_
                 assert await asyncio.to_thread(asked, url) == (200, "ok\n")
 
     run(test)
-
-
-def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:
-    with metrics_listener(Metrics(), Address("127.0.0.1", 0)) as first:
-        assert first is not None
-        port = first.port
-        assert port is not None
-        with pytest.raises(OSError), metrics_listener(Metrics(), Address("127.0.0.1", port)):
-            pass
-        with metrics_listener(Metrics(), Address("127.0.0.1", port), patient=True) as second:
-            assert second is not None
-            assert second.port is None
-            first.close()
-            end = time.monotonic() + 20
-            while second.port is None and time.monotonic() < end:
-                time.sleep(0.05)
-            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).status == 200
 
 
 def test_a_tunnel_that_could_not_be_recorded_is_a_refusal() -> None:
@@ -188,7 +156,8 @@ def test_the_dashboard_and_the_alerts_ask_for_metrics_that_there_are() -> None:
     dashboard = json.loads((DEPLOY / "grafana" / "hatchway.json").read_text())
     alerts = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
     expressions = [query["expr"] for panel in dashboard["panels"] for query in panel["targets"]]
-    expressions += [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    (rules,) = [group["rules"] for group in alerts["groups"] if group["name"] == "hatchway"]
+    expressions += [rule["expr"] for rule in rules]
     asked = set(re.findall(r"\b(?:hatchway|process)_[a-z_]+", " ".join(expressions)))
     assert len(asked) > 10
     assert asked <= known

@@ -5,6 +5,6 @@ of a client and no id is a label; nothing is done for each frame.
 
 | module | holds |
 |---|---|
-| `metrics` | what a worker counts and measures, and the listener for Prometheus |
+| `metrics` | what a worker counts and measures |
 | `tracing` | a tunnel's beginning and end as spans, when that is configured |
 """

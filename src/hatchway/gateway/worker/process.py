@@ -28,7 +28,7 @@ from hatchway.gateway.admission.served import ServedVpcs
 from hatchway.gateway.lifecycle import Gateway
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
-from hatchway.gateway.telemetry.metrics import Metrics, metrics_listener
+from hatchway.gateway.telemetry.metrics import Metrics
 from hatchway.gateway.telemetry.tracing import TunnelTracing
 from hatchway.gateway.trail.lease import Lease
 from hatchway.gateway.trail.pending_records import PendingRecords
@@ -39,6 +39,7 @@ from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.new_ids import NewIds
+from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import SchemaWatch, Store

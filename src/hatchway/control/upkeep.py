@@ -1,0 +1,87 @@
+"""All that a process of a control plane does without being asked, by what it was told."""
+
+import time
+from dataclasses import replace
+from typing import Final
+
+from hatchway.access.signing_keys import SigningKeys
+from hatchway.control.housekeeping import (
+    HOUSEKEEPING,
+    Housekeeper,
+    Task,
+    export_task,
+    lead,
+    own_tasks,
+    process_tasks,
+    tasks,
+    urgent_tasks,
+)
+from hatchway.control.metrics import ControlMetrics
+from hatchway.control.plane import ControlPlane
+from hatchway.settings import Settings
+from hatchway.store import SchemaWatch
+from hatchway.store.schema_watch import INTERVAL
+
+_LOOK_AT_THE_FILE: Final = 15.0
+"""Seconds between two looks at how far it is behind."""
+
+
+class Upkeep:
+    """Of one process. With `housekeeping` it takes part in doing what is done for the account."""
+
+    def __init__(self, plane: ControlPlane, settings: Settings, schema: SchemaWatch) -> None:
+        metrics = plane.metrics
+        always = (*process_tasks(plane, settings.api.host), Task("look at the schema", INTERVAL, schema.look))
+        if not settings.housekeeping:
+            self._leadership = None
+            self._exporter = Housekeeper((), time.monotonic)
+            self._housekeepers = [Housekeeper(_watched(always, metrics), time.monotonic)]
+            return
+        audit_log = settings.data_directory.audit_log if settings.audit_file else None
+        self._leadership = leadership = lead(plane, audit_log)
+        exporting: tuple[Task, ...] = ()
+        if audit_log is not None:
+            exporting = (export_task(audit_log, leadership),)
+            look = metrics.watch_export(plane.store, plane.clock)
+            always += (Task("measure the audit file's lag", _LOOK_AT_THE_FILE, look),)
+        self._exporter = Housekeeper(_watched(exporting, metrics), time.monotonic)
+        signing_keys = SigningKeys(
+            leadership.store(HOUSEKEEPING),
+            plane.vault,
+            plane.gateway_vault,
+            clock=plane.clock,
+            region=plane.arns.region,
+        )
+        metrics.watch_signing_keys(lambda: signing_keys.good_until, lambda: len(signing_keys.unopened))
+        self._housekeepers = [
+            Housekeeper(_watched(due, metrics), time.monotonic)
+            for due in (
+                urgent_tasks(signing_keys, leadership),
+                (*always, *tasks(plane, leadership)),
+                own_tasks(plane),
+            )
+        ]
+
+    def start(self) -> None:
+        """Returns when each task has run once, but the writing of the audit file, which may take long."""
+        if self._leadership is not None:
+            self._leadership.start()
+        for housekeeper in self._housekeepers:
+            housekeeper.start()
+        self._exporter.start(wait=False)
+
+    def stop(self) -> None:
+        """Stops all but the writing of the audit file."""
+        for housekeeper in self._housekeepers:
+            housekeeper.stop()
+
+    def end(self) -> None:
+        """Stops that too, when all that has been recorded is written; the process leads no more."""
+        self.stop()
+        self._exporter.stop(finish=True)
+        if self._leadership is not None:
+            self._leadership.stop()
+
+
+def _watched(due: tuple[Task, ...], metrics: ControlMetrics) -> tuple[Task, ...]:
+    return tuple(replace(task, run=metrics.timed(task.name, task.run)) for task in due)

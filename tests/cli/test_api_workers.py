@@ -1,0 +1,63 @@
+"""Several processes that serve one API."""
+
+import os
+import signal
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.cli.conftest import Installed, Serve
+from tests.cli.test_gateway_options import free_pair
+from tests.cli.test_serve import ask, eventually
+from tests.e2e.processes import lives
+
+DONE_BY_ONE = 'hatchway_housekeeping_last_success_timestamp_seconds{job="purge sessions"}'
+DONE_BY_EACH = 'hatchway_housekeeping_last_success_timestamp_seconds{job="record refusals"}'
+
+
+def told(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def is_first(pid: int) -> bool:
+    """Whether it is the process of a control plane that keeps house."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return "control" in words and "--housekeeping" not in words
+
+
+def test_several_processes_serve_one_api_and_each_tells_prometheus(
+    installed: Installed, serve: Serve
+) -> None:
+    port = free_pair()
+    server = serve(installed, "--api-workers", "2", "--api-metrics", f"127.0.0.1:{port}")
+    context = ssl.create_default_context(cafile=str(installed.directory / "ca.pem"))
+    assert len(server.children) == 3
+    texts = [told(each) for each in (port, port + 1)]
+    assert [DONE_BY_ONE in text for text in texts] == [True, False]
+    assert [DONE_BY_EACH in text for text in texts] == [True, True]
+
+    def both_have_answered() -> bool:
+        # Which of them has a connection is the kernel's choice.
+        try:
+            urllib.request.urlopen(server.urls["api"] + "/?Action=GetUser", context=context, timeout=10)
+        except urllib.error.HTTPError as refused:
+            refused.close()
+        return all("hatchway_api_calls_total{" in told(each) for each in (port, port + 1))
+
+    assert eventually(both_have_answered)
+    (first,) = filter(is_first, server.children)
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: not lives(first))
+
+    def serves() -> bool:
+        # Who had just connected to the one that was killed is reset.
+        try:
+            return ask(installed, server.urls["api"] + "/readyz") == (200, "ok\n")
+        except OSError:
+            return False
+
+    assert eventually(serves)
+    assert server.stop() == 0

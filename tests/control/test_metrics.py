@@ -1,0 +1,132 @@
+"""What a control plane tells Prometheus, and that the alerts about it ask for nothing else."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.control.harness import INSTANCE, World, refused
+
+from hatchway.audit.export import Export
+from hatchway.control.housekeeping import Task
+from hatchway.control.metrics import ControlMetrics, outcome
+from hatchway.protocol import ServiceError
+
+ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
+
+
+def samples(metrics: ControlMetrics) -> dict[str, float]:
+    """Each sample by its name and its labels' values, with colons between."""
+    return {
+        ":".join([sample.name, *sample.labels.values()]): sample.value
+        for family in text_string_to_metric_families(generate_latest(metrics.registry).decode())
+        for sample in family.samples
+    }
+
+
+def test_calls_are_counted_by_operation_and_by_what_came_of_them(world: World) -> None:
+    nobody = world.user("nobody")
+    world.client("sts").get_caller_identity()
+    world.client("sts").get_caller_identity()
+    assert refused(world.client("ec2", nobody).describe_vpcs) == ("UnauthorizedOperation", 403)
+    assert refused(lambda: world.client("iam").get_user(UserName="gone")) == ("NoSuchEntity", 404)
+    assert refused(lambda: world.client("ec2").describe_vpcs(DryRun=True)) == ("DryRunOperation", 412)
+    assert world.send("POST", "/", {"Content-Type": "x"}, b"Action=Nothing", service="iam").status == 415
+    assert world.send("POST", "/", service="sts", region="elsewhere").status == 403
+    assert world.send("POST", "/", service="s3").status >= 400
+    now = samples(world.plane.metrics)
+    told = {name.partition(":")[2]: value for name, value in now.items() if "api_calls_total" in name}
+    assert told == {
+        "GetCallerIdentity:ok:sts": 2,
+        "DescribeVpcs:denied:ec2": 1,
+        "DescribeVpcs:ok:ec2": 1,
+        "GetUser:refused:iam": 1,
+        "none:refused:iam": 1,
+        "none:not_authenticated:sts": 1,
+        "none:refused:other": 1,
+    }
+    assert now["hatchway_api_call_seconds_count"] == 7
+    assert now["hatchway_api_requests:call:running"] == now["hatchway_api_requests:call:waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        (ServiceError("Throttling", "", status=429), "throttled"),
+        (ServiceError("RequestLimitExceeded", "", status=503), "throttled"),
+        (ServiceError("ServiceUnavailable", "", status=503), "unavailable"),
+        (KeyError("of ours"), "failed"),
+    ],
+)
+def test_who_is_to_wait_who_is_to_try_again_and_what_is_our_fault_are_told_apart(
+    problem: Exception, expected: str
+) -> None:
+    assert outcome(problem) == expected
+
+
+def test_statements_and_connections_of_the_store_are_told(world: World) -> None:
+    metrics = ControlMetrics()
+    metrics.watch_store(world.store, 38)
+    before = samples(metrics)
+    with world.store.read() as tx:
+        tx.instances.get(INSTANCE)
+        now = samples(metrics)
+    in_use = "hatchway_store_connections:in_use"
+    assert now[in_use] - samples(metrics)[in_use] == 1
+    assert now["hatchway_store_statements_total"] - before["hatchway_store_statements_total"] == 1
+    assert now["hatchway_store_connections_limit"] == 38
+
+
+def test_a_job_tells_when_it_last_succeeded_and_how_often_it_failed() -> None:
+    metrics = ControlMetrics()
+    task = Task("tidy", 1, lambda: 7)
+    began = datetime.now(UTC).timestamp()
+    assert metrics.timed(task.name, task.run)() == 7
+
+    def fail() -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError):
+        metrics.timed("tidy", fail)()
+    now = samples(metrics)
+    assert now["hatchway_housekeeping_last_success_timestamp_seconds:tidy"] >= began
+    assert now["hatchway_housekeeping_last_duration_seconds:tidy"] >= 0
+    assert now["hatchway_housekeeping_failures_total:tidy"] == 1
+
+
+def test_what_expires_tells_when_and_a_file_that_is_not_there_nothing(world: World, tmp_path: Path) -> None:
+    metrics = ControlMetrics()
+    metrics.watch_certificates(api=world.shared_server.certificate, ca=tmp_path / "none.pem")
+    until = datetime(2026, 12, 1, tzinfo=UTC)
+    metrics.watch_signing_keys(lambda: until, lambda: 2)
+    now = samples(metrics)
+    assert now["hatchway_certificate_expiry_timestamp_seconds:api"] > datetime.now(UTC).timestamp()
+    assert "hatchway_certificate_expiry_timestamp_seconds:ca" not in now
+    assert now["hatchway_signing_keys_expiry_timestamp_seconds"] == until.timestamp()
+    assert now["hatchway_access_keys_unopened"] == 2
+
+
+def test_how_far_the_audit_file_is_behind_is_told(world: World, tmp_path: Path) -> None:
+    metrics = ControlMetrics()
+    look = metrics.watch_export(world.store, lambda: world.clock() + timedelta(hours=1))
+    world.client("sts").get_caller_identity()
+    look()
+    assert samples(metrics)["hatchway_audit_export_lag_seconds"] >= 3600
+    Export(world.store, tmp_path / "audit.jsonl").run()
+    look()
+    assert samples(metrics)["hatchway_audit_export_lag_seconds"] == 0
+
+
+def test_the_alerts_ask_for_metrics_that_there_are(world: World) -> None:
+    (rules,) = [
+        group["rules"]
+        for group in yaml.safe_load(ALERTS.read_text())["groups"]
+        if group["name"] == "hatchway-control"
+    ]
+    families = {family.name for family in world.plane.metrics.registry.collect()}
+    for rule in rules:
+        for name in re.findall(r"\bhatchway_[a-z_]+", rule["expr"]):
+            assert name.removesuffix("_bucket").removesuffix("_total") in families, rule["alert"]

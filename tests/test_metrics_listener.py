@@ -1,0 +1,56 @@
+"""Prometheus is answered where it is told to ask, and by nobody else."""
+
+import time
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from hatchway.metrics_listener import metrics_listener
+from hatchway.settings import Address
+
+LOOPBACK = "127.0.0.1"
+
+
+class Told:
+    """What a process tells."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.is_ready = False
+        Counter("opened", "How many were opened.", registry=self.registry).inc(3)
+
+
+def test_without_an_address_nobody_listens() -> None:
+    with metrics_listener(Told(), None) as listener:
+        assert listener is None
+
+
+@pytest.mark.parametrize("host", [LOOPBACK, "::1"])
+def test_prometheus_is_answered_on_a_listener_of_its_own(host: str) -> None:
+    with metrics_listener(Told(), Address(host, 0)) as listener:
+        assert listener is not None
+        url = f"http://{Address(host, listener.port or 0)}/metrics"
+        answer = urllib.request.urlopen(url, timeout=10)
+        assert answer.headers.get_content_type() == "text/plain"
+        assert b"\nopened_total 3.0\n" in answer.read()
+        answer.close()
+    with pytest.raises(OSError):
+        urllib.request.urlopen(url, timeout=10)
+
+
+def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:
+    with metrics_listener(Told(), Address("127.0.0.1", 0)) as first:
+        assert first is not None
+        port = first.port
+        assert port is not None
+        with pytest.raises(OSError), metrics_listener(Told(), Address("127.0.0.1", port)):
+            pass
+        with metrics_listener(Told(), Address("127.0.0.1", port), patient=True) as second:
+            assert second is not None
+            assert second.port is None
+            first.close()
+            end = time.monotonic() + 20
+            while second.port is None and time.monotonic() < end:
+                time.sleep(0.05)
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).status == 200
