@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam ha map tables docs lock clean
+.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam simulate-scale ha map tables docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -114,6 +114,9 @@ ha: ## kill control planes, gateways, PgBouncer and the PostgreSQL primary for H
 	@scripts/setup test
 	$(BIN)/python -u -m tests.ha --seconds $(HA_SECONDS) $(HA)
 	HATCHWAY_MODEL_DEPTH=3 $(BIN)/python -m pytest -q --timeout=3600 tests/ha
+simulate-scale: ## what an installation of a given size asks of each part (see docs/scale.md); SCALE="--hosts 10000"
+	@scripts/setup check
+	$(BIN)/python -m bench.scale $(SCALE)
 
 bench-client: ## hatchway beside the AWS CLI, as root (see bench/README.md); BENCH=--quick only tries it out
 	@scripts/setup test

@@ -25,7 +25,13 @@ class Database:
     """An empty database."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self.url = f"postgresql+psycopg://{_SUPERUSER}@/postgres?host={directory}"
+
+    @property
+    def pid(self) -> int:
+        """The server's first process, whose children the others are."""
+        return int((self._directory / "data" / "postmaster.pid").read_text().split()[0])
 
     def delay_commits(self, milliseconds: int) -> None:
         """From now on each commit waits so much longer."""
@@ -37,8 +43,8 @@ class Database:
 
 
 @contextmanager
-def database(directory: Path) -> Iterator[Database]:
-    """A server that runs meanwhile in a directory.
+def database(directory: Path, *, connections: int = 100) -> Iterator[Database]:
+    """A server that runs meanwhile in a directory, for so many connections at once.
 
     Raises:
         SystemExit: it cannot.
@@ -74,6 +80,7 @@ def database(directory: Path) -> Iterator[Database]:
     run("initdb", "-D", data, "-U", _SUPERUSER, "-A", "trust", "--no-sync")
     # Without others at work, too, a commit waits for its delay.
     options = f"-c listen_addresses= -c unix_socket_directories={directory} -c commit_siblings=0"
+    options += f" -c max_connections={connections}"
     run("pg_ctl", "-D", data, "-l", str(directory / "log"), "-w", "-o", options, "start")
     try:
         yield Database(directory)
