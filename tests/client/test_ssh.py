@@ -270,6 +270,23 @@ def test_a_signal_while_ssh_is_being_started_reaches_it(
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 143
 
 
+def test_beside_ssh_two_small_programs_are_started_and_neither_before_what_can_be_done_meanwhile(
+    profile: Profile, control_plane: StubControlPlane, fake_ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[list[str], int]] = []
+    start = subprocess.Popen
+
+    def noted(command: list[str], **more: Any) -> Any:
+        started.append(([Path(command[0]).name, *command[1:2]], len(control_plane.calls)))
+        return start(command, **more)
+
+    monkeypatch.setattr("subprocess.Popen", noted)
+    control_plane.host_keys = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM4Ed4P",)
+    assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 7
+    # The key and ssh's version are there when the questions have been answered.
+    assert started == [(["ssh-keygen", "-q"], 0), (["ssh", "-V"], 0), (["ssh", "-o"], 4)]
+
+
 def test_a_dry_run_pushes_no_key_and_shows_the_command(
     profile: Profile, control_plane: StubControlPlane
 ) -> None:
