@@ -265,6 +265,8 @@ def test_enrollment_tokens_are_made_listed_and_ended() -> None:
     good("host", "token", "delete", made["id"][:8])
     left = json.loads(good("host", "token", "list", "--json"))["enrollment_tokens"]
     assert [each["id"] for each in left] == [token[4:24]]
+    unknown = run("host", "token", "create", "--subnet", SUBNET, "--security-group", "office/none").errors
+    assert "there is no one security group 'office/none': give its id" in unknown
 
 
 def test_the_model_is_put_where_boto3_finds_it_and_taken_away(

@@ -220,17 +220,10 @@ def test_a_key_that_lives_on_a_security_key_lets_its_holder_in(
 def test_a_host_registers_itself_by_a_token_and_lets_people_in(
     enrolled: Hatchway, network: Network, tmp_path: Path
 ) -> None:
-    options = (
-        "--subnet",
-        "office/web",
-        "--tags",
-        "env=dev,team=web",
-        "--uses",
-        "2",
-        "--for",
-        "1h",
-        "--script",
-    )
+    options = [
+        "--subnet", "office/web", "--security-group", "office/open", "--tags", "env=dev,team=web",
+        "--uses", "2", "--for", "1h", "--script",
+    ]  # fmt: skip
     environment = enrolled.root.full_environment
     made = hatchway_on(enrolled.machine, "host", "token", "create", *options, env=environment)
     assert made.returncode == 0, made.stderr
@@ -249,6 +242,7 @@ def test_a_host_registers_itself_by_a_token_and_lets_people_in(
     )["Reservations"][0]["Instances"][0]  # fmt: skip
     tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
     assert tags == {"Name": "web-7", "env": "dev", "team": "web"}
+    assert [group["GroupName"] for group in found["SecurityGroups"]] == ["open"]
     placed = files(machine)
     assert f"for the keys of {found['InstanceId']}" in run(machine, made.stdout).stdout
     assert files(machine) == placed

@@ -6,7 +6,7 @@
 | `main`, `ending` | the program: its commands, its exit codes, its last word on an error |
 | `server_commands`, `gateway_options` | init, serve, control, gateway |
 | `account_commands` | apply, export, enroll, aws-model |
-| `instance_commands` | hosts registered by the API, and tokens by which they register themselves |
+| `instance_commands`, `named_ids` | hosts registered by the API, or by tokens themselves; ids of names |
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |
 | `access_key_commands`, `access_key_output` | keys of users: asked of the API or the store, and printed |
 | `master_key_commands` | the keys that seal their secrets, and what gateways verify with |

@@ -14,8 +14,6 @@ from hatchway.errors import BadUsage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hatchway.client.profile import Profile
-
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _InstanceId = Annotated[
     str,
@@ -29,7 +27,9 @@ _PrivateIp = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Its IPv
 _Ipv6 = Annotated[str | None, typer.Option("--ipv6", metavar="ADDRESS", help="Its IPv6 address.")]
 _Groups = Annotated[
     list[str] | None,
-    typer.Option("--security-group", metavar="ID", help="A security group's id; repeatable."),
+    typer.Option(
+        "--security-group", metavar="ID", help="A security group, by its id or as VPC/GROUP; repeatable."
+    ),
 ]
 _State = Annotated[str | None, typer.Option(metavar="running|stopped|terminated", help="Its state.")]
 _Type = Annotated[
@@ -201,7 +201,7 @@ def create_token(
     \b
     Examples:
       hatchway host token create --subnet office/web --tags env=dev,team=web --uses 50 --for 1h
-      hatchway host token create --subnet office/web --uses 50 --script > enroll.sh
+      hatchway host token create --subnet office/web --security-group office/ssh-in --script > enroll.sh
     """
     given = list(tag or ()) + (tags.split(",") if tags else [])
     if script:
@@ -301,13 +301,14 @@ def delete_token(
 def _call(caller: CallerArguments, operation: str, **parameters: Any) -> Mapping[str, Any]:
     from botocore.exceptions import ParamValidationError
 
+    from hatchway.cli.named_ids import complete_ids
     from hatchway.client.profile import Profile, api_errors
 
     given = {name: value for name, value in parameters.items() if value is not None}
     with client_errors():
         profile = Profile(caller.options())
         client = profile.api("hatchway")
-        _complete_ids(profile, operation, given)
+        complete_ids(profile, operation, given)
         methods = {api: method for method, api in client.meta.method_to_api_mapping.items()}
         with api_errors(operation):
             try:
@@ -315,57 +316,6 @@ def _call(caller: CallerArguments, operation: str, **parameters: Any) -> Mapping
             except ParamValidationError as problem:
                 raise BadUsage(" ".join(str(problem).split())) from problem
     return answer
-
-
-def _complete_ids(profile: "Profile", operation: str, given: dict[str, Any]) -> None:
-    """Puts whole ids in the place of names and of beginnings."""
-    from hatchway.client.hosts import identify_host
-    from hatchway.client.ids import is_whole, only_one, whole_id
-    from hatchway.client.profile import api_errors
-
-    if "InstanceId" in given and operation != "RegisterInstance" and not is_whole(given["InstanceId"]):
-        given["InstanceId"] = identify_host(profile.api("ec2"), given["InstanceId"])
-    if "SubnetId" in given and not is_whole(given["SubnetId"]):
-        given["SubnetId"] = (
-            _subnet_id(profile, given["SubnetId"])
-            if "/" in given["SubnetId"]
-            else whole_id(profile.api("ec2"), given["SubnetId"])
-        )
-    if not all(map(is_whole, given.get("SecurityGroupIds", ()))):
-        ec2 = profile.api("ec2")
-        given["SecurityGroupIds"] = [whole_id(ec2, each) for each in given["SecurityGroupIds"]]
-    if "EnrollmentTokenId" in given and not is_whole(given["EnrollmentTokenId"]):
-        with api_errors("ListEnrollmentTokens"):
-            pages = profile.api("hatchway").get_paginator("list_enrollment_tokens").paginate()
-            ids = [token["EnrollmentTokenId"] for page in pages for token in page["EnrollmentTokens"]]
-        given["EnrollmentTokenId"] = only_one(given["EnrollmentTokenId"], ids)
-
-
-def _subnet_id(profile: "Profile", path: str) -> str:
-    """The id of the subnet VPC/SUBNET, as a fleet file derives it from the two names, or by tags Name."""
-    from hatchway.client.errors import NotFound
-    from hatchway.client.hosts import literal
-    from hatchway.client.profile import api_errors
-    from hatchway.domain.ids import Kind, derived_id
-
-    vpc, _, subnet = path.partition("/")
-    ec2 = profile.api("ec2")
-    with api_errors("GetCallerIdentity"):
-        account = profile.api("sts").get_caller_identity()["Account"]
-    derived = derived_id(Kind.SUBNET, account, path)
-    with api_errors("DescribeSubnets"):
-        found = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [derived]}])["Subnets"]
-        if not found:
-            vpcs = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [literal(vpc)]}])["Vpcs"]
-            within = [each["VpcId"] for each in vpcs]
-            named = [
-                {"Name": "tag:Name", "Values": [literal(subnet)]},
-                {"Name": "vpc-id", "Values": within},
-            ]
-            found = ec2.describe_subnets(Filters=named)["Subnets"] if within else []
-    if len(found) != 1:
-        raise NotFound(f"there is no one subnet {path!r}: give its id")
-    return str(found[0]["SubnetId"])
 
 
 def _read_tags(given: "Sequence[str] | None") -> dict[str, str]:
