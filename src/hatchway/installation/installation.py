@@ -111,6 +111,10 @@ def open_installation(
             if migrate:
                 with store.write() as tx:
                     put_check(tx, vault, os.urandom)
+                    # Another control plane, with another key, may have put it there meanwhile.
+                    fits = opens_secrets(tx, vault)
+                if not fits:
+                    raise wrong_master_key(directory.master_key, os.environ)
                 _ready_gateway_key(directory, store, account)
             yield Installation(directory, store, vault, account)
         finally:
