@@ -206,6 +206,9 @@ def test_calls_and_tunnels_go_on_when_the_machine_that_made_the_installation_is_
     )
     assert made["ResponseMetadata"]["HTTPStatusCode"] == 200
     wait_until(lambda: machines.tunnel() == ANSWER)
-    log = [json.loads(line) for line in (machines.place / "second" / "audit.jsonl").read_text().splitlines()]
-    (event,) = [each for each in log if each["eventName"] == "CreateTags"]
+    log = machines.place / "second" / "audit.jsonl"
+    # The first one wrote the file of the trail until then.
+    wait_until(lambda: log.exists() and "CreateTags" in log.read_text())
+    events = map(json.loads, log.read_text().splitlines())
+    (event,) = [each for each in events if each["eventName"] == "CreateTags"]
     assert event["sourceIPAddress"] == CLIENT
