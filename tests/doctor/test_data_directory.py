@@ -25,6 +25,23 @@ def test_what_is_no_directory_is_said_to_be_none_and_is_not_to_be_changed(tmp_pa
     assert found.advice == "give the server's --data-dir"
 
 
+def test_of_a_linked_file_its_target_is_what_is_to_be_changed_or_to_be_copied(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o700)
+    target = tmp_path / "fullchain.pem"
+    target.touch(mode=0o644)
+    (directory / "server.pem").symlink_to(target)
+    (found,) = check_files(DataDirectory(directory))
+    assert found.status is Status.ERROR
+    assert found.seen == (
+        f"{directory}/server.pem leads to {target}, which is open to other users of this machine"
+    )
+    assert found.advice is not None and found.advice.startswith(f"chmod 600 {target}, unless somebody else")
+    target.chmod(0o600)
+    (found,) = check_files(DataDirectory(directory))
+    assert found.status is Status.OK
+
+
 def test_a_database_that_forgets_when_the_power_fails_is_an_error(tmp_path: Path) -> None:
     programs = server_programs()
     if programs is None:

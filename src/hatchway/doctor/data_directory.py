@@ -62,13 +62,24 @@ def check_files(directory: DataDirectory) -> Iterator[Finding]:
         if (mode := _mode(path)) is not None and mode & beyond
     ]
     for path, mode in open_to_others:
-        yield error(
-            "files",
-            f"{path} is open to other users of this machine",
-            f"chmod {mode:o} {path}; where a stranger could read it: SECURITY.md, on what each theft yields",
-        )
+        theft = "where a stranger could read it: SECURITY.md, on what each theft yields"
+        if path.is_symlink():
+            target = os.path.realpath(path)
+            yield error(
+                "files",
+                f"{path} leads to {target}, which is open to other users of this machine",
+                f"chmod {mode:o} {target}, unless somebody else reads it: then put a copy of it, of mode 600,"
+                f" in the place of {path}; {theft}",
+            )
+        else:
+            yield error(
+                "files", f"{path} is open to other users of this machine", f"chmod {mode:o} {path}; {theft}"
+            )
+    # Where a link leads, whoever has made it has chosen whose it is.
     strangers = [
-        path for path in secret if (uid := _owner(path)) is not None and uid not in (0, owner.st_uid)
+        path
+        for path in secret
+        if (uid := _owner(path)) is not None and uid not in (0, owner.st_uid) and not path.is_symlink()
     ]
     for path in strangers:
         yield error(
