@@ -25,7 +25,7 @@ from picows import (
 from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
-from hatchway.client import relay, stream_relay
+from hatchway.client import relay, relay_limits, stream_relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.plan import TunnelPlan
@@ -380,8 +380,7 @@ def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
 def test_a_second_signal_has_nothing_waited_for(
     gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "_LEAVE_TIMEOUT", 600)
-    monkeypatch.setattr(stream_relay, "LEAVE_TIMEOUT", 600)
+    monkeypatch.setattr(relay_limits, "LEAVE_TIMEOUT", 600)
     heard = threading.Event()
 
     class Deaf(WSListener):
@@ -468,8 +467,7 @@ def test_a_close_that_only_the_end_of_the_connection_answers_is_an_error(gateway
 def test_a_close_that_nothing_answers_is_an_error(
     gateway: StubGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (relay, stream_relay):
-        monkeypatch.setattr(module, "CLOSE_TIMEOUT", 1.0)
+    monkeypatch.setattr(relay_limits, "CLOSE_TIMEOUT", 1.0)
 
     class Deaf(WSListener):
         def on_ws_connected(self, transport: WSTransport) -> None:
@@ -481,7 +479,7 @@ def test_a_close_that_nothing_answers_is_an_error(
 
 
 def test_a_gateway_has_the_time_to_find_that_its_target_does_not_answer() -> None:
-    assert relay.CLOSE_TIMEOUT == stream_relay.CLOSE_TIMEOUT > CONNECT_TIMEOUT
+    assert relay_limits.CLOSE_TIMEOUT > CONNECT_TIMEOUT
 
 
 def test_the_request_is_the_one_of_the_aws_cli(gateway: StubGateway) -> None:

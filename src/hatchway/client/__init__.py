@@ -33,6 +33,7 @@ for what is open; the plan opens any number of tunnels:
 | `stream_relay` | one tunnel on standard streams, which are there at once: no event loop |
 | `tunnel` | opening any number of tunnels in an event loop |
 | `relay` | the bytes of each of these, both ways, to the very last |
+| `relay_limits` | what bounds both |
 | `local` | the near end: standard streams or a connection |
 | `signals` | ending a tunnel in order when told to |
 | `listener` | a local port, one tunnel for each connection |

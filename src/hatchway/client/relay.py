@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
 
+from hatchway.client import relay_limits
 from hatchway.client.errors import CONNECTION_LOST, REQUEST_ID_HEADER, TunnelClosed, printable
 from hatchway.client.opening import SUBPROTOCOL_HEADER
 from hatchway.domain.tunnel_terms import END_OF_DATA, HALF_CLOSE
@@ -42,30 +42,8 @@ _frames: Final = [bytearray(_HEAD + MAX_FRAME) for _ in range(2)]
 _payloads: Final = [memoryview(frame)[_HEAD:] for frame in _frames]
 """Where every relay reads local input to and has it masked: all is sent before anything else is read."""
 
-BACKLOG_LIMIT: Final = 256 * 1024
-"""Bytes not yet taken by the local output beyond which nothing more is read from the gateway."""
-
 _WRITE_BUFFER: Final = (64 * 1024, 128 * 1024)
 """Bytes on their way to the gateway: where reading local input begins again, and where it stops."""
-
-CLOSE_TIMEOUT: Final = 15.0
-"""Seconds for the gateway to answer our Close, once nothing of ours waits here any more.
-
-It reads nothing while it connects to the target, for which it has ten seconds: it must have the time to say
-that it could not.
-"""
-
-_LEAVE_TIMEOUT: Final = 5.0
-"""Seconds for the gateway to answer our Close when we are told to end."""
-
-_HANG_UP_TIMEOUT: Final = 1.0
-"""Seconds for the connection to end after both Closes. Nothing that matters is under way any more."""
-
-_CHECK_INTERVAL: Final = 1.0
-"""Seconds between looks at whether somebody still wants what comes, once local input has ended."""
-
-_KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
 
 _BINARY: Final = WSMsgType.BINARY
 _CONTINUATION: Final = WSMsgType.CONTINUATION
@@ -134,11 +112,11 @@ class Relay(WSListener):
             except asyncio.CancelledError:
                 self._leave()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_LEAVE_TIMEOUT):
+                    async with asyncio.timeout(relay_limits.LEAVE_TIMEOUT):
                         await self._flushed.wait()
                 raise
             with suppress(TimeoutError):
-                async with asyncio.timeout(_HANG_UP_TIMEOUT):
+                async with asyncio.timeout(relay_limits.HANG_UP_TIMEOUT):
                     await transport.wait_disconnected()
         except WSProtocolError as error:
             raise self._closed(int(error.code), printable(str(error))) from error
@@ -169,11 +147,7 @@ class Relay(WSListener):
         connection = transport.underlying_transport
         low, high = _WRITE_BUFFER
         connection.set_write_buffer_limits(high=high, low=low)
-        sock = connection.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE.items():
-            if hasattr(socket, name):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        relay_limits.keep_alive(connection.get_extra_info("socket"))
         self._progress.opened()
         self._start_reading()
 
@@ -241,7 +215,7 @@ class Relay(WSListener):
             self._stop_reading()
             if self._half_close:
                 self._transport.send(WSMsgType.TEXT, END_OF_DATA)
-            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted)
+            self._set_timer(relay_limits.CHECK_INTERVAL, self._look_whether_wanted)
             return
         self._progress.sent += size
         for frame, payload in zip(_frames, _payloads, strict=True):
@@ -257,7 +231,7 @@ class Relay(WSListener):
         if self._local.reader_is_gone():
             self._hang_up()
         else:
-            self._set_timer(_CHECK_INTERVAL, self._look_whether_wanted)
+            self._set_timer(relay_limits.CHECK_INTERVAL, self._look_whether_wanted)
 
     # From the gateway to the local output.
 
@@ -283,7 +257,7 @@ class Relay(WSListener):
             self._loop.add_writer(self._local.output, self._write_backlog)
         self._backlog.append(rest)
         self._backlog_size += len(rest)
-        if self._backlog_size > BACKLOG_LIMIT:
+        if self._backlog_size > relay_limits.BACKLOG_LIMIT:
             assert self._transport is not None
             self._transport.underlying_transport.pause_reading()
 
@@ -355,7 +329,7 @@ class Relay(WSListener):
             self._transport.send_close(WSCloseCode.OK)
             # The gateway's Close may stand behind data that was held back.
             self._transport.underlying_transport.resume_reading()
-            self._await_close(0, CLOSE_TIMEOUT)
+            self._await_close(0, relay_limits.CLOSE_TIMEOUT)
 
     def _await_close(self, unsent_before: int, timeout: float) -> None:
         if timeout <= 0:
@@ -363,8 +337,9 @@ class Relay(WSListener):
             return
         assert self._transport is not None
         unsent = self._transport.underlying_transport.get_write_buffer_size()
-        timeout = CLOSE_TIMEOUT if unsent < unsent_before else timeout - _CHECK_INTERVAL
-        self._set_timer(_CHECK_INTERVAL, self._await_close, unsent, timeout)
+        again = relay_limits.CHECK_INTERVAL
+        timeout = relay_limits.CLOSE_TIMEOUT if unsent < unsent_before else timeout - again
+        self._set_timer(again, self._await_close, unsent, timeout)
 
     def _closed(self, code: int, reason: str) -> TunnelClosed:
         return TunnelClosed(code, reason, self._request_id)

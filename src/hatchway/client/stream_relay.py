@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import ssl
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from hatchway.client import relay_limits
 from hatchway.client.errors import CONNECTION_LOST, TunnelClosed, printable
 from hatchway.client.frames import (
     BINARY,
@@ -47,31 +47,9 @@ if TYPE_CHECKING:
 MAX_FRAME: Final = 65_000
 """Bytes in a frame that we send, as in the AWS CLI."""
 
-BACKLOG_LIMIT: Final = 256 * 1024
-"""Bytes not yet taken by the local output beyond which nothing more is read from the gateway."""
-
 _READ_BUFFER: Final = 256 * 1024
 _ANSWERS_LIMIT: Final = 16
 """Frames that wait to be sent, beyond which no ping is answered."""
-
-CLOSE_TIMEOUT: Final = 15.0
-"""Seconds for the gateway to answer our Close, once nothing of ours waits here any more.
-
-It reads nothing while it connects to the target, for which it has ten seconds: it must have the time to say
-that it could not.
-"""
-
-LEAVE_TIMEOUT: Final = 5.0
-"""Seconds for the gateway to answer our Close when we are told to end."""
-
-_HANG_UP_TIMEOUT: Final = 1.0
-"""Seconds for our answer to the gateway's Close to leave. Nothing that matters is under way any more."""
-
-CHECK_INTERVAL: Final = 1.0
-"""Seconds between looks at whether somebody still wants what comes, once local input has ended."""
-
-_KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""A gateway that vanished is noticed in a minute. Pings would take a full local pipe for the same thing."""
 
 
 def relay_standard_streams(plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None) -> None:
@@ -135,7 +113,7 @@ class StreamRelay:
         Raises:
             TunnelClosed: it ended with another close code than 1000.
         """
-        self._keep_alive()
+        relay_limits.keep_alive(self._sock)
         self._take(memoryview(self._first))
         while not self._over or self._backlog:
             self._turn()
@@ -143,18 +121,9 @@ class StreamRelay:
         if self._outcome is not None and not self._signals.numbers:
             raise self._outcome
 
-    def _keep_alive(self) -> None:
-        if self._sock.family == getattr(socket, "AF_UNIX", None):
-            # Of a proxy, within this machine.
-            return
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE.items():
-            if hasattr(socket, name):
-                self._sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
     def _turn(self) -> None:
         gateway, local = self._sock.fileno(), self._local
-        hears = not self._over and (self._close_sent or self._backlog_size <= BACKLOG_LIMIT)
+        hears = not self._over and (self._close_sent or self._backlog_size <= relay_limits.BACKLOG_LIMIT)
         reads = not (self._input_ended or self._over or self._close_sent or self._unsent)
         wanted = {} if self._signals.wakes is None else {self._signals.wakes: select.POLLIN}
         if not self._over and (hears or self._unsent):
@@ -208,7 +177,7 @@ class StreamRelay:
             self._input_ended = True
             if self._half_close:
                 self._send(TEXT, END_OF_DATA)
-            self._look_at = time.monotonic() + CHECK_INTERVAL
+            self._look_at = time.monotonic() + relay_limits.CHECK_INTERVAL
             return 0
         self._send(BINARY, data)
         return len(data)
@@ -228,7 +197,7 @@ class StreamRelay:
                 self._unsent.clear()
                 return
             if self._close_by is not None and not self._leaving:
-                self._close_by = time.monotonic() + CLOSE_TIMEOUT
+                self._close_by = time.monotonic() + relay_limits.CLOSE_TIMEOUT
             if sent < len(self._unsent[0]):
                 self._unsent[0] = self._unsent[0][sent:]
             else:
@@ -330,7 +299,7 @@ class StreamRelay:
         if self._close_by is not None and now >= self._close_by:
             self._end(self._closed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
         if self._look_at is not None and now >= self._look_at:
-            self._look_at = now + CHECK_INTERVAL
+            self._look_at = now + relay_limits.CHECK_INTERVAL
             if self._local.reader_is_gone():
                 self._hang_up()
 
@@ -350,7 +319,7 @@ class StreamRelay:
             left -= size
         self._leaving = True
         self._hang_up()
-        self._close_by = time.monotonic() + LEAVE_TIMEOUT
+        self._close_by = time.monotonic() + relay_limits.LEAVE_TIMEOUT
 
     def _hang_up(self) -> None:
         """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""
@@ -358,7 +327,7 @@ class StreamRelay:
         self._backlog_size = 0
         self._look_at = None
         if not self._over and not self._close_sent:
-            self._close_by = time.monotonic() + CLOSE_TIMEOUT
+            self._close_by = time.monotonic() + relay_limits.CLOSE_TIMEOUT
             self._send_close(NORMAL)
 
     def _refuse(self, code: int, reason: str) -> None:
@@ -382,7 +351,7 @@ class StreamRelay:
 
     def _part(self) -> None:
         """Have our Close leave, and TLS be told of the end."""
-        until = time.monotonic() + _HANG_UP_TIMEOUT
+        until = time.monotonic() + relay_limits.HANG_UP_TIMEOUT
         while self._unsent and (left := until - time.monotonic()) > 0 and not self._signals.again:
             self._wait({self._sock.fileno(): select.POLLOUT}, left)
             self._flush()
