@@ -5,6 +5,8 @@ import os
 import sqlite3
 import ssl
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -179,6 +181,56 @@ def test_what_a_killed_init_has_left_goes(tmp_path: Path) -> None:
     (left / "master.key").write_text("of nothing")
     assert hatchway("init", "--data-dir", str(tmp_path / "data")).returncode == 0
     assert not left.exists()
+
+
+_KILLED = """
+import os, sys
+from hatchway.cli.main import main
+from hatchway.installation import creation
+
+move, at, moves = creation._move, int(sys.argv.pop(1)), []
+
+def killed(paths, *arguments):
+    for path in paths:
+        if len(moves) == at:
+            os._exit(9)
+        moves.append(path)
+        move([path], *arguments)
+    if len(moves) == at == 5:
+        os._exit(9)
+
+creation._move = killed
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moves", "elsewhere"), [(0, False), (1, False), (3, False), (5, False), (2, True), (5, True)]
+)
+def test_an_init_that_was_killed_is_gone_on_with_by_the_next(
+    tmp_path: Path, moves: int, elsewhere: bool
+) -> None:
+    data = tmp_path / "data"
+    url = ("--store-url", f"sqlite:///{tmp_path}/elsewhere.db") if elsewhere else ()
+    command = ["init", "--data-dir", str(data), "--gateway-dns-name", "gateway.example", *url]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(moves), *command], check=False)
+    assert killed.returncode == 9
+    kept = {path.name: path.read_bytes() for path in data.glob("*.key")}
+    assert len(kept) == min(moves, 3)
+    # With another name it would be another CA.
+    other = hatchway(*command[: -len(url) - 1], "other.example", *url)
+    assert (other.returncode, "end it with --gateway-dns-name gateway.example" in other.stderr) == (1, True)
+
+    done = hatchway(*command)
+    assert done.returncode == 0, done.stderr
+    found = {path.name: path.read_bytes() for path in data.glob("*.key")}
+    assert sorted(found) == ["ca.key", "gateway.key", "master.key"]
+    for name in {"master.key", "gateway.key"} & kept.keys():
+        assert found[name] == kept[name]
+    assert not list(data.glob(".*"))
+    again = hatchway("access-key", "list", "--root", "--data-dir", str(data), *url)
+    assert again.returncode == 0, again.stderr
+    assert hatchway(*command).returncode == 1
 
 
 def test_a_store_that_holds_an_account_is_not_brought_to_another_schema(tmp_path: Path) -> None:

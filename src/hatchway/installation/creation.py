@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,8 @@ from hatchway.access.access_keys import NewAccessKey, create_access_key, put_che
 from hatchway.access.key_files import (
     GATEWAY_KEY,
     MASTER_KEY,
+    KeyKind,
+    read_keys,
 )
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, record_new_access_key
@@ -34,6 +36,9 @@ from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction
 
 _ASIDE: Final = ".init-"
+_BEGUN: Final = ".unfinished"
+"""There from before the first file comes into its place until all is done. What lies there then is of an
+installation that was interrupted, and the next goes on with it. It says for which DNS name of gateways."""
 
 
 def create_installation(
@@ -42,7 +47,8 @@ def create_installation(
     """Makes everything that a server needs, and the root user's first access key.
 
     All is made aside and moved into place at the end, the store last: a data directory without a store was
-    never finished.
+    never finished. One that was killed is gone on with: its keys are taken, since the account may have been
+    committed with them elsewhere.
 
     Raises:
         CommandFailed: there is an installation already, or a file or the store cannot be written.
@@ -84,13 +90,19 @@ def _create(
     directory: DataDirectory, store_url: str | None, account: Account, now: datetime, *, unattended: bool
 ) -> NewAccessKey | None:
     if not unattended:
-        _refuse_existing(directory)
+        _refuse_existing(directory, account)
     fresh = not is_there(directory.path)
     moved: list[Path] = []
+    begun = directory.path / _BEGUN
     staging: Path | None = None
+    taken: frozenset[str] = frozenset()
     with _locked(directory) as descriptor:
+        gone_on_with = is_there(begun)
 
         def move(paths: list[Path]) -> None:
+            if not is_there(begun):
+                write_private(begun, account.gateway_dns_name.encode())
+                os.fsync(descriptor)
             _move(paths, descriptor, directory.path, moved)
 
         try:
@@ -101,18 +113,28 @@ def _create(
             # Before anything is made or migrated: it may be somebody's whose servers run.
             if store_url is not None and (exists := _found(store_url)):
                 raise exists
-            _refuse_existing(directory)
+            _refuse_existing(directory, account)
             os.fchmod(descriptor, 0o700)
             for left in directory.path.glob(f"{_ASIDE}*"):
                 shutil.rmtree(left)
             staging = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory.path))
             aside = DataDirectory(staging)
+            taken = _take_up(directory, aside)
             root_key = _fill(aside, store_url, account, now, root=not unattended, move=move)
             if store_url is None:
                 move([aside.store])
+            with suppress(OSError):
+                begun.unlink()
         except BaseException as problem:
-            for path in moved:
-                path.unlink(missing_ok=True)
+            if store_url is None or not moved:
+                for path in moved:
+                    if path.name not in taken:
+                        path.unlink(missing_ok=True)
+                if not gone_on_with:
+                    begun.unlink(missing_ok=True)
+            # Else the database may have committed the account, whose keys these are: the next init knows.
+            if isinstance(problem, _AccountExists):
+                begun.unlink(missing_ok=True)
             if isinstance(problem, OSError):
                 raise CommandFailed(f"cannot make {directory.path}: {reason(problem)}") from problem
             raise
@@ -135,9 +157,10 @@ def _fill(
 ) -> NewAccessKey | None:
     """Makes keys, certificates and the account, and moves the files into place; root's access key if one is
     to be."""
-    vault = Vault(make_key(MASTER_KEY, aside.master_key))
-    gateway_key = make_key(GATEWAY_KEY, aside.gateway_key)
-    _make_certificates(aside, account.gateway_dns_name, now)
+    vault = Vault(_key(MASTER_KEY, aside.master_key))
+    gateway_key = _key(GATEWAY_KEY, aside.gateway_key)
+    if not is_there(aside.ca_key):
+        _make_certificates(aside, account.gateway_dns_name, now)
     if store_url is None:
         aside.store.touch(mode=0o600)
     store = Store.open(store_url or aside.store_url)
@@ -202,10 +225,38 @@ def _found(url: str) -> _AccountExists | None:
     return _AccountExists(found[0]) if found else None
 
 
-def _refuse_existing(directory: DataDirectory) -> None:
+def _take_up(directory: DataDirectory, aside: DataDirectory) -> frozenset[str]:
+    """Copies aside what one that was interrupted has moved into place; the names of the files.
+
+    Of a CA without its certificate or the server's nothing was committed: another is made.
+    """
+    if not is_there(directory.path / _BEGUN):
+        return frozenset()
+    ca = (directory.ca_key, directory.ca_certificate, directory.server_certificate)
+    files = [path for path in (directory.master_key, directory.gateway_key) if is_there(path)]
+    files += ca if all(map(is_there, ca)) else ()
+    for path in files:
+        shutil.copy2(path, aside.path, follow_symlinks=False)
+    return frozenset(path.name for path in files)
+
+
+def _key(kind: KeyKind, path: Path) -> bytes:
+    return read_keys(kind, path, os.environ).seals if is_there(path) else make_key(kind, path)
+
+
+def _refuse_existing(directory: DataDirectory, account: Account) -> None:
     try:
         if is_there(directory.store):
             raise CommandFailed(f"{directory.path} already has a store: give another --data-dir")
+        begun = directory.path / _BEGUN
+        if is_there(begun):
+            name = begun.read_text()
+            if name in ("", account.gateway_dns_name):
+                return
+            raise CommandFailed(
+                f"an init that was interrupted has left keys in {directory.path}: end it with"
+                f" --gateway-dns-name {name}, or remove the directory's files if no store needs them"
+            )
         for path in (directory.master_key, directory.ca_key):
             if is_there(path):
                 raise CommandFailed(
