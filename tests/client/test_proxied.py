@@ -247,6 +247,6 @@ def test_a_process_that_ends_waits_for_no_proxy_that_has_nothing_to_get(certific
             until = time.monotonic() + 30
             while carrier._has_work() and time.monotonic() < until:
                 time.sleep(0.001)
-            carrier.finish()
+            carrier.finish(time.monotonic() + 30)
             assert carrier.is_alive()
         server.join(30)

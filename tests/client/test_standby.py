@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import pytest
+from picows import WSFrame, WSMsgType, WSTransport
+from tests.client.certificates import Certificates
+from tests.client.proxies import PASSWORD, USER, running_proxy
 from tests.client.stubs import StubGateway, refusal
-from tests.client.test_tunnel import Echo
+from tests.client.test_tunnel import Echo, Says
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ssh starts the tunnel itself")
 
@@ -74,3 +78,24 @@ def test_the_time_is_the_servers_where_the_asker_knows_it(gateway: StubGateway) 
     (told,) = parse_qs(request.path.partition(b"?")[2].decode())["X-Amz-Date"]
     signed = datetime.strptime(told, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert signed < datetime.now(UTC) - timedelta(hours=1)
+
+
+def test_its_last_word_leaves_through_a_proxy_that_is_reached_by_tls(
+    gateway: StubGateway, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    class Leaves(Says):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.msg_type == WSMsgType.CLOSE:
+                answered.set()
+
+    gateway.answer = lambda: Leaves(b"hello", 1000, "")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    with running_proxy(certificates.server_context()) as proxy:
+        known = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
+        monkeypatch.setenv("HTTPS_PROXY", f"https://{known}@localhost:{proxy.port}")
+        done = run(gateway, ASKED)
+        assert (done.stdout, done.stderr) == (b"hello", b"")
+        assert answered.wait(30)
+    assert proxy.asked == ["127.0.0.1"]

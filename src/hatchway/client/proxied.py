@@ -76,11 +76,20 @@ def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult, un
 def _by_thread(secure: ssl.SSLSocket) -> socket.socket:
     """The same as a socket of the kernel: TLS within TLS is nothing that Python's sockets do."""
     ours, theirs = socket.socketpair()
-    carrier = _Carrier(secure, theirs)
-    carrier.start()
-    # What was written last, such as a tunnel's Close, would stay behind in a process that ends.
-    atexit.register(carrier.finish)
+    _Carrier(secure, theirs).start()
     return ours
+
+
+def finish() -> None:
+    """Wait, but not for long, until what has been given to such sockets has left: a tunnel's last word would
+    stay behind in a process that ends."""
+    until = time.monotonic() + _LAST_SECONDS
+    for thread in threading.enumerate():
+        if isinstance(thread, _Carrier):
+            thread.finish(until)
+
+
+atexit.register(finish)
 
 
 class _Carrier(threading.Thread):
@@ -92,9 +101,8 @@ class _Carrier(threading.Thread):
         self._secure, self._plain = secure, plain
         self._idle = False
 
-    def finish(self) -> None:
-        """Wait, but not for long, until what has been given to it has left."""
-        until = time.monotonic() + _LAST_SECONDS
+    def finish(self, until: float) -> None:
+        """Wait until what has been given to it has left, or it is so late (`time.monotonic`)."""
         while self.is_alive() and self._has_work() and time.monotonic() < until:
             self.join(0.01)
 
@@ -106,12 +114,6 @@ class _Carrier(threading.Thread):
             return False
 
     def run(self) -> None:
-        try:
-            self._carry()
-        finally:
-            atexit.unregister(self.finish)
-
-    def _carry(self) -> None:
         secure, plain = self._secure, self._plain
         up = down = memoryview(b"")
         with secure, plain, suppress(OSError):

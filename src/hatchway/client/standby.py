@@ -90,6 +90,9 @@ def _stand_by(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched:
     except SystemExit as signalled:
         code = signalled.code if isinstance(signalled.code, int) else 1
     finally:
+        # What else waits for the end of a process is the other one's.
+        if (proxied := sys.modules.get("hatchway.client.proxied")) is not None:
+            proxied.finish()
         os._exit(code)
 
 
