@@ -6,12 +6,14 @@ open-tunnel` with every question already answered, so that the command in it cal
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -47,6 +49,9 @@ DEFAULT_OS_USER: Final = "ec2-user"
 
 _NOT_CONNECTED: Final = 255
 """ssh's own exit status where it is not the remote command's."""
+
+_MOMENT: Final = 0.05
+"""Seconds in which a signal to several processes has reached them all."""
 
 _KEY_PLACEHOLDER: Final = "KEY"
 _LONGEST_KEY: Final = 16_384
@@ -436,8 +441,28 @@ def _run(command: Sequence[str]) -> int:
         process = subprocess.Popen(command)
         for number in early:
             process.send_signal(number)
-        status = process.wait()
+        status = _waited_for(process)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return status if status >= 0 else 128 - status
+
+
+def _waited_for(process: subprocess.Popen[bytes]) -> int:
+    """Its return code. When it stops for the shell to have the terminal, as on `~^Z` (ssh(1), ESCAPE
+    CHARACTERS), so do we: the shell waits for us, and continues both."""
+    if not hasattr(os, "waitid"):
+        # macOS had none before Python 3.13, and Windows has none.
+        return process.wait()
+    while process.poll() is None:
+        with suppress(ChildProcessError):
+            # Not there any more once a signal's handler has seen the end of it.
+            told = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+            if told is None or told.si_code != os.CLD_STOPPED:
+                continue
+            # What stopped both is over for both, though not at the same moment.
+            time.sleep(_MOMENT)
+            again = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG)
+            if again is not None and again.si_status == signal.SIGTSTP:
+                os.kill(os.getpid(), signal.SIGSTOP)
+    return process.wait()
