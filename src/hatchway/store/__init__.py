@@ -65,12 +65,13 @@ from hatchway.store.problems import (
 from hatchway.store.rows import Rows
 from hatchway.store.schema import BeingRestored, SchemaMismatch, oldest_program, own_schema
 from hatchway.store.schema_watch import SchemaWatch
-from hatchway.store.store import DriverMissing, Store
+from hatchway.store.store import OF_VPCS, DriverMissing, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
 __all__ = [
     "BEGINNING",
+    "OF_VPCS",
     "BadStoreUrl",
     "BeingRestored",
     "ChangeNotifications",

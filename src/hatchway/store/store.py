@@ -8,10 +8,11 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, select
 
+from hatchway.domain.network import Vpc
 from hatchway.store import tables
 from hatchway.store.feed import BEGINNING, Changes, Position, epoch
 from hatchway.store.locks import MAKE_DURABLE
@@ -24,6 +25,9 @@ from hatchway.store.sqlite_writer import SqliteWriter, begin_writing
 from hatchway.store.transaction import Transaction, require_open
 from hatchway.store.url import parse_store_url
 
+OF_VPCS: Final = frozenset({"instances", "security_groups"})
+"""The tables of the feed whose rows matter to those alone who serve their VPCs. They are the large ones."""
+_VPCS_AT_ONCE = 500
 _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
 _CONNECTIONS, _KEPT_CONNECTIONS = 15, 5
@@ -201,8 +205,12 @@ class Store:
         """When to ask for the revision: `await notifications.next()` returns when it may be new."""
         return change_notifications(self.engine)
 
-    def changes(self, since: Position = BEGINNING) -> Changes:
+    def changes(self, since: Position = BEGINNING, serves: Callable[[Vpc], bool] | None = None) -> Changes:
         """What has changed since a position; everything since the beginning.
+
+        Args:
+            serves: which VPCs the follower serves. The instances and security groups of others are left out
+                where everything is read.
 
         Raises:
             BeingRestored: there is only a part of it yet.
@@ -213,10 +221,15 @@ class Store:
             base = 0 if everything else since.revision
             # Many follow, and most changes are of one table.
             names = {table.name for table in tables.FEED} if everything else tx.changed_since(base)
+            served = _served(tx, serves) if everything and serves is not None else None
+            if served is not None:
+                names -= OF_VPCS
             changed = {
                 table.name: getattr(tx, table.name).since(base) if table.name in names else []
                 for table in tables.FEED
             }
+            if served is not None:
+                changed |= _rows_of_vpcs(tx, served)
             deleted: dict[str, list[tuple[str, ...]]] = defaultdict(list)
             # Also for who has yet to see the last changes: their marks may be there before their rows.
             tx.require_whole()
@@ -272,3 +285,19 @@ def _begin_sqlite(connection: Connection) -> None:
     if not begin_writing(connection):
         driver: Any = connection.connection.driver_connection
         driver.execute("BEGIN")
+
+
+def _served(tx: Transaction, serves: Callable[[Vpc], bool]) -> list[str] | None:
+    """The ids of the VPCs that are served; None where all are."""
+    vpcs = tx.vpcs.find()
+    served = [vpc.id for vpc in vpcs if serves(vpc)]
+    return None if len(served) == len(vpcs) else served
+
+
+def _rows_of_vpcs(tx: Transaction, vpc_ids: list[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {name: [] for name in OF_VPCS}
+    for first in range(0, len(vpc_ids), _VPCS_AT_ONCE):
+        some = vpc_ids[first : first + _VPCS_AT_ONCE]
+        for name, rows in found.items():
+            rows += getattr(tx, name).find(tables.metadata.tables[name].c.vpc_id.in_(some))
+    return found

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.store.postgresql_server import PostgresqlServer, postgresql_server, s
 from tests.transport.harness import until
 
 from hatchway.domain.identity import User
+from hatchway.domain.network import Instance, SecurityGroup, Vpc
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.store import Changes, Store
@@ -235,3 +237,47 @@ def test_a_store_that_was_restored_is_read_anew_and_counted(store: Store) -> Non
             assert follower.restores == 1
 
     uvloop.run(run())
+
+
+def test_a_gateway_has_of_the_vpcs_that_it_does_not_serve_neither_hosts_nor_groups(tmp_path: Path) -> None:
+    store = opened(f"sqlite:///{tmp_path}/hatchway.db")
+    snapshot = Snapshot(GATEWAY_KEY)
+    follower = Follower(store, snapshot, lambda *_: None, lambda vpc: not vpc.separate_network)
+
+    def known() -> tuple[list[str], list[str]]:
+        hosts = [host.name for address in ("10.0.0.1", "10.0.0.2") for host in snapshot.instances_at(address)]
+        return hosts, [group.id for group in snapshot.security_groups(("sg-near", "sg-far"))]
+
+    def put(*rows: Any) -> None:
+        with store.write() as tx:
+            for row in rows:
+                tables: Any = {Vpc: tx.vpcs, Instance: tx.instances, SecurityGroup: tx.security_groups}
+                tables[type(row)].put(row)
+        follower.catch_up()
+
+    near, far = (
+        Vpc(id=f"vpc-{name}", name=name, cidrs=(), separate_network=separate)
+        for name, separate in (("near", False), ("far", True))
+    )
+    groups = [
+        SecurityGroup(id=f"sg-{vpc.name}", vpc_id=vpc.id, name="ssh", description="") for vpc in (near, far)
+    ]
+    host = Instance(
+        id="i-1", name="one", vpc_id=near.id, subnet_id="s", private_ip="10.0.0.1", ipv6=None,
+        security_group_ids=("sg-near",),
+    )  # fmt: skip
+    other = replace(host, id="i-2", name="two", vpc_id=far.id, private_ip="10.0.0.2")
+    put(near, far, *groups, host, other)
+    assert known() == (["one"], ["sg-near"]), "read at first"
+    put(replace(other, name="other"), replace(host, name="first"))
+    assert known() == (["first"], ["sg-near"]), "changed"
+    put(replace(host, vpc_id=far.id))
+    assert known() == ([], ["sg-near"]), "moved"
+    put(replace(far, separate_network=False))
+    assert known() == (["one", "other"], ["sg-near", "sg-far"]), "served from now on"
+    put(replace(far, separate_network=True), replace(other, name="last"))
+    assert "last" not in known()[0], "served no more"
+    again = Snapshot(GATEWAY_KEY)
+    Follower(store, again, lambda *_: None, lambda vpc: not vpc.separate_network).catch_up()
+    assert again.instances_at("10.0.0.2") == ()
+    store.close()

@@ -31,7 +31,7 @@ from hatchway.domain.identity import (
     PolicyVersion,
 )
 from hatchway.gateway.snapshot.snapshot import PORTION, Snapshot
-from hatchway.store import Transaction
+from hatchway.store import BEGINNING, Transaction
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_thousands_of_changes_are_applied_in_portions_and_none_is_seen_before_th
         )
         put_policy(tx, "alice", {"Version": "2012-10-17", "Statement": []})
         tx.instances.delete_where(private_ip="10.0.1.1")
-    changes = account.store.changes(*[] if everything else [snapshot.position])
+    changes = account.store.changes(BEGINNING if everything else snapshot.position)
     before, portions = picture(snapshot), 0
     for _ in snapshot.applying(changes):
         portions += 1

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from hatchway.gateway.snapshot.subjects import touched
 from hatchway.gateway.snapshot.table import key_of
-from hatchway.store import log_fields
+from hatchway.store import BEGINNING, OF_VPCS, log_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from hatchway.domain.network import Vpc
     from hatchway.gateway.snapshot.snapshot import Snapshot
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.store import Changes, Store
@@ -40,11 +43,22 @@ class Follower:
     A store that was restored has other revisions, or other marks of them: all of it is read anew.
     """
 
-    def __init__(self, store: Store, snapshot: Snapshot, applied: Callable[[Changes, Touched], None]) -> None:
-        """`applied` is told of all changes and what they touch, when they are in the snapshot."""
+    def __init__(
+        self,
+        store: Store,
+        snapshot: Snapshot,
+        applied: Callable[[Changes, Touched], None],
+        serves: Callable[[Vpc], bool] = lambda _: True,
+    ) -> None:
+        """
+        Args:
+            applied: is told of all changes and what they touch, when they are in the snapshot.
+            serves: the VPCs whose instances and security groups the snapshot is to have.
+        """
         self._store = store
         self._snapshot = snapshot
         self._applied = applied
+        self._serves = serves
         self._behind = False
         self._looked = asyncio.Event()
         self._asked = asyncio.Event()
@@ -131,5 +145,25 @@ class Follower:
     def _read(self) -> tuple[Changes, Touched]:
         """What has changed, and what that touches. It can be thousands of rows, so this must not run on the
         event loop."""
-        changes = self._store.changes(self._snapshot.position)
+        changes = self._store.changes(self._snapshot.position, self._serves)
+        if not changes.everything:
+            before = {vpc.id: vpc for vpc in self._snapshot.vpcs}
+            now = before | {vpc.id: vpc for vpc in changes.changed.get("vpcs", ())}
+            if any(self._serves(now[vpc_id]) and not self._serves(vpc) for vpc_id, vpc in before.items()):
+                # What was left out is needed now.
+                changes = self._store.changes(BEGINNING, self._serves)
+            else:
+                changes = self._of_served(changes, now)
         return changes, touched(changes, key_of)
+
+    def _of_served(self, changes: Changes, vpcs: Mapping[str, Vpc]) -> Changes:
+        """The same, in which the rows of other VPCs are gone: they may have been served ones' before."""
+        changed, deleted = dict(changes.changed), dict(changes.deleted)
+        for table in OF_VPCS:
+            rows = changed.get(table, ())
+            served = [row.vpc_id in vpcs and self._serves(vpcs[row.vpc_id]) for row in rows]
+            if not all(served):
+                kept = list(compress(rows, served))
+                gone = [key_of(table, row) for row, is_kept in zip(rows, served, strict=True) if not is_kept]
+                changed[table], deleted[table] = kept, [*deleted.get(table, ()), *gone]
+        return replace(changes, changed=changed, deleted=deleted)

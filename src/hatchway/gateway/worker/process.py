@@ -166,11 +166,11 @@ class Worker:
         self._tracing = None if traces is None else TunnelTracing(traces, self._worker_id)
         self._gateway_key = gateway_key
         self._snapshot = Snapshot(gateway_key)
-        self._follower = Follower(store, self._snapshot, self._changed)
         self._store_restored: Callable[[], None] = lambda: None
         self._registry = Registry()
         self._may_take_addresses = may_take_addresses()
-        self._served = ServedVpcs(settings.vpcs)
+        self._served = served = ServedVpcs(settings.vpcs)
+        self._follower = Follower(store, self._snapshot, self._changed, lambda vpc: vpc in served)
         self._own_addresses = OwnAddresses()
         ranges = [text for text in settings.never_targets if is_range(text)]
         hosts = [text for text in settings.never_targets if not is_range(text)]
