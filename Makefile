@@ -110,10 +110,12 @@ bench-ha: ## four gateways beside one on PostgreSQL (see bench/README.md); BENCH
 	$(BIN)/python -m bench.ha $(BENCH)
 
 HA_SECONDS ?= 600
-ha: ## kill control planes, gateways, PgBouncer and the PostgreSQL primary for HA_SECONDS (600) under load; then its models
+ha: ## kill control planes, gateways, PgBouncer and the PostgreSQL primary for HA_SECONDS (600) under load; then its models, and machines that join
 	@scripts/setup test
 	$(BIN)/python -u -m tests.ha --seconds $(HA_SECONDS) $(HA)
 	HATCHWAY_MODEL_DEPTH=3 $(BIN)/python -m pytest -q --timeout=3600 tests/ha
+	$(BIN)/python -m pytest -q --timeout=3600 tests/deploy/scaling.py
+
 simulate-scale: ## what an installation of a given size asks of each part (see docs/scale.md); SCALE="--hosts 10000"
 	@scripts/setup check
 	$(BIN)/python -m bench.scale $(SCALE)

@@ -104,8 +104,8 @@ def test_a_damaged_key_tells_where_it_is_and_what_to_do(tmp_path: Path) -> None:
     damaged = "is damaged, for it is not 32 bytes of base64"
     assert problem(MASTER_KEY, path) == (f"the master key in {path} {damaged}: restore {path} from a backup")
     assert problem(GATEWAY_KEY, path) == (
-        f"the gateway key in {path} {damaged}: on the control plane's machine remove it and start the "
-        "control plane, which makes another; on a gateway's machine put that in its place"
+        f"the gateway key in {path} {damaged}: remove it and start the server again: the first machine makes"
+        " another, one that joined is given it"
     )
     assert problem(MASTER_KEY, path, {"HATCHWAY_MASTER_KEY": "x"}) == (
         f"the master key in environment variable HATCHWAY_MASTER_KEY {damaged}: set HATCHWAY_MASTER_KEY to "
@@ -119,8 +119,9 @@ def test_a_missing_key_tells_what_to_do(tmp_path: Path) -> None:
         f"there is no master key: restore {path} from a backup, or set HATCHWAY_MASTER_KEY"
     )
     assert problem(GATEWAY_KEY, path) == (
-        "there is no gateway key: start the control plane, which makes it in its data directory, and copy it "
-        f"to {path} (mode 0600), or set HATCHWAY_GATEWAY_KEY"
+        "there is no gateway key: start the control plane, which makes it in its data directory; a gateway"
+        f" elsewhere has it in {path} (mode 0600) when it has joined (hatchway join), or set"
+        " HATCHWAY_GATEWAY_KEY"
     )
     with pytest.raises(KeyProblem) as raised:
         read_private_file(CA_KEY, path)

@@ -401,6 +401,15 @@ def test_a_control_plane_that_has_not_followed_hands_out_nothing(site: Site, tmp
     gateway_key.rotate(site.installation, Step.USE, Step.DROP)
 
 
+def test_a_key_that_was_taken_away_is_given_anew(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "cp")
+    for name in ("master.key", "gateway.key"):
+        (tmp_path / "cp" / name).unlink()
+    assert renew(DataDirectory(tmp_path / "cp"), result.machine, site.now) == ["master.key", "gateway.key"]
+    assert files(tmp_path / "cp")["master.key"] == 0o600
+    remove_machine(site.installation, result.machine.machine_id)
+
+
 def test_a_machine_that_joined_rotates_nothing_itself(site: Site) -> None:
     site.directory.machine.touch()
     try:

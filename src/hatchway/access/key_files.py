@@ -43,9 +43,9 @@ MASTER_KEY: Final = KeyKind("master key", "HATCHWAY_MASTER_KEY", _FROM_A_BACKUP,
 GATEWAY_KEY: Final = KeyKind(
     "gateway key",
     "HATCHWAY_GATEWAY_KEY",
-    "start the control plane, which makes it in its data directory, and copy it to {path} (mode 0600)",
-    "on the control plane's machine remove it and start the control plane, which makes another;"
-    " on a gateway's machine put that in its place",
+    "start the control plane, which makes it in its data directory; a gateway elsewhere has it in {path}"
+    " (mode 0600) when it has joined (hatchway join)",
+    "remove it and start the server again: the first machine makes another, one that joined is given it",
 )
 
 CA_KEY: Final = KeyKind("CA's key", "", _FROM_A_BACKUP, _FROM_A_BACKUP)

@@ -23,6 +23,7 @@ from enum import StrEnum
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import certificate_name
+from hatchway.domain.machine import Machine
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation, gateway_dns_names
 from hatchway.installation.secret_files import put_file
@@ -121,7 +122,7 @@ def _step(installation: Installation, step: Step, names: Sequence[str]) -> Seque
             case Step.USE:
                 change = _use(directory, before)
             case Step.DROP:
-                change = _drop(directory, before)
+                change = _drop(directory, before, tx.machines.find())
         if change is None:
             return before
         _record(tx, installation, step, change.certificates)
@@ -174,7 +175,7 @@ def _use(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     return _Change((*own, *(each for each in before if each not in own)), key=key)
 
 
-def _drop(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
+def _drop(directory: DataDirectory, before: Sequence[bytes], machines: Sequence[Machine]) -> _Change | None:
     if directory.next_ca_key.exists():
         raise BadUsage("the former CA still issues: do --step use first")
     if len(before) == 1:
@@ -186,6 +187,14 @@ def _drop(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
             "the server's certificate is the former CA's yet: send the server a SIGHUP (systemctl reload"
             " hatchway), or start it, and then do this again"
         )
+    for machine in machines:
+        certificate = machine.certificate
+        if certificate is not None and not is_issued_by(certificate.encode(), before[0]):
+            raise CommandFailed(
+                f"the certificate of {machine.name} ({machine.id}) is the former CA's yet: it asks for"
+                " another within a minute while its server runs. Wait; one that is gone for good, take out:"
+                " hatchway machine remove"
+            )
     return _Change(tuple(before[:1]))
 
 

@@ -10,6 +10,7 @@ A joined machine renews by its own token, once a minute: it says which keys it h
 these are no longer the ones to have. `keys` is sealed for the machine that joined (`access.machines`): a
 gateway's never has the master key, nobody's the CA's. `request` is a request for a certificate (PEM), and
 `certificate` the answer to the last one: null until a control plane that has the CA's key has seen it.
+`current` is false of a control plane that has not followed the last change of keys: another can give them.
 """
 
 import base64
@@ -279,7 +280,7 @@ def _renew(
                 machine = _issued(plane, tx, replace(machine, request=asked.request, certificate=None))
             tx.machines.put(machine)
     keys = _sealed(grant, machine.id, held, {}) if hands_out else None
-    return {**_answer(own, machine, grant, names), "keys": keys}
+    return {**_answer(own, machine, grant, names), "keys": keys, "current": current}
 
 
 def _answer(own: OwnKeys, machine: Machine, grant: Grant, names: "_Names") -> dict[str, Any]:

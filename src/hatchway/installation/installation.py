@@ -22,9 +22,11 @@ from hatchway.access.key_files import (
     read_private_file,
     wrong_master_key,
 )
+from hatchway.access.machines import GATEWAY
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import Account, certificate_name
+from hatchway.domain.machine import KeyState
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.secret_files import ensure_gateway_key
@@ -148,10 +150,12 @@ def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account)
     Raises:
         KeyProblem: it is not fit.
     """
-    made = ensure_gateway_key(directory)
+    # Of another machine's installation it is that one's to make.
+    made = not os.path.lexists(directory.machine) and ensure_gateway_key(directory)
     gateway = Vault(*read_gateway_keys(directory.gateway_key, os.environ).all)
     if made:
-        with store.record() as tx:
+        with store.write() as tx:
+            tx.key_states.put(KeyState(kind=GATEWAY, key_ids=gateway.key_ids))
             answer = {"gatewayKeyId": gateway.key_id}
             record(tx, account, datetime.now(UTC), "CreateGatewayKey", parameters={}, answer=answer)
 

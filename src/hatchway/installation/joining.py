@@ -53,6 +53,7 @@ _POLL_SECONDS: Final = 1.0
 _LONGEST: Final = 65_536
 _TOO_SOON: Final = 429
 _PAUSE_SECONDS: Final = 2.5
+_MORE_TRIES: Final = 4
 _MOST_NAMES: Final = 60
 _PATHS: Final = {MASTER: "master.key", GATEWAY: "gateway.key"}
 _KINDS: Final = {MASTER: MASTER_KEY, GATEWAY: GATEWAY_KEY}
@@ -213,16 +214,23 @@ def renew(directory: DataDirectory, joined: Joined, now: datetime, further: Sequ
 
 def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Sequence[str]) -> list[str]:
     changed = []
+    wanted = [kind for kind in _PATHS if kind == GATEWAY or joined.role is Role.CONTROL]
     held = {
-        kind: read_keys(_KINDS[kind], directory.path / name, os.environ)
-        for kind, name in _PATHS.items()
-        if kind == GATEWAY or joined.role is Role.CONTROL
+        kind: read_keys(_KINDS[kind], directory.path / _PATHS[kind], os.environ)
+        for kind in wanted
+        # One that was taken away is given anew.
+        if _KINDS[kind].variable in os.environ or os.path.lexists(directory.path / _PATHS[kind])
     }
     api = _Api(joined, directory, held, [*further, *_own_names()][:_MOST_NAMES])
     answer = api.ask()
+    for _ in range(_MORE_TRIES):
+        if answer.is_current:
+            break
+        # By a load balancer it may have been this very machine.
+        answer = api.ask()
     if (sealed := answer.maybe("keys")) is not None:
         for kind, text in _opened(joined, sealed).items():
-            if kind not in held or _read(text) == held[kind] or _KINDS[kind].variable in os.environ:
+            if kind not in wanted or _KINDS[kind].variable in os.environ or _read(text) == held.get(kind):
                 continue
             replace_private(directory.path / _PATHS[kind], _read(text).text)
             held[kind] = _read(text)
@@ -294,6 +302,11 @@ class _Answer:
     def maybe(self, key: str) -> str | None:
         value = self._answer.get(key)
         return value if isinstance(value, str) else None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether who has answered has the keys that are the ones to have."""
+        return self._answer.get("current") is not False
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self._answer.get(key)

@@ -367,8 +367,8 @@ class Worker:
                 "signing keys cannot be opened",
                 gateway_key_id=self._gateway_key.key_id,
                 sealed_under=sorted(foreign),
-                problem="this gateway has another gateway key than the control plane: copy gateway.key from"
-                " there (or HATCHWAY_GATEWAY_KEY), and start this gateway again",
+                problem="this gateway has another gateway key than the control plane: put that in the place"
+                " of gateway.key (or HATCHWAY_GATEWAY_KEY), or have this machine join again (hatchway join)",
             )
 
 

@@ -1,4 +1,8 @@
-"""A second control plane and a gateway elsewhere, on PostgreSQL behind HAProxy: docs/scaling.md."""
+"""A second control plane and a gateway elsewhere, on PostgreSQL behind HAProxy: docs/scaling.md.
+
+`make ha` runs it: it takes half a minute of computing. What it is put together of,
+`tests/installation/test_joining.py` has piece by piece.
+"""
 
 import json
 import os
@@ -7,6 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,9 @@ from tests.deploy.test_haproxy import CONFIGURATION, HAPROXY, as_whoever_runs_it
 from tests.e2e.waiting import free_port, wait_until
 from tests.programs import needs
 from tests.store.postgresql_server import postgresql_server, server_programs
+
+from hatchway.installation.joining import Joined, renew
+from hatchway.settings import DataDirectory
 
 FIRST, SECOND, ELSEWHERE, FRONT = "127.0.42.1", "127.0.42.2", "127.0.42.3", "127.0.42.10"
 
@@ -76,6 +84,12 @@ class Machines:
         )
         client._endpoint.http_session._manager.connection_pool_kw["source_address"] = (CLIENT, 0)
         return client
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Those that the second control plane has written."""
+        path = self.place / "second" / "audit.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [event for event in map(json.loads, lines) if event["eventName"] == name]
 
     def tunnel(self) -> str:
         where = ("--gateway-address", FRONT, "--gateway-port", str(self.front["gateway"]))
@@ -184,31 +198,71 @@ def up(machines: Machines) -> bool:
         return False
 
 
+def a_minute_later(machines: Machines) -> None:
+    """What the servers that joined do once a minute."""
+    for name in ("second", "elsewhere"):
+        directory = DataDirectory(machines.place / name)
+        joined = Joined.read(directory)
+        assert joined is not None
+        renew(directory, joined, datetime.now(UTC), [SECOND, FRONT])
+
+
+def test_another_of_each_key_goes_round_while_everything_runs(machines: Machines) -> None:
+    def rotate(key: str, step: str, *, fails: bool = False) -> str:
+        return machines.run(key, "rotate", "--step", step, fails=fails)
+
+    names = ("master.key", "gateway.key", "ca.pem", "server.pem")
+    before = {name: (machines.place / "second" / name).read_bytes() for name in names}
+    for key in ("gateway-key", "master-key", "ca"):
+        for step, too_soon in (("add", "use"), ("use", "drop"), ("drop", "")):
+            rotate(key, step)
+            if too_soon and key != "ca":
+                assert "cannot do this step yet" in rotate(key, too_soon, fails=True)
+            if (key, step) == ("ca", "use"):
+                assert "send the server a SIGHUP" in rotate(key, "drop", fails=True)
+                first = machines.place / "first" / "server.pem"
+                was = first.read_bytes()
+                os.kill(machines.servers["first"].process.pid, signal.SIGHUP)
+                wait_until(lambda: first.read_bytes() != was)  # noqa: B023 - at once
+                assert "is the former CA's yet" in rotate(key, "drop", fails=True)
+                # The servers show what their files have within five seconds.
+                wait_until(lambda: up(machines))
+            a_minute_later(machines)
+        assert machines.tunnel() == ANSWER
+    for name in names:
+        assert (machines.place / "second" / name).read_bytes() != before[name]
+    assert (machines.place / "elsewhere" / "ca.pem").read_text() == (
+        machines.place / "first/ca.pem"
+    ).read_text()
+    spare = json.loads(machines.run("join-token", "create", "--role", "control", "--json"))["token"]
+    machines.run("join", "--api-url", machines.api, spare, at="spare")
+    (third,) = [
+        each for each in machine_list(machines) if each["key_ids"] and each["joined_at"] == latest(machines)
+    ]
+    assert "gets nothing any more" in machines.run("machine", "remove", third["machine_id"])
+
+
+def machine_list(machines: Machines) -> list[dict[str, Any]]:
+    return list(json.loads(machines.run("machine", "list", "--json"))["machines"])
+
+
+def latest(machines: Machines) -> str:
+    return max(str(each["joined_at"]) for each in machine_list(machines))
+
+
 def test_calls_and_tunnels_go_on_when_the_machine_that_made_the_installation_is_killed(
     machines: Machines,
 ) -> None:
-    listed = {
-        each["role"]: each for each in json.loads(machines.run("machine", "list", "--json"))["machines"]
-    }
-    assert set(listed) == {"control", "gateway"}
+    assert {each["role"] for each in machine_list(machines)} == {"control", "gateway"}
     assert not (machines.place / "elsewhere" / "master.key").exists()
     assert not (machines.place / "second" / "ca.key").exists()
-    assert machines.tunnel() == ANSWER
     first = machines.servers["first"].process
     children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
-    first.kill()
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
+    for pid in (first.pid, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
     wait_until(lambda: up(machines))
-    made = machines.client("ec2").create_tags(
-        Resources=[machines.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]],
-        Tags=[{"Key": "by", "Value": "second"}],
-    )
-    assert made["ResponseMetadata"]["HTTPStatusCode"] == 200
+    subnet = machines.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    machines.client("ec2").create_tags(Resources=[subnet], Tags=[{"Key": "by", "Value": "second"}])
     wait_until(lambda: machines.tunnel() == ANSWER)
-    log = machines.place / "second" / "audit.jsonl"
-    # The first one wrote the file of the trail until then.
-    wait_until(lambda: log.exists() and "CreateTags" in log.read_text())
-    events = map(json.loads, log.read_text().splitlines())
-    (event,) = [each for each in events if each["eventName"] == "CreateTags"]
+    (event,) = wait_until(lambda: machines.events("CreateTags"))
     assert event["sourceIPAddress"] == CLIENT
