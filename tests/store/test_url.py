@@ -87,6 +87,18 @@ def test_what_the_driver_says_is_told_when_it_holds_no_secret() -> None:
     assert show_problem("sqlite:////nowhere/x.db", problem).startswith("cannot use the store /nowhere/x.db: ")
 
 
+def test_of_a_right_that_lacks_and_a_full_disk_it_is_told_what_to_do() -> None:
+    for code, told in (
+        ("42501", "see the store's URL and the server's grants"),
+        ("53100", "free some space"),
+    ):
+        original = Exception("permission denied for table users")
+        original.sqlstate = code  # type: ignore[attr-defined]
+        shown = show_problem(WELL_SPELT[0], OperationalError("SELECT 1", None, original))
+        assert "hatchway at 127.0.0.1:1: permission denied for table users (" in shown
+        assert told in shown
+
+
 @given(st.text(max_size=80))
 def test_no_text_makes_it_fail_otherwise(text: str) -> None:
     try:

@@ -36,6 +36,9 @@ _OPEN_OPTIONS: Final = frozenset(
 )
 """Whose values may be shown: those of all others may be secret (libpq: "Parameter Key Words")."""
 
+_WORDLESS: Final = frozenset({"42501", "53100"})
+"""PostgreSQL's codes of a right that lacks, and of a full disk (appendix A: "PostgreSQL Error Codes")."""
+
 _FORMS: Final = (
     "write it as postgresql+psycopg://user:password@host:port/name, with each of : / @ ? # % and space in the"
     " password as %3A %2F %40 %3F %23 %25 %20, or as sqlite:////path/of/the/file (it is not shown here, as it"
@@ -94,8 +97,10 @@ def show_problem(text: str, problem: BaseException) -> str:
     cause = explain(problem)
     if not told or any(secret in told for secret in _secrets(text)):
         told = cause or type(original).__name__
-    elif cause is not None and isinstance(original, sqlite3.Error):
-        # SQLite's own words ("disk I/O error" of a full disk too) do not say what to do.
+    elif cause is not None and (
+        isinstance(original, sqlite3.Error) or getattr(original, "sqlstate", None) in _WORDLESS
+    ):
+        # The database's own words ("disk I/O error" of a full disk too) do not say what to do.
         told = f"{told} ({cause})"
     return f"cannot use the store {show_store(text)}: {told}"
 
