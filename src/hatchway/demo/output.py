@@ -16,9 +16,9 @@ _SHOWN: Final = ("CreateInstanceConnectEndpoint", "SendSSHPublicKey", "OpenTunne
 
 NEXT: Final = """\
 Where to go next
-  README.md                           five minutes with the real AWS CLI: install, init, apply, connect
+  docs/tutorial.md                    ten minutes with two machines and the real AWS CLI
   examples/office.yaml                networks, hosts and users in one file, for hatchway apply
-  docs/iam.md                         every permission and condition that Hatchway knows"""
+  docs/iam.md                         policies, and finding out what they allow"""
 
 
 class Output:
