@@ -28,7 +28,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_LONG = ("e2e", "attack", "cli", "gateway", "host", "control")
+_LONG = ("documents", "e2e", "attack", "cli", "gateway", "host", "control", "installation", "deploy")
 """Directories whose modules take long, the longest first."""
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)

@@ -2,10 +2,31 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from botocore.client import ClientCreator
 from tests.control.harness import SharedServer, World, new_database, new_world, serving
+
+_create_class: Any = ClientCreator._create_client_class
+_classes: dict[tuple[str, Any], Any] = {}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def client_classes_are_made_once() -> Iterator[None]:
+    """botocore makes a class with a method for each operation anew for each client: of EC2 that takes four
+    times as long as all else of a client."""
+
+    def made_once(creator: Any, service: str, model: Any) -> Any:
+        key = (service, creator._event_emitter)
+        if key not in _classes:
+            _classes[key] = _create_class(creator, service, model)
+        return _classes[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientCreator, "_create_client_class", made_once)
+        yield
 
 
 @pytest.fixture(scope="session")

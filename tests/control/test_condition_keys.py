@@ -150,7 +150,7 @@ def test_every_operation_s_requests_carry_what_the_table_of_global_keys_says(
     asked.clear()
     checked = set()
     for who in people:
-        clients = {service: world.client(service, who) for service, _ in OPERATIONS}
+        clients = {service: world.client(service, who) for service in {service for service, _ in OPERATIONS}}
         for service, operation in sorted(OPERATIONS):
             before = len(asked)
             more = PARAMETERS.get((service, operation), {})
