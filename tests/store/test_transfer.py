@@ -307,11 +307,28 @@ def test_two_do_not_copy_into_the_same_database_at_once(source: Path, target: st
             written.enter(tables.users, some, begun)
 
 
+def served_elsewhere(where: str, pipe: Any) -> None:
+    """Has the store open, as a server has that does nothing just now."""
+    with closing(Store.open(where)) as store:
+        with store.record() as tx:
+            tx.audit_records.count()
+        pipe.send("served")
+        pipe.recv()
+
+
 def test_a_store_that_somebody_has_open_is_not_copied(source: Path, tmp_path: Path) -> None:
     with closing(Store.open(url(source))) as served, served.read() as tx:
         assert tx.users.count()
         with pytest.raises(Served, match=r"source.db is in use: stop all servers"):
             copy(url(source), url(tmp_path / "target.db"))
+    ours, theirs = FORKS.Pipe()
+    server = FORKS.Process(target=served_elsewhere, args=(url(source), theirs))
+    server.start()
+    assert ours.recv() == "served"
+    with pytest.raises(Served, match=r"source.db is in use: stop all servers"):
+        copy(url(source), url(tmp_path / "target.db"))
+    ours.send("end")
+    server.join()
     copy(url(source), url(tmp_path / "target.db"))
     with pytest.raises(Served, match="there is no store"):
         copy(url(tmp_path / "none.db"), url(tmp_path / "target.db"))

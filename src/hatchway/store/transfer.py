@@ -11,8 +11,9 @@ on from there. Until `finish` the target's schema is one that no program knows, 
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -88,11 +89,14 @@ def frozen(store: Store) -> Iterator[Side]:
         engine = create_engine(store.engine.url, poolclass=NullPool, hide_parameters=True)
         event.listen(engine, "connect", _alone)
         event.listen(engine, "begin", _begin)
-        with engine.connect() as connection:
+        with ExitStack() as stack:
             try:
+                connection = stack.enter_context(engine.connect())
                 connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").fetchone()
-            except OperationalError as problem:
-                if getattr(problem.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            except (OperationalError, sqlite3.OperationalError) as problem:
+                # The driver's own comes from `_alone`.
+                original = getattr(problem, "orig", None) or problem
+                if getattr(original, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                     raise Served(_SERVED_FILE.format(path)) from problem
                 raise
             yield Side(connection, is_source=True)
