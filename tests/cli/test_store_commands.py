@@ -65,6 +65,16 @@ def test_what_cannot_be_copied_is_told_in_a_line(
     assert "secret" not in done.stderr
 
 
+def test_of_a_store_that_is_served_it_is_said_what_to_do(installed: Installed, tmp_path: Path) -> None:
+    source = f"sqlite:///{installed.directory}/hatchway.db"
+    with closing(Store.open(source)) as served, served.read() as tx:
+        assert tx.accounts.count() == 1
+        done = installed.run("store", "copy", source, f"sqlite:///{tmp_path}/copy.db")
+    assert done.returncode == 1
+    assert "hatchway.db is in use: stop all servers and commands" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_how_long_events_are_kept_is_said_on_the_server_and_is_an_event(installed: Installed) -> None:
     store = installed.directory / "hatchway.db"
 

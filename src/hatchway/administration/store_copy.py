@@ -58,7 +58,12 @@ def copy_whole_store(
     with ExitStack() as stack:
         try:
             with failures(source_url):
-                rows = stack.enter_context(frozen(stack.enter_context(closing(Store.open(source_url)))))
+                store = stack.enter_context(closing(Store.open(source_url)))
+                try:
+                    rows = stack.enter_context(frozen(store))
+                except Served as problem:
+                    # Here: its cause is what the store has said, which is not what to tell.
+                    raise CommandFailed(f"cannot copy {names[0]}: {problem}") from problem
                 source = source_of(rows)
             with failures(target_url):
                 target = stack.enter_context(closing(_opened(target_url)))
@@ -72,8 +77,6 @@ def copy_whole_store(
                     record(tx, tx.account(), now, "CopyStore", parameters=parameters, answer=answer)
         except SourceFailed as problem:
             raise CommandFailed(show_problem(source_url, problem.__cause__ or problem)) from problem
-        except Served as problem:
-            raise CommandFailed(f"cannot copy {names[0]}: {problem}") from problem
         except Occupied as problem:
             raise CommandFailed(f"cannot copy into {names[1]}: {problem}") from problem
     return CopiedStore(source.account, *names, tables, went_on)
