@@ -47,7 +47,14 @@ from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.installation.joining import Joined, JoinResult, join, renew
 from hatchway.installation.machine_api import Refused
-from hatchway.pki import RENEW_BEFORE, SERVER_LIFETIME, certificate_names, expiry, is_issued_by
+from hatchway.pki import (
+    RENEW_BEFORE,
+    SERVER_LIFETIME,
+    certificate_names,
+    certificates_in,
+    expiry,
+    is_issued_by,
+)
 from hatchway.settings import Address, DataDirectory
 from hatchway.transport.listening.sources import Sources
 
@@ -401,11 +408,31 @@ def test_a_control_plane_that_has_not_followed_hands_out_nothing(site: Site, tmp
     gateway_key.rotate(site.installation, Step.USE, Step.DROP)
 
 
+def test_a_control_plane_with_former_cas_names_none_to_machines(site: Site, tmp_path: Path) -> None:
+    """What a machine has from one that followed, it would lose again."""
+    own = site.plane.own_keys
+    assert own is not None
+    behind = tmp_path / "ca.pem"
+    if len(certificates_in(site.directory.ca_certificate.read_bytes())) == 1:
+        certificate_authority.rotate(site.installation, certificate_authority.Step.ADD)
+    behind.write_bytes(certificates_in(site.directory.ca_certificate.read_bytes())[0])
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    of_before = Authority(behind, site.directory.ca_key)
+    site.serve(replace(site.plane, own_keys=replace(own, authority=of_before)))
+    try:
+        assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == []
+    finally:
+        site.serve(site.plane)
+    has = (tmp_path / "gw" / "ca.pem").read_bytes()
+    assert has == site.directory.ca_certificate.read_bytes() != behind.read_bytes()
+
+
 def test_a_key_that_was_taken_away_is_given_anew(site: Site, tmp_path: Path) -> None:
     result = site.join(tmp_path / "cp")
     for name in ("master.key", "gateway.key"):
         (tmp_path / "cp" / name).unlink()
-    assert renew(DataDirectory(tmp_path / "cp"), result.machine, site.now) == ["master.key", "gateway.key"]
+    given = renew(DataDirectory(tmp_path / "cp"), result.machine, site.now)
+    assert set(given) == {"master.key", "gateway.key"}
     assert files(tmp_path / "cp")["master.key"] == 0o600
     remove_machine(site.installation, result.machine.machine_id)
 

@@ -28,6 +28,8 @@ KEY_BYTES: Final = 32
 MASTER: Final = "master"
 GATEWAY: Final = "gateway"
 """The kinds of keys that machines are given."""
+AUTHORITY: Final = "ca"
+"""What the certificates that clients trust are called beside these."""
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from hatchway.access.machines import AUTHORITY
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import certificate_name
-from hatchway.domain.machine import Machine
+from hatchway.domain.machine import KeyState, Machine
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation, gateway_dns_names
 from hatchway.installation.secret_files import put_file
@@ -124,6 +125,7 @@ def _step(installation: Installation, step: Step, names: Sequence[str]) -> Seque
             case Step.DROP:
                 change = _drop(directory, before, tx.machines.find())
         if change is None:
+            _say(tx, before)
             return before
         _record(tx, installation, step, change.certificates)
     with installation.store.write() as tx:
@@ -136,8 +138,16 @@ def _step(installation: Installation, step: Step, names: Sequence[str]) -> Seque
             _record(tx, installation, step, _certificates(directory), failure)
             failed = problem
         else:
+            _say(tx, change.certificates)
             return change.certificates
     raise failed
+
+
+def _say(tx: Transaction, certificates: Sequence[bytes]) -> None:
+    """Which CAs clients are to trust: a control plane that has not followed yet names none to machines."""
+    state = KeyState(kind=AUTHORITY, key_ids=tuple(map(fingerprint, certificates)))
+    if tx.key_states.get(AUTHORITY) != state:
+        tx.key_states.put(state)
 
 
 def _certificates(directory: DataDirectory) -> list[bytes]:

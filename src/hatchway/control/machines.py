@@ -280,7 +280,11 @@ def _renew(
                 machine = _issued(plane, tx, replace(machine, request=asked.request, certificate=None))
             tx.machines.put(machine)
     keys = _sealed(grant, machine.id, held, {}) if hands_out else None
-    return {**_answer(own, machine, grant, names), "keys": keys, "current": current}
+    answer = _answer(own, machine, grant, names)
+    if not current:
+        # Its file of CAs may be one from before, too.
+        answer["ca"] = None
+    return {**answer, "keys": keys, "current": current}
 
 
 def _answer(own: OwnKeys, machine: Machine, grant: Grant, names: "_Names") -> dict[str, Any]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.access.key_files import CA_KEY, FollowedKeyFile, KeyProblem, Keys, read_private_file
-from hatchway.access.machines import GATEWAY, MASTER, ids_of
+from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER, ids_of
 from hatchway.domain.machine import Role
-from hatchway.pki import KeyPair, PkiProblem, belongs_to, certificates_in
+from hatchway.pki import KeyPair, PkiProblem, belongs_to, certificates_in, fingerprint
 from hatchway.store import Transaction
 
 _LONGEST: Final = 65_536
@@ -32,6 +32,11 @@ class Authority:
             return text if certificates_in(text) else None
         except (OSError, PkiProblem):
             return None
+
+    def fingerprints(self) -> tuple[str, ...]:
+        """Theirs, by SHA-256."""
+        certificates = self.certificates()
+        return () if certificates is None else tuple(map(fingerprint, certificates_in(certificates)))
 
     def issuer(self) -> KeyPair | None:
         """The CA with its key; None where that is elsewhere."""
@@ -68,6 +73,9 @@ class OwnKeys:
     def is_current(self, tx: Transaction, role: Role) -> bool:
         """Whether what it has is what was last put in place anywhere. Only then it hands it out: it may be
         the one that has not heard of it yet."""
+        authorities = tx.key_states.get(AUTHORITY)
+        if authorities is not None and authorities.key_ids != self.authority.fingerprints():
+            return False
         for kind, keys in self.held(role).items():
             state = tx.key_states.get(kind)
             if state is not None and (state.key_ids, state.other) != (ids_of(keys), keys.called):
