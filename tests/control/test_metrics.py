@@ -80,6 +80,17 @@ def test_statements_and_connections_of_the_store_are_told(world: World) -> None:
     assert now["hatchway_store_connections_limit"] == 38
 
 
+def test_a_call_by_somebody_who_is_known_takes_four_statements(world: World) -> None:
+    metrics = ControlMetrics()
+    metrics.watch_store(world.store, 1)
+    sts = world.client("sts")
+    sts.get_caller_identity()
+    before = samples(metrics)["hatchway_store_statements_total"]
+    sts.get_caller_identity()
+    # Whether anything has changed, the record, what it is found by, and that the audit file lacks it.
+    assert samples(metrics)["hatchway_store_statements_total"] - before == 4
+
+
 def test_a_job_tells_when_it_last_succeeded_and_how_often_it_failed() -> None:
     metrics = ControlMetrics()
     task = Task("tidy", 1, lambda: 7)
