@@ -10,11 +10,13 @@ import pytest
 from hatchway.access.access_keys import (
     NewAccessKey,
     Resealed,
+    count_opened,
     create_access_key,
     delete_access_key,
     opens_secrets,
     put_check,
     put_secret,
+    replace_check,
     reseal,
     secret_of,
     set_status,
@@ -178,3 +180,16 @@ def test_what_is_current_or_opens_no_more_keeps_none_behind_it_from_being_sealed
         assert reseal(tx, both, after=altered.access_key_id, most=1) == Resealed(1, 0, current.access_key_id)
         assert reseal(tx, both, after="", most=4) == Resealed(1, 2, too.access_key_id)
         assert secret_of(tx, Vault(bytes(range(1, 33))), old.access_key_id)
+
+
+def test_an_altered_check_is_told_by_what_the_key_opens_besides_and_replaced(store: Store) -> None:
+    with store.write() as tx:
+        put_check(tx, Vault(bytes(32)), os.urandom)
+        assert count_opened(tx, VAULT) == (0, 0)
+        put_secret(tx, VAULT, "AKIAONE", "x" * 40)
+        put_secret(tx, Vault(bytes(32)), "AKIATWO", "x" * 40)
+        assert not opens_secrets(tx, VAULT)
+        assert count_opened(tx, VAULT) == (1, 2)
+        replace_check(tx, VAULT, os.urandom)
+        assert opens_secrets(tx, VAULT)
+        assert count_opened(tx, VAULT) == (1, 2)

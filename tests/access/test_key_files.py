@@ -20,6 +20,7 @@ from hatchway.access.key_files import (
     KeyKind,
     KeyProblem,
     Keys,
+    altered_check,
     new_key,
     read_gateway_keys,
     read_keys,
@@ -262,3 +263,11 @@ def test_a_key_of_the_environment_is_not_followed(tmp_path: Path) -> None:
     replaced(path, Keys(bytes(32)))
     assert followed.changed() is None
     assert followed.held.all == (KEY,)
+
+
+def test_of_an_altered_check_it_is_said_how_to_mend_it_and_what_else_it_could_be() -> None:
+    assert str(altered_check(Path("/data/master.key"), {}, 3, 4)) == (
+        "the master key in /data/master.key opens 3 of the store's 4 secrets, but not the "
+        "store's check of it. If it is the right one, that row was altered: run 'hatchway master-key "
+        "mend-check'. Else restore /data/master.key from a backup"
+    )

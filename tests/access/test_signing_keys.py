@@ -44,6 +44,7 @@ from hatchway.domain.identity import (
     OwnerKind,
     PolicyVersion,
     Role,
+    SealedSigningKey,
     User,
 )
 from hatchway.domain.network import Vpc
@@ -776,3 +777,26 @@ def test_a_change_of_many_has_all_looked_at(world: World, monkeypatch: pytest.Mo
     )
     world.keys.refresh()
     assert looked
+
+
+def test_another_gateway_key_seals_all_anew_and_gateways_open_them_before_and_after(world: World) -> None:
+    former, new = bytes(range(32)), bytes(range(1, 33))
+    taken: list[tuple[bytes, ...] | None] = [None]
+    vault = Vault(former, changed=lambda: taken[0])
+    opener = SigningKeyOpener(vault)
+    made = world.user("alice", OPEN)
+    keys = world.control_plane(vault)
+    keys.refresh()
+
+    def rows() -> list[SealedSigningKey]:
+        with world.store.read() as tx:
+            return tx.sealed_signing_keys.find(access_key_id=made.key.id)
+
+    assert {row.sealed_under for row in rows()} == {Vault(former).key_id}
+    taken[0] = (new, former)
+    assert all(opener.open(row) is not None for row in rows())
+    assert keys.refresh() == len(rows()) > 0
+    assert {row.sealed_under for row in rows()} == {Vault(new).key_id}
+    assert all(opener.open(row) is not None for row in rows())
+    assert opener.open(None) is None
+    assert keys.refresh() == 0

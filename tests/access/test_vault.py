@@ -106,6 +106,7 @@ def test_what_any_of_its_keys_sealed_opens_and_the_first_one_seals() -> None:
     assert not vault.is_current(sealed, "c")
     assert vault.is_current(vault.seal(b"secret", "c"), "c")
     assert vault.key_id == Vault(new).key_id
+    assert vault.key_ids == (Vault(new).key_id, Vault(former).key_id)
     with pytest.raises(Unsealable, match="does not open with this key"):
         vault.unseal(Vault(bytes(32)).seal(b"secret", "c"), "c")
     assert Vault(new, bytes(32), former).unseal(Vault(bytes(32)).seal(b"secret", "c"), "c") == b"secret"
