@@ -16,7 +16,7 @@ def test_an_inventory_goes_to_standard_output_and_what_is_left_out_is_said(tmp_p
     assert ran.code == 0
     assert ran.errors.splitlines() == [
         "hatchway: web-2 is left out: 'web-2' is no IP address: give one, or --resolve",
-        "hatchway: 1 instances. Look at the networks, then apply it",
+        "hatchway: 1 instance. Look at the networks, then apply it",
     ]
 
 

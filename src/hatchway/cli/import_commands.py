@@ -138,4 +138,6 @@ def _tell(imported: "ImportedFile", output: Path | None) -> None:
         write_fleet_file(output, imported.text)
     for note in imported.notes:
         typer.echo(f"hatchway: {printable(note)}", err=True)
-    typer.echo(f"hatchway: {imported.instances} instances. Look at the networks, then apply it", err=True)
+    count = imported.instances
+    found = f"{count} instance{'' if count == 1 else 's'}"
+    typer.echo(f"hatchway: {found}. Look at the networks, then apply it", err=True)

@@ -30,7 +30,7 @@ def test_columns_are_known_by_what_people_call_them_and_the_others_are_said() ->
     assert fleet["instances"]["web-2"]["ipv6"] == "fd00::2"
     assert set(fleet["instances"]) == {"web-1", "web-2", "short"}
     assert found.notes == [
-        "columns that mean nothing here are left out: 'Rack' (name a tag's tag:KEY)",
+        "columns that mean nothing here are left out: 'Rack' (a tag is in tag:KEY)",
         "web-2: 'x' is no instance's id, and left out",
         "web-2: the state 'asleep' is none that there is, and left out",
         "line 4 is left out: it has no name or no address",

@@ -47,7 +47,7 @@ def read_csv(content: bytes) -> Found:
     found = Found()
     if unknown := [cell for cell, column in zip(header, columns, strict=True) if column is None]:
         told = ", ".join(map(quoted, unknown[:10]))
-        found.notes.append(f"columns that mean nothing here are left out: {told} (name a tag's tag:KEY)")
+        found.notes.append(f"columns that mean nothing here are left out: {told} (a tag is in tag:KEY)")
     for number, row in enumerate(rows[1:], 2):
         if any(cell.strip() for cell in row):
             _read_row(found, number, columns, row)
