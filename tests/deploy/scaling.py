@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,8 +21,19 @@ import pytest
 import sqlalchemy
 from botocore.config import Config
 from tests.cli.commands import COMMAND, environment, hatchway
-from tests.deploy.site import ACCOUNT, ANSWER, CLIENT, FLEET, Started, answers, start, through_a_tunnel
+from tests.deploy.site import (
+    ACCOUNT,
+    ANSWER,
+    CLIENT,
+    ENDPOINT,
+    FLEET,
+    Started,
+    answers,
+    start,
+    through_a_tunnel,
+)
 from tests.deploy.test_haproxy import CONFIGURATION, HAPROXY, as_whoever_runs_it, program
+from tests.e2e.aws import find_aws_cli
 from tests.e2e.waiting import free_port, wait_until
 from tests.programs import needs
 from tests.store.postgresql_server import postgresql_server, server_programs
@@ -266,3 +278,20 @@ def test_calls_and_tunnels_go_on_when_the_machine_that_made_the_installation_is_
     wait_until(lambda: machines.tunnel() == ANSWER)
     (event,) = wait_until(lambda: machines.events("CreateTags"))
     assert event["sourceIPAddress"] == CLIENT
+    # The AWS CLI chooses no address to come from: root may come from any.
+    root = json.loads(machines.run("access-key", "create", "--root", "--json", at="second"))
+    done = subprocess.run(
+        [find_aws_cli(), "ec2", "describe-instance-connect-endpoints", "--endpoint-url", machines.api],
+        env=environment(
+            {
+                "AWS_ACCESS_KEY_ID": root["access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": root["secret_access_key"],
+                "AWS_CA_BUNDLE": str(machines.place / "second" / "ca.pem"),
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ENDPOINT in done.stdout, done.stderr
