@@ -96,6 +96,37 @@ def test_work_that_raises_gives_its_thread_back() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("given_up_first", [True, False])
+def test_a_turn_that_comes_in_the_moment_in_which_it_is_given_up_is_another_s(
+    given_up_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        ends: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def run_sync(work: Callable[[], str], **_: object) -> str:
+            if work() == "first":
+                await ends
+            return work()
+
+        monkeypatch.setattr("hatchway.control.threads.to_thread.run_sync", run_sync)
+        threads = Threads(1, share=1)
+        first = asyncio.create_task(threads.run("a", lambda: "first"))
+        second = asyncio.create_task(threads.run("a", lambda: "second"))
+        await asyncio.sleep(0)
+        ends.set_result(None)
+        if given_up_first:
+            second.cancel()
+        await asyncio.sleep(0)
+        second.cancel()
+        assert await first == "first"
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert (threads.running, threads.waiting) == (0, 0)
+        assert await threads.run("b", lambda: "third") == "third"
+
+    run(test)
+
+
 def test_a_principal_has_so_many_calls_under_way_from_wherever_they_come() -> None:
     running = ConcurrentCalls(2)
     with running.one_more("alice"), running.one_more("alice"):

@@ -100,11 +100,7 @@ class Threads:
         try:
             return await to_thread.run_sync(work, limiter=self._limiter)
         finally:
-            self._of[client] -= 1
-            if not self._of[client]:
-                del self._of[client]
-            self._free += 1
-            self._next()
+            self._give_back(client)
 
     async def _turn(self, client: Hashable) -> None:
         if self._free and self._of[client] < self._share:
@@ -117,15 +113,26 @@ class Threads:
         try:
             async with asyncio.timeout(self._queue_seconds):
                 await turn
-        except TimeoutError:
-            raise Busy from None
-        finally:
-            if not turn.done() or turn.cancelled():
+        except BaseException as problem:
+            if turn.done() and not turn.cancelled():
+                # Its turn came in the moment in which it gave up.
+                self._give_back(client)
+            else:
                 self._forget(client, turn)
+            if isinstance(problem, TimeoutError):
+                raise Busy from None
+            raise
 
     def _take(self, client: Hashable) -> None:
         self._free -= 1
         self._of[client] += 1
+
+    def _give_back(self, client: Hashable) -> None:
+        self._of[client] -= 1
+        if not self._of[client]:
+            del self._of[client]
+        self._free += 1
+        self._next()
 
     def _next(self) -> None:
         """Let those run whose turn it is."""
@@ -135,7 +142,12 @@ class Threads:
             if self._of[client] >= self._share:
                 continue
             queue = self._waiting.pop(client)
-            turn = queue.popleft()
+            # Who gives up is in the queue until its task runs.
+            turn = next((each for each in queue if not each.done()), None)
+            if turn is None:
+                continue
+            while queue.popleft() is not turn:
+                pass
             if queue:
                 # After all others.
                 self._waiting[client] = queue
