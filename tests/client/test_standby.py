@@ -1,5 +1,7 @@
 """A process that is there before ssh asks for its tunnel, and what hands it ssh's streams."""
 
+import os
+import select
 import subprocess
 import sys
 import threading
@@ -41,10 +43,14 @@ ASKED = '{ printf hello | sh -c "exec $1" 2>&3 | cat; } 3>&1'
 """As ssh runs a ProxyCommand."""
 
 
+def command_line(gateway: StubGateway, script: str, setting: str = "_=_") -> list[str]:
+    return [sys.executable, "-c", PROGRAM, str(gateway.port), gateway.ca_bundle, script, setting]
+
+
 def run(
     gateway: StubGateway, script: str, setting: str = "_=_", input: bytes | None = None
 ) -> "subprocess.CompletedProcess[bytes]":
-    words = [sys.executable, "-c", PROGRAM, str(gateway.port), gateway.ca_bundle, script, setting]
+    words = command_line(gateway, script, setting)
     return subprocess.run(words, input=input, capture_output=True, timeout=60, check=False)
 
 
@@ -60,6 +66,30 @@ def test_where_nobody_asks_there_is_no_tunnel_and_nobody_is_left(gateway: StubGa
     # What it says is read until no process can say any more.
     done = run(gateway, "cat; exit 3", input=b"typed")
     assert (done.returncode, done.stdout, done.stderr) == (3, b"typed", b"")
+    assert gateway.requests == []
+
+
+def test_a_tunnel_that_goes_on_holds_nothing_that_its_caller_had_open(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Echo(5)
+    seen, held = os.pipe()
+    words = command_line(gateway, 'sh -c "exec $1"')
+    with (
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[held]) as program,
+        os.fdopen(seen, "rb") as ended,
+    ):
+        os.close(held)
+        assert program.stdin is not None and program.stdout is not None
+        assert program.wait(60) == 0
+        assert select.select([ended], [], [], 20)[0] == [ended]
+        assert ended.read() == b""
+        program.stdin.write(b"hello")
+        program.stdin.close()
+        assert program.stdout.read() == b"hello"
+
+
+def test_it_is_told_when_not_all_streams_could_be_handed_over(gateway: StubGateway) -> None:
+    done = run(gateway, 'sh -c "exec ${1% *} 0000000001000000"')
+    assert done.stderr == b"hatchway: Too many open files\n"
     assert gateway.requests == []
 
 

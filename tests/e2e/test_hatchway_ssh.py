@@ -79,6 +79,7 @@ def shell(sheila: AwsCli) -> Iterator[Shell]:
         (f"hatchway ssh {WEB_1} echo --help --os-user -l x", "--help --os-user -l x\n"),
         (f"hatchway ssh {WEB_1} 'echo a; echo b' '&& echo c'", "a\nb\nc\n"),
         (f"echo in | hatchway ssh -T {WEB_1} cat", "in\n"),
+        (f"hatchway ssh {WEB_1} 'echo in the end >&2' 2>&1 <&- >&-", "in the end\n"),
         # By way of a host: to one that Hatchway knows, and to one that only that host knows.
         (f"hatchway ssh -o ProxyJump=bob@web-1:22,{WEB_1} -l bob web-1 id -un", "bob\n"),
         ("hatchway ssh -J bob@web-1 -i ~/own-key root@localhost id -un", "root\n"),

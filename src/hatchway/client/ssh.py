@@ -185,6 +185,7 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
         ClientError: the way there could not be found, or the key was refused.
         SshMissing: there is no ssh to run.
     """
+    _hold_standard_streams()
     program = _program("ssh")
     if not options.host:
         return _run([program, *options.options])
@@ -223,6 +224,17 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
             if not way.remembered:
                 raise
             return connect(find_way(profile, options))
+
+
+def _hold_standard_streams() -> None:
+    """Has each standard stream that is closed lead nowhere, as ssh does with its own: a file or a connection
+    of ours that got its number would be taken for it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 @contextmanager

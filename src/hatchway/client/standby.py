@@ -9,6 +9,7 @@ The copy ends with ssh, or goes on with an ssh that goes into the background.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -20,7 +21,7 @@ from hatchway.client import clock
 from hatchway.client.proxy_command import proxy_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from hatchway.client.plan import TunnelPlan
@@ -97,10 +98,7 @@ def _stand_by(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched:
 
 
 def _carry(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int) -> int:
-    # Whoever reads what ssh writes waits for its end, and ssh alone reads what is typed.
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1):
-        os.dup2(nowhere, stream)
+    _let_go(kept=(2, listening.fileno(), watched))
     from hatchway.client.opening import Ahead
     from hatchway.client.stream_relay import relay_standard_streams
 
@@ -116,9 +114,27 @@ def _carry(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: in
     with by:
         told, streams, _, _ = socket.recv_fds(by, 64, 3)
     clock.inherit(told.decode("ascii", "replace"))
+    if len(streams) != 3:
+        # Of what has no place here the system hands over nothing (unix(7), MSG_CTRUNC).
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     for number, handed in enumerate(streams):
         os.dup2(handed, number)
         os.close(handed)
-    if len(streams) == 3:
-        relay_standard_streams(plan, trust, ahead)
+    relay_standard_streams(plan, trust, ahead)
     return 0
+
+
+def _let_go(kept: Collection[int]) -> None:
+    """Holds nothing of what was open when the process was copied, for that may be its caller's: a lock, or a
+    pipe whose reader waits for the end. ssh lets go of all that, too; and it alone reads what is typed.
+
+    The numbers stay taken, for there may be objects that will close them.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    try:
+        open_here = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - numbers, no paths
+    except OSError:
+        open_here = [0, 1]
+    for number in open_here:
+        if number not in kept and number != nowhere:
+            os.dup2(nowhere, number, inheritable=number < 3)
