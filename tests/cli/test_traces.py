@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.cli.conftest import Installed, Serve, alice_s_client
+from tests.cli.conftest import Installed, Serve, alice_s_client, create_endpoint
 from tests.tracing.collector import SERVER, Collector, collector
 
 from hatchway.domain.public_key import parse_public_key
@@ -22,8 +22,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2eXz0dSx8m7sPVoPK3gqbWZ6ZjTyCU8Vy0v
 def make_calls(installed: Installed) -> None:
     """Three that succeed, and one that fails."""
     ec2, connect = (alice_s_client(installed, service) for service in ("ec2", "ec2-instance-connect"))
-    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    ec2.create_instance_connect_endpoint(SubnetId=subnet)
+    create_endpoint(installed)
     connect.send_ssh_public_key(InstanceId="i-0123456789abcdef0", InstanceOSUser="ec2-user", SSHPublicKey=KEY)
     with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
         ec2.describe_instances(InstanceIds=["i-00000000000000bad"])
