@@ -171,6 +171,24 @@ def test_what_is_no_key_is_not_taken_for_one(control_plane: StubControlPlane, aw
     assert reported_keys(api(control_plane), [INSTANCE_ID]) == {INSTANCE_ID: (KEY,)}
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"HostKeys": {"a": 1}},
+        {"HostKeys": [1]},
+        {"HostKeys": [{"InstanceId": INSTANCE_ID, "PublicKeys": [5]}]},
+    ],
+)
+def test_what_is_no_answer_is_called_none(said: dict[str, Any]) -> None:
+    class Says:
+        def describe_host_keys(self, **_: object) -> dict[str, Any]:
+            return said
+
+    with pytest.raises(ApiError, match="the answer is not that of Hatchway's API"):
+        reported_keys(Says(), [INSTANCE_ID])
+
+
 def test_keys_of_a_host_that_nobody_asked_about_are_passed_over(
     control_plane: StubControlPlane, aws_environment: Path
 ) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 USABLE_STATES: Final = ("create-complete", "update-in-progress", "update-failed", "update-complete")
 """States in which an endpoint opens tunnels."""
 
-_DNS_NAME: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z.-]*")
+_DNS_NAME: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z.-]{0,252}")
 """As the AWS CLI takes it (`--instance-connect-endpoint-dns-name`), but for a hyphen at its beginning."""
 
 _UNSETTLED: Final = frozenset({"update-in-progress", "update-failed"})

@@ -63,16 +63,25 @@ def reported_keys(client: Any, instance_ids: Sequence[str]) -> Mapping[str, tupl
         asked = list(instance_ids[start : start + _MOST_ASKED])
         try:
             with api_errors(HOST_KEYS):
-                answer = client.describe_host_keys(InstanceIds=asked)
+                found |= _read(client.describe_host_keys(InstanceIds=asked), asked)
         except ApiError as refused:
             if refused.code in _UNTOLD:
                 return None
             raise
-        for host in answer["HostKeys"]:
-            keys = tuple(key for key in host["PublicKeys"] if _KEY.fullmatch(key))
-            # Of others nobody has asked, and what is no id would be written into ssh's configuration.
-            if keys and host["InstanceId"] in asked:
-                found[host["InstanceId"]] = keys
+    return found
+
+
+def _read(answer: Mapping[str, Any], asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """
+    Raises:
+        KeyError, TypeError: it is no answer.
+    """
+    found = {}
+    for host in answer["HostKeys"]:
+        keys = tuple(key for key in host["PublicKeys"] if _KEY.fullmatch(key))
+        # Of others nobody has asked, and what is no id would be written into ssh's configuration.
+        if keys and host["InstanceId"] in asked:
+            found[host["InstanceId"]] = keys
     return found
 
 
