@@ -1,5 +1,7 @@
 """What the script sees of sshd: how it runs, and for whom its configuration lets a pushed key count."""
 
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -238,3 +240,15 @@ def test_keys_that_sshd_has_by_its_options_are_reported_with_those_of_every_othe
     assert listed == [f"{keys}/by-option", f"{keys}/by-setting", f"{keys}/host_key"]
     reported = (one_host.root / "reported").read_text().splitlines()
     assert reported == ["ssh-ed25519 AAAA by-option", "ssh-ed25519 AAAA by-setting", "ssh-ed25519 AAAA"]
+
+
+def test_an_sshd_that_no_service_has_is_told_itself_whatever_a_service_says(one_host: Host) -> None:
+    for name, status in (("systemctl", 3), ("service", 0)):
+        program = one_host.root / "bin" / name
+        program.write_text(f"#!/bin/sh\nexit {status}\n")
+        program.chmod(0o755)
+    with subprocess.Popen(["sleep", "60"]) as sshd:
+        start(one_host, "-D", sshd.pid)
+        one_host.run()
+        sshd.terminate()
+    assert sshd.returncode == -signal.SIGHUP

@@ -401,10 +401,13 @@ reload() {
             return 0
         fi
     done
+    # A service that is not there, or has another process, may succeed all the same.
+    pids=$(listeners | sed 's/ .*//')
+    for pid in $pids; do kill -HUP "$pid" || return 1; done
+    [ -z "$pids" ] || return 0
     for name in ssh sshd; do
         if command -v service >/dev/null && service "$name" reload >/dev/null 2>&1; then return 0; fi
     done
-    for pid in $(listeners | sed 's/ .*//'); do kill -HUP "$pid" || return 1; done
 }
 
 # tell_service: has the service `name` read its configuration again. An sshd that has its socket from systemd (Ubuntu; Debian 13
