@@ -4,7 +4,7 @@
 |---|---|
 | `serving` | from options to running planes: the installation made ready, ports taken, processes started |
 | `gateway_options` | how gateways are to run; `serve` passes it on to each `gateway` as its command line |
-| `upkeep` | certificates and keys, looked after while a server runs |
+| `renewal` | certificates and keys, renewed while a server runs |
 | `ports` | whether a port can be had, before processes start |
 
 `serve` runs a supervisor (`hatchway.supervision`) whose processes are `hatchway control` and `hatchway

@@ -28,7 +28,7 @@ from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.pki import names_beyond, without_wildcard
 from hatchway.server.gateway_options import GatewayOptions, Switch
 from hatchway.server.ports import default_gateway, held
-from hatchway.server.upkeep import ASK_SECONDS, ISSUE_SECONDS, looked_after, try_to_ask
+from hatchway.server.renewal import ASK_SECONDS, ISSUE_SECONDS, looked_after, try_to_ask
 from hatchway.settings import (
     DEFAULT_API_PORT,
     DEFAULT_DRAIN_SECONDS,
@@ -210,11 +210,11 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
     _renew_own_certificate(options, names)
     _check_certificate(settings.api_certificate, settings.api_key)
     # Once it is another user, who lasts: threads of before would keep what it gives up.
-    upkeep = ExitStack()
+    renewal = ExitStack()
 
     def on_ready(address: Address) -> None:
         if supervised is None:
-            upkeep.enter_context(_looked_after(options, settings.api))
+            renewal.enter_context(_looked_after(options, settings.api))
         private_ca = options.api_certificate is None
         certificate = settings.api_certificate.absolute()
         ApiLocation.of(
@@ -222,7 +222,7 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
         ).write(options.directory)
         announce_ready({"api": f"https://{address}"})
 
-    with upkeep, failures(settings.store_url):
+    with renewal, failures(settings.store_url):
         run_control(settings, on_ready, supervised)
 
 
@@ -241,14 +241,14 @@ def run_gateway_plane(options: ServerOptions, supervised: Supervised | None = No
     if supervised is None:
         _ask_first(options)
     _check_certificate(settings.gateway_certificate, settings.gateway_key)
-    upkeep = ExitStack()
+    renewal = ExitStack()
 
     def on_ready(address: Address) -> None:
         if supervised is None:
-            upkeep.enter_context(_looked_after(options))
+            renewal.enter_context(_looked_after(options))
         announce_ready({"gateway": f"wss://{address}"})
 
-    with upkeep, failures(settings.store_url):
+    with renewal, failures(settings.store_url):
         run_gateway(settings, on_ready, supervised)
 
 

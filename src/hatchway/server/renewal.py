@@ -19,7 +19,7 @@ ISSUE_SECONDS: Final = 43_200.0
 _LONGEST_PAUSE: Final = 600.0
 """Between two questions that nobody answers."""
 
-log = structlog.get_logger("hatchway.upkeep")
+log = structlog.get_logger("hatchway.renewal")
 
 
 def ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -> None:
@@ -64,9 +64,9 @@ def looked_after(look: Callable[[], bool], every: float) -> Iterator[None]:
             try:
                 pause = every if look() else min(2 * pause, max(every, _LONGEST_PAUSE))
             except Exception as problem:
-                log.error("upkeep failed", problem=str(problem))
+                log.error("renewal failed", problem=str(problem))
 
-    thread = threading.Thread(target=run, name="upkeep", daemon=True)
+    thread = threading.Thread(target=run, name="renewal", daemon=True)
     thread.start()
     try:
         yield
