@@ -206,13 +206,22 @@ def test_a_token_is_good_as_often_as_it_was_made_for_and_until_it_ends(site: Sit
         join(DataDirectory(tmp_path / name), token, [site.url])
     late, ended = site.token(Role.CONTROL, lifetime_seconds=60), site.token(Role.CONTROL)
     delete_join_token(site.installation, ended[4 : ended.index("_", 4)])
-    site.now += timedelta(seconds=61)
+    site.now = max(site.now, datetime.now(UTC)) + timedelta(seconds=61)
     for bad in (token, late, ended):
         with pytest.raises(Refused, match="the join token is not good, or no longer"):
             join(DataDirectory(tmp_path / "more"), bad, [site.url])
     assert not (tmp_path / "more").exists()
     used = {each.id: each.uses for each in list_join_tokens(site.installation)}
     assert used[token[4 : token.index("_", 4)]] == 2
+
+
+def test_another_api_is_asked_where_the_first_is_away(site: Site, tmp_path: Path) -> None:
+    token, away = site.token(Role.GATEWAY, max_uses=2), "https://localhost:1"
+    for number, urls in enumerate(([away, site.url], [site.url, away])):
+        path = DataDirectory(tmp_path / str(number))
+        assert join(path, token, urls).certified
+    with pytest.raises(CommandFailed, match="cannot ask localhost:1"):
+        join(DataDirectory(tmp_path / "more"), token, [away])
 
 
 def test_a_token_is_shown_to_nobody_but_who_proves_to_be_of_its_ca(site: Site, tmp_path: Path) -> None:
@@ -510,3 +519,19 @@ def test_a_machine_gets_no_certificates_without_end(
         renew(got, result.machine, site.now)
     site.now += timedelta(seconds=3)
     assert renew(got, result.machine, site.now) == ["server.pem"]
+
+
+def test_a_machine_does_not_fill_the_trail_with_keys_that_it_was_given(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    monkeypatch.setattr(machines, "PAUSE", timedelta(seconds=2))
+    before = len(site.events("HandOutKeys"))
+    asked = [json.dumps({"key_ids": ids}).encode() for ids in ([], ["gateway:a"], [])]
+    answers = [post(site, "/machine/v1/renew", result.machine.token, body) for body in asked]
+    assert [status for status, _ in answers] == [200] * 3
+    assert [json.loads(text)["keys"] is not None for _, text in answers] == [True, False, False]
+    assert len(site.events("HandOutKeys")) == before + 1
+    site.now += timedelta(seconds=3)
+    assert json.loads(post(site, "/machine/v1/renew", result.machine.token, asked[0])[1])["keys"] is not None
+    remove_machine(site.installation, result.machine.machine_id)

@@ -158,7 +158,7 @@ def join(
         filled_directory(directory.path, last=directory.machine.name, owner=owner) as path,
     ):
         aside = DataDirectory(path)
-        context = trusting(None if pin is None else pinned_authority(urls[0], pin))
+        context = trusting(None if pin is None else pinned_authority(urls, pin))
         private_key, public_key = new_machine_key()
         request = new_request()
         body = {

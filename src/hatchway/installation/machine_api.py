@@ -47,29 +47,36 @@ def check_url(text: str) -> str:
     return f"https://{parts.netloc}"
 
 
-def pinned_authority(url: str, fingerprint: bytes) -> bytes:
-    """The CA whose certificate has this SHA-256, in PEM, as the API names it.
+def pinned_authority(urls: Sequence[str], fingerprint: bytes) -> bytes:
+    """The CA whose certificate has this SHA-256, in PEM, as the first of these URLs names it that does.
 
-    It is asked without knowing whom: nothing but that certificate is taken from the answer.
+    They are asked without knowing whom: nothing but that certificate is taken from the answers.
 
     Raises:
-        CommandFailed: it cannot be asked, or names no such CA.
+        CommandFailed: none can be asked, or names such a CA.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    status, text = _ask(urlsplit(url), context, CA_PATH)
-    try:
-        found = certificates_in(text) if status == 200 else []
-    except PkiProblem:
-        found = []
-    for each in found:
-        if hashlib.sha256(ssl.PEM_cert_to_DER_cert(each.decode("ascii"))).digest() == fingerprint:
-            return each
-    raise CommandFailed(
-        f"{url} does not name the CA of this join token: it is another installation's, somebody is between,"
-        " or another CA has taken its place since (then have a new token made)"
-    )
+    failed: CommandFailed | None = None
+    for url in urls:
+        try:
+            status, text = _ask(urlsplit(url), context, CA_PATH)
+            found = certificates_in(text) if status == 200 else []
+        except CommandFailed as problem:
+            failed = problem
+            continue
+        except PkiProblem:
+            found = []
+        for each in found:
+            if hashlib.sha256(ssl.PEM_cert_to_DER_cert(each.decode("ascii"))).digest() == fingerprint:
+                return each
+        failed = CommandFailed(
+            f"{url} does not name the CA of this join token: it is another installation's, somebody is"
+            " between, or another CA has taken its place since (then have a new token made)"
+        )
+    assert failed is not None
+    raise failed
 
 
 def trusting(authorities: bytes | None) -> ssl.SSLContext:
