@@ -63,7 +63,8 @@ LARGEST_REQUEST: Final = 16_384
 """Bytes of the body that a machine sends."""
 MOST_MACHINES: Final = 1000
 PAUSE: Final = timedelta(seconds=2)
-"""Between two certificates of one machine: each is in the trail, which one machine alone must not fill."""
+"""Between two certificates of one machine, or the same keys once more: each is in the trail, which one
+machine alone must not fill."""
 SEEN: Final = timedelta(minutes=5)
 """How often it is noted that a machine that asks each minute has asked."""
 _SCHEME: Final = "bearer "
@@ -248,8 +249,9 @@ def _renew(
         names = _names(plane, tx, grant, asked, own)
         current = own.is_current(tx, machine.role)
     held = own.held(machine.role)
-    hands_out = current and told_ids(held) != asked.key_ids
     now = plane.clock()
+    has_others = current and told_ids(held) != asked.key_ids
+    hands_out = has_others and own.hand_out(machine.id, told_ids(held), now, PAUSE)
     if (
         asked.request is not None
         and machine.expires_at

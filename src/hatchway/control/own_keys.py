@@ -1,6 +1,7 @@
 """The keys of this control plane's own that it hands out to machines that join, and when they changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from hatchway.pki import KeyPair, PkiProblem, belongs_to, certificates_in, finge
 from hatchway.store import Transaction
 
 _LONGEST: Final = 65_536
+_MOST_REMEMBERED: Final = 2000
 
 
 class Authority:
@@ -62,6 +64,8 @@ class OwnKeys:
     master: FollowedKeyFile
     gateway: FollowedKeyFile
     authority: Authority
+    _handed: dict[str, tuple[tuple[str, ...], datetime]] = field(default_factory=dict)
+    """Which keys each machine was given last, and when."""
 
     def held(self, role: Role) -> dict[str, Keys]:
         """What a machine of that role is to have, by kind."""
@@ -69,6 +73,17 @@ class OwnKeys:
             file.changed()
         own = {GATEWAY: self.gateway.held}
         return own if role is Role.GATEWAY else {**own, MASTER: self.master.held}
+
+    def hand_out(self, machine_id: str, key_ids: tuple[str, ...], now: datetime, pause: timedelta) -> bool:
+        """Whether a machine is to be given these keys now: not those that it was given a moment ago. Each
+        time is in the trail, which a machine must not fill."""
+        before = self._handed.get(machine_id)
+        if before is not None and before[0] == key_ids and before[1] > now - pause:
+            return False
+        if len(self._handed) >= _MOST_REMEMBERED:
+            self._handed.clear()
+        self._handed[machine_id] = key_ids, now
+        return True
 
     def is_current(self, tx: Transaction, role: Role) -> bool:
         """Whether what it has is what was last put in place anywhere. Only then it hands it out: it may be
