@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 from tests.gateway.account import StoredAccount, allow, put_policy, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.trail.test_trail import admitted, trail
@@ -126,6 +126,36 @@ def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) 
             commits.close()
     role.dispose()
     patient.close()
+
+
+UNREADABLE = (
+    "INSERT INTO gateway_workers VALUES ('gw', 'h', 1, now(), 'infinity')",
+    "INSERT INTO gateway_workers VALUES ('gw', 'h', -1, now(), now())",
+    "INSERT INTO audit_unexported VALUES ('infinity', 'e')",
+    "INSERT INTO audit_unexported VALUES ('10000-01-01', 'e')",
+    "INSERT INTO tunnels VALUES ('t', 'g', 'e', 'i', 'p', 'k', 's', 'p', 1, '-infinity', now(), 0, 0, 'm')",
+    *(
+        f"INSERT INTO audit_records VALUES ('e', {time}, 's', 'n', 'r', NULL, NULL, {body}, true)"
+        for time, body in (
+            ("'infinity'", "'{}'"),
+            ("now()", "'no event'"),
+            ("now()", "'[]'"),
+            ("now()", "E'{\\n}'"),
+            ("now()", "repeat('[', 1000000)"),
+            ("now()", "'{\"a\": \"' || repeat('a', 2100000) || '\"}'"),
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize("row", UNREADABLE)
+def test_its_role_enters_nothing_for_which_others_rows_could_not_be_read(
+    row: str, account: StoredAccount
+) -> None:
+    role = create_engine(account.url)
+    with role.connect() as connection, pytest.raises((IntegrityError, DataError, OperationalError)):
+        connection.exec_driver_sql(row)
+    role.dispose()
 
 
 def test_gateways_that_record_beside_each_other_exceed_no_quota(account: StoredAccount) -> None:

@@ -1,5 +1,6 @@
 """Records of the audit trail, found by their terms, newest first."""
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -24,6 +25,10 @@ NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
+def body(number: int) -> str:
+    return f'{{"number":{number}}}'
+
+
 def record(number: int, *terms: str, time: datetime | None = None) -> AuditRecord:
     return AuditRecord(
         event_id=f"e{number:03}",
@@ -33,13 +38,13 @@ def record(number: int, *terms: str, time: datetime | None = None) -> AuditRecor
         request_id="r",
         user_name="alice",
         access_key_id=None,
-        body=f"body {number}",
+        body=body(number),
         terms=terms,
     )
 
 
 def numbers(found: Sequence[Found]) -> list[int]:
-    return [int(each.body.removeprefix("body ")) for each in found]
+    return [json.loads(each.body)["number"] for each in found]
 
 
 def newest(
@@ -124,7 +129,7 @@ def test_an_older_program_records_on_the_new_schema_and_what_it_recorded_is_foun
     with store.engine.begin() as connection:
         for number in range(3):
             time = (NOW + number * SECOND).strftime("%Y-%m-%d %H:%M:%S.%f")
-            connection.execute(text(insert), {"id": f"e{number}", "time": time, "body": f"body {number}"})
+            connection.execute(text(insert), {"id": f"e{number}", "time": time, "body": body(number)})
     with store.record() as tx:
         missing = tx.audit_records.unindexed(NOW, ["ReadOnly=true", "ReadOnly=false"], 100)
         assert numbers(missing) == [2, 1, 0]
@@ -207,7 +212,7 @@ def test_what_an_older_program_records_is_due_for_export_once_and_what_this_one_
     assert numbers(due(store)) == [1, 2]
     of_an_older_program = "SELECT body FROM audit_records WHERE exported IS FALSE"
     with store.engine.connect() as connection:
-        assert [row[0] for row in connection.execute(text(of_an_older_program))] == ["body 1"]
+        assert [row[0] for row in connection.execute(text(of_an_older_program))] == [body(1)]
     with store.record() as tx:
         tx.audit_records.mark_exported(tx.audit_records.unexported(9))
     assert due(store) == []
@@ -254,7 +259,7 @@ def test_no_line_is_written_of_what_a_crash_may_yet_undo(
         entered.result(30)
         assert exported.result(30) == 1
     administration.dispose()
-    assert path.read_text() == "body 1\n"
+    assert path.read_text() == body(1) + "\n"
 
 
 def everything(store: Store) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """What was refused, found in the audit trail: by its request's id, or as somebody's latest."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import and_, func, or_, select
 
+from hatchway.audit.terms import NO_EVENT
+from hatchway.domain.account import AuditRecord
 from hatchway.store import Transaction
 from hatchway.store.tables import audit_records
 
@@ -35,8 +37,7 @@ def events_of(tx: Transaction, request_id: str) -> list[Event]:
     That is a denial, rather one with a decision, rather the latest.
     """
     records = tx.audit_records.find(request_id=request_id, order=[audit_records.c.event_time.desc()])
-    events: list[Event] = [json.loads(record.body) for record in records]
-    return sorted(events, key=lambda event: (not is_denial(event), not has_decision(event)))
+    return sorted(_read(records), key=lambda event: (not is_denial(event), not has_decision(event)))
 
 
 def events_beginning(
@@ -55,8 +56,7 @@ def events_beginning(
         order=[column.event_time.desc()],
         limit=_CANDIDATES,
     )
-    events: list[Event] = [json.loads(record.body) for record in records]
-    return sorted(events, key=lambda event: (not is_denial(event), not has_decision(event)))
+    return sorted(_read(records), key=lambda event: (not is_denial(event), not has_decision(event)))
 
 
 def has_decision(event: Event) -> bool:
@@ -91,8 +91,18 @@ def last_denial(
         order=[column.event_time.desc()],
         limit=_CANDIDATES,
     )
-    events: list[Event] = [json.loads(record.body) for record in records]
-    return next((event for event in events if is_denial(event) and is_theirs(event)), None)
+    return next((event for event in _read(records) if is_denial(event) and is_theirs(event)), None)
+
+
+def _read(records: Iterable[AuditRecord]) -> Iterator[Event]:
+    """Their events, but for texts that are none."""
+    for record in records:
+        try:
+            event = json.loads(record.body)
+        except NO_EVENT:
+            continue
+        if isinstance(event, dict):
+            yield event
 
 
 def _among_the_newest(newest: int | None) -> list[Any]:

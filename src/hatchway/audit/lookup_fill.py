@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from hatchway.audit.terms import READ_ONLY, terms_of
+from hatchway.audit.terms import NO_EVENT, READ_ONLY, terms_of
 from hatchway.store import Store, Transaction
 from hatchway.store.audit_rows import Found
 
@@ -68,5 +68,5 @@ def terms_in(body: str) -> tuple[str, ...]:
     """The terms of an event's text; none when it is none, which must not hold up all others."""
     try:
         return terms_of(json.loads(body))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except NO_EVENT:
         return ()

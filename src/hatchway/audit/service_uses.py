@@ -6,6 +6,7 @@ the trail of before there were notes, a bit each time, until all of it is noted.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from hatchway.audit.events import EVENT_VERSION
 from hatchway.audit.local import EVENT_SOURCE
+from hatchway.audit.terms import NO_EVENT
 from hatchway.domain.identity import OwnerKind, ServiceUse, ServiceUsesNoted
 from hatchway.store import Store, Transaction
 from hatchway.store.tables import audit_records
@@ -111,7 +113,9 @@ def _of_roles(
     if wanted:
         bodies = select(_records.access_key_id, _records.body).where(_records.event_id.in_(wanted))
         for key_id, body in tx.audit_records.rows(bodies):
-            roles[key_id] = json.loads(body)["userIdentity"]["sessionContext"]["sessionIssuer"]["userName"]
+            with suppress(*NO_EVENT):
+                issuer = json.loads(body)["userIdentity"]["sessionContext"]["sessionIssuer"]
+                roles[key_id] = issuer["userName"]
     uses = [
         ((OwnerKind.ROLE, roles[key_id], _service(source), action), time)
         for key_id, source, action, time, _ in latest

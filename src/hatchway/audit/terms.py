@@ -13,6 +13,8 @@ LONGEST_VALUE: Final = 300
 """Characters of a value that events are found by: no name here is as long."""
 READ_ONLY: Final = ("ReadOnly=true", "ReadOnly=false")
 """Each event has one of these."""
+NO_EVENT: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a text raises that is no event: who has a gateway's role may have entered it."""
 MOST_RESOURCES: Final = 50
 """Of one event."""
 _ID: Final = re.compile(r"(eice|eni|i|sgr?|subnet|vpc)-[0-9A-Za-z_]{8,64}|(AKIA|ASIA)[A-Z2-7]{16}", re.ASCII)

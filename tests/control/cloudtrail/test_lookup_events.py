@@ -22,6 +22,9 @@ from tests.control.harness import (
     new_world,
 )
 
+from hatchway.audit.denials import events_of
+from hatchway.domain.account import AuditRecord
+
 MAY_LOOK = {"Effect": "Allow", "Action": "cloudtrail:LookupEvents", "Resource": "*"}
 
 
@@ -222,3 +225,32 @@ def test_no_secret_is_in_the_trail(story: World) -> None:
     assert key["SecretAccessKey"] not in found[0]["CloudTrailEvent"]
     with suppress(ClientError):
         story.client("iam").delete_access_key(UserName="carol", AccessKeyId=key["AccessKeyId"])
+
+
+@pytest.mark.parametrize("text", ["no event", "[]", "{}", "[" * 100_000, '{"a":' + "9" * 5000 + "}"])
+def test_a_text_that_is_no_event_hides_no_other(text: str, story: World) -> None:
+    """Who has a gateway's role in the database may have entered it, or an older program."""
+    now = datetime.now(UTC) + timedelta(days=1)
+    false = AuditRecord(
+        event_id="false",
+        event_time=now,
+        event_source="s",
+        event_name="n",
+        request_id="r-false",
+        user_name=None,
+        access_key_id=None,
+        body=text,
+        terms=("Username=carol",),
+    )
+    carols = look_up(story, **by("Username", "carol"))
+    with story.store.record() as tx:
+        tx.audit_records.put(false)
+    try:
+        assert look_up(story)["Events"]
+        assert look_up(story, **by("Username", "carol"))["Events"] == carols["Events"]
+        with story.store.read() as tx:
+            assert [each for each in events_of(tx, "r-false") if each] == []
+    finally:
+        with story.store.record() as tx:
+            tx.audit_records.delete("false")
+            tx.audit_records.delete_expired([(now, "false", false.terms)])

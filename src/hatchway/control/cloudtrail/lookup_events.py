@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import structlog
+
 from hatchway.access.authorization import Check
-from hatchway.audit.terms import name_in, read_only_of, resources_of, term, terms_of, user_name_of
+from hatchway.audit.terms import NO_EVENT, name_in, read_only_of, resources_of, term, terms_of, user_name_of
 from hatchway.control.cloudtrail.event_tokens import InvalidEventToken, make_event_token, read_event_token
 from hatchway.control.operations import Call, Result, operation
 from hatchway.protocol import ServiceError
 from hatchway.store.audit_rows import Found
+
+log = structlog.get_logger("hatchway.control")
 
 _LARGEST_PAGE: Final = 50
 _MOST_CHARACTERS: Final = 1 << 20
@@ -81,10 +85,9 @@ def lookup_events(call: Call) -> Result:
 
     found = _find(call, lookup, before, size + 1)
     page = _that_fit(found[:size])
-    events = [(each, json.loads(each.body)) for each in page]
     more = len(found) > len(page)
     return {
-        "Events": [_result(each, event) for each, event in events if lookup.holds(event)],
+        "Events": [told for each in page if (told := _told(each, lookup)) is not None],
         "NextToken": make_event_token(call.vault, lookup.text, page[-1][:2]) if more else None,
     }
 
@@ -143,6 +146,16 @@ def _that_fit(found: Sequence[Found]) -> list[Found]:
             break
         page.append(each)
     return page
+
+
+def _told(found: Found, lookup: Lookup) -> dict[str, Any] | None:
+    """None of an event that is not meant, and of a text that is none: a page of others has to be read."""
+    try:
+        event = json.loads(found.body)
+        return _result(found, event) if lookup.holds(event) else None
+    except NO_EVENT as problem:
+        log.warning("event cannot be read", event_id=found.event_id, reason=type(problem).__name__)
+        return None
 
 
 def _result(found: Found, event: Mapping[str, Any]) -> dict[str, Any]:
