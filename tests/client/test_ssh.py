@@ -238,6 +238,24 @@ def test_a_refused_key_means_no_ssh(profile: Profile, fake_ssh: Path) -> None:
     assert not Path(f"{fake_ssh}.arguments").exists()
 
 
+def test_a_host_that_is_not_any_more_where_it_was_remembered_is_looked_for_anew(
+    profile: Profile, control_plane: StubControlPlane, fake_ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control_plane.document = b'{"gateway_port": 8444, "remember_seconds": 60}'
+    assert run_ssh(profile, SshOptions(host="10.0.1.1"), ended) == 7
+    accepts, pushes = control_plane.answer_SendSSHPublicKey, []
+
+    def refuses_once(parameters: dict[str, list[str]]) -> tuple[int, bytes]:
+        pushes.append(parameters["InstanceOSUser"])
+        return accepts(parameters if len(pushes) > 1 else {**parameters, "InstanceOSUser": ["root"]})
+
+    monkeypatch.setattr(control_plane, "answer_SendSSHPublicKey", refuses_once)
+    control_plane.calls.clear()
+    assert run_ssh(profile, SshOptions(host="10.0.1.1"), ended) == 7
+    assert len(pushes) == 2
+    assert "DescribeInstances" in control_plane.called()
+
+
 def test_an_ssh_that_a_signal_ended_counts_as_128_and_the_signal(profile: Profile, fake_ssh: Path) -> None:
     fake_ssh.write_text(f"{BEGINNING}kill -TERM $$\n")
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 143

@@ -87,6 +87,15 @@ def test_a_tunnel_that_goes_on_holds_nothing_that_its_caller_had_open(gateway: S
         assert program.stdout.read() == b"hello"
 
 
+def test_another_one_may_wait_in_the_same_directory_after_it(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Echo(5)
+    once = "    with standing_by(plan, Trust(ca), Path(directory), ended)"
+    words = command_line(gateway, ASKED)
+    words[2] = PROGRAM.replace(once, f"{once}:\n        pass\n{once}")
+    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (b"hello", b"")
+
+
 def test_it_is_told_when_not_all_streams_could_be_handed_over(gateway: StubGateway) -> None:
     done = run(gateway, 'sh -c "exec ${1% *} 0000000001000000"')
     assert done.stderr == b"hatchway: Too many open files\n"

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -399,6 +400,7 @@ def key_in_making(path: Path) -> Iterator[Callable[[], str]]:
     command = [_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
     with _running(command) as process:
 
+        @cache
         def made() -> str:
             said, _ = process.communicate()
             if process.returncode != 0:
@@ -411,7 +413,7 @@ def key_in_making(path: Path) -> Iterator[Callable[[], str]]:
 @contextmanager
 def _version_being_asked(ssh: str) -> Iterator[Callable[[], tuple[int, int] | None]]:
     with _running([ssh, "-V"]) as process:
-        yield lambda: read_version(process.communicate()[0])
+        yield cache(lambda: read_version(process.communicate()[0]))
 
 
 @contextmanager

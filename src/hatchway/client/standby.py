@@ -76,6 +76,8 @@ def standing_by(plan: TunnelPlan, trust: Trust, directory: Path, ended: Ended) -
     finally:
         os.close(watched)
         os.close(held)
+        # There may be another try.
+        path.unlink(missing_ok=True)
 
 
 def _has_threads() -> bool:
