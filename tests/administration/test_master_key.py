@@ -210,3 +210,24 @@ def test_a_secret_that_was_altered_stops_nothing(installation: Installation) -> 
             replace(sealed, ciphertext=sealed.ciphertext[:-1] + bytes([sealed.ciphertext[-1] ^ 1]))
         )
     assert rotate(installation, *Step).unopened == 1
+
+
+def test_a_machine_that_was_away_meanwhile_does_not_begin_to_seal_by_a_key_that_was_dropped(
+    installation: Installation,
+) -> None:
+    path = installation.directory.master_key
+    rotate(installation, Step.ADD)
+    of_who_is_away = path.read_bytes()
+    rotate(installation, Step.USE)
+    current = path.read_bytes()
+    path.write_bytes(of_who_is_away)
+    # It follows yet: others open what it seals.
+    with open_installation(installation.directory, None):
+        path.write_bytes(current)
+    rotate(installation, Step.DROP)
+    path.write_bytes(of_who_is_away)
+    with (
+        pytest.raises(CommandFailed, match="another took its place while this machine was away"),
+        open_installation(installation.directory, None),
+    ):
+        pass

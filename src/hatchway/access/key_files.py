@@ -191,6 +191,15 @@ def wrong_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
     )
 
 
+def former_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
+    """What to say when a master key that was dropped would seal: nobody else could open that."""
+    return KeyProblem(
+        f"the master key in {_source(MASTER_KEY, path, environment)} that seals is none of this store's any"
+        " more: another took its place while this machine was away. Join again with an empty data directory"
+        " (hatchway join-token create), or put the key there that the other control planes have"
+    )
+
+
 def altered_check(path: Path, environment: Mapping[str, str], opened: int, number: int) -> KeyProblem:
     """What to say when the master key opens secrets of the store, and not the check of it there."""
     return KeyProblem(

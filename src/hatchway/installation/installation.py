@@ -17,12 +17,13 @@ from hatchway.access.key_files import (
     STORE_LOCATION,
     KeyProblem,
     altered_check,
+    former_master_key,
     read_gateway_keys,
     read_master_keys,
     read_private_file,
     wrong_master_key,
 )
-from hatchway.access.machines import GATEWAY
+from hatchway.access.machines import GATEWAY, MASTER
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import Account, certificate_name
@@ -104,12 +105,15 @@ def open_installation(
                 account = next(iter(as_ever(tx) if older else tx.accounts.find()), None)
                 fits = not checked or opens_secrets(tx, vault)
                 opened, number = (0, 0) if fits else count_opened(tx, vault)
+                state = tx.key_states.get(MASTER) if checked and not older else None
             if account is None:
                 raise CommandFailed("the store holds no account: make it with 'hatchway init'")
             if opened:
                 raise altered_check(directory.master_key, os.environ, opened, number)
             if not fits:
                 raise wrong_master_key(directory.master_key, os.environ)
+            if state is not None and vault.key_ids[0] not in state.key_ids:
+                raise former_master_key(directory.master_key, os.environ)
             if migrate:
                 with store.write() as tx:
                     put_check(tx, vault, os.urandom)
