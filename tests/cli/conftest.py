@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,11 +87,10 @@ def alice_s_client(installed: Installed, service: str, **options: Any) -> Any:
 
 
 def create_endpoint(installed: Installed, **options: Any) -> str:
-    """Through the API: the endpoint's id, once gateways know it, as they promise to within a second."""
+    """Through the API: the endpoint's id."""
     ec2 = alice_s_client(installed, "ec2", **options)
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     made = ec2.create_instance_connect_endpoint(SubnetId=subnet)["InstanceConnectEndpoint"]
-    time.sleep(1)
     return str(made["InstanceConnectEndpointId"])
 
 

@@ -209,7 +209,7 @@ def test_a_store_of_another_version_says_which_program_to_run(mistakes: Mistakes
     if not command.startswith(("serve", "control")):
         with sqlite3.connect(mistakes.data / "hatchway.db") as store:
             store.execute("UPDATE alembic_version SET version_num = '0001'")
-        assert "start 'hatchway serve' with the newest version once" in mistakes.told(command)
+        assert "run 'hatchway migrate'" in mistakes.told(command)
 
 
 @pytest.mark.parametrize("command", CLIENT_COMMANDS)

@@ -57,7 +57,8 @@ def test_the_files_of_the_data_directory_have_the_modes_that_the_documentation_s
 ) -> None:
     serve(installed)
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-    told = re.findall(r"^\| `([a-z]+\.[a-z]+)`[^|]*\| (0[0-7]{3})\b", text, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z]+\.[a-z]+)`[^|]*\| (0[0-7]{3})\b[^|]*\| (.*)", text, re.MULTILINE)
+    told = [(name, mode) for name, mode, what in rows if not what.startswith("on a machine that joined")]
     assert {name for name, _ in told} >= {"hatchway.db", "master.key", "ca.pem", "audit.jsonl", "api.json"}
     umask = os.umask(0)
     os.umask(umask)

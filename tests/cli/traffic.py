@@ -6,7 +6,7 @@ import os
 import random
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -47,7 +47,7 @@ class Traffic:
         """Goes on within the context."""
         server = await asyncio.start_server(echo, self.host, 0)
         self.port = server.sockets[0].getsockname()[1]
-        staying = await self._open_first()
+        staying = await self._open()
         work: list[Callable[[], Coroutine[Any, Any, None]]] = [
             lambda: self._flow(staying), self._open_again_and_again, self._call_on_new, self._call_on_one,
         ]  # fmt: skip
@@ -74,14 +74,6 @@ class Traffic:
             await work()
         except Exception as problem:
             self.problems.append(f"{type(problem).__name__}: {problem}")
-
-    async def _open_first(self) -> WebSocket:
-        """On a machine that is busy, gateways may not know the endpoint and the key yet."""
-        for _ in range(30):
-            with suppress(AssertionError):
-                return await self._open()
-            await asyncio.sleep(0.5)
-        return await self._open()
 
     async def _open(self) -> WebSocket:
         path = presign(

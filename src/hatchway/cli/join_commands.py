@@ -199,7 +199,12 @@ def create(
 
 
 def list_tokens(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
-    """List the join tokens that have not expired, without what makes them good."""
+    """List the join tokens that have not expired, without what makes them good.
+
+    \b
+    Example:
+      hatchway join-token list
+    """
     from hatchway.administration import joining
     from hatchway.cli.table import table
     from hatchway.installation.installation import open_installation
@@ -242,7 +247,12 @@ def delete(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """End a join token. Machines that joined by it stay."""
+    """End a join token. Machines that joined by it stay.
+
+    \b
+    Example:
+      hatchway join-token delete jt-0123456789abcdef0
+    """
     from hatchway.administration import joining
     from hatchway.installation.installation import open_installation
 
@@ -252,7 +262,12 @@ def delete(
 
 
 def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
-    """List the machines that joined: their role, when they last asked, when their certificate ends."""
+    """List the machines that joined: their role, when they last asked, when their certificate ends.
+
+    \b
+    Example:
+      hatchway machine list
+    """
     from hatchway.administration import joining
     from hatchway.cli.table import table
     from hatchway.installation.installation import open_installation
@@ -302,6 +317,10 @@ def remove(
     """Give a machine neither keys nor certificates any more.
 
     It keeps what it has: where it may be in wrong hands, rotate its keys (docs/scaling.md).
+
+    \b
+    Example:
+      hatchway machine remove gw2
     """
     from hatchway.administration import joining
     from hatchway.domain.machine import Role

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from hatchway.transport.websocket.connection import WebSocketConnection
 
 NEWS_SECONDS: Final = 1.0
-"""How long a request waits for the news of its access key. It mostly comes within a quarter."""
+"""How long a request waits for the news of its access key or endpoint. It mostly comes within a quarter."""
 MOST_WAITING: Final = 64
 """Requests that wait for news at a time; more are answered from what is known."""
 
@@ -180,11 +180,11 @@ class Gateway:
     async def _decide(
         self, client: WebSocketConnection, head: Head, source_ip: str, request_id: str
     ) -> Admitted | Refused:
-        """The decision on a request: at once, but for an access key that gateways do not know.
+        """The decision on a request: at once, but for an access key or an endpoint that gateways do not know.
 
-        Whoever has just been given one, or has just been allowed tunnels, may be faster than the news of it.
-        So the request is decided on again when this worker has seen what the store knows by now. What a
-        stranger makes up waits as long, but for no more than a few at a time.
+        Whoever has just been given a key, or been allowed tunnels, or made the endpoint, may be faster than
+        the news of it. So the request is decided on again when this worker has seen what the store knows by
+        now. What a stranger makes up waits as long, but for no more than a few at a time.
 
         Raises:
             RequestRefused: this worker opens nothing now.

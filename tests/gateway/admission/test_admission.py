@@ -195,7 +195,13 @@ def test_another_endpoint_is_refused_before_anyone_learns_whether_it_exists(acco
 def test_an_endpoint_that_one_may_use_but_that_is_not_there_is_404(account: StoredAccount) -> None:
     account.user("alice", allow(resource="*"))
     asked = account.head("alice", instanceConnectEndpointId="eice-other")
-    assert refusal(decide(account, asked)) == (404, "ResourceNotFoundException")
+    answer = decide(account, asked)
+    assert refusal(answer) == (404, "ResourceNotFoundException")
+    # It may just have been made. Who may not use it learns of none, not by the time either.
+    assert isinstance(answer, Refused) and answer.perhaps_too_new
+    account.user("alice", allow())
+    denied = decide(account, asked)
+    assert isinstance(denied, Refused) and not denied.perhaps_too_new
 
 
 @pytest.mark.parametrize(

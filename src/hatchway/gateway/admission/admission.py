@@ -150,7 +150,12 @@ class Admission:
             )
         additional: dict[str, Any] = {"decision": authorization.to_json()}
         if endpoint is None or not endpoint.usable:
-            return Refused(refusal=no_such_endpoint(request.endpoint_id), call=asked, additional=additional)
+            return Refused(
+                refusal=no_such_endpoint(request.endpoint_id),
+                call=asked,
+                perhaps_too_new=endpoint is None,
+                additional=additional,
+            )
         elsewhere = self._not_served(endpoint)
         if elsewhere is not None:
             additional["network"] = elsewhere

@@ -85,8 +85,8 @@ class Admitted(NamedTuple):
 class Refused:
     """A tunnel that may not be opened: what the client is told, and what the audit trail is told.
 
-    `authenticated` is whether the caller is who the request says. `perhaps_too_new` is whether its key may be
-    one that the snapshot does not know yet.
+    `authenticated` is whether the caller is who the request says. `perhaps_too_new` is whether its key or the
+    endpoint may be one that the snapshot does not know yet.
     """
 
     refusal: Refusal
