@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from scripts.api_tables import MARKED, ROOT, header, row
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY
-from hatchway.cli import server_commands
+from hatchway.cli import join_commands, server_commands
 from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.account import Quotas
 from hatchway.fleet.schema import fleet_schema
@@ -65,11 +65,11 @@ def servers() -> Iterator[str]:
 
 
 def variables() -> Iterator[str]:
-    """The environment variables that servers read for themselves."""
+    """The environment variables that servers, and whoever makes join tokens, read for themselves."""
     yield from header("variable", "is")
     found = {
         option.envvar: parameter
-        for command in _COMMANDS.values()
+        for command in (*_COMMANDS.values(), join_commands.create)
         for parameter, (option, _) in _options(command).items()
         if option.envvar
     }
