@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -163,9 +164,10 @@ UNLESS_CLOSED = """
 
 
 def close_endpoints(installed: Installed, *endpoint_ids: str) -> None:
-    """To alice, by a tag."""
+    """To alice, by a tag, of which gateways know within a second."""
     ec2 = alice_s_client(installed, "ec2")
     ec2.create_tags(Resources=list(endpoint_ids), Tags=[{"Key": "closed", "Value": "yes"}])
+    time.sleep(1.5)
 
 
 def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_ssh_s_proxy_command(

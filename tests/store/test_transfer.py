@@ -1,5 +1,6 @@
 """All of a store in another database, whatever happens on the way."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -42,6 +43,8 @@ ROWS = 3
 
 def value(kind: Any, name: str, number: int) -> Any:
     """One of a column's type, that differs from row to row."""
+    if name == "body":
+        return json.dumps({"text": "é\t{}", "number": number}, ensure_ascii=False)
     match kind:
         case UtcDateTime():
             return NOW + timedelta(days=number) - timedelta(microseconds=NOW.microsecond * (number % 2))

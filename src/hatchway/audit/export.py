@@ -1,7 +1,7 @@
 """The audit log as JSON lines: one event a line, in the order in which they were committed.
 
 The store is the truth; the file follows it. A row is marked only after its line is on the disk, so that a
-crash in between leaves lines of events that are not marked: at most `_AT_ONCE`, the last of the file. Whoever
+crash in between leaves lines of events that are not marked: about `_AT_ONCE`, the last of the file. Whoever
 goes on with that file finds them there, and only marks them. Who goes on with another, on another machine,
 writes them there as well: `eventID` tells the two for one. So no event is lost, and none is twice in one
 file. A line that a crash or a full disk has torn is taken away again before the next is written.
@@ -22,6 +22,8 @@ from hatchway.store import Store, Transaction
 from hatchway.store.audit_rows import Found
 
 _AT_ONCE: Final = 1000
+_LOOKED_THROUGH: Final = 2 * _AT_ONCE
+"""Lines in which those of events that are not marked stand, a few that came late and are older among them."""
 _CHUNK: Final = 65_536
 
 
@@ -39,7 +41,8 @@ class Export:
         self._confirm = confirm
         self._written: Sequence[Found] = ()
         """The events that are in the file and may not be marked yet."""
-        self._resumed = False
+        self._left: tuple[int, int, int] | None = None
+        """The file as this left it. In one that another left, events may be that are not marked."""
 
     def run(self, most: int | None = None) -> int:
         """Appends every event that is not in the file yet; how many there were.
@@ -56,18 +59,22 @@ class Export:
             with _alone(self._path):
                 # Another server, which this one succeeds, may have written them meanwhile.
                 events = self._next()
-                there = frozenset() if self._resumed else _last_events(self._path, _AT_ONCE)
-                self._resumed = True
+                there = (
+                    frozenset()
+                    if self._left == _place(self._path)
+                    else _last_events(self._path, _LOOKED_THROUGH)
+                )
                 new = [event for event in events if event.event_id not in there]
                 if new:
                     _append(self._path, b"".join(safe_line(each.body).encode() + b"\n" for each in new))
+                self._left = _place(self._path)
                 self._written = events
                 exported += len(new)
         return exported
 
     def resume(self) -> None:
         """Has the next run look for what is in the file already: another may have written it meanwhile."""
-        self._resumed = False
+        self._left = None
 
     def _is_due(self) -> bool:
         with self._store.read() as tx:
@@ -104,6 +111,12 @@ def _alone(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _place(path: Path) -> tuple[int, int, int]:
+    """Which file is there, and how far it goes."""
+    there = path.stat()
+    return there.st_dev, there.st_ino, there.st_size
 
 
 def _append(path: Path, lines: bytes) -> None:
