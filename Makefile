@@ -16,13 +16,13 @@ demo: ## tell the whole story on this machine, in a minute, leaving nothing behi
 	@scripts/setup demo
 	@$(BIN)/hatchway demo
 
-# Many tests wait more than they compute: three at a time keep two processors busy. Meanwhile there is time for the
+# Many tests wait more than they compute: four at a time keep two processors busy. Meanwhile there is time for the
 # checks.
 test: ## check, and every test: units, and end to end with the AWS CLI and OpenSSH
 	@scripts/setup test
 	@failed=; said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
 	scripts/check >"$$said" 2>&1 & checks=$$!; \
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder || failed="$$failed, the tests"; \
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder || failed="$$failed, the tests"; \
 	wait $$checks || failed="$$failed, the checks"; cat "$$said"; \
 	if [ -n "$$failed" ]; then echo "make test: failed are$${failed#,}" >&2; exit 1; fi
 
