@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hatchway.access import authentication
-from hatchway.access.access_keys import NewAccessKey, create_access_key
+from hatchway.access.access_keys import NewAccessKey, create_access_key, put_secret
 from hatchway.access.authentication import StoredDirectory, authenticate, examine
 from hatchway.access.callers import Callers
 from hatchway.access.principal import Caller, PrincipalType
@@ -52,7 +52,15 @@ def key_of(store: Store, user_name: str | None) -> NewAccessKey:
         return create_access_key(tx, VAULT, user_name=user_name, now=NOW, random_bytes=os.urandom)
 
 
-def call(store: Store, key: NewAccessKey, *, secret: str | None = None, token: str | None = None) -> Caller:
+def call(
+    store: Store,
+    key: NewAccessKey,
+    *,
+    secret: str | None = None,
+    token: str | None = None,
+    vault: Vault = VAULT,
+    callers: Callers | None = None,
+) -> Caller:
     target = presign(
         "gateway.example",
         "/openTunnel",
@@ -71,7 +79,7 @@ def call(store: Store, key: NewAccessKey, *, secret: str | None = None, token: s
         return authenticate(
             request,
             read_query_signature(request),
-            directory=StoredDirectory(tx, VAULT, ARNS, Callers()),
+            directory=StoredDirectory(tx, vault, ARNS, callers or Callers()),
             now=NOW,
             region=ARNS.region,
             services={"ec2-instance-connect"},
@@ -89,6 +97,15 @@ def test_the_root_key_makes_the_root_user_the_caller_who_needs_no_policy(store: 
     caller = call(store, key_of(store, None))
     assert caller.principal.arn == "arn:aws:iam::123456789012:root"
     assert decide(Request("ec2:DescribeVpcs"), caller.policies) is Outcome.ALLOWED
+
+
+def test_a_secret_that_was_sealed_anew_under_another_master_key_is_looked_up_again(store: Store) -> None:
+    key, callers, rotated = key_of(store, "alice"), Callers(), Vault(bytes(range(1, 33)))
+    call(store, key, callers=callers)
+    with store.write() as tx:
+        put_secret(tx, rotated, key.key.id, key.secret)
+    for _ in range(2):
+        assert call(store, key, vault=rotated, callers=callers).principal.user_name == "alice"
 
 
 def test_a_wrong_secret_is_a_signature_that_does_not_match(store: Store) -> None:

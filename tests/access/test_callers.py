@@ -271,6 +271,20 @@ def test_a_key_that_was_none_is_known_as_soon_as_it_is_made(people: Store) -> No
         assert callers.look_up(tx, "AKIAnew").sealed == b"sealed"
 
 
+def test_what_is_of_no_use_any_more_is_looked_up_anew_and_remembered(people: Store) -> None:
+    callers = Callers()
+    sealed = []
+    for ciphertext in (b"sealed", b"sealed anew"):
+        with people.write() as tx:
+            tx.sealed_secrets.put(SealedSecret(access_key_id="AKIAalice", ciphertext=ciphertext))
+        with people.read() as tx:
+            sealed.append(callers.look_up(tx, "AKIAalice").sealed)
+    with people.read() as tx:
+        sealed += [callers.look_up_anew(tx, "AKIAalice").sealed, callers.look_up(tx, "AKIAalice").sealed]
+    # How a secret is sealed is no change of the account.
+    assert sealed == [b"sealed", b"sealed", b"sealed anew", b"sealed anew"]
+
+
 def test_no_number_of_claims_makes_a_caller_forgotten(people: Store) -> None:
     callers = Callers(most=1, most_claimed=2)
     alice = resolve(people, callers)

@@ -21,6 +21,7 @@ from hatchway.access.key_files import (
     KeyProblem,
     Keys,
     altered_check,
+    former_master_key,
     new_key,
     read_gateway_keys,
     read_keys,
@@ -183,6 +184,14 @@ def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do(
         "the master key in environment variable HATCHWAY_MASTER_KEY is not this store's, for it opens none "
         "of its secrets: set HATCHWAY_MASTER_KEY to the right one, or take it away where "
         "/data/master.key holds the key"
+    )
+
+
+def test_of_a_master_key_that_was_dropped_it_is_said_what_to_do() -> None:
+    assert str(former_master_key(Path("/data/master.key"), {})) == (
+        "the master key in /data/master.key that seals is none of this store's any more: another took its"
+        " place while this machine was away. Join again with an empty data directory (hatchway join-token"
+        " create), or put the key there that the other control planes have"
     )
 
 

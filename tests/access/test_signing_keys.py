@@ -283,9 +283,13 @@ def test_whoever_is_allowed_tunnels_again_while_he_loses_them_keeps_what_he_has(
 
 def test_they_roll_with_the_days(world: World) -> None:
     world.user("alice", OPEN)
-    assert (world.keys.refresh(), world.keys.refresh()) == (3, 0)
+    before = world.keys.good_until
+    assert (before, world.keys.refresh(), world.keys.refresh()) == (None, 3, 0)
+    good_until = world.keys.good_until
+    assert good_until is not None and good_until > world.now
     world.now += timedelta(days=1)
     assert world.keys.refresh() == 2
+    assert world.keys.good_until == good_until + timedelta(days=1)
     with world.store.read() as tx:
         assert [row.date for row in tx.sealed_signing_keys.find()] == list(gateway_dates(world.now))
     world.now += timedelta(days=40)
