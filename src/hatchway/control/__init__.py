@@ -23,6 +23,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `machines`, `own_keys` | machines that join: keys and certificates for their role |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |
+| `service_events` | what hosts and machines do by their tokens, as events |
 | `upkeep`, `housekeeping`, `dead_workers`, `api_addresses` | what is done without being asked |
 | `metrics` | what Prometheus is told |
 

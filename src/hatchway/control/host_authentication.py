@@ -3,7 +3,6 @@
 A host speaks of itself alone: whatever it asks or says is about the instance whose token it has.
 """
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -11,11 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from hatchway import __version__
-from hatchway.audit.events import EventSource, Outcome, event
 from hatchway.audit.local import EVENT_SOURCE
-from hatchway.audit.log import LONGEST_USER_AGENT, to_record
 from hatchway.control.plane import ControlPlane
+from hatchway.control.service_events import service_record
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.host_token import (
     HostSecret,
@@ -133,28 +130,13 @@ def host_record(
     Args:
         peer: the address that it comes from, where that matters.
     """
-
-    def new_id() -> str:
-        return str(uuid.UUID(bytes=plane.random_bytes(16), version=4))
-
-    source = EventSource(
-        account=plane.arns.account,
-        region=plane.arns.region,
-        event_source=EVENT_SOURCE,
-        request_id=new_id(),
-        source_ip=peer,
-        user_agent=user_agent[:LONGEST_USER_AGENT] or f"hatchway/{__version__}",
-        user_identity={"type": "AWSService", "invokedBy": EVENT_SOURCE},
-    )
-    body = event(
-        source,
-        event_id=new_id(),
-        time=now,
-        name=name,
-        read_only=False,
-        request_parameters={"instanceId": instance_id, **(parameters or {})},
-        outcome=Outcome() if answer is None else Outcome(response_elements=answer),
+    return service_record(
+        plane,
+        name,
+        now=now,
+        parameters={"instanceId": instance_id, **(parameters or {})},
+        answer=answer,
         resources=((plane.arns.instance(instance_id), "AWS::EC2::Instance"),),
-        event_type="AwsServiceEvent",
+        peer=peer,
+        user_agent=user_agent,
     )
-    return to_record(body, now)

@@ -10,7 +10,6 @@ its host token. A name or an address that another has is refused: a token lets n
 """
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -18,14 +17,13 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import ColumnElement, select
 
-from hatchway import __version__
-from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
-from hatchway.audit.local import EVENT_SOURCE
-from hatchway.audit.log import LONGEST_USER_AGENT, to_record
+from hatchway.audit.events import unknown_identity
 from hatchway.control.hatchway_service.registration import Registration, registered
 from hatchway.control.host_authentication import HostRefused
 from hatchway.control.host_tokens import new_host_token
 from hatchway.control.plane import ControlPlane
+from hatchway.control.service_events import service_record, service_source
+from hatchway.domain.account import AuditRecord
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken
 from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN, EnrollmentToken
 from hatchway.domain.network import Instance
@@ -85,7 +83,7 @@ def register_host(
     try:
         return _register(plane, authorization, content, peer, user_agent)
     except HostRefused as refused:
-        source = _source(plane, unknown_identity(None), peer, user_agent)
+        source = service_source(plane, unknown_identity(None), peer=peer, user_agent=user_agent)
         plane.refusals.count(source, _EVENT_NAME, _TRAIL_CODES[refused.status], time=plane.clock())
         raise
 
@@ -184,43 +182,23 @@ def _called(name: str) -> ColumnElement[bool]:
 
 def _record(
     plane: ControlPlane, kept: EnrollmentToken, instance: Instance, peer: str, user_agent: str
-) -> Any:
-    now = plane.clock()
-    identity = {"type": "AWSService", "invokedBy": EVENT_SOURCE}
-    body = event(
-        _source(plane, identity, peer, user_agent),
-        event_id=_new_uuid(plane),
-        time=now,
-        name=_EVENT_NAME,
-        read_only=False,
-        request_parameters={
+) -> AuditRecord:
+    return service_record(
+        plane,
+        _EVENT_NAME,
+        now=plane.clock(),
+        parameters={
             "enrollmentTokenId": kept.id,
             "createdBy": kept.created_by,
             "name": instance.name,
             "addresses": list(instance.addresses),
             "subnetId": instance.subnet_id,
         },
-        outcome=Outcome(response_elements={"instanceId": instance.id, "use": kept.uses + 1}),
+        answer={"instanceId": instance.id, "use": kept.uses + 1},
         resources=(
             (plane.arns.instance(instance.id), "AWS::EC2::Instance"),
             (plane.arns.enrollment_token(kept.id), "Hatchway::EnrollmentToken"),
         ),
-        event_type="AwsServiceEvent",
+        peer=peer,
+        user_agent=user_agent,
     )
-    return to_record(body, now)
-
-
-def _source(plane: ControlPlane, identity: Mapping[str, Any], peer: str, user_agent: str) -> EventSource:
-    return EventSource(
-        account=plane.arns.account,
-        region=plane.arns.region,
-        event_source=EVENT_SOURCE,
-        request_id=_new_uuid(plane),
-        source_ip=peer,
-        user_agent=user_agent[:LONGEST_USER_AGENT] or f"hatchway/{__version__}",
-        user_identity=identity,
-    )
-
-
-def _new_uuid(plane: ControlPlane) -> str:
-    return str(uuid.UUID(bytes=plane.random_bytes(16), version=4))

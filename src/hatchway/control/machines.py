@@ -16,15 +16,13 @@ gateway's never has the master key, nobody's the CA's. `request` is a request fo
 import base64
 import ipaddress
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 
-from hatchway import __version__
 from hatchway.access.key_files import Keys
 from hatchway.access.machines import (
     Grant,
@@ -35,13 +33,13 @@ from hatchway.access.machines import (
     seal_for,
     told_ids,
 )
-from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
+from hatchway.audit.events import unknown_identity
 from hatchway.audit.local import EVENT_SOURCE
-from hatchway.audit.log import LONGEST_USER_AGENT, to_record
 from hatchway.control.host_authentication import HostRefused
 from hatchway.control.own_keys import OwnKeys
 from hatchway.control.plane import ControlPlane
-from hatchway.domain.account import certificate_name
+from hatchway.control.service_events import service_record, service_source
+from hatchway.domain.account import AuditRecord, certificate_name
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken, TokenForm
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, JoinToken, Machine, Role
@@ -452,7 +450,7 @@ def _is_address(text: str) -> bool:
 
 
 def _count(plane: ControlPlane, name: str, refused: HostRefused, peer: str, user_agent: str) -> None:
-    source = _source(plane, unknown_identity(None), peer, user_agent)
+    source = service_source(plane, unknown_identity(None), peer=peer, user_agent=user_agent)
     plane.refusals.count(source, name, _TRAIL_CODES[refused.status], time=plane.clock())
 
 
@@ -465,34 +463,14 @@ def _record(
     answer: Mapping[str, Any],
     peer: str = EVENT_SOURCE,
     user_agent: str = "",
-) -> Any:
-    now: datetime = plane.clock()
-    identity = {"type": "AWSService", "invokedBy": EVENT_SOURCE}
-    body = event(
-        _source(plane, identity, peer, user_agent),
-        event_id=_new_uuid(plane),
-        time=now,
-        name=name,
-        read_only=False,
-        request_parameters=parameters,
-        outcome=Outcome(response_elements=answer),
+) -> AuditRecord:
+    return service_record(
+        plane,
+        name,
+        now=plane.clock(),
+        parameters=parameters,
+        answer=answer,
         resources=((plane.arns.machine(machine.id), "Hatchway::Machine"),),
-        event_type="AwsServiceEvent",
+        peer=peer,
+        user_agent=user_agent,
     )
-    return to_record(body, now)
-
-
-def _source(plane: ControlPlane, identity: Mapping[str, Any], peer: str, user_agent: str) -> EventSource:
-    return EventSource(
-        account=plane.arns.account,
-        region=plane.arns.region,
-        event_source=EVENT_SOURCE,
-        request_id=_new_uuid(plane),
-        source_ip=peer,
-        user_agent=user_agent[:LONGEST_USER_AGENT] or f"hatchway/{__version__}",
-        user_identity=identity,
-    )
-
-
-def _new_uuid(plane: ControlPlane) -> str:
-    return str(uuid.UUID(bytes=plane.random_bytes(16), version=4))
