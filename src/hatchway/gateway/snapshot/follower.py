@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from itertools import compress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -147,21 +147,30 @@ class Follower:
         event loop."""
         changes = self._store.changes(self._snapshot.position, self._serves)
         if not changes.everything:
-            before = {vpc.id: vpc for vpc in self._snapshot.vpcs}
-            now = before | {vpc.id: vpc for vpc in changes.changed.get("vpcs", ())}
-            if any(self._serves(now[vpc_id]) and not self._serves(vpc) for vpc_id, vpc in before.items()):
+            renewed = {vpc.id: vpc for vpc in changes.changed.get("vpcs", ())}
+            if any(map(self._was_left_out, renewed.values())):
                 # What was left out is needed now.
                 changes = self._store.changes(BEGINNING, self._serves)
             else:
-                changes = self._of_served(changes, now)
+                changes = self._of_served(changes, renewed)
         return changes, touched(changes, key_of)
 
-    def _of_served(self, changes: Changes, vpcs: Mapping[str, Vpc]) -> Changes:
+    def _was_left_out(self, vpc: Vpc) -> bool:
+        """Whether the snapshot lacks the rows of a VPC that is served now."""
+        before = self._snapshot.vpc(vpc.id)
+        return before is not None and self._serves(vpc) and not self._serves(before)
+
+    def _of_served(self, changes: Changes, renewed: Mapping[str, Vpc]) -> Changes:
         """The same, in which the rows of other VPCs are gone: they may have been served ones' before."""
+
+        def is_served(row: Any) -> bool:
+            vpc = renewed.get(row.vpc_id) or self._snapshot.vpc(row.vpc_id)
+            return vpc is not None and self._serves(vpc)
+
         changed, deleted = dict(changes.changed), dict(changes.deleted)
         for table in OF_VPCS:
             rows = changed.get(table, ())
-            served = [row.vpc_id in vpcs and self._serves(vpcs[row.vpc_id]) for row in rows]
+            served = [is_served(row) for row in rows]
             if not all(served):
                 kept = list(compress(rows, served))
                 gone = [key_of(table, row) for row, is_kept in zip(rows, served, strict=True) if not is_kept]
