@@ -1,11 +1,13 @@
 """Frames of a WebSocket: what RFC 6455 shows of them, in whatever pieces they come, and what is none."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hatchway.client import frames
 from hatchway.client.frames import (
     BINARY,
     CLOSE,
@@ -54,23 +56,36 @@ def test_a_masked_text_is_that_of_the_rfc() -> None:
     assert write_frame(TEXT, b"Hello", key) == bytes.fromhex("818537fa213d7f9f4d5158")
 
 
-@given(
-    st.binary(max_size=300),
-    st.one_of(
-        st.binary(min_size=4, max_size=4), st.binary(min_size=1, max_size=1).map(lambda byte: byte * 4)
-    ),
-)
+@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
 def test_masking_is_that_of_one_byte_after_the_other_and_undoes_itself(data: bytes, key: bytes) -> None:
     expected = bytes(byte ^ key[at % 4] for at, byte in enumerate(data))
     assert masked(data, key) == masked(memoryview(data), key) == expected
     assert masked(expected, key) == data
 
 
-@pytest.mark.parametrize("size", [0, 100, 65_000])
-def test_each_frame_gets_a_key_that_nobody_foresees(size: int) -> None:
-    keys = {new_key(size) for _ in range(64)}
-    assert len(keys) > 16
-    assert {len(key) for key in keys} == {4}
+@pytest.mark.parametrize("size", [4096, 4097, 65_000, 65_003])
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "not compiled"])
+def test_many_bytes_are_masked_alike_whatever_masks_them(
+    size: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setitem(sys.modules, "websockets.speedups", None)
+    frames._mask_many.cache_clear()
+    data, key = os.urandom(size), os.urandom(4)
+    expected = bytes(byte ^ key[at % 4] for at, byte in enumerate(data))
+    assert masked(data, key) == masked(memoryview(bytearray(data)), key) == expected
+    frames._mask_many.cache_clear()
+
+
+def test_what_masks_many_bytes_is_compiled_where_this_runs() -> None:
+    frames._mask_many.cache_clear()
+    assert frames._mask_many() is not frames._mask
+
+
+def test_each_key_is_four_bytes_that_nobody_foresees() -> None:
+    keys = {new_key() for _ in range(64)}
+    assert len(keys) == 64
+    assert all(len(set(column)) > 16 for column in zip(*keys, strict=True))
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 70_000])

@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CONTINUATION: Final = 0
 TEXT: Final = 1
@@ -30,7 +30,7 @@ NO_STATUS: Final = 1005
 KEY_SIZE: Final = 4
 
 _FEW: Final = 4096
-"""Bytes that are masked in no time by any key."""
+"""Bytes that Python masks in less time than it would take to load what masks many."""
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _FINAL: Final = 0x80
@@ -62,7 +62,7 @@ def write_frame(kind: int, payload: bytes | memoryview, key: bytes) -> bytes:
     """A whole message in one frame.
 
     Args:
-        key: four bytes that nobody can foresee.
+        key: what it is masked with: see `new_key`.
     """
     size = len(payload)
     if size < _TWO_BYTES:
@@ -74,30 +74,32 @@ def write_frame(kind: int, payload: bytes | memoryview, key: bytes) -> bytes:
     return b"".join((head, key, masked(payload, key)))
 
 
-def new_key(size: int) -> bytes:
-    """A masking key for so many bytes, from the system's randomness.
-
-    Many are masked by one byte four times, which takes Python a fraction of the time. What a key is to keep
-    others from (RFC 6455 section 10.3), to have text of their own on the way between, TLS keeps them from.
-    """
-    return os.urandom(KEY_SIZE) if size <= _FEW else os.urandom(1) * KEY_SIZE
+def new_key() -> bytes:
+    """Four bytes that nobody can foresee, for one frame (RFC 6455 section 5.3)."""
+    return os.urandom(KEY_SIZE)
 
 
 def masked(payload: bytes | memoryview, key: bytes) -> bytes:
-    """Masked, or what was masked as it was before (RFC 6455 section 5.3). One number of all bytes is a
-    hundred times as fast as one after the other."""
-    if key == key[:1] * KEY_SIZE:
-        return bytes(payload).translate(_masking(key[0]))
+    """Masked, or what was masked as it was before (RFC 6455 section 5.3)."""
+    return _mask(payload, key) if len(payload) <= _FEW else _mask_many()(payload, key)
+
+
+def _mask(payload: bytes | memoryview, key: bytes) -> bytes:
+    """One number of all bytes is a hundred times as fast as one after the other."""
     size = len(payload)
     repeated = key * (size // KEY_SIZE) + key[: size % KEY_SIZE]
     number = int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")
     return number.to_bytes(size, "little")
 
 
-@lru_cache(maxsize=256)
-def _masking(byte: int) -> bytes:
-    """What each byte becomes by one."""
-    return bytes(each ^ byte for each in range(256))
+@cache
+def _mask_many() -> Callable[[bytes | memoryview, bytes], bytes]:
+    """What masks many bytes: compiled, and seventy times as fast, where `websockets` is compiled."""
+    try:
+        from websockets.speedups import apply_mask
+    except ImportError:
+        return _mask
+    return apply_mask
 
 
 class FrameReader:

@@ -183,7 +183,7 @@ class StreamRelay:
         return len(data)
 
     def _send(self, kind: int, payload: bytes | memoryview) -> None:
-        self._unsent.append(memoryview(write_frame(kind, payload, new_key(len(payload)))))
+        self._unsent.append(memoryview(write_frame(kind, payload, new_key())))
         self._flush()
 
     def _flush(self) -> None:
