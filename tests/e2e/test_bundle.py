@@ -26,24 +26,24 @@ from hatchway import __file__ as hatchway_package
 
 # Java's store, where there is one, is written anew by its own hook, with the time in it.
 FILES = (
-    "find /home/alice /usr/local/share/ca-certificates /etc/ssl/certs ! -type d ! -path '*/java/cacerts'"
+    "find /home/olga /usr/local/share/ca-certificates /etc/ssl/certs ! -type d ! -path '*/java/cacerts'"
     " | sort | xargs sha256sum"
 )
-CALLS = "import boto3; print(boto3.Session(profile_name='alice').client('sts').get_caller_identity()['Arn'])"
-ARN = "arn:aws:iam::123456789012:user/alice"
+CALLS = "import boto3; print(boto3.Session(profile_name='olga').client('sts').get_caller_identity()['Arn'])"
+ARN = "arn:aws:iam::123456789012:user/olga"
 
 
 @dataclass(frozen=True)
 class Laptop:
-    """A machine of its own with the user alice; the bundle, as she unpacked it, is in her home directory."""
+    """A machine of its own with the user olga; the bundle, as she unpacked it, is in her home directory."""
 
     machine: Machine
     aws: Path
 
     def run(self, *argv: str, input: str | None = None) -> Done:
-        """As alice."""
-        command = ["setpriv", "--reuid", "alice", "--regid", "alice", "--clear-groups", "--", *argv]
-        variables = {"HOME": "/home/alice", "PATH": f"{self.aws.parent}:{ENVIRONMENT['PATH']}"}
+        """As olga."""
+        command = ["setpriv", "--reuid", "olga", "--regid", "olga", "--clear-groups", "--", *argv]
+        variables = {"HOME": "/home/olga", "PATH": f"{self.aws.parent}:{ENVIRONMENT['PATH']}"}
         return self.machine.run(command, env={**variables, "AWS_PAGER": ""}, input=input, timeout=120)
 
     def files(self) -> str:
@@ -65,29 +65,29 @@ def laptop(
 ) -> Iterator[Laptop]:
     if shutil.which("setpriv") is None or shutil.which("update-ca-certificates") is None:
         pytest.skip("setpriv (util-linux) or update-ca-certificates (ca-certificates) is missing")
-    hatchway.root.run("iam", "create-user", "--user-name", "alice", check=True)
+    hatchway.root.run("iam", "create-user", "--user-name", "olga", check=True)
     document = policy(DESCRIBE, PUSH_KEY, OPEN_TUNNEL)
     hatchway.root.run(
-        "iam", "put-user-policy", "--user-name", "alice", "--policy-name", "only", "--policy-document",
+        "iam", "put-user-policy", "--user-name", "olga", "--policy-name", "only", "--policy-document",
         document, check=True,
     )  # fmt: skip
-    bundle = tmp_path_factory.mktemp("bundle") / "alice.zip"
-    said = hatchway.command("access-key", "create", "alice", "--bundle", str(bundle))
-    assert f"in {bundle}, for profile alice" in said
+    bundle = tmp_path_factory.mktemp("bundle") / "olga.zip"
+    said = hatchway.command("access-key", "create", "olga", "--bundle", str(bundle))
+    assert f"in {bundle}, for profile olga" in said
 
     machine = network.machine("laptop", "10.0.3.7")
     machine.keep_few_cas()
     machine.add_name(Network.GATEWAY, DNS_NAME)
-    machine.run(["useradd", "--create-home", "--shell", "/bin/sh", "alice"], check=True)
+    machine.run(["useradd", "--create-home", "--shell", "/bin/sh", "olga"], check=True)
     machine.write("/etc/ssh/ssh_config.d/yes.conf", "StrictHostKeyChecking accept-new\n")
     # Programs of the test run's user are hers to run, on this machine alone.
     programs = (aws_program, Path(sys.executable), Path(sys.executable).resolve(), Path(hatchway_package))
     places = {str(parent) for program in programs for parent in program.parents}
     own = [place for place in places if place.startswith(PRIVATE_DIRECTORIES)]
     machine.run(["chmod", "o+rx", *own], check=True)
-    machine.write("/home/alice/alice.zip", bundle.read_bytes())
+    machine.write("/home/olga/olga.zip", bundle.read_bytes())
     laptop = Laptop(machine, aws_program)
-    unpacked = laptop.run("python3", "-m", "zipfile", "-e", "/home/alice/alice.zip", "/home/alice")
+    unpacked = laptop.run("python3", "-m", "zipfile", "-e", "/home/olga/olga.zip", "/home/olga")
     assert unpacked.returncode == 0, unpacked.stderr
     if laptop.run(sys.executable, "-c", "import boto3, hatchway").returncode:
         pytest.skip(f"{sys.executable} and the packages of the test run are not readable by other users")
@@ -98,19 +98,19 @@ def laptop(
 def test_a_bundle_is_all_that_its_user_needs_and_goes_without_a_trace(
     laptop: Laptop, enrolled_host: Sshd
 ) -> None:
-    script = "/home/alice/hatchway-alice/install.sh"
+    script = "/home/olga/hatchway-olga/install.sh"
     before = laptop.files()
 
     done = laptop.run("sh", script)
     assert (done.returncode, done.stderr) == (0, "")
     identity = laptop.run(
-        "aws", "--profile", "alice", "sts", "get-caller-identity", "--query", "Arn", "--output", "text"
+        "aws", "--profile", "olga", "sts", "get-caller-identity", "--query", "Arn", "--output", "text"
     )
     assert identity.stdout.strip() == ARN, identity.stderr
     assert laptop.run(sys.executable, "-c", CALLS).stdout.strip() == ARN
 
     # hatchway's own client needs no more than the profile.
-    hatchway_ssh = [sys.executable, "-m", "hatchway", "ssh", "--profile", "alice"]
+    hatchway_ssh = [sys.executable, "-m", "hatchway", "ssh", "--profile", "olga"]
     done = laptop.run(*hatchway_ssh, f"ec2-user@{WEB_1}", "hostname")
     assert done.stdout == "web-1\n", done.stderr
 
@@ -119,12 +119,12 @@ def test_a_bundle_is_all_that_its_user_needs_and_goes_without_a_trace(
     again = laptop.machine.run(["sh", script, "--trust"])
     assert (again.returncode, again.stdout) == (0, "This system trusts the CA already.\n")
     connect = ["ec2-instance-connect", "ssh", "--instance-id", WEB_1, "--os-user", "ec2-user"]
-    done = laptop.run("aws", "--profile", "alice", *connect, "--connection-type", "eice", input="hostname\n")
+    done = laptop.run("aws", "--profile", "olga", *connect, "--connection-type", "eice", input="hostname\n")
     assert "web-1" in done.stdout.splitlines(), done.stderr
 
     assert laptop.run("sh", script, "--remove").returncode == 0
     assert laptop.machine.run(["sh", script, "--untrust"]).returncode == 0
-    remains = ("/home/alice/.ssh/", "/home/alice/.aws/cli/", "/home/alice/.cache/")
+    remains = ("/home/olga/.ssh/", "/home/olga/.aws/cli/", "/home/olga/.cache/")
     after = [line for line in laptop.files().splitlines() if not line.split()[1].startswith(remains)]
     assert after == before.splitlines()
     assert laptop.machine.run(["sh", script, "--untrust"]).returncode == 1
