@@ -19,11 +19,12 @@ from tests.programs import NOT_FETCHED
 
 
 @pytest.fixture(scope="session")
-def untouched_outside() -> Iterator[None]:
+def untouched_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """When all machines are gone, this computer must be as it was before the first."""
-    before = look_outside()
+    directory = tmp_path_factory.getbasetemp()
+    before = look_outside(directory)
     yield
-    assert not look_outside().changes(before)
+    assert not look_outside(directory).changes(before)
 
 
 @pytest.fixture(scope="session")

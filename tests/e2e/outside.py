@@ -46,12 +46,16 @@ class Outside:
         return sorted(f"{changed}" for now, then in pairs for changed in now ^ then)
 
 
-def look_outside() -> Outside:
-    """What this computer is like now."""
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+def look_outside(directory: Path) -> Outside:
+    """What this computer is like now.
+
+    Args:
+        directory: of this process of a test run, beside those of others, whose mounts come and go.
+    """
+    mounts = [line.split()[3:6] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return Outside(
         interfaces=frozenset(name for _, name in socket.if_nameindex()),
-        mounts=frozenset(" ".join(line.split()[3:6]) for line in mounts),
+        mounts=frozenset(" ".join(mount) for mount in mounts if not _is_another_s(Path(mount[1]), directory)),
         files=frozenset((path, _state(Path(path))) for path in _WATCHED),
     )
 
@@ -66,6 +70,10 @@ def processes_in(namespaces: Collection[str]) -> list[str]:
                 words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found.append(f"{process.name} {words}")
     return found
+
+
+def _is_another_s(mounted_on: Path, directory: Path) -> bool:
+    return mounted_on.is_relative_to(directory.parent) and not mounted_on.is_relative_to(directory)
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -61,8 +61,11 @@ def test_a_machine_passes_on_nothing_of_the_environment(
     assert "COLOUR=red\n" in short_lived.gateway.run(["env"], env={"COLOUR": "red"}).stdout
 
 
-def test_a_stopped_network_leaves_no_process_mount_or_interface(network: Network, tmp_path: Path) -> None:
-    before = look_outside()
+def test_a_stopped_network_leaves_no_process_mount_or_interface(
+    network: Network, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.getbasetemp()
+    before = look_outside(directory)
     layers = tmp_path / "machines"
     layers.mkdir()
     with Network(layers) as another:
@@ -71,7 +74,7 @@ def test_a_stopped_network_leaves_no_process_mount_or_interface(network: Network
         another.gateway.run(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"], check=True)
         wait_until(lambda: len([line for line in processes_in(namespaces) if "sleep 1000" in line]) >= 2)
     wait_until(lambda: not processes_in(namespaces), message=lambda: f"{processes_in(namespaces)}")
-    assert not look_outside().changes(before)
+    assert not look_outside(directory).changes(before)
     assert not any(path.is_mount() or any(path.iterdir()) for path in layers.iterdir())
 
 
