@@ -22,10 +22,14 @@ PRIVATE_DIRECTORIES: Final = ("/etc", "/usr/local", "/home", "/root", "/var", "/
 
 SHARED_TMP_DIRECTORIES: Final = tuple(path for path in PRIVATE_DIRECTORIES if path != "/tmp")
 
+_MEASURING: Final = "COVERAGE_PROCESS_CONFIG"
+"""By which coverage has what a measured process starts measured too."""
+
 ENVIRONMENT: Final[Mapping[str, str]] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
+    **({_MEASURING: os.environ[_MEASURING]} if _MEASURING in os.environ else {}),
 }
 """All that a process in a machine has in its environment unless the test gives it more."""
 

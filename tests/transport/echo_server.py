@@ -59,7 +59,8 @@ class Echo:
         self._client.hang_up()
 
     def client_lost(self) -> None:
-        self.gone.set_result(None)
+        if not self.gone.done():
+            self.gone.set_result(None)
 
 
 @dataclass
