@@ -143,7 +143,8 @@ class Settings:
         api_metrics: where a process of the control plane tells Prometheus; None for nowhere.
         housekeeping: whether it does what is done without being asked, for the account.
         audit_file: whether the audit trail is written to a file too.
-        vpcs: names or ids of the VPCs that a gateway is bound to; none for all that are no separate networks.
+        vpcs, endpoints: names or ids of what a gateway is bound to; where there are none, it serves all VPCs
+            that are no separate networks.
         never_targets: hosts, addresses and CIDR ranges that gateways keep tunnels away from, besides their
             own machine's, the API's and the store's.
         max_tunnels: how many tunnels one gateway process carries at once; None for as many as there come.
@@ -171,6 +172,7 @@ class Settings:
     housekeeping: bool = True
     audit_file: bool = True
     vpcs: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
     never_targets: tuple[str, ...] = ()
     max_tunnels: int | None = None
     revocation: bool = True

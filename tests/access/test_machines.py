@@ -33,6 +33,7 @@ GRANT = Grant(
     role=Role.GATEWAY,
     names=("gw.example",),
     vpcs=("lab",),
+    endpoints=("web",),
     store_url="postgresql+psycopg://u:p@db/h",
     public_key=bytes(range(32)),
 )

@@ -142,8 +142,8 @@ def test_a_new_name_of_gateways_is_told_what_its_certificate_takes(
     names = ["localhost", "cage.localhost", "cage.hatchway.example"]
     monkeypatch.setattr("hatchway.administration.api_urls.gateway_dns_names", lambda _installation: names)
     assert gateway_name_notes(installation, names) == []
-    started_again, of_its_own = gateway_name_notes(installation, ["localhost"])
-    assert "the name cage.localhost when the server is started again" in started_again
+    reloaded, of_its_own = gateway_name_notes(installation, ["localhost"])
+    assert "the name cage.localhost when the server is reloaded (SIGHUP) or started again" in reloaded
     assert "may not issue for cage.hatchway.example" in of_its_own
 
 

@@ -105,6 +105,7 @@ def test_a_load_balancer_is_an_address_or_a_range(text: str, tmp_path: Path, ins
         ("--never-target", "10.0.0.1/8", "is not a CIDR range"),
         ("--never-target", "a b", "is neither a host's name nor an address or CIDR range"),
         ("--vpc", " ", "is not the name or id of a VPC"),
+        ("--endpoint", " ", "is not the name or id of an endpoint"),
     ],
 )
 def test_an_option_of_the_gateways_that_cannot_be_is_refused(

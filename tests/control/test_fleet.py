@@ -442,6 +442,34 @@ def test_a_networks_endpoints_have_the_name_of_its_gateways(store: Store) -> Non
     assert names() == {"o": usual, "c": usual}
 
 
+def test_a_subnet_an_endpoint_and_the_account_may_be_given_another_name_of_gateways(store: Store) -> None:
+    def names() -> dict[str | None, str]:
+        with store.read() as tx:
+            return {endpoint.name: endpoint.dns_name for endpoint in tx.endpoints.find()}
+
+    fleet = """
+      vpcs:
+        office:
+          cidr: 10.0.0.0/16
+          subnets: {web: {cidr: 10.0.1.0/24}, db: {cidr: 10.0.2.0/24, gateway_dns_name: db.example}}
+      endpoints:
+        w: {subnet: office/web}
+        d: {subnet: office/db}
+        own: {subnet: office/db, gateway_dns_name: "{endpoint_id}.own.example", id: eice-0123456789abcdef7}
+    """
+    apply(store, fleet)
+    own = "eice-0123456789abcdef7.own.example"
+    assert names() == {"w": ACCOUNT.gateway_dns_name, "d": "db.example", "own": own}
+    exported = parse_fleet(export_fleet(store).encode())
+    assert plan_fleet(store, exported, now=LATER, prune=True).changes == ()
+    # The account's is left alone by files that say nothing of it, also when they prune.
+    apply(store, "      gateway_dns_name: Moved.example" + fleet)
+    assert names() == {"w": "moved.example", "d": "db.example", "own": own}
+    apply(store, fleet.replace(", gateway_dns_name: db.example", ""), prune=True)
+    assert names() == {"w": "moved.example", "d": "moved.example", "own": own}
+    assert "moved.example" not in export_fleet(store)
+
+
 def test_what_does_not_fit_the_account_is_told_together_with_what_cannot_be_read(store: Store) -> None:
     """Whatever refers to what is wrong already, or is inside it, is not wrong for that."""
     text = """

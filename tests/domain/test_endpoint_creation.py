@@ -8,18 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.domain.account import Account
 from hatchway.domain.endpoint import EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.endpoint_creation import (
     CannotCreateEndpoint,
     EndpointOrder,
     NoFreeAddress,
-    endpoint_dns_name,
     free_address,
     modified_endpoint,
     new_endpoint,
 )
-from hatchway.domain.network import Subnet, Vpc
+from hatchway.domain.network import Subnet
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
 
@@ -136,15 +134,3 @@ def test_modifying_keeps_the_address_unless_it_is_taken_or_out_of_range() -> Non
     assert moved.private_ip == "10.0.1.253"
     _, shrunk = modified_endpoint(endpoint, interface, order("10.0.1.0/25"), taken=())
     assert shrunk.private_ip == "10.0.1.126"
-
-
-def test_clients_find_an_endpoint_at_its_vpcs_name_or_else_at_the_accounts() -> None:
-    account = Account(id="123456789012", region="us-east-1", gateway_dns_name="gw.example", created_at=NOW)
-    vpc = Vpc(id="vpc-1", name="office", cidrs=("10.0.0.0/16",))
-
-    assert endpoint_dns_name(None, account, "eice-1") == "gw.example"
-    assert endpoint_dns_name(vpc, account, "eice-1") == "gw.example"
-    office = replace(vpc, gateway_dns_name="office.example")
-    assert endpoint_dns_name(office, account, "eice-1") == "office.example"
-    each = replace(vpc, gateway_dns_name="{endpoint_id}.office.example")
-    assert endpoint_dns_name(each, account, "eice-1") == "eice-1.office.example"

@@ -91,11 +91,15 @@ def fleets(draw: st.DrawFn) -> dict[str, Any]:
         for vpc, content in fleet["vpcs"].items()
         for subnet, body in content["subnets"].items()
     ]
+    for vpc in fleet["vpcs"].values():
+        for subnet in vpc["subnets"].values():
+            maybe(draw, subnet, "gateway_dns_name", st.sampled_from(["subnet.example"]))
     if places:
         for number, name in enumerate(sorted(draw(st.sets(names, max_size=4)))):
             fleet["instances"][name] = draw(instances(draw(st.sampled_from(places)), number))
         for name in draw(st.sets(names, max_size=3)):
             fleet["endpoints"][name] = draw(endpoints(draw(st.sampled_from(places))))
+            maybe(draw, fleet["endpoints"][name], "gateway_dns_name", st.sampled_from(["{endpoint_id}.own"]))
     fleet.update(draw(identities()))
     maybe(draw, fleet, "quotas", st.fixed_dictionaries({"endpoints_per_vpc": st.integers(0, 9)}))
     maybe(draw, fleet, "end_tunnels_with_credentials", st.booleans())

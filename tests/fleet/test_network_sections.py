@@ -43,6 +43,16 @@ def test_a_name_of_gateways_may_begin_with_the_endpoints_id() -> None:
             fleet(f'vpcs: {{o: {{cidr: 10.0.0.0/16, gateway_dns_name: "{wrong}"}}}}')
 
 
+def test_a_subnet_and_an_endpoint_may_have_gateways_of_their_own_name() -> None:
+    found = fleet(
+        "vpcs: {o: {cidr: 10.0.0.0/16, subnets: {w: {cidr: 10.0.1.0/24, gateway_dns_name: Web.Example}}}}\n"
+        "endpoints: {e: {subnet: o/w, gateway_dns_name: E.Example}, f: {subnet: o/w}}"
+    )
+    (vpc,) = found.vpcs
+    assert [subnet.gateway_dns_name for subnet in vpc.subnets] == ["web.example"]
+    assert [endpoint.gateway_dns_name for endpoint in found.endpoints] == ["e.example", None]
+
+
 def test_attributes_are_settings_that_ec2_knows() -> None:
     (vpc,) = fleet("vpcs: {o: {cidr: 10.0.0.0/16, attributes: {EnableDnsHostnames: true}}}").vpcs
     assert vpc.attributes == {"EnableDnsHostnames": True}

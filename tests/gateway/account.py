@@ -28,7 +28,7 @@ from hatchway.domain.reach import Address, parse_address
 from hatchway.domain.session import Session, SessionKind
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
-from hatchway.gateway.admission.served import ServedVpcs
+from hatchway.gateway.admission.served import Served
 from hatchway.sigv4.signing import presign
 from hatchway.store import Store, Transaction
 from hatchway.transport.websocket.handshake import Head
@@ -247,15 +247,16 @@ def new_admission(
     max_tunnels: int | None = None,
     *,
     vpcs: Iterable[str] = (),
+    endpoints: Iterable[str] = (),
     own: Own | None = None,
     may_take_addresses: bool = True,
 ) -> Admission:
-    """As a gateway makes it that is bound to these VPCs, on a machine with these addresses."""
+    """As a gateway makes it that is bound to these VPCs and endpoints, on a machine with these addresses."""
     return Admission(
         snapshot,
         load,
         max_tunnels,
-        served=ServedVpcs(vpcs),
+        served=Served(vpcs, endpoints),
         off_limits=OffLimits(own or Own(), snapshot),
         may_take_addresses=may_take_addresses,
     )

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from tests.control.harness import SharedServer
+from tests.gateway.account import ENDPOINT, endpoint
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile, read_master_keys
 from hatchway.access.machines import Grant, put_grant
@@ -181,6 +182,25 @@ def test_a_gateway_gets_neither_the_master_key_nor_names_of_its_own_choice(
     with pytest.raises(Refused, match="a gateway's certificate is for the gateways' names"):
         join(DataDirectory(tmp_path / "other"), token, [site.url], ["api.localhost"])
     assert not (tmp_path / "other").exists()
+
+
+def test_a_gateway_that_is_bound_to_an_endpoint_is_certified_for_that_ones_name(
+    site: Site, tmp_path: Path
+) -> None:
+    with site.installation.store.write() as tx:
+        tx.endpoints.put(endpoint(name="far", gateway_dns_name="far.localhost"))
+    result = site.join(tmp_path / "gw", Role.GATEWAY, endpoints=("far",))
+    assert result.names == ("far.localhost",)
+    assert result.machine.endpoints == ("far",)
+    assert Joined.read(DataDirectory(tmp_path / "gw")) == result.machine
+    for role, named, problem in (
+        (Role.GATEWAY, "none", "--endpoint 'none': there is no such endpoint"),
+        (Role.CONTROL, "far", "--endpoint is for gateways"),
+    ):
+        with pytest.raises(BadUsage, match=problem):
+            site.token(role, endpoints=(named,))
+    with site.installation.store.write() as tx:
+        tx.endpoints.delete(ENDPOINT)
 
 
 def test_who_joined_by_whose_token_is_in_the_trail_and_no_secret_in_the_store(

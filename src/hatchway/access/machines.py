@@ -40,7 +40,7 @@ class Grant:
     Attributes:
         token_hash: of the token that has to be shown.
         names: what the certificate may be for, besides what follows from the role.
-        vpcs: names or ids of the VPCs to which a gateway is bound; none for all.
+        vpcs, endpoints: names or ids of those to which a gateway is bound; none for all.
         store_url: of a join token alone: the store's, with its password.
         public_key: of a machine alone: what is sealed for it is sealed under this.
     """
@@ -49,6 +49,7 @@ class Grant:
     role: Role
     names: tuple[str, ...] = ()
     vpcs: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
     store_url: str = field(default="", repr=False)
     public_key: bytes = b""
 
@@ -60,6 +61,7 @@ def put_grant(tx: Transaction, vault: Vault, token_id: str, grant: Grant) -> Non
         "role": grant.role.value,
         "names": grant.names,
         "vpcs": grant.vpcs,
+        "endpoints": grant.endpoints,
         "store_url": grant.store_url,
         "public_key": grant.public_key.hex(),
     }
@@ -80,6 +82,8 @@ def grant_of(tx: Transaction, vault: Vault, form: TokenForm, token: BearerToken)
         role=Role(kept["role"]),
         names=tuple(kept["names"]),
         vpcs=tuple(kept["vpcs"]),
+        # Those from before there were any have none.
+        endpoints=tuple(kept.get("endpoints", ())),
         store_url=kept["store_url"],
         public_key=bytes.fromhex(kept["public_key"]),
     )

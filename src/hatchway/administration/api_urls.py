@@ -110,7 +110,8 @@ def gateway_name_notes(installation: Installation, before: Sequence[str]) -> lis
         f"the private CA may not issue for {name}: give the gateways there a certificate of their own"
         " (--gateway-cert and --gateway-key)"
         if name in beyond
-        else f"the server's certificate gets the name {name} when the server is started again"
+        else f"the server's certificate gets the name {name} when the server is reloaded (SIGHUP) or started"
+        " again"
         for name in new
         if not is_covered(name, covered)
     ]

@@ -41,6 +41,7 @@ def create_join_token(
     store_url: str,
     names: tuple[str, ...] = (),
     vpcs: tuple[str, ...] = (),
+    endpoints: tuple[str, ...] = (),
     max_uses: int = 1,
     lifetime_seconds: int = 3600,
 ) -> NewJoinToken:
@@ -49,22 +50,31 @@ def create_join_token(
     Args:
         store_url: what they are given as the store's URL.
         names: what their certificates are for besides.
-        vpcs: names or ids of those that the gateways are to serve; none for all.
+        vpcs, endpoints: names or ids of those that the gateways are to serve; none for all.
 
     Raises:
-        BadUsage: the private CA may not issue for a name, there is no such VPC, or the store is a file.
+        BadUsage: the private CA may not issue for a name, there is no such VPC or endpoint, or the store is a
+            file.
         CommandFailed: there are too many tokens.
     """
     if store_url.startswith("sqlite"):
         raise BadUsage(
             "other machines do not reach a store in SQLite: move to PostgreSQL first (docs/operating.md)"
         )
-    if vpcs and role is not Role.GATEWAY:
-        raise BadUsage("--vpc is for gateways: a control plane serves all")
+    if (vpcs or endpoints) and role is not Role.GATEWAY:
+        option = "--vpc" if vpcs else "--endpoint"
+        raise BadUsage(f"{option} is for gateways: a control plane serves all")
     pin = _checked_pin(installation, names)
     now = datetime.now(UTC)
     token = BearerToken(new_id(Kind.JOIN, os.urandom(_ID_BYTES)), os.urandom(SECRET_SIZE))
-    grant = Grant(token_hash=JOIN_TOKEN.hash(token), role=role, names=names, vpcs=vpcs, store_url=store_url)
+    grant = Grant(
+        token_hash=JOIN_TOKEN.hash(token),
+        role=role,
+        names=names,
+        vpcs=vpcs,
+        endpoints=endpoints,
+        store_url=store_url,
+    )
     kept = JoinToken(
         id=token.id,
         role=role,
@@ -78,6 +88,9 @@ def create_join_token(
         known = {word for vpc in tx.vpcs.find() for word in (vpc.id, vpc.name)}
         if missing := [vpc for vpc in vpcs if vpc not in known]:
             raise BadUsage(f"--vpc {missing[0]!r}: there is no such VPC")
+        there = {word for each in tx.endpoints.find() for word in (each.id, each.name)}
+        if missing := [endpoint for endpoint in endpoints if endpoint not in there]:
+            raise BadUsage(f"--endpoint {missing[0]!r}: there is no such endpoint")
         if tx.join_tokens.count(join_tokens.c.expires_at > now) >= MOST_TOKENS:
             raise CommandFailed(
                 f"there are {MOST_TOKENS} join tokens: delete one (hatchway join-token delete), or wait until"
@@ -94,6 +107,7 @@ def create_join_token(
                 "role": role.value,
                 "names": list(names),
                 "vpcs": list(vpcs),
+                "endpoints": list(endpoints),
                 "maxUses": max_uses,
                 "lifetimeSeconds": lifetime_seconds,
                 "store": show_store(store_url),

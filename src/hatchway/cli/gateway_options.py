@@ -59,6 +59,15 @@ Vpcs = Annotated[
         show_default="every VPC that is no separate network",
     ),
 ]
+Endpoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--endpoint",
+        metavar="NAME|ID",
+        help="An endpoint that the gateway serves, and no others but those of --vpc. May be repeated.",
+        show_default="all of those VPCs",
+    ),
+]
 NeverTargets = Annotated[
     list[str] | None,
     typer.Option(
@@ -133,6 +142,7 @@ class GatewayArguments:
     gateway_key: GatewayKey = None
     proxy_protocol_from: ProxyProtocolFrom = None
     vpc: Vpcs = None
+    endpoint: Endpoints = None
     never_target: NeverTargets = None
     metrics: Metrics = None
     idle_limit: IdleLimit = None
@@ -140,17 +150,20 @@ class GatewayArguments:
     revocation: Revocation = Switch.ON
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS
 
-    def options(self, vpcs: tuple[str, ...] = ()) -> GatewayOptions:
+    def options(self, vpcs: tuple[str, ...] = (), endpoints: tuple[str, ...] = ()) -> GatewayOptions:
         """
         Args:
-            vpcs: those to which this machine's gateways are bound unless the command line names others.
+            vpcs, endpoints: to which this machine's gateways are bound unless the command line names any.
 
         Raises:
             BadUsage: an option's value is none that it can have.
         """
+        if self.vpc or self.endpoint:
+            vpcs, endpoints = tuple(self.vpc or ()), tuple(self.endpoint or ())
         return GatewayOptions(
             proxy_protocol_from=read_proxies("--proxy-protocol-from", self.proxy_protocol_from),
-            vpcs=tuple(_vpc(text) for text in self.vpc or vpcs),
+            vpcs=tuple(_name("--vpc", "a VPC", text) for text in vpcs),
+            endpoints=tuple(_name("--endpoint", "an endpoint", text) for text in endpoints),
             never_targets=tuple(_host_or_range(text) for text in self.never_target or ()),
             metrics=read_address("--metrics", self.metrics),
             idle_limit=self.idle_limit,
@@ -159,9 +172,9 @@ class GatewayArguments:
         )
 
 
-def _vpc(text: str) -> str:
+def _name(option: str, what: str, text: str) -> str:
     if not text.strip() or text.startswith("-"):
-        raise BadUsage(f"--vpc {text!r} is not the name or id of a VPC")
+        raise BadUsage(f"{option} {text!r} is not the name or id of {what}")
     return text
 
 

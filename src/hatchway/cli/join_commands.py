@@ -88,6 +88,7 @@ def join(
             "beyond": result.beyond,
             "certificate": result.certified,
             "vpcs": joined.vpcs,
+            "endpoints": joined.endpoints,
             "store_problem": problem,
         }
         typer.echo(json_format.dumps(answer))
@@ -96,6 +97,8 @@ def join(
     _tell_names(result)
     if joined.vpcs:
         typer.echo(f"VPCs: {', '.join(joined.vpcs)}")
+    if joined.endpoints:
+        typer.echo(f"Endpoints: {', '.join(joined.endpoints)}")
     if problem is not None:
         typer.echo(f"hatchway: warning: the store cannot be used from here: {problem}", err=True)
     typer.echo(f"Next: hatchway {joined.role.value} --data-dir {directory.path}")
@@ -128,6 +131,14 @@ def create(
             metavar="NAME|ID",
             help="A VPC whose endpoints the gateways serve, and no others. May be repeated.",
             show_default="every VPC that is no separate network",
+        ),
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|ID",
+            help="An endpoint that the gateways serve, and no others but those of --vpc. May be repeated.",
+            show_default="all of those VPCs",
         ),
     ] = None,
     machine_store_url: Annotated[
@@ -175,6 +186,7 @@ def create(
             store_url=given or store_url or noted_store_url(directory) or directory.store_url,
             names=tuple(each.lower() for each in name or ()),
             vpcs=tuple(vpc or ()),
+            endpoints=tuple(endpoint or ()),
             max_uses=uses,
             lifetime_seconds=lifetime,
         )

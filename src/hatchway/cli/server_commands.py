@@ -420,7 +420,7 @@ def _server_options(
         api_certificate=_certificate("api", api.api_cert, api.api_key),
         gateway_certificate=_certificate("gateway", gateway.gateway_cert, gateway.gateway_key),
         gateway_workers=gateway_workers,
-        gateway_options=gateway.options(() if joined is None else joined.vpcs),
+        gateway_options=gateway.options(*(() if joined is None else (joined.vpcs, joined.endpoints))),
         drain_seconds=gateway.drain_timeout,
         user=known_user(process.user),
         log_format=log_format,

@@ -3,8 +3,8 @@
     Authorization: Bearer hwj_jt-0123456789abcdef0_…
     {"name": "cp2", "names": ["10.0.0.22"], "required": [], "public_key": "…", "key_ids": [], "request": "…"}
 
-    200 {"machine_id": "m-…", "token": "hwm_m-…", "role": "control", "vpcs": [], "ca": "…", "names": […],
-         "beyond": […], "certificate": "…", "keys": "…"}
+    200 {"machine_id": "m-…", "token": "hwm_m-…", "role": "control", "vpcs": [], "endpoints": [], "ca": "…",
+         "names": […], "beyond": […], "certificate": "…", "keys": "…"}
 
 A joined machine renews by its own token, once a minute: it says which keys it has, and gets others only where
 these are no longer the ones to have. `keys` is sealed for the machine that joined (`access.machines`): a
@@ -41,6 +41,7 @@ from hatchway.control.plane import ControlPlane
 from hatchway.control.service_events import service_record, service_source
 from hatchway.domain.account import AuditRecord, certificate_name
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken, TokenForm
+from hatchway.domain.gateway_names import gateway_names
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, JoinToken, Machine, Role
 from hatchway.pki import (
@@ -56,6 +57,7 @@ from hatchway.pki import (
     permitted_dns_names,
 )
 from hatchway.store import Transaction
+from hatchway.store.tables import endpoints, subnets
 
 LARGEST_REQUEST: Final = 16_384
 """Bytes of the body that a machine sends."""
@@ -219,6 +221,7 @@ def _join(
                     "name": machine.name,
                     "role": machine.role.value,
                     "vpcs": list(granted.vpcs),
+                    "endpoints": list(granted.endpoints),
                     "names": list(machine.names),
                 },
                 answer={"machineId": machine.id, "use": kept.uses + 1, "keyIds": list(machine.key_ids)},
@@ -293,6 +296,7 @@ def _answer(own: OwnKeys, machine: Machine, grant: Grant, names: "_Names") -> di
         "machine_id": machine.id,
         "role": machine.role.value,
         "vpcs": grant.vpcs,
+        "endpoints": grant.endpoints,
         "ca": None if authorities is None else authorities.decode("ascii"),
         "names": names.possible,
         "beyond": names.beyond,
@@ -321,14 +325,16 @@ class _Names:
 
 def _names(plane: ControlPlane, tx: Transaction, grant: Grant, asked: _Asked, own: OwnKeys) -> _Names:
     """For what the machine's certificate is to be, and what of that the private CA may not issue for."""
-    account = tx.account()
-    vpcs = tx.vpcs.find()
-    if grant.vpcs:
-        vpcs = [vpc for vpc in vpcs if vpc.id in grant.vpcs or vpc.name in grant.vpcs]
-        gateways = [vpc.gateway_dns_name or account.gateway_dns_name for vpc in vpcs]
-    else:
-        gateways = [account.gateway_dns_name, *(vpc.gateway_dns_name or "" for vpc in vpcs)]
-    wanted = [certificate_name(name) for name in sorted(filter(None, gateways))]
+    asked_for = endpoints.c.id.in_(grant.endpoints) | endpoints.c.name.in_(grant.endpoints)
+    gateways = gateway_names(
+        tx.account(),
+        tx.vpcs.find(),
+        tx.subnets.find(subnets.c.gateway_dns_name.is_not(None)),
+        tx.endpoints.find(endpoints.c.gateway_dns_name.is_not(None) | asked_for),
+        of_vpcs=grant.vpcs,
+        of_endpoints=grant.endpoints,
+    )
+    wanted = list(map(certificate_name, gateways))
     wanted += grant.names
     authorities = own.authority.certificates()
     if grant.role is Role.CONTROL:

@@ -18,6 +18,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `network` | Vpc, Subnet, SecurityGroup, NetworkInterface, Instance |
 | `reach` | may a packet leave the endpoint, and may it enter the instance |
 | `endpoint` | Instance Connect Endpoint and its states |
+| `gateway_names` | by what names clients find gateways |
 | `endpoint_creation` | making and modifying one, for the API and the fleet file |
 | `identity` | User, Group, Role, policies, access keys |
 | `session` | temporary credentials |

@@ -41,10 +41,10 @@ def certificate_name(gateway_dns_name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """`gateway_dns_name` is the DnsName of every endpoint whose VPC has none of its own: where clients find
-    the gateway, on port 443. With `ENDPOINT_ID_LABEL` as its first label it is a pattern, and each endpoint
-    has its own. `end_tunnels_with_credentials` is whether a tunnel ends when the temporary credentials expire
-    that it was opened with.
+    """`gateway_dns_name` is the DnsName of every endpoint for which nothing else is said (`gateway_names`):
+    where clients find the gateway, on port 443. With `ENDPOINT_ID_LABEL` as its first label it is a pattern,
+    and each endpoint has its own. `end_tunnels_with_credentials` is whether a tunnel ends when the temporary
+    credentials expire that it was opened with.
     """
 
     id: str

@@ -50,6 +50,9 @@ class Endpoint:
 
     `proxy_protocol` is in what version a header stands before each tunnel's bytes to its target, None for no
     header; never together with `preserve_client_ip`.
+
+    `gateway_dns_name` is what has been said of this endpoint's own name, `dns_name` what follows from that,
+    its subnet, its VPC and the account.
     """
 
     id: str
@@ -68,6 +71,7 @@ class Endpoint:
     ip_address_type: IpAddressType
     max_tunnels: int | None
     proxy_protocol: ProxyProtocol | None = None
+    gateway_dns_name: str | None = None
     tags: Tags = field(default_factory=dict)
 
     @property

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from hatchway.domain.account import ENDPOINT_ID_LABEL, Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
 from hatchway.domain.ids import Kind, derived_id
-from hatchway.domain.network import NetworkInterface, Subnet, Tags, Vpc
+from hatchway.domain.network import NetworkInterface, Subnet, Tags
 from hatchway.domain.reach import parse_address, within
 
 INTERFACE_TAG = "InstanceConnectEndpointId"
@@ -57,6 +56,7 @@ class EndpointOrder:
     name: str | None = None
     max_tunnels: int | None = None
     proxy_protocol: ProxyProtocol | None = None
+    gateway_dns_name: str | None = None
     addresses: Mapping[int, str] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
 
@@ -96,6 +96,7 @@ def new_endpoint(
         ip_address_type=kind,
         max_tunnels=order.max_tunnels,
         proxy_protocol=order.proxy_protocol,
+        gateway_dns_name=order.gateway_dns_name,
         tags=order.tags,
     )
     interface = NetworkInterface(
@@ -153,6 +154,7 @@ def modified_endpoint(
         availability_zone=order.subnet.availability_zone,
         max_tunnels=order.max_tunnels,
         proxy_protocol=order.proxy_protocol,
+        gateway_dns_name=order.gateway_dns_name,
         tags=order.tags,
     )
     return changed, replace(
@@ -168,12 +170,6 @@ def _kept(address: str | None, subnet: Subnet, taken: Collection[str]) -> str | 
     if address is None or address in taken or not within(parse_address(address), subnet.cidrs):
         return None
     return address
-
-
-def endpoint_dns_name(vpc: Vpc | None, account: Account, endpoint_id: str) -> str:
-    """Where clients find the gateways of an endpoint in this VPC: its own name for them, or the account's."""
-    own = None if vpc is None else vpc.gateway_dns_name
-    return (account.gateway_dns_name if own is None else own).replace(ENDPOINT_ID_LABEL, endpoint_id)
 
 
 def interface_id_of(account: str, endpoint_id: str) -> str:

@@ -55,7 +55,7 @@ class Vpc:
     """A private network. `cidrs` are its ranges, IPv4 and IPv6.
 
     One that is a `separate_network` is served only by gateways that are bound to it, so that its ranges may
-    overlap others'. `gateway_dns_name` is its endpoints' DNS name, None for the account's.
+    overlap others'. `gateway_dns_name` is its endpoints' DNS name, None for the account's (`gateway_names`).
     """
 
     id: str
@@ -69,13 +69,15 @@ class Vpc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """A part of a VPC in one availability zone."""
+    """A part of a VPC in one availability zone. `gateway_dns_name` is its endpoints' DNS name, None for the
+    VPC's."""
 
     id: str
     vpc_id: str
     name: str
     cidrs: tuple[str, ...]
     availability_zone: str
+    gateway_dns_name: str | None = None
     attributes: Attributes = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
 

@@ -16,7 +16,9 @@ What the file names is created or changed to match. What it does not name is lef
 `prune`. A thing that the file names is as the file says in every key, and a key that is left out has its
 default; except for what others may attach to an identity, `groups`, `policies`, `inline` and
 `permissions_boundary`, which stay as they are until the file has the key, or until a pruning. The account's
-`account_alias`, `quotas`, `end_tunnels_with_credentials` and `guardrails` are like those.
+`account_alias`, `quotas`, `end_tunnels_with_credentials` and `guardrails` are like those. Its
+`gateway_dns_name` stays in a pruning too, and is not exported: a file is good for another server of the
+account, which has its own name.
 
 | module | from | to |
 |---|---|---|

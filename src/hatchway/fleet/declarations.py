@@ -55,6 +55,7 @@ class DeclaredSubnet:
     id: str | None
     cidrs: tuple[str, ...]
     availability_zone: str | None
+    gateway_dns_name: str | None
     attributes: Attributes
     tags: Tags
 
@@ -104,6 +105,7 @@ class DeclaredEndpoint:
     proxy_protocol: ProxyProtocol | None
     ip_address_type: IpAddressType | None
     max_tunnels: int | None
+    gateway_dns_name: str | None
     tags: Tags
 
 
@@ -186,6 +188,7 @@ class Fleet:
     account: str | None = None
     account_alias: str | None = None
     region: str | None = None
+    gateway_dns_name: str | None = None
     quotas: Quotas | None = None
     end_tunnels_with_credentials: bool | None = None
     vpcs: tuple[DeclaredVpc, ...] = ()

@@ -141,5 +141,10 @@ def resolved_view(draft: Draft, fleet: Fleet) -> AccountView:
         ends = account.end_tunnels_with_credentials and not draft.prune
     if fleet.account_alias is not None:
         draft.after.account_aliases = {fleet.account_alias: AccountAlias(alias=fleet.account_alias)}
-    account = replace(account, quotas=quotas, end_tunnels_with_credentials=ends)
+    account = replace(
+        account,
+        gateway_dns_name=fleet.gateway_dns_name or account.gateway_dns_name,
+        quotas=quotas,
+        end_tunnels_with_credentials=ends,
+    )
     return replace(draft.before, account=account, rows=draft.after)

@@ -102,6 +102,7 @@ class FileForms:
             "id": self._id(Kind.SUBNET, self.subnet_path(subnet.id), subnet.id),
             "cidr": _one_or_list(subnet.cidrs),
             "availability_zone": subnet.availability_zone,
+            "gateway_dns_name": subnet.gateway_dns_name,
             "attributes": dict(subnet.attributes),
             "tags": dict(subnet.tags),
         }
@@ -170,6 +171,7 @@ class FileForms:
             "proxy_protocol": endpoint.proxy_protocol and str(endpoint.proxy_protocol),
             "ip_address_type": str(IpAddressType(endpoint.ip_address_type)),
             "max_tunnels": endpoint.max_tunnels,
+            "gateway_dns_name": endpoint.gateway_dns_name,
             "private_ip": interface and interface.private_ip,
             "ipv6": interface and interface.ipv6,
             "tags": dict(endpoint.tags),
@@ -230,6 +232,7 @@ class FileForms:
         """What the file says of the account itself."""
         return {
             "account_alias": next(iter(self._view.rows.account_aliases), None),
+            "gateway_dns_name": self._view.account.gateway_dns_name,
             "quotas": asdict(self._view.account.quotas),
             "end_tunnels_with_credentials": self._view.account.end_tunnels_with_credentials,
             "guardrails": sorted(self.policy_name(arn) for arn in self._view.rows.guardrails),

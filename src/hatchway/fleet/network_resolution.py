@@ -7,11 +7,11 @@ from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint_creation import (
     CannotCreateEndpoint,
     EndpointOrder,
-    endpoint_dns_name,
     interface_id_of,
     modified_endpoint,
     new_endpoint,
 )
+from hatchway.domain.gateway_names import endpoint_dns_name
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import (
     ANY_ICMP_TYPE,
@@ -55,7 +55,7 @@ def resolve_network(draft: Draft, fleet: Fleet) -> None:
     for instance in fleet.instances:
         _resolve_instance(draft, names, directory, instance)
     _resolve_endpoints(draft, names, directory, fleet.endpoints)
-    _rename_gateways(draft)
+    _name_gateways(draft, fleet.gateway_dns_name)
 
 
 @dataclass(slots=True)
@@ -110,6 +110,7 @@ def _resolve_inside(draft: Draft, names: _NamesBefore, vpc: DeclaredVpc, vpc_id:
                 name=subnet.name,
                 cidrs=subnet.cidrs,
                 availability_zone=subnet.availability_zone or f"{draft.region}a",
+                gateway_dns_name=subnet.gateway_dns_name,
                 attributes=subnet.attributes,
                 tags=subnet.tags,
             )
@@ -332,13 +333,15 @@ def _endpoint_order(
         endpoint_id=endpoint_id,
         subnet=subnet,
         security_group_ids=groups,
-        dns_name=endpoint_dns_name(draft.after.vpcs.get(subnet.vpc_id), draft.before.account, endpoint_id),
+        # As all others, it gets its name in the end.
+        dns_name="",
         preserve_client_ip=declared.preserve_client_ip,
         proxy_protocol=declared.proxy_protocol,
         ip_address_type=declared.ip_address_type,
         # Whose name is its id was made through the API, and has none.
         name=None if declared.name == endpoint_id else declared.name,
         max_tunnels=declared.max_tunnels,
+        gateway_dns_name=declared.gateway_dns_name,
         addresses={
             version: address
             for version, address in ((4, declared.private_ip), (6, declared.ipv6))
@@ -348,11 +351,15 @@ def _endpoint_order(
     )
 
 
-def _rename_gateways(draft: Draft) -> None:
-    """Has every endpoint the DNS name that its VPC's gateways have now, those not named in the file too."""
-    for endpoint in list(draft.after.endpoints.values()):
-        vpc = draft.after.vpcs.get(endpoint.vpc_id)
-        dns_name = endpoint_dns_name(vpc, draft.before.account, endpoint.id)
+def _name_gateways(draft: Draft, of_account: str | None) -> None:
+    """Has every endpoint the DNS name that its gateways have now, those not named in the file too."""
+    after = draft.after
+    account = draft.before.account
+    if of_account is not None:
+        account = replace(account, gateway_dns_name=of_account)
+    for endpoint in list(after.endpoints.values()):
+        vpc, subnet = after.vpcs.get(endpoint.vpc_id), after.subnets.get(endpoint.subnet_id)
+        dns_name = endpoint_dns_name(endpoint.id, account, vpc, subnet, endpoint.gateway_dns_name)
         if endpoint.dns_name != dns_name:
             draft.after.endpoints[endpoint.id] = replace(endpoint, dns_name=dns_name)
 

@@ -73,7 +73,7 @@ _dns_text: Final = values.text(
 
 
 @reader(_dns_text.schema)
-def _dns_name(value: Any, place: str, reading: Reading) -> str | None:
+def dns_name(value: Any, place: str, reading: Reading) -> str | None:
     name = _dns_text(value, place, reading)
     return name and name.lower()
 
@@ -100,6 +100,10 @@ _SUBNET_OF: Final = Key(
 _GROUPS_OF: Final = Key(
     read=_security_groups,
     about="Security groups of the VPC, by name or id: 1 to 16. By default the VPC's group `default`.",
+)
+
+_NAME_OF_GATEWAYS: Final = (
+    "Where clients find the gateways of {}; `{{endpoint_id}}` stands for an endpoint's id."
 )
 
 _ABOUT_ATTRIBUTES: Final = "Settings that AWS's tools make and read; Hatchway does nothing with them."
@@ -221,6 +225,9 @@ SUBNET: Final = Table(
             required=True,
         ),
         "availability_zone": Key(read=_zone, about="By default the region's `a`."),
+        "gateway_dns_name": Key(
+            read=dns_name, about=f"{_NAME_OF_GATEWAYS.format('this subnet')} By default the VPC's."
+        ),
         "attributes": Key(read=_attributes(SUBNET_ATTRIBUTES), about=_ABOUT_ATTRIBUTES, default={}),
         "tags": _TAGS,
     },
@@ -253,9 +260,8 @@ VPC: Final = Table(
             default=False,
         ),
         "gateway_dns_name": Key(
-            read=_dns_name,
-            about="Where clients find the gateways of this VPC; `{endpoint_id}` stands for an endpoint's id."
-            " By default the account's.",
+            read=dns_name,
+            about=f"{_NAME_OF_GATEWAYS.format('this VPC')} By default the account's.",
         ),
         "attributes": Key(read=_attributes(VPC_ATTRIBUTES), about=_ABOUT_ATTRIBUTES, default={}),
         "tags": _TAGS,
@@ -310,6 +316,9 @@ ENDPOINT: Final = Table(
         "max_tunnels": Key(
             read=values.integer(1, MAX_TUNNELS, "a number of tunnels"),
             about="This endpoint's own quota. By default the account's `tunnels_per_endpoint`.",
+        ),
+        "gateway_dns_name": Key(
+            read=dns_name, about=f"{_NAME_OF_GATEWAYS.format('this endpoint')} By default the subnet's."
         ),
         "private_ip": Key(
             read=values.ipv4_address,

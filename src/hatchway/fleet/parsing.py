@@ -71,6 +71,11 @@ FLEET: Final = Table(
             read=values.text(REGION, "a region such as us-east-1"),
             about="Refused on a server of another region. By default for any.",
         ),
+        "gateway_dns_name": Key(
+            read=network_sections.dns_name,
+            about="Where clients find the gateways, unless a VPC, a subnet or an endpoint says otherwise;"
+            " `{endpoint_id}` stands for an endpoint's id. Without the key it is left alone.",
+        ),
         "quotas": Key(
             read=Reader(QUOTAS.read, QUOTAS.schema),
             about="How much users may create and use. Without the key they are left alone.",

@@ -27,6 +27,7 @@ from hatchway.access.machines import GATEWAY, MASTER
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import Account, certificate_name
+from hatchway.domain.gateway_names import gateway_names
 from hatchway.domain.machine import KeyState
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
@@ -43,7 +44,7 @@ from hatchway.pki import (
 )
 from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import Store, Transaction
-from hatchway.store.tables import accounts
+from hatchway.store.tables import accounts, endpoints, subnets
 from hatchway.transport.own_addresses import interface_addresses
 
 _LONGEST_PEM: Final = 65_536
@@ -219,12 +220,17 @@ def private_addresses() -> list[str]:
 
 
 def gateway_dns_names(installation: Installation) -> list[str]:
-    """What clients call gateways, as certificates have it: the account's name for them, then those that VPCs
-    have of their own; of a pattern its wildcard."""
+    """What clients call gateways, as certificates have it: the account's name for them, then those that
+    there are besides; of a pattern its wildcard."""
     with installation.store.read() as tx:
-        own = {vpc.gateway_dns_name for vpc in tx.vpcs.find()}
-    names = [installation.account.gateway_dns_name, *sorted(name for name in own if name is not None)]
-    return list(map(certificate_name, names))
+        account = tx.account()
+        names = gateway_names(
+            account,
+            tx.vpcs.find(),
+            tx.subnets.find(subnets.c.gateway_dns_name.is_not(None)),
+            tx.endpoints.find(endpoints.c.gateway_dns_name.is_not(None)),
+        )
+    return list(dict.fromkeys(map(certificate_name, (account.gateway_dns_name, *names))))
 
 
 def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now: datetime) -> bool:

@@ -64,8 +64,8 @@ class Joined:
     """What machine.json holds.
 
     `trusts_ca` is whether the API shows a certificate of the private CA; else one that the system trusts.
-    `required` are names that its certificate must be for, whatever the machine is called. `vpcs` are those
-    that a gateway serves.
+    `required` are names that its certificate must be for, whatever the machine is called. `vpcs` and
+    `endpoints` are those that a gateway serves.
     """
 
     machine_id: str
@@ -76,6 +76,7 @@ class Joined:
     private_key: bytes = field(repr=False)
     required: tuple[str, ...] = ()
     vpcs: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, directory: DataDirectory) -> "Joined | None":
@@ -97,6 +98,7 @@ class Joined:
                 private_key=base64.b64decode(kept["private_key"], validate=True),
                 required=tuple(map(str, kept["required"])),
                 vpcs=tuple(map(str, kept["vpcs"])),
+                endpoints=tuple(map(str, kept.get("endpoints", ()))),
             )
         except (ValueError, KeyError, TypeError) as problem:
             raise KeyProblem(
@@ -114,6 +116,7 @@ class Joined:
             "private_key": base64.b64encode(self.private_key).decode("ascii"),
             "required": self.required,
             "vpcs": self.vpcs,
+            "endpoints": self.endpoints,
         }
         return json.dumps(kept, indent=2).encode() + b"\n"
 
@@ -178,6 +181,7 @@ def join(
             private_key=private_key,
             required=tuple(required),
             vpcs=answer.texts("vpcs"),
+            endpoints=answer.texts("endpoints"),
         )
         keys = _opened(joined, answer.text("keys"))
         held = {kind: _read(text) for kind, text in keys.items() if kind in _PATHS}

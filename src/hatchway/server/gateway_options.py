@@ -17,6 +17,7 @@ class GatewayOptions:
 
     proxy_protocol_from: tuple[str, ...] = ()
     vpcs: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
     never_targets: tuple[str, ...] = ()
     metrics: Address | None = None
     idle_limit: int | None = None
@@ -27,6 +28,7 @@ class GatewayOptions:
         """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
         words = [word for cidr in self.proxy_protocol_from for word in ("--proxy-protocol-from", cidr)]
         words += [word for vpc in self.vpcs for word in ("--vpc", vpc)]
+        words += [word for endpoint in self.endpoints for word in ("--endpoint", endpoint)]
         words += [word for place in self.never_targets for word in ("--never-target", place)]
         if self.metrics is not None:
             port = self.metrics.port and self.metrics.port + worker - 1

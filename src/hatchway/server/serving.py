@@ -109,6 +109,7 @@ class ServerOptions:
             audit_file=self.audit_file,
             proxy_protocol_from=ranges_of(self.gateway_options.proxy_protocol_from),
             vpcs=self.gateway_options.vpcs,
+            endpoints=self.gateway_options.endpoints,
             never_targets=self.gateway_options.never_targets,
             max_tunnels=self.gateway_options.max_tunnels,
             revocation=self.gateway_options.revocation is Switch.ON,
@@ -145,12 +146,16 @@ def serve_both(options: ServerOptions) -> None:
         _check_certificate(settings.api_certificate, settings.api_key)
         _check_certificate(settings.gateway_certificate, settings.gateway_key)
         workers = [_gateway_program(options, gateway, n) for n in range(1, options.gateway_workers + 1)]
+
+        def refresh() -> None:
+            _renew_when_due(options, api, gateway.host)
+
         with _looked_after(options):
             _supervise(
                 [*_control_programs(options, api), *workers],
                 options,
                 handover,
-                refresh=lambda: _renew_own_certificate(options, names),
+                refresh=refresh,
             )
 
 
@@ -308,12 +313,19 @@ def _looked_after(options: ServerOptions, api: Address | None = None) -> Abstrac
     return nullcontext()
 
 
-def _renew_when_due(options: ServerOptions, api: Address) -> bool:
-    """What a control plane alone does now and then about its certificate; whether it could."""
+def _renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> bool:
+    """What is done now and then about the server's certificate: it may end soon, or lack a name that gateways
+    have been given meanwhile. Whether it could be.
+
+    Args:
+        gateway: where the gateways of this server listen, if there are any.
+    """
     try:
         with open_installation(options.directory, options.store_url) as installation:
             dns_names = gateway_dns_names(installation)
-        names = server_names(options.directory, dns_names, api=api.host, further=options.api_names)
+        names = server_names(
+            options.directory, dns_names, api=api.host, gateway=gateway, further=options.api_names
+        )
         _renew_own_certificate(options, names)
     except CommandFailed as problem:
         log.error("server certificate not renewed", problem=str(problem))

@@ -65,7 +65,7 @@ from hatchway.store.problems import (
 from hatchway.store.rows import Rows
 from hatchway.store.schema import BeingRestored, SchemaMismatch, oldest_program, own_schema
 from hatchway.store.schema_watch import SchemaWatch
-from hatchway.store.store import OF_VPCS, DriverMissing, Store
+from hatchway.store.store import OF_VPCS, DriverMissing, Serves, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
@@ -84,6 +84,7 @@ __all__ = [
     "Rows",
     "SchemaMismatch",
     "SchemaWatch",
+    "Serves",
     "Store",
     "StoreBusy",
     "TookTooLong",

@@ -6,12 +6,13 @@ SQLite has a write-ahead log, and what was committed survives a killed process a
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, select
 
+from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Vpc
 from hatchway.store import tables
 from hatchway.store.feed import BEGINNING, Changes, Position, epoch
@@ -27,6 +28,8 @@ from hatchway.store.url import parse_store_url
 
 OF_VPCS: Final = frozenset({"instances", "security_groups"})
 """The tables of the feed whose rows matter to those alone who serve their VPCs. They are the large ones."""
+Serves = Callable[[Vpc, Sequence[Endpoint]], bool]
+"""Whether a follower serves a VPC, which has these endpoints."""
 _VPCS_AT_ONCE = 500
 _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
@@ -205,7 +208,7 @@ class Store:
         """When to ask for the revision: `await notifications.next()` returns when it may be new."""
         return change_notifications(self.engine)
 
-    def changes(self, since: Position = BEGINNING, serves: Callable[[Vpc], bool] | None = None) -> Changes:
+    def changes(self, since: Position = BEGINNING, serves: Serves | None = None) -> Changes:
         """What has changed since a position; everything since the beginning.
 
         Args:
@@ -287,10 +290,13 @@ def _begin_sqlite(connection: Connection) -> None:
         driver.execute("BEGIN")
 
 
-def _served(tx: Transaction, serves: Callable[[Vpc], bool]) -> list[str] | None:
+def _served(tx: Transaction, serves: Serves) -> list[str] | None:
     """The ids of the VPCs that are served; None where all are."""
     vpcs = tx.vpcs.find()
-    served = [vpc.id for vpc in vpcs if serves(vpc)]
+    endpoints: dict[str, list[Endpoint]] = defaultdict(list)
+    for endpoint in tx.endpoints.find():
+        endpoints[endpoint.vpc_id].append(endpoint)
+    served = [vpc.id for vpc in vpcs if serves(vpc, endpoints[vpc.id])]
     return None if len(served) == len(vpcs) else served
 
 

@@ -48,9 +48,15 @@ def snapshot_of(account: StoredAccount) -> Snapshot:
 
 
 def ask(
-    account: StoredAccount, *, vpcs: tuple[str, ...] = (), own: Own = GATEWAY, **asked: Any
+    account: StoredAccount,
+    *,
+    vpcs: tuple[str, ...] = (),
+    endpoints: tuple[str, ...] = (),
+    own: Own = GATEWAY,
+    **asked: Any,
 ) -> Admitted | Refused:
-    return new_admission(snapshot_of(account), Carries(0), vpcs=vpcs, own=own).decide(
+    snapshot = snapshot_of(account)
+    return new_admission(snapshot, Carries(0), vpcs=vpcs, endpoints=endpoints, own=own).decide(
         account.head("alice", **asked),
         source_ip="192.0.2.7",
         request_id="request-1",
@@ -217,10 +223,43 @@ def test_a_gateway_serves_the_vpcs_that_it_is_bound_to_or_all_that_are_no_separa
         return
     assert refusal(answer) == (404, "ResourceNotFoundException")
     assert isinstance(answer, Refused)
-    assert "in a VPC that this gateway does not serve" in answer.refusal.message
+    assert "not one that this gateway serves" in answer.refusal.message
     assert answer.additional["network"] == (
-        f"this gateway does not serve {OTHER_VPC}, where {OTHER_ENDPOINT} is"
+        f"this gateway does not serve {OTHER_ENDPOINT}, which is in {OTHER_VPC}"
     )
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize(
+    ("bound", "served"),
+    [
+        ({"endpoints": (ENDPOINT,)}, (True, False)),
+        ({"endpoints": (OTHER_ENDPOINT,)}, (False, True)),
+        ({"endpoints": ("other",)}, (False, True)),
+        ({"vpcs": ("office",), "endpoints": ("other",)}, (True, True)),
+        ({"endpoints": ("nothing",)}, (False, False)),
+    ],
+)
+def test_a_gateway_that_is_bound_to_endpoints_serves_them_and_those_of_its_vpcs(
+    overlapping: StoredAccount, bound: dict[str, Any], served: tuple[bool, bool], separate: bool
+) -> None:
+    with overlapping.store.write() as tx:
+        (other,) = tx.endpoints.find(id=OTHER_ENDPOINT)
+        tx.endpoints.put(replace(other, name="other"))
+        tx.vpcs.put(Vpc(id=OTHER_VPC, name="lab", cidrs=("10.0.0.0/16",), separate_network=separate))
+    answers = [through(overlapping, **bound, privateIpAddress="10.0.1.2") for through in (ask, through_other)]
+    assert tuple(isinstance(answer, Admitted) for answer in answers) == served
+    for answer in answers:
+        assert isinstance(answer, Admitted) or refusal(answer) == (404, "ResourceNotFoundException")
+
+
+def test_which_of_two_networks_with_the_same_addresses_is_meant_its_gateway_says(
+    overlapping: StoredAccount,
+) -> None:
+    """The host of the other network at the same address is in the way of the one that serves both alone."""
+    assert admitted(through_other(overlapping, endpoints=(OTHER_ENDPOINT,))).unreachable is None
+    both = admitted(through_other(overlapping, endpoints=(ENDPOINT, OTHER_ENDPOINT)))
+    assert f"{instance().id} of {VPC}" in (both.unreachable or "")
 
 
 def test_hosts_of_a_network_that_a_gateway_does_not_serve_are_not_in_its_way(
@@ -250,4 +289,4 @@ def test_a_tunnel_is_cut_when_its_vpc_becomes_a_network_of_its_own(account: Stor
         tx.vpcs.put(replace(vpc, separate_network=True))
     snapshot.apply(account.store.changes(snapshot.position))
     revoked = admission.review(opened, datetime.now(UTC)).revoked
-    assert revoked == {"reason": f"this gateway does not serve {VPC}, where {ENDPOINT} is"}
+    assert revoked == {"reason": f"this gateway does not serve {ENDPOINT}, which is in {VPC}"}

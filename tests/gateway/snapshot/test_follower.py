@@ -1,7 +1,7 @@
 """A gateway's snapshot keeps up with a store on PostgreSQL, which tells of changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 import uvloop
 from sqlalchemy import event, text
-from tests.gateway.account import GATEWAY_KEY
+from tests.gateway.account import GATEWAY_KEY, endpoint
 from tests.store.pasts import with_another_past
 from tests.store.postgresql_server import PostgresqlServer, postgresql_server, server_programs
 from tests.transport.harness import until
 
 from hatchway.domain.identity import User
 from hatchway.domain.network import Instance, SecurityGroup, Vpc
+from hatchway.gateway.admission.served import Served
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
-from hatchway.store import Changes, Store
+from hatchway.store import Changes, Store, Transaction
 from hatchway.store.notifications import CHANNEL
 
 HOUR = 3600.0
@@ -239,10 +240,58 @@ def test_a_store_that_was_restored_is_read_anew_and_counted(store: Store) -> Non
     uvloop.run(run())
 
 
+def test_a_gateway_that_is_bound_to_endpoints_has_the_hosts_of_their_vpcs_as_they_come_and_go(
+    tmp_path: Path,
+) -> None:
+    store = opened(f"sqlite:///{tmp_path}/hatchway.db")
+    served = Served(endpoints=("web", "eice-1"))
+    snapshot = Snapshot(GATEWAY_KEY)
+    follower = Follower(store, snapshot, lambda *_: None, served.reaches)
+
+    def known(change: Callable[[Transaction], object]) -> set[str]:
+        with store.write() as tx:
+            change(tx)
+        follower.catch_up()
+        follows = {
+            host.name for host in (*snapshot.instances_at("10.0.0.1"), *snapshot.instances_at("10.0.0.2"))
+        }
+        anew = Snapshot(GATEWAY_KEY)
+        Follower(store, anew, lambda *_: None, served.reaches).catch_up()
+        hosts = {host.name for at in ("10.0.0.1", "10.0.0.2") for host in anew.instances_at(at)}
+        assert hosts <= follows, "what is read at first"
+        return follows
+
+    host = Instance(
+        id="i-1", name="one", vpc_id="vpc-1", subnet_id="s", private_ip="10.0.0.1", ipv6=None,
+        security_group_ids=(),
+    )  # fmt: skip
+    other = replace(host, id="i-2", name="two", vpc_id="vpc-2", private_ip="10.0.0.2")
+    bound, unbound = replace(endpoint(), vpc_id="vpc-1"), replace(endpoint(), id="eice-9", vpc_id="vpc-2")
+
+    def first(tx: Transaction) -> None:
+        for row in (Vpc(id="vpc-1", name="v1", cidrs=()), Vpc(id="vpc-2", name="v2", cidrs=())):
+            tx.vpcs.put(row)
+        for each in (host, other):
+            tx.instances.put(each)
+
+    assert known(first) == set()
+    assert known(lambda tx: tx.endpoints.put(unbound)) == set(), "another's endpoint"
+    assert known(lambda tx: tx.endpoints.put(replace(bound, id="eice-1"))) == {"one"}, "by its id"
+    assert known(lambda tx: tx.instances.put(replace(other, name="too"))) == {"one"}
+    assert known(lambda tx: tx.endpoints.put(replace(unbound, name="web"))) == {"one", "too"}, "by its name"
+    assert known(lambda tx: tx.instances.put(replace(host, name="first"))) == {"first", "too"}
+    known(lambda tx: tx.endpoints.delete("eice-9"))
+    assert "again" not in known(lambda tx: tx.instances.put(replace(other, name="again"))), "served no more"
+    known(lambda tx: tx.endpoints.put(replace(bound, id="eice-1", vpc_id="vpc-2")))
+    assert "again" in known(lambda tx: tx.instances.put(replace(host, name="last"))), "moved"
+    assert "last" not in known(lambda tx: None)
+    store.close()
+
+
 def test_a_gateway_has_of_the_vpcs_that_it_does_not_serve_neither_hosts_nor_groups(tmp_path: Path) -> None:
     store = opened(f"sqlite:///{tmp_path}/hatchway.db")
     snapshot = Snapshot(GATEWAY_KEY)
-    follower = Follower(store, snapshot, lambda *_: None, lambda vpc: not vpc.separate_network)
+    follower = Follower(store, snapshot, lambda *_: None, lambda vpc, _: not vpc.separate_network)
 
     def known() -> tuple[list[str], list[str]]:
         hosts = [host.name for address in ("10.0.0.1", "10.0.0.2") for host in snapshot.instances_at(address)]
@@ -278,6 +327,6 @@ def test_a_gateway_has_of_the_vpcs_that_it_does_not_serve_neither_hosts_nor_grou
     put(replace(far, separate_network=True), replace(other, name="last"))
     assert "last" not in known()[0], "served no more"
     again = Snapshot(GATEWAY_KEY)
-    Follower(store, again, lambda *_: None, lambda vpc: not vpc.separate_network).catch_up()
+    Follower(store, again, lambda *_: None, lambda vpc, _: not vpc.separate_network).catch_up()
     assert again.instances_at("10.0.0.2") == ()
     store.close()

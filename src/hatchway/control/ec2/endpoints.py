@@ -28,10 +28,10 @@ from hatchway.domain.endpoint_creation import (
     CannotPreserveClientIp,
     EndpointOrder,
     NoFreeAddress,
-    endpoint_dns_name,
     modified_endpoint,
     new_endpoint,
 )
+from hatchway.domain.gateway_names import endpoint_dns_name
 from hatchway.domain.ids import Kind, new_id
 from hatchway.domain.network import DEFAULT_GROUP_NAME, Subnet
 from hatchway.domain.service_linked_role import service_linked_role
@@ -101,7 +101,7 @@ def create_instance_connect_endpoint(call: Call) -> Result:
         endpoint_id=endpoint_id,
         subnet=subnet,
         security_group_ids=group_ids,
-        dns_name=endpoint_dns_name(call.tx.vpcs.get(subnet.vpc_id), account, endpoint_id),
+        dns_name=endpoint_dns_name(endpoint_id, account, call.tx.vpcs.get(subnet.vpc_id), subnet),
         preserve_client_ip=parameters.get("PreserveClientIp") or False,
         ip_address_type=_ip_address_type(parameters.get("IpAddressType")),
         tags=tags,
@@ -165,6 +165,7 @@ def modify_instance_connect_endpoint(call: Call) -> Result:
         subnet=subnet,
         security_group_ids=asked_groups or endpoint.security_group_ids,
         dns_name=endpoint.dns_name,
+        gateway_dns_name=endpoint.gateway_dns_name,
         preserve_client_ip=endpoint.preserve_client_ip if preserve is None else preserve,
         ip_address_type=_ip_address_type(parameters.get("IpAddressType")) or endpoint.ip_address_type,
         name=endpoint.name,

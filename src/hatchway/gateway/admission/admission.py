@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hatchway.domain.network import Instance
     from hatchway.gateway.admission.off_limits import OffLimits
     from hatchway.gateway.admission.refusal import Overrun
-    from hatchway.gateway.admission.served import ServedVpcs
+    from hatchway.gateway.admission.served import Served
     from hatchway.gateway.snapshot.snapshot import Snapshot
     from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.transport.websocket.handshake import Head
@@ -76,13 +76,13 @@ class Admission:
         load: Load,
         max_tunnels: int | None = None,
         *,
-        served: ServedVpcs,
+        served: Served,
         off_limits: OffLimits,
         may_take_addresses: bool = True,
     ) -> None:
         """`max_tunnels` is how many tunnels this worker may carry at once.
 
-        `served` are the VPCs whose endpoints it opens tunnels through, `off_limits` where it opens none to.
+        `served` says through which endpoints it opens tunnels, `off_limits` where it opens none to.
 
         `may_take_addresses` is whether it may connect from addresses that are not the machine's.
         """
@@ -305,9 +305,9 @@ class Admission:
     def _not_served(self, endpoint: Endpoint) -> str | None:
         """Why tunnels through this endpoint are another gateway's, in words for the audit trail."""
         vpc = self._snapshot.vpc(endpoint.vpc_id)
-        if vpc is not None and vpc in self._served:
+        if vpc is not None and self._served.covers(endpoint, vpc):
             return None
-        return f"this gateway does not serve {endpoint.vpc_id}, where {endpoint.id} is"
+        return f"this gateway does not serve {endpoint.id}, which is in {endpoint.vpc_id}"
 
     def _network_problem(
         self, endpoint: Endpoint, instance: Instance | None, request: TunnelRequest, source_ip: str

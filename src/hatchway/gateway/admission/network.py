@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hatchway.domain.network import Instance
     from hatchway.domain.reach import Address
     from hatchway.gateway.admission.off_limits import OffLimits
-    from hatchway.gateway.admission.served import ServedVpcs
+    from hatchway.gateway.admission.served import Served
     from hatchway.gateway.snapshot.snapshot import Snapshot
 
 
@@ -31,7 +31,7 @@ class Flow(NamedTuple):
     client: Address
 
 
-def network_problem(snapshot: Snapshot, served: ServedVpcs, off_limits: OffLimits, flow: Flow) -> str | None:
+def network_problem(snapshot: Snapshot, served: Served, off_limits: OffLimits, flow: Flow) -> str | None:
     """Why the connection is not let through, in words for the audit trail; None when it is.
 
     A target that is not registered has no security group of its own to ask. So its address must be neither
@@ -66,10 +66,10 @@ def network_problem(snapshot: Snapshot, served: ServedVpcs, off_limits: OffLimit
     return None
 
 
-def _somebody_elses(snapshot: Snapshot, served: ServedVpcs, flow: Flow) -> str | None:
+def _somebody_elses(snapshot: Snapshot, served: Served, flow: Flow) -> str | None:
     for other in snapshot.instances_at(str(flow.address)):
         vpc = snapshot.vpc(other.vpc_id)
-        if vpc is not None and vpc in served:
+        if vpc is not None and served.reaches(vpc, snapshot.endpoints_of(vpc.id)):
             return (
                 f"{flow.address} is {other.id} of {vpc.id}, whose security groups and tags would not count"
                 f" through an endpoint of {flow.endpoint.vpc_id}: bind gateways to VPCs whose ranges overlap"

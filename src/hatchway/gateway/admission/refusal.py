@@ -78,8 +78,8 @@ def not_served(endpoint_id: str) -> Refusal:
     return Refusal(
         HTTPStatus.NOT_FOUND,
         "ResourceNotFoundException",
-        f"The instance connect endpoint {endpoint_id} is in a VPC that this gateway does not serve. Connect"
-        " to a gateway that does, by the endpoint's DnsName.",
+        f"The instance connect endpoint {endpoint_id} is not one that this gateway serves. Connect to a"
+        " gateway that does, by the endpoint's DnsName.",
     )
 
 

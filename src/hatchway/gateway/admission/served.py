@@ -1,28 +1,45 @@
-"""Which VPCs a gateway serves: it stands in one network, and several VPCs may have the same ranges."""
+"""Which endpoints a gateway serves: it stands in one network, and several VPCs may have the same ranges."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Vpc
 
 
-class ServedVpcs:
-    """The VPCs that a gateway is bound to. One that is bound to none serves all that are not separate
-    networks."""
+class Served:
+    """What a gateway is bound to: VPCs, with every endpoint in them, and endpoints. One that is bound to
+    nothing serves all endpoints of VPCs that are not separate networks."""
 
-    def __init__(self, bound: Iterable[str] = ()) -> None:
-        """`bound` are names or ids of VPCs."""
-        self._bound = frozenset(bound)
+    def __init__(self, vpcs: Iterable[str] = (), endpoints: Iterable[str] = ()) -> None:
+        """Both are names or ids."""
+        self._vpcs = frozenset(vpcs)
+        self._endpoints = frozenset(endpoints)
 
-    def __contains__(self, vpc: Vpc) -> bool:
-        if self._bound:
-            return vpc.id in self._bound or vpc.name in self._bound
+    def covers(self, endpoint: Endpoint, vpc: Vpc) -> bool:
+        """Whether tunnels are opened through an endpoint, which is in that VPC."""
+        return self._is_whole(vpc) or self._is_bound_to(endpoint)
+
+    def reaches(self, vpc: Vpc, endpoints: Iterable[Endpoint]) -> bool:
+        """Whether tunnels lead into a VPC, which has these endpoints."""
+        return self._is_whole(vpc) or any(map(self._is_bound_to, endpoints))
+
+    def missing(self, vpcs: Iterable[Vpc], endpoints: Iterable[Endpoint]) -> list[str]:
+        """The names and ids that it is bound to and that are none of these."""
+        return sorted(
+            (self._vpcs - {word for vpc in vpcs for word in (vpc.id, vpc.name)})
+            | (self._endpoints - {word for each in endpoints for word in (each.id, each.name)})
+        )
+
+    def _is_whole(self, vpc: Vpc) -> bool:
+        """Whether every endpoint of the VPC is served."""
+        if self._vpcs or self._endpoints:
+            return vpc.id in self._vpcs or vpc.name in self._vpcs
         return not vpc.separate_network
 
-    def missing(self, vpcs: Sequence[Vpc]) -> list[str]:
-        """The names and ids that it is bound to and that none of these VPCs has."""
-        return sorted(self._bound - {name for vpc in vpcs for name in (vpc.id, vpc.name)})
+    def _is_bound_to(self, endpoint: Endpoint) -> bool:
+        return endpoint.id in self._endpoints or endpoint.name in self._endpoints

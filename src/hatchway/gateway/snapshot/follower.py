@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from itertools import compress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -20,12 +20,13 @@ from hatchway.gateway.snapshot.table import key_of
 from hatchway.store import BEGINNING, OF_VPCS, log_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
 
+    from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Vpc
     from hatchway.gateway.snapshot.snapshot import Snapshot
     from hatchway.gateway.snapshot.subjects import Touched
-    from hatchway.store import Changes, Store
+    from hatchway.store import Changes, Serves, Store
     from hatchway.store.notifications import ChangeNotifications
 
 RETRY: Final = 0.5
@@ -48,7 +49,7 @@ class Follower:
         store: Store,
         snapshot: Snapshot,
         applied: Callable[[Changes, Touched], None],
-        serves: Callable[[Vpc], bool] = lambda _: True,
+        serves: Serves = lambda *_: True,
     ) -> None:
         """
         Args:
@@ -147,32 +148,59 @@ class Follower:
         event loop."""
         changes = self._store.changes(self._snapshot.position, self._serves)
         if not changes.everything:
-            renewed = {vpc.id: vpc for vpc in changes.changed.get("vpcs", ())}
-            if any(map(self._was_left_out, renewed.values())):
+            after = _NetworkAfter(self._snapshot, changes)
+            if any(self._was_left_out(vpc_id, after) for vpc_id in after.touched):
                 # What was left out is needed now.
                 changes = self._store.changes(BEGINNING, self._serves)
             else:
-                changes = self._of_served(changes, renewed)
+                changes = self._of_served(changes, after)
         return changes, touched(changes, key_of)
 
-    def _was_left_out(self, vpc: Vpc) -> bool:
+    def _was_left_out(self, vpc_id: str, after: _NetworkAfter) -> bool:
         """Whether the snapshot lacks the rows of a VPC that is served now."""
-        before = self._snapshot.vpc(vpc.id)
-        return before is not None and self._serves(vpc) and not self._serves(before)
+        before = self._snapshot.vpc(vpc_id)
+        return (
+            before is not None
+            and after.is_served(vpc_id, self._serves)
+            and not self._serves(before, self._snapshot.endpoints_of(vpc_id))
+        )
 
-    def _of_served(self, changes: Changes, renewed: Mapping[str, Vpc]) -> Changes:
+    def _of_served(self, changes: Changes, after: _NetworkAfter) -> Changes:
         """The same, in which the rows of other VPCs are gone: they may have been served ones' before."""
-
-        def is_served(row: Any) -> bool:
-            vpc = renewed.get(row.vpc_id) or self._snapshot.vpc(row.vpc_id)
-            return vpc is not None and self._serves(vpc)
-
         changed, deleted = dict(changes.changed), dict(changes.deleted)
         for table in OF_VPCS:
             rows = changed.get(table, ())
-            served = [is_served(row) for row in rows]
+            served = [after.is_served(row.vpc_id, self._serves) for row in rows]
             if not all(served):
                 kept = list(compress(rows, served))
                 gone = [key_of(table, row) for row, is_kept in zip(rows, served, strict=True) if not is_kept]
                 changed[table], deleted[table] = kept, [*deleted.get(table, ()), *gone]
         return replace(changes, changed=changed, deleted=deleted)
+
+
+class _NetworkAfter:
+    """Which VPCs there are once some changes have been applied, and which endpoints they have.
+
+    Attributes:
+        touched: the ids of VPCs of which that may differ from what the snapshot has.
+    """
+
+    def __init__(self, snapshot: Snapshot, changes: Changes) -> None:
+        self._snapshot = snapshot
+        self._vpcs: dict[str, Vpc] = {vpc.id: vpc for vpc in changes.changed.get("vpcs", ())}
+        self._endpoints: Sequence[Endpoint] = changes.changed.get("endpoints", ())
+        gone = {endpoint_id for (endpoint_id,) in changes.deleted.get("endpoints", ())}
+        self._replaced = gone | {endpoint.id for endpoint in self._endpoints}
+        before = filter(None, map(snapshot.endpoint, self._replaced))
+        self.touched = {*self._vpcs, *(endpoint.vpc_id for endpoint in (*before, *self._endpoints))}
+        self._served: dict[str, bool] = {}
+
+    def is_served(self, vpc_id: str, serves: Serves) -> bool:
+        if vpc_id not in self._served:
+            vpc = self._vpcs.get(vpc_id) or self._snapshot.vpc(vpc_id)
+            self._served[vpc_id] = vpc is not None and serves(vpc, tuple(self._endpoints_of(vpc_id)))
+        return self._served[vpc_id]
+
+    def _endpoints_of(self, vpc_id: str) -> Iterable[Endpoint]:
+        yield from (each for each in self._snapshot.endpoints_of(vpc_id) if each.id not in self._replaced)
+        yield from (each for each in self._endpoints if each.vpc_id == vpc_id)

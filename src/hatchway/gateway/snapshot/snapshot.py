@@ -37,6 +37,7 @@ _LOOKUPS: Final[dict[str, Callable[[Any], Iterable[Key]]]] = {
     "instances": lambda row: (
         key for address in row.addresses for key in ((row.vpc_id, address), (address,))
     ),
+    "endpoints": lambda row: ((row.vpc_id,),),
     "memberships": lambda row: ((row.user_name,),),
     "inline_policies": lambda row: ((row.owner_kind, row.owner_name),),
     "attachments": lambda row: ((row.owner_kind, row.owner_name),),
@@ -136,6 +137,9 @@ class Snapshot:
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         return self._rows("endpoints").get((endpoint_id,))
+
+    def endpoints_of(self, vpc_id: str) -> Sequence[Endpoint]:
+        return self._find("endpoints", vpc_id)
 
     def vpc(self, vpc_id: str) -> Vpc | None:
         return self._rows("vpcs").get((vpc_id,))

@@ -24,7 +24,7 @@ from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
 from hatchway.gateway.admission.preserve_client_ip import NOT_PERMITTED
 from hatchway.gateway.admission.resolver import Resolver
-from hatchway.gateway.admission.served import ServedVpcs
+from hatchway.gateway.admission.served import Served
 from hatchway.gateway.lifecycle import Gateway
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
@@ -169,8 +169,8 @@ class Worker:
         self._store_restored: Callable[[], None] = lambda: None
         self._registry = Registry()
         self._may_take_addresses = may_take_addresses()
-        self._served = served = ServedVpcs(settings.vpcs)
-        self._follower = Follower(store, self._snapshot, self._changed, lambda vpc: vpc in served)
+        self._served = Served(settings.vpcs, settings.endpoints)
+        self._follower = Follower(store, self._snapshot, self._changed, self._served.reaches)
         self._own_addresses = OwnAddresses()
         ranges = [text for text in settings.never_targets if is_range(text)]
         hosts = [text for text in settings.never_targets if not is_range(text)]
@@ -324,9 +324,9 @@ class Worker:
             for endpoint in self._snapshot.endpoints:
                 if endpoint.preserve_client_ip:
                     log.warning("endpoint is of no use here", endpoint_id=endpoint.id, problem=NOT_PERMITTED)
-        missing = self._served.missing(self._snapshot.vpcs)
+        missing = self._served.missing(self._snapshot.vpcs, self._snapshot.endpoints)
         if missing:
-            log.warning("bound to VPCs that are not there", vpcs=missing)
+            log.warning("bound to VPCs or endpoints that are not there", missing=missing)
         if not self._own_addresses.is_exact:
             log.warning(
                 "the kernel tells no routes: this machine's addresses are known by its interfaces alone",

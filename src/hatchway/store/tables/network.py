@@ -26,6 +26,7 @@ subnets = in_feed(
     text("name"),
     Column("cidrs", Texts, nullable=False),
     text("availability_zone", 64),
+    text("gateway_dns_name", null=True),
     attributes(),
     tags(),
 )
@@ -83,6 +84,7 @@ endpoints = in_feed(
     Column("ip_address_type", EnumText(IpAddressType), nullable=False),
     Column("max_tunnels", Integer, nullable=True),
     Column("proxy_protocol", EnumText(ProxyProtocol), nullable=True),
+    text("gateway_dns_name", null=True),
     tags(),
 )
 
