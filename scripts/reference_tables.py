@@ -229,9 +229,9 @@ def _control_told() -> list[Metric]:
     """The same of a control plane's, but for gauges whose values are elsewhere."""
     told = ControlMetrics()
     told.answered("service", None, None)
-    told.timed("job", lambda: None)()
+    told.timed("task", lambda: None)()
     with suppress(OSError):
-        told.timed("job", partial(os.stat, "/nowhere"))()
+        told.timed("task", partial(os.stat, "/nowhere"))()
     return list(told.registry.collect())
 
 

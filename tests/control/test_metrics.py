@@ -1,6 +1,8 @@
 """What a control plane tells Prometheus, and that the alerts about it ask for nothing else."""
 
+import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +15,13 @@ from tests.control.harness import INSTANCE, World, refused
 from hatchway.audit.export import Export
 from hatchway.control.housekeeping import Task
 from hatchway.control.metrics import ControlMetrics, outcome
+from hatchway.control.threads import Threads
 from hatchway.protocol import ServiceError
+from hatchway.store import Leadership
 
-ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yml"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+OF_PROMETHEUS = {"job", "instance", "le", "exported_job", "exported_instance"}
+"""Labels that Prometheus gives what it asks: a metric of ours would lose its own of that name."""
 
 
 def samples(metrics: ControlMetrics) -> dict[str, float]:
@@ -131,13 +137,52 @@ def test_how_far_the_audit_file_is_behind_is_told(world: World, tmp_path: Path) 
     assert samples(metrics)["hatchway_audit_export_lag_seconds"] == 0
 
 
-def test_the_alerts_ask_for_metrics_that_there_are(world: World) -> None:
+def test_who_leads_is_told(world: World) -> None:
+    metrics = ControlMetrics()
+    leadership = Leadership(world.store, {"housekeeping": "here"}, time.monotonic)
+    metrics.watch_leadership(leadership, "housekeeping")
+    assert samples(metrics)["hatchway_leader:housekeeping"] == 0
+    leadership.look()
+    assert samples(metrics)["hatchway_leader:housekeeping"] == 1
+    leadership.resign()
+    assert samples(metrics)["hatchway_leader:housekeeping"] == 0
+
+
+def test_the_dashboard_and_the_alerts_ask_for_metrics_and_labels_that_there_are(
+    world: World,
+) -> None:
+    metrics = ControlMetrics()
+    metrics.answered("sts", "GetCallerIdentity", None)
+    metrics.timed("tidy", lambda: None)()
+    with pytest.raises(ValueError, match="x"):
+        metrics.timed("tidy", lambda: int("x"))()
+    metrics.watch_store(world.store, 1)
+    metrics.watch_threads("call", Threads(1, share=1))
+    metrics.watch_certificates(api=world.shared_server.certificate)
+    metrics.watch_leadership(Leadership(world.store, {"a": "b"}, time.monotonic), "a")
+    metrics.watch_export(world.store, world.clock)
+    metrics.watch_signing_keys(lambda: None, lambda: 0)
+    labels: dict[str, set[str]] = {}
+    for family in metrics.registry.collect():
+        own = set().union(*(sample.labels for sample in family.samples))
+        assert family.name == "hatchway_api_call_seconds" or own.isdisjoint(OF_PROMETHEUS), family.name
+        labels[family.name] = own
     (rules,) = [
         group["rules"]
-        for group in yaml.safe_load(ALERTS.read_text())["groups"]
+        for group in yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())["groups"]
         if group["name"] == "hatchway-control"
     ]
-    families = {family.name for family in world.plane.metrics.registry.collect()}
-    for rule in rules:
-        for name in re.findall(r"\bhatchway_[a-z_]+", rule["expr"]):
-            assert name.removesuffix("_bucket").removesuffix("_total") in families, rule["alert"]
+    dashboard = json.loads((DEPLOY / "grafana" / "hatchway-control.json").read_text())
+    asked = [rule["expr"] for rule in rules]
+    asked += [query["expr"] for panel in dashboard["panels"] for query in panel["targets"]]
+    shown = set()
+    for expression in asked:
+        names = {
+            name.removesuffix("_bucket").removesuffix("_total")
+            for name in re.findall(r"\b(?:hatchway|process)_[a-z_]+", expression)
+        }
+        assert names <= labels.keys() | {"process_cpu_seconds"}, expression
+        shown |= names
+        by = set(", ".join(re.findall(r"\bby \(([^)]*)\)", expression)).split(", ")) - {""}
+        assert by <= OF_PROMETHEUS.union(*(labels.get(name, set()) for name in names)), expression
+    assert {name for name in labels if name.startswith("hatchway_")} <= shown, "each is shown"

@@ -21,7 +21,7 @@ from hatchway.control.services import DIALECTS
 from hatchway.control.threads import Threads
 from hatchway.pki import PkiProblem, expiry
 from hatchway.protocol import ServiceError
-from hatchway.store import LeadershipLost, Store, explain
+from hatchway.store import Leadership, LeadershipLost, Store, explain
 
 NO_OPERATION: Final = "none"
 """The operation of a request that did not come so far as to be one of those that there are."""
@@ -83,20 +83,20 @@ class ControlMetrics:
         )
         self._job_time = Gauge(
             "hatchway_housekeeping_last_success_timestamp_seconds",
-            "When each of the jobs that are done without being asked last came to its end here.",
-            ["job"],
+            "When each of the tasks that are done without being asked last came to its end here.",
+            ["task"],
             registry=registry,
         )
         self._job_seconds = Gauge(
             "hatchway_housekeeping_last_duration_seconds",
             "How long each of them took the last time.",
-            ["job"],
+            ["task"],
             registry=registry,
         )
         self._job_failures = Counter(
             "hatchway_housekeeping_failures",
             "How often each of them failed.",
-            ["job"],
+            ["task"],
             registry=registry,
         )
         self._live = _Live(_families())
@@ -165,6 +165,10 @@ class ControlMetrics:
         self._live.add("hatchway_audit_export_lag_seconds", (), lambda: lag)
         return look
 
+    def watch_leadership(self, leadership: Leadership, role: str) -> None:
+        """Tell whether this process has that role."""
+        self._live.add("hatchway_leader", (role,), partial(leadership.leads, role))
+
     def watch_signing_keys(
         self, good_until: Callable[[], datetime | None], unopened: Callable[[], int]
     ) -> None:
@@ -195,6 +199,11 @@ def _families() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     )
     yield "hatchway_store_connections", "Connections to the store.", ("state",)
     yield "hatchway_store_connections_limit", "As many of them as there may be.", ()
+    yield (
+        "hatchway_leader",
+        "Whether this process does what only one is to do: housekeeping, the audit file.",
+        ("role",),
+    )
     yield (
         "hatchway_audit_export_lag_seconds",
         "Age of the oldest event in the store that is not in the audit file yet, looked at every 15 s; 0 for"

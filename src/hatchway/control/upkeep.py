@@ -6,6 +6,7 @@ from typing import Final
 
 from hatchway.access.signing_keys import SigningKeys
 from hatchway.control.housekeeping import (
+    AUDIT_FILE,
     HOUSEKEEPING,
     Housekeeper,
     Task,
@@ -39,8 +40,10 @@ class Upkeep:
             return
         audit_log = settings.data_directory.audit_log if settings.audit_file else None
         self._leadership = leadership = lead(plane, audit_log)
+        metrics.watch_leadership(leadership, HOUSEKEEPING)
         exporting: tuple[Task, ...] = ()
         if audit_log is not None:
+            metrics.watch_leadership(leadership, AUDIT_FILE)
             exporting = (export_task(audit_log, leadership),)
             look = metrics.watch_export(plane.store, plane.clock)
             always += (Task("measure the audit file's lag", _LOOK_AT_THE_FILE, look),)
