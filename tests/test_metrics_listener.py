@@ -1,12 +1,13 @@
 """Prometheus is answered where it is told to ask, and by nobody else."""
 
 import time
+import urllib.error
 import urllib.request
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from hatchway.metrics_listener import metrics_listener
+from hatchway.metrics_listener import Answer, Question, metrics_listener
 from hatchway.settings import Address
 
 LOOPBACK = "127.0.0.1"
@@ -37,6 +38,29 @@ def test_prometheus_is_answered_on_a_listener_of_its_own(host: str) -> None:
         answer.close()
     with pytest.raises(OSError):
         urllib.request.urlopen(url, timeout=10)
+
+
+def test_who_asks_to_drain_is_told_apart_and_answered_where_a_process_can_be_asked() -> None:
+    questions: list[Question] = []
+
+    def drain(question: Question) -> Answer:
+        questions.append(question)
+        return Answer("405 Method Not Allowed", "not so", "POST")
+
+    with metrics_listener(Told(), Address(LOOPBACK, 0), drain=drain) as listener:
+        assert listener is not None
+        url = f"http://{LOOPBACK}:{listener.port}/drain"
+        asking = urllib.request.Request(url, method="PUT", headers={"Origin": "https://a.example"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asking, timeout=10)
+        with refused.value as answer:
+            assert (answer.code, answer.headers["Allow"], answer.read()) == (405, "POST", b"not so\n")
+    assert questions == [Question("PUT", LOOPBACK, "https://a.example")]
+    with metrics_listener(Told(), Address(LOOPBACK, 0)) as listener:
+        assert listener is not None
+        answer = urllib.request.urlopen(f"http://{LOOPBACK}:{listener.port}/drain", timeout=10)
+        assert b"\nopened_total 3.0\n" in answer.read(), "a process that cannot be asked"
+        answer.close()
 
 
 def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:

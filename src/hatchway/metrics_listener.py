@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from prometheus_client import start_http_server
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from hatchway.settings import Address
 
 READY_PATH: Final = "/readyz"
-"""Where the listener says whether the process is ready; at every other path it has the metrics."""
+"""Where the listener says whether the process is ready."""
+DRAIN_PATH: Final = "/drain"
+"""Where a process is asked to take no more work, if it can be. At every other path there are the metrics."""
 
 _PORT_INTERVAL: Final = 0.5
 """Seconds between two attempts to listen on a port that another process still holds."""
@@ -33,6 +35,22 @@ class ProcessMetrics(Protocol):
     def is_ready(self) -> bool: ...
 
 
+class Question(NamedTuple):
+    """What was asked at `DRAIN_PATH`, from what address; `origin` is of the page that did so in a browser."""
+
+    method: str
+    peer: str
+    origin: str | None
+
+
+class Answer(NamedTuple):
+    """`status` has its reason (RFC 9110 section 15), `text` is a line, `allow` names the methods."""
+
+    status: str
+    text: str
+    allow: str | None = None
+
+
 class MetricsListener:
     """Answers Prometheus in a thread.
 
@@ -40,8 +58,16 @@ class MetricsListener:
         port: where; None while it does not.
     """
 
-    def __init__(self, metrics: ProcessMetrics, address: Address, *, patient: bool = False) -> None:
-        """With `patient` it waits for the port as long as another process holds it.
+    def __init__(
+        self,
+        metrics: ProcessMetrics,
+        address: Address,
+        *,
+        patient: bool = False,
+        drain: Callable[[Question], Answer] | None = None,
+    ) -> None:
+        """With `patient` it waits for the port as long as another process holds it. `drain` answers at
+        `DRAIN_PATH`.
 
         Raises:
             OSError: it cannot listen there.
@@ -49,6 +75,7 @@ class MetricsListener:
         self.port: int | None = None
         self._metrics = metrics
         self._address = address
+        self._drain = drain
         self._closing = threading.Event()
         self._server: tuple[WSGIServer, threading.Thread] | None = None
         self._waiting: threading.Thread | None = None
@@ -76,7 +103,7 @@ class MetricsListener:
         address = self._address
         self._server = start_http_server(address.port, address.host, registry=self._metrics.registry)
         server = self._server[0]
-        server.set_app(_with_readiness(server.get_app(), self._metrics))
+        server.set_app(_with_readiness(server.get_app(), self._metrics, self._drain))
         self.port = server.server_port
 
     def _wait(self) -> None:
@@ -88,25 +115,42 @@ class MetricsListener:
             return
 
 
-def _with_readiness(application: Any, metrics: ProcessMetrics) -> Callable[..., Iterable[bytes]]:
-    """The WSGI application (PEP 3333) with the metrics, and at `READY_PATH` whether the process is ready."""
+def _with_readiness(
+    application: Any, metrics: ProcessMetrics, drain: Callable[[Question], Answer] | None
+) -> Callable[..., Iterable[bytes]]:
+    """The WSGI application (PEP 3333) with the metrics, with whether the process is ready, and the drain."""
 
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") != READY_PATH:
+    def respond(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO")
+        if path == READY_PATH:
+            answer = Answer("200 OK", "ok") if metrics.is_ready else _NOT_READY
+        elif path == DRAIN_PATH and drain is not None:
+            answer = drain(
+                Question(environ["REQUEST_METHOD"], environ["REMOTE_ADDR"], environ.get("HTTP_ORIGIN"))
+            )
+        else:
             found: Iterable[bytes] = application(environ, start_response)
             return found
-        status, body = (
-            ("200 OK", b"ok\n") if metrics.is_ready else ("503 Service Unavailable", b"not ready\n")
-        )
-        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        body = f"{answer.text}\n".encode()
+        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        if answer.allow is not None:
+            headers.append(("Allow", answer.allow))
+        start_response(answer.status, headers)
         return [body]
 
-    return answer
+    return respond
+
+
+_NOT_READY: Final = Answer("503 Service Unavailable", "not ready")
 
 
 @contextmanager
 def metrics_listener(
-    metrics: ProcessMetrics, address: Address | None, *, patient: bool = False
+    metrics: ProcessMetrics,
+    address: Address | None,
+    *,
+    patient: bool = False,
+    drain: Callable[[Question], Answer] | None = None,
 ) -> Iterator[MetricsListener | None]:
     """A listener for the context; none when there is no address.
 
@@ -116,7 +160,7 @@ def metrics_listener(
     if address is None:
         yield None
         return
-    listener = MetricsListener(metrics, address, patient=patient)
+    listener = MetricsListener(metrics, address, patient=patient, drain=drain)
     try:
         yield listener
     finally:

@@ -18,6 +18,7 @@ DEFAULT_API_PORT: Final = 8443
 DEFAULT_GATEWAY_PORT: Final = 443
 """The only port at which the AWS CLI looks for an endpoint."""
 DEFAULT_DRAIN_SECONDS: Final = 10.0
+DEFAULT_DRAIN_NOTICE: Final = 15.0
 UNPRIVILEGED_GATEWAY_PORT: Final = 8444
 LOOPBACK: Final = "127.0.0.1"
 ANYWHERE: Final = "anywhere"
@@ -153,6 +154,7 @@ class Settings:
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
         run_as: the user that a process becomes once its ports are bound; None for the one that started it.
         drain_seconds: how long a stopping process lets what is under way come to its end.
+        drain_notice: how long a gateway that is asked to drain opens tunnels still, in seconds.
     """
 
     data_directory: DataDirectory
@@ -181,4 +183,5 @@ class Settings:
     idle_limit: int | None = None
     run_as: str | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
+    drain_notice: float = DEFAULT_DRAIN_NOTICE
     log_format: LogFormat = LogFormat.JSON

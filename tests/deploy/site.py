@@ -27,7 +27,7 @@ vpcs:
 instances:
   web-1: {{id: i-0123456789abcdef0, subnet: lab/web, private_ip: {HOST}}}
 endpoints:
-  office: {{id: {ENDPOINT}, subnet: lab/web}}
+  office: {{id: {ENDPOINT}, subnet: lab/web, max_tunnels: 1000}}
 users:
   alice:
     inline:

@@ -6,12 +6,16 @@ The page is docs/deploy.md.
 import json
 import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +24,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.cli.commands import COMMAND, environment, hatchway
-from tests.deploy.site import ACCOUNT, ANSWER, CLIENT, FLEET, answers, start, through_a_tunnel
+from tests.deploy.site import ACCOUNT, ANSWER, CLIENT, ENDPOINT, FLEET, HOST, answers, start, through_a_tunnel
 from tests.e2e.waiting import free_port, wait_until
 from tests.programs import find, needs
+from tests.transport.harness import request
+
+from hatchway.sigv4.signing import presign
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 SERVER = "127.0.41.1"
@@ -59,12 +66,17 @@ def test_haproxy_finds_nothing_wrong_with_its_configuration(tmp_path: Path) -> N
 
 @dataclass(frozen=True)
 class Site:
-    """A server behind HAProxy, whose second server is not there."""
+    """A server behind HAProxy, whose second server is not there.
+
+    `behind` are the ports of the server's gateway, and of what it says of that; `log` is HAProxy's.
+    """
 
     directory: Path
     api: str
     gateway_port: int
     key: tuple[str, str]
+    behind: dict[str, int]
+    log: Path
 
     def client(self, service: str, source: str = CLIENT) -> Any:
         """A client of boto3's, whose connections come from that address."""
@@ -137,6 +149,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             f"https://{FRONT}:{front['api']}",
             front["gateway"],
             (key["access_key_id"], key["secret_access_key"]),
+            {"gateway": int(ports["gateway"]), "metrics": metrics},
+            log,
         )
 
 
@@ -180,6 +194,70 @@ def test_who_does_not_close_his_end_of_a_connection_that_is_over_does_not_keep_i
             number = ours.getsockname()[1]
             assert is_kept(port, number)
             wait_until(lambda: not is_kept(port, number))
+
+
+def opens(site: Site, target: int) -> bytes:
+    """The first line of what the gateways' address answers to a request for a tunnel."""
+    path = presign(
+        "localhost",
+        "/openTunnel",
+        {
+            "instanceConnectEndpointId": ENDPOINT,
+            "remotePort": str(target),
+            "privateIpAddress": HOST,
+        },
+        access_key_id=site.key[0],
+        secret_access_key=site.key[1],
+        now=datetime.now(UTC),
+        region="us-east-1",
+        service="ec2-instance-connect",
+        expires=60,
+    )
+    where = (FRONT, site.gateway_port)
+    with socket.create_connection(where, 30, source_address=(CLIENT, 0)) as raw:
+        client = ssl._create_unverified_context().wrap_socket(raw)
+        client.sendall(request(path, Host="localhost"))
+        return client.recv(4096).partition(b"\r\n")[0]
+
+
+def test_no_opening_is_lost_while_one_of_two_gateways_drains_and_is_stopped(
+    site: Site, tmp_path: Path
+) -> None:
+    metrics = site.behind["metrics"]
+    with ExitStack() as down:
+        options = ["--gateway", f"{NO_SERVER}:{site.behind['gateway']}", "--proxy-protocol-from", HAPROXY]
+        options += ["--metrics", f"{NO_SERVER}:{metrics}", "--never-target", HAPROXY]
+        log = tmp_path / "gateway.log"
+        variables = environment({"HATCHWAY_DATA_DIR": str(site.directory)})
+        second = start(down, log, [*COMMAND, "gateway", *options], variables)
+        assert second.line().startswith("ready "), log.read_text()
+        port = down.enter_context(socket.create_server((HOST, 0), backlog=100)).getsockname()[1]
+        told = Counter[bytes]()
+
+        def goes_on(until: Callable[[], bool]) -> None:
+            """Tunnels are opened, one after the other, until something is so."""
+
+            def one_more() -> bool:
+                told.update([opens(site, port)])
+                return until()
+
+            wait_until(one_more, message=site.log.read_text)
+
+        def asked(path: str, method: str = "GET") -> tuple[int, str]:
+            asking = HTTPConnection(NO_SERVER, metrics, timeout=30)
+            asking.request(method, path)
+            answer = asking.getresponse()
+            return answer.status, answer.read().decode()
+
+        goes_on(lambda: "hatchway_tunnels_opened_total 0.0" not in asked("/metrics")[1])
+        before = site.log.read_text().count("gateways/two is DOWN")
+        assert asked("/drain", "POST")[0] == 200
+        assert asked("/readyz")[0] == 503
+        goes_on(lambda: site.log.read_text().count("gateways/two is DOWN") > before)
+        second.process.send_signal(signal.SIGTERM)
+        goes_on(lambda: second.process.poll() is not None)
+        assert list(told) == [b"HTTP/1.1 101 Switching Protocols"]
+        assert second.process.returncode == 0
 
 
 def is_kept(port: int, clients: int) -> bool:

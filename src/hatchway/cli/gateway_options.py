@@ -11,7 +11,7 @@ import typer
 from hatchway.cli.options import read_address, read_proxies
 from hatchway.errors import BadUsage
 from hatchway.server.gateway_options import GatewayOptions, Switch
-from hatchway.settings import DEFAULT_DRAIN_SECONDS
+from hatchway.settings import DEFAULT_DRAIN_NOTICE, DEFAULT_DRAIN_SECONDS
 
 Gateway = Annotated[
     str | None,
@@ -110,6 +110,19 @@ DrainTimeout = Annotated[
 ]
 
 
+DrainNotice = Annotated[
+    float,
+    typer.Option(
+        "--drain-notice",
+        metavar="SECONDS",
+        min=0,
+        max=3600,
+        help="How long after POST /drain at the port for metrics new tunnels are still opened, while /readyz"
+        " there says 503 already.",
+    ),
+]
+
+
 _HOST: Final = re.compile(r"[0-9A-Za-z_:][0-9A-Za-z_.:-]{0,252}")
 
 
@@ -149,6 +162,7 @@ class GatewayArguments:
     max_tunnels: MaxTunnels = None
     revocation: Revocation = Switch.ON
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS
+    drain_notice: DrainNotice = DEFAULT_DRAIN_NOTICE
 
     def options(self, vpcs: tuple[str, ...] = (), endpoints: tuple[str, ...] = ()) -> GatewayOptions:
         """
@@ -169,6 +183,7 @@ class GatewayArguments:
             idle_limit=self.idle_limit,
             max_tunnels=self.max_tunnels,
             revocation=self.revocation,
+            drain_notice=self.drain_notice,
         )
 
 

@@ -112,10 +112,13 @@ class Gateway:
         tracing: TunnelTracing | None = None,
         credentials_expired: Callable[[str], None] = lambda _tunnel_id: None,
         caught_up: Callable[[float], Awaitable[None]],
+        asked_to_drain: Callable[[], bool] = lambda: False,
     ) -> None:
         """`credentials_expired` is told of the tunnels whose credentials expire meanwhile.
 
         `caught_up` returns when decisions are made on what the store knows by now, or after so many seconds.
+
+        `asked_to_drain` is whether no tunnel is to be opened for now.
         """
         self._admission = admission
         self._trail = trail
@@ -129,6 +132,7 @@ class Gateway:
         self._tracing = tracing
         self._credentials_expired = credentials_expired
         self._caught_up = caught_up
+        self._asked_to_drain = asked_to_drain
         self._waiting = 0
         self.draining = False
 
@@ -203,7 +207,7 @@ class Gateway:
         return self._decided(head, source_ip, request_id)
 
     def _decided(self, head: Head, source_ip: str, request_id: str) -> Admitted | Refused:
-        if self.draining:
+        if self.draining or self._asked_to_drain():
             raise RequestRefused(DRAINING)
         if not self._may_open():
             raise RequestRefused(NOT_RECORDING)

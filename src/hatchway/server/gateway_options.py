@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hatchway.settings import Address
+from hatchway.settings import DEFAULT_DRAIN_NOTICE, Address
 
 
 class Switch(StrEnum):
@@ -23,6 +23,7 @@ class GatewayOptions:
     idle_limit: int | None = None
     max_tunnels: int | None = None
     revocation: Switch = Switch.ON
+    drain_notice: float = DEFAULT_DRAIN_NOTICE
 
     def arguments(self, worker: int) -> list[str]:
         """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
@@ -37,4 +38,5 @@ class GatewayOptions:
             words += ["--idle-limit", str(self.idle_limit)]
         if self.max_tunnels is not None:
             words += ["--max-tunnels", str(self.max_tunnels)]
+        words += ["--drain-notice", f"{self.drain_notice:g}"]
         return [*words, "--revocation", self.revocation.value]

@@ -110,6 +110,7 @@ class ServerOptions:
             proxy_protocol_from=ranges_of(self.gateway_options.proxy_protocol_from),
             vpcs=self.gateway_options.vpcs,
             endpoints=self.gateway_options.endpoints,
+            drain_notice=self.gateway_options.drain_notice,
             never_targets=self.gateway_options.never_targets,
             max_tunnels=self.gateway_options.max_tunnels,
             revocation=self.gateway_options.revocation is Switch.ON,

@@ -95,12 +95,38 @@ def test_a_change_in_the_store_counts_within_a_second(account: StoredAccount, tm
 
 def says_ready(metrics: Address) -> int:
     """The status of the answer to whether it would open a tunnel."""
+    return told(metrics, "GET", "/readyz")
+
+
+def told(metrics: Address, method: str, path: str = "/drain") -> int:
     asking = http.client.HTTPConnection(metrics.host, metrics.port, timeout=30)
     try:
-        asking.request("GET", "/readyz")
+        asking.request(method, path)
         return asking.getresponse().status
     finally:
         asking.close()
+
+
+def test_a_worker_asked_to_drain_says_so_first_then_refuses_and_takes_tunnels_again_when_asked_to(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            metrics = Address(LOOPBACK, free_port())
+            with worker(account, tmp_path, metrics=metrics, drain_notice=1.0) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert await asyncio.to_thread(told, metrics, "POST") == 200
+                assert await asyncio.to_thread(says_ready, metrics) == 503
+                openings = [await answer_to(gateway, account, port)]
+                while not openings[-1].startswith(b"HTTP/1.1 503"):
+                    openings.append(await answer_to(gateway, account, port))
+                assert {answer[:12] for answer in openings[:-1]} == {b"HTTP/1.1 101"}
+                assert await echoes(client, b"goes on")
+                assert await asyncio.to_thread(told, metrics, "DELETE") == 200
+                assert await asyncio.to_thread(says_ready, metrics) == 200
+                assert (await answer_to(gateway, account, port)).startswith(b"HTTP/1.1 101")
+
+    run(test)
 
 
 def test_a_worker_told_to_stop_lets_tunnels_finish_and_takes_no_new_ones(

@@ -6,5 +6,6 @@ end.
 | module | holds |
 |---|---|
 | `process` | a worker as a process: from its settings to the end of its drain |
+| `drain_requests` | being asked by URL to take no more tunnels |
 | `new_ids` | ids of tunnels, requests and events |
 """

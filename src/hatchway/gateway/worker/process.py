@@ -38,6 +38,7 @@ from hatchway.gateway.tunnel.closures import GATEWAY_STOPPING, OUT_OF_TOUCH
 from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
+from hatchway.gateway.worker.drain_requests import DrainRequests
 from hatchway.gateway.worker.new_ids import NewIds
 from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import CAP_NET_RAW, become
@@ -102,7 +103,10 @@ def run_gateway(
         listener = stack.enter_context(inherited or bind_shared(settings.gateway.host, settings.gateway.port))
         metrics = Metrics()
         replaces = supervised is not None and supervised.replaces
-        told = stack.enter_context(metrics_listener(metrics, settings.metrics, patient=replaces))
+        drain = DrainRequests(settings.drain_notice)
+        told = stack.enter_context(
+            metrics_listener(metrics, settings.metrics, patient=replaces, drain=drain.answer)
+        )
         # Before this process changes its user, as with the ports.
         key_file = FollowedKeyFile(GATEWAY_KEY, settings.data_directory.gateway_key, os.environ)
         gateway_key = Vault(*key_file.held.all, changed=key_file.changed)
@@ -127,6 +131,7 @@ def run_gateway(
             traces=traces,
             supervised=supervised,
             replaced=(lambda: None) if told is None else told.close,
+            drain=drain,
         )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(worker.run(listener, on_ready))
@@ -148,15 +153,18 @@ class Worker:
         traces: Traces | None = None,
         supervised: Supervised | None = None,
         replaced: Callable[[], None] = lambda: None,
+        drain: DrainRequests | None = None,
     ) -> None:
         """
         Args:
             most_pending: how many connections there may be that have not sent their request.
             replaced: called when others accept from now on.
+            drain: what is asked for by URL.
         """
         self._settings = settings
         self._supervised = supervised
         self._replaced = replaced
+        self._asked_to_drain = drain or DrainRequests(settings.drain_notice)
         self._most_pending = most_pending
         self._store = store
         self._commits = commits
@@ -239,6 +247,7 @@ class Worker:
             tracing=self._tracing,
             credentials_expired=self._expired,
             caught_up=self._follower.caught_up,
+            asked_to_drain=lambda: self._asked_to_drain.refuses,
         )
         clients = WebSocketServer(gateway.serve, lambda: self._tls.context)
         listener = Listener(
@@ -255,7 +264,7 @@ class Worker:
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
             pending_records=lambda: len(pending_records),
-            ready=lambda: may_open() and not gateway.draining,
+            ready=lambda: may_open() and not (gateway.draining or self._asked_to_drain.is_asked),
             restores=lambda: self._follower.restores,
         )
         watch = LivenessCheck(registry, loop.time, idle_limit=self._settings.idle_limit)
