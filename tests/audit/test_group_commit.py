@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 from tests.store.migrated import new_sqlite_store
 
+from hatchway.audit import group_commit
 from hatchway.audit.group_commit import Closed, GroupCommit
 from hatchway.domain.ssh_key import HostToken
 from hatchway.store import Store, Transaction, explain
@@ -333,6 +334,76 @@ def test_an_entry_that_is_cancelled_within_its_commit_stops_nothing(store: Store
     asyncio.run(test())
     assert names(store) == ["i-1", "i-abandoned"]
     commits.close()
+
+
+def test_a_patient_entry_goes_with_the_next_that_is_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "PATIENCE", 3600.0)
+    commits, calls = GroupCommit(store), list[tuple[str, list[str]]]()
+
+    def end(_tx: Transaction, entries: Sequence[str]) -> list[None]:
+        calls.append(("end", list(entries)))
+        return [None] * len(entries)
+
+    def open_(_tx: Transaction, entries: Sequence[str]) -> list[None]:
+        calls.append(("open", list(entries)))
+        return [None] * len(entries)
+
+    async def test() -> None:
+        held = Held(commits)
+        first = commits.enter(open_, "1")
+        ends = [commits.enter(end, name, patient=True) for name in ("a", "b")]
+        second = commits.enter(open_, "2")
+        held.release()
+        await asyncio.gather(first, *ends, second)
+        # Whatever it is that comes next, and when nothing does, the end.
+        third = commits.enter(end, "c", patient=True)
+        await asyncio.wrap_future(commits.submit(lambda tx: None))
+        await third
+        commits.enter(end, "d", patient=True)
+        await asyncio.to_thread(commits.close)
+
+    asyncio.run(test())
+    assert calls == [("open", ["1", "2"]), ("end", ["a", "b"]), ("end", ["c"]), ("end", ["d"])]
+
+
+def test_patient_entries_that_nothing_else_comes_for_are_entered_by_themselves(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "PATIENCE", 0.02)
+    commits, book = GroupCommit(store), Book()
+
+    async def test() -> None:
+        # The timer that begins with the first finds another there, whose time is not up.
+        first = commits.enter(book, "i-1", patient=True)
+        await commits.enter(book, "i-2")
+        await first
+        assert await commits.enter(book, "i-3", patient=True) == "entered i-3"
+        assert await commits.enter(book, "i-4", patient=True) == "entered i-4"
+
+    asyncio.run(test())
+    assert book.calls == [2, 1, 1]
+    commits.close()
+
+
+def test_so_many_patient_entries_wait_for_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "PATIENCE", 3600.0)
+    monkeypatch.setattr(group_commit, "_MOST_AT_ONCE", 3)
+    commits, book = GroupCommit(store), Book()
+
+    async def test() -> None:
+        await asyncio.gather(*(commits.enter(book, f"i-{n}", patient=True) for n in range(3)))
+
+    asyncio.run(test())
+    assert names(store) == ["i-0", "i-1", "i-2"]
+    commits.close()
+    with pytest.raises(Closed):
+        asyncio.run(_patient(commits, book))
+
+
+async def _patient(commits: GroupCommit, book: Book) -> None:
+    commits.enter(book, "i-late", patient=True)
 
 
 def test_an_event_loop_that_ends_before_the_commit_stops_nothing(store: Store) -> None:

@@ -10,11 +10,11 @@ import asyncio
 import queue
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from hatchway.store import Store, Transaction
 
@@ -23,11 +23,14 @@ Entry = TypeVar("Entry")
 Writer = Callable[[Transaction, Sequence[Entry]], Sequence[Answer]]
 """What enters many at once, with a few statements, and answers to each."""
 
+PATIENCE: Final = 0.03
+"""Seconds that a patient entry waits for another that is not."""
+
 _MOST_AT_ONCE = 512
-_BATCH_WAIT = 0.001
+_BATCH_WAIT = 0.002
 _LONGEST_BATCH_WAIT = 0.016
-"""Seconds that a batch waits for more: so many for each piece of the one before it, up to the second number.
-After a lone piece it does not wait. A commit costs as much as twenty of its pieces."""
+"""Seconds that a batch waits for more: so many for each piece of the one before it that was not patient, up
+to the second number. After a lone piece it does not wait. A commit costs as much as twenty of its pieces."""
 
 
 class Closed(Exception):
@@ -47,11 +50,17 @@ class GroupCommit:
 
     Threads wait for what `submit` gives, coroutines for what `enter` gives: an event loop is woken once for
     all that it has in a commit.
+
+    What nobody waits for may be patient: it goes with the next piece that is not, or by itself after
+    `PATIENCE`. So where pieces come one by one, an opening and the end of the tunnel before share a commit.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._work: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[list[_Piece] | None] = queue.SimpleQueue()
+        # The patient ones that have not been queued, each with the loop's time at which it is.
+        self._patient: deque[tuple[_Piece, float]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
@@ -64,7 +73,7 @@ class GroupCommit:
             Closed: after `close`.
         """
         future: Future[Answer] = Future()
-        self._queue(_Piece(lambda tx, _: [piece(tx)], None, future, False, frozenset(locks)))
+        self._queue(_Piece(lambda tx, _: [piece(tx)], None, future, False, False, frozenset(locks)))
         return future
 
     def enter(
@@ -73,19 +82,25 @@ class GroupCommit:
         entry: Entry,
         *,
         regardless: bool = False,
+        patient: bool = False,
         locks: Iterable[str] = (),
     ) -> asyncio.Future[Answer]:
         """Queues an entry for a writer, which gets all of its entries of a commit in one call.
 
         When it raises, it is called again with each of them, so that one that cannot be entered fails alone.
-        `regardless` is whether it is entered although nobody awaits the future any more. To be called on a
-        running event loop.
+        `regardless` is whether it is entered although nobody awaits the future any more, `patient` whether it
+        may wait for `PATIENCE`. To be called on a running event loop, patient entries always on the same.
 
         Raises:
             Closed: after `close`.
         """
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue(_Piece(writer, entry, future, regardless, frozenset(locks)))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        piece = _Piece(writer, entry, future, regardless, patient, frozenset(locks))
+        if patient:
+            self._keep(piece, loop)
+        else:
+            self._queue(piece)
         return future
 
     def close(self) -> None:
@@ -93,29 +108,67 @@ class GroupCommit:
         with self._closing:
             if not self._closed:
                 self._closed = True
+                self._work.put(self._take_patient())
                 self._work.put(None)
         self._thread.join()
 
     def _queue(self, piece: _Piece) -> None:
         with self._closing:
-            if self._closed:
-                raise Closed("the log is closed")
-            self._work.put(piece)
+            self._require_open()
+            # As one, so that none of them is committed without the others.
+            self._work.put([*self._take_patient(), piece])
+
+    def _keep(self, piece: _Piece, loop: asyncio.AbstractEventLoop) -> None:
+        """Have it queued with the next piece, or when its time is up."""
+        with self._closing:
+            self._require_open()
+            self._patient.append((piece, loop.time() + PATIENCE))
+            if len(self._patient) >= _MOST_AT_ONCE:
+                self._work.put(self._take_patient())
+        if self._timer is None:
+            self._timer = loop.call_later(PATIENCE, self._lose_patience, loop)
+
+    def _lose_patience(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        with self._closing:
+            if not self._patient:
+                return
+            # Those that were there when the timer began have gone with others, mostly.
+            due = self._patient[0][1]
+            if due <= loop.time():
+                self._work.put(self._take_patient())
+                return
+        self._timer = loop.call_at(due, self._lose_patience, loop)
+
+    def _take_patient(self) -> list[_Piece]:
+        """To be called while closing is locked."""
+        taken = [piece for piece, _ in self._patient]
+        self._patient.clear()
+        return taken
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Closed("the log is closed")
 
     def _run(self) -> None:
-        before = 0
-        while True:
-            batch = [self._work.get()]
+        before, ends = 0, False
+        while not ends:
+            batch: list[_Piece] = []
+            some = self._work.get()
             if before > 1:
                 time.sleep(min(_BATCH_WAIT * before, _LONGEST_BATCH_WAIT))
-            while len(batch) < _MOST_AT_ONCE and not self._work.empty():
-                batch.append(self._work.get())
-            pieces = [piece for piece in batch if piece is not None and piece.is_due()]
-            before = len(pieces)
+            while True:
+                if some is None:
+                    ends = True
+                else:
+                    batch += some
+                if len(batch) >= _MOST_AT_ONCE or self._work.empty():
+                    break
+                some = self._work.get()
+            pieces = [piece for piece in batch if piece.is_due()]
+            before = sum(not piece.patient for piece in pieces)
             if pieces:
                 self._commit(pieces)
-            if None in batch:
-                return
 
     def _commit(self, pieces: list[_Piece]) -> None:
         try:
@@ -179,6 +232,7 @@ class _Piece(NamedTuple):
     entry: Any
     future: Future[Any] | asyncio.Future[Any]
     regardless: bool
+    patient: bool
     locks: frozenset[str]
 
     def is_due(self) -> bool:

@@ -363,6 +363,7 @@ class Gateway:
         relay.no_target()
 
     async def _close(self, admitted: Admitted, relay: Relay) -> None:
+        self._registry.note_ended(admitted)
         closure = relay.closure or CLIENT_GONE
         cause = self._registry.cause(admitted.tunnel_id)
         carried = Carried(relay.seconds, relay.bytes_in, relay.bytes_out, closure, cause)

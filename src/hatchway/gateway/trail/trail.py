@@ -18,8 +18,9 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from hatchway.audit.events import Outcome
 from hatchway.audit.log import to_record
 from hatchway.audit.refusals import INTERVAL, Refusals
+from hatchway.domain.account import AuditRecord
 from hatchway.domain.tunnel import Tunnel
-from hatchway.gateway.admission.refusal import ENDPOINT_FULL, NOT_RECORDING, PRINCIPAL_FULL
+from hatchway.gateway.admission.refusal import ENDPOINT_FULL, NOT_RECORDING, PRINCIPAL_FULL, Overrun
 from hatchway.gateway.trail.timeouts import SharedTimeout
 from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store import log_fields
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatchway.audit.group_commit import GroupCommit
-    from hatchway.domain.account import AuditRecord
     from hatchway.gateway.admission.decision import Admitted, Refused
-    from hatchway.gateway.admission.refusal import Overrun, Refusal
+    from hatchway.gateway.admission.refusal import Refusal
     from hatchway.gateway.trail.pending_records import PendingRecords
     from hatchway.store import Transaction
     from hatchway.transport.websocket.close import Closure
@@ -103,12 +103,12 @@ class Trail:
         opening = _Opening(admitted, tunnel, self._new_id())
         locks = _quota_locks(admitted)
         try:
-            overrun = await self._timeout.wait(self._commits.enter(_enter_openings, opening, locks=locks))
+            overrun = await self._timeout.wait(self._commits.enter(_enter, opening, locks=locks))
         except Exception:
             # The opening may be being committed yet, on a connection that has broken.
             self._pending_records.add(self._undoing(opening), locks=locks)
             raise
-        if overrun is not None:
+        if isinstance(overrun, Overrun):
             raise QuotaReached(overrun)
 
     async def refused(self, refused: Refused, now: datetime) -> None:
@@ -119,9 +119,9 @@ class Trail:
         outcome = _refusal_outcome(refused.refusal, refused.additional)
         record = to_record(refused.call.event("OpenTunnel", self._new_id(), now, outcome), now)
         try:
-            await self._commits.enter(_enter_records, record)
+            await self._commits.enter(_enter, record)
         except Exception as problem:
-            kept = self._pending_records.add_refusal(lambda tx: _enter_records(tx, [record]))
+            kept = self._pending_records.add_refusal(lambda tx: _enter(tx, [record]))
             log.error(
                 "refusal not recorded", request_id=source.request_id, tried_again=kept, **log_fields(problem)
             )
@@ -135,16 +135,16 @@ class Trail:
     def enter_counts(self) -> None:
         """Enter them once."""
         for record in self._refusals.take(self._new_id).records:
-            self._pending_records.add(partial(_enter_records, records=[record]))
+            self._pending_records.add(partial(_enter, entries=[record]))
 
     async def closed(self, admitted: Admitted, carried: Carried, now: datetime) -> None:
         """Enter the end of a tunnel that was entered as opened, now or later."""
         closing = self._closing(admitted, carried, now)
         try:
             # It is done even when a worker that ends has stopped waiting for it.
-            await self._commits.enter(_enter_closings, closing, regardless=True)
+            await self._commits.enter(_enter, closing, regardless=True, patient=True)
         except Exception as problem:
-            self._pending_records.add(lambda tx: _enter_closings(tx, [closing]))
+            self._pending_records.add(lambda tx: _enter(tx, [closing]))
             log.error("end of tunnel not recorded yet", tunnel_id=admitted.tunnel_id, **log_fields(problem))
 
     def _closing(self, admitted: Admitted, carried: Carried, now: datetime) -> _Closing:
@@ -168,7 +168,7 @@ class Trail:
         refusal = to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now)
 
         def settle(tx: Transaction) -> None:
-            (closed,) = _enter_closings(tx, [closing])
+            (closed,) = _enter(tx, [closing])
             if not closed and tx.audit_records.get(opening.event_id) is None:
                 tx.audit_records.add(refusal)
 
@@ -181,6 +181,15 @@ class _Opening:
     tunnel: Tunnel
     event_id: str
 
+    def record(self, overrun: Overrun | None) -> AuditRecord:
+        """That of a tunnel that is opened, or of one that would exceed a quota."""
+        admitted, now = self.admitted, self.tunnel.opened_at
+        if overrun is None:
+            outcome = Outcome(additional={"tunnelId": admitted.tunnel_id, **admitted.additional})
+        else:
+            outcome = _refusal_outcome(overrun.refusal, admitted.additional)
+        return to_record(admitted.call.event("OpenTunnel", self.event_id, now, outcome), now)
+
 
 @dataclass(frozen=True, slots=True)
 class _Closing:
@@ -188,43 +197,47 @@ class _Closing:
     record: AuditRecord
 
 
-def _enter_openings(tx: Transaction, openings: Sequence[_Opening]) -> Sequence[Overrun | None]:
-    """Enter each as opened, or as refused when that would exceed a quota: which one it would.
+_Entry = _Opening | _Closing | AuditRecord
+"""What is entered: a tunnel's opening, its end, or a record by itself."""
 
-    Its quota locks are held.
+
+def _enter(tx: Transaction, entries: Sequence[_Entry]) -> Sequence[Overrun | bool | None]:
+    """Enter all that goes into one commit, with few statements.
+
+    Ends come first: what they free, an opening may need. An end that has been entered is not entered again.
+    The quota locks of the openings are held.
+
+    Returns:
+        Of each opening the quota that it would exceed, None when it is entered as opened; of each end whether
+        it has been entered by this call.
     """
-    live = _Live(tx, openings[0].tunnel.opened_at)
-    overruns: list[Overrun | None] = []
+    # No row: this has been committed before, or the control plane has considered this worker dead.
+    ended = [each.tunnel_id for each in entries if isinstance(each, _Closing)]
+    gone = tx.tunnels.delete_all(ended) if ended else set[str]()
+    answers: list[Overrun | bool | None] = []
     records: list[AuditRecord] = []
     opened: list[Tunnel] = []
-    for opening in openings:
-        admitted, now = opening.admitted, opening.tunnel.opened_at
-        overrun = live.overrun(admitted)
-        if overrun is None:
-            opened.append(opening.tunnel)
-            live.add(admitted)
-            outcome = _opened_outcome(admitted)
+    live: _Live | None = None
+    for each in entries:
+        answer: Overrun | bool | None = None
+        if isinstance(each, _Opening):
+            if live is None:
+                live = _Live(tx, each.tunnel.opened_at)
+            answer = live.overrun(each.admitted)
+            if answer is None:
+                opened.append(each.tunnel)
+                live.add(each.admitted)
+            records.append(each.record(answer))
+        elif isinstance(each, _Closing):
+            answer = each.tunnel_id in gone
+            if answer:
+                records.append(each.record)
         else:
-            outcome = _refusal_outcome(overrun.refusal, admitted.additional)
-        records.append(to_record(admitted.call.event("OpenTunnel", opening.event_id, now, outcome), now))
-        overruns.append(overrun)
+            records.append(each)
+        answers.append(answer)
     tx.tunnels.put_all(opened)
     tx.audit_records.add_all(records)
-    return overruns
-
-
-def _enter_closings(tx: Transaction, closings: Sequence[_Closing]) -> Sequence[bool]:
-    """Enter the end of each tunnel, unless it has been entered. Returns, for each, whether this call entered
-    it."""
-    # No row: this has been committed before, or the control plane has considered this worker dead.
-    gone = tx.tunnels.delete_all(closing.tunnel_id for closing in closings)
-    tx.audit_records.add_all(closing.record for closing in closings if closing.tunnel_id in gone)
-    return [closing.tunnel_id in gone for closing in closings]
-
-
-def _enter_records(tx: Transaction, records: Sequence[AuditRecord]) -> Sequence[None]:
-    tx.audit_records.add_all(records)
-    return [None] * len(records)
+    return answers
 
 
 def _quota_locks(admitted: Admitted) -> list[str]:
@@ -278,10 +291,6 @@ def _live_tunnels(column: ColumnElement[str]) -> Select[int]:
 
 _ON_ENDPOINT: Final = _live_tunnels(tunnels.c.endpoint_id)
 _OF_PRINCIPAL: Final = _live_tunnels(tunnels.c.maker_id)
-
-
-def _opened_outcome(admitted: Admitted) -> Outcome:
-    return Outcome(additional={"tunnelId": admitted.tunnel_id, **admitted.additional})
 
 
 def _refusal_outcome(refusal: Refusal, additional: dict[str, Any]) -> Outcome:

@@ -26,6 +26,8 @@ class Registry:
         self._index = SubjectIndex()
         self._causes: dict[str, Mapping[str, Any]] = {}
         self._recorded: set[str] = set()
+        # Those that count against no quota any more.
+        self._ended: set[str] = set()
         self._on_endpoint: Counter[str] = Counter()
         self._of_principal: Counter[str] = Counter()
         self._empty = asyncio.Event()
@@ -38,9 +40,11 @@ class Registry:
         return iter(tuple(self._tunnels.values()))
 
     def on_endpoint(self, endpoint_id: str) -> int:
+        """How many there are through an endpoint that have not ended."""
         return self._on_endpoint[endpoint_id]
 
     def of_principal(self, maker_id: str) -> int:
+        """How many a principal has that have not ended."""
         return self._of_principal[maker_id]
 
     def get(self, tunnel_id: str) -> Admitted | None:
@@ -58,6 +62,11 @@ class Registry:
     def note_recorded(self, tunnel_id: str) -> None:
         """The opening of a tunnel that is being carried has been committed."""
         self._recorded.add(tunnel_id)
+
+    def note_ended(self, admitted: Admitted) -> None:
+        """A tunnel will pass on nothing more: its quotas are free, before its end has been committed."""
+        self._ended.add(admitted.tunnel_id)
+        self._free(admitted)
 
     def depending_on(self, subjects: Set[Subject]) -> Iterable[str]:
         """The ids of the tunnels whose decisions depend on any of the subjects."""
@@ -89,10 +98,16 @@ class Registry:
         self._index.remove(tunnel_id, self._subjects.pop(tunnel_id))
         self._causes.pop(tunnel_id, None)
         self._recorded.discard(tunnel_id)
-        _less_one(self._on_endpoint, admitted.request.endpoint_id)
-        _less_one(self._of_principal, admitted.principal.maker_id)
+        if tunnel_id in self._ended:
+            self._ended.remove(tunnel_id)
+        else:
+            self._free(admitted)
         if not self._tunnels:
             self._empty.set()
+
+    def _free(self, admitted: Admitted) -> None:
+        _less_one(self._on_endpoint, admitted.request.endpoint_id)
+        _less_one(self._of_principal, admitted.principal.maker_id)
 
     def cut(self, tunnel_id: str, closure: Closure, cause: Mapping[str, Any], why: str = "") -> None:
         """End a tunnel from above, if it is still being carried. `cause` is what the audit trail is told,
