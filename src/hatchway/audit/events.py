@@ -37,7 +37,8 @@ class Outcome:
 
 def event_time(moment: datetime) -> str:
     """An aware moment as events have it: UTC to the second, ISO 8601, such as `2026-11-24T11:40:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Without its offset, which is that of UTC. A gateway writes two for each tunnel, and strftime(3) is slow.
+    return f"{moment.astimezone(UTC).isoformat(timespec='seconds')[:-6]}Z"
 
 
 def unknown_identity(access_key_id: str | None) -> JsonObject:

@@ -65,6 +65,9 @@ def safe_line(body: str) -> str:
 
     They stand within its texts alone, where an escape means the same (RFC 8259 section 7).
     """
+    # Most is ASCII, in which there is one of them.
+    if body.isascii() and "\x7f" not in body:
+        return body
     return _unsafe.sub(lambda found: f"\\u{ord(found[0]):04x}", body)
 
 

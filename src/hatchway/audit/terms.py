@@ -4,7 +4,7 @@ A term is an attribute and its value, such as `Username=alice`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -52,10 +52,10 @@ def terms_of(event: Event) -> tuple[str, ...]:
         ("ReadOnly", read_only_of(event)),
         ("Username", user_name_of(event)),
         ("AccessKeyId", event["userIdentity"].get("accessKeyId")),
-        *(("ResourceType", resource.type) for resource in resources),
-        *(("ResourceName", resource.name) for resource in resources),
     ]
-    return tuple(dict.fromkeys(term(attribute, value) for attribute, value in pairs if value))
+    pairs += [("ResourceType", resource.type) for resource in resources]
+    pairs += [("ResourceName", resource.name) for resource in resources]
+    return tuple(dict.fromkeys([term(attribute, value) for attribute, value in pairs if value]))
 
 
 def term(attribute: str, value: str) -> str:
@@ -84,26 +84,27 @@ def user_name_of(event: Event) -> str | None:
 
 def resources_of(event: Event) -> tuple[Resource, ...]:
     """What the event is about, each once: what its permissions were asked for, then what its ids name."""
-    found = dict.fromkeys(
-        Resource(each["type"], name_in(each["ARN"])) for each in event.get("resources") or ()
-    )
+    found = {Resource(each["type"], name_in(each["ARN"])): None for each in event.get("resources") or ()}
     for part in ("requestParameters", "responseElements"):
-        found |= dict.fromkeys(islice(_named_in(event.get(part)), MOST_RESOURCES))
+        named: list[Resource] = []
+        _add_named(named, event.get(part))
+        found |= dict.fromkeys(named)
     return tuple(islice(found, MOST_RESOURCES))
 
 
-def _named_in(value: Any) -> Iterator[Resource]:
+def _add_named(found: list[Resource], value: Any) -> None:
+    """Add what ids within a value name, until there are `MOST_RESOURCES`."""
     # Of what each tunnel does, this is a part: types are asked for in the order in which they come.
     if isinstance(value, str):
-        if (found := _ID.fullmatch(value)) is not None:
-            yield Resource(_TYPES[found[1] or found[2]], value)
+        if (named := _ID.fullmatch(value)) is not None and len(found) < MOST_RESOURCES:
+            found.append(Resource(_TYPES[named[1] or named[2]], value))
     elif isinstance(value, dict):
         for name, member in value.items():
             if member and not _is_free_text(name):
-                yield from _named_in(member)
+                _add_named(found, member)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _named_in(item)
+            _add_named(found, item)
 
 
 @lru_cache(maxsize=1024)

@@ -95,7 +95,7 @@ def address_problem(address: Address, vpc_cidrs: Sequence[str]) -> str | None:
         return f"{address} is not in the endpoint's VPC"
     longest = max([network.prefixlen for network in holding])
     for block in _NEVER_TARGETS[address.version]:
-        if address in block and longest < block.prefixlen:
+        if longest < block.prefixlen and address in block:
             return f"{address} is in {block}, which is never a target"
     inner = embedded_ipv4(address)
     for block in _NEVER_TARGETS[4] if inner is not None else ():

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 LONGEST_EXPIRES = 604_800
 """Seconds, a week: the largest `X-Amz-Expires`."""
 
+_IN_QUERY = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+)
+"""The parameters that every presigned URL has."""
+
 _credential = re.compile(
     r"([A-Za-z0-9_]{1,128})/([0-9]{8})/([A-Za-z0-9-]{1,64})/([A-Za-z0-9-]{1,64})/" + TERMINATOR
 ).fullmatch
@@ -103,21 +113,12 @@ def read_query_signature(request: HttpRequest) -> Signature:
         raise IncompleteSignature("A parameter of the query string is there more than once.")
     if request.header_values("authorization"):
         raise IncompleteSignature("A request may be signed in its headers or in its URL, not in both.")
-    names = (
-        "X-Amz-Algorithm",
-        "X-Amz-Credential",
-        "X-Amz-Date",
-        "X-Amz-Expires",
-        "X-Amz-SignedHeaders",
-        "X-Amz-Signature",
-    )
-    missing = tuple(name for name in names if not parameters.get(name))
-    if missing:
+    values = [parameters.get(name) or "" for name in _IN_QUERY]
+    if not all(values):
+        missing = tuple(name for name in _IN_QUERY if not parameters.get(name))
         raise IncompleteSignature(f"The query string requires {_listed(missing)}.", missing)
     # In canonical pairs `%` stands for what of these only the credential and the header names may hold.
-    algorithm, credential, timestamp, expires, signed_headers, signature = [
-        parameters[name] for name in names
-    ]
+    algorithm, credential, timestamp, expires, signed_headers, signature = values
     _require_algorithm(algorithm)
     access_key_id, scope = _read_credential(credential.replace("%2F", "/"))
     signed_at = _read_timestamp(timestamp)
