@@ -69,10 +69,12 @@ class Proxy:
 
 
 @contextmanager
-def hatchway(installation: Installation, target: int, on: set[int], *, workers: int = 1) -> Iterator[Proxy]:
+def hatchway(
+    installation: Installation, target: int, on: set[int], *, workers: int = 1, python: str = sys.executable
+) -> Iterator[Proxy]:
     """`hatchway serve`: the control plane, which has nothing to do, and gateway workers."""
     path = installation.directory.path
-    command = [*HATCHWAY, "serve", "--data-dir", str(path), "--api", f"{_LOOPBACK}:0"]
+    command = [python, *HATCHWAY[1:], "serve", "--data-dir", str(path), "--api", f"{_LOOPBACK}:0"]
     command += ["--gateway", f"{_LOOPBACK}:0", "--gateway-workers", str(workers)]
     with _running(command, path / "serve.log", on, pipe=True) as process:
         assert process.stdout is not None
@@ -87,9 +89,24 @@ def hatchway(installation: Installation, target: int, on: set[int], *, workers: 
 
 
 @contextmanager
-def started(command: list[str], log: Path) -> Iterator[tuple[int, list[str]]]:
-    """A server of Hatchway's on any core, once it is ready; its process id, and what it says then."""
-    with _running(command, log, machine.allowed(), pipe=True) as process:
+def gateway_alone(
+    installation: Installation, target: int, on: set[int], *, prefix: tuple[str, ...] = ()
+) -> Iterator[Proxy]:
+    """`hatchway gateway` below a program such as valgrind, and beside it `hatchway control` without."""
+    path = installation.directory.path
+    control = [*HATCHWAY, "control", "--data-dir", str(path), "--api", f"{_LOOPBACK}:0"]
+    command = [*prefix, *HATCHWAY, "gateway", "--data-dir", str(path), "--gateway", f"{_LOOPBACK}:0"]
+    with started(control, path / "control.log"), started(command, path / "gateway.log", on) as (pid, ready):
+        port = int(ready[-1].rpartition(":")[2])
+        requests = [way.request(target) for way in installation.ways]
+        yield Proxy(HATCHWAY_SIDE, (_LOOPBACK, port), lambda: requests[0], lambda: [pid], requests)
+
+
+@contextmanager
+def started(command: list[str], log: Path, on: set[int] | None = None) -> Iterator[tuple[int, list[str]]]:
+    """A server of Hatchway's, on any core if none are given, once it is ready; its process id, and what it
+    says then."""
+    with _running(command, log, on or machine.allowed(), pipe=True) as process:
         assert process.stdout is not None
         ready = process.stdout.readline().decode().split()
         if ready[:1] != ["ready"]:
@@ -98,7 +115,9 @@ def started(command: list[str], log: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 @contextmanager
-def haproxy(installation: Installation, target: int, on: set[int]) -> Iterator[Proxy]:
+def haproxy(
+    installation: Installation, target: int, on: set[int], *, prefix: tuple[str, ...] = ()
+) -> Iterator[Proxy]:
     """HAProxy with one thread, TLS in front and TCP behind; nothing that does not help is switched on."""
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
@@ -115,7 +134,7 @@ def haproxy(installation: Installation, target: int, on: set[int]) -> Iterator[P
         )
     )
     log = path / "haproxy.log"
-    with _running([program, "-db", "-f", str(configuration)], log, on) as process:
+    with _running([*prefix, program, "-db", "-f", str(configuration)], log, on) as process:
         _await_port(process, port, log)
         yield Proxy(HAPROXY_SIDE, (_LOOPBACK, port), lambda: None, lambda: machine.tree(process.pid))
 

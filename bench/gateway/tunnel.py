@@ -99,6 +99,13 @@ class Tunnel:
             raise ConnectionError("the target did not greet")
 
     @property
+    def suite(self) -> str:
+        """The name of TLS's cipher suite (RFC 8446 appendix B.4)."""
+        negotiated = self._tls.cipher()
+        assert negotiated is not None
+        return negotiated[0]
+
+    @property
     def cipher(self) -> str:
         return str(self._tls.cipher())
 

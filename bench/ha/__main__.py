@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Final
 from bench.gateway import machine
 from bench.gateway.cpu_share import CannotHold, held
 from bench.gateway.installation import HATCHWAY, small
-from bench.gateway.measures import in_turns
 from bench.gateway.openings import open_and_close
 from bench.gateway.proxies import started
+from bench.gateway.samples import in_turns
 from bench.gateway.target import target
 from bench.ha.database import database
 
