@@ -6,16 +6,20 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 from tests.control.harness import INSTANCE, SUBNET, World
 from tests.store.pasts import with_another_past
 
+from hatchway.audit import export
+from hatchway.audit.export import Export, FileNotWritten
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.housekeeping import (
     DeletionHistory,
     Housekeeper,
     Task,
     export_task,
+    export_to,
     lead,
     process_tasks,
     purge_client_tokens,
@@ -116,7 +120,7 @@ def test_every_task_of_a_control_plane_runs_and_is_idempotent(world: World, tmp_
         for task in (
             *process_tasks(world.plane),
             *tasks(world.plane, leadership),
-            export_task(audit_log, leadership),
+            export_task(export_to(audit_log, leadership), leadership),
         ):
             assert task.is_ours()
             task.run()
@@ -134,7 +138,7 @@ def test_of_two_control_planes_one_does_what_is_not_about_itself(world: World, t
             for task in (
                 *process_tasks(world.plane),
                 *tasks(world.plane, each),
-                export_task(tmp_path, each),
+                export_task(export_to(tmp_path, each), each),
             )
             if task.is_ours()
         }
@@ -172,7 +176,7 @@ def test_the_trail_goes_on_in_the_next_leaders_file_and_says_so(world: World, tm
         sts.get_caller_identity()
         leadership = lead(world.plane, file)
         leadership.look()
-        export_task(file, leadership).run()
+        export_task(export_to(file, leadership), leadership).run()
         leadership.resign()
     first, second = ([json.loads(line) for line in file.read_text().splitlines()] for file in files)
     assert [event["eventName"] for event in first] == ["GetCallerIdentity"]
@@ -180,6 +184,46 @@ def test_the_trail_goes_on_in_the_next_leaders_file_and_says_so(world: World, tm
     (move,) = (event for event in second if event["eventName"] == "MoveAuditFile")
     former, now = (move["additionalEventData"][name].partition(":")[2] for name in ("from", "to"))
     assert [former, now] == [str(file) for file in files]
+
+
+def test_who_cannot_write_the_trails_file_leaves_it_to_another_until_he_can(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PATIENCE", 0.0)
+    sts = world.client("sts")
+    files = [tmp_path / name / "audit.jsonl" for name in ("full", "other")]
+    one, other = (lead(world.plane, file) for file in files)
+    written = [export_to(file, each) for file, each in zip(files, (one, other), strict=True)]
+    first, second = (
+        export_task(each, leadership) for each, leadership in zip(written, (one, other), strict=True)
+    )
+    sts.get_caller_identity()
+    one.look()
+    with pytest.raises(FileNotWritten):
+        first.run()
+    one.look()
+    assert (first.is_ours(), failing(written[0])) == (False, True)
+    files[1].parent.mkdir()
+    other.look()
+    assert second.is_ours()
+    second.run()
+    # It is his only when the other has left it.
+    files[0].parent.mkdir()
+    one.look()
+    assert not first.is_ours()
+    other.resign()
+    one.look()
+    assert (first.is_ours(), failing(written[0])) == (True, False)
+    sts.get_caller_identity()
+    first.run()
+    events = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+    ids = [event["eventID"] for each in events for event in each]
+    assert len(ids) == len(set(ids))
+    assert [[event["eventName"] for event in each].count("GetCallerIdentity") for each in events] == [1, 1]
+
+
+def failing(export: Export) -> bool:
+    return export.is_failing
 
 
 def test_tasks_run_when_due_and_one_that_fails_is_tried_again() -> None:

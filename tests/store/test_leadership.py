@@ -79,6 +79,28 @@ def test_a_role_that_was_left_is_taken_at_once(two: tuple[Leadership, Leadership
     assert leading(*two) == [False, True]
 
 
+def test_who_cannot_do_what_a_role_is_for_leaves_it_and_takes_it_again_when_he_can(
+    two: tuple[Leadership, Leadership],
+) -> None:
+    one, other = two
+    able = False
+    one.take_only_if(ROLE, lambda: able)
+    one.leave(ROLE)
+    one.look()
+    assert leading(*two) == [False, False]
+    other.look()
+    assert leading(*two) == [False, True]
+    able = True
+    one.look()
+    assert leading(*two) == [False, True]
+    other.leave(ROLE)
+    one.look()
+    assert leading(*two) == [True, False]
+    # What another has is not his to leave.
+    other.leave(ROLE)
+    assert leading(*two) == [True, False]
+
+
 def test_a_leader_that_was_overtaken_writes_nothing_more(
     two: tuple[Leadership, Leadership], clock: Clock, store: Store
 ) -> None:

@@ -6,12 +6,15 @@ goes on with that file finds them there, and only marks them. Who goes on with a
 writes them there as well: `eventID` tells the two for one. So no event is lost, and none is twice in one
 file. A line that a crash or a full disk has torn is taken away again before the next is written.
 
-Of several control planes one writes at a time, which `confirm` sees to (`hatchway.store.leadership`).
+Of several control planes one writes at a time, which `confirm` sees to (`hatchway.store.leadership`). One
+that cannot write its file leaves that to others, until it can again (`Export.can_write`).
 """
 
 import fcntl
 import json
 import os
+import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +24,18 @@ from hatchway.audit.log import safe_line
 from hatchway.store import Store, Transaction
 from hatchway.store.audit_rows import Found
 
+PATIENCE: Final = 5.0
+"""Seconds after which it is tried again whether a file can be written."""
+_ROOM: Final = 4 << 20
+"""Bytes that must be free then: more than is written at once."""
 _AT_ONCE: Final = 1000
 _LOOKED_THROUGH: Final = 2 * _AT_ONCE
 """Lines in which those of events that are not marked stand, a few that came late and are older among them."""
 _CHUNK: Final = 65_536
+
+
+class FileNotWritten(OSError):
+    """The file cannot be written: another control plane may be able to write its own."""
 
 
 class Export:
@@ -34,8 +45,14 @@ class Export:
     """
 
     def __init__(
-        self, store: Store, path: Path, confirm: Callable[[Transaction], object] = lambda tx: None
+        self,
+        store: Store,
+        path: Path,
+        confirm: Callable[[Transaction], object] = lambda tx: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
+        self._failed_at: float | None = None
         self._store = store
         self._path = path
         self._confirm = confirm
@@ -51,9 +68,16 @@ class Export:
             most: how many to append at most, or a few more; None for all.
 
         Raises:
-            OSError: the file cannot be written; nothing was marked, so nothing is lost.
+            FileNotWritten: nothing was marked, so nothing is lost.
             Exception: the store cannot be read or written; no event will be in the file twice for that.
         """
+        try:
+            return self._run(most)
+        except FileNotWritten:
+            self._failed_at = self._monotonic()
+            raise
+
+    def _run(self, most: int | None) -> int:
         exported = 0
         while (most is None or exported < most) and (self._written or self._is_due()):
             with _alone(self._path):
@@ -71,6 +95,25 @@ class Export:
                 self._written = events
                 exported += len(new)
         return exported
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the file could not be written the last time that this was tried."""
+        return self._failed_at is not None
+
+    def can_write(self) -> bool:
+        """Whether the file can be written, as far as is known.
+
+        After a failure it is tried some seconds after each other.
+        """
+        if self._failed_at is not None and self._monotonic() - self._failed_at >= PATIENCE:
+            try:
+                _try_to_write(self._path)
+            except OSError:
+                self._failed_at = self._monotonic()
+            else:
+                self._failed_at = None
+        return self._failed_at is None
 
     def resume(self) -> None:
         """Has the next run look for what is in the file already: another may have written it meanwhile."""
@@ -100,12 +143,12 @@ def _alone(path: Path) -> Iterator[None]:
     """Keeps other servers from the file meanwhile.
 
     Raises:
-        OSError: it cannot be opened.
+        FileNotWritten: it cannot be opened.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o640)
     except OSError as problem:
-        raise OSError(problem.errno, problem.strerror, str(path)) from problem
+        raise FileNotWritten(problem.errno, problem.strerror, str(path)) from problem
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -120,7 +163,11 @@ def _place(path: Path) -> tuple[int, int, int]:
 
 
 def _append(path: Path, lines: bytes) -> None:
-    """Appends whole lines, or nothing."""
+    """Appends whole lines, or nothing.
+
+    Raises:
+        FileNotWritten: nothing.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
     try:
         size = _drop_torn_line(descriptor)
@@ -133,9 +180,20 @@ def _append(path: Path, lines: bytes) -> None:
             os.ftruncate(descriptor, size)
             raise
     except OSError as problem:
-        raise OSError(problem.errno, problem.strerror, str(path)) from problem
+        raise FileNotWritten(problem.errno, problem.strerror, str(path)) from problem
     finally:
         os.close(descriptor)
+
+
+def _try_to_write(path: Path) -> None:
+    """Beside it: another may be writing into the file itself.
+
+    Raises:
+        OSError: it cannot be written, or there is no room.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640))
+    with tempfile.TemporaryFile(dir=path.parent) as file:
+        os.posix_fallocate(file.fileno(), 0, _ROOM)
 
 
 def _drop_torn_line(descriptor: int) -> int:

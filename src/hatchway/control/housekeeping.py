@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +22,7 @@ from sqlalchemy import select
 from hatchway.access.machines import delete_grant
 from hatchway.access.sessions import delete_session
 from hatchway.access.signing_keys import SigningKeys
-from hatchway.audit.export import Export
+from hatchway.audit.export import Export, FileNotWritten
 from hatchway.audit.file_moves import enter_move
 from hatchway.audit.key_uses import KeyUses
 from hatchway.audit.lookup_fill import LookupFill
@@ -278,10 +279,24 @@ def urgent_tasks(signing_keys: SigningKeys, leadership: Leadership) -> tuple[Tas
     return (Task("derive signing keys", 0.25, derive, partial(leadership.leads, HOUSEKEEPING)),)
 
 
-def export_task(audit_log: Path, leadership: Leadership) -> Task:
-    """The task that writes the audit trail to a file."""
+def export_to(audit_log: Path, leadership: Leadership) -> Export:
+    """What writes the audit trail to a file while this process leads in that: only while it can."""
     export = Export(leadership.store(AUDIT_FILE), audit_log, partial(leadership.confirm, role=AUDIT_FILE))
+    leadership.take_only_if(AUDIT_FILE, export.can_write)
+    return export
+
+
+def export_task(export: Export, leadership: Leadership) -> Task:
+    """The task that does so. When the file cannot be written, that is left to another control plane."""
     ours = False
+
+    def run() -> None:
+        try:
+            export.run(_EXPORTED_AT_ONCE)
+        except FileNotWritten:
+            with suppress(Exception):
+                leadership.leave(AUDIT_FILE)
+            raise
 
     def is_ours() -> bool:
         nonlocal ours
@@ -290,7 +305,7 @@ def export_task(audit_log: Path, leadership: Leadership) -> Task:
             export.resume()
         return ours
 
-    return Task("export audit log", 1, partial(export.run, _EXPORTED_AT_ONCE), is_ours)
+    return Task("export audit log", 1, run, is_ours)
 
 
 def own_tasks(plane: ControlPlane) -> tuple[Task, ...]:

@@ -169,6 +169,10 @@ class ControlMetrics:
         """Tell whether this process has that role."""
         self._live.add("hatchway_leader", (role,), partial(leadership.leads, role))
 
+    def watch_audit_file(self, is_failing: Callable[[], bool]) -> None:
+        """Tell whether the audit file here could be written the last time that this was tried."""
+        self._live.add("hatchway_audit_file_writable", (), lambda: 0 if is_failing() else 1)
+
     def watch_signing_keys(
         self, good_until: Callable[[], datetime | None], unopened: Callable[[], int]
     ) -> None:
@@ -208,6 +212,12 @@ def _families() -> Iterator[tuple[str, str, tuple[str, ...]]]:
         "hatchway_audit_export_lag_seconds",
         "Age of the oldest event in the store that is not in the audit file yet, looked at every 15 s; 0 for"
         " none.",
+        (),
+    )
+    yield (
+        "hatchway_audit_file_writable",
+        "1 while the audit file of this control plane can be written, as far as it has tried; 0 when not, and"
+        " another writes its own.",
         (),
     )
     yield (

@@ -11,6 +11,7 @@ from hatchway.control.housekeeping import (
     Housekeeper,
     Task,
     export_task,
+    export_to,
     lead,
     own_tasks,
     process_tasks,
@@ -44,7 +45,9 @@ class Upkeep:
         exporting: tuple[Task, ...] = ()
         if audit_log is not None:
             metrics.watch_leadership(leadership, AUDIT_FILE)
-            exporting = (export_task(audit_log, leadership),)
+            export = export_to(audit_log, leadership)
+            metrics.watch_audit_file(lambda: export.is_failing)
+            exporting = (export_task(export, leadership),)
             look = metrics.watch_export(plane.store, plane.clock)
             always += (Task("measure the audit file's lag", _LOOK_AT_THE_FILE, look),)
         self._exporter = Housekeeper(_watched(exporting, metrics), time.monotonic)

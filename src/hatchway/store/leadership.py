@@ -84,6 +84,7 @@ class Leadership:
         self._roles = roles
         self._monotonic = monotonic
         self._gained = gained or {}
+        self._able: dict[str, Callable[[], bool]] = {}
         self._me = own_identity() if holder is None else holder
         self._seen: dict[str, Seen] = {}
         self._until: dict[str, float] = {}
@@ -125,12 +126,30 @@ class Leadership:
         """
         with self._looking:
             held, self._until = [*self._until], {}
-            if not held:
-                return
-            with self._store.record() as tx:
-                for row in _rows(tx, held, by_leader=True):
-                    if row.holder == self._me:
-                        tx.leaders.put(replace(row, holder=""))
+            self._leave(held)
+
+    def take_only_if(self, role: str, able: Callable[[], bool]) -> None:
+        """From now on, take a role only while this process can do what it is for."""
+        self._able[role] = able
+
+    def leave(self, role: str) -> None:
+        """Leaves one role to others, at once: this process cannot do what it is for.
+
+        Raises:
+            Exception: as `resign`.
+        """
+        with self._looking:
+            if self._until.pop(role, None) is not None:
+                log.warning("leads no more", role=role, reason="it cannot do what is to be done")
+                self._leave([role])
+
+    def _leave(self, roles: list[str]) -> None:
+        if not roles:
+            return
+        with self._store.record() as tx:
+            for row in _rows(tx, roles, by_leader=True):
+                if row.holder == self._me:
+                    tx.leaders.put(replace(row, holder=""))
 
     def look(self) -> None:
         """Renews what this process leads, and takes what is free.
@@ -152,7 +171,8 @@ class Leadership:
                     seen = self._seen[role] = (
                         self._seen[role].then(row, began) if role in self._seen else Seen(row, began)
                     )
-                    if is_free(seen, began, partial(is_gone, alone=self._store.is_sqlite)):
+                    free = is_free(seen, began, partial(is_gone, alone=self._store.is_sqlite))
+                    if free and self._able.get(role, lambda: True)():
                         self._take(row, began)
 
     def confirm(self, tx: Transaction, role: str) -> None:

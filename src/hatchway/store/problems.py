@@ -106,6 +106,8 @@ def log_fields(problem: BaseException) -> dict[str, Any]:
 def _explain_alone(problem: BaseException) -> str | None:
     if isinstance(problem, OSError) and problem.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"the disk is full: free some space where {problem.filename} is" if problem.filename else _FULL
+    if isinstance(problem, OSError) and problem.errno == errno.EROFS and problem.filename:
+        return f"the disk may not be written: mount it for writing where {problem.filename} is"
     if isinstance(problem, OSError) and problem.errno == errno.EIO:
         return _UNREADABLE
     if isinstance(problem, StoreBusy | PoolTimeout):
