@@ -75,12 +75,19 @@ def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFa
 
     from hatchway.access.key_files import KeyProblem
     from hatchway.pki import PkiProblem
-    from hatchway.store import BadStoreUrl, DriverMissing, SchemaMismatch, explain, show_problem
+    from hatchway.store import (
+        BadStoreUrl,
+        DriverMissing,
+        MachineRemoved,
+        SchemaMismatch,
+        explain,
+        show_problem,
+    )
 
     match problem:
         case BadStoreUrl():
             return BadUsage(str(problem))
-        case KeyProblem() | PkiProblem() | DriverMissing() | SchemaMismatch():
+        case KeyProblem() | PkiProblem() | DriverMissing() | SchemaMismatch() | MachineRemoved():
             return CommandFailed(str(problem))
     if isinstance(problem, SQLAlchemyError) and store_url is not None:
         return CommandFailed(show_problem(store_url, problem))

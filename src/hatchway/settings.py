@@ -112,6 +112,11 @@ class DataDirectory:
         return self.path / "machine.json"
 
     @property
+    def unfinished_join(self) -> Path:
+        """On a machine whose joining was interrupted: its key, by which it goes on."""
+        return self.path / ".unfinished-join"
+
+    @property
     def store_location(self) -> Path:
         """On a machine that joined: the store's URL, with its password."""
         return self.path / "store.url"
@@ -152,6 +157,7 @@ class Settings:
         revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
+        machine_id: as what this machine joined; None of the one that made the installation.
         run_as: the user that a process becomes once its ports are bound; None for the one that started it.
         drain_seconds: how long a stopping process lets what is under way come to its end.
         drain_notice: how long a gateway that is asked to drain opens tunnels still, in seconds.
@@ -181,6 +187,7 @@ class Settings:
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
     idle_limit: int | None = None
+    machine_id: str | None = None
     run_as: str | None = None
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
     drain_notice: float = DEFAULT_DRAIN_NOTICE

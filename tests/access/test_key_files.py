@@ -190,8 +190,9 @@ def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do(
 def test_of_a_master_key_that_was_dropped_it_is_said_what_to_do() -> None:
     assert str(former_master_key(Path("/data/master.key"), {})) == (
         "the master key in /data/master.key that seals is none of this store's any more: another took its"
-        " place while this machine was away. Join again with an empty data directory (hatchway join-token"
-        " create), or put the key there that the other control planes have"
+        " place while this machine was away. One that joined joins anew: hatchway join --again, with a new"
+        " token (hatchway join-token create); of the first, put the key there that the other control planes"
+        " have"
     )
 
 

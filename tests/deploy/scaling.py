@@ -4,13 +4,17 @@
 `tests/installation/test_joining.py` has piece by piece.
 """
 
+import http.client
 import json
 import os
 import re
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +42,8 @@ from tests.e2e.waiting import free_port, wait_until
 from tests.programs import needs
 from tests.store.postgresql_server import postgresql_server, server_programs
 
-from hatchway.installation.joining import Joined, renew
+from hatchway.installation.following import renew
+from hatchway.installation.joined import Joined
 from hatchway.settings import DataDirectory
 
 FIRST, SECOND, ELSEWHERE, FRONT = "127.0.42.1", "127.0.42.2", "127.0.42.3", "127.0.42.10"
@@ -60,7 +65,10 @@ class Machines:
     down: ExitStack
     key: tuple[str, str] = ("", "")
     servers: dict[str, Started] = field(default_factory=dict)
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
     front: dict[str, int] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    ca: str = "first"
 
     @property
     def api(self) -> str:
@@ -79,10 +87,26 @@ class Machines:
         variables = {"HATCHWAY_DATA_DIR": str(self.place / name)}
         if name == "first":
             variables["HATCHWAY_STORE_URL"] = self.store_url
+        self.commands[name] = arguments
         log = self.place / f"{name}.log"
         server = start(self.down, log, [*COMMAND, *arguments], environment(variables))
         assert server.line().startswith("ready"), log.read_text()
         self.servers[name] = server
+
+    def kill(self, name: str) -> None:
+        """It, and what it has started."""
+        pid = self.servers[name].process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            os.kill(each, signal.SIGKILL)
+        self.servers[name].process.wait(timeout=60)
+
+    def restart(self, name: str) -> None:
+        self.kill(name)
+        self.serve(name, *self.commands[name])
+
+    def log(self, name: str) -> str:
+        return (self.place / f"{name}.log").read_text()
 
     def client(self, service: str) -> Any:
         client = boto3.client(
@@ -91,21 +115,21 @@ class Machines:
             endpoint_url=self.api,
             aws_access_key_id=self.key[0],
             aws_secret_access_key=self.key[1],
-            verify=str(self.place / "first" / "ca.pem"),
+            verify=str(self.place / self.ca / "ca.pem"),
             config=Config(retries={"total_max_attempts": 1}),
         )
         client._endpoint.http_session._manager.connection_pool_kw["source_address"] = (CLIENT, 0)
         return client
 
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Those that the second control plane has written."""
-        path = self.place / "second" / "audit.jsonl"
+    def events(self, name: str, at: str = "second") -> list[dict[str, Any]]:
+        """Those that a control plane has written."""
+        path = self.place / at / "audit.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         return [event for event in map(json.loads, lines) if event["eventName"] == name]
 
     def tunnel(self) -> str:
         where = ("--gateway-address", FRONT, "--gateway-port", str(self.front["gateway"]))
-        ca = ("--endpoint-url", self.api, "--ca-bundle", str(self.place / "first" / "ca.pem"))
+        ca = ("--endpoint-url", self.api, "--ca-bundle", str(self.place / self.ca / "ca.pem"))
         done = through_a_tunnel(*where, *ca, key=self.key)
         return done.stdout or done.stderr
 
@@ -165,6 +189,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         where = {"one": FIRST, "two": ELSEWHERE}
         ports = {f"{what} {at}": free_port(where[at]) for what in ("gateway", "metrics") for at in where}
         ports |= {"api one": free_port(FIRST), "api two": free_port(SECOND)}
+        machines.ports = ports
         machines.front = {name: free_port(FRONT) for name in ("api", "gateway")}
         configuration = haproxy(place, ports, machines.front)
         start(down, place / "haproxy.log", [program(), "-db", "-f", configuration], dict(os.environ))
@@ -185,6 +210,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         wait_until(lambda: answers(FRONT, machines.front["api"]))
         wait_until(lambda: up(machines))
         token = json.loads(machines.run("join-token", "create", "--role", "control", "--json"))["token"]
+        small_disk(place / "second", down)
         machines.run("join", "--api-url", machines.api, "--name", FRONT, token, at="second")
         machines.serve("second", "control", "--api", f"{SECOND}:{ports['api two']}", *api)
         url = gateways_role(machines.store_url)
@@ -203,6 +229,14 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         yield machines
 
 
+def small_disk(path: Path, down: ExitStack) -> None:
+    """A directory that is one, where that may be made."""
+    path.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=700", "hatchway", path], check=True)
+        down.callback(lambda: subprocess.run(["umount", "--lazy", path], check=True))
+
+
 def up(machines: Machines) -> bool:
     try:
         return bool(machines.client("ec2").describe_vpcs())
@@ -210,9 +244,9 @@ def up(machines: Machines) -> bool:
         return False
 
 
-def a_minute_later(machines: Machines) -> None:
+def a_minute_later(machines: Machines, *names: str) -> None:
     """What the servers that joined do once a minute."""
-    for name in ("second", "elsewhere"):
+    for name in names or ("second", "elsewhere"):
         directory = DataDirectory(machines.place / name)
         joined = Joined.read(directory)
         assert joined is not None
@@ -262,16 +296,70 @@ def latest(machines: Machines) -> str:
     return max(str(each["joined_at"]) for each in machine_list(machines))
 
 
+def readiness(machines: Machines, address: str, name: str) -> int:
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection(address, machines.ports[name], context=context, timeout=10)
+    with closing(connection):
+        connection.sock = context.wrap_socket(proxied(address, machines.ports[name]))
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+
+
+def proxied(address: str, port: int) -> socket.socket:
+    """A connection from where HAProxy is, which says whose it is by the PROXY protocol."""
+    sock = socket.create_connection((address, port), timeout=10, source_address=(HAPROXY, 0))
+    sock.sendall(f"PROXY TCP4 {CLIENT} {address} 5 {port}\r\n".encode())
+    return sock
+
+
+def test_a_machine_that_was_taken_out_serves_no_more_and_joins_again_by_one_command(
+    machines: Machines,
+) -> None:
+    (second,) = [each for each in machine_list(machines) if each["role"] == "control"]
+    assert readiness(machines, SECOND, "api two") == 200
+    machines.run("machine", "remove", second["machine_id"])
+    wait_until(lambda: readiness(machines, SECOND, "api two") == 503)
+    assert machines.log("second").count("machine was taken out: it serves no more") == 1
+    wait_until(lambda: all(up(machines) for _ in range(6)))
+    machines.kill("second")
+    address = f"{SECOND}:{machines.ports['api two']}"
+    said = machines.run("control", "--api", address, at="second", fails=True)
+    assert "none of the installation's any more" in said and "hatchway join --again" in said
+    assert "none of the installation's any more" in machines.run("machine", "list", at="second", fails=True)
+    # While it is away another CA takes the place of the one that it trusts.
+    for step in ("add", "use", "drop"):
+        machines.run("ca", "rotate", "--step", step)
+        if step == "use":
+            first = machines.place / "first" / "server.pem"
+            was = first.read_bytes()
+            os.kill(machines.servers["first"].process.pid, signal.SIGHUP)
+            wait_until(lambda: first.read_bytes() != was)  # noqa: B023 - at once
+        if step != "drop":
+            a_minute_later(machines, "elsewhere")
+    token = json.loads(machines.run("join-token", "create", "--role", "control", "--json"))["token"]
+    wait_until(lambda: joins_again(machines, token))
+    machines.serve("second", *machines.commands["second"])
+    wait_until(lambda: readiness(machines, SECOND, "api two") == 200)
+    wait_until(lambda: all(up(machines) for _ in range(6)))
+    assert [each["finished"] for each in machine_list(machines)] == [True, True]
+
+
+def joins_again(machines: Machines, token: str) -> bool:
+    """Each server shows what its files have within five seconds: until then the token is another CA's."""
+    variables = {"HATCHWAY_DATA_DIR": str(machines.place / "second")}
+    done = hatchway("join", "--again", token, variables=variables, timeout=180)
+    assert done.returncode == 0 or "does not name the CA" in done.stderr, done.stderr
+    return done.returncode == 0
+
+
 def test_calls_and_tunnels_go_on_when_the_machine_that_made_the_installation_is_killed(
     machines: Machines,
 ) -> None:
     assert {each["role"] for each in machine_list(machines)} == {"control", "gateway"}
     assert not (machines.place / "elsewhere" / "master.key").exists()
     assert not (machines.place / "second" / "ca.key").exists()
-    first = machines.servers["first"].process
-    children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
-    for pid in (first.pid, *map(int, children)):
-        os.kill(pid, signal.SIGKILL)
+    machines.run("backup", str(machines.place / "backup"))
+    machines.kill("first")
     wait_until(lambda: up(machines))
     subnet = machines.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     machines.client("ec2").create_tags(Resources=[subnet], Tags=[{"Key": "by", "Value": "second"}])
@@ -295,3 +383,93 @@ def test_calls_and_tunnels_go_on_when_the_machine_that_made_the_installation_is_
         check=False,
     )
     assert ENDPOINT in done.stdout, done.stderr
+
+
+def test_the_first_machine_is_restored_from_its_backup_while_the_others_serve(machines: Machines) -> None:
+    first = machines.place / "first"
+    shutil.rmtree(first)
+    certificate = machines.place / "elsewhere" / "server.pem"
+    certificate.unlink()
+    machines.run("restore", str(machines.place / "backup"))
+    machines.serve("first", *machines.commands["first"])
+    wait_until(lambda: all(up(machines) for _ in range(6)))
+    # It issues again, and nobody has lost what he had.
+    a_minute_later(machines, "elsewhere")
+    assert certificate.exists()
+    assert len(machine_list(machines)) == 2
+    wait_until(lambda: machines.tunnel() == ANSWER)
+    machines.run("gateway-key", "rotate", "--step", "add")
+    shutil.rmtree(machines.place / "other", ignore_errors=True)
+    for step in ("use", "drop"):
+        a_minute_later(machines)
+        machines.run("gateway-key", "rotate", "--step", step)
+    a_minute_later(machines)
+    # Of before that, the backup's gateway key is none of the database's.
+    said = machines.run(
+        "restore", str(machines.place / "backup"), "--data-dir", str(machines.place / "other"), fails=True
+    )
+    assert "the gateway key of the backup is none of the database's" in said
+    assert "hatchway machine promote" in said
+    assert machines.tunnel() == ANSWER
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_one_whose_disk_is_full_leaves_the_trails_file_to_another(machines: Machines) -> None:
+    """The second writes it, since the first was killed."""
+    filler = machines.place / "second" / "filler"
+    with suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(bytes(65_536))
+            file.flush()
+    for _ in range(20):
+        machines.client("sts").get_caller_identity()
+    moved = wait_until(lambda: machines.events("MoveAuditFile", "first"))
+    assert moved[-1]["additionalEventData"]["to"].endswith("first/audit.jsonl")
+    log = [json.loads(line) for line in machines.log("second").splitlines() if line.startswith("{")]
+    failed = [line for line in log if line.get("task") == "export audit log"]
+    assert failed and all("the disk is full" in line["problem"] for line in failed)
+    assert len(failed) < 5
+    assert [line["role"] for line in log if line["event"] == "leads no more"] == ["audit file"]
+    filler.unlink()
+    machines.kill("first")
+    wait_until(lambda: up(machines))
+    wait_until(lambda: not behind(machines))
+    ids = [
+        json.loads(line)["eventID"]
+        for at in ("first", "second")
+        for line in (machines.place / at / "audit.jsonl").read_text().splitlines()
+    ]
+    # The file of before that is gone with the first machine; none is in two of those that there are.
+    assert len(ids) == len(set(ids))
+
+
+def behind(machines: Machines) -> int:
+    engine = sqlalchemy.create_engine(machines.store_url)
+    with closing(engine.connect()) as connection:
+        count = connection.exec_driver_sql("SELECT count(*) FROM audit_unexported").scalar_one()
+    engine.dispose()
+    return int(count)
+
+
+def test_a_control_plane_that_joined_takes_the_place_of_the_first_machine(machines: Machines) -> None:
+    shutil.rmtree(machines.place / "first")
+    machines.ca = "second"
+    assert "The CA's key is not here" in machines.run("machine", "promote", at="second")
+    machines.restart("second")
+    wait_until(lambda: up(machines))
+    # Everybody goes on by what the lost CA has issued, and trusts the next one by what there is now.
+    a_minute_later(machines, "elsewhere")
+    assert machines.tunnel() == ANSWER
+    assert "hatchway ca rotate --step use" in machines.log("second")
+    machines.run("ca", "rotate", "--step", "use", at="second")
+    own = machines.place / "second" / "server.pem"
+    was = own.read_bytes()
+    machines.restart("second")
+    assert own.read_bytes() != was
+    wait_until(lambda: up(machines))
+    a_minute_later(machines, "elsewhere")
+    machines.run("ca", "rotate", "--step", "drop", at="second")
+    a_minute_later(machines, "elsewhere")
+    wait_until(lambda: machines.tunnel() == ANSWER)
+    (gateway,) = json.loads(machines.run("machine", "list", "--json", at="second"))["machines"]
+    assert gateway["role"] == "gateway"

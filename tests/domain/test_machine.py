@@ -1,29 +1,27 @@
-"""Whether one more machine may join by a token, and how the tokens look."""
+"""Whether a machine has finished joining, and how its tokens look."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hatchway.domain.bearer_token import BearerToken
-from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, JoinToken, Role
+from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, Machine, Role
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("uses", "seconds", "usable"), [(0, 1, True), (1, 1, True), (2, 1, False), (0, 0, False), (0, -1, False)]
-)
-def test_a_token_is_good_for_so_many_machines_until_it_expires(uses: int, seconds: int, usable: bool) -> None:
-    token = JoinToken(
-        id="jt-0",
+@pytest.mark.parametrize(("seconds", "finished"), [(0, False), (1, True)])
+def test_a_machine_has_finished_joining_when_it_has_come_back(seconds: int, finished: bool) -> None:
+    machine = Machine(
+        id="m-0",
+        name="gw",
         role=Role.GATEWAY,
-        max_uses=2,
-        uses=uses,
-        created_by="root",
-        created_at=NOW,
-        expires_at=NOW + timedelta(seconds=seconds),
+        names=(),
+        joined_at=NOW,
+        seen_at=NOW + timedelta(seconds=seconds),
+        seen_from="192.0.2.1",
     )
-    assert token.usable(NOW) is usable
+    assert machine.finished is finished
 
 
 def test_neither_token_can_be_taken_for_the_other() -> None:

@@ -3,6 +3,8 @@
 The page is docs/scaling.md.
 """
 
+import base64
+import hashlib
 import http.client
 import json
 import os
@@ -19,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.control.harness import SharedServer
 from tests.gateway.account import ENDPOINT, endpoint
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile, read_master_keys
-from hatchway.access.machines import Grant, put_grant
+from hatchway.access.machines import AUTHORITY, Grant, new_machine_key, put_grant
 from hatchway.access.vault import Vault
 from hatchway.administration import certificate_authority, gateway_key, master_key
 from hatchway.administration.joining import (
@@ -34,29 +37,37 @@ from hatchway.administration.joining import (
     remove_machine,
 )
 from hatchway.administration.key_steps import Step
+from hatchway.administration.promotion import promote
 from hatchway.audit.group_commit import GroupCommit
-from hatchway.control import machines
 from hatchway.control.application import create_application
-from hatchway.control.machines import issue_certificates
+from hatchway.control.machines import joining as joining_there
+from hatchway.control.machines import renewal
+from hatchway.control.machines.certificates import issue_certificates
+from hatchway.control.machines.requests import LARGEST_REQUEST
+from hatchway.control.machines.unfinished import RETENTION, purge_unfinished_machines
 from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.control.process import open_plane
-from hatchway.domain.machine import MACHINE_TOKEN, Role
+from hatchway.domain.machine import MACHINE_TOKEN, KeyState, Role
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.installation import joining
+from hatchway.installation import joining, machine_api, machine_calls
 from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.following import renew
 from hatchway.installation.installation import Installation, open_installation
-from hatchway.installation.joining import Joined, JoinResult, join, renew
+from hatchway.installation.joined import Joined
+from hatchway.installation.joining import JoinResult, join
 from hatchway.installation.machine_api import Refused
 from hatchway.pki import (
     RENEW_BEFORE,
     SERVER_LIFETIME,
     certificate_names,
     certificates_in,
+    create_ca,
     expiry,
     is_issued_by,
 )
 from hatchway.settings import Address, DataDirectory
+from hatchway.store import MachineRemoved, Membership
 from hatchway.transport.listening.sources import Sources
 
 STORE_URL = "postgresql+psycopg://hatchway:pass-word@db.example/hatchway"
@@ -138,9 +149,11 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
-    monkeypatch.setattr(joining, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(joining, "_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(machines, "PAUSE", timedelta(0))
+    monkeypatch.setattr(machine_calls, "_POLL_SECONDS", 0.01)
+    for module in (machine_calls, joining):
+        monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    for there in (renewal, joining_there):
+        monkeypatch.setattr(there, "PAUSE", timedelta(0))
     site.now = datetime.now(UTC)
 
 
@@ -235,6 +248,232 @@ def test_a_token_is_good_as_often_as_it_was_made_for_and_until_it_ends(site: Sit
     assert used[token[4 : token.index("_", 4)]] == 2
 
 
+@pytest.fixture(params=["before the answer is read", "before the files are in place"])
+def interruption(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Ends a joining once; what it takes away from the list is how often yet."""
+    left = ["once"]
+
+    def ends(real: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+        def instead(*arguments: Any) -> Any:
+            done = real(*arguments) if after else None
+            if left:
+                left.pop()
+                raise CommandFailed("cannot ask localhost: the connection was reset")
+            return done if after else real(*arguments)
+
+        return instead
+
+    if request.param == "before the answer is read":
+        monkeypatch.setattr(machine_api, "_ask", _only_of_joining(machine_api._ask, ends))
+    else:
+        monkeypatch.setattr(joining, "_put_files", ends(joining._put_files, after=False))
+    yield left
+
+
+def _only_of_joining(real: Callable[..., Any], ends: Callable[..., Any]) -> Callable[..., Any]:
+    interrupted = ends(real, after=True)
+
+    def ask(url: Any, context: Any, path: str, *more: Any) -> Any:
+        return (interrupted if path == "/machine/v1/join" else real)(url, context, path, *more)
+
+    return ask
+
+
+def test_a_joining_that_was_interrupted_goes_on_by_the_same_token_as_the_same_machine(
+    site: Site, tmp_path: Path, interruption: list[str]
+) -> None:
+    token, got = site.token(Role.CONTROL), DataDirectory(tmp_path / "cp")
+    with pytest.raises(CommandFailed, match=r"give the same command again, with the same token"):
+        join(got, token, [site.url])
+    assert set(files(got.path)) == {".unfinished-join"}
+    assert files(got.path)[".unfinished-join"] == 0o600
+    (ghost,) = [each for each in list_machines(site.installation) if not each.finished]
+    # Its token is nobody else's, for it is used up.
+    with pytest.raises(Refused, match="the join token is not good"):
+        join(DataDirectory(tmp_path / "another"), token, [site.url])
+    result = join(got, token, [site.url])
+    assert result.machine.machine_id == ghost.id
+    assert result.finished and result.certified
+    assert ".unfinished-join" not in files(got.path)
+    assert renew(got, result.machine, site.now) == []
+    assert {each.uses for each in list_join_tokens(site.installation) if each.id in token} == {1}
+    joins = [one["responseElements"] for one in site.events("JoinMachine") if ghost.id in str(one)]
+    assert sorted(one.get("resumed", False) for one in joins) == [False, True]
+    (machine,) = [each for each in list_machines(site.installation) if each.id == ghost.id]
+    assert machine.finished
+    # Once it has come back by its own token, the join token is good for nothing any more.
+    private_key = json.loads(result.machine.text)["private_key"]
+    shutil.rmtree(got.path)
+    got.path.mkdir()
+    kept = {"token_sha256": joining_digest(token), "private_key": private_key}
+    got.unfinished_join.write_text(json.dumps(kept))
+    got.unfinished_join.chmod(0o600)
+    with pytest.raises(Refused, match="has joined already"):
+        join(got, token, [site.url])
+    assert not got.unfinished_join.exists()
+    remove_machine(site.installation, ghost.id)
+
+
+def joining_digest(token: str) -> str:
+    return hashlib.sha256(joining.read_join_token(token)[0].encode()).hexdigest()
+
+
+def test_one_that_joins_again_and_again_does_not_fill_the_trail(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, _ = joining.read_join_token(site.token(Role.GATEWAY))
+    monkeypatch.setattr(joining_there, "PAUSE", timedelta(seconds=2))
+    _, public = new_machine_key()
+    body = json.dumps({"name": "gw", "public_key": base64.b64encode(public).decode()}).encode()
+    statuses = [post(site, "/machine/v1/join", token, body)[0] for _ in range(3)]
+    assert statuses == [200, 429, 429]
+    (machine,) = [each for each in list_machines(site.installation) if not each.finished]
+    assert len([one for one in site.events("JoinMachine") if machine.id in str(one)]) == 1
+    site.now += timedelta(seconds=3)
+    assert post(site, "/machine/v1/join", token, body)[0] == 200
+    remove_machine(site.installation, machine.id)
+
+
+def test_a_machine_that_never_came_back_is_listed_so_and_taken_out_after_a_day(site: Site) -> None:
+    token, _ = joining.read_join_token(site.token(Role.GATEWAY))
+    _, public = new_machine_key()
+    body = json.dumps({"name": "ghost", "public_key": base64.b64encode(public).decode()}).encode()
+    status, text = post(site, "/machine/v1/join", token, body)
+    ghost = json.loads(text)
+    assert status == 200
+    store = site.installation.store
+    site.now += RETENTION - timedelta(seconds=1)
+    assert purge_unfinished_machines(site.plane, store) == 0
+    site.now += timedelta(seconds=2)
+    assert purge_unfinished_machines(site.plane, store) == 1
+    assert ghost["machine_id"] not in {each.id for each in list_machines(site.installation)}
+    assert post(site, "/machine/v1/renew", ghost["token"], b"{}")[0] == 401
+    removed = [one["responseElements"] for one in site.events("RemoveMachine")]
+    assert removed[-1] == {"name": "ghost", "role": "gateway", "unfinished": True}
+
+
+def test_a_machine_that_was_taken_out_joins_anew_by_one_command_and_keeps_its_own_files(
+    site: Site, tmp_path: Path
+) -> None:
+    result = site.join(tmp_path / "cp")
+    got = DataDirectory(tmp_path / "cp")
+    got.audit_log.write_text("{}\n")
+    remove_machine(site.installation, result.machine.machine_id)
+    # As when another CA has taken the place of the one that it trusts: not even to ask is possible.
+    former = create_ca("former", ["localhost"], site.now)
+    got.ca_certificate.write_bytes(former.certificate)
+    with pytest.raises(CommandFailed, match=r"not accepted: .*hatchway join --again"):
+        renew(got, result.machine, site.now)
+    again = join(got, site.token(Role.CONTROL), result.machine.api_urls, former=result.machine)
+    assert again.machine.machine_id != result.machine.machine_id
+    assert got.ca_certificate.read_bytes() == site.directory.ca_certificate.read_bytes()
+    assert Joined.read(got) == again.machine
+    assert renew(got, again.machine, site.now) == []
+    assert got.audit_log.read_text() == "{}\n"
+    # One that is known yet is that no more, and a gateway keeps no master key.
+    gateway = join(got, site.token(Role.GATEWAY), [site.url], former=again.machine)
+    assert not got.master_key.exists()
+    assert {again.machine.machine_id, gateway.machine.machine_id} & {
+        each.id for each in list_machines(site.installation)
+    } == {gateway.machine.machine_id}
+    remove_machine(site.installation, gateway.machine.machine_id)
+
+
+def test_a_control_plane_that_was_taken_out_serves_no_more_and_neither_starts_nor_commands(
+    site: Site, tmp_path: Path
+) -> None:
+    result = site.join(tmp_path / "cp")
+    got = DataDirectory(tmp_path / "cp")
+    membership = Membership(site.installation.store, result.machine.machine_id)
+    store = site.installation.store.only_while(membership.require)
+    there = replace(site.plane, store=store, own_keys=site.plane.own_keys)
+    site.serve(there)
+    try:
+        membership.look()
+        assert get(site, "/readyz")[0] == 200
+        with open_installation(got, site.directory.store_url):
+            pass
+        remove_machine(site.installation, result.machine.machine_id)
+        with capture_logs() as logs:
+            for _ in range(3):
+                membership.look()
+        assert [each["event"] for each in logs] == ["machine was taken out: it serves no more"]
+        assert "hatchway join --again" in logs[0]["problem"]
+        assert get(site, "/readyz")[0] == 503
+        assert post(site, "/machine/v1/renew", result.machine.token, b"{}")[0] == 503
+        for use in (store.read, store.write, store.record):
+            with pytest.raises(MachineRemoved), use():
+                pytest.fail("it went on")
+    finally:
+        site.serve(site.plane)
+    with (
+        pytest.raises(CommandFailed, match=r"is none of the installation's any more"),
+        open_installation(got, site.directory.store_url),
+    ):
+        pass
+
+
+def test_a_control_plane_that_joined_takes_the_place_of_the_first_machine_that_is_lost(
+    site: Site, tmp_path: Path
+) -> None:
+    for each in list_machines(site.installation):
+        remove_machine(site.installation, each.id)
+    result, other = site.join(tmp_path / "cp"), site.join(tmp_path / "gw", Role.GATEWAY)
+    got = DataDirectory(tmp_path / "cp")
+    state = ca_state(site)
+    with open_installation(got, site.directory.store_url) as installation:
+        for command in (certificate_authority.rotate, gateway_key.rotate):
+            with pytest.raises(BadUsage, match="this machine joined"):
+                command(installation, Step.ADD)  # type: ignore[arg-type]
+        shutil.copy(DataDirectory(tmp_path / "gw").server_certificate, got.ca_key)
+        with pytest.raises(CommandFailed, match="is not that of the CA that issues now"):
+            promote(installation)
+        got.ca_key.unlink()
+        promoted = promote(installation)
+        assert promoted.machine_id == result.machine.machine_id
+        assert promoted.next_ca is not None and not got.machine.exists()
+        with pytest.raises(BadUsage, match="it is the first one already"):
+            promote(installation)
+        certificate_authority.rotate(installation, certificate_authority.Step.USE)
+        assert got.ca_key.stat().st_mode & 0o777 == 0o600
+        # It hands out the next CA's certificates, as the first machine did.
+        keys = OwnKeys(
+            FollowedKeyFile(MASTER_KEY, got.master_key, {}),
+            FollowedKeyFile(GATEWAY_KEY, got.gateway_key, {}),
+            Authority(got.ca_certificate, got.ca_key),
+        )
+        site.serve(replace(site.plane, own_keys=keys))
+        try:
+            gateway = DataDirectory(tmp_path / "gw")
+            assert renew(gateway, other.machine, site.now) == ["ca.pem", "server.pem"]
+        finally:
+            site.serve(site.plane)
+        assert is_issued_by(
+            gateway.server_certificate.read_bytes(), certificates_in(got.ca_certificate.read_bytes())[0]
+        )
+    # The other tests go on with the first machine, as if nothing had been.
+    with site.installation.store.write() as tx:
+        tx.key_states.delete(AUTHORITY)
+        if state is not None:
+            tx.key_states.put(state)
+    remove_machine(site.installation, other.machine.machine_id)
+
+
+def ca_state(site: Site) -> KeyState | None:
+    with site.installation.store.read() as tx:
+        return tx.key_states.get(AUTHORITY)
+
+
+def test_a_gateways_directory_is_said_to_be_one(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    with (
+        pytest.raises(CommandFailed, match="is that of a gateway, which has no master key"),
+        open_installation(DataDirectory(tmp_path / "gw"), None),
+    ):
+        pass
+    remove_machine(site.installation, result.machine.machine_id)
+
+
 def test_another_api_is_asked_where_the_first_is_away(site: Site, tmp_path: Path) -> None:
     token, away = site.token(Role.GATEWAY, max_uses=2), "https://localhost:1"
     for number, urls in enumerate(([away, site.url], [site.url, away])):
@@ -310,7 +549,7 @@ def test_a_control_plane_without_the_cas_key_has_the_one_with_it_issue(site: Sit
 def test_a_machine_whose_certificate_does_not_come_has_all_else_and_fetches_it_later(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "CERTIFICATE_SECONDS", 0.0)
+    monkeypatch.setattr(machine_calls, "CERTIFICATE_SECONDS", 0.0)
     got = DataDirectory(tmp_path / "gw")
     with site.without_the_cas_key():
         result = site.join(got.path, Role.GATEWAY)
@@ -476,6 +715,14 @@ def test_a_machine_that_joined_rotates_nothing_itself(site: Site) -> None:
         site.directory.machine.unlink()
 
 
+def get(site: Site, path: str) -> tuple[int, str]:
+    context = ssl.create_default_context(cafile=str(site.server.ca))
+    with closing(http.client.HTTPSConnection("localhost", site.server.port, context=context)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
 def post(site: Site, path: str, token: str, body: bytes) -> tuple[int, str]:
     context = ssl.create_default_context(cafile=str(site.server.ca))
     with closing(http.client.HTTPSConnection("localhost", site.server.port, context=context)) as connection:
@@ -515,7 +762,7 @@ def test_what_no_machine_of_ours_sends_is_refused_and_leaves_the_token_good(said
 
 
 def test_more_than_a_machine_has_to_say_is_not_read(site: Site) -> None:
-    assert post(site, "/machine/v1/join", "x", bytes(machines.LARGEST_REQUEST + 1))[0] == 413
+    assert post(site, "/machine/v1/join", "x", bytes(LARGEST_REQUEST + 1))[0] == 413
 
 
 @pytest.mark.parametrize("path", ["join", "renew"])
@@ -532,7 +779,7 @@ def test_a_machine_gets_no_certificates_without_end(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = site.join(tmp_path / "gw", Role.GATEWAY)
-    monkeypatch.setattr(machines, "PAUSE", timedelta(seconds=2))
+    monkeypatch.setattr(renewal, "PAUSE", timedelta(seconds=2))
     got = DataDirectory(tmp_path / "gw")
     got.server_certificate.unlink()
     with pytest.raises(Refused, match="has just been given a certificate"):
@@ -545,7 +792,7 @@ def test_a_machine_does_not_fill_the_trail_with_keys_that_it_was_given(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = site.join(tmp_path / "gw", Role.GATEWAY)
-    monkeypatch.setattr(machines, "PAUSE", timedelta(seconds=2))
+    monkeypatch.setattr(renewal, "PAUSE", timedelta(seconds=2))
     before = len(site.events("HandOutKeys"))
     asked = [json.dumps({"key_ids": ids}).encode() for ids in ([], ["gateway:a"], [])]
     answers = [post(site, "/machine/v1/renew", result.machine.token, body) for body in asked]

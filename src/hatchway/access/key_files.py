@@ -195,8 +195,9 @@ def former_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
     """What to say when a master key that was dropped would seal: nobody else could open that."""
     return KeyProblem(
         f"the master key in {_source(MASTER_KEY, path, environment)} that seals is none of this store's any"
-        " more: another took its place while this machine was away. Join again with an empty data directory"
-        " (hatchway join-token create), or put the key there that the other control planes have"
+        " more: another took its place while this machine was away. One that joined joins anew: hatchway join"
+        " --again, with a new token (hatchway join-token create); of the first, put the key there that the"
+        " other control planes have"
     )
 
 

@@ -97,8 +97,13 @@ def delete_grant(tx: Transaction, token_id: str) -> None:
 
 def new_machine_key() -> tuple[bytes, bytes]:
     """A machine's private key, and the public key under which others seal for it."""
-    private = X25519PrivateKey.generate()
-    return private.private_bytes_raw(), private.public_key().public_bytes_raw()
+    private = X25519PrivateKey.generate().private_bytes_raw()
+    return private, public_key_of(private)
+
+
+def public_key_of(private_key: bytes) -> bytes:
+    """The public key that belongs to a private one."""
+    return X25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
 
 
 def read_public_key(text: str) -> bytes:

@@ -15,6 +15,7 @@ enters what it does in the audit trail, in the same transaction, with the operat
 | `master_key`, `gateway_key`, `key_steps` | another key in the place of the one there is, in steps |
 | `certificate_authority` | another private CA in the place of the one there is |
 | `joining` | join tokens, and the machines that joined by them |
+| `promotion` | a control plane that joined in the place of the first machine |
 | `migration` | the store brought to this program's schema |
 | `bundling` | a new key as a bundle for the user's own machine |
 | `api_urls` | the URL of the API for somebody: checked against the API's certificate |

@@ -76,6 +76,21 @@ def rotate(installation: Installation, step: Step, names: Sequence[str] = ()) ->
     for name in names:
         if not is_dns_name(name):
             raise BadUsage(f"--name {name!r} is not a host name")
+    if os.path.lexists(installation.directory.machine):
+        raise BadUsage("this machine joined, and follows the one that has the CA's key: do this there")
+    return _rotate(installation, step, names)
+
+
+def add_without_key(installation: Installation) -> Authorities:
+    """The step `add` where the CA's key is lost.
+
+    Raises:
+        CommandFailed: as `rotate`.
+    """
+    return _rotate(installation, Step.ADD, ())
+
+
+def _rotate(installation: Installation, step: Step, names: Sequence[str]) -> Authorities:
     directory = installation.directory
     try:
         now = None
@@ -100,12 +115,14 @@ class _Change:
     key: bytes | None = None
 
     def make(self, directory: DataDirectory) -> None:
+        # Where the CA's key is lost, another of the same owner has the mode that it is to have.
+        key_like = directory.ca_key if directory.ca_key.exists() else directory.master_key
         if self.next_key is not None:
-            put_file(directory.next_ca_key, self.next_key, like=directory.ca_key)
+            put_file(directory.next_ca_key, self.next_key, like=key_like)
         text = b"".join(self.certificates)
         put_file(directory.ca_certificate, text, like=directory.ca_certificate)
         if self.key is not None:
-            put_file(directory.ca_key, self.key, like=directory.ca_key)
+            put_file(directory.ca_key, self.key, like=key_like)
             directory.next_ca_key.unlink()
 
 

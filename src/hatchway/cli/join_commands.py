@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatchway.domain.machine import Role
+    from hatchway.installation.joined import Joined
     from hatchway.installation.joining import JoinResult
+    from hatchway.settings import DataDirectory
 
 _LONGEST_TOKEN: Final = 512
 
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     machines = typer.Typer(help="Machines that joined.", rich_markup_mode=None)
     machines.command("list")(list_machines)
     machines.command("remove")(remove)
+    machines.command("promote")(promote)
     app.add_typer(machines, name="machine")
 
 
@@ -37,9 +40,13 @@ def join(
     ],
     *,
     api_url: Annotated[
-        list[str],
-        typer.Option(metavar="URL", help="Where the API is, from here. May be repeated, for several."),
-    ],
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Where the API is, from here. May be repeated, for several.",
+            show_default="with --again, where it was",
+        ),
+    ] = None,
     name: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,6 +55,13 @@ def join(
             " machine's own. May be repeated.",
         ),
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Of a machine that has joined before: put what the API gives in the place of its files.",
+        ),
+    ] = False,
     data_dir: DataDir = None,
     user: Annotated[
         str | None,
@@ -65,6 +79,10 @@ def join(
     whose key never leaves this machine. A gateway gets neither the master key nor, as nobody does, the CA's.
     Its server keeps all that up by itself.
 
+    Interrupted, it goes on when it is given again with the same token, before that ends. With --again, a
+    machine that was taken out, or was away while keys or the CA were replaced, joins anew; its audit.jsonl
+    stays.
+
     \b
     Example:
       hatchway join --api-url https://hatchway.example:8443 --data-dir /var/lib/hatchway -
@@ -75,7 +93,13 @@ def join(
     if token == "-":  # noqa: S105 - what stands for standard input
         token = sys.stdin.readline(_LONGEST_TOKEN)
     names = tuple(each.lower() for each in name or ())
-    result = joining.join(directory, token, api_url, names, _owner(directory.path, user))
+    former = _former(directory, again=again)
+    urls = api_url or (former.api_urls if former is not None else ())
+    if not urls:
+        raise BadUsage("give --api-url, where the API is: 'hatchway join-token create' has printed it")
+    if former is not None and user is not None:
+        raise BadUsage("--user is for a new directory: with --again the files become its owner's")
+    result = joining.join(directory, token, urls, names, _owner(directory.path, user), former=former)
     joined = result.machine
     problem = _store_problem(result.store_url)
     if json:
@@ -87,6 +111,7 @@ def join(
             "names": result.names,
             "beyond": result.beyond,
             "certificate": result.certified,
+            "finished": result.finished,
             "vpcs": joined.vpcs,
             "endpoints": joined.endpoints,
             "store_problem": problem,
@@ -101,7 +126,35 @@ def join(
         typer.echo(f"Endpoints: {', '.join(joined.endpoints)}")
     if problem is not None:
         typer.echo(f"hatchway: warning: the store cannot be used from here: {problem}", err=True)
-    typer.echo(f"Next: hatchway {joined.role.value} --data-dir {directory.path}")
+    if not result.finished:
+        typer.echo(
+            "hatchway: warning: the API could not be told that all is in place: start the server within a"
+            " day, or this machine is taken out again",
+            err=True,
+        )
+    restart = "" if former is None else ", started anew if it runs"
+    typer.echo(f"Next: hatchway {joined.role.value} --data-dir {directory.path}{restart}")
+
+
+def _former(directory: "DataDirectory", *, again: bool) -> "Joined | None":
+    """What the directory's machine is known as, where that is to end; None for a directory yet to be made.
+
+    Raises:
+        CommandFailed: it is a machine's, and that is not to end; or it is not.
+    """
+    from hatchway.failures import failures
+    from hatchway.installation.joined import Joined
+
+    with failures():
+        former = Joined.read(directory)
+    if former is not None and not again:
+        raise CommandFailed(
+            f"{directory.path} is {former.machine_id}'s already: start its server, or have it join"
+            " anew with --again"
+        )
+    if former is None and again:
+        raise CommandFailed(f"{directory.path} is that of no machine that joined: leave --again out")
+    return former
 
 
 def _tell_names(result: "JoinResult") -> None:
@@ -295,6 +348,7 @@ def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: St
                 "name": each.name,
                 "role": each.role.value,
                 "names": each.names,
+                "finished": each.finished,
                 "key_ids": each.key_ids,
                 "joined_at": each.joined_at.isoformat(timespec="seconds"),
                 "seen_at": each.seen_at.isoformat(timespec="seconds"),
@@ -310,7 +364,7 @@ def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: St
             each.id,
             each.name,
             each.role.value,
-            f"{each.seen_at:%F %T}",
+            f"{each.seen_at:%F %T}" if each.finished else "unfinished",
             each.seen_from,
             "none" if each.expires_at is None else f"{each.expires_at:%F}",
         )
@@ -318,6 +372,12 @@ def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: St
     ]
     for line in table([("MACHINE", "NAME", "ROLE", "LAST SEEN", "FROM", "CERTIFICATE UNTIL"), *rows]):
         typer.echo(line)
+    for each in found:
+        if not each.finished:
+            typer.echo(
+                f"{each.id} began to join at {each.joined_at:%F %T} and has not come back: give 'hatchway"
+                " join' there again with the same token, or start its server. A day later it is taken out"
+            )
 
 
 def remove(
@@ -345,6 +405,36 @@ def remove(
     typer.echo(
         f"It may still have the {keys}, and its certificate until that ends: rotate them if it was stolen"
     )
+
+
+def promote(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+    """Make this control plane, which joined, the first machine, in the place of one that is gone for good.
+
+    It issues certificates and rotates keys from then on. Put ca.key of the former one's backup into the data
+    directory before, mode 0600. Where that is lost another CA is made, which has to be handed out as in each
+    rotation. See that the former first machine is off, and stays off.
+
+    \b
+    Example:
+      hatchway machine promote --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration import promotion
+    from hatchway.installation.installation import open_installation
+
+    directory = data_directory(data_dir)
+    with open_installation(directory, store_url) as installation:
+        promoted = promotion.promote(installation)
+    made = promoted.next_ca
+    if json:
+        import json as json_format
+
+        authorities = None if made is None else made.fingerprints
+        typer.echo(json_format.dumps({"machine_id": promoted.machine_id, "authorities": authorities}))
+        return
+    typer.echo(f"{directory.path} is that of the first machine: start its server anew")
+    if made is not None:
+        typer.echo(f"The CA's key is not here. The next CA: {made.fingerprints[-1]}")
+        typer.echo("Have every client and host take over ca.pem, then: hatchway ca rotate --step use")
 
 
 def _role(text: str) -> "Role":

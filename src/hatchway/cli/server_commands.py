@@ -396,7 +396,7 @@ def _server_options(
         BadUsage: an option's value is none that it can have.
     """
     from hatchway.installation.installation import noted_store_url
-    from hatchway.installation.joining import Joined
+    from hatchway.installation.joined import Joined
     from hatchway.logs import configure_logs, log_format_for
     from hatchway.server.serving import ServerOptions
 

@@ -48,14 +48,16 @@ from hatchway.control.host_proofs import LARGEST_KEY, make_proof_key
 from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
 from hatchway.control.host_registration import claimed_token, register_host
 from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
-from hatchway.control.machines import LARGEST_REQUEST as LARGEST_OF_MACHINES
-from hatchway.control.machines import claimed_machine, join_machine, renew_machine
+from hatchway.control.machines.joining import join_machine
+from hatchway.control.machines.renewal import renew_machine
+from hatchway.control.machines.requests import LARGEST_REQUEST as LARGEST_OF_MACHINES
+from hatchway.control.machines.requests import claimed_machine
 from hatchway.control.other_services import other_service
 from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
 from hatchway.protocol import Reply, ServiceError
-from hatchway.store import log_fields
+from hatchway.store import MachineRemoved, log_fields
 from hatchway.store.tables import gateway_workers
 from hatchway.transport.listening.failures import WINDOW
 
@@ -103,7 +105,7 @@ def create_application(
     application = Starlette(
         routes=routes,
         middleware=[Middleware(_RequestIds, plane=plane)],
-        exception_handlers={HTTPException: api.refused, 500: _failed},
+        exception_handlers={HTTPException: api.refused, MachineRemoved: _removed, 500: _failed},
     )
     # A redirect would go to whatever host the request names.
     application.router.redirect_slashes = False
@@ -395,6 +397,11 @@ def _plain(request: Request, text: str, status: int, headers: Mapping[str, str] 
     """A refusal where no service's protocol is known. It shows the request id, under which the log has
     more."""
     return PlainTextResponse(f"{text} (request id {request.state.request_id})\n", status, headers)
+
+
+async def _removed(request: Request, _problem: Exception) -> Response:
+    """The answer where this control plane is none of the installation's any more."""
+    return _plain(request, "this control plane serves no more: see its log", 503)
 
 
 async def _failed(request: Request, _problem: Exception) -> Response:

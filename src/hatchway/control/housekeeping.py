@@ -32,11 +32,19 @@ from hatchway.audit.service_uses import ServiceUses
 from hatchway.control.api_addresses import ApiAddresses
 from hatchway.control.dead_workers import DeadWorkers
 from hatchway.control.iam.last_accessed import RETENTION
-from hatchway.control.machines import issue_certificates
+from hatchway.control.machines.certificates import issue_certificates
+from hatchway.control.machines.unfinished import purge_unfinished_machines
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
 from hatchway.settings import LOOPBACK
-from hatchway.store import Leadership, LeadershipLost, Position, Transaction, log_fields
+from hatchway.store import (
+    Leadership,
+    LeadershipLost,
+    MachineRemoved,
+    Position,
+    Transaction,
+    log_fields,
+)
 from hatchway.store.tables import (
     client_tokens,
     endpoints,
@@ -241,6 +249,7 @@ def tasks(
         led("purge terminations", 60, purge_done_terminations),
         led("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
         led("purge join tokens", 600, writing(lambda tx: purge_join_tokens(tx, plane.clock()))),
+        led("purge unfinished machines", 600, partial(purge_unfinished_machines, plane, store)),
         led("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, plane.clock()))),
         led("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
         led("forget deletions", 3600, writing(history.forget)),
@@ -365,6 +374,9 @@ class Housekeeper:
             task.run()
         except LeadershipLost:
             self._next_at[task] = began + OTHERS_LOOK
+        except MachineRemoved:
+            # Which has its own line.
+            self._next_at[task] = began + task.every
         except Exception as problem:
             log.error("housekeeping failed", task=task.name, **log_fields(problem))
             self._next_at[task] = self._monotonic() + max(SHORTEST_RETRY, min(task.every, LONGEST_RETRY))

@@ -20,12 +20,12 @@ from hatchway.control.metrics import ControlMetrics
 from hatchway.control.own_keys import Authority, OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.control.threads import ThreadCounts
-from hatchway.control.upkeep import Upkeep
+from hatchway.control.upkeep import Upkeep, Watches
 from hatchway.domain.arns import Arns
 from hatchway.metrics_listener import metrics_listener
 from hatchway.privileges import become
 from hatchway.settings import Address, Settings
-from hatchway.store import SchemaWatch, Store
+from hatchway.store import Membership, SchemaWatch, Store
 from hatchway.supervision.supervised import Supervised
 from hatchway.tracing import tracing
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -82,7 +82,7 @@ def run_control(
 
     Raises:
         OSError: it cannot listen there.
-        KeyProblem, SchemaMismatch: the installation is not one that it can serve.
+        KeyProblem, SchemaMismatch, MachineRemoved: the installation is not one that it can serve.
     """
     with ExitStack() as stack:
         inherited = None if supervised is None else supervised.listener
@@ -109,9 +109,8 @@ def run_control(
         store = Store.open(settings.store_url, connections=connections)
         stack.callback(store.close)
         metrics.watch_store(store, connections)
-        schema = SchemaWatch(store)
-        schema.look_first()
-        store = store.only_when(schema.require)
+        watches = _watches(store, settings)
+        store = store.only_when(watches.schema.require).only_while(watches.membership.require)
         # What the last calls recorded goes out too: this is left after their records are committed.
         ending = stack.enter_context(ExitStack())
         audit = GroupCommit(store)
@@ -123,7 +122,7 @@ def run_control(
         plane = open_plane(
             store, vault, gateway_vault, audit, own_keys=own_keys, traces=traces, rates=rates, metrics=metrics
         )
-        upkeep = Upkeep(plane, settings, schema)
+        upkeep = Upkeep(plane, settings, watches)
         ending.callback(upkeep.end)
         stack.callback(record_refusals, plane)
 
@@ -160,6 +159,18 @@ def run_control(
         log.info("control plane starts", address=str(address), account=plane.arns.account)
         server.run(sockets=[listener])
     log.info("control plane ended")
+
+
+def _watches(store: Store, settings: Settings) -> Watches:
+    """
+    Raises:
+        SchemaMismatch, BeingRestored, MachineRemoved: this program, or this machine, cannot serve it.
+    """
+    watches = Watches(SchemaWatch(store), Membership(store, settings.machine_id))
+    watches.schema.look_first()
+    watches.membership.look()
+    watches.membership.require()
+    return watches
 
 
 def _spare_the_collector() -> None:

@@ -1,7 +1,7 @@
 """All that a process of a control plane does without being asked, by what it was told."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hatchway.access.signing_keys import SigningKeys
@@ -21,19 +21,32 @@ from hatchway.control.housekeeping import (
 from hatchway.control.metrics import ControlMetrics
 from hatchway.control.plane import ControlPlane
 from hatchway.settings import Settings
-from hatchway.store import SchemaWatch
+from hatchway.store import Membership, SchemaWatch
+from hatchway.store.membership import INTERVAL as MEMBERSHIP_INTERVAL
 from hatchway.store.schema_watch import INTERVAL
 
 _LOOK_AT_THE_FILE: Final = 15.0
 """Seconds between two looks at how far it is behind."""
 
 
+@dataclass(frozen=True, slots=True)
+class Watches:
+    """What tells that this process is not to serve the store any more."""
+
+    schema: SchemaWatch
+    membership: Membership
+
+
 class Upkeep:
     """Of one process. With `housekeeping` it takes part in doing what is done for the account."""
 
-    def __init__(self, plane: ControlPlane, settings: Settings, schema: SchemaWatch) -> None:
+    def __init__(self, plane: ControlPlane, settings: Settings, watches: Watches) -> None:
         metrics = plane.metrics
-        always = (*process_tasks(plane, settings.api.host), Task("look at the schema", INTERVAL, schema.look))
+        always = (
+            *process_tasks(plane, settings.api.host),
+            Task("look at the schema", INTERVAL, watches.schema.look),
+            Task("look for this machine", MEMBERSHIP_INTERVAL, watches.membership.look),
+        )
         if not settings.housekeeping:
             self._leadership = None
             self._exporter = Housekeeper((), time.monotonic)

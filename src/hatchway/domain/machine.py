@@ -38,10 +38,6 @@ class JoinToken:
     created_at: datetime
     expires_at: datetime
 
-    def usable(self, now: datetime) -> bool:
-        """Whether one more machine may join by it."""
-        return self.uses < self.max_uses and now < self.expires_at
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -68,6 +64,11 @@ class Machine:
     joined_at: datetime
     seen_at: datetime
     seen_from: str
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come back since it joined: until then its joining may have been interrupted."""
+        return self.seen_at > self.joined_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,9 @@ _OF_THE_FILE_SYSTEM: Final = "lost+found"
 
 
 @contextmanager
-def filled_directory(directory: Path, *, last: str, owner: tuple[int, int] | None = None) -> Iterator[Path]:
+def filled_directory(
+    directory: Path, *, last: str, owner: tuple[int, int] | None = None, keeps: str = ""
+) -> Iterator[Path]:
     """A directory in the one to be filled, for files that come into their places when the block ends well.
 
     The one to be filled is made if there is none, and is its owner's alone. The file called `last` comes into
@@ -30,6 +32,7 @@ def filled_directory(directory: Path, *, last: str, owner: tuple[int, int] | Non
 
     Args:
         owner: the user and group that get the files, and the directory if it is new; None for who runs this.
+        keeps: a file there that is left as it is: what the block remembers beyond a failure.
 
     Raises:
         BadUsage: it is no directory.
@@ -45,7 +48,7 @@ def filled_directory(directory: Path, *, last: str, owner: tuple[int, int] | Non
     aside: Path | None = None
     try:
         _lock(descriptor, directory)
-        _clear(directory)
+        _clear(directory, keeps)
         os.fchmod(descriptor, 0o700)
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
         yield aside
@@ -56,8 +59,6 @@ def filled_directory(directory: Path, *, last: str, owner: tuple[int, int] | Non
             # Noted first: an interrupt between the two lines must not leave the file behind.
             moved.append(directory / path.name)
             path.rename(directory / path.name)
-        if fresh and owner is not None:
-            os.fchown(descriptor, *owner)
         _sync(descriptor)
     except BaseException:
         for path in reversed(moved):
@@ -68,6 +69,46 @@ def filled_directory(directory: Path, *, last: str, owner: tuple[int, int] | Non
             shutil.rmtree(aside, ignore_errors=True)
         if fresh and not any(directory.iterdir()):
             directory.rmdir()
+        elif fresh and owner is not None:
+            os.fchown(descriptor, *owner)
+        os.close(descriptor)
+
+
+@contextmanager
+def replaced_files(directory: Path, *, last: str, keeps: str, instead_of: Sequence[str]) -> Iterator[Path]:
+    """A directory in one that is in use, for files that take the places of those there when the block ends
+    well.
+
+    They become the directory's owner's. Those of `instead_of` that the block has not made are deleted. Of a
+    block that raises nothing is left; one that is killed while the files take their places has to be done
+    again, which `last` tells: it is the former one until all others are in theirs.
+
+    Raises:
+        CommandFailed: another fills it.
+        OSError: it cannot be done.
+    """
+    status = directory.stat()
+    owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    aside: Path | None = None
+    try:
+        _lock(descriptor, directory)
+        for path in _left_behind(directory, keeps):
+            _remove(path)
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
+        yield aside
+        files = sorted(aside.iterdir(), key=lambda path: path.name == last)
+        for path in files:
+            _settle(path, owner)
+        for name in instead_of:
+            if not (aside / name).exists():
+                (directory / name).unlink(missing_ok=True)
+        for path in files:
+            path.replace(directory / path.name)
+        _sync(descriptor)
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
         os.close(descriptor)
 
 
@@ -107,7 +148,7 @@ def _lock(descriptor: int, directory: Path) -> None:
         raise CommandFailed(f"another command is filling {directory}: let it end, or give another") from None
 
 
-def _clear(directory: Path) -> None:
+def _clear(directory: Path, keeps: str) -> None:
     """
     Raises:
         CommandFailed: there is more than what a killed command has left.
@@ -119,8 +160,20 @@ def _clear(directory: Path) -> None:
         raise CommandFailed(
             f"{directory} is not empty, it holds {some}: give a directory that is, or that is not there yet"
         )
-    for path in left:
+    for path in _left_behind(directory, keeps):
+        _remove(path)
+
+
+def _left_behind(directory: Path, keeps: str) -> list[Path]:
+    """What a command that was killed has left, but what it remembers."""
+    return [path for path in directory.glob(f"{_ASIDE}*") if path.name != keeps]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _settle(path: Path, owner: tuple[int, int] | None) -> None:

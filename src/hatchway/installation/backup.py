@@ -168,5 +168,7 @@ def _others(directory: DataDirectory, backup: Backup) -> Iterator[str]:
             continue
         if path == directory.audit_log:
             yield f"{path.name}: each of its events is in the store"
+        elif path in (directory.machine, directory.store_location):
+            yield f"{path.name}: a machine that joined and is lost joins again"
         else:
             yield f"{path.name}, which is none of Hatchway's files"

@@ -28,9 +28,10 @@ from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import Account, certificate_name
 from hatchway.domain.gateway_names import gateway_names
-from hatchway.domain.machine import KeyState
+from hatchway.domain.machine import KeyState, Role
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
+from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import ensure_gateway_key
 from hatchway.pki import (
     LOCAL_NAMES,
@@ -43,7 +44,7 @@ from hatchway.pki import (
     permitted_dns_names,
 )
 from hatchway.settings import DataDirectory, is_everywhere
-from hatchway.store import Store, Transaction
+from hatchway.store import Store, Transaction, require_machine
 from hatchway.store.tables import accounts, endpoints, subnets
 from hatchway.transport.own_addresses import interface_addresses
 
@@ -90,6 +91,12 @@ def open_installation(
         CommandFailed: there is none, or it cannot be opened.
     """
     with failures(store_url or directory.store_url):
+        joined = Joined.read(directory)
+        if joined is not None and joined.role is Role.GATEWAY:
+            raise CommandFailed(
+                f"{directory.path} is that of a gateway, which has no master key: give this command on a"
+                " control plane ('hatchway gateway' is what runs here)"
+            )
         store_url = store_url or noted_store_url(directory)
         if store_url is None and not is_there(directory.store):
             raise CommandFailed(
@@ -103,6 +110,8 @@ def open_installation(
             else:
                 store.check_schema(older=older)
             with store.read() as tx:
+                if joined is not None and not older:
+                    require_machine(tx, joined.machine_id)
                 account = next(iter(as_ever(tx) if older else tx.accounts.find()), None)
                 fits = not checked or opens_secrets(tx, vault)
                 opened, number = (0, 0) if fits else count_opened(tx, vault)

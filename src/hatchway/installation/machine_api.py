@@ -15,17 +15,25 @@ from hatchway.errors import BadUsage, CommandFailed
 from hatchway.pki import PkiProblem, certificates_in
 
 CA_PATH: Final = "/.well-known/hatchway/ca.pem"
+NOT_KNOWN: Final = 401
+"""HTTP's status of a token that is not good, or no longer."""
 _TIMEOUT: Final = 15.0
 _LONGEST: Final = 65_536
 _LONGEST_REFUSAL: Final = 300
 
 
-class Refused(CommandFailed):
-    """The API has answered, and not as asked. `status` is HTTP's."""
+class NotTrusted(CommandFailed):
+    """Who has answered is not of the CA that the machine trusts."""
 
-    def __init__(self, status: int, message: str) -> None:
+
+class Refused(CommandFailed):
+    """The API has answered, and not as asked. `status` is HTTP's; `is_certain` whether no other of its URLs
+    may have done what was asked."""
+
+    def __init__(self, status: int, message: str, *, is_certain: bool = True) -> None:
         super().__init__(message)
         self.status = status
+        self.is_certain = is_certain
 
 
 def check_url(text: str) -> str:
@@ -103,18 +111,19 @@ def post(
     content = json.dumps(body).encode()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     failed: CommandFailed | None = None
+    is_certain = True
     for url in random.sample(urls, len(urls)):
         try:
             status, text = _ask(urlsplit(url), context, path, headers, content)
         except CommandFailed as problem:
-            failed = problem
+            failed, is_certain = problem, False
             continue
         if status != 200:
             refusal = text.decode("utf-8", "replace").strip().splitlines()
             said = "".join(filter(str.isprintable, refusal[0][:_LONGEST_REFUSAL])) if refusal else "no reason"
-            failed = Refused(status, f"{url} refuses ({status}): {said}")
+            failed = Refused(status, f"{url} refuses ({status}): {said}", is_certain=is_certain)
             # Others may be able to do what this one cannot at the moment.
-            if status in (401, 400):
+            if status in (NOT_KNOWN, 400):
                 break
             continue
         try:
@@ -146,7 +155,7 @@ def _ask(
             answer = connection.getresponse()
             return answer.status, answer.read(_LONGEST)
     except ssl.SSLCertVerificationError as problem:
-        raise CommandFailed(
+        raise NotTrusted(
             f"the certificate of {url.netloc} is not accepted: {problem.verify_message}"
         ) from problem
     except (OSError, http.client.HTTPException, ValueError) as problem:

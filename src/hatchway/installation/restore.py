@@ -3,11 +3,14 @@
 import os
 import pwd
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from hatchway.access.access_keys import opens_secrets
+from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.errors import BadUsage, CommandFailed
@@ -23,9 +26,17 @@ from hatchway.installation.backup_set import (
     check_store,
     open_file,
 )
+from hatchway.pki import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 from hatchway.store.tables import accounts
+
+_CALLED: Final = {MASTER: "master key", GATEWAY: "gateway key", AUTHORITY: "private CA"}
+_NOT_OF_ONE_MOMENT: Final = (
+    "one of the two is older, and keys were rotated in between. Restore those of one moment; or have a"
+    " control plane that joined, which has the keys of now, be the first machine: hatchway machine promote"
+    " (docs/operating.md)"
+)
 
 
 def restore_backup(
@@ -56,7 +67,7 @@ def restore_backup(
                 " with --store-url"
             )
         else:
-            _check_database(store_url, backup, master)
+            _check_database(store_url, source, backup, master)
         with filled_directory(directory.path, last=STORE, owner=_owner(directory.path, backup)) as aside:
             for name in backup.files:
                 _copy(source / name, aside / name, MODES[name])
@@ -66,10 +77,10 @@ def restore_backup(
         return backup, user_name(directory.path.stat().st_uid)
 
 
-def _check_database(store_url: str, backup: Backup, master: Vault) -> None:
+def _check_database(store_url: str, source: Path, backup: Backup, master: Vault) -> None:
     """
     Raises:
-        CommandFailed: the database holds something else than the backup's account.
+        CommandFailed: the database holds something else than the backup's account, or has other keys since.
         SchemaMismatch, SQLAlchemyError: it cannot be used.
     """
     with closing(Store.open(store_url)) as store:
@@ -79,7 +90,25 @@ def _check_database(store_url: str, backup: Backup, master: Vault) -> None:
             if held != [backup.account]:
                 raise CommandFailed(f"the database does not hold account {backup.account}: restore its dump")
             if not opens_secrets(tx, master):
-                raise CommandFailed("the master key of the backup opens none of the database's secrets")
+                raise CommandFailed(
+                    f"the master key of the backup opens none of the database's secrets: {_NOT_OF_ONE_MOMENT}"
+                )
+            for kind, key_id in (*_key_ids(source, backup, master),):
+                state = tx.key_states.get(kind)
+                if state is not None and key_id not in state.key_ids:
+                    raise CommandFailed(
+                        f"the {_CALLED[kind]} of the backup is none of the database's: {_NOT_OF_ONE_MOMENT}"
+                    )
+
+
+def _key_ids(source: Path, backup: Backup, master: Vault) -> Iterator[tuple[str, str]]:
+    """The one that seals, or issues, of each kind that the backup has."""
+    yield MASTER, master.key_ids[0]
+    if backup.gateway_key is not None:
+        yield GATEWAY, backup.gateway_key
+    path = DataDirectory(source).ca_certificate
+    if path.name in backup.files:
+        yield AUTHORITY, fingerprint(certificates_in(path.read_bytes())[0])
 
 
 def _owner(directory: Path, backup: Backup) -> tuple[int, int] | None:

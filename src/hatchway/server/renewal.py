@@ -9,7 +9,9 @@ from typing import Final
 import structlog
 
 from hatchway.errors import CommandFailed
-from hatchway.installation.joining import Joined, renew
+from hatchway.installation.following import renew
+from hatchway.installation.joined import Joined
+from hatchway.installation.machine_api import NOT_KNOWN, Refused
 from hatchway.settings import DataDirectory
 
 ASK_SECONDS: Final = 60.0
@@ -40,6 +42,9 @@ def try_to_ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -
     try:
         ask(directory, joined, names)
     except CommandFailed as problem:
+        if isinstance(problem, Refused) and problem.status == NOT_KNOWN:
+            log.error("this machine is given nothing any more", problem=str(problem))
+            return False
         log.warning(
             "keys and certificate not looked after",
             problem=str(problem),

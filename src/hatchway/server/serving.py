@@ -23,7 +23,7 @@ from hatchway.installation.installation import (
     renew_server_certificate,
     server_names,
 )
-from hatchway.installation.joining import Joined
+from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.pki import names_beyond, without_wildcard
 from hatchway.server.gateway_options import GatewayOptions, Switch
@@ -203,7 +203,7 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
     """
     from hatchway.control.process import run_control
 
-    settings = options.settings()
+    settings = replace(options.settings(), machine_id=_machine_id(options.directory))
     if options.store_url is not None and MASTER_KEY.variable in os.environ:
         # Nothing in it has to last: the store and the keys are elsewhere.
         _make_directory(options.directory)
@@ -296,6 +296,12 @@ def _ask_first(options: ServerOptions) -> None:
         try_to_ask(options.directory, joined, _called(options))
 
 
+def _machine_id(directory: DataDirectory) -> str | None:
+    with failures():
+        joined = Joined.read(directory)
+    return None if joined is None else joined.machine_id
+
+
 def _called(options: ServerOptions) -> list[str]:
     """By which names the command line says that this machine's API is called."""
     own = [] if options.api is None or is_everywhere(options.api.host) else [options.api.host]
@@ -344,6 +350,12 @@ def _renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None
         own = False
     if os.path.lexists(options.directory.machine):
         own = False
+    if own and _ca_key_to_come(options.directory):
+        log.warning(
+            "server certificate is not renewed",
+            problem="the CA's key is lost, and the next CA does not issue yet: hatchway ca rotate --step use",
+        )
+        own = False
     if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
         log.info("server certificate renewed", names=names)
     if own and (beyond := names_beyond(options.directory.ca_certificate.read_bytes(), names)):
@@ -353,6 +365,15 @@ def _renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None
             problem="the private CA may not issue for these, so clients that use them refuse to connect: give"
             " a certificate of your own (--gateway-cert and --gateway-key, --api-cert and --api-key)",
         )
+
+
+def _ca_key_to_come(directory: DataDirectory) -> bool:
+    """Whether this machine took the place of the one with the CA's key, and has the next one's alone."""
+    return (
+        directory.next_ca_key.exists()
+        and not directory.ca_key.exists()
+        and directory.server_certificate.exists()
+    )
 
 
 def _check_certificate(certificate: Path, key: Path) -> None:

@@ -19,6 +19,7 @@ else.
 |---|---|
 | `store` | the engine and its transactions |
 | `schema`, `schema_watch` | its migrations, and which programs can work on it, at first and later |
+| `membership` | whether the machine of a process is still one of the installation's |
 | `transaction` | a repository for each noun, and the revision |
 | `locks` | locks by name |
 | `rows` | a repository: one table's rows as nouns |
@@ -54,8 +55,10 @@ from hatchway.store.feed import BEGINNING, Changes, Position
 from hatchway.store.leadership import Leadership, LeadershipLost
 from hatchway.store.locks import worker_lock
 from hatchway.store.matching import matches
+from hatchway.store.membership import Membership, require_machine
 from hatchway.store.notifications import ChangeNotifications
 from hatchway.store.problems import (
+    MachineRemoved,
     StoreBusy,
     TookTooLong,
     TransactionEnded,
@@ -80,6 +83,8 @@ __all__ = [
     "DriverMissing",
     "Leadership",
     "LeadershipLost",
+    "MachineRemoved",
+    "Membership",
     "Position",
     "Rows",
     "SchemaMismatch",
@@ -98,6 +103,7 @@ __all__ = [
     "oldest_program",
     "open_copy",
     "own_schema",
+    "require_machine",
     "show_problem",
     "show_store",
     "worker_lock",

@@ -79,6 +79,18 @@ class StoreBusy(Exception):
     """Others of this process have held the store for too long, waiting for it themselves."""
 
 
+class MachineRemoved(Exception):
+    """The machine is none of the installation's any more. The message says what to do."""
+
+    def __init__(self, machine_id: str) -> None:
+        super().__init__(
+            f"this machine is none of the installation's any more: {machine_id}, as which it joined, was"
+            " taken out (hatchway machine remove), or the store was restored to before it joined. Stop its"
+            " server; to have it join anew: hatchway join --again, with a new token (hatchway join-token"
+            " create)"
+        )
+
+
 class TookTooLong(Exception):
     """A statement was ended because it took longer than it may."""
 
@@ -112,7 +124,7 @@ def _explain_alone(problem: BaseException) -> str | None:
         return _UNREADABLE
     if isinstance(problem, StoreBusy | PoolTimeout):
         return _BUSY
-    if isinstance(problem, ForeignLog):
+    if isinstance(problem, ForeignLog | MachineRemoved):
         return str(problem)
     if isinstance(problem, BeingRestored):
         return _BEING_RESTORED

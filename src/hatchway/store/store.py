@@ -69,10 +69,12 @@ class Store:
         engine: Engine,
         writer: SqliteWriter | None = None,
         required: Callable[[Transaction], None] = lambda tx: None,
+        usable: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine = engine
         self._writer = writer
         self._required = required
+        self._usable = usable
 
     def only_when(self, required: Callable[[Transaction], None]) -> "Store":
         """The same store, to which nothing is written but when that is as required.
@@ -84,7 +86,14 @@ class Store:
             self._required(tx)
             required(tx)
 
-        return Store(self.engine, self._writer, each)
+        return Store(self.engine, self._writer, each, self._usable)
+
+    def only_while(self, usable: Callable[[], None]) -> "Store":
+        """The same store, which is neither read nor written but while that is so.
+
+        `usable` is called before each use, and raises otherwise.
+        """
+        return Store(self.engine, self._writer, self._required, usable)
 
     @classmethod
     def open(cls, url: str, *, connections: int = _CONNECTIONS) -> "Store":
@@ -143,6 +152,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """One consistent view; nothing can be changed through it."""
+        self._usable()
         with self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
@@ -152,6 +162,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """One transaction that may change the account: the only writer of the account while it lasts."""
+        self._usable()
         with self._begin(_ACCOUNT_LOCK) as connection:
             tx = Transaction(connection, feeds=True)
             self._required(tx)
@@ -165,6 +176,7 @@ class Store:
         (`Transaction.lock`). Others have the names when it is committed; who leaves this context does when
         that is on the disk, too.
         """
+        self._usable()
         if self._writer is not None:
             with self._begin(None) as connection:
                 tx = Transaction(connection, feeds=False)
@@ -196,11 +208,13 @@ class Store:
 
     def revision(self) -> int:
         """The account's revision now. `notifications` says when to ask."""
+        self._usable()
         with self.engine.connect() as connection:
             return int(connection.execute(select(tables.feed.c.revision)).scalar_one())
 
     def position(self) -> Position:
         """The same with its mark."""
+        self._usable()
         with self.engine.connect() as connection:
             return Transaction(connection, feeds=False).position()
 

@@ -1,0 +1,69 @@
+"""Whether the machine of a process that runs is still one of the installation's.
+
+Somebody may have taken it out (`hatchway machine remove`), or restored the store to before it joined.
+"""
+
+from typing import Final
+
+import structlog
+
+from hatchway.store.problems import MachineRemoved
+from hatchway.store.store import Store
+from hatchway.store.transaction import Transaction
+
+INTERVAL: Final = 5.0
+"""Seconds between two looks."""
+
+log = structlog.get_logger("hatchway.store")
+
+
+def require_machine(tx: Transaction, machine_id: str) -> None:
+    """
+    Raises:
+        MachineRemoved: it is not known.
+        BeingRestored: there is only a part of the store yet.
+    """
+    if tx.machines.get(machine_id) is None:
+        # Its row may be yet to come.
+        tx.require_whole()
+        raise MachineRemoved(machine_id)
+
+
+class Membership:
+    """Of one process, on the machine with this id; None is the machine that made the installation, which no
+    row tells of."""
+
+    def __init__(self, store: Store, machine_id: str | None) -> None:
+        self._store = store
+        self._machine_id = machine_id
+        self._problem: MachineRemoved | None = None
+
+    def look(self) -> None:
+        """Looks once, and says what has changed.
+
+        Raises:
+            Exception: the store cannot be read, or is being restored; what is known stays.
+        """
+        if self._machine_id is None:
+            return
+        former = self._problem
+        try:
+            with self._store.read() as tx:
+                require_machine(tx, self._machine_id)
+        except MachineRemoved as problem:
+            if former is None:
+                log.error("machine was taken out: it serves no more", problem=str(problem))
+            self._problem = problem
+            return
+        self._problem = None
+        if former is not None:
+            log.info("machine is known again: it serves", machine_id=self._machine_id)
+
+    def require(self, _tx: Transaction | None = None) -> None:
+        """For `Store.only_when`.
+
+        Raises:
+            MachineRemoved: it was not known the last time.
+        """
+        if self._problem is not None:
+            raise self._problem
