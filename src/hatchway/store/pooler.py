@@ -13,21 +13,21 @@ _POOLED: Final = "hatchway_pooled"
 _TRIES: Final = 10
 
 
-def settle(engine: Engine, settings: dict[str, str]) -> None:
+def settle(engine: Engine, settings: dict[str, str], of_sessions: dict[str, str]) -> None:
     """Has these settings hold: of each session, or behind a pooler of each transaction.
 
-    Behind a pooler no statement is prepared.
+    Those of sessions alone are the pooler's own matter. Behind one no statement is prepared.
     """
     names = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+    all_names = "; ".join(f"SET {name} = '{value}'" for name, value in (settings | of_sessions).items())
 
     def connected(connection: Any, record: Any) -> None:
         connection.autocommit = True
         record.info[_POOLED] = is_pooled(connection)
         if record.info[_POOLED]:
             connection.prepare_threshold = None
-        else:
-            for name, value in settings.items():
-                connection.execute(f"SET {name} = '{value}'")
+        elif all_names:
+            connection.execute(all_names)
         connection.autocommit = False
 
     def begun(connection: Connection) -> None:

@@ -50,6 +50,14 @@ _POSTGRESQL_SETTINGS = {
     # A process that is stopped within a transaction does not stop the others.
     "idle_in_transaction_session_timeout": "60s",
 }
+_POSTGRESQL_SESSIONS = {
+    # One whose client has gone without a word holds what it has locked: others wait for less than that.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "12s",
+}
+"""Of the server's own side of a connection (PostgreSQL: "Connections and Authentication")."""
 _ACCOUNT_LOCK = select(tables.feed.c.revision).with_for_update()
 """Held by the one who changes the account. A gateway's role may read that row, so it cannot lock it."""
 
@@ -125,7 +133,12 @@ class Store:
         except ImportError:
             raise DriverMissing from None
         follow_primary(engine)
-        settle(engine, {} if "options" in parsed.query else _POSTGRESQL_SETTINGS)
+        of_sessions = {
+            name: value
+            for name, value in _POSTGRESQL_SESSIONS.items()
+            if name not in str(parsed.query.get("options", ""))
+        }
+        settle(engine, {} if "options" in parsed.query else _POSTGRESQL_SETTINGS, of_sessions)
         return cls(engine)
 
     @property
