@@ -14,7 +14,8 @@ class Quotas:
 
     `tunnels_per_principal` 0 is no bound, as AWS has none. `max_tunnel_duration` is the seconds that a client
     may ask for, from `USUAL_DURATION` to `LONGEST_DURATION`. `rules_per_security_group` is in each direction.
-    What the fleet file says is made whatever the quotas of endpoints and networks.
+    `users_per_account` is twice AWS's, as many as listings are measured with.
+    What the fleet file says is made whatever the quotas of endpoints, networks and users.
     """
 
     endpoints_per_account: int = 5
@@ -27,6 +28,7 @@ class Quotas:
     subnets_per_vpc: int = 200
     security_groups_per_account: int = 2500
     rules_per_security_group: int = 60
+    users_per_account: int = 10_000
 
 
 ENDPOINT_ID_LABEL: Final = "{endpoint_id}"

@@ -29,6 +29,7 @@ _ABOUT_QUOTAS: Final = {
     "subnets_per_vpc": "The same of subnets, within each VPC.",
     "security_groups_per_account": "The same of security groups.",
     "rules_per_security_group": "Rules that users may give a group through the API, in each direction.",
+    "users_per_account": "Users that the account may have through the API.",
 }
 
 

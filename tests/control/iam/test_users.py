@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.control.harness import ARNS, World, refused
 
+from hatchway.domain.account import Quotas
 from hatchway.domain.identity import (
     Attachment,
     Group,
@@ -32,6 +34,17 @@ def test_a_user_is_made_found_listed_and_deleted(world: World) -> None:
     assert iam.list_users(PathPrefix="/other/")["Users"] == []
     iam.delete_user(UserName="alice")
     assert refused(lambda: iam.get_user(UserName="alice")) == ("NoSuchEntity", 404)
+
+
+def test_no_more_users_are_made_than_the_account_s_quota_says(world: World) -> None:
+    iam = world.client("iam")
+    few = Quotas(users_per_account=1)
+    world.change(lambda tx: tx.accounts.put(replace(tx.account(), quotas=few)))
+    iam.create_user(UserName="alice")
+    assert refused(lambda: iam.create_user(UserName="bob")) == ("LimitExceeded", 409)
+    assert iam.get_account_summary()["SummaryMap"]["UsersQuota"] == 1
+    world.change(lambda tx: tx.accounts.put(replace(tx.account(), quotas=replace(few, users_per_account=2))))
+    iam.create_user(UserName="bob")
 
 
 def test_without_a_name_a_user_acts_on_itself_and_on_nobody_else(world: World) -> None:

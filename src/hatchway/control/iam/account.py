@@ -31,7 +31,8 @@ def get_account_summary(call: Call) -> Result:
         "PolicyVersionsInUse": tx.policy_versions.count(),
         "AccountAccessKeysPresent": int(tx.access_keys.count(user_name=None) > 0),
     }
-    return {"SummaryMap": {**counts, **dict.fromkeys(_NOT_HERE, 0), **SUMMARY}}
+    quotas = {**SUMMARY, "UsersQuota": tx.account().quotas.users_per_account}
+    return {"SummaryMap": {**counts, **dict.fromkeys(_NOT_HERE, 0), **quotas}}
 
 
 @operation("iam", "CreateAccountAlias", reads_only=False)

@@ -12,10 +12,10 @@ from sqlalchemy import String, bindparam, func, select
 from hatchway.access.access_keys import MOST_KEYS
 from hatchway.access.policy_documents import MAX_POLICY_VERSIONS, TRUST_QUOTA, SizeQuota
 from hatchway.protocol import ServiceError
-from hatchway.store import Rows
+from hatchway.store import Rows, Transaction
 
-PER_ACCOUNT: Final = {"Users": 10_000, "Groups": 300, "Roles": 1000, "Policies": 1500}
-"""AWS's own, but for users, of whom AWS has 5,000: as many as listings are measured with."""
+PER_ACCOUNT: Final = {"Groups": 300, "Roles": 1000, "Policies": 1500}
+"""AWS's own. How many users there may be, the account's quotas say."""
 GROUPS_PER_USER: Final = 10
 ATTACHED_POLICIES: Final = 10
 """Managed policies of a user, group or role."""
@@ -36,7 +36,7 @@ SUMMARY: Final = {
     "RolePolicySizeQuota": int(SizeQuota.ROLE_INLINE),
     "AssumeRolePolicySizeQuota": TRUST_QUOTA,
 }
-"""The quotas as GetAccountSummary names them."""
+"""The quotas as GetAccountSummary names them, but that of users."""
 
 
 def require_room(rows: Rows[Any], things: str) -> None:
@@ -44,7 +44,18 @@ def require_room(rows: Rows[Any], things: str) -> None:
     Raises:
         ServiceError: the account has as many of these things as it may.
     """
-    most = PER_ACCOUNT[things]
+    _require(rows, things, PER_ACCOUNT[things])
+
+
+def require_room_for_user(tx: Transaction) -> None:
+    """
+    Raises:
+        ServiceError: the account has as many users as it may.
+    """
+    _require(tx.users, "Users", tx.account().quotas.users_per_account)
+
+
+def _require(rows: Rows[Any], things: str, most: int) -> None:
     if rows.count() >= most:
         raise ServiceError("LimitExceeded", f"Cannot exceed quota for {things}PerAccount: {most}")
 

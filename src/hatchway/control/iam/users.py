@@ -8,7 +8,7 @@ from hatchway.access.context import request_tag_keys
 from hatchway.access.sessions import end_sessions
 from hatchway.control.iam.identities import rename, renaming_checks, require_bare
 from hatchway.control.iam.paging import page_of_rows, path_begins
-from hatchway.control.iam.quotas import require_free_name, require_room
+from hatchway.control.iam.quotas import require_free_name, require_room_for_user
 from hatchway.control.iam.results import user_result
 from hatchway.control.iam.tags import read_tags, tagging_checks
 from hatchway.control.iam.targets import USERS, boundary_keys, caller_name, require_attachable
@@ -38,7 +38,7 @@ def create_user(call: Call) -> Result:
     )
 
     require_free_name(call.tx.users, _COLUMNS.name, name, f"User with name {name} already exists.")
-    require_room(call.tx.users, "Users")
+    require_room_for_user(call.tx)
     if boundary is not None:
         require_attachable(call, boundary)
     user = User(
