@@ -1,5 +1,6 @@
 """The command that brings a store to this version's tables."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -35,6 +36,7 @@ def migrate(
     from hatchway.administration.migration import migrate, pending
     from hatchway.errors import CommandFailed
     from hatchway.installation.installation import is_there
+    from hatchway.logs import configure_logs, log_format_for
 
     directory = data_directory(data_dir)
     if store_url is None and not is_there(directory.store):
@@ -53,6 +55,9 @@ def migrate(
         else:
             typer.echo(f"The store's schema is {schema}; nothing is to be done")
         raise typer.Exit(1 if steps else 0)
+
+    # What is told of a step that waits is no part of the answer.
+    configure_logs(log_format_for(sys.stderr))
 
     def said(schema: str, seconds: float) -> None:
         if not json:
