@@ -1,6 +1,6 @@
 """The API in a large account beside a small one, and one process beside moto's server.
 
-    python -m bench.api [--quick] [--rows sqlite,postgresql,moto,whole] [--nice N]
+    python -m bench.api [--quick] [--rows sqlite,postgresql,moto,workers,whole] [--nice N]
 
 Exits with 1 when a promise is not kept, except with --quick, whose numbers mean nothing.
 """
@@ -13,12 +13,13 @@ import platform
 import signal
 import sys
 
-from bench.api import beside, scale, whole
+from bench.api import beside, scale, whole, workers
 from bench.api.account import Size
+from bench.gateway.cpu_share import CannotHold
 
 SMALL, LARGE = Size(1_000, 1_000, 1_000), Size(100_000, 10_000, 1_000_000)
 QUICK_LARGE = Size(3_000, 2_000, 3_000)
-ROWS = ("sqlite", "postgresql", "moto", "whole")
+ROWS = ("sqlite", "postgresql", "moto", "workers", "whole")
 APPLIED = 10_000
 PROMISED = {"apply of": 30.0, "gateway start": 5.0}
 """Seconds at most."""
@@ -44,6 +45,8 @@ def main() -> None:
             broken += _scale(backend, large, 2 if given.quick else 20)
     if "moto" in rows:
         broken += _beside(0.3 if given.quick else 2.0, 1 if given.quick else 5)
+    if "workers" in rows:
+        _workers(0.5 if given.quick else 4.0, 1 if given.quick else 5)
     if "whole" in rows:
         for backend in ("sqlite", "postgresql"):
             broken += _whole(backend, APPLIED // 10 if given.quick else APPLIED, large)
@@ -77,6 +80,21 @@ def _beside(seconds: float, rounds: int) -> list[str]:
             broken.append(f"{name} {more:.2f} times moto's CPU")
     print(flush=True)
     return broken
+
+
+def _workers(seconds: float, rounds: int) -> None:
+    """Nothing is promised of these: whether there is room for all on this machine is not said."""
+    counts = workers.COUNTS
+    print(f"| PostgreSQL, each process held to {workers.SHARE:.0%} of a core | ", end="")
+    print(" | ".join(f"{count} process{'es' * (count > 1)}" for count in counts), "| ratio |")
+    print("|---" * (len(counts) + 2) + "|")
+    try:
+        for row in workers.measure(SMALL.instances, seconds=seconds, rounds=rounds):
+            rates = " | ".join(f"{row.per_second[count]:,.0f} /s" for count in counts)
+            print(f"| {row.call} | {rates} | {row.per_second[counts[-1]] / row.per_second[counts[0]]:.1f} |")
+    except CannotHold as problem:
+        print(f"not held to a share of a core: {problem}", file=sys.stderr)
+    print(flush=True)
 
 
 def _whole(backend: str, applied: int, large: Size) -> list[str]:

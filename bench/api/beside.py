@@ -95,15 +95,16 @@ def measure(instances: int, *, seconds: float, rounds: int) -> dict[str, list[Ra
             best: dict[str, Rate] = {}
             for _ in range(rounds):
                 for server in (ours, theirs):
-                    rate = _rate(server, name, seconds)
+                    rate = measured(server, name, seconds)
                     if server.name not in best or rate.per_second > best[server.name].per_second:
                         best[server.name] = rate
             found[name] = list(best.values())
     return found
 
 
-def _rate(server: Server, name: str, seconds: float) -> Rate:
-    counts, problems = [0] * CLIENTS, list[BaseException]()
+def measured(server: Server, name: str, seconds: float, clients: int = CLIENTS) -> Rate:
+    """Of one kind of call, by so many at once."""
+    counts, problems = [0] * clients, list[BaseException]()
     until = time.perf_counter() + seconds
 
     def client(number: int) -> None:
@@ -121,7 +122,7 @@ def _rate(server: Server, name: str, seconds: float) -> Rate:
 
     pids = machine.tree(server.pid)
     before, began = machine.cpu_seconds(pids), time.perf_counter()
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,15 +149,16 @@ def send(connection: http.client.HTTPConnection, call: Call, key: Key) -> bytes:
 
 
 @contextmanager
-def hatchway(instances: int) -> Iterator[Server]:
-    """A control plane of an account with so many instances, on SQLite."""
+def hatchway(instances: int, store_url: str | None = None, *options: str) -> Iterator[Server]:
+    """A control plane of an account with so many instances, on SQLite unless another store is told."""
     with _directory() as path:
         directory = DataDirectory(path)
-        init = ("init", "--data-dir", str(path), "--account", ACCOUNT, "--region", REGION)
+        where = () if store_url is None else ("--store-url", store_url)
+        init = ("init", "--data-dir", str(path), "--account", ACCOUNT, "--region", REGION, *where)
         subprocess.run(
             [*HATCHWAY, *init, "--gateway-dns-name", "gateway.bench"], check=True, stdout=subprocess.DEVNULL
         )
-        store = Store.open(directory.store_url)
+        store = Store.open(store_url or directory.store_url)
         vault = Vault(*read_master_keys(directory.master_key, {}).all)
         key = fill(store, vault, Size(instances, _USERS, 1), new=False)
         with store.read() as tx:
@@ -164,7 +166,7 @@ def hatchway(instances: int) -> Iterator[Server]:
         store.close()
         context = ssl.create_default_context(cafile=str(directory.ca_certificate))
         command = [*HATCHWAY, "control", "--data-dir", str(path), "--api", "127.0.0.1:0"]
-        command += ["--api-reads", "0", "--api-writes", "0", "--log-format", "json"]
+        command += ["--api-reads", "0", "--api-writes", "0", "--log-format", "json", *where, *options]
         with _running(command) as process:
             assert process.stdout is not None
             port = int(process.stdout.readline().rpartition(":")[2])

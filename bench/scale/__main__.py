@@ -126,10 +126,13 @@ def _tell_fan_out(found: list[FanOut]) -> None:
 
 
 def _tell_revocation(found: list[Revoked]) -> None:
-    print("\n| tunnels of a gateway | change | cut | from its commit to the last decision |")
-    print("|---|---|---|---|")
+    print("\n| tunnels of a gateway | change | cut | from its commit to the last decision | CPU |")
+    print("|---|---|---|---|---|")
     for each in found:
-        print(f"| {each.tunnels:,} | {each.what} | {each.cut:,} | {each.seconds * 1000:.0f} ms |")
+        print(
+            f"| {each.tunnels:,} | {each.what} | {each.cut:,} | {each.seconds * 1000:.0f} ms"
+            f" | {each.computed * 1000:.0f} ms |"
+        )
 
 
 def _tell_tunnels(tunnel: TunnelCost, size: Size) -> None:

@@ -41,12 +41,16 @@ HOSTS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """Of one change: tunnels cut of those there were, and seconds from its commit to the last decision."""
+    """Of one change: tunnels cut of those there were, and seconds from its commit to the last decision.
+
+    `computed` is how many of these the process has computed.
+    """
 
     what: str
     tunnels: int
     cut: int
     seconds: float
+    computed: float
 
 
 class _Relay:
@@ -116,14 +120,15 @@ async def _one(path: Path, tunnels: int, what: str, change: Callable[[Transactio
     await asyncio.sleep(0)
     with store.write() as tx:
         change(tx)
-    began = time.perf_counter()
+    began, computed = time.perf_counter(), time.process_time()
     follower.catch_up()
     while revocation._due:  # noqa: ASYNC110 - it is the program that is waited for
         await asyncio.sleep(0)
-    seconds = time.perf_counter() - began
+    seconds, computed = time.perf_counter() - began, time.process_time() - computed
     running.cancel()
     store.close()
-    return Revoked(what, tunnels, sum(relay.closure is not None for relay in relays), seconds)
+    cut = sum(relay.closure is not None for relay in relays)
+    return Revoked(what, tunnels, cut, seconds, computed)
 
 
 def admitted(snapshot: Snapshot, number: int) -> Admitted:
