@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam simulate-scale ha map tables docs lock clean
+.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam simulate-scale ha upgrades map tables docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -110,11 +110,17 @@ bench-ha: ## four gateways beside one on PostgreSQL (see bench/README.md); BENCH
 	$(BIN)/python -m bench.ha $(BENCH)
 
 HA_SECONDS ?= 600
-ha: ## kill control planes, gateways, PgBouncer and the PostgreSQL primary for HA_SECONDS (600) under load; then its models, and machines that join
+ha: ## kill control planes, gateways, PgBouncer and the PostgreSQL primary for HA_SECONDS (600) under load; then cut their wires, kill API processes, its models, and machines that join
 	@scripts/setup test
 	$(BIN)/python -u -m tests.ha --seconds $(HA_SECONDS) $(HA)
+	$(BIN)/python -u -m tests.ha.network
+	$(BIN)/python -u -m tests.ha.workers
 	HATCHWAY_MODEL_DEPTH=3 $(BIN)/python -m pytest -q --timeout=3600 tests/ha
 	$(BIN)/python -m pytest -q --timeout=3600 tests/deploy/scaling.py
+
+upgrades: ## programs of before, from git, on stores that this one migrates under load (docs/upgrading.md); UPGRADES="0028 --store sqlite"
+	@scripts/setup test
+	$(BIN)/python -u -m tests.ha.upgrades $(UPGRADES)
 
 simulate-scale: ## what an installation of a given size asks of each part (see docs/scale.md); SCALE="--hosts 10000"
 	@scripts/setup check

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from tests.e2e.fault_server import FaultServer
 from tests.e2e.waiting import wait_until
 from tests.transport.harness import LOOPBACK, Closed, WebSocket
 
@@ -35,6 +34,15 @@ class Steady:
         self.close = asyncio.Event()
 
 
+class Served(Protocol):
+    """What they use: one server, or several, whose `gateway_port` may be another each time."""
+
+    @property
+    def gateway_port(self) -> int: ...
+    def signed_target(self, port: int) -> str: ...
+    def log(self) -> str: ...
+
+
 class Load:
     """Everybody together, on an event loop in a thread of its own.
 
@@ -46,7 +54,7 @@ class Load:
         steady: the tunnels that last.
     """
 
-    def __init__(self, server: FaultServer, seed: int) -> None:
+    def __init__(self, server: Served, seed: int) -> None:
         self._server = server
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -139,7 +147,8 @@ class Load:
     async def _repeat(self, use: Callable[[], Coroutine[Any, Any, None]], *, once: bool = False) -> None:
         while not self._stopping:
             try:
-                async with asyncio.timeout(_TIMEOUT):
+                # One that lasts has its time by the round.
+                async with asyncio.timeout(None if once else _TIMEOUT):
                     await use()
             except Closed as closed:
                 self.refusals[f"{closed.code} {closed.reason}"] += 1
@@ -175,26 +184,29 @@ class Load:
             client.vanish()
 
     async def _last(self, steady: Steady) -> None:
-        client, steady.request_id = await self._open()
+        async with asyncio.timeout(_TIMEOUT):
+            client, steady.request_id = await self._open()
         steady.bytes = TAG
         try:
             while not steady.close.is_set():
-                await client.send(b"steady")
-                assert await client.receive(6) == b"steady"
+                async with asyncio.timeout(_TIMEOUT):
+                    await client.send(b"steady")
+                    assert await client.receive(6) == b"steady"
                 steady.bytes += 6
                 steady.rounds += 1
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.1):
                         await steady.close.wait()
-            await client.close()
-            await client.hung_up()
+            async with asyncio.timeout(_TIMEOUT):
+                await client.close()
+                await client.hung_up()
         finally:
             client.vanish()
             steady.over = True
 
 
 @contextmanager
-def load(server: FaultServer, seed: int) -> Iterator[Load]:
+def load(server: Served, seed: int) -> Iterator[Load]:
     """The load on a server, all of it gone in the end."""
     made = Load(server, seed)
     made.start()

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import boto3
 from botocore.config import Config
 from tests.e2e.fault_server import ENDPOINT, FLEET, GATEWAY_NAME, REGION
 from tests.e2e.waiting import free_port, wait_until
-from tests.ha.database import Pair
 from tests.transport.harness import LOOPBACK
 
 from hatchway.sigv4.signing import presign
@@ -26,8 +25,20 @@ from hatchway.sigv4.signing import presign
 QUOTA = 8
 """Tunnels of the endpoint `narrow`."""
 NARROW = "eice-0123456789abcdef1"
-EVERYTHING = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+_EVERYTHING = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+WIDE_FLEET: Mapping[str, Any] = {
+    **FLEET,
+    "quotas": {"endpoints_per_vpc": 5, "endpoints_per_subnet": 5},
+    "endpoints": {
+        **FLEET["endpoints"],  # type: ignore[dict-item]
+        "narrow": {"id": NARROW, "subnet": "loopback/all", "max_tunnels": QUOTA},
+    },
+    "users": {**FLEET["users"], "bob": {"inline": {"all": _EVERYTHING}}},  # type: ignore[dict-item]
+}
+"""With an endpoint for few, and somebody whose permission is taken away."""
 _RESTART = 0.5
+_READY = 240.0
+"""Seconds for a process to begin in, on a machine that others keep busy."""
 
 
 class Process:
@@ -62,6 +73,10 @@ class Process:
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
+    def end(self) -> None:
+        """In order; another is started."""
+        self.signal(signal.SIGTERM)
+
     def stop(self, seconds: float = 60) -> None:
         """In order, and for good."""
         self._stopped.set()
@@ -83,25 +98,38 @@ class Process:
 class Cluster:
     """All of it. `gateway_port` is another gateway's each time: the load asks for it at each tunnel."""
 
-    def __init__(self, directory: Path, database: Pair, source: Path | None = None) -> None:
-        """`source` is the program that makes the account, and first runs it: that of the version before."""
+    def __init__(
+        self,
+        directory: Path,
+        url: str,
+        source: Path | None = None,
+        *,
+        fleet: Mapping[str, Any] = WIDE_FLEET,
+        apart: bool = True,
+    ) -> None:
+        """
+        Args:
+            directory: for all that belongs to it.
+            url: the store's, by which the account is made.
+            source: the program that makes it, and first runs it: that of a version before.
+            fleet: what is in it.
+            apart: whether each process has a data directory of its own.
+        """
         self._directory = directory
-        self.database = database
+        self._url = url
         self._source = source
+        self._apart = apart
         self.data = directory / "account"
+        self.only: tuple[str, ...] = ()
         init = ["init", "--account", "123456789012", "--gateway-dns-name", GATEWAY_NAME, "--json"]
         made = json.loads(self._run(*init))
         self.root = made["access_key_id"], made["secret_access_key"]
-        fleet = json.loads(json.dumps(FLEET))
-        fleet["quotas"] = {"endpoints_per_vpc": 5, "endpoints_per_subnet": 5}
-        fleet["endpoints"]["narrow"] = {"id": NARROW, "subnet": "loopback/all", "max_tunnels": QUOTA}
-        fleet["users"]["bob"] = {"inline": {"all": EVERYTHING}}
         file = directory / "fleet.json"
         file.write_text(json.dumps(fleet))
         self._run("apply", str(file))
         self.keys = {
             name: self._key(json.loads(self._run("access-key", "create", name, "--json")))
-            for name in ("alice", "bob")
+            for name in fleet["users"]
         }
         self.processes: dict[str, Process] = {}
         self._ports: dict[str, int] = {}
@@ -114,16 +142,18 @@ class Cluster:
     def _key(made: dict[str, Any]) -> tuple[str, str]:
         return made["access_key_id"], made["secret_access_key"]
 
-    def add_control(self, name: str, url: str, source: Path | None = None) -> None:
+    def add_control(self, name: str, url: str, source: Path | None = None, *options: str) -> None:
         """A control plane with a data directory of its own, whose keys are the account's."""
         own = self._copy(name)
-        self._add(name, ["control", "--api", "{address}"], own, url, source)
+        self._add(name, ["control", "--api", "{address}", *options], own, url, source)
 
     def add_gateway(self, name: str, url: str, source: Path | None = None) -> None:
         own = self._copy(name)
         self._add(name, ["gateway", "--gateway", "{address}", "--drain-timeout", "5"], own, url, source)
 
     def _copy(self, name: str) -> Path:
+        if not self._apart:
+            return self.data
         own = self._directory / name
         if not own.exists():
             own.mkdir(mode=0o700)
@@ -142,11 +172,11 @@ class Cluster:
         ready = log.read_text().count("\nready ") if log.exists() else 0
         if before is not None:
             before.stop()
-        self.processes[name] = Process(name, _command(*words), log, _environment(source))
+        self.processes[name] = Process(name, hatchway_command(*words), log, environment(source))
         process = self.processes[name]
         wait_until(
             lambda: process.log().count("\nready ") > ready or process.log().startswith("ready "),
-            90,
+            _READY,
             process.log,
         )
 
@@ -158,7 +188,10 @@ class Cluster:
             process.stop()
 
     def names(self, kind: str) -> list[str]:
-        return [name for name in self.processes if name.startswith(kind)]
+        """Those of a kind that people use: `only` these, where that says some."""
+        return [
+            name for name in self.processes if name.startswith(kind) and (not self.only or name in self.only)
+        ]
 
     @property
     def gateway_port(self) -> int:
@@ -216,46 +249,29 @@ class Cluster:
 
     def _run(self, *arguments: str) -> str:
         command = [
-            *_command(*arguments),
+            *hatchway_command(*arguments),
             "--data-dir",
             str(self.data),
             "--store-url",
-            self.database.primary.url,
+            self._url,
         ]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=120, env=_environment(self._source)
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_READY,
+            env=environment(self._source),
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
 
-def _command(*arguments: str) -> list[str]:
+def hatchway_command(*arguments: str) -> list[str]:
+    """By the Python of now."""
     return [sys.executable, "-P", "-m", "hatchway", *arguments]
 
 
-def _environment(source: Path | None) -> dict[str, str]:
+def environment(source: Path | None) -> dict[str, str]:
+    """With the sources of a program of before, or of this one."""
     return dict(os.environ) if source is None else {**os.environ, "PYTHONPATH": str(source / "src")}
-
-
-@contextmanager
-def program_before() -> Iterator[tuple[str, Path] | None]:
-    """The sources of the commit before the one that last changed the schema, where there is a history of git;
-    its commit, and where they are."""
-    root = Path(__file__).parents[2]
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    versions = "src/hatchway/store/migrations/versions"
-    changed = git("log", "-1", "--diff-filter=A", "--format=%H", "--", f"{versions}/*.py")
-    before = changed and git("rev-parse", "--short", f"{changed}^")
-    if not before:
-        yield None
-        return
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory(prefix="hatchway-before-") as directory:
-        archive = subprocess.run(["git", "archive", before, "src"], cwd=root, capture_output=True, check=True)
-        subprocess.run(["tar", "-x", "-C", directory], input=archive.stdout, check=True)
-        yield before, Path(directory)

@@ -22,31 +22,106 @@ from tests.transport.harness import LOOPBACK
 _DATABASE = "postgres"
 
 
-class Server:
-    """One server, in a directory of its own."""
+class Programs:
+    """PostgreSQL's, run as a user that they accept, in the network of a process where one is told.
 
-    def __init__(self, pair: "Pair", directory: Path) -> None:
-        self._pair = pair
+    Raises:
+        SystemExit: they are not here.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        programs = server_programs()
+        if programs is None:
+            raise SystemExit("PostgreSQL's server is missing: install Debian's package postgresql")
+        self._programs = programs
+        self._directory = directory
+        self.account = "postgres" if os.geteuid() == 0 else None
+        if self.account is not None:
+            owner = pwd.getpwnam(self.account)
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
+
+    def run(self, *command: str, network_of: int | None = None) -> None:
+        """
+        Raises:
+            AssertionError: it failed.
+        """
+        account, inside = self.account, list[str]()
+        if network_of is not None:
+            # Who enters a network has to be root, and is that user afterwards.
+            assert account is not None
+            owner, account = pwd.getpwnam(account), None
+            inside = ["nsenter", "--target", str(network_of), "--net"]
+            inside += ["--setuid", str(owner.pw_uid), "--setgid", str(owner.pw_gid), "--"]
+        done = subprocess.run(
+            [*inside, str(self._programs / command[0]), *command[1:]],
+            user=account,
+            group=account,
+            extra_groups=[] if account else None,
+            cwd=self._directory,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command[0]}: {done.stderr}"
+
+
+class Server:
+    """One server, in a directory of its own: on loopback, or on a machine of `tests.ha.wires`."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        directory: Path,
+        *,
+        name: str = "standby",
+        address: str = LOOPBACK,
+        network_of: int | None = None,
+    ) -> None:
+        self._programs = programs
+        self._network_of = network_of
         self.directory = directory
+        self.name = name
+        self.address = address
         self.port = free_port()
 
     def make(self) -> None:
         """As a new, empty one."""
-        self._pair.run("initdb", "-D", self._data, "-U", SUPERUSER, "-A", "trust", "--no-sync")
+        self._run("initdb", "-D", self._data, "-U", SUPERUSER, "-A", "trust", "--no-sync")
+        if self.address != LOOPBACK:
+            with Path(self._data, "pg_hba.conf").open("a") as rules:
+                rules.write("host all,replication all samenet trust\n")
 
-    def make_standby_of(self, primary: "Server") -> None:
-        """As a copy of another, which it follows."""
+    def make_standby_of(self, primary: "Server", address: str | None = None) -> None:
+        """As a copy of another, which it follows, by an address of that one."""
         shutil.rmtree(self._data, ignore_errors=True)
-        source = f"host={LOOPBACK} port={primary.port} user={SUPERUSER} application_name=standby"
-        self._pair.run("pg_basebackup", "-D", self._data, "-R", "-c", "fast", "--no-sync", "-d", source)
+        source = self._follows(primary, address)
+        self._run("pg_basebackup", "-D", self._data, "-R", "-c", "fast", "--no-sync", "-d", source)
+
+    def follow(self, primary: "Server", address: str) -> None:
+        """What is a standby already is the one of another from now on."""
+        self.execute(
+            f"ALTER SYSTEM SET primary_conninfo = '{self._follows(primary, address)}'",
+            "SELECT pg_reload_conf()",
+        )
+
+    def _follows(self, primary: "Server", address: str | None) -> str:
+        at = f"host={address or primary.address} port={primary.port}"
+        return f"{at} user={SUPERUSER} application_name={self.name}"
 
     def start(self) -> None:
         options = (
-            f"-p {self.port} -c listen_addresses={LOOPBACK} -c unix_socket_directories= -c fsync=off"
+            f"-p {self.port} -c listen_addresses={'*' if self.address != LOOPBACK else LOOPBACK}"
+            " -c unix_socket_directories= -c fsync=off"
             " -c max_connections=300 -c wal_level=replica -c hot_standby=on -c wal_keep_size=256MB"
         )
         log = str(self.directory / f"log-{self.port}")
-        self._pair.run("pg_ctl", "-D", self._data, "-l", log, "-w", "-t", "120", "-o", options, "start")
+        self._run("pg_ctl", "-D", self._data, "-l", log, "-w", "-t", "120", "-o", options, "start")
+
+    def _run(self, *command: str) -> None:
+        self._programs.run(*command, network_of=self._network_of)
 
     def kill(self) -> None:
         """As a machine that loses its power: all of its processes at once."""
@@ -59,7 +134,7 @@ class Server:
         Path(self._data, "postmaster.pid").unlink(missing_ok=True)
 
     def promote(self) -> None:
-        self._pair.run("pg_ctl", "-D", self._data, "-w", "-t", "60", "promote")
+        self._run("pg_ctl", "-D", self._data, "-w", "-t", "60", "promote")
 
     def execute(self, *statements: str) -> list[tuple[object, ...]]:
         """Each in a transaction of its own; the rows of the last."""
@@ -70,36 +145,78 @@ class Server:
                 found = cursor.fetchall() if cursor.description else []
         return found
 
-    def require_standby(self, required: bool) -> None:
-        """Whether a commit waits for a standby's disk."""
-        names = "*" if required else ""
+    def require_standby(self, names: str) -> None:
+        """Of which standbys a commit waits for the disk: `synchronous_standby_names`; empty for none."""
         self.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", "SELECT pg_reload_conf()")
 
     @property
     def url(self) -> str:
-        return f"postgresql://{SUPERUSER}@{LOOPBACK}:{self.port}/{_DATABASE}"
+        return f"postgresql://{SUPERUSER}@{self.address}:{self.port}/{_DATABASE}"
 
     @property
     def _data(self) -> str:
         return str(self.directory / f"data-{self.port}")
 
 
+class Pooler:
+    """A PgBouncer on loopback, in transaction mode, in front of one server at a time."""
+
+    def __init__(self, programs: Programs, directory: Path) -> None:
+        self._account = programs.account
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{SUPERUSER}@{LOOPBACK}:{self._port}/{_DATABASE}"
+
+    def start(self, host: str, port: int) -> None:
+        """In front of that server."""
+        program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+        (self._directory / "users").write_text(f'"{SUPERUSER}" ""\n')
+        self.point(host, port)
+        self._process = subprocess.Popen(
+            [program, str(self._directory / "pgbouncer.ini")],
+            user=self._account,
+            group=self._account,
+            extra_groups=[] if self._account else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def point(self, host: str, port: int) -> None:
+        """To another server."""
+        (self._directory / "pgbouncer.ini").write_text(
+            f"[databases]\n* = host={host} port={port}\n[pgbouncer]\n"
+            f"listen_addr = {LOOPBACK}\nlisten_port = {self._port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {self._directory}/users\npool_mode = transaction\n"
+            f"logfile = {self._directory}/pgbouncer.log\ndefault_pool_size = 30\nmax_client_conn = 500\n"
+            "server_login_retry = 1\nserver_connect_timeout = 5\n"
+            "tcp_user_timeout = 20000\ntcp_keepidle = 10\ntcp_keepintvl = 5\ntcp_keepcnt = 3\n"
+        )
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+
+
 class Pair:
     """The two, with PgBouncer."""
 
     def __init__(self, directory: Path) -> None:
-        programs = server_programs()
-        if programs is None:
-            raise SystemExit("PostgreSQL's server is missing: install Debian's package postgresql")
-        self._programs = programs
-        self._directory = directory
-        self._account = "postgres" if os.geteuid() == 0 else None
-        if self._account is not None:
-            owner = pwd.getpwnam(self._account)
-            os.chown(directory, owner.pw_uid, owner.pw_gid)
-        self.primary, self.standby = Server(self, directory), Server(self, directory)
-        self._pooler: subprocess.Popen[bytes] | None = None
-        self._pooler_port = free_port()
+        self._programs = Programs(directory)
+        self.primary, self.standby = Server(self._programs, directory), Server(self._programs, directory)
+        self._pooler = Pooler(self._programs, directory)
 
     def start(self) -> None:
         self.primary.make()
@@ -107,9 +224,7 @@ class Pair:
         self._attach()
 
     def stop(self) -> None:
-        if self._pooler is not None:
-            self._pooler.terminate()
-            self._pooler.wait(30)
+        self._pooler.stop()
         for server in (self.primary, self.standby):
             with suppress(OSError, ValueError):
                 server.kill()
@@ -130,27 +245,14 @@ class Pair:
     @property
     def pooled_url(self) -> str:
         """Through PgBouncer, in transaction mode."""
-        return f"postgresql://{SUPERUSER}@{LOOPBACK}:{self._pooler_port}/{_DATABASE}"
+        return self._pooler.url
 
     def start_pooler(self) -> None:
-        program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
-        (self._directory / "users").write_text(f'"{SUPERUSER}" ""\n')
-        self._point_pooler()
-        self._pooler = subprocess.Popen(
-            [program, str(self._directory / "pgbouncer.ini")],
-            user=self._account,
-            group=self._account,
-            extra_groups=[] if self._account else None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._pooler.start(LOOPBACK, self.primary.port)
 
     def kill_pooler(self) -> None:
         """It is started again at once, as its service manager does."""
-        assert self._pooler is not None
         self._pooler.kill()
-        self._pooler.wait()
         self.start_pooler()
 
     def fail_over(self) -> None:
@@ -161,8 +263,8 @@ class Pair:
         self.primary, self.standby = self.standby, former
         self.primary.promote()
         # Until there is another standby, nobody waits for one.
-        self.primary.require_standby(False)
-        self._point_pooler()
+        self.primary.require_standby("")
+        self._pooler.point(LOOPBACK, self.primary.port)
         self._attach()
 
     def _attach(self) -> None:
@@ -170,34 +272,7 @@ class Pair:
         self.standby.start()
         streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
         wait_until(lambda: self.primary.execute(streaming) == [(1,)], 60)
-        self.primary.require_standby(True)
-
-    def _point_pooler(self) -> None:
-        (self._directory / "pgbouncer.ini").write_text(
-            f"[databases]\n* = host={LOOPBACK} port={self.primary.port}\n[pgbouncer]\n"
-            f"listen_addr = {LOOPBACK}\nlisten_port = {self._pooler_port}\nunix_socket_dir =\n"
-            f"auth_type = trust\nauth_file = {self._directory}/users\npool_mode = transaction\n"
-            f"logfile = {self._directory}/pgbouncer.log\ndefault_pool_size = 30\nmax_client_conn = 500\n"
-            "server_login_retry = 1\n"
-        )
-        if self._pooler is not None:
-            self._pooler.send_signal(signal.SIGHUP)
-
-    def run(self, *command: str) -> None:
-        done = subprocess.run(
-            [str(self._programs / command[0]), *command[1:]],
-            user=self._account,
-            group=self._account,
-            extra_groups=[] if self._account else None,
-            cwd=self._directory,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command[0]}: {done.stderr}"
+        self.primary.require_standby("*")
 
 
 def _is_zombie(pid: int) -> bool:

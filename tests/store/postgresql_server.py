@@ -60,6 +60,18 @@ class PostgresqlServer:
         finally:
             _signal(pids, signal.SIGCONT)
 
+    def tell_of_waits(self) -> None:
+        """From now on its log has who waits for a lock for longer than 20 ms."""
+        administration = create_engine(self._base.format("postgres"), isolation_level="AUTOCOMMIT")
+        with administration.connect() as connection:
+            for setting in ("log_lock_waits = on", "deadlock_timeout = '20ms'", "log_line_prefix = '%a|'"):
+                connection.exec_driver_sql(f"ALTER SYSTEM SET {setting}".replace("%", "%%"))
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        administration.dispose()
+
+    def log(self) -> str:
+        return (self._directory / "log").read_text(errors="replace")
+
     def new_database(self, template: str = "") -> str:
         """The URL of a new database: an empty one, or a copy of one, by its URL, that nobody has open."""
         self._made += 1
