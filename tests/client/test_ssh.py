@@ -266,7 +266,11 @@ def test_no_key_is_left_by_a_signal_that_ends_ssh(
     profile: Profile, fake_ssh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     keys = tmp_path / "keys"
-    keys.mkdir()
+    # That of one that could do nothing about it.
+    killed = keys / "hatchway-killed" / "held-while-needed"
+    killed.parent.mkdir(parents=True, mode=0o700)
+    killed.touch()
+    os.utime(killed, (0, 0))
     monkeypatch.setattr("tempfile.tempdir", str(keys))
     fake_ssh.write_text(f"{BEGINNING}kill -{name} $PPID\nexec sleep 9\n")
     number = getattr(signal, f"SIG{name}")

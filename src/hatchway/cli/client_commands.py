@@ -334,14 +334,14 @@ def rdp(
       hatchway rdp win-1 --file win-1.rdp --no-start
     """
     import asyncio
-    import tempfile
 
     from hatchway.client.discovery import plan_tunnel
     from hatchway.client.forward import local_port_like
     from hatchway.client.profile import Profile
     from hatchway.client.rdp import carry_session, find_program, rdp_file
+    from hatchway.client.scratch import scratch_directory
 
-    with connecting.as_ssh_ends(), tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
+    with connecting.as_ssh_ends(), scratch_directory() as directory:
         port = local_port or local_port_like(0)
         text = rdp_file(port, user)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote_port)

@@ -41,6 +41,7 @@ for what is open; the plan opens any number of tunnels:
 | `rdp` | Remote Desktop through one, with a file that leads there |
 | `ssh` | OpenSSH with a key made for the call |
 | `standby` | its tunnel, by a process that is there before ssh asks for it |
+| `scratch` | directories for what one command needs, gone with it or with a later one |
 | `host_keys` | the keys by which hosts are known, for ssh to trust no others |
 | `proxy_command` | the line by which ssh runs the tunnel. Pure |
 | `ssh_config` | what OpenSSH's own configuration is told of hosts. Pure |

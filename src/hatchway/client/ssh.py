@@ -15,7 +15,6 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
@@ -32,11 +31,13 @@ from hatchway.client.host_keys import (
 from hatchway.client.hosts import NoSuchHost, find_host
 from hatchway.client.memory import Memory
 from hatchway.client.proxy_command import jump_command, tunnel_command
+from hatchway.client.scratch import scratch_directory
 from hatchway.client.ssh_line import parse_ssh_line, values_of
 from hatchway.client.standby import standing_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from types import FrameType
 
     from hatchway.client.hosts import Host
@@ -193,12 +194,11 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
     if not options.connects:
         return _run([program, *ssh_command(find_way(profile, options), options, None)[1:]])
     with (
-        tempfile.TemporaryDirectory(prefix="hatchway-", dir=_place()) as made,
+        scratch_directory(_place(), tidies=True) as directory,
         # Both are there by the time that all has been asked.
-        key_in_making(Path(made) / "key") as public_key,
+        key_in_making(directory / "key") as public_key,
         _version_being_asked(program) as version,
     ):
-        directory = Path(made)
 
         def connect(way: Way) -> int:
             if way.instance_id is None:

@@ -11,10 +11,10 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hatchway.client.scratch import scratch_directory
 from hatchway.client.ssh_line import values_of
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def _asked(line: SshLine, config: bytes) -> Configured:
     said = [word for value in values_of(line.options, "o") for word in ("-o", value)]
     said += ["-l", line.user] if line.user is not None else []
     said += ["-p", str(line.port)] if line.port is not None else []
-    with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
-        file = Path(directory) / "config"
+    with scratch_directory() as directory:
+        file = directory / "config"
         file.write_bytes(config)
         command = [program, "-G", "-F", str(file), *said, "--", line.destination]
         told = subprocess.run(

@@ -16,7 +16,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from hatchway.client.host_keys import (
 from hatchway.client.host_list import list_hosts
 from hatchway.client.hosts import RUNNING
 from hatchway.client.proxy_command import option_words, profile_options, program, proxy_line, tunnel_options
+from hatchway.client.scratch import scratch_directory
 from hatchway.client.shared_files import profile_name
 from hatchway.client.ssh import SshMissing, make_key
 from hatchway.client.ssh_config import (
@@ -307,8 +307,8 @@ def _refusal(config: str) -> str:
 
 
 def _settings_for(host: str, config: str) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryDirectory(prefix="hatchway-") as directory:
-        file = Path(directory) / "config"
+    with scratch_directory() as directory:
+        file = directory / "config"
         file.write_bytes(config.encode("utf-8", "surrogateescape"))
         command = [_ssh_program(), "-F", str(file), "-G", "--", host]
         return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
