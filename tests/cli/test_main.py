@@ -65,7 +65,7 @@ def test_wrong_usage_ends_with_2_and_one_line(arguments: tuple[str, ...]) -> Non
     assert done.stderr.count("\n") == 1
 
 
-NO_API = ("--region", "us-east-1", "--endpoint-url", "https://127.0.0.1:1")
+NO_API = ("--region", "us-east-1", "--endpoint-url", "https://nowhere.invalid")
 
 
 @pytest.mark.parametrize(

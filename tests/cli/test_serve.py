@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import Installed, Serve, Server, create_endpoint
 from tests.e2e.processes import lives
 from tests.store.migrated import migrate_as_a_newer_program
@@ -84,25 +86,73 @@ def test_a_gateways_name_that_the_ca_may_not_issue_for_is_warned_of(
     assert "--gateway-cert" in warning["problem"]
 
 
-def test_what_was_committed_is_there_after_a_kill(installed: Installed, serve: Serve) -> None:
+PATIENT = """
+import sys
+from hatchway.client import http_connection, patience
+
+patience.PATIENCE = 60
+http_connection.TIMEOUT = 1
+from hatchway.cli.start import main
+sys.argv[0] = "hatchway"
+main()
+"""
+
+
+def connecting(installed: Installed, *words: str) -> "subprocess.Popen[str]":
+    """A tunnel that is being opened; where servers refuse it for longer than they would have to."""
+    return subprocess.Popen(
+        [COMMAND[0], "-c", PATIENT, "open-tunnel", "--profile", "alice", *words],
+        env=environment(installed.variables), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile_waits_for_it(
+    installed: Installed, serve: Serve
+) -> None:
     server = serve(installed)
     assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
     endpoint_id = create_endpoint(installed)
     planes = server.children
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in planes:
+            os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            frozen = connecting(installed, "i-0123456789abcdef0")
+            _, told = frozen.communicate(timeout=60)
+            assert re.fullmatch(r"hatchway: .*timeout .*: nothing within 1 seconds: [^\n]*\n", told), told
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     assert eventually(lambda: not any(lives(pid) for pid in planes))
 
     assert endpoint_id in installed.run("export").stdout
-    again = serve(installed, "--api", server.urls["api"].removeprefix("https://"))
-    assert again.urls["api"] == server.urls["api"]
-    done = installed.run("open-tunnel", "--profile", "alice", "--instance-id", "i-0123456789abcdef0")
-    # The endpoint leads to a host that does not listen; so far did the key, the policies and the way.
-    assert "Unable to connect to target" in done.stderr, done.stderr
-    assert done.returncode == 255
-    events = [json.loads(line) for line in (installed.directory / "audit.jsonl").read_text().splitlines()]
+    api, gateway = (server.urls[plane].partition("://")[2] for plane in ("api", "gateway"))
+    # One asks the API first; the other knows all that it would be told, as what ssh runs does.
+    way = ("--private-ip-address", "127.0.40.1", "--instance-connect-endpoint-id", endpoint_id)
+    way = (*way, "--instance-connect-endpoint-dns-name", "localhost")
+    waiting = [
+        connecting(installed, *words)
+        for words in (["i-0123456789abcdef0"], [*way, "--gateway-port", gateway.rpartition(":")[2]])
+    ]
+    for client in waiting:
+        assert client.stderr is not None
+        assert client.stderr.readline().endswith(": trying again for 60 seconds\n")
+    again = serve(installed, "--api", api, "--gateway", gateway)
+    assert again.urls == server.urls
+    for client in waiting:
+        _, told = client.communicate(timeout=60)
+        # The endpoint leads to a host that does not listen; so far did the key, the policies and the way.
+        assert told.startswith("hatchway: tunnel closed: Unable to connect to target"), told
+        assert (told.count("\n"), client.returncode) == (1, 255)
+
+    def of(name: str) -> set[str]:
+        events = map(json.loads, (installed.directory / "audit.jsonl").read_text().splitlines())
+        return {event["eventID"] for event in events if event["eventName"] == name}
+
+    # A tunnel's events come after it.
+    assert eventually(lambda: len(of("CloseTunnel")) >= len(waiting))
+    assert len(of("OpenTunnel")) == len(waiting)
     # A line that was on the disk but not yet noted is written again: its id tells that it is the same.
-    created = {event["eventID"] for event in events if event["eventName"] == "CreateInstanceConnectEndpoint"}
-    assert len(created) == 1
+    assert len(of("CreateInstanceConnectEndpoint")) == 1
 
 
 def test_planes_that_die_are_started_again_where_they_were_though_the_next_version_has_migrated(

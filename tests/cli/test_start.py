@@ -27,7 +27,7 @@ TABLES: Mapping[str, Mapping[str, tuple[str, type]]] = {
     "ssh": {**short_lines.SSH, **short_lines.TUNNEL, **short_lines.CALLER},
     "open-tunnel": {**short_lines.OPEN_TUNNEL, **short_lines.TUNNEL, **short_lines.CALLER},
 }
-OPEN = ("open-tunnel", "--region", "us-east-1", "--endpoint-url", "https://127.0.0.1:1")
+OPEN = ("open-tunnel", "--region", "us-east-1", "--endpoint-url", "https://nowhere.invalid")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ OPEN = ("open-tunnel", "--region", "us-east-1", "--endpoint-url", "https://127.0
             (
                 *(*OPEN, "--private-ip-address", "127.0.0.1", "--gateway-port", "1"),
                 *("--instance-connect-endpoint-id", "eice-0123456789abcdef0"),
-                *("--instance-connect-endpoint-dns-name", "localhost"),
+                *("--instance-connect-endpoint-dns-name", "nowhere.invalid"),
             ),
             "cannot open a tunnel",
         ),

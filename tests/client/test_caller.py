@@ -14,6 +14,7 @@ from hatchway.client import clock
 from hatchway.client.caller import Caller
 from hatchway.client.errors import ApiError
 from hatchway.client.http_connection import HttpConnection
+from hatchway.client.patience import Patience
 from hatchway.client.request import Credentials
 from hatchway.client.tls import Trust
 from hatchway.sigv4.errors import RequestExpired
@@ -91,13 +92,14 @@ def right_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(clock._TOLD_BEFORE, "0")
 
 
-def caller(server: Server, timeout: float | None = None) -> Caller:
+def caller(server: Server, timeout: float | None = None, patience: Patience | None = None) -> Caller:
     return Caller(
         region="us-east-1",
         credentials=lambda: Credentials("AKIAEXAMPLE", "secret"),
         url=lambda _: server.url,
         trust=lambda: Trust(None),
         timeout=timeout,
+        patience=patience,
     )
 
 
@@ -175,6 +177,39 @@ def test_one_that_is_closed_without_an_answer_each_time_is_told_of(server: Serve
     assert len(server.asked) == 2
 
 
+def test_a_server_that_is_just_restarting_is_waited_for_which_is_told_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("hatchway.client.patience.time.sleep", lambda _: None)
+    server.answers = [*[HANG_UP] * 4, answer(200)]
+    assert caller(server, patience=Patience(told.append)).send_ssh_public_key(**KEY)["Success"]
+    assert len(server.asked) == 5
+    with socket.socket() as later:
+        later.bind(("127.0.0.1", 0))
+        server.url = f"http://127.0.0.1:{later.getsockname()[1]}"
+        # It refuses until somebody has waited for it, and is nobody's to answer then.
+        monkeypatch.setattr("hatchway.client.patience.time.sleep", lambda _: later.listen())
+        patience = Patience(told.append)
+        HttpConnection(server.url, lambda: Trust(None), patience=patience).send_all([])
+    first, second = told
+    assert first.startswith("Connection was closed before there was an answer from")
+    assert second == (
+        f'Could not connect to the endpoint URL: "{server.url}": see that Hatchway runs, and its API listens'
+        " there: trying again for 5 seconds"
+    )
+
+
+def test_one_that_stays_away_is_told_of_in_the_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.client.patience.PATIENCE", 0.3)
+    server.answers = [HANG_UP]
+    told: list[str] = []
+    with pytest.raises(ApiError, match="SendSSHPublicKey: Connection was closed before there was an answer"):
+        caller(server, patience=Patience(told.append)).send_ssh_public_key(**KEY)
+    assert len(told) == 1
+    assert len(server.asked) > 2
+
+
 def test_questions_sent_ahead_are_each_answered_by_a_server_that_answers_one_on_a_connection(
     server: Server,
 ) -> None:
@@ -208,7 +243,7 @@ def test_pages_without_an_end_are_told_of(
 
 def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(server: Server) -> None:
     server.answers = [b"HTTP/1.1 200 OK\r\n"]
-    with pytest.raises(ApiError, match="Read timeout on endpoint URL"):
+    with pytest.raises(ApiError, match=r"Read timeout on endpoint URL: .*: nothing within 0\.1 seconds: see"):
         caller(server, timeout=0.1).send_ssh_public_key(**KEY)
 
 

@@ -1,15 +1,20 @@
 """A connection to a gateway that is made before it is known whether it will be asked."""
 
+import os
 import socket
 import ssl
 
 import pytest
-from tests.client.stubs import StubGateway, tunnel_plan
+from picows import WSListener, WSTransport
+from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
 from tests.client.test_tunnel import Says
 
 from hatchway.client.dialling import dial
-from hatchway.client.errors import GatewayUnreachable
-from hatchway.client.opening import Ahead, not_reached, open_by_any
+from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
+from hatchway.client.local import LocalEnd
+from hatchway.client.opening import Ahead, not_reached, open_by_any, open_with_patience
+from hatchway.client.patience import Patience
+from hatchway.client.stream_relay import carry
 from hatchway.client.tls import Trust
 
 
@@ -66,16 +71,70 @@ def test_what_one_fails_of_is_told_when_that_gateway_is_needed(
     plan = tunnel_plan(gateway)
     gone = plan._replace(route=plan.route._replace(port=1))
     with pytest.raises(
-        GatewayUnreachable, match=r": Connection refused: no gateway listens there; while one restarts, try"
+        GatewayUnreachable, match=r": Connection refused: no gateway listens there, or it is restarting"
     ):
         open_by_any(gone, trust, Ahead(gone.route, trust))
     assert dialled == [1, 1]
+
+
+def test_a_gateway_that_is_just_restarting_is_waited_for_which_is_told_once(
+    gateway: StubGateway, trust: Trust, dialled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tunnel_plan(gateway)
+    told: list[str] = []
+    stopping = b'{"ErrorCode": "ServiceUnavailable", "Message": "Gateway is shutting down."}'
+    answers: list[Answer] = [refusal(503, stopping), Says(b"hello", 1000, "")]
+    gateway.answer = lambda: answers.pop(0)
+    waited: list[float] = []
+    monkeypatch.setattr("hatchway.client.patience.time.sleep", waited.append)
+
+    def not_yet(host: str, port: int, timeout: float, source: str | None = None) -> socket.socket:
+        # Refused at first, and closed by what stands before it then.
+        dialled.append(port)
+        if len(dialled) == 1:
+            port = 1
+        elif len(dialled) == 2:
+            near, far = socket.socketpair()
+            far.close()
+            return near
+        return dial(host, port, timeout, source)
+
+    monkeypatch.setattr("hatchway.client.opening.dial", not_yet)
+    open_with_patience(plan, trust, None, Patience(told.append)).sock.close()
+    assert (len(dialled), len(gateway.requests), len(waited)) == (4, 2, 3)
+    (line,) = told
+    assert line.endswith("no gateway listens there, or it is restarting: trying again for 5 seconds")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429])
+def test_one_that_refuses_is_asked_once(gateway: StubGateway, trust: Trust, status: int) -> None:
+    gateway.answer = lambda: refusal(status, b"{}")
+    with pytest.raises(TunnelRefused):
+        open_with_patience(tunnel_plan(gateway), trust, None, Patience(pytest.fail))
+    assert len(gateway.requests) == 1
+
+
+def test_a_tunnel_that_was_opened_is_not_asked_for_again_when_its_gateway_goes(
+    gateway: StubGateway, trust: Trust
+) -> None:
+    class Goes(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            transport.disconnect()
+
+    gateway.answer = Goes
+    read, written = os.pipe()
+    with open(read, "rb") as input, open(written, "wb") as output:  # noqa: PTH123
+        local = LocalEnd(input.fileno(), output.fileno(), input_waits=True, output_waits=True)
+        with pytest.raises(TunnelClosed):
+            carry(tunnel_plan(gateway), trust, local, None, Patience(pytest.fail))
+    assert len(gateway.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x (_ssl.c:1)"), "what listens there is no gateway"),
+        (ssl.SSLEOFError(8, "[SSL: UNEXPECTED_EOF_WHILE_READING] x"), "ended before there was an answer: no"),
         (socket.gaierror(-2, "Name or service not known"), "Name or service not known: have the name in"),
         (OSError(113, "No route to host"), "No route to host"),
         (OSError("the proxy refuses: x"), "the proxy refuses: x"),

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ssh s
 PROGRAM = """
 import os, subprocess, sys, tempfile
 from pathlib import Path
-from hatchway.cli.ending import ended
+from hatchway.cli.ending import ended, tell
 from hatchway.client import clock
+from hatchway.client.patience import Patience
 from hatchway.client.plan import Route, TunnelPlan
 from hatchway.client.request import Credentials, TunnelRequest
 from hatchway.client.standby import standing_by
@@ -34,7 +35,7 @@ request = TunnelRequest(endpoint_id="eice-0123456789abcdef0", dns_name=name, pri
 route = Route(dns_name=name, port=port, address="127.0.0.1", ca_bundle=ca)
 plan = TunnelPlan(request, route, "us-east-1", lambda: Credentials("AKIAEXAMPLE", "secret"))
 with tempfile.TemporaryDirectory(prefix="100% ") as directory:
-    with standing_by(plan, Trust(ca), Path(directory), ended) as line:
+    with standing_by(plan, Trust(ca), Path(directory), ended, Patience(tell)) as line:
         shell = ["sh", "-c", script, "sh", line.replace("%%", "%")]
         status = subprocess.run(shell, env={**os.environ, **dict([sys.argv[4].split("=")])}).returncode
 sys.exit(status)
@@ -89,9 +90,9 @@ def test_a_tunnel_that_goes_on_holds_nothing_that_its_caller_had_open(gateway: S
 
 def test_another_one_may_wait_in_the_same_directory_after_it(gateway: StubGateway) -> None:
     gateway.answer = lambda: Echo(5)
-    once = "    with standing_by(plan, Trust(ca), Path(directory), ended)"
+    once = "    with standing_by(plan, Trust(ca), Path(directory), ended"
     words = command_line(gateway, ASKED)
-    words[2] = PROGRAM.replace(once, f"{once}:\n        pass\n{once}")
+    words[2] = PROGRAM.replace(once, f"{once}):\n        pass\n{once}")
     done = subprocess.run(words, capture_output=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == (b"hello", b"")
 
@@ -108,6 +109,14 @@ def test_why_there_is_no_tunnel_is_told_where_the_asker_tells_things(gateway: St
     done = run(gateway, f"{ASKED} | tr a-z A-Z")
     assert done.stdout.startswith(b"HATCHWAY: ACCESSDENIEDEXCEPTION: NOT YOURS")
     assert done.stderr == b""
+
+
+def test_a_gateway_that_is_just_restarting_is_waited_for_which_is_told(gateway: StubGateway) -> None:
+    answers = [refusal(503, b'{"ErrorCode": "ServiceUnavailable", "Message": "not now"}'), Echo(5)]
+    gateway.answer = lambda: answers.pop(0)
+    done = run(gateway, ASKED)
+    told = b"hatchway: ServiceUnavailable: not now: trying again for 5 seconds\n"
+    assert (done.stdout, done.stderr) == (told + b"hello", b"")
 
 
 def test_the_time_is_the_servers_where_the_asker_knows_it(gateway: StubGateway) -> None:

@@ -300,7 +300,7 @@ def forward(
     with connecting.as_ssh_ends():
         remote, local = read_ports(ports)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote)
-        plan = plan_tunnel(Profile(caller.options()), options)
+        plan = plan_tunnel(Profile(caller.options(), connecting.patience()), options)
         asyncio.run(listen(plan, local_port_like(remote) if local is None else local, connecting.report))
 
 
@@ -345,8 +345,8 @@ def rdp(
         port = local_port or local_port_like(0)
         text = rdp_file(port, user)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote_port)
-        plan = plan_tunnel(Profile(caller.options()), options)
-        path = Path(directory, "hatchway.rdp") if file is None else file
+        plan = plan_tunnel(Profile(caller.options(), connecting.patience()), options)
+        path = directory / "hatchway.rdp" if file is None else file
         path.write_bytes(text.encode())
         program = find_program() if start else None
         connecting.report(

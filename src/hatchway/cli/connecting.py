@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.patience import Patience
     from hatchway.client.plan import TunnelPlan
     from hatchway.client.profile import ProfileOptions
 
@@ -60,7 +61,7 @@ def ssh(
     from hatchway.client.ssh_settings import configured
 
     options = ssh_options(words, os_user, remote_port, tunnel, configured)
-    profile = Profile(caller)
+    profile = Profile(caller, patience())
     if not dry_run:
         return run_ssh(profile, options, ended)
     planned = dry_run_ssh(profile, options)
@@ -110,7 +111,7 @@ def open_tunnel(
     if bind_address is not None and local_port is None:
         raise InvalidOption("--bind-address says where to listen: give --local-port as well")
     check_options(options)
-    profile = Profile(caller)
+    profile = Profile(caller, patience())
     introduce = push_key is not None or known_hosts is not None
 
     def prepare(plan: TunnelPlan) -> None:
@@ -143,16 +144,17 @@ def open_tunnel(
     if introduce and ahead is None:
         expected(plan)
     prepare(plan)
+    remembered = memory is not None and memory.recalled
     try:
-        relay_standard_streams(plan, profile.trusted, ahead)
+        # What is not any more where it was does not come back.
+        relay_standard_streams(plan, profile.trusted, ahead, None if remembered else profile.patience)
     except NotOpened:
         # Nothing has been taken from standard input yet.
-        remembered = memory is not None and memory.recalled
         if memory is not None:
             memory.forget()
         if not remembered:
             raise
-        relay_standard_streams(plan_tunnel(profile, options), profile.trusted)
+        relay_standard_streams(plan_tunnel(profile, options), profile.trusted, patience=profile.patience)
     except TunnelClosed:
         if memory is not None:
             memory.forget()
@@ -163,6 +165,14 @@ def open_tunnel(
 def _load_what_carries_many() -> None:
     """It takes as long as the API takes to answer."""
     import hatchway.client.listener  # noqa: F401
+
+
+def patience() -> Patience:
+    """With servers that are just restarting; it is told on standard error."""
+    from hatchway.cli.ending import tell
+    from hatchway.client.patience import Patience
+
+    return Patience(tell)
 
 
 def report(line: str) -> None:

@@ -59,13 +59,18 @@ def ended(command: Callable[[], int]) -> int:
 
 def fail(message: str, code: int) -> int:
     """Tells the message; gives the code."""
+    tell(message)
+    return code
+
+
+def tell(message: str) -> None:
+    """Says it on standard error, in lines that begin with the program's name."""
     around = "\r" if _is_raw_terminal() else ""
     if around:
         print("\r", file=sys.stderr)
     # A wrong file may have several problems, each of which is one line.
     for line in message.splitlines():
         print(f"hatchway: {_shown(' '.join(line.split()))}{around}", file=sys.stderr)
-    return code
 
 
 def _is_raw_terminal() -> bool:

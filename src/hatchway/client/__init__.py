@@ -27,6 +27,7 @@ for what is open; the plan opens any number of tunnels:
 | `request` | the parameters of one tunnel and the presigned URL that asks for it. Pure |
 | `memory` | what was found a moment ago |
 | `plan` | what opening a tunnel takes. Pure |
+| `patience` | waiting for a server that is just restarting |
 | `attempts` | which endpoint is asked next, where one refuses; what a refusal means |
 | `opening` | asking a gateway for a tunnel, for `stream_relay` |
 | `frames` | the frames of a WebSocket |
@@ -40,8 +41,8 @@ for what is open; the plan opens any number of tunnels:
 | `forward` | a host's port as a local one |
 | `rdp` | Remote Desktop through one, with a file that leads there |
 | `ssh` | OpenSSH with a key made for the call |
-| `standby` | its tunnel, by a process that is there before ssh asks for it |
 | `scratch` | directories for what one command needs, gone with it or with a later one |
+| `standby` | its tunnel, by a process that is there before ssh asks for it |
 | `host_keys` | the keys by which hosts are known, for ssh to trust no others |
 | `proxy_command` | the line by which ssh runs the tunnel. Pure |
 | `ssh_config` | what OpenSSH's own configuration is told of hosts. Pure |

@@ -17,6 +17,7 @@ from botocore.utils import JSONFileCache
 from urllib3.exceptions import HTTPError
 
 from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotConfigured, printable
+from hatchway.client.http_connection import TIMEOUT
 from hatchway.client.profile import NO_CREDENTIALS
 from hatchway.client.proxy import proxy_for_url
 
@@ -49,6 +50,9 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
             return super().create_client(service_name, *arguments, **options)
         # One place says what to go through: told of no proxies, botocore does not look for any itself.
         config = Config(proxies={}).merge(options.get("config") or Config())
+        if service_name == "sts":
+            # Asked on the way to a host, where nothing waits for longer.
+            config = Config(connect_timeout=TIMEOUT, read_timeout=TIMEOUT).merge(config)
         client = super().create_client(service_name, *arguments, **{**options, "config": config})
         proxy = proxy_for_url(url)
         if proxy is not None:

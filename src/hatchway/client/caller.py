@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hatchway.client.http_answer import HttpAnswer
+    from hatchway.client.patience import Patience
     from hatchway.client.request import Credentials
     from hatchway.client.tls import Trust
 
@@ -60,6 +61,7 @@ class Caller:
         url: gives the URL of a service.
         trust: gives what decides whom to trust.
         timeout: seconds to wait for an answer, tried once; None for what is usual.
+        patience: with a server that is just restarting.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class Caller:
         url: Callable[[str], str],
         trust: Callable[[], Trust],
         timeout: float | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._region = region
         self._credentials = credentials
         self._url = url
         self._trust = trust
         self._timeout = timeout
+        self._patience = patience
         self._connections: dict[str, HttpConnection] = {}
         self._ahead: dict[str, Waiting] = {}
 
@@ -206,7 +210,7 @@ class Caller:
     def _connection(self, service: str) -> HttpConnection:
         url = self._url(service)
         if url not in self._connections:
-            self._connections[url] = HttpConnection(url, self._trust, self._timeout)
+            self._connections[url] = HttpConnection(url, self._trust, self._timeout, self._patience)
         return self._connections[url]
 
 

@@ -108,16 +108,17 @@ class NoConnection(ClientError):
 class NotOpened(ClientError):
     """No tunnel was opened, and nothing has been read from the local end.
 
-    `passing` is whether it may be otherwise in a moment, as while a gateway restarts; `by_another` whether
-    it may be otherwise by way of another endpoint.
+    `passing` is whether it may be otherwise in a moment; `restarting` whether it is what a gateway says, or
+    does, while it restarts; `by_another` whether it may be otherwise by way of another endpoint.
     """
 
     exit_code = 255
 
-    def __init__(self, said: str, *, passing: bool, by_another: bool) -> None:
+    def __init__(self, said: str, *, passing: bool, by_another: bool, restarting: bool = False) -> None:
         super().__init__(said)
         self.passing = passing
         self.by_another = by_another
+        self.restarting = restarting
 
 
 class EveryEndpointRefused(NotOpened):
@@ -129,6 +130,7 @@ class EveryEndpointRefused(NotOpened):
             "\n".join(f"{endpoint_id}: {refusal}" for endpoint_id, refusal in refused),
             passing=any(refusal.passing for _, refusal in refused),
             by_another=False,
+            restarting=any(refusal.restarting for _, refusal in refused),
         )
         self.refusals = [refusal for _, refusal in refused]
 
@@ -136,9 +138,12 @@ class EveryEndpointRefused(NotOpened):
 class GatewayUnreachable(NotOpened):
     """There is no connection to the gateway, or it cannot be trusted."""
 
-    def __init__(self, address: str, reason: str, *, passing: bool = True) -> None:
+    def __init__(self, address: str, reason: str, *, passing: bool = True, restarting: bool = False) -> None:
         super().__init__(
-            f"cannot open a tunnel by way of {address}: {reason}", passing=passing, by_another=True
+            f"cannot open a tunnel by way of {address}: {reason}",
+            passing=passing,
+            by_another=True,
+            restarting=restarting,
         )
         self.address = address
         self.reason = reason
@@ -163,6 +168,7 @@ class TunnelRefused(NotOpened):
             _naming(said, request_id) + (f": {to_do}" if to_do else ""),
             # The gateway is stopping, or cannot decide or record.
             passing=status == _SERVICE_UNAVAILABLE,
+            restarting=status == _SERVICE_UNAVAILABLE,
             by_another=status == _SERVICE_UNAVAILABLE
             or (error_code in _OF_THE_ENDPOINT and _OF_THE_PRINCIPAL not in message),
         )

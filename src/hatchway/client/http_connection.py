@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from hatchway.client.dialling import dial
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
+from hatchway.client.patience import as_while_restarting
 from hatchway.client.proxy import proxy_for_url
 from hatchway.client.tls import advice
 
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hatchway.client.http_answer import HttpAnswer
+    from hatchway.client.patience import Patience
     from hatchway.client.tls import Trust
 
-TIMEOUT: Final = 60.0
-"""Seconds for a connection, and for each wait for an answer's bytes."""
+TIMEOUT: Final = 10.0
+"""Seconds for a connection, and for each wait for an answer's bytes. The API says within half of it that it
+has too much to do (`control.threads`)."""
 
 
 class Waiting:
@@ -36,14 +39,25 @@ class Waiting:
 
 
 class HttpConnection:
-    """To the server of a URL; made with the first question, and kept."""
+    """To the server of a URL; made with the first question, and kept.
 
-    def __init__(self, url: str, trust: Callable[[], Trust], timeout: float | None = None) -> None:
+    Args:
+        patience: with a server that is just restarting.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        trust: Callable[[], Trust],
+        timeout: float | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
         self._url, self._trust, self._timeout = url, trust, timeout or TIMEOUT
+        self._patience = patience
         self._sock: socket.socket | None = None
         self._reader: AnswerReader | None = None
         self._queue: list[Waiting] = []
@@ -76,13 +90,14 @@ class HttpConnection:
             except (Closed, ConnectionError) as error:
                 self._hang_up()
                 # It may have been closed for being idle, which is no fault of what was asked.
-                if again:
-                    raise _problem(self._url, error) from error
+                problem = self._problem(error)
+                if again and not self._is_waited_for(problem):
+                    raise problem from error
                 again = True
                 continue
             except (OSError, BadAnswer) as error:
                 self.close()
-                raise _problem(self._url, error) from error
+                raise self._problem(error) from error
             again = False
             self._queue.pop(0)
             if last:
@@ -94,18 +109,29 @@ class HttpConnection:
         self._queue.clear()
 
     def _connect(self) -> None:
-        try:
-            # First, so that a CA that cannot be read is told also where nobody listens.
-            trust = self._trust() if self._secure else None
-            sock = self._dial() if trust is None else trust.connect(self._dial, self._host)
-            self._sock, self._reader = sock, AnswerReader(sock.recv)
-            self._transmit(self._queue)
-        except OSError as error:
-            self.close()
-            raise _problem(self._url, error, connecting=True) from error
-        except (UnicodeError, ValueError) as error:
-            self.close()
-            raise _problem(self._url, OSError(str(error)), connecting=True) from error
+        """
+        Raises:
+            ApiError: there is no connection.
+        """
+        while self._sock is None:
+            try:
+                # First, so that a CA that cannot be read is told also where nobody listens.
+                trust = self._trust() if self._secure else None
+                sock = self._dial() if trust is None else trust.connect(self._dial, self._host)
+            except OSError as error:
+                problem = self._problem(error, connecting=True)
+                if not as_while_restarting(error) or not self._is_waited_for(problem):
+                    self.close()
+                    raise problem from error
+            except (UnicodeError, ValueError) as error:
+                self.close()
+                raise self._problem(OSError(str(error)), connecting=True) from error
+            else:
+                self._sock, self._reader = sock, AnswerReader(sock.recv)
+        self._transmit(self._queue)
+
+    def _is_waited_for(self, problem: ApiError) -> bool:
+        return self._patience is not None and self._patience.is_left(problem.message)
 
     def _dial(self) -> socket.socket:
         return dial(self._host, self._port, self._timeout)
@@ -117,38 +143,41 @@ class HttpConnection:
         except ConnectionError:
             # What it said before it left is still to be read, and if it said nothing that is found out then.
             return
+        except OSError as error:
+            self.close()
+            raise self._problem(error) from error
 
     def _hang_up(self) -> None:
         if self._sock is not None:
             self._sock.close()
         self._sock = self._reader = None
 
-
-def _problem(url: str, error: Exception, *, connecting: bool = False) -> ApiError:
-    """What a connection failed of, and what to do about it."""
-    shown = printable(url)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        said = printable(str(error.verify_message))
-        hint = advice(error, "give the CA with --ca-bundle or AWS_CA_BUNDLE")
-        return ApiError("", "", f'SSL validation failed for "{shown}": {said}: {hint}')
-    if isinstance(error, ssl.SSLError):
-        reason = printable(str(error.reason or error))
-        hint = ": check the endpoint URL, for what listens there is not the API"
-        return ApiError("", "", f'SSL validation failed for "{shown}": {reason}{hint}')
-    if isinstance(error, TimeoutError):
-        what = "Connect timeout" if connecting else "Read timeout"
-        hint = ": see that Hatchway's API listens there, and what is between"
-        return ApiError("", "", f'{what} on endpoint URL: "{shown}"{hint}')
-    if connecting:
-        hint = (
-            ": check HTTPS_PROXY, ALL_PROXY and NO_PROXY, which have it asked through a proxy"
-            if proxy_for_url(url) is not None
-            else ": this name is not known here"
-            if isinstance(error, socket.gaierror)
-            else ": see that Hatchway runs, and its API listens there"
-        )
-        return ApiError("", "", f'Could not connect to the endpoint URL: "{shown}"{hint}')
-    if isinstance(error, BadAnswer):
-        return ApiError("", "", NO_API)
-    hint = ": the API speaks https" if url.startswith("http:") else ""
-    return ApiError("", "", f'Connection was closed before there was an answer from "{shown}"{hint}')
+    def _problem(self, error: Exception, *, connecting: bool = False) -> ApiError:
+        """What a connection failed of, and what to do about it."""
+        shown = printable(self._url)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            said = printable(str(error.verify_message))
+            hint = advice(error, "give the CA with --ca-bundle or AWS_CA_BUNDLE")
+            return ApiError("", "", f'SSL validation failed for "{shown}": {said}: {hint}')
+        if isinstance(error, ssl.SSLError) and not as_while_restarting(error):
+            reason = printable(str(error.reason or error))
+            hint = ": check the endpoint URL, for what listens there is not the API"
+            return ApiError("", "", f'SSL validation failed for "{shown}": {reason}{hint}')
+        if isinstance(error, TimeoutError):
+            what = "Connect timeout" if connecting else "Read timeout"
+            waited = f"nothing within {self._timeout:g} seconds"
+            hint = "see that Hatchway's API listens there, and what is between"
+            return ApiError("", "", f'{what} on endpoint URL: "{shown}": {waited}: {hint}')
+        if connecting:
+            hint = (
+                ": check HTTPS_PROXY, ALL_PROXY and NO_PROXY, which have it asked through a proxy"
+                if proxy_for_url(self._url) is not None
+                else ": this name is not known here"
+                if isinstance(error, socket.gaierror)
+                else ": see that Hatchway runs, and its API listens there"
+            )
+            return ApiError("", "", f'Could not connect to the endpoint URL: "{shown}"{hint}')
+        if isinstance(error, BadAnswer):
+            return ApiError("", "", NO_API)
+        hint = "" if self._secure else ": the API speaks https"
+        return ApiError("", "", f'Connection was closed before there was an answer from "{shown}"{hint}')

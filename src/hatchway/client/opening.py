@@ -26,12 +26,14 @@ from hatchway.client.errors import (
 )
 from hatchway.client.frames import accept_value
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
+from hatchway.client.patience import as_while_restarting
 from hatchway.client.tls import advice
 from hatchway.domain.tunnel_terms import HALF_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hatchway.client.patience import Patience
     from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.tls import Trust
 
@@ -53,6 +55,25 @@ class Opened(NamedTuple):
     received: bytes
     half_close: bool
     request_id: str | None
+
+
+def open_with_patience(
+    plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None, patience: Patience | None = None
+) -> Opened:
+    """As `open_by_any`; where the gateways are just restarting, once more until there is no patience left.
+
+    What was accepted is never asked for again. Where a connection ends before there is an answer, what was
+    asked on it, if the gateway has taken it up, has ended with it.
+
+    Raises:
+        ClientError: as `open_by_any`.
+    """
+    while True:
+        try:
+            return open_by_any(plan, trust, ahead)
+        except NotOpened as problem:
+            if not problem.restarting or patience is None or not patience.is_left(str(problem)):
+                raise
 
 
 def open_by_any(plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None) -> Opened:
@@ -170,21 +191,25 @@ def _unreachable(route: Route) -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         raise not_trusted(route, error) from error
     except Closed as error:
-        raise GatewayUnreachable(str(route), "the connection ended before there was an answer") from error
+        said = "the connection ended before there was an answer"
+        raise GatewayUnreachable(str(route), said, restarting=True) from error
     except BadAnswer as error:
         raise GatewayUnreachable(str(route), "what answers there is no gateway") from error
     except (OSError, ValueError) as error:
         # ValueError: what stands for a name or an address cannot be one.
-        raise GatewayUnreachable(str(route), not_reached(error)) from error
+        restarting = as_while_restarting(error)
+        raise GatewayUnreachable(str(route), not_reached(error), restarting=restarting) from error
 
 
 def not_reached(error: Exception) -> str:
     """Why there is no connection, and what to do."""
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and not as_while_restarting(error):
         return f"{printable(str(getattr(error, 'reason', None) or error))}: what listens there is no gateway"
+    if isinstance(error, ssl.SSLError):
+        return "the connection ended before there was an answer: no gateway is behind it, or it is restarting"
     said = printable(str(getattr(error, "strerror", None) or error))
     if isinstance(error, ConnectionRefusedError):
-        return f"{said}: no gateway listens there; while one restarts, try again in a moment"
+        return f"{said}: no gateway listens there, or it is restarting"
     if isinstance(error, socket.gaierror):
         return f"{said}: have the name in the DNS or in the hosts file, or give --gateway-address"
     return said

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatchway.client.caller import Caller
+    from hatchway.client.patience import Patience
     from hatchway.client.shared_files import Simple
     from hatchway.client.tls import Trust
 
@@ -58,10 +59,15 @@ class ProfileOptions(NamedTuple):
 
 
 class Profile:
-    """One profile, as `options` alter it."""
+    """One profile, as `options` alter it.
 
-    def __init__(self, options: ProfileOptions) -> None:
+    Args:
+        patience: with servers that are just restarting, of whoever is to be connected to a host.
+    """
+
+    def __init__(self, options: ProfileOptions, patience: Patience | None = None) -> None:
         self.options = options
+        self.patience = patience
 
     @cached_property
     def _session(self) -> Any:
@@ -232,6 +238,7 @@ class Profile:
             url=self.endpoint_url,
             trust=lambda: self.trusted,
             timeout=timeout,
+            patience=self.patience if timeout is None else None,
         )
 
     @cached_property

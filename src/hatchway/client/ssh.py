@@ -220,7 +220,10 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
         way = find_way(profile, options)
         try:
             return connect(way)
-        except ApiError:
+        except ApiError as problem:
+            # Where there was no answer there is none to another question.
+            if not problem.code:
+                raise
             way.forget()
             if not way.remembered:
                 raise
@@ -244,7 +247,7 @@ def _tunnel(profile: Profile, way: Way, directory: Path, ended: Ended) -> Iterat
     if way.plan is None:
         yield way.proxy_command
         return
-    with standing_by(way.plan, profile.trusted, directory, ended) as handing_over:
+    with standing_by(way.plan, profile.trusted, directory, ended, profile.patience) as handing_over:
         yield way.proxy_command if handing_over is None else handing_over
 
 

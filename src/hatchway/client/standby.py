@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
+    from hatchway.client.patience import Patience
     from hatchway.client.plan import TunnelPlan
     from hatchway.client.tls import Trust
 
@@ -47,13 +48,16 @@ except OSError as problem:
 
 
 @contextmanager
-def standing_by(plan: TunnelPlan, trust: Trust, directory: Path, ended: Ended) -> Iterator[str | None]:
+def standing_by(
+    plan: TunnelPlan, trust: Trust, directory: Path, ended: Ended, patience: Patience | None = None
+) -> Iterator[str | None]:
     """Within it a process waits to carry the plan's tunnel: the line of the ProxyCommand that has it begin.
     None where there can be no such process.
 
     Args:
         directory: the user's alone, for the files that this takes.
         ended: is called in that process.
+        patience: with a gateway that is just restarting.
     """
     path = directory / "tunnel"
     # Of a process with threads a copy has only one, and on macOS the system's own libraries may have some.
@@ -70,7 +74,7 @@ def standing_by(plan: TunnelPlan, trust: Trust, directory: Path, ended: Ended) -
             listening.listen(1)
             if os.fork() == 0:
                 os.close(held)
-                _stand_by(plan, trust, listening, watched, ended)
+                _stand_by(lambda: _carry(plan, trust, listening, watched, patience), ended)
         # Neither `site` nor a user's own modules: that is half of what Python takes to start.
         yield proxy_line([sys.executable, "-I", "-S", str(program), str(path), streams.hex()])
     finally:
@@ -85,11 +89,11 @@ def _has_threads() -> bool:
     return threading is not None and threading.active_count() > 1
 
 
-def _stand_by(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int, ended: Ended) -> None:
+def _stand_by(carry: Callable[[], int], ended: Ended) -> None:
     """Never returns: what called it goes on in the other process."""
     code = 1
     try:
-        code = ended(lambda: _carry(plan, trust, listening, watched))
+        code = ended(carry)
     except SystemExit as signalled:
         code = signalled.code if isinstance(signalled.code, int) else 1
     finally:
@@ -99,7 +103,9 @@ def _stand_by(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched:
         os._exit(code)
 
 
-def _carry(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int) -> int:
+def _carry(
+    plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: int, patience: Patience | None
+) -> int:
     _let_go(kept=(2, listening.fileno(), watched))
     from hatchway.client.opening import Ahead
     from hatchway.client.stream_relay import relay_standard_streams
@@ -122,7 +128,7 @@ def _carry(plan: TunnelPlan, trust: Trust, listening: socket.socket, watched: in
     for number, handed in enumerate(streams):
         os.dup2(handed, number)
         os.close(handed)
-    relay_standard_streams(plan, trust, ahead)
+    relay_standard_streams(plan, trust, ahead, patience)
     return 0
 
 

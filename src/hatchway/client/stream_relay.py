@@ -33,13 +33,14 @@ from hatchway.client.frames import (
     write_frame,
 )
 from hatchway.client.local import PIPE_SIZE, standard_streams
-from hatchway.client.opening import open_by_any
+from hatchway.client.opening import open_with_patience
 from hatchway.client.signals import noticed
 from hatchway.domain.tunnel_terms import END_OF_DATA
 
 if TYPE_CHECKING:
     from hatchway.client.local import LocalEnd
     from hatchway.client.opening import Ahead, Opened
+    from hatchway.client.patience import Patience
     from hatchway.client.plan import TunnelPlan
     from hatchway.client.signals import Noticed
     from hatchway.client.tls import Trust
@@ -52,12 +53,15 @@ _ANSWERS_LIMIT: Final = 16
 """Frames that wait to be sent, beyond which no ping is answered."""
 
 
-def relay_standard_streams(plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None) -> None:
+def relay_standard_streams(
+    plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None, patience: Patience | None = None
+) -> None:
     """Carry one tunnel on standard input and output, as ssh's ProxyCommand does.
 
     Args:
         trust: decides whom to trust.
         ahead: a connection that may lead to the plan's gateway.
+        patience: with a gateway that is just restarting.
 
     Raises:
         InvalidOption: standard input is a terminal.
@@ -65,17 +69,23 @@ def relay_standard_streams(plan: TunnelPlan, trust: Trust, ahead: Ahead | None =
         ClientError: as `tunnel.open_tunnel`.
     """
     with standard_streams() as local:
-        carry(plan, trust, local, ahead)
+        carry(plan, trust, local, ahead, patience)
 
 
-def carry(plan: TunnelPlan, trust: Trust, local: LocalEnd, ahead: Ahead | None = None) -> None:
+def carry(
+    plan: TunnelPlan,
+    trust: Trust,
+    local: LocalEnd,
+    ahead: Ahead | None = None,
+    patience: Patience | None = None,
+) -> None:
     """Open one tunnel and carry it to its end. Nothing has been read from the local end when none is opened.
 
     Raises:
         SystemExit, KeyboardInterrupt: a signal ended the tunnel, in order.
         ClientError: as `tunnel.open_tunnel`.
     """
-    opened = open_by_any(plan, trust, ahead)
+    opened = open_with_patience(plan, trust, ahead, patience)
     with opened.sock, noticed() as signals:
         StreamRelay(opened, local, signals).run()
         signals.raise_again()
