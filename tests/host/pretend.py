@@ -148,7 +148,7 @@ listenaddress 0.0.0.0:2222"
         is-active)
             case $2 in
             *.socket) if [ -e "$ROOT/socket-activated" ]; then echo active; else echo inactive; fi ;;
-            *) echo active ;;
+            *) if [ -e "$ROOT/idle" ]; then echo inactive; else echo active; fi ;;
             esac
             ;;
         reload) echo "$2" >>"$ROOT/reloads" ;;
@@ -168,8 +168,12 @@ listenaddress 0.0.0.0:2222"
             if [ -e "$ROOT/restart-fails" ]; then rm "$ROOT/restart-fails"; exit 1; fi
             ;;
         show)
-            file=$ROOT/unit
-            if [ "$2" = --property=KillMode ]; then file=$ROOT/kill-mode; fi
+            case $2 in
+            --property=ExecStart) file=$ROOT/unit ;;
+            --property=*) file=$ROOT/${2#*=} ;;
+            esac
+            for name; do :; done
+            if [ -e "$file-$name" ]; then file=$file-$name; fi
             if [ -e "$file" ]; then cat "$file"; fi
             ;;
         *) echo "$@" >>"$ROOT/units" ;;
@@ -289,6 +293,11 @@ class Host:
         (process / "cmdline").write_text(title)
         (process / "status").write_text("Name:\tsshd\nUid:\t" + uids.replace(" ", "\t") + "\n")
         (process / "exe").symlink_to(program)
+
+    def of_service(self, name: str, pid: int = 812) -> None:
+        """Has that process be the main one of a service of systemd's."""
+        (self.root / f"proc/{pid}/cgroup").write_text(f"0::/system.slice/{name}.service\n")
+        (self.root / f"MainPID-{name}.service").write_text(f"{pid}\n")
 
 
 def make_host(root: Path, shell: str = "sh") -> Host:

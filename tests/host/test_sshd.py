@@ -252,3 +252,67 @@ def test_an_sshd_that_no_service_has_is_told_itself_whatever_a_service_says(one_
         one_host.run()
         sshd.terminate()
     assert sshd.returncode == -signal.SIGHUP
+
+
+def test_every_sshd_is_told_whatever_starts_it(one_host: Host) -> None:
+    (one_host.root / "KillMode").write_text("process\n")
+    with subprocess.Popen(["sleep", "60"]) as by_hand:
+        start(one_host, "-D")
+        one_host.of_service("ssh")
+        start(one_host, "-D -p 2022", by_hand.pid)
+        # In a session of its own, or what is left of the service's former one.
+        (one_host.root / f"proc/{by_hand.pid}/cgroup").write_text("0::/system.slice/ssh.service\n")
+        assert seen(one_host)[0] == 0
+        by_hand.terminate()
+    assert by_hand.returncode == -signal.SIGHUP
+    assert (one_host.root / "reloads").read_text() == "ssh.service\n"
+    # One that has its socket from systemd would end at that.
+    (one_host.root / "socket-activated").touch()
+    one_host.of_service("sshd-of-admins", by_hand.pid)
+    assert seen(one_host)[0] == 0
+    assert (one_host.root / "restarts").read_text() == "ssh.service\nsshd-of-admins.service\n"
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize(
+    ("listens", "place"),
+    [
+        ("[::]:2022", "-p 2022 root@::1"),
+        ("[::]:2022 0.0.0.0:2022", "-p 2022 root@127.0.0.1"),
+        ("10.0.1.1:2022", "-p 2022 root@10.0.1.1"),
+        ("/run/sshd.sock", "-p 2222 root@127.0.0.1"),
+    ],
+)
+def test_an_sshd_is_tried_where_its_socket_listens(
+    one_host: Host, listens: str, place: str, *, runs: bool
+) -> None:
+    root = one_host.root
+    (root / "socket-activated").touch()
+    (root / "KillMode").write_text("process\n")
+    (root / "users").write_text("root:x:0:0:root:/root:/bin/bash\n")
+    lines = [f"Listen={address} (Stream)\n" for address in listens.split()]
+    (root / "Listen-ssh.socket").write_text("".join(lines))
+    (root / "unit").write_text(
+        f"ExecStart={{ path={root}/bin/sshd ; argv[]={root}/bin/sshd -D ; ignore_errors=no }}\n"
+    )
+    if runs:
+        start(one_host, "-D")
+        one_host.of_service("ssh")
+    else:
+        (root / "idle").touch()
+    status, text = seen(one_host)
+    assert status == 0, text
+    assert f" {place} true" in (root / "logins").read_text()
+
+
+def test_where_each_connection_has_an_sshd_of_its_own_that_one_is_looked_at(one_host: Host) -> None:
+    root = one_host.root
+    for name in ("socket-activated", "idle"):
+        (root / name).touch()
+    (root / "Accept-ssh.socket").write_text("yes\n")
+    (root / "unit-ssh@hatchway.service").write_text(
+        f"ExecStart={{ path={root}/bin/sshd ; argv[]={root}/bin/sshd -i -oPubkeyAuthentication=no"
+        " $SSHD_OPTS ; ignore_errors=yes }\n"
+    )
+    status, text = seen(one_host)
+    assert (status, "it has PubkeyAuthentication no" in text) == (1, True), text

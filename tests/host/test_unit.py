@@ -16,7 +16,7 @@ def connect_host(one_host: Host) -> Host:
     (root / "run/systemd").mkdir(parents=True)
     drop_ins = root / "etc/systemd/ssh.service.d"
     drop_ins.mkdir(parents=True)
-    (root / "kill-mode").write_text("process\n")
+    (root / "KillMode").write_text("process\n")
     (root / "service").write_text(f"[Service]\nExecStart={root}/bin/sshd -D $SSHD_OPTS\nKillMode=process\n")
     command = root / "bin/eic"
     command.write_text("#!/bin/sh\n")
@@ -83,7 +83,7 @@ def socket_host(one_host: Host) -> Host:
 def test_an_sshd_that_has_its_socket_from_systemd_is_started_anew_since_a_reload_would_end_it(
     socket_host: Host,
 ) -> None:
-    (socket_host.root / "kill-mode").write_text("process\n")
+    (socket_host.root / "KillMode").write_text("process\n")
     for arguments, times in (([], 1), (["--uninstall"], 2)):
         done = socket_host.run(*arguments)
         assert (done.returncode, done.stderr) == (0, "")
@@ -92,7 +92,7 @@ def test_an_sshd_that_has_its_socket_from_systemd_is_started_anew_since_a_reload
 
 
 def test_where_that_would_end_sessions_nothing_is_changed(socket_host: Host) -> None:
-    (socket_host.root / "kill-mode").write_text("control-group\n")
+    (socket_host.root / "KillMode").write_text("control-group\n")
     before = socket_host.files()
     done = socket_host.run()
     assert (done.returncode, "which would end sessions (KillMode=control-group)" in done.stdout) == (1, True)
@@ -113,7 +113,7 @@ def test_where_that_would_end_sessions_nothing_is_changed(socket_host: Host) -> 
 def test_what_cannot_be_taken_out_for_certain_is_left_to_its_owner(
     connect_host: Host, mode: str, line: str | None
 ) -> None:
-    (connect_host.root / "kill-mode").write_text(mode)
+    (connect_host.root / "KillMode").write_text(mode)
     if line is not None:
         package = connect_host.root / "etc/systemd/ssh.service.d/ec2-instance-connect.conf"
         package.write_text(f"[Service]\nExecStart=\nExecStart={line.format(connect_host.root)}\n")

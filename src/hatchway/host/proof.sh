@@ -83,7 +83,7 @@ remove_workshop() {
     remove_directory "$directory/proof"
 }
 
-# find_target CONFIGURATION: sets `target` and `port`, where the sshd with it is reached from this host.
+# find_target LINES: sets `target` and `port`, where the sshd that has these lines listens for this host.
 find_target() {
     where=$(printf '%s\n' "$1" | sed -n 's/^listenaddress \(0\.0\.0\.0:[0-9]*\)$/\1/p' | sed 1q)
     [ -n "$where" ] || where=$(printf '%s\n' "$1" | sed -n 's/^listenaddress \([^ ]*:[0-9]*\)$/\1/p' | sed 1q)

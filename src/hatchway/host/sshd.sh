@@ -70,12 +70,14 @@ look_at_sshd() {
     running=$(listeners)
     if [ -z "$running" ]; then
         # As where a socket starts it (Ubuntu).
+        service=$(service_to_be_started)
         words=$(unit_words)
         look_at_one "sshd" "${words:-$sshd -f $sshd_config}"
         note "not seen: a running sshd. What it will be started with may be stronger than ${words:+its unit and }its" \
             "configuration"
     else
         while read -r pid words; do
+            service=$(service_of "$pid")
             look_at_one "sshd (process $pid)" "$words"
         done <<END_OF_LISTENERS
 $running
@@ -87,12 +89,46 @@ END_OF_LISTENERS
     look_at_match_blocks
 }
 
-# unit_words: what the unit of systemd starts sshd with, its drop-ins included; without what the environment adds.
+# unit_words: what the unit of systemd starts sshd with, its drop-ins included; without what the environment adds. Where each
+# connection has an sshd of its own (Debian 12's ssh.socket), that of any of them.
 unit_words() {
-    for name in ssh sshd; do
+    for name in $service ssh sshd; do
+        if [ "$(systemctl show --property=Accept --value "$name.socket" 2>/dev/null)" = yes ]; then name=$name@hatchway; fi
         systemctl show --property=ExecStart "$name.service" 2>/dev/null |
             sed -n 's/^ExecStart={ path=[^ ]* ; argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | sed -e 's/ \$[A-Za-z0-9_{}]*//g' -e 's/%%/%/g'
     done | head -n 1
+}
+
+# service_of PID: the service of systemd whose main process it is, if it is one's.
+service_of() {
+    found=$(sed -n 's#^.*/\([^/]*\)\.service$#\1#p' "$proc/$1/cgroup" 2>/dev/null | sed 1q)
+    if [ -n "$found" ] && [ "$(main_process "$found")" = "$1" ]; then echo "$found"; fi
+}
+
+main_process() { systemctl show --property=MainPID --value "$1.service" 2>/dev/null; }
+
+# service_to_be_started: the one whose socket is listened on.
+service_to_be_started() {
+    for name in ssh sshd; do
+        if has_socket "$name"; then
+            echo "$name"
+            return 0
+        fi
+    done
+}
+
+# has_socket SERVICE: whether it has its socket from systemd.
+has_socket() { [ "$(systemctl is-active "$1.socket" 2>/dev/null)" = active ]; }
+
+# addresses: lines of sshd_config for what the sshd that is looked at listens on. By its socket's unit, where it has one from
+# systemd: then sshd pays no heed to its own.
+addresses() {
+    listens=
+    if [ -n "$service" ] && has_socket "$service"; then
+        listens=$(systemctl show --property=Listen "$service.socket" 2>/dev/null |
+            sed -n 's/^Listen=\(.*:[0-9]*\) (Stream)$/listenaddress \1/p')
+    fi
+    printf '%s\n' "${listens:-$general}" | sed -n '/^listenaddress /p'
 }
 
 note() { seen="${seen}hatchway: $*
@@ -109,6 +145,7 @@ look_at_one() {
     set +f
     program=$1
     shift
+    local_port=22
     [ -x "$program" ] || program=$sshd
     option=
     configured=no
@@ -131,6 +168,8 @@ look_at_one() {
     fi
     # Without a connection none of the Match blocks counts.
     general=$("$program" -T "$@" 2>/dev/null) || general=
+    reached_at=$(addresses)
+    local_port=$(printf '%s\n' "$reached_at" | sed -n '1s/.*://p')
     note_host_keys
     case $(printf '%s\n' "$general" | sed -n 's/^authorizedkeyscommand //p') in
     "$command_line") included=yes ;;
@@ -148,7 +187,7 @@ look_at_one() {
             *: | *:root)
                 prover=$user
                 who_proves=$who
-                find_target "$general"
+                find_target "$reached_at"
                 ;;
             esac
         else
@@ -185,7 +224,7 @@ END_OF_CONFIGURATION
 }
 
 # connection USER: as sshd's -C has it. The gateway's address is not known here; that of the API is as good as any.
-connection() { echo "user=$1,host=localhost,addr=$address,laddr=127.0.0.1,lport=22"; }
+connection() { echo "user=$1,host=localhost,addr=$address,laddr=127.0.0.1,lport=${local_port:-22}"; }
 
 # Whether `option` is to be repeated. -E would write to a log.
 keep_option() {
@@ -391,20 +430,31 @@ configuration_files() (
     done
 )
 
-# Sets `reloaded`.
+# Has every sshd of this host read its configuration again. Sets `reloaded`.
 reload() {
     reloaded=yes
+    pids=$(listeners | sed 's/ .*//')
+    told=
     for name in ssh sshd; do
         # In a chroot it ignores what it is told, and succeeds.
         if [ "$(systemctl is-active "$name.service" 2>/dev/null)" = active ]; then
+            told=$(main_process "$name") || told=
             tell_service || return 1
-            return 0
+            case $told in '' | 0) return 0 ;; esac
+            break
         fi
     done
-    # A service that is not there, or has another process, may succeed all the same.
-    pids=$(listeners | sed 's/ .*//')
-    for pid in $pids; do kill -HUP "$pid" || return 1; done
-    [ -z "$pids" ] || return 0
+    # Others beside that one; or all, for a service that is not there, or has another process, may succeed all the same.
+    for pid in $pids; do
+        [ "$pid" != "$told" ] || continue
+        name=$(service_of "$pid")
+        if [ -n "$name" ] && has_socket "$name"; then
+            tell_service || return 1
+        else
+            kill -HUP "$pid" || return 1
+        fi
+    done
+    [ -z "$told$pids" ] || return 0
     for name in ssh sshd; do
         if command -v service >/dev/null && service "$name" reload >/dev/null 2>&1; then return 0; fi
     done
@@ -414,7 +464,7 @@ reload() {
 # with ssh.socket) ends at a reload, for it lets go of that socket and can bind no other. So it is started anew, and nobody is
 # turned away: whoever connects meanwhile waits in the socket.
 tell_service() {
-    if [ "$(systemctl is-active "$name.socket" 2>/dev/null)" != active ]; then
+    if ! has_socket "$name"; then
         systemctl reload "$name.service"
         return
     fi
