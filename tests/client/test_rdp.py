@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tests.client.stubs import StubGateway, tunnel_plan
 from tests.client.test_listener import Echo
+from tests.transport.harness import until
 
 from hatchway.client.errors import InvalidOption
 from hatchway.client.forward import local_port_like
-from hatchway.client.rdp import carry_session, find_program, rdp_file
+from hatchway.client.rdp import Program, carry_session, find_program, rdp_file
 
 CLIENT = """#!{python}
 import re, socket, sys
@@ -41,24 +42,25 @@ def test_a_user_adds_no_setting(user: str) -> None:
 @pytest.mark.parametrize(
     ("platform", "there", "found"),
     [
-        ("linux", ("remmina", "xfreerdp"), ("xfreerdp",)),
-        ("linux", ("remmina",), ("remmina", "-c")),
-        ("darwin", ("xfreerdp", "open"), ("open", "-W")),
+        ("linux", ("remmina", "xfreerdp"), (("xfreerdp",), True)),
+        # Another process of its own may have the session.
+        ("linux", ("remmina",), (("remmina", "-c"), False)),
+        ("darwin", ("xfreerdp", "open"), (("open", "-W"), True)),
+        ("win32", ("mstsc",), (("mstsc",), True)),
         ("linux", (), None),
     ],
 )
 def test_the_program_is_the_one_that_the_machine_has(
     platform: str,
     there: tuple[str, ...],
-    found: tuple[str, ...] | None,
+    found: tuple[tuple[str, ...], bool] | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in there:
-        (tmp_path / name).touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "platform", platform)
-    assert find_program() == (None if found is None else (str(tmp_path / found[0]), *found[1:]))
+    monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name) if name in there else None)
+    program = find_program()
+    assert program == (None if found is None else ((str(tmp_path / found[0][0]), *found[0][1:]), found[1]))
 
 
 def test_the_port_is_there_until_the_program_ends(gateway: StubGateway, tmp_path: Path) -> None:
@@ -69,10 +71,33 @@ def test_the_port_is_there_until_the_program_ends(gateway: StubGateway, tmp_path
     port = local_port_like(0)
     file.write_text(rdp_file(port, None))
     lines: list[str] = []
-    asyncio.run(carry_session(tunnel_plan(gateway), port, file, [str(client)], lines.append))
+    asyncio.run(carry_session(tunnel_plan(gateway), port, file, Program((str(client),)), lines.append))
     assert Path(f"{file}.got").read_bytes() == b"desktop"
     assert str(port) in lines[0]
     assert local_port_like(port) == port
+
+
+def test_a_program_whose_end_is_not_that_of_the_session_leaves_the_port_open(
+    gateway: StubGateway, tmp_path: Path
+) -> None:
+    gateway.answer = Echo
+    file = tmp_path / "host.rdp"
+    # What it does, and then it ends.
+    program = Program(("touch",), ends_with_session=False)
+
+    async def run() -> bytes:
+        port = local_port_like(0)
+        session = asyncio.create_task(carry_session(tunnel_plan(gateway), port, file, program, print))
+        await until(file.exists)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"desktop")
+        said = await reader.read(100)
+        writer.close()
+        session.cancel()
+        await asyncio.wait([session])
+        return said
+
+    assert asyncio.run(run()) == b"desktop"
 
 
 def test_a_port_that_is_taken_is_told_of_and_no_program_runs(gateway: StubGateway, tmp_path: Path) -> None:
@@ -80,7 +105,7 @@ def test_a_port_that_is_taken_is_told_of_and_no_program_runs(gateway: StubGatewa
         server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server:
-            await carry_session(tunnel_plan(gateway), port, tmp_path, ["/does/not/exist"], print)
+            await carry_session(tunnel_plan(gateway), port, tmp_path, Program(("/does/not/exist",)), print)
 
     with pytest.raises(InvalidOption, match="cannot listen"):
         asyncio.run(run())

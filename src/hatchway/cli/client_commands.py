@@ -326,7 +326,8 @@ def rdp(
     """Reach the desktop of a Windows host, by Remote Desktop (RDP).
 
     Opens a local port with a tunnel for each connection, writes an .rdp file that leads there, and opens it
-    with mstsc, FreeRDP, Remmina or the Mac's own program. Ends when that does, or else with Ctrl-C.
+    with mstsc, FreeRDP, Remmina or the Mac's own program. Ends when that does, or else (Remmina may go on in
+    another process) with Ctrl-C.
 
     \b
     Examples:
@@ -349,7 +350,11 @@ def rdp(
         path = directory / "hatchway.rdp" if file is None else file
         path.write_bytes(text.encode())
         program = find_program() if start else None
-        connecting.report(
-            f"Opening {path} with {program[0]}" if program else f"Open {path} with a Remote Desktop client"
+        told = (
+            f"Opening {path} with {program.words[0]}"
+            if program
+            else f"Open {path} with a Remote Desktop client"
         )
+        by_hand = program is None or not program.ends_with_session
+        connecting.report(f"{told}; end with Ctrl-C" if by_hand else told)
         asyncio.run(carry_session(plan, port, path, program, connecting.report))

@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import shutil
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.errors import InvalidOption
 from hatchway.client.listener import LOOPBACK, listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from hatchway.client.plan import TunnelPlan
@@ -27,7 +27,17 @@ _PROGRAMS: Final = {
     "darwin": (("open", "-W"),),
 }
 _OTHER_PROGRAMS: Final = (("xfreerdp3",), ("xfreerdp",), ("wlfreerdp",), ("remmina", "-c"))
-"""Each with what stands before the file; it ends with the session."""
+"""Each with what stands before the file."""
+
+_HANDS_OVER: Final = frozenset({"remmina"})
+"""Programs whose end is not that of the session: another process of theirs may have it."""
+
+
+class Program(NamedTuple):
+    """What opens a file: the words before it, and whether it ends with the session, and not before."""
+
+    words: tuple[str, ...]
+    ends_with_session: bool = True
 
 
 def rdp_file(port: int, user: str | None) -> str:
@@ -48,19 +58,19 @@ def rdp_file(port: int, user: str | None) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-def find_program() -> tuple[str, ...] | None:
-    """The program of this machine that opens such a file, with what stands before it."""
+def find_program() -> Program | None:
+    """The program of this machine that opens such a file."""
     for name, *words in _PROGRAMS.get(sys.platform, _OTHER_PROGRAMS):
         found = shutil.which(name)
         if found is not None:
-            return (found, *words)
+            return Program((found, *words), name not in _HANDS_OVER)
     return None
 
 
 async def carry_session(
-    plan: TunnelPlan, port: int, file: Path, program: Sequence[str] | None, report: Callable[[str], None]
+    plan: TunnelPlan, port: int, file: Path, program: Program | None, report: Callable[[str], None]
 ) -> None:
-    """Listen until cancelled, or until the program that opens the file has ended.
+    """Listen until cancelled, or until the program that opens the file has ended with the session.
 
     Raises:
         InvalidOption: the port cannot be listened on.
@@ -80,18 +90,19 @@ async def carry_session(
         if program is None or tunnels.done():
             await tunnels
         else:
-            await _until_ended([*program, str(file)], tunnels)
+            await _until_ended(program, file, tunnels)
     finally:
         tunnels.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await tunnels
 
 
-async def _until_ended(command: Sequence[str], tunnels: asyncio.Task[None]) -> None:
-    process = await asyncio.create_subprocess_exec(*command)
+async def _until_ended(program: Program, file: Path, tunnels: asyncio.Task[None]) -> None:
+    process = await asyncio.create_subprocess_exec(*program.words, str(file))
     ended = asyncio.create_task(process.wait())
+    awaited = [ended, tunnels] if program.ends_with_session else [tunnels]
     try:
-        await asyncio.wait([ended, tunnels], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
