@@ -90,18 +90,22 @@ PATIENT = """
 import sys
 from hatchway.client import http_connection, patience
 
-patience.PATIENCE = 60
-http_connection.TIMEOUT = 1
+patience.PATIENCE = 600
+http_connection.TIMEOUT = float(sys.argv.pop(1))
 from hatchway.cli.start import main
 sys.argv[0] = "hatchway"
 main()
 """
 
 
-def connecting(installed: Installed, *words: str) -> "subprocess.Popen[str]":
-    """A tunnel that is being opened; where servers refuse it for longer than they would have to."""
+def connecting(installed: Installed, *words: str, timeout: float = 60) -> "subprocess.Popen[str]":
+    """A tunnel that is being opened; where servers refuse it for longer than they would have to.
+
+    Args:
+        timeout: seconds for an answer of the API.
+    """
     return subprocess.Popen(
-        [COMMAND[0], "-c", PATIENT, "open-tunnel", "--profile", "alice", *words],
+        [COMMAND[0], "-c", PATIENT, str(timeout), "open-tunnel", "--profile", "alice", *words],
         env=environment(installed.variables), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -118,9 +122,9 @@ def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile
         for pid in planes:
             os.kill(pid, number)
         if number == signal.SIGSTOP:
-            frozen = connecting(installed, "i-0123456789abcdef0")
+            frozen = connecting(installed, "i-0123456789abcdef0", timeout=0.5)
             _, told = frozen.communicate(timeout=60)
-            assert re.fullmatch(r"hatchway: .*timeout .*: nothing within 1 seconds: [^\n]*\n", told), told
+            assert re.fullmatch(r"hatchway: .*timeout .*: nothing within 0\.5 seconds: [^\n]*\n", told), told
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     assert eventually(lambda: not any(lives(pid) for pid in planes))
 
@@ -128,14 +132,16 @@ def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile
     api, gateway = (server.urls[plane].partition("://")[2] for plane in ("api", "gateway"))
     # One asks the API first; the other knows all that it would be told, as what ssh runs does.
     way = ("--private-ip-address", "127.0.40.1", "--instance-connect-endpoint-id", endpoint_id)
-    way = (*way, "--instance-connect-endpoint-dns-name", "localhost")
-    waiting = [
-        connecting(installed, *words)
-        for words in (["i-0123456789abcdef0"], [*way, "--gateway-port", gateway.rpartition(":")[2]])
-    ]
+    gateway_at = (
+        "--instance-connect-endpoint-dns-name",
+        "localhost",
+        "--gateway-port",
+        gateway.rpartition(":")[2],
+    )
+    waiting = [connecting(installed, *words) for words in (["i-0123456789abcdef0"], [*way, *gateway_at])]
     for client in waiting:
         assert client.stderr is not None
-        assert client.stderr.readline().endswith(": trying again for 60 seconds\n")
+        assert client.stderr.readline().endswith(": trying again for 600 seconds\n")
     again = serve(installed, "--api", api, "--gateway", gateway)
     assert again.urls == server.urls
     for client in waiting:

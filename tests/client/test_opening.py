@@ -126,7 +126,7 @@ def test_a_tunnel_that_was_opened_is_not_asked_for_again_when_its_gateway_goes(
     with open(read, "rb") as input, open(written, "wb") as output:  # noqa: PTH123
         local = LocalEnd(input.fileno(), output.fileno(), input_waits=True, output_waits=True)
         with pytest.raises(TunnelClosed):
-            carry(tunnel_plan(gateway), trust, local, None, Patience(pytest.fail))
+            carry(tunnel_plan(gateway), trust, local, patience=Patience(pytest.fail))
     assert len(gateway.requests) == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from picows import WSFrame, WSMsgType, WSTransport
 from tests.client.certificates import Certificates
 from tests.client.proxies import PASSWORD, USER, running_proxy
-from tests.client.stubs import StubGateway, refusal
+from tests.client.stubs import Answer, StubGateway, refusal
 from tests.client.test_tunnel import Echo, Says
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ssh starts the tunnel itself")
@@ -112,11 +112,43 @@ def test_why_there_is_no_tunnel_is_told_where_the_asker_tells_things(gateway: St
 
 
 def test_a_gateway_that_is_just_restarting_is_waited_for_which_is_told(gateway: StubGateway) -> None:
-    answers = [refusal(503, b'{"ErrorCode": "ServiceUnavailable", "Message": "not now"}'), Echo(5)]
+    answers: list[Answer] = [
+        refusal(503, b'{"ErrorCode": "ServiceUnavailable", "Message": "not now"}'),
+        Echo(5),
+    ]
     gateway.answer = lambda: answers.pop(0)
     done = run(gateway, ASKED)
     told = b"hatchway: ServiceUnavailable: not now: trying again for 5 seconds\n"
     assert (done.stdout, done.stderr) == (told + b"hello", b"")
+
+
+def test_it_is_told_also_where_ssh_leads_what_is_told_nowhere_until_the_host_has_spoken(
+    gateway: StubGateway,
+) -> None:
+    # As ssh does with ControlPersist.
+    unheard = f"{{ {ASKED}; }} 3>/dev/null".replace("3>&1", "")
+    gateway.answer = lambda: Says(b"", 1013, "Unable to connect to target")
+    assert run(gateway, unheard).stderr.startswith(b"hatchway: tunnel closed: Unable to connect to target")
+    gateway.answer = lambda: Says(b"welcome", 1013, "Unable to go on")
+    done = run(gateway, unheard)
+    assert (done.stdout, done.stderr) == (b"welcome", b"")
+
+
+def test_nobody_s_standard_error_is_held_for_as_long_as_the_tunnel_lasts(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Echo(5)
+    words = command_line(gateway, 'sh -c "exec $1" 2>/dev/null')
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as program:
+        assert program.stdin is not None and program.stdout is not None and program.stderr is not None
+        assert program.wait(60) == 0
+        program.stdin.write(b"hell")
+        program.stdin.flush()
+        assert program.stdout.read(4) == b"hell"
+        assert select.select([program.stderr], [], [], 20)[0] == [program.stderr]
+        assert program.stderr.read() == b""
+        program.stdin.write(b"o")
+        program.stdin.close()
+        assert program.stdout.read() == b"o"
 
 
 def test_the_time_is_the_servers_where_the_asker_knows_it(gateway: StubGateway) -> None:

@@ -147,7 +147,8 @@ def open_tunnel(
     remembered = memory is not None and memory.recalled
     try:
         # What is not any more where it was does not come back.
-        relay_standard_streams(plan, profile.trusted, ahead, None if remembered else profile.patience)
+        patient = None if remembered else profile.patience
+        relay_standard_streams(plan, profile.trusted, ahead, patience=patient)
     except NotOpened:
         # Nothing has been taken from standard input yet.
         if memory is not None:

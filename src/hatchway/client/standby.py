@@ -125,11 +125,23 @@ def _carry(
     if len(streams) != 3:
         # Of what has no place here the system hands over nothing (unix(7), MSG_CTRUNC).
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    for number, handed in enumerate(streams):
+    # With ControlPersist, as Ansible has it, ssh leads what its ProxyCommand says nowhere, lest that hold the
+    # caller's standard error for as long as the master lives. Before the host has spoken nothing goes on.
+    waits = _is_nowhere(streams[2])
+    for number, handed in enumerate(streams[:2] if waits else streams):
         os.dup2(handed, number)
         os.close(handed)
-    relay_standard_streams(plan, trust, ahead, patience)
+
+    def host_speaks() -> None:
+        if waits:
+            os.dup2(streams[2], 2)
+
+    relay_standard_streams(plan, trust, ahead, patience=patience, host_speaks=host_speaks)
     return 0
+
+
+def _is_nowhere(number: int) -> bool:
+    return os.fstat(number).st_rdev == os.stat(os.devnull).st_rdev  # noqa: PTH116
 
 
 def _let_go(kept: Collection[int]) -> None:

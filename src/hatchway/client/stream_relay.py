@@ -38,6 +38,8 @@ from hatchway.client.signals import noticed
 from hatchway.domain.tunnel_terms import END_OF_DATA
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hatchway.client.local import LocalEnd
     from hatchway.client.opening import Ahead, Opened
     from hatchway.client.patience import Patience
@@ -54,7 +56,12 @@ _ANSWERS_LIMIT: Final = 16
 
 
 def relay_standard_streams(
-    plan: TunnelPlan, trust: Trust, ahead: Ahead | None = None, patience: Patience | None = None
+    plan: TunnelPlan,
+    trust: Trust,
+    ahead: Ahead | None = None,
+    *,
+    patience: Patience | None = None,
+    host_speaks: Callable[[], None] | None = None,
 ) -> None:
     """Carry one tunnel on standard input and output, as ssh's ProxyCommand does.
 
@@ -62,6 +69,7 @@ def relay_standard_streams(
         trust: decides whom to trust.
         ahead: a connection that may lead to the plan's gateway.
         patience: with a gateway that is just restarting.
+        host_speaks: is called before the first byte that comes from the host.
 
     Raises:
         InvalidOption: standard input is a terminal.
@@ -69,7 +77,7 @@ def relay_standard_streams(
         ClientError: as `tunnel.open_tunnel`.
     """
     with standard_streams() as local:
-        carry(plan, trust, local, ahead, patience)
+        carry(plan, trust, local, ahead, patience=patience, host_speaks=host_speaks)
 
 
 def carry(
@@ -77,7 +85,9 @@ def carry(
     trust: Trust,
     local: LocalEnd,
     ahead: Ahead | None = None,
+    *,
     patience: Patience | None = None,
+    host_speaks: Callable[[], None] | None = None,
 ) -> None:
     """Open one tunnel and carry it to its end. Nothing has been read from the local end when none is opened.
 
@@ -87,16 +97,23 @@ def carry(
     """
     opened = open_with_patience(plan, trust, ahead, patience)
     with opened.sock, noticed() as signals:
-        StreamRelay(opened, local, signals).run()
+        StreamRelay(opened, local, signals, host_speaks).run()
         signals.raise_again()
 
 
 class StreamRelay:
     """One tunnel's traffic."""
 
-    def __init__(self, opened: Opened, local: LocalEnd, signals: Noticed) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        local: LocalEnd,
+        signals: Noticed,
+        host_speaks: Callable[[], None] | None = None,
+    ) -> None:
         self._sock, self._half_close, self._request_id = opened.sock, opened.half_close, opened.request_id
         self._first = opened.received
+        self._host_speaks = host_speaks
         self._local = local
         self._signals = signals
         self._poll = select.poll()
@@ -265,6 +282,9 @@ class StreamRelay:
     def _deliver(self, payload: memoryview | bytes) -> None:
         if self._close_sent:
             return
+        if self._host_speaks is not None:
+            self._host_speaks()
+            self._host_speaks = None
         written = 0 if self._backlog else self._write(payload)
         if written < len(payload) and not self._close_sent:
             # Its buffer is used again.
