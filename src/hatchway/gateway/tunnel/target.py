@@ -90,8 +90,10 @@ class Target(Connection):
         self._end.target_sent(frames, size)
 
     def on_end(self) -> None:
-        self.await_loss()
         self._end.target_ended()
+        # Where the client has ended before, that was all, and the connection is closed.
+        if not self.is_gone:
+            self.await_loss()
 
     def on_full(self) -> None:
         self._end.target_full()
