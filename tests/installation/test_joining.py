@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import ssl
 import stat
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.cli.in_process import run
 from tests.control.harness import SharedServer
 from tests.gateway.account import ENDPOINT, endpoint
 
@@ -39,6 +41,7 @@ from hatchway.administration.joining import (
 from hatchway.administration.key_steps import Step
 from hatchway.administration.promotion import promote
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.cli import join_commands
 from hatchway.control.application import create_application
 from hatchway.control.machines import joining as joining_there
 from hatchway.control.machines import renewal
@@ -52,11 +55,13 @@ from hatchway.domain.machine import MACHINE_TOKEN, KeyState, Role
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation import joining, machine_api, machine_calls
 from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.backup import make_backup
 from hatchway.installation.following import renew
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.installation.joined import Joined
 from hatchway.installation.joining import JoinResult, join
 from hatchway.installation.machine_api import Refused
+from hatchway.installation.restore import restore_backup
 from hatchway.pki import (
     RENEW_BEFORE,
     SERVER_LIFETIME,
@@ -66,6 +71,7 @@ from hatchway.pki import (
     expiry,
     is_issued_by,
 )
+from hatchway.server.renewal import try_to_ask
 from hatchway.settings import Address, DataDirectory
 from hatchway.store import MachineRemoved, Membership
 from hatchway.transport.listening.sources import Sources
@@ -464,6 +470,67 @@ def ca_state(site: Site) -> KeyState | None:
         return tx.key_states.get(AUTHORITY)
 
 
+def test_keys_that_were_rotated_since_a_backup_are_not_put_beside_a_database_of_now(
+    site: Site, tmp_path: Path
+) -> None:
+    for each in list_machines(site.installation):
+        remove_machine(site.installation, each.id)
+    backup, now = tmp_path / "backup", datetime.now(UTC)
+    make_backup(site.directory, None, backup, now)
+    # As it is where the store is a database elsewhere.
+    (backup / "hatchway.db").unlink()
+    told = json.loads((backup / "backup.json").read_text())
+    told["store"] = "postgresql"
+    del told["files"]["hatchway.db"]
+    (backup / "backup.json").write_text(json.dumps(told))
+    restored, url = DataDirectory(tmp_path / "restored"), site.directory.store_url
+    restore_backup(backup, restored, url, now)
+    assert restored.ca_key.read_bytes() == site.directory.ca_key.read_bytes()
+    shutil.rmtree(restored.path)
+    state = ca_state(site)
+    with site.installation.store.write() as tx:
+        tx.key_states.put(KeyState(kind=AUTHORITY, key_ids=("another",)))
+    with pytest.raises(CommandFailed, match="the private CA of the backup is none of the database's"):
+        restore_backup(backup, restored, url, now)
+    with site.installation.store.write() as tx:
+        tx.key_states.delete(AUTHORITY)
+        if state is not None:
+            tx.key_states.put(state)
+    gateway_key.rotate(site.installation, *Step)
+    with pytest.raises(CommandFailed, match=r"the gateway key of the backup.*hatchway machine promote"):
+        restore_backup(backup, restored, url, now)
+    assert not restored.path.exists()
+
+
+def test_what_cannot_be_joined_is_said_and_what_is_unfinished_is_listed_so(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(join_commands, "_store_problem", lambda _url: None)
+    for each in list_machines(site.installation):
+        remove_machine(site.installation, each.id)
+    token = site.token(Role.CONTROL)
+    got = str(tmp_path / "cp")
+    assert "give --api-url" in run("join", token, "--data-dir", got).errors
+    assert "leave --again out" in run("join", "--again", token, "--data-dir", got).errors
+    public = base64.b64encode(new_machine_key()[1]).decode()
+    body = json.dumps({"name": "ghost", "public_key": public}).encode()
+    ghost = json.loads(post(site, "/machine/v1/join", token.partition(".")[0], body)[1])["machine_id"]
+    listed = run("machine", "list", "--data-dir", str(site.directory.path)).output
+    assert re.search(rf"{ghost}  ghost +control +unfinished ", listed)
+    assert f"{ghost} began to join at " in listed
+    joined = run("join", site.token(Role.GATEWAY), "--api-url", site.url, "--data-dir", got)
+    assert "hatchway gateway --data-dir" in joined.output
+    again = run("join", site.token(Role.GATEWAY), "--data-dir", got)
+    assert "have it join anew with --again" in again.errors
+    anew = run("join", "--again", site.token(Role.GATEWAY), "--data-dir", got)
+    assert "started anew if it runs" in anew.output
+    assert "is that of a gateway" in run("join-token", "list", "--data-dir", got).errors
+    names = [each.name for each in list_machines(site.installation) if each.role is Role.GATEWAY]
+    assert len(names) == 1
+    for each in list_machines(site.installation):
+        remove_machine(site.installation, each.id)
+
+
 def test_a_gateways_directory_is_said_to_be_one(site: Site, tmp_path: Path) -> None:
     result = site.join(tmp_path / "gw", Role.GATEWAY)
     with (
@@ -588,6 +655,14 @@ def test_a_machine_that_was_removed_gets_nothing_any_more(site: Site, tmp_path: 
     remove_machine(site.installation, result.machine.machine_id)
     with pytest.raises(Refused, match="this machine is not known, or no longer"):
         renew(DataDirectory(tmp_path / "gw"), result.machine, site.now)
+    joined = result.machine
+    with capture_logs() as logs:
+        assert not try_to_ask(DataDirectory(tmp_path / "gw"), joined, ())
+        assert not try_to_ask(DataDirectory(tmp_path / "gw"), replace(joined, api_urls=("https://a:1",)), ())
+    assert [each["event"] for each in logs if each["log_level"] in ("error", "warning")] == [
+        "this machine is given nothing any more",
+        "keys and certificate not looked after",
+    ]
     with pytest.raises(CommandFailed, match="there is no machine"):
         remove_machine(site.installation, result.machine.machine_id)
 

@@ -32,6 +32,8 @@ from hatchway.store import Store
 from hatchway.store.tables import accounts
 
 _CALLED: Final = {MASTER: "master key", GATEWAY: "gateway key", AUTHORITY: "private CA"}
+_KEYS_NOTED_SINCE: Final = "0027"
+"""The first schema of which a store says which keys are the ones to have."""
 _NOT_OF_ONE_MOMENT: Final = (
     "one of the two is older, and keys were rotated in between. Restore those of one moment; or have a"
     " control plane that joined, which has the keys of now, be the first machine: hatchway machine promote"
@@ -84,7 +86,7 @@ def _check_database(store_url: str, source: Path, backup: Backup, master: Vault)
         SchemaMismatch, SQLAlchemyError: it cannot be used.
     """
     with closing(Store.open(store_url)) as store:
-        store.check_schema(older=True)
+        schema = store.check_schema(older=True)
         with store.read() as tx:
             held = [each for (each,) in tx.accounts.values(accounts.c.id)]
             if held != [backup.account]:
@@ -93,7 +95,7 @@ def _check_database(store_url: str, source: Path, backup: Backup, master: Vault)
                 raise CommandFailed(
                     f"the master key of the backup opens none of the database's secrets: {_NOT_OF_ONE_MOMENT}"
                 )
-            for kind, key_id in (*_key_ids(source, backup, master),):
+            for kind, key_id in _key_ids(source, backup, master) if schema >= _KEYS_NOTED_SINCE else ():
                 state = tx.key_states.get(kind)
                 if state is not None and key_id not in state.key_ids:
                     raise CommandFailed(
