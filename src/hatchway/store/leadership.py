@@ -25,7 +25,7 @@ import structlog
 from sqlalchemy import select
 
 from hatchway.domain.leader import Leader
-from hatchway.store.problems import log_fields
+from hatchway.store.problems import MachineRemoved, log_fields
 from hatchway.store.process_identity import is_gone, own_identity
 from hatchway.store.store import Store
 from hatchway.store.tables import leaders
@@ -235,6 +235,9 @@ class Leadership:
     def _look_safely(self) -> None:
         try:
             self.look()
+        except MachineRemoved:
+            # Which has its own line.
+            return
         except Exception as problem:
             if not self._failing:
                 log.error("leadership cannot be settled", **log_fields(problem))
