@@ -20,7 +20,7 @@ from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.decision import Admitted, Call
 from hatchway.gateway.admission.off_limits import OffLimits
-from hatchway.gateway.admission.served import ServedVpcs
+from hatchway.gateway.admission.served import Served
 from hatchway.gateway.snapshot.follower import Follower
 from hatchway.gateway.snapshot.snapshot import Snapshot
 from hatchway.gateway.tunnel.registry import Registry
@@ -104,7 +104,7 @@ async def _one(path: Path, tunnels: int, what: str, change: Callable[[Transactio
     account.put_hosts(store, 0, HOSTS)
     snapshot, registry = Snapshot(GATEWAY_KEY), Registry()
     admission = Admission(
-        snapshot, registry, served=ServedVpcs(), off_limits=OffLimits(_NoAddresses(), snapshot)
+        snapshot, registry, served=Served(), off_limits=OffLimits(_NoAddresses(), snapshot)
     )
     revocation = Revocation(admission, registry, lambda: datetime.now(UTC))
     follower = Follower(store, snapshot, lambda _, subjects: revocation.changed(subjects))
