@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.ha.database import database
-from bench.scale import account, feed, revocation, rows, trail
+from bench.scale import account, feed, retention, revocation, rows, trail
 from bench.scale.rows import GATEWAY_KEY
 
 from hatchway.store import Store
 
 if TYPE_CHECKING:
     from bench.scale.feed import FanOut
+    from bench.scale.retention import Measured
     from bench.scale.revocation import Revoked
     from bench.scale.rows import Cost
     from bench.scale.trail import TunnelCost
@@ -81,10 +82,12 @@ def main() -> None:
                 rates=RATES[:1] if quick else RATES,
                 seconds=2.0 if quick else 15.0,
             )
+            kept = retention.measure(running.url, running.pid, 4 if quick else 10)
     _tell_rows(costs, size)
     _tell_fan_out(fan_out)
     _tell_revocation(revoked)
     _tell_tunnels(tunnel, size)
+    _tell_retention(kept, size)
     print(f"\nPython {platform.python_version()}")
 
 
@@ -145,6 +148,22 @@ def _tell_tunnels(tunnel: TunnelCost, size: Size) -> None:
     print(f"| CPU to enter it | {tunnel.gateway * 1e3:.2f} ms | {tunnel.gateway * peak:.2f} cores |")
     print(f"| one after the other by 64 | {tunnel.rate:,.0f} /s | {peak:,.0f} /s in the busiest minutes |")
     print(f"| open on each gateway then | | {size.open_on_each:,} |")
+
+
+def _tell_retention(kept: Measured, size: Size) -> None:
+    """Two events of a tunnel go for each that is opened."""
+    print(f"\n| of {kept.events:,} events | CPU of the database for each | log for each | log at this size |")
+    print("|---|---|---|---|")
+    ways = {"deleted": kept.deleting, "vacuumed afterwards": kept.vacuuming, "dropped": kept.dropping}
+    for way, spent in ways.items():
+        log = spent.log / kept.events
+        print(
+            f"| {way} | {spent.database / kept.events * 1e6:,.0f} µs | {log:,.0f} B"
+            f" | {2 * size.tunnels * log / 1e9:,.1f} GB a day |"
+        )
+    print(
+        f"\nTo find what is seldom: {kept.finding:.0f} pages in one index, {kept.finding_in_parts:.0f} in 14"
+    )
 
 
 if __name__ == "__main__":

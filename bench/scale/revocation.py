@@ -103,9 +103,7 @@ async def _one(path: Path, tunnels: int, what: str, change: Callable[[Transactio
     account.put_users(store, GATEWAY_KEY, 0, USERS)
     account.put_hosts(store, 0, HOSTS)
     snapshot, registry = Snapshot(GATEWAY_KEY), Registry()
-    admission = Admission(
-        snapshot, registry, served=Served(), off_limits=OffLimits(_NoAddresses(), snapshot)
-    )
+    admission = Admission(snapshot, registry, served=Served(), off_limits=OffLimits(_NoAddresses(), snapshot))
     revocation = Revocation(admission, registry, lambda: datetime.now(UTC))
     follower = Follower(store, snapshot, lambda _, subjects: revocation.changed(subjects))
     follower.catch_up()
