@@ -154,16 +154,16 @@ def _tell_retention(kept: Measured, size: Size) -> None:
     """Two events of a tunnel go for each that is opened."""
     print(f"\n| of {kept.events:,} events | CPU of the database for each | log for each | log at this size |")
     print("|---|---|---|---|")
-    ways = {"deleted": kept.deleting, "vacuumed afterwards": kept.vacuuming, "dropped": kept.dropping}
+    ways = {"deleted": kept.deleting, "vacuumed afterwards": kept.vacuuming}
     for way, spent in ways.items():
         log = spent.log / kept.events
         print(
             f"| {way} | {spent.database / kept.events * 1e6:,.0f} µs | {log:,.0f} B"
             f" | {2 * size.tunnels * log / 1e9:,.1f} GB a day |"
         )
-    print(
-        f"\nTo find what is seldom: {kept.finding:.0f} pages in one index, {kept.finding_in_parts:.0f} in 14"
-    )
+    seconds, log = kept.dropping.database, kept.dropping.log
+    print(f"| dropped, as two tables | {seconds * 1e3:.0f} ms for all | {log / 1e3:.0f} kB for all | |")
+    print(f"\nPages for what is seldom: {kept.finding:.0f} in one index, {kept.finding_in_parts:.0f} in 14")
 
 
 if __name__ == "__main__":

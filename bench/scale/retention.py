@@ -169,7 +169,7 @@ def _in_parts(connection: Connection) -> str:
 
 def _find(connection: Connection, table: str) -> float:
     """Pages that are looked at for the newest 50 of a term that few events have, on average."""
-    few = text(f"SELECT term FROM {table} GROUP BY term HAVING count(*) < 50 LIMIT 50")
+    few = text(f"SELECT term FROM {table} GROUP BY term ORDER BY count(*) LIMIT 50")
     terms = list(connection.execute(few).scalars())
     query = text(
         f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT moment, event_id FROM {table}"
