@@ -47,6 +47,7 @@ def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     core, load = machine.cores()
+    failed: list[str] = []
     conditions = Conditions.now(core, load, neighbours=given.neighbours, rounds=extent.rounds)
     with tempfile.TemporaryDirectory(prefix="hatchway-bench-") as directory:
         made = small(Path(directory, "account"))
@@ -59,9 +60,18 @@ def main() -> None:
             for number, row in enumerate(rows, 1):
                 what = " ".join((ROWS[row].__doc__ or "").split())
                 _say(f"{conditions.elapsed}  {number} of {len(rows)}  {row}: {what}")
-                ROWS[row](bench)
+                try:
+                    ROWS[row](bench)
+                except (Exception, SystemExit) as problem:
+                    # A number is of whoever has this stopped, a text of what would not start.
+                    if isinstance(problem, SystemExit) and isinstance(problem.code, int):
+                        raise
+                    _say(f"{row} ended early: {problem}")
+                    failed.append(row)
     _say(f"{conditions.elapsed}  done")
     samples = bench.samples
+    if failed and set(rows) == set(ROWS):
+        report.note_unmeasured(samples, f"ended early: {', '.join(failed)}")
     results = report.as_json(samples, conditions.told())
     print(report.section(results))
     report.write(results, given.results / "gateway.json")
@@ -69,6 +79,8 @@ def main() -> None:
     if given.write_readme:
         report.write(results, report.DEFAULT)
         report.write_readme()
+    if failed:
+        sys.exit(f"ended early: {', '.join(failed)}")
     if (broken := report.broken(samples)) and not given.quick:
         print("NOT KEPT:\n" + "\n".join(f"- {one}" for one in broken))
         sys.exit(1)

@@ -81,6 +81,13 @@ def broken(samples: Samples) -> list[str]:
     return found
 
 
+def note_unmeasured(samples: Samples, why: str) -> None:
+    """Have each line that was not measured say so."""
+    for promise in PROMISES:
+        if promise.quantity not in samples.unmeasured and promise.ratio(samples) is None:
+            samples.unmeasured[promise.quantity] = why
+
+
 def profiles(samples: Samples) -> str:
     """Markdown: where the time went, by library."""
     return "\n".join(f"- {what}: {told}" for what, told in samples.profiles.items())

@@ -8,7 +8,17 @@ from bench.gateway.bulk import DOWN, UP
 from bench.gateway.circumstances import BUSY, PACE, bulk_in
 from bench.gateway.ordinary import AT_ONCE, PACES, at_once, at_pace, beyond, encryption
 from bench.gateway.promises import GROUPS, PROMISES, Promise
-from bench.gateway.report import as_json, broken, section, tables, with_figures, write
+from bench.gateway.report import (
+    DEFAULT,
+    README,
+    as_json,
+    broken,
+    note_unmeasured,
+    section,
+    tables,
+    with_figures,
+    write,
+)
 from bench.gateway.samples import Samples
 
 MACHINE = {"date": "2026-01-31", "processor": "2 cores of a Model T"}
@@ -124,6 +134,31 @@ def test_a_page_gets_the_figures_in_their_place() -> None:
 def test_a_page_without_a_place_for_figures_is_refused() -> None:
     with pytest.raises(ValueError, match="no one place"):
         with_figures("nothing", as_json(Samples(), MACHINE))
+
+
+def test_what_a_row_that_ended_early_did_not_measure_is_not_kept() -> None:
+    samples = measured(Hatchway=220, HAProxy=200)
+    note_unmeasured(samples, "ended early: few")
+    assert "| not measured: ended early: few |" in tables(samples)
+    assert "| Hatchway 220 (219 to 221) |" in tables(samples)
+    assert len(broken(samples)) == sum(one.bound is not None for one in PROMISES) - 1
+
+
+committed = pytest.mark.skipif(not DEFAULT.exists(), reason="no default run has been committed")
+
+
+@committed
+def test_the_page_of_benchmarks_quotes_the_results_that_are_committed() -> None:
+    page = README.read_text()
+    assert with_figures(page, json.loads(DEFAULT.read_text())) == page, "python -m bench.gateway.report"
+
+
+@committed
+def test_the_results_that_are_committed_have_every_line_and_no_path() -> None:
+    results = json.loads(DEFAULT.read_text())
+    missing = {promise.quantity for promise in PROMISES} - results["samples"].keys()
+    assert missing <= results["unmeasured"].keys()
+    assert "/" not in "".join(results["machine"].values())
 
 
 def test_a_promise_says_whether_it_is_kept_by_what_it_asks() -> None:
