@@ -7,7 +7,7 @@ BIN  := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-postgresql test-sdks properties faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam simulate-scale ha upgrades map tables docs lock clean
+.PHONY: help demo test test-pythons test-postgresql test-sdks properties core wheel test-core faults check coverage fuzz mutation attack autobahn soak bench bench-api bench-client bench-ha bench-iam simulate-scale ha upgrades map tables docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -46,6 +46,25 @@ test-sdks: ## the AWS SDK for JavaScript against a control plane
 	@scripts/setup check
 	@sdks/setup
 	$(BIN)/python -m pytest -q sdks
+
+core: ## compile the core in this checkout, for the servers that are started from it (see docs/gateway.md)
+	@scripts/setup check
+	@$(BIN)/python scripts/build_core.py
+
+wheel: ## build a wheel with the compiled core into dist/, for machines of this one's kind
+	@scripts/setup check
+	HATCHWAY_BUILD_CORE=on $(BIN)/hatchling build -t wheel
+
+# Sanitized, it is in a copy of the checkout, so that nobody else here loads it.
+SANITIZED := .cache/sanitized
+CORE_TESTS := tests/transport tests/gateway/tunnel tests/gateway/test_garbage.py tests/gateway/test_autobahn.py
+test-core: core ## the tests of connections and tunnels with the compiled core; then with AddressSanitizer and UBSan
+	HATCHWAY_COMPILED_CORE=on $(BIN)/python -m pytest -q $(CORE_TESTS) tests/gateway/test_fairness.py tests/gateway/test_memory.py
+	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED) && cp -a src tests scripts pyproject.toml $(SANITIZED)
+	@$(BIN)/python $(SANITIZED)/scripts/build_core.py --sanitize
+	cd $(SANITIZED) && LD_PRELOAD=$$(cc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 HATCHWAY_COMPILED_CORE=on \
+		PYTHONPATH=src $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider tests/transport/core tests/transport/websocket \
+		tests/gateway/tunnel/test_relay.py tests/gateway/test_garbage.py
 
 ROUNDS ?= 10
 faults: ## kill, fill and lock a server under load, ROUNDS times (10), and the host script at each of its steps

@@ -156,6 +156,7 @@ class Settings:
         max_tunnels: how many tunnels one gateway process carries at once; None for as many as there come.
         revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
+        compiled_core: whether a gateway carries bytes by its compiled core, where that was built.
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
         machine_id: as what this machine joined; None of the one that made the installation.
         run_as: the user that a process becomes once its ports are bound; None for the one that started it.
@@ -184,6 +185,7 @@ class Settings:
     never_targets: tuple[str, ...] = ()
     max_tunnels: int | None = None
     revocation: bool = True
+    compiled_core: bool = True
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
     idle_limit: int | None = None

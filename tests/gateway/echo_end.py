@@ -26,6 +26,7 @@ import hatchway.gateway.lifecycle
 import hatchway.transport.websocket.frames
 from hatchway.gateway.tunnel.relay import Relay
 from hatchway.transport.websocket.close import Closure
+from hatchway.transport.websocket.connection import AS_FRAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,11 @@ class Echo(Relay):
         self._kind = WSMsgType.BINARY
         self._message = bytearray()
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    @property
+    def outlet(self) -> int:
+        """It looks at every frame."""
+        return AS_FRAMES
 
     def on_frame(self, frame: WSFrame) -> None:
         kind = frame.msg_type

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-import uvloop
 from tests.forks import FORKS
-from tests.transport.harness import LOOPBACK, TIMEOUT, server_tls, until
+from tests.transport.harness import LOOPBACK, TIMEOUT, connection_tls, new_event_loop, until
 
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.access.principal import Principal, PrincipalType
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from hatchway.domain.endpoint import ProxyProtocol
     from hatchway.gateway.trail.trail import Carried
+    from hatchway.transport.core._core import Context
     from hatchway.transport.websocket.handshake import Head
 
 
@@ -154,7 +154,7 @@ async def running_gateway(
     *,
     trail: Remembers | None = None,
     sock: socket.socket | None = None,
-    tls: Callable[[], ssl.SSLContext] = server_tls,
+    tls: Callable[[], ssl.SSLContext | Context] = connection_tls,
     sources: Sources | None = None,
     **limits: Any,
 ) -> AsyncIterator[Running]:
@@ -217,7 +217,8 @@ def _gateway_process(target_port: int, port: Connection) -> None:
             await asyncio.Event().wait()
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    uvloop.run(serve())
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from picows import WSMsgType
-from tests.transport.harness import LOOPBACK, server_tls
+from tests.transport.harness import LOOPBACK, connection_tls
 
 from hatchway.transport.connection.tcp import Hold
 from hatchway.transport.listening.listener import Listener
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from picows import WSFrame
 
+    from hatchway.transport.core._core import Context
     from hatchway.transport.websocket.connection import WebSocketConnection
 
 
@@ -78,7 +79,7 @@ async def echo_server(
     *,
     sock: socket.socket | None = None,
     sources: Sources | None = None,
-    tls: Callable[[], ssl.SSLContext] = server_tls,
+    tls: Callable[[], ssl.SSLContext | Context] = connection_tls,
     connected: Callable[[WebSocketConnection], object] = lambda _: None,
     **limits: Any,
 ) -> AsyncIterator[Running]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -16,10 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import uvloop
 
 from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.transport.core import event_loop
+from hatchway.transport.core.loading import CORE
 from hatchway.transport.server_tls import server_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from hatchway.transport.core._core import Context
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 LOOPBACK = "127.0.0.1"
@@ -35,7 +40,17 @@ def run(test: Callable[[], Awaitable[Answer]]) -> Answer:
         async with asyncio.timeout(2 * TIMEOUT):
             return await test()
 
-    return uvloop.run(bounded())
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(bounded())
+
+
+USES_CORE = CORE is not None and os.environ.get("HATCHWAY_COMPILED_CORE") == "on"
+"""Whether connections here are the compiled core's: `make test-core` has all tests of connections run so."""
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """As a gateway has it."""
+    return event_loop.new_event_loop() if USES_CORE else uvloop.new_event_loop()
 
 
 @cache
@@ -52,6 +67,18 @@ def server_tls() -> ssl.SSLContext:
         path = Path(directory, "server.pem")
         path.write_bytes(certificate())
         return server_context(path, path)
+
+
+@cache
+def connection_tls() -> ssl.SSLContext | Context:
+    """What a gateway makes its clients' connections by."""
+    if CORE is None or not USES_CORE:
+        return server_tls()
+    with TemporaryDirectory() as directory:
+        path = Path(directory, "server.pem")
+        path.write_bytes(certificate())
+        context: Context = CORE.Context(str(path), str(path))
+        return context
 
 
 @cache

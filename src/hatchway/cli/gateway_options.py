@@ -145,6 +145,16 @@ Revocation = Annotated[
     ),
 ]
 
+CompiledCore = Annotated[
+    Switch,
+    typer.Option(
+        "--compiled-core",
+        envvar="HATCHWAY_COMPILED_CORE",
+        help="Whether tunnels' bytes are carried by compiled code, where Hatchway was built with it: for less"
+        " CPU. Python does the same without it.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayArguments:
@@ -161,6 +171,7 @@ class GatewayArguments:
     idle_limit: IdleLimit = None
     max_tunnels: MaxTunnels = None
     revocation: Revocation = Switch.ON
+    compiled_core: CompiledCore = Switch.ON
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS
     drain_notice: DrainNotice = DEFAULT_DRAIN_NOTICE
 
@@ -184,6 +195,7 @@ class GatewayArguments:
             max_tunnels=self.max_tunnels,
             revocation=self.revocation,
             drain_notice=self.drain_notice,
+            compiled_core=self.compiled_core,
         )
 
 

@@ -12,7 +12,7 @@ from hatchway.client.profile import Profile, api_errors
 from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
 from hatchway.doctor.data_directory import check_disk, check_files, check_store
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
-from hatchway.doctor.machine import check_clock, check_kernel, check_open_files, server_processes
+from hatchway.doctor.machine import check_clock, check_core, check_kernel, check_open_files, server_processes
 from hatchway.doctor.trial_tunnel import check_trial_tunnel
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
@@ -36,6 +36,7 @@ def examine_server(
     yield from check_clock()
     yield from check_open_files(processes)
     yield from check_kernel()
+    yield from check_core()
     yield from check_files(directory)
     yield from check_disk(directory)
     try:

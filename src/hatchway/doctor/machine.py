@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
+from hatchway.transport.core.loading import CORE
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far the clocks of client and server may be apart (Signature Version 4; AWS's API refuses more)."""
@@ -44,6 +45,14 @@ def check_clock() -> Iterator[Finding]:
         )
     else:
         yield ok("clock", "something keeps it right")
+
+
+def check_core() -> Iterator[Finding]:
+    """Whether gateways carry bytes by compiled code: slower without, nothing else."""
+    if CORE is None:
+        yield ok("core", "gateways carry bytes by Python: no compiled core was built (docs/gateway.md)")
+    else:
+        yield ok("core", f"gateways carry bytes by the compiled core, with {CORE.OPENSSL}")
 
 
 def check_skew(name: str, there: datetime, here: datetime) -> Finding:

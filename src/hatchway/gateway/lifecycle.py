@@ -253,6 +253,7 @@ class Gateway:
         subprotocol = ((SUBPROTOCOL_HEADER, HALF_CLOSE),) if half_close else ()
         answer = render_upgrade(key, (*subprotocol, (REQUEST_ID_HEADER, request_id)))
         client.upgrade(answer, relay, note=f"request id {request_id}")
+        client.carry_to(relay)
         deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
         # The decision is for the record of the opening: as long as the tunnel lasts, nobody needs it.
         kept = admitted._replace(additional={})

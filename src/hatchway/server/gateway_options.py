@@ -24,6 +24,7 @@ class GatewayOptions:
     max_tunnels: int | None = None
     revocation: Switch = Switch.ON
     drain_notice: float = DEFAULT_DRAIN_NOTICE
+    compiled_core: Switch = Switch.ON
 
     def arguments(self, worker: int) -> list[str]:
         """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
@@ -39,4 +40,5 @@ class GatewayOptions:
         if self.max_tunnels is not None:
             words += ["--max-tunnels", str(self.max_tunnels)]
         words += ["--drain-notice", f"{self.drain_notice:g}"]
+        words += ["--compiled-core", self.compiled_core.value]
         return [*words, "--revocation", self.revocation.value]

@@ -114,6 +114,7 @@ class ServerOptions:
             never_targets=self.gateway_options.never_targets,
             max_tunnels=self.gateway_options.max_tunnels,
             revocation=self.gateway_options.revocation is Switch.ON,
+            compiled_core=self.gateway_options.compiled_core is Switch.ON,
             metrics=self.gateway_options.metrics,
             idle_limit=self.gateway_options.idle_limit,
             drain_seconds=self.drain_seconds,

@@ -22,6 +22,7 @@ A connection's way through the rooms:
 | `listening` | accepting connections, and shedding load before TLS |
 | `connection` | one TCP connection, and TLS on it, by readiness |
 | `websocket` | the server's side of a WebSocket on such a connection |
+| `core` | the path of a tunnel's bytes, compiled |
 
 | module | holds |
 |---|---|

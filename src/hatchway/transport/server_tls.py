@@ -50,12 +50,20 @@ class ServerTls:
         """
         self._files = (certificate, key)
         self._state = self._look()
-        self.context = server_context(certificate, key)
+        self._take()
+
+    def _take(self) -> None:
+        """Read the files.
+
+        Raises:
+            OSError: see `server_context`.
+        """
+        self.context = server_context(*self._files)
 
     def read(self) -> None:
         """Read the files again; what was read before stays when they cannot be."""
         try:
-            self.context = server_context(*self._files)
+            self._take()
         except OSError as problem:
             log.error("certificate not read again", problem=str(problem))
         else:

@@ -8,10 +8,12 @@ from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tests.transport.compiled import needs_core
 from tests.transport.harness import run, until
 
 from hatchway.transport.connection import readiness as readiness_module
 from hatchway.transport.connection.readiness import READABLE, WRITABLE, Readiness
+from hatchway.transport.core.event_loop import new_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,3 +175,18 @@ def test_what_there_is_no_time_for_is_told_in_the_next_round(monkeypatch: pytest
                 readiness.forget(sock.fileno())
 
     run(test)
+
+
+@needs_core
+def test_the_core_s_loop_tells_what_it_does_not_carry() -> None:
+    async def test() -> None:
+        calls: list[str] = []
+        readiness = Readiness(asyncio.get_running_loop())
+        assert readiness.poller is not None
+        with readable() as sock:
+            readiness.watch(sock.fileno(), READABLE, Noting("one", calls))
+            await until(lambda: len(calls) >= 3)
+            readiness.forget(sock.fileno())
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(test())

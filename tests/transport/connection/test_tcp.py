@@ -8,7 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from tests.transport.harness import LOOPBACK, run
 
@@ -522,5 +522,34 @@ def test_a_peer_is_silent_since_the_latest_answer_when_it_does_not_answer_what_i
                 sock = connection._socket
                 connection._socket = Kernel(sock, retransmits, probes, data_ms, ack_ms)  # type: ignore[assignment]
                 assert connection.unanswered == silent
+
+    run(test)
+
+
+class Pair:
+    """What the core carries by itself, as far as a connection has to tell it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def disarm(self) -> None:
+        self.told.append("disarm")
+
+    def part(self) -> None:
+        self.told.append("part")
+
+
+def test_whoever_carries_its_bytes_is_told_what_changes_that_and_when_it_is_closed() -> None:
+    async def test() -> None:
+        async with connected() as (connection, _theirs):
+            pair = Pair()
+            connection.pair = cast("Any", pair)
+            assert connection.direct >= 0
+            connection.hold(Hold.BACKLOG)
+            connection.send(bytes(10_000_000))
+            assert connection.direct == -1
+            assert set(pair.told) == {"disarm"}
+            connection.abort()
+            assert pair.told[-1] == "part"
 
     run(test)

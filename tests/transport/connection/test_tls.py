@@ -5,11 +5,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
 
 import pytest
 from tests.programs import needs
-from tests.transport.harness import LOOPBACK, client_tls, run, server_tls, until
+from tests.transport.compiled import core_context, needs_core
+from tests.transport.harness import LOOPBACK, client_tls, connection_tls, run, until
 
 from hatchway.transport.connection.allowance import BURST, RATE, SHARED_BURST
 from hatchway.transport.connection.readiness import Readiness
@@ -23,7 +25,8 @@ class Echo(TlsConnection):
     """One that says everything back."""
 
     def __init__(self, readiness: Readiness, sock: socket.socket) -> None:
-        super().__init__(readiness, sock, server_tls())
+        tls = connection_tls()
+        super().__init__(readiness, sock, tls if isinstance(tls, ssl.SSLContext) else tls.session())
         self.received = bytearray()
         self.echoes = True
         # What each piece that it gets costs, and how much of it is waste, besides what is counted anyway.
@@ -601,5 +604,26 @@ def test_a_client_that_does_nothing_but_change_its_keys_is_dropped() -> None:
             await echo.lost.wait()
             assert not echo.received
             await client.wait()
+
+    run(test)
+
+
+@needs_core
+def test_a_session_of_the_core_s_does_as_python_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = core_context(tmp_path)
+    monkeypatch.setattr("tests.transport.connection.test_tls.connection_tls", lambda: context)
+
+    async def test() -> None:
+        async with met() as (client, echo):
+            for size in (1, 16_384, 100_000):
+                await client.say(bytes(size))
+            assert len(echo.received) == 116_385
+            with suppress(ssl.SSLWantReadError):
+                client.tls.unwrap()
+            await client.send(client.outgoing.read())
+            with pytest.raises(ssl.SSLZeroReturnError):
+                await client.read()
+            client.sock.close()
+            await echo.lost.wait()
 
     run(test)

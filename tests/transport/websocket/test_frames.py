@@ -284,3 +284,11 @@ def test_a_header_that_is_not_whole_yet_is_waited_for(loop: asyncio.AbstractEven
 )
 def test_the_header_of_a_frame_has_the_shortest_length_that_says_it(size: int, header: bytes) -> None:
     assert binary_header(size) == header
+
+
+def test_an_input_is_busy_while_something_waits() -> None:
+    websocket, busy = WebSocketInput(Parsers(), Listens()), []
+    for data in (b"", b"x"):
+        websocket.give(data)
+        busy.append(websocket.is_busy)
+    assert busy == [False, True]

@@ -41,6 +41,8 @@ from hatchway.gateway.tunnel.target import LINGER, Target
 from hatchway.transport.connection.allowance import CONTROL_FRAME
 from hatchway.transport.connection.tcp import Hold
 from hatchway.transport.websocket.close import PROTOCOL_ERROR, Closure
+from hatchway.transport.websocket.connection import AS_FRAMES, TO_HANDLER
+from hatchway.transport.websocket.core_connection import SIZE
 
 if TYPE_CHECKING:
     import asyncio
@@ -78,6 +80,8 @@ class Relay:
 
     __slots__ = (
         "_answers",
+        "_bytes_in",
+        "_bytes_out",
         "_client",
         "_connecting",
         "_cut_timer",
@@ -92,8 +96,6 @@ class Relay:
         "_started",
         "_states",
         "_target",
-        "bytes_in",
-        "bytes_out",
         "closure",
         "ended",
         "gone",
@@ -124,11 +126,21 @@ class Relay:
         self._cut_timer: asyncio.TimerHandle | None = None
         self._started = loop.time()
         self.seconds = 0.0
-        self.bytes_in = 0
-        self.bytes_out = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
         self.closure: Closure | None = None
         self.ended: asyncio.Future[None] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def bytes_in(self) -> int:
+        pair = self._client.pair
+        return self._bytes_in if pair is None else self._bytes_in + pair.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        pair = self._client.pair
+        return self._bytes_out if pair is None else self._bytes_out + pair.bytes_out
 
     def _on(self, event: Event, closure: Closure = CLIENT_GONE) -> None:
         """Do what is to be done about an event. `closure` is why the tunnel ends, if it ends by this."""
@@ -140,6 +152,7 @@ class Relay:
 
     def _act(self, actions: tuple[Action, ...], closure: Closure) -> None:
         """Do what the states have answered."""
+        self._client.disarm()
         client = self._states.client
         self._listens_to_client = client in LISTENED_TO
         self._passes_in = client in PASSED_ON
@@ -163,7 +176,7 @@ class Relay:
             size = frame.payload_size
             if size:
                 if self._passes_in:
-                    self.bytes_in += size
+                    self._bytes_in += size
                     self._payloads.append(frame.get_payload_as_memoryview())
             elif not frame.fin or kind == _CONTINUATION:
                 # A whole message may be empty: the AWS CLI sends such without end after its end of input.
@@ -189,6 +202,24 @@ class Relay:
         elif self._states.target is not TargetState.GONE:
             self._held.append(b"".join(payloads))
         payloads.clear()
+
+    @property
+    def outlet(self) -> int:
+        """Where the client's data goes if not all of it has to be looked at: see `Outlet`."""
+        if self._expected is not _BINARY or not self._listens_to_client:
+            return AS_FRAMES
+        if self._target is None or not self._passes_in:
+            return TO_HANDLER
+        return self._target.direct
+
+    def carried(self, size: int) -> None:
+        if self._passes_in:
+            self._bytes_in += size
+
+    def left_over(self, data: bytes) -> None:
+        if self._passes_in:
+            self._payloads.append(memoryview(data))
+            self.on_frames_end()
 
     def _note_control(self) -> None:
         self._client.waste += 1
@@ -231,9 +262,20 @@ class Relay:
 
     # From the target.
 
+    def carry_out(self, descriptor: int) -> int | None:
+        if not self._passes_out:
+            return None
+        result = self._client.carry_from(descriptor)
+        if result is not None:
+            self._bytes_out += result >> SIZE
+        return result
+
+    def carried_out(self) -> None:
+        self._client.flush()
+
     def target_sent(self, frames: list[memoryview], size: int) -> None:
         if self._passes_out:
-            self.bytes_out += size
+            self._bytes_out += size
             self._client.write_frames(*frames)
 
     def target_full(self) -> None:
@@ -269,6 +311,7 @@ class Relay:
     def attach(self, target: Target) -> None:
         """The target is connected: it gets what the client has sent meanwhile, and the two can talk."""
         self._target = target
+        self._client.pair_with(target)
         self._connecting = None
         self._on(Event.TARGET_CONNECTED)
 

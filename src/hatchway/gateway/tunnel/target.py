@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hatchway.transport.connection.tcp import Connection, Hold
+from hatchway.transport.websocket.core_connection import END, FAILED, FULL, MARKS
 from hatchway.transport.websocket.frames import binary_header
 
 if TYPE_CHECKING:
@@ -43,6 +44,19 @@ _payloads: Final = [_frames[at + _HEADER : at + _FRAME] for at in range(0, len(_
 class TargetEnd(Protocol):
     """What a target talks to."""
 
+    def carried_out(self) -> None:
+        """The core has read from the target's socket and passed it on, perhaps not all of it."""
+
+    def carry_out(self, descriptor: int) -> int | None:
+        """Read from the target's socket, once, and pass it on, if that needs nothing of what is here.
+
+        Returns:
+            What the core's `push` returns; None when it is to be read here.
+
+        Raises:
+            OSError: as the socket does.
+        """
+
     def target_sent(self, frames: list[memoryview], size: int) -> None:
         """The target sent `size` bytes. `frames` holds them as frames, several in each item, until this
         returns."""
@@ -72,6 +86,31 @@ class Target(Connection):
         self._linger_timer: asyncio.TimerHandle | None = None
 
     # Called by the connection.
+
+    @property
+    def has_more(self) -> bool:
+        return self.pair is not None and self.pair.is_told
+
+    def turn(self) -> bool:
+        pair = self.pair
+        if pair is not None and (result := pair.take_target()):
+            self._end.carried_out()
+        else:
+            try:
+                carried = self._end.carry_out(self._descriptor)
+            except OSError:
+                self._drop()
+                return False
+            if carried is None:
+                return super().turn()
+            result = carried
+            if not result & MARKS and pair is not None:
+                pair.read_target()
+        if result & FAILED:
+            self._drop()
+        elif result & END:
+            self._input_ends()
+        return bool(result & FULL)
 
     def receive(self, sock: socket.socket) -> int:
         return sock.recvmsg_into(_payloads)[0]

@@ -46,6 +46,9 @@ from hatchway.settings import Address, Settings
 from hatchway.store import SchemaWatch, Store
 from hatchway.tracing import tracing
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
+from hatchway.transport.core.core_tls import CoreTls
+from hatchway.transport.core.event_loop import new_event_loop
+from hatchway.transport.core.loading import CORE
 from hatchway.transport.listening.listener import MAX_PENDING, Listener, bind_shared
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.open_files import allow_open_files, max_pending_for
@@ -55,11 +58,13 @@ from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from ssl import SSLContext
 
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.store import Changes
     from hatchway.supervision.supervised import Supervised
     from hatchway.tracing.spans import Traces
+    from hatchway.transport.core._core import Context
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -133,7 +138,8 @@ def run_gateway(
             replaced=(lambda: None) if told is None else told.close,
             drain=drain,
         )
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop_factory = new_event_loop if _uses_core(settings) else uvloop.new_event_loop
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(worker.run(listener, on_ready))
 
 
@@ -192,7 +198,13 @@ class Worker:
             may_take_addresses=self._may_take_addresses,
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
-        self._tls = ServerTls(settings.gateway_certificate, settings.gateway_key)
+        self._tls = (CoreTls if _uses_core(settings) else ServerTls)(
+            settings.gateway_certificate, settings.gateway_key
+        )
+
+    def _context(self) -> SSLContext | Context:
+        """For the next connection."""
+        return self._tls.session_context if isinstance(self._tls, CoreTls) else self._tls.context
 
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
         """Serve on a bound socket until told to stop."""
@@ -249,7 +261,7 @@ class Worker:
             caught_up=self._follower.caught_up,
             asked_to_drain=lambda: self._asked_to_drain.refuses,
         )
-        clients = WebSocketServer(gateway.serve, lambda: self._tls.context)
+        clients = WebSocketServer(gateway.serve, self._context)
         listener = Listener(
             clients.begin,
             sources,
@@ -282,7 +294,8 @@ class Worker:
             self._schema.run(),
         ]
         background = [asyncio.create_task(each) for each in work]
-        log.info("gateway starts", address=str(address), worker_id=self._worker_id)
+        core = "compiled" if _uses_core(self._settings) else "Python"
+        log.info("gateway starts", address=str(address), worker_id=self._worker_id, core=core)
         on_ready(address)
 
         drained_at = await self._drain(stopping, gateway, listener, clients)
@@ -424,3 +437,8 @@ def _now() -> datetime:
 def _monotonic() -> float:
     # A machine that was suspended knows that time has passed.
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _uses_core(settings: Settings) -> bool:
+    """Whether bytes are carried by the compiled core."""
+    return settings.compiled_core and CORE is not None

@@ -13,13 +13,18 @@ from __future__ import annotations
 
 import select
 from collections import deque
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hatchway.transport.connection.allowance import SharedAllowance
+from hatchway.transport.core.event_loop import CoreLoop
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+
+    from hatchway.transport.core._core import Poller
 
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
@@ -58,19 +63,29 @@ class Readiness:
 
     Attributes:
         shared: the allowance that all connections have together.
+        poller: the core's, which carries what needs no Python, and returns the rest; None without it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.shared = SharedAllowance(monotonic())
-        self._epoll = select.epoll()
+        self.poller: Poller | None = None
+        self._epoll: select.epoll | Poller
         self._watchers: dict[int, Watcher] = {}
         self._ready = deque[tuple[int, int]]()
         self._turns = deque[Turns]()
         # In the order in which they became ready; their events are those of the last poll.
         self._untrusted: dict[int, int] = {}
         self._scheduled = False
-        loop.add_reader(self._epoll.fileno(), self._poll)
+        if isinstance(loop, CoreLoop):
+            self.poller = loop.poller
+            self._poll_now: Callable[[], list[tuple[int, int]]] = partial(loop.poller.poll, 0)
+            self._epoll = loop.poller
+            loop.tell_others_to(self._tell)
+        else:
+            epoll = self._epoll = select.epoll()
+            self._poll_now = partial(epoll.poll, 0, _MAX_EVENTS)
+            loop.add_reader(self._epoll.fileno(), self._poll)
 
     def watch(self, descriptor: int, events: int, watcher: Watcher) -> None:
         """Begin to watch for these events."""
@@ -91,6 +106,10 @@ class Readiness:
         self._turns.append(watcher)
         self._schedule()
 
+    def _tell(self, ready: list[tuple[int, int]]) -> None:
+        self._ready.extend(ready)
+        self._schedule()
+
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
@@ -105,7 +124,7 @@ class Readiness:
         until = monotonic() + MAX_ROUND
         while True:
             if not ready:
-                ready.extend(self._epoll.poll(0, _MAX_EVENTS))
+                ready.extend(self._poll_now())
             while ready:
                 descriptor, events = ready.popleft()
                 # A watcher that was notified before this one may have ended it.

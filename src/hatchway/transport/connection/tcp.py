@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatchway.transport.connection.readiness import Readiness
+    from hatchway.transport.core._core import Pair
 
 HIGH_WATER: Final = 64 * 1024
 """Bytes that the kernel has not taken, above which nothing more should be sent."""
@@ -66,6 +67,7 @@ class Connection(ABC):
         "_unsent",
         "_unsent_size",
         "_watched",
+        "pair",
         "readiness",
     )
 
@@ -89,6 +91,7 @@ class Connection(ABC):
         self._finishing = False
         self._closing = False
         self._tells_loss = False
+        self.pair: Pair | None = None
 
     # What its owner does when there is something to be read, and what it is told.
 
@@ -127,6 +130,11 @@ class Connection(ABC):
         self._watch()
 
     @property
+    def direct(self) -> int:
+        """The socket's descriptor, for whoever may send by it now; -1 when all has to go by `send`."""
+        return -1 if self._unsent is not None or self._finishing or self._broken else self._descriptor
+
+    @property
     def is_gone(self) -> bool:
         return self._descriptor < 0
 
@@ -139,6 +147,7 @@ class Connection(ABC):
         """Read no more, for these reasons too."""
         # It may stay watched for reading until something comes, which mostly is never.
         self._holds |= reasons
+        self.disarm()
 
     def release(self, reasons: int) -> None:
         """Go on reading, if those were the last reasons not to."""
@@ -163,6 +172,7 @@ class Connection(ABC):
             except OSError:
                 # Gone, most often by a reset; what it sent before that has still to be read, if it can be.
                 self._broken = True
+                self.disarm()
                 return
             if sent == size:
                 return
@@ -171,6 +181,7 @@ class Connection(ABC):
             # One piece of memory, however small the chunks: each send costs as much as it sends.
             for chunk in chunks:
                 self._unsent += chunk
+        self.disarm()
         self._watch()
         if not self._full and len(self._unsent) > HIGH_WATER:
             self._full = True
@@ -181,6 +192,7 @@ class Connection(ABC):
         may have closed wholly, which its kernel says at the next byte that it gets (RFC 9293 section
         3.6.1)."""
         self._tells_loss = True
+        self.disarm()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _PROBES.items():
             self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
@@ -190,12 +202,14 @@ class Connection(ABC):
         """Send a FIN after everything that is unsent, and nothing more."""
         if not self._finishing:
             self._finishing = True
+            self.disarm()
             self._when_sent()
 
     def close(self) -> None:
         """Close when everything has been sent."""
         if not self._closing:
             self._finishing = self._closing = True
+            self.disarm()
             self._when_sent()
 
     def abort(self) -> None:
@@ -263,6 +277,7 @@ class Connection(ABC):
 
     def _queue(self) -> None:
         if not self._queued and self._descriptor >= 0:
+            self.disarm()
             self._queued = True
             self.readiness.later(self)
 
@@ -277,14 +292,23 @@ class Connection(ABC):
             return 0
         if size:
             self.on_received(size)
-        elif self._broken:
+        else:
+            self._input_ends()
+        return size
+
+    def disarm(self) -> None:
+        """Have nothing carried by the core alone until it has been carried by Python's asking once more."""
+        if self.pair is not None:
+            self.pair.disarm()
+
+    def _input_ends(self) -> None:
+        if self._broken:
             # The error was reported before, by sending.
             self._drop()
         else:
-            self._holds |= Hold.ENDED
+            self.hold(Hold.ENDED)
             self._watch()
             self.on_end()
-        return size
 
     def _watch(self) -> None:
         """Watch for what is wanted now."""
@@ -336,6 +360,8 @@ class Connection(ABC):
                 return
 
     def _drop(self) -> None:
+        if self.pair is not None:
+            self.pair.part()
         if self._watched:
             self.readiness.forget(self._descriptor)
             self._watched = 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import socket
 
     from hatchway.transport.connection.readiness import Readiness
+    from hatchway.transport.core._core import Queue, Session
 
 READ_SIZE: Final = 176 * 1024
 """Bytes read from a client at once, still encrypted: what a connection that is not read from may hold
@@ -95,11 +96,17 @@ class TlsConnection(Connection):
 
     most_at_once = READ_SIZE
 
-    def __init__(self, readiness: Readiness, sock: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, readiness: Readiness, sock: socket.socket, tls: ssl.SSLContext | Session) -> None:
+        """`tls` is what makes its session, or a new one of the core's."""
         super().__init__(readiness, sock)
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._incoming: ssl.MemoryBIO | Queue
+        self._outgoing: ssl.MemoryBIO | Queue
+        self._tls: ssl.SSLObject | Session
+        if isinstance(tls, ssl.SSLContext):
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        else:
+            self._incoming, self._outgoing, self._tls = tls.incoming, tls.outgoing, tls
         self._handshaking = True
         self.is_untrusted = True
         self._reads_left = MAX_UNTRUSTED_READS
@@ -176,6 +183,7 @@ class TlsConnection(Connection):
         """
         if self._shut_timer is not None or self.is_gone:
             return
+        self.disarm()
         if self._handshaking:
             self.abort()
             return
@@ -221,11 +229,7 @@ class TlsConnection(Connection):
                 break
         if self._encrypted is not None and self._encrypted.obj is _read_buffer.obj:
             self._encrypted = memoryview(bytes(self._encrypted))
-        if self.cost > FREE or self.waste:
-            self._pay()
-        else:
-            self._slowed = False
-        self.cost = self._carried = 0
+        self._end_turn()
         return full or self.has_more
 
     def receive(self, sock: socket.socket) -> int:
@@ -251,6 +255,13 @@ class TlsConnection(Connection):
     def on_lost(self) -> None:
         if self._shut_timer is not None:
             self._shut_timer.cancel()
+
+    def _end_turn(self) -> None:
+        if self.cost > FREE or self.waste:
+            self._pay()
+        else:
+            self._slowed = False
+        self.cost = self._carried = 0
 
     def _pay(self) -> None:
         """Count what this turn has cost, and read no more for a while when it is too much."""

@@ -9,5 +9,6 @@ bounded before it is parsed; and nothing is written after a close frame.
 | `frames` | frames out of bytes, by parsers that connections share |
 | `close` | the code and reason of a close frame. Pure |
 | `connection` | a connection: TLS, in it an HTTP request, after that a WebSocket |
+| `core_connection` | the same, whose data frames the compiled core takes |
 | `server` | accepted connections, and a task for each that serves it |
 """

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from hatchway.transport.connection.readiness import Readiness
+    from hatchway.transport.connection.tcp import Connection
+    from hatchway.transport.core._core import Session
     from hatchway.transport.websocket.frames import Parsers
 
 CLOSE_TIMEOUT: Final = 5.0
@@ -39,6 +41,10 @@ _TEXT: Final = 0x81
 _CLOSE: Final = 0x88
 _PING: Final = 0x89
 _PONG: Final = 0x8A
+
+TO_HANDLER: Final = -1
+AS_FRAMES: Final = -2
+"""In the place of a socket's descriptor: data goes to `Outlet.left_over`, or as frames to the handler."""
 
 _CLOSE_CHECK: Final = 0.25
 _request: Final = memoryview(bytearray(MAX_HEAD))
@@ -64,6 +70,20 @@ class WebSocketHandler(FrameHandler, Protocol):
         """The connection is gone. Everything that it carried has been handed over."""
 
 
+class Outlet(Protocol):
+    """Where a client's data goes, other than as frames."""
+
+    @property
+    def outlet(self) -> int:
+        """The descriptor of the socket that takes it, or `TO_HANDLER` or `AS_FRAMES`."""
+
+    def carried(self, size: int) -> None:
+        """So many bytes of data have come, which the socket has taken but for what `left_over` is told."""
+
+    def left_over(self, data: bytes) -> None:
+        """The last of them, which no socket has taken."""
+
+
 class WebSocketConnection(TlsConnection):
     """One client.
 
@@ -85,10 +105,10 @@ class WebSocketConnection(TlsConnection):
     )
 
     def __init__(
-        self, readiness: Readiness, sock: socket.socket, context: SSLContext, parsers: Parsers
+        self, readiness: Readiness, sock: socket.socket, tls: SSLContext | Session, parsers: Parsers
     ) -> None:
         """`sock` does not block."""
-        super().__init__(readiness, sock, context)
+        super().__init__(readiness, sock, tls)
         self._parsers = parsers
         self._received = bytearray()
         self._websocket: WebSocketInput | None = None
@@ -100,7 +120,26 @@ class WebSocketConnection(TlsConnection):
         self._explanation = ""
         self.request: asyncio.Future[None] = readiness.loop.create_future()
 
-    # Called by the connection.
+    # Called by the connection, here and where the core is.
+
+    def carry_to(self, outlet: Outlet) -> None:
+        """Give data to this, and not as frames, where the connection can."""
+
+    def pair_with(self, target: Connection) -> None:
+        """This is the connection with the target, of whose data the handler is told by `carry_out`."""
+
+    def carry_from(self, descriptor: int) -> int | None:
+        """Send the client what can be read from this socket, in frames, where the connection can.
+
+        Returns:
+            What the core's `push` returns; None when this is for the caller to do.
+
+        Raises:
+            OSError: as the socket does.
+        """
+
+    def flush(self) -> None:
+        """Send what the core has encrypted for the client, and could not send."""
 
     def room(self) -> memoryview:
         return _request if self._websocket is None else self._websocket.room()

@@ -165,6 +165,11 @@ class WebSocketInput:
         self.behind = False
         self.frames = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a frame has begun, or waits."""
+        return self._parser is not None or self._rest is not None
+
     def room(self) -> memoryview:
         """Where a client's bytes may be put."""
         room, rest = self._lent().offer(0)[:MOST_AT_ONCE], self._rest
@@ -192,7 +197,7 @@ class WebSocketInput:
 
     def give(self, data: bytes) -> None:
         """Have these bytes handed over by `go_on`."""
-        self._rest = memoryview(data)
+        self._rest = memoryview(data) if data else None
         self.behind = bool(data)
 
     def go_on(self) -> int | None:

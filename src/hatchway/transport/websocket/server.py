@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.websocket.connection import WebSocketConnection
+from hatchway.transport.websocket.core_connection import CoreConnection
 from hatchway.transport.websocket.frames import Parsers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from ssl import SSLContext
 
+    from hatchway.transport.core._core import Context
     from hatchway.transport.listening.listener import AcceptedConnection
 
 
@@ -22,7 +24,7 @@ class WebSocketServer:
     def __init__(
         self,
         serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, None]],
-        tls: Callable[[], SSLContext],
+        tls: Callable[[], SSLContext | Context],
     ) -> None:
         """`serve` is run for each client, with its IP address and port.
 
@@ -41,7 +43,12 @@ class WebSocketServer:
 
     def begin(self, accepted: AcceptedConnection, settled: Callable[[], None]) -> None:
         """Serve a connection; `settled` is called when its request has come, or will not come."""
-        client = WebSocketConnection(self._readiness, accepted.sock, self._tls(), self._parsers)
+        context = self._tls()
+        client = (
+            WebSocketConnection(self._readiness, accepted.sock, context, self._parsers)
+            if isinstance(context, SSLContext)
+            else CoreConnection(self._readiness, accepted.sock, context, self._parsers)
+        )
         deadline = self._loop.call_later(accepted.seconds, client.abort)
 
         def requested(_request: object) -> None:

@@ -1,0 +1,19 @@
+"""The path of a tunnel's bytes, compiled: client's socket, TLS, frames with data, target's socket, and back.
+
+`_core.c` is built where there is a compiler (docs/gateway.md). Where it is not, Python does the same: slower,
+within the same bounds. All that decides anything is Python's in either case: handshakes, requests, control
+frames, faults, ends, states, allowances.
+
+    tls = CoreTls(certificate, key)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        … WebSocketServer(serve, lambda: tls.session_context) …
+
+What must hold here: every call reads once, of bounded size, and leaves nothing in the memory that all
+connections share; and what the core does not understand it hands over untouched.
+
+| module | holds |
+|---|---|
+| `loading` | whether the compiled core is there |
+| `core_tls` | the server's certificate, for the core |
+| `event_loop` | an event loop that waits by the core's poller |
+"""

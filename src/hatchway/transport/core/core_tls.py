@@ -1,0 +1,25 @@
+"""The server's certificate as its files are now, for the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatchway.transport.core.loading import CORE
+from hatchway.transport.server_tls import ServerTls
+
+if TYPE_CHECKING:
+    from hatchway.transport.core._core import Context
+
+
+class CoreTls(ServerTls):
+    """
+    Attributes:
+        session_context: for the next connection, beside `context`, from the same files.
+    """
+
+    def _take(self) -> None:
+        # Python says better what is wrong with the files.
+        super()._take()
+        certificate, key = self._files
+        assert CORE is not None
+        self.session_context: Context = CORE.Context(str(certificate), str(key))

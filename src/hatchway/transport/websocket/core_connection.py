@@ -1,0 +1,174 @@
+"""A client whose frames with data the compiled core takes: see `hatchway.transport.core`.
+
+The core has the bytes from the upgrade on, as long as there is nothing but final BINARY frames that carry
+something. Any other frame it gives to the parser, from its first byte on, and it goes on when that has no
+more of them. So each has the bytes from the beginning of a frame to the beginning of another.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from hatchway.transport.connection.tls import SMALL_READ_SIZE, TURN
+from hatchway.transport.websocket.connection import Outlet, WebSocketConnection
+
+if TYPE_CHECKING:
+    import socket
+
+    from hatchway.transport.connection.readiness import Readiness
+    from hatchway.transport.connection.tcp import Connection
+    from hatchway.transport.core._core import Context
+    from hatchway.transport.websocket.frames import Parsers
+
+READ_SIZE: Final = 64 * 1024
+"""Bytes read from a client at once."""
+
+PUSH_SIZE: Final = 2 * (64 * 1024 - 4)
+"""Bytes read from a target at once."""
+
+# What a call of the core tells beside how many bytes of data, which stand above these bits: see _core.c.
+FULL: Final = 1
+_NOTHING: Final = 2
+END: Final = 4
+_REST: Final = 8
+_PLAIN: Final = 16
+_ENCRYPTED: Final = 32
+_COST: Final = 64
+_TLS_ENDED: Final = 128
+_TLS_FAILED: Final = 256
+OUTGOING: Final = 512
+FAILED: Final = 1024
+MARKS: Final = 0xFFFF
+SIZE: Final = 16
+"""Bits below the number of bytes."""
+
+
+class CoreConnection(WebSocketConnection):
+    """One client. What it is told and tells is what `WebSocketConnection` does."""
+
+    __slots__ = ("_in_core", "_outlet", "_session")
+
+    def __init__(self, readiness: Readiness, sock: socket.socket, context: Context, parsers: Parsers) -> None:
+        """`sock` does not block."""
+        self._session = context.session()
+        super().__init__(readiness, sock, self._session, parsers)
+        self._outlet: Outlet | None = None
+        self._in_core = False
+
+    def carry_to(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+
+    def pair_with(self, target: Connection) -> None:
+        poller = self.readiness.poller
+        if poller is not None and self._descriptor >= 0 and target.direct >= 0:
+            self.pair = target.pair = poller.pair(self._session, self._descriptor, target.direct)
+
+    @property
+    def has_more(self) -> bool:
+        return (self.pair is not None and self.pair.is_told) or super().has_more
+
+    def turn(self) -> bool:
+        """Have the core carry what has come, as long as there is time and nothing else has come."""
+        websocket, outlet, pair = self._websocket, self._outlet, self.pair
+        if outlet is None or websocket is None:
+            return super().turn()
+        if pair is not None and (flags := pair.take_client()):
+            return self._do_rest(flags, outlet)
+        session, until = self._session, 0.0
+        if (
+            websocket.is_busy
+            or self._shut_timer is not None
+            or self._ended
+            or self._failed
+            or not self._enter_core()
+        ):
+            self._leave_core()
+            return super().turn()
+        while True:
+            encrypted, self._encrypted = self._encrypted, None
+            most = SMALL_READ_SIZE if self._slowed else READ_SIZE
+            try:
+                result = session.pump(self._descriptor, outlet.outlet, most, encrypted)
+            except OSError:
+                self._drop()
+                return False
+            if size := result >> SIZE:
+                outlet.carried(size)
+            flags = result & MARKS
+            if not flags:
+                self._slowed = False
+                if pair is not None and outlet.outlet >= 0:
+                    pair.read_client()
+                return False
+            if flags != FULL:
+                return self._do_rest(flags, outlet)
+            if not until:
+                until = monotonic() + TURN
+            elif monotonic() > until:
+                return True
+
+    def _do_rest(self, flags: int, outlet: Outlet) -> bool:
+        """Do what the core has left to Python. Returns what `turn` does."""
+        session = self._session
+        if flags & _NOTHING:
+            return False
+        if flags & FAILED:
+            self._drop()
+            return False
+        if flags & END:
+            self._input_ends()
+            return self.has_more
+        if flags & _REST:
+            outlet.left_over(session.take_rest())
+        if flags & OUTGOING:
+            self.flush()
+        if flags & _ENCRYPTED:
+            self._encrypted = memoryview(session.take_encrypted())
+        if flags & _TLS_ENDED:
+            self._ended = True
+        if flags & _TLS_FAILED:
+            self._failed = True
+        if flags & _PLAIN and self._websocket is not None:
+            self._websocket.give(session.take_plain())
+        if flags & _COST:
+            self.cost, self.waste, self._carried = session.take_cost()
+        self._end_turn()
+        return bool(flags & FULL) or self.has_more
+
+    def _enter_core(self) -> bool:
+        """Tell the core where in the records it begins. Returns whether it can go on."""
+        if not self._in_core:
+            if self._incoming.pending or self._session.pending():
+                return False
+            self._session.enter(self._stub, self._record_left, self._records)
+            self._stub = b""
+            self._in_core = True
+        return True
+
+    def _leave_core(self) -> None:
+        if self._in_core:
+            self._in_core = False
+            self._stub, self._record_left, self._records = self._session.leave()
+
+    def carry_from(self, descriptor: int) -> int | None:
+        if (
+            self.direct < 0
+            or self._pongs is not None
+            or self._shut_timer is not None
+            or self._failed
+            or self._outgoing.pending
+        ):
+            return None
+        result = self._session.push(descriptor, self._descriptor, PUSH_SIZE)
+        if result & OUTGOING:
+            self.flush()
+        return result
+
+    def flush(self) -> None:
+        self.send(self._outgoing.read())
+
+    def _drop(self) -> None:
+        if self.pair is not None and self.pair.take_client() & _REST and self._outlet is not None:
+            self._outlet.left_over(self._session.take_rest())
+        super()._drop()

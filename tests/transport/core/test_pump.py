@@ -1,0 +1,206 @@
+"""What the core makes of a client's bytes, whatever they are: beside a slow and obvious reader of frames."""
+
+import socket
+import ssl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.transport.compiled import core_context, needs_core
+from tests.transport.core.test_core_tls import shake_hands
+from tests.transport.harness import frame
+
+from hatchway.transport.core._core import Context
+from hatchway.transport.core.loading import CORE
+from hatchway.transport.websocket.core_connection import MARKS, READ_SIZE, SIZE
+from hatchway.transport.websocket.frames import MAX_FRAME
+
+pytestmark = needs_core
+
+NOTHING, END, REST, PLAIN, ENCRYPTED, TLS_ENDED, TLS_FAILED = 2, 4, 8, 16, 32, 128, 256
+TO_HANDLER, AS_FRAMES = -1, -2
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    return core_context(tmp_path_factory.mktemp("core"))
+
+
+class Meeting:
+    """A session of the core's and its client, at both ends of a connection.
+
+    `data` is what has come of frames with data, `plain` what was left to Python.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.session = context.session()
+        self.client, self.up = shake_hands(self.session)
+        self.ours, self.theirs = socket.socketpair()
+        self.data, self.plain = bytearray(), bytearray()
+
+    def __enter__(self) -> "Meeting":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+    def say(self, text: bytes) -> None:
+        self.client.write(text)
+        self.theirs.sendall(self.up.read())
+
+    def take(self, encrypted: bytes | None = None) -> int:
+        """Pump once; the flags."""
+        outlet = AS_FRAMES if self.plain else TO_HANDLER
+        result = self.session.pump(self.ours.fileno(), outlet, READ_SIZE, encrypted)
+        rest, plain = self.session.take_rest(), self.session.take_plain()
+        assert (len(rest), bool(rest), bool(plain)) == (
+            result >> SIZE,
+            bool(result & REST),
+            bool(result & PLAIN),
+        )
+        self.data += rest
+        self.plain += plain
+        return result & MARKS
+
+    def take_all(self) -> int:
+        """Pump while there is something; the last flags that say more."""
+        last, encrypted = 0, None
+        while not (flags := self.take(encrypted)) & (NOTHING | END | TLS_ENDED | TLS_FAILED):
+            last = flags
+            encrypted = self.session.take_encrypted() if flags & ENCRYPTED else None
+        return last if flags & NOTHING else flags
+
+
+def plain_data(stream: bytes) -> tuple[bytes, bytes]:
+    """The payloads before the first frame that is not plain data, and all from that on (RFC 6455, 5.2).
+
+    The payload of a frame that is yet to come whole counts as far as it goes.
+    """
+    data, at = bytearray(), 0
+    while len(stream) - at >= 6 and stream[at] == 0x82 and stream[at + 1] & 0x80:
+        size, start = stream[at + 1] & 0x7F, at + 2
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            if len(stream) - start < width + 4:
+                break
+            least, size = (126 if width == 2 else 65_536), int.from_bytes(stream[start : start + width])
+            start += width
+            if size < least:
+                break
+        if not 0 < size <= MAX_FRAME:
+            break
+        key, start = stream[start : start + 4], start + 4
+        payload = stream[start : start + size]
+        pad = (key * (len(payload) // 4 + 1))[: len(payload)]
+        data += (int.from_bytes(payload) ^ int.from_bytes(pad)).to_bytes(len(payload))
+        at = start + len(payload)
+    return bytes(data), stream[at:]
+
+
+keys = st.binary(min_size=4, max_size=4)
+frames = st.one_of(
+    st.builds(frame, st.just(2), st.binary(max_size=300), key=keys),
+    st.builds(frame, st.just(2), st.integers(0, MAX_FRAME + 1).map(bytes), key=keys),
+    st.builds(frame, st.integers(0, 15), st.binary(max_size=10), fin=st.booleans(), rsv=st.integers(0, 7)),
+    st.builds(lambda count: frame(2, b"s", key=b"keys") * count, st.integers(1, 200)),
+    st.binary(max_size=20),
+)
+
+
+@given(st.lists(frames, max_size=10), st.lists(st.integers(1, 50_000), max_size=8))
+def test_plain_data_comes_out_and_everything_else_as_it_was(
+    context: Context, sent: list[bytes], cuts: list[int]
+) -> None:
+    stream, at = b"".join(sent), 0
+    with Meeting(context) as meeting:
+        while at < len(stream):
+            cut = cuts.pop() if cuts else 50_000
+            meeting.say(stream[at : at + cut])
+            meeting.take_all()
+            at += cut
+        data, plain = bytes(meeting.data), bytes(meeting.plain)
+    assert stream.endswith(plain)
+    if plain:
+        # It begins with a frame for Python, or comes after as many as are handed over at once.
+        assert plain_data(stream[: len(stream) - len(plain)]) == (data, b"")
+    else:
+        # The beginning of a header is still in the core.
+        wanted, header = plain_data(stream)
+        assert (data, len(header) < 14) == (wanted, True)
+
+
+@given(st.binary(min_size=1, max_size=2000))
+def test_bytes_that_are_no_tls_fail_or_wait(context: Context, garbage: bytes) -> None:
+    with Meeting(context) as meeting:
+        meeting.say(frame(2, b"before", key=b"1234"))
+        meeting.take_all()
+        meeting.theirs.sendall(garbage)
+        meeting.take_all()
+        assert (bytes(meeting.data), bytes(meeting.plain)) == (b"before", b"")
+
+
+def test_the_end_of_tls_and_of_tcp_are_told(context: Context) -> None:
+    with Meeting(context) as meeting:
+        with pytest.raises(ssl.SSLWantReadError):
+            meeting.client.unwrap()
+        meeting.theirs.sendall(meeting.up.read())
+        assert meeting.take_all() & TLS_ENDED
+    with Meeting(context) as meeting:
+        meeting.theirs.close()
+        assert meeting.take_all() == END
+
+
+def test_more_than_is_taken_at_once_is_kept_in_order(context: Context) -> None:
+    sent = bytes(range(256)) * 1200
+    with Meeting(context) as meeting:
+        meeting.client.write(b"".join(frame(2, sent[at : at + 60_000]) for at in range(0, len(sent), 60_000)))
+        encrypted: bytes | None = meeting.up.read()
+        while encrypted:
+            flags = meeting.take(encrypted)
+            encrypted = meeting.session.take_encrypted() if flags & ENCRYPTED else None
+        assert meeting.data == sent
+
+
+def test_calls_that_make_no_sense_are_refused(context: Context) -> None:
+    assert CORE is not None
+    session = context.session()
+    with pytest.raises(ValueError, match="not been read"):
+        session.pump(0, 0, 1, None)
+    with pytest.raises(ValueError, match="sent first"):
+        session.push(0, 0, 1)
+    with pytest.raises(ValueError, match="state"):
+        session.enter(b"12345", 0, 0)
+    with pytest.raises(ValueError, match="closed"):
+        CORE.Poller().pair(session, -1, 0)
+    with pytest.raises(TypeError):
+        session.pump(0)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        session.push(0)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        type(session)()
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    with Meeting(context) as meeting, pytest.raises(OSError, match="Bad file"):
+        meeting.session.pump(-1, -1, 1, None)
+
+
+def test_a_pair_forgets_its_sockets_when_it_parts(context: Context) -> None:
+    assert CORE is not None
+    poller = CORE.Poller()
+    with Meeting(context) as meeting:
+        poller.register(meeting.ours.fileno(), 1)
+        pair = poller.pair(meeting.session, meeting.ours.fileno(), meeting.theirs.fileno())
+        pair.read_client()
+        pair.part()
+        pair.part()
+        pair.read_client()
+        meeting.say(frame(2, b"x"))
+        assert poller.poll(0) == [(meeting.ours.fileno(), 1)]
+        assert (pair.bytes_in, pair.bytes_out, pair.is_told, pair.take_client(), pair.take_target()) == (
+            0,
+            0,
+            False,
+            0,
+            0,
+        )

@@ -1,0 +1,423 @@
+"""Tunnels whose bytes the compiled core carries, with clients that hold TLS in their own hands."""
+
+import asyncio
+import hashlib
+import os
+import random
+import select
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import pytest
+import uvloop
+from tests.gateway.harness import Running, Says, echo, running_gateway, target
+from tests.gateway.hostile_frames import Wire, update_keys
+from tests.transport.compiled import core_context, needs_core
+from tests.transport.harness import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    LOOPBACK,
+    PING,
+    PONG,
+    TEXT,
+    client_tls,
+    frame,
+    until,
+)
+
+from hatchway.transport.core._core import Context
+from hatchway.transport.core.event_loop import new_event_loop
+from hatchway.transport.websocket.core_connection import READ_SIZE, CoreConnection
+
+pytestmark = needs_core
+
+Loop = Callable[[], asyncio.AbstractEventLoop]
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    return core_context(tmp_path_factory.mktemp("core"))
+
+
+def run(test: Callable[[], Awaitable[None]], loop: Loop = new_event_loop) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(100):
+            await test()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(bounded())
+
+
+class Client(Wire):
+    """One that waits for what comes."""
+
+    connected: ClassVar[list[Wire]] = []
+
+    def __init__(self, gateway: Running) -> None:
+        super().__init__((LOOPBACK, gateway.port), client_tls())
+        opened = Wire.open((LOOPBACK, gateway.port), "/openTunnel")
+        self.sock.close()
+        self.__dict__.update(opened.__dict__)
+        self.connected.append(self)
+
+    def say(self, *frames: bytes) -> None:
+        """All in as few records as will hold them, sent at once."""
+        self.write(b"".join(frames))
+        self.flush()
+
+    def frames(self) -> list[tuple[int, bytes]]:
+        """Those that have come whole."""
+        found, at, data = [], 0, bytes(self.received)
+        while at + 2 <= len(data):
+            size, start = data[at + 1], at + 2
+            if size == 126:
+                size, start = int.from_bytes(data[at + 2 : at + 4]), at + 4
+            if start + size > len(data):
+                break
+            found.append((data[at] & 0xF, data[start : start + size]))
+            at = start + size
+        return found
+
+    def hear(self, enough: Callable[[list[tuple[int, bytes]]], bool]) -> list[tuple[int, bytes]]:
+        self.sock.settimeout(30)
+        while not enough(self.frames()):
+            data = self.sock.recv(1 << 18)
+            assert data, "the gateway has left"
+            self.incoming.write(data)
+            self.decrypt()
+        return self.frames()
+
+    def hear_now(self) -> None:
+        """What is there."""
+        with suppress(BlockingIOError):
+            while data := self.sock.recv(1 << 18):
+                self.incoming.write(data)
+                self.decrypt()
+
+    def hear_bytes(self, size: int) -> bytes:
+        heard = self.hear(lambda frames: sum(len(text) for kind, text in frames if kind == BINARY) >= size)
+        return b"".join(text for kind, text in heard if kind == BINARY)
+
+    def hear_close(self) -> int:
+        heard = self.hear(lambda frames: any(kind == CLOSE for kind, _ in frames))
+        return next(int.from_bytes(text[:2]) for kind, text in heard if kind == CLOSE)
+
+
+def tunnel(
+    client: Callable[[Running], object],
+    context: Context,
+    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] = echo,
+    loop: Loop = new_event_loop,
+) -> None:
+    """Have a client, in a thread, do what it does by a tunnel to a target."""
+
+    async def test() -> None:
+        async with target(handler) as port, running_gateway(Says(port), tls=lambda: context) as gateway:
+            try:
+                await asyncio.to_thread(client, gateway)
+            finally:
+                while Client.connected:
+                    Client.connected.pop().sock.close()
+            await gateway.trail.end()
+            # Only then has it got what was on its way.
+            await until(lambda: not isinstance(handler, Sink) or handler.ended)
+
+    run(test, loop)
+
+
+class Sink:
+    """A target that takes everything."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.got = bytearray()
+        self.ended = False
+        self._pause = pause
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(self._pause)
+        while data := await reader.read(1 << 16):
+            self.got += data
+        writer.close()
+        self.ended = True
+
+
+@pytest.mark.parametrize("loop", [new_event_loop, uvloop.new_event_loop], ids=["core's loop", "uvloop"])
+@pytest.mark.parametrize("seed", range(2))
+def test_bytes_come_back_exactly_whatever_frames_records_and_reads_they_are_in(
+    seed: int, loop: Loop, context: Context
+) -> None:
+    chance = random.Random(seed)
+    sent, stream, pings = bytearray(), bytearray(), []
+
+    def add(size: int) -> bytes:
+        payload = chance.randbytes(size)
+        sent.extend(payload)
+        return payload
+
+    for _ in range(60):
+        size = chance.choice((1, 5, 125, 126, 127, 1000, 30_000, 65_000, 65_535, 65_536, 131_072))
+        what = chance.random()
+        if what < 0.7:
+            stream += frame(BINARY, add(size), key=chance.randbytes(4))
+        elif what < 0.8:
+            pings.append(chance.randbytes(20))
+            stream += frame(PING, pings[-1], key=chance.randbytes(4))
+        elif what < 0.9:
+            stream += frame(BINARY, add(size), fin=False) + frame(PONG) + frame(CONTINUATION, add(7))
+        else:
+            stream += b"".join(
+                frame(BINARY, add(1), key=chance.randbytes(4)) for _ in range(chance.choice((3, 300)))
+            )
+
+    def client(gateway: Running) -> None:
+        wire, at = Client(gateway), 0
+        while at < len(stream):
+            size = chance.choice((1, 3, 100, 16_384, 40_000, 200_000))
+            wire.write(bytes(stream[at : at + size]))
+            at += size
+            encrypted = wire.outgoing.read()
+            cut = chance.choice((len(encrypted), 4, len(encrypted) // 2))
+            for part in (encrypted[:cut], encrypted[cut:]):
+                wire.sock.setblocking(False)
+                left = memoryview(part)
+                while left:
+                    select.select([wire.sock], [wire.sock], [])
+                    with suppress(BlockingIOError):
+                        left = left[wire.sock.send(left) :]
+                    wire.hear_now()
+        assert hashlib.sha256(wire.hear_bytes(len(sent))).digest() == hashlib.sha256(sent).digest()
+        heard = [text for kind, text in wire.frames() if kind == PONG]
+        assert heard
+        assert set(heard) <= set(pings)
+        wire.say(frame(CLOSE, b"\x03\xe8"))
+        assert wire.hear_close() == 1000
+
+    tunnel(client, context, loop=loop)
+
+
+def test_a_target_that_is_slow_gets_everything_and_then_a_fin(context: Context) -> None:
+    sent = random.Random(1).randbytes(3_000_000)
+    sink = Sink(0.1)
+
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        for at in range(0, len(sent), 65_000):
+            wire.say(frame(BINARY, sent[at : at + 65_000], key=b"abcd"))
+        wire.say(frame(CLOSE, b"\x03\xe8"))
+        assert wire.hear_close() == 1000
+
+    tunnel(client, context, sink)
+    assert sink.got == sent
+
+
+def test_a_client_that_is_slow_gets_everything_in_order_what_the_gateway_says_itself_too(
+    context: Context,
+) -> None:
+    sent = random.Random(2).randbytes(5_000_000)
+
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        await writer.drain()
+        writer.close()
+
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 50_000)
+        for _ in range(5):
+            wire.say(frame(PING, b"?"))
+            select.select([], [], [], 0.02)
+        assert wire.hear_close() == 1000
+        heard = wire.frames()
+        assert b"".join(text for kind, text in heard if kind == BINARY) == sent
+        assert (PONG, b"?") in heard
+
+    tunnel(client, context, flood)
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (frame(TEXT, b"hello"), 1003),
+        (frame(BINARY, b"x", rsv=4), 1002),
+        (frame(BINARY, b"x", key=None), 1002),
+        (frame(CONTINUATION, b"x"), 1002),
+        (frame(BINARY, bytes(131_073)), 1009),
+        (struct.pack(">BBQ", 0x82, 0xFF, 1 << 62), 1009),
+        (frame(BINARY, b"x", fin=False) + frame(BINARY, b"y"), 1002),
+        (frame(CLOSE, b"\x0f\xa0"), 4000),
+    ],
+)
+def test_what_is_no_plain_data_ends_as_it_does_without_the_core(
+    frames: bytes, code: int, context: Context
+) -> None:
+    sink = Sink()
+
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        wire.say(frame(BINARY, b"before", key=b"1234"))
+        wire.say(frame(BINARY, b" with it"), frames)
+        assert wire.hear_close() == code
+
+    tunnel(client, context, sink)
+    assert bytes(sink.got) in (b"before with it", b"before with itx")
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_key_updates_amid_data_are_answered(kind: int, context: Context) -> None:
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        for _ in range(3):
+            wire.say(frame(BINARY, b"here"))
+            update_keys(wire.tls, 1, kind)
+            wire.say(frame(BINARY, b"there"))
+        assert wire.hear_bytes(27) == b"herethere" * 3
+
+    tunnel(client, context)
+
+
+def test_a_flood_of_the_smallest_records_and_frames_is_slowed_and_loses_nothing(context: Context) -> None:
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        wire.say(frame(BINARY, b"first"))
+        assert wire.hear_bytes(5) == b"first"
+        count = 1000
+        for _ in range(count):
+            wire.write(frame(BINARY, b"s", key=b"\1\2\3\4"))
+        wire.flush()
+        wire.say(frame(BINARY, b"s") * count)
+        assert wire.hear_bytes(5 + 2 * count) == b"first" + b"s" * 2 * count
+        ((_, relay),) = gateway.registry
+        assert relay.bytes_in == relay.bytes_out == 5 + 2 * count
+
+    tunnel(client, context)
+
+
+def test_what_is_not_tls_is_answered_with_an_alert_after_what_came_before(context: Context) -> None:
+    sink = Sink()
+
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        wire.say(frame(BINARY, b"all of it"))
+        wire.sock.sendall(b"\x17\x03\x03\x00\x40" + os.urandom(64))
+        with pytest.raises(ssl.SSLError, match="alert"):
+            wire.hear_close()
+
+    tunnel(client, context, sink)
+    assert sink.got == b"all of it"
+
+
+@pytest.mark.parametrize("way", ["TLS", "TCP", "reset"])
+def test_a_client_that_leaves_is_gone(way: str, context: Context) -> None:
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        wire.say(frame(BINARY, b"bye"))
+        assert wire.hear_bytes(3) == b"bye"
+        if way == "TLS":
+            wire.write(frame(BINARY, b"and more"))
+            with pytest.raises(OSError, match=r"."):
+                wire.tls.unwrap()
+            wire.flush()
+        elif way == "reset":
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.sock.close()
+
+    tunnel(client, context)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_target_that_leaves_closes_the_tunnel(reset: bool, context: Context) -> None:
+    async def leaves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(5))
+        await reader.readexactly(5)
+        if reset:
+            writer.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            writer.transport.abort()
+        writer.close()
+
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        wire.say(frame(BINARY, b"hello"))
+        wire.hear_bytes(5)
+        wire.say(frame(BINARY, b"leave"))
+        assert wire.hear_close() == 1000
+
+    tunnel(client, context, leaves)
+
+
+class Told:
+    """Whoever gets data."""
+
+    outlet = -1
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.size = 0
+
+    def carried(self, size: int) -> None:
+        self.size += size
+
+    def left_over(self, data: bytes) -> None:
+        self.data += data
+
+
+class Pair:
+    """What the core has carried in part, and Python has not heard of yet."""
+
+    is_told = True
+
+    def take_client(self) -> int:
+        return 8
+
+    def part(self) -> None: ...
+
+    def disarm(self) -> None: ...
+
+
+class Session:
+    """Of the core's, what has been read but not sent."""
+
+    def take_rest(self) -> bytes:
+        return b"read before"
+
+
+def test_what_was_read_of_a_client_that_is_dropped_is_handed_over(context: Context, tmp_path: Path) -> None:
+    async def test() -> None:
+        from hatchway.transport.connection.readiness import Readiness
+        from hatchway.transport.websocket.frames import Parsers
+
+        one, other = socket.socketpair()
+        one.setblocking(False)
+        with other:
+            connection = CoreConnection(Readiness(asyncio.get_running_loop()), one, context, Parsers())
+            told = Told()
+            connection.carry_to(told)
+            connection.pair = cast("Any", Pair())
+            connection._session = cast("Any", Session())
+            assert connection.has_more
+            connection.abort()
+            assert told.data == b"read before"
+            with pytest.raises(ConnectionResetError):
+                await connection.request
+
+    run(test)
+
+
+def test_a_socket_that_fails_has_the_connection_dropped(context: Context) -> None:
+    def client(gateway: Running) -> None:
+        wire = Client(gateway)
+        wire.say(frame(BINARY, bytes(READ_SIZE)))
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.sock.close()
+
+    async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+
+    tunnel(client, context, never)
