@@ -190,6 +190,9 @@ class _Api:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await asyncio.shield(self._looking)
+        except MachineRemoved as problem:
+            # Which has its own line in the log: load balancers ask several times a second.
+            return await _removed(request, problem)
         except Exception as problem:
             log.error("not ready", **log_fields(problem))
             return _plain(request, "the store cannot be read: see the server's log", 503)
