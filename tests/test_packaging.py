@@ -115,3 +115,50 @@ def test_what_other_systems_lack_is_needed_by_no_command_of_the_client(python: P
         f"import sys; sys.modules.update(dict.fromkeys({hidden!r})); from hatchway.client import {modules}"
     )
     subprocess.run([python, "-I", "-c", program], check=True, timeout=60)
+
+
+# What Python has not there, taken away once all that needs it here has been loaded.
+LACKING = """
+import asyncio, contextlib, os, select, shutil, signal, socket, subprocess, sys, tempfile
+from hatchway.cli.start import main
+
+for module, names in {
+    os: "fork fchmod fchown get_blocking geteuid getuid readv set_blocking waitid writev",
+    select: "poll",
+    signal: "SIGHUP SIGQUIT SIGSTOP SIGTSTP SIGUSR1",
+    socket: "AF_UNIX recv_fds",
+}.items():
+    for name in names.split():
+        delattr(module, name)
+for words in WORDS:
+    sys.argv = ["hatchway", *words]
+    with contextlib.suppress(SystemExit):
+        main()
+"""
+
+
+def test_on_windows_what_opens_tunnels_says_that_it_cannot_and_nothing_ends_in_a_traceback(
+    python: Path, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "ca.pem"
+    certificate.write_text("no certificate")
+    refused = (
+        ("ssh", "web-1"), ("ssh", "--dry-run", "web-1"), ("open-tunnel", "web-1"), ("forward", "web-1", "80"),
+        ("open-tunnel", "web-1", "--local-port", "0"), ("rdp", "web-1"), ("ssh-config",),
+    )  # fmt: skip
+    others = (
+        ("hosts",), ("explain", "5d2c"), ("tunnels", "list"),
+        ("trust", "install", "--ca-certificate", certificate),
+    )  # fmt: skip
+    words = [tuple(map(str, line)) for line in (*refused, *others)]
+    hidden = f"import sys; sys.modules.update(dict.fromkeys({NOWHERE_ON['windows']!r}))"
+    done = subprocess.run(
+        [python, "-I", "-c", f"{hidden}\nWORDS = {words!r}\n{LACKING}"],
+        env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(words), done.stderr
+    assert all(line.startswith("hatchway: ") for line in lines), lines
+    for line in lines[: len(refused)]:
+        assert line.startswith("hatchway: hatchway opens no tunnels on Windows: use it in WSL"), lines
+    assert not any("Windows" in line for line in lines[len(refused) :])

@@ -123,7 +123,7 @@ def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile
             os.kill(pid, number)
         if number == signal.SIGSTOP:
             frozen = connecting(installed, "i-0123456789abcdef0", timeout=0.5)
-            _, told = frozen.communicate(timeout=60)
+            _, told = frozen.communicate(timeout=150)
             assert re.fullmatch(r"hatchway: .*timeout .*: nothing within 0\.5 seconds: [^\n]*\n", told), told
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     assert eventually(lambda: not any(lives(pid) for pid in planes))
@@ -145,7 +145,7 @@ def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile
     again = serve(installed, "--api", api, "--gateway", gateway)
     assert again.urls == server.urls
     for client in waiting:
-        _, told = client.communicate(timeout=60)
+        _, told = client.communicate(timeout=150)
         # The endpoint leads to a host that does not listen; so far did the key, the policies and the way.
         assert told.startswith("hatchway: tunnel closed: Unable to connect to target"), told
         assert (told.count("\n"), client.returncode) == (1, 255)

@@ -46,7 +46,6 @@ def test_a_user_adds_no_setting(user: str) -> None:
         # Another process of its own may have the session.
         ("linux", ("remmina",), (("remmina", "-c"), False)),
         ("darwin", ("xfreerdp", "open"), (("open", "-W"), True)),
-        ("win32", ("mstsc",), (("mstsc",), True)),
         ("linux", (), None),
     ],
 )

@@ -159,6 +159,7 @@ def ssh_config(
     """
     from hatchway.client.discovery import check_os_user
     from hatchway.client.errors import printable
+    from hatchway.client.local import check_system
     from hatchway.client.profile import Profile
     from hatchway.client.ssh_setup import remove_ssh_config, write_ssh_config
 
@@ -167,6 +168,7 @@ def ssh_config(
             for path in remove_ssh_config(caller.options(), ssh_directory):
                 typer.echo(f"Took away what was written to {path}")
             return
+        check_system()
         check_os_user(os_user)
         written = write_ssh_config(Profile(caller.options()), os_user, tunnel.options(), ssh_directory)
     for host, why in written.apart:
@@ -326,7 +328,7 @@ def rdp(
     """Reach the desktop of a Windows host, by Remote Desktop (RDP).
 
     Opens a local port with a tunnel for each connection, writes an .rdp file that leads there, and opens it
-    with mstsc, FreeRDP, Remmina or the Mac's own program. Ends when that does, or else (Remmina may go on in
+    with FreeRDP, Remmina or the Mac's own program. Ends when that does, or else (Remmina may go on in
     another process) with Ctrl-C.
 
     \b

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 @contextmanager
 def as_ssh_ends() -> Iterator[None]:
     """Whatever keeps a command from a connection ends it with 255, by which rsync, Ansible and others know
-    that from a remote command that failed.
+    that from a remote command that failed. First of all a system on which there are no tunnels.
 
     Raises:
         NoConnection: in the place of an error with the exit code of any failure.
     """
+    from hatchway.client.local import check_system
+
     try:
+        check_system()
         yield
     except ClientError as problem:
         if problem.exit_code != ClientError.exit_code:

@@ -99,6 +99,10 @@ class NotFound(ClientError):
     """The control plane knows no such instance, or no endpoint that leads to it."""
 
 
+class NotHere(ClientError):
+    """This system has not what the command takes."""
+
+
 class NoConnection(ClientError):
     """What kept a command in ssh's place, or behind it, from a connection."""
 

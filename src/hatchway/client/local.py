@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hatchway.client.errors import InvalidOption
+from hatchway.client.errors import InvalidOption, NotHere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +75,18 @@ def _is_held(port: int, other_port: int) -> bool:
             if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{other_port:04X}"):
                 return fields[9] != "0"
     return False
+
+
+def check_system() -> None:
+    """
+    Raises:
+        NotHere: no tunnel can be carried on this system: Windows, which has other ways to wait for bytes.
+    """
+    if not hasattr(select, "poll") or not hasattr(os, "readv"):
+        raise NotHere(
+            "hatchway opens no tunnels on Windows: use it in WSL (Windows Subsystem for Linux), or the AWS"
+            " CLI's 'aws ec2-instance-connect'"
+        )
 
 
 def connection(sock: socket.socket) -> LocalEnd:

@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 
 RDP_PORT: Final = 3389
 _LONGEST_USER: Final = 256
-_PROGRAMS: Final = {
-    "win32": (("mstsc",),),
-    "darwin": (("open", "-W"),),
-}
-_OTHER_PROGRAMS: Final = (("xfreerdp3",), ("xfreerdp",), ("wlfreerdp",), ("remmina", "-c"))
+_OF_MACOS: Final = (("open", "-W"),)
+_PROGRAMS: Final = (("xfreerdp3",), ("xfreerdp",), ("wlfreerdp",), ("remmina", "-c"))
 """Each with what stands before the file."""
 
 _HANDS_OVER: Final = frozenset({"remmina"})
@@ -60,7 +57,7 @@ def rdp_file(port: int, user: str | None) -> str:
 
 def find_program() -> Program | None:
     """The program of this machine that opens such a file."""
-    for name, *words in _PROGRAMS.get(sys.platform, _OTHER_PROGRAMS):
+    for name, *words in _OF_MACOS if sys.platform == "darwin" else _PROGRAMS:
         found = shutil.which(name)
         if found is not None:
             return Program((found, *words), name not in _HANDS_OVER)

@@ -240,7 +240,8 @@ def _replace(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-            if target.exists():
+            # Windows has neither modes nor owners of this kind.
+            if target.exists() and hasattr(os, "fchown"):
                 before = target.stat()
                 mode = stat.S_IMODE(before.st_mode) & 0o600
                 os.fchmod(file.fileno(), mode | 0o600)

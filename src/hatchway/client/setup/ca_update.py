@@ -126,10 +126,12 @@ def _replace(file: Path, content: bytes) -> None:
                 opened.write(content)
                 opened.flush()
                 before = target.stat()
-                os.fchmod(descriptor, before.st_mode & 0o777)
-                if hasattr(os, "fchown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                    # Root does it for somebody, who is to read the file ever after.
-                    os.fchown(descriptor, before.st_uid, before.st_gid)
+                # Windows has neither modes nor owners of this kind.
+                if hasattr(os, "fchown"):
+                    os.fchmod(descriptor, before.st_mode & 0o777)
+                    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                        # Root does it for somebody, who is to read the file ever after.
+                        os.fchown(descriptor, before.st_uid, before.st_gid)
                 os.fsync(descriptor)
             Path(aside).replace(target)
         except BaseException:

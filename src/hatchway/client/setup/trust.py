@@ -193,7 +193,8 @@ _NO_STORE: Final = (
 
 
 def _need_root() -> None:
-    if os.geteuid() != 0:
+    # Windows has no such thing, and no store of those that are known here.
+    if hasattr(os, "geteuid") and os.geteuid() != 0:
         raise CommandFailed("only root can change the system's trust store: run this with sudo")
 
 
