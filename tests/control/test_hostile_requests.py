@@ -222,11 +222,11 @@ def test_a_store_that_is_locked_is_told_apart_from_a_fault_of_the_program(
 def test_the_process_says_how_it_is_and_where_its_gateway_listens(world: World) -> None:
     assert world.send("GET", "/healthz").text == "ok\n"
     assert world.send("GET", "/readyz").text == "ok\n"
-    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443,"remember_seconds":60}'
+    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443,"remember_seconds":0}'
     world.change(
         lambda tx: tx.gateway_workers.put(worker("dead", 8444, world.clock() - timedelta(seconds=1)))
     )
-    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443,"remember_seconds":60}'
+    assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443,"remember_seconds":0}'
     world.change(
         lambda tx: tx.gateway_workers.put(worker("live", 8445, world.clock() + timedelta(seconds=9)))
     )

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.memory import Memory
+    from hatchway.client.opening import Ahead
     from hatchway.client.patience import Patience
     from hatchway.client.plan import TunnelPlan
-    from hatchway.client.profile import ProfileOptions
+    from hatchway.client.profile import Profile, ProfileOptions
 
 
 @contextmanager
@@ -96,7 +98,6 @@ def open_tunnel(
         ClientError: whatever kept it from its work.
     """
     from hatchway.client.discovery import check_options, plan_tunnel
-    from hatchway.client.errors import NotOpened, TunnelClosed
     from hatchway.client.memory import Memory
     from hatchway.client.profile import Profile
 
@@ -133,7 +134,6 @@ def open_tunnel(
         asyncio.run(listen(plan, local_port, report, bind_address or LOOPBACK))
         return 0
     from hatchway.client.opening import Ahead
-    from hatchway.client.stream_relay import relay_standard_streams
 
     memory = Memory(profile, options) if options.private_ip_address is None else None
     ahead: Ahead | None = None
@@ -147,23 +147,40 @@ def open_tunnel(
     if introduce and ahead is None:
         expected(plan)
     prepare(plan)
-    remembered = memory is not None and memory.recalled
-    try:
-        # What is not any more where it was does not come back.
-        patient = None if remembered else profile.patience
-        relay_standard_streams(plan, profile.trusted, ahead, patience=patient)
-    except NotOpened:
-        # Nothing has been taken from standard input yet.
-        if memory is not None:
-            memory.forget()
-        if not remembered:
-            raise
-        relay_standard_streams(plan_tunnel(profile, options), profile.trusted, patience=profile.patience)
-    except TunnelClosed:
-        if memory is not None:
-            memory.forget()
-        raise
+    _carry(plan, profile, options, memory, ahead)
     return 0
+
+
+def _carry(
+    plan: TunnelPlan, profile: Profile, options: TunnelOptions, memory: Memory | None, ahead: Ahead | None
+) -> None:
+    """On standard streams. What is not any more where it was does not come back, and an API that has just
+    started may not know yet where its gateway is: so all that was not given is asked anew."""
+    from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.errors import NotOpened, TunnelClosed
+    from hatchway.client.stream_relay import relay_standard_streams
+
+    patience = profile.patience
+    remembered = memory is not None and memory.recalled
+    asks = options.gateway_port is None
+    while True:
+        try:
+            relay_standard_streams(plan, profile.trusted, ahead, patience=None if asks else patience)
+        except NotOpened as problem:
+            # Nothing has been taken from standard input yet.
+            if memory is not None:
+                memory.forget()
+            if not remembered and not (
+                asks and problem.restarting and patience is not None and patience.is_left(str(problem))
+            ):
+                raise
+            plan, ahead, remembered = plan_tunnel(profile, options), None, False
+        except TunnelClosed:
+            if memory is not None:
+                memory.forget()
+            raise
+        else:
+            return
 
 
 def _load_what_carries_many() -> None:

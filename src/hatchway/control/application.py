@@ -214,6 +214,9 @@ class _Api:
             port = await self._others.run(connection.source, self._gateway_port)
         except Busy:
             return _busy(request)
+        if port is None:
+            # There will be one in a moment, at a port that is not known yet.
+            return JSONResponse({"gateway_port": DEFAULT_GATEWAY_PORT, "remember_seconds": 0})
         return JSONResponse({"gateway_port": port, "remember_seconds": REMEMBER_SECONDS})
 
     async def authorities(self, request: Request) -> Response:
@@ -235,7 +238,7 @@ class _Api:
             # It need not be there where others' certificates are used.
             return None
 
-    def _gateway_port(self) -> int:
+    def _gateway_port(self) -> int | None:
         with self._plane.store.read() as tx:
             # The one with the latest lease: one that was killed keeps its lease for a while.
             workers = tx.gateway_workers.find(
@@ -243,7 +246,7 @@ class _Api:
                 order=(gateway_workers.c.started_at.desc(),),
                 limit=1,
             )
-        return workers[0].port if workers else DEFAULT_GATEWAY_PORT
+        return workers[0].port if workers else None
 
     async def authorized_keys(self, request: Request) -> Response:
         parameters = request.query_params
