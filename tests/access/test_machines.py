@@ -1,11 +1,13 @@
 """What tokens of machines stand for is sealed, and what is sealed for a machine opens there alone."""
 
 import base64
+import json
 import os
 from dataclasses import replace
 
 import pytest
 
+from hatchway.access.access_keys import put_secret, secret_of
 from hatchway.access.key_files import NEXT, Keys
 from hatchway.access.machines import (
     GATEWAY,
@@ -48,6 +50,16 @@ def test_a_token_stands_for_what_was_sealed_with_it_until_it_ends(store: Store) 
         assert grant_of(tx, vault, MACHINE_TOKEN, replace(TOKEN, secret=b"x" * SECRET_SIZE)) is None
         delete_grant(tx, TOKEN.id)
         assert grant_of(tx, vault, MACHINE_TOKEN, TOKEN) is None
+
+
+def test_a_token_from_before_gateways_were_bound_to_endpoints_is_bound_to_none(store: Store) -> None:
+    vault = Vault(os.urandom(32))
+    with store.write() as tx:
+        put_grant(tx, vault, TOKEN.id, GRANT)
+        kept = json.loads(secret_of(tx, vault, TOKEN.id) or "")
+        del kept["endpoints"]
+        put_secret(tx, vault, TOKEN.id, json.dumps(kept))
+        assert grant_of(tx, vault, MACHINE_TOKEN, TOKEN) == replace(GRANT, endpoints=())
 
 
 def test_who_writes_rows_without_the_master_key_gives_nobody_anything(store: Store) -> None:
