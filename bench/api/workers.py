@@ -24,7 +24,7 @@ COUNTS: Final = (1, 2, 4)
 SHARE: Final = 0.1
 """Of a core, for each process."""
 CALLS: Final = ("GetCallerIdentity", "DescribeInstances, a page of 5", "CreateUser, DeleteUser")
-_CLIENTS: Final = 32
+_CLIENTS: Final = 12
 """Connections, which the kernel deals out to the processes."""
 
 

@@ -166,7 +166,7 @@ class Cluster:
     def _add(self, name: str, command: list[str], data: Path, url: str, source: Path | None) -> None:
         port = self._ports.setdefault(name, free_port())
         words = [word.format(address=f"{LOOPBACK}:{port}") for word in command]
-        words += ["--data-dir", str(data), "--store-url", url, "--log-format", "json"]
+        words += ["--data-dir", str(data), *self._store(url), "--log-format", "json"]
         before = self.processes.get(name)
         log = self._directory / f"{name}.log"
         ready = log.read_text().count("\nready ") if log.exists() else 0
@@ -179,6 +179,10 @@ class Cluster:
             _READY,
             process.log,
         )
+
+    def _store(self, url: str) -> list[str]:
+        # In a directory that all share, it is where it always is.
+        return ["--store-url", url] if self._apart else []
 
     def remove(self, name: str) -> None:
         self.processes.pop(name).stop()
@@ -252,8 +256,7 @@ class Cluster:
             *hatchway_command(*arguments),
             "--data-dir",
             str(self.data),
-            "--store-url",
-            self._url,
+            *self._store(self._url),
         ]
         done = subprocess.run(
             command,

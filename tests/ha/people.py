@@ -144,7 +144,7 @@ class Revocations:
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join(180)
-        self._slowness.stop()
+        self._slowness.close()
 
     async def _run(self) -> None:
         server = await asyncio.start_server(self._target, LOOPBACK, 0)

@@ -1,4 +1,7 @@
-"""How slow a machine is at the moment, by what a process gets of a processor that has a little to compute."""
+"""How slow a machine is now: how long a process takes that wakes up a few times to compute a little.
+
+That is what a change is that goes from one process to the next.
+"""
 
 import subprocess
 import sys
@@ -6,10 +9,13 @@ import sys
 _WORK = """
 import sys, time
 for _ in sys.stdin:
-    began, computed = time.perf_counter(), time.thread_time()
-    while time.thread_time() < computed + 0.02:
-        pass
-    print((time.perf_counter() - began) / (time.thread_time() - computed), flush=True)
+    began = time.perf_counter()
+    for _ in range(5):
+        time.sleep(0.005)
+        until = time.thread_time() + 0.005
+        while time.thread_time() < until:
+            pass
+    print((time.perf_counter() - began) / 0.05, flush=True)
 """
 
 
@@ -22,13 +28,13 @@ class Slowness:
         )
 
     def now(self) -> float:
-        """Times as long as on a processor of its own; 1 at least."""
+        """Times as long as with a processor of its own; 1 at least."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         return max(1.0, float(self._process.stdout.readline()))
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._process.kill()
         self._process.wait()

@@ -230,7 +230,7 @@ def _again(cluster: Cluster, told: Told, name: str, number: signal.Signals) -> N
     ready = process.log().count("\nready ")
     told.say(f"{name} gets {number.name}")
     process.signal(number)
-    wait_until(lambda: process.log().count("\nready ") > ready, 60, process.log)
+    wait_until(lambda: process.log().count("\nready ") > ready, 240, process.log)
     time.sleep(2)
 
 
