@@ -1,10 +1,13 @@
 """Where credentials, region, endpoint URL and CA bundle come from."""
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hatchway.client.errors import NotConfigured
+from hatchway.client.errors import ApiError, NotConfigured
+from hatchway.client.patience import Patience
 from hatchway.client.profile import Profile, ProfileOptions
 
 CONFIG = """
@@ -24,6 +27,52 @@ endpoint_url = https://profile.example
 ec2 =
   endpoint_url = https://ec2.example
 """
+
+ROLE = """
+[profile base]
+aws_access_key_id = AKIALAB
+aws_secret_access_key = lab
+
+[profile role]
+region = eu-west-1
+source_profile = base
+role_arn = arn:aws:iam::123456789012:role/operator
+endpoint_url = http://127.0.0.1:{port}
+"""
+
+
+@pytest.fixture
+def nobody(aws_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where the role of a profile is asked for: nobody listens there yet."""
+    monkeypatch.setattr("hatchway.client.profile.ROLE_CACHE", str(tmp_path / "roles"))
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(0)
+        aws_environment.write_text(ROLE.format(port=sock.getsockname()[1]))
+        yield sock
+
+
+def test_an_api_that_is_just_restarting_is_waited_for_where_a_role_is_asked_for_too(
+    nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.client.patience.PATIENCE", 0.1)
+    told: list[str] = []
+    with pytest.raises(ApiError, match="AssumeRole: Could not connect to the endpoint URL"):
+        Profile(ProfileOptions(profile="role"), Patience(told.append)).credentials()
+    (line,) = told
+    assert "API listens there: trying again for" in line
+
+
+def test_one_that_says_nothing_is_asked_for_a_role_once(
+    nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.client.botocore_session.TIMEOUT", 0.1)
+    nobody.listen()
+    with pytest.raises(ApiError, match=r"AssumeRole: Read timeout on endpoint URL: .*: see that Hatchway"):
+        Profile(ProfileOptions(profile="role")).credentials()
+    nobody.accept()[0].close()
+    with pytest.raises(BlockingIOError):
+        nobody.accept()
 
 
 def test_a_profile_gives_everything(aws_environment: Path) -> None:

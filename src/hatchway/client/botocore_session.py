@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotConfigured, printable
 from hatchway.client.http_connection import TIMEOUT
+from hatchway.client.patience import as_while_restarting
 from hatchway.client.profile import NO_CREDENTIALS
 from hatchway.client.proxy import proxy_for_url
 
@@ -59,7 +60,16 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
             from hatchway.client.proxied_calls import send_through
 
             send_through(client, proxy, options.get("verify"), config)
+        if service_name == "sts":
+            client.meta.events.register_first("needs-retry.sts", self._give_up)
         return client
+
+    def _give_up(self, caught_exception: Exception | None = None, **_of_the_attempt: Any) -> None:
+        """Has botocore not try again where nobody answers, or where whoever has more patience will."""
+        silent = isinstance(caught_exception, (failures.ConnectTimeoutError, failures.ReadTimeoutError))
+        waited_for = self._of.patience is not None and seems_restarting(caught_exception)
+        if caught_exception is not None and (silent or waited_for):
+            raise caught_exception
 
 
 class RoleCache(JSONFileCache):  # type: ignore[misc]
@@ -98,6 +108,18 @@ def make_client(
 def refused_operation(error: Exception) -> str:
     """The operation that an error of botocore tells of."""
     return str(getattr(error, "operation_name", "AssumeRole"))
+
+
+def seems_restarting(error: BaseException | None) -> bool:
+    """Whether it is what botocore makes of what a connection fails of while its server restarts."""
+    if not isinstance(error, failures.BotoCoreError):
+        return False
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Exception) and as_while_restarting(cause):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def configuration_error(error: Exception) -> NotConfigured | None:
@@ -157,6 +179,7 @@ _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (failures.EndpointConnectionError, "resolve", ": this name is not known here"),
     (failures.EndpointConnectionError, "", ": see that Hatchway runs, and its API listens there"),
     (failures.ConnectTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
+    (failures.ReadTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),
     (failures.ConnectionClosedError, '"http:', ": the API speaks https"),
     (failures.HTTPClientError, "Failed to parse", ": check HTTPS_PROXY and NO_PROXY"),
 )

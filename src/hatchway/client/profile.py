@@ -130,14 +130,29 @@ class Profile:
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise NotConfigured(NO_CREDENTIALS)
-            try:
-                frozen = credentials.get_frozen_credentials()
-            except Exception as refusal:
-                from hatchway.client.botocore_session import refused_operation
-
-                with api_errors(refused_operation(refusal)):
-                    raise
+            frozen = self._frozen(credentials)
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _frozen(self, credentials: Any) -> Any:
+        """As they are now; where the API that gives them is just restarting, when it has.
+
+        Raises:
+            NotConfigured: they cannot be had.
+            ApiError: the role of the profile cannot be assumed.
+        """
+        while True:
+            try:
+                return credentials.get_frozen_credentials()
+            except Exception as refusal:
+                from hatchway.client.botocore_session import refused_operation, seems_restarting
+
+                try:
+                    with api_errors(refused_operation(refusal)):
+                        raise
+                except ApiError as problem:
+                    patience = self.patience if seems_restarting(refusal) else None
+                    if patience is None or not patience.is_left(problem.message):
+                        raise
 
     def _keep_roles(self) -> None:
         """Has credentials of an assumed role kept between commands, apart for each profile and API."""
