@@ -273,13 +273,43 @@ def test_every_sshd_is_told_whatever_starts_it(one_host: Host) -> None:
     assert (one_host.root / "restarts").read_text() == "ssh.service\nsshd-of-admins.service\n"
 
 
+@pytest.mark.parametrize("arguments", [[], ["--uninstall"]])
+@pytest.mark.parametrize("by_service", [True, False])
+def test_an_sshd_that_would_end_as_its_configuration_has_become_wrong_is_left_as_it_runs(
+    one_host: Host, arguments: list[str], *, by_service: bool
+) -> None:
+    reloads = one_host.root / "reloads"
+    if arguments:
+        assert one_host.run().returncode == 0
+        reloads.unlink()
+    other = one_host.root / "other_config"
+    other.write_text("Nonsense yes\n")
+    with subprocess.Popen(["sleep", "60"]) as sshd, subprocess.Popen(["sleep", "60"]) as healthy:
+        start(one_host, "-D -p 2022", healthy.pid)
+        start(one_host, f"-D -f {other}", sshd.pid)
+        if by_service:
+            # Of which the other is an alias.
+            for name in ("sshd", "ssh"):
+                one_host.of_service(name, sshd.pid)
+        else:
+            (one_host.root / "idle").touch()
+        done = one_host.run(*arguments)
+        sshd.terminate()
+        healthy.terminate()
+    assert done.returncode == 0, done
+    assert (sshd.returncode, healthy.returncode) == (-signal.SIGTERM, -signal.SIGHUP)
+    assert f"warning: sshd (process {sshd.pid}) does not accept its configuration" in done.stdout
+    assert not reloads.exists()
+
+
 @pytest.mark.parametrize("runs", [True, False])
 @pytest.mark.parametrize(
     ("listens", "place"),
     [
         ("[::]:2022", "-p 2022 root@::1"),
         ("[::]:2022 0.0.0.0:2022", "-p 2022 root@127.0.0.1"),
-        ("10.0.1.1:2022", "-p 2022 root@10.0.1.1"),
+        # By which a machine is reached from the one that it runs on (vsock(7)).
+        ("vsock:4294967295:22 10.0.1.1:2022", "-p 2022 root@10.0.1.1"),
         ("/run/sshd.sock", "-p 2222 root@127.0.0.1"),
     ],
 )

@@ -78,6 +78,7 @@ main() {
     unit_drop_in=
     run_directory=
     workshop=
+    other_configs=
     trap 'leave $?' EXIT
     trap 'stop 129' HUP
     trap 'stop 130' INT

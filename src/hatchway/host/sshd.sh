@@ -126,7 +126,7 @@ addresses() {
     listens=
     if [ -n "$service" ] && has_socket "$service"; then
         listens=$(systemctl show --property=Listen "$service.socket" 2>/dev/null |
-            sed -n 's/^Listen=\(.*:[0-9]*\) (Stream)$/listenaddress \1/p')
+            sed -n -e '/^Listen=vsock:/d' -e 's/^Listen=\(.*:[0-9]*\) (Stream)$/listenaddress \1/p')
     fi
     printf '%s\n' "${listens:-$general}" | sed -n '/^listenaddress /p'
 }
@@ -134,10 +134,17 @@ addresses() {
 note() { seen="${seen}hatchway: $*
 "; }
 
-# look_at_one WHO WORDS: WORDS are the program and its options, with a space between two. sshd takes nothing but
-# options: a word that does not begin with - belongs to the one before.
+# look_at_one WHO WORDS: WORDS are as `with_options` has them.
 look_at_one() {
     who=$1
+    local_port=22
+    with_options look_with "$2"
+}
+
+# with_options FUNCTION WORDS: FUNCTION with the options among WORDS, which are a program and its options, with a space between
+# two. sshd takes nothing but options: a word that does not begin with - belongs to the one before. Sets `program` and `words`.
+with_options() {
+    given=$1
     words=$2
     set -f
     # shellcheck disable=SC2086
@@ -145,7 +152,6 @@ look_at_one() {
     set +f
     program=$1
     shift
-    local_port=22
     [ -x "$program" ] || program=$sshd
     option=
     configured=no
@@ -161,6 +167,14 @@ look_at_one() {
     done
     keep_option && set -- "$@" "$option"
     if [ "$configured" = no ]; then set -- "$@" -f "$sshd_config"; fi
+    "$given" "$@"
+}
+
+# would_run OPTIONS: whether `program` accepts its configuration with them.
+would_run() { "$program" -t "$@" >/dev/null 2>&1; }
+
+# look_with OPTIONS: looks at `program` with them.
+look_with() {
     if [ "$words" = '?' ] || ! "$program" -T "$@" -C "$(connection "$account")" >/dev/null 2>&1; then
         note "not seen: what $who was started with, so only its configuration file was looked at"
         program=$sshd
@@ -430,15 +444,30 @@ configuration_files() (
     done
 )
 
-# Has every sshd of this host read its configuration again. Sets `reloaded`.
+# Has every sshd of this host read its configuration again, but for those that would end, as they do not accept it. Sets
+# `reloaded`.
 reload() {
     reloaded=yes
-    pids=$(listeners | sed 's/ .*//')
+    running=$(listeners)
+    pids=
+    kept=' '
+    while read -r pid words; do
+        if [ "${words:-?}" = '?' ] || with_options would_run "$words"; then
+            pids="$pids $pid"
+        else
+            kept="$kept$pid "
+            say "warning: sshd (process $pid) does not accept its configuration as it is now, so it was not told to read it: mend" \
+                "what '$program -t' says with the options of '$words', then run this again"
+        fi
+    done <<END_OF_LISTENERS
+$running
+END_OF_LISTENERS
     told=
     for name in ssh sshd; do
         # In a chroot it ignores what it is told, and succeeds.
         if [ "$(systemctl is-active "$name.service" 2>/dev/null)" = active ]; then
             told=$(main_process "$name") || told=
+            case $kept in *" ${told:--} "*) continue ;; esac
             tell_service || return 1
             case $told in '' | 0) return 0 ;; esac
             break
@@ -454,7 +483,7 @@ reload() {
             kill -HUP "$pid" || return 1
         fi
     done
-    [ -z "$told$pids" ] || return 0
+    [ -z "$told$running" ] || return 0
     for name in ssh sshd; do
         if command -v service >/dev/null && service "$name" reload >/dev/null 2>&1; then return 0; fi
     done
