@@ -58,7 +58,7 @@ def main() -> None:
                 print(instructions.compare(bench))
                 return
             for number, row in enumerate(rows, 1):
-                what = " ".join((ROWS[row].__doc__ or "").split())
+                what = " ".join((ROWS[row].__doc__ or "").partition("\n\n")[0].split())
                 _say(f"{conditions.elapsed}  {number} of {len(rows)}  {row}: {what}")
                 try:
                     ROWS[row](bench)
