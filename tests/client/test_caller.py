@@ -131,6 +131,17 @@ def test_it_is_not_asked_for_ever(server: Server, pauses: list[float]) -> None:
     assert (len(server.asked), len(pauses)) == (4, 3)
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_what_stands_before_a_server_that_is_just_restarting_is_asked_for_as_long_as_that_is_waited_for(
+    server: Server, pauses: list[float], status: int
+) -> None:
+    told: list[str] = []
+    away = answer(status, b"<html>")
+    server.answers = [*[away] * 6, answer(200)]
+    assert caller(server, patience=Patience(told.append)).send_ssh_public_key(**KEY)["Success"]
+    assert (len(server.asked), [line.partition(": ")[0] for line in told]) == (7, [f"HTTP status {status}"])
+
+
 @pytest.mark.parametrize(("status", "code"), [(400, "AuthException"), (403, "AccessDeniedException")])
 def test_what_is_refused_for_good_is_asked_once(
     server: Server, pauses: list[float], status: int, code: str

@@ -48,6 +48,8 @@ _ATTEMPTS: Final = 4
 _PAUSE: Final = 0.2
 """Seconds before the second attempt; twice as many before each further one."""
 _AGAIN_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
+_AWAY_STATUSES: Final = frozenset({502, 503, 504})
+"""Of what stands before a server that is just restarting (RFC 9110 sections 15.6.3 to 15.6.5)."""
 _THROTTLED: Final = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestThrottled"}
 )
@@ -154,7 +156,9 @@ class Caller:
 
     def _call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> HttpAnswer:
         pause = _PAUSE
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             answer = self._answered(service, operation, parameters)
             if answer.status == 200:
                 return answer
@@ -162,11 +166,16 @@ class Caller:
             if attempt < _ATTEMPTS and clock.learn(refusal.message):
                 continue
             passing = answer.status in _AGAIN_STATUSES or refusal.code in _THROTTLED
-            if not passing or attempt == _ATTEMPTS or self._timeout is not None:
+            if not passing or self._timeout is not None:
                 raise refusal
-            time.sleep(pause)
-            pause *= 2
-        raise AssertionError("the last attempt returns or raises")
+            if attempt < _ATTEMPTS:
+                time.sleep(pause)
+                pause *= 2
+            elif answer.status not in _AWAY_STATUSES or not self._is_waited_for(refusal):
+                raise refusal
+
+    def _is_waited_for(self, refusal: ApiError) -> bool:
+        return self._patience is not None and self._patience.is_left(refusal.message)
 
     def _answered(self, service: str, operation: str, parameters: Mapping[str, Any]) -> HttpAnswer:
         waiting = self._ahead.pop(_key(service, operation, parameters), None)
