@@ -15,6 +15,8 @@ from pathlib import Path
 from bench.gateway import machine
 from bench.gateway.circumstances import PLAIN_PYTHON
 
+from hatchway.transport.core.loading import CORE
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -46,6 +48,7 @@ class Conditions:
             "processor": _processor(),
             "kernel": platform.release(),
             "Python": _python(),
+            "core": _core(),
             "plain build": _plain_python(),
             "pinning": self.pinning,
             "priority": f"nice {os.getpriority(os.PRIO_PROCESS, 0)}",
@@ -75,6 +78,11 @@ def _python() -> str:
         return f"Debian's {version}, {compiler}"
     optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     return f"{'an optimized' if optimized else 'a plain'} build of {version}, {compiler}"
+
+
+def _core() -> str:
+    off = os.environ.get("HATCHWAY_COMPILED_CORE") == "off"
+    return "Python's" if CORE is None or off else "compiled"
 
 
 def _plain_python() -> str:
