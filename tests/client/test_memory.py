@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from tests.client.stubs import INSTANCE_ID, StubControlPlane, StubGateway, refusal
 
 from hatchway.cli import connecting
+from hatchway.client import stream_relay
 from hatchway.client.discovery import TunnelOptions, plan_tunnel
 from hatchway.client.errors import NotOpened
 from hatchway.client.memory import Memory
+from hatchway.client.plan import TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 
 OPTIONS = TunnelOptions(instance_id=INSTANCE_ID)
@@ -124,30 +127,52 @@ def test_what_is_not_good_now_is_asked_anew(
     assert len(control_plane.calls) == 4
 
 
+def attempt(caller: ProfileOptions) -> None:
+    """A tunnel to a gateway on this machine, which is not opened."""
+    tunnel: dict[str, Any] = {"tunnel": TunnelOptions(gateway_address="127.0.0.1"), "caller": caller}
+    own: dict[str, Any] = {"push_key": None, "os_user": "ec2-user", "known_hosts": None, "local_port": None}
+    with open(os.devnull, "rb") as nothing, pytest.raises(NotOpened):  # noqa: PTH123
+        kept = os.dup(0)
+        os.dup2(nothing.fileno(), 0)
+        try:
+            connecting.open_tunnel(
+                None, instance_id=INSTANCE_ID, private_ip_address=None, remote_port=22, **own, **tunnel
+            )
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
+
+
 def test_what_a_gateway_refuses_that_was_remembered_is_asked_anew(
     caller: ProfileOptions, control_plane: StubControlPlane, gateway: StubGateway
 ) -> None:
     control_plane.document = json.dumps({"gateway_port": gateway.port, "remember_seconds": 60}).encode()
     gateway.answer = lambda: refusal(404, b'{"ErrorCode": "ResourceNotFoundException", "Message": "gone"}')
-    tunnel: dict[str, Any] = {"tunnel": TunnelOptions(gateway_address="127.0.0.1"), "caller": caller}
-    own: dict[str, Any] = {"push_key": None, "os_user": "ec2-user", "known_hosts": None, "local_port": None}
-
-    def attempt() -> None:
-        with open(os.devnull, "rb") as nothing, pytest.raises(NotOpened):  # noqa: PTH123
-            kept = os.dup(0)
-            os.dup2(nothing.fileno(), 0)
-            try:
-                connecting.open_tunnel(
-                    None, instance_id=INSTANCE_ID, private_ip_address=None, remote_port=22, **own, **tunnel
-                )
-            finally:
-                os.dup2(kept, 0)
-                os.close(kept)
-
     profile, asked = Profile(caller), OPTIONS._replace(gateway_address="127.0.0.1")
     plan_tunnel(profile, asked, memory=Memory(profile, asked))
-    attempt()
+    attempt(caller)
     assert (len(control_plane.calls), len(gateway.requests)) == (4, 4)
     # What was found just now and is refused is refused: once more would be the same.
-    attempt()
+    attempt(caller)
     assert (len(control_plane.calls), len(gateway.requests)) == (6, 6)
+
+
+def test_a_gateway_that_says_nothing_where_it_was_and_still_is_is_not_waited_for_again(
+    caller: ProfileOptions, control_plane: StubControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.client.opening.CONNECT_TIMEOUT", 0.2)
+    asked_of: list[object] = []
+    carry = stream_relay.relay_standard_streams
+
+    def counted(plan: TunnelPlan, *arguments: Any, **others: Any) -> None:
+        asked_of.append(plan.route)
+        carry(plan, *arguments, **others)
+
+    monkeypatch.setattr(stream_relay, "relay_standard_streams", counted)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        control_plane.document = json.dumps({"gateway_port": port, "remember_seconds": 60}).encode()
+        profile, asked = Profile(caller), OPTIONS._replace(gateway_address="127.0.0.1")
+        plan_tunnel(profile, asked, memory=Memory(profile, asked))
+        attempt(caller)
+    assert (len(control_plane.calls), len(asked_of)) == (4, 1)

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatchway.client.discovery import TunnelOptions
+    from hatchway.client.errors import NotOpened
     from hatchway.client.memory import Memory
     from hatchway.client.opening import Ahead
     from hatchway.client.patience import Patience
-    from hatchway.client.plan import TunnelPlan
+    from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.profile import Profile, ProfileOptions
 
 
@@ -174,13 +175,28 @@ def _carry(
                 asks and problem.restarting and patience is not None and patience.is_left(str(problem))
             ):
                 raise
-            plan, ahead, remembered = plan_tunnel(profile, options), None, False
+            again = plan_tunnel(profile, options)
+            if _is_silent(problem) and _routes(again) == _routes(plan):
+                raise
+            plan, ahead, remembered = again, None, False
         except TunnelClosed:
             if memory is not None:
                 memory.forget()
             raise
         else:
             return
+
+
+def _is_silent(problem: NotOpened) -> bool:
+    """Whether no gateway said anything, nor will in a moment: that has been waited for long enough."""
+    from hatchway.client.errors import EveryEndpointRefused, GatewayUnreachable
+
+    refusals = problem.refusals if isinstance(problem, EveryEndpointRefused) else [problem]
+    return all(isinstance(each, GatewayUnreachable) and not each.restarting for each in refusals)
+
+
+def _routes(plan: TunnelPlan) -> list[Route]:
+    return [plan.route, *(other.route for other in plan.others)]
 
 
 def _load_what_carries_many() -> None:
