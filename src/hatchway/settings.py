@@ -156,6 +156,7 @@ class Settings:
         max_tunnels: how many tunnels one gateway process carries at once; None for as many as there come.
         revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
+        drain_ports: where the gateways do that which run together with it.
         compiled_core: whether a gateway carries bytes by its compiled core, where that was built.
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
         machine_id: as what this machine joined; None of the one that made the installation.
@@ -188,6 +189,7 @@ class Settings:
     compiled_core: bool = True
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
+    drain_ports: tuple[int, ...] = ()
     idle_limit: int | None = None
     machine_id: str | None = None
     run_as: str | None = None

@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tests.cli.conftest import Installed, Serve, Server
 
 from hatchway.cli.options import read_proxies
 from hatchway.errors import BadUsage
-from hatchway.settings import ranges_of
+from hatchway.server.gateway_options import GatewayOptions
+from hatchway.settings import Address, ranges_of
 
 
 def ask(server: Server, header: bytes = b"") -> bytes:
@@ -114,3 +116,17 @@ def test_an_option_of_the_gateways_that_cannot_be_is_refused(
     done = installed.run("serve", option, text)
     assert done.returncode == 2
     assert f"{option} '{text}' {problem}" in done.stderr
+
+
+def drain_ports(options: GatewayOptions, worker: int, workers: int) -> list[int]:
+    words = options.arguments(worker, workers)
+    return [int(port) for option, port in pairwise(words) if option == "--drain-port"]
+
+
+def test_each_worker_knows_where_all_of_them_are_drained() -> None:
+    options = GatewayOptions(metrics=Address("127.0.0.1", 9464), drain_ports=(9470,))
+    assert drain_ports(options, 2, 3) == [9470, 9464, 9465, 9466]
+    # One alone knows its own port; where the kernel chooses, or there is none, nobody knows another's.
+    assert drain_ports(options, 1, 1) == [9470]
+    for metrics in (None, Address("127.0.0.1", 0)):
+        assert drain_ports(GatewayOptions(metrics=metrics), 1, 3) == []

@@ -34,7 +34,7 @@ from hatchway.store import Store, Transaction
 from hatchway.transport.websocket.handshake import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from hatchway.gateway.admission.admission import Load
     from hatchway.gateway.snapshot.snapshot import Snapshot
@@ -249,6 +249,7 @@ def new_admission(
     vpcs: Iterable[str] = (),
     endpoints: Iterable[str] = (),
     own: Own | None = None,
+    drain_ports: Collection[int] = (),
     may_take_addresses: bool = True,
 ) -> Admission:
     """As a gateway makes it that is bound to these VPCs and endpoints, on a machine with these addresses."""
@@ -257,7 +258,7 @@ def new_admission(
         load,
         max_tunnels,
         served=Served(vpcs, endpoints),
-        off_limits=OffLimits(own or Own(), snapshot),
+        off_limits=OffLimits(own or Own(), snapshot, drain_ports=drain_ports),
         may_take_addresses=may_take_addresses,
     )
 

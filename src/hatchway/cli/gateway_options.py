@@ -87,6 +87,18 @@ Metrics = Annotated[
         show_default="nowhere",
     ),
 ]
+DrainPorts = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--drain-port",
+        metavar="PORT",
+        min=1,
+        max=65_535,
+        help="Where another gateway on this machine has its port for metrics: no tunnel leads there, or"
+        " whoever has one to this machine could drain it. May be repeated. The gateway's own, and those of"
+        " the workers of hatchway serve, are such ports anyway.",
+    ),
+]
 IdleLimit = Annotated[
     int | None,
     typer.Option(
@@ -168,6 +180,7 @@ class GatewayArguments:
     endpoint: Endpoints = None
     never_target: NeverTargets = None
     metrics: Metrics = None
+    drain_port: DrainPorts = None
     idle_limit: IdleLimit = None
     max_tunnels: MaxTunnels = None
     revocation: Revocation = Switch.ON
@@ -191,6 +204,7 @@ class GatewayArguments:
             endpoints=tuple(_name("--endpoint", "an endpoint", text) for text in endpoints),
             never_targets=tuple(_host_or_range(text) for text in self.never_target or ()),
             metrics=read_address("--metrics", self.metrics),
+            drain_ports=tuple(self.drain_port or ()),
             idle_limit=self.idle_limit,
             max_tunnels=self.max_tunnels,
             revocation=self.revocation,

@@ -20,14 +20,15 @@ class GatewayOptions:
     endpoints: tuple[str, ...] = ()
     never_targets: tuple[str, ...] = ()
     metrics: Address | None = None
+    drain_ports: tuple[int, ...] = ()
     idle_limit: int | None = None
     max_tunnels: int | None = None
     revocation: Switch = Switch.ON
     drain_notice: float = DEFAULT_DRAIN_NOTICE
     compiled_core: Switch = Switch.ON
 
-    def arguments(self, worker: int) -> list[str]:
-        """The same as arguments of `hatchway gateway` for one of the workers, counted from 1."""
+    def arguments(self, worker: int, workers: int = 1) -> list[str]:
+        """The same as arguments of `hatchway gateway` for one of so many workers, counted from 1."""
         words = [word for cidr in self.proxy_protocol_from for word in ("--proxy-protocol-from", cidr)]
         words += [word for vpc in self.vpcs for word in ("--vpc", vpc)]
         words += [word for endpoint in self.endpoints for word in ("--endpoint", endpoint)]
@@ -35,6 +36,8 @@ class GatewayOptions:
         if self.metrics is not None:
             port = self.metrics.port and self.metrics.port + worker - 1
             words += ["--metrics", str(Address(self.metrics.host, port))]
+        for other in (*self.drain_ports, *self._siblings(workers)):
+            words += ["--drain-port", str(other)]
         if self.idle_limit is not None:
             words += ["--idle-limit", str(self.idle_limit)]
         if self.max_tunnels is not None:
@@ -42,3 +45,9 @@ class GatewayOptions:
         words += ["--drain-notice", f"{self.drain_notice:g}"]
         words += ["--compiled-core", self.compiled_core.value]
         return [*words, "--revocation", self.revocation.value]
+
+    def _siblings(self, workers: int) -> range:
+        """The ports for metrics of so many workers."""
+        if self.metrics is None or not self.metrics.port or workers == 1:
+            return range(0)
+        return range(self.metrics.port, self.metrics.port + workers)

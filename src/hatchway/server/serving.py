@@ -116,6 +116,7 @@ class ServerOptions:
             revocation=self.gateway_options.revocation is Switch.ON,
             compiled_core=self.gateway_options.compiled_core is Switch.ON,
             metrics=self.gateway_options.metrics,
+            drain_ports=self.gateway_options.drain_ports,
             idle_limit=self.gateway_options.idle_limit,
             drain_seconds=self.drain_seconds,
             run_as=self.user,
@@ -449,7 +450,8 @@ def _nth(address: Address | None, number: int) -> Address | None:
 
 def _gateway_program(options: ServerOptions, address: Address, number: int = 1) -> Program:
     command = _command("gateway", options, ("--gateway", address), options.gateway_certificate)
-    own = [*options.gateway_options.arguments(number), "--drain-timeout", str(options.drain_seconds)]
+    arguments = options.gateway_options.arguments(number, options.gateway_workers)
+    own = [*arguments, "--drain-timeout", str(options.drain_seconds)]
     return Program(
         f"gateway {number}",
         (*command, *own),

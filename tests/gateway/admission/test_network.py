@@ -1,6 +1,6 @@
 """Where a gateway lets no tunnel lead, and whose endpoints it serves: own machines, overlapping networks."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -53,10 +53,14 @@ def ask(
     vpcs: tuple[str, ...] = (),
     endpoints: tuple[str, ...] = (),
     own: Own = GATEWAY,
+    drain_ports: Collection[int] = (),
     **asked: Any,
 ) -> Admitted | Refused:
     snapshot = snapshot_of(account)
-    return new_admission(snapshot, Carries(0), vpcs=vpcs, endpoints=endpoints, own=own).decide(
+    admission = new_admission(
+        snapshot, Carries(0), vpcs=vpcs, endpoints=endpoints, own=own, drain_ports=drain_ports
+    )
+    return admission.decide(
         account.head("alice", **asked),
         source_ip="192.0.2.7",
         request_id="request-1",
@@ -72,6 +76,24 @@ def unreachable(account: StoredAccount, address: str, **options: Any) -> str | N
 
 
 # Machines of Hatchway's own
+
+
+@pytest.mark.parametrize("address", ["10.0.1.254", "::ffff:10.0.1.254"])
+def test_no_tunnel_leads_to_where_gateways_are_drained_though_their_machine_is_registered(
+    account: StoredAccount, address: str
+) -> None:
+    with account.store.write() as tx:
+        tx.instances.put(instance("10.0.1.254"))
+        tx.instances.put(instance("10.0.1.7"))
+
+    def found(address: str, port: int) -> str | None:
+        answer = ask(account, privateIpAddress=address, remotePort=port, drain_ports={9464, 9465})
+        return admitted(answer).unreachable
+
+    assert "where gateways are drained" in (found(address, 9465) or "")
+    # Its other ports, and the same one elsewhere, are like any.
+    assert "drained" not in (found(address, 22) or "")
+    assert "drained" not in (found("10.0.1.7", 9465) or "")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ def network_problem(snapshot: Snapshot, served: Served, off_limits: OffLimits, f
     endpoint, instance, address, port, client = flow
     vpc = snapshot.vpc(endpoint.vpc_id)
     problem = address_problem(address, vpc.cidrs if vpc else ())
+    if problem is None:
+        problem = off_limits.port_problem(address, port)
     if problem is not None:
         return problem
     if instance is None:

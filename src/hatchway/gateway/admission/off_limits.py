@@ -29,13 +29,28 @@ class OffLimits:
         *,
         named: Container[Address] = (),
         ranges: Sequence[str] = (),
+        drain_ports: Container[int] = (),
     ) -> None:
         """`own` are this machine's addresses, `snapshot` knows the API's; `named` are those of the store and
-        of other hosts that were named, `ranges` are CIDR ranges."""
+        of other hosts that were named, `ranges` are CIDR ranges. At `drain_ports` this machine's gateways do
+        what programs on it ask."""
         self._own = own
         self._snapshot = snapshot
         self._named = named
         self._ranges = tuple(ranges)
+        self._drain_ports = drain_ports
+
+    def port_problem(self, address: Address, port: int) -> str | None:
+        """Why a port is no target, also of a registered instance, in words for the audit trail.
+
+        Whoever came by a tunnel to where gateways are drained would come from this machine itself.
+        """
+        if port not in self._drain_ports:
+            return None
+        inner = embedded_ipv4(address)
+        if not any(map(self._own.holds, (address,) if inner is None else (address, inner))):
+            return None
+        return f"{address} port {port} is where gateways are drained from their own machine: never a target"
 
     def problem(self, address: Address) -> str | None:
         """Why an address without a registered instance is no target, in words for the audit trail."""

@@ -40,7 +40,7 @@ from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.drain_requests import DrainRequests
 from hatchway.gateway.worker.new_ids import NewIds
-from hatchway.metrics_listener import metrics_listener
+from hatchway.metrics_listener import MetricsListener, metrics_listener
 from hatchway.privileges import CAP_NET_RAW, become
 from hatchway.settings import Address, Settings
 from hatchway.store import SchemaWatch, Store
@@ -137,10 +137,17 @@ def run_gateway(
             supervised=supervised,
             replaced=(lambda: None) if told is None else told.close,
             drain=drain,
+            drain_ports=_drain_ports(settings, told),
         )
         loop_factory = new_event_loop if _uses_core(settings) else uvloop.new_event_loop
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(worker.run(listener, on_ready))
+
+
+def _drain_ports(settings: Settings, told: MetricsListener | None) -> set[int]:
+    """Where this gateway and its siblings are asked to drain."""
+    own = [each.port for each in (settings.metrics, told) if each is not None]
+    return {port for port in (*own, *settings.drain_ports) if port}
 
 
 class Worker:
@@ -160,12 +167,14 @@ class Worker:
         supervised: Supervised | None = None,
         replaced: Callable[[], None] = lambda: None,
         drain: DrainRequests | None = None,
+        drain_ports: Collection[int] = (),
     ) -> None:
         """
         Args:
             most_pending: how many connections there may be that have not sent their request.
             replaced: called when others accept from now on.
             drain: what is asked for by URL.
+            drain_ports: where this machine's gateways are asked for it.
         """
         self._settings = settings
         self._supervised = supervised
@@ -194,7 +203,13 @@ class Worker:
             self._registry,
             settings.max_tunnels,
             served=self._served,
-            off_limits=OffLimits(self._own_addresses, self._snapshot, named=self._resolver, ranges=ranges),
+            off_limits=OffLimits(
+                self._own_addresses,
+                self._snapshot,
+                named=self._resolver,
+                ranges=ranges,
+                drain_ports=frozenset(drain_ports),
+            ),
             may_take_addresses=self._may_take_addresses,
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
