@@ -12,8 +12,8 @@ from tests.cli.test_gateway_options import free_pair
 from tests.cli.test_serve import ask, eventually
 from tests.e2e.processes import lives
 
-DONE_BY_ONE = 'hatchway_housekeeping_last_success_timestamp_seconds{job="purge sessions"}'
-DONE_BY_EACH = 'hatchway_housekeeping_last_success_timestamp_seconds{job="record refusals"}'
+DONE_BY_ONE = 'hatchway_housekeeping_last_success_timestamp_seconds{task="purge sessions"}'
+DONE_BY_EACH = 'hatchway_housekeeping_last_success_timestamp_seconds{task="record refusals"}'
 
 
 def told(port: int) -> str:
