@@ -355,7 +355,7 @@ def test_a_machine_that_never_came_back_is_listed_so_and_taken_out_after_a_day(s
     assert ghost["machine_id"] not in {each.id for each in list_machines(site.installation)}
     assert post(site, "/machine/v1/renew", ghost["token"], b"{}")[0] == 401
     removed = [one["responseElements"] for one in site.events("RemoveMachine")]
-    assert removed[-1] == {"name": "ghost", "role": "gateway", "unfinished": True}
+    assert {"name": "ghost", "role": "gateway", "unfinished": True} in removed
 
 
 def test_a_machine_that_was_taken_out_joins_anew_by_one_command_and_keeps_its_own_files(
