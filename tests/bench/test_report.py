@@ -144,16 +144,11 @@ def test_what_a_row_that_ended_early_did_not_measure_is_not_kept() -> None:
     assert len(broken(samples)) == sum(one.bound is not None for one in PROMISES) - 1
 
 
-committed = pytest.mark.skipif(not DEFAULT.exists(), reason="no default run has been committed")
-
-
-@committed
 def test_the_page_of_benchmarks_quotes_the_results_that_are_committed() -> None:
     page = README.read_text()
     assert with_figures(page, json.loads(DEFAULT.read_text())) == page, "python -m bench.gateway.report"
 
 
-@committed
 def test_the_results_that_are_committed_have_every_line_and_no_path() -> None:
     results = json.loads(DEFAULT.read_text())
     missing = {promise.quantity for promise in PROMISES} - results["samples"].keys()
