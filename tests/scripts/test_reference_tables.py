@@ -16,6 +16,7 @@ SOURCE = ROOT / "src" / "hatchway"
 OPTIONS = {
     "api_certificate": "api-cert",
     "data_directory": "data-dir",
+    "drain_ports": "drain-port",
     "drain_seconds": "drain-timeout",
     "endpoints": "endpoint",
     "gateway_certificate": "gateway-cert",
