@@ -1,6 +1,7 @@
 """Whether all that was acknowledged is there when all is over."""
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.waiting import wait_until
+from tests.ha.cluster import Cluster
 from tests.ha.told import Told
 
 from hatchway.domain.tunnel import GRACE, LEASE
@@ -92,3 +94,14 @@ def look_at_files(directory: Path, told: Told, ids: set[str]) -> None:
     twice = {name: len(some) - len(set(some)) for name, some in found.items()}
     told.check(not any(twice.values()), f"none is twice in one file ({twice})")
     told.say(f"     {sum(count > 1 for count in written.values())} are in two files, at joins")
+
+
+def look_at_programs(directory: Path, told: Told, cluster: Cluster) -> None:
+    """Sees whether one has told of a fault of its own; after any problem, keeps all logs."""
+    traces = [name for name, process in cluster.processes.items() if "Traceback" in process.log()]
+    told.check(not traces, f"no process has told of a fault of its own ({traces})")
+    if told.problems:
+        kept = Path(tempfile.mkdtemp(prefix="hatchway-ha-logs-"))
+        for log in (*directory.glob("*.log"), *(directory / "database").glob("log-*")):
+            (kept / log.name).write_bytes(log.read_bytes())
+        told.say(f"the logs are in {kept}")

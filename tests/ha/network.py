@@ -30,7 +30,7 @@ from tests.e2e.fault_server import ENDPOINT
 from tests.e2e.waiting import wait_until
 from tests.ha.cluster import Cluster
 from tests.ha.database import Pooler, Programs, Server
-from tests.ha.looking import look, look_at_files
+from tests.ha.looking import look, look_at_files, look_at_programs
 from tests.ha.people import Administrators
 from tests.ha.told import Told
 from tests.ha.wires import Wires, in_own_network, wires
@@ -556,13 +556,7 @@ def main() -> int:
         told.say(f"     {load.echoed} tunnels were used, {len(administrators.made)} users made")
         ids = look(servers.url(MINE), told, administrators.made, load.carried)
         look_at_files(directory, told, ids)
-        traces = [name for name, process in cluster.processes.items() if "Traceback" in process.log()]
-        told.check(not traces, f"no process has told of a fault of its own ({traces})")
-        if told.problems:
-            kept = Path(tempfile.mkdtemp(prefix="hatchway-ha-logs-"))
-            for log in (*directory.glob("*.log"), *(directory / "database").glob("log-*")):
-                (kept / log.name).write_bytes(log.read_bytes())
-            told.say(f"the logs are in {kept}")
+        look_at_programs(directory, told, cluster)
     return 1 if told.problems else 0
 
 

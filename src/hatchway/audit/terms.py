@@ -94,9 +94,11 @@ def resources_of(event: Event) -> tuple[Resource, ...]:
 
 def _add_named(found: list[Resource], value: Any) -> None:
     """Add what ids within a value name, until there are `MOST_RESOURCES`."""
+    if len(found) >= MOST_RESOURCES:
+        return
     # Of what each tunnel does, this is a part: types are asked for in the order in which they come.
     if isinstance(value, str):
-        if (named := _ID.fullmatch(value)) is not None and len(found) < MOST_RESOURCES:
+        if (named := _ID.fullmatch(value)) is not None:
             found.append(Resource(_TYPES[named[1] or named[2]], value))
     elif isinstance(value, dict):
         for name, member in value.items():

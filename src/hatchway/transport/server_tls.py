@@ -11,6 +11,8 @@ import structlog
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hatchway.transport.core._core import Context
+
 INTERVAL: Final = 5.0
 """Seconds between two looks at the certificate's files."""
 
@@ -51,6 +53,11 @@ class ServerTls:
         self._files = (certificate, key)
         self._state = self._look()
         self._take()
+
+    @property
+    def session_context(self) -> ssl.SSLContext | Context:
+        """What the next connection's TLS is made by."""
+        return self.context
 
     def _take(self) -> None:
         """Read the files.

@@ -58,13 +58,11 @@ from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from ssl import SSLContext
 
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.store import Changes
     from hatchway.supervision.supervised import Supervised
     from hatchway.tracing.spans import Traces
-    from hatchway.transport.core._core import Context
 
 log = structlog.get_logger("hatchway.gateway")
 
@@ -217,10 +215,6 @@ class Worker:
             settings.gateway_certificate, settings.gateway_key
         )
 
-    def _context(self) -> SSLContext | Context:
-        """For the next connection."""
-        return self._tls.session_context if isinstance(self._tls, CoreTls) else self._tls.context
-
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
         """Serve on a bound socket until told to stop."""
         loop = asyncio.get_running_loop()
@@ -276,7 +270,7 @@ class Worker:
             caught_up=self._follower.caught_up,
             asked_to_drain=lambda: self._asked_to_drain.refuses,
         )
-        clients = WebSocketServer(gateway.serve, self._context)
+        clients = WebSocketServer(gateway.serve, lambda: self._tls.session_context)
         listener = Listener(
             clients.begin,
             sources,

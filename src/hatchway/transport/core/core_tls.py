@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 
 class CoreTls(ServerTls):
-    """
-    Attributes:
-        session_context: for the next connection, beside `context`, from the same files.
-    """
+    """Has a context of the core's beside `context`, from the same files."""
+
+    @property
+    def session_context(self) -> Context:
+        return self._core_context
 
     def _take(self) -> None:
         # Python says better what is wrong with the files.
         super()._take()
         certificate, key = self._files
         assert CORE is not None
-        self.session_context: Context = CORE.Context(str(certificate), str(key))
+        self._core_context: Context = CORE.Context(str(certificate), str(key))
