@@ -87,6 +87,8 @@ def _typed(command: str) -> str:
     told_and_ended = f"{ended}; {told}" if command.startswith("aws ") else f"{told}; {ended}"
     run = f"env --default-signal=INT bash -c {shlex.quote(f'exec {command}')}"
     return (
+        # What the command before it said there must not be taken for this one's, which begins when it likes.
+        ": >/run/going-on\n"
         f"{run} </dev/null >/run/going-on 2>&1 &\n"
         f"until {begun}; do kill -0 $! 2>/dev/null && sleep 0.05 || break; done; {begun}; begun=$?\n"
         f"{told_and_ended}; (exit $begun)"

@@ -168,17 +168,27 @@ class WebSocket:
         self.answer = b""
 
     @classmethod
-    async def connect(cls, port: int) -> WebSocket:
+    async def connect(cls, port: int, receive_buffer: int = 0) -> WebSocket:
+        """With `receive_buffer` bytes, the kernel keeps about so much unread; with 0 as much as it likes."""
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (LOOPBACK, port))
+        except BaseException:
+            sock.close()
+            raise
         return cls(
             *await asyncio.open_connection(
-                LOOPBACK, port, ssl=client_tls(), ssl_handshake_timeout=10, limit=1 << 20
+                sock=sock, ssl=client_tls(), server_hostname="", ssl_handshake_timeout=10, limit=1 << 20
             )
         )
 
     @classmethod
-    async def open(cls, port: int, path: str = "/openTunnel") -> WebSocket:
+    async def open(cls, port: int, path: str = "/openTunnel", receive_buffer: int = 0) -> WebSocket:
         """Connect and upgrade."""
-        client = await cls.connect(port)
+        client = await cls.connect(port, receive_buffer)
         client.writer.write(request(path))
         client.answer = await client.reader.readuntil(b"\r\n\r\n")
         assert client.answer.startswith(b"HTTP/1.1 101 "), client.answer

@@ -205,7 +205,9 @@ def test_a_client_that_sends_too_much_that_carries_nothing_is_told_so_or_dropped
 def test_its_handler_is_told_when_the_client_takes_no_more_and_when_it_does_again() -> None:
     async def test() -> None:
         async with served() as (server, made):
-            client = await WebSocket.open(server.port)
+            # The kernel may keep up to tcp_rmem's 32 MiB for one who reads too little.
+            client = await WebSocket.open(server.port, receive_buffer=65_536)
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads, too
             for _ in range(200):
                 client.writer.write(frame(BINARY, bytes(60_000)))
             await until(lambda: made[0].is_full)
@@ -214,6 +216,7 @@ def test_its_handler_is_told_when_the_client_takes_no_more_and_when_it_does_agai
             made[0].answer(b"late")
             await asyncio.sleep(0.05)
             assert made[0]._pongs is not None
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
             kinds = set()
             for _ in range(201):
                 kinds.add((await client.frame())[0])
