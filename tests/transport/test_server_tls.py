@@ -120,6 +120,7 @@ def test_a_new_certificate_is_shown_to_new_connections_and_open_ones_go_on(tmp_p
             replace(first)
             await until(lambda: tls.context is not before)
             assert await shown(server.port) == der(first)
+            assert tls.session_context is tls.context
             following.cancel()
 
     run(test)

@@ -8,9 +8,8 @@ import select
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar, cast
 
 import pytest
@@ -31,9 +30,23 @@ from tests.transport.harness import (
     until,
 )
 
+from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.core._core import Context
 from hatchway.transport.core.event_loop import new_event_loop
-from hatchway.transport.websocket.core_connection import READ_SIZE, CoreConnection
+from hatchway.transport.websocket import core_connection
+from hatchway.transport.websocket.core_connection import (
+    COST,
+    ENCRYPTED,
+    FULL,
+    NOTHING,
+    OUTGOING,
+    PLAIN,
+    READ_SIZE,
+    REST,
+    SIZE,
+    CoreConnection,
+)
+from hatchway.transport.websocket.frames import Parsers
 
 pytestmark = needs_core
 
@@ -388,11 +401,103 @@ class Session:
         return b"read before"
 
 
-def test_what_was_read_of_a_client_that_is_dropped_is_handed_over(context: Context, tmp_path: Path) -> None:
-    async def test() -> None:
-        from hatchway.transport.connection.readiness import Readiness
-        from hatchway.transport.websocket.frames import Parsers
+class Scripted:
+    """Of the core's, one that tells of each turn what a test says. The bytes that it leaves are `left`."""
 
+    def __init__(self, *results: int) -> None:
+        self.results = list(results)
+
+    def pending(self) -> int:
+        return 0
+
+    def enter(self, _stub: bytes, _record_left: int, _records: int) -> None: ...
+
+    def pump(self, _client: int, _target: int, _most: int, _encrypted: object) -> int:
+        return self.results.pop(0)
+
+    def take_rest(self) -> bytes:
+        return b"left"
+
+    def take_plain(self) -> bytes:
+        return b"\x89\x00"
+
+    def take_encrypted(self) -> bytes:
+        return b"records"
+
+    def take_cost(self) -> tuple[int, int, int]:
+        return 1, 2, 3
+
+
+class Parser:
+    """Of frames that the core does not take."""
+
+    is_busy = False
+
+    def __init__(self) -> None:
+        self.given = b""
+
+    def give(self, data: bytes) -> None:
+        self.given += data
+
+
+@asynccontextmanager
+async def scripted(context: Context, *results: int) -> AsyncIterator[tuple[CoreConnection, Told, Parser]]:
+    """A connection of which the core tells these results, turn by turn."""
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    with other:
+        connection = CoreConnection(Readiness(asyncio.get_running_loop()), one, context, Parsers())
+        told, parser = Told(), Parser()
+        connection.carry_to(told)
+        connection._websocket = cast("Any", parser)
+        whole, connection._session = connection._session, cast("Any", Scripted(*results))
+        yield connection, told, parser
+        connection._websocket, connection._session = None, whole
+        connection.abort()
+        with pytest.raises(ConnectionResetError):
+            await connection.request
+
+
+def test_it_has_the_core_go_on_while_reads_are_full_until_others_have_waited_long_enough(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        full = 10 << SIZE | FULL
+        async with scripted(context, full, full, 7 << SIZE, full, full) as (connection, told, _):
+            assert (connection.turn(), told.size) == (False, 27)
+            monkeypatch.setattr(core_connection, "TURN", -1.0)
+            assert (connection.turn(), told.size) == (True, 47)
+
+    run(test)
+
+
+def test_what_the_core_leaves_to_python_goes_to_whom_it_is_for(context: Context) -> None:
+    async def test() -> None:
+        marks = REST | PLAIN | ENCRYPTED | COST | OUTGOING
+        async with scripted(context, 4 << SIZE | marks, marks | FULL, NOTHING) as (connection, told, parser):
+            assert connection.turn()
+            assert (told.size, bytes(told.data), parser.given) == (4, b"left", b"\x89\x00")
+            assert connection._allowance is not None
+            assert connection._encrypted is not None
+            assert bytes(connection._encrypted) == b"records"
+            assert connection.turn()
+            connection._encrypted = None
+            assert not connection.turn()
+
+    run(test)
+
+
+def test_the_core_does_not_begin_amid_what_tls_has_already(context: Context) -> None:
+    async def test() -> None:
+        async with scripted(context) as (connection, _, _):
+            connection._incoming.write(b"\x17\x03\x03")
+            assert not connection._enter_core()
+
+    run(test)
+
+
+def test_what_was_read_of_a_client_that_is_dropped_is_handed_over(context: Context) -> None:
+    async def test() -> None:
         one, other = socket.socketpair()
         one.setblocking(False)
         with other:

@@ -29,14 +29,14 @@ PUSH_SIZE: Final = 2 * (64 * 1024 - 4)
 
 # What a call of the core tells beside how many bytes of data, which stand above these bits: see _core.c.
 FULL: Final = 1
-_NOTHING: Final = 2
+NOTHING: Final = 2
 END: Final = 4
-_REST: Final = 8
-_PLAIN: Final = 16
-_ENCRYPTED: Final = 32
-_COST: Final = 64
-_TLS_ENDED: Final = 128
-_TLS_FAILED: Final = 256
+REST: Final = 8
+PLAIN: Final = 16
+ENCRYPTED: Final = 32
+COST: Final = 64
+TLS_ENDED: Final = 128
+TLS_FAILED: Final = 256
 OUTGOING: Final = 512
 FAILED: Final = 1024
 MARKS: Final = 0xFFFF
@@ -111,7 +111,7 @@ class CoreConnection(WebSocketConnection):
     def _do_rest(self, flags: int, outlet: Outlet) -> bool:
         """Do what the core has left to Python. Returns what `turn` does."""
         session = self._session
-        if flags & _NOTHING:
+        if flags & NOTHING:
             return False
         if flags & FAILED:
             self._drop()
@@ -119,19 +119,19 @@ class CoreConnection(WebSocketConnection):
         if flags & END:
             self._input_ends()
             return self.has_more
-        if flags & _REST:
+        if flags & REST:
             outlet.left_over(session.take_rest())
         if flags & OUTGOING:
             self.flush()
-        if flags & _ENCRYPTED:
+        if flags & ENCRYPTED:
             self._encrypted = memoryview(session.take_encrypted())
-        if flags & _TLS_ENDED:
+        if flags & TLS_ENDED:
             self._ended = True
-        if flags & _TLS_FAILED:
+        if flags & TLS_FAILED:
             self._failed = True
-        if flags & _PLAIN and self._websocket is not None:
+        if flags & PLAIN and self._websocket is not None:
             self._websocket.give(session.take_plain())
-        if flags & _COST:
+        if flags & COST:
             self.cost, self.waste, self._carried = session.take_cost()
         self._end_turn()
         return bool(flags & FULL) or self.has_more
@@ -169,6 +169,6 @@ class CoreConnection(WebSocketConnection):
         self.send(self._outgoing.read())
 
     def _drop(self) -> None:
-        if self.pair is not None and self.pair.take_client() & _REST and self._outlet is not None:
+        if self.pair is not None and self.pair.take_client() & REST and self._outlet is not None:
             self._outlet.left_over(self._session.take_rest())
         super()._drop()
