@@ -10,7 +10,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import pytest
 import uvloop
@@ -30,6 +30,7 @@ from tests.transport.harness import (
     until,
 )
 
+from hatchway.gateway.trail.trail import Carried
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.core._core import Context
 from hatchway.transport.core.event_loop import new_event_loop
@@ -37,6 +38,7 @@ from hatchway.transport.websocket import core_connection
 from hatchway.transport.websocket.core_connection import (
     COST,
     ENCRYPTED,
+    FAILED,
     FULL,
     NOTHING,
     OUTGOING,
@@ -50,6 +52,7 @@ from hatchway.transport.websocket.frames import Parsers
 
 pytestmark = needs_core
 
+Answer = TypeVar("Answer")
 Loop = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -58,13 +61,13 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     return core_context(tmp_path_factory.mktemp("core"))
 
 
-def run(test: Callable[[], Awaitable[None]], loop: Loop = new_event_loop) -> None:
-    async def bounded() -> None:
+def run(test: Callable[[], Awaitable[Answer]], loop: Loop = new_event_loop) -> Answer:
+    async def bounded() -> Answer:
         async with asyncio.timeout(100):
-            await test()
+            return await test()
 
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(bounded())
+        return runner.run(bounded())
 
 
 class Client(Wire):
@@ -127,21 +130,22 @@ def tunnel(
     context: Context,
     handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] = echo,
     loop: Loop = new_event_loop,
-) -> None:
-    """Have a client, in a thread, do what it does by a tunnel to a target."""
+) -> Carried:
+    """Have a client, in a thread, do what it does by a tunnel to a target. Returns what came of it."""
 
-    async def test() -> None:
+    async def test() -> Carried:
         async with target(handler) as port, running_gateway(Says(port), tls=lambda: context) as gateway:
             try:
                 await asyncio.to_thread(client, gateway)
             finally:
                 while Client.connected:
                     Client.connected.pop().sock.close()
-            await gateway.trail.end()
+            end = await gateway.trail.end()
             # Only then has it got what was on its way.
             await until(lambda: not isinstance(handler, Sink) or handler.ended)
+            return end
 
-    run(test, loop)
+    return run(test, loop)
 
 
 class Sink:
@@ -295,20 +299,20 @@ def test_key_updates_amid_data_are_answered(kind: int, context: Context) -> None
 
 
 def test_a_flood_of_the_smallest_records_and_frames_is_slowed_and_loses_nothing(context: Context) -> None:
+    count = 1000
+
     def client(gateway: Running) -> None:
         wire = Client(gateway)
         wire.say(frame(BINARY, b"first"))
         assert wire.hear_bytes(5) == b"first"
-        count = 1000
         for _ in range(count):
             wire.write(frame(BINARY, b"s", key=b"\1\2\3\4"))
         wire.flush()
         wire.say(frame(BINARY, b"s") * count)
         assert wire.hear_bytes(5 + 2 * count) == b"first" + b"s" * 2 * count
-        ((_, relay),) = gateway.registry
-        assert relay.bytes_in == relay.bytes_out == 5 + 2 * count
 
-    tunnel(client, context)
+    end = tunnel(client, context)
+    assert end.bytes_in == end.bytes_out == 5 + 2 * count
 
 
 def test_what_is_not_tls_is_answered_with_an_alert_after_what_came_before(context: Context) -> None:
@@ -483,6 +487,15 @@ def test_what_the_core_leaves_to_python_goes_to_whom_it_is_for(context: Context)
             assert connection.turn()
             connection._encrypted = None
             assert not connection.turn()
+
+    run(test)
+
+
+def test_a_connection_of_which_the_core_says_that_it_has_failed_is_dropped(context: Context) -> None:
+    async def test() -> None:
+        async with scripted(context, FAILED) as (connection, _, _):
+            assert not connection.turn()
+            assert connection.is_gone
 
     run(test)
 
