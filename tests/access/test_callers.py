@@ -209,6 +209,9 @@ def test_a_session_s_caller_is_resolved_again_when_its_role_or_itself_changes_an
         tx.sessions.put(SESSION)
     first = resolved()
     assert first is not None and first.principal.tags == {"a": "b"}
+    with people.read() as tx:
+        assert callers.look_up_anew(tx, "ASIA1").session == SESSION
+    first = resolved()
     with people.write() as tx:
         tx.roles.put(replace(ROLE, name="other"))
         tx.sessions.put(replace(SESSION, access_key_id="ASIA2"))
@@ -294,9 +297,29 @@ def test_no_number_of_claims_makes_a_caller_forgotten(people: Store) -> None:
     assert [looked_up(people, callers, f"AKIA{number}") for number in (8, 9, 7)] == [1, 1, 3]
 
 
+def test_a_key_is_remembered_as_a_caller_s_or_as_claimed_and_never_as_both(people: Store) -> None:
+    callers = Callers(most=1)
+    resolve(people, callers)
+    with people.write() as tx:
+        put_user(tx, "alice", tags={"team": "web"})
+    assert [looked_up(people, callers, "AKIAalice") for _ in range(2)] == [4, 1]
+    for name in ("alice", "bob"):
+        resolve(people, callers, name)
+    assert looked_up(people, callers, "AKIAalice") == 3
+
+
+def test_what_is_known_of_a_key_that_is_none_stays_known_while_other_keys_change(people: Store) -> None:
+    callers = Callers()
+    looked_up(people, callers, "AKIANOBODY")
+    with people.write() as tx:
+        tx.access_keys.delete("AKIAbob")
+    assert looked_up(people, callers, "AKIANOBODY") == 2
+
+
 def test_an_id_that_no_key_can_have_is_not_remembered(people: Store) -> None:
     callers = Callers()
     assert [looked_up(people, callers, "A" * 129) for _ in range(2)] == [3, 3]
+    assert [looked_up(people, callers, "A" * 128) for _ in range(2)] == [3, 1]
 
 
 def test_when_the_store_cannot_be_asked_nobody_is_a_caller(people: Store) -> None:

@@ -182,6 +182,17 @@ def test_what_is_nobody_s_or_everybody_s_has_nothing_derived(
     assert dates(store, key_id) == set()
 
 
+def test_those_whom_a_transaction_before_has_altered_are_left_to_that(store: Store) -> None:
+    with store.write() as tx:
+        put_user(tx)
+        put_inline(tx)
+        key_id, _ = put_key(tx)
+    with store.write() as tx:
+        put_user(tx, "bob")
+        derive(tx)
+    assert dates(store, key_id) == set()
+
+
 @pytest.mark.parametrize(("most", "found"), [(1, set()), (2, DATES)])
 def test_the_keys_of_many_are_left_to_who_keeps_nobody_from_writing(
     store: Store, monkeypatch: pytest.MonkeyPatch, most: int, found: set[str]
@@ -216,7 +227,8 @@ def test_a_secret_that_is_gone_or_does_not_open_keeps_nobody_from_changing_the_a
     with store.write() as tx:
         put_user(tx)
         put_inline(tx)
-        gone, altered, good = (put_key(tx)[0] for _ in range(3))
+        # In the order in which they are derived: those after the altered one are, too.
+        gone, altered, good = sorted(put_key(tx)[0] for _ in range(3))
         tx.sealed_secrets.delete(gone)
         (secret,) = tx.sealed_secrets.find(access_key_id=good)
         tx.sealed_secrets.put(type(secret)(access_key_id=altered, ciphertext=secret.ciphertext))
