@@ -1,6 +1,7 @@
 """Tunnels through a stub gateway: bytes both ways, ends of every kind, refusals."""
 
 import asyncio
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 from picows import (
@@ -25,13 +27,14 @@ from picows import (
 from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
-from hatchway.client import relay, relay_limits, stream_relay
+from hatchway.client import frames, relay, relay_limits, stream_relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.plan import TunnelPlan
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tls import Trust, trust
 from hatchway.client.tunnel import open_tunnel
+from hatchway.domain.tunnel_terms import HALF_CLOSE
 from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
 MIB = 1 << 20
@@ -168,6 +171,61 @@ def test_large_data_comes_back_whole_and_in_order(gateway: StubGateway) -> None:
     gateway.answer = lambda: echo
     assert hashlib.sha256(carry_bytes(gateway, data)).digest() == hashlib.sha256(data).digest()
     assert echo.largest <= relay.MAX_FRAME
+
+
+@contextmanager
+def bare_gateway(
+    certificates: Certificates, written: list[tuple[int, bytes, bytes]]
+) -> Iterator[StubGateway]:
+    """One that pings, closes when the input has ended, and notes each frame: kind, key and payload."""
+
+    def read(stream: IO[bytes]) -> None:
+        first, second = stream.read(2)
+        size = second & 0x7F
+        if size >= 126:
+            size = int.from_bytes(stream.read(2 if size == 126 else 8))
+        key = stream.read(4)
+        written.append((first & 0x0F, key, frames.masked(stream.read(size), key)))
+
+    def serve() -> None:
+        sock, _ = listening.accept()
+        with (
+            certificates.server_context().wrap_socket(sock, server_side=True) as secure,
+            secure.makefile("rb") as stream,
+        ):
+            asked = dict(line.split(b": ", 1) for line in iter(stream.readline, b"\r\n") if b": " in line)
+            accept = frames.accept_value(asked[b"Sec-WebSocket-Key"].decode().strip())
+            secure.sendall(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Protocol: %b\r\nSec-WebSocket-Accept: %b\r\n\r\n\x89\x04ping"
+                % (HALF_CLOSE.encode(), accept.encode())
+            )
+            while not written or written[-1][0] != frames.CLOSE:
+                read(stream)
+                if written[-1][0] == frames.TEXT:
+                    secure.sendall(b"\x88\x02\x03\xe8")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield StubGateway(listening.getsockname()[1], str(certificates.ca), WSListener)
+        thread.join(30)
+
+
+def test_nobody_foresees_what_any_frame_is_masked_with(certificates: Certificates) -> None:
+    sent = os.urandom(MIB // 2)
+    keys: list[set[bytes]] = []
+    for _ in range(2):
+        # What C's own numbers are after this, anybody knows.
+        ctypes.CDLL(None).srand(1)
+        written: list[tuple[int, bytes, bytes]] = []
+        with bare_gateway(certificates, written) as gateway:
+            assert carry_bytes(gateway, sent) == b""
+        assert b"".join(payload for kind, _, payload in written if kind == frames.BINARY) == sent
+        assert {kind for kind, _, _ in written} == {frames.BINARY, frames.PONG, frames.TEXT, frames.CLOSE}
+        keys.append({key for _, key, _ in written})
+        assert len(keys[-1]) == len(written)
+    assert not keys[0] & keys[1]
 
 
 def test_regular_files_serve_as_standard_streams(gateway: StubGateway, tmp_path: Path) -> None:

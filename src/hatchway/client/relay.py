@@ -20,10 +20,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
+from picows import WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
 
 from hatchway.client import relay_limits
 from hatchway.client.errors import CONNECTION_LOST, REQUEST_ID_HEADER, TunnelClosed, printable
+from hatchway.client.frames import (
+    BINARY,
+    CLOSE,
+    NO_STATUS,
+    NORMAL,
+    PONG,
+    TEXT,
+    TEXT_REASON,
+    UNSUPPORTED_DATA,
+    new_key,
+    read_close,
+    write_close,
+    write_frame,
+)
 from hatchway.client.opening import SUBPROTOCOL_HEADER
 from hatchway.domain.tunnel_terms import END_OF_DATA, HALF_CLOSE
 
@@ -35,12 +49,12 @@ if TYPE_CHECKING:
 MAX_FRAME: Final = 65_528
 """Bytes in a frame that we send: with its header it fills four TLS records."""
 
-_HEAD: Final = 14
-"""Bytes that picows wants before a payload, to put a frame's header in."""
+_payloads: Final = [memoryview(bytearray(MAX_FRAME)) for _ in range(2)]
+"""Where every relay reads local input to: all is masked before anything else is read.
 
-_frames: Final = [bytearray(_HEAD + MAX_FRAME) for _ in range(2)]
-_payloads: Final = [memoryview(frame)[_HEAD:] for frame in _frames]
-"""Where every relay reads local input to and has it masked: all is sent before anything else is read."""
+Not by picows: its masks are C's `rand`, which can be foreseen, and what it masks it writes past the
+cache, out of which that is encrypted next.
+"""
 
 _WRITE_BUFFER: Final = (64 * 1024, 128 * 1024)
 """Bytes on their way to the gateway: where reading local input begins again, and where it stops."""
@@ -50,11 +64,6 @@ _CONTINUATION: Final = WSMsgType.CONTINUATION
 
 _MOST_PIECES: Final = 64
 """Payloads given to the kernel at once, which takes 1,024 at most (IOV_MAX). More are small, and copied."""
-
-_NORMAL: Final = 1000
-_UNSUPPORTED_DATA: Final = 1003
-_NO_STATUS: Final = 1005
-"""RFC 6455 section 7.1.5: the close code of a Close frame that holds none."""
 
 
 @dataclass(slots=True)
@@ -160,19 +169,19 @@ class Relay(WSListener):
             self._deliver()
         if kind == WSMsgType.PING:
             # Not by picows, which would say nothing of it: it may be the last of a read.
-            transport.send_pong(frame.get_payload_as_bytes())
+            self._send(PONG, frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
-            code, reason = _close_code_and_reason(frame.get_payload_as_bytes())
-            transport.send_close(WSCloseCode.OK)
+            code, reason = read_close(frame.get_payload_as_bytes())
+            self._send_close(NORMAL)
             transport.disconnect()
-            self._end(None if code in (_NORMAL, _NO_STATUS) else self._closed(code, reason))
+            self._end(None if code in (NORMAL, NO_STATUS) else self._closed(code, printable(reason)))
         elif kind == WSMsgType.TEXT and self._half_close and frame.get_payload_as_bytes() == END_OF_DATA:
             self._target_ended = True
             self._end_output()
         elif kind == WSMsgType.TEXT:
-            transport.send_close(WSCloseCode.UNSUPPORTED_DATA)
+            self._send_close(UNSUPPORTED_DATA)
             transport.disconnect()
-            self._end(self._closed(_UNSUPPORTED_DATA, "the gateway sent text, which no tunnel carries"))
+            self._end(self._closed(UNSUPPORTED_DATA, TEXT_REASON))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
@@ -214,18 +223,28 @@ class Relay(WSListener):
             self._input_ended = True
             self._stop_reading()
             if self._half_close:
-                self._transport.send(WSMsgType.TEXT, END_OF_DATA)
+                self._send(TEXT, END_OF_DATA)
             self._set_timer(relay_limits.CHECK_INTERVAL, self._look_whether_wanted)
             return
         self._progress.sent += size
-        for frame, payload in zip(_frames, _payloads, strict=True):
-            if size >= MAX_FRAME:
-                self._transport.send_reuse_external_bytearray(_BINARY, frame, _HEAD)
-            elif size > 0:
-                self._transport.send(_BINARY, payload[:size])
+        frames = []
+        for payload in _payloads:
+            frames.append(write_frame(BINARY, payload[:size], new_key()))
             size -= MAX_FRAME
+            if size <= 0:
+                break
+        self._transport.underlying_transport.writelines(frames)
         if self._reading and not self._local.input_waits:
             self._loop.call_soon(self._read)
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        assert self._transport is not None
+        if not self._close_sent:
+            self._transport.underlying_transport.write(write_frame(kind, payload, new_key()))
+
+    def _send_close(self, code: int) -> None:
+        self._send(CLOSE, write_close(code))
+        self._close_sent = True
 
     def _look_whether_wanted(self) -> None:
         if self._local.reader_is_gone():
@@ -325,8 +344,8 @@ class Relay(WSListener):
         if self._over:
             self._settle()
         elif not self._close_sent:
-            self._close_sent = self._progress.ended_here = True
-            self._transport.send_close(WSCloseCode.OK)
+            self._progress.ended_here = True
+            self._send_close(NORMAL)
             # The gateway's Close may stand behind data that was held back.
             self._transport.underlying_transport.resume_reading()
             self._await_close(0, relay_limits.CLOSE_TIMEOUT)
@@ -362,10 +381,3 @@ class Relay(WSListener):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if delay is None else self._loop.call_later(delay, callback, *arguments)
-
-
-def _close_code_and_reason(payload: bytes) -> tuple[int, str]:
-    """RFC 6455 section 5.5.1."""
-    if len(payload) < 2:
-        return _NO_STATUS, ""
-    return int.from_bytes(payload[:2], "big"), printable(payload[2:].decode("utf-8", "replace"))
