@@ -12,6 +12,7 @@ import pytest
 from tests.programs import needs
 from tests.transport.compiled import core_context, needs_core
 from tests.transport.harness import LOOPBACK, client_tls, connection_tls, run, until
+from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records, telling_client_tls
 
 from hatchway.transport.connection.allowance import BURST, RATE, SHARED_BURST
 from hatchway.transport.connection.readiness import Readiness
@@ -87,18 +88,18 @@ async def openssl(port: int, *options: str) -> asyncio.subprocess.Process:
 class Raw:
     """A client that holds TLS and TCP apart."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None = None) -> None:
         self.sock = sock
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = client_tls().wrap_bio(self.incoming, self.outgoing)
+        self.tls = (context or client_tls()).wrap_bio(self.incoming, self.outgoing)
 
     @classmethod
-    async def connect(cls, port: int) -> "Raw":
+    async def connect(cls, port: int, context: ssl.SSLContext | None = None) -> "Raw":
         sock = socket.socket()
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, (LOOPBACK, port))
-        return cls(sock)
+        return cls(sock, context)
 
     async def shake_hands(self) -> None:
         while True:
@@ -141,10 +142,12 @@ class Raw:
 
 
 @asynccontextmanager
-async def met(make: type[Echo] = Echo) -> AsyncIterator[tuple[Raw, Echo]]:
+async def met(
+    make: type[Echo] = Echo, context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[Raw, Echo]]:
     """A client that has shaken hands, and the connection that it has got."""
     async with listening(make) as (port, made):
-        client = await Raw.connect(port)
+        client = await Raw.connect(port, context)
         await client.shake_hands()
         echo = await made.get()
         try:
@@ -495,6 +498,83 @@ def test_a_client_that_sends_too_much_waste_is_dropped() -> None:
             client.tls.write(b"nothing of use")
             await client.send(client.outgoing.read())
             await echo.lost.wait()
+
+    run(test)
+
+
+@pytest.mark.parametrize("takes", [False, True])
+def test_no_bytes_make_up_for_the_waste_of_a_client_that_takes_nothing(takes: bool) -> None:
+    async def test() -> None:
+        async with met() as (client, echo):
+            echo.trust()
+            await client.say(b"hello")
+            echo.echoes = False
+            while not (takes or echo.is_full):
+                echo.write(bytes(1 << 20))
+            echo.wastes = 1
+            piece = bytes(len(ROOM))
+            for _ in range(50):
+                for _ in range(60):
+                    client.tls.write(piece)
+                with suppress(ConnectionError):
+                    await client.send(client.outgoing.read())
+            if takes:
+                await until(lambda: len(echo.received) == 5 + 50 * 60 * len(piece))
+                assert not echo.is_gone
+            else:
+                await echo.lost.wait()
+
+    run(test)
+
+
+async def begin_to_update_keys(client: Raw, echo: Echo, records: Records) -> None:
+    """Send the beginning of the message only, and have it read."""
+    await client.send(records.record(b"hello"))
+    assert await client.read_exactly(5) == b"hello"
+    await client.send(records.record(KEY_UPDATE[:4], HANDSHAKE))
+    # The echo is written before the next record is read.
+    await asyncio.sleep(0.1)
+    assert echo.received == b"hello"
+
+
+def test_a_client_that_keeps_back_the_rest_of_a_key_update_is_dropped_when_it_is_to_be_told_something() -> (
+    None
+):
+    async def test() -> None:
+        with telling_client_tls() as (context, records_of):
+            async with met(context=context) as (client, echo):
+                await begin_to_update_keys(client, echo, records_of())
+                echo.write(b"a ping")
+                echo.write(b"and more")
+                await echo.lost.wait()
+                assert await client.receive() == b""
+
+    run(test)
+
+
+def test_a_key_update_in_two_records_is_one() -> None:
+    async def test() -> None:
+        with telling_client_tls() as (context, records_of):
+            async with met(context=context) as (client, echo):
+                records = records_of()
+                await begin_to_update_keys(client, echo, records)
+                await client.send(records.record(KEY_UPDATE[4:], HANDSHAKE))
+                records.update_keys()
+                await client.send(records.record(b"by new keys"))
+                assert await client.read_exactly(11) == b"by new keys"
+
+    run(test)
+
+
+def test_a_farewell_amid_a_key_update_is_left_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hatchway.transport.connection.tls.CLOSE_TIMEOUT", 0.1)
+
+    async def test() -> None:
+        with telling_client_tls() as (context, records_of):
+            async with met(context=context) as (client, echo):
+                await begin_to_update_keys(client, echo, records_of())
+                echo.shut(b"the last word")
+                await echo.lost.wait()
 
     run(test)
 

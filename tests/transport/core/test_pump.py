@@ -140,6 +140,14 @@ def test_bytes_that_are_no_tls_fail_or_wait(context: Context, garbage: bytes) ->
         assert (bytes(meeting.data), bytes(meeting.plain)) == (b"before", b"")
 
 
+def test_what_was_wrong_with_a_client_s_tls_is_not_found_by_python_s(context: Context) -> None:
+    with Meeting(context) as meeting:
+        meeting.theirs.sendall(b"\x17\x03\x03\x00\x40" + bytes(64))
+        assert meeting.take_all() & TLS_FAILED
+        with pytest.raises(ssl.SSLWantReadError):
+            meeting.client.read(1)
+
+
 def test_the_end_of_tls_and_of_tcp_are_told(context: Context) -> None:
     with Meeting(context) as meeting:
         with pytest.raises(ssl.SSLWantReadError):
@@ -165,9 +173,7 @@ def test_more_than_is_taken_at_once_is_kept_in_order(context: Context) -> None:
 def test_calls_that_make_no_sense_are_refused(context: Context) -> None:
     assert CORE is not None
     session = context.session()
-    with pytest.raises(ValueError, match="not been read"):
-        session.pump(0, 0, 1, None)
-    with pytest.raises(ValueError, match="sent first"):
+    with pytest.raises(ssl.SSLError, match="amid a message"):
         session.push(0, 0, 1)
     with pytest.raises(ValueError, match="state"):
         session.enter(b"12345", 0, 0)
@@ -181,8 +187,15 @@ def test_calls_that_make_no_sense_are_refused(context: Context) -> None:
         type(session)()
     with pytest.raises(ssl.SSLWantReadError):
         session.do_handshake()
-    with Meeting(context) as meeting, pytest.raises(OSError, match="Bad file"):
-        meeting.session.pump(-1, -1, 1, None)
+    session.incoming.write(b"something")
+    with pytest.raises(ValueError, match="not been read"):
+        session.pump(0, 0, 1, None)
+    with Meeting(context) as meeting:
+        with pytest.raises(OSError, match="Bad file"):
+            meeting.session.pump(-1, -1, 1, None)
+        meeting.session.write(b"something")
+        with pytest.raises(ValueError, match="sent first"):
+            meeting.session.push(0, 0, 1)
 
 
 def test_a_pair_forgets_its_sockets_when_it_parts(context: Context) -> None:

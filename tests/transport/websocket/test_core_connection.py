@@ -29,6 +29,7 @@ from tests.transport.harness import (
     frame,
     until,
 )
+from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records, telling_client_tls
 
 from hatchway.gateway.trail.trail import Carried
 from hatchway.transport.connection.readiness import Readiness
@@ -75,9 +76,9 @@ class Client(Wire):
 
     connected: ClassVar[list[Wire]] = []
 
-    def __init__(self, gateway: Running) -> None:
+    def __init__(self, gateway: Running, context: ssl.SSLContext | None = None) -> None:
         super().__init__((LOOPBACK, gateway.port), client_tls())
-        opened = Wire.open((LOOPBACK, gateway.port), "/openTunnel")
+        opened = Wire.open((LOOPBACK, gateway.port), "/openTunnel", context=context)
         self.sock.close()
         self.__dict__.update(opened.__dict__)
         self.connected.append(self)
@@ -296,6 +297,53 @@ def test_key_updates_amid_data_are_answered(kind: int, context: Context) -> None
         assert wire.hear_bytes(27) == b"herethere" * 3
 
     tunnel(client, context)
+
+
+def begin_to_update_keys(gateway: Running) -> tuple[Client, Records]:
+    """Open a tunnel, and send the beginning of a key update."""
+    with telling_client_tls() as (context, records_of):
+        wire = Client(gateway, context)
+        records = records_of()
+    # One record had the request.
+    records.record(b"")
+    wire.sock.sendall(records.record(frame(BINARY, b"hello")))
+    wire.hear_bytes(5)
+    wire.sock.sendall(records.record(KEY_UPDATE[:4], HANDSHAKE))
+    return wire, records
+
+
+def test_a_key_update_in_two_records_is_one(context: Context) -> None:
+    def client(gateway: Running) -> None:
+        wire, records = begin_to_update_keys(gateway)
+        select.select([], [], [], 0.05)
+        wire.sock.sendall(records.record(KEY_UPDATE[4:], HANDSHAKE))
+        records.update_keys()
+        wire.sock.sendall(records.record(frame(BINARY, b" by new keys")))
+        assert wire.hear_bytes(17) == b"hello by new keys"
+
+    tunnel(client, context)
+
+
+def test_a_client_that_keeps_back_the_rest_of_a_key_update_loses_the_tunnel_and_nobody_else_anything(
+    context: Context,
+) -> None:
+    problems: list[object] = []
+
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, problem: problems.append(problem))
+        while True:
+            writer.write(bytes(1000))
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    def client(gateway: Running) -> None:
+        wire, _ = begin_to_update_keys(gateway)
+        wire.sock.settimeout(30)
+        while wire.sock.recv(1 << 18):
+            pass
+
+    assert tunnel(client, context, flood).closure.code == 1006
+    assert problems == []
 
 
 def test_a_flood_of_the_smallest_records_and_frames_is_slowed_and_loses_nothing(context: Context) -> None:

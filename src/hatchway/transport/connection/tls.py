@@ -164,16 +164,21 @@ class TlsConnection(Connection):
     def write(self, *pieces: bytes | memoryview) -> None:
         """Encrypt each piece, and send them. Nothing follows the end of TLS, or its failure.
 
-        OpenSSL's memory BIO takes any amount, and nothing but a renegotiation, which the TLS context forbids,
-        could make it wait. It grows to the largest piece, and stays so large.
+        OpenSSL's memory BIO takes any amount. It grows to the largest piece, and stays so large. What could
+        make it wait is a renegotiation, which the TLS context forbids, or a client that sends the beginning
+        of a message of TLS's own, as a key update, and keeps back the rest: none does so but to do harm.
         """
         if self._shut_timer is not None or self._failed or self.is_gone:
             return
         tls, outgoing = self._tls, self._outgoing
         encrypted = []
-        for piece in pieces:
-            tls.write(piece)
-            encrypted.append(outgoing.read())
+        try:
+            for piece in pieces:
+                tls.write(piece)
+                encrypted.append(outgoing.read())
+        except ssl.SSLError:
+            self._fail()
+            return
         self.send(*encrypted)
 
     def shut(self, last: bytes = b"") -> None:
@@ -191,10 +196,10 @@ class TlsConnection(Connection):
         if self._failed:
             # What was read last is being handed over. An alert says the rest, and closes.
             return
-        if last:
-            self._tls.write(last)
-        # OpenSSL raises because the client has not answered yet.
+        # OpenSSL raises because the client has not answered yet, or where `write` fails.
         with suppress(ssl.SSLError):
+            if last:
+                self._tls.write(last)
             self._tls.unwrap()
         self.send(self._outgoing.read())
 
@@ -270,7 +275,9 @@ class TlsConnection(Connection):
         allowance = self._allowance
         if allowance is None:
             allowance = self._allowance = Allowance(now, self.readiness.shared)
-        if waste and self._shut_timer is None and allowance.waste(waste, self._carried, now):
+        # Key updates are answered, be it that the client takes nothing: no bytes make up for them then.
+        carried = 0 if self.is_full else self._carried
+        if waste and self._shut_timer is None and allowance.waste(waste, carried, now):
             self.on_waste()
         pause = allowance.spend(self.cost - FREE, self._carried, now)
         if pause and self._descriptor >= 0:
@@ -362,6 +369,11 @@ class TlsConnection(Connection):
             self._empty_left -= empty
             if self.is_untrusted and self._empty_left < 0:
                 self.abort()
+
+    def _fail(self) -> None:
+        """Nothing can be written any more. The connection ends when what was read has been handed over."""
+        self._failed = True
+        self._queue()
 
     def _end_of_input(self) -> None:
         """The client's input has ended, and all that came before has been handed over."""

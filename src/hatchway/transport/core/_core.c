@@ -614,7 +614,7 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
 {
     size_t size = self->stub_size;
     int flags = 0;
-    if (self->incoming->start != self->incoming->end || SSL_pending(self->ssl) || !SSL_is_init_finished(self->ssl)) {
+    if (self->incoming->start != self->incoming->end || SSL_pending(self->ssl)) {
         PyErr_SetString(PyExc_ValueError, "there is something that has not been read");
         return -1;
     }
@@ -672,6 +672,8 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
         }
     } while (!(flags & (TLS_ENDED | TLS_FAILED)) && sizeof PLAIN_BYTES - filled >= RECORD
              && (self->record_left ? self->from_size > 0 : self->from_size >= HEADER) && now() < until);
+    /* Whoever uses OpenSSL next on this thread, as Python's own ssl, would take them for its own. */
+    ERR_clear_error();
     const unsigned char *left = self->from;
     size_t left_size = self->from_size;
     self->from = NULL;
@@ -775,8 +777,12 @@ static size_t put_header(unsigned char *end, size_t size)
 /* Read from the target once, and send it to the client in frames. Returns as `pump` does. */
 static long long push(Session *self, int target, int client, size_t most)
 {
-    if (self->outgoing->start != self->outgoing->end || !SSL_is_init_finished(self->ssl)) {
+    if (self->outgoing->start != self->outgoing->end) {
         PyErr_SetString(PyExc_ValueError, "there is something to be sent first");
+        return -1;
+    }
+    if (!SSL_is_init_finished(self->ssl)) {
+        PyErr_SetString(ssl_error, "TLS is amid a message of its own");
         return -1;
     }
     struct iovec places[FRAMES];

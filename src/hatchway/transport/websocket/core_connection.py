@@ -7,6 +7,7 @@ more of them. So each has the bytes from the beginning of a frame to the beginni
 
 from __future__ import annotations
 
+import ssl
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -160,7 +161,11 @@ class CoreConnection(WebSocketConnection):
             or self._outgoing.pending
         ):
             return None
-        result = self._session.push(descriptor, self._descriptor, PUSH_SIZE)
+        try:
+            result = self._session.push(descriptor, self._descriptor, PUSH_SIZE)
+        except ssl.SSLError:
+            self._fail()
+            return NOTHING
         if result & OUTGOING:
             self.flush()
         return result
