@@ -63,7 +63,8 @@ MOST = {
         },
         "drainSeconds": 60,
         "proxyProtocolFrom": ["10.0.0.10/32"],
-        "vpcs": ["office"],
+        "vpcs": ["office", "cage: the 2nd (lab)"],
+        "endpoints": ["gate", "eice-0123456789abcdef0"],
         "neverTargets": ["api.hatchway.example"],
         "extraArgs": ["--idle-limit=900"],
         "extraEnv": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}],
@@ -221,6 +222,28 @@ def test_a_gateway_is_given_the_time_that_its_tunnels_have() -> None:
         assert pod["terminationGracePeriodSeconds"] >= seconds + 30
 
 
+def test_gateways_are_bound_to_what_is_named_as_it_is_called() -> None:
+    """A name may hold what YAML takes for its own."""
+    (pod,) = (pod for pod in pods(rendered(MOST)) if pod["containers"][0]["name"] == "gateway")
+    words = pod["containers"][0]["args"]
+    bound = [word for word in words if word.startswith(("--vpc", "--endpoint"))]
+    named = MOST["gateway"]
+    assert bound == [
+        *(f"--vpc={name}" for name in named["vpcs"]),
+        *(f"--endpoint={name}" for name in named["endpoints"]),
+    ]
+
+
+def test_another_release_has_gateways_alone() -> None:
+    """Those of another network, as the page says."""
+    values = {**LEAST, "control": {"replicas": 0}, "gateway": {"endpoints": ["gate"]}}
+    replicas = {
+        each["metadata"]["name"]: each["spec"]["replicas"]
+        for each in of_kind(rendered(values, "cage"), "Deployment")
+    }
+    assert replicas == {"cage-hatchway-control": 0, "cage-hatchway-gateway": 2}
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [
@@ -229,6 +252,10 @@ def test_a_gateway_is_given_the_time_that_its_tunnels_have() -> None:
         ({"account": {"gatewayDnsName": "h.example", "id": "12345"}}, "/account/id"),
         ({**LEAST, "control": {"replica": 3}}, "replica"),
         ({**LEAST, "gateway": {"proxyProtocolFrom": ["lb.example"]}}, "/gateway/proxyProtocolFrom/0"),
+        ({**LEAST, "gateway": {"vpcs": [""]}}, "/gateway/vpcs/0"),
+        ({**LEAST, "gateway": {"vpcs": "office"}}, "/gateway/vpcs"),
+        ({**LEAST, "gateway": {"endpoints": ["gate", "--vpc"]}}, "/gateway/endpoints/1"),
+        ({**LEAST, "gateway": {"endpoints": ["$(HATCHWAY_GATEWAY_KEY)"]}}, "/gateway/endpoints/0"),
     ],
 )
 def test_values_that_cannot_be_right_are_refused_by_name(values: dict[str, Any], named: str) -> None:
