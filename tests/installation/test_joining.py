@@ -4,6 +4,7 @@ The page is docs/scaling.md.
 """
 
 import base64
+import binascii
 import hashlib
 import http.client
 import json
@@ -222,6 +223,57 @@ def test_a_gateway_that_is_bound_to_an_endpoint_is_certified_for_that_ones_name(
         tx.endpoints.delete(ENDPOINT)
 
 
+@pytest.mark.parametrize("given", [{"endpoints": ("gate",)}, {"vpcs": ("lab",)}])
+def test_a_gateway_is_none_that_an_older_control_plane_would_bind_to_nothing(
+    given: dict[str, tuple[str, ...]], site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And joins as the same machine once none of them is left."""
+    with site.installation.store.write() as tx:
+        tx.endpoints.put(endpoint(name="gate"))
+    token = site.token(Role.GATEWAY, **given)
+    directory = DataDirectory(tmp_path / "gw")
+    with monkeypatch.context() as older:
+        real = joining_there.answer_of
+        older.setattr(
+            joining_there, "answer_of", lambda *given: {**real(*given), "vpcs": (), "endpoints": None}
+        )
+        with pytest.raises(CommandFailed, match=r"an older control plane has answered.*with the same token"):
+            join(directory, token, [site.url])
+    assert [each.name for each in directory.path.iterdir()] == [".unfinished-join"]
+    (machine,) = [each for each in list_machines(site.installation) if not each.finished]
+    joined = join(directory, token, [site.url]).machine
+    assert joined.machine_id == machine.id
+    assert (joined.vpcs, joined.endpoints) == (given.get("vpcs", ()), given.get("endpoints", ()))
+    assert Joined.read(directory) == joined
+    with site.installation.store.write() as tx:
+        tx.endpoints.delete(ENDPOINT)
+
+
+def test_what_a_token_says_of_vpcs_and_endpoints_no_program_takes_for_a_token_that_would_not_look(
+    site: Site,
+) -> None:
+    """One of before read two parts, the latter a digest in base64."""
+    token = site.token(Role.GATEWAY, vpcs=("lab",))
+    secret, pin, bound = joining.read_join_token(token)
+    assert bound == joining.binding(["lab", "lab"], []) != joining.binding([], ["lab"])
+    assert joining.read_join_token(site.token(Role.GATEWAY))[2] is None
+    for text in (token, joining.write_join_token(secret, None, bound)):
+        with pytest.raises(binascii.Error):
+            base64.b64decode(text.partition(".")[2] + "=", altchars=b"-_", validate=True)
+    assert joining.read_join_token(joining.write_join_token(secret, None, bound)) == (secret, None, bound)
+    assert joining.read_join_token(joining.write_join_token(secret, None)) == (secret, None, None)
+    assert joining.read_join_token(joining.write_join_token(secret, pin)) == (secret, pin, None)
+
+
+def test_a_gateway_that_is_bound_to_endpoints_is_no_machine_to_a_program_that_knows_of_none(
+    site: Site, tmp_path: Path
+) -> None:
+    """It took `vpcs` from machine.json, which is empty here, and served all."""
+    joined = replace(site.join(tmp_path / "gw", Role.GATEWAY).machine, endpoints=("gate",))
+    assert "vpcs" in json.loads(replace(joined, endpoints=()).text)
+    assert "vpcs" not in json.loads(joined.text)
+
+
 def test_who_joined_by_whose_token_is_in_the_trail_and_no_secret_in_the_store(
     site: Site, tmp_path: Path
 ) -> None:
@@ -327,7 +379,7 @@ def joining_digest(token: str) -> str:
 def test_one_that_joins_again_and_again_does_not_fill_the_trail(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token, _ = joining.read_join_token(site.token(Role.GATEWAY))
+    token, *_ = joining.read_join_token(site.token(Role.GATEWAY))
     monkeypatch.setattr(joining_there, "PAUSE", timedelta(seconds=2))
     _, public = new_machine_key()
     body = json.dumps({"name": "gw", "public_key": base64.b64encode(public).decode()}).encode()
@@ -341,7 +393,7 @@ def test_one_that_joins_again_and_again_does_not_fill_the_trail(
 
 
 def test_a_machine_that_never_came_back_is_listed_so_and_taken_out_after_a_day(site: Site) -> None:
-    token, _ = joining.read_join_token(site.token(Role.GATEWAY))
+    token, *_ = joining.read_join_token(site.token(Role.GATEWAY))
     _, public = new_machine_key()
     body = json.dumps({"name": "ghost", "public_key": base64.b64encode(public).decode()}).encode()
     status, text = post(site, "/machine/v1/join", token, body)
@@ -554,7 +606,7 @@ def test_another_api_is_asked_where_the_first_is_away(site: Site, tmp_path: Path
 
 def test_a_token_is_shown_to_nobody_but_who_proves_to_be_of_its_ca(site: Site, tmp_path: Path) -> None:
     token = site.token(Role.CONTROL)
-    secret, _ = joining.read_join_token(token)
+    secret, *_ = joining.read_join_token(token)
     forged = joining.write_join_token(secret, bytes(32))
     with pytest.raises(CommandFailed, match="does not name the CA of this join token"):
         join(DataDirectory(tmp_path / "cp"), forged, [site.url])
@@ -564,12 +616,18 @@ def test_a_token_is_shown_to_nobody_but_who_proves_to_be_of_its_ca(site: Site, t
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hwj_", "hwe_et-0123456789abcdef0_" + "A" * 43, "{}.short", "{}.!", "{}."]
+    "text",
+    [
+        "",
+        "hwj_",
+        "hwe_et-0123456789abcdef0_" + "A" * 43,
+        *("{}.short", "{}.!", "{}.", "{}..", "{}..short", "{}..AAAAAAAAAAA!", "{}..AAAAAAAAAAAA.A"),
+    ],
 )
 def test_what_is_no_whole_token_is_told_so_before_anybody_is_asked(
     text: str, site: Site, tmp_path: Path
 ) -> None:
-    secret, _ = joining.read_join_token(site.token(Role.CONTROL))
+    secret, *_ = joining.read_join_token(site.token(Role.CONTROL))
     with pytest.raises(BadUsage, match="this is no join token"):
         join(DataDirectory(tmp_path / "cp"), text.format(secret), ["https://localhost:1"])
 
@@ -832,7 +890,7 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("said", BAD_BODIES)
 def test_what_no_machine_of_ours_sends_is_refused_and_leaves_the_token_good(said: str, site: Site) -> None:
-    token, _ = joining.read_join_token(site.token(Role.CONTROL))
+    token, *_ = joining.read_join_token(site.token(Role.CONTROL))
     status, text = post(site, "/machine/v1/join", token, BAD_BODIES[said])
     assert (status, said in text) == (400, True), text
     assert {each.uses for each in list_join_tokens(site.installation) if each.id in token} == {0}

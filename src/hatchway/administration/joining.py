@@ -13,7 +13,7 @@ from hatchway.domain.machine import JOIN_TOKEN, JoinToken, Machine, Role
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
-from hatchway.installation.joining import write_join_token
+from hatchway.installation.joining import binding, write_join_token
 from hatchway.pki import PkiProblem, certificates_in, fingerprint, is_dns_name, is_issued_by, names_beyond
 from hatchway.store import show_store
 from hatchway.store.tables import join_tokens
@@ -114,7 +114,7 @@ def create_join_token(
             },
             answer={"joinTokenId": kept.id, "expiresAt": kept.expires_at.isoformat(timespec="seconds")},
         )
-    text = write_join_token(JOIN_TOKEN.write(token), pin)
+    text = write_join_token(JOIN_TOKEN.write(token), pin, binding(vpcs, endpoints))
     return NewJoinToken(kept, text, ApiLocation.read(installation.directory).url, pin is not None)
 
 

@@ -43,6 +43,7 @@ class Joined:
             return None
         try:
             kept: Any = json.loads(read_private_file(MACHINE, directory.machine, _LONGEST))
+            serves = kept.get("serves", kept)
             return cls(
                 machine_id=str(kept["machine_id"]),
                 token=str(kept["token"]),
@@ -51,17 +52,17 @@ class Joined:
                 trusts_ca=bool(kept["trusts_ca"]),
                 private_key=base64.b64decode(kept["private_key"], validate=True),
                 required=tuple(map(str, kept["required"])),
-                vpcs=tuple(map(str, kept["vpcs"])),
-                endpoints=tuple(map(str, kept.get("endpoints", ()))),
+                vpcs=tuple(map(str, serves["vpcs"])),
+                endpoints=tuple(map(str, serves.get("endpoints", ()))),
             )
-        except (ValueError, KeyError, TypeError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise KeyProblem(
                 f"{directory.machine} is damaged: {MACHINE.remedy_of_damage.format(path=directory.machine)}"
             ) from problem
 
     @property
     def text(self) -> bytes:
-        kept = {
+        kept: dict[str, Any] = {
             "machine_id": self.machine_id,
             "token": self.token,
             "role": self.role.value,
@@ -69,7 +70,10 @@ class Joined:
             "trusts_ca": self.trusts_ca,
             "private_key": base64.b64encode(self.private_key).decode("ascii"),
             "required": self.required,
-            "vpcs": self.vpcs,
-            "endpoints": self.endpoints,
         }
+        # A program that knows of no endpoints would serve all: it looks for the VPCs, finds none and ends.
+        if self.endpoints:
+            kept["serves"] = {"vpcs": self.vpcs, "endpoints": self.endpoints}
+        else:
+            kept["vpcs"] = self.vpcs
         return json.dumps(kept, indent=2).encode() + b"\n"

@@ -14,11 +14,11 @@ their places and the API has been told so, by the first question that this machi
 """
 
 import base64
-import binascii
 import hashlib
 import ipaddress
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -62,6 +62,13 @@ _GO_ON: Final = (
     "to go on where this was interrupted, give the same command again, with the same token, before that ends"
 )
 
+_BOUND_OTHERWISE: Final = (
+    "the API has not bound this gateway to the VPCs or endpoints of its token: an older control plane has"
+    " answered, which cannot. Upgrade all control planes first"
+)
+_BINDING_BYTES: Final = 9
+_BINDING: Final = re.compile(r"([A-Za-z0-9_-]{12})?")
+
 
 @dataclass(frozen=True, slots=True)
 class JoinResult:
@@ -97,7 +104,7 @@ def join(
         BadUsage: the token or a URL is none, or the directory cannot be one.
         CommandFailed: the directory is not empty, or the API refuses or cannot be reached.
     """
-    secret, pin = read_join_token(token)
+    secret, pin, bound = read_join_token(token)
     urls = tuple(map(check_url, api_urls))
     for name in required:
         if not is_dns_name(name) and not _is_address(name):
@@ -132,6 +139,8 @@ def join(
                     vpcs=answer.texts("vpcs"),
                     endpoints=answer.texts("endpoints"),
                 )
+                if bound is not None and bound != binding(joined.vpcs, joined.endpoints):
+                    raise CommandFailed(_BOUND_OTHERWISE)
                 keys = opened(joined, answer.text("keys"))
                 _put_files(DataDirectory(path), joined, keys, answer, request)
         unfinished.unlink(missing_ok=True)
@@ -239,30 +248,46 @@ def _left(path: Path, digest: str) -> bytes | None:
         raise CommandFailed(str(problem)) from problem
 
 
-def read_join_token(text: str) -> tuple[str, bytes | None]:
-    """The secret part, and the SHA-256 of the CA's certificate, if it has one.
+def read_join_token(text: str) -> tuple[str, bytes | None, str | None]:
+    """The secret part; the SHA-256 of the CA's certificate, and the `binding`, each if it has one.
 
     Raises:
         BadUsage: it is no join token.
     """
-    secret, dot, pin = text.strip().partition(".")
+    secret, *more = text.strip().split(".")
+    pin, bound = (*more, "", "")[:2]
     try:
         JOIN_TOKEN.read(secret)
-        digest = base64.b64decode(pin + "=", altchars=b"-_", validate=True) if dot else None
+        digest = base64.b64decode(pin + "=", altchars=b"-_", validate=True) if pin else None
         if digest is not None and len(digest) != 32:
             raise InvalidToken
-    except (InvalidToken, binascii.Error) as problem:
+        if len(more) > 2 or (more and not more[-1]) or not _BINDING.fullmatch(bound):
+            raise InvalidToken
+    except (InvalidToken, ValueError) as problem:
         raise BadUsage(
             "this is no join token: give the whole of what 'hatchway join-token create' has printed, hwj_…"
         ) from problem
-    return secret, digest
+    return secret, digest, bound or None
 
 
-def write_join_token(secret: str, fingerprint: bytes | None) -> str:
-    """The text of both."""
-    if fingerprint is None:
-        return secret
-    return f"{secret}.{base64.urlsafe_b64encode(fingerprint).rstrip(b'=').decode('ascii')}"
+def write_join_token(secret: str, fingerprint: bytes | None, bound: str | None = None) -> str:
+    """The text of all.
+
+    Programs from before gateways were bound to endpoints take none with a binding for a token: neither they
+    nor a control plane of theirs makes a gateway of it that serves what it should not.
+    """
+    pin = "" if fingerprint is None else base64.urlsafe_b64encode(fingerprint).rstrip(b"=").decode("ascii")
+    return ".".join((secret, pin, bound) if bound else (secret, pin) if pin else (secret,))
+
+
+def binding(vpcs: Sequence[str], endpoints: Sequence[str]) -> str | None:
+    """What a join token says of those that a gateway is to be bound to: enough to tell whether it is so. None
+    where it is bound to none."""
+    if not vpcs and not endpoints:
+        return None
+    text = json.dumps([sorted(set(vpcs)), sorted(set(endpoints))])
+    digest = hashlib.sha256(text.encode()).digest()[:_BINDING_BYTES]
+    return base64.urlsafe_b64encode(digest).decode("ascii")
 
 
 def _is_address(text: str) -> bool:
