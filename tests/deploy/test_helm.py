@@ -227,7 +227,7 @@ def test_gateways_are_bound_to_what_is_named_as_it_is_called() -> None:
     (pod,) = (pod for pod in pods(rendered(MOST)) if pod["containers"][0]["name"] == "gateway")
     words = pod["containers"][0]["args"]
     bound = [word for word in words if word.startswith(("--vpc", "--endpoint"))]
-    named = MOST["gateway"]
+    named = VALUES["most"]["gateway"]
     assert bound == [
         *(f"--vpc={name}" for name in named["vpcs"]),
         *(f"--endpoint={name}" for name in named["endpoints"]),

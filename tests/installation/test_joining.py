@@ -44,8 +44,8 @@ from hatchway.administration.promotion import promote
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.cli import join_commands
 from hatchway.control.application import create_application
+from hatchway.control.machines import grants, renewal
 from hatchway.control.machines import joining as joining_there
-from hatchway.control.machines import renewal
 from hatchway.control.machines.certificates import issue_certificates
 from hatchway.control.machines.requests import LARGEST_REQUEST
 from hatchway.control.machines.unfinished import RETENTION, purge_unfinished_machines
@@ -233,7 +233,7 @@ def test_a_gateway_is_none_that_an_older_control_plane_would_bind_to_nothing(
     token = site.token(Role.GATEWAY, **given)
     directory = DataDirectory(tmp_path / "gw")
     with monkeypatch.context() as older:
-        real = joining_there.answer_of
+        real = grants.answer_of
         older.setattr(
             joining_there, "answer_of", lambda *given: {**real(*given), "vpcs": (), "endpoints": None}
         )
