@@ -21,6 +21,8 @@ from hatchway.access.key_files import (
     KeyProblem,
     Keys,
     altered_check,
+    former_authority,
+    former_gateway_key,
     former_master_key,
     new_key,
     read_gateway_keys,
@@ -194,6 +196,19 @@ def test_of_a_master_key_that_was_dropped_it_is_said_what_to_do() -> None:
         " token (hatchway join-token create); of the first, put the key there that the other control planes"
         " have"
     )
+
+
+def test_of_a_gateway_key_or_ca_that_is_none_of_the_stores_it_is_said_what_to_do_in_either_case() -> None:
+    problem = str(former_gateway_key(Path("/data/gateway.key"), {"HATCHWAY_GATEWAY_KEY": "x"}))
+    assert problem.startswith(
+        "the gateway key in environment variable HATCHWAY_GATEWAY_KEY is not the one of this store"
+    )
+    assert "put gateway.key of a machine there that has the right one" in problem
+    assert problem.endswith("run 'hatchway gateway-key rotate --step drop'")
+    problem = str(former_authority(Path("/data/ca.pem")))
+    assert problem.startswith("the private CA in /data/ca.pem is not the one of this store: another took")
+    assert "ca.pem and ca.key there as they are in a later backup" in problem
+    assert problem.endswith("run 'hatchway ca rotate --step drop'")
 
 
 OTHER = bytes(range(1, 33))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hatchway.domain.bearer_token import BearerToken
-from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, Machine, Role
+from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, KeyState, Machine, Role
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -22,6 +22,21 @@ def test_a_machine_has_finished_joining_when_it_has_come_back(seconds: int, fini
         seen_from="192.0.2.1",
     )
     assert machine.finished is finished
+
+
+STEPS = [("former",), ("former", "next"), ("next", "former"), ("next",)]
+"""What there is of a key after each step of its rotation, the one that seals first."""
+
+
+@pytest.mark.parametrize("behind", range(4))
+def test_who_is_a_step_of_a_rotation_behind_gets_on_with_the_others_and_nobody_else(behind: int) -> None:
+    suited = [
+        KeyState(kind="gateway", key_ids=there).suits(STEPS[step - behind])
+        for step, there in enumerate(STEPS)
+        if step >= behind
+    ]
+    assert suited == [behind < 2] * len(suited)
+    assert not KeyState(kind="gateway", key_ids=("another", "next")).suits(STEPS[2])
 
 
 def test_neither_token_can_be_taken_for_the_other() -> None:

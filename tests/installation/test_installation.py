@@ -2,17 +2,45 @@
 
 import os
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Installed
 
 from hatchway.access.access_keys import put_check
+from hatchway.access.machines import AUTHORITY
 from hatchway.access.vault import Vault
+from hatchway.administration import certificate_authority, gateway_key
+from hatchway.administration.key_steps import Step
+from hatchway.domain.machine import KeyState, Machine, Role
 from hatchway.errors import CommandFailed
 from hatchway.installation import installation
+from hatchway.installation.installation import write_private
+from hatchway.installation.joined import Joined
+from hatchway.pki import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction
-from hatchway.store.tables import sealed_secrets
+from hatchway.store.tables import sealed_secrets, sealed_signing_keys
+
+JOINED = Joined(
+    machine_id="m-0123456789abcdef0",
+    token="hwm_",
+    role=Role.CONTROL,
+    api_urls=("https://localhost:1",),
+    trusts_ca=True,
+    private_key=bytes(32),
+)
+MACHINE = Machine(
+    id=JOINED.machine_id,
+    name="cp2",
+    role=Role.CONTROL,
+    names=(),
+    joined_at=datetime.now(UTC),
+    seen_at=datetime.now(UTC),
+    seen_from="192.0.2.1",
+)
 
 
 def test_of_two_that_start_at_once_with_different_master_keys_on_a_store_without_secrets_one_is_refused(
@@ -40,3 +68,79 @@ def test_of_two_that_start_at_once_with_different_master_keys_on_a_store_without
     with installation.open_installation(directory, None, migrate=True) as opened:
         assert opened.account.id == "123456789012"
     assert os.environ["HATCHWAY_MASTER_KEY"]
+
+
+def serve(directory: DataDirectory) -> None:
+    """As a server opens it when it starts."""
+    with installation.open_installation(directory, None, migrate=True):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "rotate", "what", "state_it"),
+    [
+        (
+            "gateway.key",
+            lambda opened, *steps: gateway_key.rotate(opened, *map(Step, steps)),
+            "the gateway key in",
+            "gateway-key rotate --step drop",
+        ),
+        (
+            "ca.pem",
+            lambda opened, *steps: [
+                certificate_authority.rotate(opened, certificate_authority.Step(step)) for step in steps
+            ],
+            "the private CA in",
+            "ca rotate --step drop",
+        ),
+    ],
+)
+def test_a_server_does_not_start_with_a_key_or_ca_of_before_its_rotation(
+    name: str, rotate: Callable[..., Any], what: str, state_it: str, installed: Installed
+) -> None:
+    """Its file restored from a backup, beside a store of now. Or it is right, and the store of before: then a
+    command says so, which is not refused."""
+    directory = DataDirectory(installed.directory)
+    file = directory.path / name
+    states = [file.read_bytes()]
+    for step in ("add", "use", "drop"):
+        if step == "drop":
+            directory.server_certificate.unlink()
+        with installation.open_installation(directory, None) as opened:
+            rotate(opened, step)
+            with opened.store.write() as tx:
+                tx.sealed_signing_keys.delete_where(sealed_signing_keys.c.access_key_id.is_not(None))
+        states.append(file.read_bytes())
+        serve(directory)
+        for behind, before in enumerate(reversed(states)):
+            file.write_bytes(before)
+            if behind < 2:
+                serve(directory)
+                continue
+            with pytest.raises(CommandFailed, match=rf"{what} .*{name} is not the one of this store"):
+                serve(directory)
+        file.write_bytes(states[-1])
+    file.write_bytes(states[0])
+    with pytest.raises(CommandFailed, match=f"run 'hatchway {state_it}'"):
+        serve(directory)
+    with installation.open_installation(directory, None) as opened:
+        rotate(opened, "drop")
+    serve(directory)
+
+
+def test_a_machine_that_joined_starts_with_a_ca_that_is_trusted_yet_and_with_no_other(
+    installed: Installed,
+) -> None:
+    """It may have been away while the next one came to issue, and issues nothing itself."""
+    directory = DataDirectory(installed.directory)
+    (own,) = map(fingerprint, certificates_in(directory.ca_certificate.read_bytes()))
+    write_private(directory.machine, JOINED.text)
+    for key_ids, starts in ((("next", own), True), (("next",), False)):
+        with closing(Store.open(directory.store_url)) as store, store.write() as tx:
+            tx.key_states.put(KeyState(kind=AUTHORITY, key_ids=key_ids))
+            tx.machines.put(MACHINE)
+        if starts:
+            serve(directory)
+            continue
+        with pytest.raises(CommandFailed, match="A machine that joined joins anew: hatchway join --again"):
+            serve(directory)

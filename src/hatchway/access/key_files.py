@@ -201,6 +201,28 @@ def former_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
     )
 
 
+def former_gateway_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
+    """What to say when gateways with the store's gateway key could not open what this one seals, or the other
+    way round."""
+    return KeyProblem(
+        f"the gateway key in {_source(GATEWAY_KEY, path, environment)} is not the one of this store: another"
+        " took its place since, or the store was restored to before this one did. A machine that joined joins"
+        " anew: hatchway join --again, with a new token (hatchway join-token create). On the first, put"
+        " gateway.key of a machine there that has the right one; or, if this one is to be it, run 'hatchway"
+        " gateway-key rotate --step drop'"
+    )
+
+
+def former_authority(path: Path) -> KeyProblem:
+    """What to say when the private CA of this machine is none that clients are to trust by the store."""
+    return KeyProblem(
+        f"the private CA in {path} is not the one of this store: another took its place since, or the store"
+        " was restored to before this one did. A machine that joined joins anew: hatchway join --again, with"
+        " a new token (hatchway join-token create). On the first, put ca.pem and ca.key there as they are in"
+        " a later backup; or, if this one is to be it, run 'hatchway ca rotate --step drop'"
+    )
+
+
 def altered_check(path: Path, environment: Mapping[str, str], opened: int, number: int) -> KeyProblem:
     """What to say when the master key opens secrets of the store, and not the check of it there."""
     return KeyProblem(

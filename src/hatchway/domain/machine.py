@@ -5,6 +5,7 @@ choose them. They are sealed, among the store's secrets, under the id.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -74,8 +75,14 @@ class Machine:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyState:
     """Which keys there are of a kind, `master` or `gateway`, by their ids: the one that seals first, and
-    whether the other, if any, is the `next` one or the `former`."""
+    whether the other, if any, is the `next` one or the `former`. Of the kind `ca` by fingerprints, the one
+    that issues first."""
 
     kind: str
     key_ids: tuple[str, ...]
     other: str = ""
+
+    def suits(self, held: Sequence[str]) -> bool:
+        """Whether who holds these, the one that seals first, gets on with those who hold what there is: each
+        opens what the other seals. So may be who is one step of a rotation behind, and nobody else."""
+        return self.key_ids[0] in held and held[0] in self.key_ids

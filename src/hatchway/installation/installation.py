@@ -17,13 +17,15 @@ from hatchway.access.key_files import (
     STORE_LOCATION,
     KeyProblem,
     altered_check,
+    former_authority,
+    former_gateway_key,
     former_master_key,
     read_gateway_keys,
     read_master_keys,
     read_private_file,
     wrong_master_key,
 )
-from hatchway.access.machines import GATEWAY, MASTER
+from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record
 from hatchway.domain.account import Account, certificate_name
@@ -38,6 +40,8 @@ from hatchway.pki import (
     PRIVATE_RANGES,
     KeyPair,
     PkiProblem,
+    certificates_in,
+    fingerprint,
     is_dns_name,
     issue_server_certificate,
     needs_renewal,
@@ -122,7 +126,7 @@ def open_installation(
                 raise altered_check(directory.master_key, os.environ, opened, number)
             if not fits:
                 raise wrong_master_key(directory.master_key, os.environ)
-            if state is not None and vault.key_ids[0] not in state.key_ids:
+            if state is not None and not state.suits(vault.key_ids):
                 raise former_master_key(directory.master_key, os.environ)
             if migrate:
                 with store.write() as tx:
@@ -132,6 +136,7 @@ def open_installation(
                 if not fits:
                     raise wrong_master_key(directory.master_key, os.environ)
                 _ready_gateway_key(directory, store, account)
+                _require_authority(directory, store)
             yield Installation(directory, store, vault, account)
         finally:
             store.close()
@@ -159,7 +164,8 @@ def as_ever(tx: Transaction) -> list[Account]:
 
 
 def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account) -> None:
-    """Sees that there is a gateway key, as in an installation from before there was one.
+    """Sees that there is a gateway key, as in an installation from before there was one, and that it is the
+    store's, where that says which is.
 
     Raises:
         KeyProblem: it is not fit.
@@ -172,6 +178,30 @@ def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account)
             tx.key_states.put(KeyState(kind=GATEWAY, key_ids=gateway.key_ids))
             answer = {"gatewayKeyId": gateway.key_id}
             record(tx, account, datetime.now(UTC), "CreateGatewayKey", parameters={}, answer=answer)
+    with store.read() as tx:
+        state = tx.key_states.get(GATEWAY)
+    if state is not None and not state.suits(gateway.key_ids):
+        raise former_gateway_key(directory.gateway_key, os.environ)
+
+
+def _require_authority(directory: DataDirectory, store: Store) -> None:
+    """Sees that the private CA, if there is one here, is the store's, where that says which is.
+
+    Raises:
+        KeyProblem: it is another.
+    """
+    try:
+        held = tuple(map(fingerprint, certificates_in(directory.ca_certificate.read_bytes())))
+    except (OSError, PkiProblem):
+        # Of a damaged one, who issues tells.
+        return
+    with store.read() as tx:
+        state = tx.key_states.get(AUTHORITY)
+    if state is None or not held or state.suits(held):
+        return
+    # One that joined issues nothing, and is trusted until the former CA is dropped.
+    if not os.path.lexists(directory.machine) or held[0] not in state.key_ids:
+        raise former_authority(directory.ca_certificate)
 
 
 def server_names(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.access.access_keys import opens_secrets
-from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER
+from hatchway.access.key_files import read_gateway_keys
+from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER, ids_of
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, user_name
 from hatchway.errors import BadUsage, CommandFailed
@@ -95,22 +96,24 @@ def _check_database(store_url: str, source: Path, backup: Backup, master: Vault)
                 raise CommandFailed(
                     f"the master key of the backup opens none of the database's secrets: {_NOT_OF_ONE_MOMENT}"
                 )
-            for kind, key_id in _key_ids(source, backup, master) if schema >= _KEYS_NOTED_SINCE else ():
+            for kind, key_ids in _key_ids(source, backup, master) if schema >= _KEYS_NOTED_SINCE else ():
                 state = tx.key_states.get(kind)
-                if state is not None and key_id not in state.key_ids:
+                if state is not None and not state.suits(key_ids):
                     raise CommandFailed(
                         f"the {_CALLED[kind]} of the backup is none of the database's: {_NOT_OF_ONE_MOMENT}"
                     )
 
 
-def _key_ids(source: Path, backup: Backup, master: Vault) -> Iterator[tuple[str, str]]:
-    """The one that seals, or issues, of each kind that the backup has."""
-    yield MASTER, master.key_ids[0]
-    if backup.gateway_key is not None:
-        yield GATEWAY, backup.gateway_key
-    path = DataDirectory(source).ca_certificate
-    if path.name in backup.files:
-        yield AUTHORITY, fingerprint(certificates_in(path.read_bytes())[0])
+def _key_ids(source: Path, backup: Backup, master: Vault) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Those of each kind that the backup has, the one that seals, or issues, first."""
+    files = DataDirectory(source)
+    yield MASTER, master.key_ids
+    if files.gateway_key.name in backup.files:
+        yield GATEWAY, ids_of(read_gateway_keys(files.gateway_key, {}))
+    elif backup.gateway_key is not None:
+        yield GATEWAY, (backup.gateway_key,)
+    if files.ca_certificate.name in backup.files:
+        yield AUTHORITY, tuple(map(fingerprint, certificates_in(files.ca_certificate.read_bytes())))
 
 
 def _owner(directory: Path, backup: Backup) -> tuple[int, int] | None:
