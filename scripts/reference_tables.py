@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from scripts.api_tables import MARKED, ROOT, header, row
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY
-from hatchway.cli import join_commands, server_commands
+from hatchway.cli import join_token_commands, server_commands
 from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.account import Quotas
 from hatchway.fleet.schema import fleet_schema
@@ -69,7 +69,7 @@ def variables() -> Iterator[str]:
     yield from header("variable", "is")
     found = {
         option.envvar: parameter
-        for command in (*_COMMANDS.values(), join_commands.create)
+        for command in (*_COMMANDS.values(), join_token_commands.create)
         for parameter, (option, _) in _options(command).items()
         if option.envvar
     }

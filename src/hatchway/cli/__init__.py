@@ -13,7 +13,8 @@
 | `backup_commands`, `store_commands` | backup, restore; all of the store in another database |
 | `certificate_commands` | the private CA, and who trusts it |
 | `migrate_command` | the store brought to the tables of this version |
-| `join_commands` | machines that join: control planes and gateways elsewhere |
+| `join_commands`, `join_token_commands` | a machine joins, as control plane or gateway; by which tokens |
+| `machine_commands` | the machines that joined |
 | `client_commands`, `connecting` | ssh, open-tunnel, and what else reaches a host |
 | `host_commands`, `tunnel_commands` | hosts, tunnels: by the API |
 | `event_commands` | events: the audit trail, by the API |

@@ -25,6 +25,8 @@ from hatchway.cli import (
     import_commands,
     instance_commands,
     join_commands,
+    join_token_commands,
+    machine_commands,
     master_key_commands,
     migrate_command,
     policy_commands,
@@ -53,6 +55,8 @@ migrate_command.register(app)
 master_key_commands.register(app)
 certificate_commands.register(app)
 join_commands.register(app)
+join_token_commands.register(app)
+machine_commands.register(app)
 host_commands.register(app)
 instance_commands.register(app)
 client_commands.register(app)

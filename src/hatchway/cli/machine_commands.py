@@ -1,0 +1,126 @@
+"""`hatchway machine`: the machines that joined."""
+
+from typing import Annotated
+
+import typer
+
+from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+
+
+def register(app: typer.Typer) -> None:
+    machines = typer.Typer(help="Machines that joined.", rich_markup_mode=None)
+    machines.command("list")(list_machines)
+    machines.command("remove")(remove)
+    machines.command("promote")(promote)
+    app.add_typer(machines, name="machine")
+
+
+def list_machines(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+    """List the machines that joined: their role, when they last asked, when their certificate ends.
+
+    \b
+    Example:
+      hatchway machine list
+    """
+    from hatchway.administration import joining
+    from hatchway.cli.table import table
+    from hatchway.installation.installation import open_installation
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        found = joining.list_machines(installation)
+    if json:
+        import json as json_format
+
+        machines = [
+            {
+                "machine_id": each.id,
+                "name": each.name,
+                "role": each.role.value,
+                "names": each.names,
+                "finished": each.finished,
+                "key_ids": each.key_ids,
+                "joined_at": each.joined_at.isoformat(timespec="seconds"),
+                "seen_at": each.seen_at.isoformat(timespec="seconds"),
+                "seen_from": each.seen_from,
+                "certificate_expires_at": each.expires_at and each.expires_at.isoformat(timespec="seconds"),
+            }
+            for each in found
+        ]
+        typer.echo(json_format.dumps({"machines": machines}))
+        return
+    rows = [
+        (
+            each.id,
+            each.name,
+            each.role.value,
+            f"{each.seen_at:%F %T}" if each.finished else "unfinished",
+            each.seen_from,
+            "none" if each.expires_at is None else f"{each.expires_at:%F}",
+        )
+        for each in found
+    ]
+    for line in table([("MACHINE", "NAME", "ROLE", "LAST SEEN", "FROM", "CERTIFICATE UNTIL"), *rows]):
+        typer.echo(line)
+    for each in found:
+        if not each.finished:
+            typer.echo(
+                f"{each.id} began to join at {each.joined_at:%F %T} and has not come back: give 'hatchway"
+                " join' there again with the same token, or start its server. A day later it is taken out"
+            )
+
+
+def remove(
+    machine: Annotated[str, typer.Argument(metavar="ID|NAME")],
+    *,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Give a machine neither keys nor certificates any more.
+
+    It keeps what it has: where it may be in wrong hands, rotate its keys (docs/scaling.md).
+
+    \b
+    Example:
+      hatchway machine remove gw2
+    """
+    from hatchway.administration import joining
+    from hatchway.domain.machine import Role
+    from hatchway.installation.installation import open_installation
+
+    with open_installation(data_directory(data_dir), store_url) as installation:
+        removed = joining.remove_machine(installation, machine)
+    typer.echo(f"{removed.id} ({removed.name}) gets nothing any more")
+    keys = "gateway key" if removed.role is Role.GATEWAY else "master key and gateway key"
+    typer.echo(
+        f"It may still have the {keys}, and its certificate until that ends: rotate them if it was stolen"
+    )
+
+
+def promote(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+    """Make this control plane, which joined, the first machine, in the place of one that is gone for good.
+
+    It issues certificates and rotates keys from then on. Put ca.key of the former one's backup into the data
+    directory before, mode 0600. Where that is lost another CA is made, which has to be handed out as in each
+    rotation. See that the former first machine is off, and stays off.
+
+    \b
+    Example:
+      hatchway machine promote --data-dir /var/lib/hatchway
+    """
+    from hatchway.administration import promotion
+    from hatchway.installation.installation import open_installation
+
+    directory = data_directory(data_dir)
+    with open_installation(directory, store_url) as installation:
+        promoted = promotion.promote(installation)
+    made = promoted.next_ca
+    if json:
+        import json as json_format
+
+        authorities = None if made is None else made.fingerprints
+        typer.echo(json_format.dumps({"machine_id": promoted.machine_id, "authorities": authorities}))
+        return
+    typer.echo(f"{directory.path} is that of the first machine: start its server anew")
+    if made is not None:
+        typer.echo(f"The CA's key is not here. The next CA: {made.fingerprints[-1]}")
+        typer.echo("Have every client and host take over ca.pem, then: hatchway ca rotate --step use")
