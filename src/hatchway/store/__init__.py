@@ -27,6 +27,7 @@ else.
 | `audit_rows` | that of audit records, with what they are found by |
 | `tables`, `columns` | the tables, and how fields are kept in SQLite and PostgreSQL alike |
 | `feed`, `notifications` | what has changed since a revision, and when to ask |
+| `feed_statements` | the statements of that |
 | `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `pooler` | PostgreSQL behind PgBouncer |

@@ -3,25 +3,17 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Dialect,
-    Select,
-    String,
     Table,
     bindparam,
     delete,
-    exists,
-    func,
-    literal_column,
     or_,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.exc import OperationalError
@@ -68,12 +60,10 @@ from hatchway.domain.network import (
 from hatchway.domain.session import Session
 from hatchway.domain.ssh_key import HostPublicKeys, HostToken, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
-from hatchway.store import tables
+from hatchway.store import feed_statements, tables
 from hatchway.store.audit_rows import AuditRows
 from hatchway.store.feed import Position, next_epoch
 from hatchway.store.locks import MAKE_DURABLE, take_locks, worker_lock
-from hatchway.store.notifications import CHANNEL
-from hatchway.store.prepared import Prepared
 from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
 from hatchway.store.schema import require_whole
@@ -185,11 +175,11 @@ class Transaction:
 
     def revision(self) -> int:
         """The revision of this view."""
-        return int(_revision(self._connection.dialect).scalar(self._connection))
+        return int(feed_statements.revision(self._connection.dialect).scalar(self._connection))
 
     def position(self) -> Position:
         """The revision of this view, and its mark."""
-        ((revision, mark),) = _position(self._connection.dialect).fetch(self._connection)
+        ((revision, mark),) = feed_statements.position(self._connection.dialect).fetch(self._connection)
         return Position(int(revision), mark)
 
     def follows(self, seen: Position) -> bool:
@@ -197,7 +187,7 @@ class Transaction:
 
         Not when too long ago, nor when it is not of this store's past: see `hatchway.store.feed`.
         """
-        return bool(_follows(self._connection.dialect).scalar(self._connection, *seen))
+        return bool(feed_statements.follows(self._connection.dialect).scalar(self._connection, *seen))
 
     def floor(self) -> int:
         """Followers that stand before this revision must read everything again."""
@@ -221,7 +211,7 @@ class Transaction:
 
     def changed_since(self, revision: int) -> frozenset[str]:
         """The tables of the feed of which rows have come or changed after a revision, in one statement."""
-        rows = _changed(self._connection.dialect).fetch(self._connection, revision)
+        rows = feed_statements.changed(self._connection.dialect).fetch(self._connection, revision)
         return frozenset(name for (name,) in rows)
 
     def touched(
@@ -231,7 +221,8 @@ class Transaction:
 
         Of the tables in `own`, only rows whose primary key begins with the text that stands there.
         """
-        query = _touched(frozenset(names).difference(own), tuple(own), self._connection.dialect)
+        others = frozenset(names).difference(own)
+        query = feed_statements.touched(others, tuple(own), self._connection.dialect)
         # The second of each is as a tombstone has it.
         keys = [part for key in own.values() for part in (key, json.dumps([key])[:-1])]
         return bool(query.scalar(self._connection, *since, *keys))
@@ -358,92 +349,9 @@ class Transaction:
         if not self._feeds:
             raise ReadOnly("what gateways follow changes only within Store.write")
         if self._revision is None:
-            ((revision, *_),) = _bump(self._connection.dialect).fetch(self._connection)
+            ((revision, *_),) = feed_statements.bump(self._connection.dialect).fetch(self._connection)
             self._revision = int(revision)
         return self._revision
-
-
-@lru_cache(maxsize=8)
-def _revision(dialect: Dialect) -> Prepared:
-    return Prepared(select(tables.feed.c.revision), (), dialect)
-
-
-@lru_cache(maxsize=8)
-def _position(dialect: Dialect) -> Prepared:
-    revision = tables.feed.c.revision
-    mark = select(tables.tombstones.c.row_key).where(*_is_mark_of(revision)).scalar_subquery()
-    return Prepared(select(revision, func.coalesce(mark, literal_column("''"))), (), dialect)
-
-
-@lru_cache(maxsize=8)
-def _follows(dialect: Dialect) -> Prepared:
-    recent = tables.feed.c.floor <= bindparam("since", type_=tables.feed.c.revision.type)
-    return Prepared(select(exists().where(recent) & _is_past()), ["since", "mark"], dialect)
-
-
-def _is_past() -> ColumnElement[bool]:
-    """Whether the mark is that of the revision `since` in this store."""
-    since = bindparam("since", type_=tables.feed.c.revision.type)
-    mark = bindparam("mark", type_=String)
-    return exists().where(*_is_mark_of(since), tables.tombstones.c.row_key == mark)
-
-
-def _is_mark_of(revision: Any) -> tuple[ColumnElement[bool], ...]:
-    tombstone = tables.tombstones.c
-    return tombstone.revision == revision, tombstone.kind == literal_column(f"'{tables.MARK}'")
-
-
-@lru_cache(maxsize=8)
-def _bump(dialect: Dialect) -> Prepared:
-    """The account's next revision."""
-    revision = tables.feed.c.revision
-    bump = update(tables.feed).values(revision=revision + 1).returning(revision)
-    if dialect.name == "postgresql":
-        # Sent when the transaction commits (PostgreSQL: "NOTIFY").
-        bump = bump.returning(func.pg_notify(CHANNEL, ""))
-    return Prepared(bump, (), dialect)
-
-
-@lru_cache(maxsize=8)
-def _changed(dialect: Dialect) -> Prepared:
-    since = bindparam("since", type_=tables.feed.c.revision.type)
-    each: list[Select[Any]] = [
-        select(literal_column(f"'{table.name}'")).where(exists().where(table.c.revision > since))
-        for table in tables.FEED
-    ]
-    return Prepared(union_all(*each), ["since"], dialect)
-
-
-@lru_cache(maxsize=64)
-def _touched(names: frozenset[str], own: tuple[str, ...], dialect: Dialect) -> Prepared:
-    """Whether any row of `names` has come, changed or gone after the revision `since`, or one of `own` of a
-    given key, or that is not known; in one query."""
-    since = bindparam("since", type_=tables.feed.c.revision.type)
-    tombstone = tables.tombstones.c
-    # Within the statement: as one parameter, only SQLAlchemy could make them a list.
-    kinds: list[Any] = [
-        literal_column(f"'{table.info['kind']}'") for table in tables.FEED if table.name in names
-    ]
-    ways: list[ColumnElement[bool]] = [
-        exists().where(tables.feed.c.floor > since),
-        ~_is_past(),
-        exists().where(tombstone.revision > since, tombstone.kind.in_(kinds)),
-    ]
-    for table in tables.FEED:
-        if table.name in names:
-            ways.append(exists().where(table.c.revision > since))
-        if table.name in own:
-            key = next(iter(table.primary_key.columns))
-            wanted = bindparam(f"{table.name}_key", type_=String)
-            row = bindparam(f"{table.name}_row", type_=String)
-            gone = (
-                tombstone.kind == table.info["kind"],
-                func.substr(tombstone.row_key, 1, func.length(row)) == row,
-            )
-            ways.append(exists().where(table.c.revision > since, key == wanted))
-            ways.append(exists().where(tombstone.revision > since, *gone))
-    parameters = [f"{name}_{part}" for name in own for part in ("key", "row")]
-    return Prepared(select(or_(*ways)), ["since", "mark", *parameters], dialect)
 
 
 def require_open(connection: Connection) -> None:
