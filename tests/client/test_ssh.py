@@ -16,11 +16,12 @@ from tests.programs import needs
 from hatchway.cli.ending import ended
 from hatchway.client.discovery import TunnelOptions
 from hatchway.client.errors import ApiError, InvalidOption
+from hatchway.client.openssh import make_key
 from hatchway.client.plan import Route, TunnelPlan
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxy_command import tunnel_command
 from hatchway.client.request import Credentials, TunnelRequest
-from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, make_key, run_ssh, ssh_command, ssh_options
+from hatchway.client.ssh import SshOptions, Way, dry_run_ssh, run_ssh, ssh_command, ssh_options
 
 PLAN = TunnelPlan(
     TunnelRequest(
@@ -308,17 +309,6 @@ def test_beside_ssh_two_small_programs_are_started_and_neither_before_what_can_b
     assert run_ssh(profile, SshOptions(host=INSTANCE_ID), ended) == 7
     # The key and ssh's version are there when the questions have been answered.
     assert started == [(["ssh-keygen", "-q"], 0), (["ssh", "-V"], 0), (["ssh", "-o"], 4)]
-
-
-def test_an_ssh_that_stops_for_the_shell_to_have_the_terminal_stops_us_too() -> None:
-    program = "import sys; from hatchway.client.ssh import _run; sys.exit(_run(sys.argv[1:]))"
-    words = [sys.executable, "-c", program, "sh", "-c", "kill -TSTP $$; exit 5"]
-    # As a shell starts a job: in a group of its own.
-    with subprocess.Popen(words, process_group=0) as job:
-        _, status = os.waitpid(job.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
-        os.killpg(job.pid, signal.SIGCONT)
-        assert job.wait(30) == 5
 
 
 def test_a_dry_run_pushes_no_key_and_shows_the_command(

@@ -6,30 +6,30 @@ open-tunnel` with every question already answered, so that the command in it cal
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
-import signal
-import subprocess
 import tempfile
-import time
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.discovery import TunnelOptions, check_os_user, plan_tunnel, push_key
-from hatchway.client.errors import ApiError, ClientError, InvalidOption, printable
+from hatchway.client.errors import ApiError, InvalidOption, printable
 from hatchway.client.host_keys import (
     HOST_KEYS,
     keep_known_hosts,
     knows_known_hosts_command,
     pin_options,
     quoted,
-    read_version,
     reported_keys,
 )
 from hatchway.client.hosts import NoSuchHost, find_host
 from hatchway.client.memory import Memory
+from hatchway.client.openssh import (
+    find_program,
+    hold_standard_streams,
+    key_in_making,
+    run_in_foreground,
+    version_being_asked,
+)
 from hatchway.client.proxy_command import jump_command, tunnel_command
 from hatchway.client.scratch import scratch_directory
 from hatchway.client.ssh_line import parse_ssh_line, values_of
@@ -38,7 +38,6 @@ from hatchway.client.standby import standing_by
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-    from types import FrameType
 
     from hatchway.client.hosts import Host
     from hatchway.client.plan import TunnelPlan
@@ -52,16 +51,9 @@ DEFAULT_OS_USER: Final = "ec2-user"
 _NOT_CONNECTED: Final = 255
 """ssh's own exit status where it is not the remote command's."""
 
-_MOMENT: Final = 0.05
-"""Seconds in which a signal to several processes has reached them all."""
-
 _KEY_PLACEHOLDER: Final = "KEY"
 _LONGEST_KEY: Final = 16_384
 """Bytes of a public key's file."""
-
-
-class SshMissing(ClientError):
-    """There is no OpenSSH client on this machine."""
 
 
 class SshOptions(NamedTuple):
@@ -187,22 +179,22 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
         ClientError: the way there could not be found, or the key was refused.
         SshMissing: there is no ssh to run.
     """
-    _hold_standard_streams()
-    program = _program("ssh")
+    hold_standard_streams()
+    program = find_program("ssh")
     if not options.host:
-        return _run([program, *options.options])
+        return run_in_foreground([program, *options.options])
     if not options.connects:
-        return _run([program, *ssh_command(find_way(profile, options), options, None)[1:]])
+        return run_in_foreground([program, *ssh_command(find_way(profile, options), options, None)[1:]])
     with (
         scratch_directory(_place(), tidies=True) as directory,
         # Both are there by the time that all has been asked.
         key_in_making(directory / "key") as public_key,
-        _version_being_asked(program) as version,
+        version_being_asked(program) as version,
     ):
 
         def connect(way: Way) -> int:
             if way.instance_id is None:
-                return _run([program, *ssh_command(way, options, None)[1:]])
+                return run_in_foreground([program, *ssh_command(way, options, None)[1:]])
             with _tunnel(profile, way, directory, ended) as proxy_command:
                 keys = introduce(profile, way.instance_id, options.os_user, public_key())
                 pins: Sequence[str] = ()
@@ -212,7 +204,9 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
                 by = way._replace(proxy_command=proxy_command)
                 # All of it lives until ssh has authenticated: with -f, too, ssh goes into the background only
                 # then.
-                status = _run([program, *ssh_command(by, options, str(directory / "key"), pins)[1:]])
+                status = run_in_foreground(
+                    [program, *ssh_command(by, options, str(directory / "key"), pins)[1:]]
+                )
             if status == _NOT_CONNECTED:
                 way.forget()
             return status
@@ -228,17 +222,6 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
             if not way.remembered:
                 raise
             return connect(find_way(profile, options))
-
-
-def _hold_standard_streams() -> None:
-    """Has each standard stream that is closed lead nowhere, as ssh does with its own: a file or a connection
-    of ours that got its number would be taken for it."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            # The lowest number that is free.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 @contextmanager
@@ -380,106 +363,3 @@ def _behind(profile: Profile, options: SshOptions, jump: str) -> Way:
     if host is None:
         return Way(options.host, None, proxy, steps)
     return Way(host.instance_id, host.instance_id, proxy, steps)
-
-
-def make_key(path: Path) -> str:
-    """Make a key for ssh at `path`, its owner's alone; the public one, as SendSSHPublicKey takes it.
-
-    Raises:
-        SshMissing: there is no ssh-keygen to do it.
-        ClientError: it could not.
-    """
-    with key_in_making(path) as made:
-        return made()
-
-
-@contextmanager
-def key_in_making(path: Path) -> Iterator[Callable[[], str]]:
-    """The same while other things are done: what gives the public key waits for it.
-
-    Raises:
-        SshMissing: there is no ssh-keygen to do it.
-    """
-    command = [_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
-    with _running(command) as process:
-
-        @cache
-        def made() -> str:
-            said, _ = process.communicate()
-            if process.returncode != 0:
-                raise ClientError(f"ssh-keygen made no key: {printable(said.strip())}")
-            return path.with_name(f"{path.name}.pub").read_text("ascii").strip()
-
-        yield made
-
-
-@contextmanager
-def _version_being_asked(ssh: str) -> Iterator[Callable[[], tuple[int, int] | None]]:
-    with _running([ssh, "-V"]) as process:
-        yield cache(lambda: read_version(process.communicate()[0]))
-
-
-@contextmanager
-def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """A program that says in a few words what there is to say, and ends."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace",
-    )  # fmt: skip
-    with process:
-        yield process
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise SshMissing(f"there is no {name} on this machine: install the OpenSSH client")
-    return found
-
-
-def _run(command: Sequence[str]) -> int:
-    """Run ssh in the foreground. Signals are for it to obey; we outlive it to remove the key."""
-    process: subprocess.Popen[bytes] | None = None
-    early: list[int] = []
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        if process is None:
-            early.append(number)
-        # The terminal sends SIGINT to ssh as well.
-        elif number != signal.SIGINT:
-            process.send_signal(number)
-
-    # Windows has not all of them. By SIGUSR1 rsync ends its ssh. A handler, unlike SIG_IGN, is not inherited.
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
-    taken = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, pass_on) for number in taken}
-    try:
-        process = subprocess.Popen(command)
-        for number in early:
-            process.send_signal(number)
-        status = _waited_for(process)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return status if status >= 0 else 128 - status
-
-
-def _waited_for(process: subprocess.Popen[bytes]) -> int:
-    """Its return code. When it stops for the shell to have the terminal, as on `~^Z` (ssh(1), ESCAPE
-    CHARACTERS), so do we: the shell waits for us, and continues both."""
-    if not hasattr(os, "waitid"):
-        # macOS had none before Python 3.13, and Windows has none.
-        return process.wait()
-    while process.poll() is None:
-        with suppress(ChildProcessError):
-            # Not there any more once a signal's handler has seen the end of it.
-            told = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
-            if told is None or told.si_code != os.CLD_STOPPED:
-                continue
-            # What stopped both is over for both, though not at the same moment.
-            time.sleep(_MOMENT)
-            again = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG)
-            if again is not None and again.si_status == signal.SIGTSTP:
-                os.kill(os.getpid(), signal.SIGSTOP)
-    return process.wait()

@@ -32,10 +32,10 @@ from hatchway.client.host_keys import (
 )
 from hatchway.client.host_list import list_hosts
 from hatchway.client.hosts import RUNNING
+from hatchway.client.openssh import SshMissing, make_key
 from hatchway.client.proxy_command import option_words, profile_options, program, proxy_line, tunnel_options
 from hatchway.client.scratch import scratch_directory
 from hatchway.client.shared_files import profile_name
-from hatchway.client.ssh import SshMissing, make_key
 from hatchway.client.ssh_config import (
     PLAIN_NAME,
     Settings,
