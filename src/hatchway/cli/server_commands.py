@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatchway.domain.account import Account
-    from hatchway.server.serving import ServerOptions
+    from hatchway.server.options import ServerOptions
     from hatchway.settings import DataDirectory
 
 _Api = Annotated[
@@ -398,7 +398,7 @@ def _server_options(
     from hatchway.installation.installation import noted_store_url
     from hatchway.installation.joined import Joined
     from hatchway.logs import configure_logs, log_format_for
-    from hatchway.server.serving import ServerOptions
+    from hatchway.server.options import ServerOptions
 
     api, gateway = api or _ApiArguments(), gateway or GatewayArguments()
     log_format = process.log_format or log_format_for(sys.stderr)

@@ -3,8 +3,11 @@
 | module | holds |
 |---|---|
 | `serving` | from options to running planes: the installation made ready, ports taken, processes started |
+| `options` | what the command line says |
 | `gateway_options` | how gateways are to run; `serve` passes it on to each `gateway` as its command line |
-| `renewal` | certificates and keys, renewed while a server runs |
+| `programs` | the command lines of the processes that `serve` starts |
+| `certificates` | whether a certificate is fit to be shown, and the server's own renewed when it is due |
+| `renewal` | certificates and keys, looked after while a server runs |
 | `ports` | whether a port can be had, before processes start |
 
 `serve` runs a supervisor (`hatchway.supervision`) whose processes are `hatchway control` and `hatchway

@@ -2,21 +2,25 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
 from hatchway.errors import CommandFailed
+from hatchway.failures import failures
 from hatchway.installation.following import renew
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_api import NOT_KNOWN, Refused
-from hatchway.settings import DataDirectory
+from hatchway.server.certificates import renew_when_due
+from hatchway.server.options import ServerOptions
+from hatchway.settings import Address, DataDirectory, is_everywhere
 
-ASK_SECONDS: Final = 60.0
+_ASK_SECONDS: Final = 60.0
 """Between two questions of a machine that joined."""
-ISSUE_SECONDS: Final = 43_200.0
+_ISSUE_SECONDS: Final = 43_200.0
 """Between two looks of a server that has the CA's key at its own certificate."""
 _LONGEST_PAUSE: Final = 600.0
 """Between two questions that nobody answers."""
@@ -55,7 +59,7 @@ def try_to_ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -
 
 
 @contextmanager
-def looked_after(look: Callable[[], bool], every: float) -> Iterator[None]:
+def _repeated(look: Callable[[], bool], every: float) -> Iterator[None]:
     """Calls a function again and again in a thread, for as long as the context lasts.
 
     When it says that it failed, it is called after longer and longer pauses, where these are shorter than
@@ -77,3 +81,30 @@ def looked_after(look: Callable[[], bool], every: float) -> Iterator[None]:
         yield
     finally:
         stopping.set()
+
+
+def ask_first(options: ServerOptions) -> None:
+    """On a machine that joined: asks the API what has changed while this did not run. Nobody may be there to
+    answer: then what was there is what there is."""
+    with failures():
+        joined = Joined.read(options.directory)
+    if joined is not None:
+        try_to_ask(options.directory, joined, _called(options))
+
+
+def looked_after(options: ServerOptions, api: Address | None = None) -> AbstractContextManager[None]:
+    """A context in which keys and certificates are seen to: on a machine that joined by asking the API, else,
+    where `api` says that nobody else does, by the CA's key."""
+    with failures():
+        joined = Joined.read(options.directory)
+    if joined is not None:
+        return _repeated(partial(try_to_ask, options.directory, joined, _called(options)), _ASK_SECONDS)
+    if api is not None:
+        return _repeated(partial(renew_when_due, options, api), _ISSUE_SECONDS)
+    return nullcontext()
+
+
+def _called(options: ServerOptions) -> list[str]:
+    """By which names the command line says that this machine's API is called."""
+    own = [] if options.api is None or is_everywhere(options.api.host) else [options.api.host]
+    return [*own, *options.api_names]

@@ -1,0 +1,95 @@
+"""The certificates that a server shows: its own, renewed when it is due, or those that it is given."""
+
+import os
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from hatchway.errors import CommandFailed
+from hatchway.installation.installation import (
+    gateway_dns_names,
+    open_installation,
+    renew_server_certificate,
+    server_names,
+)
+from hatchway.pki import names_beyond
+from hatchway.server.options import ServerOptions
+from hatchway.settings import Address, DataDirectory
+
+log = structlog.get_logger("hatchway.supervisor")
+
+
+def renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> bool:
+    """What is done now and then about the server's certificate: it may end soon, or lack a name that gateways
+    have been given meanwhile. Whether it could be.
+
+    Args:
+        gateway: where the gateways of this server listen, if there are any.
+    """
+    try:
+        with open_installation(options.directory, options.store_url) as installation:
+            dns_names = gateway_dns_names(installation)
+        names = server_names(
+            options.directory, dns_names, api=api.host, gateway=gateway, further=options.api_names
+        )
+        renew_own_certificate(options, names)
+    except CommandFailed as problem:
+        log.error("server certificate not renewed", problem=str(problem))
+        return False
+    return True
+
+
+def renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
+    """Puts a new certificate of the private CA in place when one is due, unless all have been given, or this
+    plane's has and the CA's key is elsewhere, or this machine joined: then it asks for one."""
+    own = options.api_certificate is None or options.gateway_certificate is None
+    given = options.api_certificate is not None or options.gateway_certificate is not None
+    files = (options.directory.ca_certificate, options.directory.ca_key)
+    if given and not all(path.exists() for path in files):
+        own = False
+    if os.path.lexists(options.directory.machine):
+        own = False
+    if own and _ca_key_to_come(options.directory):
+        log.warning(
+            "server certificate is not renewed",
+            problem="the CA's key is lost, and the next CA does not issue yet: hatchway ca rotate --step use",
+        )
+        own = False
+    if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
+        log.info("server certificate renewed", names=names)
+    if own and (beyond := names_beyond(options.directory.ca_certificate.read_bytes(), names)):
+        log.warning(
+            "server certificate lacks names",
+            names=beyond,
+            problem="the private CA may not issue for these, so clients that use them refuse to connect: give"
+            " a certificate of your own (--gateway-cert and --gateway-key, --api-cert and --api-key)",
+        )
+
+
+def _ca_key_to_come(directory: DataDirectory) -> bool:
+    """Whether this machine took the place of the one with the CA's key, and has the next one's alone."""
+    return (
+        directory.next_ca_key.exists()
+        and not directory.ca_key.exists()
+        and directory.server_certificate.exists()
+    )
+
+
+def check_certificate(certificate: Path, key: Path) -> None:
+    """
+    Raises:
+        CommandFailed: the two do not make a server's certificate.
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as problem:
+        raise CommandFailed(
+            f"{certificate} and {key} are not a certificate and its private key in PEM form"
+            f" ({problem.reason or 'unreadable'})"
+        ) from problem
+    except OSError as problem:
+        unreadable = key if certificate.exists() and os.access(certificate, os.R_OK) else certificate
+        raise CommandFailed(f"cannot read {unreadable}: {problem.strerror}") from problem
