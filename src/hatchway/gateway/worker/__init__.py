@@ -5,7 +5,8 @@ end.
 
 | module | holds |
 |---|---|
-| `process` | a worker as a process: from its settings to the end of its drain |
+| `process` | a worker as a process: port, user, key and store, which it takes before it serves |
+| `worker` | everything that it has, put together; when it listens, drains and ends |
 | `drain_requests` | being asked by URL to take no more tunnels |
 | `new_ids` | ids of tunnels, requests and events |
 """
