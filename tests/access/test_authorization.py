@@ -152,7 +152,6 @@ def test_a_boundary_must_allow_a_guarded_resource_only_where_it_is_said() -> Non
 
 
 ROLE = ARNS.role("on-call")
-OF_ACCOUNT = {"aws:ResourceAccount": ACCOUNT}
 
 
 def trusting(name: str, **more: Any) -> str:

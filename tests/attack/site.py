@@ -192,10 +192,6 @@ class Site:
             found["gateway" if " gateway" in line else "control" if " control" in line else line] = pid
         return found
 
-    def store_bytes(self) -> int:
-        """Of the store's files."""
-        return sum(path.stat().st_size for path in self.data.glob("hatchway.db*"))
-
     def log(self) -> str:
         return (self.directory / "server.log").read_text(errors="replace")
 

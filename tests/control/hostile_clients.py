@@ -42,7 +42,6 @@ class Outcome:
         ended: those of the opened ones that the server had ended by the end of the attack.
         statuses: of the answers.
         answers: each answer as it came.
-        bytes_sent: of request bodies, as far as the server's side took them.
     """
 
     opened: int = 0
@@ -50,7 +49,6 @@ class Outcome:
     ended: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     answers: list[bytes] = field(default_factory=list)
-    bytes_sent: int = 0
 
     def answered(self, answer: bytes) -> None:
         if answer:
@@ -85,7 +83,7 @@ def trickled_heads(host: str, port: int, bound: Bound, source: str | None = None
     """Requests whose head comes by one byte a tenth of a second, and never ends."""
 
     async def trickle(wire: Wire, outcome: Outcome) -> None:
-        await _send(wire, outcome, b"GET / HTTP/1.1\r\nhost: h\r\n")
+        await _send(wire, b"GET / HTTP/1.1\r\nhost: h\r\n")
         await _trickle(wire, outcome, b"x: y\r\n" * 10_000)
 
     return _attack(host, port, bound, source, trickle)
@@ -97,7 +95,7 @@ def trickled_bodies(
     """Calls whose body comes by one byte a tenth of a second."""
 
     async def trickle(wire: Wire, outcome: Outcome) -> None:
-        await _send(wire, outcome, _head(8192, authorization))
+        await _send(wire, _head(8192, authorization))
         await _trickle(wire, outcome, b"Action=DescribeInstances&" * 400)
 
     return _attack(host, port, bound, source, trickle)
@@ -110,9 +108,9 @@ def large_bodies(
 
     async def fill(wire: Wire, outcome: Outcome) -> None:
         size = 1 << 20
-        await _send(wire, outcome, _head(size, authorization))
+        await _send(wire, _head(size, authorization))
         for _ in range(63):
-            await _send(wire, outcome, b"a" * (size // 64), body=True)
+            await _send(wire, b"a" * (size // 64))
         await _silence(wire, outcome)
 
     return _attack(host, port, bound, source, fill)
@@ -122,7 +120,7 @@ def bodies_nobody_asked_for(host: str, port: int, bound: Bound, source: str | No
     """Bodies sent to a page that has none, by a byte a tenth of a second, for ever."""
 
     async def trickle(wire: Wire, outcome: Outcome) -> None:
-        await _send(wire, outcome, b"GET /healthz HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\n")
+        await _send(wire, b"GET /healthz HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\n")
         await _trickle(wire, outcome, bytes(10_000))
 
     return _attack(host, port, bound, source, trickle)
@@ -132,9 +130,9 @@ def tiny_chunks(host: str, port: int, bound: Bound, source: str | None = None) -
     """A body in chunks of one byte: a million of them cost a parser seconds."""
 
     async def chunks(wire: Wire, outcome: Outcome) -> None:
-        await _send(wire, outcome, b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n")
+        await _send(wire, b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n")
         for _ in range(100):
-            await _send(wire, outcome, b"1\r\na\r\n" * 10_000, body=True)
+            await _send(wire, b"1\r\na\r\n" * 10_000)
         await _silence(wire, outcome)
 
     return _attack(host, port, bound, source, chunks)
@@ -144,7 +142,7 @@ def many_headers(host: str, port: int, bound: Bound, source: str | None = None) 
     """Heads with as many headers as there is room for."""
 
     async def ask(wire: Wire, outcome: Outcome) -> None:
-        await _send(wire, outcome, b"GET /healthz HTTP/1.1\r\nhost: h\r\n" + b"a:b\r\n" * 5000 + b"\r\n")
+        await _send(wire, b"GET /healthz HTTP/1.1\r\nhost: h\r\n" + b"a:b\r\n" * 5000 + b"\r\n")
         await _silence(wire, outcome)
 
     return _attack(host, port, bound, source, ask)
@@ -155,10 +153,10 @@ def key_updates(host: str, port: int, bound: Bound, source: str | None = None) -
 
     async def update(wire: Wire, outcome: Outcome) -> None:
         tls = wire[1].get_extra_info("ssl_object")
-        await _send(wire, outcome, b"GET / HTTP/1.1\r\nhost: h\r\nx: ")
+        await _send(wire, b"GET / HTTP/1.1\r\nhost: h\r\nx: ")
         while True:
             update_keys(tls, 500)
-            await _send(wire, outcome, b"y", body=True)
+            await _send(wire, b"y")
             await asyncio.sleep(0)
 
     return _attack(host, port, bound, source, update)
@@ -168,7 +166,7 @@ def pipelined(host: str, port: int, bound: Bound, source: str | None = None, *, 
     """The same request a thousand times on each connection, all at once, the answers being read."""
 
     async def flood(wire: Wire, outcome: Outcome) -> None:
-        await _send(wire, outcome, request * 1000)
+        await _send(wire, request * 1000)
         await _silence(wire, outcome)
 
     return _attack(host, port, bound, source, flood)
@@ -181,7 +179,7 @@ def pipelined_and_unread(
 
     async def flood(wire: Wire, outcome: Outcome) -> None:
         while True:
-            await _send(wire, outcome, request, body=True)
+            await _send(wire, request)
             await asyncio.sleep(0)
 
     return _attack(host, port, bound, source, flood)
@@ -200,7 +198,7 @@ def bad_signatures(
         return outcome
 
     async def ask(wire: Wire, outcome: Outcome) -> None:
-        await _send(wire, outcome, _head(0, authorization))
+        await _send(wire, _head(0, authorization))
         await _silence(wire, outcome)
 
     return asyncio.run(attack())
@@ -252,7 +250,7 @@ def raw_requests(
             for request in requests:
 
                 async def ask(wire: Wire, outcome: Outcome, request: bytes = request) -> None:
-                    await _send(wire, outcome, request)
+                    await _send(wire, request)
                     await _silence(wire, outcome)
 
                 await _each(host, port, source, outcome, ask)
@@ -331,18 +329,16 @@ async def _each(
         wire[1].transport.abort()
 
 
-async def _send(wire: Wire, outcome: Outcome, data: bytes, *, body: bool = False) -> None:
+async def _send(wire: Wire, data: bytes) -> None:
     wire[1].write(data)
     await wire[1].drain()
-    if body:
-        outcome.bytes_sent += len(data)
 
 
 async def _trickle(wire: Wire, outcome: Outcome, data: bytes) -> None:
     listening = asyncio.ensure_future(_silence(wire, outcome))
     try:
         for octet in data:
-            await _send(wire, outcome, bytes([octet]), body=True)
+            await _send(wire, bytes([octet]))
             await asyncio.sleep(0.1)
             if listening.done():
                 return

@@ -20,7 +20,6 @@ from hatchway.store.tables import join_tokens
 
 MOST_TOKENS: Final = 100
 """Join tokens that are good at once."""
-LONGEST_LIFETIME: Final = 86_400
 _ID_BYTES: Final = 12
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from hatchway.client.plan import TunnelPlan
 
-RDP_PORT: Final = 3389
 _LONGEST_USER: Final = 256
 _OF_MACOS: Final = (("open", "-W"),)
 _PROGRAMS: Final = (("xfreerdp3",), ("xfreerdp",), ("wlfreerdp",), ("remmina", "-c"))

@@ -23,7 +23,7 @@ NOPE = ARNS.managed_policy("nope")
 READER = ARNS.managed_policy("reader")
 OF_AWS = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 MISSING, INVALID = ("NoSuchEntity", 404), ("ValidationError", 400)
-TAKEN, CONFLICT, TOO_MANY = ("EntityAlreadyExists", 409), ("DeleteConflict", 409), ("LimitExceeded", 409)
+TAKEN, CONFLICT = ("EntityAlreadyExists", 409), ("DeleteConflict", 409)
 BAD_INPUT, MALFORMED = ("InvalidInput", 400), ("MalformedPolicyDocument", 400)
 PROTECTED = ("UnmodifiableEntity", 400)
 

@@ -6,7 +6,7 @@ import pytest
 from tests.iam.lint.cases import FACTS
 
 from hatchway.iam.lint import KINDS, Finding, lint_document
-from hatchway.iam.lint.render import LintedFile, has_errors, to_json, to_sarif, to_text
+from hatchway.iam.lint.render import LintedFile, to_json, to_sarif, to_text
 
 DOCUMENT = """{
   "Version": "2012-10-17",
@@ -164,9 +164,3 @@ def test_a_place_that_nothing_encloses_is_the_document_s_beginning_and_has_no_le
 def test_findings_stay_in_their_order_wherever_they_are() -> None:
     file = LintedFile("x", DOCUMENT, FOUND[::-1])
     assert [each["line"] for each in json.loads(to_json([file]))] == [4, 4]
-
-
-def test_only_errors_count_as_errors(files: list[LintedFile]) -> None:
-    assert has_errors(files)
-    warning = Finding("empty-scope", "Statement[0]", "", "")
-    assert not has_errors([LintedFile("x", "{}", (warning,))])

@@ -102,11 +102,6 @@ TOO_MANY_FAILURES: Final = Refusal(
 DRAINING: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", "Gateway is shutting down. Retry your request."
 )
-UNAVAILABLE: Final = Refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "ServiceUnavailable",
-    "The gateway cannot decide just now. Retry your request.",
-)
 NOT_RECORDING: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "ServiceUnavailable",

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatchway.iam.lint.findings import KINDS, Finding, Severity
+from hatchway.iam.lint.findings import KINDS, Finding
 from hatchway.iam.positions import Position, Span, spans
 
 if TYPE_CHECKING:
@@ -110,8 +110,3 @@ def _result(name: str, finding: Finding, span: Span) -> dict[str, Any]:
             }
         ],
     }
-
-
-def has_errors(files: Sequence[LintedFile]) -> bool:
-    """Whether some finding is an error."""
-    return any(finding.severity is Severity.ERROR for file in files for finding in file.findings)
