@@ -254,8 +254,7 @@ class _Api:
         authorization = request.headers.get("authorization", "")
         host = claimed_host(authorization)
         if not connection.may_authenticate(host):
-            headers = {"retry-after": f"{WINDOW:.0f}"}
-            return _plain(request, TOO_MANY_FAILURES, 429, headers)
+            return _too_many_failures(request)
         look_up = partial(
             authorized_keys,
             self._plane,
@@ -267,10 +266,7 @@ class _Api:
         try:
             lines = await self._lookups.run((connection.source, host), look_up)
         except HostRefused as refused:
-            if refused.status != 401:
-                return _plain(request, str(refused), refused.status)
-            connection.failed(host)
-            return _plain(request, str(refused), 401, {"www-authenticate": "Bearer"})
+            return _refused(request, host, refused)
         except Busy:
             return _busy(request)
         connection.prove(host)
@@ -323,7 +319,7 @@ class _Api:
         """
         connection: ClientConnection = request.state.connection
         if not connection.may_authenticate(claimed):
-            return _plain(request, TOO_MANY_FAILURES, 429, {"retry-after": f"{WINDOW:.0f}"})
+            return _too_many_failures(request)
         try:
             if stated_length(request) > largest:
                 return _plain(request, f"the body has more than {largest} bytes", 413)
@@ -339,10 +335,7 @@ class _Api:
         except ServiceError as refused:
             return _plain(request, refused.message, refused.status or 400)
         except HostRefused as refused:
-            if refused.status != 401:
-                return _plain(request, str(refused), refused.status)
-            connection.failed(claimed)
-            return _plain(request, str(refused), 401, {"www-authenticate": "Bearer"})
+            return _refused(request, claimed, refused)
         except Busy:
             return _busy(request)
         except ClientDisconnect:
@@ -367,6 +360,19 @@ def _tell(connection: ClientConnection, key_id: str, outcome: Outcome) -> None:
         connection.prove(key_id)
     elif outcome.failed:
         connection.failed(key_id)
+
+
+def _refused(request: Request, claimed: str, refused: HostRefused) -> Response:
+    """The answer to a host or a machine; it failed to authenticate where its token is not good."""
+    if refused.status != 401:
+        return _plain(request, str(refused), refused.status)
+    connection: ClientConnection = request.state.connection
+    connection.failed(claimed)
+    return _plain(request, str(refused), 401, {"www-authenticate": "Bearer"})
+
+
+def _too_many_failures(request: Request) -> Response:
+    return _plain(request, TOO_MANY_FAILURES, 429, {"retry-after": f"{WINDOW:.0f}"})
 
 
 def _busy(request: Request) -> Response:

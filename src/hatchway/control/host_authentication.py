@@ -3,16 +3,18 @@
 A host speaks of itself alone: whatever it asks or says is about the instance whose token it has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import structlog
 
+from hatchway.audit.events import unknown_identity
 from hatchway.audit.local import EVENT_SOURCE
 from hatchway.control.plane import ControlPlane
-from hatchway.control.service_events import service_record
+from hatchway.control.service_events import service_record, service_source
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.host_token import (
     HostSecret,
@@ -25,6 +27,13 @@ from hatchway.domain.ssh_key import HostToken
 from hatchway.store import Transaction, log_fields
 
 _SCHEME: Final = "bearer "
+_TRAIL_CODES: Final = {
+    400: "ValidationException",
+    401: "AccessDenied",
+    409: "ConflictException",
+    429: "ThrottlingException",
+}
+"""What the trail calls the statuses of refusals."""
 
 log = structlog.get_logger("hatchway.control")
 
@@ -35,6 +44,21 @@ class HostRefused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+@contextmanager
+def refusals_counted(plane: ControlPlane, name: str, *, peer: str, user_agent: str) -> Iterator[None]:
+    """Counts a refusal within, which has no record of its own, for the trail.
+
+    Args:
+        name: what the event is called.
+    """
+    try:
+        yield
+    except HostRefused as refused:
+        source = service_source(plane, unknown_identity(None), peer=peer, user_agent=user_agent)
+        plane.refusals.count(source, name, _TRAIL_CODES[refused.status], time=plane.clock())
+        raise
 
 
 class KnownHost(NamedTuple):

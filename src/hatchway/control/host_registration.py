@@ -17,12 +17,11 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import ColumnElement, select
 
-from hatchway.audit.events import unknown_identity
 from hatchway.control.hatchway_service.registration import Registration, registered
-from hatchway.control.host_authentication import HostRefused
+from hatchway.control.host_authentication import HostRefused, refusals_counted
 from hatchway.control.host_tokens import new_host_token
 from hatchway.control.plane import ControlPlane
-from hatchway.control.service_events import service_record, service_source
+from hatchway.control.service_events import service_record
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken
 from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN, EnrollmentToken
@@ -37,8 +36,6 @@ _SCHEME: Final = "bearer "
 _TEXTS: Final = ("name", "private_ip", "ipv6", "instance_type")
 _LONGEST: Final = 256
 _EVENT_NAME: Final = "RegisterHost"
-_TRAIL_CODES: Final = {400: "ValidationException", 401: "AccessDenied", 409: "ConflictException"}
-"""What the trail calls the statuses of refusals."""
 _NOT_GOOD: Final = (
     "the enrollment token is not good, or no longer: have a new one made (hatchway host token create)"
 )
@@ -80,12 +77,8 @@ def register_host(
         HostRefused: 401 for a token that is not good, 400 for what cannot be registered, 409 for a name or an
             address that another has.
     """
-    try:
+    with refusals_counted(plane, _EVENT_NAME, peer=peer, user_agent=user_agent):
         return _register(plane, authorization, content, peer, user_agent)
-    except HostRefused as refused:
-        source = service_source(plane, unknown_identity(None), peer=peer, user_agent=user_agent)
-        plane.refusals.count(source, _EVENT_NAME, _TRAIL_CODES[refused.status], time=plane.clock())
-        raise
 
 
 def _register(

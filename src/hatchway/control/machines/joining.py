@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from hatchway.access.machines import Grant, delete_grant, grant_of, put_grant, told_ids
-from hatchway.control.host_authentication import HostRefused
+from hatchway.control.host_authentication import HostRefused, refusals_counted
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import (
@@ -20,7 +20,7 @@ from hatchway.control.machines.requests import (
     read_request,
     shown_token,
 )
-from hatchway.control.machines.trail import count_refusal, machine_record
+from hatchway.control.machines.trail import machine_record
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken
 from hatchway.domain.ids import Kind, new_id
@@ -50,11 +50,8 @@ def join_machine(
         HostRefused: 401 for a token that is not good, 400 for what cannot be, 409 where nobody can join, 429
             for a machine that has joined a moment ago.
     """
-    try:
+    with refusals_counted(plane, "JoinMachine", peer=peer, user_agent=user_agent):
         return _join(plane, authorization, content, peer, user_agent)
-    except HostRefused as refused:
-        count_refusal(plane, "JoinMachine", refused, peer, user_agent)
-        raise
 
 
 def _join(

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from hatchway.access.machines import told_ids
-from hatchway.control.host_authentication import HostRefused
+from hatchway.control.host_authentication import HostRefused, refusals_counted
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import known_machine, own_keys, read_request, shown_machine
-from hatchway.control.machines.trail import count_refusal, machine_record
+from hatchway.control.machines.trail import machine_record
 from hatchway.control.plane import ControlPlane
 from hatchway.pki import SERVER_LIFETIME
 
@@ -32,11 +32,8 @@ def renew_machine(
         HostRefused: 401 for a machine that is not known, 400 for what cannot be, 409 where nothing is handed
             out, 429 for one that has just been given a certificate.
     """
-    try:
+    with refusals_counted(plane, "RenewMachine", peer=peer, user_agent=user_agent):
         return _renew(plane, authorization, content, peer, user_agent)
-    except HostRefused as refused:
-        count_refusal(plane, "RenewMachine", refused, peer, user_agent)
-        raise
 
 
 def _renew(
