@@ -150,32 +150,7 @@ class Metrics:
             ready: whether the worker would open a tunnel.
             restores: how often the store was found restored.
         """
-        self._is_ready = ready
-        self.registry.register(
-            _Live(
-                self._gauges(
-                    tunnels,
-                    pending=pending,
-                    shed=shed,
-                    revision=revision,
-                    age=age,
-                    pending_records=pending_records,
-                    restores=restores,
-                )
-            )
-        )
 
-    def _gauges(
-        self,
-        tunnels: Registry,
-        *,
-        pending: Callable[[], int],
-        shed: Callable[[], Mapping[str, int]],
-        revision: Callable[[], int],
-        age: Callable[[], float],
-        pending_records: Callable[[], int],
-        restores: Callable[[], int],
-    ) -> Callable[[], Iterator[Metric]]:
         def gauges() -> Iterator[Metric]:
             with self._counting:
                 carried = [relay for _, relay in tunnels]
@@ -220,7 +195,8 @@ class Metrics:
                 restores(),
             )
 
-        return gauges
+        self._is_ready = ready
+        self.registry.register(_Live(gauges))
 
 
 class _Live(Collector):
