@@ -18,7 +18,6 @@ PACKAGES = sorted(
     for path in SOURCE.rglob("__init__.py")
     if path.parent != SOURCE
 )
-TEACHING = [package for package in PACKAGES if "/" not in package]
 WITH_EXAMPLES = ["audit", "domain", "iam", "protocol", "sigv4"]
 
 
@@ -50,7 +49,7 @@ def test_the_examples_of_a_package_are_right(package: str) -> None:
     assert ran.failed == 0
 
 
-@pytest.mark.parametrize("package", TEACHING)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_lists_all_its_modules(package: str) -> None:
     assert modules(package) - listed(package) == set()
 

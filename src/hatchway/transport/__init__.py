@@ -15,6 +15,9 @@ A connection's way through the rooms:
 4. `websocket.connection.WebSocketConnection` takes the HTTP request (`websocket.handshake`), then frames
    (`websocket.frames`), until a close frame (`websocket.close`).
 
+Where the compiled core is loaded, `core.core_tls.CoreTls` takes the place of `ServerTls`, and the server
+makes `websocket.core_connection.CoreConnection`s by its contexts: the core takes their data frames.
+
 `connection.connecting.Attempt` is the other way: it makes a connection to elsewhere.
 
 | room | holds |

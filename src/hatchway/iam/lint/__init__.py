@@ -5,9 +5,19 @@
     for finding in lint_document(text):
         print(finding.severity, finding.code, finding.place, finding.message, finding.fix)
 
-Findings are data (`Finding`, whose codes `KINDS` lists); `hatchway.iam.lint.render` makes text, JSON or SARIF
-of them. Some checks need to know AWS's services: they are made when `facts` are given, from wherever the
-caller has them.
+Findings are data (`Finding`, whose codes `KINDS` lists). Some checks need to know AWS's services: they are
+made when `facts` are given, from wherever the caller has them.
+
+| module | holds |
+|---|---|
+| `findings` | what is found, as data, and every kind of it |
+| `source` | a statement under lint, with the places of its parts |
+| `rules` | the checks that need to know no service |
+| `facts`, `reference` | what is to be known of the services, and the checks that need it |
+| `presence` | condition keys that no request carries, or every one with the same value |
+| `home` | ARNs of another account or region |
+| `overlaps`, `globs` | statements that add nothing; what one pattern matches of what another does |
+| `render` | findings as text, JSON and SARIF |
 """
 
 from __future__ import annotations
