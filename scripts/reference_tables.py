@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from scripts.api_tables import MARKED, ROOT, header, row
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY
-from hatchway.cli import join_token_commands, server_commands
+from hatchway.cli import init_command, join_token_commands, server_commands
 from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.account import Quotas
 from hatchway.fleet.schema import fleet_schema
@@ -30,7 +30,7 @@ from hatchway.transport.listening.load_shedding import REASONS
 from hatchway.transport.websocket.close import Closure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
     from typer.models import OptionInfo
@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 SETTINGS: Final = ROOT / "docs" / "settings.md"
 METRICS: Final = ROOT / "docs" / "metrics.md"
 
-_COMMANDS: Final = {name: getattr(server_commands, name) for name in ("init", "serve", "control", "gateway")}
+_COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
+    "init": init_command.init,
+    "serve": server_commands.serve,
+    "control": server_commands.control,
+    "gateway": server_commands.gateway,
+}
 _VALUES: Final = {
     "CIDR": "an address or a CIDR range",
     "DIGITS": "12 digits",

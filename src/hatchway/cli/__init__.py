@@ -4,7 +4,8 @@
 |---|---|
 | `start`, `short_lines` | where it begins; ssh and open-tunnel in their usual form, which need no `main` |
 | `main`, `ending` | the program: its commands, its exit codes, its last word on an error |
-| `server_commands`, `gateway_options` | init, serve, control, gateway |
+| `init_command` | init |
+| `server_commands`, `api_options`, `gateway_options` | serve, control, gateway |
 | `account_commands` | apply, export, enroll, aws-model |
 | `instance_commands`, `named_ids` | hosts registered by the API, or by tokens themselves; ids of names |
 | `fleet_commands`, `import_commands` | fleet files, anywhere: checked, and made of other inventories |

@@ -23,6 +23,7 @@ from hatchway.cli import (
     fleet_commands,
     host_commands,
     import_commands,
+    init_command,
     instance_commands,
     join_commands,
     join_token_commands,
@@ -44,6 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+init_command.register(app)
 server_commands.register(app)
 account_commands.register(app)
 fleet_commands.register(app)
