@@ -10,12 +10,14 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `process`, `plane` | the process from its settings to its end; what all of it works with |
 | `http_server`, `http_protocol`, `http_syntax`, `bodies`, `keep_alive` | HTTP/1.1 within limits |
 | `application`, `dispatcher`, `attempt` | from a request to its answer and its record |
+| `plain_answers` | answers where no service's protocol is known |
 | `threads`, `concurrency`, `call_rates` | who gets a thread; how many calls of a principal, and how fast |
 | `operations`, `catalogue`, `services` | what an operation is, all there are, and their services |
 | `ec2`, `iam`, `instance_connect`, `sts`, `cloudtrail` | operations of AWS's services |
 | `hatchway_service` | operations of our own service `hatchway` |
 | `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
+| `host_routes` | what hosts and machines ask and say, by tokens of their own |
 | `host_tokens`, `host_authentication` | the token by which a target host is known |
 | `host_keys`, `host_key_reports` | what its sshd asks, and the keys by which its sshd is known |
 | `host_proofs` | a key by which a host sees that its sshd asks here |

@@ -23,7 +23,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from anyio import to_thread
@@ -41,18 +41,18 @@ from hatchway.access.context import Origin
 from hatchway.control.attempt import ApiRequest
 from hatchway.control.bodies import Bodies, stated_length
 from hatchway.control.dispatcher import Dispatcher, Outcome
-from hatchway.control.host_authentication import HostRefused, claimed_host
-from hatchway.control.host_key_reports import LARGEST_REPORT, report_host_keys
-from hatchway.control.host_keys import authorized_keys
-from hatchway.control.host_proofs import LARGEST_KEY, make_proof_key
-from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
-from hatchway.control.host_registration import claimed_token, register_host
+from hatchway.control.host_routes import HostRoutes
 from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
-from hatchway.control.machines.joining import join_machine
-from hatchway.control.machines.renewal import renew_machine
-from hatchway.control.machines.requests import LARGEST_REQUEST as LARGEST_OF_MACHINES
-from hatchway.control.machines.requests import claimed_machine
 from hatchway.control.other_services import other_service
+from hatchway.control.plain_answers import (
+    BUSY,
+    RETRY_SECONDS,
+    TOO_MANY_FAILURES,
+    busy,
+    failed,
+    plain,
+    removed,
+)
 from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
@@ -68,13 +68,7 @@ READY_SECONDS: Final = 5.0
 """How long the store may take to answer before it counts as not answering."""
 UNEXAMINED_BODY: Final = 16 * 1024
 """Bytes of a body that is read for anybody. Whoever sends more has to have an active key first."""
-RETRY_SECONDS: Final = 2
 DEFAULT_GATEWAY_PORT: Final = 443
-TOO_MANY_FAILURES: Final = (
-    "Too many requests from your address failed to authenticate. Check the credentials, and try again in a"
-    " minute."
-)
-BUSY: Final = "The server is busy with other requests. Try again."
 
 Answer = TypeVar("Answer")
 
@@ -95,17 +89,12 @@ def create_application(
         Route("/readyz", api.readyz),
         Route("/.well-known/hatchway", api.discovery),
         Route("/.well-known/hatchway/ca.pem", api.authorities),
-        Route("/host/v1/authorized-keys", api.authorized_keys),
-        Route("/host/v1/host-keys", api.report_host_keys, methods=["POST"]),
-        Route("/host/v1/proof", api.prove_host, methods=["POST"]),
-        Route("/host/v1/enroll", api.enroll, methods=["POST"]),
-        Route("/machine/v1/join", api.join, methods=["POST"]),
-        Route("/machine/v1/renew", api.renew, methods=["POST"]),
+        *api.hosts.routes(),
     ]
     application = Starlette(
         routes=routes,
         middleware=[Middleware(_RequestIds, plane=plane)],
-        exception_handlers={HTTPException: api.refused, MachineRemoved: _removed, 500: _failed},
+        exception_handlers={HTTPException: api.refused, MachineRemoved: removed, 500: failed},
     )
     # A redirect would go to whatever host the request names.
     application.router.redirect_slashes = False
@@ -121,10 +110,11 @@ class _Api:
         self._dispatcher = Dispatcher(plane, threads)
         self._bodies = Bodies()
         self._calls = Threads(threads.calls, share=threads.call_share)
-        self._lookups = Threads(threads.lookups, share=threads.lookup_share)
+        lookups = Threads(threads.lookups, share=threads.lookup_share)
         self._others = Threads(threads.others, share=1)
-        for kind, some in (("call", self._calls), ("lookup", self._lookups), ("other", self._others)):
+        for kind, some in (("call", self._calls), ("lookup", lookups), ("other", self._others)):
             plane.metrics.watch_threads(kind, some)
+        self.hosts = HostRoutes(plane, self._bodies, self._calls, lookups)
         self._looking: asyncio.Future[None] | None = None
 
     async def call(self, request: Request) -> Response:
@@ -153,7 +143,7 @@ class _Api:
         asked = _api_request(request, b"")
         if request.method != "HEAD" and (service := other_service(asked.http)) is not None:
             return _response(self._dispatcher.refuse_other(asked, service))
-        return _plain(request, problem.detail, problem.status_code, problem.headers)
+        return plain(request, problem.detail, problem.status_code, problem.headers)
 
     async def _call(
         self, request: Request, asked: ApiRequest, connection: ClientConnection, key_id: str
@@ -192,10 +182,10 @@ class _Api:
                 await asyncio.shield(self._looking)
         except MachineRemoved as problem:
             # Which has its own line in the log: load balancers ask several times a second.
-            return await _removed(request, problem)
+            return await removed(request, problem)
         except Exception as problem:
             log.error("not ready", **log_fields(problem))
-            return _plain(request, "the store cannot be read: see the server's log", 503)
+            return plain(request, "the store cannot be read: see the server's log", 503)
         return PlainTextResponse("ok\n")
 
     def _look(self) -> None:
@@ -213,7 +203,7 @@ class _Api:
         try:
             port = await self._others.run(connection.source, self._gateway_port)
         except Busy:
-            return _busy(request)
+            return busy(request)
         if port is None:
             # There will be one in a moment, at a port that is not known yet.
             return JSONResponse({"gateway_port": DEFAULT_GATEWAY_PORT, "remember_seconds": 0})
@@ -226,7 +216,7 @@ class _Api:
         try:
             text = await self._others.run(connection.source, self._ca_certificates)
         except Busy:
-            return _busy(request)
+            return busy(request)
         if text is None:
             return PlainTextResponse("This server has no CA of its own.\n", status_code=404)
         return Response(text, media_type="application/x-pem-file")
@@ -248,101 +238,6 @@ class _Api:
             )
         return workers[0].port if workers else None
 
-    async def authorized_keys(self, request: Request) -> Response:
-        parameters = request.query_params
-        connection: ClientConnection = request.state.connection
-        authorization = request.headers.get("authorization", "")
-        host = claimed_host(authorization)
-        if not connection.may_authenticate(host):
-            return _too_many_failures(request)
-        look_up = partial(
-            authorized_keys,
-            self._plane,
-            authorization=authorization,
-            os_user=parameters.get("user", ""),
-            fingerprint=parameters.get("fingerprint", ""),
-            trial="trial" in parameters,
-        )
-        try:
-            lines = await self._lookups.run((connection.source, host), look_up)
-        except HostRefused as refused:
-            return _refused(request, host, refused)
-        except Busy:
-            return _busy(request)
-        connection.prove(host)
-        return PlainTextResponse("".join(f"{line}\n" for line in lines))
-
-    async def report_host_keys(self, request: Request) -> Response:
-        """The public keys by which a host is known, from that host itself."""
-        host = claimed_host(request.headers.get("authorization", ""))
-        answer = await self._from_host(request, host, LARGEST_REPORT, partial(report_host_keys, self._plane))
-        if isinstance(answer, Response):
-            return answer
-        return PlainTextResponse("".join(f"{line}\n" for line in answer))
-
-    async def prove_host(self, request: Request) -> Response:
-        """A key by which a host sees that its sshd asks here."""
-        host = claimed_host(request.headers.get("authorization", ""))
-        make = partial(make_proof_key, self._plane, os_user=request.query_params.get("user", ""))
-        answer = await self._from_host(request, host, LARGEST_KEY, make)
-        return answer if isinstance(answer, Response) else PlainTextResponse(f"{answer}\n")
-
-    async def enroll(self, request: Request) -> Response:
-        """A host that registers itself."""
-        token = claimed_token(request.headers.get("authorization", ""))
-        answer = await self._from_host(
-            request, token, LARGEST_REGISTRATION, partial(register_host, self._plane)
-        )
-        if isinstance(answer, Response):
-            return answer
-        return JSONResponse(answer.to_json())
-
-    async def join(self, request: Request) -> Response:
-        """A machine that is to be a control plane or a gateway."""
-        return await self._from_machine(request, join_machine)
-
-    async def renew(self, request: Request) -> Response:
-        """What a machine that has joined is to have now."""
-        return await self._from_machine(request, renew_machine)
-
-    async def _from_machine(self, request: Request, take: Callable[..., Mapping[str, Any]]) -> Response:
-        token = claimed_machine(request.headers.get("authorization", ""))
-        answer = await self._from_host(request, token, LARGEST_OF_MACHINES, partial(take, self._plane))
-        return answer if isinstance(answer, Response) else JSONResponse(answer)
-
-    async def _from_host(
-        self, request: Request, claimed: str, largest: int, take: Callable[..., Answer]
-    ) -> Answer | Response:
-        """What a host sends, taken by a function of who it is and what it says, or the refusal.
-
-        It waits for the store like a call: no look-up waits for it.
-        """
-        connection: ClientConnection = request.state.connection
-        if not connection.may_authenticate(claimed):
-            return _too_many_failures(request)
-        try:
-            if stated_length(request) > largest:
-                return _plain(request, f"the body has more than {largest} bytes", 413)
-            async with self._bodies.read(request, connection.source, proven=False) as content:
-                work = partial(
-                    take,
-                    authorization=request.headers.get("authorization", ""),
-                    content=content,
-                    peer=connection.address,
-                    user_agent=request.headers.get("user-agent", ""),
-                )
-                answer = await self._calls.run((connection.source, claimed), work)
-        except ServiceError as refused:
-            return _plain(request, refused.message, refused.status or 400)
-        except HostRefused as refused:
-            return _refused(request, claimed, refused)
-        except Busy:
-            return _busy(request)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        connection.prove(claimed)
-        return answer
-
 
 async def _turn(threads: Threads, client: Hashable, work: Callable[[], Answer]) -> Answer:
     """
@@ -360,23 +255,6 @@ def _tell(connection: ClientConnection, key_id: str, outcome: Outcome) -> None:
         connection.prove(key_id)
     elif outcome.failed:
         connection.failed(key_id)
-
-
-def _refused(request: Request, claimed: str, refused: HostRefused) -> Response:
-    """The answer to a host or a machine; it failed to authenticate where its token is not good."""
-    if refused.status != 401:
-        return _plain(request, str(refused), refused.status)
-    connection: ClientConnection = request.state.connection
-    connection.failed(claimed)
-    return _plain(request, str(refused), 401, {"www-authenticate": "Bearer"})
-
-
-def _too_many_failures(request: Request) -> Response:
-    return _plain(request, TOO_MANY_FAILURES, 429, {"retry-after": f"{WINDOW:.0f}"})
-
-
-def _busy(request: Request) -> Response:
-    return _plain(request, BUSY, 503, {"retry-after": str(RETRY_SECONDS)})
 
 
 def _api_request(request: Request, body: bytes) -> ApiRequest:
@@ -403,22 +281,6 @@ def _response(reply: Reply, more_headers: Mapping[str, str] | None = None) -> Re
         response.headers[name] = value
     response.headers.update(more_headers or {})
     return response
-
-
-def _plain(request: Request, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal where no service's protocol is known. It shows the request id, under which the log has
-    more."""
-    return PlainTextResponse(f"{text} (request id {request.state.request_id})\n", status, headers)
-
-
-async def _removed(request: Request, _problem: Exception) -> Response:
-    """The answer where this control plane is none of the installation's any more."""
-    return _plain(request, "this control plane serves no more: see its log", 503)
-
-
-async def _failed(request: Request, _problem: Exception) -> Response:
-    """The answer to an unforeseen error. Starlette raises the problem again, for the log."""
-    return _plain(request, "internal error: see the server's log", 500)
 
 
 class _RequestIds:
