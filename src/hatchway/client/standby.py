@@ -125,7 +125,7 @@ def _carry(
     if len(streams) != 3:
         # Of what has no place here the system hands over nothing (unix(7), MSG_CTRUNC).
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    # With ControlPersist, as Ansible has it, ssh leads what its ProxyCommand says nowhere, lest that hold the
+    # With ControlPersist, as Ansible has it, ssh leads what its ProxyCommand says nowhere: it would hold the
     # caller's standard error for as long as the master lives. Before the host has spoken nothing goes on.
     waits = _is_nowhere(streams[2])
     for number, handed in enumerate(streams[:2] if waits else streams):
