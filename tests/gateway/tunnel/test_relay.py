@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import hashlib
 import random
 import socket
@@ -27,6 +28,9 @@ from tests.transport.harness import (
 )
 
 from hatchway.gateway.tunnel.closures import ACCESS_REVOKED
+from hatchway.gateway.tunnel.relay import Relay
+from hatchway.gateway.tunnel.target import Target
+from hatchway.transport.websocket.connection import WebSocketConnection
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -245,6 +249,29 @@ def test_a_ping_is_answered_with_its_own_payload() -> None:
             assert await client.frame() == (PONG, b"are you there?")
 
     run(test)
+
+
+def test_nothing_of_a_tunnel_that_is_gone_waits_for_the_garbage_collector() -> None:
+    def left() -> list[object]:
+        return [each for each in gc.get_objects() if isinstance(each, Relay | Target | WebSocketConnection)]
+
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            gc.collect()
+            gc.disable()
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"hello")
+            assert await client.receive(5) == b"hello"
+            assert left()
+            await client.close()
+            await client.rest()
+            client.vanish()
+            await until(lambda: not left())
+
+    try:
+        run(test)
+    finally:
+        gc.enable()
 
 
 def test_empty_frames_reach_nobody_and_change_nothing() -> None:

@@ -186,7 +186,8 @@ class WebSocketConnection(TlsConnection):
             self._close_timer.cancel()
         if not self.request.done():
             self.request.set_exception(ConnectionResetError("the client left"))
-        end, self._end = self._end, None
+        # What handles it knows this connection: left to the garbage collector, both would live for hours.
+        end, self._end, self._websocket = self._end, None, None
         if end is not None:
             end.client_lost()
 

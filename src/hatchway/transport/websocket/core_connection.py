@@ -173,6 +173,10 @@ class CoreConnection(WebSocketConnection):
     def flush(self) -> None:
         self.send(self._outgoing.read())
 
+    def on_lost(self) -> None:
+        super().on_lost()
+        self._outlet = None
+
     def _drop(self) -> None:
         if self.pair is not None and self.pair.take_client() & REST and self._outlet is not None:
             self._outlet.left_over(self._session.take_rest())
