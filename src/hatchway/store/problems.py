@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hatchway.store.schema import BeingRestored, SchemaMismatch
-from hatchway.store.sqlite_file import ForeignLog
+from hatchway.store.sqlite_file import FileMisused
 
 _BUSY: Final = (
     "the store is locked by another process, which has not let go of it in time: find the one that holds it"
@@ -124,7 +124,7 @@ def _explain_alone(problem: BaseException) -> str | None:
         return _UNREADABLE
     if isinstance(problem, StoreBusy | PoolTimeout):
         return _BUSY
-    if isinstance(problem, ForeignLog | MachineRemoved):
+    if isinstance(problem, FileMisused | MachineRemoved):
         return str(problem)
     if isinstance(problem, BeingRestored):
         return _BEING_RESTORED

@@ -23,7 +23,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine
 
 from hatchway.store.problems import StoreBusy
-from hatchway.store.sqlite_file import FileWatch, Inode
+from hatchway.store.sqlite_file import SEEN, FileWatch
 
 _POLL_SECONDS: Final = 0.001
 """How often SQLite's write lock is asked for while another process holds it.
@@ -45,15 +45,15 @@ _sync: Final = getattr(os, "fdatasync", os.fsync)
 class SqliteWriter:
     """Of one store. Thread-safe."""
 
-    def __init__(self, engine: Engine, busy_seconds: float) -> None:
+    def __init__(self, engine: Engine, busy_seconds: float, watch: FileWatch | None = None) -> None:
+        """`watch` is of the engine's file, if it has one of a path."""
         self._engine = engine
         self._busy_seconds = busy_seconds
         self._turn = threading.Lock()
         self._followed_since = self._left_at = 0.0
         self._connection: Connection | None = None
         self._log: _Log | None = None
-        self._watch = FileWatch(engine.url.database or "")
-        self._inode: Inode = None
+        self._watch = watch
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -80,8 +80,12 @@ class SqliteWriter:
             log.wait_for(place)
 
     def close(self) -> None:
+        """Closes the engine's connections, and its own."""
         with self._turn:
             self._drop()
+        self._engine.dispose()
+        if self._watch is not None:
+            self._watch.close()
 
     @contextmanager
     def _next(self) -> Iterator[None]:
@@ -108,11 +112,11 @@ class SqliteWriter:
         if self._log is not None and self._log.failed:
             self._drop()
             self._settle()
-        inode = self._watch.look()
-        if self._inode not in (None, inode):
-            self._drop()
-            self._log = None
-        self._inode = inode
+        if self._connection is not None and self._watch is not None:
+            seen = self._connection.connection.info[SEEN]
+            if not self._watch.is_current(seen):
+                self._drop()
+                self._log = None
         if self._connection is None:
             connection = self._engine.connect().execution_options(**{_WRITER: self})
             driver: Any = connection.connection.driver_connection

@@ -120,10 +120,10 @@ class Store:
             engine = create_engine(
                 parsed, connect_args={"timeout": busy_seconds}, hide_parameters=True, **pool
             )
-            watch_file(engine)
+            watch = watch_file(engine)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
-            return cls(engine, SqliteWriter(engine, busy_seconds))
+            return cls(engine, SqliteWriter(engine, busy_seconds, watch))
         wanted = _POSTGRESQL_ARGUMENTS | (_OF_SEVERAL if names_several(parsed) else {})
         arguments = {name: value for name, value in wanted.items() if name not in parsed.query}
         try:
@@ -158,9 +158,10 @@ class Store:
         return tuple(dict.fromkeys(host for host in hosts if host and host[0] not in "/@"))
 
     def close(self) -> None:
-        if self._writer is not None:
+        if self._writer is None:
+            self.engine.dispose()
+        else:
             self._writer.close()
-        self.engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
