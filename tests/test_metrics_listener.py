@@ -1,13 +1,16 @@
 """Prometheus is answered where it is told to ask, and by nobody else."""
 
+import socket
+import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from hatchway.metrics_listener import Answer, Question, metrics_listener
+from hatchway.metrics_listener import MOST_CONNECTIONS, Answer, Question, metrics_listener
 from hatchway.settings import Address
 
 LOOPBACK = "127.0.0.1"
@@ -61,6 +64,32 @@ def test_who_asks_to_drain_is_told_apart_and_answered_where_a_process_can_be_ask
         answer = urllib.request.urlopen(f"http://{LOOPBACK}:{listener.port}/drain", timeout=10)
         assert b"\nopened_total 3.0\n" in answer.read(), "a process that cannot be asked"
         answer.close()
+
+
+def test_strangers_who_ask_for_nothing_keep_nobody_out_and_are_not_served_for_ever() -> None:
+    with metrics_listener(Told(), Address(LOOPBACK, 0)) as listener, ExitStack() as stack:
+        assert listener is not None
+        place = LOOPBACK, listener.port or 0
+        before = threading.active_count()
+        idle = [stack.enter_context(socket.create_connection(place)) for _ in range(4 * MOST_CONNECTIONS)]
+        for each in idle:
+            each.settimeout(20)
+        url = f"http://{LOOPBACK}:{listener.port}/metrics"
+        assert urllib.request.urlopen(url, timeout=20).status == 200
+        assert idle[0].recv(1) == b"", "closed for those who came later"
+        assert threading.active_count() - before <= 2 * MOST_CONNECTIONS
+        assert idle[-1].recv(1) == b"", "closed for it has asked for nothing"
+
+
+def test_a_port_that_another_has_is_named() -> None:
+    with metrics_listener(Told(), Address(LOOPBACK, 0)) as first:
+        assert first is not None
+        taken = Address(LOOPBACK, first.port or 0)
+        with (
+            pytest.raises(OSError, match=f"{LOOPBACK}:{first.port} for metrics"),
+            metrics_listener(Told(), taken),
+        ):
+            pass
 
 
 def test_a_patient_listener_has_the_port_when_the_one_before_it_lets_go() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import start_http_server
+from prometheus_client import make_wsgi_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from wsgiref.simple_server import WSGIServer
 
     from prometheus_client import CollectorRegistry
 
@@ -22,6 +24,11 @@ READY_PATH: Final = "/readyz"
 DRAIN_PATH: Final = "/drain"
 """Where a process is asked to take no more work, if it can be. At every other path there are the metrics."""
 
+MOST_CONNECTIONS: Final = 64
+"""At once. Of more, the one that is open for longest is closed: strangers keep nobody out."""
+
+_SILENCE: Final = 10.0
+"""Seconds for which somebody may send nothing, or read nothing."""
 _PORT_INTERVAL: Final = 0.5
 """Seconds between two attempts to listen on a port that another process still holds."""
 
@@ -101,9 +108,15 @@ class MetricsListener:
 
     def _listen(self) -> None:
         address = self._address
-        self._server = start_http_server(address.port, address.host, registry=self._metrics.registry)
-        server = self._server[0]
-        server.set_app(_with_readiness(server.get_app(), self._metrics, self._drain))
+        try:
+            server = _Server(address)
+        except OSError as problem:
+            # A server has several ports: this names the one.
+            raise OSError(problem.errno, problem.strerror, f"{address} for metrics") from problem
+        server.set_app(_with_readiness(make_wsgi_app(self._metrics.registry), self._metrics, self._drain))
+        thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+        self._server = server, thread
+        thread.start()
         self.port = server.server_port
 
     def _wait(self) -> None:
@@ -113,6 +126,49 @@ class MetricsListener:
             except OSError:
                 continue
             return
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers each connection in a thread of its own, of which there are a bounded number."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: Address) -> None:
+        """
+        Raises:
+            OSError: it cannot listen there.
+        """
+        family, _, _, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        self.address_family = family
+        self._open: dict[socket.socket, None] = {}
+        self._lock = threading.Lock()
+        super().__init__((str(place[0]), int(place[1])), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            if len(self._open) >= MOST_CONNECTIONS:
+                longest = next(iter(self._open))
+                del self._open[longest]
+                with suppress(OSError):
+                    longest.shutdown(socket.SHUT_RDWR)
+            self._open[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who asks may go away at any moment."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _SILENCE
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
 
 def _with_readiness(

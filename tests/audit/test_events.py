@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -14,7 +16,7 @@ from sqlalchemy import event as sqlalchemy_event
 from tests.store.migrated import new_sqlite_store
 
 from hatchway.audit.events import ENDPOINT_RESOURCE_TYPE, EventSource, Outcome, event, event_time
-from hatchway.audit.export import Export
+from hatchway.audit.export import Export, FileNotWritten
 from hatchway.audit.log import to_record
 from hatchway.store import LeadershipLost, Store, Transaction, explain
 from hatchway.store.audit_rows import AuditRows, Found
@@ -169,6 +171,41 @@ def test_a_full_disk_tears_no_line(store: Store, tmp_path: Path, monkeypatch: py
     assert export.run() == 3
 
 
+def test_a_file_that_may_be_read_alone_is_left_to_another_control_plane(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    shutil.copy2("/bin/sleep", path)
+    record(store, 3)
+    export = Export(store, path)
+    # Root may write whatever its mode is, save a program that runs.
+    with subprocess.Popen([path, "60"]) as program:
+        with pytest.raises(FileNotWritten):
+            export.run()
+        assert not export.can_write()
+        program.kill()
+    path.unlink()
+    assert export.run() == 3
+
+
+def test_a_file_that_is_turned_away_once_lines_are_in_it_has_them_alone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, turned_away = tmp_path / "audit.jsonl", tmp_path / "audit.jsonl.1"
+    record(store, 3)
+    export = Export(store, path)
+    fsync = os.fsync
+
+    def turn_away(descriptor: int) -> None:
+        fsync(descriptor)
+        path.rename(turned_away)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", turn_away)
+        assert export.run() == 3
+    assert export.run() == 0
+    assert len(turned_away.read_text().splitlines()) == 3
+    assert path.read_text() == ""
+
+
 def test_a_store_that_cannot_be_written_makes_no_line_twice(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     record(store, 3)
@@ -212,6 +249,44 @@ def test_what_a_killed_server_wrote_and_did_not_mark_is_not_written_again(
     lines = [json.loads(line)["eventID"] for line in path.read_text().splitlines()]
     assert lines == [f"e-{number:05}" for number in range(2101)]
     assert Export(store, path).run() == 0
+
+
+@pytest.mark.parametrize("noticed", ["by its mark", "by a failure"])
+def test_a_store_that_is_restored_while_it_is_written_makes_no_line_twice(
+    store: Store, tmp_path: Path, noticed: str
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    failing = False
+
+    def confirm(_tx: Transaction) -> None:
+        if failing:
+            raise RuntimeError("the database is away")
+
+    export = Export(store, path, confirm)
+    record(store, 2500)
+    export.run()
+    record(store, 5000, start=2500)
+    export.run()
+    # As in a backup of when the first of them were yet to be written: a dump has that table with the others.
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM audit_records WHERE event_id >= 'e-02500'")
+        connection.exec_driver_sql(
+            "INSERT INTO audit_unexported (event_time, event_id)"
+            " SELECT event_time, event_id FROM audit_records"
+        )
+    if noticed == "by its mark":
+        with store.write() as tx:
+            tx.begin_epoch()
+    else:
+        failing = True
+        with pytest.raises(RuntimeError):
+            export.run()
+        failing = False
+    record(store, 1, start=9000)
+    assert export.run() == 1
+    lines = [json.loads(line)["eventID"] for line in path.read_text().splitlines()]
+    assert lines == [f"e-{number:05}" for number in (*range(7500), 9000)]
+    assert export.run() == 0
 
 
 def test_one_run_goes_no_further_than_it_is_told(store: Store, tmp_path: Path) -> None:

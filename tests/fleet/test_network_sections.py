@@ -5,6 +5,7 @@ from tests.fleet.accounts import fleet
 from tests.fleet.cases import Case, check_refused, refused
 
 from hatchway.fleet.problems import BadFleet
+from hatchway.pki import is_dns_name
 
 
 @pytest.mark.parametrize("case", refused("network_sections"))
@@ -41,6 +42,13 @@ def test_a_name_of_gateways_may_begin_with_the_endpoints_id() -> None:
     for wrong in ("{endpoint_id}", "gw.{endpoint_id}.example", "x{endpoint_id}.example", "{subnet}.example"):
         with pytest.raises(BadFleet, match="is not a DNS name such as"):
             fleet(f'vpcs: {{o: {{cidr: 10.0.0.0/16, gateway_dns_name: "{wrong}"}}}}')
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1", "0x7f.1", "1", "-gw.example", "gw-.example", "g.example."])
+def test_a_name_of_gateways_is_one_that_a_certificate_can_have_and_no_address(wrong: str) -> None:
+    assert not is_dns_name(wrong)
+    with pytest.raises(BadFleet, match="is not a DNS name such as"):
+        fleet(f'gateway_dns_name: "{wrong}"')
 
 
 def test_a_subnet_and_an_endpoint_may_have_gateways_of_their_own_name() -> None:

@@ -1,12 +1,14 @@
 """What is wrong with a store is told in words that say what to do."""
 
+import errno
 import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
+from psycopg.errors import UndefinedTable
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from hatchway.store import Store, StoreBusy, TransactionEnded, explain
 from hatchway.store.url import show_problem
@@ -61,6 +63,17 @@ def test_a_server_that_is_not_there_is_named_as_the_cause(tmp_path: Path) -> Non
         store.revision()
     told = explain(caught.value)
     assert told is not None and told.startswith("the database server cannot be reached")
+
+
+def test_a_file_that_may_not_be_used_is_named() -> None:
+    problem = PermissionError(errno.EACCES, "Permission denied", "/srv/audit.jsonl")
+    assert explain(problem) == "/srv/audit.jsonl may not be used: let the server's user read and write it"
+
+
+def test_a_table_that_is_not_there_yet_is_put_down_to_a_restoration() -> None:
+    problem = ProgrammingError("SELECT 1", {}, UndefinedTable('relation "audit_retention" does not exist'))
+    told = explain(problem)
+    assert told is not None and told.startswith("the store is being restored")
 
 
 def test_a_fault_of_the_program_is_not_put_down_to_the_store() -> None:

@@ -3,7 +3,8 @@
 The store is the truth; the file follows it. A row is marked only after its line is on the disk, so that a
 crash in between leaves lines of events that are not marked: about `_AT_ONCE`, the last of the file. Whoever
 goes on with that file finds them there, and only marks them. Who goes on with another, on another machine,
-writes them there as well: `eventID` tells the two for one. So no event is lost, and none is twice in one
+writes them there as well: `eventID` tells the two for one. A store that is restored knows nothing of what was
+marked since, and is taken for one that another has left so. So no event is lost, and none is twice in one
 file. A line that a crash or a full disk has torn is taken away again before the next is written.
 
 Of several control planes one writes at a time, which `confirm` sees to (`hatchway.store.leadership`). One
@@ -15,13 +16,13 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from hatchway.audit.log import safe_line
-from hatchway.store import Store, Transaction
+from hatchway.store import BEGINNING, Store, Transaction
 from hatchway.store.audit_rows import Found
 
 PATIENCE: Final = 5.0
@@ -30,7 +31,7 @@ _ROOM: Final = 4 << 20
 """Bytes that must be free then: more than is written at once."""
 _AT_ONCE: Final = 1000
 _LOOKED_THROUGH: Final = 2 * _AT_ONCE
-"""Lines in which those of events that are not marked stand, a few that came late and are older among them."""
+"""Events are not in the file where so many lines one after the other are older: a few come late."""
 _CHUNK: Final = 65_536
 
 
@@ -60,6 +61,7 @@ class Export:
         """The events that are in the file and may not be marked yet."""
         self._left: tuple[int, int, int] | None = None
         """The file as this left it. In one that another left, events may be that are not marked."""
+        self._seen = BEGINNING
 
     def run(self, most: int | None = None) -> int:
         """Appends every event that is not in the file yet; how many there were.
@@ -76,6 +78,10 @@ class Export:
         except FileNotWritten:
             self._failed_at = self._monotonic()
             raise
+        except Exception:
+            # The store may be another when it can be used again.
+            self.resume()
+            raise
 
     def _run(self, most: int | None) -> int:
         exported = 0
@@ -83,15 +89,13 @@ class Export:
             with _alone(self._path):
                 # Another server, which this one succeeds, may have written them meanwhile.
                 events = self._next()
-                there = (
-                    frozenset()
-                    if self._left == _place(self._path)
-                    else _last_events(self._path, _LOOKED_THROUGH)
-                )
+                there = frozenset() if self._left == _place(self._path) else _there(self._path, events)
                 new = [event for event in events if event.event_id not in there]
                 if new:
-                    _append(self._path, b"".join(safe_line(each.body).encode() + b"\n" for each in new))
-                self._left = _place(self._path)
+                    lines = b"".join(safe_line(each.body).encode() + b"\n" for each in new)
+                    self._left = _append(self._path, lines)
+                if there:
+                    self.resume()
                 self._written = events
                 exported += len(new)
         return exported
@@ -132,6 +136,9 @@ class Export:
         with self._store.record() as tx:
             self._confirm(tx)
             tx.make_durable()
+            if not tx.follows(self._seen):
+                self.resume()
+            self._seen = tx.position()
             tx.audit_records.mark_exported(self._written)
             events = tx.audit_records.unexported(_AT_ONCE)
         self._written = ()
@@ -156,33 +163,35 @@ def _alone(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _place(path: Path) -> tuple[int, int, int]:
-    """Which file is there, and how far it goes."""
-    there = path.stat()
+def _place(file: Path | int) -> tuple[int, int, int]:
+    """Which file it is, and how far it goes."""
+    there = os.fstat(file) if isinstance(file, int) else file.stat()
     return there.st_dev, there.st_ino, there.st_size
 
 
-def _append(path: Path, lines: bytes) -> None:
-    """Appends whole lines, or nothing.
+def _append(path: Path, lines: bytes) -> tuple[int, int, int]:
+    """Appends whole lines, or nothing. The place of the file that has them, whatever is at `path` by then.
 
     Raises:
         FileNotWritten: nothing.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
     try:
-        size = _drop_torn_line(descriptor)
-        rest = memoryview(lines)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
         try:
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, size)
-            raise
+            size = _drop_torn_line(descriptor)
+            rest = memoryview(lines)
+            try:
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+            return _place(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as problem:
         raise FileNotWritten(problem.errno, problem.strerror, str(path)) from problem
-    finally:
-        os.close(descriptor)
 
 
 def _try_to_write(path: Path) -> None:
@@ -212,29 +221,40 @@ def _drop_torn_line(descriptor: int) -> int:
     return end
 
 
-def _last_events(path: Path, most: int) -> frozenset[str]:
-    """The ids of the last events in the file, up to so many."""
+def _there(path: Path, events: Sequence[Found]) -> frozenset[str]:
+    """The ids of those events that are in the file."""
+    wanted = {event.event_id for event in events}
+    oldest = min((_told(event.body)[1] for event in events), default="")
     found: set[str] = set()
-    for line in _last_lines(path, most):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and isinstance(event.get("eventID"), str):
-            found.add(event["eventID"])
+    older = 0
+    for line in _lines_from_the_end(path):
+        event_id, time = _told(line)
+        if event_id in wanted:
+            found.add(event_id)
+        older = 0 if time >= oldest else older + 1
+        if older >= _LOOKED_THROUGH or len(found) == len(wanted):
+            break
     return frozenset(found)
 
 
-def _last_lines(path: Path, most: int) -> Iterable[bytes]:
-    """Up to so many whole lines from the end. A line is no longer than an event may be."""
+def _told(line: str | bytes) -> tuple[str, str]:
+    """An event's id and its time; empty of what is none."""
+    try:
+        event = json.loads(line)
+        return str(event["eventID"]), str(event["eventTime"])
+    except (ValueError, LookupError, TypeError):
+        return "", ""
+
+
+def _lines_from_the_end(path: Path) -> Iterator[bytes]:
+    """The last line first, without their ends. A line is no longer than an event may be."""
     with path.open("rb") as file:
         start = file.seek(0, os.SEEK_END)
-        pieces: list[bytes] = []
-        ends = 0
-        while start and ends <= most:
+        rest = b""
+        while start:
             size = min(_CHUNK, start)
             start -= size
             file.seek(start)
-            pieces.append(file.read(size))
-            ends += pieces[-1].count(b"\n")
-    return b"".join(reversed(pieces)).split(b"\n")[-most - 1 :]
+            rest, *lines = (file.read(size) + rest).split(b"\n")
+            yield from reversed(lines)
+        yield rest

@@ -65,6 +65,8 @@ _OF_POSTGRESQL: Final = {
     "53100": _FULL,
     "25006": _READ_ONLY,
     "42501": _NOT_ADMITTED,
+    # A table is not there yet.
+    "42P01": _BEING_RESTORED,
     "28": _NOT_ADMITTED,
     "08": _GONE,
     "53": _GONE,
@@ -120,6 +122,8 @@ def _explain_alone(problem: BaseException) -> str | None:
         return f"the disk is full: free some space where {problem.filename} is" if problem.filename else _FULL
     if isinstance(problem, OSError) and problem.errno == errno.EROFS and problem.filename:
         return f"the disk may not be written: mount it for writing where {problem.filename} is"
+    if isinstance(problem, PermissionError) and problem.filename:
+        return f"{problem.filename} may not be used: let the server's user read and write it"
     if isinstance(problem, OSError) and problem.errno == errno.EIO:
         return _UNREADABLE
     if isinstance(problem, StoreBusy | PoolTimeout):
