@@ -7,13 +7,17 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 import pytest
+from psycopg.errors import UndefinedTable
+from sqlalchemy.exc import OperationalError
 from tests.control.harness import World
 
 from hatchway.audit.group_commit import Closed
 from hatchway.control import http_protocol, operations
 from hatchway.control.operations import Operation
+from hatchway.domain.host_token import SECRET_SIZE, format_host_token
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.protocol import LARGEST_REQUEST
+from hatchway.store import StoreBusy
 
 TARGET = {"X-Amz-Target": "AWSEC2InstanceConnectService.SendSSHPublicKey"}
 SERIAL = {"X-Amz-Target": "AWSEC2InstanceConnectService.SendSerialConsoleSSHPublicKey"}
@@ -244,6 +248,26 @@ def test_a_process_without_its_store_is_up_but_not_ready(
     answer = world.send("GET", "/readyz")
     assert answer.status == 503
     assert "/var/lib" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/.well-known/hatchway", "/host/v1/authorized-keys?user=root"])
+def test_without_the_store_hosts_and_clients_are_told_to_try_again_and_faults_are_told_apart(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    headers = {"Authorization": f"Bearer {format_host_token('i-0000000000000000f', bytes(SECRET_SIZE))}"}
+
+    def fail(problem: Exception) -> int:
+        def read() -> None:
+            raise problem
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.store, "read", read)
+            answer = world.send("GET", path, headers)
+        assert "secret" not in answer.text
+        return answer.status
+
+    gone = OperationalError("SELECT secret", {}, UndefinedTable("secret"))
+    assert [fail(gone), fail(StoreBusy("secret")), fail(RuntimeError("secret"))] == [503, 503, 500]
 
 
 def worker(name: str, port: int, lease_until: datetime) -> GatewayWorker:

@@ -46,12 +46,14 @@ from hatchway.control.http_protocol import REQUEST_ID_HEADER, ClientConnection
 from hatchway.control.other_services import other_service
 from hatchway.control.plain_answers import (
     BUSY,
+    OF_STORE,
     RETRY_SECONDS,
     TOO_MANY_FAILURES,
     busy,
     failed,
     plain,
     removed,
+    without_store,
 )
 from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
@@ -94,7 +96,12 @@ def create_application(
     application = Starlette(
         routes=routes,
         middleware=[Middleware(_RequestIds, plane=plane)],
-        exception_handlers={HTTPException: api.refused, MachineRemoved: removed, 500: failed},
+        exception_handlers={
+            HTTPException: api.refused,
+            MachineRemoved: removed,
+            **dict.fromkeys(OF_STORE, without_store),
+            500: failed,
+        },
     )
     # A redirect would go to whatever host the request names.
     application.router.redirect_slashes = False

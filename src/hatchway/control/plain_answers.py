@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from hatchway.store import BeingRestored, SchemaMismatch, StoreBusy, explain, log_fields
 from hatchway.transport.listening.failures import WINDOW
 
 RETRY_SECONDS: Final = 2
@@ -14,6 +17,11 @@ TOO_MANY_FAILURES: Final = (
     " minute."
 )
 BUSY: Final = "The server is busy with other requests. Try again."
+NO_STORE: Final = "The server cannot use its store just now. Try again; the server's log says why."
+OF_STORE: Final = (SQLAlchemyError, BeingRestored, SchemaMismatch, StoreBusy)
+"""Whatever a store that cannot be used raises."""
+
+log = structlog.get_logger("hatchway.control")
 
 
 def plain(request: Request, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -25,6 +33,18 @@ def plain(request: Request, text: str, status: int, headers: Mapping[str, str] |
 async def removed(request: Request, _problem: Exception) -> Response:
     """The answer where this control plane is none of the installation's any more."""
     return plain(request, "this control plane serves no more: see its log", 503)
+
+
+async def without_store(request: Request, problem: Exception) -> Response:
+    """The answer to a host or machine, or to whoever looks for the gateway, while the store cannot be used.
+
+    Raises:
+        Exception: it is no such problem.
+    """
+    if explain(problem) is None:
+        raise problem
+    log.error("store cannot be used", path=request.url.path, **log_fields(problem))
+    return plain(request, NO_STORE, 503, {"retry-after": str(RETRY_SECONDS)})
 
 
 async def failed(request: Request, _problem: Exception) -> Response:

@@ -22,9 +22,9 @@ from hatchway.settings import Address, DataDirectory
 log = structlog.get_logger("hatchway.supervisor")
 
 
-def renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> bool:
+def renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> None:
     """What is done now and then about the server's certificate: it may end soon, or lack a name that gateways
-    have been given meanwhile. Whether it could be.
+    have been given meanwhile.
 
     Args:
         gateway: where the gateways of this server listen, if there are any.
@@ -38,8 +38,6 @@ def renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> b
         renew_own_certificate(options, names)
     except CommandFailed as problem:
         log.error("server certificate not renewed", problem=str(problem))
-        return False
-    return True
 
 
 def renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:

@@ -22,8 +22,6 @@ _ASK_SECONDS: Final = 60.0
 """Between two questions of a machine that joined."""
 _ISSUE_SECONDS: Final = 43_200.0
 """Between two looks of a server that has the CA's key at its own certificate."""
-_LONGEST_PAUSE: Final = 600.0
-"""Between two questions that nobody answers."""
 
 log = structlog.get_logger("hatchway.renewal")
 
@@ -41,37 +39,30 @@ def ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -> None:
         log.info("taken over from the API", files=changed)
 
 
-def try_to_ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -> bool:
-    """The same, told of in the log when it fails; whether it succeeded."""
+def try_to_ask(directory: DataDirectory, joined: Joined, names: Sequence[str]) -> None:
+    """The same, told of in the log when it fails."""
     try:
         ask(directory, joined, names)
     except CommandFailed as problem:
         if isinstance(problem, Refused) and problem.status == NOT_KNOWN:
             log.error("this machine is given nothing any more", problem=str(problem))
-            return False
+            return
         log.warning(
             "keys and certificate not looked after",
             problem=str(problem),
             until="the API answers, this machine goes on with what it has",
         )
-        return False
-    return True
 
 
 @contextmanager
-def _repeated(look: Callable[[], bool], every: float) -> Iterator[None]:
-    """Calls a function again and again in a thread, for as long as the context lasts.
-
-    When it says that it failed, it is called after longer and longer pauses, where these are shorter than
-    its own longest.
-    """
+def repeated(look: Callable[[], object], every: float) -> Iterator[None]:
+    """Calls a function every so many seconds in a thread, for as long as the context lasts."""
     stopping = threading.Event()
 
     def run() -> None:
-        pause = every
-        while not stopping.wait(pause):
+        while not stopping.wait(every):
             try:
-                pause = every if look() else min(2 * pause, max(every, _LONGEST_PAUSE))
+                look()
             except Exception as problem:
                 log.error("renewal failed", problem=str(problem))
 
@@ -98,9 +89,9 @@ def looked_after(options: ServerOptions, api: Address | None = None) -> Abstract
     with failures():
         joined = Joined.read(options.directory)
     if joined is not None:
-        return _repeated(partial(try_to_ask, options.directory, joined, _called(options)), _ASK_SECONDS)
+        return repeated(partial(try_to_ask, options.directory, joined, _called(options)), _ASK_SECONDS)
     if api is not None:
-        return _repeated(partial(renew_when_due, options, api), _ISSUE_SECONDS)
+        return repeated(partial(renew_when_due, options, api), _ISSUE_SECONDS)
     return nullcontext()
 
 

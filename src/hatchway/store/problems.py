@@ -22,6 +22,10 @@ _READ_ONLY: Final = (
     "the store may not be written: let the server's user write it and its directory, on a disk that is not"
     " mounted read-only"
 )
+_READ_ONLY_DATABASE: Final = (
+    "the database may only be read: see that the store's URL leads to the primary, and that"
+    " default_transaction_read_only is off there"
+)
 _UNREADABLE: Final = (
     "the store's disk does not read or write (see the kernel's log): mend it, or restore a backup"
 )
@@ -63,7 +67,9 @@ _OF_POSTGRESQL: Final = {
     "57014": _BUSY,
     "40P01": _BUSY,
     "53100": _FULL,
-    "25006": _READ_ONLY,
+    "25006": _READ_ONLY_DATABASE,
+    # It has waited in vain for what comes next in a transaction.
+    "25P03": _GONE,
     "42501": _NOT_ADMITTED,
     # A table is not there yet.
     "42P01": _BEING_RESTORED,
