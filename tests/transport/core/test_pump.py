@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.transport.compiled import core_context, needs_core
 from tests.transport.core.test_core_tls import shake_hands
 from tests.transport.harness import frame
+from tests.transport.records import HANDSHAKE, KEY_UPDATE, telling_client_tls
 
 from hatchway.transport.core._core import Context
 from hatchway.transport.core.loading import CORE
@@ -32,9 +33,9 @@ class Meeting:
     `data` is what has come of frames with data, `plain` what was left to Python.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, tls: ssl.SSLContext | None = None) -> None:
         self.session = context.session()
-        self.client, self.up = shake_hands(self.session)
+        self.client, self.up = shake_hands(self.session, tls)
         self.ours, self.theirs = socket.socketpair()
         self.data, self.plain = bytearray(), bytearray()
 
@@ -217,3 +218,18 @@ def test_a_pair_forgets_its_sockets_when_it_parts(context: Context) -> None:
             0,
             0,
         )
+
+
+def test_what_cannot_be_written_amid_a_message_of_tls_stays_with_the_target(context: Context) -> None:
+    assert CORE is not None
+    poller = CORE.Poller()
+    one, other = socket.socketpair()
+    with one, other, telling_client_tls() as (tls, records), Meeting(context, tls) as meeting:
+        meeting.theirs.sendall(records().record(KEY_UPDATE[:4], HANDSHAKE))
+        meeting.take_all()
+        poller.register(one.fileno(), 1)
+        pair = poller.pair(meeting.session, meeting.ours.fileno(), one.fileno())
+        pair.read_target()
+        other.sendall(b"x")
+        assert poller.poll(0) == [(one.fileno(), 1)]
+        assert (pair.is_told, pair.bytes_out, one.recv(2)) == (False, 0, b"x")

@@ -989,6 +989,12 @@ static int serve(Pair *pair, int is_client)
     for (;;) {
         long long result = is_client ? pump(pair->session, pair->client, pair->target, READ_SIZE, Py_None)
                                      : push(pair->session, pair->target, pair->client, PUSH_SIZE);
+        if (result < 0 && PyErr_ExceptionMatches(ssl_error)) {
+            /* It is the client's TLS that cannot be written to, not the target that has failed: Python sees to it. */
+            PyErr_Clear();
+            pair->reads_client = pair->reads_target = 0;
+            return 0;
+        }
         int flags = result < 0 ? FAILED : (int)(result & 0xFFFF);
         if (result < 0)
             PyErr_Clear();
