@@ -114,9 +114,12 @@ def haproxy(directory: Path, ports: list[int]) -> Iterator[int]:
     port = free_port()
     servers = "".join(f"    server s{each} {LOOPBACK}:{each}\n" for each in ports)
     (directory / "haproxy.cfg").write_text(
+        # Where others compute, a check takes longer than its interval, which would be its time-out.
         "defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n"
+        "    timeout check 10s\n"
         f"    option redispatch 1\nlisten api\n    bind {LOOPBACK}:{port}\n    balance roundrobin\n"
-        "    option httpchk GET /readyz\n    default-server check check-ssl verify none inter 500\n" + servers
+        "    option httpchk GET /readyz\n    default-server check check-ssl verify none"
+        " inter 2s downinter 500\n" + servers
     )
     process = subprocess.Popen(
         [program, "-q", "-f", str(directory / "haproxy.cfg")], stderr=subprocess.DEVNULL
