@@ -14,10 +14,9 @@ import shutil
 import ssl
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tests.cli.in_process import run
-from tests.control.harness import SharedServer
 from tests.gateway.account import ENDPOINT, endpoint
+from tests.installation.site import STORE_URL, Site
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, FollowedKeyFile, read_master_keys
 from hatchway.access.machines import AUTHORITY, Grant, new_machine_key, put_grant
 from hatchway.access.vault import Vault
 from hatchway.administration import certificate_authority, gateway_key, master_key
 from hatchway.administration.joining import (
-    create_join_token,
     delete_join_token,
     list_join_tokens,
     list_machines,
@@ -41,26 +39,21 @@ from hatchway.administration.joining import (
 )
 from hatchway.administration.key_steps import Step
 from hatchway.administration.promotion import promote
-from hatchway.audit.group_commit import GroupCommit
 from hatchway.cli import join_commands
-from hatchway.control.application import create_application
 from hatchway.control.machines import grants, renewal
 from hatchway.control.machines import joining as joining_there
 from hatchway.control.machines.certificates import issue_certificates
 from hatchway.control.machines.requests import LARGEST_REQUEST
 from hatchway.control.machines.unfinished import RETENTION, purge_unfinished_machines
 from hatchway.control.own_keys import Authority, OwnKeys
-from hatchway.control.plane import ControlPlane
-from hatchway.control.process import open_plane
 from hatchway.domain.machine import MACHINE_TOKEN, KeyState, Role
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation import joining, machine_api, machine_calls
-from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.backup import make_backup
 from hatchway.installation.following import renew
-from hatchway.installation.installation import Installation, open_installation
+from hatchway.installation.installation import open_installation
 from hatchway.installation.joined import Joined
-from hatchway.installation.joining import JoinResult, join
+from hatchway.installation.joining import join
 from hatchway.installation.machine_api import Refused
 from hatchway.installation.restore import restore_backup
 from hatchway.pki import (
@@ -73,95 +66,10 @@ from hatchway.pki import (
     is_issued_by,
 )
 from hatchway.server.renewal import try_to_ask
-from hatchway.settings import Address, DataDirectory
+from hatchway.settings import DataDirectory
 from hatchway.store import MachineRemoved, Membership
-from hatchway.transport.listening.sources import Sources
 
-STORE_URL = "postgresql+psycopg://hatchway:pass-word@db.example/hatchway"
-
-
-@dataclass
-class Site:
-    """A control plane that serves."""
-
-    installation: Installation
-    plane: ControlPlane
-    server: SharedServer
-    now: datetime
-
-    @property
-    def directory(self) -> DataDirectory:
-        return self.installation.directory
-
-    @property
-    def url(self) -> str:
-        return f"https://localhost:{self.server.port}"
-
-    def token(self, role: Role, **more: Any) -> str:
-        return create_join_token(self.installation, role, store_url=STORE_URL, **more).token
-
-    def join(self, path: Path, role: Role = Role.CONTROL, **more: Any) -> JoinResult:
-        return join(DataDirectory(path), self.token(role, **more), [self.url])
-
-    def serve(self, plane: ControlPlane) -> None:
-        self.server.application = create_application(plane, self.directory.ca_certificate)
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        with self.installation.store.read() as tx:
-            bodies = [json.loads(each.body) for each in tx.audit_records.find()]
-        return [body for body in bodies if body["eventName"] == name]
-
-    @contextmanager
-    def without_the_cas_key(self) -> Iterator[None]:
-        """What a control plane is that joined itself."""
-        assert self.plane.own_keys is not None
-        elsewhere = Authority(self.directory.ca_certificate, self.directory.path / "none")
-        self.serve(replace(self.plane, own_keys=replace(self.plane.own_keys, authority=elsewhere)))
-        yield
-        self.serve(self.plane)
-
-
-@pytest.fixture(scope="module")
-def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    directory = DataDirectory(tmp_path_factory.mktemp("site") / "data")
-    shutil.copytree(template, directory.path)
-    with ExitStack() as stack:
-        installation = stack.enter_context(open_installation(directory, None))
-        own_keys = OwnKeys(
-            FollowedKeyFile(MASTER_KEY, directory.master_key, {}),
-            FollowedKeyFile(GATEWAY_KEY, directory.gateway_key, {}),
-            Authority(directory.ca_certificate, directory.ca_key),
-        )
-        followed = FollowedKeyFile(GATEWAY_KEY, directory.gateway_key, {})
-        audit = GroupCommit(installation.store)
-        stack.callback(audit.close)
-        master = FollowedKeyFile(MASTER_KEY, directory.master_key, {})
-        vault = Vault(*master.held.all, changed=master.changed)
-        installation = replace(installation, vault=vault)
-        plane = open_plane(installation.store, vault, Vault(*followed.held.all), audit, own_keys=own_keys)
-        patient = Sources(time.monotonic, may_waste=10**6, all_may_waste=10**6, may_fail=10**6)
-        server = SharedServer(directory.server_certificate, directory.ca_certificate, patient)
-        stack.callback(server.close)
-        ApiLocation.of(
-            Address("127.0.0.1", server.port),
-            "localhost",
-            private_ca=True,
-            certificate=directory.server_certificate,
-        ).write(directory)
-        site = Site(installation, plane, server, datetime.now(UTC))
-        site.plane = replace(plane, clock=lambda: site.now)
-        site.serve(site.plane)
-        yield site
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
-    monkeypatch.setattr(machine_calls, "_POLL_SECONDS", 0.01)
-    for module in (machine_calls, joining):
-        monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
-    for there in (renewal, joining_there):
-        monkeypatch.setattr(there, "PAUSE", timedelta(0))
-    site.now = datetime.now(UTC)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def files(path: Path) -> dict[str, int]:
