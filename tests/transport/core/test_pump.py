@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from tests.transport.records import HANDSHAKE, KEY_UPDATE, telling_client_tls
 
 from hatchway.transport.core._core import Context
 from hatchway.transport.core.loading import CORE
-from hatchway.transport.websocket.core_connection import MARKS, READ_SIZE, SIZE
+from hatchway.transport.websocket.core_connection import MARKS, OUTGOING, READ_SIZE, SIZE
 from hatchway.transport.websocket.frames import MAX_FRAME
 
 pytestmark = needs_core
@@ -233,3 +234,48 @@ def test_what_cannot_be_written_amid_a_message_of_tls_stays_with_the_target(cont
         other.sendall(b"x")
         assert poller.poll(0) == [(one.fileno(), 1)]
         assert (pair.is_told, pair.bytes_out, one.recv(2)) == (False, 0, b"x")
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a connection, which do not block and hold some frames."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            listener.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
+        one = socket.socket()
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            one.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
+        one.connect(listener.getsockname())
+        other, _ = listener.accept()
+    one.setblocking(False)
+    other.setblocking(False)
+    return one, other
+
+
+def test_a_socket_that_stays_full_is_gone_on_with_and_python_is_not_told(context: Context) -> None:
+    assert CORE is not None
+    size, poller = 16 << 20, CORE.Poller()
+    (client, to_client), (target, to_target) = tcp_pair(), tcp_pair()
+    with Meeting(context) as meeting, client, to_client, target, to_target:
+        session = meeting.session
+        for sock in (to_client, to_target):
+            poller.register(sock.fileno(), 1)
+        pair = poller.pair(session, to_client.fileno(), to_target.fileno())
+        pair.read_target()
+        left = memoryview(bytes(size))
+        while pair.bytes_out < size:
+            with suppress(BlockingIOError):
+                left = left[target.send(left) :]
+            for _ in poller.poll(0):
+                # That the client takes no more is for Python, and not that there is more.
+                assert pair.take_target() & OUTGOING
+            unsent = memoryview(session.outgoing.read())
+            while True:
+                with suppress(BlockingIOError):
+                    while client.recv(1 << 20):
+                        pass
+                if not unsent:
+                    break
+                with suppress(BlockingIOError):
+                    unsent = unsent[to_client.send(unsent) :]
+            pair.read_target()
+        assert not left

@@ -434,12 +434,19 @@ class Told:
 
 
 class Pair:
-    """What the core has carried in part, and Python has not heard of yet."""
+    """What the core knows of both sockets: what it has carried in part, `flags`, and whether it may go on."""
 
     is_told = True
 
+    def __init__(self, flags: int) -> None:
+        self.flags = flags
+        self.reads_client = False
+
     def take_client(self) -> int:
-        return 8
+        return self.flags
+
+    def read_client(self) -> None:
+        self.reads_client = True
 
     def part(self) -> None: ...
 
@@ -523,6 +530,18 @@ def test_it_has_the_core_go_on_while_reads_are_full_until_others_have_waited_lon
     run(test)
 
 
+def test_while_reads_are_full_the_core_goes_on_by_itself_if_it_knows_both_sockets(context: Context) -> None:
+    async def test() -> None:
+        async with scripted(context, 10 << SIZE | FULL) as (connection, told, _):
+            pair = Pair(flags=0)
+            told.outlet = 7
+            connection.pair = cast("Any", pair)
+            assert (connection.turn(), told.size, pair.reads_client) == (False, 10, True)
+            connection.pair = None
+
+    run(test)
+
+
 def test_what_the_core_leaves_to_python_goes_to_whom_it_is_for(context: Context) -> None:
     async def test() -> None:
         marks = REST | PLAIN | ENCRYPTED | COST | OUTGOING
@@ -565,7 +584,7 @@ def test_what_was_read_of_a_client_that_is_dropped_is_handed_over(context: Conte
             connection = CoreConnection(Readiness(asyncio.get_running_loop()), one, context, Parsers())
             told = Told()
             connection.carry_to(told)
-            connection.pair = cast("Any", Pair())
+            connection.pair = cast("Any", Pair(flags=8))
             connection._session = cast("Any", Session())
             assert connection.has_more
             connection.abort()

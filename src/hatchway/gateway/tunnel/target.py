@@ -104,8 +104,10 @@ class Target(Connection):
             if carried is None:
                 return super().turn()
             result = carried
-            if not result & MARKS and pair is not None:
+            if pair is not None and not result & MARKS & ~FULL:
+                # Of what is left the core is told again.
                 pair.read_target()
+                return False
         if result & FAILED:
             self._drop()
         elif result & END:

@@ -1004,13 +1004,16 @@ static int serve(Pair *pair, int is_client)
             pair->bytes_out += result >> 16;
         if (flags == 0 || flags == NOTHING)
             return 1;
-        if (flags == FULL && until == 0)
-            until = now() + TURN;
-        else if (flags != FULL || now() > until) {
+        if (flags != FULL) {
             pair->reads_client = pair->reads_target = 0;
             *(is_client ? &pair->client_flags : &pair->target_flags) = flags;
             return 0;
         }
+        /* Epoll tells again of what is left when a turn is over, after the others. */
+        if (until == 0)
+            until = now() + TURN;
+        else if (now() > until)
+            return 1;
     }
 }
 

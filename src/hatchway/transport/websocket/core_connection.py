@@ -97,12 +97,15 @@ class CoreConnection(WebSocketConnection):
             if size := result >> SIZE:
                 outlet.carried(size)
             flags = result & MARKS
-            if not flags:
+            if not flags or (flags == FULL and not self._slowed):
                 self._slowed = False
                 if pair is not None and outlet.outlet >= 0:
+                    # Of what is left the core is told again.
                     pair.read_client()
-                return False
-            if flags != FULL:
+                    return False
+                if not flags:
+                    return False
+            elif flags != FULL:
                 return self._do_rest(flags, outlet)
             if not until:
                 until = monotonic() + TURN
