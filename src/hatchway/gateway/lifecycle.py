@@ -255,9 +255,7 @@ class Gateway:
         client.upgrade(answer, relay, note=f"request id {request_id}")
         client.carry_to(relay)
         deadline = loop.call_later(duration, relay.cut, duration_reached(duration))
-        # The decision is for the record of the opening: as long as the tunnel lasts, nobody needs it.
-        kept = admitted._replace(additional={})
-        self._registry.add(kept, relay)
+        kept = self._registry.add(admitted, relay)
         tunnel = _Tunnel(kept, relay, deadline)
         self._watch_expiry(tunnel)
         try:

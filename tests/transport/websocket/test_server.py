@@ -71,7 +71,7 @@ def test_a_task_that_is_cancelled_is_nobodys_fault() -> None:
         with told_problems() as problems:
             async with echo_server() as server:
                 client = await WebSocket.open(server.port)
-                for task in tuple(server.clients._tasks):
+                for task in tuple(server.clients._clients):
                     task.cancel()
                 await until(lambda: not len(server.clients))
                 client.vanish()

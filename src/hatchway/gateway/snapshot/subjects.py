@@ -129,24 +129,40 @@ def touched(changes: Changes, key_of: Callable[[str, Any], Subject]) -> Touched:
 
 
 class SubjectIndex:
-    """Ids of tunnels by the subjects that they depend on."""
+    """Ids of tunnels by the subjects that they depend on.
+
+    Many tunnels depend on the same ones, so ids are kept once, by all subjects of a tunnel.
+    """
 
     def __init__(self) -> None:
-        self._ids: dict[Subject, set[str]] = {}
+        self._groups: dict[tuple[Subject, ...], tuple[tuple[Subject, ...], set[str]]] = {}
+        self._with: dict[Subject, set[tuple[Subject, ...]]] = {}
 
-    def add(self, tunnel_id: str, subjects: Iterable[Subject]) -> None:
-        for subject in subjects:
-            self._ids.setdefault(subject, set()).add(tunnel_id)
+    def add(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
+        """Returns the subjects, which are one object for all tunnels that have the same."""
+        group = self._groups.get(subjects)
+        if group is None:
+            group = self._groups[subjects] = (subjects, set())
+            for subject in subjects:
+                self._with.setdefault(subject, set()).add(subjects)
+        group[1].add(tunnel_id)
+        return group[0]
 
-    def remove(self, tunnel_id: str, subjects: Iterable[Subject]) -> None:
-        for subject in subjects:
-            ids = self._ids.get(subject)
-            if ids is not None:
-                ids.discard(tunnel_id)
-                if not ids:
-                    del self._ids[subject]
+    def remove(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
+        _, ids = self._groups[subjects]
+        ids.discard(tunnel_id)
+        if ids:
+            return
+        del self._groups[subjects]
+        # One may stand twice: the same security group at both ends.
+        for subject in set(subjects):
+            groups = self._with[subject]
+            groups.discard(subjects)
+            if not groups:
+                del self._with[subject]
 
     def depending_on(self, subjects: Set[Subject]) -> set[str]:
-        if len(subjects) > len(self._ids):
-            subjects = self._ids.keys() & subjects
-        return set().union(*(self._ids.get(subject, ()) for subject in subjects))
+        if len(subjects) > len(self._with):
+            subjects = self._with.keys() & subjects
+        groups = set().union(*(self._with.get(subject, ()) for subject in subjects))
+        return set().union(*(self._groups[group][1] for group in groups))

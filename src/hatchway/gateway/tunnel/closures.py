@@ -6,6 +6,7 @@ users. Faults of the protocol stand in `transport.websocket.close`, quotas in `a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from hatchway.transport.websocket.close import Closure
@@ -24,6 +25,7 @@ ACCESS_REVOKED: Final = Closure(4003, "Access revoked")
 TERMINATED: Final = Closure(4004, "Tunnel terminated by an administrator")
 
 
+@lru_cache(maxsize=16)
 def duration_reached(seconds: int) -> Closure:
     return Closure(4001, f"Tunnel reached its maximum duration of {seconds} seconds")
 

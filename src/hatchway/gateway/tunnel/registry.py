@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.gateway.snapshot.subjects import SubjectIndex
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.subjects import Subject
     from hatchway.gateway.tunnel.relay import Relay
     from hatchway.transport.websocket.close import Closure
+
+_NOTHING: Final[dict[str, Any]] = {}
 
 
 class Registry:
@@ -76,21 +78,23 @@ class Registry:
         """Why `cut` ended the tunnel; empty when something else did."""
         return self._causes.get(tunnel_id, {})
 
-    def add(self, admitted: Admitted, relay: Relay) -> None:
+    def add(self, admitted: Admitted, relay: Relay) -> Admitted:
+        """Returns what is to be kept of the decision while the tunnel lasts."""
         tunnel_id = admitted.tunnel_id
-        self._tunnels[tunnel_id] = (admitted, relay)
-        self._subjects[tunnel_id] = admitted.subjects
-        self._index.add(tunnel_id, admitted.subjects)
+        # What the decision was made of, nobody needs as long as the tunnel lasts; the subjects are shared.
+        subjects = self._subjects[tunnel_id] = self._index.add(tunnel_id, admitted.subjects)
+        kept = admitted._replace(additional=_NOTHING, subjects=subjects)
+        self._tunnels[tunnel_id] = (kept, relay)
         self._on_endpoint[admitted.request.endpoint_id] += 1
         self._of_principal[admitted.principal.maker_id] += 1
         self._empty.clear()
+        return kept
 
     def reindex(self, tunnel_id: str, subjects: tuple[Subject, ...]) -> None:
         """The decision on a tunnel that is being carried depends on these subjects from now on."""
         if subjects != self._subjects[tunnel_id]:
             self._index.remove(tunnel_id, self._subjects[tunnel_id])
-            self._index.add(tunnel_id, subjects)
-            self._subjects[tunnel_id] = subjects
+            self._subjects[tunnel_id] = self._index.add(tunnel_id, subjects)
 
     def remove(self, admitted: Admitted) -> None:
         tunnel_id = admitted.tunnel_id

@@ -35,11 +35,11 @@ class WebSocketServer:
         self._loop = asyncio.get_running_loop()
         self._readiness = Readiness(self._loop)
         self._parsers = Parsers()
-        self._tasks = set[asyncio.Task[None]]()
+        self._clients: dict[asyncio.Task[None], WebSocketConnection] = {}
 
     def __len__(self) -> int:
         """How many are served, from the connection to the end of the answer or of the tunnel."""
-        return len(self._tasks)
+        return len(self._clients)
 
     def begin(self, accepted: AcceptedConnection, settled: Callable[[], None]) -> None:
         """Serve a connection; `settled` is called when its request has come, or will not come."""
@@ -57,16 +57,15 @@ class WebSocketServer:
 
         client.request.add_done_callback(requested)
         serving = self._loop.create_task(self._serve(client, str(accepted.peer.address), accepted.peer.port))
-        self._tasks.add(serving)
-
-        def served(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            if not task.cancelled() and task.exception() is not None:
-                # Whatever it was: nobody looks after this client any more.
-                client.abort()
-                problem = {"message": "a client could not be served", "exception": task.exception()}
-                self._loop.call_exception_handler(problem)
-
-        serving.add_done_callback(served)
+        self._clients[serving] = client
+        serving.add_done_callback(self._served)
         client.begin()
         client.take(accepted.received)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        client = self._clients.pop(task)
+        if not task.cancelled() and task.exception() is not None:
+            # Whatever it was: nobody looks after this client any more.
+            client.abort()
+            problem = {"message": "a client could not be served", "exception": task.exception()}
+            self._loop.call_exception_handler(problem)
