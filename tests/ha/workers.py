@@ -8,9 +8,11 @@ when a call was acknowledged whose effect is not there, or when one failed for w
 """
 
 import argparse
+import csv
 import random
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,6 +117,7 @@ def haproxy(directory: Path, ports: list[int]) -> Iterator[int]:
     servers = "".join(f"    server s{each} {LOOPBACK}:{each}\n" for each in ports)
     (directory / "haproxy.cfg").write_text(
         # Where others compute, a check takes longer than its interval, which would be its time-out.
+        f"global\n    stats socket {directory}/haproxy.sock mode 600\n"
         "defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n"
         "    timeout check 10s\n"
         f"    option redispatch 1\nlisten api\n    bind {LOOPBACK}:{port}\n    balance roundrobin\n"
@@ -129,6 +132,16 @@ def haproxy(directory: Path, ports: list[int]) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def takes(directory: Path, port: int) -> bool:
+    """Whether HAProxy gives connections to the control plane at that port."""
+    with closing(socket.socket(socket.AF_UNIX)) as asked:
+        asked.connect(str(directory / "haproxy.sock"))
+        asked.sendall(b"show stat\n")
+        told = asked.makefile().read()
+    rows = csv.DictReader(told.removeprefix("# ").splitlines())
+    return any(row["svname"] == f"s{port}" and row["status"].startswith("UP") for row in rows)
 
 
 def workers(cluster: Cluster, name: str) -> list[int]:
@@ -197,14 +210,14 @@ def main() -> int:
 
         def restart() -> None:
             for name in CONTROLS:
-                _again(cluster, told, name, signal.SIGTERM)
+                _again(cluster, told, directory, name, signal.SIGTERM)
 
         _phase(told, callers, "while both were restarted in turns", restart)
         _phase(
             told,
             callers,
             "while one was killed as a whole",
-            lambda: _again(cluster, told, "control-1", signal.SIGKILL),
+            lambda: _again(cluster, told, directory, "control-1", signal.SIGKILL),
         )
         callers.stop()
         look(url, told, callers.made, {})
@@ -228,12 +241,14 @@ def _phase(told: Told, callers: Callers, what: str, happens: Any) -> None:
     )
 
 
-def _again(cluster: Cluster, told: Told, name: str, number: signal.Signals) -> None:
+def _again(cluster: Cluster, told: Told, directory: Path, name: str, number: signal.Signals) -> None:
     process = cluster.processes[name]
     ready = process.log().count("\nready ")
     told.say(f"{name} gets {number.name}")
     process.signal(number)
     wait_until(lambda: process.log().count("\nready ") > ready, 240, process.log)
+    # As an operator has to, who takes the next one only then.
+    wait_until(lambda: takes(directory, cluster.port(name)), 240)
     time.sleep(2)
 
 
