@@ -1,14 +1,20 @@
 """Runs the command as a shell would."""
 
+import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, NoReturn
 
 from tests.forks import FORKS
 
@@ -33,16 +39,19 @@ def environment(variables: Mapping[str, str] = MappingProxyType({})) -> dict[str
 class Command:
     """A command that runs, with what of `subprocess.Popen` its tests use.
 
-    What it prints can be read, its errors go to a file. It leads a session of its own.
+    What it prints can be read, its errors go to a file. It leads a session of its own. What it supervises are
+    forks of it, unless they are to be `programs`: a new Python each, as in earnest.
 
     Attributes:
         stdout: what it prints.
         pid: its process.
     """
 
-    def __init__(self, *arguments: str, variables: Mapping[str, str], errors: Path) -> None:
+    def __init__(
+        self, *arguments: str, variables: Mapping[str, str], errors: Path, programs: bool = False
+    ) -> None:
         ours, theirs = FORKS.Pipe(duplex=False)
-        target = (arguments, environment(variables), theirs, errors)
+        target = (arguments, environment(variables), theirs, errors, programs)
         self._process = FORKS.Process(target=_lead, args=target)
         self._process.start()
         theirs.close()
@@ -93,8 +102,12 @@ def hatchway(
         )
 
 
-def _lead(arguments: tuple[str, ...], variables: dict[str, str], output: Connection, errors: Path) -> None:
+def _lead(
+    arguments: tuple[str, ...], variables: dict[str, str], output: Connection, errors: Path, programs: bool
+) -> None:
     os.setsid()
+    if not programs:
+        _fork_planes()
     _run(arguments, variables, output.fileno(), os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
 
 
@@ -102,11 +115,63 @@ def _run_to_files(arguments: tuple[str, ...], variables: dict[str, str], output:
     _run(arguments, variables, *(os.open(path, os.O_WRONLY | os.O_CREAT) for path in (output, errors)))
 
 
-def _run(arguments: tuple[str, ...], variables: dict[str, str], output: int, errors: int) -> None:
-    from hatchway.cli.start import main
+def _fork_planes() -> None:
+    """Has what this process supervises be forks of it, which has imported all of Hatchway, not programs."""
+    start = asyncio.create_subprocess_exec
 
+    async def fork(*command: str, env: Mapping[str, str], pass_fds: tuple[int, ...], **options: Any) -> Any:
+        interpreter, *flags = command[:4]
+        assert (interpreter, flags) == (sys.executable, ["-P", "-m", "hatchway"])
+
+        def run() -> NoReturn:
+            _be_another_program(command[4:], env, pass_fds)
+
+        return await start(*command, env=env, pass_fds=pass_fds, preexec_fn=run, **options)
+
+    asyncio.create_subprocess_exec = fork  # type: ignore[assignment]
+
+
+def _be_another_program(
+    arguments: tuple[str, ...], variables: Mapping[str, str], kept: tuple[int, ...]
+) -> NoReturn:
+    """Runs the command in a new fork as if it had been executed: with these files alone, without handlers."""
+    code = 1
+    try:
+        # What is left of the parent and has a file must not close what has its number here.
+        gc.freeze()
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
+        # As Python begins.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        for opened in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+            if opened > 2 and opened not in kept:
+                with suppress(OSError):
+                    os.close(opened)
+        _start(arguments, variables)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(arguments: tuple[str, ...], variables: dict[str, str], output: int, errors: int) -> None:
     for number, opened in enumerate((os.open(os.devnull, os.O_RDONLY), output, errors)):
         os.dup2(opened, number)
+    _start(arguments, variables)
+
+
+def _start(arguments: tuple[str, ...], variables: Mapping[str, str]) -> None:
+    from hatchway.cli.start import main
+
     # The former ones know of what they were opened on, such as a file in which one can go back.
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)

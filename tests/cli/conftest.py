@@ -148,14 +148,19 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Starts servers on ports of their own, and stops what is left of them in the end."""
+    """Starts servers on ports of their own, and stops what is left of them in the end.
+
+    With `programs=True` the planes are programs of their own, as in earnest, for what depends on how Python
+    begins: it costs another second of a processor for each.
+    """
     started: list[Command] = []
 
-    def serve(installed: Installed, *arguments: str) -> Server:
+    def serve(installed: Installed, *arguments: str, programs: bool = False) -> Server:
         ports = ("--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
         log = tmp_path / f"server-{len(started)}.log"
-        # Itself a fork of what has imported everything; its planes are programs of their own.
-        process = Command("serve", *ports, *arguments, variables=installed.variables, errors=log)
+        # A fork of what has imported everything.
+        command = ("serve", *ports, *arguments)
+        process = Command(*command, variables=installed.variables, errors=log, programs=programs)
         started.append(process)
         line = process.stdout.readline()
         assert line.startswith("ready "), log.read_text()

@@ -32,7 +32,8 @@ def test_several_processes_serve_one_api_and_each_tells_prometheus(
     installed: Installed, serve: Serve
 ) -> None:
     port = free_pair()
-    server = serve(installed, "--api-workers", "2", "--api-metrics", f"127.0.0.1:{port}")
+    # Of forks of one program the command lines would not tell which is which.
+    server = serve(installed, "--api-workers", "2", "--api-metrics", f"127.0.0.1:{port}", programs=True)
     context = ssl.create_default_context(cafile=str(installed.directory / "ca.pem"))
     assert len(server.children) == 3
     texts = [told(each) for each in (port, port + 1)]

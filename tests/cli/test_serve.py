@@ -39,7 +39,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
 
 
 def test_it_says_ready_when_both_planes_answer(installed: Installed, serve: Serve) -> None:
-    server = serve(installed, "--gateway-workers", "2")
+    server = serve(installed, "--gateway-workers", "2", programs=True)
     assert list(server.urls) == ["api", "gateway"]
     assert server.urls["api"].startswith("https://127.0.0.1:")
     assert server.urls["gateway"].startswith("wss://127.0.0.1:")
