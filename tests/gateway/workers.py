@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,8 +18,10 @@ from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, certificate, r
 from hatchway.gateway import run_gateway
 from hatchway.settings import Address, DataDirectory, Settings
 
+Serves = Callable[[Settings, dict[str, str], Connection], None]
 
-def _serve(settings: Settings, environment: dict[str, str], ready: Connection) -> None:
+
+def serve(settings: Settings, environment: dict[str, str], ready: Connection) -> None:
     os.environ.clear()
     os.environ.update(environment)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -27,9 +29,11 @@ def _serve(settings: Settings, environment: dict[str, str], ready: Connection) -
 
 
 class Worker:
-    """One worker; `options` are fields of `Settings`."""
+    """One worker; `options` are fields of `Settings`, `serve` is what its process does."""
 
-    def __init__(self, account: StoredAccount, pem: Path, *, port: int = 0, **options: Any) -> None:
+    def __init__(
+        self, account: StoredAccount, pem: Path, *, port: int = 0, serve: Serves = serve, **options: Any
+    ) -> None:
         settings = Settings(
             data_directory=DataDirectory(pem.parent),
             store_url=account.url,
@@ -41,7 +45,7 @@ class Worker:
             **{"drain_seconds": 5.0, **options},
         )
         ours, theirs = FORKS.Pipe()
-        self.process = FORKS.Process(target=_serve, args=(settings, dict(os.environ), theirs), daemon=True)
+        self.process = FORKS.Process(target=serve, args=(settings, dict(os.environ), theirs), daemon=True)
         self.process.start()
         assert ours.poll(TIMEOUT), "the gateway is not ready"
         self.port: int = ours.recv()

@@ -7,17 +7,20 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from tests.e2e.waiting import free_port
 from tests.gateway.account import ELSEWHERE, StoredAccount, allow, stored_account
 from tests.gateway.harness import echo, target
-from tests.gateway.workers import answer_to, echoes, events, open_tunnel, worker
+from tests.gateway.workers import answer_to, echoes, events, open_tunnel, serve, worker
 from tests.transport.harness import LOOPBACK, WebSocket, request, run, until
 
 from hatchway.domain.identity import KeyStatus
-from hatchway.settings import Address
+from hatchway.gateway.tunnel.liveness import LivenessCheck
+from hatchway.settings import Address, Settings
 
 
 @pytest.fixture
@@ -119,6 +122,8 @@ def test_a_worker_asked_to_drain_says_so_first_then_refuses_and_takes_tunnels_ag
                 assert await asyncio.to_thread(says_ready, metrics) == 503
                 openings = [await answer_to(gateway, account, port)]
                 while not openings[-1].startswith(b"HTTP/1.1 503"):
+                    # So many at once as its user may have are not to be there.
+                    await asyncio.sleep(0.1)
                     openings.append(await answer_to(gateway, account, port))
                 assert {answer[:12] for answer in openings[:-1]} == {b"HTTP/1.1 101"}
                 assert await echoes(client, b"goes on")
@@ -168,6 +173,32 @@ def test_tunnels_that_outlast_the_drain_end_with_1001(account: StoredAccount, tm
                 assert await gateway.ended() == 0
                 (event,) = events(account, "CloseTunnel")
                 assert event["additionalEventData"]["closeCode"] == 1001
+
+    run(test)
+
+
+async def _fails(self: LivenessCheck) -> None:
+    while not list(self._tunnels):  # noqa: ASYNC110 - nobody tells of tunnels
+        await asyncio.sleep(0.05)
+    raise RuntimeError("no more looks at tunnels")
+
+
+def serve_until_a_part_fails(settings: Settings, environment: dict[str, str], ready: Connection) -> None:
+    with mock.patch.object(LivenessCheck, "run", _fails):
+        serve(settings, environment, ready)
+
+
+def test_a_worker_of_which_a_part_fails_closes_its_tunnels_and_ends(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path, serve=serve_until_a_part_fails, drain_seconds=600.0) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                _, closed = await client.rest()
+                assert closed.code == 1001
+                assert await gateway.ended() == 1
+                await until(lambda: events(account, "CloseTunnel"))
 
     run(test)
 

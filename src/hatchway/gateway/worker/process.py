@@ -47,6 +47,7 @@ def run_gateway(
         OSError: it cannot listen there, or a certificate cannot be read.
         KeyProblem: there is no gateway key, or it is unfit.
         SchemaMismatch: the store is not of this program.
+        PartEnded: something that it always does has ended. Whoever supervises it starts another.
     """
     with ExitStack() as stack:
         inherited = None if supervised is None else supervised.listener

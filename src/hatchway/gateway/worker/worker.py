@@ -44,7 +44,7 @@ from hatchway.transport.server_tls import ServerTls
 from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 
     from hatchway.access.vault import Vault
     from hatchway.audit.group_commit import GroupCommit
@@ -69,6 +69,13 @@ _REPLACED: Final = 0
 
 _ORPHANED: Final = -1
 """Instead of a signal: the supervisor is gone, and nobody has replaced this process."""
+
+_PART_ENDED: Final = -2
+"""Instead of a signal: something that this process always does has ended."""
+
+
+class PartEnded(Exception):
+    """Something that a worker always does has ended, though nothing told it to."""
 
 
 class Worker:
@@ -139,7 +146,11 @@ class Worker:
         )
 
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:
-        """Serve on a bound socket until told to stop."""
+        """Serve on a bound socket until told to stop.
+
+        Raises:
+            PartEnded: after the tunnels were closed, and what there was to record.
+        """
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_loop_problem)
         stopping = _signals(loop)
@@ -225,7 +236,7 @@ class Worker:
             watch.run(),
             self._schema.run(),
         ]
-        background = [asyncio.create_task(each) for each in work]
+        parts = _Parts(work, stopping)
         core = "compiled" if uses_core(self._settings) else "Python"
         log.info("gateway starts", address=str(address), worker_id=self._worker_id, core=core)
         on_ready(address)
@@ -237,14 +248,14 @@ class Worker:
         await _first(pending_records.wait_until_empty(), stopping.get(), seconds=left)
         if len(pending_records):
             log.error("audit records left to the control plane", records=len(pending_records))
-        for task in background:
-            task.cancel()
+        parts.cancel()
         with suppress(Exception):
             async with asyncio.timeout(_RECORD_SECONDS):
                 await lease.give_up()
         self._resolver.stop()
         self._own_addresses.close()
         log.info("gateway ended", worker_id=self._worker_id)
+        parts.check()
 
     async def _drain(
         self, stopping: asyncio.Queue[int], gateway: Gateway, listener: Listener, clients: WebSocketServer
@@ -324,6 +335,42 @@ class Worker:
                 problem="this gateway has another gateway key than the control plane: put that in the place"
                 " of gateway.key (or HATCHWAY_GATEWAY_KEY), or have this machine join again (hatchway join)",
             )
+
+
+class _Parts:
+    """What a worker does besides its tunnels, as long as it is there.
+
+    Without one of them, what may be open no more would stay open. So when one ends, the tunnels are closed at
+    once, as by a second signal.
+    """
+
+    def __init__(self, work: Iterable[Coroutine[Any, Any, None]], stopping: asyncio.Queue[int]) -> None:
+        self._stopping = stopping
+        self._ended: asyncio.Task[None] | None = None
+        self._tasks = [asyncio.create_task(each, name=getattr(each, "__qualname__", None)) for each in work]
+        for task in self._tasks:
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        problem = task.exception()
+        log.error("gateway cannot go on: a part of it has ended", part=task.get_name(), exc_info=problem)
+        self._ended = self._ended or task
+        for _ in range(2):
+            self._stopping.put_nowait(_PART_ENDED)
+
+    def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    def check(self) -> None:
+        """
+        Raises:
+            PartEnded: one has ended by itself.
+        """
+        if self._ended is not None:
+            raise PartEnded(self._ended.get_name()) from self._ended.exception()
 
 
 @contextmanager
