@@ -1,16 +1,23 @@
 """The server's certificate, for the core."""
 
+from __future__ import annotations
+
 import ssl
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.transport.compiled import needs_core
 from tests.transport.harness import certificate, client_tls
 
-from hatchway.transport.core._core import Session
 from hatchway.transport.core.core_tls import CoreTls
 from hatchway.transport.core.loading import CORE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    # Where it is not compiled these tests skip.
+    from hatchway.transport.core._core import Session
 
 pytestmark = needs_core
 

@@ -1,8 +1,11 @@
 """What the core makes of a client's bytes, whatever they are: beside a slow and obvious reader of frames."""
 
+from __future__ import annotations
+
 import socket
 import ssl
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,10 +15,13 @@ from tests.transport.core.test_core_tls import shake_hands
 from tests.transport.harness import frame
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, telling_client_tls
 
-from hatchway.transport.core._core import Context
 from hatchway.transport.core.loading import CORE
 from hatchway.transport.websocket.core_connection import MARKS, OUTGOING, READ_SIZE, SIZE
 from hatchway.transport.websocket.frames import MAX_FRAME
+
+if TYPE_CHECKING:
+    # Where it is not compiled these tests skip.
+    from hatchway.transport.core._core import Context
 
 pytestmark = needs_core
 
@@ -40,7 +46,7 @@ class Meeting:
         self.ours, self.theirs = socket.socketpair()
         self.data, self.plain = bytearray(), bytearray()
 
-    def __enter__(self) -> "Meeting":
+    def __enter__(self) -> Meeting:
         return self
 
     def __exit__(self, *_exception: object) -> None:

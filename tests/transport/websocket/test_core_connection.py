@@ -1,5 +1,7 @@
 """Tunnels whose bytes the compiled core carries, with clients that hold TLS in their own hands."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import os
@@ -10,7 +12,8 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from unittest import mock
 
 import pytest
 import uvloop
@@ -31,9 +34,7 @@ from tests.transport.harness import (
 )
 from tests.transport.records import HANDSHAKE, KEY_UPDATE, Records, telling_client_tls
 
-from hatchway.gateway.trail.trail import Carried
 from hatchway.transport.connection.readiness import Readiness
-from hatchway.transport.core._core import Context
 from hatchway.transport.core.event_loop import new_event_loop
 from hatchway.transport.websocket import core_connection
 from hatchway.transport.websocket.core_connection import (
@@ -50,6 +51,11 @@ from hatchway.transport.websocket.core_connection import (
     CoreConnection,
 )
 from hatchway.transport.websocket.frames import Parsers
+
+if TYPE_CHECKING:
+    # The core may not be compiled: then these tests skip.
+    from hatchway.gateway.trail.trail import Carried
+    from hatchway.transport.core._core import Context
 
 pytestmark = needs_core
 
@@ -474,6 +480,9 @@ class Scripted:
     def pump(self, _client: int, _target: int, _most: int, _encrypted: object) -> int:
         return self.results.pop(0)
 
+    def push(self, _target: int, _client: int, _most: int) -> int:
+        return self.results.pop(0)
+
     def take_rest(self) -> bytes:
         return b"left"
 
@@ -554,6 +563,26 @@ def test_what_the_core_leaves_to_python_goes_to_whom_it_is_for(context: Context)
             assert connection.turn()
             connection._encrypted = None
             assert not connection.turn()
+
+    run(test)
+
+
+def test_one_that_is_slowed_stays_in_python_s_hands_while_reads_are_full(context: Context) -> None:
+    async def test() -> None:
+        full = 10 << SIZE | FULL
+        async with scripted(context, full, full, 7 << SIZE) as (connection, told, _):
+            connection._slowed = True
+            assert (connection.turn(), told.size, connection._slowed) == (False, 27, False)
+
+    run(test)
+
+
+def test_what_the_core_could_not_send_of_a_target_s_is_sent_by_python(context: Context) -> None:
+    async def test() -> None:
+        async with scripted(context, 5 << SIZE | OUTGOING) as (connection, _, _):
+            with mock.patch.object(CoreConnection, "send") as send:
+                assert connection.carry_from(0) == 5 << SIZE | OUTGOING
+            assert send.call_count == 1
 
     run(test)
 
