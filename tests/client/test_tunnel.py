@@ -175,9 +175,13 @@ def test_large_data_comes_back_whole_and_in_order(gateway: StubGateway) -> None:
 
 @contextmanager
 def bare_gateway(
-    certificates: Certificates, written: list[tuple[int, bytes, bytes]]
+    certificates: Certificates,
+    written: list[tuple[int, bytes, bytes]],
+    says: bytes = b"\x89\x04ping",
+    heard: threading.Event | None = None,
 ) -> Iterator[StubGateway]:
-    """One that pings, closes when the input has ended, and notes each frame: kind, key and payload."""
+    """One that pings, or `says` something else first, and reads nothing before that is `heard`. It closes
+    when the input has ended, and notes each frame: kind, key and payload."""
 
     def read(stream: IO[bytes]) -> None:
         first, second = stream.read(2)
@@ -197,9 +201,11 @@ def bare_gateway(
             accept = frames.accept_value(asked[b"Sec-WebSocket-Key"].decode().strip())
             secure.sendall(
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Protocol: %b\r\nSec-WebSocket-Accept: %b\r\n\r\n\x89\x04ping"
-                % (HALF_CLOSE.encode(), accept.encode())
+                b"Sec-WebSocket-Protocol: %b\r\nSec-WebSocket-Accept: %b\r\n\r\n%b"
+                % (HALF_CLOSE.encode(), accept.encode(), says)
             )
+            if heard is not None:
+                heard.wait(30)
             while not written or written[-1][0] != frames.CLOSE:
                 read(stream)
                 if written[-1][0] == frames.TEXT:
@@ -226,6 +232,31 @@ def test_nobody_foresees_what_any_frame_is_masked_with(certificates: Certificate
         keys.append({key for _, key, _ in written})
         assert len(keys[-1]) == len(written)
     assert not keys[0] & keys[1]
+
+
+def test_a_gateway_that_takes_nothing_is_owed_no_answers_to_its_pings(certificates: Certificates) -> None:
+    """They would fill the client's memory. What the kernel holds is less than half of these (tcp_wmem)."""
+    pings = 100_000
+    written: list[tuple[int, bytes, bytes]] = []
+    heard = threading.Event()
+    input_read, input_write = os.pipe()
+    output_read, output_write = os.pipe()
+
+    def end_input_when_all_has_come() -> None:
+        os.read(output_read, 1)
+        heard.set()
+        os.close(input_write)
+
+    waits = threading.Thread(target=end_input_when_all_has_come)
+    waits.start()
+    says = (b"\x89\x7d" + bytes(125)) * pings + b"\x82\x01!"
+    with bare_gateway(certificates, written, says, heard) as gateway:
+        with standard_streams(input_read, output_write) as local:
+            carry(gateway, local)
+        waits.join(30)
+    for descriptor in (input_read, output_read, output_write):
+        os.close(descriptor)
+    assert 0 < [kind for kind, _, _ in written].count(frames.PONG) < pings // 2
 
 
 def test_regular_files_serve_as_standard_streams(gateway: StubGateway, tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ cache, out of which that is encrypted next.
 _WRITE_BUFFER: Final = (64 * 1024, 128 * 1024)
 """Bytes on their way to the gateway: where reading local input begins again, and where it stops."""
 
+_ANSWERS_LIMIT: Final = 512 * 1024
+"""Bytes on their way to the gateway beyond which no ping is answered: twice what local input comes to."""
+
 _BINARY: Final = WSMsgType.BINARY
 _CONTINUATION: Final = WSMsgType.CONTINUATION
 
@@ -168,8 +171,10 @@ class Relay(WSListener):
         if self._payloads and (frame.last_in_buffer or not carries):
             self._deliver()
         if kind == WSMsgType.PING:
-            # Not by picows, which would say nothing of it: it may be the last of a read.
-            self._send(PONG, frame.get_payload_as_bytes())
+            # Not by picows, which would say nothing of it: it may be the last of a read. A gateway that takes
+            # nothing is owed no answers.
+            if transport.underlying_transport.get_write_buffer_size() < _ANSWERS_LIMIT:
+                self._send(PONG, frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             code, reason = read_close(frame.get_payload_as_bytes())
             self._send_close(NORMAL)
