@@ -132,7 +132,7 @@ def test_two_stores_of_one_file_in_a_process_take_nothing_from_each_other_when_o
 def test_no_file_stays_open_when_a_store_is_closed(path: Path) -> None:
     def times_open() -> int:
         found = [each.resolve() for each in Path("/proc/self/fd").iterdir()]
-        return sum(each.name.startswith(f"{path.name}-shm") for each in found)
+        return sum(str(each).startswith(f"{path.resolve()}-shm") for each in found)
 
     for name in ("alice", "bob"):
         with closing(Store.open(f"sqlite:///{path}")) as store:
