@@ -28,7 +28,7 @@ from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
 from hatchway.client import frames, relay, relay_limits, stream_relay
-from hatchway.client.errors import GatewayUnreachable, InvalidOption, TunnelClosed, TunnelRefused
+from hatchway.client.errors import GatewayUnreachable, InvalidOption, NotCarried, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.plan import TunnelPlan
 from hatchway.client.signals import ending_in_order
@@ -267,6 +267,29 @@ def test_regular_files_serve_as_standard_streams(gateway: StubGateway, tmp_path:
         with standard_streams(reader.fileno(), writer.fileno()) as local:
             carry(gateway, local)
     assert copy.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("carrier", ["alone"], indirect=True)
+def test_output_that_a_full_disk_does_not_take_is_an_error(gateway: StubGateway) -> None:
+    gateway.answer = lambda: Says(b"dump", 1000, "")
+    nothing, full = os.open(os.devnull, os.O_RDONLY), os.open("/dev/full", os.O_WRONLY)
+    said = pytest.raises(NotCarried, match="lacks what came since: No space left on device")
+    with standard_streams(nothing, full) as local, said:
+        carry(gateway, local)
+    os.close(nothing)
+    os.close(full)
+
+
+@pytest.mark.parametrize("carrier", ["alone"], indirect=True)
+def test_input_that_cannot_be_read_is_an_error(gateway: StubGateway, tmp_path: Path) -> None:
+    gateway.answer = Listens
+    directory = os.open(tmp_path, os.O_RDONLY)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    said = pytest.raises(NotCarried, match="cannot be read any further: Is a directory")
+    with standard_streams(directory, nowhere) as local, said:
+        carry(gateway, local)
+    os.close(directory)
+    os.close(nowhere)
 
 
 def test_the_target_is_heard_after_standard_input_has_ended(gateway: StubGateway) -> None:

@@ -197,6 +197,12 @@ class TunnelClosed(ClientError):
         self.request_id = request_id
 
 
+class NotCarried(ClientError):
+    """A tunnel ended because standard input could not be read, or standard output not be written."""
+
+    exit_code = 255
+
+
 def _naming(said: str, request_id: str | None) -> str:
     """With the request's id, by which `hatchway explain` finds the decision, where the server named none.
 

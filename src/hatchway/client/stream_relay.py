@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client import relay_limits
-from hatchway.client.errors import CONNECTION_LOST, TunnelClosed, printable
+from hatchway.client.errors import CONNECTION_LOST, NotCarried, TunnelClosed, printable
 from hatchway.client.frames import (
     BINARY,
     CLOSE,
@@ -129,7 +129,7 @@ class StreamRelay:
         self._close_sent = False
         self._leaving = False
         self._over = False
-        self._outcome: TunnelClosed | None = None
+        self._outcome: TunnelClosed | NotCarried | None = None
         self._look_at: float | None = None
         self._close_by: float | None = None
 
@@ -139,6 +139,7 @@ class StreamRelay:
 
         Raises:
             TunnelClosed: it ended with another close code than 1000.
+            NotCarried: a file that is the local end failed, as on a full disk.
         """
         relay_limits.keep_alive(self._sock)
         self._take(memoryview(self._first))
@@ -197,7 +198,9 @@ class StreamRelay:
             data = os.read(self._local.input, MAX_FRAME)
         except BlockingIOError:
             return 0
-        except OSError:
+        except OSError as error:
+            if not self._local.input_waits:
+                self._fail(f"standard input cannot be read any further: {error.strerror}")
             self._hang_up()
             return 0
         if not data:
@@ -318,7 +321,9 @@ class StreamRelay:
                 written += os.write(self._local.output, data[written:])
         except BlockingIOError:
             pass
-        except OSError:
+        except OSError as error:
+            if not self._local.output_waits:
+                self._fail(f"standard output takes no more, and lacks what came since: {error.strerror}")
             self._hang_up()
         return written
 
@@ -360,6 +365,10 @@ class StreamRelay:
             self._close_by = time.monotonic() + relay_limits.CLOSE_TIMEOUT
             self._send_close(NORMAL)
 
+    def _fail(self, reason: str) -> None:
+        """A file ends a tunnel by no choice of its reader's or writer's, who has to know of it."""
+        self._outcome = NotCarried(reason)
+
     def _refuse(self, code: int, reason: str) -> None:
         self._send_close(code)
         self._end(self._closed(code, reason))
@@ -376,7 +385,7 @@ class StreamRelay:
         if self._over:
             return
         self._over = True
-        self._outcome = outcome
+        self._outcome = self._outcome or outcome
         self._look_at = self._close_by = None
 
     def _part(self) -> None:
