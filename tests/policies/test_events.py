@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hatchway.control.services import DIALECTS
+from hatchway.errors import BadUsage
 from hatchway.policies.events import DENIALS, read_event
 from hatchway.sigv4.errors import SignatureError
 
@@ -50,3 +51,13 @@ def test_what_could_not_be_done_for_another_reason_has_failed_whoever_asked(
 
 def test_what_was_done_is_ok() -> None:
     assert verdict(None, ALICE) == "ok"
+
+
+def test_what_the_network_refused_says_so_and_counts_as_denied() -> None:
+    explained = read_event({"eventID": "1", "additionalEventData": {"network": "no rule lets it in"}})
+    assert (explained.reason, explained.verdict) == ("the network: no rule lets it in", "denied")
+
+
+def test_a_decision_as_another_version_has_written_it_is_said_to_be_that() -> None:
+    with pytest.raises(BadUsage, match="event 7 was written by another version"):
+        read_event({"eventID": "7", "additionalEventData": {"decision": {"checks": [{"unknown": 1}]}}})

@@ -5,10 +5,11 @@ import sys
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 from tests.store.test_store import user
 
 from hatchway.domain.leader import Leader
-from hatchway.store import Leadership, LeadershipLost, Store
+from hatchway.store import Leadership, LeadershipLost, MachineRemoved, Store, leadership
 from hatchway.store.leadership import LEASE
 from hatchway.store.process_identity import is_gone, own_identity
 
@@ -203,3 +204,26 @@ def test_the_role_of_a_killed_process_is_taken_at_once(store: Store, clock: Cloc
     one = process(store, clock, "one")
     one.look()
     assert leading(one) == [True]
+
+
+def test_while_nothing_can_be_settled_that_is_logged_once_and_when_it_can_again_too(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leadership, "LOOK", 0.01)
+    looks: list[object] = [None, OSError(5, "disk"), OSError(5, "disk"), None, MachineRemoved("taken out")]
+    looked = threading.Event()
+
+    def look() -> None:
+        if not looks:
+            looked.set()
+        elif isinstance(outcome := looks.pop(0), Exception):
+            raise outcome
+
+    one = process(store, clock, "one")
+    monkeypatch.setattr(one, "look", look)
+    with capture_logs() as logs:
+        one.start()
+        assert looked.wait(60)
+        one.stop()
+    told = [each["event"] for each in logs]
+    assert told == ["leadership cannot be settled", "leadership is settled again"]
