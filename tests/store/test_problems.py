@@ -70,6 +70,11 @@ def test_a_file_that_may_not_be_used_is_named() -> None:
     assert explain(problem) == "/srv/audit.jsonl may not be used: let the server's user read and write it"
 
 
+def test_a_disk_that_may_not_be_written_is_named() -> None:
+    problem = OSError(errno.EROFS, "Read-only file system", "/srv/audit.jsonl")
+    assert explain(problem) == "the disk may not be written: mount it for writing where /srv/audit.jsonl is"
+
+
 def test_a_table_that_is_not_there_yet_is_put_down_to_a_restoration() -> None:
     problem = ProgrammingError("SELECT 1", {}, UndefinedTable('relation "audit_retention" does not exist'))
     told = explain(problem)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     event,
     insert,
     select,
+    text,
 )
 from sqlalchemy.exc import OperationalError
 from tests.forks import FORKS
@@ -292,6 +293,32 @@ def test_a_database_that_holds_something_else_is_left_as_it_is(source: Path, tar
     with pytest.raises(Occupied, match="is there already: give an empty database"):
         copy(url(source), target)
     assert contents(target) == before
+
+
+def test_a_copy_that_another_version_has_begun_is_begun_anew_in_an_empty_database(
+    source: Path, target: str
+) -> None:
+    interrupted(url(source), target)
+    engine = create_engine(target)
+    with engine.begin() as connection:
+        where = "WHERE after LIKE :of"
+        of = {"of": '%"made_at"%'}
+        told = json.loads(
+            connection.execute(text(f"SELECT after FROM hatchway_copy {where}"), of).scalar_one()
+        )
+        told["schema"] = "0025"
+        row = {**of, "told": json.dumps(told)}
+        connection.execute(text(f"UPDATE hatchway_copy SET after = :told {where}"), row)
+    engine.dispose()
+    with pytest.raises(Occupied, match="by another version of this program is there: empty the database"):
+        copy(url(source), target)
+
+
+def test_a_store_without_an_account_is_not_copied(tmp_path: Path, target: str) -> None:
+    nothing = tmp_path / "nothing.db"
+    new_sqlite_store(nothing).close()
+    with pytest.raises(Occupied, match="holds no account: there is nothing to copy"):
+        copy(url(nothing), target)
 
 
 def test_two_do_not_copy_into_the_same_database_at_once(source: Path, target: str) -> None:
