@@ -80,6 +80,14 @@ def test_a_token_is_printed_once_with_what_to_type_on_the_new_machine(site: Site
         (("--role", "king"), "--role 'king' is neither control nor gateway"),
         (("--role", "control"), "other machines do not reach a store in SQLite: move to PostgreSQL first"),
         (("--role", "control", "--vpc", "lab", "--machine-store-url", NOBODY_THERE), "--vpc"),
+        (
+            ("--role", "gateway", "--vpc", "nowhere", "--machine-store-url", NOBODY_THERE),
+            "--vpc 'nowhere': there is no such VPC",
+        ),
+        (
+            ("--role", "control", "--name", "no host", "--machine-store-url", NOBODY_THERE),
+            "--name 'no host' is not a host name",
+        ),
         (("--role", "control", "--lifetime", "1"), "--lifetime"),
         (("--role", "control", "--uses", "0"), "--uses"),
     ],

@@ -594,6 +594,11 @@ def test_a_machine_whose_certificate_does_not_come_has_all_else_and_fetches_it_l
     assert renew(got, result.machine, site.now) == ["server.pem"]
 
 
+def test_a_key_that_was_damaged_on_its_way_is_not_taken() -> None:
+    with pytest.raises(CommandFailed, match="the API has given a damaged key"):
+        machine_calls.read_given("nonsense")
+
+
 def test_a_certificate_is_renewed_before_it_ends_and_no_sooner(site: Site, tmp_path: Path) -> None:
     result = site.join(tmp_path / "gw", Role.GATEWAY)
     got = DataDirectory(tmp_path / "gw")
