@@ -153,13 +153,13 @@ def test_a_tunnel_that_ssh_hangs_up_is_closed_by_the_client_and_not_lost(
 ) -> None:
     others = set(openings(hatchway))  # of which some may end only now
     assert shell(f"hatchway ssh {WEB_1} true")[0] == 0
-    shell(
-        f"hatchway ssh {WEB_1} 'echo in; sleep 1000' >there & ssh=$!;"
+    said = shell(
+        f"rm -f there; hatchway ssh {WEB_1} 'echo in; sleep 1000' >there & ssh=$!;"
         " for try in $(seq 600); do if [ -s there ]; then break; fi; sleep 0.1; done;"
         " kill -HUP $ssh; wait $ssh"
     )
     ours = set(openings(hatchway)) - others
-    assert len(ours) == 2
+    assert len(ours) == 2, said
     codes = wait_until(
         lambda: (ended := [code for tunnel, code in closures(hatchway) if tunnel in ours])[1:] and ended,
         60,

@@ -148,10 +148,10 @@ def test_others_echoes_take_less_than_three_times_as_long_amid_hostile_tunnels(
     hostiles = Hostiles([name] * TUNNELS, (LOOPBACK, scene.attacked.port), [wanted] * TUNNELS, 60)
     try:
         time.sleep(0.3)
-        # What the machine does besides only adds to it, so the least of three counts.
+        # What the machine does besides only adds to it, so the least of ten counts.
         ratio = inf
         with undisturbed(os.getpid()):
-            for _ in range(3):
+            for _ in range(10):
                 ratio = min(ratio, slowness(*wires))
                 if ratio < 3:
                     break
