@@ -244,7 +244,8 @@ class Worker:
         drained_at = await self._drain(stopping, gateway, listener, clients)
         listener.stop()
         trail.enter_counts()
-        left = max(_RECORD_SECONDS, drained_at - loop.time())
+        # What enters the records may be the part that has ended: then there is nothing to wait for.
+        left = _RECORD_SECONDS if parts.has_ended else max(_RECORD_SECONDS, drained_at - loop.time())
         await _first(pending_records.wait_until_empty(), stopping.get(), seconds=left)
         if len(pending_records):
             log.error("audit records left to the control plane", records=len(pending_records))
@@ -363,6 +364,10 @@ class _Parts:
     def cancel(self) -> None:
         for task in self._tasks:
             task.cancel()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended is not None
 
     def check(self) -> None:
         """
