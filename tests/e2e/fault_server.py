@@ -128,6 +128,10 @@ class FaultServer:
         """All that its processes have said so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def wait_for_log(self, words: str) -> None:
+        """Waits until a process has said this: what it says of something follows it."""
+        wait_until(lambda: words in self.log(), 60, self.log)
+
     def signed_target(self, port: int) -> str:
         """The request target of an OpenTunnel to a port on loopback."""
         return presign(

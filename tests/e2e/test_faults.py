@@ -66,7 +66,7 @@ def test_a_worker_that_is_killed_loses_no_record(
             server.kill(f"gateway {number}")
         people.wait_for_more()
     server.check_trail(people.carried)
-    assert "gateway worker lost" in server.log()
+    server.wait_for_log("gateway worker lost")
 
 
 @pytest.mark.parametrize("round_", ROUNDS)
@@ -94,7 +94,7 @@ def test_a_full_disk_loses_no_record(
         time.sleep(moments.uniform(0, 0.3))
         with filled(disk):
             people.wait_for_refusals(*UNRECORDED)
-            assert "the store's disk is full: free some space there" in server.log()
+            server.wait_for_log("the store's disk is full: free some space there")
             go_on(steady)
             for each in steady[:2]:
                 people.close(each)
@@ -121,7 +121,7 @@ def test_a_store_that_is_locked_for_longer_than_a_lease_loses_no_record(
             # Every lease is over before anybody else can write: the control plane may be the first.
             tx._connection.execute(update(gateway_workers).values(lease_until=datetime.now(UTC) - HOUR))
             go_on(steady[2:])
-        assert "the store is locked by another process" in server.log()
+        server.wait_for_log("the store is locked by another process")
         people.wait_for_more()
         go_on(steady[2:])
     check_ends(server, steady)
@@ -185,7 +185,7 @@ def test_a_database_server_that_hangs_or_is_gone_loses_no_record(tmp_path: Path,
                     tx._connection.execute(text("LOCK TABLE tunnels IN ACCESS EXCLUSIVE MODE"))
                     people.wait_for_refusals(*UNRECORDED)
                     people.close(steady[0])
-                assert "the store is locked by another process" in server.log()
+                server.wait_for_log("the store is locked by another process")
                 people.wait_for_more()
 
                 with database.suspended():
@@ -198,7 +198,7 @@ def test_a_database_server_that_hangs_or_is_gone_loses_no_record(tmp_path: Path,
                 people.close(steady[2])
                 go_on(steady[3:])
                 database.start()
-                assert "the database server cannot be reached" in server.log()
+                server.wait_for_log("the database server cannot be reached")
                 people.wait_for_more()
                 go_on(steady[3:])
             check_ends(server, steady)
