@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.audit.test_events import open_tunnel
 from tests.store.migrated import empty_store
 
@@ -35,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def keep(store: Store, days: int | None, *, unexported_too: bool = False) -> RetentionRun:
     with store.record() as tx:
         tx.audit_records.set_retention(days, unexported_too=unexported_too)
-    return RetentionRun(store, lambda: NOW)
+    return RetentionRun(store, lambda: NOW, lambda: 0.0)
 
 
 def count(store: Store) -> int:
@@ -89,5 +90,72 @@ def test_what_is_said_while_events_are_read_holds_at_once(store: Store) -> None:
         keep(store, None)
         return NOW
 
-    assert RetentionRun(store, change).run() == 0
+    assert RetentionRun(store, change, lambda: 0.0).run() == 0
     assert count(store) == 1500
+
+
+class Clock:
+    """One that can be set, and another that cannot."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+        self.seconds = 0.0
+
+    def passes(self, time: timedelta) -> None:
+        self.now += time
+        self.seconds += time.total_seconds()
+
+    def run(self, store: Store) -> RetentionRun:
+        with store.record() as tx:
+            tx.audit_records.set_retention(400, unexported_too=True)
+        return RetentionRun(store, lambda: self.now, lambda: self.seconds)
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing_for_a_day_in_which_it_can_be_put_right(
+    store: Store,
+) -> None:
+    clock = Clock()
+    run = clock.run(store)
+    assert (run.run(), run.run()) == (1000, 99)
+    clock.now += 1000 * DAY
+    with capture_logs() as logs:
+        assert run.run() == 0
+        clock.passes(23 * HOUR)
+        assert run.run() == 0
+    assert [line["event"] for line in logs] == ["no old events are deleted for a day"]
+    clock.now -= 1000 * DAY
+    # What has become old meanwhile goes at once.
+    assert run.run() == 1
+
+
+def test_a_clock_that_stays_where_it_was_put_is_believed_in_the_end(store: Store) -> None:
+    clock = Clock()
+    run = clock.run(store)
+    run.run()
+    clock.now += 500 * DAY
+    assert run.run() == 0
+    clock.passes(DAY)
+    assert run.run() > 0
+
+
+def test_a_process_that_begins_with_a_clock_far_ahead_deletes_nothing_either(store: Store) -> None:
+    clock = Clock(NOW + 500 * DAY)
+    run = clock.run(store)
+    assert run.run() == 0
+    clock.passes(DAY)
+    assert run.run() == 1000
+
+
+def test_nothing_is_held_up_by_time_that_only_passes(store: Store) -> None:
+    clock = Clock()
+    run = clock.run(store)
+    with capture_logs() as logs:
+        while run.run():
+            pass
+        for _ in range(3):
+            clock.passes(DAY)
+            assert run.run() == 1
+    assert logs == []

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,9 +30,14 @@ from hatchway.control.housekeeping import (
 )
 from hatchway.domain.account import ClientToken
 from hatchway.domain.ssh_key import PushedKey
-from hatchway.store import LeadershipLost
+from hatchway.domain.tunnel import LEASE, GatewayWorker
+from hatchway.store import LeadershipLost, ServerTime
 
 MINUTE = timedelta(seconds=60)
+
+
+def shared_time(world: World) -> ServerTime:
+    return ServerTime(world.store.server_time, world.clock, time.monotonic)
 
 
 def test_a_deleted_endpoint_goes_after_its_time_and_a_living_one_stays(world: World) -> None:
@@ -119,7 +125,7 @@ def test_every_task_of_a_control_plane_runs_and_is_idempotent(world: World, tmp_
     for _ in range(2):
         for task in (
             *process_tasks(world.plane),
-            *tasks(world.plane, leadership),
+            *tasks(world.plane, leadership, shared_time(world)),
             export_task(export_to(audit_log, leadership), leadership),
         ):
             assert task.is_ours()
@@ -137,7 +143,7 @@ def test_of_two_control_planes_one_does_what_is_not_about_itself(world: World, t
             task.name
             for task in (
                 *process_tasks(world.plane),
-                *tasks(world.plane, each),
+                *tasks(world.plane, each, shared_time(world)),
                 export_task(export_to(tmp_path, each), each),
             )
             if task.is_ours()
@@ -296,3 +302,42 @@ def test_control_planes_note_where_the_api_is_and_forget_what_is_gone(world: Wor
     world.clock.ahead += timedelta(days=1, seconds=1)
     addresses.note()
     assert noted() == {"10.0.1.7"}
+
+
+def test_a_leader_whose_clock_is_wrong_goes_by_the_stores_server(world: World) -> None:
+    """It would let the whole trail go, sessions and tokens, and take every gateway for dead."""
+    world.client("sts").get_caller_identity()
+    right = world.clock()
+    there = {"server": right}
+    wrong = replace(world.plane, clock=lambda: right + timedelta(days=500))
+    leadership = lead(wrong, None)
+    leadership.look()
+    with world.store.record() as tx:
+        tx.audit_records.set_retention(400, unexported_too=True)
+        lease = right + LEASE
+        tx.gateway_workers.put(
+            GatewayWorker(id="gw", host="h", port=443, started_at=right, lease_until=lease)
+        )
+        tx.client_tokens.put(
+            ClientToken(token="t", operation="X", request_hash="", resource_id="", created_at=right)
+        )
+    seconds = 0.0
+    shared = ServerTime(lambda: there["server"], wrong.clock, lambda: seconds)
+    for _ in range(3):
+        for task in tasks(wrong, leadership, shared):
+            task.run()
+    with world.store.read() as tx:
+        assert tx.audit_records.count() and tx.gateway_workers.count() and tx.client_tokens.count()
+    # Neither clock alone deletes anything; whether a lease has run out, the server's says.
+    there["server"], seconds = right + timedelta(days=500), 1000.0
+    late = tasks(
+        replace(wrong, clock=lambda: right),
+        leadership,
+        ServerTime(lambda: there["server"], lambda: right, lambda: seconds),
+    )
+    for _ in range(3):
+        for task in late:
+            task.run()
+    with world.store.read() as tx:
+        assert tx.audit_records.count() and tx.client_tokens.count()
+        assert not tx.gateway_workers.count()

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
+from structlog.testing import capture_logs
 from tests.gateway.account import StoredAccount, allow, put_policy, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.trail.test_trail import admitted, trail
@@ -23,6 +24,7 @@ import hatchway
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.tunnel import GatewayWorker
+from hatchway.gateway.trail.lease import Lease
 from hatchway.gateway.trail.trail import QuotaReached
 from hatchway.store import Leadership, Store
 
@@ -188,4 +190,56 @@ def test_gateways_that_record_beside_each_other_exceed_no_quota(account: StoredA
         store.close()
     with account.store.record() as tx:
         assert tx.tunnels.delete_where() == 20
+        tx.gateway_workers.delete_where()
+
+
+@pytest.mark.parametrize("hours", [-1, 1], ids=["behind", "ahead"])
+def test_a_gateway_whose_clock_is_wrong_keeps_quotas_with_others_and_says_so(
+    account: StoredAccount, hours: int
+) -> None:
+    def right() -> datetime:
+        return datetime.now(UTC)
+
+    def wrong() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    stores = Store.open(account.url), Store.open(account.url)
+    commits = [GroupCommit(store) for store in stores]
+    clocks = {"gw-wrong": wrong, "gw-right": right}
+    leases = [
+        Lease(
+            store,
+            log,
+            clock,
+            time.monotonic,
+            end=lambda ids: 0,
+            recorded=frozenset,
+            worker_id=name,
+            host="h",
+            port=443,
+        )
+        for store, log, (name, clock) in zip(stores, commits, clocks.items(), strict=True)
+    ]
+    trails = [trail(log, name) for log, name in zip(commits, clocks, strict=True)]
+
+    async def test() -> None:
+        for lease in leases:
+            await lease.renew()
+        # All that there is room for, by the one, and one more by the other; then the other way round.
+        for first, second in ((0, 1), (1, 0)):
+            now = [clock() for clock in clocks.values()]
+            for number in range(20):
+                await trails[first].opened(admitted(f"tun-{number}"), now[first])
+            with pytest.raises(QuotaReached):
+                await trails[second].opened(admitted("tun-more"), now[second])
+            with account.store.record() as tx:
+                assert tx.tunnels.delete_where() == 20
+
+    with capture_logs() as logs:
+        run(test)
+    assert [(line["event"], line["seconds_ahead"]) for line in logs] == [("clocks differ", hours * 3600)]
+    for log, store in zip(commits, stores, strict=True):
+        log.close()
+        store.close()
+    with account.store.record() as tx:
         tx.gateway_workers.delete_where()

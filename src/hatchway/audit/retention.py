@@ -2,6 +2,7 @@
 
 In portions, each a short transaction of its own: nobody who writes waits long, and one that is killed in the
 middle goes on where it was. What is not yet a line of audit.jsonl stays, unless it was said that it goes too.
+A clock that has jumped deletes nothing (`steady_clock`).
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hatchway.audit.lookup_fill import terms_in
+from hatchway.audit.steady_clock import SteadyClock
 from hatchway.store import Store
 
 _AT_ONCE: Final = 200
@@ -20,9 +22,9 @@ _PORTIONS: Final = 5
 class RetentionRun:
     """One control plane's. Of several that run at once, each deletes what it finds."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
         self._store = store
-        self._clock = clock
+        self._clock = SteadyClock(clock, monotonic)
 
     def run(self) -> int:
         """Deletes some of what is to go; how many events. A thousand at most, which takes a part of a second.
@@ -36,7 +38,10 @@ class RetentionRun:
                 kept = tx.audit_records.retention()
                 if kept.days is None:
                     break
-                before = self._clock() - timedelta(days=kept.days)
+                now = self._clock.now(tx.audit_records.newest_time)
+                if now is None:
+                    break
+                before = now - timedelta(days=kept.days)
                 some = tx.audit_records.expired(before, _AT_ONCE, unexported_too=kept.unexported_too)
             if not some:
                 break

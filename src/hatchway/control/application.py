@@ -59,7 +59,7 @@ from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
 from hatchway.protocol import Reply, ServiceError
-from hatchway.store import MachineRemoved, log_fields
+from hatchway.store import MachineRemoved, NowThere, log_fields
 from hatchway.store.tables import gateway_workers
 from hatchway.transport.listening.failures import WINDOW
 
@@ -239,7 +239,7 @@ class _Api:
         with self._plane.store.read() as tx:
             # The one with the latest lease: one that was killed keeps its lease for a while.
             workers = tx.gateway_workers.find(
-                gateway_workers.c.lease_until > self._plane.clock(),
+                gateway_workers.c.lease_until > NowThere(self._plane.clock()),
                 order=(gateway_workers.c.started_at.desc(),),
                 limit=1,
             )

@@ -42,6 +42,7 @@ from hatchway.store import (
     LeadershipLost,
     MachineRemoved,
     Position,
+    ServerTime,
     Transaction,
     log_fields,
 )
@@ -194,12 +195,14 @@ def lead(plane: ControlPlane, audit_log: Path | None) -> Leadership:
 def tasks(
     plane: ControlPlane,
     leadership: Leadership,
+    shared_time: ServerTime,
     deleted_endpoint_retention: timedelta = DELETED_ENDPOINT_RETENTION,
 ) -> tuple[Task, ...]:
     """What whoever leads does for the account, but the urgent tasks and the export of the audit trail."""
     store = leadership.store(HOUSEKEEPING)
     history = DeletionHistory()
-    dead_workers = DeadWorkers(replace(plane, store=store))
+    dead_workers = DeadWorkers(replace(plane, store=store, clock=shared_time))
+    earlier = shared_time.earlier
     lookups = LookupFill(store, plane.clock)
 
     def led(name: str, every: float, run: Callable[[], object]) -> Task:
@@ -218,7 +221,7 @@ def tasks(
             if not tx.endpoints.count(state=EndpointState.DELETE_COMPLETE):
                 return
         with store.write() as tx:
-            purge_deleted_endpoints(tx, plane.clock(), deleted_endpoint_retention)
+            purge_deleted_endpoints(tx, earlier(), deleted_endpoint_retention)
 
     def purge_done_terminations() -> None:
         with store.read() as tx:
@@ -229,29 +232,33 @@ def tasks(
 
     def purge_old_sessions() -> None:
         with store.read() as tx:
-            if not tx.sessions.count(sessions.c.expires_at <= plane.clock() - SESSION_RETENTION):
+            if not tx.sessions.count(sessions.c.expires_at <= earlier() - SESSION_RETENTION):
                 return
         purged = _SESSIONS_AT_ONCE
         while purged == _SESSIONS_AT_ONCE:
             with store.write() as tx:
-                purged = purge_sessions(tx, plane.clock())
+                purged = purge_sessions(tx, earlier())
 
     return (
         led("purge deleted endpoints", 5, purge_endpoints),
         led("note uses of access keys", 30, KeyUses(store, plane.clock).note),
         led("make older events found", 1, lookups.fill),
         led("make events of older programs found", 30, lookups.catch_up),
-        led("delete old events", 1, RetentionRun(store, plane.clock).run),
+        led("delete old events", 1, RetentionRun(store, earlier, time.monotonic).run),
         led("note uses of services", 30, ServiceUses(store, plane.clock).note),
         led("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
-        led("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, plane.clock()))),
+        led("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, earlier()))),
         led("purge sessions", 60, purge_old_sessions),
         led("purge terminations", 60, purge_done_terminations),
-        led("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, plane.clock()))),
-        led("purge join tokens", 600, writing(lambda tx: purge_join_tokens(tx, plane.clock()))),
-        led("purge unfinished machines", 600, partial(purge_unfinished_machines, plane, store)),
-        led("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, plane.clock()))),
-        led("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, plane.clock()))),
+        led("purge enrollment tokens", 600, writing(lambda tx: purge_enrollment_tokens(tx, earlier()))),
+        led("purge join tokens", 600, writing(lambda tx: purge_join_tokens(tx, earlier()))),
+        led(
+            "purge unfinished machines",
+            600,
+            partial(purge_unfinished_machines, replace(plane, clock=earlier), store),
+        ),
+        led("purge reports", 3600, writing(lambda tx: purge_last_accessed_jobs(tx, earlier()))),
+        led("purge client tokens", 3600, writing(lambda tx: purge_client_tokens(tx, earlier()))),
         led("forget deletions", 3600, writing(history.forget)),
     )
 

@@ -21,9 +21,10 @@ from hatchway.control.housekeeping import (
 from hatchway.control.metrics import ControlMetrics
 from hatchway.control.plane import ControlPlane
 from hatchway.settings import Settings
-from hatchway.store import Membership, SchemaWatch
+from hatchway.store import Membership, SchemaWatch, ServerTime
 from hatchway.store.membership import INTERVAL as MEMBERSHIP_INTERVAL
 from hatchway.store.schema_watch import INTERVAL
+from hatchway.store.server_time import ASKED_EVERY
 
 _LOOK_AT_THE_FILE: Final = 15.0
 """Seconds between two looks at how far it is behind."""
@@ -42,10 +43,12 @@ class Upkeep:
 
     def __init__(self, plane: ControlPlane, settings: Settings, watches: Watches) -> None:
         metrics = plane.metrics
+        shared_time = ServerTime(plane.store.server_time, plane.clock, time.monotonic)
         always = (
             *process_tasks(plane, settings.api.host),
             Task("look at the schema", INTERVAL, watches.schema.look),
             Task("look for this machine", MEMBERSHIP_INTERVAL, watches.membership.look),
+            Task("compare clocks", ASKED_EVERY, shared_time),
         )
         if not settings.housekeeping:
             self._leadership = None
@@ -68,7 +71,7 @@ class Upkeep:
             leadership.store(HOUSEKEEPING),
             plane.vault,
             plane.gateway_vault,
-            clock=plane.clock,
+            clock=shared_time,
             region=plane.arns.region,
         )
         metrics.watch_signing_keys(lambda: signing_keys.good_until, lambda: len(signing_keys.unopened))
@@ -76,7 +79,7 @@ class Upkeep:
             Housekeeper(_watched(due, metrics), time.monotonic)
             for due in (
                 urgent_tasks(signing_keys, leadership),
-                (*always, *tasks(plane, leadership)),
+                (*always, *tasks(plane, leadership, shared_time)),
                 own_tasks(plane),
             )
         ]

@@ -32,6 +32,7 @@ else.
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `pooler` | PostgreSQL behind PgBouncer |
 | `leadership` | who does what only one process is to do |
+| `server_time` | the time by which all who share a store judge each other |
 | `process_identity` | a process's name, by which it is known to be gone |
 | `primary` | which of several PostgreSQL servers is the one that may be written |
 | `prepared` | statements as the driver takes them, for what runs often |
@@ -69,6 +70,7 @@ from hatchway.store.problems import (
 from hatchway.store.rows import Rows
 from hatchway.store.schema import BeingRestored, SchemaMismatch, oldest_program, own_schema
 from hatchway.store.schema_watch import SchemaWatch
+from hatchway.store.server_time import ClockCheck, NowThere, ServerTime
 from hatchway.store.store import OF_VPCS, DriverMissing, Serves, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
@@ -80,16 +82,19 @@ __all__ = [
     "BeingRestored",
     "ChangeNotifications",
     "Changes",
+    "ClockCheck",
     "DamagedCopy",
     "DriverMissing",
     "Leadership",
     "LeadershipLost",
     "MachineRemoved",
     "Membership",
+    "NowThere",
     "Position",
     "Rows",
     "SchemaMismatch",
     "SchemaWatch",
+    "ServerTime",
     "Serves",
     "Store",
     "StoreBusy",

@@ -206,6 +206,11 @@ class AuditRows(Rows[AuditRecord]):
             }
         return sorted(found, reverse=True)
 
+    def newest_time(self) -> datetime | None:
+        """When the newest event was; None where there is none."""
+        moment: datetime | None = self._connection.execute(select(func.max(_records.event_time))).scalar_one()
+        return moment
+
     def retention(self) -> Retention:
         query = select(_retention.days, _retention.unexported_too, _retention.deleted_before)
         return Retention(*self._connection.execute(query).one())

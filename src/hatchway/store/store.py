@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event, select
@@ -231,6 +232,14 @@ class Store:
         self._usable()
         with self.engine.connect() as connection:
             return Transaction(connection, feeds=False).position()
+
+    def server_time(self) -> datetime | None:
+        """The moment by the clock of the database's server; None of SQLite, which has none."""
+        if self.is_sqlite:
+            return None
+        self._usable()
+        with self.engine.connect() as connection:
+            return Transaction(connection, feeds=False).server_time()
 
     def notifications(self) -> AbstractAsyncContextManager[ChangeNotifications]:
         """When to ask for the revision: `await notifications.next()` returns when it may be new."""

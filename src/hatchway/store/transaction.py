@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -236,6 +237,13 @@ class Transaction:
         """Drops them without telling followers: a gateway that has them in memory may use them until it is
         replaced."""
         self._connection.execute(delete(tables.clear_signing_keys))
+
+    def server_time(self) -> datetime | None:
+        """The moment by the clock of the database's server; None of SQLite, which has none."""
+        if self._connection.dialect.name != "postgresql":
+            return None
+        moment: datetime = self._connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return moment.astimezone(UTC)
 
     def lock(self, *names: str) -> None:
         """Waits until no other transaction has locked any of these names; it has them until it is committed.

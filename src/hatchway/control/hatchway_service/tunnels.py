@@ -9,6 +9,7 @@ from hatchway.control.hatchway_service.paging import DEFAULT_SIZE, make_token, p
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.protocol import ServiceError
+from hatchway.store import NowThere
 from hatchway.store.tables import gateway_workers, tunnels
 
 _FILTERS: Final = {"InstanceConnectEndpointId": "endpoint_id", "PrincipalArn": "principal_arn"}
@@ -56,7 +57,7 @@ def terminate_tunnel(call: Call) -> Result:
 
 def _carried(call: Call) -> Any:
     """The condition that a living worker carries the tunnel."""
-    alive = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > call.now)
+    alive = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > NowThere(call.now))
     return tunnels.c.gateway_id.in_(alive)
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from hatchway.domain.tunnel import GRACE, LEASE, GatewayWorker
-from hatchway.store import log_fields, worker_lock
+from hatchway.store import ClockCheck, log_fields, worker_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -74,6 +74,7 @@ class Lease:
         self._recorded = recorded
         now = clock()
         self._worker = GatewayWorker(id=worker_id, host=host, port=port, started_at=now, lease_until=now)
+        self._clocks = ClockCheck()
         self._locks = (worker_lock(worker_id),)
         self._claimed = self._restored = False
         self._until = self._certain_at = monotonic()
@@ -95,7 +96,7 @@ class Lease:
         def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
             began = self._monotonic()
             dead = self._claimed and tx.gateway_workers.get(self._worker.id) is None
-            tx.gateway_workers.put(replace(self._worker, lease_until=self._clock() + LEASE))
+            tx.gateway_workers.put(replace(self._worker, lease_until=self._now(tx) + LEASE))
             entered = self._entered(tx) if dead or restored else None
             if restored:
                 self._disown(tx, recorded)
@@ -170,7 +171,7 @@ class Lease:
 
         def leave(tx: Transaction) -> None:
             if tx.tunnels.count(gateway_id=self._worker.id):
-                tx.gateway_workers.put(replace(self._worker, lease_until=self._clock()))
+                tx.gateway_workers.put(replace(self._worker, lease_until=self._now(tx)))
             else:
                 tx.gateway_workers.delete(self._worker.id)
 
@@ -195,6 +196,14 @@ class Lease:
             self._until = began
             self._taken_for_dead(recorded.difference(left))
 
+    def _now(self, tx: Transaction) -> datetime:
+        """The time by which others judge the lease."""
+        own, there = self._clock(), tx.server_time()
+        if there is None:
+            return own
+        self._clocks.compare(own, there)
+        return there
+
     def _entered(self, tx: Transaction) -> Collection[str]:
         return frozenset(tunnel.id for tunnel in tx.tunnels.find(gateway_id=self._worker.id))
 
@@ -211,6 +220,6 @@ class Lease:
             "worker was taken for dead",
             worker_id=self._worker.id,
             tunnels_ended=ended,
-            problem="its lease had not been renewed in time: the lines above say why; if there are none, see"
-            " that the clocks of all machines agree",
+            problem="its lease had not been renewed in time: the lines above say why; if there are none, this"
+            " process was suspended, or its machine stood still",
         )

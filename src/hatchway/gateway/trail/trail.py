@@ -23,7 +23,7 @@ from hatchway.domain.tunnel import Tunnel
 from hatchway.gateway.admission.refusal import ENDPOINT_FULL, NOT_RECORDING, PRINCIPAL_FULL, Overrun
 from hatchway.gateway.trail.timeouts import SharedTimeout
 from hatchway.gateway.tunnel.closures import NOT_RECORDED
-from hatchway.store import log_fields
+from hatchway.store import NowThere, log_fields
 from hatchway.store.tables import gateway_workers, tunnels
 
 if TYPE_CHECKING:
@@ -280,8 +280,11 @@ class _Live:
         return self._counts[query, of]
 
 
+_NOW: Final = NowThere(bindparam("now", type_=gateway_workers.c.lease_until.type))
+
+
 def _live_tunnels(column: ColumnElement[str]) -> Select[int]:
-    alive = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > bindparam("now"))
+    alive = select(gateway_workers.c.id).where(gateway_workers.c.lease_until > _NOW)
     return (
         select(func.count())
         .select_from(tunnels)

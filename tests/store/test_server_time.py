@@ -1,0 +1,79 @@
+"""Whoever shares a store goes by the clock of its server, whatever the own one says."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import bindparam, select
+from structlog.testing import capture_logs
+
+from hatchway.store import NowThere, ServerTime, Store
+from hatchway.store.server_time import ASKED_EVERY
+
+WRONG = datetime(2036, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def test_a_statement_knows_the_servers_time_and_in_sqlite_the_own_one(store: Store) -> None:
+    with store.read() as tx:
+        (prepared,) = tx.accounts.rows(select(NowThere(bindparam("now"))), now=WRONG)
+        (literal,) = tx.accounts.rows(select(NowThere(WRONG)))
+        there = tx.server_time()
+    if store.is_sqlite:
+        assert (prepared, literal, there) == ((WRONG,), (WRONG,), None)
+    else:
+        assert there is not None
+        for moment in (*prepared, *literal, there):
+            assert moment.utcoffset() == timedelta(0)
+            assert abs(moment - datetime.now(UTC)) < HOUR
+
+
+def test_the_time_is_the_servers_and_in_sqlite_the_own_one(store: Store) -> None:
+    with capture_logs() as logs:
+        time = ServerTime(store.server_time, lambda: WRONG, lambda: 0.0)
+        if store.is_sqlite:
+            assert (time(), time.earlier(), logs) == (WRONG, WRONG, [])
+        else:
+            assert abs(time() - datetime.now(UTC)) < HOUR
+            assert time.earlier() == time()
+            assert [line["event"] for line in logs] == ["clocks differ"]
+
+
+class Clocks:
+    """Three that can be set: the server's, the own one, and that which nobody sets."""
+
+    def __init__(self) -> None:
+        self.there = self.own = datetime(2026, 11, 30, tzinfo=UTC)
+        self.seconds = 0.0
+        self.asked = 0
+
+    def ask(self) -> datetime:
+        self.asked += 1
+        return self.there
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+def test_a_clock_that_is_set_changes_nothing_of_it(clocks: Clocks) -> None:
+    time = ServerTime(clocks.ask, lambda: clocks.own, lambda: clocks.seconds)
+    before = time()
+    clocks.own += 9 * HOUR
+    clocks.seconds = ASKED_EVERY - 1
+    assert time() == time.earlier() == before + timedelta(seconds=clocks.seconds)
+    clocks.own -= 18 * HOUR
+    assert time.earlier() == clocks.own
+    assert clocks.asked == 1
+
+
+def test_that_they_are_apart_is_told_once_and_that_they_agree_again(clocks: Clocks) -> None:
+    time = ServerTime(clocks.ask, lambda: clocks.own, lambda: clocks.seconds)
+    told = []
+    for apart in (HOUR, HOUR, timedelta(0), -HOUR):
+        clocks.seconds += ASKED_EVERY
+        clocks.own = clocks.there + apart
+        with capture_logs() as logs:
+            time()
+        told += [(line["event"], line.get("seconds_ahead")) for line in logs]
+    assert told == [("clocks differ", 3600), ("clocks agree again", None), ("clocks differ", -3600)]
