@@ -1,4 +1,5 @@
 import ipaddress
+import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from hatchway.pki import (
     is_dns_name,
     issue_server_certificate,
     names_beyond,
+    names_left_out,
     needs_renewal,
 )
 
@@ -95,6 +97,62 @@ def test_a_certificate_that_lacks_a_permitted_name_needs_renewal(ca: KeyPair) ->
     certificate = issue_server_certificate(ca, NAMES, NOW).certificate
     assert needs_renewal(certificate, ca, [*NAMES, "192.168.1.2"], NOW)
     assert not needs_renewal(certificate, ca, [*NAMES, "elsewhere.example.org"], NOW)
+
+
+def connects(pair: KeyPair, ca: KeyPair, name: str, directory: Path) -> bool:
+    """Whether OpenSSL's client, which the AWS CLI's is, accepts a server with that certificate."""
+    server_pem = directory / "server.pem"
+    server_pem.write_bytes(pair.certificate + pair.key)
+    of_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    of_server.load_cert_chain(server_pem)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = of_server.wrap_bio(to_server, to_client, server_side=True)
+    trusting = ssl.create_default_context(cadata=ca.certificate.decode())
+    client = trusting.wrap_bio(to_client, to_server, server_hostname=name)
+    for _ in range(3):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError:
+                return False
+    return client.version() is not None
+
+
+MANY = [f"endpoint-{number}.gateway.example.com" for number in range(5000)]
+
+
+def test_of_thousands_of_names_a_certificate_has_as_many_as_clients_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    ca = create_ca("Test CA", NAMES, now)
+    pair = issue_server_certificate(ca, [*NAMES, *MANY], now)
+    left_out = names_left_out(ca.certificate, [*NAMES, *MANY])
+    assert names_in(pair) == {*NAMES, *MANY} - set(left_out)
+    assert 1000 < len(left_out) < 4500
+    assert connects(pair, ca, MANY[0], tmp_path)
+    assert not connects(pair, ca, left_out[0], tmp_path)
+    assert not needs_renewal(pair.certificate, ca, [*NAMES, *MANY], now)
+    monkeypatch.setattr("hatchway.certificate_names.NAMES_SIZE", 10**6)
+    unbounded = issue_server_certificate(ca, [*NAMES, *MANY], now)
+    with pytest.raises(ssl.SSLError, match=r"(?i)excessive"):
+        connects(unbounded, ca, MANY[0], tmp_path)
+    monkeypatch.undo()
+    assert needs_renewal(unbounded.certificate, ca, [*NAMES, *MANY], now)
+
+
+def test_a_wildcard_takes_the_place_of_the_names_that_it_is_for(ca: KeyPair, tmp_path: Path) -> None:
+    names = ["*.gateway.example.com", *MANY]
+    now = datetime.now(UTC)
+    pair = issue_server_certificate(ca, names, now)
+    assert names_in(pair) == {"*.gateway.example.com"}
+    assert connects(pair, ca, MANY[-1], tmp_path)
+    assert names_left_out(ca.certificate, names) == []
+    assert names_left_out(ca.certificate, MANY, held=names[:1]) == []
+    assert names_left_out(ca.certificate, [*MANY, "evil.example.com"]) != []
+    assert "evil.example.com" not in names_left_out(ca.certificate, [*MANY, "evil.example.com"])
 
 
 def test_a_certificate_of_another_ca_needs_renewal(ca: KeyPair) -> None:

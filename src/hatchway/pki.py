@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hatchway.certificate_names import NAMES_SIZE, fitting, names_size, wildcard_of, without_wildcard
+
 CA_LIFETIME: Final = timedelta(days=3650)
 SERVER_LIFETIME: Final = timedelta(days=396)
 """Clients refuse certificates of more than 398 days (CA/Browser Forum, Baseline Requirements 6.3.2)."""
@@ -48,11 +50,6 @@ class KeyPair:
 def is_dns_name(text: str) -> bool:
     """Whether the text can stand in a certificate, and for an endpoint's DnsName, as a host name."""
     return _DNS_NAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
-
-
-def without_wildcard(name: str) -> str:
-    """The domain of a wildcard; any other name as it is."""
-    return name.removeprefix("*.")
 
 
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -95,7 +92,8 @@ def create_ca(common_name: str, names: Iterable[str], now: datetime) -> KeyPair:
 
 
 def issue_server_certificate(ca: KeyPair, names: Sequence[str], now: datetime) -> KeyPair:
-    """A server certificate, valid for those of the names (DNS names, IP addresses) that the CA may issue for.
+    """A server certificate, valid for those of the names (DNS names, IP addresses) that the CA may issue for:
+    as many of them, from the first on, as clients take (`fitting`).
 
     Raises:
         PkiProblem: the CA may issue for none of them, or its files cannot be read.
@@ -166,7 +164,7 @@ def _requested_key(request: bytes) -> ec.EllipticCurvePublicKey:
 
 def _issue(ca: KeyPair, key: ec.EllipticCurvePublicKey, names: Sequence[str], now: datetime) -> bytes:
     issuer, issuer_key = _read_ca(ca)
-    allowed = _allowed(issuer, names)
+    allowed = fitting(_allowed(issuer, names))
     if not allowed:
         raise PkiProblem(f"the CA may not issue for {', '.join(names)}: give a certificate of your own")
     certificate = (
@@ -244,18 +242,21 @@ def certificate_names(certificate: bytes) -> tuple[str, ...]:
     return tuple(str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress))
 
 
-def is_covered(host: str, names: Iterable[str]) -> bool:
-    """Whether a certificate with these names is one of the host's (RFC 9525 section 6).
+def names_left_out(ca_certificate: bytes, names: Sequence[str], held: Sequence[str] = ()) -> list[str]:
+    """Those for which the CA may issue, and which one certificate for all of the names is not for: they are
+    too many.
 
-    A wildcard stands for the whole of the leftmost label, and never for an address.
+    Args:
+        held: what the certificate is for that there is; its wildcards are taken to stay.
+
+    Raises:
+        PkiProblem: the certificate is damaged.
     """
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        wanted = host.lower()
-        covering = {wanted, f"*.{wanted.partition('.')[2]}"}
-        return any(name.lower() in covering for name in names)
-    return str(address) in names
+    wildcards = [name for name in held if name != without_wildcard(name)]
+    beyond = set(names_beyond(ca_certificate, names))
+    allowed = [*wildcards, *(name for name in names if name not in beyond)]
+    fit = set(fitting(allowed))
+    return [name for name in allowed if name not in fit and wildcard_of(name) not in fit]
 
 
 def permitted_dns_names(ca_certificate: bytes) -> tuple[str, ...]:
@@ -295,7 +296,8 @@ def names_beyond(ca_certificate: bytes, names: Sequence[str]) -> list[str]:
         allowed = _allowed(x509.load_pem_x509_certificate(ca_certificate), names)
     except (ValueError, x509.ExtensionNotFound):
         raise PkiProblem("the CA's certificate is damaged: restore it from a backup") from None
-    return [name for name in names if name not in allowed]
+    possible = set(allowed)
+    return [name for name in names if name not in possible]
 
 
 def needs_renewal(certificate: bytes, ca: KeyPair, names: Sequence[str], now: datetime) -> bool:
@@ -331,7 +333,10 @@ def _is_due(certificate: bytes, issuer: x509.Certificate, names: Sequence[str], 
         return True
     if current.not_valid_after_utc - now < RENEW_BEFORE:
         return issuer.not_valid_after_utc > current.not_valid_after_utc
-    return not {_general_name(name) for name in _allowed(issuer, names)} <= set(san)
+    if names_size(certificate_names(certificate)) > NAMES_SIZE:
+        # From before there was a bound.
+        return True
+    return not {_general_name(name) for name in fitting(_allowed(issuer, names))} <= set(san)
 
 
 def _read_ca(ca: KeyPair) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

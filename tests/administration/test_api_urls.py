@@ -147,6 +147,20 @@ def test_a_new_name_of_gateways_is_told_what_its_certificate_takes(
     assert "may not issue for cage.hatchway.example" in of_its_own
 
 
+def test_thousands_of_new_names_are_told_in_a_few_lines_with_what_to_do(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["localhost", *(f"endpoint-{number}.localhost" for number in range(6000))]
+    monkeypatch.setattr("hatchway.administration.api_urls.gateway_dns_names", lambda _installation: names)
+    *notes, too_many = gateway_name_notes(installation, ["localhost"])
+    assert 2 < len(notes) < 30
+    assert notes[-1].startswith("and so on for ")
+    assert "of the 6001 names of gateways, such as endpoint-" in too_many
+    assert "{endpoint_id}.DOMAIN" in too_many
+    listen(installation, "127.0.0.1:8443", "*.localhost")
+    assert gateway_name_notes(installation, ["localhost"]) == []
+
+
 @pytest.mark.parametrize(
     ("names", "own", "problem"),
     [
@@ -154,7 +168,8 @@ def test_a_new_name_of_gateways_is_told_what_its_certificate_takes(
         (("198.51.100.7",), False, "may not issue for it"),
         (("a b",), False, "neither a host name nor an address"),
         (("api.localhost",), True, "yours has the names that it has"),
-        (("api.localhost", "10.1.2.3"), False, None),
+        (("*.*.localhost",), False, "neither a host name nor an address"),
+        (("api.localhost", "10.1.2.3", "*.localhost"), False, None),
         ((), True, None),
     ],
 )

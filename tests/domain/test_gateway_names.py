@@ -1,7 +1,7 @@
 """By what names clients find gateways."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -75,7 +75,15 @@ def test_in_a_pattern_the_endpoints_id_takes_the_place_of_its_label() -> None:
     ],
 )
 def test_gateways_have_the_names_of_what_they_are_bound_to(bound: dict[str, Any], names: set[str]) -> None:
-    assert gateway_names(ACCOUNT, (OFFICE, CAGE), (FAR,), ENDPOINTS, **bound) == sorted(names)
+    found = gateway_names(ACCOUNT, (OFFICE, CAGE), (FAR,), ENDPOINTS, **bound)
+    assert set(found) == names
+    assert len(found) == len(names)
+
+
+def test_the_widest_names_come_first_and_those_of_the_latest_endpoints_last() -> None:
+    later = replace(endpoint("aaa", WEB, "aaa.example"), created_at=NOW + timedelta(days=1))
+    names = gateway_names(ACCOUNT, (OFFICE, CAGE), (FAR,), (later, *ENDPOINTS))
+    assert names == ["gw.example", "{endpoint_id}.cage.example", "far.example", "own.example", "aaa.example"]
 
 
 def test_gateways_of_an_account_without_networks_have_its_name() -> None:

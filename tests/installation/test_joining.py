@@ -131,6 +131,31 @@ def test_a_gateway_that_is_bound_to_an_endpoint_is_certified_for_that_ones_name(
         tx.endpoints.delete(ENDPOINT)
 
 
+def test_a_machine_gets_a_certificate_for_as_many_names_as_it_can_have_and_is_told_of_the_others(
+    site: Site, tmp_path: Path
+) -> None:
+    with site.installation.store.write() as tx:
+        vpc_id = tx.vpcs.find()[0].id
+        made = [
+            endpoint(f"eice-{number:017x}", vpc_id=vpc_id, gateway_dns_name=f"endpoint-{number}.localhost")
+            for number in range(4000)
+        ]
+        tx.endpoints.put_all(made)
+    try:
+        result = site.join(tmp_path / "gw", Role.GATEWAY)
+        certificate = DataDirectory(tmp_path / "gw").server_certificate.read_bytes()
+        assert certificate_names(certificate) == result.names
+        assert result.names[0] == "localhost"
+        assert result.left_out == 4001 - len(result.names) > 1000
+        assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == []
+        wide = site.join(tmp_path / "wide", Role.GATEWAY, names=("*.localhost",))
+        assert (wide.names, wide.left_out) == (("localhost", "*.localhost"), 0)
+    finally:
+        with site.installation.store.write() as tx:
+            for each in made:
+                tx.endpoints.delete(each.id)
+
+
 @pytest.mark.parametrize("given", [{"endpoints": ("gate",)}, {"vpcs": ("lab",)}])
 def test_a_gateway_is_none_that_an_older_control_plane_would_bind_to_nothing(
     given: dict[str, tuple[str, ...]], site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from hatchway.certificate_names import TOO_MANY_NAMES, fitting, is_covered, without_wildcard
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, gateway_dns_names, server_names
-from hatchway.pki import PkiProblem, certificate_names, is_covered, is_dns_name, names_beyond
+from hatchway.pki import PkiProblem, certificate_names, is_dns_name, names_beyond, names_left_out
 from hatchway.settings import Address, DataDirectory, is_everywhere
 from hatchway.transport.own_addresses import OwnAddresses
 
 _URL: Final = re.compile(r"[!-~]{1,2048}")
+_MOST_NOTES: Final = 20
 _LISTEN: Final = "start the server with --api 0.0.0.0:8443"
 
 
@@ -99,22 +101,37 @@ def for_host(
 def gateway_name_notes(installation: Installation, before: Sequence[str]) -> list[str]:
     """What to do so that clients trust gateways under names that they did not have before."""
     directory = installation.directory
-    new = [name for name in gateway_dns_names(installation) if name not in before]
+    known = set(before)
+    names = gateway_dns_names(installation)
+    new = [name for name in names if name not in known]
     try:
-        beyond = names_beyond(directory.ca_certificate.read_bytes(), new)
+        authorities = directory.ca_certificate.read_bytes()
         covered = certificate_names(directory.server_certificate.read_bytes())
+        beyond = set(names_beyond(authorities, new))
+        left_out = names_left_out(authorities, names, covered)
     except (OSError, PkiProblem):
         # With certificates of the operator's own there need be none.
         return []
-    return [
+    missing = beyond.union(left_out)
+    notes = [
+        f"the server's certificate gets the name {name} when the server is reloaded (SIGHUP) or started again"
+        for name in fitting(new)
+        if name not in missing and not is_covered(name, covered)
+    ]
+    notes += [
         f"the private CA may not issue for {name}: give the gateways there a certificate of their own"
         " (--gateway-cert and --gateway-key)"
-        if name in beyond
-        else f"the server's certificate gets the name {name} when the server is reloaded (SIGHUP) or started"
-        " again"
         for name in new
-        if not is_covered(name, covered)
+        if name in beyond
     ]
+    if len(notes) > _MOST_NOTES:
+        notes = [*notes[:_MOST_NOTES], f"and so on for {len(notes) - _MOST_NOTES} names more"]
+    if new and left_out:
+        notes.append(
+            f"the server's certificate cannot have {len(left_out)} of the {len(names)} names of gateways,"
+            f" such as {left_out[0]}, so that clients that use these refuse to connect: {TOO_MANY_NAMES}"
+        )
+    return notes
 
 
 def check_issuable(
@@ -130,7 +147,7 @@ def check_issuable(
     if names and own_certificate:
         raise BadUsage(f"{option} is for the private CA's certificate: yours has the names that it has")
     for name in names:
-        if not is_dns_name(name) and not _is_address(name):
+        if not is_dns_name(without_wildcard(name)) and not _is_address(name):
             raise BadUsage(f"{option} {name!r} is neither a host name nor an address")
     try:
         beyond = names_beyond(directory.ca_certificate.read_bytes(), names) if names else []

@@ -23,6 +23,7 @@ from enum import StrEnum
 from hatchway.access.machines import AUTHORITY
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
+from hatchway.certificate_names import without_wildcard
 from hatchway.domain.account import certificate_name
 from hatchway.domain.machine import KeyState, Machine
 from hatchway.errors import BadUsage, CommandFailed, reason
@@ -39,7 +40,6 @@ from hatchway.pki import (
     is_dns_name,
     is_issued_by,
     permitted_dns_names,
-    without_wildcard,
 )
 from hatchway.settings import DataDirectory
 from hatchway.store import Transaction

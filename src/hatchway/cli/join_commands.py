@@ -9,6 +9,7 @@ from hatchway.cli.options import DataDir, Json, data_directory
 from hatchway.errors import BadUsage, CommandFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hatchway.domain.machine import Role
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hatchway.settings import DataDirectory
 
 _LONGEST_TOKEN: Final = 512
+_MOST_TOLD: Final = 50
 
 
 def register(app: typer.Typer) -> None:
@@ -149,14 +151,23 @@ def _former(directory: "DataDirectory", *, again: bool) -> "Joined | None":
 
 def _tell_names(result: "JoinResult") -> None:
     if result.certified:
-        typer.echo(f"Certificate: for {', '.join(result.names)}")
+        typer.echo(f"Certificate: for {_some(result.names)}")
     elif result.names:
         typer.echo("Certificate: to come from the control plane that has the CA's key; the server fetches it")
     if result.beyond:
         typer.echo(
-            f"Not for {', '.join(result.beyond)}: the private CA may not issue for that. Have the next one do"
+            f"Not for {_some(result.beyond)}: the private CA may not issue for that. Have the next one do"
             " so (hatchway ca rotate --step add --name), or call this machine otherwise"
         )
+    if result.left_out:
+        from hatchway.certificate_names import TOO_MANY_NAMES
+
+        typer.echo(f"Not for {result.left_out} names more: {TOO_MANY_NAMES}")
+
+
+def _some(names: "Sequence[str]") -> str:
+    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+    return f"{', '.join(names[:_MOST_TOLD])}{more}"
 
 
 def _called(role: "Role") -> str:

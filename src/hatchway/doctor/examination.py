@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from hatchway.certificate_names import TOO_MANY_NAMES, without_wildcard
 from hatchway.client.errors import ClientError
 from hatchway.client.profile import Profile, api_errors
 from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
@@ -17,7 +18,7 @@ from hatchway.doctor.trial_tunnel import check_trial_tunnel
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, gateway_dns_names, open_installation
-from hatchway.pki import without_wildcard
+from hatchway.pki import PkiProblem, certificate_names, names_left_out
 from hatchway.settings import DataDirectory
 
 _MOST_ENDPOINTS: Final = 20
@@ -65,6 +66,7 @@ def _check_planes(
     api = check_api(host, port, ca_certificate, now)
     yield from api.findings
     yield from check_covered(names, host, port, ca_certificate)
+    yield from _check_number_of_names(directory, installation)
     own_ca = directory.ca_certificate if directory.ca_certificate.exists() else None
     for name in _names_of_gateways(installation):
         yield from check_name(name)
@@ -74,13 +76,32 @@ def _check_planes(
             yield from check_gateway(name, api.gateway_port, own_ca, now)
 
 
+def _check_number_of_names(directory: DataDirectory, installation: Installation) -> Iterator[Finding]:
+    """That the private CA's certificate for this server can have all names of gateways."""
+    names = gateway_dns_names(installation)
+    try:
+        held = certificate_names(directory.server_certificate.read_bytes())
+        left_out = names_left_out(directory.ca_certificate.read_bytes(), names, held)
+    except (OSError, PkiProblem):
+        # With certificates of the operator's own there need be none.
+        return
+    if left_out:
+        yield warning(
+            "names of gateways",
+            f"the server's certificate cannot have {len(left_out)} of {len(names)}, such as {left_out[0]}:"
+            " clients that use these refuse to connect",
+            TOO_MANY_NAMES,
+        )
+
+
 def _names_of_gateways(installation: Installation) -> list[str]:
     """Those by which clients look for gateways: where each endpoint has a name of its own, the endpoints'
-    names, as many as tell whether the DNS knows them all."""
+    names; as many as tell whether the DNS knows them all."""
     fixed = [name for name in gateway_dns_names(installation) if without_wildcard(name) == name]
+    fixed = fixed[:_MOST_ENDPOINTS]
     with installation.store.read() as tx:
         own = sorted({endpoint.dns_name for endpoint in tx.endpoints.find(limit=_MOST_ENDPOINTS)})
-    return list(dict.fromkeys([*fixed, *own]))
+    return list(dict.fromkeys([*fixed, *own]))[:_MOST_ENDPOINTS]
 
 
 def examine_client(profile: Profile) -> Iterator[Finding]:

@@ -35,7 +35,8 @@ def gateway_names(
     of_vpcs: Collection[str] = (),
     of_endpoints: Collection[str] = (),
 ) -> list[str]:
-    """The names and patterns that gateways have, in alphabetical order.
+    """The names and patterns that gateways have: the account's, then VPCs', subnets' and endpoints', those of
+    the latest endpoints last.
 
     Args:
         subnets: those at least that have a name of their own.
@@ -45,15 +46,17 @@ def gateway_names(
     bound = bool(of_vpcs or of_endpoints)
     by_id = {vpc.id: vpc for vpc in vpcs}
     subnet_by_id = {subnet.id: subnet for subnet in subnets}
-    own = [(each.vpc_id, each.gateway_dns_name) for each in subnet_by_id.values()]
-    own += [(each.vpc_id, each.gateway_dns_name) for each in endpoints]
+    oldest = sorted(endpoints, key=lambda each: (each.created_at, each.id))
+    own = sorted((each.vpc_id, each.gateway_dns_name or "") for each in subnet_by_id.values())
+    own += [(each.vpc_id, each.gateway_dns_name or "") for each in oldest]
     whole = {vpc.id for vpc in by_id.values() if not bound or vpc.id in of_vpcs or vpc.name in of_vpcs}
-    names = set() if bound else {account.gateway_dns_name}
-    names |= {gateway_name(account, by_id[vpc_id], None, None) for vpc_id in whole}
-    names |= {name for vpc_id, name in own if name is not None and vpc_id in whole}
-    names |= {
+    of_whole = {gateway_name(account, by_id[vpc_id], None, None) for vpc_id in whole}
+    names = [] if bound and account.gateway_dns_name not in of_whole else [account.gateway_dns_name]
+    names += sorted(of_whole)
+    names += [name for vpc_id, name in own if name and vpc_id in whole]
+    names += [
         gateway_name(account, by_id.get(each.vpc_id), subnet_by_id.get(each.subnet_id), each.gateway_dns_name)
-        for each in endpoints
+        for each in oldest
         if each.id in of_endpoints or each.name in of_endpoints
-    }
-    return sorted(names)
+    ]
+    return list(dict.fromkeys(names))

@@ -37,7 +37,7 @@ LIST: Final = "backup.json"
 FORMAT: Final = 1
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
-LARGEST_OF_SMALL: Final = 65_536
+LARGEST_OF_SMALL: Final = 131_072
 """Bytes of each file but the store."""
 STORE: Final = "hatchway.db"
 MODES: Final[Mapping[str, int]] = MappingProxyType(

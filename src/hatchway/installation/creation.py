@@ -19,19 +19,13 @@ from hatchway.access.key_files import (
 )
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, record_new_access_key
+from hatchway.certificate_names import without_wildcard
 from hatchway.domain.account import Account, certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
 from hatchway.installation.installation import as_ever, is_there, machine_names, write_private
 from hatchway.installation.secret_files import make_key
-from hatchway.pki import (
-    LOCAL_NAMES,
-    OWN_NAME,
-    create_ca,
-    fingerprint,
-    issue_server_certificate,
-    without_wildcard,
-)
+from hatchway.pki import LOCAL_NAMES, OWN_NAME, create_ca, fingerprint, issue_server_certificate
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction
 

@@ -228,11 +228,12 @@ def server_names(
         permitted = ()
     # The host's own too: where the CA may not issue for it, the server says so.
     own = [name for name in [socket.gethostname().lower()] if is_dns_name(name)]
-    names = [*dns_names, *further, *LOCAL_NAMES, *permitted, *own]
+    names = [*dns_names[:1], *further, *LOCAL_NAMES, *permitted, *own]
     names += [host for host in (api, gateway) if not is_everywhere(host)]
     if is_everywhere(api):
         names += private_addresses()
-    return list(dict.fromkeys(names))
+    # Of too many, the last are left out of the certificate.
+    return list(dict.fromkeys([*names, *dns_names]))
 
 
 def machine_names() -> list[str]:
@@ -269,7 +270,7 @@ def gateway_dns_names(installation: Installation) -> list[str]:
             tx.subnets.find(subnets.c.gateway_dns_name.is_not(None)),
             tx.endpoints.find(endpoints.c.gateway_dns_name.is_not(None)),
         )
-    return list(dict.fromkeys(map(certificate_name, (account.gateway_dns_name, *names))))
+    return list(dict.fromkeys(map(certificate_name, names)))
 
 
 def renew_server_certificate(directory: DataDirectory, names: Sequence[str], now: datetime) -> bool:

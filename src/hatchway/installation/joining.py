@@ -72,8 +72,9 @@ _BINDING: Final = re.compile(r"([A-Za-z0-9_-]{12})?")
 
 @dataclass(frozen=True, slots=True)
 class JoinResult:
-    """`names` are those of the certificate, `beyond` those that the CA may not issue for. `certified` is
-    whether the certificate is there already, `finished` whether the API knows that all is in place."""
+    """`names` are those of the certificate, `beyond` those that the CA may not issue for, `left_out` how many
+    more it cannot have. `certified` is whether the certificate is there already, `finished` whether the API
+    knows that all is in place."""
 
     machine: Joined
     names: tuple[str, ...]
@@ -81,6 +82,7 @@ class JoinResult:
     certified: bool
     store_url: str = field(repr=False)
     finished: bool = True
+    left_out: int = 0
 
 
 def join(
@@ -152,7 +154,13 @@ def join(
     finished = _finish(MachineApi(joined, directory, held, own_names()), request, answer)
     certified = directory.server_certificate.exists()
     return JoinResult(
-        joined, answer.texts("names"), answer.texts("beyond"), certified, keys["store_url"], finished
+        joined,
+        answer.texts("names"),
+        answer.texts("beyond"),
+        certified,
+        keys["store_url"],
+        finished,
+        answer.number("left_out"),
     )
 
 

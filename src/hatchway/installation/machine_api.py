@@ -18,7 +18,8 @@ CA_PATH: Final = "/.well-known/hatchway/ca.pem"
 NOT_KNOWN: Final = 401
 """HTTP's status of a token that is not good, or no longer."""
 _TIMEOUT: Final = 15.0
-_LONGEST: Final = 65_536
+_LONGEST: Final = 262_144
+"""Bytes of an answer: it may hold a certificate of some 1,500 names, and these once more."""
 _LONGEST_REFUSAL: Final = 300
 
 

@@ -52,6 +52,11 @@ class Answer:
         """Whether who has answered has the keys that are the ones to have."""
         return self._answer.get("current") is not False
 
+    def number(self, key: str) -> int:
+        """Of an older API, which does not say it, 0."""
+        value = self._answer.get(key)
+        return value if isinstance(value, int) else 0
+
     def texts(self, key: str) -> tuple[str, ...]:
         value = self._answer.get(key)
         return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()

@@ -5,9 +5,11 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import structlog
 
+from hatchway.certificate_names import TOO_MANY_NAMES
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import (
     gateway_dns_names,
@@ -15,9 +17,12 @@ from hatchway.installation.installation import (
     renew_server_certificate,
     server_names,
 )
-from hatchway.pki import names_beyond
+from hatchway.pki import certificate_names, names_beyond, names_left_out
 from hatchway.server.options import ServerOptions
 from hatchway.settings import Address, DataDirectory
+
+_MOST_TOLD: Final = 20
+"""Names in one event of the log: there may be thousands."""
 
 log = structlog.get_logger("hatchway.supervisor")
 
@@ -57,11 +62,23 @@ def renew_own_certificate(options: ServerOptions, names: Sequence[str]) -> None:
         )
         own = False
     if own and renew_server_certificate(options.directory, names, datetime.now(UTC)):
-        log.info("server certificate renewed", names=names)
-    if own and (beyond := names_beyond(options.directory.ca_certificate.read_bytes(), names)):
+        held = certificate_names(options.directory.server_certificate.read_bytes())
+        log.info("server certificate renewed", names=held[:_MOST_TOLD], number=len(held))
+    if not own:
+        return
+    authorities = options.directory.ca_certificate.read_bytes()
+    if left_out := names_left_out(authorities, names):
+        log.error(
+            "server certificate lacks names",
+            names=left_out[:_MOST_TOLD],
+            number=len(left_out),
+            problem=f"clients that use these refuse to connect: {TOO_MANY_NAMES}",
+        )
+    if beyond := names_beyond(authorities, names):
         log.warning(
             "server certificate lacks names",
-            names=beyond,
+            names=beyond[:_MOST_TOLD],
+            number=len(beyond),
             problem="the private CA may not issue for these, so clients that use them refuse to connect: give"
             " a certificate of your own (--gateway-cert and --gateway-key, --api-cert and --api-key)",
         )

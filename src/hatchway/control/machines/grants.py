@@ -4,27 +4,35 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hatchway.access.key_files import Keys
 from hatchway.access.machines import Grant, seal_context, seal_for
+from hatchway.certificate_names import fitting
 from hatchway.control.host_authentication import HostRefused
 from hatchway.control.machines.requests import Asked
 from hatchway.control.own_keys import OwnKeys
 from hatchway.domain.account import certificate_name
 from hatchway.domain.gateway_names import gateway_names
 from hatchway.domain.machine import Machine, Role
-from hatchway.pki import LOCAL_NAMES, names_beyond, permitted_dns_names
+from hatchway.pki import LOCAL_NAMES, names_beyond, names_left_out, permitted_dns_names
 from hatchway.store import Transaction
 from hatchway.store.tables import endpoints, subnets
+
+_MOST_TOLD: Final = 100
+"""Names for which there is no certificate, of which a machine is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """For what a machine's certificate is to be, and what of that the private CA may not issue for."""
+    """For what a machine's certificate is to be, and what of that the private CA may not issue for.
+
+    `left_out` is how many names are too many for one certificate.
+    """
 
     possible: tuple[str, ...]
     beyond: tuple[str, ...]
+    left_out: int
 
 
 def names_of(tx: Transaction, grant: Grant, asked: Asked, own: OwnKeys) -> Names:
@@ -38,16 +46,19 @@ def names_of(tx: Transaction, grant: Grant, asked: Asked, own: OwnKeys) -> Names
         of_vpcs=grant.vpcs,
         of_endpoints=grant.endpoints,
     )
-    wanted = list(map(certificate_name, gateways))
-    wanted += grant.names
+    named = list(map(certificate_name, gateways))
+    wanted = [*named[:1], *grant.names]
     authorities = own.authority.certificates()
     if grant.role is Role.CONTROL:
         wanted += [*LOCAL_NAMES, *asked.names, *asked.required]
         if authorities is not None:
             wanted += permitted_dns_names(authorities)
-    wanted = list(dict.fromkeys(wanted))
-    beyond = wanted if authorities is None else names_beyond(authorities, wanted)
-    return Names(tuple(name for name in wanted if name not in beyond), tuple(beyond))
+    wanted = list(dict.fromkeys([*wanted, *named]))
+    if authorities is None:
+        return Names((), tuple(wanted), 0)
+    beyond = dict.fromkeys(names_beyond(authorities, wanted))
+    possible = fitting(name for name in wanted if name not in beyond)
+    return Names(tuple(possible), tuple(beyond), len(names_left_out(authorities, wanted)))
 
 
 def answer_of(own: OwnKeys, machine: Machine, grant: Grant, names: Names) -> dict[str, Any]:
@@ -60,7 +71,9 @@ def answer_of(own: OwnKeys, machine: Machine, grant: Grant, names: Names) -> dic
         "endpoints": grant.endpoints,
         "ca": None if authorities is None else authorities.decode("ascii"),
         "names": names.possible,
-        "beyond": names.beyond,
+        # No answer is of any length.
+        "beyond": names.beyond[:_MOST_TOLD],
+        "left_out": names.left_out,
         "certificate": machine.certificate,
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hatchway.access.machines import Grant, grant_of, read_public_key
+from hatchway.certificate_names import without_wildcard
 from hatchway.control.host_authentication import HostRefused
 from hatchway.control.own_keys import OwnKeys
 from hatchway.control.plane import ControlPlane
@@ -122,7 +123,7 @@ def read_request(content: bytes, *, joins: bool) -> Asked:
     names = _texts(body, "names", _MOST_NAMES)
     required = _texts(body, "required", _MOST_NAMES)
     for each in (*names, *required):
-        if not is_dns_name(each) and not _is_address(each):
+        if not is_dns_name(without_wildcard(each)) and not _is_address(each):
             raise HostRefused(400, "names are host names and addresses")
     request = body.get("request")
     try:
