@@ -31,6 +31,7 @@ else.
 | `sqlite_writer` | how a process writes to SQLite, and when that is on the disk |
 | `sqlite_file` | whether SQLite's file is still the one that was opened |
 | `pooler` | PostgreSQL behind PgBouncer |
+| `silence` | PostgreSQL that hangs |
 | `leadership` | who does what only one process is to do |
 | `server_time` | the time by which all who share a store judge each other |
 | `process_identity` | a process's name, by which it is known to be gone |
@@ -71,13 +72,14 @@ from hatchway.store.rows import Rows
 from hatchway.store.schema import BeingRestored, SchemaMismatch, oldest_program, own_schema
 from hatchway.store.schema_watch import SchemaWatch
 from hatchway.store.server_time import ClockCheck, NowThere, ServerTime
-from hatchway.store.store import OF_VPCS, DriverMissing, Serves, Store
+from hatchway.store.store import OF_VPCS, SERVERS_PATIENCE, DriverMissing, Serves, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
 
 __all__ = [
     "BEGINNING",
     "OF_VPCS",
+    "SERVERS_PATIENCE",
     "BadStoreUrl",
     "BeingRestored",
     "ChangeNotifications",

@@ -148,6 +148,8 @@ def _explain_alone(problem: BaseException) -> str | None:
         return None
     if isinstance(problem.orig, sqlite3.Error):
         return _of_sqlite(problem.orig)
+    if isinstance(problem.orig, TimeoutError):
+        return _SILENT
     code = getattr(problem.orig, "sqlstate", None)
     if code is not None:
         return _OF_POSTGRESQL.get(code) or _OF_POSTGRESQL.get(code[:2])

@@ -34,6 +34,9 @@ Serves = Callable[[Vpc, Sequence[Endpoint]], bool]
 _VPCS_AT_ONCE = 500
 _BUSY_SECONDS = 15.0
 """How long to wait for a lock that another holds; `?timeout=` in SQLite's URL says otherwise."""
+SERVERS_PATIENCE: Final = 20.0
+"""Seconds: the `patience` of servers, whose statements all take less. What somebody begins by hand may take
+any time."""
 _CONNECTIONS, _KEPT_CONNECTIONS = 15, 5
 """How many connections a process may have, and how many of them it keeps when they are not in use."""
 _POSTGRESQL_ARGUMENTS = {
@@ -105,10 +108,11 @@ class Store:
         return Store(self.engine, self._writer, self._required, usable)
 
     @classmethod
-    def open(cls, url: str, *, connections: int = _CONNECTIONS) -> "Store":
+    def open(cls, url: str, *, connections: int = _CONNECTIONS, patience: float | None = None) -> "Store":
         """Opens a store by its URL (see `hatchway.store.url`). Creates nothing.
 
-        `connections` is how many there may be at once; who wants one more waits.
+        `connections` is how many there may be at once; who wants one more waits. `patience` is for how many
+        seconds a database server may say nothing at all to whoever waits for it; None: for ever.
 
         Raises:
             BadStoreUrl: it is none.
@@ -139,6 +143,11 @@ class Store:
             for name, value in _POSTGRESQL_SESSIONS.items()
             if name not in str(parsed.query.get("options", ""))
         }
+        if patience is not None:
+            # Not above: without psycopg it cannot be loaded.
+            from hatchway.store.silence import bound_silence
+
+            bound_silence(engine, patience)
         settle(engine, {} if "options" in parsed.query else _POSTGRESQL_SETTINGS, of_sessions)
         return cls(engine)
 
