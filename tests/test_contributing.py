@@ -62,7 +62,7 @@ def test_import_linter_refuses_to_iam_whatever_hatchway_imports_from_elsewhere()
 
 
 def test_every_file_that_it_names_is_there() -> None:
-    named = set(re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|md|json|txt))`", TEXT))
+    named = set(re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|c|md|json|sh|toml|txt))`", TEXT))
     assert len(named) > 30
     assert [
         name

@@ -16,4 +16,14 @@ connections share; and what the core does not understand it hands over untouched
 | `loading` | whether the compiled core is there |
 | `core_tls` | the server's certificate, for the core |
 | `event_loop` | an event loop that waits by the core's poller |
+
+| part | holds |
+|---|---|
+| `_core.c` | the core: its bounds, what its parts share, the module; it includes the others |
+| `queue.c` | a queue of bytes |
+| `tls.c` | the server's TLS |
+| `frames.c` | WebSocket frames with data |
+| `relay.c` | a tunnel's bytes, read and passed on: `pump` from the client, `push` to it |
+| `session.c` | a client's TLS session, as Python has it |
+| `poller.c` | which sockets have something, and what of that needs no Python |
 """

@@ -1,0 +1,336 @@
+/* Part of _core.c. Which sockets have something, and what of that needs no Python. */
+
+typedef struct Pair Pair;
+
+typedef struct {
+    PyObject_HEAD
+    int descriptor;
+    Pair **pairs; /* by the descriptors of their sockets */
+    size_t size;
+} Poller;
+
+/* The two sockets of a tunnel. Whatever Python does that `pump` or `push` has to know of disarms it. */
+struct Pair {
+    PyObject_HEAD
+    Poller *poller;
+    Session *session;
+    int client, target;
+    int reads_client, reads_target;
+    int client_flags, target_flags; /* of what was carried in part, for Python to take */
+    long long bytes_in, bytes_out;
+};
+
+static void poller_forget(Poller *self, int descriptor, const Pair *pair)
+{
+    if ((size_t)descriptor < self->size && self->pairs[descriptor] == pair)
+        self->pairs[descriptor] = NULL;
+}
+
+static int poller_know(Poller *self, int descriptor, Pair *pair)
+{
+    size_t wanted = (size_t)descriptor + 1;
+    if (wanted > self->size) {
+        size_t size = wanted * 2;
+        Pair **grown = realloc(self->pairs, size * sizeof *grown);
+        if (grown == NULL)
+            return -1;
+        memset(grown + self->size, 0, (size - self->size) * sizeof *grown);
+        self->pairs = grown;
+        self->size = size;
+    }
+    self->pairs[descriptor] = pair;
+    return 0;
+}
+
+static PyObject *poller_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
+{
+    Poller *self = (Poller *)PyType_GenericAlloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->descriptor = epoll_create1(EPOLL_CLOEXEC);
+    if (self->descriptor < 0) {
+        Py_DECREF(self);
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return (PyObject *)self;
+}
+
+static void poller_dealloc(PyObject *object)
+{
+    Poller *self = (Poller *)object;
+    if (self->descriptor >= 0)
+        close(self->descriptor);
+    free(self->pairs);
+    dealloc(object);
+}
+
+static PyObject *poller_fileno(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromLong(((Poller *)self)->descriptor);
+}
+
+static PyObject *control(PyObject *self, PyObject *args, int operation)
+{
+    int descriptor;
+    unsigned int events = 0;
+    if (!PyArg_ParseTuple(args, "i|I", &descriptor, &events))
+        return NULL;
+    struct epoll_event event = {.events = events, .data.fd = descriptor};
+    if (epoll_ctl(((Poller *)self)->descriptor, operation, descriptor, &event) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
+static PyObject *poller_register(PyObject *self, PyObject *args)
+{
+    return control(self, args, EPOLL_CTL_ADD);
+}
+
+static PyObject *poller_modify(PyObject *self, PyObject *args)
+{
+    return control(self, args, EPOLL_CTL_MOD);
+}
+
+static PyObject *poller_unregister(PyObject *self, PyObject *args)
+{
+    return control(self, args, EPOLL_CTL_DEL);
+}
+
+/* Carry what has come, as long as a turn lasts. Returns whether nothing is left to Python. */
+static int serve(Pair *pair, int is_client)
+{
+    int64_t until = 0;
+    for (;;) {
+        long long result = is_client ? pump(pair->session, pair->client, pair->target, READ_SIZE, Py_None)
+                                     : push(pair->session, pair->target, pair->client, PUSH_SIZE);
+        if (result < 0 && PyErr_ExceptionMatches(ssl_error)) {
+            /* It is the client's TLS that cannot be written to, not the target that has failed: Python sees to it. */
+            PyErr_Clear();
+            pair->reads_client = pair->reads_target = 0;
+            return 0;
+        }
+        int flags = result < 0 ? FAILED : (int)(result & 0xFFFF);
+        if (result < 0)
+            PyErr_Clear();
+        else if (is_client)
+            pair->bytes_in += result >> 16;
+        else
+            pair->bytes_out += result >> 16;
+        if (flags == 0 || flags == NOTHING)
+            return 1;
+        if (flags != FULL) {
+            pair->reads_client = pair->reads_target = 0;
+            *(is_client ? &pair->client_flags : &pair->target_flags) = flags;
+            return 0;
+        }
+        /* Epoll tells again of what is left when a turn is over, after the others. */
+        if (until == 0)
+            until = now() + TURN;
+        else if (now() > until)
+            return 1;
+    }
+}
+
+/* Carry what can be, and put the others of so many events into a list. Returns -1 with an exception. */
+static int sort(Poller *self, const struct epoll_event *events, int count, PyObject *told)
+{
+    int64_t until = count > 1 ? now() + ROUND : 0;
+    for (int at = 0; at < count; at++) {
+        int descriptor = events[at].data.fd;
+        Pair *pair = (size_t)descriptor < self->size ? self->pairs[descriptor] : NULL;
+        if (pair != NULL && events[at].events == EPOLLIN && (until == 0 || now() < until)) {
+            int is_client = descriptor == pair->client;
+            if ((is_client ? pair->reads_client : pair->reads_target) && serve(pair, is_client))
+                continue;
+        }
+        PyObject *one = Py_BuildValue("iI", descriptor, events[at].events);
+        int failed = one == NULL || PyList_Append(told, one) < 0;
+        Py_XDECREF(one);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+/* poll(milliseconds): wait until there is something for Python, or for so long, or for ever if negative. Returns what
+   select.epoll.poll does, less what could be carried here. */
+static PyObject *poller_poll(PyObject *object, PyObject *timeout)
+{
+    Poller *self = (Poller *)object;
+    struct epoll_event events[MOST_EVENTS];
+    long left = PyLong_AsLong(timeout);
+    if (left == -1 && PyErr_Occurred())
+        return NULL;
+    int64_t until = left > 0 ? now() + left * 1000000 : 0;
+    PyObject *told = PyList_New(0);
+    while (told != NULL) {
+        int count, most = left > INT_MAX ? INT_MAX : (int)left;
+        if (most == 0) {
+            count = epoll_wait(self->descriptor, events, MOST_EVENTS, 0);
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            count = epoll_wait(self->descriptor, events, MOST_EVENTS, most);
+            Py_END_ALLOW_THREADS
+        }
+        if (count < 0 && errno != EINTR) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            Py_CLEAR(told);
+            break;
+        }
+        if (sort(self, events, count, told) < 0) {
+            Py_CLEAR(told);
+            break;
+        }
+        /* A signal ends it, for its handler to run. */
+        if (left == 0 || count <= 0 || PyList_Size(told) > 0)
+            break;
+        if (left > 0) {
+            int64_t nanoseconds = until - now();
+            left = nanoseconds <= 0 ? 0 : (long)((nanoseconds + 999999) / 1000000);
+            if (left == 0)
+                break;
+        }
+    }
+    return told;
+}
+
+/* pair(session, client, target): the two sockets of a tunnel, which are both watched here. */
+static PyObject *poller_pair(PyObject *object, PyObject *args)
+{
+    PyObject *session;
+    int client, target;
+    if (!PyArg_ParseTuple(args, "O!ii", session_type, &session, &client, &target))
+        return NULL;
+    if (client < 0 || target < 0) {
+        PyErr_SetString(PyExc_ValueError, "a socket is closed");
+        return NULL;
+    }
+    Pair *pair = (Pair *)PyType_GenericAlloc(pair_type, 0);
+    if (pair == NULL)
+        return NULL;
+    pair->client = client;
+    pair->target = target;
+    pair->session = (Session *)Py_NewRef(session);
+    pair->poller = (Poller *)Py_NewRef(object);
+    if (poller_know(pair->poller, client, pair) < 0 || poller_know(pair->poller, target, pair) < 0) {
+        Py_DECREF(pair);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)pair;
+}
+
+static PyMethodDef poller_methods[] = {
+    {"fileno", poller_fileno, METH_NOARGS, NULL},
+    {"register", poller_register, METH_VARARGS, NULL},
+    {"modify", poller_modify, METH_VARARGS, NULL},
+    {"unregister", poller_unregister, METH_VARARGS, NULL},
+    {"poll", poller_poll, METH_O, NULL},
+    {"pair", poller_pair, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot poller_slots[] = {
+    {Py_tp_new, poller_new}, {Py_tp_dealloc, poller_dealloc}, {Py_tp_methods, poller_methods}, {0, NULL},
+};
+static PyType_Spec poller_spec = {
+    "hatchway.transport.core._core.Poller", sizeof(Poller), 0, Py_TPFLAGS_DEFAULT, poller_slots};
+
+static PyObject *pair_disarm(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    Pair *self = (Pair *)object;
+    self->reads_client = self->reads_target = 0;
+    Py_RETURN_NONE;
+}
+
+/* The client's socket may be read, and written to the target, until further notice. */
+static PyObject *pair_read_client(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ((Pair *)self)->reads_client = ((Pair *)self)->client >= 0;
+    Py_RETURN_NONE;
+}
+
+/* And the target's, for the client. */
+static PyObject *pair_read_target(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ((Pair *)self)->reads_target = ((Pair *)self)->client >= 0;
+    Py_RETURN_NONE;
+}
+
+static PyObject *take_flags(int *flags)
+{
+    int taken = *flags;
+    *flags = 0;
+    return PyLong_FromLong(taken);
+}
+
+static PyObject *pair_take_client(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return take_flags(&((Pair *)self)->client_flags);
+}
+
+static PyObject *pair_take_target(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return take_flags(&((Pair *)self)->target_flags);
+}
+
+static PyObject *pair_is_told(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((Pair *)self)->client_flags || ((Pair *)self)->target_flags);
+}
+
+static void part(Pair *self)
+{
+    self->reads_client = self->reads_target = 0;
+    if (self->client >= 0) {
+        poller_forget(self->poller, self->client, self);
+        poller_forget(self->poller, self->target, self);
+        self->client = self->target = -1;
+    }
+}
+
+/* One of the sockets is about to be closed. */
+static PyObject *pair_part(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    part((Pair *)self);
+    Py_RETURN_NONE;
+}
+
+static void pair_dealloc(PyObject *object)
+{
+    Pair *self = (Pair *)object;
+    part(self);
+    Py_XDECREF((PyObject *)self->session);
+    Py_XDECREF((PyObject *)self->poller);
+    dealloc(object);
+}
+
+static PyObject *pair_bytes_in(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(((Pair *)self)->bytes_in);
+}
+
+static PyObject *pair_bytes_out(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(((Pair *)self)->bytes_out);
+}
+
+static PyMethodDef pair_methods[] = {
+    {"disarm", pair_disarm, METH_NOARGS, NULL},
+    {"read_client", pair_read_client, METH_NOARGS, NULL},
+    {"read_target", pair_read_target, METH_NOARGS, NULL},
+    {"take_client", pair_take_client, METH_NOARGS, NULL},
+    {"take_target", pair_take_target, METH_NOARGS, NULL},
+    {"part", pair_part, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef pair_members[] = {
+    {"bytes_in", pair_bytes_in, NULL, NULL, NULL},
+    {"bytes_out", pair_bytes_out, NULL, NULL, NULL},
+    {"is_told", pair_is_told, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyType_Slot pair_slots[] = {
+    {Py_tp_dealloc, pair_dealloc}, {Py_tp_methods, pair_methods}, {Py_tp_getset, pair_members}, {0, NULL},
+};
+static PyType_Spec pair_spec = {
+    "hatchway.transport.core._core.Pair", sizeof(Pair), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    pair_slots};
