@@ -26,11 +26,6 @@ def ranges(cidrs: Sequence[str], version: int) -> list[str]:
     return [cidr for cidr in cidrs if (":" in cidr) == (version == 6)]
 
 
-def associations(prefix: str, place: Vpc | Subnet, version: int) -> list[tuple[str, str]]:
-    """The ranges of one IP version, each with the id that follows from what has it."""
-    return [(id_of_association(prefix, place.id, cidr), cidr) for cidr in ranges(place.cidrs, version)]
-
-
 def id_of_association(prefix: str, place_id: str, cidr: str) -> str:
     """The id of the tie between a VPC or subnet and one of its ranges."""
     return f"{prefix}-{hashlib.sha256(f'{place_id} {cidr}'.encode()).hexdigest()[:17]}"
@@ -38,11 +33,17 @@ def id_of_association(prefix: str, place_id: str, cidr: str) -> str:
 
 def vpc_association(vpc: Vpc, cidr: str, state: str) -> dict[str, Any]:
     """The tie between a VPC and one of its ranges, as the calls that make and end it tell of it."""
-    told = {"AssociationId": id_of_association(OF_VPC, vpc.id, cidr)}
     if ":" in cidr:
-        whole = {**told, "Ipv6CidrBlock": cidr, "Ipv6CidrBlockState": {"State": state}}
-        return {"Ipv6CidrBlockAssociation": whole}
-    return {"CidrBlockAssociation": {**told, "CidrBlock": cidr, "CidrBlockState": {"State": state}}}
+        return {"Ipv6CidrBlockAssociation": ipv6_association(vpc, OF_VPC, cidr, state)}
+    return {"CidrBlockAssociation": _ipv4_association(vpc, cidr, state)}
+
+
+def _ipv4_association(vpc: Vpc, cidr: str, state: str = _ASSOCIATED) -> dict[str, Any]:
+    return {
+        "AssociationId": id_of_association(OF_VPC, vpc.id, cidr),
+        "CidrBlock": cidr,
+        "CidrBlockState": {"State": state},
+    }
 
 
 def ipv6_association(place: Vpc | Subnet, prefix: str, cidr: str, state: str = _ASSOCIATED) -> dict[str, Any]:
@@ -59,7 +60,9 @@ def _association_fields(name: str, prefix: str, version: int) -> dict[str, Calla
     group = name.partition(".")[0]
     return {
         name: lambda place: ranges(place.cidrs, version),
-        f"{group}.association-id": lambda place: [id_ for id_, _ in associations(prefix, place, version)],
+        f"{group}.association-id": lambda place: [
+            id_of_association(prefix, place.id, cidr) for cidr in ranges(place.cidrs, version)
+        ],
         f"{group}.state": lambda place: [_ASSOCIATED for _ in ranges(place.cidrs, version)],
     }
 
@@ -158,11 +161,8 @@ def vpc_result(call: Call, vpc: Vpc) -> dict[str, Any]:
         "OwnerId": call.arns.account,
         "State": "available",
         "CidrBlock": own[0] if own else None,
-        "CidrBlockAssociationSet": [
-            {"AssociationId": id_, "CidrBlock": cidr, "CidrBlockState": {"State": _ASSOCIATED}}
-            for id_, cidr in associations(OF_VPC, vpc, 4)
-        ],
-        "Ipv6CidrBlockAssociationSet": __ipv6_associations(OF_VPC, vpc),
+        "CidrBlockAssociationSet": [_ipv4_association(vpc, cidr) for cidr in own],
+        "Ipv6CidrBlockAssociationSet": _ipv6_associations(OF_VPC, vpc),
         "InstanceTenancy": "default",
         "IsDefault": False,
         "Tags": tag_results(vpc.tags),
@@ -178,7 +178,7 @@ def subnet_result(call: Call, subnet: Subnet, free: FreeAddresses) -> dict[str, 
         "State": "available",
         "VpcId": subnet.vpc_id,
         "CidrBlock": own[0] if own else None,
-        "Ipv6CidrBlockAssociationSet": __ipv6_associations(OF_SUBNET, subnet),
+        "Ipv6CidrBlockAssociationSet": _ipv6_associations(OF_SUBNET, subnet),
         "Ipv6Native": not own,
         "AvailableIpAddressCount": free.of(subnet),
         "AvailabilityZone": subnet.availability_zone,
@@ -195,13 +195,6 @@ def subnet_result(call: Call, subnet: Subnet, free: FreeAddresses) -> dict[str, 
         },
         "Tags": tag_results(subnet.tags),
     }
-
-
-def __ipv6_associations(prefix: str, place: Vpc | Subnet) -> list[dict[str, Any]]:
-    return [
-        {"AssociationId": id_, "Ipv6CidrBlock": cidr, "Ipv6CidrBlockState": {"State": _ASSOCIATED}}
-        for id_, cidr in associations(prefix, place, 6)
-    ]
 
 
 def _ipv6_associations(prefix: str, place: Vpc | Subnet) -> list[dict[str, Any]]:
