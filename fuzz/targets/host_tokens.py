@@ -6,13 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fuzz.draws import Draws
-from hatchway.domain.host_token import (
-    InvalidHostToken,
-    format_host_token,
-    hash_host_token,
-    host_token_matches,
-    parse_host_token,
-)
+from hatchway.domain.bearer_token import BearerToken, InvalidToken
+from hatchway.domain.host_token import HOST_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,23 +18,23 @@ _INSTANCE = "i-0123456789abcdef0"
 def one_input(data: bytes) -> None:
     draws = Draws(data)
     secret = draws.take(32).ljust(32, b"\0")
-    token = format_host_token(_INSTANCE, secret)
-    read = parse_host_token(token)
-    assert (read.instance_id, read.secret) == (_INSTANCE, secret)
-    stored = hash_host_token(read)
-    assert host_token_matches(read, stored)
+    token = HOST_TOKEN.write(BearerToken(_INSTANCE, secret))
+    read = HOST_TOKEN.read(token)
+    assert (read.id, read.secret) == (_INSTANCE, secret)
+    stored = HOST_TOKEN.hash(read)
+    assert HOST_TOKEN.matches(read, stored)
     assert repr(secret) not in repr(read)
     at = draws.below(len(token) + 1)
     given = draws.rest().decode("latin-1")
     for text in (token[:at] + given + token[at + len(given) :], token[:at] + given + token[at:], given):
         try:
-            other = parse_host_token(text)
-        except InvalidHostToken as refusal:
+            other = HOST_TOKEN.read(text)
+        except InvalidToken as refusal:
             assert str(refusal) == "not a host token"
             continue
         # Whatever is taken is the one spelling of itself, and lets nobody else in.
-        assert format_host_token(other.instance_id, other.secret) == text
-        assert host_token_matches(other, stored) is (text == token)
+        assert HOST_TOKEN.write(BearerToken(other.id, other.secret)) == text
+        assert HOST_TOKEN.matches(other, stored) is (text == token)
 
 
 def seeds() -> list[bytes]:
@@ -55,8 +50,8 @@ def seeds() -> list[bytes]:
 def growing(size: int) -> Mapping[str, Callable[[], object]]:
     def work(text: str) -> None:
         try:
-            parse_host_token(text)
-        except InvalidHostToken:
+            HOST_TOKEN.read(text)
+        except InvalidToken:
             return
 
     texts = {

@@ -14,7 +14,7 @@ from tests.store.migrated import new_sqlite_store
 
 from hatchway.audit import group_commit
 from hatchway.audit.group_commit import Closed, GroupCommit
-from hatchway.domain.ssh_key import HostToken
+from hatchway.domain.host_token import HostToken
 from hatchway.store import Store, Transaction, explain
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

@@ -26,9 +26,10 @@ from hatchway.control.fleet import (
 from hatchway.domain.account import AccountAlias
 from hatchway.domain.arns import SERVICE_LINKED_ROLE_NAME
 from hatchway.domain.endpoint import EndpointState
+from hatchway.domain.host_token import HostToken
 from hatchway.domain.identity import AccessKey, KeyStatus
 from hatchway.domain.session import Session, SessionKind
-from hatchway.domain.ssh_key import HostPublicKeys, HostToken, PushedKey
+from hatchway.domain.ssh_key import HostPublicKeys, PushedKey
 from hatchway.fleet import BadFleet, Plan, parse_fleet, plan_lines
 from hatchway.fleet.account_view import AccountView
 from hatchway.fleet.plan import make_plan

@@ -14,7 +14,8 @@ from tests.control.harness import World
 from hatchway.audit.group_commit import Closed
 from hatchway.control import http_protocol, operations
 from hatchway.control.operations import Operation
-from hatchway.domain.host_token import SECRET_SIZE, format_host_token
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
+from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.protocol import LARGEST_REQUEST
 from hatchway.store import StoreBusy
@@ -254,7 +255,8 @@ def test_a_process_without_its_store_is_up_but_not_ready(
 def test_without_the_store_hosts_and_clients_are_told_to_try_again_and_faults_are_told_apart(
     world: World, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    headers = {"Authorization": f"Bearer {format_host_token('i-0000000000000000f', bytes(SECRET_SIZE))}"}
+    token = HOST_TOKEN.write(BearerToken("i-0000000000000000f", bytes(SECRET_SIZE)))
+    headers = {"Authorization": f"Bearer {token}"}
 
     def fail(problem: Exception) -> int:
         def read() -> None:

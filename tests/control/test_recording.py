@@ -15,11 +15,11 @@ from hatchway.audit import refusals
 from hatchway.audit.export import Export
 from hatchway.audit.log import LARGEST_OF_OTHERS
 from hatchway.audit.refusals import AT_ONCE
-from hatchway.control.host_authentication import HostRefused
+from hatchway.control.bearer_tokens import BearerRefused
 from hatchway.control.host_keys import authorized_keys
 from hatchway.control.housekeeping import record_refusals
-from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
-from hatchway.domain.ssh_key import HostToken
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
+from hatchway.domain.host_token import HOST_TOKEN, HostToken
 from hatchway.protocol import LARGEST_REQUEST
 from hatchway.store import Store
 
@@ -98,14 +98,14 @@ def test_tags_are_lines_whichever_service_takes_them(world: World, text: str) ->
 
 
 def test_a_host_cannot_ask_for_the_keys_of_a_user_that_no_database_can_hold(world: World) -> None:
-    token = format_host_token(INSTANCE, os.urandom(SECRET_SIZE))
+    token = HOST_TOKEN.write(BearerToken(INSTANCE, os.urandom(SECRET_SIZE)))
     stored = HostToken(
-        instance_id=INSTANCE, token_hash=hash_host_token(parse_host_token(token)), created_at=world.clock()
+        instance_id=INSTANCE, token_hash=HOST_TOKEN.hash(HOST_TOKEN.read(token)), created_at=world.clock()
     )
     with world.store.record() as tx:
         tx.host_tokens.put(stored)
     for user in ("\0", "a\x85", "\ud800", "\u2028"):
-        with pytest.raises(HostRefused) as refused:
+        with pytest.raises(BearerRefused) as refused:
             authorized_keys(
                 world.plane,
                 authorization=f"Bearer {token}",

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.control.harness import ARNS, INSTANCE, STOPPED_INSTANCE, World
 
 from hatchway.control import instance_connect
-from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
+from hatchway.domain.host_token import HOST_TOKEN, HostToken
 from hatchway.domain.public_key import parse_public_key
-from hatchway.domain.ssh_key import HostToken
 from hatchway.store import Store, StoreBusy
 
 
@@ -44,10 +44,10 @@ def refused(call: Callable[[], Any]) -> tuple[str, int]:
 
 def enrolled(world: World, instance_id: str = INSTANCE) -> str:
     """The token of a host that was enrolled just now."""
-    token = format_host_token(instance_id, os.urandom(SECRET_SIZE))
+    token = HOST_TOKEN.write(BearerToken(instance_id, os.urandom(SECRET_SIZE)))
     row = HostToken(
         instance_id=instance_id,
-        token_hash=hash_host_token(parse_host_token(token)),
+        token_hash=HOST_TOKEN.hash(HOST_TOKEN.read(token)),
         created_at=world.clock(),
     )
     world.change(lambda tx: tx.host_tokens.put(row))
@@ -56,11 +56,11 @@ def enrolled(world: World, instance_id: str = INSTANCE) -> str:
 
 def announced(world: World) -> str:
     """A newer token of a host that was enrolled before."""
-    token = format_host_token(INSTANCE, os.urandom(SECRET_SIZE))
+    token = HOST_TOKEN.write(BearerToken(INSTANCE, os.urandom(SECRET_SIZE)))
     with world.store.read() as tx:
         stored = tx.host_tokens.get(INSTANCE)
     assert stored is not None
-    row = replace(stored, next_hash=hash_host_token(parse_host_token(token)))
+    row = replace(stored, next_hash=HOST_TOKEN.hash(HOST_TOKEN.read(token)))
     world.change(lambda tx: tx.host_tokens.put(row))
     return token
 
@@ -106,8 +106,8 @@ def test_a_token_that_is_not_in_force_gets_nothing(world: World) -> None:
     push(world.client("ec2-instance-connect"))
     old = enrolled(world)
     new = enrolled(world)
-    forged = format_host_token(INSTANCE, bytes(SECRET_SIZE))
-    unknown = format_host_token("i-0000000000000000f", bytes(SECRET_SIZE))
+    forged = HOST_TOKEN.write(BearerToken(INSTANCE, bytes(SECRET_SIZE)))
+    unknown = HOST_TOKEN.write(BearerToken("i-0000000000000000f", bytes(SECRET_SIZE)))
     for token in (None, "", "x", old, forged, unknown, new + "x", "é" * 50):
         status, text = ask(world, token)
         assert status == 401, token

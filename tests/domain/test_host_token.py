@@ -4,14 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.domain.host_token import (
-    HostSecret,
-    InvalidHostToken,
-    format_host_token,
-    hash_host_token,
-    host_token_matches,
-    parse_host_token,
-)
+from hatchway.domain.bearer_token import BearerToken, InvalidToken
+from hatchway.domain.host_token import HOST_TOKEN
 
 INSTANCE_ID = "i-0123456789abcdef0"
 SECRET = bytes(range(32))
@@ -19,13 +13,14 @@ TOKEN = "hwh_i-0123456789abcdef0_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 
 
 def test_a_token_names_its_instance() -> None:
-    assert format_host_token(INSTANCE_ID, SECRET) == TOKEN
-    assert parse_host_token(TOKEN) == HostSecret(INSTANCE_ID, SECRET)
+    assert HOST_TOKEN.write(BearerToken(INSTANCE_ID, SECRET)) == TOKEN
+    assert HOST_TOKEN.read(TOKEN) == BearerToken(INSTANCE_ID, SECRET)
 
 
 @given(st.binary(min_size=32, max_size=32), st.from_regex(r"i-[0-9a-zA-Z]{1,32}", fullmatch=True))
 def test_every_token_is_read_back(secret: bytes, instance_id: str) -> None:
-    assert parse_host_token(format_host_token(instance_id, secret)) == HostSecret(instance_id, secret)
+    token = BearerToken(instance_id, secret)
+    assert HOST_TOKEN.read(HOST_TOKEN.write(token)) == token
 
 
 @pytest.mark.parametrize(
@@ -46,19 +41,19 @@ def test_every_token_is_read_back(secret: bytes, instance_id: str) -> None:
     ],
 )
 def test_what_is_no_token_is_refused_without_being_repeated(text: str) -> None:
-    with pytest.raises(InvalidHostToken) as caught:
-        parse_host_token(text)
+    with pytest.raises(InvalidToken) as caught:
+        HOST_TOKEN.read(text)
     assert str(caught.value) == "not a host token"
 
 
 def test_only_the_very_token_matches_its_hash() -> None:
-    stored = hash_host_token(HostSecret(INSTANCE_ID, SECRET))
+    stored = HOST_TOKEN.hash(BearerToken(INSTANCE_ID, SECRET))
     assert len(stored) == 32
     assert SECRET not in stored
-    assert host_token_matches(HostSecret(INSTANCE_ID, SECRET), stored)
-    assert not host_token_matches(HostSecret("i-0123456789abcdef1", SECRET), stored)
-    assert not host_token_matches(HostSecret(INSTANCE_ID, SECRET[::-1]), stored)
-    assert not host_token_matches(HostSecret(INSTANCE_ID, SECRET), b"")
+    assert HOST_TOKEN.matches(BearerToken(INSTANCE_ID, SECRET), stored)
+    assert not HOST_TOKEN.matches(BearerToken("i-0123456789abcdef1", SECRET), stored)
+    assert not HOST_TOKEN.matches(BearerToken(INSTANCE_ID, SECRET[::-1]), stored)
+    assert not HOST_TOKEN.matches(BearerToken(INSTANCE_ID, SECRET), b"")
 
 
 @pytest.mark.parametrize(
@@ -66,8 +61,8 @@ def test_only_the_very_token_matches_its_hash() -> None:
 )
 def test_a_token_needs_a_whole_secret_and_an_instance_id(instance_id: str, secret: bytes) -> None:
     with pytest.raises(ValueError, match=r"secret|instance id"):
-        format_host_token(instance_id, secret)
+        HOST_TOKEN.write(BearerToken(instance_id, secret))
 
 
 def test_the_secret_is_not_in_the_repr() -> None:
-    assert "\\x" not in repr(HostSecret(INSTANCE_ID, SECRET))
+    assert "\\x" not in repr(BearerToken(INSTANCE_ID, SECRET))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hatchway.domain.host_token import format_host_token
+from hatchway.domain.bearer_token import BearerToken
+from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.host.script import HostLayout, host_script
 
 INSTANCE_ID = "i-0123456789abcdef0"
-TOKEN = format_host_token(INSTANCE_ID, bytes(range(32)))
+TOKEN = HOST_TOKEN.write(BearerToken(INSTANCE_ID, bytes(range(32))))
 API_URL = "https://hatchway.example.test:8443"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB" + "A" * 60 + "\nAAAA==\n-----END CERTIFICATE-----\n"
 

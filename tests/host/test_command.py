@@ -15,13 +15,14 @@ from tests.client.certificates import Certificates, make_certificates
 from tests.host.pretend import SHELLS
 from tests.programs import needs
 
-from hatchway.domain.host_token import format_host_token
+from hatchway.domain.bearer_token import BearerToken
+from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.host.script import HostLayout, authorized_keys_command
 
 pytestmark = needs("curl", "curl")
 
 INSTANCE_ID = "i-0123456789abcdef0"
-TOKEN = format_host_token(INSTANCE_ID, bytes(32))
+TOKEN = HOST_TOKEN.write(BearerToken(INSTANCE_ID, bytes(32)))
 FINGERPRINT = "SHA256:/1F6fb8qZDBlqs0aTIVKSXqLU5b2uxQM9JCQ5l3M3Q4"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 

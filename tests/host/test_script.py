@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.host.pretend import API_URL, INSTANCE_ID, PEM, TOKEN, Host
 
-from hatchway.domain.host_token import format_host_token
+from hatchway.domain.bearer_token import BearerToken
+from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.host.script import HostLayout, host_script
 
 
@@ -62,7 +63,7 @@ def test_a_second_run_changes_nothing(host: Host) -> None:
 
 def test_a_new_token_takes_the_old_one_s_place(one_host: Host) -> None:
     one_host.run()
-    other = format_host_token(INSTANCE_ID, bytes(32))
+    other = HOST_TOKEN.write(BearerToken(INSTANCE_ID, bytes(32)))
     assert one_host.run(token=other).returncode == 0
     text = (one_host.directory / "curl.conf").read_text()
     assert other in text

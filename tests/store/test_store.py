@@ -21,9 +21,9 @@ from tests.e2e.waiting import wait_until
 import hatchway.store
 from hatchway.domain.account import Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType, ProxyProtocol
+from hatchway.domain.host_token import HostToken
 from hatchway.domain.identity import Membership, User
 from hatchway.domain.network import Rule, SecurityGroup, Vpc
-from hatchway.domain.ssh_key import HostToken
 from hatchway.store import SchemaMismatch, Store
 from hatchway.store.tables import FEED, metadata
 from hatchway.store.transaction import ReadOnly

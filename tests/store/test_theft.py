@@ -15,9 +15,9 @@ from tests.store.test_store import schema
 from hatchway.access.access_keys import create_access_key
 from hatchway.access.signing_keys import GATEWAY_SERVICE, SigningKeyOpener, SigningKeys, gateway_dates
 from hatchway.access.vault import Unsealable, Vault
-from hatchway.domain.host_token import SECRET_SIZE, format_host_token, hash_host_token, parse_host_token
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
+from hatchway.domain.host_token import HOST_TOKEN, HostToken
 from hatchway.domain.identity import InlinePolicy, OwnerKind, User
-from hatchway.domain.ssh_key import HostToken
 from hatchway.sigv4.errors import SignatureError
 from hatchway.sigv4.keys import derive_signing_key
 from hatchway.sigv4.request import HttpRequest
@@ -136,14 +136,14 @@ def test_no_sealed_text_opens_with_another_key_or_the_other_of_the_two(furnished
 
 
 def test_of_a_host_token_the_database_has_what_no_token_is_made_of(store: Store) -> None:
-    token = format_host_token("i-0123456789abcdef0", os.urandom(SECRET_SIZE))
-    hashed = hash_host_token(parse_host_token(token))
+    token = HOST_TOKEN.write(BearerToken("i-0123456789abcdef0", os.urandom(SECRET_SIZE)))
+    hashed = HOST_TOKEN.hash(HOST_TOKEN.read(token))
     with store.record() as tx:
         tx.host_tokens.put(HostToken(instance_id="i-0123456789abcdef0", token_hash=hashed, created_at=NOW))
     for value in values(store):
         if isinstance(value, bytes | memoryview):
-            again = format_host_token("i-0123456789abcdef0", bytes(value)[:SECRET_SIZE])
-            assert hash_host_token(parse_host_token(again)) != hashed
+            again = HOST_TOKEN.write(BearerToken("i-0123456789abcdef0", bytes(value)[:SECRET_SIZE]))
+            assert HOST_TOKEN.hash(HOST_TOKEN.read(again)) != hashed
         assert not isinstance(value, str) or token.partition("i-0123456789abcdef0_")[2] not in value
 
 

@@ -15,7 +15,8 @@ from hatchway.administration.fleet_files import load_fleet
 from hatchway.audit.local_trail import administrator, record
 from hatchway.control.fleet import apply_fleet, every_problem, plan_fleet, policy_documents
 from hatchway.control.host_tokens import NewHostToken, new_host_token
-from hatchway.domain.host_token import SECRET_SIZE, format_host_token
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
+from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.domain.ids import INSTANCE_ID
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage, CommandFailed
@@ -199,7 +200,7 @@ def make_host_script(
     url = for_host(installation, api_url, found, private_ca=ca_certificate is None)
     api_url, notes = url.url, list(url.notes)
     # Tried before there is a new token: a wrong option must not end one.
-    host_script_of(instance_id, format_host_token(instance_id, bytes(SECRET_SIZE)), api_url, pem)
+    host_script_of(instance_id, HOST_TOKEN.write(BearerToken(instance_id, bytes(SECRET_SIZE))), api_url, pem)
     enrolled = enroll_host(installation, instance_id, at_once=at_once)
     if enrolled.note is not None:
         notes.append(enrolled.note)

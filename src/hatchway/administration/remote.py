@@ -27,7 +27,8 @@ from hatchway.client.hosts import identify_host
 from hatchway.client.ids import is_whole
 from hatchway.client.profile import Profile, api_errors
 from hatchway.control.host_tokens import NewHostToken
-from hatchway.domain.host_token import SECRET_SIZE, format_host_token
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
+from hatchway.domain.host_token import HOST_TOKEN
 from hatchway.errors import BadUsage
 from hatchway.fleet import Action, BadFleet, Change, FieldChange, Fleet, Plan, Problem, parse_fleet
 from hatchway.fleet.inlining import with_policies_inline
@@ -132,9 +133,7 @@ def make_host_script(
     """
     url, pem, notes = _api_for_hosts(profile, api_url, ca_certificate)
     # Tried before there is a new token: a wrong option must not end one.
-    host_script_of(
-        "i-0123456789abcdef0", format_host_token("i-0123456789abcdef0", bytes(SECRET_SIZE)), url, pem
-    )
+    host_script_of(_SOME, HOST_TOKEN.write(BearerToken(_SOME, bytes(SECRET_SIZE))), url, pem)
     enrolled = enroll_host(profile, instance, at_once=at_once)
     notes += [enrolled.note] if enrolled.note is not None else []
     return MadeScript(host_script_of(enrolled.instance_id, enrolled.token, url, pem), tuple(notes))

@@ -18,6 +18,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `other_services`, `refusals` | calls of services that are not here; every error, in its service's words |
 | `texts`, `unsupported`, `page_tokens` | the rule for texts; refused parameters; tokens of pages |
 | `host_routes` | what hosts and machines ask and say, by tokens of their own |
+| `bearer_tokens` | the tokens by which these ask, and how they are refused |
 | `host_tokens`, `host_authentication` | the token by which a target host is known |
 | `host_keys`, `host_key_reports` | what its sshd asks, and the keys by which its sshd is known |
 | `host_proofs` | a key by which a host sees that its sshd asks here |

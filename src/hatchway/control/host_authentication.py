@@ -3,62 +3,25 @@
 A host speaks of itself alone: whatever it asks or says is about the instance whose token it has.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import structlog
 
-from hatchway.audit.events import unknown_identity
 from hatchway.audit.local import EVENT_SOURCE
+from hatchway.control.bearer_tokens import BearerRefused, shown_token
 from hatchway.control.plane import ControlPlane
-from hatchway.control.service_events import service_record, service_source
+from hatchway.control.service_events import service_record
 from hatchway.domain.account import AuditRecord
-from hatchway.domain.host_token import (
-    HostSecret,
-    InvalidHostToken,
-    hash_host_token,
-    host_token_matches,
-    parse_host_token,
-)
-from hatchway.domain.ssh_key import HostToken
+from hatchway.domain.bearer_token import BearerToken
+from hatchway.domain.host_token import HOST_TOKEN, HostToken
 from hatchway.store import Transaction, log_fields
 
-_SCHEME: Final = "bearer "
-_TRAIL_CODES: Final = {
-    400: "ValidationException",
-    401: "AccessDenied",
-    409: "ConflictException",
-    429: "ThrottlingException",
-}
-"""What the trail calls the statuses of refusals."""
+_HOW_TO_HAVE_ONE: Final = "a host token is needed: hatchway host enroll makes one"
 
 log = structlog.get_logger("hatchway.control")
-
-
-class HostRefused(Exception):
-    """The host's request is not answered; `status` is HTTP's."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@contextmanager
-def refusals_counted(plane: ControlPlane, name: str, *, peer: str, user_agent: str) -> Iterator[None]:
-    """Counts a refusal within, which has no record of its own, for the trail.
-
-    Args:
-        name: what the event is called.
-    """
-    try:
-        yield
-    except HostRefused as refused:
-        source = service_source(plane, unknown_identity(None), peer=peer, user_agent=user_agent)
-        plane.refusals.count(source, name, _TRAIL_CODES[refused.status], time=plane.clock())
-        raise
 
 
 class KnownHost(NamedTuple):
@@ -68,59 +31,45 @@ class KnownHost(NamedTuple):
     when it is used.
     """
 
-    token: HostSecret
+    token: BearerToken
     kept: HostToken
     fresh: bool
 
     @property
     def instance_id(self) -> str:
-        return self.token.instance_id
-
-
-def claimed_host(authorization: str) -> str:
-    """The instance whose token a header claims to hold, unverified; empty when it claims none."""
-    try:
-        return parse_host_token(authorization[len(_SCHEME) :]).instance_id
-    except InvalidHostToken:
-        return ""
+        return self.token.id
 
 
 def known_host(tx: Transaction, authorization: str) -> KnownHost:
     """
     Args:
-        authorization: the header, `Bearer <host token>` (RFC 6750 section 2.1).
+        authorization: the header, `Bearer <host token>`.
 
     Raises:
-        HostRefused: 401 for a token that is not a host's, or no longer.
+        BearerRefused: 401 for a token that is not a host's, or no longer.
     """
-    try:
-        if authorization[: len(_SCHEME)].lower() != _SCHEME:
-            raise InvalidHostToken
-        token = parse_host_token(authorization[len(_SCHEME) :])
-    except InvalidHostToken:
-        raise HostRefused(401, "a host token is needed: hatchway host enroll makes one") from None
-    return _known(tx, token)
+    return _known(tx, shown_token(HOST_TOKEN, authorization, _HOW_TO_HAVE_ONE))
 
 
-def _known(tx: Transaction, token: HostSecret) -> KnownHost:
+def _known(tx: Transaction, token: BearerToken) -> KnownHost:
     """
     Raises:
-        HostRefused: 401, as `known_host`.
+        BearerRefused: 401, as `known_host`.
     """
-    kept = tx.host_tokens.get(token.instance_id)
+    kept = tx.host_tokens.get(token.id)
     # A token outlives neither its replacement nor its instance.
-    if kept is not None and tx.instances.get(token.instance_id) is not None:
-        fresh = kept.next_hash is not None and host_token_matches(token, kept.next_hash)
-        if fresh or host_token_matches(token, kept.token_hash):
+    if kept is not None and tx.instances.get(token.id) is not None:
+        fresh = kept.next_hash is not None and HOST_TOKEN.matches(token, kept.next_hash)
+        if fresh or HOST_TOKEN.matches(token, kept.token_hash):
             return KnownHost(token, kept, fresh)
-    raise HostRefused(401, "the host token is not in force: hatchway host enroll makes a new one")
+    raise BearerRefused(401, "the host token is not in force: hatchway host enroll makes a new one")
 
 
-def put_in_force(plane: ControlPlane, token: HostSecret) -> None:
+def put_in_force(plane: ControlPlane, token: BearerToken) -> None:
     """Ends the former token of a host that has used its next one. What fails is tried again the next time.
 
     Raises:
-        HostRefused: 401 for one that has ended meanwhile.
+        BearerRefused: 401 for one that has ended meanwhile.
     """
     now = plane.clock()
     try:
@@ -129,13 +78,13 @@ def put_in_force(plane: ControlPlane, token: HostSecret) -> None:
             host = _known(tx, token)
             if not host.fresh:
                 return
-            tx.host_tokens.put(replace(host.kept, token_hash=hash_host_token(token), next_hash=None))
-            tx.audit_records.add(host_record(plane, "ReplaceHostToken", token.instance_id, now=now))
-    except HostRefused:
+            tx.host_tokens.put(replace(host.kept, token_hash=HOST_TOKEN.hash(token), next_hash=None))
+            tx.audit_records.add(host_record(plane, "ReplaceHostToken", token.id, now=now))
+    except BearerRefused:
         raise
     except Exception as problem:
         # The host is known by either token, so that a login there need not wait for the store.
-        log.warning("former host token not ended", instance_id=token.instance_id, **log_fields(problem))
+        log.warning("former host token not ended", instance_id=token.id, **log_fields(problem))
 
 
 def host_record(

@@ -16,7 +16,8 @@ from typing import Final
 
 import structlog
 
-from hatchway.control.host_authentication import HostRefused, host_record, known_host, put_in_force
+from hatchway.control.bearer_tokens import BearerRefused
+from hatchway.control.host_authentication import host_record, known_host, put_in_force
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.public_key import (
     HOST_KEY_TYPES,
@@ -48,7 +49,7 @@ def report_host_keys(
         peer: the address that it comes from.
 
     Raises:
-        HostRefused: 401 for a token that is not a host's, 400 where there is no key or there are too many,
+        BearerRefused: 401 for a token that is not a host's, 400 where there is no key or there are too many,
             429 for one change soon after another.
     """
     with plane.store.read() as tx:
@@ -90,23 +91,23 @@ def report_host_keys(
 def _require_pause(known: HostPublicKeys | None, now: datetime) -> None:
     """
     Raises:
-        HostRefused: 429, as `report_host_keys`.
+        BearerRefused: 429, as `report_host_keys`.
     """
     if known is not None and now - known.reported_at < PAUSE:
-        raise HostRefused(429, "this host's keys have just been changed: report again in a while")
+        raise BearerRefused(429, "this host's keys have just been changed: report again in a while")
 
 
 def _keys(content: bytes) -> list[PublicKey]:
     """
     Raises:
-        HostRefused: 400, as `report_host_keys`.
+        BearerRefused: 400, as `report_host_keys`.
     """
     try:
         lines = [line for line in content.decode("ascii").split("\n") if line]
     except UnicodeDecodeError:
-        raise HostRefused(400, "a report is a public key a line, as ssh-keygen writes it") from None
+        raise BearerRefused(400, "a report is a public key a line, as ssh-keygen writes it") from None
     if len(lines) > MOST_HOST_KEYS:
-        raise HostRefused(400, f"a host has at most {MOST_HOST_KEYS} keys")
+        raise BearerRefused(400, f"a host has at most {MOST_HOST_KEYS} keys")
     keys = dict[str, PublicKey]()
     for line in lines:
         try:
@@ -116,5 +117,5 @@ def _keys(content: bytes) -> list[PublicKey]:
         if key.type in HOST_KEY_TYPES:
             keys.setdefault(key.fingerprint, key)
     if not keys:
-        raise HostRefused(400, f"there is no key of a type that clients check: {', '.join(HOST_KEY_TYPES)}")
+        raise BearerRefused(400, f"there is no key of a type that clients check: {', '.join(HOST_KEY_TYPES)}")
     return list(keys.values())

@@ -8,7 +8,8 @@ from typing import Final
 
 import structlog
 
-from hatchway.control.host_authentication import HostRefused, known_host, put_in_force
+from hatchway.control.bearer_tokens import BearerRefused
+from hatchway.control.host_authentication import known_host, put_in_force
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.text import line_problem
 from hatchway.store.tables import pushed_keys
@@ -34,12 +35,12 @@ def authorized_keys(
         trial: whether the host only tries whether it is known: there is no line, and no token ends.
 
     Raises:
-        HostRefused: 401 for a token that is not a host's, 400 for a user or fingerprint that cannot be.
+        BearerRefused: 401 for a token that is not a host's, 400 for a user or fingerprint that cannot be.
     """
     with plane.store.read() as tx:
         host = known_host(tx, authorization)
         if not is_os_user(os_user) or not _FINGERPRINT.fullmatch(fingerprint):
-            raise HostRefused(400, "user and fingerprint must be as sshd has them in %u and %f")
+            raise BearerRefused(400, "user and fingerprint must be as sshd has them in %u and %f")
         keys = tx.pushed_keys.find(
             pushed_keys.c.expires_at > plane.clock(),
             instance_id=host.instance_id,

@@ -11,7 +11,8 @@ token gives nobody a shell or a way through. It is not good for one look-up alon
 from datetime import datetime, timedelta
 from typing import Final
 
-from hatchway.control.host_authentication import HostRefused, host_record, known_host, put_in_force
+from hatchway.control.bearer_tokens import BearerRefused
+from hatchway.control.host_authentication import host_record, known_host, put_in_force
 from hatchway.control.host_keys import is_os_user
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.public_key import InvalidPublicKey, authorized_keys_line, parse_public_key
@@ -37,8 +38,8 @@ def make_proof_key(
         peer: the address that it comes from.
 
     Raises:
-        HostRefused: 401 for a token that is not a host's, 400 for a user or key that cannot be, 409 for a key
-            that somebody has pushed, 429 for a proof soon after another.
+        BearerRefused: 401 for a token that is not a host's, 400 for a user or key that cannot be, 409 for a
+            key that somebody has pushed, 429 for a proof soon after another.
     """
     with plane.store.read() as tx:
         host = known_host(tx, authorization)
@@ -47,9 +48,9 @@ def make_proof_key(
     try:
         key = parse_public_key(content.decode("ascii"))
     except (UnicodeDecodeError, InvalidPublicKey) as problem:
-        raise HostRefused(400, f"the body is no public key: {problem}") from None
+        raise BearerRefused(400, f"the body is no public key: {problem}") from None
     if not is_os_user(os_user):
-        raise HostRefused(400, "user must be as sshd has it in %u")
+        raise BearerRefused(400, "user must be as sshd has it in %u")
     if host.fresh:
         put_in_force(plane, host.token)
     by = plane.arns.instance(host.instance_id)
@@ -60,7 +61,7 @@ def make_proof_key(
         _require_pause(_former(plane, tx, host.instance_id), now)
         tx.pushed_keys.delete_where(instance_id=host.instance_id, pushed_by=by)
         if tx.pushed_keys.find(instance_id=host.instance_id, os_user=os_user, fingerprint=key.fingerprint):
-            raise HostRefused(409, "a key for a proof is one that nobody has pushed")
+            raise BearerRefused(409, "a key for a proof is one that nobody has pushed")
         instance = tx.instances.get(host.instance_id)
         own = () if instance is None else instance.addresses
         sources = ",".join([*_LOOPBACK, *own])
@@ -97,7 +98,7 @@ def _former(plane: ControlPlane, tx: Transaction, instance_id: str) -> list[Push
 def _require_pause(former: list[PushedKey], now: datetime) -> None:
     """
     Raises:
-        HostRefused: 429, as `make_proof_key`.
+        BearerRefused: 429, as `make_proof_key`.
     """
     if any(now - (each.expires_at - LIFETIME) < PAUSE for each in former):
-        raise HostRefused(429, "this host has just proved itself: try again in a while")
+        raise BearerRefused(429, "this host has just proved itself: try again in a while")

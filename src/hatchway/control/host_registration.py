@@ -17,13 +17,13 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import ColumnElement, select
 
+from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, shown_token
 from hatchway.control.hatchway_service.registration import Registration, registered
-from hatchway.control.host_authentication import HostRefused, refusals_counted
 from hatchway.control.host_tokens import new_host_token
 from hatchway.control.plane import ControlPlane
 from hatchway.control.service_events import service_record
 from hatchway.domain.account import AuditRecord
-from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken, InvalidToken
+from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN, EnrollmentToken
 from hatchway.domain.network import Instance
 from hatchway.protocol import ServiceError
@@ -32,7 +32,6 @@ from hatchway.store.tables import RESOURCE_TYPES, instances, tag_index
 
 LARGEST_REQUEST: Final = 4096
 """Bytes of the body that a host sends."""
-_SCHEME: Final = "bearer "
 _TEXTS: Final = ("name", "private_ip", "ipv6", "instance_type")
 _LONGEST: Final = 256
 _EVENT_NAME: Final = "RegisterHost"
@@ -54,28 +53,20 @@ class RegisteredHost:
         return {"instance_id": self.instance_id, "token": self.token}
 
 
-def claimed_token(authorization: str) -> str:
-    """The id of the token that a header claims to hold, unverified; empty when it claims none."""
-    try:
-        return ENROLLMENT_TOKEN.read(authorization[len(_SCHEME) :]).id
-    except InvalidToken:
-        return ""
-
-
 def register_host(
     plane: ControlPlane, *, authorization: str, content: bytes, peer: str, user_agent: str
 ) -> RegisteredHost:
     """Registers the host that asks.
 
     Args:
-        authorization: the header, `Bearer <enrollment token>` (RFC 6750 section 2.1).
+        authorization: the header, `Bearer <enrollment token>`.
         content: the body, JSON: `name`; `private_ip`, `ipv6` or both, else the address that it comes from;
             `instance_type`.
         peer: the address that it comes from.
 
     Raises:
-        HostRefused: 401 for a token that is not good, 400 for what cannot be registered, 409 for a name or an
-            address that another has.
+        BearerRefused: 401 for a token that is not good, 400 for what cannot be registered, 409 for a name
+            or an address that another has.
     """
     with refusals_counted(plane, _EVENT_NAME, peer=peer, user_agent=user_agent):
         return _register(plane, authorization, content, peer, user_agent)
@@ -84,7 +75,7 @@ def register_host(
 def _register(
     plane: ControlPlane, authorization: str, content: bytes, peer: str, user_agent: str
 ) -> RegisteredHost:
-    token = _token(authorization)
+    token = shown_token(ENROLLMENT_TOKEN, authorization, _NOT_GOOD)
     # Only whoever has a good token gets to hold the write lock.
     with plane.store.read() as tx:
         _usable(tx, plane, token)
@@ -102,19 +93,10 @@ def _register(
     return RegisteredHost(instance.id, made.token)
 
 
-def _token(authorization: str) -> BearerToken:
-    try:
-        if authorization[: len(_SCHEME)].lower() != _SCHEME:
-            raise InvalidToken
-        return ENROLLMENT_TOKEN.read(authorization[len(_SCHEME) :])
-    except InvalidToken:
-        raise HostRefused(401, _NOT_GOOD) from None
-
-
 def _usable(tx: Transaction, plane: ControlPlane, token: BearerToken) -> EnrollmentToken:
     kept = tx.enrollment_tokens.get(token.id)
     if kept is None or not ENROLLMENT_TOKEN.matches(token, kept.token_hash) or not kept.usable(plane.clock()):
-        raise HostRefused(401, _NOT_GOOD)
+        raise BearerRefused(401, _NOT_GOOD)
     return kept
 
 
@@ -122,15 +104,15 @@ def _wanted(content: bytes, peer: str) -> dict[str, str]:
     try:
         wanted: Any = json.loads(content.decode())
     except (ValueError, RecursionError):
-        raise HostRefused(400, "the body is not a JSON document") from None
+        raise BearerRefused(400, "the body is not a JSON document") from None
     if not isinstance(wanted, dict) or not set(wanted) <= set(_TEXTS) or "name" not in wanted:
-        raise HostRefused(400, f"the body is a JSON object with a name, and of {', '.join(_TEXTS[1:])} any")
+        raise BearerRefused(400, f"the body is a JSON object with a name, and of {', '.join(_TEXTS[1:])} any")
     for key, value in wanted.items():
         if not isinstance(value, str) or not 1 <= len(value) <= _LONGEST:
-            raise HostRefused(400, f"{key} is a text of 1 to {_LONGEST} characters")
+            raise BearerRefused(400, f"{key} is a text of 1 to {_LONGEST} characters")
         # What JSON calls a character and is none (RFC 8259 section 8.2) cannot be repeated in an answer.
         if not value.isprintable():
-            raise HostRefused(400, f"{key} has a character that cannot be printed")
+            raise BearerRefused(400, f"{key} has a character that cannot be printed")
     if "private_ip" not in wanted and "ipv6" not in wanted:
         wanted["ipv6" if ":" in peer else "private_ip"] = peer
     return wanted
@@ -141,13 +123,13 @@ def _instance(
 ) -> Instance:
     subnet = tx.subnets.get(kept.subnet_id)
     if subnet is None or any(tx.security_groups.get(group) is None for group in kept.security_group_ids):
-        raise HostRefused(409, "the subnet or a security group of the enrollment token is gone")
+        raise BearerRefused(409, "the subnet or a security group of the enrollment token is gone")
     name = wanted["name"]
     # To policies keys that differ in case alone are one, which the token may give a value of its own.
     named = {} if any(key.lower() == "name" for key in kept.tags) else {"Name": name}
     # By which clients find a host: of two with one Name they take the one that runs.
     if named and (others := tx.instances.find(_called(name))):
-        raise HostRefused(409, f"The instance {others[0].id} has the tag Name '{name}' already.")
+        raise BearerRefused(409, f"The instance {others[0].id} has the tag Name '{name}' already.")
     registration = Registration(
         name=name,
         subnet=subnet,
@@ -161,7 +143,7 @@ def _instance(
         return registered(tx, registration, plane.clock())
     except ServiceError as problem:
         status = 409 if problem.code == "ConflictException" else 400
-        raise HostRefused(status, problem.message) from problem
+        raise BearerRefused(status, problem.message) from problem
 
 
 def _called(name: str) -> ColumnElement[bool]:

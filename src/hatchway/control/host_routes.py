@@ -8,20 +8,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from hatchway.control.bearer_tokens import BearerRefused, claimed_id
 from hatchway.control.bodies import Bodies, stated_length
-from hatchway.control.host_authentication import HostRefused, claimed_host
 from hatchway.control.host_key_reports import LARGEST_REPORT, report_host_keys
 from hatchway.control.host_keys import authorized_keys
 from hatchway.control.host_proofs import LARGEST_KEY, make_proof_key
 from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
-from hatchway.control.host_registration import claimed_token, register_host
+from hatchway.control.host_registration import register_host
 from hatchway.control.machines.joining import join_machine
 from hatchway.control.machines.renewal import renew_machine
 from hatchway.control.machines.requests import LARGEST_REQUEST as LARGEST_OF_MACHINES
-from hatchway.control.machines.requests import claimed_machine
 from hatchway.control.plain_answers import busy, plain, too_many_failures
 from hatchway.control.plane import ControlPlane
 from hatchway.control.threads import Busy, Threads
+from hatchway.domain.enrollment_token import ENROLLMENT_TOKEN
+from hatchway.domain.host_token import HOST_TOKEN
+from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN
 from hatchway.protocol import ServiceError
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class HostRoutes:
         parameters = request.query_params
         connection: ClientConnection = request.state.connection
         authorization = request.headers.get("authorization", "")
-        host = claimed_host(authorization)
+        host = claimed_id(authorization, HOST_TOKEN)
         if not connection.may_authenticate(host):
             return too_many_failures(request)
         look_up = partial(
@@ -67,7 +69,7 @@ class HostRoutes:
         )
         try:
             lines = await self._lookups.run((connection.source, host), look_up)
-        except HostRefused as refused:
+        except BearerRefused as refused:
             return _refused(request, host, refused)
         except Busy:
             return busy(request)
@@ -76,7 +78,7 @@ class HostRoutes:
 
     async def report_host_keys(self, request: Request) -> Response:
         """The public keys by which a host is known, from that host itself."""
-        host = claimed_host(request.headers.get("authorization", ""))
+        host = claimed_id(request.headers.get("authorization", ""), HOST_TOKEN)
         answer = await self._from_host(request, host, LARGEST_REPORT, partial(report_host_keys, self._plane))
         if isinstance(answer, Response):
             return answer
@@ -84,14 +86,14 @@ class HostRoutes:
 
     async def prove_host(self, request: Request) -> Response:
         """A key by which a host sees that its sshd asks here."""
-        host = claimed_host(request.headers.get("authorization", ""))
+        host = claimed_id(request.headers.get("authorization", ""), HOST_TOKEN)
         make = partial(make_proof_key, self._plane, os_user=request.query_params.get("user", ""))
         answer = await self._from_host(request, host, LARGEST_KEY, make)
         return answer if isinstance(answer, Response) else PlainTextResponse(f"{answer}\n")
 
     async def enroll(self, request: Request) -> Response:
         """A host that registers itself."""
-        token = claimed_token(request.headers.get("authorization", ""))
+        token = claimed_id(request.headers.get("authorization", ""), ENROLLMENT_TOKEN)
         answer = await self._from_host(
             request, token, LARGEST_REGISTRATION, partial(register_host, self._plane)
         )
@@ -108,7 +110,7 @@ class HostRoutes:
         return await self._from_machine(request, renew_machine)
 
     async def _from_machine(self, request: Request, take: Callable[..., Mapping[str, Any]]) -> Response:
-        token = claimed_machine(request.headers.get("authorization", ""))
+        token = claimed_id(request.headers.get("authorization", ""), JOIN_TOKEN, MACHINE_TOKEN)
         answer = await self._from_host(request, token, LARGEST_OF_MACHINES, partial(take, self._plane))
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
@@ -136,7 +138,7 @@ class HostRoutes:
                 answer = await self._calls.run((connection.source, claimed), work)
         except ServiceError as refused:
             return plain(request, refused.message, refused.status or 400)
-        except HostRefused as refused:
+        except BearerRefused as refused:
             return _refused(request, claimed, refused)
         except Busy:
             return busy(request)
@@ -146,7 +148,7 @@ class HostRoutes:
         return answer
 
 
-def _refused(request: Request, claimed: str, refused: HostRefused) -> Response:
+def _refused(request: Request, claimed: str, refused: BearerRefused) -> Response:
     """The answer to a host or a machine; it failed to authenticate where its token is not good."""
     if refused.status != 401:
         return plain(request, str(refused), refused.status)

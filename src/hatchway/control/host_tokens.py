@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from hatchway.domain.host_token import format_host_token, hash_host_token, parse_host_token
-from hatchway.domain.ssh_key import HostToken
+from hatchway.domain.bearer_token import BearerToken
+from hatchway.domain.host_token import HOST_TOKEN, HostToken
 from hatchway.store import Transaction
 
 
@@ -31,8 +31,8 @@ def new_host_token(
         secret: `SECRET_SIZE` bytes from a cryptographic source of randomness.
         at_once: ends the former token now, not when the new one is first used.
     """
-    token = format_host_token(instance_id, secret)
-    hashed = hash_host_token(parse_host_token(token))
+    token = HOST_TOKEN.write(BearerToken(instance_id, secret))
+    hashed = HOST_TOKEN.hash(HOST_TOKEN.read(token))
     former = tx.host_tokens.get(instance_id)
     if former is None or at_once:
         tx.host_tokens.put(HostToken(instance_id=instance_id, token_hash=hashed, created_at=now))

@@ -26,9 +26,9 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `tunnel` | a live tunnel, and the worker that carries it |
 | `leader` | which process does what only one is to do |
 | `tunnel_terms` | how long tunnels last, and how either side ends its own direction |
-| `ssh_key` | a pushed SSH key, and what is kept of a host's token |
+| `ssh_key` | a pushed SSH key, and the keys by which a host is known |
 | `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |
-| `bearer_token` | how a token looks that a host holds, and the hash that is kept of it |
+| `bearer_token` | how a token looks that a host or machine holds, and the hash that is kept of it |
 | `host_token`, `enrollment_token` | by which a host is known; by which hosts register themselves |
 | `machine` | machines that join an installation, and the tokens by which they do |
 | `text` | which characters a text may hold |

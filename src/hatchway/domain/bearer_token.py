@@ -1,4 +1,4 @@
-"""Bearer tokens that hosts hold: `<prefix>_<id>_<secret>`, the secret being base64url without padding.
+"""Tokens that hosts and machines hold: `<prefix>_<id>_<secret>`, the secret in base64url without padding.
 
 The prefix lets secret scanners find one that leaked; the id lets the control plane find the row whose hash to
 compare.

@@ -1,6 +1,6 @@
-"""SSH keys that were pushed to an instance, the host token that it asks for them with, and its own keys."""
+"""SSH keys that were pushed to an instance, and the keys by which it is known itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 LIFETIME = 60
@@ -20,19 +20,6 @@ class PushedKey:
     public_key: str
     expires_at: datetime
     pushed_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostToken:
-    """What the store keeps of a host's token: a hash, so that reading the store yields no token.
-
-    `next_hash` is that of a newer one, which takes its place when the host first asks with it.
-    """
-
-    instance_id: str
-    token_hash: bytes = field(repr=False)
-    next_hash: bytes | None = field(default=None, repr=False)
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

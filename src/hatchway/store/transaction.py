@@ -29,6 +29,7 @@ from hatchway.domain.account import (
 )
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.enrollment_token import EnrollmentToken
+from hatchway.domain.host_token import HostToken
 from hatchway.domain.identity import (
     AccessKey,
     AccessKeyUse,
@@ -59,7 +60,7 @@ from hatchway.domain.network import (
     Vpc,
 )
 from hatchway.domain.session import Session
-from hatchway.domain.ssh_key import HostPublicKeys, HostToken, PushedKey
+from hatchway.domain.ssh_key import HostPublicKeys, PushedKey
 from hatchway.domain.tunnel import GatewayWorker, Termination, Tunnel
 from hatchway.store import feed_statements, tables
 from hatchway.store.audit_rows import AuditRows

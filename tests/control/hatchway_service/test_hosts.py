@@ -17,9 +17,10 @@ from tests.control.harness import (
 )
 from tests.control.hatchway_service.refusals import allow, refused
 
+from hatchway.domain.host_token import HostToken
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import NetworkInterface
-from hatchway.domain.ssh_key import HostToken, PushedKey
+from hatchway.domain.ssh_key import PushedKey
 
 WEB_7 = {"Name": "web-7", "SubnetId": SUBNET, "PrivateIpAddress": "10.0.1.7"}
 WEB_7_ID = derived_id(Kind.INSTANCE, "123456789012", "web-7")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hatchway.access.key_files import Keys
 from hatchway.access.machines import Grant, seal_context, seal_for
 from hatchway.certificate_names import fitting
-from hatchway.control.host_authentication import HostRefused
+from hatchway.control.bearer_tokens import BearerRefused
 from hatchway.control.machines.requests import Asked
 from hatchway.control.own_keys import OwnKeys
 from hatchway.domain.account import certificate_name
@@ -82,11 +82,11 @@ def sealed_keys(grant: Grant, machine_id: str, held: Mapping[str, Keys], more: M
     """Its keys, in base64, for nobody but itself.
 
     Raises:
-        HostRefused: 400, the machine's key is none that anything can be sealed for.
+        BearerRefused: 400, the machine's key is none that anything can be sealed for.
     """
     text = json.dumps({**{kind: keys.text.decode("ascii") for kind, keys in held.items()}, **more})
     try:
         sealed = seal_for(grant.public_key, text.encode(), seal_context(machine_id))
     except ValueError:
-        raise HostRefused(400, "public_key is no key that anything can be sealed for") from None
+        raise BearerRefused(400, "public_key is no key that anything can be sealed for") from None
     return base64.b64encode(sealed).decode("ascii")

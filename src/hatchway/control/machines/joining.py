@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from hatchway.access.machines import Grant, delete_grant, grant_of, put_grant, told_ids
-from hatchway.control.host_authentication import HostRefused, refusals_counted
+from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, shown_token
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import (
@@ -18,7 +18,6 @@ from hatchway.control.machines.requests import (
     known_machine,
     own_keys,
     read_request,
-    shown_token,
 )
 from hatchway.control.machines.trail import machine_record
 from hatchway.control.plane import ControlPlane
@@ -47,8 +46,8 @@ def join_machine(
     """Takes in the machine that asks: what it needs for its role, this once with its own token.
 
     Raises:
-        HostRefused: 401 for a token that is not good, 400 for what cannot be, 409 where nobody can join, 429
-            for a machine that has joined a moment ago.
+        BearerRefused: 401 for a token that is not good, 400 for what cannot be, 409 where nobody can join,
+            429 for a machine that has joined a moment ago.
     """
     with refusals_counted(plane, "JoinMachine", peer=peer, user_agent=user_agent):
         return _join(plane, authorization, content, peer, user_agent)
@@ -67,9 +66,9 @@ def _join(
     with plane.store.write() as tx:
         kept, grant, begun = _admitted(tx, plane, token, asked)
         if not own.is_current(tx, kept.role):
-            raise HostRefused(409, "this control plane's keys are being replaced: try again in a minute")
+            raise BearerRefused(409, "this control plane's keys are being replaced: try again in a minute")
         if kept.role is Role.GATEWAY and asked.required:
-            raise HostRefused(
+            raise BearerRefused(
                 400,
                 "a gateway's certificate is for the gateways' names: others are said when its token is made"
                 " (hatchway join-token create --name)",
@@ -81,7 +80,7 @@ def _join(
         now = plane.clock()
         names = names_of(tx, granted, asked, own)
         if beyond := [name for name in asked.required if name in names.beyond]:
-            raise HostRefused(
+            raise BearerRefused(
                 400,
                 f"the private CA may not issue for {beyond[0]}: join without it, or have the next CA issue"
                 " for it (hatchway ca rotate --step add --name)",
@@ -148,12 +147,12 @@ def _granted(tx: Transaction, plane: ControlPlane, token: BearerToken) -> tuple[
     """What a token gives that has not ended, however often it was used.
 
     Raises:
-        HostRefused: 401.
+        BearerRefused: 401.
     """
     grant = grant_of(tx, plane.vault, JOIN_TOKEN, token)
     kept = tx.join_tokens.get(token.id)
     if grant is None or kept is None or kept.role is not grant.role or not plane.clock() < kept.expires_at:
-        raise HostRefused(401, _NOT_GOOD)
+        raise BearerRefused(401, _NOT_GOOD)
     return kept, grant
 
 
@@ -163,20 +162,22 @@ def _admitted(
     """The same for one machine more, or for the one that began to join by this token and this key.
 
     Raises:
-        HostRefused: 401, 409, 429.
+        BearerRefused: 401, 409, 429.
     """
     kept, grant = _granted(tx, plane, token)
     begun = tx.machines.get(_machine_id(token, asked.public_key))
     if begun is not None:
         if begun.finished:
-            raise HostRefused(401, _FINISHED)
+            raise BearerRefused(401, _FINISHED)
         if begun.joined_at > plane.clock() - PAUSE:
-            raise HostRefused(429, "this machine has joined a moment ago: try again in a while")
+            raise BearerRefused(429, "this machine has joined a moment ago: try again in a while")
         return kept, grant, begun
     if kept.uses >= kept.max_uses:
-        raise HostRefused(401, _NOT_GOOD)
+        raise BearerRefused(401, _NOT_GOOD)
     if tx.machines.count() >= MOST_MACHINES:
-        raise HostRefused(409, f"{MOST_MACHINES} machines have joined: remove one (hatchway machine remove)")
+        raise BearerRefused(
+            409, f"{MOST_MACHINES} machines have joined: remove one (hatchway machine remove)"
+        )
     return kept, grant, None
 
 
@@ -190,7 +191,7 @@ def _take_out_former(tx: Transaction, plane: ControlPlane, asked: Asked) -> str 
 
     Where it was taken out already, or its token is not good, there is nothing to end.
     """
-    with suppress(InvalidToken, HostRefused):
+    with suppress(InvalidToken, BearerRefused):
         machine, _ = known_machine(tx, plane, MACHINE_TOKEN.read(asked.replaces))
         tx.machines.delete(machine.id)
         delete_grant(tx, machine.id)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from hatchway.access.machines import told_ids
-from hatchway.control.host_authentication import HostRefused, refusals_counted
+from hatchway.control.bearer_tokens import BearerRefused, refusals_counted
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import known_machine, own_keys, read_request, shown_machine
@@ -29,8 +29,8 @@ def renew_machine(
     """What a machine that joined is to have now. By the first time its joining is finished.
 
     Raises:
-        HostRefused: 401 for a machine that is not known, 400 for what cannot be, 409 where nothing is handed
-            out, 429 for one that has just been given a certificate.
+        BearerRefused: 401 for a machine that is not known, 400 for what cannot be, 409 where nothing is
+            handed out, 429 for one that has just been given a certificate.
     """
     with refusals_counted(plane, "RenewMachine", peer=peer, user_agent=user_agent):
         return _renew(plane, authorization, content, peer, user_agent)
@@ -55,7 +55,7 @@ def _renew(
         and machine.expires_at
         and machine.expires_at > now + SERVER_LIFETIME - PAUSE
     ):
-        raise HostRefused(429, "this machine has just been given a certificate: ask again in a while")
+        raise BearerRefused(429, "this machine has just been given a certificate: ask again in a while")
     seen = replace(machine, names=names.possible, key_ids=asked.key_ids)
     is_news = seen != machine or not machine.finished or now - machine.seen_at >= SEEN
     if is_news or asked.request is not None or hands_out:

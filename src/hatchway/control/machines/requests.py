@@ -8,17 +8,16 @@ from typing import Any, Final
 
 from hatchway.access.machines import Grant, grant_of, read_public_key
 from hatchway.certificate_names import without_wildcard
-from hatchway.control.host_authentication import HostRefused
+from hatchway.control.bearer_tokens import BearerRefused, shown_token
 from hatchway.control.own_keys import OwnKeys
 from hatchway.control.plane import ControlPlane
-from hatchway.domain.bearer_token import BearerToken, InvalidToken, TokenForm
-from hatchway.domain.machine import JOIN_TOKEN, MACHINE_TOKEN, Machine
+from hatchway.domain.bearer_token import BearerToken
+from hatchway.domain.machine import MACHINE_TOKEN, Machine
 from hatchway.pki import PkiProblem, check_request, is_dns_name
 from hatchway.store import Transaction
 
 LARGEST_REQUEST: Final = 16_384
 """Bytes of the body that a machine sends."""
-_SCHEME: Final = "bearer "
 _MOST_NAMES: Final = 64
 _LONGEST_NAME: Final = 253
 _LONGEST_PEM: Final = 4096
@@ -45,35 +44,11 @@ class Asked:
     replaces: str = field(default="", repr=False)
 
 
-def claimed_machine(authorization: str) -> str:
-    """The id of the token that a header claims to hold, unverified; empty when it claims none."""
-    for form in (JOIN_TOKEN, MACHINE_TOKEN):
-        try:
-            return form.read(authorization[len(_SCHEME) :]).id
-        except InvalidToken:
-            continue
-    return ""
-
-
-def shown_token(form: TokenForm, authorization: str, problem: str) -> BearerToken:
-    """The token in the header `Bearer <token>` (RFC 6750, section 2.1).
-
-    Raises:
-        HostRefused: 401 with this problem: there is none.
-    """
-    try:
-        if authorization[: len(_SCHEME)].lower() != _SCHEME:
-            raise InvalidToken
-        return form.read(authorization[len(_SCHEME) :])
-    except InvalidToken:
-        raise HostRefused(401, problem) from None
-
-
 def shown_machine(authorization: str) -> BearerToken:
     """A machine's own token, unverified.
 
     Raises:
-        HostRefused: 401, there is none.
+        BearerRefused: 401, there is none.
     """
     return shown_token(MACHINE_TOKEN, authorization, _NO_MACHINE)
 
@@ -82,36 +57,36 @@ def known_machine(tx: Transaction, plane: ControlPlane, token: BearerToken) -> t
     """The machine whose own token that is.
 
     Raises:
-        HostRefused: 401, it is none's, or no longer.
+        BearerRefused: 401, it is none's, or no longer.
     """
     grant = grant_of(tx, plane.vault, MACHINE_TOKEN, token)
     machine = tx.machines.get(token.id)
     if grant is None or machine is None or machine.role is not grant.role:
-        raise HostRefused(401, _NO_MACHINE)
+        raise BearerRefused(401, _NO_MACHINE)
     return machine, grant
 
 
 def own_keys(plane: ControlPlane) -> OwnKeys:
     """
     Raises:
-        HostRefused: 409, this control plane has none to hand out.
+        BearerRefused: 409, this control plane has none to hand out.
     """
     if plane.own_keys is None:
-        raise HostRefused(409, "this control plane hands out no keys")
+        raise BearerRefused(409, "this control plane hands out no keys")
     return plane.own_keys
 
 
 def read_request(content: bytes, *, joins: bool) -> Asked:
     """
     Raises:
-        HostRefused: 400, no machine of ours sends that.
+        BearerRefused: 400, no machine of ours sends that.
     """
     try:
         body: Any = json.loads(content.decode())
     except (ValueError, RecursionError):
-        raise HostRefused(400, "the body is not a JSON document") from None
+        raise BearerRefused(400, "the body is not a JSON document") from None
     if not isinstance(body, dict) or not set(body) <= _FIELDS:
-        raise HostRefused(400, f"the body is a JSON object with {', '.join(sorted(_FIELDS))}")
+        raise BearerRefused(400, f"the body is a JSON object with {', '.join(sorted(_FIELDS))}")
     name = body.get("name", "")
     if (
         not isinstance(name, str)
@@ -119,12 +94,12 @@ def read_request(content: bytes, *, joins: bool) -> Asked:
         or not name.isprintable()
         or (joins and not name)
     ):
-        raise HostRefused(400, f"name is a text of 1 to {_LONGEST_NAME} characters")
+        raise BearerRefused(400, f"name is a text of 1 to {_LONGEST_NAME} characters")
     names = _texts(body, "names", _MOST_NAMES)
     required = _texts(body, "required", _MOST_NAMES)
     for each in (*names, *required):
         if not is_dns_name(without_wildcard(each)) and not _is_address(each):
-            raise HostRefused(400, "names are host names and addresses")
+            raise BearerRefused(400, "names are host names and addresses")
     request = body.get("request")
     try:
         if request is not None:
@@ -133,7 +108,7 @@ def read_request(content: bytes, *, joins: bool) -> Asked:
             check_request(request.encode())
         public_key = read_public_key(str(body.get("public_key", ""))[:64]) if joins else b""
     except (PkiProblem, ValueError) as problem:
-        raise HostRefused(400, str(problem)) from problem
+        raise BearerRefused(400, str(problem)) from problem
     key_ids = _texts(body, "key_ids", _MOST_KEY_IDS)
     replaces = str(body.get("replaces") or "")[:_LONGEST_TOKEN]
     return Asked(name, names, required, key_ids, request, public_key, replaces)
@@ -146,7 +121,7 @@ def _texts(body: Mapping[str, Any], key: str, most: int) -> tuple[str, ...]:
         or len(texts) > most
         or not all(isinstance(each, str) and len(each) <= _LONGEST_NAME and each.isascii() for each in texts)
     ):
-        raise HostRefused(400, f"{key} is a list of at most {most} texts")
+        raise BearerRefused(400, f"{key} is a list of at most {most} texts")
     return tuple(each.lower() for each in texts)
 
 
