@@ -17,6 +17,7 @@ from tests.programs import needs
 
 from hatchway.domain.bearer_token import BearerToken
 from hatchway.domain.host_token import HOST_TOKEN
+from hatchway.domain.public_key import KEY_TYPES
 from hatchway.host.script import HostLayout, authorized_keys_command
 
 pytestmark = needs("curl", "curl")
@@ -29,6 +30,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZG
 PROOF = 'restrict,from="127.0.0.1,::1,10.0.1.7",command="true"'
 
 SECURITY_KEYS = "sk-ssh-ed25519@openssh.com AAAA\nsk-ecdsa-sha2-nistp256@openssh.com AAAA\n"
+EVERY_TYPE = "".join(f"{key_type} AAAA\n" for key_type in KEY_TYPES)
 
 
 @dataclass
@@ -147,7 +149,7 @@ def test_without_user_and_fingerprint_nothing_is_asked(
         (f"{KEY}\n{KEY} comment\n".encode(), f"{KEY}\n{KEY}\n"),
         (f"{PROOF} {KEY} who\n".encode(), f"{PROOF} {KEY}\n"),
         (f"{PROOF},agent-forwarding {KEY}\n{PROOF.replace('true', 'id')} {KEY}\n".encode(), ""),
-        (SECURITY_KEYS.encode(), SECURITY_KEYS),
+        (EVERY_TYPE.encode(), EVERY_TYPE),
         (SECURITY_KEYS.replace("@openssh.com", "@openssh-com").encode(), ""),
         (SECURITY_KEYS.replace("256@", "256-cert-v01@").replace("19@", "19-cert-v01@").encode(), ""),
         (f'command="id" {KEY}\n{KEY}\n'.encode(), KEY + "\n"),

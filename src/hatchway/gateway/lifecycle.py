@@ -22,7 +22,7 @@ from hatchway.gateway.admission.refusal import (
     render_refusal,
 )
 from hatchway.gateway.admission.request import PATH, claimed_key_id
-from hatchway.gateway.telemetry.metrics import NOT_RECORDED as REASON_NOT_RECORDED
+from hatchway.gateway.telemetry.metrics import REASON_NOT_RECORDED
 from hatchway.gateway.trail.trail import Carried, QuotaReached
 from hatchway.gateway.tunnel.closures import CLIENT_GONE, NOT_RECORDED, duration_reached
 from hatchway.gateway.tunnel.relay import Relay

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LAG_INTERVAL: Final = 0.5
 """Seconds between two looks at how late the event loop is."""
 
-NOT_RECORDED: Final = "NotRecorded"
+REASON_NOT_RECORDED: Final = "NotRecorded"
 """The reason of a tunnel that was not opened because the audit trail could not be written."""
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -64,7 +64,7 @@ class Metrics:
         self.refused = Counter(
             "hatchway_tunnels_refused",
             "Requests that got no tunnel, by the error code that the client was told;"
-            f" {NOT_RECORDED} where the audit trail could not be written.",
+            f" {REASON_NOT_RECORDED} where the audit trail could not be written.",
             ["reason"],
             registry=registry,
         )

@@ -14,8 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from hatchway.gateway.admission.decision import Admitted, Refused
-from hatchway.gateway.telemetry.metrics import CLOSE_REASONS
-from hatchway.gateway.telemetry.metrics import NOT_RECORDED as REASON_NOT_RECORDED
+from hatchway.gateway.telemetry.metrics import CLOSE_REASONS, REASON_NOT_RECORDED
 from hatchway.gateway.tunnel.closures import CLIENT_GONE, NOT_RECORDED
 
 if TYPE_CHECKING:

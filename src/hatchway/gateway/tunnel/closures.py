@@ -2,6 +2,9 @@
 
 The AWS CLI prints `Websocket Closure Reason: <reason>` for any close but 1000, so every word here is read by
 users. Faults of the protocol stand in `transport.websocket.close`, quotas in `admission.refusal`.
+
+A new code stands in `telemetry.metrics.CLOSE_REASONS`, in docs/gateway.md and, with what its user may do, in
+`hatchway.client.errors` too.
 """
 
 from __future__ import annotations
