@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from fuzz.draws import Draws, noise
-from hatchway.domain.tunnel_terms import USUAL_DURATION
+from hatchway.domain.tunnel_protocol import USUAL_DURATION
 from hatchway.gateway.admission.refusal import (
     REQUEST_ID_HEADER,
     bad_request,

@@ -34,7 +34,7 @@ from hatchway.client.plan import TunnelPlan
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tls import Trust, trust
 from hatchway.client.tunnel import open_tunnel
-from hatchway.domain.tunnel_terms import HALF_CLOSE
+from hatchway.domain.tunnel_protocol import HALF_CLOSE
 from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
 MIB = 1 << 20

@@ -15,7 +15,7 @@ from hatchway.client.relay import Progress
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tls import trust
 from hatchway.client.tunnel import open_tunnel
-from hatchway.domain.tunnel_terms import USUAL_DURATION
+from hatchway.domain.tunnel_protocol import USUAL_DURATION
 
 if TYPE_CHECKING:
     import ssl

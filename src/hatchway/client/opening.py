@@ -28,7 +28,7 @@ from hatchway.client.frames import accept_value
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
 from hatchway.client.patience import as_while_restarting
 from hatchway.client.tls import advice
-from hatchway.domain.tunnel_terms import HALF_CLOSE
+from hatchway.domain.tunnel_protocol import HALF_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -39,7 +39,7 @@ from hatchway.client.frames import (
     write_frame,
 )
 from hatchway.client.opening import SUBPROTOCOL_HEADER
-from hatchway.domain.tunnel_terms import END_OF_DATA, HALF_CLOSE
+from hatchway.domain.tunnel_protocol import END_OF_DATA, HALF_CLOSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -35,7 +35,7 @@ from hatchway.client.frames import (
 from hatchway.client.local import PIPE_SIZE, standard_streams
 from hatchway.client.opening import open_with_patience
 from hatchway.client.signals import noticed
-from hatchway.domain.tunnel_terms import END_OF_DATA
+from hatchway.domain.tunnel_protocol import END_OF_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from hatchway.client.errors import GatewayUnreachable, NotOpened, TunnelRefused,
 from hatchway.client.opening import CONNECT_TIMEOUT, SUBPROTOCOL_HEADER, not_reached, not_trusted
 from hatchway.client.proxy import proxy_for
 from hatchway.client.relay import Relay
-from hatchway.domain.tunnel_terms import HALF_CLOSE
+from hatchway.domain.tunnel_protocol import HALF_CLOSE
 
 if TYPE_CHECKING:
     import socket

@@ -25,7 +25,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `service_linked_role` | the role that EC2 Instance Connect has in an account |
 | `tunnel` | a live tunnel, and the worker that carries it |
 | `leader` | which process does what only one is to do |
-| `tunnel_terms` | how long tunnels last, and how either side ends its own direction |
+| `tunnel_protocol` | how long tunnels last, and how either side ends its own direction |
 | `ssh_key` | a pushed SSH key, and the keys by which a host is known |
 | `public_key` | reading a public key that somebody pushes, and the line that sshd gets for it |
 | `bearer_token` | how a token looks that a host or machine holds, and the hash that is kept of it |

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from hatchway.domain.tunnel_terms import USUAL_DURATION
+from hatchway.domain.tunnel_protocol import USUAL_DURATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hatchway.domain.account import ALIAS, Quotas
 from hatchway.domain.ids import REGION
 from hatchway.domain.network import DEFAULT_GROUP_NAME
-from hatchway.domain.tunnel_terms import LONGEST_DURATION, USUAL_DURATION
+from hatchway.domain.tunnel_protocol import LONGEST_DURATION, USUAL_DURATION
 from hatchway.fleet import identity_sections, network_sections, values
 from hatchway.fleet.declarations import Fleet
 from hatchway.fleet.fields import Key, Reader, Table, items_of

@@ -21,7 +21,7 @@ from tests.transport.harness import (
     until,
 )
 
-from hatchway.domain.tunnel_terms import END_OF_DATA, HALF_CLOSE
+from hatchway.domain.tunnel_protocol import END_OF_DATA, HALF_CLOSE
 from hatchway.gateway.tunnel.liveness import LivenessCheck
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.domain.ids import ENDPOINT_ID
 from hatchway.domain.reach import parse_address
-from hatchway.domain.tunnel_terms import USUAL_DURATION
+from hatchway.domain.tunnel_protocol import USUAL_DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

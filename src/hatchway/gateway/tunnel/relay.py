@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from picows import WSMsgType
 
-from hatchway.domain.tunnel_terms import END_OF_DATA
+from hatchway.domain.tunnel_protocol import END_OF_DATA
 from hatchway.gateway.tunnel.closures import (
     BOTH_ENDED,
     CLIENT_CLOSED,
