@@ -71,6 +71,21 @@ def test_every_file_that_it_names_is_there() -> None:
     ] == []
 
 
+def test_what_it_says_to_look_for_is_in_the_file() -> None:
+    named = re.findall(r"`([\w./-]+\.\w+)`: (`\w+`(?:, `\w+`)*)", TEXT)
+    assert len(named) > 15
+    places = {place: (REPOSITORY / place, REPOSITORY / "src/hatchway" / place) for place, _ in named}
+    texts = {
+        place: "".join(path.read_text() for path in paths if path.exists()) for place, paths in places.items()
+    }
+    assert [
+        (place, name)
+        for place, names in named
+        for name in re.findall(r"\w+", names)
+        if not re.search(rf"\b{name}\b", texts[place])
+    ] == []
+
+
 def test_every_target_of_make_that_it_names_is_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", TEXT))

@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatchway.gateway.snapshot.subjects import SubjectIndex
+from hatchway.gateway.snapshot.subjects import _DECIDE_ON_ALL, _SUBJECTS, SubjectIndex
+from hatchway.store.tables import FEED
+
+AFFECT_NO_TUNNEL = {
+    "groups": "of which no decision asks: memberships and policies are rows of their own",
+    "sealed_signing_keys": "which verify a request, not a tunnel that is open",
+    "subnets": "of which no decision asks",
+    "terminations": "which end one tunnel without a decision",
+}
 
 subjects = st.lists(st.sampled_from([("users", "a"), ("users", "b"), ("policies", "p"), ("vpcs", "v")])).map(
     tuple
@@ -34,3 +42,8 @@ def test_tunnels_that_depend_on_the_same_share_what_they_depend_on() -> None:
     index = SubjectIndex()
     ones = index.add("tun-1", (("users", "a"), ("vpcs", "v")))
     assert index.add("tun-2", (("users", "a"), ("vpcs", "v"))) is ones
+
+
+def test_of_each_table_that_gateways_follow_it_is_said_which_tunnels_it_affects() -> None:
+    said = [*_SUBJECTS, *_DECIDE_ON_ALL, *AFFECT_NO_TUNNEL]
+    assert sorted(said) == sorted(table.name for table in FEED)

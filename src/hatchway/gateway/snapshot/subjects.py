@@ -36,7 +36,7 @@ def _owner(key: Subject) -> Subject:
 
 
 # From a row's primary key to its subject. A table that is neither here nor in `_DECIDE_ON_ALL` affects no
-# tunnel.
+# tunnel; a test has a list of these.
 _SUBJECTS: Final[dict[str, Callable[[Subject], Subject]]] = {
     "access_keys": _same("access_keys"),
     "sessions": _same("sessions"),
