@@ -1,4 +1,4 @@
-"""Root's privileges, and letting them go for good once the ports are bound."""
+"""Root's privileges, dropped for good once the ports are bound."""
 
 import ctypes
 import os

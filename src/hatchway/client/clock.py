@@ -1,4 +1,5 @@
-"""The time that requests are signed at: this machine's, or the server's where this machine's clock is wrong.
+"""The time that requests are signed at: this machine's, or the server's where this machine's clock is wrong
+(clock skew).
 
 A server that refuses a signature for its age says when it was made and what time it is. What it says is taken
 for this process and those that it starts, which is told once, and the request made again. Only whoever is

@@ -1,7 +1,8 @@
 """A connection to a server of the API or to a gateway: to the first of a name's addresses that answers, or by
 way of the proxy that the environment names.
 
-An address that does not answer holds the next ones up for a moment only, IPv6 and IPv4 in turn (RFC 8305).
+An address that does not answer holds the next ones up for a moment only, IPv6 and IPv4 in turn (Happy
+Eyeballs, RFC 8305).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many calls each principal may make in a time: token buckets, one for each kind of call.
+"""Rate limiting: how many calls each principal may make in a time, a token bucket for each kind of call.
 
 A bucket holds as many tokens as calls may come at once, and gets new ones at a rate. So a caller that is busy
 now and then notices nothing of it, and one that never stops gets its rate and leaves the rest to the others.

@@ -1,4 +1,5 @@
-"""One client's connection: uvicorn's HTTP/1.1, with a deadline for each part of it.
+"""One client's connection: uvicorn's HTTP/1.1, with a deadline for each part of it, against slow senders
+(Slowloris) and readers.
 
 uvicorn itself limits only how long a connection may be silent between two requests.
 """

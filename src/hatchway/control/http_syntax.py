@@ -1,8 +1,8 @@
 """What is taken as HTTP/1.1: no more than what every program on the way understands alike.
 
 h11 reads requests as leniently as RFC 9112 lets it. Where a proxy in front and a server behind read one
-request as two, or two as one, an attacker's request can pass for another's (section 11.2). No AWS client
-needs any of what is refused here.
+request as two, or two as one, an attacker's request can pass for another's (section 11.2, request smuggling).
+No AWS client needs any of what is refused here.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""Tokens of pages (`NextToken`, `Marker`): the key of the last thing on the page, wrapped.
+"""Tokens of pages (`NextToken`, `Marker`): the key of the last thing on the page, wrapped
+(keyset pagination).
 
 A token is not sealed: all that a forged one does is to begin somewhere else.
 """

@@ -68,5 +68,5 @@ class TokenForm:
         return hashlib.sha256(self.write(token).encode("ascii")).digest()
 
     def matches(self, token: BearerToken, stored_hash: bytes) -> bool:
-        """Whether `stored_hash` is of this token, in a time that does not tell how nearly."""
+        """Whether `stored_hash` is of this token, in constant time."""
         return hmac.compare_digest(self.hash(token), stored_hash)

@@ -1,15 +1,15 @@
-"""Who does what only one process is to do: a row for each role, which its leader changes again and again.
+"""Leader election, for what only one process is to do: a row for each role, which its leader keeps changing.
 
 Nobody's clock is compared with another's. A leader raises the row's *beat*; whoever else wants the role looks
 at the row, and takes it when it has stayed the same for `LEASE` by his own clock, or at once when its leader
 has left it or is known to be gone (`process_identity`). Each takes it by a transaction that finds it as it
 was seen.
 
-A leader may not know yet that it is none any more: it was suspended, or cut off from the store. So whatever
-it writes as a leader goes through `Leadership.store`, of which each transaction holds the row while it lasts
-(`FOR KEY SHARE`), or fails: nobody takes the role within one, nor does one that began too late commit. All of
-it is in transactions, as a pooler may give each another session. A gateway's role may only read the table: it
-can neither lead nor hold the row.
+A leader may not know yet that it is none any more: it was suspended, or cut off from the store. So it is
+fenced off: whatever it writes as a leader goes through `Leadership.store`, of which each transaction holds
+the row while it lasts (`FOR KEY SHARE`), or fails. Nobody takes the role within one, nor does one that began
+too late commit. All of it is in transactions, as a pooler may give each another session. A gateway's role may
+only read the table: it can neither lead nor hold the row.
 
 `Seen` and `is_free` decide, and know neither store nor clock.
 """

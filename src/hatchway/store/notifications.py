@@ -40,7 +40,8 @@ POLLING_INTERVAL: Final = 0.5
 
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
-"""Seconds before the next attempt to listen: twice as many after each that was soon over."""
+"""Seconds before the next attempt to listen: twice as many after each that was soon over (exponential
+backoff)."""
 
 _COARSE: Final = 0.05
 """Seconds within which a file may change twice and keep its time: the clock for files ticks slowly."""

@@ -1,4 +1,4 @@
-"""A restart without a gap: what one supervisor hands over to the next, listening sockets and control sockets.
+"""A restart without downtime: what one supervisor hands over to the next, listening and control sockets.
 
 1. The old supervisor gives its processes' listening sockets and their control sockets (see `supervised`) to
    the service manager, which keeps them, detaches from the processes, and ends. They go on serving.

@@ -1,4 +1,5 @@
-"""What each source of connections may cost the server before a client of it has authenticated.
+"""Rate limiting, against denial of service: what each source of connections may cost the server before a
+client of it has authenticated.
 
 Each source has a budget, a token bucket: a connection takes one token, and gives it back when its request
 turns out to be signed by an active key. So legitimate clients never notice, even when they are many at once;
