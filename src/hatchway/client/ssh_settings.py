@@ -50,7 +50,7 @@ def configured(line: SshLine, home: Path | None = None, system: Path = SYSTEM_CO
         home: the user's `.ssh`; that of the user database by default.
         system: the file for all users.
     """
-    own = _home() if home is None else home
+    own = ssh_directory() if home is None else home
     named = values_of(line.options, "F")
     if named:
         files = [] if named[-1].lower() == "none" else [Path(named[-1])]
@@ -70,7 +70,8 @@ def configured(line: SshLine, home: Path | None = None, system: Path = SYSTEM_CO
     return _asked(line, b"\nMatch all\n".join(parts) + f"\n{last}\nUser {_UNTOLD}\n".encode())
 
 
-def _home() -> Path | None:
+def ssh_directory() -> Path | None:
+    """Where OpenSSH looks: in the home of the user database, whatever HOME says. None for a user without."""
     try:
         import pwd
     except ImportError:

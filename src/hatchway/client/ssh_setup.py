@@ -49,6 +49,7 @@ from hatchway.client.ssh_config import (
     with_include,
     without_include,
 )
+from hatchway.client.ssh_settings import ssh_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,20 +80,15 @@ class Written:
     changed: bool
 
 
-def ssh_directory() -> Path:
-    """Where OpenSSH looks: in the home of the user database, whatever HOME says.
-
+def _own_directory() -> Path:
+    """
     Raises:
         InvalidOption: the user has no home.
     """
-    try:
-        import pwd
-    except ImportError:
-        return Path.home() / ".ssh"
-    try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh"
-    except KeyError:
-        raise InvalidOption("this user has no home: give --ssh-directory") from None
+    directory = ssh_directory()
+    if directory is None:
+        raise InvalidOption("this user has no home: give --ssh-directory")
+    return directory
 
 
 def write_ssh_config(
@@ -101,13 +97,13 @@ def write_ssh_config(
     """Write the hosts that the profile reaches, or write them anew.
 
     Args:
-        directory: in the place of `ssh_directory()`.
+        directory: in the place of the user's own `~/.ssh`.
 
     Raises:
         ClientError: hosts cannot be listed, or ssh does not accept what would be written.
         OSError: a file cannot be written.
     """
-    home = ssh_directory() if directory is None else directory
+    home = _own_directory() if directory is None else directory
     options = _lasting(profile.options)
     slug = profile_slug(options.profile)
     found = list_hosts(profile, [("instance-state-name", [RUNNING])])
@@ -158,7 +154,7 @@ def remove_ssh_config(profile: ProfileOptions, directory: Path | None = None) ->
     Raises:
         OSError: a file cannot be written or removed.
     """
-    home = ssh_directory() if directory is None else directory
+    home = _own_directory() if directory is None else directory
     ours, slug = home / _DIRECTORY, profile_slug(_lasting(profile).profile)
     taken = []
     for path in (ours / f"{slug}.conf", ours / f"{slug}.any"):
@@ -268,7 +264,7 @@ def _included(config: str, depth: int = 0) -> Iterator[str]:
     """What the files hold that a configuration includes, as ssh finds them."""
     for pattern in files_included(config) if depth < _DEEPEST_INCLUDE else ():
         # Unlike those of pathlib these take a pattern that begins at the root.
-        for found in glob.glob(str(ssh_directory() / os.path.expanduser(pattern))):  # noqa: PTH111, PTH207
+        for found in glob.glob(str(_own_directory() / os.path.expanduser(pattern))):  # noqa: PTH111, PTH207
             with suppress(OSError):
                 text = _read(Path(found))
                 yield text
