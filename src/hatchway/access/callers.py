@@ -1,4 +1,4 @@
-"""What is known of access keys from calls before, for as long as nothing has changed that it depends on.
+"""A cache: what is known of access keys from calls before, while nothing has changed that it depends on.
 
 To find out who holds a key takes a statement for each kind of policy that it, its groups and the account may
 have, and two for what it is verified with. Whether the account has changed since takes one, and whether it

@@ -1,4 +1,4 @@
-"""What the API answered a moment ago, for as long as it says that this may be remembered.
+"""A cache on the disk: what the API answered a moment ago, for as long as it says that it may be kept.
 
 A file for each question, its owner's alone, named by the API, the region, the access key and what was asked:
 nobody is led by what another was told, or by what an older key could see. What is out of date costs one

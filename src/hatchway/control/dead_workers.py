@@ -27,10 +27,11 @@ log = structlog.get_logger("hatchway.control.housekeeping")
 class DeadWorkers:
     """Finds the workers that are dead, in rounds.
 
-    Each is done with under its own lock, which a worker takes that claims to be alive.
+    A worker is dead when two rounds in a row find the same lease, over by more than the time of grace, and
+    the first of them could write to the store. So one that could not renew it because nobody could write has
+    had the time between the two for that.
 
-    A worker is dead when its lease and the time of grace are over in two rounds, the store having been
-    written in the first. So one that could not renew its lease because nobody could write gets its turn.
+    What a dead worker has left is entered under its lock, which a worker takes too that claims to be alive.
     """
 
     def __init__(self, plane: ControlPlane) -> None:

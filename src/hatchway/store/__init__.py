@@ -49,7 +49,7 @@ What must hold here:
 - A migration that has been released is never edited, and processes of the version before work on its result.
 - A store that goes back is noticed by its revisions' marks (`feed`), whoever restored it, by whatever means.
 - Revisions are committed in order, one writer at a time: who has caught up to one has seen all before it.
-- Whoever records waits for nobody but whom it decides the same thing with: `Transaction.lock`.
+- Whoever records waits for those alone whose decision is about the same thing: `Transaction.lock`.
 - Whatever reads the account for a decision and writes its effect does both in one `write` transaction.
 """
 
