@@ -8,9 +8,9 @@ import urllib.request
 from pathlib import Path
 
 from tests.cli.conftest import Installed, Serve
-from tests.cli.test_gateway_options import free_pair
 from tests.cli.test_serve import ask, eventually
 from tests.e2e.processes import lives
+from tests.e2e.waiting import free_port
 
 DONE_BY_ONE = 'hatchway_housekeeping_last_success_timestamp_seconds{task="purge sessions"}'
 DONE_BY_EACH = 'hatchway_housekeeping_last_success_timestamp_seconds{task="record refusals"}'
@@ -31,14 +31,16 @@ def is_first(pid: int) -> bool:
 def test_several_processes_serve_one_api_and_each_tells_prometheus(
     installed: Installed, serve: Serve
 ) -> None:
-    port = free_pair()
+    port = free_port(following=1)
     # Of forks of one program the command lines would not tell which is which.
     server = serve(installed, "--api-workers", "2", "--api-metrics", f"127.0.0.1:{port}", programs=True)
     context = ssl.create_default_context(cafile=str(installed.directory / "ca.pem"))
     assert len(server.children) == 3
-    texts = [told(each) for each in (port, port + 1)]
-    assert [DONE_BY_ONE in text for text in texts] == [True, False]
-    assert [DONE_BY_EACH in text for text in texts] == [True, True]
+
+    def done() -> list[tuple[bool, bool]]:
+        return [(DONE_BY_ONE in text, DONE_BY_EACH in text) for text in map(told, (port, port + 1))]
+
+    assert eventually(lambda: done() == [(True, True), (False, True)]), done()
 
     def both_have_answered() -> bool:
         # Which of them has a connection is the kernel's choice.

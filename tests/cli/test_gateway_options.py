@@ -1,6 +1,5 @@
 """The gateway's options, given to `hatchway serve` as a real process (docs/gateway.md)."""
 
-import contextlib
 import json
 import socket
 import ssl
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Installed, Serve, Server
+from tests.e2e.waiting import free_port
 
 from hatchway.cli.options import read_proxies
 from hatchway.errors import BadUsage
@@ -51,17 +51,8 @@ def test_a_load_balancer_named_on_the_command_line_says_who_the_client_is(
     assert last_source(installed) == "192.0.2.7"
 
 
-def free_pair() -> int:
-    """A port that is free, and the next one too."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port: int = first.getsockname()[1]
-            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
-                return port
-
-
 def test_each_worker_tells_prometheus_at_a_port_of_its_own(installed: Installed, serve: Serve) -> None:
-    port = free_pair()
+    port = free_port(following=1)
     server = serve(installed, "--gateway-workers", "2", "--metrics", f"127.0.0.1:{port}")
     assert ask(server) == b"HTTP/1.1 403"
     told = []

@@ -4,10 +4,9 @@ import asyncio
 import configparser
 import json
 import re
-import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,20 +15,14 @@ from tests.cli.conftest import Installed, create_endpoint
 from tests.cli.service_manager import Service
 from tests.cli.traffic import Traffic
 from tests.e2e.processes import lives
-from tests.e2e.waiting import wait_until
+from tests.e2e.waiting import free_port, wait_until
 
 HOST = "127.0.40.1"
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in found]
-
-
 @pytest.fixture
 def ports() -> list[int]:
-    return free_ports(2)
+    return [free_port(), free_port()]
 
 
 @pytest.fixture
