@@ -18,7 +18,9 @@ import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import Installed, Serve, Server, create_endpoint
 from tests.e2e.processes import lives
+from tests.e2e.waiting import free_port
 from tests.store.migrated import migrate_as_a_newer_program
+from tests.trail_files import events_in
 
 from hatchway.store import Store, own_schema
 
@@ -114,7 +116,9 @@ def connecting(installed: Installed, *words: str, timeout: float = 60) -> "subpr
 def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile_waits_for_it(
     installed: Installed, serve: Serve
 ) -> None:
-    server = serve(installed)
+    # Nobody else is to have them before it is started again.
+    api, gateway = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    server = serve(installed, "--api", api, "--gateway", gateway)
     assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
     endpoint_id = create_endpoint(installed)
     planes = server.children
@@ -129,7 +133,6 @@ def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile
     assert eventually(lambda: not any(lives(pid) for pid in planes))
 
     assert endpoint_id in installed.run("export").stdout
-    api, gateway = (server.urls[plane].partition("://")[2] for plane in ("api", "gateway"))
     # One asks the API first; the other knows all that it would be told, as what ssh runs does.
     way = ("--private-ip-address", "127.0.40.1", "--instance-connect-endpoint-id", endpoint_id)
     gateway_at = (
@@ -151,8 +154,7 @@ def test_what_was_committed_is_there_after_a_kill_and_whoever_connects_meanwhile
         assert (told.count("\n"), client.returncode) == (1, 255)
 
     def of(name: str) -> set[str]:
-        events = map(json.loads, (installed.directory / "audit.jsonl").read_text().splitlines())
-        return {event["eventID"] for event in events if event["eventName"] == name}
+        return {event["eventID"] for event in events_in(installed.directory / "audit.jsonl", name)}
 
     # A tunnel's events come after it.
     assert eventually(lambda: len(of("CloseTunnel")) >= len(waiting))

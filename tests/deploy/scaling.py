@@ -41,6 +41,7 @@ from tests.e2e.aws import find_aws_cli
 from tests.e2e.waiting import free_port, wait_until
 from tests.programs import needs
 from tests.store.postgresql_server import postgresql_server, server_programs
+from tests.trail_files import events_in
 
 from hatchway.installation.following import renew
 from hatchway.installation.joined import Joined
@@ -123,9 +124,7 @@ class Machines:
 
     def events(self, name: str, at: str = "second") -> list[dict[str, Any]]:
         """Those that a control plane has written."""
-        path = self.place / at / "audit.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [event for event in map(json.loads, lines) if event["eventName"] == name]
+        return events_in(self.place / at / "audit.jsonl", name)
 
     def tunnel(self) -> str:
         where = ("--gateway-address", FRONT, "--gateway-port", str(self.front["gateway"]))

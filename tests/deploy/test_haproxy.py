@@ -27,6 +27,7 @@ from tests.cli.commands import COMMAND, environment, hatchway
 from tests.deploy.site import ACCOUNT, ANSWER, CLIENT, ENDPOINT, FLEET, HOST, answers, start, through_a_tunnel
 from tests.e2e.waiting import free_port, wait_until
 from tests.programs import find, needs
+from tests.trail_files import events_in
 from tests.transport.harness import request
 
 from hatchway.sigv4.signing import presign
@@ -93,8 +94,7 @@ class Site:
         return client
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        lines = (self.directory / "audit.jsonl").read_text().splitlines()
-        return [event for event in map(json.loads, lines) if event["eventName"] == name]
+        return events_in(self.directory / "audit.jsonl", name)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from tests.e2e.machines import Machine
 from tests.e2e.network import Network
 from tests.e2e.processes import Process
 from tests.e2e.waiting import wait_until
+from tests.trail_files import events_in
 
 ACCOUNT = "123456789012"
 DNS_NAME = "gateway.hatchway.test"
@@ -124,8 +125,7 @@ class Hatchway:
         path = self.directory / "data" / "audit.jsonl"
 
         def found() -> list[dict[str, Any]]:
-            events = [json.loads(line) for line in path.read_text().splitlines()]
-            return [event for event in events if event["eventName"] == name and where(event)]
+            return [event for event in events_in(path, name) if where(event)]
 
         return wait_until(found, message=lambda: f"there is no such {name}")
 

@@ -23,6 +23,7 @@ from tests.e2e.hatchway_server import (
 from tests.e2e.network import Network
 from tests.e2e.openssh import Sshd, make_key
 from tests.e2e.waiting import wait_until
+from tests.trail_files import events_in
 
 CONFIGURATION = "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\nBatchMode yes\n"
 
@@ -154,8 +155,8 @@ def test_a_tunnel_that_ssh_hangs_up_is_closed_by_the_client_and_not_lost(
     others = set(openings(hatchway))  # of which some may end only now
     assert shell(f"hatchway ssh {WEB_1} true")[0] == 0
     said = shell(
-        f"rm -f there; hatchway ssh {WEB_1} 'echo in; sleep 1000' >there & ssh=$!;"
-        " for try in $(seq 600); do if [ -s there ]; then break; fi; sleep 0.1; done;"
+        f"hatchway ssh {WEB_1} 'echo in; sleep 1000' >~/there & ssh=$!;"
+        " for try in $(seq 600); do if [ -s ~/there ]; then break; fi; sleep 0.1; done;"
         " kill -HUP $ssh; wait $ssh"
     )
     ours = set(openings(hatchway)) - others
@@ -170,10 +171,9 @@ def test_a_tunnel_that_ssh_hangs_up_is_closed_by_the_client_and_not_lost(
 
 def closures(hatchway: Hatchway) -> list[tuple[str, int]]:
     """Each tunnel that ended, and its close code: in the exported trail, a little later."""
-    path = hatchway.directory / "data" / "audit.jsonl"
-    events = [json.loads(line) for line in path.read_text().splitlines()]
-    ended = [event["additionalEventData"] for event in events if event["eventName"] == "CloseTunnel"]
-    return [(event["tunnelId"], event["closeCode"]) for event in ended]
+    ended = events_in(hatchway.directory / "data" / "audit.jsonl", "CloseTunnel")
+    told = [event["additionalEventData"] for event in ended]
+    return [(each["tunnelId"], each["closeCode"]) for each in told]
 
 
 def openings(hatchway: Hatchway) -> list[str]:
