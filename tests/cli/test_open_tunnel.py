@@ -6,12 +6,12 @@ import shlex
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import FLEET, Installed, Serve, alice_s_client, create_endpoint
+from tests.e2e.waiting import wait_until
 from tests.transport.harness import silent_port
 
 HOST = "127.0.40.1"
@@ -163,11 +163,15 @@ UNLESS_CLOSED = """
 """
 
 
-def close_endpoints(installed: Installed, *endpoint_ids: str) -> None:
-    """To alice, by a tag, of which gateways know within a second."""
+def close_endpoint(installed: Installed, endpoint_id: str) -> None:
+    """To alice, by a tag, and wait until the gateway knows of it."""
     ec2 = alice_s_client(installed, "ec2")
-    ec2.create_tags(Resources=list(endpoint_ids), Tags=[{"Key": "closed", "Value": "yes"}])
-    time.sleep(1.5)
+    ec2.create_tags(Resources=[endpoint_id], Tags=[{"Key": "closed", "Value": "yes"}])
+    way = ("--instance-connect-endpoint-id", endpoint_id, "--private-ip-address", HOST, "--remote-port", "1")
+    wait_until(
+        lambda: "AccessDenied" in installed.run("open-tunnel", "--profile", "alice", *way).stderr,
+        message=lambda: f"{endpoint_id} is open yet",
+    )
 
 
 def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_ssh_s_proxy_command(
@@ -202,7 +206,7 @@ def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_
         port = str(listening.getsockname()[1])
         closed, proxy_command = dry_run()
         (open_one,) = endpoints - {closed}
-        close_endpoints(alice, closed)
+        close_endpoint(installed, closed)
         host = threading.Thread(target=greet, args=[listening], daemon=True)
         host.start()
         # As ssh runs it.
@@ -218,7 +222,7 @@ def test_an_endpoint_that_policies_deny_has_another_tried_by_open_tunnel_and_by_
         assert (by_us.returncode, by_us.stdout) == (0, "welcome"), by_us.stderr
         host.join(30)
 
-        close_endpoints(alice, open_one)
+        close_endpoint(installed, open_one)
         refused = alice.run("open-tunnel", INSTANCE, "--remote-port", port, "--profile", "alice")
     lines = refused.stderr.splitlines()
     assert (refused.returncode, len(lines)) == (255, 2), refused.stderr

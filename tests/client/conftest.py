@@ -68,10 +68,10 @@ def gateway(certificates: Certificates) -> Iterator[StubGateway]:
     stop = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=[serve()])
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     yield stub
     loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
+    thread.join(60)
     loop.close()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -212,7 +214,9 @@ def test_a_server_that_is_just_restarting_is_waited_for_which_is_told_once(
 
 
 def test_one_that_stays_away_is_told_of_in_the_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hatchway.client.patience.PATIENCE", 0.3)
+    seconds = count()
+    clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: None)
+    monkeypatch.setattr("hatchway.client.patience.time", clock)
     server.answers = [HANG_UP]
     told: list[str] = []
     with pytest.raises(ApiError, match="SendSSHPublicKey: Connection was closed before there was an answer"):

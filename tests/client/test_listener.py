@@ -171,7 +171,7 @@ def test_a_listener_that_is_told_to_end_closes_its_tunnels(gateway: StubGateway)
         assert await reader.readexactly(5) == b"hello"
 
     with_listener(gateway, use)
-    assert closed.wait(10)
+    assert closed.wait(60)
 
 
 def test_a_port_that_is_taken_is_refused(gateway: StubGateway) -> None:

@@ -38,7 +38,7 @@ def way(control_plane: StubControlPlane) -> Iterator[Way]:
             while data := source.recv(65_536):
                 if mine == "server":
                     # What is asked without waiting is under way before the first answer is.
-                    time.sleep(0.05)
+                    time.sleep(0.3)
                 with way.lock:
                     if last[0] != mine:
                         way.turns += mine == "client"

@@ -26,10 +26,14 @@ _FORM: Final = b"content-type: application/x-www-form-urlencoded\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How many connections, or requests, an attack makes, and for how many seconds it goes on."""
+    """How many connections, or requests, an attack makes, and for how many seconds it goes on.
+
+    One that is to leave no more than so many connections goes on until that is so, for a minute at most.
+    """
 
     many: int
     seconds: float
+    left: int | None = None
 
 
 @dataclass(slots=True)
@@ -282,6 +286,12 @@ def _attack(
             asyncio.create_task(_each(host, port, source, outcome, act, tls=tls)) for _ in range(bound.many)
         ]
         done, pending = await asyncio.wait(tasks, timeout=bound.seconds)
+        if bound.left is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    while len(pending) > bound.left:
+                        await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                        done, pending = await asyncio.wait(tasks, timeout=0)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)

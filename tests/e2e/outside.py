@@ -50,7 +50,7 @@ def look_outside(directory: Path) -> Outside:
     """What this computer is like now.
 
     Args:
-        directory: of this process of a test run, beside those of others, whose mounts come and go.
+        directory: of this process of a test run. The mounts of others, and of other runs, come and go.
     """
     mounts = [line.split()[3:6] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return Outside(
@@ -73,7 +73,10 @@ def processes_in(namespaces: Collection[str]) -> list[str]:
 
 
 def _is_another_s(mounted_on: Path, directory: Path) -> bool:
-    return mounted_on.is_relative_to(directory.parent) and not mounted_on.is_relative_to(directory)
+    of_tests = mounted_on.is_relative_to(directory.parent) or any(
+        part.startswith("pytest-of-") for part in mounted_on.parts
+    )
+    return of_tests and not mounted_on.is_relative_to(directory)
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

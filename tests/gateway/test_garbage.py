@@ -208,7 +208,8 @@ def test_a_connection_header_of_several_options_upgrades() -> None:
 )
 def test_whoever_does_not_finish_a_request_is_hung_up_on(said: bytes) -> None:
     async def test() -> None:
-        async with target(echo) as port, running_gateway(Says(port), request_deadline=0.3) as gateway:
+        # Within it a busy machine opens a tunnel.
+        async with target(echo) as port, running_gateway(Says(port), request_deadline=1.5) as gateway:
             client = await WebSocket.connect(gateway.port)
             client.writer.write(said)
             await client.hung_up()
@@ -225,7 +226,8 @@ def test_whoever_does_not_finish_a_request_is_hung_up_on(said: bytes) -> None:
 )
 def test_whoever_does_not_finish_tls_is_hung_up_on(said: bytes) -> None:
     async def test() -> None:
-        async with target(echo) as port, running_gateway(Says(port), request_deadline=0.3) as gateway:
+        # Within it a busy machine opens a tunnel.
+        async with target(echo) as port, running_gateway(Says(port), request_deadline=1.5) as gateway:
             reader, writer = await asyncio.open_connection(LOOPBACK, gateway.port)
             writer.write(said)
             client = WebSocket(reader, writer)

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.gateway.harness import (
 )
 from tests.transport.harness import CLOSE, LOOPBACK, Closed, WebSocket, request, run, silent_port, until
 
-from hatchway.gateway.admission.decision import Call, Refused
+from hatchway.gateway.admission.decision import Admitted, Call, Refused
 from hatchway.gateway.admission.refusal import ENDPOINT_FULL, unauthenticated
 from hatchway.gateway.trail.trail import QuotaReached
 from hatchway.gateway.tunnel.closures import ACCESS_REVOKED, GATEWAY_STOPPING
@@ -236,6 +237,18 @@ def test_a_quota_seen_only_after_the_upgrade_closes_with_4029() -> None:
     run(test)
 
 
+class Hesitates(Remembers):
+    """A trail that keeps nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_keep = asyncio.Event()
+
+    async def opened(self, admitted: Admitted, now: datetime) -> None:
+        await self.may_keep.wait()
+        await super().opened(admitted, now)
+
+
 def test_nothing_is_connected_before_the_record_is_kept() -> None:
     async def test() -> None:
         connected = asyncio.Event()
@@ -244,13 +257,13 @@ def test_nothing_is_connected_before_the_record_is_kept() -> None:
             connected.set()
             writer.close()
 
-        trail = Remembers(delay=0.3)
+        trail = Hesitates()
         async with target(notice) as port, running_gateway(Says(port), trail=trail) as gateway:
             client = await WebSocket.open(gateway.port)
             waiting = asyncio.create_task(connected.wait())
             await asyncio.wait({waiting}, timeout=0.15)
-            assert not trail.tunnels
             assert not connected.is_set()
+            trail.may_keep.set()
             await waiting
             assert trail.tunnels
             await client.close()
@@ -398,17 +411,16 @@ def test_who_may_know_is_told_why_the_target_cannot_be_reached(
     why = unreachable or "the host refuses: nothing listens on that port"
 
     async def test() -> None:
-        with socket.create_server((LOOPBACK, 0)) as nobody:
-            port = nobody.getsockname()[1]
-        says = Says(port, unreachable=unreachable, explaining=explaining)
-        async with running_gateway(says) as gateway:
-            client = await WebSocket.open(gateway.port)
-            opcode, payload = await client.frame()
-            id_ = "request id id-0"
-            told = f"{why}; {id_}" if explaining else id_
-            assert (opcode, payload[2:].decode()) == (CLOSE, f"Unable to connect to target ({told})")
-            await client.send(payload, CLOSE)
-            # The trail has the reason as ever, whoever was told more.
-            assert (await gateway.trail.end()).closure.reason == "Unable to connect to target"
+        with refusal() as port:
+            says = Says(port, unreachable=unreachable, explaining=explaining)
+            async with running_gateway(says) as gateway:
+                client = await WebSocket.open(gateway.port)
+                opcode, payload = await client.frame()
+                id_ = "request id id-0"
+                told = f"{why}; {id_}" if explaining else id_
+                assert (opcode, payload[2:].decode()) == (CLOSE, f"Unable to connect to target ({told})")
+                await client.send(payload, CLOSE)
+                # The trail has the reason as ever, whoever was told more.
+                assert (await gateway.trail.end()).closure.reason == "Unable to connect to target"
 
     run(test)

@@ -181,7 +181,7 @@ class WebSocket:
             raise
         return cls(
             *await asyncio.open_connection(
-                sock=sock, ssl=client_tls(), server_hostname="", ssl_handshake_timeout=10, limit=1 << 20
+                sock=sock, ssl=client_tls(), server_hostname="", ssl_handshake_timeout=TIMEOUT, limit=1 << 20
             )
         )
 

@@ -137,7 +137,7 @@ def test_the_lag_of_a_blocked_event_loop_is_seen() -> None:
         measuring = asyncio.create_task(metrics.measure_lag())
         await asyncio.sleep(0)
         time.sleep(LAG_INTERVAL + 0.2)  # noqa: ASYNC251 - this is the block
-        await until(lambda: samples(metrics)["hatchway_event_loop_lag_seconds_count"] == 1)
+        await until(lambda: samples(metrics)["hatchway_event_loop_lag_seconds_count"] >= 1)
         assert samples(metrics)["hatchway_event_loop_lag_seconds_sum"] >= 0.19
         measuring.cancel()
 

@@ -158,7 +158,7 @@ def test_tunnels_go_on_while_the_store_can_be_read_and_nobody_has_entered_them_a
         world.writable = False
         for _ in range(60):
             world.seconds += 5
-            await asyncio.sleep(0.02)
+            await until(lambda: lease._certain_at == world.seconds)
         assert not runs(lease)
         assert not world.ended
         world.writable = True

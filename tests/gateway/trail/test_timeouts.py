@@ -46,13 +46,19 @@ def test_what_comes_in_time_is_given_and_leaves_no_timer() -> None:
 
 def test_each_is_given_up_when_its_own_time_is_up() -> None:
     async def test() -> None:
-        timeout = SharedTimeout(0.2)
+        now = 1000.0
+        asyncio.get_running_loop().time = lambda: now  # type: ignore[method-assign]
+        timeout = SharedTimeout(20)
         early, late = future(), future()
         first = asyncio.create_task(outcome(timeout.wait(early)))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)
+        now += 10
         second = asyncio.create_task(outcome(timeout.wait(late)))
+        await asyncio.sleep(0)
+        now += 10
         assert await first == "given up"
         assert not late.done()
+        now += 10
         assert await second == "given up"
 
     asyncio.run(test())

@@ -9,6 +9,7 @@ from tests.transport.harness import (
     BINARY,
     PING,
     PONG,
+    Clock,
     WebSocket,
     run,
 )
@@ -91,15 +92,17 @@ def test_a_tunnel_without_a_byte_is_closed_at_the_idle_limit() -> None:
 
 def test_a_tunnel_that_carries_bytes_is_not_idle() -> None:
     async def test() -> None:
-        async with (
-            target(echo) as port,
-            running_gateway(Says(port)) as gateway,
-            watching(gateway, idle_limit=1),
-        ):
+        clock = Clock()
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            watch = LivenessCheck(gateway.registry, clock, idle_limit=10)
             client = await WebSocket.open(gateway.port)
             for _ in range(15):
                 assert await echoes(client)
-                await asyncio.sleep(0.1)
+                clock.now += 9
+                await watch.look()
+            clock.now += 10
+            await watch.look()
+            assert (await client.rest())[1].code == 4002
 
     run(test)
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any, cast
 
-from tests.transport.harness import LOOPBACK, run
+from tests.transport.harness import LOOPBACK, TIMEOUT, run
 
 from hatchway.transport.connection.readiness import WRITABLE, Readiness
 from hatchway.transport.connection.tcp import HIGH_WATER, Connection, Hold
@@ -77,7 +77,7 @@ async def connected() -> AsyncIterator[tuple[Noted, socket.socket]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.005)
 
@@ -347,7 +347,7 @@ def test_a_peer_that_breaks_off_after_its_fin_is_noticed_though_nothing_is_read_
             await asyncio.sleep(0.02)
             assert told == []
             reset(peer)
-            await asyncio.wait_for(connection.lost.wait(), 10)
+            await asyncio.wait_for(connection.lost.wait(), TIMEOUT)
             assert connection.said == ["end", "lost"]
             assert connection.received == b"that is all"
 
@@ -362,7 +362,7 @@ def test_a_peer_that_has_closed_wholly_is_noticed_at_the_next_byte_it_gets() -> 
             connection.await_loss()
             assert not connection.is_gone
             connection.send(b"is anybody there?")
-            await asyncio.wait_for(connection.lost.wait(), 10)
+            await asyncio.wait_for(connection.lost.wait(), TIMEOUT)
 
     run(test)
 

@@ -442,10 +442,12 @@ def test_a_client_that_reads_nothing_is_not_read_for_ever() -> None:
                     await client.send(client.outgoing.read())
 
             sending = asyncio.create_task(send())
-            await asyncio.wait({sending}, timeout=1)
-            before = len(echo.received)
-            await asyncio.sleep(0.2)
-            assert len(echo.received) == before
+            # What both kernels hold is read yet.
+            before = -1
+            while before != len(echo.received):
+                before = len(echo.received)
+                await asyncio.sleep(0.2)
+            assert echo.is_full
             sending.cancel()
 
     run(test)
@@ -584,8 +586,8 @@ def test_a_client_that_costs_too_much_is_not_read_for_a_while_and_loses_nothing(
     async def test() -> None:
         async with met() as (client, echo):
             await client.say(b"hello")
-            # A tenth of a second more than both allowances hold.
-            echo.costs = int(BURST + SHARED_BURST + RATE / 10)
+            # Seconds more than both allowances hold, of which a busy machine may take one.
+            echo.costs = int(BURST + SHARED_BURST + RATE * 2)
             client.tls.write(b"dear")
             await client.send(client.outgoing.read())
             assert await client.read_exactly(4) == b"dear"

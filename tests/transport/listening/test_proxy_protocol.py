@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.programs import find, needs
 from tests.transport.echo_server import echo_server
-from tests.transport.harness import LOOPBACK, WebSocket, client_tls, request, run, until
+from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, client_tls, request, run, until
 
 from hatchway.domain.reach import parse_address
 from hatchway.transport.listening.proxy_protocol import (
@@ -172,7 +172,7 @@ async def open_behind(port: int, header: bytes, *, pause_at: int | None = None) 
     await loop.sock_sendall(sock, header[pause_at or 0 :])
     client = WebSocket(
         *await asyncio.open_connection(
-            sock=sock, ssl=client_tls(), server_hostname="localhost", ssl_handshake_timeout=10
+            sock=sock, ssl=client_tls(), server_hostname="localhost", ssl_handshake_timeout=TIMEOUT
         )
     )
     client.writer.write(request())
@@ -316,7 +316,10 @@ def test_behind_a_real_haproxy_the_client_keeps_its_address(option: str, tmp_pat
                 await loop.sock_connect(sock, front.getsockname())
                 client = WebSocket(
                     *await asyncio.open_connection(
-                        sock=sock, ssl=client_tls(), server_hostname="localhost", ssl_handshake_timeout=10
+                        sock=sock,
+                        ssl=client_tls(),
+                        server_hostname="localhost",
+                        ssl_handshake_timeout=TIMEOUT,
                     )
                 )
                 client.writer.write(request())
