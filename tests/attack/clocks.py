@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +21,6 @@ def _trial(offsets: tuple[int, ...], opens: bool) -> Callable[[Site], Outcome]:
     def run(site: Site) -> Outcome:
         if "clocked" not in site.keys:
             site.user("clocked", OPEN)
-            time.sleep(0.5)
         said = []
         with echo_host() as port:
             for offset in offsets:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.attack.honest import Refused, Tunnel, echo_host
@@ -84,7 +83,6 @@ def _trial(name: str) -> Callable[[Site], Outcome]:
         site.user(stopped[:60], OPEN, statement, tags=tags)
         if others is not None:
             site.user(passes[:60], OPEN, statement, tags=others)
-        time.sleep(0.5)
         with echo_host() as port:
             first = _opens(site, stopped[:60], port)
             second = None if others is None else _opens(site, passes[:60], port)

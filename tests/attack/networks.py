@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from typing import Any, Final
 
 from tests.attack.honest import Gone, Refused, Tunnel, echo_host
@@ -30,7 +29,6 @@ def overlapping_vpcs(site: Site) -> Outcome:
 def never_targets(site: Site) -> Outcome:
     """Addresses that lie outside the VPC, or that no VPC has."""
     site.user("wanderer", OPEN)
-    time.sleep(0.5)
     answers: dict[str, str] = {}
     with echo_host() as port:
         for address in (

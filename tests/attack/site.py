@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-from contextlib import contextmanager, suppress
+import urllib.request
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.config import Config
 from botocore.session import Session
 from tests.cli.commands import COMMAND, environment, hatchway
+from tests.e2e.waiting import free_port, wait_until
 
 from hatchway.sigv4.signing import presign
+from hatchway.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +90,7 @@ class Site:
 
     Attributes:
         process: of `hatchway serve`.
+        metrics_port: where its gateway tells of itself.
         keys: access keys by user; `root` is the account's own.
     """
 
@@ -93,6 +98,7 @@ class Site:
     process: subprocess.Popen[str]
     api_address: tuple[str, int]
     gateway_address: tuple[str, int]
+    metrics_port: int
     keys: dict[str, Key]
     _clients: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
@@ -140,7 +146,7 @@ class Site:
         return hatchway(*arguments, variables={"HATCHWAY_DATA_DIR": str(self.data)})
 
     def user(self, name: str, *statements: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> Key:
-        """A user with these statements, and a key of his."""
+        """A user with these statements, and a key of his, of whom the gateway knows."""
         iam = self.api("iam")
         iam.create_user(
             UserName=name, Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()]
@@ -149,7 +155,16 @@ class Site:
             self.permit(name, *statements)
         made = iam.create_access_key(UserName=name)["AccessKey"]
         self.keys[name] = Key(made["AccessKeyId"], made["SecretAccessKey"])
+        with closing(Store.open(f"sqlite:///{self.data}/hatchway.db")) as store:
+            revision = store.revision()
+        wait_until(lambda: self._revision_of_the_gateway() >= revision)
         return self.keys[name]
+
+    def _revision_of_the_gateway(self) -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60) as answer:
+            found = re.search(rb"^hatchway_snapshot_revision (\S+)$", answer.read(), re.MULTILINE)
+        assert found is not None
+        return float(found[1])
 
     def permit(self, name: str, *statements: Mapping[str, Any]) -> None:
         """Make these the user's only ones."""
@@ -224,13 +239,15 @@ def running(options: Sequence[str] = (), variables: Mapping[str, str] | None = N
         fleet.write_text(json.dumps(FLEET))
         applied = hatchway("apply", str(fleet), variables=given)
         assert applied.returncode == 0, applied.stderr
-        process = _serve(directory, options, given)
+        metrics_port = free_port()
+        process = _serve(directory, ["--metrics", f"127.0.0.1:{metrics_port}", *options], given)
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("ready "), (directory / "server.log").read_text()
         urls = dict(word.split("=", 1) for word in line.split()[1:])
         root = Key(made["access_key_id"], made["secret_access_key"])
-        yield Site(directory, process, _address(urls["api"]), _address(urls["gateway"]), {"root": root})
+        api, gateway = _address(urls["api"]), _address(urls["gateway"])
+        yield Site(directory, process, api, gateway, metrics_port, {"root": root})
     finally:
         if process is not None:
             _stop(process)

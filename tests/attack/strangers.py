@@ -136,7 +136,6 @@ def _on_the_gateway(name: str, number: int, many: int, more: Mapping[str, Any]) 
     def run(site: Site) -> Outcome:
         user, newcomer = f"carol-{number}", free_source(240 - number)
         site.user(user, OPEN)
-        time.sleep(0.5)
         with echo_host() as port:
             tunnel = Tunnel(site, site.target(user, port))
             calm, hostile = [], []

@@ -45,7 +45,6 @@ def _attack(site: Site, name: str, port: int, theirs: int) -> Outcome:
     mallory, alice, bob = (f"{who}-{name.replace('_', '-')}" for who in ("mallory", "alice", "bob"))
     for user in (mallory, alice, bob):
         site.user(user, OPEN)
-    time.sleep(0.5)
     hostile, opening = [], []
     other, revoked = Tunnel(site, site.target(alice, port)), Tunnel(site, site.target(bob, port))
     # Before the others come: what they have sent lies in the kernel for long after they have stopped.

@@ -90,7 +90,7 @@ def shell(sheila: AwsCli) -> Iterator[Shell]:
         (f"hatchway ssh -F ~/config {WEB_1} id -un", "ec2-user\n"),
         ("mkdir ~/'a 100%h' && TMPDIR=~/'a 100%h' hatchway ssh web-1 id -un", "ec2-user\n"),
         # As VS Code does.
-        (f"echo 'id -un; exit' | hatchway ssh -T -D 51080 -o ConnectTimeout=15 bob@{WEB_1} bash", "bob\n"),
+        (f"echo 'id -un; exit' | hatchway ssh -T -D 51080 -o ConnectTimeout=60 bob@{WEB_1} bash", "bob\n"),
     ],
 )
 def test_words_mean_what_they_mean_to_ssh(shell: Shell, line: str, printed: str) -> None:
@@ -102,7 +102,7 @@ def test_one_connection_serves_calls_that_follow(shell: Shell, hatchway: Hatchwa
     line = (
         "hatchway ssh -C -o ControlMaster=auto -o ControlPersist=60s -o KbdInteractiveAuthentication=no"
         " -o PreferredAuthentications=gssapi-with-mic,gssapi-keyex,hostbased,publickey"
-        " -o PasswordAuthentication=no -o 'User=\"bob\"' -o ConnectTimeout=10 -o 'ControlPath=\"~/c-%C\"'"
+        " -o PasswordAuthentication=no -o 'User=\"bob\"' -o ConnectTimeout=60 -o 'ControlPath=\"~/c-%C\"'"
     )
     opened = len(openings(hatchway))
     command = "/bin/sh -c 'echo ~bob && sleep 0'"
@@ -291,12 +291,12 @@ def plain_ssh(sheila: AwsCli, enrolled_host: Sshd) -> Path:
         # Ansible's, and VS Code's.
         (
             "for n in 1 2; do ssh -F {config} -C -o ControlMaster=auto -o ControlPersist=60s"
-            " -o ConnectTimeout=10 -o 'ControlPath=\"~/p-%C\"' web-1"
+            " -o ConnectTimeout=60 -o 'ControlPath=\"~/p-%C\"' web-1"
             " '/bin/sh -c \"echo ~ && sleep 0\"'; done;"
             " ssh -F {config} -o 'ControlPath=\"~/p-%C\"' -O exit web-1",
             "/home/bob\n/home/bob\n",
         ),
-        ("echo 'id -un; exit' | ssh -F {config} -T -D 51080 -o ConnectTimeout=15 web-1 bash", "bob\n"),
+        ("echo 'id -un; exit' | ssh -F {config} -T -D 51080 -o ConnectTimeout=60 web-1 bash", "bob\n"),
     ],
 )
 def test_plain_ssh_reaches_hosts_by_their_names(
