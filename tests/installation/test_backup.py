@@ -18,6 +18,7 @@ import pytest
 from tests.cli.commands import COMMAND, environment
 from tests.cli.conftest import Installed, Serve, create_endpoint
 from tests.cli.test_account_commands import events_of
+from tests.e2e.waiting import free_port
 from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.cli.main import app
@@ -86,7 +87,8 @@ def rewrite(source: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_yesterdays_profile_opens_a_tunnel_on_an_empty_machine(
     installed: Installed, serve: Serve, tmp_path: Path
 ) -> None:
-    server = serve(installed)
+    api = f"127.0.0.1:{free_port()}"
+    server = serve(installed, "--api", api)
     assert installed.run("access-key", "create", "alice", "--profile", "alice").returncode == 0
     create_endpoint(installed)
     run("backup", tmp_path / "backup", "--data-dir", installed.directory)
@@ -95,7 +97,7 @@ def test_yesterdays_profile_opens_a_tunnel_on_an_empty_machine(
     shutil.rmtree(installed.directory)
 
     run("restore", tmp_path / "backup", "--data-dir", installed.directory)
-    serve(installed, "--api", server.urls["api"].removeprefix("https://"))
+    serve(installed, "--api", api)
     assert through_a_tunnel(installed) == b"hello from the host"
 
 
