@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def look_outside(directory: Path) -> Outside:
     """What this computer is like now.
 
     Args:
-        directory: of this process of a test run. The mounts of others, and of other runs, come and go.
+        directory: of this process of a test run. Mounts in others, wherever temporary files are, come and go.
     """
     mounts = [line.split()[3:6] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return Outside(
@@ -73,10 +74,8 @@ def processes_in(namespaces: Collection[str]) -> list[str]:
 
 
 def _is_another_s(mounted_on: Path, directory: Path) -> bool:
-    of_tests = mounted_on.is_relative_to(directory.parent) or any(
-        part.startswith("pytest-of-") for part in mounted_on.parts
-    )
-    return of_tests and not mounted_on.is_relative_to(directory)
+    shared = {directory.parent, Path(tempfile.gettempdir())}
+    return not (mounted_on.is_relative_to(directory) or shared.isdisjoint(mounted_on.parents))
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
