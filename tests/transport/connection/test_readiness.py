@@ -68,6 +68,22 @@ def test_one_that_is_untrusted_has_its_turn_when_all_others_have_had_theirs() ->
     run(test)
 
 
+def test_those_who_are_untrusted_cost_each_poll_one_event_however_many_wait() -> None:
+    async def test() -> None:
+        calls: list[str] = []
+        with ExitStack() as stack:
+            readiness = Readiness(asyncio.get_running_loop())
+            for number in range(20):
+                sock = stack.enter_context(readable())
+                stack.callback(readiness.forget, sock.fileno())
+                watcher = Noting(f"untrusted {number}", calls, is_untrusted=True)
+                readiness.watch(sock.fileno(), READABLE, watcher)
+            assert len(readiness._poll_now()) == 1
+            await until(lambda: len(set(calls)) == 20)
+
+    run(test)
+
+
 def test_one_that_is_untrusted_and_watched_no_more_is_not_told() -> None:
     async def test() -> None:
         calls: list[str] = []

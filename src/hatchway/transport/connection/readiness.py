@@ -74,8 +74,10 @@ class Readiness:
         self._watchers: dict[int, Watcher] = {}
         self._ready = deque[tuple[int, int]]()
         self._turns = deque[Turns]()
-        # In the order in which they became ready; their events are those of the last poll.
-        self._untrusted: dict[int, int] = {}
+        # Watches those who are not trusted yet, and is watched like a socket: however many of them wait for
+        # their turn, that is one event. It gives them in the order in which they became ready.
+        self._untrusted = select.epoll()
+        self._untrusted_wait = False
         self._scheduled = False
         if isinstance(loop, CoreLoop):
             self.poller = loop.poller
@@ -86,20 +88,23 @@ class Readiness:
             epoll = self._epoll = select.epoll()
             self._poll_now = partial(epoll.poll, 0, _MAX_EVENTS)
             loop.add_reader(self._epoll.fileno(), self._poll)
+        self._epoll.register(self._untrusted.fileno(), READABLE)
 
     def watch(self, descriptor: int, events: int, watcher: Watcher) -> None:
-        """Begin to watch for these events."""
+        """Begin to watch for these events. As long as it is watched, it stays untrusted if it is."""
         self._watchers[descriptor] = watcher
-        self._epoll.register(descriptor, events)
+        self._epoll_of(watcher).register(descriptor, events)
 
     def change(self, descriptor: int, events: int) -> None:
         """Watch for these events from now on."""
-        self._epoll.modify(descriptor, events)
+        self._epoll_of(self._watchers[descriptor]).modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
         """Watch it no longer; to be called before it is closed."""
-        del self._watchers[descriptor]
-        self._epoll.unregister(descriptor)
+        self._epoll_of(self._watchers.pop(descriptor)).unregister(descriptor)
+
+    def _epoll_of(self, watcher: Watcher) -> select.epoll | Poller:
+        return self._untrusted if watcher.is_untrusted else self._epoll
 
     def later(self, watcher: Turns) -> None:
         """Let it have another turn when others have had theirs."""
@@ -120,7 +125,7 @@ class Readiness:
         self._poll()
 
     def _poll(self) -> None:
-        ready, later, untrusted = self._ready, self._turns, self._untrusted
+        ready, later = self._ready, self._turns
         until = monotonic() + MAX_ROUND
         while True:
             if not ready:
@@ -129,31 +134,28 @@ class Readiness:
                 descriptor, events = ready.popleft()
                 # A watcher that was notified before this one may have ended it.
                 watcher = self._watchers.get(descriptor)
-                if watcher is None:
-                    continue
-                if watcher.is_untrusted:
-                    untrusted[descriptor] = events
-                    continue
-                self._notify(watcher, events)
-                if monotonic() > until:
-                    break
+                if watcher is not None:
+                    self._notify(watcher, events)
+                    if monotonic() > until:
+                        break
+                elif descriptor == self._untrusted.fileno():
+                    self._untrusted_wait = True
             if later:
                 waiting = later.popleft()
                 try:
                     waiting.have_turn()
                 except Exception as problem:
                     self._failed(waiting, problem)
-            if untrusted and not ready:
-                descriptor = next(iter(untrusted))
-                watcher = self._watchers.get(descriptor)
-                events = untrusted.pop(descriptor)
-                if watcher is not None:
-                    self._notify(watcher, events)
-                    # A task serves what it asked for, which counts as part of the turn.
-                    break
-            if not (later or untrusted) or monotonic() > until:
+            if self._untrusted_wait and not ready:
+                self._untrusted_wait = False
+                for descriptor, events in self._untrusted.poll(0, 1):
+                    self._notify(self._watchers[descriptor], events)
+                # A task serves what it asked for, which counts as part of the turn. Of others who wait, the
+                # next poll tells.
                 break
-        if ready or later or untrusted:
+            if not later or monotonic() > until:
+                break
+        if ready or later or self._untrusted_wait:
             self._schedule()
 
     def _notify(self, watcher: Watcher, events: int) -> None:

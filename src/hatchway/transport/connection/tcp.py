@@ -325,6 +325,11 @@ class Connection(ABC):
             self.readiness.forget(self._descriptor)
         self._watched = wanted
 
+    def _unwatch(self) -> None:
+        if self._watched:
+            self.readiness.forget(self._descriptor)
+            self._watched = 0
+
     def _send_rest(self) -> None:
         unsent = self._unsent
         assert unsent is not None
@@ -362,9 +367,7 @@ class Connection(ABC):
     def _drop(self) -> None:
         if self.pair is not None:
             self.pair.part()
-        if self._watched:
-            self.readiness.forget(self._descriptor)
-            self._watched = 0
+        self._unwatch()
         self._descriptor = -1
         self._unsent = None
         self._socket.close()

@@ -159,7 +159,9 @@ class TlsConnection(Connection):
 
     def trust(self) -> None:
         """Read as often as there is something, and as much, from now on."""
+        self._unwatch()
         self.is_untrusted = False
+        self._watch()
 
     def write(self, *pieces: bytes | memoryview) -> None:
         """Encrypt each piece, and send them. Nothing follows the end of TLS, or its failure.

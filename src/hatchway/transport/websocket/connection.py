@@ -203,9 +203,9 @@ class WebSocketConnection(TlsConnection):
             problem = f"The request and its headers exceed {MAX_HEAD} bytes."
             self.request.set_exception(BadHandshake(problem, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
             return
-        self.trust()
         # What the client sends before the answer waits in its socket, or at most in one portion of it.
         self.hold(Hold.CONNECTING)
+        self.trust()
         raw = bytes(self._received[:end])
         del self._received[: end + len(HEAD_END)]
         try:
