@@ -78,8 +78,8 @@ def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFa
     from hatchway.store import (
         BadStoreUrl,
         DriverMissing,
-        MachineRemoved,
         SchemaMismatch,
+        ServesNoMore,
         explain,
         show_problem,
     )
@@ -87,7 +87,7 @@ def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFa
     match problem:
         case BadStoreUrl():
             return BadUsage(str(problem))
-        case KeyProblem() | PkiProblem() | DriverMissing() | SchemaMismatch() | MachineRemoved():
+        case KeyProblem() | PkiProblem() | DriverMissing() | SchemaMismatch() | ServesNoMore():
             return CommandFailed(str(problem))
     if isinstance(problem, SQLAlchemyError) and store_url is not None:
         return CommandFailed(show_problem(store_url, problem))

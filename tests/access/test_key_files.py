@@ -180,11 +180,13 @@ def test_of_a_master_key_of_another_store_it_is_said_where_it_is_and_what_to_do(
     path = Path("/data/master.key")
     assert str(wrong_master_key(path, {"HATCHWAY_GATEWAY_KEY": "x"})) == (
         "the master key in /data/master.key is not this store's, for it opens none of its secrets: "
+        "see that --store-url or HATCHWAY_STORE_URL leads to the right store; if it does, "
         "restore /data/master.key from a backup"
     )
     assert str(wrong_master_key(path, {"HATCHWAY_MASTER_KEY": "x"})) == (
         "the master key in environment variable HATCHWAY_MASTER_KEY is not this store's, for it opens none "
-        "of its secrets: set HATCHWAY_MASTER_KEY to the right one, or take it away where "
+        "of its secrets: see that --store-url or HATCHWAY_STORE_URL leads to the right store; if it does, "
+        "set HATCHWAY_MASTER_KEY to the right one, or take it away where "
         "/data/master.key holds the key"
     )
 

@@ -21,7 +21,7 @@ from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.installation import Installation, open_installation
 from hatchway.installation.secret_files import put_file
 from hatchway.settings import DataDirectory
-from hatchway.store import sqlite_writer
+from hatchway.store import Store, sqlite_writer
 
 
 @pytest.fixture
@@ -110,6 +110,31 @@ def test_what_was_sealed_under_the_former_key_meanwhile_is_sealed_anew_before_th
     key_id, secret = make_key(installation, late)
     rotate(installation, Step.DROP)
     assert opened(installation, following(installation), key_id) == secret
+
+
+def test_a_command_that_is_under_way_while_the_key_is_rotated_seals_under_the_next(
+    installation: Installation,
+) -> None:
+    with open_installation(installation.directory, None) as command:
+        rotate(installation, *Step)
+        key_id, secret = make_key(installation, command.vault)
+    assert opened(installation, following(installation), key_id) == secret
+
+
+def test_a_command_that_begins_while_the_key_is_rotated_goes_by_the_next(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, late = Store.check_schema, iter([True])
+
+    def rotated(store: Store, *, older: bool = False) -> str:
+        if next(late, False):
+            rotate(installation, *Step)
+        return check(store, older=older)
+
+    monkeypatch.setattr(Store, "check_schema", rotated)
+    with open_installation(installation.directory, None) as command:
+        assert next(late, None) is None
+        assert command.vault.key_id == following(installation).key_id
 
 
 def recorded(installation: Installation) -> set[tuple[str, str | None]]:

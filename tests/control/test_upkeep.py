@@ -5,13 +5,31 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
 from tests.control.harness import SharedServer, World, tunnel_user
 
 from hatchway.access.signing_keys import gateway_dates
+from hatchway.control.plane import ControlPlane
 from hatchway.control.upkeep import Upkeep, Watches
 from hatchway.settings import DataDirectory, Settings
-from hatchway.store import Membership, SchemaWatch, Store
+from hatchway.store import Membership, OtherInstallation, SchemaWatch, Store
+from hatchway.store.tables import accounts
+
+
+def upkeep_of(plane: ControlPlane, server: SharedServer, directory: Path) -> tuple[Upkeep, Watches]:
+    certificate = Path(server.certificate)
+    settings = Settings(
+        data_directory=DataDirectory(directory),
+        store_url="",
+        api_certificate=certificate,
+        api_key=certificate,
+        gateway_certificate=certificate,
+        gateway_key=certificate,
+    )
+    watches = Watches(SchemaWatch(plane.store), Membership(plane.store, None))
+    watches.schema.look_first()
+    return Upkeep(plane, settings, watches), watches
 
 
 @pytest.mark.parametrize("days", [-3, 3], ids=["behind", "ahead"])
@@ -21,18 +39,8 @@ def test_a_leader_whose_clock_is_wrong_derives_signing_keys_of_the_right_days_an
     monkeypatch.setattr(Store, "server_time", lambda store: datetime.now(UTC))
     with world.store.write() as tx:
         alice = tunnel_user(tx, world.plane.vault)
-    certificate = Path(shared_server.certificate)
-    settings = Settings(
-        data_directory=DataDirectory(tmp_path),
-        store_url="",
-        api_certificate=certificate,
-        api_key=certificate,
-        gateway_certificate=certificate,
-        gateway_key=certificate,
-        audit_file=False,
-    )
     plane = replace(world.plane, clock=lambda: datetime.now(UTC) + timedelta(days=days))
-    upkeep = Upkeep(plane, settings, Watches(SchemaWatch(world.store), Membership(world.store, None)))
+    upkeep, _ = upkeep_of(plane, shared_server, tmp_path)
     with capture_logs() as logs:
         upkeep.start()
         upkeep.end()
@@ -41,3 +49,22 @@ def test_a_leader_whose_clock_is_wrong_derives_signing_keys_of_the_right_days_an
     assert f"{datetime.now(UTC):%Y%m%d}" in dates
     assert dates <= {*gateway_dates(datetime.now(UTC))}
     assert [line["seconds_ahead"] for line in logs if line["event"] == "clocks differ"] == [days * 86400]
+
+
+def test_a_leader_writes_nothing_of_another_installations_store_into_its_file_nor_into_that_store(
+    world: World, shared_server: SharedServer, tmp_path: Path
+) -> None:
+    upkeep, watches = upkeep_of(world.plane, shared_server, tmp_path)
+    upkeep.start()
+    # The store's URL leads elsewhere now, and there something is yet to be written to a file.
+    with world.store.engine.begin() as connection:
+        connection.execute(update(accounts).values(created_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    world.client("sts").get_caller_identity()
+    watches.schema.look()
+    with pytest.raises(OtherInstallation, match="made 2020-01-01 00:00:00"):
+        watches.require()
+    upkeep.end()
+    written = tmp_path / "audit.jsonl"
+    assert not written.exists() or "GetCallerIdentity" not in written.read_text()
+    with world.store.read() as tx:
+        assert tx.audit_records.unexported(10)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,16 @@ from tests.e2e.waiting import wait_until
 from tests.store.migrated import migrate_as_a_newer_program, new_sqlite_store
 from tests.store.test_store import schema, user
 
-from hatchway.store import SchemaMismatch, SchemaWatch, Store, explain, oldest_program, own_schema
+from hatchway.domain.account import Account
+from hatchway.store import (
+    OtherInstallation,
+    SchemaMismatch,
+    SchemaWatch,
+    Store,
+    explain,
+    oldest_program,
+    own_schema,
+)
 from hatchway.store import schema as schemas
 
 VERSIONS = Path(schemas.__file__).parent / "migrations" / "versions"
@@ -188,3 +199,40 @@ print([name for name in sys.modules if name.startswith("alembic")])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_running_program_notices_that_the_store_is_another_installations_and_goes_on_with_its_own(
+    store: Store,
+) -> None:
+    made = datetime(2026, 11, 30, tzinfo=UTC)
+    account = Account(id="123456789012", region="us-east-1", gateway_dns_name="localhost", created_at=made)
+    with store.write() as tx:
+        tx.accounts.put(account)
+    watch = SchemaWatch(store)
+    watch.look_first()
+    guarded = store.only_when(watch.require).only_while(watch.require_own_so_far)
+    with capture_logs() as logs:
+        # The same account's number says nothing: it is anybody's to choose.
+        with store.write() as tx:
+            tx.accounts.put(replace(account, created_at=made + timedelta(seconds=1)))
+        with pytest.raises(OtherInstallation), store.only_when(watch.require_own).record():
+            pytest.fail("it went on, not having looked yet")
+        for _ in range(2):
+            watch.look()
+        assert not watch.fits
+        for use in (guarded.read, guarded.write, guarded.record):
+            with pytest.raises(OtherInstallation) as caught, use():
+                pytest.fail("it went on")
+        assert "see where the store's URL leads" in str(explain(caught.value))
+        with store.write() as tx:
+            tx.accounts.delete(account.id)
+        watch.look()
+        assert not watch.fits
+        with store.write() as tx:
+            tx.accounts.put(replace(account, region="eu-central-1"))
+        watch.look()
+        for use in (guarded.read, guarded.write, guarded.record):
+            with use() as tx:
+                assert tx.accounts.count()
+    events = ["store is another installation's", "store suits this program again"]
+    assert [line["event"] for line in logs] == events

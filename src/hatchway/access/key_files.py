@@ -187,7 +187,8 @@ def wrong_master_key(path: Path, environment: Mapping[str, str]) -> KeyProblem:
     """What to say when the master key opens no secret of the store."""
     return KeyProblem(
         f"the master key in {_source(MASTER_KEY, path, environment)} is not this store's, for it opens none"
-        f" of its secrets: {_remedy_of_damage(MASTER_KEY, path, environment)}"
+        f" of its secrets: see that --store-url or HATCHWAY_STORE_URL leads to the right store; if it does,"
+        f" {_remedy_of_damage(MASTER_KEY, path, environment)}"
     )
 
 

@@ -59,7 +59,7 @@ from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
 from hatchway.protocol import Reply, ServiceError
-from hatchway.store import MachineRemoved, NowThere, log_fields
+from hatchway.store import NowThere, ServesNoMore, log_fields
 from hatchway.store.tables import gateway_workers
 from hatchway.transport.listening.failures import WINDOW
 
@@ -98,7 +98,7 @@ def create_application(
         middleware=[Middleware(_RequestIds, plane=plane)],
         exception_handlers={
             HTTPException: api.refused,
-            MachineRemoved: removed,
+            ServesNoMore: removed,
             **dict.fromkeys(OF_STORE, without_store),
             500: failed,
         },
@@ -187,7 +187,7 @@ class _Api:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await asyncio.shield(self._looking)
-        except MachineRemoved as problem:
+        except ServesNoMore as problem:
             # Which has its own line in the log: load balancers ask several times a second.
             return await removed(request, problem)
         except Exception as problem:

@@ -40,9 +40,9 @@ from hatchway.settings import LOOPBACK
 from hatchway.store import (
     Leadership,
     LeadershipLost,
-    MachineRemoved,
     Position,
     ServerTime,
+    ServesNoMore,
     Transaction,
     log_fields,
 )
@@ -381,7 +381,7 @@ class Housekeeper:
             task.run()
         except LeadershipLost:
             self._next_at[task] = began + OTHERS_LOOK
-        except MachineRemoved:
+        except ServesNoMore:
             # Which has its own line.
             self._next_at[task] = began + task.every
         except Exception as problem:

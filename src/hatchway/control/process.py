@@ -110,7 +110,7 @@ def run_control(
         stack.callback(store.close)
         metrics.watch_store(store, connections)
         watches = _watches(store, settings)
-        store = store.only_when(watches.schema.require).only_while(watches.membership.require)
+        store = store.only_when(watches.schema.require).only_while(watches.require)
         # What the last calls recorded goes out too: this is left after their records are committed.
         ending = stack.enter_context(ExitStack())
         audit = GroupCommit(store)

@@ -37,6 +37,15 @@ class Watches:
     schema: SchemaWatch
     membership: Membership
 
+    def require(self) -> None:
+        """For `Store.only_while`.
+
+        Raises:
+            ServesNoMore: it was so the last time.
+        """
+        self.schema.require_own_so_far()
+        self.membership.require()
+
 
 class Upkeep:
     """Of one process. With `housekeeping` it takes part in doing what is done for the account."""
@@ -56,7 +65,9 @@ class Upkeep:
             self._housekeepers = [Housekeeper(_watched(always, metrics), time.monotonic)]
             return
         audit_log = settings.data_directory.audit_log if settings.audit_file else None
-        self._leadership = leadership = lead(plane, audit_log)
+        # Whoever leads writes of his own accord, also to a store that has just come in the place of his.
+        own = plane.store.only_when(watches.schema.require_own)
+        self._leadership = leadership = lead(replace(plane, store=own), audit_log)
         metrics.watch_leadership(leadership, HOUSEKEEPING)
         exporting: tuple[Task, ...] = ()
         if audit_log is not None:

@@ -14,14 +14,15 @@ from hatchway.access.access_keys import count_opened, opens_secrets, put_check
 from hatchway.access.granted_keys import derive_granted
 from hatchway.access.key_files import (
     CA_KEY,
+    MASTER_KEY,
     STORE_LOCATION,
+    FollowedKeyFile,
     KeyProblem,
     altered_check,
     former_authority,
     former_gateway_key,
     former_master_key,
     read_gateway_keys,
-    read_master_keys,
     read_private_file,
     wrong_master_key,
 )
@@ -106,7 +107,9 @@ def open_installation(
             raise CommandFailed(
                 f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
             )
-        vault = Vault(*read_master_keys(directory.master_key, os.environ).all)
+        # It may be rotated while this is under way: what is sealed under the former then nobody opens again.
+        master_key = FollowedKeyFile(MASTER_KEY, directory.master_key, os.environ)
+        vault = Vault(*master_key.held.all, changed=master_key.changed)
         store = Store.open(store_url or directory.store_url)
         try:
             if migrate:

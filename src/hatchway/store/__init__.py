@@ -18,7 +18,8 @@ else.
 | module | holds |
 |---|---|
 | `store` | the engine and its transactions |
-| `schema`, `schema_watch` | its migrations, and which programs can work on it, at first and later |
+| `schema` | its migrations, and which programs can work on it |
+| `schema_watch` | whether a program that runs goes with it yet, and it is still its own |
 | `membership` | whether the machine of a process is still one of the installation's |
 | `transaction` | a repository for each noun, and the revision |
 | `locks` | locks by name |
@@ -62,6 +63,8 @@ from hatchway.store.membership import Membership, require_machine
 from hatchway.store.notifications import ChangeNotifications
 from hatchway.store.problems import (
     MachineRemoved,
+    OtherInstallation,
+    ServesNoMore,
     StoreBusy,
     TookTooLong,
     TransactionEnded,
@@ -92,12 +95,14 @@ __all__ = [
     "MachineRemoved",
     "Membership",
     "NowThere",
+    "OtherInstallation",
     "Position",
     "Rows",
     "SchemaMismatch",
     "SchemaWatch",
     "ServerTime",
     "Serves",
+    "ServesNoMore",
     "Store",
     "StoreBusy",
     "TookTooLong",

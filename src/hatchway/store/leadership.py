@@ -25,7 +25,7 @@ import structlog
 from sqlalchemy import select
 
 from hatchway.domain.leader import Leader
-from hatchway.store.problems import MachineRemoved, log_fields
+from hatchway.store.problems import ServesNoMore, log_fields
 from hatchway.store.process_identity import is_gone, own_identity
 from hatchway.store.store import Store
 from hatchway.store.tables import leaders
@@ -235,7 +235,7 @@ class Leadership:
     def _look_safely(self) -> None:
         try:
             self.look()
-        except MachineRemoved:
+        except ServesNoMore:
             # Which has its own line.
             return
         except Exception as problem:

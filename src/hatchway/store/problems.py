@@ -34,8 +34,8 @@ _NOT_OPENED: Final = (
 )
 _DAMAGED: Final = "the store is damaged: restore it from a backup"
 _GONE: Final = (
-    "the database server cannot be reached, has refused the login, or has ended the connection: see that it"
-    " runs, and that the store's URL is right"
+    "the database server cannot be reached, has refused the login, has no connection free, or has ended the"
+    " connection: see that it runs, that the store's URL is right, and that max_connections is enough"
 )
 _BEING_RESTORED: Final = (
     "the store is being restored, or its restoration was not finished: it is used as soon as it is whole; if"
@@ -87,7 +87,22 @@ class StoreBusy(Exception):
     """Others of this process have held the store for too long, waiting for it themselves."""
 
 
-class MachineRemoved(Exception):
+class ServesNoMore(Exception):
+    """This process is not to serve the store any more. The message says what to do."""
+
+
+class OtherInstallation(ServesNoMore):
+    """The store is not the one that this process began with: its URL leads elsewhere now."""
+
+    def __init__(self, found: str, own: str) -> None:
+        super().__init__(
+            f"the store is {found}, and this server is that of {own}: see where the store's URL leads (its"
+            " name, a pooler before it), and what was restored there. It serves again as soon as its own is"
+            " there; if this one is to be its store, stop it, and start it with the keys of that installation"
+        )
+
+
+class MachineRemoved(ServesNoMore):
     """The machine is none of the installation's any more. The message says what to do."""
 
     def __init__(self, machine_id: str) -> None:
@@ -134,7 +149,7 @@ def _explain_alone(problem: BaseException) -> str | None:
         return _UNREADABLE
     if isinstance(problem, StoreBusy | PoolTimeout):
         return _BUSY
-    if isinstance(problem, FileMisused | MachineRemoved):
+    if isinstance(problem, FileMisused | ServesNoMore):
         return str(problem)
     if isinstance(problem, BeingRestored):
         return _BEING_RESTORED

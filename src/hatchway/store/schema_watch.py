@@ -1,12 +1,13 @@
-"""Whether a program that runs still goes with its store's schema: another may have migrated it since, or
-somebody restored one of before."""
+"""Whether a program that runs still goes with its store: another may have migrated it since, or somebody
+restored one of before, or put another installation's in its place."""
 
 import asyncio
 from typing import Final
 
 import structlog
 
-from hatchway.store.problems import explain
+from hatchway.domain.account import Account
+from hatchway.store.problems import OtherInstallation, explain
 from hatchway.store.schema import BeingRestored, SchemaMismatch, own_schema
 from hatchway.store.store import Store
 from hatchway.store.transaction import Transaction
@@ -22,8 +23,9 @@ class SchemaWatch:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._problem: SchemaMismatch | BeingRestored | None = None
+        self._problem: SchemaMismatch | BeingRestored | OtherInstallation | None = None
         self._schema = own_schema()
+        self._own: Account | None = None
 
     @property
     def fits(self) -> bool:
@@ -47,6 +49,13 @@ class SchemaWatch:
         former, found = self._problem, self._schema
         try:
             self._schema = self._store.check_schema()
+            with self._store.read() as tx:
+                self.require_own(tx)
+        except OtherInstallation as problem:
+            if not isinstance(former, OtherInstallation):
+                log.error("store is another installation's", problem=str(problem))
+            self._problem = problem
+            return
         except (SchemaMismatch, BeingRestored) as problem:
             if former is None or str(former) != str(problem):
                 log.error("store does not suit this program any more", problem=explain(problem))
@@ -68,9 +77,34 @@ class SchemaWatch:
         """For `Store.only_when`.
 
         Raises:
-            SchemaMismatch, BeingRestored: it did not fit the last time.
+            SchemaMismatch, BeingRestored, OtherInstallation: it did not fit the last time.
         """
         if self._problem is not None:
+            raise self._problem
+
+    def require_own(self, tx: Transaction) -> None:
+        """Looks in a transaction: for what must not be done to another's store, nor told of it.
+
+        Raises:
+            OtherInstallation: it is another's than at the first look.
+            BeingRestored: there is only a part of it yet.
+        """
+        found = next(iter(tx.accounts.find()), None)
+        if found is None:
+            # Its row may be yet to come.
+            tx.require_whole()
+        if self._own is None:
+            self._own = found
+        elif found is None or (found.id, found.created_at) != (self._own.id, self._own.created_at):
+            raise OtherInstallation(_told(found), _told(self._own))
+
+    def require_own_so_far(self) -> None:
+        """For `Store.only_while`.
+
+        Raises:
+            OtherInstallation: it was another's the last time.
+        """
+        if isinstance(self._problem, OtherInstallation):
             raise self._problem
 
     async def run(self) -> None:
@@ -81,3 +115,9 @@ class SchemaWatch:
                 await asyncio.to_thread(self.look)
             except Exception as problem:
                 log.debug("schema cannot be looked at", problem=str(problem))
+
+
+def _told(account: Account | None) -> str:
+    if account is None:
+        return "without an account"
+    return f"account {account.id}'s, made {account.created_at:%F %T}"
