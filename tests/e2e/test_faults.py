@@ -23,6 +23,8 @@ from hatchway.gateway.admission.refusal import NOT_RECORDING
 from hatchway.gateway.tunnel.closures import NOT_RECORDED
 from hatchway.store.tables import gateway_workers
 
+pytestmark = pytest.mark.timeout(900)
+
 ROUNDS = range(int(os.environ.get("HATCHWAY_FAULT_ROUNDS", "1")))
 UNRECORDED = (NOT_RECORDED.reason, str(int(NOT_RECORDING.status)))
 """What clients are told while nothing can be recorded: after the upgrade, or instead of it."""

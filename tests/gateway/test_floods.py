@@ -114,7 +114,9 @@ def half_open(port: int, source: str) -> socket.socket:
 
 @asynccontextmanager
 async def flooded(sources: Sources, **limits: Any) -> AsyncIterator[tuple[Running, Handshakes]]:
+    """A gateway that gives hundreds who come at once the time that all of them take on a busy machine."""
     handshakes = Handshakes()
+    limits = {"request_deadline": TIMEOUT, **limits}
     async with (
         target(echo) as port,
         running_gateway(Says(port), sources=sources, tls=handshakes, **limits) as gateway,

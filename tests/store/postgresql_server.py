@@ -52,9 +52,11 @@ class PostgresqlServer:
     def suspended(self) -> Iterator[None]:
         """Within it the server does nothing, and its connections do not break."""
         pid = int(Path(self._data, "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        pids = [pid, *map(int, children)]
-        _signal(pids, signal.SIGSTOP)
+        # It first: then it makes no more.
+        _stop([pid])
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        _stop(children)
+        pids = [pid, *children]
         try:
             yield
         finally:
@@ -98,6 +100,16 @@ class PostgresqlServer:
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+def _stop(pids: list[int]) -> None:
+    """Suspends them, and waits until they do nothing any more."""
+    _signal(pids, signal.SIGSTOP)
+    for pid in pids:
+        with suppress(OSError):
+            # The state comes behind the name, which is in parentheses (proc(5)).
+            while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("T", "Z", "X"):
+                pass
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:
