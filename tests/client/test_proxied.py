@@ -1,6 +1,7 @@
 """Tunnels and calls of the API through proxies of every kind, each of which asks for a password."""
 
 import os
+import re
 import select
 import socket
 import ssl
@@ -12,19 +13,19 @@ from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
 import pytest
-from python_socks import ProxyError
 from tests.client.certificates import Certificates
 from tests.client.proxies import PASSWORD, USER, running_proxy
 from tests.client.stubs import StubControlPlane, StubGateway, tunnel_plan
 from tests.client.test_tunnel import Carrier, Echo, by_event_loop
 
 from hatchway.client import stream_relay
-from hatchway.client.errors import ApiError, GatewayUnreachable
+from hatchway.client.errors import ApiError, ClientError, GatewayUnreachable
 from hatchway.client.hosts import describe_hosts
 from hatchway.client.http_connection import HttpConnection
 from hatchway.client.local import standard_streams
 from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.proxied import _ask_for, _by_thread, _Carrier
+from hatchway.client.proxy import CHECK, ProxyFailed
 from hatchway.client.tls import Trust
 
 KNOWN = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
@@ -132,7 +133,7 @@ def test_calls_of_botocore_through_no_proxy_say_so_without_its_password(
         region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
     )
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:hunter2@127.0.0.1:1")
-    with pytest.raises(ApiError, match="check HTTPS_PROXY and NO_PROXY") as caught:
+    with pytest.raises(ApiError, match=f"127.0.0.1:1 is not reached .Connection refused.: {CHECK}") as caught:
         describe_hosts(Profile(options).api("ec2", timeout=1))
     assert "hunter2" not in str(caught.value)
 
@@ -142,30 +143,115 @@ def test_a_call_through_a_proxy_that_is_not_there_names_what_to_look_at_without_
     monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:hunter2@127.0.0.1:1")
-    with pytest.raises(ApiError, match="check HTTPS_PROXY, ALL_PROXY and NO_PROXY") as caught:
+    with pytest.raises(ApiError, match=f"127.0.0.1:1 is not reached .Connection refused.: {CHECK}") as caught:
         HttpConnection("https://api.example", lambda: Trust(None)).send_all([])
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("scheme", ["http", "socks5h"])
-def test_a_proxy_that_refuses_is_told_of_without_its_password(
-    gateway: StubGateway, monkeypatch: pytest.MonkeyPatch, scheme: str
+@pytest.mark.parametrize("carry", [by_event_loop, stream_relay.carry])
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+def test_a_proxy_that_refuses_or_is_not_there_is_told_of_without_its_password(
+    gateway: StubGateway,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    carry: Carrier,
 ) -> None:
-    with running_proxy() as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://user:hunter2@127.0.0.1:{proxy.port}")
-        with pytest.raises(GatewayUnreachable, match="proxy") as caught:
-            echoed(gateway, HIDDEN)
-    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    with running_proxy(certificates.server_context() if scheme == "https" else None) as proxy:
+        for port in (proxy.port, 1):
+            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://user:hunter2@localhost:{port}")
+            with pytest.raises(GatewayUnreachable, match=r"the proxy .*HTTPS_PROXY") as caught:
+                echoed(gateway, HIDDEN, carry)
+            assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("said", [b"\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 403 No\r\n\r\n", b""])
-def test_a_proxy_of_tls_that_says_anything_but_yes_refuses(said: bytes) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ("", "407 Proxy Authentication Required: have HTTPS_PROXY name a user and a password, as in "),
+        ("us er:p@ss", "407 Proxy Authentication Required: correct the user and the password in HTTPS_PROXY"),
+    ],
+)
+def test_a_password_that_a_proxy_wants_is_asked_for_whatever_is_asked_through_it(
+    gateway: StubGateway,
+    control_plane: StubControlPlane,
+    certificates: Certificates,
+    aws_environment: object,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    scheme: str,
+    known: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+    options = ProfileOptions(
+        region="us-east-1", endpoint_url=control_plane.url, ca_bundle=control_plane.ca_bundle
+    )
+    with running_proxy(certificates.server_context() if scheme == "https" else None) as proxy:
+        at = f"localhost:{proxy.port}"
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://{known}{'@' if known else ''}{at}")
+        for ask in (
+            lambda: Profile(options).caller.describe_instances(InstanceIds=["i-0123456789abcdef0"]),
+            lambda: describe_hosts(Profile(options).api("ec2")),
+            lambda: echoed(gateway, HIDDEN),
+        ):
+            with pytest.raises(ClientError) as caught:
+                ask()
+            assert f"the proxy {at} answers {said}" in str(caught.value)
+            assert f"{scheme}://USER:PASSWORD@{at}" in str(caught.value)
+            assert "p@ss" not in str(caught.value)
+
+
+SAYS_NO = "the proxy proxy:1 answers "
+NO_PROXY = "what listens at proxy:1 is no HTTP proxy"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"\r\n\r\n", NO_PROXY),
+        (b"HTTP/1.1\r\n\r\n", NO_PROXY),
+        (b"SSH-2.0-x 200\r\n\r\n", NO_PROXY),
+        (b"", NO_PROXY),
+        (b"HTTP/1.1 403 No\r\n\r\n", f"{SAYS_NO}403 No: have it let you through to gateway.example:443"),
+        (b"HTTP/1.1 502\r\n\r\n", f"{SAYS_NO}502: it does not reach gateway.example:443"),
+        (
+            b"HTTP/1.1 407 Who?\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM\r\n\r\n",
+            f"{SAYS_NO}407 Who?: it asks for NTLM, Negotiate, and hatchway knows Basic alone",
+        ),
+        (
+            b"HTTP/1.1 407 Who?\r\nProxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic realm=x\r\n\r\n",
+            f"{SAYS_NO}407 Who?: have HTTPS_PROXY name a user",
+        ),
+    ],
+)
+def test_a_proxy_that_says_anything_but_yes_is_told_with_what_to_do(said: bytes, told: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(said)
         theirs.shutdown(socket.SHUT_WR)
-        with pytest.raises(ProxyError):
+        with pytest.raises(ProxyFailed, match=re.escape(told)):
             _ask_for(ours, "gateway.example", 443, urlsplit("https://proxy:1"), time.monotonic() + 30)
+
+
+def test_of_a_proxy_s_answer_nothing_is_lost_or_left_though_it_comes_in_pieces_or_with_what_follows() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        pieces = [b"HTTP/1.1 200", b" Connection established\r\nVia: x\r", b"\n\r", b"\nhello"]
+
+        def say() -> None:
+            for piece in pieces:
+                theirs.sendall(piece)
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=say)
+        thread.start()
+        _ask_for(ours, "fd00::1", 443, urlsplit("http://proxy:1"), time.monotonic() + 30)
+        assert ours.recv(10) == b"hello"
+        thread.join(30)
+        assert theirs.recv(1000).startswith(b"CONNECT [fd00::1]:443 HTTP/1.1\r\nHost: [fd00::1]:443\r\n")
 
 
 def test_a_proxy_of_tls_that_says_yes_byte_by_byte_is_not_waited_for_longer_than_asked() -> None:

@@ -20,10 +20,10 @@ from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotCo
 from hatchway.client.http_connection import TIMEOUT
 from hatchway.client.patience import as_while_restarting
 from hatchway.client.profile import NO_CREDENTIALS
-from hatchway.client.proxy import proxy_for_url
+from hatchway.client.proxy import ProxyFailed, proxy_for_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hatchway.client.profile import Profile
 
@@ -114,12 +114,15 @@ def seems_restarting(error: BaseException | None) -> bool:
     """Whether it is what botocore makes of what a connection fails of while its server restarts."""
     if not isinstance(error, failures.BotoCoreError):
         return False
+    return any(isinstance(cause, Exception) and as_while_restarting(cause) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """It, and what it comes of."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, Exception) and as_while_restarting(cause):
-            return True
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False
 
 
 def configuration_error(error: Exception) -> NotConfigured | None:
@@ -163,6 +166,9 @@ def call_error(operation: str, error: Exception) -> ClientError | None:
 
 def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
     told = str(error)
+    refused = next((cause for cause in _causes(error) if isinstance(cause, ProxyFailed)), None)
+    if refused is not None:
+        return ApiError(operation, "", printable(f"{told.rstrip('.')}: {refused}"))
     # botocore's text for a connection that failed leaves out why.
     cause = f"{told} {error.kwargs.get('error', '')}"
     hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in cause), "")

@@ -15,7 +15,7 @@ from hatchway.client.dialling import dial
 from hatchway.client.errors import NO_API, ApiError, printable
 from hatchway.client.http_answer import AnswerReader, BadAnswer, Closed
 from hatchway.client.patience import as_while_restarting
-from hatchway.client.proxy import proxy_for_url
+from hatchway.client.proxy import CHECK, ProxyFailed, proxy_for_url
 from hatchway.client.tls import advice
 
 if TYPE_CHECKING:
@@ -168,9 +168,12 @@ class HttpConnection:
             waited = f"nothing within {self._timeout:g} seconds"
             hint = "see that Hatchway's API listens there, and what is between"
             return ApiError("", "", f'{what} on endpoint URL: "{shown}": {waited}: {hint}')
+        if isinstance(error, ProxyFailed):
+            said = printable(str(error))
+            return ApiError("", "", f'Could not connect to the endpoint URL: "{shown}": {said}')
         if connecting:
             hint = (
-                ": check HTTPS_PROXY, ALL_PROXY and NO_PROXY, which have it asked through a proxy"
+                f": {CHECK}, which have it asked through a proxy"
                 if proxy_for_url(self._url) is not None
                 else ": this name is not known here"
                 if isinstance(error, socket.gaierror)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import re
 import select
 import selectors
 import socket
@@ -16,8 +17,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from python_socks import ProxyError
 from python_socks.sync import Proxy
 
+from hatchway.client.proxy import CHECK, ProxyFailed
+
 _HEAD_LIMIT = 65_536
 _CHUNK = 65_536
+_AUTHENTICATION_REQUIRED = 407
+_SERVER_ERRORS = 500
 _LAST_SECONDS = 1.0
 """For what is still to leave when the process ends."""
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -28,49 +33,100 @@ def connect_through(proxy: str, host: str, port: int, timeout: float) -> socket.
     name; by `socks5` and `socks4`, unlike `socks5h` and `socks4a`, this machine does (curl(1), --proxy).
 
     Raises:
-        OSError: the proxy, or what is behind it, cannot be reached.
+        ProxyFailed: it cannot be reached, or does not connect.
+        TimeoutError: it takes longer.
     """
-    scheme, _, rest = proxy.partition("://")
-    kind = {"socks5h": "socks5", "socks4a": "socks4"}.get(scheme, scheme)
+    until = time.monotonic() + timeout
+    at = urlsplit(proxy)
     try:
-        if scheme != "https":
-            there = Proxy.from_url(f"{kind}://{rest}", rdns=scheme not in ("socks4", "socks5"))
-            return there.connect(host, port, timeout=timeout)
-        at = urlsplit(proxy)
-        until = time.monotonic() + timeout
-        plain = socket.create_connection((at.hostname or "", at.port or 443), timeout)
-        secure = ssl.create_default_context().wrap_socket(plain, server_hostname=at.hostname)
-        _ask_for(secure, host, port, at, until)
-        return _by_thread(secure)
+        if at.scheme in ("http", "https"):
+            return _connect_by_http(at, host, port, until)
+        kind = {"socks5h": "socks5", "socks4a": "socks4"}.get(at.scheme, at.scheme)
+        local = at.scheme in ("socks4", "socks5")
+        there = Proxy.from_url(at._replace(scheme=kind).geturl(), rdns=not local)
+        return there.connect(host, port, timeout=timeout)
+    except (ProxyFailed, TimeoutError):
+        raise
+    except ssl.SSLError as error:
+        why = getattr(error, "verify_message", None) or error.reason or error
+        to_do = "check its URL, and that the system, or SSL_CERT_FILE, has its CA"
+        raise ProxyFailed(f"no TLS with the proxy {_place(at)} ({why}): {to_do}") from error
+    except OSError as error:
+        # python_socks has put its own words round the system's.
+        why = getattr(error.__cause__, "strerror", None) or error.strerror or error
+        raise ProxyFailed(f"the proxy {_place(at)} is not reached ({why}): {CHECK}") from error
     except (ProxyError, ValueError) as error:
-        raise OSError(f"the proxy refuses: {error}") from error
+        raise ProxyFailed(f"the proxy {_place(at)} refuses: {error}: {CHECK}") from error
 
 
-def _ask_for(secure: socket.socket, host: str, port: int, proxy: SplitResult, until: float) -> None:
-    """RFC 9110 section 9.3.6.
-
+def _connect_by_http(proxy: SplitResult, host: str, port: int, until: float) -> socket.socket:
+    """
     Args:
-        until: by when (`time.monotonic`) the proxy has to have said yes.
+        until: by when (`time.monotonic`) it has to be there.
+    """
+    sock = socket.create_connection((proxy.hostname or "", proxy.port or 0), until - time.monotonic())
+    try:
+        if proxy.scheme == "https":
+            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=proxy.hostname)
+        _ask_for(sock, host, port, proxy, until)
+    except BaseException:
+        sock.close()
+        raise
+    return _by_thread(sock) if isinstance(sock, ssl.SSLSocket) else sock
+
+
+def _ask_for(sock: socket.socket, host: str, port: int, proxy: SplitResult, until: float) -> None:
+    """RFC 9110 section 9.3.6. What comes behind the answer is not read: it is the other side's.
+
+    Raises:
+        ProxyFailed: it says anything but yes.
     """
     to = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {to} HTTP/1.1", f"Host: {to}"]
     if proxy.username is not None:
         known = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(known.encode()).decode()}")
-    secure.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
     head = b""
     while b"\r\n\r\n" not in head:
         # In small pieces an answer may come for ever, each in time.
         if (left := until - time.monotonic()) <= 0:
             raise TimeoutError("timed out")
-        secure.settimeout(left)
-        data = secure.recv(1)
+        sock.settimeout(left)
+        data = sock.recv(1)
         if not data or len(head) > _HEAD_LIMIT:
-            raise ProxyError("its answer is none")
+            raise _no_proxy(proxy)
         head += data
-    status = [*head.split(None, 2), b"", b""][1]
-    if status != b"200":
-        raise ProxyError(f"HTTP status {status.decode('latin-1')}")
+    first, *headers = head.decode("latin-1").split("\r\n")
+    version, status, reason = [*first.split(None, 2), "", "", ""][:3]
+    if not version.startswith("HTTP/") or not re.fullmatch("[1-5][0-9][0-9]", status):
+        raise _no_proxy(proxy)
+    if not status.startswith("2"):
+        said = f"the proxy {_place(proxy)} answers {status} {reason}".rstrip()
+        raise ProxyFailed(f"{said}: {_to_do(int(status), headers, to, proxy)}")
+
+
+def _no_proxy(proxy: SplitResult) -> ProxyFailed:
+    return ProxyFailed(f"what listens at {_place(proxy)} is no HTTP proxy: check the proxy's URL")
+
+
+def _to_do(status: int, headers: list[str], to: str, proxy: SplitResult) -> str:
+    if status != _AUTHENTICATION_REQUIRED:
+        return f"it does not reach {to}" if status >= _SERVER_ERRORS else f"have it let you through to {to}"
+    fields = [line.partition(":") for line in headers]
+    asked = [value.split() for name, _, value in fields if name.strip().lower() == "proxy-authenticate"]
+    schemes = {words[0] for words in asked if words}
+    if schemes and "basic" not in " ".join(map(" ".join, asked)).lower():
+        return f"it asks for {', '.join(sorted(schemes))}, and hatchway knows Basic alone"
+    shown = f"{proxy.scheme}://USER:PASSWORD@{_place(proxy)}"
+    if proxy.username is None:
+        return f"have HTTPS_PROXY name a user and a password, as in {shown}"
+    return f"correct the user and the password in HTTPS_PROXY, {shown}, where %40 stands for @ and %25 for %"
+
+
+def _place(proxy: SplitResult) -> str:
+    """Without the password."""
+    return proxy.netloc.rpartition("@")[2]
 
 
 def _by_thread(secure: ssl.SSLSocket) -> socket.socket:

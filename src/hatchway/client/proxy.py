@@ -19,6 +19,13 @@ _PORT: Final = 1080
 """Of curl(1), --proxy, where `_PORTS` has none."""
 _VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
+CHECK: Final = "check HTTPS_PROXY, ALL_PROXY and NO_PROXY"
+"""What to do where there is no connection by a proxy, and nothing better is known."""
+
+
+class ProxyFailed(OSError):
+    """There is no connection by the proxy: its text says why, and what to do."""
+
 
 def proxy_for(host: str, port: int) -> str | None:
     """The URL of the proxy for a connection by TLS, with its port; None when there is none to use.

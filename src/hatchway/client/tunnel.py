@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from socket import gaierror
 from typing import TYPE_CHECKING, Final
 
 from picows import WSError, WSHandshakeError, ws_connect
+from python_socks import ProxyError
 
 from hatchway import __version__
 from hatchway.client.attempts import attempts, refusal
 from hatchway.client.dialling import DELAY
 from hatchway.client.errors import GatewayUnreachable, NotOpened, TunnelRefused, printable
 from hatchway.client.opening import CONNECT_TIMEOUT, SUBPROTOCOL_HEADER, not_reached, not_trusted
-from hatchway.client.proxy import proxy_for
+from hatchway.client.proxy import CHECK, proxy_for
 from hatchway.client.relay import Relay
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 
@@ -123,7 +125,11 @@ async def _connect(
         raise GatewayUnreachable(str(route), f"no answer within {CONNECT_TIMEOUT:.0f} seconds") from error
     except ssl.SSLCertVerificationError as error:
         raise not_trusted(route, error) from error
-    except (OSError, WSError, ValueError) as error:
+    except (OSError, WSError, ValueError, ProxyError) as error:
+        if by_tls and isinstance(error, (ProxyError, ConnectionRefusedError, gaierror)):
+            # All that picows connects to there is the proxy.
+            said = f"the proxy refuses: {printable(str(error))}: {CHECK}"
+            raise GatewayUnreachable(str(route), said) from error
         # ValueError: what stands for a name or an address cannot be one.
         raise GatewayUnreachable(str(route), not_reached(error)) from error
     finally:
