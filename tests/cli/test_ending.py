@@ -2,9 +2,11 @@
 
 import os
 import pty
+import subprocess
 import tty
 
 import pytest
+from tests.cli.commands import COMMAND, environment
 
 from hatchway.cli import start
 from hatchway.cli.ending import fail
@@ -40,3 +42,39 @@ def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_word(
         start.main()
     assert ended.value.code == 130
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "output"),
+    [
+        # What cannot be told is told to nobody, and changes nothing else.
+        ("nonsense 2>&-", 2, ""),
+        ("nonsense 2>/dev/full", 2, ""),
+        ("open-tunnel web-1 2>&-", 255, ""),
+        ("open-tunnel web-1 2>/dev/full", 255, ""),
+        ("ssh web-1 2>/dev/full", 255, ""),
+        ("lint /nowhere <&- >&- 2>&-", 2, ""),
+        ("--version >/dev/full", 1, ""),
+        ("--version 2>&- <&-", 0, "hatchway "),
+    ],
+)
+def test_standard_streams_that_take_nothing_change_no_exit_code_and_nothing_else_goes_to_output(
+    line: str, code: int, output: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {line}', "sh", *COMMAND],
+        env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert done.stdout.startswith(output)
+    assert bool(done.stdout) == bool(output)
+    assert "Traceback" not in done.stderr
+
+
+def test_ssh_with_streams_that_are_closed_has_some_that_end_and_take_all() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" ssh -V <&- >&-', "sh", *COMMAND],
+        env=environment(), stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr.startswith("OpenSSH")

@@ -92,6 +92,27 @@ def test_a_pipe_gets_the_whole_of_an_answer_that_is_long_in_coming_or_waits_for_
     assert output == answer[::-1]
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", "<&- 2>&-"])
+def test_streams_that_are_closed_are_not_taken_for_those_of_a_connection_that_got_their_numbers(
+    alice: Installed, closed: str
+) -> None:
+    asked: list[bytes] = []
+    with socket.create_server((HOST, 0)) as listening:
+        listening.settimeout(3)
+        port = listening.getsockname()[1]
+        words = ("open-tunnel", "--profile", "alice", "--instance-id", INSTANCE, "--remote-port", str(port))
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *words],
+            env=environment(alice.variables), stdin=subprocess.PIPE, capture_output=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        with pytest.raises(TimeoutError):
+            asked.append(listening.accept()[0].recv(100))
+    told = b"hatchway: standard input and output must both be open, or give --local-port\n"
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == (b"" if "2>" in closed else told)
+
+
 NOTICE = "[1] In 60 seconds this tunnel reaches its maximum duration, and is cut.\n"
 
 

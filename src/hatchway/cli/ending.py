@@ -7,6 +7,25 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from typing import TextIO
+
+
+def hold_standard_streams() -> None:
+    """Has each standard stream that is closed lead nowhere. What is opened next would get its number, and a
+    tunnel's bytes go to the API's connection.
+
+    What stands there can be neither read from nor written to as the stream would be, so that it does not pass
+    for an empty input, or for an output that takes all.
+    """
+    for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.set_inheritable(os.open(os.devnull, mode), True)
+    if sys.stderr is None:
+        # What is printed nowhere would be printed on standard output.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
 def end_in_order() -> None:
@@ -37,7 +56,7 @@ def ended(command: Callable[[], int]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        _abandon_output()
+        _abandon(sys.stdout)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -48,7 +67,7 @@ def ended(command: Callable[[], int]) -> int:
         if known is not None:
             # Output that could not be written, as on a full disk, would be tried again on the way out.
             if isinstance(problem, OSError):
-                _abandon_output()
+                _abandon(sys.stdout)
             return fail(str(known), known.exit_code)
         import traceback
 
@@ -64,13 +83,15 @@ def fail(message: str, code: int) -> int:
 
 
 def tell(message: str) -> None:
-    """Says it on standard error, in lines that begin with the program's name."""
+    """Says it on standard error, in lines that begin with the program's name; to nobody where that takes
+    nothing, which changes nothing of how the command ends."""
     around = "\r" if _is_raw_terminal() else ""
-    if around:
-        print("\r", file=sys.stderr)
     # A wrong file may have several problems, each of which is one line.
-    for line in message.splitlines():
-        print(f"hatchway: {_shown(' '.join(line.split()))}{around}", file=sys.stderr)
+    lines = [f"hatchway: {_shown(' '.join(line.split()))}{around}" for line in message.splitlines()]
+    try:
+        print("\n".join([around, *lines] if around else lines), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _abandon(sys.stderr)
 
 
 def _is_raw_terminal() -> bool:
@@ -88,10 +109,10 @@ def _is_raw_terminal() -> bool:
     return not output_modes & termios.OPOST
 
 
-def _abandon_output() -> None:
-    """Has Python not complain, on its way out, of output that whoever read it no longer takes."""
+def _abandon(stream: TextIO) -> None:
+    """Has Python not complain, on its way out, of what cannot be written to a stream."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _shown(text: str) -> str:

@@ -20,6 +20,9 @@ def main() -> None:
 
 
 def _run() -> None:
+    from hatchway.cli.ending import hold_standard_streams
+
+    hold_standard_streams()
     arguments = sys.argv[1:]
     if arguments[:1] in (["ssh"], ["open-tunnel"]) and _COMPLETING not in os.environ:
         from hatchway.cli.short_lines import read

@@ -20,6 +20,9 @@ PIPE_SIZE: Final = 1 << 20
 """Bytes that a pipe of ours holds, where the system lets us: 64 KiB make the two sides take turns."""
 
 
+_NOT_OPEN: Final = "standard input and output must both be open, or give --local-port"
+
+
 class LocalEnd(NamedTuple):
     """Two file descriptors, which may be the same.
 
@@ -116,7 +119,9 @@ def standard_streams(input_fd: int = 0, output_fd: int = 1) -> Iterator[LocalEnd
     try:
         input_waits, output_waits = _waits(input_fd), _waits(output_fd)
     except OSError as error:
-        raise InvalidOption("standard input and output must both be open") from error
+        raise InvalidOption(_NOT_OPEN) from error
+    if is_opened(input_fd, os.O_WRONLY) or is_opened(output_fd, os.O_RDONLY):
+        raise InvalidOption(_NOT_OPEN)
     pollable = [fd for fd, waits in ((input_fd, input_waits), (output_fd, output_waits)) if waits]
     blocked = [fd for fd in pollable if os.get_blocking(fd)]
     try:
@@ -133,6 +138,17 @@ def standard_streams(input_fd: int = 0, output_fd: int = 1) -> Iterator[LocalEnd
     finally:
         for fd in blocked:
             os.set_blocking(fd, True)
+
+
+def is_opened(fd: int, mode: int) -> bool:
+    """Whether a file was opened in this one of the three ways, such as `os.O_WRONLY`. Standard input to be
+    written to, or output to be read, holds the number of one that was closed (`hatchway.cli.ending`)."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        # Windows has none.
+        return False
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == mode
 
 
 def _waits(fd: int) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hatchway.client.errors import ClientError, printable
 from hatchway.client.host_keys import read_version
+from hatchway.client.local import is_opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -139,12 +140,11 @@ def _waited_for(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def hold_standard_streams() -> None:
-    """Has each standard stream that is closed lead nowhere, as ssh does with its own: a file or a connection
-    of ours that got its number would be taken for it."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            # The lowest number that is free.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+def give_standard_streams() -> None:
+    """Has standard input that was closed end at once, and output that was closed take all, as ssh has it with
+    its own: `hatchway.cli.ending` holds their numbers by what is neither."""
+    for number, unusable in ((0, os.O_WRONLY), (1, os.O_RDONLY)):
+        if is_opened(number, unusable):
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)
+            os.close(nowhere)

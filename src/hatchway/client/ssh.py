@@ -25,7 +25,7 @@ from hatchway.client.hosts import NoSuchHost, find_host
 from hatchway.client.memory import Memory
 from hatchway.client.openssh import (
     find_program,
-    hold_standard_streams,
+    give_standard_streams,
     key_in_making,
     run_in_foreground,
     version_being_asked,
@@ -179,7 +179,7 @@ def run_ssh(profile: Profile, options: SshOptions, ended: Ended) -> int:
         ClientError: the way there could not be found, or the key was refused.
         SshMissing: there is no ssh to run.
     """
-    hold_standard_streams()
+    give_standard_streams()
     program = find_program("ssh")
     if not options.host:
         return run_in_foreground([program, *options.options])
