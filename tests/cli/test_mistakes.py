@@ -304,6 +304,32 @@ def test_an_argument_that_cannot_be_meant_is_told_in_a_line(mistakes: Mistakes, 
     assert not Path(mistakes.places["missing"]).exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("open-tunnel web-1 --local-port 99999", "'--local-port': give at most 65535"),
+        ("open-tunnel web-1 --local-port -1", "'--local-port': give at least 0"),
+        ("open-tunnel web-1 --local-port x", "'--local-port': give a whole number"),
+        ("open-tunnel web-1 --remote-port 0", "'--remote-port': give at least 1"),
+        ("open-tunnel web-1 --gateway-port 65536", "'--gateway-port': give at most 65535"),
+        ("open-tunnel web-1 --max-tunnel-duration 86401", "'--max-tunnel-duration': give at most 86400"),
+        ("ssh --remote-port 000070000 web-1", "'--remote-port': give at most 65535"),
+        ("ssh -p 65536 web-1", "'65536' is not a port: give one from 1 to 65535"),
+        ("ssh --max-tunnel-duration 0 web-1", "'--max-tunnel-duration': give at least 1"),
+        ("ssh-config --gateway-port 0", "'--gateway-port': give at least 1"),
+        ("forward web-1 22:99999", "'22:99999' is no port"),
+        ("rdp web-1 --local-port 99999", "'--local-port': give at most 65535"),
+        ("rdp web-1 --remote-port 0", "'--remote-port': give at least 1"),
+        ("serve --drain-timeout x", "'--drain-timeout': give a number"),
+        ("lint --format x {fleet}", "'--format': 'x' is not one of 'text', 'json', 'sarif'"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_with_its_option_in_words_of_our_own(
+    mistakes: Mistakes, line: str, words: str
+) -> None:
+    assert words in mistakes.told(line, code=(2,))
+
+
 def test_ports_that_others_have_are_told_with_the_option(mistakes: Mistakes) -> None:
     for line in ("serve --api 127.0.0.1:{plain} --gateway 127.0.0.1:0", "control --api 127.0.0.1:{plain}"):
         assert mistakes.places["plain"] in mistakes.told(line)

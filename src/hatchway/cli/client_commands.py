@@ -12,6 +12,7 @@ from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.host_commands import complete_hosts
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.short_lines import split_words
+from hatchway.domain.tunnel_protocol import LONGEST_DURATION
 
 if TYPE_CHECKING:
     from hatchway.client.discovery import TunnelOptions
@@ -29,11 +30,16 @@ _Duration = Annotated[
     typer.Option(
         "--max-tunnel-duration",
         metavar="SECONDS",
+        min=1,
+        max=LONGEST_DURATION,
         help="When to cut the tunnel: 3600, or what the account allows.",
     ),
 ]
 _GatewayPort = Annotated[
-    int | None, typer.Option(metavar="PORT", help="The gateway's port; else what the API says, else 443.")
+    int | None,
+    typer.Option(
+        metavar="PORT", min=1, max=65535, help="The gateway's port; else what the API says, else 443."
+    ),
 ]
 _GatewayAddress = Annotated[
     str | None, typer.Option(metavar="HOST", help="Where to connect, when DnsName does not lead there.")
@@ -101,7 +107,8 @@ def ssh(
         str | None, typer.Option(metavar="USER", help="The user on the host; by default ec2-user.")
     ] = None,
     remote_port: Annotated[
-        int | None, typer.Option(metavar="PORT", help="The port of the host's sshd; by default 22.")
+        int | None,
+        typer.Option(metavar="PORT", min=1, max=65535, help="The port of the host's sshd; by default 22."),
     ] = None,
     tunnel: _TunnelArguments,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
@@ -199,10 +206,17 @@ def open_tunnel(
     private_ip_address: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The address to reach, instead of an instance.")
     ] = None,
-    remote_port: Annotated[int, typer.Option(metavar="PORT", help="The port on the host.")] = 22,
+    remote_port: Annotated[
+        int, typer.Option(metavar="PORT", min=1, max=65535, help="The port on the host.")
+    ] = 22,
     local_port: Annotated[
         int | None,
-        typer.Option(metavar="PORT", help="Listen here instead of using standard input and output."),
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Listen here instead of using standard input and output; 0 picks a free port.",
+        ),
     ] = None,
     bind_address: Annotated[
         str | None,
@@ -311,9 +325,12 @@ def rdp(
     host: _ReachedHost,
     *,
     user: Annotated[str | None, typer.Option(metavar="NAME", help="Who logs in there.")] = None,
-    remote_port: Annotated[int, typer.Option(metavar="PORT", help="The port on the host.")] = 3389,
+    remote_port: Annotated[
+        int, typer.Option(metavar="PORT", min=1, max=65535, help="The port on the host.")
+    ] = 3389,
     local_port: Annotated[
-        int | None, typer.Option(metavar="PORT", help="The local port; by default a free one.")
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65535, help="The local port; by default a free one."),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the .rdp file here, and leave it there.")

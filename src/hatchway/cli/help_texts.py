@@ -1,4 +1,5 @@
-"""Help for people: what typer says in brackets, of types, defaults and variables, as sentences."""
+"""Help for people: what typer says in brackets, of types, defaults and variables, as sentences; and what it
+says of wrong values."""
 
 import re
 from collections.abc import Sequence
@@ -11,6 +12,16 @@ _TYPE: Final = re.compile(r" <(?:str|int|float|bool|path|Path|list\[[^>]*)>$")
 _CHOICE: Final = re.compile(r"<([^<>]+\|[^<>]+)>$")
 _EXTRAS: Final = re.compile(r"\s*\[((?:env var|default|required|[-\d.]+<=x|x[<>]=).*)\]$", re.DOTALL)
 _RANGE: Final = re.compile(r"(?:([-\d.]+)<=)?x(?:<=([-\d.]+)|>=([-\d.]+))?")
+
+_PROBLEMS: Final = (
+    (re.compile("Input should be less than or equal to "), "give at most "),
+    (re.compile("Input should be greater than or equal to "), "give at least "),
+    (re.compile("Input should be a valid integer, .*"), "give a whole number"),
+    (re.compile("Input should be a valid number, .*"), "give a number"),
+    (re.compile("Input should be a finite number"), "give a number"),
+    (re.compile("Value error, "), ""),
+)
+"""What is said of a value that is none, and what to say in its place."""
 
 
 def plain_command(app: typer.Typer) -> Any:
@@ -44,6 +55,13 @@ class _Context(typer.Context):
 
 def _plain_name(name: str) -> str:
     return _CHOICE.sub(r"\1", _TYPE.sub("", name))
+
+
+def plain_problem(text: str) -> str:
+    """What is said of a wrong value, as what to give."""
+    for library_s, ours in _PROBLEMS:
+        text = library_s.sub(ours, text)
+    return text
 
 
 def plain_help(text: str) -> str:

@@ -50,6 +50,8 @@ OPEN_TUNNEL: Final[_Options] = {
 }
 """The same of the parameters of `connecting.ssh` and `connecting.open_tunnel`."""
 
+_USUAL_NUMBER: Final = 65_535
+"""Up to which a number is a port, and a duration. Whether any other may be meant the whole command says."""
 _HELP: Final = frozenset({"--help", "-h"})
 
 
@@ -133,10 +135,16 @@ def _values(words: Sequence[str], known: _Options) -> tuple[dict[str, Any], str 
             value = next(left, "-")
         if value.startswith("-"):
             return None
-        if kind is int and not (value.isascii() and value.isdigit() and len(value) < 10):
+        if kind is int and not _is_usual(value, least=0 if name == "--local-port" else 1):
             return None
         given[name] = kind(value)
     return given, positional
+
+
+def _is_usual(number: str, least: int) -> bool:
+    return (
+        number.isascii() and number.isdigit() and len(number) <= 5 and least <= int(number) <= _USUAL_NUMBER
+    )
 
 
 def split_words(words: Sequence[str], flags: set[str], valued: set[str]) -> tuple[list[str], list[str]]:
