@@ -4,6 +4,7 @@
 |---|---|
 | `start`, `short_lines` | where it begins; ssh and open-tunnel in their usual form, which need no `main` |
 | `main`, `ending` | the program: its commands, its exit codes, its last word on an error |
+| `completion` | what shells are told of it, to complete words |
 | `init_command` | init |
 | `server_commands`, `api_options`, `gateway_options` | serve, control, gateway |
 | `account_commands` | apply, export, enroll, aws-model |

@@ -11,8 +11,8 @@ from typing import TextIO
 
 
 def hold_standard_streams() -> None:
-    """Has each standard stream that is closed lead nowhere. What is opened next would get its number, and a
-    tunnel's bytes go to the API's connection.
+    """Has each standard stream that is closed lead nowhere: what is opened next, a connection perhaps, would
+    get its number and be taken for it.
 
     What stands there can be neither read from nor written to as the stream would be, so that it does not pass
     for an empty input, or for an output that takes all.

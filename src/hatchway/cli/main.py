@@ -35,8 +35,9 @@ from hatchway.cli import (
     store_commands,
     tunnel_commands,
 )
+from hatchway.cli.completion import completion_of_shell
 from hatchway.cli.ending import end_in_order, ended, escape_what_cannot_be_shown, fail
-from hatchway.cli.help_texts import plain_command
+from hatchway.cli.help_texts import plain_command, plain_problem
 
 app = typer.Typer(
     name="hatchway",
@@ -97,13 +98,14 @@ def run(arguments: Sequence[str]) -> int:
 
     def command() -> int:
         try:
-            code = plain_command(app)(list(arguments), prog_name="hatchway", standalone_mode=False)
+            with completion_of_shell(arguments):
+                code = plain_command(app)(list(arguments), prog_name="hatchway", standalone_mode=False)
         except typer.Abort:
             return 130
         except typer.TyperException as failure:
             context: typer.Context | None = getattr(failure, "ctx", None)
             hint = f" (see '{context.command_path} --help')" if context is not None else ""
-            return fail(failure.format_message().rstrip(".") + hint, failure.exit_code)
+            return fail(plain_problem(failure.format_message()).rstrip(".") + hint, failure.exit_code)
         return code if isinstance(code, int) else 0
 
     return ended(command)
