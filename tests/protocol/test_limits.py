@@ -11,7 +11,7 @@ from sqlalchemy import String
 from hatchway.access.failure_message import SIZE
 from hatchway.access.vault import Vault
 from hatchway.client.os_user import is_os_user
-from hatchway.control import host_keys
+from hatchway.control import authorized_keys
 from hatchway.control.catalogue import OPERATIONS
 from hatchway.control.ec2 import (
     endpoints,
@@ -107,7 +107,7 @@ DIFFERENT: dict[str, tuple[Any, Any, Any, str]] = {
         "the fleet file takes the ids that the AWS CLI takes; keys can be pushed to hexadecimal ones alone",
     ),
     "the OS user that a host asks for": (
-        host_keys._LONGEST_USER,
+        authorized_keys._LONGEST_USER,
         bounds(PUSH, "InstanceOSUser")[1],
         32,
         "sshd asks for whoever wants to log in; for a name that is none there are no keys",

@@ -20,7 +20,8 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `host_routes` | what hosts and machines ask and say, by tokens of their own |
 | `bearer_tokens` | the tokens by which these ask, and how they are refused |
 | `host_tokens`, `host_authentication` | the token by which a target host is known |
-| `host_keys`, `host_key_reports` | what its sshd asks, and the keys by which its sshd is known |
+| `authorized_keys` | what its sshd asks: which keys let in whom |
+| `host_key_reports` | the keys by which its sshd is known |
 | `host_proofs` | a key by which a host sees that its sshd asks here |
 | `host_registration` | hosts that register themselves |
 | `machines`, `own_keys` | machines that join: keys and certificates for their role |

@@ -8,10 +8,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from hatchway.control.authorized_keys import authorized_keys
 from hatchway.control.bearer_tokens import BearerRefused, claimed_id
 from hatchway.control.bodies import Bodies, stated_length
 from hatchway.control.host_key_reports import LARGEST_REPORT, report_host_keys
-from hatchway.control.host_keys import authorized_keys
 from hatchway.control.host_proofs import LARGEST_KEY, make_proof_key
 from hatchway.control.host_registration import LARGEST_REQUEST as LARGEST_REGISTRATION
 from hatchway.control.host_registration import register_host

@@ -19,7 +19,7 @@
 | `small_listing` | the same for the few things that are no rows of the store |
 | `filters`, `paging` | its two halves |
 | `documented_filters` | the filters that EC2's reference has |
-| `conditions`, `wildcards`, `work_budget` | what the store tells of filters; the rest, within bounds |
+| `sql_filters`, `wildcards`, `work_budget` | what the store tells of filters; the rest, within bounds |
 | `resource_ids`, `tags`, `client_tokens`, `zones` | parameters and results that several operations share |
 | `places` | the zones of subnets and the names of security groups, for these results |
 """

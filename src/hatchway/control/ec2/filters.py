@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Column, Table
 
-from hatchway.control.ec2.conditions import (
+from hatchway.control.ec2.sql_filters import (
     Condition,
     StoredField,
     of_column,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from hatchway.control.ec2.conditions import of_column, of_zone, translated
 from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.instance_types import type_of
 from hatchway.control.ec2.instances import INSTANCES as DESCRIBED
@@ -15,6 +14,7 @@ from hatchway.control.ec2.instances import STATE_CODES
 from hatchway.control.ec2.listing import Listing, describe
 from hatchway.control.ec2.places import Places
 from hatchway.control.ec2.resources import INSTANCES
+from hatchway.control.ec2.sql_filters import of_column, of_zone, translated
 from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Instance, InstanceState

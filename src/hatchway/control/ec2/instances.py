@@ -5,7 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy import func
 
-from hatchway.control.ec2.conditions import (
+from hatchway.control.ec2.filters import Field, Stored
+from hatchway.control.ec2.instance_types import UNNAMED_TYPE, type_of
+from hatchway.control.ec2.listing import Listing, describe, tag_results
+from hatchway.control.ec2.places import Places
+from hatchway.control.ec2.resource_ids import INSTANCE
+from hatchway.control.ec2.sql_filters import (
     of_column,
     of_constant,
     of_expression,
@@ -15,11 +20,6 @@ from hatchway.control.ec2.conditions import (
     of_zone,
     translated,
 )
-from hatchway.control.ec2.filters import Field, Stored
-from hatchway.control.ec2.instance_types import UNNAMED_TYPE, type_of
-from hatchway.control.ec2.listing import Listing, describe, tag_results
-from hatchway.control.ec2.places import Places
-from hatchway.control.ec2.resource_ids import INSTANCE
 from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.account import Account

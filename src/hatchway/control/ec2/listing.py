@@ -12,11 +12,11 @@ from sqlalchemy import Column
 
 from hatchway.access.authorization import Check
 from hatchway.control.ec2 import work_budget
-from hatchway.control.ec2.conditions import few_first
 from hatchway.control.ec2.documented_filters import DOCUMENTED
 from hatchway.control.ec2.filters import Field, Filters, Noun, read_filters
 from hatchway.control.ec2.paging import next_token, page_size, position_of
 from hatchway.control.ec2.resource_ids import ResourceId
+from hatchway.control.ec2.sql_filters import few_first
 from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.control.operations import Call
 from hatchway.domain.network import Tags

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from hatchway.control.ec2.conditions import of_column, of_constant, of_id, translated
 from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.listing import Listing, describe, tag_results
 from hatchway.control.ec2.resource_ids import SUBNET, VPC
+from hatchway.control.ec2.sql_filters import of_column, of_constant, of_id, translated
 from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import SUBNET_ATTRIBUTES, Subnet, Vpc

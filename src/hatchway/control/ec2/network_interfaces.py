@@ -5,7 +5,11 @@ from typing import Any, Final
 
 from sqlalchemy import case
 
-from hatchway.control.ec2.conditions import (
+from hatchway.control.ec2.filters import Field, Stored
+from hatchway.control.ec2.listing import Listing, describe, tag_results
+from hatchway.control.ec2.places import Places
+from hatchway.control.ec2.resource_ids import NETWORK_INTERFACE
+from hatchway.control.ec2.sql_filters import (
     of_constant,
     of_expression,
     of_group_ids,
@@ -13,10 +17,6 @@ from hatchway.control.ec2.conditions import (
     of_zone,
     translated,
 )
-from hatchway.control.ec2.filters import Field, Stored
-from hatchway.control.ec2.listing import Listing, describe, tag_results
-from hatchway.control.ec2.places import Places
-from hatchway.control.ec2.resource_ids import NETWORK_INTERFACE
 from hatchway.control.ec2.zones import zone_id, zone_ids
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.arns import SERVICE_LINKED_SERVICE

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from hatchway.control.ec2.conditions import of_constant, of_expression
 from hatchway.control.ec2.filters import Field, Stored
 from hatchway.control.ec2.listing import Listing, describe, page_of, tag_results
 from hatchway.control.ec2.resource_ids import MOST_IDS, SECURITY_GROUP
 from hatchway.control.ec2.resources import VPCS
 from hatchway.control.ec2.rule_requests import is_group, peer_key, permission_results
+from hatchway.control.ec2.sql_filters import of_constant, of_expression
 from hatchway.control.operations import Call, Result, operation
 from hatchway.domain.network import Rule, SecurityGroup
 from hatchway.protocol import ServiceError

@@ -9,13 +9,13 @@ from sqlalchemy import Column, select
 
 from hatchway.access.authorization import Check, Context
 from hatchway.access.context import request_tag_keys
-from hatchway.control.ec2.conditions import few_first
 from hatchway.control.ec2.documented_filters import DOCUMENTED
 from hatchway.control.ec2.filters import read_filters
 from hatchway.control.ec2.listing import limited
 from hatchway.control.ec2.paging import next_token, page_size, position_of
 from hatchway.control.ec2.resource_ids import MOST_IDS
 from hatchway.control.ec2.resources import KINDS, SECURITY_GROUP_RULES, Kind
+from hatchway.control.ec2.sql_filters import few_first
 from hatchway.control.ec2.tags import MOST_TAGS, check_key, read_tag_list
 from hatchway.control.ec2.work_budget import WorkBudget
 from hatchway.control.operations import Call, Result, operation
