@@ -36,6 +36,27 @@ def test_a_store_is_copied_with_an_event_of_it_and_the_copy_is_served(
     assert told["went_on"] is False
 
 
+def test_a_copy_that_is_finished_is_compared_again_and_said_to_be_whole(
+    installed: Installed, tmp_path: Path
+) -> None:
+    urls = f"sqlite:///{installed.directory}/hatchway.db", f"sqlite:///{tmp_path}/copy.db"
+    first = installed.run("store", "copy", *urls)
+    again = installed.run("store", "copy", *urls)
+    assert (again.returncode, again.stderr) == (0, "")
+    already, *same = again.stdout.splitlines()
+    assert already.startswith("Copied already, at 20")
+    told = {line for line in first.stdout.splitlines() if not line.startswith(("  feed", "  tombstones"))}
+    assert set(same) == told
+    assert json.loads(installed.run("store", "copy", *urls, "--json").stdout)["finished_at"] in already
+    used = ("store", "retention", "400d", "--data-dir", str(installed.directory), "--store-url", urls[1])
+    assert installed.run(*used).returncode == 0
+    since = installed.run("store", "copy", *urls)
+    assert (since.returncode, since.stdout) == (1, "")
+    assert len(since.stderr.splitlines()) == 1
+    assert "is a copy of" in since.stderr
+    assert "If servers run on the copy, all is done" in since.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "target", "told"),
     [

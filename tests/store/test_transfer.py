@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,15 @@ from tests.forks import FORKS
 from tests.store.migrated import new_sqlite_store, write_migrated_database
 from tests.store.test_store import schema
 
-from hatchway.domain.account import Quotas
+from hatchway.domain.account import AuditRecord, Quotas
 from hatchway.domain.network import Rule
 from hatchway.store import SchemaMismatch, Store, own_schema, tables
 from hatchway.store.columns import EnumText, Flags, QuotaMap, RuleList, TagMap, Texts, UtcDateTime
-from hatchway.store.copied_rows import Sum
+from hatchway.store.copied_rows import Side, Sum
+from hatchway.store.finished_copy import EVENT, compare, finished_copy
 from hatchway.store.transfer import Differs, Occupied, Served, finish, frozen, receiving, source_of, transfer
 
+EVENT_ID = "00000000-0000-4000-8000-000000000001"
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 ROWS = 3
 
@@ -319,6 +322,34 @@ def test_a_store_without_an_account_is_not_copied(tmp_path: Path, target: str) -
     new_sqlite_store(nothing).close()
     with pytest.raises(Occupied, match="holds no account: there is nothing to copy"):
         copy(url(nothing), target)
+
+
+def test_a_finished_copy_is_told_from_any_other_store_and_compared(source: Path, target: str) -> None:
+    copy(url(source), target)
+    engine = create_engine(target)
+    with closing(Store.open(url(source))) as store, frozen(store) as rows, engine.connect() as connection:
+        of, side = source_of(rows), Side(connection)
+        with side.transaction():
+            assert finished_copy(rows, side, of) is None, "it has no event"
+        with closing(Store.open(target)) as other, other.write() as tx:
+            tx.audit_records.add(
+                AuditRecord(
+                    event_id=EVENT_ID, event_time=NOW, event_source="hatchway", event_name=EVENT,
+                    request_id="", user_name=None, access_key_id=None, body="{}", terms=("a=b",),
+                )
+            )  # fmt: skip
+        with side.transaction():
+            found = finished_copy(rows, side, of)
+            assert found is not None
+            assert found.event_id == EVENT_ID
+            sums = compare(rows, side, found, lambda _: None)
+            assert {"accounts", "audit_records", "audit_lookups"} <= sums.keys()
+            assert finished_copy(rows, side, replace(of, made_at="2026")) is None
+            assert finished_copy(side, side, of) is None, "the source has that event too"
+            side.run("DELETE FROM audit_records WHERE event_id <> ?", EVENT_ID)
+            with pytest.raises(Differs, match="audit_records"):
+                compare(rows, side, found, lambda _: None)
+    engine.dispose()
 
 
 def test_two_do_not_copy_into_the_same_database_at_once(source: Path, target: str) -> None:

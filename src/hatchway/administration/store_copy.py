@@ -12,6 +12,7 @@ from hatchway.failures import failures
 from hatchway.installation.installation import is_there, write_private
 from hatchway.store import BadStoreUrl, Store, show_problem, show_store
 from hatchway.store.copied_rows import Side, SourceFailed, Sum
+from hatchway.store.finished_copy import EVENT, compare, finished_copy
 from hatchway.store.transfer import (
     Differs,
     Occupied,
@@ -29,19 +30,22 @@ from hatchway.store.url import parse_store_url
 
 @dataclass(frozen=True, slots=True)
 class CopiedStore:
-    """What was copied. `went_on` is whether an attempt before had copied a part of it."""
+    """What was copied. `went_on` is whether an attempt before had copied a part of it, `finished_at` when one
+    had copied all of it already, in UTC: then both were compared once more."""
 
     account: str
     source: str
     target: str
     tables: Mapping[str, Sum]
     went_on: bool
+    finished_at: str | None = None
 
 
 def copy_whole_store(
     source_url: str, target_url: str, now: datetime, tell: Callable[[str], None] = lambda _: None
 ) -> CopiedStore:
-    """Copies all of a store that nobody uses into an empty database, or goes on with that.
+    """Copies all of a store that nobody uses into an empty database, goes on with that, or compares both
+    where it is done.
 
     Raises:
         BadUsage: a URL is none.
@@ -67,6 +71,8 @@ def copy_whole_store(
                 source = source_of(rows)
             with failures(target_url):
                 target = stack.enter_context(closing(_opened(target_url)))
+                if (done := _compared(rows, target, source, names, tell)) is not None:
+                    return done
                 copy = stack.enter_context(receiving(target))
                 went_on = copy.prepare(source)
                 tables = _transferred(rows, copy, source, tell, went_on=went_on)
@@ -74,12 +80,38 @@ def copy_whole_store(
                 with finish(target) as tx:
                     parameters = {"from": names[0], "to": names[1]}
                     answer = {"tables": len(tables), "rows": sum(each.rows for each in tables.values())}
-                    record(tx, tx.account(), now, "CopyStore", parameters=parameters, answer=answer)
+                    record(tx, tx.account(), now, EVENT, parameters=parameters, answer=answer)
         except SourceFailed as problem:
             raise CommandFailed(show_problem(source_url, problem.__cause__ or problem)) from problem
         except Occupied as problem:
             raise CommandFailed(f"cannot copy into {names[1]}: {problem}") from problem
     return CopiedStore(source.account, *names, tables, went_on)
+
+
+def _compared(
+    rows: Side, target: Store, source: Source, names: tuple[str, str], tell: Callable[[str], None]
+) -> CopiedStore | None:
+    """What a database holds that is a finished copy already; None where it is none.
+
+    Raises:
+        CommandFailed: it is one, and either store has been used since.
+    """
+    with target.engine.connect() as connection:
+        copy = Side(connection)
+        with copy.transaction():
+            finished = finished_copy(rows, copy, source)
+            if finished is None:
+                return None
+            try:
+                tables = compare(rows, copy, finished, tell)
+            except Differs as problem:
+                raise CommandFailed(
+                    f"{names[1]} is a copy of {names[0]} that was finished at {finished.at} UTC. One of them"
+                    f" has been used since, as the table {problem} is not the same any more, so nothing was"
+                    " copied again. If servers run on the copy, all is done; to have another copy, give an"
+                    " empty database"
+                ) from problem
+    return CopiedStore(source.account, *names, tables, went_on=False, finished_at=finished.at)
 
 
 def _transferred(

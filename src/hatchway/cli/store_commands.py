@@ -26,8 +26,8 @@ def copy(
 
     Stop all servers first: FROM must be used by nobody, and is not changed. Every table is compared in the
     end. What was copied when the command is interrupted stays: the same command goes on with it. Until all is
-    there, no server starts on TO. A password need not be in a URL: PostgreSQL's client takes it from
-    PGPASSWORD or ~/.pgpass.
+    there, no server starts on TO. Where all is there already, both are compared once more. A password need
+    not be in a URL: PostgreSQL's client takes it from PGPASSWORD or ~/.pgpass.
 
     \b
     Example:
@@ -45,8 +45,11 @@ def copy(
 
         tables = {name: {"rows": each.rows, "digest": str(each)} for name, each in copied.tables.items()}
         answer = {"account": copied.account, "from": copied.source, "to": copied.target, "tables": tables}
-        typer.echo(json_format.dumps({**answer, "went_on": copied.went_on}))
+        more = {"went_on": copied.went_on, "finished_at": copied.finished_at}
+        typer.echo(json_format.dumps({**answer, **more}))
         return
+    if copied.finished_at is not None:
+        typer.echo(f"Copied already, at {copied.finished_at} UTC: both were compared again")
     if copied.went_on:
         typer.echo("Went on with what an attempt before had copied")
     for name, each in copied.tables.items():

@@ -38,7 +38,7 @@ else.
 | `process_identity` | a process's name, by which it is known to be gone |
 | `primary` | which of several PostgreSQL servers is the one that may be written |
 | `prepared` | statements as the driver takes them, for what runs often |
-| `transfer`, `copied_rows` | all of a store in another database |
+| `transfer`, `copied_rows`, `finished_copy` | all of a store in another database |
 | `copies` | copies of an embedded store while it is in use |
 | `url` | the store's URL, shown without its password |
 | `problems` | what is wrong with a store, in words for whoever runs it |

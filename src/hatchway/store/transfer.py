@@ -155,13 +155,21 @@ def source_of(side: Side) -> Source:
     schema = side.schema()
     if schema != own_schema():
         raise SchemaMismatch(schema)
-    account = next((row for rows in side.rows(tables.accounts) for row in rows), None)
+    account = account_of(side)
     if account is None:
         raise Occupied("the store to copy holds no account: there is nothing to copy")
-    named = dict(zip((column.name for column in tables.accounts.columns), account, strict=True))
     mark = "SELECT row_key FROM tombstones WHERE kind = ? AND revision = feed.revision"
     revision, of = side.run(f"SELECT revision, ({mark}) FROM feed", tables.MARK).fetchone()  # noqa: S608
-    return Source(named["id"], named["created_at"], schema, revision, of or "")
+    return Source(*account, schema, revision, of or "")
+
+
+def account_of(side: Side) -> tuple[str, str] | None:
+    """The account's id, and when it was made."""
+    account = next((row for rows in side.rows(tables.accounts) for row in rows), None)
+    if account is None:
+        return None
+    named = dict(zip((column.name for column in tables.accounts.columns), account, strict=True))
+    return named["id"], named["created_at"]
 
 
 @dataclass(frozen=True, slots=True)
