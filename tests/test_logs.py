@@ -86,6 +86,23 @@ def test_our_events_and_those_of_libraries_come_out_alike() -> None:
     assert set(theirs) == set(ours) - {"count"}
 
 
+@pytest.mark.parametrize("format_", list(LogFormat))
+def test_a_connection_that_the_pool_throws_away_is_a_line_without_a_traceback(format_: LogFormat) -> None:
+    stream = io.StringIO()
+    configure_logs(format_, stream=stream)
+    for library in ("sqlalchemy.pool.impl.QueuePool", "another"):
+        try:
+            raise RuntimeError("terminating connection\nby somebody")
+        except RuntimeError:
+            logging.getLogger(library).exception("Exception during reset or similar")
+    of_pool, *of_another = stream.getvalue().splitlines()
+    assert "terminating connection" in of_pool
+    assert "problem" in of_pool
+    assert "by somebody" not in of_pool
+    assert "Exception during reset" in of_another[0]
+    assert "test_logs.py" in "".join(of_another)
+
+
 def test_a_line_says_what_happened_then_how_grave_whose_and_when() -> None:
     stream = io.StringIO()
     configure_logs(LogFormat.JSON, stream=stream)

@@ -70,7 +70,7 @@ def configure_logs(format_: LogFormat, *, level: int = logging.INFO, stream: Tex
     handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _without_pools_tracebacks],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
@@ -95,6 +95,16 @@ def _stamp(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDi
     event["logger"] = logger.name if record is None else record.name
     second, microsecond = divmod(time.time_ns() // 1000, 1_000_000)
     event["time"] = f"{_written(second)}.{microsecond:06}Z"
+    return event
+
+
+def _without_pools_tracebacks(logger: "WrappedLogger", method: str, event: "EventDict") -> "EventDict":
+    """SQLAlchemy's pool tells with a traceback of each connection that it throws away because it has broken.
+    Whoever used that one says what it means."""
+    if event["_record"].name.startswith("sqlalchemy.pool") and (failure := event.get("exc_info")):
+        told = str(failure[1]).strip().splitlines()
+        del event["exc_info"]
+        event["problem"] = told[0] if told else type(failure[1]).__name__
     return event
 
 

@@ -105,6 +105,7 @@ def test_how_long_events_are_kept_is_said_on_the_server_and_is_an_event(installe
         return done.stdout
 
     assert retention() == "Events are kept for ever\n"
+    assert retention("1d") == "Events are kept for 1 day\n"
     assert retention("400d") == retention("400d") == "Events are kept for 400 days\n"
     with closing(sqlite3.connect(store)) as connection, connection:
         for table in ("audit_records", "audit_unexported"):

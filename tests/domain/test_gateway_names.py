@@ -8,7 +8,7 @@ import pytest
 
 from hatchway.domain.account import Account
 from hatchway.domain.endpoint import Endpoint, EndpointState, IpAddressType
-from hatchway.domain.gateway_names import endpoint_dns_name, gateway_names
+from hatchway.domain.gateway_names import endpoint_dns_name, gateway_names, name_problem
 from hatchway.domain.network import Subnet, Vpc
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,6 +59,26 @@ def test_an_endpoints_name_is_its_own_or_else_its_subnets_its_vpcs_or_the_accoun
 
 def test_in_a_pattern_the_endpoints_id_takes_the_place_of_its_label() -> None:
     assert endpoint_dns_name("eice-1", ACCOUNT, CAGE, None) == "eice-1.cage.example"
+
+
+@pytest.mark.parametrize(
+    ("endpoint_id", "name", "problem"),
+    [
+        ("eice-1", "eice-1.cage.example", None),
+        (f"eice-{'1' * 58}", f"eice-{'1' * 58}.cage.example", None),
+        (f"eice-{'1' * 59}", f"eice-{'1' * 59}.cage.example", "at most 63 characters"),
+        ("eice-a_b", "eice-a_b.cage.example", "letters, digits and dashes"),
+        (f"eice-{'1' * 59}", "cage.example", None),
+        ("eice-1", f"eice-1.{'a.' * 120}exampl", None),
+        ("eice-1", f"eice-1.{'a.' * 120}example", "at most 253 characters"),
+    ],
+)
+def test_an_endpoint_is_called_nothing_that_is_no_name(
+    endpoint_id: str, name: str, problem: str | None
+) -> None:
+    found = name_problem(endpoint_id, name)
+    assert (found is None) is (problem is None)
+    assert problem is None or problem in str(found)
 
 
 @pytest.mark.parametrize(

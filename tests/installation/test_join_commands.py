@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from tests.gateway.account import ENDPOINT, endpoint
 from tests.installation.site import Site
 
 from hatchway.administration.joining import list_join_tokens, list_machines, remove_machine
+from hatchway.control.housekeeping import lead
 from hatchway.settings import DataDirectory
+from hatchway.store import leadership
 
 NOBODY_THERE = "postgresql+psycopg://hatchway:pass-word@127.0.0.1:1/hatchway"
 pytestmark = pytest.mark.usefixtures("at_once")
@@ -59,7 +62,9 @@ def test_a_token_is_printed_once_with_what_to_type_on_the_new_machine(site: Site
     (shown,) = re.findall(r"^  (\S+)$", made.output, re.MULTILINE)
     (token_id,) = re.findall(r"^Join token (\S+), good 3 times until .* UTC:$", made.output, re.MULTILINE)
     url = f"https://127.0.0.1:{site.server.port}"
-    assert f"On the new machine: hatchway join --api-url {url} --data-dir /var/lib/hatchway -" in made.output
+    typed = "On the new machine: hatchway join --api-url {} --data-dir /var/lib/hatchway -"
+    assert typed.format("https://NAME:PORT") in made.output
+    assert f"listens at {url}, where no other machine reaches it" in made.output
     listed = here(site, "join-token", "list").output
     assert re.search(rf"^{token_id}  control +0 of 3 ", listed, re.MULTILINE)
     assert shown.partition("_")[2] not in listed
@@ -186,6 +191,57 @@ def test_machines_are_listed_and_removed_by_name_or_id(site: Site, tmp_path: Pat
         assert f"{names[role]} (" in gone.output and f"It may still have {keys}" in gone.output
     missing = here(site, "machine", "remove", names["gateway"])
     assert missing.code == 1 and "Traceback" not in missing.errors
+
+
+def test_a_token_comes_with_no_address_that_nobody_knows_yet(site: Site, tmp_path: Path) -> None:
+    location = site.directory.api_location
+    noted = location.read_text()
+    create = ("join-token", "create", "--role", "control", "--machine-store-url", NOBODY_THERE)
+    try:
+        location.unlink()
+        made = here(site, *create)
+        assert "127.0.0.1" not in made.output
+        assert "the API of this machine has not run yet" in made.output
+        assert told(site, *create)["api_url"] is None
+        location.write_text(noted.replace("127.0.0.1", "hatchway.example"))
+        known = here(site, *create)
+        assert f"--api-url https://hatchway.example:{site.server.port} --data-dir" in known.output
+        assert "NAME" not in known.output
+    finally:
+        location.write_text(noted)
+
+
+def test_no_control_plane_takes_the_place_of_a_first_machine_that_lives(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got = DataDirectory(tmp_path / "cp")
+    assert run("join", token(site), "--api-url", site.url, "--data-dir", str(got.path)).code == 0
+    shutil.copy(site.directory.ca_key, got.ca_key)
+    command = ("machine", "promote", "--data-dir", str(got.path), "--store-url", site.directory.store_url)
+    monkeypatch.setattr(leadership, "LOOK", 0.01)
+    monkeypatch.setattr(leadership, "RENEWAL", 0.01)
+    first = lead(site.plane, None, is_first=True)
+    first.start()
+    try:
+        refused = run(*command)
+        assert refused.code == 1
+        assert f"the first machine lives: a control plane runs on {socket.gethostname()}" in refused.errors
+        assert "--force" in refused.errors
+        assert got.machine.exists()
+    finally:
+        first.stop()
+    assert run(*command).code == 0
+
+
+def test_who_knows_better_is_not_asked_whether_the_first_machine_lives(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got = DataDirectory(tmp_path / "cp")
+    assert run("join", token(site), "--api-url", site.url, "--data-dir", str(got.path)).code == 0
+    shutil.copy(site.directory.ca_key, got.ca_key)
+    monkeypatch.setattr("hatchway.installation.first_machine.living_leader", None)
+    store = ("--store-url", site.directory.store_url)
+    assert run("machine", "promote", "--force", "--data-dir", str(got.path), *store).code == 0
 
 
 def test_a_control_plane_that_joined_is_made_the_first_machine(site: Site, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from tests.store.test_store import user
 
 from hatchway.domain.leader import Leader
-from hatchway.store import Leadership, LeadershipLost, MachineRemoved, Store, leadership
+from hatchway.store import Leadership, LeadershipLost, MachineRemoved, Store, leadership, living_leader
 from hatchway.store.leadership import LEASE
 from hatchway.store.process_identity import is_gone, own_identity
 
@@ -178,6 +178,34 @@ def test_a_store_that_was_restored_has_its_roles_taken_anew(
         for each in two:
             each.look()
     assert sorted(leading(*two)) == [False, True]
+
+
+def test_whether_somebody_leads_is_known_by_what_he_says_within_a_lease(
+    two: tuple[Leadership, Leadership], store: Store, clock: Clock
+) -> None:
+    one, _ = two
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+        slept.append(seconds)
+
+    def sleep_and_renew(seconds: float) -> None:
+        sleep(seconds)
+        if sum(slept) > LEASE / 2:
+            one.look()
+
+    living = living_leader(store, ROLE, clock, sleep_and_renew)
+    assert living is not None
+    assert (living.holder, living.place) == ("one", "one:/there")
+    slept.clear()
+    assert living_leader(store, ROLE, clock, sleep) is None
+    assert LEASE <= sum(slept) <= LEASE + 1
+    slept.clear()
+    one.resign()
+    assert living_leader(store, ROLE, clock, sleep) is None
+    assert living_leader(store, "another", clock, sleep) is None
+    assert not slept
 
 
 def test_a_process_of_this_machine_that_is_gone_is_known_to_be() -> None:

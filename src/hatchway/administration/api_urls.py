@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hatchway.certificate_names import TOO_MANY_NAMES, fitting, is_covered, without_wildcard
+from hatchway.domain.counting import counted
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage
 from hatchway.installation.api_location import ApiLocation
@@ -98,6 +99,11 @@ def for_host(
     return ApiUrl(url.url, (*url.notes, note))
 
 
+def leads_nowhere(url: str) -> bool:
+    """Whether a URL is one by which no other machine reaches this one."""
+    return _is_loopback(urlsplit(url).hostname or "")
+
+
 def gateway_name_notes(installation: Installation, before: Sequence[str]) -> list[str]:
     """What to do so that clients trust gateways under names that they did not have before."""
     directory = installation.directory
@@ -125,7 +131,7 @@ def gateway_name_notes(installation: Installation, before: Sequence[str]) -> lis
         if name in beyond
     ]
     if len(notes) > _MOST_NOTES:
-        notes = [*notes[:_MOST_NOTES], f"and so on for {len(notes) - _MOST_NOTES} names more"]
+        notes = [*notes[:_MOST_NOTES], f"and so on for {counted(len(notes) - _MOST_NOTES, 'name')} more"]
     if new and left_out:
         notes.append(
             f"the server's certificate cannot have {len(left_out)} of the {len(names)} names of gateways,"

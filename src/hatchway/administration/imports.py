@@ -10,6 +10,7 @@ from typing import Any, Final
 from hatchway.administration.remote import export_file
 from hatchway.client.errors import ApiError, InvalidOption, NotConfigured
 from hatchway.client.profile import Profile, ProfileOptions, api_errors
+from hatchway.domain.counting import counted
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.fleet import BadFleet, parse_fleet
 from hatchway.fleet.importers.ansible import read_ansible
@@ -70,7 +71,7 @@ def import_from_ec2(options: ProfileOptions, *, vpc: str, prefix: int, tell: Tel
         instances: list[Any] = []
         for page in pages:
             instances += [each for reservation in page["Reservations"] for each in reservation["Instances"]]
-            tell(f"{len(instances)} instances")
+            tell(counted(len(instances), "instance"))
     others: list[Sequence[Any]] = []
     for operation, member in _RESULTS.items():
         try:

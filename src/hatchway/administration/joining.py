@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hatchway.access.machines import Grant, delete_grant, put_grant
+from hatchway.administration.api_urls import leads_nowhere
 from hatchway.audit.local_trail import administrator, record
 from hatchway.domain.bearer_token import SECRET_SIZE, BearerToken
 from hatchway.domain.ids import Kind, new_id
@@ -25,12 +26,14 @@ _ID_BYTES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class NewJoinToken:
-    """A token just made: the only moment at which it can be told. `api_url` is where to join by it."""
+    """A token just made: the only moment at which it can be told. `api_url` is where to join by it, None
+    where that is not known here; `unknown` says why."""
 
     kept: JoinToken
     token: str = field(repr=False)
-    api_url: str
+    api_url: str | None
     pinned: bool
+    unknown: str = ""
 
 
 def create_join_token(
@@ -114,7 +117,13 @@ def create_join_token(
             answer={"joinTokenId": kept.id, "expiresAt": kept.expires_at.isoformat(timespec="seconds")},
         )
     text = write_join_token(JOIN_TOKEN.write(token), pin, binding(vpcs, endpoints))
-    return NewJoinToken(kept, text, ApiLocation.read(installation.directory).url, pin is not None)
+    location = ApiLocation.read(installation.directory)
+    if location.noted and not leads_nowhere(location.url):
+        return NewJoinToken(kept, text, location.url, pin is not None)
+    why = "has not run yet"
+    if location.noted:
+        why = f"listens at {location.url}, where no other machine reaches it"
+    return NewJoinToken(kept, text, None, pin is not None, f"the API of this machine {why}")
 
 
 def list_join_tokens(installation: Installation) -> list[JoinToken]:

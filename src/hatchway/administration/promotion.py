@@ -14,6 +14,7 @@ from hatchway.access.machines import delete_grant
 from hatchway.administration.certificate_authority import Authorities, add_without_key
 from hatchway.audit.local_trail import record
 from hatchway.errors import BadUsage, CommandFailed
+from hatchway.installation.first_machine import require_no_first_machine
 from hatchway.installation.installation import Installation
 from hatchway.installation.joined import Joined
 from hatchway.pki import KeyPair, PkiProblem, belongs_to
@@ -30,17 +31,23 @@ class Promoted:
     next_ca: Authorities | None
 
 
-def promote(installation: Installation) -> Promoted:
+def promote(installation: Installation, *, force: bool = False) -> Promoted:
     """Makes this machine the first one.
+
+    Args:
+        force: whether it is not to be looked whether the former first one lives.
 
     Raises:
         BadUsage: it is that already.
+        CommandFailed: the former first one lives.
         CommandFailed: a file cannot be read or written, or a CA's key is there that is not that of `ca.pem`.
     """
     directory = installation.directory
     joined = Joined.read(directory)
     if joined is None:
         raise BadUsage(f"{directory.path} is that of no machine that joined: it is the first one already")
+    if not force:
+        require_no_first_machine(installation.store, "; --force does not look")
     next_ca = None
     if directory.ca_certificate.exists() and not _has_ca_key(directory):
         next_ca = add_without_key(installation)

@@ -65,7 +65,7 @@ def init(
     from datetime import UTC, datetime
 
     from hatchway.domain.account import ENDPOINT_ID_LABEL, Account
-    from hatchway.domain.ids import ACCOUNT_ID, REGION
+    from hatchway.domain.ids import ACCOUNT_ID, REGION, Kind, derived_id
     from hatchway.installation.creation import create_installation
     from hatchway.pki import is_dns_name
 
@@ -79,7 +79,11 @@ def init(
         raise BadUsage(f"--account {account!r} is not 12 digits")
     if not REGION.fullmatch(region):
         raise BadUsage(f"--region {region!r} is not the name of a region, such as us-east-1")
-    if not is_dns_name(gateway_dns_name.removeprefix(f"{ENDPOINT_ID_LABEL}.")):
+    pattern = f"{ENDPOINT_ID_LABEL}."
+    an_endpoints = gateway_dns_name.removeprefix(pattern)
+    if gateway_dns_name.startswith(pattern):
+        an_endpoints = f"{derived_id(Kind.ENDPOINT, account, 'any')}.{an_endpoints}"
+    if not is_dns_name(an_endpoints):
         raise BadUsage(f"--gateway-dns-name {gateway_dns_name!r} is not a host name: give it without a port")
     now = datetime.now(UTC)
     new = Account(id=account, region=region, gateway_dns_name=gateway_dns_name.lower(), created_at=now)

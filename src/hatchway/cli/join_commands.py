@@ -161,8 +161,9 @@ def _tell_names(result: "JoinResult") -> None:
         )
     if result.left_out:
         from hatchway.certificate_names import TOO_MANY_NAMES
+        from hatchway.domain.counting import counted
 
-        typer.echo(f"Not for {result.left_out} names more: {TOO_MANY_NAMES}")
+        typer.echo(f"Not for {counted(result.left_out, 'name')} more: {TOO_MANY_NAMES}")
 
 
 def _some(names: "Sequence[str]") -> str:

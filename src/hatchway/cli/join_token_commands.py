@@ -102,6 +102,7 @@ def create(
             "role": made.kept.role.value,
             "max_uses": made.kept.max_uses,
             "expires_at": made.kept.expires_at.isoformat(timespec="seconds"),
+            "api_url": made.api_url,
         }
         typer.echo(json_format.dumps(answer))
         return
@@ -110,7 +111,13 @@ def create(
     typer.echo(f"  {made.token}")
     if not made.pinned:
         typer.echo("It names no CA: the machine has to trust the API's certificate by its system")
-    typer.echo(f"On the new machine: hatchway join --api-url {made.api_url} --data-dir /var/lib/hatchway -")
+    url = made.api_url or "https://NAME:PORT"
+    typer.echo(f"On the new machine: hatchway join --api-url {url} --data-dir /var/lib/hatchway -")
+    if made.api_url is None:
+        typer.echo(
+            "NAME and PORT are those by which the new machine reaches"
+            f" an API of this installation: {made.unknown}"
+        )
 
 
 def list_tokens(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:

@@ -77,7 +77,9 @@ def remove(
 ) -> None:
     """Give a machine neither keys nor certificates any more.
 
-    It keeps what it has: where it may be in wrong hands, rotate its keys (docs/scaling.md).
+    It keeps what it has. A control plane notices, and serves no more; a gateway goes on opening tunnels until
+    its server is stopped, or its keys are rotated. Where it may be in wrong hands, rotate them
+    (docs/scaling.md).
 
     \b
     Example:
@@ -90,29 +92,44 @@ def remove(
     with open_installation(data_directory(data_dir), store_url) as installation:
         removed = joining.remove_machine(installation, machine)
     typer.echo(f"{removed.id} ({removed.name}) gets nothing any more")
-    keys = "gateway key" if removed.role is Role.GATEWAY else "master key and gateway key"
+    is_gateway = removed.role is Role.GATEWAY
+    keys = "gateway key" if is_gateway else "master key and gateway key"
+    if is_gateway:
+        typer.echo("It opens tunnels until its server is stopped, or the gateway key rotated: stop it now")
     typer.echo(
         f"It may still have the {keys}, and its certificate until that ends: rotate them if it was stolen"
     )
 
 
-def promote(*, json: Json = False, data_dir: DataDir = None, store_url: StoreUrl = None) -> None:
+def promote(
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Do not look whether the first machine lives.")
+    ] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    store_url: StoreUrl = None,
+) -> None:
     """Make this control plane, which joined, the first machine, in the place of one that is gone for good.
 
     It issues certificates and rotates keys from then on. Put ca.key of the former one's backup into the data
     directory before, mode 0600. Where that is lost another CA is made, which has to be handed out as in each
-    rotation. See that the former first machine is off, and stays off.
+    rotation. While the former first machine's server runs this is refused; see that it stays off.
 
     \b
     Example:
       hatchway machine promote --data-dir /var/lib/hatchway
     """
     from hatchway.administration import promotion
+    from hatchway.cli.progress import working
     from hatchway.installation.installation import open_installation
 
     directory = data_directory(data_dir)
-    with open_installation(directory, store_url) as installation:
-        promoted = promotion.promote(installation)
+    with (
+        open_installation(directory, store_url) as installation,
+        working("Looking whether the first machine lives"),
+    ):
+        promoted = promotion.promote(installation, force=force)
     made = promoted.next_ca
     if json:
         import json as json_format

@@ -225,6 +225,7 @@ def test(
     from rich.text import Text
 
     from hatchway.cli.policy_tree import decision_tree, printable, show
+    from hatchway.domain.counting import counted
     from hatchway.policies.cases import junit_xml, read_directory, run_case
 
     results = [run_case(case) for case in read_directory(directory)]
@@ -235,7 +236,7 @@ def test(
         if not result.passed:
             show([Text(f"     {printable(result.problem)}"), decision_tree(result.decision)])
     failed = sum(not result.passed for result in results)
-    show([Text(f"{len(results)} cases, {failed} failed", "red" if failed else "green")])
+    show([Text(f"{counted(len(results), 'case')}, {failed} failed", "red" if failed else "green")])
     if junit is not None:
         try:
             junit.write_text(junit_xml(results), encoding="utf-8")

@@ -54,7 +54,8 @@ def copy(
         typer.echo("Went on with what an attempt before had copied")
     for name, each in copied.tables.items():
         if each.rows:
-            typer.echo(f"  {name:<24} {each.rows:>12,} rows  {each}")
+            rows = "row" if each.rows == 1 else "rows"
+            typer.echo(f"  {name:<24} {each.rows:>12,} {rows:<4}  {each}")
     typer.echo(
         f"Account {copied.account} is in {copied.target}, in every table as many rows as in {copied.source},"
         " with the same digest\nNext: start the servers with --store-url, or HATCHWAY_STORE_URL, of the copy,"
@@ -91,6 +92,7 @@ def retention(
       hatchway store retention 400d --data-dir /var/lib/hatchway
     """
     from hatchway.administration.retention import kept_trail, read_days, set_retention
+    from hatchway.domain.counting import counted
     from hatchway.errors import BadUsage
     from hatchway.installation.installation import open_installation
 
@@ -108,7 +110,11 @@ def retention(
         answer = {"days": kept.days, "unexported_too": kept.unexported_too, "older": kept.older}
         typer.echo(json_format.dumps({**answer, "not_exported": kept.waiting, "deleted_before": gone}))
         return
-    typer.echo("Events are kept for ever" if kept.days is None else f"Events are kept for {kept.days} days")
+    typer.echo(
+        "Events are kept for ever"
+        if kept.days is None
+        else f"Events are kept for {counted(kept.days, 'day')}"
+    )
     if kept.older:
         typer.echo(f"Older ones, which go: {kept.older - (0 if kept.unexported_too else kept.waiting):,}")
     if kept.waiting and not kept.unexported_too:

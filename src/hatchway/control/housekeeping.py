@@ -36,6 +36,7 @@ from hatchway.control.machines.certificates import issue_certificates
 from hatchway.control.machines.unfinished import purge_unfinished_machines
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.endpoint import EndpointState
+from hatchway.domain.leader import FIRST_MACHINE
 from hatchway.settings import LOOPBACK
 from hatchway.store import (
     Leadership,
@@ -173,14 +174,15 @@ class Task:
     is_ours: Callable[[], bool] = lambda: True
 
 
-def lead(plane: ControlPlane, audit_log: Path | None) -> Leadership:
+def lead(plane: ControlPlane, audit_log: Path | None, *, is_first: bool = False) -> Leadership:
     """This control plane's part in leading, which is its owner's to start and to stop.
 
     Args:
         audit_log: the file that has the audit trail too; None for none.
+        is_first: whether its machine is the first one, which has this to say that it lives.
     """
     host = socket.gethostname()
-    roles = {HOUSEKEEPING: host}
+    roles = {HOUSEKEEPING: host, **({FIRST_MACHINE: host} if is_first else {})}
     if audit_log is not None:
         roles[AUDIT_FILE] = f"{host}:{audit_log.absolute()}"[:_LONGEST_PLACE]
 

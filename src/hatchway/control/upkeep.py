@@ -67,7 +67,8 @@ class Upkeep:
         audit_log = settings.data_directory.audit_log if settings.audit_file else None
         # Whoever leads writes of his own accord, also to a store that has just come in the place of his.
         own = plane.store.only_when(watches.schema.require_own)
-        self._leadership = leadership = lead(replace(plane, store=own), audit_log)
+        is_first = settings.machine_id is None
+        self._leadership = leadership = lead(replace(plane, store=own), audit_log, is_first=is_first)
         metrics.watch_leadership(leadership, HOUSEKEEPING)
         exporting: tuple[Task, ...] = ()
         if audit_log is not None:

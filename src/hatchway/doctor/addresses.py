@@ -17,6 +17,7 @@ from typing import Final
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.machine import check_skew
+from hatchway.domain.counting import counted
 
 TIMEOUT: Final = 5.0
 """Seconds for a name, and for a server's answer."""
@@ -200,11 +201,11 @@ def _certificate(check: str, until: datetime, now: datetime) -> Finding:
     if until - now < RENEW_BEFORE:
         return warning(
             check,
-            f"it ends in {days} days, on {until:%Y-%m-%d}",
+            f"it ends in {counted(days, 'day')}, on {until:%Y-%m-%d}",
             "put a new one in its place and send the server a SIGHUP; where the private CA issues it, the"
             " server's log says why it has not done so",
         )
-    return ok(check, f"it is good for {days} days more")
+    return ok(check, f"it is good for {counted(days, 'day')} more")
 
 
 def _gateway_port(answer: Answer) -> int | None:

@@ -31,7 +31,7 @@ others by id, never by reference, so each can be stored, sent and compared on it
 | `bearer_token` | how a token looks that a host or machine holds, and the hash that is kept of it |
 | `host_token`, `enrollment_token` | by which a host is known; by which hosts register themselves |
 | `machine` | machines that join an installation, and the tokens by which they do |
-| `text` | which characters a text may hold |
+| `text`, `counting` | which characters a text may hold; numbers of things, in English |
 
 What must hold here: nothing is imported but the standard library and, for public keys, `cryptography`; no
 clock and no randomness of its own, both come in as arguments. A field that is added here is a column of

@@ -1,10 +1,16 @@
 """By what names clients find gateways: each endpoint's DnsName, and all that there are."""
 
+import re
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from hatchway.domain.account import ENDPOINT_ID_LABEL, Account
 from hatchway.domain.endpoint import Endpoint
 from hatchway.domain.network import Subnet, Vpc
+
+_LABEL: Final = re.compile(r"[0-9a-zA-Z]([0-9a-zA-Z-]{0,61}[0-9a-zA-Z])?")
+_LONGEST: Final = 253
+"""Of a host name and each of its labels (RFC 1123, section 2.1; RFC 1035, section 2.3.4)."""
 
 
 def gateway_name(account: Account, vpc: Vpc | None, subnet: Subnet | None, own: str | None) -> str:
@@ -24,6 +30,18 @@ def endpoint_dns_name(
         own: what has been said of this endpoint alone.
     """
     return gateway_name(account, vpc, subnet, own).replace(ENDPOINT_ID_LABEL, endpoint_id)
+
+
+def name_problem(endpoint_id: str, dns_name: str) -> str | None:
+    """Why an endpoint cannot be called so; None where it can. Completes "the endpoint …"."""
+    if endpoint_id in dns_name and not _LABEL.fullmatch(endpoint_id):
+        return (
+            f"{endpoint_id} cannot be called {dns_name}: a part of a DNS name has at most 63 characters,"
+            " letters, digits and dashes. Give it a gateway_dns_name without {endpoint_id}, or another id"
+        )
+    if len(dns_name) > _LONGEST:
+        return f"{endpoint_id} cannot be called {dns_name}: a DNS name has at most {_LONGEST} characters"
+    return None
 
 
 def gateway_names(

@@ -1,6 +1,10 @@
 """Which process does what only one is to do."""
 
 from dataclasses import dataclass
+from typing import Final
+
+FIRST_MACHINE: Final = "first machine"
+"""The role of a control plane on the machine that made the installation: while it leads, that one lives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from hatchway.domain.endpoint_creation import (
     modified_endpoint,
     new_endpoint,
 )
-from hatchway.domain.gateway_names import endpoint_dns_name
+from hatchway.domain.gateway_names import endpoint_dns_name, name_problem
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import (
     ANY_ICMP_TYPE,
@@ -361,6 +361,10 @@ def _name_gateways(draft: Draft, of_account: str | None) -> None:
         vpc, subnet = after.vpcs.get(endpoint.vpc_id), after.subnets.get(endpoint.subnet_id)
         dns_name = endpoint_dns_name(endpoint.id, account, vpc, subnet, endpoint.gateway_dns_name)
         if endpoint.dns_name != dns_name:
+            if problem := name_problem(endpoint.id, dns_name):
+                place = draft.place_of("endpoints", endpoint.id) or "gateway_dns_name"
+                draft.problems.add(place, f"the endpoint {problem}")
+                continue
             draft.after.endpoints[endpoint.id] = replace(endpoint, dns_name=dns_name)
 
 

@@ -65,11 +65,11 @@ _reference: Final = values.text(_REFERENCE, "a name or an id")
 _zone: Final = values.text(re.compile(r"[a-z0-9][a-z0-9-]{0,62}"), "an availability zone such as us-east-1a")
 _LABEL: Final = r"[0-9a-zA-Z]([0-9a-zA-Z-]{0,61}[0-9a-zA-Z])?"
 _dns_text: Final = values.text(
-    # With an endpoint's id in the place of the label that stands for it, 253 characters at most. To clients
-    # what ends with a number is an address.
+    # With an endpoint's id, of 22 characters, in the place of the label that stands for it, 253 characters at
+    # most. To clients what ends with a number is an address.
     re.compile(
         r"(?=.{1,253}$)(?!(.*\.)?[0-9]+$)"
-        rf"({_LABEL}|\{{endpoint_id\}}(?=.{{0,240}}$)\.{_LABEL})(\.{_LABEL})*"
+        rf"({_LABEL}|\{{endpoint_id\}}(?=.{{0,231}}$)\.{_LABEL})(\.{_LABEL})*"
     ),
     "a DNS name such as hatchway.example or {endpoint_id}.hatchway.example",
 )

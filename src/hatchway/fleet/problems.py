@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hatchway.domain.counting import counted
+
 if TYPE_CHECKING:
     from hatchway.fleet.declarations import Fleet
 
@@ -36,7 +38,7 @@ class BadFleet(ValueError):
         self.readable = readable
         lines = [str(problem) for problem in self.problems[:_MOST_SHOWN]]
         if len(self.problems) > _MOST_SHOWN:
-            lines.append(f"and {len(self.problems) - _MOST_SHOWN} more problems")
+            lines.append(f"and {counted(len(self.problems) - _MOST_SHOWN, 'more problem')}")
         super().__init__("\n".join(lines))
 
 

@@ -14,6 +14,7 @@
 | `api_location` | where this machine's API is, noted down by the server for commands |
 | `backup`, `backup_set` | `hatchway backup`, and what a backup consists of |
 | `restore` | `hatchway restore` |
+| `first_machine` | that there are not two |
 | `atomic_directory` | filling a directory with all files or with none |
 
 What must hold here:

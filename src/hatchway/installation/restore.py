@@ -27,6 +27,7 @@ from hatchway.installation.backup_set import (
     check_store,
     open_file,
 )
+from hatchway.installation.first_machine import require_no_first_machine
 from hatchway.pki import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
@@ -102,6 +103,8 @@ def _check_database(store_url: str, source: Path, backup: Backup, master: Vault)
                     raise CommandFailed(
                         f"the {_CALLED[kind]} of the backup is none of the database's: {_NOT_OF_ONE_MOMENT}"
                     )
+        if schema >= _KEYS_NOTED_SINCE:
+            require_no_first_machine(store)
 
 
 def _key_ids(source: Path, backup: Backup, master: Vault) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -56,7 +56,7 @@ What must hold here:
 
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.feed import BEGINNING, Changes, Position
-from hatchway.store.leadership import Leadership, LeadershipLost
+from hatchway.store.leadership import Leadership, LeadershipLost, living_leader
 from hatchway.store.locks import worker_lock
 from hatchway.store.matching import matches
 from hatchway.store.membership import Membership, require_machine
@@ -111,6 +111,7 @@ __all__ = [
     "check_copy",
     "copy_store",
     "explain",
+    "living_leader",
     "log_fields",
     "matches",
     "oldest_program",

@@ -60,6 +60,28 @@ class Seen:
         return self if row == self.row else Seen(row, now)
 
 
+def living_leader(
+    store: Store, role: str, monotonic: Callable[[], float], sleep: Callable[[float], None]
+) -> Leader | None:
+    """Who leads, for certain; None where nobody does. It takes as long as a lease to know of one that is gone
+    without a word.
+
+    Raises:
+        Exception: the store cannot be read.
+    """
+    seen: Seen | None = None
+    while True:
+        with store.read() as tx:
+            (row,) = tx.leaders.find(role=role) or (Leader(role=role, holder="", beat=0, place=""),)
+        now = monotonic()
+        if seen is not None and row != seen.row and row.holder:
+            return row
+        seen = Seen(row, now) if seen is None else seen.then(row, now)
+        if is_free(seen, now, partial(is_gone, alone=store.is_sqlite)):
+            return None
+        sleep(LOOK)
+
+
 def is_free(seen: Seen, now: float, gone: Callable[[str], bool] = lambda holder: False) -> bool:
     """Whether its leader has left the role, is known to be gone, or has not been heard of for too long."""
     return not seen.row.holder or now - seen.since >= LEASE or gone(seen.row.holder)

@@ -7,7 +7,7 @@ import errno
 import sqlite3
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from hatchway.store.schema import BeingRestored, SchemaMismatch
@@ -157,6 +157,9 @@ def _explain_alone(problem: BaseException) -> str | None:
         return str(problem)
     if isinstance(problem, TimeoutError):
         return _SILENT
+    if isinstance(problem, PendingRollbackError):
+        # A statement before it in its transaction has found that.
+        return _GONE
     if isinstance(problem, sqlite3.Error):
         return _of_sqlite(problem)
     if not isinstance(problem, DBAPIError):

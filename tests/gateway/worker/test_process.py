@@ -1,6 +1,7 @@
 """A whole worker, as a process, with a store: tunnels signed for, recorded, drained, and killed."""
 
 import asyncio
+import base64
 import http.client
 import json
 import signal
@@ -16,11 +17,13 @@ from tests.e2e.waiting import free_port
 from tests.gateway.account import ELSEWHERE, StoredAccount, allow, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, serve, worker
-from tests.transport.harness import LOOPBACK, WebSocket, request, run, until
+from tests.transport.harness import LOOPBACK, WebSocket, certificate, request, run, until
 
+from hatchway.access.key_files import KeyProblem
 from hatchway.domain.identity import KeyStatus
+from hatchway.gateway import run_gateway
 from hatchway.gateway.tunnel.liveness import LivenessCheck
-from hatchway.settings import Address, Settings
+from hatchway.settings import Address, DataDirectory, Settings
 
 
 @pytest.fixture
@@ -58,6 +61,26 @@ def test_a_tunnel_is_recorded_before_its_first_byte_and_when_it_ends(
                     assert not tx.tunnels.find()
 
     run(test)
+
+
+def test_a_gateway_with_a_key_that_opens_no_signing_key_does_not_start(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    pem, key = tmp_path / "server.pem", tmp_path / "gateway.key"
+    pem.write_bytes(certificate())
+    key.touch(mode=0o600)
+    key.write_bytes(base64.b64encode(bytes(32)))
+    settings = Settings(
+        data_directory=DataDirectory(tmp_path),
+        store_url=account.url,
+        gateway=Address(LOOPBACK, 0),
+        api_certificate=pem,
+        api_key=pem,
+        gateway_certificate=pem,
+        gateway_key=pem,
+    )
+    with pytest.raises(KeyProblem, match=r"is not the one of this store.*hatchway join --again"):
+        run_gateway(settings, lambda address: pytest.fail(f"it listens at {address}"))
 
 
 def test_a_refused_tunnel_is_recorded_and_told_in_json(account: StoredAccount, tmp_path: Path) -> None:

@@ -192,6 +192,11 @@ class Snapshot:
             self._subjects[access_key_id] = identity_subjects(self, access_key_id)
         return self._subjects[access_key_id]
 
+    @property
+    def sealed_under(self) -> frozenset[str]:
+        """The ids of the gateway keys under which signing keys are sealed."""
+        return frozenset(row.sealed_under for row in self._rows("sealed_signing_keys").values())
+
     def signing_key(self, access_key_id: str, scope: Any) -> bytes | None:
         rows = self._rows("sealed_signing_keys")
         return self._signing_keys.open(rows.get((access_key_id, scope.date, scope.region, scope.service)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from hatchway.access.key_files import former_gateway_key
 from hatchway.domain.reach import is_range
 from hatchway.gateway.admission.admission import Admission
 from hatchway.gateway.admission.off_limits import OffLimits
@@ -149,6 +151,7 @@ class Worker:
         """Serve on a bound socket until told to stop.
 
         Raises:
+            KeyProblem: the gateway key is not the one under which the store's signing keys are sealed.
             PartEnded: after the tunnels were closed, and what there was to record.
         """
         loop = asyncio.get_running_loop()
@@ -164,6 +167,7 @@ class Worker:
         address = Address(self._settings.gateway.host, sock.getsockname()[1])
         with _spare_the_snapshot():
             self._follower.catch_up()
+            self._require_own_key()
             self._resolver.start()
             self._warn()
         registry = self._registry
@@ -283,6 +287,15 @@ class Worker:
         registry.drop_all()
         await _first(registry.wait_until_empty(), seconds=_DROP_SECONDS)
         return drained_at
+
+    def _require_own_key(self) -> None:
+        """
+        Raises:
+            KeyProblem: the gateway key opens no signing key that there is: every tunnel would be refused.
+        """
+        under = self._snapshot.sealed_under
+        if under and under.isdisjoint(self._gateway_key.key_ids):
+            raise former_gateway_key(self._settings.data_directory.gateway_key, os.environ)
 
     def _warn(self) -> None:
         """Log settings that do not have the effect that one may expect."""
