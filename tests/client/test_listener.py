@@ -10,6 +10,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
 from tests.transport.harness import TIMEOUT, until
 
+from hatchway.client import event_loop
 from hatchway.client.errors import InvalidOption
 from hatchway.client.listener import LOOPBACK, listen
 
@@ -52,7 +53,7 @@ def with_listener(
             task.cancel()
             await asyncio.wait([task])
 
-    asyncio.run(run())
+    event_loop.run(run())
     return lines
 
 
@@ -178,7 +179,7 @@ def test_a_port_that_is_taken_is_refused(gateway: StubGateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for port in (taken.getsockname()[1], 70_000):
             with pytest.raises(InvalidOption, match="another local port"):
-                asyncio.run(listen(tunnel_plan(gateway), port, print))
+                event_loop.run(listen(tunnel_plan(gateway), port, print))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.2", "0.0.0.0", "::1"])
@@ -200,7 +201,7 @@ def test_another_address_may_be_listened_on(gateway: StubGateway, address: str) 
 @pytest.mark.parametrize("address", ["localhost", "192.0.2.1", "127.0.0.1/8", ""])
 def test_what_is_no_address_of_this_machine_is_refused(gateway: StubGateway, address: str) -> None:
     with pytest.raises(InvalidOption, match="--bind-address"):
-        asyncio.run(listen(tunnel_plan(gateway), 0, print, address))
+        event_loop.run(listen(tunnel_plan(gateway), 0, print, address))
 
 
 def test_that_a_tunnel_s_time_is_nearly_over_is_told_before(

@@ -9,6 +9,7 @@ from tests.client.stubs import StubGateway, tunnel_plan
 from tests.client.test_listener import Echo
 from tests.transport.harness import until
 
+from hatchway.client import event_loop
 from hatchway.client.errors import InvalidOption
 from hatchway.client.forward import local_port_like
 from hatchway.client.rdp import Program, carry_session, find_program, rdp_file
@@ -70,7 +71,7 @@ def test_the_port_is_there_until_the_program_ends(gateway: StubGateway, tmp_path
     port = local_port_like(0)
     file.write_text(rdp_file(port, None))
     lines: list[str] = []
-    asyncio.run(carry_session(tunnel_plan(gateway), port, file, Program((str(client),)), lines.append))
+    event_loop.run(carry_session(tunnel_plan(gateway), port, file, Program((str(client),)), lines.append))
     assert Path(f"{file}.got").read_bytes() == b"desktop"
     assert str(port) in lines[0]
     assert local_port_like(port) == port
@@ -96,7 +97,7 @@ def test_a_program_whose_end_is_not_that_of_the_session_leaves_the_port_open(
         await asyncio.wait([session])
         return said
 
-    assert asyncio.run(run()) == b"desktop"
+    assert event_loop.run(run()) == b"desktop"
 
 
 def test_a_port_that_is_taken_is_told_of_and_no_program_runs(gateway: StubGateway, tmp_path: Path) -> None:
@@ -107,4 +108,4 @@ def test_a_port_that_is_taken_is_told_of_and_no_program_runs(gateway: StubGatewa
             await carry_session(tunnel_plan(gateway), port, tmp_path, Program(("/does/not/exist",)), print)
 
     with pytest.raises(InvalidOption, match="cannot listen"):
-        asyncio.run(run())
+        event_loop.run(run())

@@ -306,9 +306,8 @@ def forward(
       hatchway forward db-1 5432
       hatchway forward web-1 80:8080
     """
-    import asyncio
-
     from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.event_loop import run
     from hatchway.client.forward import local_port_like, read_ports
     from hatchway.client.listener import listen
     from hatchway.client.profile import Profile
@@ -317,7 +316,7 @@ def forward(
         remote, local = read_ports(ports)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote)
         plan = plan_tunnel(Profile(caller.options(), connecting.patience()), options)
-        asyncio.run(listen(plan, local_port_like(remote) if local is None else local, connecting.report))
+        run(listen(plan, local_port_like(remote) if local is None else local, connecting.report))
 
 
 @with_option_groups
@@ -353,9 +352,8 @@ def rdp(
       hatchway rdp win-1 --user Administrator
       hatchway rdp win-1 --file win-1.rdp --no-start
     """
-    import asyncio
-
     from hatchway.client.discovery import plan_tunnel
+    from hatchway.client.event_loop import run
     from hatchway.client.forward import local_port_like
     from hatchway.client.profile import Profile
     from hatchway.client.rdp import carry_session, find_program, rdp_file
@@ -376,4 +374,4 @@ def rdp(
         )
         by_hand = program is None or not program.ends_with_session
         connecting.report(f"{told}; end with Ctrl-C" if by_hand else told)
-        asyncio.run(carry_session(plan, port, path, program, connecting.report))
+        run(carry_session(plan, port, path, program, connecting.report))

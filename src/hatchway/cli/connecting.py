@@ -128,11 +128,10 @@ def open_tunnel(
     if local_port is not None:
         plan = plan_tunnel(profile, options, meanwhile=_load_what_carries_many)
         prepare(plan)
-        import asyncio
-
+        from hatchway.client.event_loop import run
         from hatchway.client.listener import LOOPBACK, listen
 
-        asyncio.run(listen(plan, local_port, report, bind_address or LOOPBACK))
+        run(listen(plan, local_port, report, bind_address or LOOPBACK))
         return 0
     from hatchway.client.opening import Ahead
 
@@ -202,6 +201,9 @@ def _routes(plan: TunnelPlan) -> list[Route]:
 def _load_what_carries_many() -> None:
     """It takes as long as the API takes to answer."""
     import hatchway.client.listener  # noqa: F401
+    from hatchway.client.event_loop import loop_factory
+
+    loop_factory()
 
 
 def patience() -> Patience:

@@ -6,7 +6,7 @@ for what is open; the plan opens any number of tunnels:
 
     profile = Profile(ProfileOptions(profile="lab"))
     plan = plan_tunnel(profile, TunnelOptions(host="web-1"))
-    relay_standard_streams(plan, profile.trusted)     # or: asyncio.run(listen(plan, local_port, print))
+    relay_standard_streams(plan, profile.trusted)     # or: event_loop.run(listen(plan, local_port, print))
 
 | module | holds |
 |---|---|
@@ -32,7 +32,8 @@ for what is open; the plan opens any number of tunnels:
 | `opening` | asking a gateway for a tunnel, for `stream_relay` |
 | `frames` | the frames of a WebSocket |
 | `stream_relay` | one tunnel on standard streams, which are there at once: no event loop |
-| `tunnel` | opening any number of tunnels in an event loop |
+| `event_loop` | the event loop of local ports |
+| `tunnel` | opening any number of tunnels in it |
 | `relay` | the bytes of each of these, both ways, to the very last |
 | `relay_limits` | what bounds both |
 | `local` | the near end: standard streams or a connection |
