@@ -27,7 +27,7 @@ from picows import (
 from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
 
-from hatchway.client import frames, relay, relay_limits, stream_relay
+from hatchway.client import event_loop, frames, relay, relay_limits, stream_relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, NotCarried, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.plan import TunnelPlan
@@ -45,16 +45,25 @@ Carrier = Callable[[TunnelPlan, Trust, LocalEnd], None]
 
 def by_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> None:
     """As the tunnels of a local port are carried."""
+    event_loop.run(open_tunnel(plan, trusted.everything, local))
+
+
+def by_python_s_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> None:
+    """As they are where there is no other."""
     asyncio.run(open_tunnel(plan, trusted.everything, local))
 
 
-CARRIERS: dict[str, Carrier] = {"event_loop": by_event_loop, "alone": stream_relay.carry}
+CARRIERS: dict[str, Carrier] = {
+    "event_loop": by_event_loop,
+    "python_s_event_loop": by_python_s_event_loop,
+    "alone": stream_relay.carry,
+}
 _chosen: list[Carrier] = [stream_relay.carry]
 
 
 @pytest.fixture(autouse=True, params=CARRIERS)
 def carrier(request: pytest.FixtureRequest) -> Iterator[Carrier]:
-    """Both that there are behave the same."""
+    """All that there are behave the same."""
     before = _chosen[0]
     _chosen[0] = CARRIERS[request.param]
     yield _chosen[0]
@@ -437,6 +446,51 @@ def test_text_from_the_gateway_ends_the_tunnel(gateway: StubGateway) -> None:
     assert caught.value.code == 1003
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xc2\x01x",
+        b"\xa2\x01x",
+        b"\x92\x01x",
+        b"\xc9\x00",
+        b"\x80\x01x",
+        b"\x02\x00\x82\x01x",
+        b"\x02\x00\x81\x01x",
+    ],
+    ids=[
+        *(f"reserved bit {number}" for number in (1, 2, 3)),
+        "reserved bit of a ping",
+        "continuation of nothing",
+        "another message amid fragments",
+        "text amid fragments",
+    ],
+)
+def test_a_frame_that_no_gateway_may_send_ends_the_tunnel_after_what_came_before(
+    certificates: Certificates, bad: bytes
+) -> None:
+    written: list[tuple[int, bytes, bytes]] = []
+    ours, theirs = socket.socketpair()
+    with (
+        ours,
+        theirs,
+        bare_gateway(certificates, written, b"\x82\x06before" + bad + b"\x82\x05after") as gateway,
+    ):
+        with pytest.raises(TunnelClosed) as caught:
+            carry(gateway, connection(ours))
+        assert caught.value.code == 1002
+        ours.shutdown(socket.SHUT_WR)
+        assert theirs.recv(100) == b"before"
+    assert [payload for kind, _, payload in written if kind == frames.CLOSE] == [b"\x03\xea"]
+
+
+def test_fragments_with_a_ping_amid_them_are_data(certificates: Certificates) -> None:
+    written: list[tuple[int, bytes, bytes]] = []
+    fragments = b"\x02\x02on\x00\x01e\x89\x01?\x80\x05 word\x82\x01."
+    with bare_gateway(certificates, written, fragments) as gateway:
+        assert carry_bytes(gateway, b"") == b"one word."
+    assert frames.PONG in {kind for kind, _, _ in written}
+
+
 def test_what_was_sent_arrives_though_the_local_reader_goes_away(gateway: StubGateway) -> None:
     listens = Listens()
     gateway.answer = lambda: listens
@@ -476,6 +530,8 @@ def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
     ending.start()
     with pytest.raises(SystemExit) as caught, standard_streams(input_read, output_write) as local:
         if carrier is by_event_loop:
+            event_loop.run(run(local))
+        elif carrier is by_python_s_event_loop:
             asyncio.run(run(local))
         else:
             carry(gateway, local)

@@ -159,12 +159,12 @@ class FrameReader:
             size = longer_size
         kind, final = first & 0x0F, bool(first & _FINAL)
         if first & _RESERVED or second & _MASKED or size >> 63:
-            raise BadFrame(PROTOCOL_ERROR, "the gateway sent a frame that is none")
+            raise BadFrame(PROTOCOL_ERROR, NO_FRAME_REASON)
         if kind in (CLOSE, PING, PONG):
             if not final or size > _LONGEST_WHOLE:
                 raise BadFrame(PROTOCOL_ERROR, "the gateway sent a control frame that is none")
         elif kind not in (CONTINUATION, TEXT, BINARY) or (kind == CONTINUATION) != self._fragmented:
-            raise BadFrame(PROTOCOL_ERROR, "the gateway sent a frame that has no place")
+            raise BadFrame(PROTOCOL_ERROR, NO_PLACE_REASON)
         else:
             self._fragmented = not final
             if kind == TEXT and (self._fragmented or size > _LONGEST_WHOLE):
@@ -174,6 +174,9 @@ class FrameReader:
 
 
 TEXT_REASON: Final = "the gateway sent text, which no tunnel carries"
+NO_FRAME_REASON: Final = "the gateway sent a frame that is none"
+NO_PLACE_REASON: Final = "the gateway sent a frame that has no place"
+"""A continuation of nothing, or what is none amid fragments (RFC 6455 section 5.4)."""
 
 
 def _header_size(begun: bytearray) -> int:

@@ -27,9 +27,12 @@ from hatchway.client.errors import CONNECTION_LOST, REQUEST_ID_HEADER, TunnelClo
 from hatchway.client.frames import (
     BINARY,
     CLOSE,
+    NO_FRAME_REASON,
+    NO_PLACE_REASON,
     NO_STATUS,
     NORMAL,
     PONG,
+    PROTOCOL_ERROR,
     TEXT,
     TEXT_REASON,
     UNSUPPORTED_DATA,
@@ -62,6 +65,7 @@ _WRITE_BUFFER: Final = (64 * 1024, 128 * 1024)
 _ANSWERS_LIMIT: Final = 512 * 1024
 """Bytes on their way to the gateway beyond which no ping is answered: twice what local input comes to."""
 
+_TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
 _CONTINUATION: Final = WSMsgType.CONTINUATION
 
@@ -93,6 +97,7 @@ class Relay(WSListener):
         self._input_ended = False
         self._half_close = False
         self._target_ended = False
+        self._fragmented = False
         # Payloads of one read's frames: picows keeps them where they are until it has called for the last.
         self._payloads: list[memoryview] = []
         self._backlog: deque[memoryview] = deque()
@@ -166,6 +171,15 @@ class Relay(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         carries = kind in (_BINARY, _CONTINUATION)
+        # What picows lets pass.
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._refuse(PROTOCOL_ERROR, NO_FRAME_REASON)
+            return
+        if carries or kind == _TEXT:
+            if (kind == _CONTINUATION) != self._fragmented:
+                self._refuse(PROTOCOL_ERROR, NO_PLACE_REASON)
+                return
+            self._fragmented = not frame.fin
         if carries and not self._target_ended:
             self._payloads.append(frame.get_payload_as_memoryview())
         if self._payloads and (frame.last_in_buffer or not carries):
@@ -180,13 +194,11 @@ class Relay(WSListener):
             self._send_close(NORMAL)
             transport.disconnect()
             self._end(None if code in (NORMAL, NO_STATUS) else self._closed(code, printable(reason)))
-        elif kind == WSMsgType.TEXT and self._half_close and frame.get_payload_as_bytes() == END_OF_DATA:
+        elif kind == _TEXT and self._half_close and frame.fin and frame.get_payload_as_bytes() == END_OF_DATA:
             self._target_ended = True
             self._end_output()
-        elif kind == WSMsgType.TEXT:
-            self._send_close(UNSUPPORTED_DATA)
-            transport.disconnect()
-            self._end(self._closed(UNSUPPORTED_DATA, TEXT_REASON))
+        elif kind == _TEXT:
+            self._refuse(UNSUPPORTED_DATA, TEXT_REASON)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
@@ -250,6 +262,15 @@ class Relay(WSListener):
     def _send_close(self, code: int) -> None:
         self._send(CLOSE, write_close(code))
         self._close_sent = True
+
+    def _refuse(self, code: int, reason: str) -> None:
+        """What came before it is delivered."""
+        assert self._transport is not None
+        if self._payloads:
+            self._deliver()
+        self._send_close(code)
+        self._transport.disconnect()
+        self._end(self._closed(code, reason))
 
     def _look_whether_wanted(self) -> None:
         if self._local.reader_is_gone():
