@@ -19,6 +19,7 @@ from hatchway.pki import (
     PkiProblem,
     create_ca,
     is_dns_name,
+    is_good_at,
     issue_server_certificate,
     names_beyond,
     names_left_out,
@@ -84,6 +85,14 @@ def test_a_server_certificate_is_short_lived_enough_for_every_client(ca: KeyPair
 
 def test_a_fresh_certificate_needs_no_renewal(ca: KeyPair) -> None:
     assert not needs_renewal(issue_server_certificate(ca, NAMES, NOW).certificate, ca, NAMES, NOW)
+
+
+def test_a_certificate_that_was_made_while_the_clock_was_ahead_needs_renewal(ca: KeyPair) -> None:
+    early = issue_server_certificate(ca, NAMES, NOW + timedelta(days=400)).certificate
+    assert needs_renewal(early, ca, NAMES, NOW)
+    assert (is_good_at(early, NOW), is_good_at(early, NOW + timedelta(days=400))) == (False, True)
+    assert not is_good_at(early, NOW + timedelta(days=1000))
+    assert not is_good_at(b"damaged", NOW)
 
 
 def test_a_certificate_near_its_end_needs_renewal(ca: KeyPair) -> None:

@@ -137,6 +137,15 @@ def is_for_key(certificate: bytes, key: bytes) -> bool:
         return False
 
 
+def is_good_at(certificate: bytes, now: datetime) -> bool:
+    """Whether the first certificate of a PEM text has begun and not ended."""
+    try:
+        first = x509.load_pem_x509_certificate(certificate)
+    except ValueError:
+        return False
+    return first.not_valid_before_utc <= now <= first.not_valid_after_utc
+
+
 def expiry(certificate: bytes) -> datetime:
     """When the first certificate of a PEM text ends.
 
@@ -330,6 +339,9 @@ def _is_due(certificate: bytes, issuer: x509.Certificate, names: Sequence[str], 
         san = current.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except Exception:
         # Whatever is wrong with it, a new one is better.
+        return True
+    if current.not_valid_before_utc > now:
+        # Made while the clock was ahead.
         return True
     if current.not_valid_after_utc - now < RENEW_BEFORE:
         return issuer.not_valid_after_utc > current.not_valid_after_utc

@@ -637,6 +637,21 @@ def test_a_certificate_is_renewed_before_it_ends_and_no_sooner(site: Site, tmp_p
     assert machine.expires_at == expiry(got.server_certificate.read_bytes())
 
 
+def test_a_certificate_of_a_clock_that_is_wrong_takes_no_good_ones_place(site: Site, tmp_path: Path) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    good = (tmp_path / "gw" / "server.pem").read_bytes()
+    # The certificate is near its end by a clock that is right; that of the one with the CA's key is not.
+    right = site.now + SERVER_LIFETIME - RENEW_BEFORE + timedelta(days=1)
+    for wrong in (right + timedelta(days=2), right - timedelta(days=1000)):
+        site.now = wrong
+        with pytest.raises(CommandFailed, match="clocks of this machine and of the one with the CA's key"):
+            renew(DataDirectory(tmp_path / "gw"), result.machine, right)
+        assert (tmp_path / "gw" / "server.pem").read_bytes() == good
+    # Nor is one by a clock that was ahead taken for one that was given just now.
+    site.now = right
+    assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == ["server.pem"]
+
+
 def test_machines_follow_another_ca(site: Site, tmp_path: Path) -> None:
     result = site.join(tmp_path / "gw", Role.GATEWAY)
     got = DataDirectory(tmp_path / "gw")
@@ -873,5 +888,8 @@ def test_a_machine_does_not_fill_the_trail_with_keys_that_it_was_given(
     assert [json.loads(text)["keys"] is not None for _, text in answers] == [True, False, False]
     assert len(site.events("HandOutKeys")) == before + 1
     site.now += timedelta(seconds=3)
+    assert json.loads(post(site, "/machine/v1/renew", result.machine.token, asked[0])[1])["keys"] is not None
+    # A clock that is put back holds nothing up.
+    site.now -= timedelta(hours=1)
     assert json.loads(post(site, "/machine/v1/renew", result.machine.token, asked[0])[1])["keys"] is not None
     remove_machine(site.installation, result.machine.machine_id)

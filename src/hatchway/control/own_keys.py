@@ -78,7 +78,7 @@ class OwnKeys:
         """Whether a machine is to be given these keys now: not those that it was given a moment ago. Each
         time is in the trail, which a machine must not fill."""
         before = self._handed.get(machine_id)
-        if before is not None and before[0] == key_ids and before[1] > now - pause:
+        if before is not None and before[0] == key_ids and abs(now - before[1]) < pause:
             return False
         if len(self._handed) >= _MOST_REMEMBERED:
             self._handed.clear()

@@ -84,7 +84,7 @@ def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Seq
     directory.unfinished_join.unlink(missing_ok=True)
     current = _content(directory.server_certificate)
     if is_due(current, authorities.encode(), answer.texts("names"), now):
-        api.ask_for_certificate()
+        api.ask_for_certificate(now)
         if _content(directory.server_certificate) != current:
             changed.append(directory.server_certificate.name)
     return changed

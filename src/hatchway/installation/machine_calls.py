@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from hatchway.access.key_files import GATEWAY_KEY, MASTER_KEY, Keys, parse_keys
@@ -15,7 +16,7 @@ from hatchway.errors import CommandFailed
 from hatchway.installation.installation import machine_names, private_addresses, replace_private
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_api import NotTrusted, Refused, post, trusting
-from hatchway.pki import KeyPair, is_dns_name, is_for_key, new_request
+from hatchway.pki import KeyPair, is_dns_name, is_for_key, is_good_at, new_request
 from hatchway.settings import DataDirectory
 
 CERTIFICATE_SECONDS: Final = 20.0
@@ -91,8 +92,8 @@ class MachineApi:
                 " create)"
             ) from problem
 
-    def ask_for_certificate(self) -> None:
-        """Asks for a new certificate, and waits a while until it is in place."""
+    def ask_for_certificate(self, now: datetime) -> None:
+        """Asks for a new certificate, and waits a while until it is in place. See `await_certificate`."""
         request = new_request()
         try:
             answer = self.ask(request)
@@ -102,16 +103,25 @@ class MachineApi:
             # One that has just joined, and listens where it is called otherwise.
             time.sleep(PAUSE_SECONDS)
             answer = self.ask(request)
-        self.await_certificate(request, answer)
+        self.await_certificate(request, answer, now)
 
-    def await_certificate(self, request: KeyPair, answer: Answer) -> None:
-        """Puts the certificate in place when it has come, if it does within some seconds."""
+    def await_certificate(self, request: KeyPair, answer: Answer, now: datetime | None = None) -> None:
+        """Puts the certificate in place when it has come, if it does within some seconds.
+
+        Raises:
+            CommandFailed: it is not good `now`, yet or any more: what is in place may be.
+        """
         until = time.monotonic() + CERTIFICATE_SECONDS
         while (text := answer.maybe("certificate")) is None or not is_for_key(text.encode(), request.key):
             if time.monotonic() >= until:
                 return
             time.sleep(_POLL_SECONDS)
             answer = self.ask()
+        if now is not None and not is_good_at(text.encode(), now):
+            raise CommandFailed(
+                "the certificate that the API has issued is not good at this machine's time: see that the"
+                " clocks of this machine and of the one with the CA's key are right"
+            )
         replace_private(self.directory.server_certificate, text.encode() + request.key)
 
 

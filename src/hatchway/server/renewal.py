@@ -20,7 +20,7 @@ from hatchway.settings import Address, DataDirectory, is_everywhere
 
 _ASK_SECONDS: Final = 60.0
 """Between two questions of a machine that joined."""
-_ISSUE_SECONDS: Final = 43_200.0
+_ISSUE_SECONDS: Final = 3_600.0
 """Between two looks of a server that has the CA's key at its own certificate."""
 
 log = structlog.get_logger("hatchway.renewal")

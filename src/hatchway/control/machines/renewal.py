@@ -53,11 +53,12 @@ def _renew(
     if (
         asked.request is not None
         and machine.expires_at
-        and machine.expires_at > now + SERVER_LIFETIME - PAUSE
+        # One that ends later was made while a clock was ahead.
+        and now + SERVER_LIFETIME - PAUSE < machine.expires_at <= now + SERVER_LIFETIME
     ):
         raise BearerRefused(429, "this machine has just been given a certificate: ask again in a while")
     seen = replace(machine, names=names.possible, key_ids=asked.key_ids)
-    is_news = seen != machine or not machine.finished or now - machine.seen_at >= SEEN
+    is_news = seen != machine or not machine.finished or abs(now - machine.seen_at) >= SEEN
     if is_news or asked.request is not None or hands_out:
         with plane.store.write() as tx:
             # It may have been removed, or given a certificate, meanwhile.
