@@ -185,3 +185,20 @@ def test_nobody_who_writes_is_held_up_when_there_is_nothing_new(store: Store, tm
         writer.execute("BEGIN IMMEDIATE")
         assert uses.note() == 0
         writer.execute("ROLLBACK")
+
+
+def test_a_clock_that_was_ahead_hides_no_use_that_comes_when_it_is_right_again(store: Store) -> None:
+    now = NOW + timedelta(days=500)
+    uses = KeyUses(store, lambda: now)
+    # The use of one key was entered by that clock, too.
+    enter(store, ALICE, timedelta(days=-500))
+    assert uses.note() == 1
+    now = NOW
+    enter(store, BOB, seconds(0))
+    with store.read() as tx:
+        assert last_uses(tx, NOW)["AKIABOB"].used_at == NOW
+    for each in (uses, KeyUses(store, lambda: now)):
+        with store.record() as tx:
+            tx.access_key_uses.delete("AKIABOB")
+        each.note()
+        assert noted(store)["AKIABOB"].used_at == NOW

@@ -98,6 +98,15 @@ def test_what_a_process_of_an_older_program_still_records_is_found_too(store: St
     assert found(store, "EventName=CreateUser") == ["e2", "e1", "e4"]
 
 
+def test_a_clock_that_was_ahead_hides_none_of_these_when_it_is_right_again(store: Store) -> None:
+    now = NOW + timedelta(days=500)
+    fill = LookupFill(store, lambda: now)
+    fill.catch_up()
+    now = NOW
+    enter_as_older_programs_do(store, record(2, timedelta(seconds=1)))
+    assert fill.catch_up() == 1
+
+
 def test_an_event_that_cannot_be_read_holds_up_no_other(store: Store) -> None:
     broken = replace(record(1, timedelta(days=1)), body="{")
     other = replace(record(2, timedelta(days=2)), body='{"userIdentity": null}')

@@ -154,3 +154,11 @@ def test_of_each_session_of_a_role_one_event_is_read_and_the_next_look_goes_on_w
     assert uses.note() == 0
     assert read
     assert not [sql for sql in read if "SELECT audit_records.access_key_id, audit_records.body" in sql]
+
+
+def test_a_clock_that_was_ahead_hides_nothing_that_comes_when_it_is_right_again(store: Store) -> None:
+    enter(store, 2 * HOUR)
+    assert ServiceUses(store, lambda: NOW + timedelta(days=500)).note() == 1
+    enter(store, timedelta(0), name="DescribeSubnets")
+    assert ServiceUses(store, lambda: NOW).note() == 1
+    assert ("alice", "ec2", "DescribeSubnets") in noted(store)

@@ -42,7 +42,7 @@ Uses = Mapping[str, AccessKeyUse]
 def last_uses(tx: Transaction, now: datetime) -> Uses:
     """When each key was last used, as far as it is noted, and since then as the trail tells now."""
     noted = {use.access_key_id: use for use in tx.access_key_uses.find()}
-    since = max((use.used_at for use in noted.values()), default=now)
+    since = min(max((use.used_at for use in noted.values()), default=now), now)
     return _newest(noted, _since(tx, since - _OVERLAP, tx.account().region))
 
 
@@ -67,6 +67,8 @@ class KeyUses:
             keys = tx.access_keys.find()
             region = tx.account().region
             since = self._looked_until or max((use.used_at for use in noted.values()), default=now)
+            # A clock that was ahead hides nothing that comes after it was put right.
+            since = min(since, now)
             found = _newest(noted, _since(tx, since - _OVERLAP, region))
             before = self._looked_back_to or since
             if _sought(keys, found, before):

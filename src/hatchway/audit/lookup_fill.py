@@ -49,7 +49,8 @@ class LookupFill:
     def catch_up(self) -> int:
         """Enters the events of processes of an older program that still run; how many there were."""
         now = self._clock()
-        since = (self._looked_until or now) - _OVERLAP
+        # A clock that was ahead hides nothing that comes after it was put right.
+        since = min(self._looked_until or now, now) - _OVERLAP
         with self._store.read() as tx:
             missing = tx.audit_records.unindexed(since, READ_ONLY, _AT_ONCE * _PORTIONS)
         if missing:

@@ -53,7 +53,9 @@ class ServiceUses:
             (noted, *_) = tx.service_uses_noted.find() or [
                 ServiceUsesNoted(id=1, looked_until=now, back_to=now)
             ]
-            found, roles = _uses(tx, self._roles, _records.event_time > noted.looked_until - _OVERLAP)
+            # A clock that was ahead hides nothing that comes after it was put right.
+            since = min(noted.looked_until, now) - _OVERLAP
+            found, roles = _uses(tx, self._roles, _records.event_time > since)
             new = {key: time for key, time in found.items() if self._known.get(key) != time}
             older, back_to = ({}, None) if noted.back_to is None else _before(tx, noted.back_to)
         if new or back_to != noted.back_to:

@@ -205,7 +205,7 @@ def tasks(
     history = DeletionHistory()
     dead_workers = DeadWorkers(replace(plane, store=store, clock=shared_time))
     earlier = shared_time.earlier
-    lookups = LookupFill(store, plane.clock)
+    lookups = LookupFill(store, earlier)
 
     def led(name: str, every: float, run: Callable[[], object]) -> Task:
         return Task(name, every, run, partial(leadership.leads, HOUSEKEEPING))
@@ -243,11 +243,11 @@ def tasks(
 
     return (
         led("purge deleted endpoints", 5, purge_endpoints),
-        led("note uses of access keys", 30, KeyUses(store, plane.clock).note),
+        led("note uses of access keys", 30, KeyUses(store, earlier).note),
         led("make older events found", 1, lookups.fill),
         led("make events of older programs found", 30, lookups.catch_up),
         led("delete old events", 1, RetentionRun(store, earlier, time.monotonic).run),
-        led("note uses of services", 30, ServiceUses(store, plane.clock).note),
+        led("note uses of services", 30, ServiceUses(store, earlier).note),
         led("bury dead gateway workers", 5, dead_workers.end_their_tunnels),
         led("purge pushed keys", 60, writing(lambda tx: purge_pushed_keys(tx, earlier()))),
         led("purge sessions", 60, purge_old_sessions),
