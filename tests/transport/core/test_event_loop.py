@@ -1,14 +1,19 @@
 """The event loop that waits by the core's poller."""
 
 import asyncio
+import gc
 import signal
 import socket
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from contextvars import Context, ContextVar
 
 import pytest
 from tests.transport.compiled import needs_core
+from tests.transport.harness import until
 
 from hatchway.transport.core.event_loop import CoreLoop, new_event_loop
 from hatchway.transport.core.loading import CORE
@@ -55,6 +60,142 @@ def test_a_timer_is_not_before_its_time() -> None:
         assert time.monotonic() - start >= 0.0101
 
     run(test)
+
+
+def test_calls_are_made_in_order_with_their_arguments_and_cancelled_ones_not_at_all() -> None:
+    async def test() -> None:
+        loop, made = asyncio.get_running_loop(), list[tuple[int, ...]]()
+
+        def note(*given: int) -> None:
+            made.append(given)
+
+        for number in range(5):
+            loop.call_soon(note, *range(number))
+        cancelled = loop.call_soon(note, 9), loop.call_later(0, note, 9)
+        for handle in cancelled:
+            assert not handle.cancelled()
+            handle.cancel()
+            handle.cancel()
+            assert handle.cancelled()
+        await asyncio.sleep(0.01)
+        assert made == [tuple(range(number)) for number in range(5)]
+
+    run(test)
+
+
+def test_timers_are_called_by_their_times_and_those_that_are_cancelled_are_forgotten() -> None:
+    async def test() -> None:
+        loop, made = asyncio.get_running_loop(), list[int]()
+        assert isinstance(loop, CoreLoop)
+        now = loop.time()
+        for number in (3, 1, 2):
+            assert loop.call_at(now + number / 1000, made.append, number).when() == now + number / 1000
+        for _ in range(1000):
+            loop.call_later(3600, made.append, 9).cancel()
+        await until(lambda: len(made) == 3)
+        assert made == [1, 2, 3]
+        assert len(loop._scheduled) < 200
+
+    run(test)
+
+
+def test_what_a_call_raises_is_told_and_the_loop_goes_on() -> None:
+    async def test() -> None:
+        loop, told = asyncio.get_running_loop(), list[dict[str, object]]()
+        loop.set_exception_handler(lambda _loop, context: told.append(context))
+        loop.call_soon(int, "no number")
+        loop.call_later(0, int, "none either")
+        await until(lambda: len(told) == 2)
+        for context, text in zip(told, ("no number", "none either"), strict=True):
+            assert "<class 'int'>" in str(context["message"])
+            assert isinstance(context["exception"], ValueError)
+            assert text in str(context["exception"])
+
+    run(test)
+
+
+def test_a_call_may_end_the_program() -> None:
+    async def test() -> None:
+        asyncio.get_running_loop().call_soon(sys.exit, 3)
+        await asyncio.sleep(60)
+
+    with pytest.raises(SystemExit) as ended:
+        run(test)
+    assert ended.value.code == 3
+
+
+def test_a_call_has_the_context_that_it_was_asked_for_in_or_is_given() -> None:
+    variable = ContextVar("variable", default="none")
+
+    async def test() -> None:
+        loop, seen = asyncio.get_running_loop(), list[str]()
+
+        def see() -> None:
+            seen.append(variable.get())
+            variable.set("its own")
+
+        empty = Context()
+        variable.set("asked for")
+        loop.call_soon(see)
+        loop.call_soon(see, context=empty)
+        loop.call_later(0, see)
+        variable.set("later")
+        await until(lambda: len(seen) == 3)
+        assert seen == ["asked for", "none", "asked for"]
+        assert variable.get() == "later"
+        assert empty[variable] == "its own"
+
+    run(test)
+
+
+def test_a_loop_that_is_closed_calls_nothing() -> None:
+    loop = new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_soon(print)
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_later(1, print)
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_soon_threadsafe(print)
+
+
+def test_in_debug_mode_a_slow_call_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        loop.slow_callback_duration = 0.001
+        loop.call_soon(time.sleep, 0.002)
+        await asyncio.sleep(0.001)
+
+    run(test)
+    assert "Handle" in caplog.text
+
+
+def test_a_call_that_holds_itself_is_collected() -> None:
+    class Holder:
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self.handle = loop.call_soon(self.called)
+
+        def called(self) -> None:
+            """Nothing."""
+
+    async def test() -> None:
+        holder = Holder(asyncio.get_running_loop())
+        gone = weakref.ref(holder)
+        await asyncio.sleep(0.001)
+        del holder
+        gc.collect()
+        assert gone() is None
+
+    run(test)
+
+
+def test_a_handle_is_made_of_what_it_needs() -> None:
+    assert CORE is not None
+    with pytest.raises(TypeError, match="a handle is of"):
+        CORE.handle(None, print, [], None, None)
+    with pytest.raises(TypeError, match="real number"):
+        CORE.handle(None, print, (), None, "soon")
 
 
 def test_a_descriptor_is_watched_once_and_may_be_closed_before_it_is_forgotten() -> None:

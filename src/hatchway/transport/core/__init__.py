@@ -26,4 +26,5 @@ connections share; and what the core does not understand it hands over untouched
 | `relay.c` | a tunnel's bytes, read and passed on: `pump` from the client, `push` to it |
 | `session.c` | a client's TLS session, as Python has it |
 | `poller.c` | which sockets have something, and what of that needs no Python |
+| `handle.c` | a call that the event loop is to make |
 """

@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <structmember.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -109,8 +110,8 @@ static unsigned char FRAME_BYTES[FRAMES * FRAME];
 static unsigned char OUT[FRAMES * FRAME + (FRAMES * (FRAME / RECORD + 1) + 8) * 64];
 static size_t out_size;
 
-static PyObject *want_read, *ssl_error;
-static PyTypeObject *queue_type, *context_type, *session_type, *poller_type, *pair_type;
+static PyObject *want_read, *ssl_error, *copy_context, *run_name, *cancelled_name;
+static PyTypeObject *queue_type, *context_type, *session_type, *poller_type, *pair_type, *handle_type;
 static BIO_METHOD *bio_method;
 
 static int64_t now(void)
@@ -150,10 +151,15 @@ static void dealloc(PyObject *self)
 #include "relay.c"
 #include "session.c"
 #include "poller.c"
+#include "handle.c"
 
 /* --- The module ------------------------------------------------------------------------------------------------ */
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core", NULL, -1, NULL, NULL, NULL, NULL, NULL};
+static PyMethodDef functions[] = {
+    {"handle", (PyCFunction)(void (*)(void))handle_new, METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
 /* Which Python has too: a test compares them. */
 static const struct {
@@ -186,13 +192,17 @@ static const struct {
 
 PyMODINIT_FUNC PyInit__core(void)
 {
-    PyObject *ssl = PyImport_ImportModule("ssl"), *module = NULL;
-    if (ssl == NULL)
+    PyObject *ssl = PyImport_ImportModule("ssl"), *contextvars = PyImport_ImportModule("contextvars"), *module = NULL;
+    if (ssl == NULL || contextvars == NULL)
         return NULL;
     want_read = PyObject_GetAttrString(ssl, "SSLWantReadError");
     ssl_error = PyObject_GetAttrString(ssl, "SSLError");
+    copy_context = PyObject_GetAttrString(contextvars, "copy_context");
     Py_DECREF(ssl);
-    if (want_read == NULL || ssl_error == NULL)
+    Py_DECREF(contextvars);
+    run_name = PyUnicode_InternFromString("run");
+    cancelled_name = PyUnicode_InternFromString("_timer_handle_cancelled");
+    if (want_read == NULL || ssl_error == NULL || copy_context == NULL || run_name == NULL || cancelled_name == NULL)
         return NULL;
     bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hatchway");
     if (bio_method == NULL || !BIO_meth_set_read(bio_method, openssl_reads)
@@ -206,7 +216,9 @@ PyMODINIT_FUNC PyInit__core(void)
     session_type = (PyTypeObject *)PyType_FromSpec(&session_spec);
     poller_type = (PyTypeObject *)PyType_FromSpec(&poller_spec);
     pair_type = (PyTypeObject *)PyType_FromSpec(&pair_spec);
+    handle_type = (PyTypeObject *)PyType_FromSpec(&handle_spec);
     if (queue_type == NULL || context_type == NULL || session_type == NULL || poller_type == NULL || pair_type == NULL
+        || handle_type == NULL || PyModule_AddObjectRef(module, "Handle", (PyObject *)handle_type) < 0
         || PyModule_AddObjectRef(module, "Poller", (PyObject *)poller_type) < 0
         || PyModule_AddObjectRef(module, "Pair", (PyObject *)pair_type) < 0
         || PyModule_AddObjectRef(module, "Queue", (PyObject *)queue_type) < 0

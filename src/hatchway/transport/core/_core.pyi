@@ -1,5 +1,7 @@
 """See _core.c."""
 
+from collections.abc import Callable
+from contextvars import Context as Variables
 from typing import Final, final
 
 from typing_extensions import Buffer
@@ -61,3 +63,18 @@ class Pair:
     def read_client(self) -> None: ...
     def read_target(self) -> None: ...
     def part(self) -> None: ...
+
+@final
+class Handle:
+    def cancel(self) -> None: ...
+    def cancelled(self) -> bool: ...
+    def when(self) -> float: ...
+
+def handle(
+    loop: object,
+    callback: Callable[..., object],
+    arguments: tuple[object, ...],
+    context: Variables | None,
+    when: float | None,
+    /,
+) -> Handle: ...
