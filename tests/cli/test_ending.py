@@ -3,7 +3,9 @@
 import os
 import pty
 import subprocess
+import sys
 import tty
+from pathlib import Path
 
 import pytest
 from tests.cli.commands import COMMAND, environment
@@ -78,3 +80,19 @@ def test_ssh_with_streams_that_are_closed_has_some_that_end_and_take_all() -> No
     )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr.startswith("OpenSSH")
+
+
+def test_a_disk_that_is_full_leaves_a_command_the_exit_code_of_what_it_failed_of() -> None:
+    program = (
+        "import sys; from hatchway.cli.ending import ended; from hatchway.errors import TunnelFailed\n"
+        "def command():\n"
+        "    try: print('Listening', flush=True)\n"
+        "    except OSError: raise TunnelFailed('no tunnel')\n"
+        "sys.exit(ended(command))"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment({"PYTHONUNBUFFERED": ""}), stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (255, "hatchway: no tunnel\n")

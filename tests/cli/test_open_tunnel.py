@@ -152,7 +152,7 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs_that_tells_of_
         for command in commands:
             with subprocess.Popen(
                 [*COMMAND, *command], env=environment(alice.variables), cwd=tmp_path,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             ) as process:  # fmt: skip
                 assert process.stdout is not None
                 line = next(line for line in process.stdout if line.startswith("Listening"))
@@ -163,6 +163,7 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs_that_tells_of_
                     assert notice == NOTICE
                     told.set()
                 process.terminate()
+                assert process.communicate(timeout=30)[1] == ""
                 told.clear()
             assert process.returncode == 143
         host.join(30)

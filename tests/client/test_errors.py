@@ -97,3 +97,18 @@ def test_an_end_that_nobody_here_knows_of_is_told_as_it_came() -> None:
 )
 def test_whoever_has_credentials_that_have_expired_is_told_to_renew_them(error: ClientError) -> None:
     assert "renew your credentials" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "to_do"),
+    [
+        ("AuthException", "or ask whoever runs Hatchway for the permission"),
+        ("UnauthorizedOperation", "or ask whoever runs Hatchway for the permission"),
+        ("AuthFailure", "check the access key and the region of the profile"),
+        ("InvalidClientTokenId", "check the access key and the region of the profile"),
+    ],
+)
+def test_what_the_api_refuses_is_told_with_what_to_do(code: str, to_do: str) -> None:
+    told = str(ApiError("DescribeInstances", code, "No.", "5d2c"))
+    assert told.startswith(f"DescribeInstances: {code}: No. (request id 5d2c): ")
+    assert to_do in told

@@ -244,3 +244,11 @@ def test_kept_keys_are_written_through_nobodys_link(tmp_path: Path) -> None:
     (tmp_path / f".known.{os.getpid()}").symlink_to(victim)
     keep_known_hosts(tmp_path / "known", [KEY])
     assert victim.read_text() == "x"
+
+
+def test_a_directory_in_the_place_of_the_file_is_named_and_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        keep_known_hosts(tmp_path, ["ssh-ed25519 AAAA"])
+    assert caught.value.filename == str(tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*"))

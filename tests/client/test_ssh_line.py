@@ -104,7 +104,7 @@ def test_openssh_finds_the_same_user_and_port(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["-v"], ["-l"], ["-l", "bob"], [HOST, "-p"], ["-p", "x", HOST], ["-p", "0", HOST],
+    [[], [""], ["-v"], ["-l"], ["-l", "bob"], [HOST, "-p"], ["-p", "x", HOST], ["-p", "0", HOST],
      ["-p", "65536", HOST], ["-oPort=99999999999", HOST], ["--os-user", "x", HOST],
      [HOST, "--os-user", "x"], [HOST, "--help"]],
 )  # fmt: skip

@@ -65,9 +65,7 @@ def ended(command: Callable[[], int]) -> int:
 
         known = failure_of(problem)
         if known is not None:
-            # Output that could not be written, as on a full disk, would be tried again on the way out.
-            if isinstance(problem, OSError):
-                _abandon(sys.stdout)
+            _settle_output()
             return fail(str(known), known.exit_code)
         import traceback
 
@@ -107,6 +105,16 @@ def _is_raw_terminal() -> bool:
         # It is no terminal, or closed.
         return False
     return not output_modes & termios.OPOST
+
+
+def _settle_output() -> None:
+    """Output that could not be written, as on a full disk, would be tried again on the way out and change the
+    exit code."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        _abandon(sys.stdout)
 
 
 def _abandon(stream: TextIO) -> None:

@@ -19,8 +19,21 @@ _EXPIRED_MESSAGE = "security token included in the request is expired"
 
 _EXPLAIN = "'hatchway explain' with the request id may say more"
 
+_ASK = f"{_EXPLAIN}, or ask whoever runs Hatchway for the permission"
+
+_API_HINTS = {
+    **dict.fromkeys(
+        ("AccessDenied", "AccessDeniedException", "AuthException", "UnauthorizedOperation"), _ASK
+    ),
+    **dict.fromkeys(
+        ("AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+        "check the access key and the region of the profile, or of the environment ('hatchway doctor')",
+    ),
+}
+"""By an error code of the API: what to do."""
+
 _REFUSAL_HINTS = {
-    "AccessDeniedException": f"{_EXPLAIN}, or ask whoever runs Hatchway for the permission",
+    "AccessDeniedException": _ASK,
     "ExpiredToken": _RENEW,
     "ResourceNotFoundException": "'hatchway hosts' lists the hosts and endpoints that there are",
     "ServiceQuotaExceededException": "end one that is not needed ('hatchway tunnels list')",
@@ -88,7 +101,8 @@ class ApiError(ClientError):
     def __init__(self, operation: str, code: str, message: str, request_id: str | None = None) -> None:
         said = f"{operation}: {code}: {message}" if code else f"{operation}: {message}"
         expired = code in _EXPIRED or _EXPIRED_MESSAGE in message
-        super().__init__(_naming(said, request_id) + (f": {_RENEW}" if expired else ""))
+        to_do = _RENEW if expired else _API_HINTS.get(code)
+        super().__init__(_naming(said, request_id).rstrip(".") + (f": {to_do}" if to_do else ""))
         self.operation = operation
         self.code = code
         self.message = message

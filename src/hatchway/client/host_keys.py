@@ -6,6 +6,7 @@ under whatever name ssh knows the host.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -97,6 +98,8 @@ def keep_known_hosts(path: Path, keys: Sequence[str]) -> None:
         OSError: it cannot be written.
     """
     if keys:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Under a name that nobody foresees: the directory may be one in which others put links.
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

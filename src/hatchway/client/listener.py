@@ -51,10 +51,23 @@ async def listen(
 
     Raises:
         InvalidOption: the address or port cannot be listened on, or the CA bundle not be used.
+        SystemExit: a signal ended it.
+    """
+    with ending_in_order():
+        await listen_until_cancelled(plan, local_port, report, bind_address)
+
+
+async def listen_until_cancelled(
+    plan: TunnelPlan, local_port: int, report: Callable[[str], None], bind_address: str = LOOPBACK
+) -> None:
+    """The same as a part of a task that itself ends in order.
+
+    Raises:
+        InvalidOption: as `listen`.
     """
     context = trust(plan.route.ca_bundle)
     loop = asyncio.get_running_loop()
-    with _listening_socket(bind_address, local_port) as listening, ending_in_order():
+    with _listening_socket(bind_address, local_port) as listening:
         report(f"Listening for connections on port {listening.getsockname()[1]}.")
         async with asyncio.TaskGroup() as tunnels:
             number = 0

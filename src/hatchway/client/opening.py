@@ -7,6 +7,7 @@ as long as all other questions.
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import socket
 import ssl
@@ -210,6 +211,10 @@ def not_reached(error: Exception) -> str:
     said = printable(str(getattr(error, "strerror", None) or error))
     if isinstance(error, ConnectionRefusedError):
         return f"{said}: no gateway listens there, or it is restarting"
+    if getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+        return f"{said}: correct --source-address"
+    if getattr(error, "errno", None) in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return f"{said}: see that the network is there, and that the endpoint's DnsName leads to the gateway"
     if isinstance(error, socket.gaierror):
         return f"{said}: have the name in the DNS or in the hosts file, or give --gateway-address"
     return said

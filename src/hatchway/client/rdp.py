@@ -12,7 +12,8 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hatchway.client.errors import InvalidOption
-from hatchway.client.listener import LOOPBACK, listen
+from hatchway.client.listener import LOOPBACK, listen_until_cancelled
+from hatchway.client.signals import ending_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,14 +72,22 @@ async def carry_session(
     Raises:
         InvalidOption: the port cannot be listened on.
         OSError: the program cannot be run.
+        SystemExit: a signal ended it.
     """
+    with ending_in_order():
+        await _carry(plan, port, file, program, report)
+
+
+async def _carry(
+    plan: TunnelPlan, port: int, file: Path, program: Program | None, report: Callable[[str], None]
+) -> None:
     listening = asyncio.Event()
 
     def told(line: str) -> None:
         report(line)
         listening.set()
 
-    tunnels = asyncio.create_task(listen(plan, port, told))
+    tunnels = asyncio.create_task(listen_until_cancelled(plan, port, told))
     try:
         ready = asyncio.create_task(listening.wait())
         await asyncio.wait([tunnels, ready], return_when=asyncio.FIRST_COMPLETED)

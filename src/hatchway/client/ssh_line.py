@@ -61,7 +61,7 @@ def parse_ssh_line(words: Sequence[str]) -> SshLine:
     before, rest, terminated = _options(words)
     if {option for option, _ in before} & _OF_SSH_ITSELF:
         return SshLine("", None, None, tuple(words), (), connects=False)
-    if not rest:
+    if not rest or not rest[0]:
         raise InvalidOption("name the host, by its name, its address or its instance id: hatchway ssh web-1")
     named = _destination(rest[0])
     behind, command, _ = ([], rest[1:], True) if terminated else _options(rest[1:])

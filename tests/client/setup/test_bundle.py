@@ -290,6 +290,25 @@ def test_where_there_is_no_debian_the_systems_own_program_is_told(
     assert told == [call.format(anchor=anchor) for call in calls]
 
 
+def test_a_root_whose_path_is_a_users_finds_debian_s_program(install: Install, tmp_path: Path) -> None:
+    sbin, store, told = tmp_path / "sbin", tmp_path / "store", tmp_path / "told"
+    for directory in (sbin, store):
+        directory.mkdir()
+    script = tmp_path / "her bundle/install.sh"
+    text = script.read_text().replace("/usr/local/sbin:/usr/sbin:/sbin", str(sbin))
+    script.write_text(text.replace("/usr/local/share/ca-certificates", str(store)))
+    for name, body in {"id": "echo 0", "update-ca-certificates": f"echo told >{told}"}.items():
+        (sbin / name).write_text(f"#!/bin/sh\n{body}\n")
+        (sbin / name).chmod(0o755)
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (sbin / "id").rename(fake / "id")
+    done = install("--trust", PATH=f"{fake}:/usr/bin:/bin")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told.exists()
+    assert len(list(store.iterdir())) == 1
+
+
 def test_a_zip_file_holds_the_same_for_its_owner_alone(tmp_path: Path) -> None:
     target = tmp_path / "alice.zip"
     files = bundle_files(ALICE)

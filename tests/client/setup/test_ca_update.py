@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.client.proxies import running_proxy
 
 from hatchway.client.setup.ca_update import PATH, update
 from hatchway.errors import CommandFailed
@@ -149,3 +150,15 @@ def test_an_api_that_is_not_trusted_or_not_there_changes_nothing(
 def test_what_comes_without_tls_says_nothing_of_whom_to_trust(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="over http anybody"):
         update("HTTP://127.0.0.1:1", tmp_path / "ca.pem")
+
+
+def test_a_proxy_that_refuses_is_called_that_without_its_password(
+    tmp_path: Path, authorities: list[KeyPair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ca.crt"
+    file.write_bytes(authorities[0].certificate)
+    with running_proxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{proxy.port}")
+        with pytest.raises(CommandFailed, match=r"the proxy refuses: .*407 .*: check HTTPS_PROXY") as caught:
+            update("https://api.example", file)
+    assert "hunter2" not in str(caught.value)

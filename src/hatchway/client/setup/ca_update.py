@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from hatchway.client.proxy import CHECK
 from hatchway.errors import CommandFailed, reason
 from hatchway.pki import OWN_NAME, PkiProblem, permitted_dns_names
 
@@ -55,6 +56,9 @@ def update(endpoint_url: str, file: Path) -> tuple[str, ...] | None:
             text = answer.read(_LONGEST)
     except (OSError, http.client.HTTPException, ValueError) as problem:
         why = getattr(problem, "reason", None) or problem
+        if "Tunnel connection failed" in str(why):
+            # As http.client calls what a proxy answers.
+            raise CommandFailed(f"{url}: the proxy refuses: {why}: {CHECK}") from problem
         raise CommandFailed(f"{url}: {why}: see that the API is there, and trusted by {file}") from problem
     named = [_read(block, url) for block in _BLOCK.findall(text)]
     if not named or not all(map(_is_ca, named)):

@@ -172,6 +172,8 @@ cut_out() {
 }
 
 need_root() {
+    # Of `su` a user's PATH is left, which has not the programs that are root's.
+    PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
     [ "$(id -u)" = 0 ] || fail "only root can do this: run it with sudo"
     [ -e "$certificate" ] || fail "this bundle has no CA: there is nothing to trust"
 }
