@@ -233,7 +233,7 @@ def test_the_process_says_how_it_is_and_where_its_gateway_listens(world: World) 
     )
     assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":443,"remember_seconds":0}'
     world.change(
-        lambda tx: tx.gateway_workers.put(worker("live", 8445, world.clock() + timedelta(seconds=9)))
+        lambda tx: tx.gateway_workers.put(worker("live", 8445, world.clock() + timedelta(minutes=9)))
     )
     assert world.send("GET", "/.well-known/hatchway").text == '{"gateway_port":8445,"remember_seconds":60}'
 

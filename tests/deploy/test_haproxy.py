@@ -134,7 +134,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             ("check port 9464", f"check port {metrics}"),
             # As many files as a test may open.
             ("maxconn 20000", "maxconn 200"),
-            ("timeout client-fin 30s", "timeout client-fin 1s"),
+            ("timeout client-fin 30s", "timeout client-fin 3s"),
         ):
             assert shown in text
             text = text.replace(shown, here)

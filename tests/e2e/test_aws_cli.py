@@ -129,14 +129,18 @@ def test_a_pushed_key_lets_its_holder_in_for_60_seconds_and_then_no_longer(
         "ec2-instance-connect", "send-ssh-public-key", "--instance-id", WEB_1, "--instance-os-user",
         "ec2-user", "--ssh-public-key", f"file://{key}.pub", check=True,
     )  # fmt: skip
-    assert ssh(alice, key, destination, "echo in").stdout == "in\n"
-    assert "Permission denied" in ssh(alice, key, f"root@{WEB_1}", "true").stderr
-    # As if these seconds had gone by.
     store = Store.open(f"sqlite:///{hatchway.directory}/data/hatchway.db")
-    with closing(store), store.write() as tx:
-        end = max(tx._connection.execute(select(pushed_keys.c.expires_at)).scalars())
-        assert timedelta() < end - datetime.now(UTC) <= MINUTE
-        tx._connection.execute(update(pushed_keys).values(expires_at=end - MINUTE))
+    with closing(store):
+        with store.write() as tx:
+            end = max(tx._connection.execute(select(pushed_keys.c.expires_at)).scalars())
+            assert timedelta() < end - datetime.now(UTC) <= MINUTE
+            # A busy machine takes longer for what is done within them.
+            tx._connection.execute(update(pushed_keys).values(expires_at=end + 10 * MINUTE))
+        assert ssh(alice, key, destination, "echo in").stdout == "in\n"
+        assert "Permission denied" in ssh(alice, key, f"root@{WEB_1}", "true").stderr
+        # As if these seconds had gone by.
+        with store.write() as tx:
+            tx._connection.execute(update(pushed_keys).values(expires_at=end - MINUTE))
     assert "Permission denied" in ssh(alice, key, destination, "true").stderr
 
 
