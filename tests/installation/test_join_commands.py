@@ -253,3 +253,22 @@ def test_a_control_plane_that_joined_is_made_the_first_machine(site: Site, tmp_p
     assert promoted.output == f"{got.path} is that of the first machine: start its server anew\n"
     again = run("machine", "promote", "--data-dir", str(got.path), *store)
     assert "it is the first one already" in again.errors
+
+
+@pytest.mark.parametrize(
+    ("interruption", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_one_that_is_interrupted_says_that_nothing_is_in_place_and_how_to_go_on(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruption: BaseException, code: int
+) -> None:
+    def interrupted(*_question: Any) -> None:
+        raise interruption
+
+    given, got = token(site), tmp_path / "cp"
+    with monkeypatch.context() as patched:
+        patched.setattr("hatchway.installation.joining.post", interrupted)
+        ran = run("join", given, "--api-url", site.url, "--data-dir", str(got))
+    assert (ran.code, ran.output) == (code, "")
+    assert ran.errors.startswith("hatchway: interrupted, nothing is in place: to go on where this was")
+    assert [file.name for file in got.iterdir()] == [".unfinished-join"]
+    assert run("join", given, "--api-url", site.url, "--data-dir", str(got)).code == 0

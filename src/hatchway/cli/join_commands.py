@@ -1,5 +1,6 @@
 """`hatchway join`: this machine becomes a control plane or a gateway of an installation."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -91,7 +92,12 @@ def join(
         raise BadUsage("give --api-url, where the API is: 'hatchway join-token create' has printed it")
     if former is not None and user is not None:
         raise BadUsage("--user is for a new directory: with --again the files become its owner's")
-    result = joining.join(directory, token, urls, names, _owner(directory.path, user), former=former)
+    try:
+        result = joining.join(directory, token, urls, names, _owner(directory.path, user), former=former)
+    except (KeyboardInterrupt, SystemExit):
+        if os.path.lexists(directory.unfinished_join):
+            typer.echo(f"hatchway: interrupted, nothing is in place: {joining.GO_ON}", err=True)
+        raise
     joined = result.machine
     problem = _store_problem(result.store_url)
     if json:

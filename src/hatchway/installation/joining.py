@@ -58,9 +58,10 @@ from hatchway.settings import DataDirectory
 _LONGEST: Final = 4096
 _FINAL: Final = (400, NOT_KNOWN)
 """What the API answers with when the same question will never be answered otherwise."""
-_GO_ON: Final = (
+GO_ON: Final = (
     "to go on where this was interrupted, give the same command again, with the same token, before that ends"
 )
+"""What to do about a joining of which nothing is in place."""
 
 _BOUND_OTHERWISE: Final = (
     "the API has not bound this gateway to the VPCs or endpoints of its token: an older control plane has"
@@ -148,7 +149,7 @@ def join(
         unfinished.unlink(missing_ok=True)
     except CommandFailed as problem:
         if os.path.lexists(unfinished):
-            raise CommandFailed(f"{problem} ({_GO_ON})") from problem
+            raise CommandFailed(f"{problem} ({GO_ON})") from problem
         raise
     held = {kind: read_given(text) for kind, text in keys.items() if kind in FILES}
     finished = _finish(MachineApi(joined, directory, held, own_names()), request, answer)
