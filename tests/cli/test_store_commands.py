@@ -124,7 +124,7 @@ def test_how_long_events_are_kept_is_said_on_the_server_and_is_an_event(installe
     with closing(Store.open(f"sqlite:///{store}")) as opened, opened.read() as tx:
         events = [json.loads(each.body) for each in tx.audit_records.find(event_name="SetAuditRetention")]
     said = sorted(each["requestParameters"]["retention"] for each in events)
-    assert said == ["400d", "400d", "forever"]
+    assert said == ["1d", "400d", "400d", "forever"]
     for wrong in ("4", "0d", "400h", "99999d"):
         assert installed.run("store", "retention", wrong).returncode == 2
     assert "say for how long" in installed.run("store", "retention", "--unexported-too").stderr

@@ -40,6 +40,7 @@ from hatchway.administration.joining import (
 from hatchway.administration.key_steps import Step
 from hatchway.administration.promotion import promote
 from hatchway.cli import join_commands
+from hatchway.control.housekeeping import lead
 from hatchway.control.machines import grants, renewal
 from hatchway.control.machines import joining as joining_there
 from hatchway.control.machines.certificates import issue_certificates
@@ -471,6 +472,12 @@ def test_keys_that_were_rotated_since_a_backup_are_not_put_beside_a_database_of_
     del told["files"]["hatchway.db"]
     (backup / "backup.json").write_text(json.dumps(told))
     restored, url = DataDirectory(tmp_path / "restored"), site.directory.store_url
+    first = lead(site.plane, None, is_first=True)
+    first.start()
+    with pytest.raises(CommandFailed, match="the first machine lives"):
+        restore_backup(backup, restored, url, now)
+    first.stop()
+    assert not restored.path.exists()
     restore_backup(backup, restored, url, now)
     assert restored.ca_key.read_bytes() == site.directory.ca_key.read_bytes()
     shutil.rmtree(restored.path)
