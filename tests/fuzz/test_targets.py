@@ -57,7 +57,8 @@ def test_what_a_parser_does_grows_with_its_input_and_no_faster(name: str) -> Non
 
 def test_quadratic_work_would_be_noticed() -> None:
     def work(size: int) -> Callable[[], object]:
-        return lambda: [sum(range(size)) for _ in range(size)]
+        # Enough of it to say something on a fast machine too.
+        return lambda: [sum(range(size)) for _ in range(_TIMES * size)]
 
     once, longer = _seconds(work(_LENGTH)), _seconds(work(_LENGTH * _TIMES))
     assert longer / max(once, _CHEAP) > _MOST_GROWTH
