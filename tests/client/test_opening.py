@@ -137,6 +137,7 @@ def test_a_tunnel_that_was_opened_is_not_asked_for_again_when_its_gateway_goes(
         (ssl.SSLEOFError(8, "[SSL: UNEXPECTED_EOF_WHILE_READING] x"), "ended before there was an answer: no"),
         (socket.gaierror(-2, "Name or service not known"), "Name or service not known: have the name in"),
         (OSError(113, "No route to host"), "No route to host: see that the network is there"),
+        (ConnectionResetError(104, "Connection reset by peer"), "peer: no gateway is behind it, or it is"),
         (OSError(99, "Cannot assign requested address"), "address: correct --source-address"),
         (OSError("the proxy refuses: x"), "the proxy refuses: x"),
     ],

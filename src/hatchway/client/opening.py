@@ -211,6 +211,8 @@ def not_reached(error: Exception) -> str:
     said = printable(str(getattr(error, "strerror", None) or error))
     if isinstance(error, ConnectionRefusedError):
         return f"{said}: no gateway listens there, or it is restarting"
+    if isinstance(error, ConnectionError):
+        return f"{said}: no gateway is behind it, or it is restarting"
     if getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
         return f"{said}: correct --source-address"
     if getattr(error, "errno", None) in (errno.ENETUNREACH, errno.EHOSTUNREACH):
