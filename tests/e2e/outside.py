@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.e2e.machines import PRIVATE_DIRECTORIES
+
 _WATCHED: Final = (
     "/etc/hosts",
     "/etc/passwd",
@@ -27,6 +29,9 @@ _WATCHED: Final = (
     "/var/lib/hatchway",
     "/var/lib/hatchway-host",
 )
+
+_OURS: Final = (*PRIVATE_DIRECTORIES, "/opt", "/proc", "/run")
+"""What machines mount something over, or below."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ def look_outside(directory: Path) -> Outside:
     """What this computer is like now.
 
     Args:
-        directory: of this process of a test run. Mounts in others, wherever temporary files are, come and go.
+        directory: of this process of a test run. Mounts elsewhere, where no machine has any, and in others'
+            directories for temporary files come and go.
     """
     mounts = [line.split()[3:6] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return Outside(
@@ -74,8 +80,10 @@ def processes_in(namespaces: Collection[str]) -> list[str]:
 
 
 def _is_another_s(mounted_on: Path, directory: Path) -> bool:
-    shared = {directory.parent, Path(tempfile.gettempdir())}
-    return not (mounted_on.is_relative_to(directory) or shared.isdisjoint(mounted_on.parents))
+    if mounted_on.is_relative_to(directory):
+        return False
+    of_others = {directory.parent, Path(tempfile.gettempdir())}
+    return not of_others.isdisjoint(mounted_on.parents) or not any(map(mounted_on.is_relative_to, _OURS))
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -17,7 +17,6 @@ import uvloop
 from structlog.testing import capture_logs
 from tests.forks import FORKS
 from tests.gateway.harness import Running, Says, echo, event_source, gateway_process, running_gateway, target
-from tests.gateway.hostile_frames import undisturbed
 from tests.gateway.telemetry.test_metrics import samples, watched
 from tests.transport.harness import LOOPBACK, TIMEOUT, WebSocket, client_tls, request, run, server_tls, until
 
@@ -480,12 +479,12 @@ async def cost_of_carrying(client: WebSocket, gateway: int) -> float:
 def test_a_flood_of_connections_that_ask_for_nothing_leaves_a_tunnel_its_throughput(attack: Attack) -> None:
     async def test() -> None:
         async with target(echo) as target_port:
-            # The longer a busy machine took, the more of the flood would count.
-            with gateway_process(target_port) as (port, pid), undisturbed(pid, os.getpid()):
+            with gateway_process(target_port) as (port, pid):
                 client = await WebSocket.open(port)
                 await cost_of_carrying(client, pid)
                 before, during = await cost_of_carrying(client, pid), inf
                 with flood(attack, port):
+                    # The longer a busy machine takes, the more of the flood counts: the least of three does.
                     for _ in range(3):
                         # CPU, for others use the same cores; what the gateway spends on the flood is in it.
                         during = min(during, await cost_of_carrying(client, pid))
