@@ -58,6 +58,25 @@ def account() -> Iterator[StoredAccount]:
         yield replace(made, url=make_url(made.url).set(username=ROLE).render_as_string(hide_password=False))
 
 
+def test_its_role_reads_which_gateway_keys_there_are(account: StoredAccount) -> None:
+    store = Store.open(account.url)
+    with store.read() as tx:
+        assert tx.key_states.find() == []
+    store.close()
+
+
+def test_a_role_of_before_that_may_not_read_them_keeps_no_gateway_from_starting(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    owner = create_engine(account.store.engine.url, isolation_level="AUTOCOMMIT")
+    with owner.connect() as connection:
+        connection.exec_driver_sql(f"REVOKE ALL ON key_states FROM {ROLE}")
+        with worker(account, tmp_path) as gateway:
+            assert gateway.port
+        connection.exec_driver_sql(f"GRANT SELECT ON key_states TO {ROLE}")
+    owner.dispose()
+
+
 def test_it_opens_records_and_cuts_tunnels(account: StoredAccount, tmp_path: Path) -> None:
     async def test() -> None:
         async with target(echo) as port:

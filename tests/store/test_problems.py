@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from psycopg.errors import UndefinedTable
+from psycopg.errors import InsufficientPrivilege, UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from hatchway.store import Store, StoreBusy, TransactionEnded, explain
+from hatchway.store import Store, StoreBusy, TransactionEnded, explain, is_denied
 from hatchway.store.url import show_problem
 
 
@@ -79,6 +79,12 @@ def test_a_table_that_is_not_there_yet_is_put_down_to_a_restoration() -> None:
     problem = ProgrammingError("SELECT 1", {}, UndefinedTable('relation "audit_retention" does not exist'))
     told = explain(problem)
     assert told is not None and told.startswith("the store is being restored")
+
+
+def test_what_a_role_may_not_do_is_told_from_what_fails() -> None:
+    assert is_denied(ProgrammingError("SELECT", {}, InsufficientPrivilege()))
+    assert not is_denied(ProgrammingError("SELECT", {}, UndefinedTable()))
+    assert not is_denied(InsufficientPrivilege())
 
 
 def test_a_fault_of_the_program_is_not_put_down_to_the_store() -> None:

@@ -206,11 +206,12 @@ def former_gateway_key(path: Path, environment: Mapping[str, str]) -> KeyProblem
     """What to say when gateways with the store's gateway key could not open what this one seals, or the other
     way round."""
     return KeyProblem(
-        f"the gateway key in {_source(GATEWAY_KEY, path, environment)} is not the one of this store: another"
-        " took its place since, or the store was restored to before this one did. A machine that joined joins"
-        " anew: hatchway join --again, with a new token (hatchway join-token create). On the first, put"
-        " gateway.key of a machine there that has the right one; or, if this one is to be it, run 'hatchway"
-        " gateway-key rotate --step drop'"
+        f"the gateway key in {_source(GATEWAY_KEY, path, environment)} is not the one of this store: see that"
+        " --store-url, HATCHWAY_STORE_URL or store.url leads to the right store. If it does, another took its"
+        " place since, or the store was restored to before this one did. A machine that joined joins anew:"
+        " hatchway join --again, with a new token (hatchway join-token create). On the first, put gateway.key"
+        " of a machine there that has the right one; or, if this one is to be it, run 'hatchway gateway-key"
+        " rotate --step drop'"
     )
 
 

@@ -69,6 +69,7 @@ from hatchway.store.problems import (
     TookTooLong,
     TransactionEnded,
     explain,
+    is_denied,
     log_fields,
 )
 from hatchway.store.rows import Rows
@@ -111,6 +112,7 @@ __all__ = [
     "check_copy",
     "copy_store",
     "explain",
+    "is_denied",
     "living_leader",
     "log_fields",
     "matches",

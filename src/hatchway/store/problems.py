@@ -132,6 +132,11 @@ def explain(problem: BaseException) -> str | None:
     return None
 
 
+def is_denied(problem: BaseException) -> bool:
+    """Whether the database has refused a statement because its role may not do that."""
+    return isinstance(problem, DBAPIError) and getattr(problem.orig, "sqlstate", None) == "42501"
+
+
 def log_fields(problem: BaseException) -> dict[str, Any]:
     """What a line of the log tells of a problem: its cause and remedy, or when unknown, all there is."""
     words = explain(problem)

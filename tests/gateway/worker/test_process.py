@@ -14,13 +14,16 @@ from unittest import mock
 
 import pytest
 from tests.e2e.waiting import free_port
-from tests.gateway.account import ELSEWHERE, StoredAccount, allow, stored_account
+from tests.gateway.account import ELSEWHERE, GATEWAY_KEY, StoredAccount, allow, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, serve, worker
 from tests.transport.harness import LOOPBACK, WebSocket, certificate, request, run, until
 
 from hatchway.access.key_files import KeyProblem
+from hatchway.access.machines import GATEWAY
+from hatchway.access.vault import Vault
 from hatchway.domain.identity import KeyStatus
+from hatchway.domain.machine import KeyState
 from hatchway.gateway import run_gateway
 from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.settings import Address, DataDirectory, Settings
@@ -63,24 +66,46 @@ def test_a_tunnel_is_recorded_before_its_first_byte_and_when_it_ends(
     run(test)
 
 
-def test_a_gateway_with_a_key_that_opens_no_signing_key_does_not_start(
-    account: StoredAccount, tmp_path: Path
-) -> None:
-    pem, key = tmp_path / "server.pem", tmp_path / "gateway.key"
+def settings_with_another_key(store_url: str, directory: Path) -> Settings:
+    pem, key = directory / "server.pem", directory / "gateway.key"
     pem.write_bytes(certificate())
     key.touch(mode=0o600)
     key.write_bytes(base64.b64encode(bytes(32)))
-    settings = Settings(
-        data_directory=DataDirectory(tmp_path),
-        store_url=account.url,
+    return Settings(
+        data_directory=DataDirectory(directory),
+        store_url=store_url,
         gateway=Address(LOOPBACK, 0),
         api_certificate=pem,
         api_key=pem,
         gateway_certificate=pem,
         gateway_key=pem,
     )
+
+
+def test_a_gateway_with_a_key_that_opens_no_signing_key_does_not_start(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    settings = settings_with_another_key(account.url, tmp_path)
     with pytest.raises(KeyProblem, match=r"is not the one of this store.*hatchway join --again"):
         run_gateway(settings, lambda address: pytest.fail(f"it listens at {address}"))
+
+
+def test_a_gateway_does_not_start_on_anothers_store_that_has_no_signing_key_yet(tmp_path: Path) -> None:
+    with stored_account() as another:
+        with another.store.write() as tx:
+            tx.key_states.put(KeyState(kind=GATEWAY, key_ids=GATEWAY_KEY.key_ids))
+        settings = settings_with_another_key(another.url, tmp_path)
+        with pytest.raises(KeyProblem, match=r"HATCHWAY_STORE_URL or store\.url leads to the right store"):
+            run_gateway(settings, lambda address: pytest.fail(f"it listens at {address}"))
+
+
+def test_a_gateway_that_is_a_step_behind_in_a_rotation_starts(account: StoredAccount, tmp_path: Path) -> None:
+    next_key = Vault(bytes(32)).key_id
+    with account.store.write() as tx:
+        key_ids = (next_key, GATEWAY_KEY.key_id)
+        tx.key_states.put(KeyState(kind=GATEWAY, key_ids=key_ids, other="former"))
+    with worker(account, tmp_path) as gateway:
+        assert gateway.port
 
 
 def test_a_refused_tunnel_is_recorded_and_told_in_json(account: StoredAccount, tmp_path: Path) -> None:

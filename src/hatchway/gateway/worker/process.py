@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from hatchway.access.key_files import GATEWAY_KEY, FollowedKeyFile
+from hatchway.access.key_files import GATEWAY_KEY, FollowedKeyFile, former_gateway_key
+from hatchway.access.machines import GATEWAY
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.gateway.telemetry.metrics import Metrics
@@ -17,7 +18,7 @@ from hatchway.gateway.worker.drain_requests import DrainRequests
 from hatchway.gateway.worker.worker import Worker, uses_core
 from hatchway.metrics_listener import MetricsListener, metrics_listener
 from hatchway.privileges import CAP_NET_RAW, become
-from hatchway.store import SERVERS_PATIENCE, SchemaWatch, Store
+from hatchway.store import SERVERS_PATIENCE, SchemaWatch, Store, is_denied
 from hatchway.tracing import tracing
 from hatchway.transport.core.event_loop import new_event_loop
 from hatchway.transport.listening.listener import MAX_PENDING, bind_shared
@@ -26,7 +27,7 @@ from hatchway.transport.open_files import allow_open_files, max_pending_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hatchway.settings import Address, Settings
+    from hatchway.settings import Address, DataDirectory, Settings
     from hatchway.supervision.supervised import Supervised
 
 
@@ -69,6 +70,7 @@ def run_gateway(
         stack.callback(store.close)
         schema = SchemaWatch(store)
         schema.look_first()
+        _require_own_key(store, gateway_key, settings.data_directory)
         commits = GroupCommit(store)
         stack.callback(commits.close)
         worker = Worker(
@@ -88,6 +90,24 @@ def run_gateway(
         loop_factory = new_event_loop if uses_core(settings) else uvloop.new_event_loop
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(worker.run(listener, on_ready))
+
+
+def _require_own_key(store: Store, gateway_key: Vault, directory: DataDirectory) -> None:
+    """Looks at what the store says of its gateway keys, which it does also where there is no signing key yet.
+
+    Raises:
+        KeyProblem: it has others, as another installation's has.
+    """
+    try:
+        with store.read() as tx:
+            state = tx.key_states.get(GATEWAY)
+    except Exception as problem:
+        # The role of gateways, as it was made for the version before.
+        if not is_denied(problem):
+            raise
+        return
+    if state is not None and set(state.key_ids).isdisjoint(gateway_key.key_ids):
+        raise former_gateway_key(directory.gateway_key, os.environ)
 
 
 def _drain_ports(settings: Settings, told: MetricsListener | None) -> set[int]:
