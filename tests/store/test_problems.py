@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from psycopg.errors import InsufficientPrivilege, UndefinedTable
+from psycopg.errors import InsufficientPrivilege, InternalError_, UndefinedTable
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, InternalError, ProgrammingError
 
 from hatchway.store import Store, StoreBusy, TransactionEnded, explain, is_denied
 from hatchway.store.url import show_problem
@@ -79,6 +79,16 @@ def test_a_table_that_is_not_there_yet_is_put_down_to_a_restoration() -> None:
     problem = ProgrammingError("SELECT 1", {}, UndefinedTable('relation "audit_retention" does not exist'))
     told = explain(problem)
     assert told is not None and told.startswith("the store is being restored")
+
+
+def test_a_standby_is_called_one_that_may_only_be_read_and_not_damaged() -> None:
+    problem = InternalError("SELECT", {}, InternalError_("cannot assign TransactionIds during recovery"))
+    told = explain(problem)
+    assert told is not None and "leads to the primary" in told
+    shown = show_problem("postgresql://hatchway@db2.example/hatchway", problem)
+    assert "during recovery (the database may only be read" in shown
+    other = explain(InternalError("SELECT", {}, InternalError_("missing chunk number 0")))
+    assert other == "the store is damaged: restore it from a backup"
 
 
 def test_what_a_role_may_not_do_is_told_from_what_fails() -> None:

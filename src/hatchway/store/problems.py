@@ -83,6 +83,11 @@ _OF_POSTGRESQL: Final = {
 """By the error code or its class (PostgreSQL, appendix A: "PostgreSQL Error Codes")."""
 
 
+_STANDBY: Final = "cannot assign TransactionIds during recovery"
+"""What PostgreSQL says of a write to a standby by what is a SELECT: never translated, and by the code of an
+internal error (access/transam/varsup.c)."""
+
+
 class StoreBusy(Exception):
     """Others of this process have held the store for too long, waiting for it themselves."""
 
@@ -174,6 +179,8 @@ def _explain_alone(problem: BaseException) -> str | None:
     if isinstance(problem.orig, TimeoutError):
         return _SILENT
     code = getattr(problem.orig, "sqlstate", None)
+    if _STANDBY in str(problem.orig):
+        return _READ_ONLY_DATABASE
     if code is not None:
         return _OF_POSTGRESQL.get(code) or _OF_POSTGRESQL.get(code[:2])
     return _GONE if isinstance(problem, OperationalError) else None
