@@ -4,6 +4,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from tests.store.postgresql_server import SUPERUSER
 
 from hatchway.domain.identity import User
 from hatchway.domain.tunnel import GatewayWorker
-from hatchway.store import Store
+from hatchway.store import Store, explain
 from hatchway.store.pooler import pools_by_transaction
 
 pytestmark = needs("pgbouncer", "pgbouncer")
@@ -88,6 +89,18 @@ def test_how_it_pools_is_noticed(store: Store, mode: str, migrated_postgresql: C
     assert pools_by_transaction(store.engine) is (mode == "transaction")
     with closing(Store.open(migrated_postgresql())) as direct:
         assert not pools_by_transaction(direct.engine)
+
+
+def test_a_pooler_that_is_lost_as_a_transaction_begins_is_told_of_as_the_store(store: Store) -> None:
+    with store.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as sock:
+            sock.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(OperationalError) as caught:
+            connection.begin()
+    assert str(explain(caught.value)).startswith("the database server cannot be reached")
+    put(store, "afterwards")
 
 
 def test_whoever_has_which_session_finds_his_statements_and_settings(store: Store) -> None:

@@ -32,7 +32,7 @@ def settle(engine: Engine, settings: dict[str, str], of_sessions: dict[str, str]
 
     def begun(connection: Connection) -> None:
         if names and is_behind_pooler(connection):
-            connection.connection.driver_connection.execute(names)  # type: ignore[union-attr]
+            connection.exec_driver_sql(names)
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
