@@ -33,7 +33,7 @@ from hatchway.client.local import LocalEnd, connection, standard_streams
 from hatchway.client.plan import TunnelPlan
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tls import Trust, trust
-from hatchway.client.tunnel import open_tunnel
+from hatchway.client.tunnel import as_the_system_says, open_tunnel
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
@@ -846,3 +846,27 @@ def test_a_ca_bundle_without_certificates_is_refused(tmp_path: Path) -> None:
         for trusted in (trust, Trust):
             with pytest.raises(InvalidOption, match="CA bundle"):
                 trusted(str(path))
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (
+            ConnectionRefusedError(111, "Connect call failed ('10.0.1.254', 443)"),
+            "[Errno 111] Connection refused",
+        ),
+        (
+            OSError(
+                "Multiple exceptions: [Errno 101] Connect call failed ('::1', 1, 0, 0),"
+                " [Errno 111] Connect call failed ('127.0.0.1', 1)"
+            ),
+            "[Errno 111] Connection refused",
+        ),
+        (TimeoutError("timed out"), "timed out"),
+        (ValueError("[Errno 111] is no name"), "[Errno 111] is no name"),
+    ],
+)
+def test_what_a_connection_fails_of_is_told_in_the_systems_words(problem: Exception, said: str) -> None:
+    told = as_the_system_says(problem)
+    assert str(told) == said
+    assert isinstance(told, ConnectionRefusedError) == said.endswith("refused")

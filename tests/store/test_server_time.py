@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from hatchway.store import NowThere, ServerTime, Store
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 def test_a_statement_knows_the_servers_time_and_in_sqlite_the_own_one(store: Store) -> None:
     with store.read() as tx:
-        (prepared,) = tx.accounts.rows(select(NowThere(bindparam("now"))), now=WRONG)
+        (prepared,) = tx.accounts.rows(select(NowThere("now")), now=WRONG)
         (literal,) = tx.accounts.rows(select(NowThere(WRONG)))
         there = tx.server_time()
     if store.is_sqlite:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import ssl
 from socket import gaierror
 from typing import TYPE_CHECKING, Final
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.relay import Progress
 
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _MAX_FRAME_RECEIVED: Final = 4 << 20
 _READ_BUFFER: Final = 256 * 1024
 _READ_AT_ONCE: Final = 4 * (16 * 1024 + 64)
@@ -126,17 +129,25 @@ async def _connect(
     except ssl.SSLCertVerificationError as error:
         raise not_trusted(route, error) from error
     except (OSError, WSError, ValueError, ProxyError) as error:
-        if by_tls and isinstance(error, (ProxyError, ConnectionRefusedError, gaierror)):
+        problem = as_the_system_says(error)
+        if by_tls and isinstance(problem, (ProxyError, ConnectionRefusedError, gaierror)):
             # All that picows connects to there is the proxy.
-            said = f"the proxy refuses: {printable(str(error))}: {CHECK}"
+            said = f"the proxy refuses: {printable(str(problem))}: {CHECK}"
             raise GatewayUnreachable(str(route), said) from error
         # ValueError: what stands for a name or an address cannot be one.
-        raise GatewayUnreachable(str(route), not_reached(error)) from error
+        raise GatewayUnreachable(str(route), not_reached(problem)) from error
     finally:
         if not connected:
             # Whatever may still come of the attempt must not touch the local end.
             relay.abandon()
     return relay
+
+
+def as_the_system_says(error: Exception) -> Exception:
+    """What an event loop's connection failed of, in the system's words: asyncio has its own, and where a name
+    has several addresses no number of an error either. Of several it is the last one's, as `dial` has it."""
+    numbers = _ERRNO.findall(str(error)) if isinstance(error, OSError) else []
+    return OSError(int(numbers[-1]), os.strerror(int(numbers[-1]))) if numbers else error
 
 
 def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUnreachable:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import BindParameter, literal
+from sqlalchemy import bindparam, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -30,8 +30,9 @@ class NowThere(FunctionElement[datetime]):
     inherit_cache = True
     type = UtcDateTime()
 
-    def __init__(self, own: "datetime | BindParameter[datetime]") -> None:
-        super().__init__(own if isinstance(own, BindParameter) else literal(own, self.type))
+    def __init__(self, own: datetime | str) -> None:
+        """`own` is the own moment, or the name of the parameter that gives it."""
+        super().__init__(bindparam(own, type_=self.type) if isinstance(own, str) else literal(own, self.type))
 
 
 @compiles(NowThere)

@@ -280,7 +280,7 @@ class _Live:
         return self._counts[query, of]
 
 
-_NOW: Final = NowThere(bindparam("now", type_=gateway_workers.c.lease_until.type))
+_NOW: Final = NowThere("now")
 
 
 def _live_tunnels(column: ColumnElement[str]) -> Select[int]:
