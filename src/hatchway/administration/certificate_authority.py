@@ -219,8 +219,9 @@ def _drop(directory: DataDirectory, before: Sequence[bytes], machines: Sequence[
         if certificate is not None and not is_issued_by(certificate.encode(), before[0]):
             raise CommandFailed(
                 f"the certificate of {machine.name} ({machine.id}) is the former CA's yet: it asks for"
-                " another within a minute while its server runs. Wait; one that is gone for good, take out:"
-                " hatchway machine remove"
+                " another within a minute while its server runs. Wait; one that was off from before --step"
+                " add until after --step use trusts the former CA alone: have it join anew, hatchway join"
+                " --again; one that is gone for good, take out: hatchway machine remove"
             )
     return _Change(tuple(before[:1]))
 
