@@ -76,6 +76,8 @@ class World:
 
     def __enter__(self) -> Self:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        # Which every kernel has, and which where nothing is lost holds nothing up, as Debian's: bbr paces.
+        Path("/proc/sys/net/ipv4/tcp_congestion_control").write_text("reno")
         data = self.directory / "data"
         # Before there are threads, of which a fork has none.
         self.target, self.target_process = self._stack.enter_context(target(machine.allowed(), BANNER))
