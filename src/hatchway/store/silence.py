@@ -58,12 +58,15 @@ class _Impatient(psycopg.Connection[Any]):
         """The same generator, which ends when nothing comes."""
         try:
             wanted = next(gen)
-            since = time.monotonic()
+            silent_since: float | None = None
             while True:
                 ready = yield wanted
                 if ready != _NOTHING:
-                    since = time.monotonic()
-                elif time.monotonic() - since >= self.patience:
+                    silent_since = None
+                elif silent_since is None:
+                    # Only now: nearly every answer comes before, and asks for no time.
+                    silent_since = time.monotonic()
+                elif time.monotonic() - silent_since >= self.patience:
                     self._give_up(gen)
                 wanted = gen.send(ready)
         except StopIteration as ended:
