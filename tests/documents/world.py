@@ -31,7 +31,7 @@ from tests.e2e.processes import kill_group
 DNS_NAME: Final = "hatchway.example"
 DATA: Final = "/var/lib/hatchway"
 HOME: Final = "/home/alice"
-ROOT: Final = "/root/work"
+ROOT: Final = "/root/hatchway"
 ADDRESSES: Final = {"web-1": "10.0.1.1", "db-1": "10.0.2.20"}
 """Where the example fleet has its hosts."""
 
