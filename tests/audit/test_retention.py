@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 from structlog.testing import capture_logs
 from tests.audit.test_events import open_tunnel
 from tests.store.migrated import empty_store
@@ -62,6 +64,19 @@ def test_what_is_not_yet_a_line_stays_until_it_is(store: Store, tmp_path: Path) 
         terms = tx.audit_records.values(audit_lookups.c.event_id, where=[audit_lookups.c.term.in_(READ_ONLY)])
     assert oldest == NOW - timedelta(days=400)
     assert len(terms) == 401
+
+
+def test_a_trail_that_is_exported_nowhere_is_not_read_each_second_for_what_may_go(store: Store) -> None:
+    run = keep(store, 400)
+    read: list[int] = []
+
+    def look(connection: Any) -> None:
+        connection.connection.driver_connection.set_progress_handler(lambda: read.append(1), 100)
+
+    event.listen(store.engine, "begin", look)
+    assert run.run() == 0
+    # Steps of the database, by the hundred: each of the 1,500 events would take ten or more.
+    assert len(read) < 30
 
 
 def test_where_nothing_is_exported_that_goes_too_when_it_is_said(store: Store) -> None:

@@ -42,19 +42,28 @@ def test_of_a_linked_file_its_target_is_what_is_to_be_changed_or_to_be_copied(tm
     assert found.status is Status.OK
 
 
-def test_a_database_that_forgets_when_the_power_fails_is_an_error(tmp_path: Path) -> None:
+def test_a_database_that_forgets_when_the_power_fails_is_an_error_and_one_that_tells_nobody_a_warning(
+    tmp_path: Path,
+) -> None:
     programs = server_programs()
     if programs is None:
         pytest.skip("PostgreSQL's server is missing: install postgresql")
 
     def forget(connection: Any, _record: object) -> None:
         connection.execute("SET synchronous_commit = off")
+        connection.execute("SET search_path = pretended, pg_catalog, public")
 
     now = datetime.now(UTC)
     account = Account(id="123456789012", region="us-east-1", gateway_dns_name="localhost", created_at=now)
     # This server runs with fsync=off.
     with postgresql_server(programs) as server:
         store = Store.open(server.new_database())
+        # So full that nobody is told of changes any more.
+        pretended = "FUNCTION pretended.pg_notification_queue_usage() RETURNS float LANGUAGE sql"
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE SCHEMA pretended")
+            connection.exec_driver_sql(f"CREATE {pretended} AS 'SELECT 0.9::float'")
+        store.engine.dispose()
         sa.event.listen(store.engine, "connect", forget)
         found = list(check_store(Installation(DataDirectory(tmp_path), store, Vault(bytes(32)), account)))
         store.close()
@@ -63,3 +72,5 @@ def test_a_database_that_forgets_when_the_power_fails_is_an_error(tmp_path: Path
         "synchronous_commit = off",
         "fsync = off",
     ]
+    (warned,) = [finding for finding in found if finding.status is Status.WARNING]
+    assert (warned.check, "90% full" in warned.seen) == ("notifications", True)

@@ -268,35 +268,54 @@ def everything(store: Store) -> dict[str, int]:
         return {name: connection.scalar(text(f"SELECT count(*) FROM {name}")) for name in names}
 
 
-def test_expired_events_go_oldest_first_with_what_they_are_found_by_and_what_is_due_stays(
+def test_expired_events_go_oldest_first_with_what_they_are_found_by_up_to_what_is_due(
     store: Store,
 ) -> None:
     with store.record() as tx:
         tx.audit_records.add_all(record(number, "Username=alice", "ReadOnly=true") for number in range(6))
-        tx.audit_records.add(replace(record(6, time=NOW), exported=False))
+        tx.audit_records.add(replace(record(6, time=NOW + 3 * SECOND), exported=False))
         assert tx.audit_records.retention() == Retention(None, False, None)
-        # All but the first are lines of the file.
-        due = [each for each in tx.audit_records.unexported(9) if each.event_id not in {"e000", "e006"}]
+        # Lines of the file, but for two of one moment: of now, and of an older program.
+        due = [each for each in tx.audit_records.unexported(9) if each.event_id not in {"e003", "e006"}]
         tx.audit_records.mark_exported(due)
-        before = NOW + 4 * SECOND
+        before = NOW + 5 * SECOND
         some = tx.audit_records.expired(before, 2, unexported_too=False)
-        assert numbers(some) == [1, 2]
+        assert numbers(some) == [0, 1]
         tx.audit_records.delete_expired(
             [
                 (each.event_time, each.event_id, ["Username=alice", "ReadOnly=true", "Other=1"])
                 for each in some
             ]
         )
-        assert tx.audit_records.retention().deleted_before == NOW + 2 * SECOND + timedelta(microseconds=1)
-        assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [3]
-        assert numbers(tx.audit_records.expired(before, 9, unexported_too=True)) == [0, 6, 3]
-    assert everything(store) == {"audit_records": 5, "audit_lookups": 8, "audit_unexported": 1}
-    assert numbers(newest(store, "Username=alice")) == [5, 4, 3, 0]
+        assert tx.audit_records.retention().deleted_before == NOW + SECOND + timedelta(microseconds=1)
+        assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [2]
+        assert numbers(tx.audit_records.expired(before, 9, unexported_too=True)) == [2, 3, 6, 4]
+        tx.audit_records.mark_exported(tx.audit_records.unexported(1))
+        assert numbers(tx.audit_records.expired(before, 9, unexported_too=False)) == [2]
+    assert everything(store) == {"audit_records": 5, "audit_lookups": 8, "audit_unexported": 0}
+    assert numbers(newest(store, "Username=alice")) == [5, 4, 3, 2]
     with store.record() as tx:
         oldest = tx.audit_records.expired(before, 1, unexported_too=True)
         tx.audit_records.delete_expired([(oldest[0].event_time, oldest[0].event_id, [])])
         tx.audit_records.set_retention(400, unexported_too=True)
         # It tells of the latest that went.
+        tx.audit_records.delete_expired([(NOW, "e000", [])])
         latest = NOW + 2 * SECOND + timedelta(microseconds=1)
         assert tx.audit_records.retention() == Retention(400, True, latest)
     assert everything(store) == {"audit_records": 4, "audit_lookups": 8, "audit_unexported": 0}
+
+
+def test_nobody_has_events_kept_longer_in_the_middle_of_what_deletes_some(store: Store) -> None:
+    def keep_for_ever() -> None:
+        with store.record() as tx:
+            tx.audit_records.set_retention(None, unexported_too=False)
+
+    with ThreadPoolExecutor(1) as other:
+        with store.record() as tx:
+            tx.audit_records.retention(held=True)
+            said = other.submit(keep_for_ever)
+            with pytest.raises(TimeoutError):
+                said.result(0.5)
+        said.result(30)
+    with store.read() as tx:
+        assert tx.audit_records.retention().days is None

@@ -3,15 +3,17 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import uvloop
 from sqlalchemy import Engine, create_engine, text
+from structlog.testing import capture_logs
 
 from hatchway.domain.identity import SealedSecret, User
 from hatchway.store import ChangeNotifications, Store
@@ -161,6 +163,79 @@ def test_the_store_is_looked_at_more_often_while_it_cannot_tell(
             await notified
             for _ in range(5):
                 await notifications.next()
+
+    with_notifications(store, work)
+
+
+@contextmanager
+def queue_used_to(store: Store) -> Iterator[Callable[[float], None]]:
+    """Has the server say of its queue of notifications, of 8 GB, that such a part of it is used: none yet."""
+    database = store.engine.url.database
+    with store.engine.begin() as connection:
+        for statement in (
+            "CREATE SCHEMA pretended CREATE TABLE used (part float)",
+            "INSERT INTO pretended.used VALUES (0)",
+            "CREATE FUNCTION pretended.pg_notification_queue_usage() RETURNS float LANGUAGE sql"
+            " AS 'SELECT part FROM pretended.used'",
+            f"ALTER DATABASE {database} SET search_path = pretended, pg_catalog, public",
+        ):
+            connection.exec_driver_sql(statement)
+    store.engine.dispose()
+
+    def use(part: float) -> None:
+        with store.engine.begin() as connection:
+            connection.execute(text("UPDATE pretended.used SET part = :part"), {"part": part})
+
+    yield use
+
+
+def test_where_the_queue_of_notifications_fills_up_changes_are_committed_and_not_told(store: Store) -> None:
+    with queue_used_to(store) as use:
+
+        async def work(notifications: ChangeNotifications) -> None:
+            notified = asyncio.create_task(notifications.next())
+            use(0.5)
+            put(store, "alice")
+            await assert_silence(notified)
+            assert store.revision() == 1
+            use(0.49)
+            put(store, "bob")
+            await notified
+
+        with_notifications(store, work)
+
+
+def test_it_is_said_when_nobody_is_told_of_changes_for_want_of_room_in_the_queue(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.notifications.LISTENING_INTERVAL", 0.01)
+
+    async def said(logs: Sequence[Mapping[str, Any]], number: int) -> None:
+        for _ in range(3_000):
+            if len(logs) == number:
+                return
+            await asyncio.sleep(0.01)
+
+    async def work(notifications: ChangeNotifications) -> None:
+        with capture_logs() as logs, queue_used_to(store) as use:
+            # Who listens does so by a connection of before.
+            with store.engine.begin() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %%'"
+                )
+            await said(logs, 2)
+            use(0.7)
+            await said(logs, 3)
+            use(0)
+            await said(logs, 4)
+        assert [line["event"] for line in logs] == [
+            "store does not tell of changes",
+            "store tells of changes again",
+            "store does not tell of changes",
+            "store tells of changes again",
+        ]
+        assert "70% full" in logs[2]["problem"]
+        assert "pg_stat_activity" in logs[2]["remedy"]
 
     with_notifications(store, work)
 

@@ -18,6 +18,7 @@ from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.machine import check_skew
 from hatchway.installation.installation import Installation
 from hatchway.settings import DataDirectory
+from hatchway.store.notifications import QUEUE_LIMIT, QUEUE_USAGE, queue_problem
 
 _GIB: Final = 1 << 30
 _LEAST_FREE: Final = _GIB
@@ -132,6 +133,9 @@ def check_store(installation: Installation) -> Iterator[Finding]:
                     f"PostgreSQL says {setting} = off: what was acknowledged may be lost when it crashes",
                     f"{where}: set {setting} to on",
                 )
+        usage = connection.exec_driver_sql(QUEUE_USAGE).scalar_one()
+        if usage >= QUEUE_LIMIT:
+            yield warning("notifications", *queue_problem(usage))
 
 
 def _check_sqlite(installation: Installation) -> Iterator[Finding]:

@@ -211,24 +211,26 @@ class AuditRows(Rows[AuditRecord]):
         moment: datetime | None = self._connection.execute(select(func.max(_records.event_time))).scalar_one()
         return moment
 
-    def retention(self) -> Retention:
+    def retention(self, *, held: bool = False) -> Retention:
+        """`held`: until the end of this transaction nobody says otherwise."""
         query = select(_retention.days, _retention.unexported_too, _retention.deleted_before)
-        return Retention(*self._connection.execute(query).one())
+        return Retention(*self._connection.execute(query.with_for_update() if held else query).one())
 
     def set_retention(self, days: int | None, *, unexported_too: bool) -> None:
         values = {"days": days, "unexported_too": unexported_too}
         self._connection.execute(update(audit_retention).values(values))
 
     def expired(self, before: datetime, limit: int, *, unexported_too: bool) -> list[Found]:
-        """The oldest events of before a moment that may go, in the order of time."""
+        """The oldest events of before a moment that may go, in the order of time.
+
+        In that order they are exported, too. So the oldest that is not yet bounds those that may go, and no
+        look at a trail that is exported nowhere takes reading all of it.
+        """
+        if not unexported_too and (due := self.unexported(1)):
+            before = min(before, due[0].event_time)
         query = select(_records.event_time, _records.event_id, _records.body).where(
             _records.event_time < before
         )
-        if not unexported_too:
-            due = select(_unexported.event_id).where(
-                _unexported.event_time == _records.event_time, _unexported.event_id == _records.event_id
-            )
-            query = query.where(_records.exported.is_(True), ~due.exists())
         rows = self._connection.execute(query.order_by(_records.event_time).limit(limit))
         return sorted(Found(*row) for row in rows)
 

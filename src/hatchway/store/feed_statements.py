@@ -9,6 +9,7 @@ from sqlalchemy import (
     Select,
     String,
     bindparam,
+    case,
     exists,
     func,
     literal_column,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 )
 
 from hatchway.store import tables
-from hatchway.store.notifications import CHANNEL
+from hatchway.store.notifications import CHANNEL, QUEUE_LIMIT
 from hatchway.store.prepared import Prepared
 
 
@@ -62,8 +63,9 @@ def bump(dialect: Dialect) -> Prepared:
     column = tables.feed.c.revision
     statement = update(tables.feed).values(revision=column + 1).returning(column)
     if dialect.name == "postgresql":
-        # Sent when the transaction commits (PostgreSQL: "NOTIFY").
-        statement = statement.returning(func.pg_notify(CHANNEL, ""))
+        # Sent when the transaction commits, which fails where the queue is full (PostgreSQL: "NOTIFY").
+        room = func.pg_notification_queue_usage() < QUEUE_LIMIT
+        statement = statement.returning(case((room, func.pg_notify(CHANNEL, ""))))
     return Prepared(statement, (), dialect)
 
 

@@ -21,10 +21,18 @@ from hatchway.store.problems import log_fields
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from psycopg import AsyncConnection
     from sqlalchemy import Engine
 
 CHANNEL: Final = "hatchway_feed"
 """Of PostgreSQL's NOTIFY, sent by each transaction that bumps the revision."""
+
+QUEUE_LIMIT: Final = 0.5
+"""The part of the server's one queue of notifications, of all its databases, from which on none is sent. A
+session that listens, and stays in a transaction, keeps all that came since; when the queue is full, whoever
+has something to tell cannot commit (PostgreSQL: "NOTIFY")."""
+
+QUEUE_USAGE: Final = "SELECT pg_notification_queue_usage()"
 
 INTERVAL: Final = 0.1
 """Seconds between two looks at SQLite's file, and between two notifications."""
@@ -106,7 +114,7 @@ class _Notify:
         self._engine = engine
         self._notified = asyncio.Event()
         self._interval = POLLING_INTERVAL
-        self._warned = False
+        self._warned = self._full = False
         self._not_before = 0.0
 
     async def next(self) -> None:
@@ -165,12 +173,44 @@ class _Notify:
             if self._warned:
                 log.info("store tells of changes again")
                 self._warned = False
-            async for _ in connection.notifies():
-                self._notified.set()
+            while True:
+                async for _ in connection.notifies(timeout=LISTENING_INTERVAL):
+                    self._notified.set()
+                await self._look_at_queue(connection)
         finally:
             self._interval = POLLING_INTERVAL
             self._notified.set()
             await connection.close()
+
+    async def _look_at_queue(self, connection: AsyncConnection) -> None:
+        """Has changes looked for more often while nobody tells of them, for want of room in the queue."""
+        cursor = await connection.execute(QUEUE_USAGE)
+        ((usage,),) = await cursor.fetchall()
+        full = usage >= QUEUE_LIMIT
+        if full and not self._full:
+            problem, remedy = queue_problem(usage)
+            log.warning(
+                "store does not tell of changes",
+                looks_every=POLLING_INTERVAL,
+                problem=problem,
+                remedy=remedy,
+            )
+        elif self._full and not full:
+            log.info("store tells of changes again")
+            self._notified.set()
+        self._full = full
+        self._interval = POLLING_INTERVAL if full else LISTENING_INTERVAL
+
+
+def queue_problem(usage: float) -> tuple[str, str]:
+    """What a queue of notifications means that is used to such a part, and what to do."""
+    return (
+        f"PostgreSQL's queue of notifications is {usage:.0%} full, so that gateways are told of no change:"
+        " they look twice a second",
+        "end the session that listens (LISTEN) and stays in a transaction, in whichever database: the"
+        " server's log names it, and so does SELECT pid, datname, usename, xact_start FROM pg_stat_activity"
+        " WHERE state LIKE 'idle in transaction%'",
+    )
 
 
 def _fields(problem: Exception) -> dict[str, object]:
