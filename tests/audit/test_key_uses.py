@@ -18,6 +18,7 @@ from hatchway.audit.log import to_record
 from hatchway.domain.account import Account
 from hatchway.domain.identity import AccessKey, AccessKeyUse, KeyStatus
 from hatchway.store import Store
+from hatchway.store.tables import access_key_uses
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 ALICE: Mapping[str, Any] = {"type": "IAMUser", "userName": "alice", "accessKeyId": "AKIAALICE"}
@@ -202,3 +203,13 @@ def test_a_clock_that_was_ahead_hides_no_use_that_comes_when_it_is_right_again(s
             tx.access_key_uses.delete("AKIABOB")
         each.note()
         assert noted(store)["AKIABOB"].used_at == NOW
+
+
+def test_what_there_is_no_room_to_note_is_passed_over(store: Store) -> None:
+    most = access_key_uses.c.service.type.length  # type: ignore[attr-defined]
+    assert most == key_uses.LONGEST_SERVICE
+    enter(store, ALICE, seconds(1), "x" * (most + 1))
+    enter(store, ALICE, seconds(2))
+    enter(store, BOB, seconds(3))
+    assert KeyUses(store, lambda: NOW).note() == 2
+    assert noted(store)["AKIAALICE"].used_at == NOW - seconds(2)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
+from tests.audit.false_events import NO_EVENTS, false_record
 
 from hatchway.audit import lookup_fill
 from hatchway.audit.events import EventSource, Outcome, event
@@ -122,3 +123,15 @@ def test_nothing_is_entered_twice(store: Store) -> None:
     fill.catch_up()
     with store.engine.begin() as connection:
         assert connection.execute(delete(audit_lookups)).rowcount == 4
+
+
+@pytest.mark.parametrize("name", NO_EVENTS)
+def test_a_text_that_is_no_event_keeps_no_other_from_being_found(name: str, store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add(false_record(NO_EVENTS[name], NOW))
+    enter_as_older_programs_do(store, record(1, timedelta(minutes=1)), record(2, timedelta(days=1)))
+    fill = LookupFill(store, lambda: NOW)
+    fill.catch_up()
+    assert found(store, "EventName=CreateUser") == ["e1"]
+    fill.fill()
+    assert found(store, "EventName=CreateUser") == ["e1", "e2"]

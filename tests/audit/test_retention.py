@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from structlog.testing import capture_logs
+from tests.audit.false_events import NO_EVENTS, false_record
 from tests.audit.test_events import open_tunnel
 from tests.store.migrated import empty_store
 
@@ -174,3 +175,13 @@ def test_nothing_is_held_up_by_time_that_only_passes(store: Store) -> None:
             clock.passes(DAY)
             assert run.run() == 1
     assert logs == []
+
+
+@pytest.mark.parametrize("name", NO_EVENTS)
+def test_a_text_that_is_no_event_keeps_none_from_being_deleted(name: str, store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add(false_record(NO_EVENTS[name], NOW - timedelta(days=1499, hours=1)))
+    run = keep(store, 1000, unexported_too=True)
+    while run.run():
+        pass
+    assert count(store) == 1001

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.event import listen as event_listen
+from tests.audit.false_events import FALSE, false_record
 
 from hatchway.audit import service_uses
 from hatchway.audit.events import EventSource, Outcome, event, unknown_identity
@@ -15,6 +16,7 @@ from hatchway.audit.local import EVENT_SOURCE
 from hatchway.audit.log import to_record
 from hatchway.audit.service_uses import ServiceUses
 from hatchway.store import Store
+from hatchway.store.tables import service_uses as notes
 
 NOW = datetime(2026, 11, 24, 6, 17, 23, 123456, tzinfo=UTC)
 ALICE: Mapping[str, Any] = {"type": "IAMUser", "userName": "alice", "accessKeyId": "AKIAALICE"}
@@ -162,3 +164,25 @@ def test_a_clock_that_was_ahead_hides_nothing_that_comes_when_it_is_right_again(
     enter(store, timedelta(0), name="DescribeSubnets")
     assert ServiceUses(store, lambda: NOW).note() == 1
     assert ("alice", "ec2", "DescribeSubnets") in noted(store)
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_a_thief_s_text_keeps_nobody_s_uses_from_being_noted(name: str, store: Store) -> None:
+    with store.record() as tx:
+        tx.audit_records.add(false_record(FALSE[name], NOW - HOUR))
+    enter(store, HOUR, ON_CALL)
+    assert ServiceUses(store, lambda: NOW).note() == 1
+    assert noted(store) == {("on-call", "ec2", "DescribeVpcs"): HOUR}
+
+
+@pytest.mark.parametrize("column", range(3))
+def test_what_there_is_no_room_to_note_is_passed_over(column: int, store: Store) -> None:
+    most = [notes.c[name].type.length for name in ("owner_name", "service", "action")]  # type: ignore[attr-defined]
+    assert list(service_uses.LONGEST) == most
+    what = ["alice", "ec2", "DescribeVpcs"]
+    what[column] = "x" * (most[column] + 1)
+    name, source, action = what
+    enter(store, HOUR, {**ALICE, "userName": name}, name=action, source=source)
+    enter(store, HOUR, ON_CALL)
+    assert ServiceUses(store, lambda: NOW).note() == 1
+    assert noted(store).keys() == {("on-call", "ec2", "DescribeVpcs")}

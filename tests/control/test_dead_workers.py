@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.audit.false_events import FALSE, false_record
 from tests.control.harness import World
 
 from hatchway.audit.events import EventSource, Outcome, event
@@ -174,3 +175,15 @@ def bury(world: World, at: datetime) -> None:
     rounds = DeadWorkers(replace(world.plane, clock=lambda: at))
     rounds.end_their_tunnels()
     rounds.end_their_tunnels()
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_what_a_thief_entered_in_place_of_an_opening_keeps_no_end_from_being_entered(
+    name: str, world: World
+) -> None:
+    then = carry(world, "gw-dead", "tun-1")
+    with world.store.record() as tx:
+        tx.audit_records.add(false_record(FALSE[name], then, "a false one"))
+    bury(world, then + timedelta(hours=1))
+    assert "opening of tun-1" not in [each["eventID"] for each in closings(world)]
+    assert len(closings(world)) == 1

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 from structlog.testing import capture_logs
+from tests.audit.false_events import FALSE, false_record
 from tests.gateway.account import StoredAccount, allow, put_policy, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.trail.test_trail import admitted, trail
@@ -21,7 +23,12 @@ from tests.store.postgresql_server import postgresql_server, server_programs
 from tests.transport.harness import run, until
 
 import hatchway
+from hatchway.audit.export import Export
 from hatchway.audit.group_commit import GroupCommit
+from hatchway.audit.key_uses import KeyUses
+from hatchway.audit.lookup_fill import LookupFill
+from hatchway.audit.retention import RetentionRun
+from hatchway.audit.service_uses import ServiceUses
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.trail.lease import Lease
@@ -177,6 +184,38 @@ def test_its_role_enters_nothing_for_which_others_rows_could_not_be_read(
     with role.connect() as connection, pytest.raises((IntegrityError, DataError, OperationalError)):
         connection.exec_driver_sql(row)
     role.dispose()
+
+
+def test_its_role_enters_nothing_for_which_others_events_would_not_be_read(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    role, store = Store.open(account.url), account.store
+    for number, body in enumerate(FALSE.values()):
+        record = false_record(
+            body, now - timedelta(minutes=number), f"e-false-{number}", user_name="u" * 2048
+        )
+        with suppress(DataError), role.record() as tx:
+            tx.audit_records.add(record)
+    role.close()
+    path = tmp_path / "audit.jsonl"
+    with store.record() as tx:
+        tx.audit_records.add(RECORD)
+        tx.audit_records.set_retention(1, unexported_too=True)
+    entered = Export(store, path).run()
+    assert entered >= len(FALSE)
+    with store.record() as tx:
+        tx.audit_records.add(replace(RECORD, event_id="e-later", body='{"eventID":"e-later"}'))
+    # Whoever goes on with the file looks at what is there.
+    assert Export(store, path).run() == 1
+    LookupFill(store, lambda: now).catch_up()
+    ServiceUses(store, lambda: now).note()
+    KeyUses(store, lambda: now).note()
+    run = RetentionRun(store, lambda: now + timedelta(hours=24), lambda: 0.0)
+    assert run.run() >= len(FALSE)
+    with store.record() as tx:
+        tx.audit_records.set_retention(None, unexported_too=False)
+        tx.audit_records.delete_where()
 
 
 def test_gateways_that_record_beside_each_other_exceed_no_quota(account: StoredAccount) -> None:

@@ -1,12 +1,11 @@
 """What was refused, found in the audit trail: by its request's id, or as somebody's latest."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from sqlalchemy import and_, func, or_, select
 
-from hatchway.audit.terms import NO_EVENT
+from hatchway.audit.stored_events import Event, read_event
 from hatchway.domain.account import AuditRecord
 from hatchway.store import Transaction
 from hatchway.store.tables import audit_records
@@ -18,8 +17,6 @@ NEWEST: Final = 20_000
 """Events that are looked through for somebody who asks over the network: a moment's work."""
 
 _CANDIDATES: Final = 50
-
-Event = Mapping[str, Any]
 
 
 def is_denial(event: Event) -> bool:
@@ -97,11 +94,8 @@ def last_denial(
 def _read(records: Iterable[AuditRecord]) -> Iterator[Event]:
     """Their events, but for texts that are none."""
     for record in records:
-        try:
-            event = json.loads(record.body)
-        except NO_EVENT:
-            continue
-        if isinstance(event, dict):
+        event = read_event(record.body)
+        if event is not None:
             yield event
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.audit.log import safe_line
+from hatchway.audit.terms import NO_EVENT
 from hatchway.store import BEGINNING, Store, Transaction
 from hatchway.store.audit_rows import Found
 
@@ -92,7 +93,7 @@ class Export:
                 there = frozenset() if self._left == _place(self._path) else _there(self._path, events)
                 new = [event for event in events if event.event_id not in there]
                 if new:
-                    lines = b"".join(safe_line(each.body).encode() + b"\n" for each in new)
+                    lines = b"".join(_line(each) + b"\n" for each in new)
                     self._left = _append(self._path, lines)
                 if there:
                     self.resume()
@@ -223,27 +224,31 @@ def _drop_torn_line(descriptor: int) -> int:
 
 def _there(path: Path, events: Sequence[Found]) -> frozenset[str]:
     """The ids of those events that are in the file."""
-    wanted = {event.event_id for event in events}
-    oldest = min((_told(event.body)[1] for event in events), default="")
+    # By the whole line: who has a gateway's role may have entered another of the same id, which it chose.
+    wanted = {_line(event): event.event_id for event in events}
+    oldest = min((_time_of(event.body) for event in events), default="")
     found: set[str] = set()
     older = 0
     for line in _lines_from_the_end(path):
-        event_id, time = _told(line)
-        if event_id in wanted:
-            found.add(event_id)
-        older = 0 if time >= oldest else older + 1
+        if line in wanted:
+            found.add(wanted[line])
+        older = 0 if _time_of(line) >= oldest else older + 1
         if older >= _LOOKED_THROUGH or len(found) == len(wanted):
             break
     return frozenset(found)
 
 
-def _told(line: str | bytes) -> tuple[str, str]:
-    """An event's id and its time; empty of what is none."""
+def _line(event: Found) -> bytes:
+    """What stands in the file. A carriage return, between what JSON is made of, would end it for some."""
+    return safe_line(event.body).replace("\r", " ").encode()
+
+
+def _time_of(line: str | bytes) -> str:
+    """An event's time; empty of what is none."""
     try:
-        event = json.loads(line)
-        return str(event["eventID"]), str(event["eventTime"])
-    except (ValueError, LookupError, TypeError):
-        return "", ""
+        return str(json.loads(line)["eventTime"])
+    except NO_EVENT:
+        return ""
 
 
 def _lines_from_the_end(path: Path) -> Iterator[bytes]:

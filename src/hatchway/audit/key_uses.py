@@ -19,6 +19,8 @@ from hatchway.store.tables import audit_records
 _OVERLAP: Final = timedelta(minutes=5)
 """How much later than its time a record may come to be: calls wait for a lock, and clocks differ."""
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+LONGEST_SERVICE: Final = 64
+"""Characters of a service for which there is room."""
 _ROWS_AT_ONCE: Final = 20_000
 """Records of before that are looked at in one go."""
 _OF_ROOT: Final = f'{{"eventVersion":"{EVENT_VERSION}","userIdentity":{{"type":"Root"'
@@ -33,6 +35,8 @@ _OF_KEYS: Final = and_(
     _records.event_source != EVENT_SOURCE,
     # Nobody signs the end of a tunnel, which may come long after.
     _records.event_name != "CloseTunnel",
+    # No service is called so that there were no room to note it: who has a gateway's role may say otherwise.
+    func.length(_records.event_source) <= LONGEST_SERVICE,
 )
 
 Uses = Mapping[str, AccessKeyUse]

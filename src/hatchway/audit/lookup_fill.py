@@ -4,14 +4,13 @@ From the newest back, in portions, each a short transaction of its own: a trail 
 read in one go, and nobody who writes waits long.
 """
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from hatchway.audit.terms import NO_EVENT, READ_ONLY, terms_of
-from hatchway.store import Store, Transaction
-from hatchway.store.audit_rows import Found
+from hatchway.audit.stored_events import read_terms
+from hatchway.audit.terms import READ_ONLY
+from hatchway.store import Store
 
 _AT_ONCE: Final = 200
 """Events of one transaction."""
@@ -40,7 +39,9 @@ class LookupFill:
                     break
                 some = tx.audit_records.some_before(back_to, _AT_ONCE)
             with self._store.record() as tx:
-                _index(tx, some)
+                tx.audit_records.index(
+                    (each.event_time, each.event_id, read_terms(each.body)) for each in some
+                )
                 last = len(some) < _AT_ONCE
                 tx.audit_records.note_filled(None if last else some[-1].event_time - _MICROSECOND)
             filled += len(some)
@@ -53,21 +54,11 @@ class LookupFill:
         since = min(self._looked_until or now, now) - _OVERLAP
         with self._store.read() as tx:
             missing = tx.audit_records.unindexed(since, READ_ONLY, _AT_ONCE * _PORTIONS)
-        if missing:
+        found = [(each.event_time, each.event_id, read_terms(each.body)) for each in missing]
+        # Of what is no event there is nothing to enter.
+        if any(terms for _, _, terms in found):
             with self._store.record() as tx:
-                _index(tx, missing)
+                tx.audit_records.index(found)
         if len(missing) < _AT_ONCE * _PORTIONS:
             self._looked_until = now
         return len(missing)
-
-
-def _index(tx: Transaction, events: Iterable[Found]) -> None:
-    tx.audit_records.index((event.event_time, event.event_id, terms_in(event.body)) for event in events)
-
-
-def terms_in(body: str) -> tuple[str, ...]:
-    """The terms of an event's text; none when it is none, which must not hold up all others."""
-    try:
-        return terms_of(json.loads(body))
-    except NO_EVENT:
-        return ()

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from hatchway.audit.lookup_fill import terms_in
 from hatchway.audit.steady_clock import SteadyClock
+from hatchway.audit.stored_events import read_terms
 from hatchway.store import Store
 
 _AT_ONCE: Final = 200
@@ -46,7 +46,7 @@ class RetentionRun:
             if not some:
                 break
             # Worked out before the store is locked.
-            gone = [(each.event_time, each.event_id, terms_in(each.body)) for each in some]
+            gone = [(each.event_time, each.event_id, read_terms(each.body)) for each in some]
             with self._store.record() as tx:
                 # It may have been changed meanwhile.
                 if tx.audit_records.retention(held=True)[:2] != kept[:2]:

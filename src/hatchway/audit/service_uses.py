@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from hatchway.audit.events import EVENT_VERSION
 from hatchway.audit.local import EVENT_SOURCE
+from hatchway.audit.stored_events import can_be_stored
 from hatchway.audit.terms import NO_EVENT
 from hatchway.domain.identity import OwnerKind, ServiceUse, ServiceUsesNoted
 from hatchway.store import Store, Transaction
@@ -28,6 +29,8 @@ _BODIES_AT_ONCE: Final = 2_000
 _OF_USERS: Final = f'{{"eventVersion":"{EVENT_VERSION}","userIdentity":{{"type":"IAMUser"'
 _OF_ROLES: Final = f'{{"eventVersion":"{EVENT_VERSION}","userIdentity":{{"type":"AssumedRole"'
 """How events begin of users, sessions of theirs among them, and of sessions of roles."""
+LONGEST: Final = (128, 64, 128)
+"""Characters of a name, a service and an action for which there is room."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _records = audit_records.c
@@ -95,8 +98,17 @@ def _uses(
     of_roles, roles = _of_roles(tx, known, *when)
     found: dict[Key, datetime] = {}
     for key, time in (*_of_users(tx, *when), *of_roles):
-        found[key] = max(found.get(key, time), time)
+        if _has_room(key):
+            found[key] = max(found.get(key, time), time)
     return found, roles
+
+
+def _has_room(key: Key) -> bool:
+    """Whether it can be noted, as all can be that anybody has done: who has a gateway's role may have entered
+    other things."""
+    return all(
+        isinstance(text, str) and len(text) <= most for text, most in zip(key[1:], LONGEST, strict=True)
+    )
 
 
 def _of_users(tx: Transaction, *when: Any) -> Iterator[tuple[Key, datetime]]:
@@ -117,7 +129,8 @@ def _of_roles(
         for key_id, body in tx.audit_records.rows(bodies):
             with suppress(*NO_EVENT):
                 issuer = json.loads(body)["userIdentity"]["sessionContext"]["sessionIssuer"]
-                roles[key_id] = issuer["userName"]
+                if can_be_stored(issuer["userName"]):
+                    roles[key_id] = issuer["userName"]
     uses = [
         ((OwnerKind.ROLE, roles[key_id], _service(source), action), time)
         for key_id, source, action, time, _ in latest

@@ -1,9 +1,9 @@
 """Tunnels of gateway workers that died without closing them: the control plane enters their end."""
 
-import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -11,7 +11,10 @@ from sqlalchemy import select
 
 from hatchway.audit.events import event_time
 from hatchway.audit.log import to_record
+from hatchway.audit.stored_events import read_event
+from hatchway.audit.terms import NO_EVENT
 from hatchway.control.plane import ControlPlane
+from hatchway.domain.account import AuditRecord
 from hatchway.domain.tunnel import GRACE, LEASE, GatewayWorker, Tunnel
 from hatchway.store import Transaction
 from hatchway.store.tables import gateway_workers, tunnels
@@ -100,11 +103,26 @@ class DeadWorkers:
 
 def _enter_end(tx: Transaction, tunnel: Tunnel, by: datetime, event_id: str, now: datetime) -> None:
     # Not when its gateway, or another control plane, has done so.
-    opened = _opening_event(tx, tunnel) if tx.tunnels.delete(tunnel.id) else None
-    if opened is None:
+    if not tx.tunnels.delete(tunnel.id):
         return
+    # The event of the opening was entered together with the tunnel; it may have been pruned.
+    for opened in tx.audit_records.find(event_name="OpenTunnel", event_time=tunnel.opened_at):
+        closing = _closing(opened, tunnel, by, event_id, now)
+        if closing is not None:
+            tx.audit_records.add(closing)
+            return
+
+
+def _closing(
+    opened: AuditRecord, tunnel: Tunnel, by: datetime, event_id: str, now: datetime
+) -> AuditRecord | None:
+    """The record of a tunnel's end, by that of its opening; None when that is another's, or no event."""
+    event = read_event(opened.body)
+    if event is None or (event.get("additionalEventData") or {}).get("tunnelId") != tunnel.id:
+        return None
     end = min(max(by, tunnel.opened_at), tunnel.expires_at)
-    closed = opened | {
+    closed = {
+        **event,
         "eventName": "CloseTunnel",
         "eventID": event_id,
         "eventTime": event_time(now),
@@ -117,13 +135,15 @@ def _enter_end(tx: Transaction, tunnel: Tunnel, by: datetime, event_id: str, now
             **LOST,
         },
     }
-    tx.audit_records.add(to_record(closed, now))
-
-
-def _opening_event(tx: Transaction, tunnel: Tunnel) -> dict[str, Any] | None:
-    """The event of the opening, which was entered together with the tunnel; None when it has been pruned."""
-    for record in tx.audit_records.find(event_name="OpenTunnel", event_time=tunnel.opened_at):
-        event: dict[str, Any] = json.loads(record.body)
-        if event.get("additionalEventData", {}).get("tunnelId") == tunnel.id:
-            return event
-    return None
+    try:
+        record = to_record(closed, now)
+    except NO_EVENT:
+        return None
+    # What those columns hold has room in them.
+    return replace(
+        record,
+        event_source=opened.event_source,
+        request_id=opened.request_id,
+        user_name=opened.user_name,
+        access_key_id=opened.access_key_id,
+    )

@@ -9,7 +9,8 @@ from typing import Any, Final
 import structlog
 
 from hatchway.access.authorization import Check
-from hatchway.audit.terms import NO_EVENT, name_in, read_only_of, resources_of, term, terms_of, user_name_of
+from hatchway.audit.stored_events import read_event
+from hatchway.audit.terms import name_in, read_only_of, resources_of, term, terms_of, user_name_of
 from hatchway.control.cloudtrail.event_tokens import InvalidEventToken, make_event_token, read_event_token
 from hatchway.control.operations import Call, Result, operation
 from hatchway.protocol import ServiceError
@@ -150,12 +151,11 @@ def _that_fit(found: Sequence[Found]) -> list[Found]:
 
 def _told(found: Found, lookup: Lookup) -> dict[str, Any] | None:
     """None of an event that is not meant, and of a text that is none: a page of others has to be read."""
-    try:
-        event = json.loads(found.body)
-        return _result(found, event) if lookup.holds(event) else None
-    except NO_EVENT as problem:
-        log.warning("event cannot be read", event_id=found.event_id, reason=type(problem).__name__)
+    event = read_event(found.body)
+    if event is None:
+        log.warning("event cannot be read", event_id=found.event_id)
         return None
+    return _result(found, event) if lookup.holds(event) else None
 
 
 def _result(found: Found, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _result(found: Found, event: Mapping[str, Any]) -> dict[str, Any]:
         "EventName": event["eventName"],
         "ReadOnly": read_only_of(event),
         "AccessKeyId": event["userIdentity"].get("accessKeyId"),
-        "EventTime": datetime.fromisoformat(event["eventTime"]),
+        "EventTime": found.event_time.replace(microsecond=0),
         "EventSource": event["eventSource"],
         "Username": user_name_of(event),
         "Resources": [

@@ -9,7 +9,8 @@ from typing import Any, Final
 from hatchway.access.authorization import ANY_RESOURCE, Check
 from hatchway.access.explanation import EXPLAIN
 from hatchway.access.principal import Principal
-from hatchway.audit.denials import EXPLAIN_DENIAL, NEWEST, Event, events_beginning, events_of, last_denial
+from hatchway.audit.denials import EXPLAIN_DENIAL, NEWEST, events_beginning, events_of, last_denial
+from hatchway.audit.stored_events import Event
 from hatchway.control.concurrency import ConcurrentCalls
 from hatchway.control.hatchway_service.turns import Turns
 from hatchway.control.operations import Call, Result, operation
