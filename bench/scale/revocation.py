@@ -155,5 +155,4 @@ def admitted(snapshot: Snapshot, number: int) -> Admitted:
         instance_id=None,
         quota=1 << 30,
         unreachable=None,
-        additional={},
     )

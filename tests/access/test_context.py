@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hatchway.access.context import (
+    CHANGING_KEYS,
     Origin,
     completed_keys,
     completed_tags,
@@ -149,3 +150,10 @@ def test_a_call_that_gives_tags_has_a_key_for_each_and_one_for_their_keys() -> N
         "aws:TagKeys": ("env", "team"),
     }
     assert request_tag_keys({}) == {}
+
+
+def test_what_comes_again_at_another_time_differs_in_the_keys_that_are_said_to_change_alone() -> None:
+    moments = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 2, 3, 4, 5, 6, tzinfo=UTC))
+    one, other = (request_keys(ORIGIN, now=moment, region="r") for moment in moments)
+    assert {key.lower() for key in one if one[key] != other[key]} == CHANGING_KEYS
+    assert one.keys() == other.keys()

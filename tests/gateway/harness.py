@@ -90,7 +90,6 @@ class Says:
             instance_id=None,
             quota=20,
             unreachable=self.unreachable,
-            additional={},
             source=parse_address(source_ip) if self.preserve_client_ip else None,
             proxy_protocol=self.proxy_protocol,
         )

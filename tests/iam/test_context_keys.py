@@ -3,7 +3,7 @@
 from typing import Any
 
 from hatchway.iam import PolicyKind, PolicySet, Request, parse_policy
-from hatchway.iam.context_keys import action_keys, context_keys, missing_keys, statement_keys
+from hatchway.iam.context_keys import action_keys, context_keys, missing_keys, reads_any, statement_keys
 
 
 def policy_of(*statements: dict[str, Any], version: str = "2012-10-17") -> Any:
@@ -88,3 +88,17 @@ def test_a_key_is_missing_when_the_request_has_no_value_for_it() -> None:
     request = Request("a:B", context={"AWS:securetransport": "true", "x:Y": ()})
     assert missing_keys(request, policies) == ("x:Y",)
     assert missing_keys(Request("b:B"), policies) == ()
+
+
+def test_what_a_statement_reads_is_known_by_its_conditions_and_by_all_of_its_variables() -> None:
+    timed = {"aws:currenttime"}
+    for statement, reads in (
+        ({"Condition": {"DateLessThan": {"AWS:currentTime": "2026-01-01T00:00:00Z"}}}, True),
+        ({"Condition": {"StringLike": {"a:c": "${ aws:CurrentTime , 'never'}*"}}}, True),
+        ({"Condition": {"StringLike": {"a:c": "aws:CurrentTime"}}}, False),
+        ({"Resource": "arn:aws:s3:::b/${aws:CurrentTime}"}, True),
+        ({"Resource": "arn:aws:s3:::b/aws:CurrentTime"}, False),
+        ({"Action": "a:C", "Condition": {"Null": {"aws:CurrentTime": "true"}}}, False),
+        ({"Effect": "Deny", "Action": "a:*", "Condition": {"Null": {"aws:CurrentTime": "true"}}}, True),
+    ):
+        assert reads_any("a:B", PolicySet(identity=(policy_of(statement),)), timed) is reads

@@ -11,6 +11,9 @@ from hatchway.iam.global_keys import CONSTANT_KEYS
 LONGEST_USER_AGENT: Final = 1024
 """Characters of a client's User-Agent that conditions see; the rest would only cost time."""
 
+CHANGING_KEYS: Final = frozenset({"aws:currenttime", "aws:epochtime"})
+"""The keys of a request, in lower case, that are others when the same comes again."""
+
 
 class Origin(NamedTuple):
     """Where a request came from: the client's address, its User-Agent, and whether TLS carried it."""

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hatchway.access.authorization import Check, Context
-from hatchway.access.context import resource_tag_keys, tag_readings
+from hatchway.access.context import CHANGING_KEYS, resource_tag_keys, tag_readings
+from hatchway.access.principal import Caller
+from hatchway.iam.context_keys import reads_any
 
 ACTION = "ec2-instance-connect:OpenTunnel"
 
@@ -40,3 +42,8 @@ def open_tunnel_checks(
             for tags in tag_readings(endpoint_tags, instance_tags)
         ]
     )
+
+
+def is_decided_alike(caller: Caller) -> bool:
+    """Whether the same request of a caller is decided alike, and for the same reasons, whenever it comes."""
+    return not reads_any(ACTION, caller.policies, CHANGING_KEYS)

@@ -13,7 +13,7 @@ event's `userIdentity` says `access.principal.Principal.user_identity`, for both
 |---|---|
 | `events` | the events: plain values (AWS: "CloudTrail record contents") |
 | `abridged` | large values made smaller, with a mark where something was left out |
-| `log` | an event as a row of the store |
+| `log`, `record_form` | an event as a row of the store; rows of events that have most in common |
 | `terms`, `lookup_fill` | what events are found by; entering that of events that are without |
 | `group_commit` | many writers' records in one transaction |
 | `refusals` | which refusals are recorded one by one, and the counts of the others |

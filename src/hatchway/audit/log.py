@@ -21,7 +21,8 @@ LONGEST_USER_AGENT: Final = 1024
 _LARGE_PARTS: Final = ("requestParameters", "responseElements", "additionalEventData")
 
 # Made once: `json.dumps` makes one for each call that does not take its defaults. An event has no circles.
-_to_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+to_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+"""An event, or a part of one, as its record has it but for `safe_line`."""
 
 # Line ends to some, orders to a terminal, or nothing that UTF-8 has. JSON itself escapes those below U+0020.
 _unsafe: Final = re.compile(
@@ -36,10 +37,10 @@ def to_record(event: Mapping[str, Any], time: datetime) -> AuditRecord:
     """
     identity = event["userIdentity"]
     most = LARGEST_OF_OTHERS if event["readOnly"] or "errorCode" in event else LARGEST_OF_CHANGES
-    body = _to_json(event)
+    body = to_json(event)
     if len(body) > most:
         event = _abridged_event(event, most)
-        body = _to_json(event)
+        body = to_json(event)
     return AuditRecord(
         event_id=event["eventID"],
         event_time=time,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatchway.iam.documents import VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Set
 
     from hatchway.iam.documents import Policy, Statement
     from hatchway.iam.evaluator import PolicySet
@@ -34,6 +34,22 @@ def action_keys(action: str, policies: PolicySet) -> tuple[str, ...]:
         for _, policy, statement in policies.index.view(action).candidates
         for key in statement_keys(policy, statement)
     )
+
+
+def reads_any(action: str, policies: PolicySet, keys: Set[str]) -> bool:
+    """Whether what the statements on an action come to may depend on one of these keys, in lower case."""
+    return any(
+        not keys.isdisjoint(_read_by(statement)) for _, _, statement in policies.index.view(action).candidates
+    )
+
+
+def _read_by(statement: Statement) -> Iterable[str]:
+    """The keys that the compiled statement looks up, in lower case."""
+    if statement.resource is not None:
+        yield from (variable.key for variable in statement.resource.variables)
+    for condition in statement.conditions:
+        yield condition.folded_key
+        yield from (variable.key for variable in condition.variables)
 
 
 def missing_keys(request: Request, policies: PolicySet) -> tuple[str, ...]:

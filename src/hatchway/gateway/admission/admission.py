@@ -6,13 +6,14 @@ answer for the client together with the event for the audit trail.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hatchway.access.authentication import HttpRequest
 from hatchway.access.authorization import AccessDenied, authorize
 from hatchway.access.context import Origin, request_keys
 from hatchway.access.explanation import may_know, why_denied
-from hatchway.access.open_tunnel import open_tunnel_checks
+from hatchway.access.open_tunnel import is_decided_alike, open_tunnel_checks
 from hatchway.access.presigned import Unauthenticated, authenticate_presigned
 from hatchway.audit.events import (
     ENDPOINT_RESOURCE_TYPE,
@@ -20,6 +21,7 @@ from hatchway.audit.events import (
     EventSource,
     unknown_identity,
 )
+from hatchway.audit.log import to_json
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Refused, Standing
 from hatchway.gateway.admission.network import Flow, network_problem
@@ -35,6 +37,7 @@ from hatchway.gateway.admission.refusal import (
     unauthenticated,
 )
 from hatchway.gateway.admission.request import BadParameter, read_tunnel_request
+from hatchway.gateway.admission.ways import Asked, Ground, Way, Ways
 from hatchway.gateway.snapshot.subjects import network_subjects
 
 if TYPE_CHECKING:
@@ -43,10 +46,12 @@ if TYPE_CHECKING:
     from hatchway.access.authorization import Authorization, Context
     from hatchway.access.open_tunnel import TunnelRequest
     from hatchway.access.principal import Caller, Principal
+    from hatchway.audit.events import JsonObject
+    from hatchway.audit.record_form import RecordForm
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Instance
     from hatchway.gateway.admission.off_limits import OffLimits
-    from hatchway.gateway.admission.refusal import Overrun
+    from hatchway.gateway.admission.refusal import Overrun, Refusal
     from hatchway.gateway.admission.served import Served
     from hatchway.gateway.snapshot.snapshot import Snapshot
     from hatchway.gateway.snapshot.subjects import Subject
@@ -92,6 +97,7 @@ class Admission:
         self._served = served
         self._off_limits = off_limits
         self._may_take_addresses = may_take_addresses
+        self._ways = Ways()
 
     def decide(
         self, head: Head, *, source_ip: str, request_id: str, tunnel_id: str, now: datetime
@@ -99,11 +105,13 @@ class Admission:
         """The decision on one request whose path and WebSocket headers are as they should be."""
         snapshot = self._snapshot
         arns = snapshot.arns
+        user_agent = head.user_agent
 
         def call(
-            identity: dict[str, Any],
+            identity: JsonObject,
             request: TunnelRequest | None = None,
             resources: tuple[tuple[str, str], ...] = (),
+            forms: dict[str, RecordForm] | None = None,
         ) -> Call:
             source = EventSource(
                 account=arns.account,
@@ -111,10 +119,10 @@ class Admission:
                 event_source=EVENT_SOURCE,
                 request_id=request_id,
                 source_ip=source_ip,
-                user_agent=head.user_agent,
+                user_agent=user_agent,
                 user_identity=identity,
             )
-            return Call(source=source, request=request, resources=resources)
+            return Call(source, request, resources, forms)
 
         http = HttpRequest("GET", head.path, head.query, head.headers)
         try:
@@ -122,64 +130,77 @@ class Admission:
         except Unauthenticated as problem:
             return Refused(
                 refusal=unauthenticated(problem.code, str(problem)),
-                call=call(dict(unknown_identity(problem.claimed_key_id))),
+                call=call(unknown_identity(problem.claimed_key_id)),
                 authenticated=False,
                 # Whether or not there is such a key: nobody learns that from the time it takes.
                 perhaps_too_new=problem.unknown,
                 additional=self._of_known_key(problem),
             )
-        identity = caller.principal.user_identity()
-        quotas = snapshot.account.quotas
         try:
-            request = read_tunnel_request(http.parameters, quotas.max_tunnel_duration)
+            request = read_tunnel_request(http.parameters, snapshot.account.quotas.max_tunnel_duration)
         except BadParameter as problem:
+            identity = caller.principal.user_identity()
             return Refused(refusal=bad_request(problem.problem), call=call(identity))
 
-        endpoint_arn = arns.endpoint(request.endpoint_id)
         endpoint, instance = self._ends(request)
+        asked = Asked(caller.principal.access_key_id, source_ip, user_agent, request)
+        ground = Ground(caller, endpoint, instance, arns)
+        way = self._ways.find(asked, ground)
+        if way is not None:
+            return self._admit(tunnel_id, way, call(way.identity, request, way.resources, way.forms))
+        identity = caller.principal.user_identity()
         target = ((arns.instance(instance.id), INSTANCE_RESOURCE_TYPE),) if instance else ()
-        asked = call(identity, request, ((endpoint_arn, ENDPOINT_RESOURCE_TYPE), *target))
+        resources = ((arns.endpoint(request.endpoint_id), ENDPOINT_RESOURCE_TYPE), *target)
+        asking = call(identity, request, resources)
         try:
-            authorization = self._authorize(caller, asked, request, (endpoint, instance), now)
+            authorization = self._authorize(caller, asking, request, (endpoint, instance), now)
         except AccessDenied as denied:
-            why = self._why_denied(caller, asked, (endpoint, instance), denied, now)
+            why = self._why_denied(caller, asking, (endpoint, instance), denied, now)
             return Refused(
                 refusal=access_denied(str(denied), why),
-                call=asked,
+                call=asking,
                 additional={"decision": denied.authorization.to_json()},
             )
-        additional: dict[str, Any] = {"decision": authorization.to_json()}
+        decision = to_json(authorization.to_json())
+        subjects = () if endpoint is None else self._subjects(caller, endpoint, instance, request)
+        way = Way(ground, identity, resources, decision, subjects, {})
+        if is_decided_alike(caller) and self._ways.remember(asked, way):
+            asking = asking._replace(forms=way.forms)
+        return self._admit(tunnel_id, way, asking)
+
+    def _admit(self, tunnel_id: str, way: Way, call: Call) -> Admitted | Refused:
+        """What becomes of a tunnel that the policies allow."""
+        caller, endpoint, instance, _ = way.ground
+        request, source_ip = call.request, call.source.source_ip
+        assert request is not None
+
+        def refused(refusal: Refusal, *, perhaps_too_new: bool = False, **network: str) -> Refused:
+            additional = {"decision": json.loads(way.decision), **network}
+            return Refused(refusal=refusal, call=call, perhaps_too_new=perhaps_too_new, additional=additional)
+
         if endpoint is None or not endpoint.usable:
-            return Refused(
-                refusal=no_such_endpoint(request.endpoint_id),
-                call=asked,
-                perhaps_too_new=endpoint is None,
-                additional=additional,
-            )
+            return refused(no_such_endpoint(request.endpoint_id), perhaps_too_new=endpoint is None)
         elsewhere = self._not_served(endpoint)
         if elsewhere is not None:
-            additional["network"] = elsewhere
-            return Refused(refusal=not_served(endpoint.id), call=asked, additional=additional)
+            return refused(not_served(endpoint.id), network=elsewhere)
+        quotas = self._snapshot.account.quotas
         quota = quotas.tunnels_per_endpoint if endpoint.max_tunnels is None else endpoint.max_tunnels
         principal_quota = quotas.tunnels_per_principal
         overrun = self._overrun(endpoint.id, quota, caller.principal, principal_quota)
         if overrun is not None:
-            return Refused(refusal=overrun.refusal, call=asked, additional=additional)
-        unreachable = self._network_problem(endpoint, instance, request, source_ip)
-        if unreachable is not None:
-            additional["network"] = unreachable
+            return refused(overrun.refusal)
         return Admitted(
             tunnel_id=tunnel_id,
-            call=asked,
+            call=call,
             request=request,
             address=parse_address(request.private_ip),
             principal=caller.principal,
             instance_id=instance.id if instance else None,
             quota=quota,
-            unreachable=unreachable,
-            additional=additional,
+            unreachable=self._network_problem(endpoint, instance, request, source_ip),
+            decision=way.decision,
             principal_quota=principal_quota,
-            subjects=self._subjects(caller, endpoint, instance, request),
+            subjects=way.subjects,
             source=parse_address(source_ip) if endpoint.preserve_client_ip else None,
             proxy_protocol=endpoint.proxy_protocol,
         )

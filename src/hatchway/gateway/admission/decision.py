@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hatchway.audit.events import event
+from hatchway.audit.events import Outcome, event
+from hatchway.audit.log import to_json
+from hatchway.audit.record_form import RecordForm
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from hatchway.access.open_tunnel import TunnelRequest
     from hatchway.access.principal import Principal
-    from hatchway.audit.events import EventSource, Outcome
+    from hatchway.audit.events import EventSource
+    from hatchway.domain.account import AuditRecord
     from hatchway.domain.endpoint import ProxyProtocol
     from hatchway.domain.reach import Address
     from hatchway.gateway.admission.refusal import Refusal
@@ -22,11 +26,25 @@ EVENT_SOURCE: Final = "ec2-instance-connect.amazonaws.com"
 
 
 class Call(NamedTuple):
-    """One request to open a tunnel, as the audit trail tells of it."""
+    """One request to open a tunnel, as the audit trail tells of it.
+
+    `forms`, by the names of events, are those of the records of all tunnels of its way: see `ways`.
+    """
 
     source: EventSource
     request: TunnelRequest | None
     resources: tuple[tuple[str, str], ...]
+    forms: dict[str, RecordForm] | None = None
+
+    def record(self, name: str, event_id: str, time: datetime, additional: str) -> AuditRecord:
+        """That of something that succeeded. `additional` is an object as `to_json` writes it."""
+        forms = {} if self.forms is None else self.forms
+        form = forms.get(name)
+        if form is None:
+            form = forms[name] = RecordForm(self.event(name, "", time, Outcome()))
+        return form.record(
+            request_id=self.source.request_id, event_id=event_id, time=time, additional=additional
+        )
 
     def event(self, name: str, event_id: str, time: datetime, outcome: Outcome) -> dict[str, Any]:
         request = self.request
@@ -57,7 +75,8 @@ class Admitted(NamedTuple):
 
     `unreachable` says why the network forbids it all the same: to the client that reads as a target that does
     not answer. `quota` is how many tunnels the endpoint may carry at once, `principal_quota` how many the
-    principal may have, 0 for as many as it likes. `subjects` are what the decision depends on.
+    principal may have, 0 for as many as it likes. `subjects` are what the decision depends on, and `decision`
+    is what the audit trail is told of it, as `to_json` writes it; empty once it has been told.
     """
 
     tunnel_id: str
@@ -68,7 +87,7 @@ class Admitted(NamedTuple):
     instance_id: str | None
     quota: int
     unreachable: str | None
-    additional: dict[str, Any]
+    decision: str = ""
     principal_quota: int = 0
     subjects: tuple[Subject, ...] = ()
     source: Address | None = None
@@ -79,6 +98,21 @@ class Admitted(NamedTuple):
     @property
     def source_ip(self) -> str:
         return self.call.source.source_ip
+
+    @property
+    def additional(self) -> dict[str, Any]:
+        """What its opening's event has besides the tunnel's id."""
+        return {
+            **({"decision": json.loads(self.decision)} if self.decision else {}),
+            **({} if self.unreachable is None else {"network": self.unreachable}),
+        }
+
+    @property
+    def additional_json(self) -> str:
+        """The same and the tunnel's id, as `to_json` writes it."""
+        decision = f',"decision":{self.decision}' if self.decision else ""
+        network = "" if self.unreachable is None else f',"network":{to_json(self.unreachable)}'
+        return f'{{"tunnelId":{to_json(self.tunnel_id)}{decision}{network}}}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from hatchway.audit.events import Outcome
-from hatchway.audit.log import to_record
+from hatchway.audit.log import to_json, to_record
 from hatchway.audit.refusals import INTERVAL, Refusals
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.tunnel import Tunnel
@@ -157,8 +157,8 @@ class Trail:
             "closeReason": carried.closure.reason,
             **carried.cause,
         }
-        event = admitted.call.event("CloseTunnel", self._new_id(), now, Outcome(additional=additional))
-        return _Closing(admitted.tunnel_id, to_record(event, now))
+        record = admitted.call.record("CloseTunnel", self._new_id(), now, to_json(additional))
+        return _Closing(admitted.tunnel_id, record)
 
     def _undoing(self, opening: _Opening) -> Callable[[Transaction], None]:
         """The piece that enters that there was no tunnel, whether its opening was committed or not."""
@@ -185,9 +185,8 @@ class _Opening:
         """That of a tunnel that is opened, or of one that would exceed a quota."""
         admitted, now = self.admitted, self.tunnel.opened_at
         if overrun is None:
-            outcome = Outcome(additional={"tunnelId": admitted.tunnel_id, **admitted.additional})
-        else:
-            outcome = _refusal_outcome(overrun.refusal, admitted.additional)
+            return admitted.call.record("OpenTunnel", self.event_id, now, admitted.additional_json)
+        outcome = _refusal_outcome(overrun.refusal, admitted.additional)
         return to_record(admitted.call.event("OpenTunnel", self.event_id, now, outcome), now)
 
 

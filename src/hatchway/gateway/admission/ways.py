@@ -1,0 +1,98 @@
+"""What tunnels have in common that one caller opens from the same place to the same target.
+
+Who connects to a host does so again and again: the policies then say the same, and the records are the same
+but for times and ids. Authentication, expiry, quotas and the network are not in here: they are asked about
+each time.
+
+A way is what its decision was made of, object by object. It is used only where every one of these is what the
+snapshot has now: the snapshot has another as soon as anything about it has changed. So nothing that was
+revoked or altered outlives that, and nothing has to be told of changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from hatchway.access.open_tunnel import TunnelRequest
+    from hatchway.access.principal import Caller
+    from hatchway.audit.events import JsonObject
+    from hatchway.audit.record_form import RecordForm
+    from hatchway.domain.arns import Arns
+    from hatchway.domain.endpoint import Endpoint
+    from hatchway.domain.network import Instance
+    from hatchway.gateway.snapshot.subjects import Subject
+
+MOST: Final = 4096
+"""Ways that are remembered, each some 6 KB with the forms of its records."""
+
+LARGEST: Final = 8_000
+"""Characters of a decision that is remembered: how long one is, policies decide."""
+
+
+class Asked(NamedTuple):
+    """What a client says and where it comes from, as far as policies can ask about it."""
+
+    access_key_id: str
+    source_ip: str
+    user_agent: str
+    request: TunnelRequest
+
+
+class Ground(NamedTuple):
+    """What the snapshot had when it was decided."""
+
+    caller: Caller
+    endpoint: Endpoint | None
+    instance: Instance | None
+    arns: Arns
+
+
+class Way(NamedTuple):
+    """What comes of it: `decision`, which allows, as `to_json` writes it, and what events say."""
+
+    ground: Ground
+    identity: JsonObject
+    resources: tuple[tuple[str, str], ...]
+    decision: str
+    subjects: tuple[Subject, ...]
+    forms: dict[str, RecordForm]
+
+
+class Ways:
+    """Those of one worker."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._ways: dict[Asked, Way] = {}
+
+    def __len__(self) -> int:
+        return len(self._ways)
+
+    def find(self, asked: Asked, ground: Ground) -> Way | None:
+        """The way that was decided on this very ground, if it is remembered."""
+        way = self._ways.get(asked)
+        if way is None:
+            return None
+        before = way.ground
+        if (
+            before.caller is ground.caller
+            and before.endpoint is ground.endpoint
+            and before.instance is ground.instance
+            and before.arns is ground.arns
+        ):
+            return way
+        del self._ways[asked]
+        return None
+
+    def remember(self, asked: Asked, way: Way) -> bool:
+        """Remember one whose decision depends on nothing else. The oldest goes when there are too many.
+
+        Returns whether it is remembered.
+        """
+        if way.ground.endpoint is None or len(way.decision) > LARGEST:
+            return False
+        if len(self._ways) >= self._most:
+            del self._ways[next(iter(self._ways))]
+        self._ways[asked] = way
+        return True

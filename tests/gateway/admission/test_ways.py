@@ -1,0 +1,273 @@
+"""What is remembered of a decision, and that it is none other than one that is made anew."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.gateway.account import (
+    ENDPOINT,
+    GATEWAY_KEY,
+    Own,
+    StoredAccount,
+    allow,
+    head,
+    instance,
+    new_admission,
+    put_policy,
+    stored_account,
+)
+
+from hatchway.access import authorization
+from hatchway.access.open_tunnel import TunnelRequest
+from hatchway.domain.account import AuditRecord
+from hatchway.domain.identity import KeyStatus
+from hatchway.gateway.admission.decision import Admitted, Refused
+from hatchway.gateway.admission.ways import LARGEST, Asked, Ground, Way, Ways
+from hatchway.gateway.snapshot.snapshot import Snapshot
+from hatchway.gateway.tunnel.registry import Registry
+
+NOW = datetime(2026, 11, 24, 6, 17, 23, tzinfo=UTC)
+
+
+@pytest.fixture
+def account() -> Iterator[StoredAccount]:
+    with stored_account() as made:
+        made.user("alice", allow())
+        yield made
+
+
+class Gateway:
+    """One that follows the account only when it is told to, and counts how often policies are asked."""
+
+    def __init__(
+        self, account: StoredAccount, monkeypatch: pytest.MonkeyPatch, own: Own | None = None
+    ) -> None:
+        self.account = account
+        self.asked = 0
+        self.snapshot = Snapshot(GATEWAY_KEY)
+        self.admission = new_admission(self.snapshot, Registry(), own=own)
+        authorize = authorization.authorize
+
+        def counted(*given: Any) -> Any:
+            self.asked += 1
+            return authorize(*given)
+
+        monkeypatch.setattr("hatchway.gateway.admission.admission.authorize", counted)
+        self.follow()
+
+    def follow(self) -> None:
+        self.snapshot.apply(self.account.store.changes(self.snapshot.position))
+
+    def decide(
+        self,
+        user: str = "alice",
+        *,
+        source_ip: str = "192.0.2.7",
+        user_agent: str = "aws-cli/2.36",
+        now: datetime | None = None,
+        **parameters: Any,
+    ) -> Admitted | Refused:
+        now = now or datetime.now(UTC)
+        asked = head(self.account.target(user, now=now, **parameters))
+        asked = replace(asked, headers=(asked.headers[0], ("user-agent", user_agent)))
+        return self.admission.decide(
+            asked, source_ip=source_ip, request_id="request-1", tunnel_id="tun-1", now=now
+        )
+
+
+def opened(answer: Admitted | Refused) -> AuditRecord:
+    assert isinstance(answer, Admitted), answer.refusal
+    return answer.call.record("OpenTunnel", "event-1", NOW, answer.additional_json)
+
+
+def code(answer: Admitted | Refused) -> str:
+    assert isinstance(answer, Refused)
+    return answer.refusal.error_code
+
+
+def test_what_comes_again_is_admitted_and_recorded_alike_without_asking_the_policies(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    first, again = gateway.decide(), gateway.decide()
+    assert gateway.asked == 1
+    assert opened(first) == opened(again)
+    assert isinstance(first, Admitted)
+    assert isinstance(again, Admitted)
+    assert first._replace(call=again.call) == again
+    assert '"decision":{"checks":[{"outcome":"allowed"' in opened(again).body
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source_ip": "192.0.2.8"},
+        {"user_agent": "aws-cli/2.37"},
+        {"remotePort": 2222},
+        {"maxTunnelDuration": 60},
+        {"privateIpAddress": "127.0.0.1"},
+        {"user": "bob"},
+    ],
+)
+def test_the_policies_are_asked_about_whatever_is_not_the_same(
+    other: dict[str, Any], account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.user("bob", allow())
+    gateway = Gateway(account, monkeypatch)
+    gateway.decide()
+    gateway.decide(**other)
+    assert gateway.asked == 2
+
+
+def test_a_policy_that_has_changed_refuses_at_once_what_was_allowed(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    opened(gateway.decide())
+    with account.store.write() as tx:
+        put_policy(tx, "alice", allow({"NumericEquals": {"ec2-instance-connect:remotePort": "23"}}))
+    gateway.follow()
+    assert code(gateway.decide()) == "AccessDeniedException"
+
+
+def test_tags_that_have_changed_refuse_at_once_what_was_allowed(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with account.store.write() as tx:
+        put_policy(tx, "alice", allow({"StringEquals": {"aws:ResourceTag/env": "test"}}))
+        tx.instances.put(replace(instance(), tags={"env": "test"}))
+        row = tx.endpoints.get(ENDPOINT)
+        assert row is not None
+        tx.endpoints.put(replace(row, tags={"env": "test"}))
+    gateway = Gateway(account, monkeypatch)
+    opened(gateway.decide())
+    with account.store.write() as tx:
+        tx.instances.put(replace(instance(), tags={"env": "production"}))
+    gateway.follow()
+    assert code(gateway.decide()) == "AccessDeniedException"
+
+
+def test_a_key_that_is_no_longer_good_opens_nothing_that_it_opened_before(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    opened(gateway.decide())
+    with account.store.write() as tx:
+        tx.access_keys.put(replace(account.keys["alice"].key, status=KeyStatus.INACTIVE))
+    gateway.follow()
+    assert code(gateway.decide()) == "InvalidClientTokenId"
+
+
+def test_temporary_credentials_open_nothing_after_they_have_expired(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.role("work", allow())
+    account.session("work", lasts=600)
+    gateway = Gateway(account, monkeypatch)
+    opened(gateway.decide("work"))
+    assert code(gateway.decide("work", now=datetime.now(UTC) + timedelta(seconds=601))) == "ExpiredToken"
+
+
+def test_a_host_that_comes_off_limits_is_unreachable_although_the_way_is_remembered(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Own()
+    gateway = Gateway(account, monkeypatch, own)
+    first = gateway.decide(privateIpAddress="10.0.1.9")
+    own._addresses = frozenset(Own("10.0.1.9")._addresses)
+    again = gateway.decide(privateIpAddress="10.0.1.9")
+    assert isinstance(first, Admitted)
+    assert isinstance(again, Admitted)
+    assert gateway.asked == 1
+    assert (first.unreachable, '"network":"10.0.1.9 is' in opened(again).body) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"DateLessThan": {"aws:CurrentTime": "{until}"}},
+        {"NumericLessThan": {"AWS:EpochTime": "{epoch}"}},
+        {"DateLessThan": {"aws:PrincipalTag/until": "${{aws:CurrentTime}}"}},
+    ],
+)
+def test_what_a_policy_lets_depend_on_the_time_is_decided_each_time(
+    condition: Any, account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = datetime.now(UTC) + timedelta(seconds=30)
+    values = {"until": until.isoformat(timespec="seconds"), "epoch": str(int(until.timestamp()))}
+    filled = {
+        operator: {key: text.format(**values) for key, text in keys.items()}
+        for operator, keys in condition.items()
+    }
+    deny = {"Effect": "Deny", "Action": "ec2-instance-connect:*", "Resource": "*"}
+    with account.store.write() as tx:
+        # Whatever the condition says, it asks for the time.
+        asking = {**deny, "Condition": {**filled, "StringEquals": {"aws:username": "nobody"}}}
+        put_policy(tx, "alice", {"Version": "2012-10-17", "Statement": [asking]}, "asks")
+    gateway = Gateway(account, monkeypatch)
+    gateway.decide()
+    gateway.decide()
+    assert gateway.asked == 2
+
+
+def test_a_tunnel_that_was_allowed_until_a_moment_is_refused_after_it(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = datetime.now(UTC) + timedelta(seconds=30)
+    with account.store.write() as tx:
+        put_policy(tx, "alice", allow({"DateLessThan": {"aws:CurrentTime": f"{until:%Y-%m-%dT%H:%M:%SZ}"}}))
+    gateway = Gateway(account, monkeypatch)
+    opened(gateway.decide())
+    assert code(gateway.decide(now=until + timedelta(seconds=1))) == "AccessDeniedException"
+
+
+def test_what_was_refused_is_decided_each_time(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    port = {"NumericEquals": {"ec2-instance-connect:remotePort": "23"}}
+    with account.store.write() as tx:
+        put_policy(tx, "alice", allow(port))
+    gateway.follow()
+    for _ in range(2):
+        assert code(gateway.decide()) == "AccessDeniedException"
+    assert gateway.asked == 2
+
+
+def test_no_more_ways_are_remembered_than_there_may_be_and_the_oldest_goes_first() -> None:
+    ways = Ways(most=2)
+    for number in range(3):
+        ways.remember(asked(number), way())
+    assert len(ways) == 2
+    assert ways.find(asked(0), GROUND) is None
+    assert ways.find(asked(2), GROUND) is not None
+
+
+def test_a_way_on_other_ground_is_forgotten() -> None:
+    ways = Ways()
+    ways.remember(asked(0), way())
+    assert ways.find(asked(0), GROUND._replace(instance=instance())) is None
+    assert not len(ways)
+
+
+def test_a_decision_of_many_words_is_not_remembered() -> None:
+    ways = Ways()
+    assert not ways.remember(asked(0), way()._replace(decision="x" * (LARGEST + 1)))
+    assert not len(ways)
+
+
+def asked(number: int) -> Asked:
+    return Asked(f"AKIA{number}", "192.0.2.7", "", TunnelRequest(ENDPOINT, "10.0.1.1", 22, 3600))
+
+
+class _Anything:
+    """Of a ground only that it is this one counts."""
+
+
+GROUND = Ground(*(_Anything() for _ in Ground._fields))  # type: ignore[arg-type]
+
+
+def way() -> Way:
+    return Way(GROUND, {}, (), "{}", (), {})
