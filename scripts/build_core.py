@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import shlex
 import subprocess
 import sys
@@ -39,11 +40,14 @@ SANITIZED = (
 def command(root: Path, to: Path, *, sanitize: bool = False) -> list[str]:
     """What compiles it. An error is whatever the compiler warns of."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
+    program = runpy.run_path(str(root / CORE / "source_digest.py"))
+    sources = program["source_digest"](root / CORE)
     headers = sysconfig.get_paths()["include"]
     flags = (*FLAGS, *WARNED_OF, "-Werror", *(SANITIZED if sanitize else HARDENED))
     return [
         *compiler,
         *flags,
+        f'-DSOURCES="{sources}"',
         f"-I{headers}",
         str(root / CORE / "_core.c"),
         "-o",

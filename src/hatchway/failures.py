@@ -83,11 +83,14 @@ def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFa
         explain,
         show_problem,
     )
+    from hatchway.transport.core.loading import CoreProblem
 
     match problem:
         case BadStoreUrl():
             return BadUsage(str(problem))
-        case KeyProblem() | PkiProblem() | DriverMissing() | SchemaMismatch() | ServesNoMore():
+        case (
+            KeyProblem() | PkiProblem() | DriverMissing() | SchemaMismatch() | ServesNoMore() | CoreProblem()
+        ):
             return CommandFailed(str(problem))
     if isinstance(problem, SQLAlchemyError) and store_url is not None:
         return CommandFailed(show_problem(store_url, problem))

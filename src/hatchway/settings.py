@@ -157,7 +157,7 @@ class Settings:
         revocation: whether open tunnels are cut when they are no longer allowed.
         metrics: where a gateway tells Prometheus; None for nowhere.
         drain_ports: where the gateways do that which run together with it.
-        compiled_core: whether a gateway carries bytes by its compiled core, where that was built.
+        compiled_core: whether a gateway carries bytes by its compiled core; None for where there is one.
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
         machine_id: as what this machine joined; None of the one that made the installation.
         run_as: the user that a process becomes once its ports are bound; None for the one that started it.
@@ -186,7 +186,7 @@ class Settings:
     never_targets: tuple[str, ...] = ()
     max_tunnels: int | None = None
     revocation: bool = True
-    compiled_core: bool = True
+    compiled_core: bool | None = None
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
     drain_ports: tuple[int, ...] = ()

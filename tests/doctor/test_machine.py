@@ -1,10 +1,15 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from hatchway.doctor import machine
 from hatchway.doctor.findings import Status
 from hatchway.doctor.machine import (
     ServerProcess,
     check_clock,
+    check_core,
     check_kernel,
     check_open_files,
     check_skew,
@@ -26,6 +31,26 @@ def test_the_clock_is_looked_at_and_left_alone() -> None:
     (finding,) = check_clock()
     assert finding.status in {Status.OK, Status.WARNING}
     assert bool(finding.advice) == (finding.status is Status.WARNING)
+
+
+def test_a_compiled_core_that_cannot_be_used_is_warned_of_and_none_at_all_is_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(
+        core: object, problem: str = "run make core", *, is_built: bool = True
+    ) -> tuple[Status, str, str]:
+        for name, value in (("CORE", core), ("PROBLEM", problem), ("IS_BUILT", is_built)):
+            monkeypatch.setattr(machine, name, value)
+        (finding,) = check_core()
+        return finding.status, finding.seen, finding.advice
+
+    status, seen, advice = found(None)
+    assert (status, advice) == (Status.WARNING, "run make core")
+    assert "by Python" in seen
+    assert found(None, is_built=False)[0] is Status.OK
+    status, seen, _ = found(SimpleNamespace(OPENSSL="OpenSSL 3.0.19"), "")
+    assert status is Status.OK
+    assert seen.endswith("the compiled core, with OpenSSL 3.0.19")
 
 
 def test_clocks_may_be_five_minutes_apart_and_no_more() -> None:

@@ -158,12 +158,13 @@ Revocation = Annotated[
 ]
 
 CompiledCore = Annotated[
-    Switch,
+    Switch | None,
     typer.Option(
         "--compiled-core",
         envvar="HATCHWAY_COMPILED_CORE",
-        help="Whether tunnels' bytes are carried by compiled code, where Hatchway was built with it: for less"
-        " CPU. Python does the same without it.",
+        help="Whether tunnels' bytes are carried by compiled code, for less CPU: with on, a gateway does not"
+        " start where that cannot be used. Python does the same without it.",
+        show_default="on where Hatchway was built with it",
     ),
 ]
 
@@ -184,7 +185,7 @@ class GatewayArguments:
     idle_limit: IdleLimit = None
     max_tunnels: MaxTunnels = None
     revocation: Revocation = Switch.ON
-    compiled_core: CompiledCore = Switch.ON
+    compiled_core: CompiledCore = None
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS
     drain_notice: DrainNotice = DEFAULT_DRAIN_NOTICE
 

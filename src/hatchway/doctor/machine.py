@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
-from hatchway.transport.core.loading import CORE
+from hatchway.transport.core.loading import CORE, IS_BUILT, PROBLEM
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far the clocks of client and server may be apart (Signature Version 4; AWS's API refuses more)."""
@@ -49,10 +49,12 @@ def check_clock() -> Iterator[Finding]:
 
 def check_core() -> Iterator[Finding]:
     """Whether gateways carry bytes by compiled code: slower without, nothing else."""
-    if CORE is None:
-        yield ok("core", "gateways carry bytes by Python: no compiled core was built (docs/gateway.md)")
-    else:
+    if CORE is not None:
         yield ok("core", f"gateways carry bytes by the compiled core, with {CORE.OPENSSL}")
+    elif IS_BUILT:
+        yield warning("core", "gateways carry bytes by Python, though there is a compiled core", PROBLEM)
+    else:
+        yield ok("core", "gateways carry bytes by Python: no compiled core was built (docs/gateway.md)")
 
 
 def check_skew(name: str, there: datetime, here: datetime) -> Finding:

@@ -25,7 +25,7 @@ class GatewayOptions:
     max_tunnels: int | None = None
     revocation: Switch = Switch.ON
     drain_notice: float = DEFAULT_DRAIN_NOTICE
-    compiled_core: Switch = Switch.ON
+    compiled_core: Switch | None = None
 
     def arguments(self, worker: int, workers: int = 1) -> list[str]:
         """The same as arguments of `hatchway gateway` for one of so many workers, counted from 1."""
@@ -43,7 +43,8 @@ class GatewayOptions:
         if self.max_tunnels is not None:
             words += ["--max-tunnels", str(self.max_tunnels)]
         words += ["--drain-notice", f"{self.drain_notice:g}"]
-        words += ["--compiled-core", self.compiled_core.value]
+        if self.compiled_core is not None:
+            words += ["--compiled-core", self.compiled_core.value]
         return [*words, "--revocation", self.revocation.value]
 
     def _siblings(self, workers: int) -> range:

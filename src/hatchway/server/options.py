@@ -51,6 +51,7 @@ class ServerOptions:
     def settings(self) -> Settings:
         """What this says to a process."""
         own = self.directory.server_certificate
+        core = self.gateway_options.compiled_core
         api_certificate, api_key = self.api_certificate or (own, own)
         gateway_certificate, gateway_key = self.gateway_certificate or (own, own)
         return Settings(
@@ -77,7 +78,7 @@ class ServerOptions:
             never_targets=self.gateway_options.never_targets,
             max_tunnels=self.gateway_options.max_tunnels,
             revocation=self.gateway_options.revocation is Switch.ON,
-            compiled_core=self.gateway_options.compiled_core is Switch.ON,
+            compiled_core=None if core is None else core is Switch.ON,
             metrics=self.gateway_options.metrics,
             drain_ports=self.gateway_options.drain_ports,
             idle_limit=self.gateway_options.idle_limit,

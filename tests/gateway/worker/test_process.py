@@ -7,9 +7,11 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -24,9 +26,12 @@ from hatchway.access.machines import GATEWAY
 from hatchway.access.vault import Vault
 from hatchway.domain.identity import KeyStatus
 from hatchway.domain.machine import KeyState
+from hatchway.failures import failure_of
 from hatchway.gateway import run_gateway
 from hatchway.gateway.tunnel.liveness import LivenessCheck
+from hatchway.gateway.worker import worker as worker_module
 from hatchway.settings import Address, DataDirectory, Settings
+from hatchway.transport.core.loading import CoreProblem
 
 
 @pytest.fixture
@@ -97,6 +102,51 @@ def test_a_gateway_does_not_start_on_anothers_store_that_has_no_signing_key_yet(
         settings = settings_with_another_key(another.url, tmp_path)
         with pytest.raises(KeyProblem, match=r"HATCHWAY_STORE_URL or store\.url leads to the right store"):
             run_gateway(settings, lambda address: pytest.fail(f"it listens at {address}"))
+
+
+def with_a_core_that_is_of_no_use() -> Any:
+    return mock.patch.multiple(worker_module, CORE=None, IS_BUILT=True, PROBLEM="run make core")
+
+
+def serve_with_a_core_that_is_of_no_use(
+    settings: Settings, environment: dict[str, str], ready: Connection
+) -> None:
+    with (
+        (settings.data_directory.path / "log").open("w", buffering=1) as told,
+        redirect_stdout(told),
+        with_a_core_that_is_of_no_use(),
+    ):
+        serve(settings, environment, ready)
+
+
+@pytest.mark.parametrize("wanted", [None, False])
+def test_where_the_compiled_core_cannot_be_used_python_carries_and_a_line_says_so_unless_that_is_wanted(
+    account: StoredAccount, tmp_path: Path, wanted: bool | None
+) -> None:
+    async def test() -> None:
+        async with target(echo) as port:
+            serves = serve_with_a_core_that_is_of_no_use
+            with worker(account, tmp_path, serve=serves, compiled_core=wanted) as gateway:
+                assert await echoes(await open_tunnel(gateway, account, port))
+        said = [line for line in (tmp_path / "log").read_text().splitlines() if "core" in line]
+        assert len(said) == (1 if wanted is None else 0)
+        assert all("run make core" in line for line in said)
+
+    run(test)
+
+
+def test_a_gateway_for_which_the_compiled_core_is_asked_for_does_not_start_without_it(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    settings = replace(settings_with_another_key(account.url, tmp_path), compiled_core=True)
+    with (
+        with_a_core_that_is_of_no_use(),
+        pytest.raises(CoreProblem, match=r"--compiled-core on.*run make core") as problem,
+    ):
+        run_gateway(settings, lambda address: pytest.fail(f"it listens at {address}"))
+    failure = failure_of(problem.value)
+    assert failure is not None
+    assert str(failure) == str(problem.value)
 
 
 def test_a_gateway_that_is_a_step_behind_in_a_rotation_starts(account: StoredAccount, tmp_path: Path) -> None:

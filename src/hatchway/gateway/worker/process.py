@@ -48,8 +48,10 @@ def run_gateway(
         OSError: it cannot listen there, or a certificate cannot be read.
         KeyProblem: there is no gateway key, or it is unfit.
         SchemaMismatch: the store is not of this program.
+        CoreProblem: the compiled core is asked for and cannot be used.
         PartEnded: something that it always does has ended. Whoever supervises it starts another.
     """
+    loop_factory = new_event_loop if uses_core(settings) else uvloop.new_event_loop
     with ExitStack() as stack:
         inherited = None if supervised is None else supervised.listener
         listener = stack.enter_context(inherited or bind_shared(settings.gateway.host, settings.gateway.port))
@@ -87,7 +89,6 @@ def run_gateway(
             drain=drain,
             drain_ports=_drain_ports(settings, told),
         )
-        loop_factory = new_event_loop if uses_core(settings) else uvloop.new_event_loop
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(worker.run(listener, on_ready))
 

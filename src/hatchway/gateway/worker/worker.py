@@ -38,7 +38,7 @@ from hatchway.gateway.worker.new_ids import NewIds
 from hatchway.settings import Address, Settings
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
 from hatchway.transport.core.core_tls import CoreTls
-from hatchway.transport.core.loading import CORE
+from hatchway.transport.core.loading import CORE, IS_BUILT, PROBLEM, CoreProblem
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.own_addresses import OwnAddresses
@@ -306,6 +306,8 @@ class Worker:
         missing = self._served.missing(self._snapshot.vpcs, self._snapshot.endpoints)
         if missing:
             log.warning("bound to VPCs or endpoints that are not there", missing=missing)
+        if self._settings.compiled_core is None and CORE is None and IS_BUILT:
+            log.warning("the compiled core cannot be used: Python carries", problem=PROBLEM)
         if not self._own_addresses.is_exact:
             log.warning(
                 "the kernel tells no routes: this machine's addresses are known by its interfaces alone",
@@ -437,5 +439,11 @@ def _monotonic() -> float:
 
 
 def uses_core(settings: Settings) -> bool:
-    """Whether bytes are carried by the compiled core."""
-    return settings.compiled_core and CORE is not None
+    """Whether bytes are carried by the compiled core.
+
+    Raises:
+        CoreProblem: they are to be, and it cannot be used.
+    """
+    if settings.compiled_core and CORE is None:
+        raise CoreProblem(f"the compiled core (--compiled-core on) cannot be used: {PROBLEM}")
+    return settings.compiled_core is not False and CORE is not None

@@ -13,7 +13,8 @@ connections share; and what the core does not understand it hands over untouched
 
 | module | holds |
 |---|---|
-| `loading` | whether the compiled core is there |
+| `loading` | whether the compiled core is there and fits |
+| `source_digest` | by which one that was built of other sources is known |
 | `core_tls` | the server's certificate, for the core |
 | `event_loop` | an event loop that waits by the core's poller |
 

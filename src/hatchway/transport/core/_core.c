@@ -32,6 +32,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SOURCES
+#error "SOURCES is the digest of the sources: build by scripts/build_core.py"
+#endif
+
 #define MOST (128 * 1024)          /* bytes read from a client at once */
 #define RECORD (16 * 1024)         /* bytes of data in the largest record (RFC 8446 section 5.1) */
 #define HEADER 5                   /* bytes of a record's header; the last two are the length of the rest */
@@ -224,7 +228,8 @@ PyMODINIT_FUNC PyInit__core(void)
         || PyModule_AddObjectRef(module, "Queue", (PyObject *)queue_type) < 0
         || PyModule_AddObjectRef(module, "Context", (PyObject *)context_type) < 0
         || PyModule_AddObjectRef(module, "Session", (PyObject *)session_type) < 0
-        || PyModule_AddStringConstant(module, "OPENSSL", OpenSSL_version(OPENSSL_VERSION)) < 0) {
+        || PyModule_AddStringConstant(module, "OPENSSL", OpenSSL_version(OPENSSL_VERSION)) < 0
+        || PyModule_AddStringConstant(module, "SOURCES", SOURCES) < 0) {
         Py_DECREF(module);
         return NULL;
     }

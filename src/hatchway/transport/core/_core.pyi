@@ -7,6 +7,7 @@ from typing import Final, final
 from typing_extensions import Buffer
 
 OPENSSL: Final[str]
+SOURCES: Final[str]
 
 @final
 class Queue:
