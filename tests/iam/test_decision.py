@@ -192,6 +192,7 @@ def test_what_is_no_decision_is_refused() -> None:
         (JSON | {"outcome": "perhaps"}, ValueError),
         ({name: value for name, value in JSON.items() if name != "layers"}, KeyError),
         (JSON | {"applied": [None]}, TypeError),
+        (JSON | {"nearMisses": [{**miss, "request": [None]} for miss in JSON["nearMisses"]]}, TypeError),
     ):
         with pytest.raises(error):
             Decision.from_json(broken)

@@ -1,12 +1,13 @@
 """What became of a call, by its event."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from hatchway.control.services import DIALECTS
 from hatchway.errors import BadUsage
-from hatchway.policies.events import DENIALS, read_event
+from hatchway.policies.events import DENIALS, read_event, read_listed
 from hatchway.sigv4.errors import SignatureError
 
 UNKNOWN = {"type": "Unknown", "accessKeyId": "AKIAINVENTED"}
@@ -58,6 +59,13 @@ def test_what_the_network_refused_says_so_and_counts_as_denied() -> None:
     assert (explained.reason, explained.verdict) == ("the network: no rule lets it in", "denied")
 
 
-def test_a_decision_as_another_version_has_written_it_is_said_to_be_that() -> None:
+@pytest.mark.parametrize(
+    "decision", [{"checks": [{"unknown": 1}]}, {"checks": ["text"]}, ["checks"], "checks", 5]
+)
+def test_a_decision_as_another_version_has_written_it_is_said_to_be_that(decision: Any) -> None:
+    event = {"eventID": "7", "errorCode": "AccessDenied", "additionalEventData": {"decision": decision}}
     with pytest.raises(BadUsage, match="event 7 was written by another version"):
-        read_event({"eventID": "7", "additionalEventData": {"decision": {"checks": [{"unknown": 1}]}}})
+        read_event(event)
+    # Of many it hides no other.
+    listed = read_listed(event)
+    assert (listed.verdict, listed.decisions) == ("denied", ())

@@ -7,13 +7,16 @@ on.
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from hatchway.audit.terms import NO_EVENT, terms_of
 
 Event = Mapping[str, Any]
 
-_TEXTS: Final = ("eventTime", "eventSource", "eventName", "requestID", "eventID", "userAgent")
+_TEXTS: Final = (
+    "eventTime", "eventSource", "eventName", "requestID", "eventID", "userAgent", "sourceIPAddress"
+)  # fmt: skip
 _OF_IDENTITY: Final = ("type", "userName", "accessKeyId", "arn")
 _OF_RESOURCE: Final = ("type", "ARN")
 
@@ -53,6 +56,7 @@ def _is_event(event: Any) -> bool:
     texts += [each[name] for each in event.get("resources") or () for name in _OF_RESOURCE]
     return (
         all(isinstance(text, str) for text in texts)
+        and datetime.fromisoformat(event["eventTime"]).utcoffset() is not None
         and isinstance(event["readOnly"], bool)
         and isinstance(additional, dict)
         and isinstance(additional.get("revocation", {}), dict)

@@ -117,7 +117,7 @@ def events(
 def _sought(profile: "Profile", user: str | None, host: str | None, verdict: Verdict | None) -> "Sought":
     from hatchway.audit.terms import resources_of, user_name_of
     from hatchway.client.events import Sought
-    from hatchway.policies.events import read_event
+    from hatchway.policies.events import read_listed
 
     arn = user if user is not None and user.startswith("arn:") else None
     name = user if user is None or arn is None else re.split("[:/]", user)[-1]
@@ -132,7 +132,7 @@ def _sought(profile: "Profile", user: str | None, host: str | None, verdict: Ver
             names = {resource.name for resource in resources_of(event)}
             if things.isdisjoint({*names, _parameters(event).get("privateIpAddress")}):
                 return False
-        return verdict is None or read_event(event).verdict == verdict.value
+        return verdict is None or read_listed(event).verdict == verdict.value
 
     ids = [each for each in things if _ID.fullmatch(each)]
     return Sought(user=name, resource=ids[0] if len(things) == len(ids) == 1 else None, also=also)
@@ -217,10 +217,10 @@ def _row(event: "Event") -> tuple[str, ...]:
     from hatchway.audit.terms import user_name_of
     from hatchway.cli.policy_tree import printable
     from hatchway.client.events import time_of
-    from hatchway.policies.events import read_event
+    from hatchway.policies.events import read_listed
 
     identity = event["userIdentity"]
-    explained = read_event(event)
+    explained = read_listed(event)
     cells = (
         f"{time_of(event):%Y-%m-%d %H:%M:%S}",
         user_name_of(event) or f"? {identity.get('accessKeyId') or event['sourceIPAddress']}",

@@ -196,7 +196,7 @@ class Decision(NamedTuple):
             ),
             near_misses=tuple(
                 NearMiss(
-                    *_ref_from_json(s), s["element"], tuple(s["request"]), tuple(s["expected"]), s["note"]
+                    *_ref_from_json(s), s["element"], _texts(s["request"]), _texts(s["expected"]), s["note"]
                 )
                 for s in content["nearMisses"]
             ),
@@ -233,6 +233,13 @@ def _miss_to_json(miss: NearMiss) -> dict[str, Any]:
         "note": miss.note,
         "why": miss.why,
     }
+
+
+def _texts(content: Any) -> tuple[str, ...]:
+    texts = tuple(content)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("these are no texts")
+    return texts
 
 
 def _ref_from_json(content: Mapping[str, Any]) -> tuple[str, Layer, str | None, int, Effect]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from hatchway.audit.denials import events_beginning, events_of, last_denial
+from hatchway.audit.terms import NO_EVENT
 from hatchway.errors import BadUsage
 from hatchway.iam import Decision, Outcome
 from hatchway.policies.simulation import overall
@@ -186,5 +187,13 @@ def read_event(event: Mapping[str, Any]) -> Explained:
         return Explained(event, ())
     try:
         return Explained(event, tuple(map(Decision.from_json, decision["checks"])))
-    except (KeyError, TypeError, ValueError) as problem:
+    except NO_EVENT as problem:
         raise BadUsage(f"event {event.get('eventID')} was written by another version") from problem
+
+
+def read_listed(event: Mapping[str, Any]) -> Explained:
+    """The same of one of many, without its decisions where these cannot be read: it is to hide no other."""
+    try:
+        return read_event(event)
+    except BadUsage:
+        return Explained(event, ())
