@@ -18,6 +18,7 @@ event's `userIdentity` says `access.principal.Principal.user_identity`, for both
 | `group_commit` | many writers' records in one transaction |
 | `refusals` | which refusals are recorded one by one, and the counts of the others |
 | `local`, `local_trail` | events of commands on the server itself: their source, and recording them |
+| `stored_events` | events read back, though somebody may have entered what is none |
 | `denials` | what was refused, found in the log |
 | `key_uses`, `service_uses` | when each access key, and each action, was last used |
 | `export`, `file_moves` | the log as JSON lines; the event that says in which file they go on |

@@ -24,6 +24,7 @@
 | `demo_command`, `doctor_command` | demo, doctor |
 | `options`, `client_options`, `option_groups` | options that several commands share |
 | `help_texts`, `table`, `plan_output`, `progress` | how help, tables and plans look; what takes its time |
+| `printable` | text in which a terminal finds no orders |
 
 A command reads its options, calls one function of a package below, and prints what that returned; errors pass
 through it to `main`, which makes each one line and an exit code (`hatchway.failures`). What it calls is

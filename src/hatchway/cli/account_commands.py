@@ -82,7 +82,7 @@ def apply(
       hatchway apply fleet.yaml --data-dir /var/lib/hatchway
     """
     from hatchway.cli.plan_output import show_plan
-    from hatchway.cli.policy_tree import printable
+    from hatchway.cli.printable import printable
     from hatchway.cli.progress import working
 
     options = {"prune": prune, "only_plan": plan, "accept_policy_errors": accept_policy_errors}

@@ -215,7 +215,7 @@ def _narrow(row: Sequence[str]) -> str:
 
 def _row(event: "Event") -> tuple[str, ...]:
     from hatchway.audit.terms import user_name_of
-    from hatchway.cli.policy_tree import printable
+    from hatchway.cli.printable import printable
     from hatchway.client.events import time_of
     from hatchway.policies.events import read_listed
 

@@ -39,7 +39,7 @@ def check(
       hatchway fleet check --output json fleets/*.yaml
     """
     from hatchway.administration.fleet_check import check_files, check_json, check_lines
-    from hatchway.cli.policy_tree import printable
+    from hatchway.cli.printable import printable
 
     checked = check_files(files)
     if json or output is OutputFormat.JSON:

@@ -130,7 +130,7 @@ def _from_file(kind: str, file: Path, vpc: str, prefix: int, output: Path | None
 
 def _tell(imported: "ImportedFile", output: Path | None) -> None:
     from hatchway.administration.imports import write_fleet_file
-    from hatchway.cli.policy_tree import printable
+    from hatchway.cli.printable import printable
 
     if output is None:
         typer.echo(imported.text, nl=False)

@@ -333,7 +333,7 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _tell_instance(instance: Mapping[str, Any], done: str, *, json: bool) -> None:
-    from hatchway.cli.policy_tree import printable
+    from hatchway.cli.printable import printable
 
     addresses = [each for each in (instance.get("PrivateIpAddress"), instance.get("Ipv6Address")) if each]
     if json:

@@ -2,7 +2,7 @@
 
 import typer
 
-from hatchway.cli.policy_tree import printable
+from hatchway.cli.printable import printable
 from hatchway.cli.progress import colours
 from hatchway.fleet import Plan, plan_lines
 

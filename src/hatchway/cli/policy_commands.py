@@ -198,7 +198,8 @@ def explain(
     else:
         from rich.text import Text
 
-        from hatchway.cli.policy_tree import decision_tree, printable, show
+        from hatchway.cli.policy_tree import decision_tree, show
+        from hatchway.cli.printable import printable
 
         show(Text(printable(sentence)) for sentence in explained.sentences)
         show(decision_tree(decision) for decision in explained.decisions)
@@ -224,7 +225,8 @@ def test(
     """
     from rich.text import Text
 
-    from hatchway.cli.policy_tree import decision_tree, printable, show
+    from hatchway.cli.policy_tree import decision_tree, show
+    from hatchway.cli.printable import printable
     from hatchway.domain.counting import counted
     from hatchway.policies.cases import junit_xml, read_directory, run_case
 
@@ -262,7 +264,7 @@ def lint(
       hatchway lint policies/*.json
       hatchway lint --format sarif connect.json > findings.sarif
     """
-    from hatchway.cli.policy_tree import printable
+    from hatchway.cli.printable import printable
     from hatchway.iam import PolicyKind
     from hatchway.policies.lint import RENDERERS, lint_files, worth_failing
 

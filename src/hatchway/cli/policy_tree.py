@@ -1,6 +1,5 @@
 """Decisions as trees: layers, policies, statements, and the element that kept a statement from applying."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from hatchway.cli.printable import printable
 from hatchway.iam import AppliedStatement, Decision, Effect, Layer, NearMiss, Outcome, PolicySet
 
 _LAYERS: Final = {
@@ -105,11 +105,3 @@ def show(trees: Iterable[Tree | Text]) -> None:
     output = console()
     for tree in trees:
         output.print(tree, soft_wrap=isinstance(tree, Text))
-
-
-def printable(text: str) -> str:
-    """The text with whatever a terminal might obey, such as an escape sequence, spelled out.
-
-    Values in the audit trail are whatever clients sent.
-    """
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -7,6 +7,7 @@ import typer
 from hatchway.cli.client_options import CallerArguments, client_errors
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import Json
+from hatchway.cli.printable import printable
 from hatchway.cli.table import table
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ def terminate(
 
     with client_errors():
         ended = terminate_tunnel(Profile(caller.options()), tunnel)
-    typer.echo(
+    told = (
         f"{ended.tunnel_id} of {ended.principal_arn} to {ended.private_ip_address} port {ended.remote_port}"
-        " is being ended"
     )
+    typer.echo(f"{printable(told)} is being ended")
 
 
 def _row(tunnel: "OpenTunnel") -> tuple[str, ...]:

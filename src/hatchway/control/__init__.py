@@ -23,7 +23,7 @@ time) → `dispatcher` (authenticate, parse, run, record; errors become response
 | `authorized_keys` | what its sshd asks: which keys let in whom |
 | `host_key_reports` | the keys by which its sshd is known |
 | `host_proofs` | a key by which a host sees that its sshd asks here |
-| `host_registration` | hosts that register themselves |
+| `host_registration`, `own_machines` | hosts that register themselves, and at which addresses none does |
 | `machines`, `own_keys` | machines that join: keys and certificates for their role |
 | `fleet` | the fleet file on a store: `apply` and `export` |
 | `audit_trail`, `tracing` | a call as an event, and as a span |

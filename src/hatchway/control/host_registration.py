@@ -6,7 +6,8 @@
     200 {"instance_id": "i-…", "token": "hwh_i-…"}
 
 The host is an instance from then on, in the token's subnet, with its groups and tags, and the answer holds
-its host token. A name or an address that another has is refused: a token lets nobody take another's place.
+its host token. A name or an address that another has is refused: a token lets nobody take another's place,
+nor open Hatchway's own machines to tunnels.
 """
 
 import json
@@ -20,6 +21,7 @@ from sqlalchemy import ColumnElement, select
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, shown_token
 from hatchway.control.hatchway_service.registration import Registration, registered
 from hatchway.control.host_tokens import new_host_token
+from hatchway.control.own_machines import addresses_of, own_machine
 from hatchway.control.plane import ControlPlane
 from hatchway.control.service_events import service_record
 from hatchway.domain.account import AuditRecord
@@ -66,7 +68,7 @@ def register_host(
 
     Raises:
         BearerRefused: 401 for a token that is not good, 400 for what cannot be registered, 409 for a name
-            or an address that another has.
+            or an address that another has, or a machine of Hatchway's own.
     """
     with refusals_counted(plane, _EVENT_NAME, peer=peer, user_agent=user_agent):
         return _register(plane, authorization, content, peer, user_agent)
@@ -80,9 +82,16 @@ def _register(
     with plane.store.read() as tx:
         _usable(tx, plane, token)
     wanted = _wanted(content, peer)
+    store = addresses_of(plane.store.server_hosts)
     with plane.store.write() as tx:
         kept = _usable(tx, plane, token)
         instance = _instance(tx, plane, kept, wanted)
+        if (own := own_machine(tx, instance.addresses, store)) is not None:
+            raise BearerRefused(
+                409,
+                f"{own} is that of a machine of Hatchway's own, to which no tunnel leads: who may change that"
+                " registers it himself (hatchway instance register)",
+            )
         tx.instances.put(instance)
         made = new_host_token(
             tx, instance.id, plane.random_bytes(SECRET_SIZE), now=plane.clock(), at_once=True

@@ -20,6 +20,8 @@ from tests.control.hatchway_service.refusals import allow, refused
 
 from hatchway.control.hatchway_service import enrollment
 from hatchway.control.housekeeping import purge_enrollment_tokens, record_refusals
+from hatchway.domain.account import ApiAddress
+from hatchway.domain.machine import Machine, Role
 
 QUESTION = "/host/v1/authorized-keys?user=root&fingerprint=SHA256:" + "A" * 43
 
@@ -147,6 +149,25 @@ def test_a_registration_that_is_refused_uses_nothing_up_and_takes_nobody_s_place
         assert world.send("POST", "/host/v1/enroll", headers, body).status == 400
     # The tests' own address is in no subnet.
     assert "127.0.0.1 is not within" in world.send("POST", "/host/v1/enroll", headers, b'{"name": "a"}').text
+    assert enroll(world, token).status == 200
+
+
+def test_a_host_that_registers_itself_is_no_machine_of_hatchway_s_own(world: World, client: Any) -> None:
+    """Tunnels would lead there, which they do not unless an instance is registered."""
+    token = client.create_enrollment_token(SubnetId=SUBNET)["Token"]
+    now = world.clock()
+    gateway = Machine(
+        id="m-0", name="gw1", role=Role.GATEWAY, names=(), joined_at=now, seen_at=now, seen_from="10.0.1.9"
+    )
+    world.change(lambda tx: tx.api_addresses.put(ApiAddress(address="10.0.1.8", seen_at=now)))
+    world.change(lambda tx: tx.machines.put(gateway))
+    for address in ("10.0.1.8", "10.0.1.9"):
+        answer = enroll(world, token, private_ip=address)
+        assert answer.status == 409
+        assert f"{address} is that of a machine of Hatchway's own" in answer.text
+    assert not world.events("RegisterHost")
+    # Who may register instances may do so.
+    client.register_instance(Name="cp1", SubnetId=SUBNET, PrivateIpAddress="10.0.1.8")
     assert enroll(world, token).status == 200
 
 
