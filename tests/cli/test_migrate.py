@@ -45,4 +45,7 @@ def test_a_store_is_migrated_by_itself_and_says_which_programs_it_suits(store_of
 def test_where_there_is_no_store_none_is_made(tmp_path: Path) -> None:
     failed = hatchway("migrate", "--data-dir", str(tmp_path))
     assert failed.returncode == 1 and "hatchway init" in failed.stderr
+    # Of the question 1 is an answer.
+    asked = hatchway("migrate", "--check", "--data-dir", str(tmp_path))
+    assert asked.returncode == 2 and "hatchway init" in asked.stderr
     assert list(tmp_path.iterdir()) == []

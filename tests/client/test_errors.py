@@ -112,3 +112,21 @@ def test_what_the_api_refuses_is_told_with_what_to_do(code: str, to_do: str) -> 
     told = str(ApiError("DescribeInstances", code, "No.", "5d2c"))
     assert told.startswith(f"DescribeInstances: {code}: No. (request id 5d2c): ")
     assert to_do in told
+
+
+@pytest.mark.parametrize(
+    ("code", "to_do"),
+    [
+        ("SignatureDoesNotMatch", "check the access key"),
+        ("InvalidClientTokenId", "check the access key"),
+        ("RequestExpired", "set this machine's clock"),
+        ("ExpiredToken", "renew your credentials"),
+    ],
+)
+def test_a_gateway_that_does_not_know_the_caller_says_what_to_do(code: str, to_do: str) -> None:
+    assert f" (request id 5d2c): {to_do}" in str(TunnelRefused(403, code, "It is so.", "5d2c"))
+
+
+def test_whoever_may_not_have_a_denial_explained_is_not_told_to_have_that_explained() -> None:
+    said = str(ApiError("ExplainDenial", "AccessDeniedException", "User: … is not authorized", "5d2c"))
+    assert said.endswith("ask whoever runs Hatchway why, naming the request that you asked about")

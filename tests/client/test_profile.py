@@ -1,11 +1,14 @@
 """Where credentials, region, endpoint URL and CA bundle come from."""
 
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from hatchway.client.botocore_session import ask_at_terminal
 from hatchway.client.errors import ApiError, NotConfigured
 from hatchway.client.patience import Patience
 from hatchway.client.profile import Profile, ProfileOptions
@@ -217,6 +220,56 @@ def test_a_program_that_gives_no_credentials_is_an_error_in_words(
     aws_environment.write_text(f"[profile lab]\nregion = eu-west-1\ncredential_process = {process}\n")
     with pytest.raises(NotConfigured):
         Profile(ProfileOptions(profile="lab")).credentials()
+
+
+SSO = "sso_start_url = https://sso.example/start\nsso_region = eu-west-1\nsso_account_id = 123456789012"
+
+
+@pytest.mark.parametrize(
+    ("settings", "to_do"),
+    [
+        (
+            "credential_process = /bin/false",
+            "credential_process of this profile says when you run it by hand",
+        ),
+        ("credential_process = /bin/echo x", "prints no JSON: see what it says when you run it by hand"),
+        (f"{SSO}\nsso_role_name = operator", "does not exist: sign in by 'aws sso login' with this profile"),
+        (
+            "role_arn = arn:aws:iam::123456789012:role/x\ncredential_source = EcsContainer",
+            "see that what credential_source of this profile names is here",
+        ),
+    ],
+)
+def test_credentials_that_cannot_be_had_say_what_to_do(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch, settings: str, to_do: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://h.example")
+    aws_environment.write_text(f"[profile lab]\nregion = eu-west-1\n{settings}\n")
+    with pytest.raises(NotConfigured, match=to_do):
+        Profile(ProfileOptions(profile="lab")).credentials()
+
+
+def test_a_profile_that_is_not_there_says_where_it_was_looked_for(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with pytest.raises(NotConfigured, match=r"could not be found: check --profile .*AWS_CONFIG_FILE"):
+        Profile(ProfileOptions(profile="labb")).credentials()
+
+
+def test_the_code_of_a_device_is_not_read_from_what_ssh_says_to_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_terminal(path: Path, *_how: str) -> BinaryIO:
+        raise OSError(errno.ENXIO, "No such device or address", str(path))
+
+    monkeypatch.setattr(Path, "open", no_terminal)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: pytest.fail("standard input is read"))
+    with pytest.raises(NotConfigured, match=r"MFA code for arn:x: no terminal .* 'hatchway hosts'"):
+        ask_at_terminal("Enter MFA code for arn:x: ")
 
 
 def test_a_number_that_is_none_is_an_error_in_words(

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.client.test_listener import Echo
 from tests.transport.harness import until
 
 from hatchway.client import event_loop
-from hatchway.client.errors import InvalidOption
+from hatchway.client.errors import InvalidOption, NoConnection
 from hatchway.client.forward import local_port_like
 from hatchway.client.rdp import Program, carry_session, find_program, rdp_file
 
@@ -59,8 +60,26 @@ def test_the_program_is_the_one_that_the_machine_has(
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr("shutil.which", lambda name: str(tmp_path / name) if name in there else None)
+    monkeypatch.setenv("DISPLAY", ":0")
     program = find_program()
-    assert program == (None if found is None else ((str(tmp_path / found[0][0]), *found[0][1:]), found[1]))
+    assert (program and program[:2]) == (
+        None if found is None else ((str(tmp_path / found[0][0]), *found[0][1:]), found[1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("display", "found"), [({}, False), ({"DISPLAY": ""}, False), ({"WAYLAND_DISPLAY": "wayland-0"}, True)]
+)
+def test_without_a_display_no_program_is_started(
+    display: dict[str, str], found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in display.items():
+        monkeypatch.setenv(name, value)
+    assert (find_program() is not None) is found
 
 
 def test_the_port_is_there_until_the_program_ends(gateway: StubGateway, tmp_path: Path) -> None:
@@ -98,6 +117,18 @@ def test_a_program_whose_end_is_not_that_of_the_session_leaves_the_port_open(
         return said
 
     assert event_loop.run(run()) == b"desktop"
+
+
+# FreeRDP's for a session that a user logged off from, and for one that never was.
+@pytest.mark.parametrize(("code", "fails"), [(12, False), (131, True)])
+def test_a_program_that_fails_is_told_of_and_one_that_ends_its_session_is_not(
+    gateway: StubGateway, tmp_path: Path, code: int, fails: bool
+) -> None:
+    program = Program(("sh", "-c", f"exit {code}"))
+    session = carry_session(tunnel_plan(gateway), local_port_like(0), tmp_path, program, print)
+    told = pytest.raises(NoConnection, match=f"sh ended with exit code {code}") if fails else nullcontext()
+    with told:
+        event_loop.run(session)
 
 
 def test_a_port_that_is_taken_is_told_of_and_no_program_runs(gateway: StubGateway, tmp_path: Path) -> None:

@@ -173,10 +173,32 @@ def test_a_name_of_which_the_user_has_said_something_else_is_written(
 
 def test_a_configuration_that_ssh_does_not_accept_is_left_alone(options: ProfileOptions, home: Path) -> None:
     home.mkdir(parents=True)
-    (home / "config").write_text("Nonsense yes\n")
-    with pytest.raises(ClientError, match="mend it first"):
+    (home / "config").write_text("Host a\n  Nonsense yes\n")
+    with pytest.raises(ClientError, match="mend it first") as refused:
         write(options, home)
-    assert (home / "config").read_text() == "Nonsense yes\n"
+    # And no file of which the user knows nothing.
+    assert "(line 2: Bad configuration option: nonsense)" in str(refused.value)
+    assert (home / "config").read_text() == "Host a\n  Nonsense yes\n"
+
+
+def test_where_home_is_not_that_of_the_user_database_the_files_are_included_all_the_same(
+    options: ProfileOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # ssh reads the configuration of the one, and what it includes by relative names of the other.
+    home = tmp_path / ".ssh"
+    monkeypatch.setattr("hatchway.client.ssh_setup.ssh_directory", lambda: home)
+    own = "Host nas\n    HostName 192.0.2.1\n"
+    home.mkdir()
+    (home / "config").write_text(own)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_ssh_config(Profile(options), "ec2-user", TunnelOptions())
+    assert "Include hatchway/*.conf hatchway/*.any\n" in (home / "config").read_text()
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    for _ in range(2):
+        write_ssh_config(Profile(options), "ec2-user", TunnelOptions())
+        assert settings_of("web-1", home)["hostname"] == INSTANCE_ID
+    remove_ssh_config(options)
+    assert (home / "config").read_text() == own
 
 
 @pytest.fixture

@@ -3,14 +3,16 @@
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from tests.client.proxies import PASSWORD, USER, running_proxy
 
 from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
 from hatchway.doctor.findings import Status
@@ -31,8 +33,10 @@ Start = Callable[[str], Peer]
 
 
 @contextmanager
-def answering(directory: Path, ca: KeyPair, body: str) -> Iterator[Peer]:
-    pair = issue_server_certificate(ca, ["localhost", "127.0.0.1"], NOW)
+def answering(
+    directory: Path, ca: KeyPair, body: str, names: Sequence[str] = ("localhost", "127.0.0.1")
+) -> Iterator[Peer]:
+    pair = issue_server_certificate(ca, names, NOW)
     (directory / "server.pem").write_bytes(pair.certificate + pair.key)
     (directory / "ca.pem").write_bytes(ca.certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -133,3 +137,31 @@ def test_names_are_looked_up() -> None:
     assert [finding.status for finding in check_name("nowhere.invalid")] == [Status.ERROR]
     (unknown,) = check_gateway("nowhere.invalid", 443, None, NOW)
     assert unknown.status is Status.UNKNOWN
+
+
+HIDDEN = "gateway.hidden.test"
+"""Which the proxy alone finds."""
+
+
+def test_by_a_proxy_an_api_and_a_gateway_are_looked_at_that_only_the_proxy_finds(tmp_path: Path) -> None:
+    ca = create_ca(f"Hatchway CA of {HIDDEN}", [HIDDEN], NOW)
+    body = '{"gateway_port": 4443, "said": "Only /openTunnel is served here."}'
+    with answering(tmp_path, ca, body, [HIDDEN]) as peer, running_proxy() as proxy:
+        url = f"http://{quote(USER)}:{quote(PASSWORD, safe='')}@127.0.0.1:{proxy.port}"
+        seen = check_api(HIDDEN, peer.port, peer.ca_certificate, NOW, url)
+        assert [finding.status for finding in seen.findings] == [Status.OK] * 3
+        found = {
+            one.check: one.status for one in check_gateway(HIDDEN, peer.port, peer.ca_certificate, NOW, url)
+        }
+    assert found[f"certificate of {HIDDEN}"] is Status.OK
+    assert found["system trust"] is Status.WARNING
+    assert set(proxy.asked) == {HIDDEN}
+
+
+def test_a_proxy_that_is_not_there_is_what_the_api_is_not_reached_for() -> None:
+    seen = check_api("localhost", 8443, None, NOW, "http://127.0.0.1:1")
+    assert [finding.seen for finding in seen.findings] == [
+        "https://localhost:8443: the proxy 127.0.0.1:1 is not reached (Connection refused):"
+        " check HTTPS_PROXY, ALL_PROXY and NO_PROXY"
+    ]
+    assert seen.findings[0].advice == "docs/connecting.md says what each of these means"

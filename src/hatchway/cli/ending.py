@@ -4,8 +4,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TextIO
 
@@ -72,6 +72,22 @@ def ended(command: Callable[[], int]) -> int:
         traceback.print_exc()
         return fail("this is a defect of Hatchway: please report it, with the lines above", 1)
     return code
+
+
+@contextmanager
+def errors_are_no_answers() -> Iterator[None]:
+    """Around what a command does that answers a question by its exit code: 1 is its no, so what kept it from
+    an answer ends it with 2, as with diff and grep.
+
+    Raises:
+        BadUsage: in the place of any other CommandFailed.
+    """
+    from hatchway.errors import BadUsage, CommandFailed
+
+    try:
+        yield
+    except CommandFailed as problem:
+        raise BadUsage(str(problem)) from problem
 
 
 def fail(message: str, code: int) -> int:

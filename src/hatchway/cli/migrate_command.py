@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from hatchway.cli.ending import errors_are_no_answers
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
+from hatchway.settings import DataDirectory
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +18,10 @@ def migrate(
     *,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Only say what there is to do; exit code 1 when there is something."),
+        typer.Option(
+            "--check",
+            help="Only say what there is to do. Exit code 1 when there is something, 2 on an error.",
+        ),
     ] = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
@@ -34,18 +39,12 @@ def migrate(
       hatchway migrate --check --data-dir /var/lib/hatchway
     """
     from hatchway.administration.migration import migrate, pending
-    from hatchway.errors import CommandFailed
-    from hatchway.installation.installation import is_there
     from hatchway.logs import configure_logs, log_format_for
 
     directory = data_directory(data_dir)
-    if store_url is None and not is_there(directory.store):
-        raise CommandFailed(
-            f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
-        )
-    url = store_url or directory.store_url
     if check:
-        schema, steps = pending(url)
+        with errors_are_no_answers():
+            schema, steps = pending(_url_of_store(directory, store_url))
         if json:
             import json as json_format
 
@@ -63,7 +62,7 @@ def migrate(
         if not json:
             typer.echo(f"{schema} in {seconds:.1f} s")
 
-    done = migrate(url, said)
+    done = migrate(_url_of_store(directory, store_url), said)
     if json:
         import json as json_format
 
@@ -77,3 +76,18 @@ def migrate(
         return
     suits = "" if done.oldest is None else f", which suits programs of schema {done.oldest} and later"
     typer.echo(f"The store's schema is {done.after}{suits}")
+
+
+def _url_of_store(directory: DataDirectory, store_url: str | None) -> str:
+    """
+    Raises:
+        CommandFailed: there is no store.
+    """
+    from hatchway.errors import CommandFailed
+    from hatchway.installation.installation import is_there
+
+    if store_url is None and not is_there(directory.store):
+        raise CommandFailed(
+            f"{directory.path} holds no store: make one with 'hatchway init --data-dir {directory.path}'"
+        )
+    return store_url or directory.store_url

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hatchway.cli.client_options import CallerArguments, client_errors
+from hatchway.cli.ending import errors_are_no_answers
 from hatchway.cli.option_groups import with_option_groups
 from hatchway.cli.options import DataDir, Json, StoreUrl, data_directory
-from hatchway.errors import BadUsage, CommandFailed
+from hatchway.errors import BadUsage
 
 if TYPE_CHECKING:
     from hatchway.installation.installation import Installation
@@ -179,7 +180,7 @@ def explain(
         from hatchway.client.errors import NotConfigured
         from hatchway.client.profile import Profile
 
-        with _errors_not_denials(), client_errors():
+        with errors_are_no_answers(), client_errors():
             try:
                 explained = explain_own(Profile(caller.options()), request_id)
             except NotConfigured as problem:
@@ -279,14 +280,5 @@ def lint(
 def _installation(data_dir: Path | None, store_url: str | None) -> Iterator["Installation"]:
     from hatchway.installation.installation import open_installation
 
-    with _errors_not_denials(), open_installation(data_directory(data_dir), store_url) as installation:
+    with errors_are_no_answers(), open_installation(data_directory(data_dir), store_url) as installation:
         yield installation
-
-
-@contextmanager
-def _errors_not_denials() -> Iterator[None]:
-    """Whatever cannot be done is an error here, which a denial must not look like."""
-    try:
-        yield
-    except CommandFailed as problem:
-        raise BadUsage(str(problem)) from problem

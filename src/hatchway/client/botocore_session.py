@@ -5,8 +5,12 @@ It takes longer to load than a tunnel takes to open, so this is imported only wh
 
 from __future__ import annotations
 
+import getpass
+import json
+import os
 from contextlib import suppress
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
@@ -88,6 +92,24 @@ class RoleCache(JSONFileCache):  # type: ignore[misc]
             super().__setitem__(key, value)
 
 
+def ask_at_terminal(prompt: str) -> str:
+    """The code of an MFA device. Where there is no terminal, getpass would take it from standard input, which
+    may be what ssh says to the host.
+
+    Raises:
+        NotConfigured: there is nobody to ask.
+    """
+    if os.name == "posix":
+        try:
+            Path("/dev/tty").open("rb").close()
+        except OSError:
+            raise NotConfigured(
+                f"{printable(prompt).rstrip(': ')}: no terminal to type it at: run 'hatchway hosts' with"
+                " this profile at one first: what the code gives is kept until it expires"
+            ) from None
+    return getpass.getpass(prompt)
+
+
 def make_client(
     session: Session, service: str, *, region: str, url: str, ca_bundle: str | None, timeout: float | None
 ) -> Any:
@@ -128,7 +150,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def configuration_error(error: Exception) -> NotConfigured | None:
     """What botocore makes of a configuration that it cannot use; None for a defect of ours."""
     if isinstance(error, failures.BotoCoreError):
-        return NotConfigured(printable(str(error)))
+        return NotConfigured(_with_advice(error))
+    if isinstance(error, json.JSONDecodeError):
+        return NotConfigured(
+            "the credential_process of this profile prints no JSON: see what it says when you run it by hand"
+        )
     if isinstance(error, (ValueError, TypeError, AttributeError, LookupError, OSError)):
         # What botocore makes of a section where a word belongs, or of a program that prints no credentials.
         return NotConfigured(
@@ -136,6 +162,13 @@ def configuration_error(error: Exception) -> NotConfigured | None:
             f" {printable(str(error))}"
         )
     return None
+
+
+def _with_advice(error: failures.BotoCoreError) -> str:
+    """What botocore says, and what to do about it where it does not say so."""
+    told = printable(str(error)).rstrip(".: ")
+    to_do = next((to_do for kind, text, to_do in _ADVICE if isinstance(error, kind) and text in told), "")
+    return f"{told}: {to_do}" if to_do else told
 
 
 def call_error(operation: str, error: Exception) -> ClientError | None:
@@ -147,7 +180,8 @@ def call_error(operation: str, error: Exception) -> ClientError | None:
             return ApiError(operation, "", f"HTTP status {fault['Code']}: {NO_API}")
         request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
         return ApiError(
-            operation,
+            # What was called on the way there, such as AssumeRole, may be what was refused.
+            printable(str(error.operation_name), 100),
             printable(str(fault.get("Code", ""))),
             # What is sealed behind it the request's id leads to, and nobody reads it on a terminal.
             printable(str(fault.get("Message", "")).partition(ENCODED)[0]),
@@ -155,8 +189,8 @@ def call_error(operation: str, error: Exception) -> ClientError | None:
         )
     if isinstance(error, failures.NoCredentialsError):
         return NotConfigured(NO_CREDENTIALS)
-    if isinstance(error, failures.CredentialRetrievalError):
-        return NotConfigured(printable(str(error)))
+    if isinstance(error, _OF_CREDENTIALS):
+        return NotConfigured(_with_advice(error))
     if isinstance(error, failures.BotoCoreError):
         return _no_answer(operation, error)
     if isinstance(error, (ResponseParserError, HTTPError)):
@@ -174,6 +208,33 @@ def _no_answer(operation: str, error: failures.BotoCoreError) -> ClientError:
     hint = next((hint for kind, text, hint in _HINTS if isinstance(error, kind) and text in cause), "")
     return ApiError(operation, "", printable(told).rstrip(".") + hint)
 
+
+_OF_CREDENTIALS: Final = (
+    failures.CredentialRetrievalError,
+    failures.TokenRetrievalError,
+    failures.SSOError,
+    failures.LoginError,
+)
+"""What botocore fails with where it has found how to come by credentials, and cannot."""
+
+_ADVICE: Final[Sequence[tuple[type[Exception], str, str]]] = (
+    (
+        failures.ProfileNotFound,
+        "",
+        "check --profile (or AWS_PROFILE), and the files where profiles stand: ~/.aws/config and"
+        " ~/.aws/credentials, or what AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name",
+    ),
+    (failures.SSOError, "", "sign in by 'aws sso login' with this profile"),
+    (failures.TokenRetrievalError, "", "sign in by 'aws sso login' with this profile"),
+    (failures.LoginError, "", "sign in by 'aws login' with this profile"),
+    (
+        failures.CredentialRetrievalError,
+        "custom-process",
+        "see what the credential_process of this profile says when you run it by hand",
+    ),
+    (failures.CredentialRetrievalError, "", "see that what credential_source of this profile names is here"),
+)
+"""By an error's type and a part of its text: what to do about credentials that cannot be had."""
 
 _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (failures.SSLError, "Hostname mismatch", ": call the server by a name that its certificate has"),

@@ -21,20 +21,32 @@ _EXPLAIN = "'hatchway explain' with the request id may say more"
 
 _ASK = f"{_EXPLAIN}, or ask whoever runs Hatchway for the permission"
 
+_ASK_WHY = "ask whoever runs Hatchway why, naming the request that you asked about"
+
+_CHECK_KEY = "check the access key and the region of the profile, or of the environment ('hatchway doctor')"
+
+_SET_CLOCK = "set this machine's clock ('hatchway doctor' tells by how much it is off)"
+
 _API_HINTS = {
     **dict.fromkeys(
         ("AccessDenied", "AccessDeniedException", "AuthException", "UnauthorizedOperation"), _ASK
     ),
     **dict.fromkeys(
         ("AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
-        "check the access key and the region of the profile, or of the environment ('hatchway doctor')",
+        _CHECK_KEY,
     ),
 }
 """By an error code of the API: what to do."""
 
+_OF_EXPLANATIONS = "ExplainDenial"
+"""The operation of which a refusal is not explained by asking once more."""
+
 _REFUSAL_HINTS = {
     "AccessDeniedException": _ASK,
     "ExpiredToken": _RENEW,
+    "InvalidClientTokenId": _CHECK_KEY,
+    "RequestExpired": _SET_CLOCK,
+    "SignatureDoesNotMatch": _CHECK_KEY,
     "ResourceNotFoundException": "'hatchway hosts' lists the hosts and endpoints that there are",
     "ServiceQuotaExceededException": "end one that is not needed ('hatchway tunnels list')",
 }
@@ -102,6 +114,8 @@ class ApiError(ClientError):
         said = f"{operation}: {code}: {message}" if code else f"{operation}: {message}"
         expired = code in _EXPIRED or _EXPIRED_MESSAGE in message
         to_do = _RENEW if expired else _API_HINTS.get(code)
+        if operation == _OF_EXPLANATIONS and to_do == _ASK:
+            to_do = _ASK_WHY
         super().__init__(_naming(said, request_id).rstrip(".") + (f": {to_do}" if to_do else ""))
         self.operation = operation
         self.code = code

@@ -158,13 +158,15 @@ class Profile:
         """Has credentials of an assumed role kept between commands, apart for each profile and API."""
         if "role_arn" not in self._session.get_scoped_config():
             return
-        from hatchway.client.botocore_session import RoleCache
+        from hatchway.client.botocore_session import RoleCache, ask_at_terminal
 
         # botocore names a file by the role and what is asked of it, not by whom and where.
         whose = f"{self._session.profile}\n{self.endpoint_url('sts')}"
         directory = Path(ROLE_CACHE, hashlib.sha256(whose.encode()).hexdigest()[:32]).expanduser()
         provider = self._session.get_component("credential_provider").get_provider("assume-role")
         provider.cache = RoleCache(directory)
+        # botocore has no public way to say who asks.
+        provider._prompter = ask_at_terminal
 
     def endpoint_url(self, service: str) -> str:
         """The configured URL of a service such as `ec2`.

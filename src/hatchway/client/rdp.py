@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hatchway.client.errors import InvalidOption
+from hatchway.client.errors import InvalidOption, NoConnection
 from hatchway.client.listener import LOOPBACK, listen_until_cancelled
 from hatchway.client.signals import ending_in_order
 
@@ -26,15 +27,25 @@ _OF_MACOS: Final = (("open", "-W"),)
 _PROGRAMS: Final = (("xfreerdp3",), ("xfreerdp",), ("wlfreerdp",), ("remmina", "-c"))
 """Each with what stands before the file."""
 
+_DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY")
+"""By which programs find a screen: without either, as in a session by ssh, they end at once."""
+
 _HANDS_OVER: Final = frozenset({"remmina"})
 """Programs whose end is not that of the session: another process of theirs may have it."""
 
 
+_ENDS_OF_SESSIONS: Final = frozenset({0, 1, 2, 3, 4, 5, 11, 12})
+"""FreeRDP's exit codes (xfreerdp(1), "EXIT STATUS"; client/X11/xfreerdp.h) for a session that either side
+ended: disconnected, logged off, idle for too long, taken over. All others are failures."""
+
+
 class Program(NamedTuple):
-    """What opens a file: the words before it, and whether it ends with the session, and not before."""
+    """What opens a file: the words before it, whether it ends with the session, and not before, and its exit
+    codes when a session has come to its end."""
 
     words: tuple[str, ...]
     ends_with_session: bool = True
+    in_order: frozenset[int] = _ENDS_OF_SESSIONS
 
 
 def rdp_file(port: int, user: str | None) -> str:
@@ -56,11 +67,15 @@ def rdp_file(port: int, user: str | None) -> str:
 
 
 def find_program() -> Program | None:
-    """The program of this machine that opens such a file."""
-    for name, *words in _OF_MACOS if sys.platform == "darwin" else _PROGRAMS:
+    """The program of this machine that opens such a file, where there is a display to show it on."""
+    of_macos = sys.platform == "darwin"
+    if not of_macos and not any(map(os.environ.get, _DISPLAYS)):
+        return None
+    for name, *words in _OF_MACOS if of_macos else _PROGRAMS:
         found = shutil.which(name)
         if found is not None:
-            return Program((found, *words), name not in _HANDS_OVER)
+            in_order = frozenset({0}) if of_macos else _ENDS_OF_SESSIONS
+            return Program((found, *words), name not in _HANDS_OVER, in_order)
     return None
 
 
@@ -71,6 +86,7 @@ async def carry_session(
 
     Raises:
         InvalidOption: the port cannot be listened on.
+        NoConnection: the program failed.
         OSError: the program cannot be run.
         SystemExit: a signal ended it.
     """
@@ -116,3 +132,8 @@ async def _until_ended(program: Program, file: Path, tunnels: asyncio.Task[None]
         ended.cancel()
     if tunnels.done():
         await tunnels
+    elif program.ends_with_session and process.returncode not in program.in_order:
+        raise NoConnection(
+            f"{program.words[0]} ended with exit code {process.returncode}: see what it says above;"
+            " --no-start leaves it to you to open the file"
+        )

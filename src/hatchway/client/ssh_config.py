@@ -145,8 +145,16 @@ def _patterns(ids: Sequence[str]) -> Iterator[str]:
 
 
 def with_include(config: str, include: str) -> str:
-    """A user's configuration that includes ours, before everything of its own."""
-    return config if _MARK in config.splitlines() else f"{_MARK}\n{include}\n\n{config}"
+    """A user's configuration that includes ours, before everything of its own.
+
+    Where it does already it may have been moved, and stays; but relative names give way to absolute ones.
+    """
+    if _MARK not in config.splitlines():
+        return f"{_MARK}\n{include}\n\n{config}"
+    if '"' not in include:
+        return config
+    ours = rf"(?<=^{re.escape(_MARK)}\n)Include [^\n]*$"
+    return re.sub(ours, lambda _: include, config, count=1, flags=re.MULTILINE)
 
 
 def without_include(config: str) -> str:

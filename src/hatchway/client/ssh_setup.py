@@ -14,6 +14,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from contextlib import suppress
@@ -240,10 +241,16 @@ def _config_file(home: Path) -> Path:
 
 
 def _include(home: Path, given: Path | None) -> str:
-    if given is None:
+    if given is None and _is_home_of_includes(home):
         # Relative to ~/.ssh, so that the file may be shared between machines.
         return "Include " + " ".join(f"{_DIRECTORY}/{pattern}" for pattern in _INCLUDED)
     return "Include " + " ".join(f'"{home.absolute() / _DIRECTORY / pattern}"' for pattern in _INCLUDED)
+
+
+def _is_home_of_includes(home: Path) -> bool:
+    """Whether ssh finds there what its files include by relative names: in the `.ssh` of HOME, while it reads
+    those of the user database's home."""
+    return os.path.realpath(os.path.expanduser("~/.ssh")) == os.path.realpath(home)  # noqa: PTH111
 
 
 def _others(ours: Path, slug: str) -> set[str]:
@@ -289,8 +296,8 @@ def _check(config: Path, before: str, after: str) -> None:
     refused = _refusal(after)
     if not refused:
         return
-    if _refusal(before):
-        raise ClientError(f"ssh does not accept {config} as it is: mend it first ({refused})")
+    if already := _refusal(before):
+        raise ClientError(f"ssh does not accept {config} as it is: mend it first ({already})")
     raise ClientError(
         f"ssh would not accept its configuration any more, so {config} is as it was ({refused})"
     )
@@ -299,7 +306,10 @@ def _check(config: Path, before: str, after: str) -> None:
 def _refusal(config: str) -> str:
     """What ssh has against a configuration; nothing where it accepts it."""
     tried = _settings_for("i-0123456789abcdef0", config)
-    return "" if tried.returncode == 0 else printable(tried.stderr.strip(), 300) or "it does not say why"
+    if tried.returncode == 0:
+        return ""
+    told = [line for line in tried.stderr.splitlines() if ": terminating, " not in line]
+    return printable("; ".join(told), 300).rstrip(".") or "it does not say why"
 
 
 def _settings_for(host: str, config: str) -> subprocess.CompletedProcess[str]:
@@ -307,7 +317,10 @@ def _settings_for(host: str, config: str) -> subprocess.CompletedProcess[str]:
         file = directory / "config"
         file.write_bytes(config.encode("utf-8", "surrogateescape"))
         command = [_ssh_program(), "-F", str(file), "-G", "--", host]
-        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        # ssh names the file before the line, in one of two ways, and this one nobody ever sees.
+        done.stderr = re.sub(rf"{re.escape(str(file))}:? (?=line )", "", done.stderr)
+        return done
 
 
 def _ssh_program() -> str:

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from hatchway.client.proxy import ProxyFailed
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.machine import check_skew
 from hatchway.domain.counting import counted
@@ -50,15 +51,24 @@ def trusting(ca_certificate: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if ca_certificate is None else str(ca_certificate))
 
 
-def get(host: str, port: int, path: str, context: ssl.SSLContext, *, address: str | None = None) -> Answer:
-    """Asks a server by its name, at `address` where that is given.
+def get(
+    host: str,
+    port: int,
+    path: str,
+    context: ssl.SSLContext,
+    *,
+    address: str | None = None,
+    proxy: str | None = None,
+) -> Answer:
+    """Asks a server by its name, at `address` where that is given, by the proxy of a URL where that is.
 
     Raises:
+        ProxyFailed: there is no connection by the proxy.
         OSError: it cannot be reached, or not trusted (`ssl.SSLError`).
         http.client.HTTPException: it speaks no HTTP.
     """
     with (
-        socket.create_connection((address or host, port), TIMEOUT) as plain,
+        _dialled(address or host, port, proxy) as plain,
         context.wrap_socket(plain, server_hostname=host) as channel,
         closing(http.client.HTTPSConnection(host, port, timeout=TIMEOUT)) as connection,
     ):
@@ -73,6 +83,14 @@ def get(host: str, port: int, path: str, context: ssl.SSLContext, *, address: st
             None if date is None else parsedate_to_datetime(date),
             datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC),
         )
+
+
+def _dialled(host: str, port: int, proxy: str | None) -> socket.socket:
+    if proxy is None:
+        return socket.create_connection((host, port), TIMEOUT)
+    from hatchway.client.proxied import connect_through
+
+    return connect_through(proxy, host, port, TIMEOUT)
 
 
 def resolve(name: str) -> list[str]:
@@ -115,15 +133,17 @@ class ApiSeen:
     gateway_port: int | None
 
 
-def check_api(host: str, port: int, ca_certificate: Path | None, now: datetime) -> ApiSeen:
-    """The API as a client sees it who trusts that CA."""
+def check_api(
+    host: str, port: int, ca_certificate: Path | None, now: datetime, proxy: str | None = None
+) -> ApiSeen:
+    """The API as a client sees it who trusts that CA, and who has to go by that proxy."""
     what = "API"
     where = f"https://{_url_host(host)}:{port}"
     found: list[Finding] = []
     try:
         context = trusting(ca_certificate)
-        ready = get(host, port, "/readyz", context)
-        discovery = get(host, port, _DISCOVERY, context)
+        ready = get(host, port, "/readyz", context, proxy=proxy)
+        discovery = get(host, port, _DISCOVERY, context, proxy=proxy)
     except (OSError, http.client.HTTPException, ValueError) as problem:
         return ApiSeen((error(what, f"{where}: {_why(problem)}", _advice(problem, what, host)),), None)
     if ready.status != http.HTTPStatus.OK:
@@ -139,16 +159,17 @@ def check_api(host: str, port: int, ca_certificate: Path | None, now: datetime) 
 
 
 def check_gateway(
-    name: str, port: int | None, ca_certificate: Path | None, now: datetime
+    name: str, port: int | None, ca_certificate: Path | None, now: datetime, proxy: str | None = None
 ) -> Iterator[Finding]:
-    """A gateway as `hatchway` sees it, which trusts the CA, and as the AWS CLI, which trusts the system's."""
+    """A gateway as `hatchway` sees it, which trusts the CA, and as the AWS CLI, which trusts the system's;
+    by that proxy, which looks the name up itself, where they have to go by one."""
     what = f"gateway {name}"
-    if not resolve(name):
+    if proxy is None and not resolve(name):
         yield unknown(what, "its name is not known here")
         return
     wanted = HTTPS_PORT if port is None else port
     try:
-        answer = get(name, wanted, "/", trusting(ca_certificate))
+        answer = get(name, wanted, "/", trusting(ca_certificate), proxy=proxy)
     except (OSError, http.client.HTTPException, ValueError) as problem:
         yield error(what, f"port {wanted}: {_why(problem)}", _advice(problem, "gateway", name))
         return
@@ -165,7 +186,7 @@ def check_gateway(
             " any port",
         )
     try:
-        get(name, wanted, "/", trusting(None))
+        get(name, wanted, "/", trusting(None), proxy=proxy)
     except ssl.SSLError:
         yield warning(
             "system trust",
@@ -226,6 +247,8 @@ def _why(problem: Exception) -> str:
         return f"no answer within {TIMEOUT:.0f} seconds"
     if isinstance(problem, socket.gaierror):
         return "this name is not known here"
+    if isinstance(problem, ProxyFailed):
+        return str(problem)
     if isinstance(problem, OSError):
         return problem.strerror or type(problem).__name__
     return "what listens there speaks no HTTP"
@@ -241,6 +264,8 @@ def _advice(problem: Exception, plane: str, name: str) -> str:
         return "give the CA that it comes from, put the whole chain into its file, or renew it"
     if isinstance(problem, FileNotFoundError | PermissionError):
         return "give a CA certificate that can be read"
+    if isinstance(problem, ProxyFailed):
+        return "docs/connecting.md says what each of these means"
     return f"start the {plane}, or see what is between: a firewall, another address, another port"
 
 

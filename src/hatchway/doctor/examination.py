@@ -1,6 +1,5 @@
 """All checks, in the order in which somebody would look: what the later ones need comes first."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,8 @@ from urllib.parse import urlsplit
 from hatchway.certificate_names import TOO_MANY_NAMES, without_wildcard
 from hatchway.client.errors import ClientError
 from hatchway.client.profile import Profile, api_errors
-from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
+from hatchway.client.proxy import CHECK, proxy_for
+from hatchway.doctor.addresses import HTTPS_PORT, check_api, check_covered, check_gateway, check_name
 from hatchway.doctor.data_directory import check_disk, check_files, check_store
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
 from hatchway.doctor.machine import check_clock, check_core, check_kernel, check_open_files, server_processes
@@ -116,10 +116,14 @@ def examine_client(profile: Profile) -> Iterator[Finding]:
         return
     yield ok("profile", f"access key {key}, region {profile.region}, API {url.geturl()}")
     ca_certificate = None if ca_bundle is None else Path(ca_bundle)
-    proxies = sorted(name for name in os.environ if name.lower() in ("https_proxy", "all_proxy"))
-    if proxies:
-        yield unknown("API", f"{proxies[0]} is set: here it is looked at without the proxy")
-    api = check_api(url.hostname or "", url.port or 443, ca_certificate, now)
+    host, port = url.hostname or "", url.port or HTTPS_PORT
+    try:
+        proxy = proxy_for(host, port)
+    except ClientError as problem:
+        yield error("proxy", str(problem), CHECK)
+        return
+    yield from _told_of(proxy, host)
+    api = check_api(host, port, ca_certificate, now, proxy)
     yield from api.findings
     try:
         with api_errors("GetCallerIdentity"):
@@ -138,5 +142,12 @@ def examine_client(profile: Profile) -> Iterator[Finding]:
             "ask for one, or for a policy that shows it",
         )
     for name in names:
-        yield from check_name(name)
-        yield from check_gateway(name, api.gateway_port, ca_certificate, now)
+        proxy = proxy_for(name, HTTPS_PORT if api.gateway_port is None else api.gateway_port)
+        yield from check_name(name) if proxy is None else _told_of(proxy, name)
+        yield from check_gateway(name, api.gateway_port, ca_certificate, now, proxy)
+
+
+def _told_of(proxy: str | None, host: str) -> Iterator[Finding]:
+    if proxy is not None:
+        at = urlsplit(proxy)
+        yield ok("proxy", f"the way to {host} is by {at.scheme}://{at.hostname}:{at.port}")
