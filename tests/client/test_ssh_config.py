@@ -95,9 +95,12 @@ def test_a_thousand_hosts_are_found_too(tmp_path: Path) -> None:
         ([""], [], [()]),
         (["twin", "Twin"], [], [(), ()]),
         # A name of the DNS, of this machine, and of what the user's ssh knows already.
-        (["github.com"], [], [("github.com.lab",)]),
+        (["github.com"], [], [("github.com_lab",)]),
         (["localhost"], [], [("localhost.lab",)]),
         (["NAS"], ["nas"], [("NAS.lab",)]),
+        (["NAS"], ["nas.lab"], [("NAS",)]),
+        (["NAS"], ["nas", "nas.lab"], [()]),
+        (["x.y"], ["x.y_lab"], [()]),
         (["10.0.1.1"], [], [()]),
         (["i-0"], [], [()]),
     ],
@@ -113,6 +116,21 @@ def test_a_host_is_called_what_is_no_other_hosts_name(
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "profile", "written"),
+    [
+        ("www", "example.com", ("www", "www_example-com")),
+        ("git.example", "dev", ("git.example_dev",)),
+        ("git.example", "example.com", ("git.example_example-com",)),
+    ],
+)
+def test_no_host_is_called_like_one_of_the_dns_however_a_profile_is_called(
+    name: str, profile: str, written: tuple[str, ...]
+) -> None:
+    (host,), _ = name_hosts(called(name), profile, ())
+    assert host.names == written
+
+
 @given(st.lists(st.text(max_size=20), max_size=4))
 def test_no_name_says_more_than_itself(names: list[str]) -> None:
     hosts = called(*names)
@@ -121,7 +139,7 @@ def test_no_name_says_more_than_itself(names: list[str]) -> None:
     lines = [line for line in text.splitlines() if line.startswith("Host ")]
     words = [word for line in lines for word in shlex.split(line)[1:]]
     assert words == [name for each in named for name in each.names]
-    assert all(word.removesuffix(".lab") in names for word in words)
+    assert all(word.removesuffix(".lab").removesuffix("_lab") in names for word in words)
 
 
 @given(st.text(alphabet="ab \t\n\r#é", max_size=30))

@@ -138,6 +138,16 @@ def test_a_name_that_leads_elsewhere_already_stays_the_users(
     assert settings_of("nas.default", home)["hostname"] == INSTANCE_ID
 
 
+def test_a_full_name_that_leads_elsewhere_already_stays_the_users_too(
+    options: ProfileOptions, home: Path
+) -> None:
+    home.mkdir(parents=True)
+    (home / "config").write_text("Host *.default\n    ProxyJump bastion\n")
+    (host,) = write(options, home).hosts
+    assert host.names == ("web-1",)
+    assert settings_of("web-1.default", home)["proxyjump"] == "bastion"
+
+
 @pytest.mark.parametrize(
     "own",
     [

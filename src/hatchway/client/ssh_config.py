@@ -69,7 +69,7 @@ def name_hosts(
     """Which names are written for each host; and the hosts that are not called as they are, with the reason.
 
     Whoever may tag an instance gives it any name: none may stand for a name of the DNS, which has a dot, nor
-    for one that the user has given to something else. So each is called `name.suffix` as well.
+    for one that the user has given to something else. So each is called by its `full_name` as well.
 
     Args:
         suffix: the profile's.
@@ -85,12 +85,25 @@ def name_hosts(
         elif host.name and times[host.name.lower()] > 1:
             apart.append((host, "a name that several hosts have"))
         elif host.name:
-            names = (host.name, f"{host.name}.{suffix}")
-            if "." in host.name or host.name.lower() in elsewhere:
-                names = names[1:]
-                apart.append((host, f"a name that may be another host's: it is called {names[0]}"))
+            full = full_name(host.name, suffix)
+            names = tuple(name for name in (host.name, full) if name.lower() not in elsewhere)
+            if "." in host.name:
+                names = tuple(name for name in names if name == full)
+            if names[:1] != (host.name,):
+                called = f"it is called {full}" if names else "call it by its id"
+                apart.append((host, f"a name that may be another host's: {called}"))
         named.append(NamedHost(host.instance_id, names))
     return named, apart
+
+
+def full_name(name: str, suffix: str) -> str:
+    """A host's name that tells of its profile too: `web-1.alice`, but `git.example_alice`.
+
+    A profile may be called like a domain, as `example.com` or `dev`. Together with it no name that has a dot
+    is one of the DNS, where none ends so (RFC 1123 section 2.1), nor is any with a profile that has one.
+    """
+    plain = suffix.replace(".", "-")
+    return f"{name}{'_' if '.' in name or plain != suffix else '.'}{plain}"
 
 
 def hosts_text(hosts: Sequence[NamedHost], verified: Iterable[str], settings: Settings, heading: str) -> str:

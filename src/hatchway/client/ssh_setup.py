@@ -43,6 +43,7 @@ from hatchway.client.ssh_config import (
     alike,
     any_host_text,
     files_included,
+    full_name,
     hosts_text,
     name_hosts,
     names_written,
@@ -115,7 +116,7 @@ def write_ssh_config(
     config = _config_file(home)
     before = _read(config) if config.exists() else ""
     own = without_include(before)
-    named, apart = name_hosts(hosts, slug, [*_others(ours, slug), *_meant_otherwise(own, hosts)])
+    named, apart = name_hosts(hosts, slug, [*_others(ours, slug), *_meant_otherwise(own, hosts, slug)])
 
     state = ours / "profiles" / slug
     settings = _settings(options, os_user, tunnel, state)
@@ -259,11 +260,14 @@ def _others(ours: Path, slug: str) -> set[str]:
     return {name for path in files for name in names_written(path.read_text("utf-8", "replace"))}
 
 
-def _meant_otherwise(own: str, hosts: Sequence[Host]) -> set[str]:
+def _meant_otherwise(own: str, hosts: Sequence[Host], slug: str) -> set[str]:
     """The names that lead elsewhere by the user's own configuration. Of names that nothing in it tells apart
     one is tried."""
+    plain = [host.name for host in hosts if PLAIN_NAME.fullmatch(host.name)]
     patterns = {pattern for text in [own, *_included(own)] for pattern in patterns_written(text)}
-    groups = alike([host.name for host in hosts if PLAIN_NAME.fullmatch(host.name)], patterns)
+    # What is about names without a dot, as `prod-*`, does not mean those that tell of a profile.
+    dotted = {pattern for pattern in patterns if "." in pattern}
+    groups = alike(plain, patterns) + alike([full_name(name, slug) for name in plain], dotted)
     return {name for names in groups if _leads_elsewhere(own, names[0]) for name in names}
 
 
