@@ -89,6 +89,19 @@ def test_only_what_has_a_term_is_found_by_it(store: Store) -> None:
     assert numbers(newest(store)) == [3, 2, 1]
 
 
+def test_entries_that_lead_to_no_event_or_to_another_s_moment_hide_none(store: Store) -> None:
+    """Who has a gateway's role may enter such."""
+    later = NOW + timedelta(days=365)
+    with store.record() as tx:
+        tx.audit_records.add(*(record(number, "Username=alice") for number in range(5)))
+        tx.audit_records.index((later, f"no-{number}", ["Username=alice"]) for number in range(30))
+        tx.audit_records.index((later + number * SECOND, "e003", ["Username=alice"]) for number in range(30))
+    assert numbers(newest(store, "Username=alice", limit=4)) == [4, 3, 2, 1]
+    assert numbers(newest(store, "Username=alice", limit=9)) == [4, 3, 2, 1, 0]
+    last = newest(store, "Username=alice", limit=2)[-1]
+    assert numbers(newest(store, "Username=alice", before=last, limit=2)) == [2, 1]
+
+
 def test_a_page_is_read_from_an_index_in_its_order(store: Store) -> None:
     """Whatever the length of the trail: neither a scan nor a sort of all that has the term."""
     with store.record() as tx:

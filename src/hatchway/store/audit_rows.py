@@ -158,15 +158,32 @@ class AuditRows(Rows[AuditRecord]):
             query = _page(_records.event_time, _records.event_id, since, until, before)
             query = query.add_columns(_records.body).limit(limit)
             return [Found(*row) for row in self._connection.execute(query)]
-        query = _page(
-            _lookups.moment,
-            _lookups.event_id,
-            None if since is None else _moment(since),
-            None if until is None else _moment(until),
-            None if before is None else (_moment(before[0]), before[1]),
-        )
-        ids = [row[1] for row in self._connection.execute(query.where(_lookups.term == term).limit(limit))]
-        return self._these(ids)
+        found: list[Found] = []
+        place = None if before is None else (_moment(before[0]), before[1])
+        while len(found) < limit:
+            entries = self._entries(term, since=since, until=until, before=place, limit=limit)
+            # Who has a gateway's role may enter what leads to no event, or to one of another time.
+            known = set(entries)
+            these = self._these([event_id for _, event_id in entries])
+            found += [each for each in these if (_moment(each.event_time), each.event_id) in known]
+            if len(entries) < limit:
+                break
+            place = entries[-1]
+        return found[:limit]
+
+    def _entries(
+        self,
+        term: str,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        before: tuple[int, str] | None,
+        limit: int,
+    ) -> list[tuple[int, str]]:
+        first, end = (None if each is None else _moment(each) for each in (since, until))
+        query = _page(_lookups.moment, _lookups.event_id, first, end, before)
+        rows = self._connection.execute(query.where(_lookups.term == term).limit(limit))
+        return [(moment, event_id) for moment, event_id in rows]
 
     def _these(self, ids: Sequence[str]) -> list[Found]:
         query = select(_records.event_time, _records.event_id, _records.body)
