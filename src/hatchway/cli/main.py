@@ -35,7 +35,7 @@ from hatchway.cli import (
     store_commands,
     tunnel_commands,
 )
-from hatchway.cli.completion import completion_of_shell
+from hatchway.cli.completion import UNINSTALL, completion_of_shell
 from hatchway.cli.ending import end_in_order, ended, escape_what_cannot_be_shown, fail
 from hatchway.cli.help_texts import plain_command, plain_problem
 
@@ -76,6 +76,10 @@ def hatchway(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version, with the commit that it was built from.")
     ] = False,
+    uninstall_completion: Annotated[
+        # `completion` has done it, before anything is parsed.
+        bool, typer.Option(UNINSTALL, help="Take away the completion of the current shell.")
+    ] = False,
 ) -> None:
     if version:
         from hatchway.commit import built_from
@@ -98,7 +102,9 @@ def run(arguments: Sequence[str]) -> int:
 
     def command() -> int:
         try:
-            with completion_of_shell(arguments):
+            with completion_of_shell(arguments) as done:
+                if done:
+                    return 0
                 code = plain_command(app)(list(arguments), prog_name="hatchway", standalone_mode=False)
         except typer.Abort:
             return 130

@@ -52,6 +52,7 @@ from hatchway.client.ssh_config import (
     without_include,
 )
 from hatchway.client.ssh_settings import ssh_directory
+from hatchway.client.whole_file import put_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,7 +127,7 @@ def write_ssh_config(
         for name in ("key", "key.pub"):
             (state / name).unlink(missing_ok=True)
         make_key(state / "key")
-    _put(state / "mismatch", MISMATCH_SCRIPT)
+    put_whole(state / "mismatch", MISMATCH_SCRIPT)
     _forget(state / "hosts", {host.instance_id for host in hosts})
 
     who = f"--profile {options.profile}" if options.profile else "without a profile"
@@ -138,7 +139,7 @@ def write_ssh_config(
     if refused:
         raise ClientError(f"ssh does not accept what would be written, so nothing was: {refused}")
     for kind, text in texts.items():
-        _put(ours / f"{slug}.{kind}", text)
+        put_whole(ours / f"{slug}.{kind}", text)
     include = _include(home, directory)
     after = with_include(before, include)
     if "%" in include and _refusal(after):
@@ -146,7 +147,7 @@ def write_ssh_config(
         after = with_include(before, include.replace("%", "%%"))
     if after != before:
         _check(config, before, after)
-        _put(config, after)
+        put_whole(config, after)
     return Written(ours / f"{slug}.conf", tuple(named), tuple(apart), len(keys), after != before)
 
 
@@ -179,7 +180,7 @@ def remove_ssh_config(profile: ProfileOptions, directory: Path | None = None) ->
         if after != before:
             taken.append(config)
             if after:
-                _put(config, after)
+                put_whole(config, after)
             else:
                 config.unlink()
     return taken
@@ -344,20 +345,3 @@ def _forget(directory: Path, instance_ids: set[str]) -> None:
 def _read(path: Path) -> str:
     """A file with the ends of lines that it has."""
     return path.read_bytes().decode("utf-8", "surrogateescape")
-
-
-def _put(path: Path, text: str) -> None:
-    """Writes a file whole or not at all, with the owner and mode of the one in whose place it comes."""
-    fresh = path.with_name(f".{path.name}.hatchway-{os.getpid()}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
-        if path.exists():
-            shutil.copymode(path, fresh)
-            there = path.stat()
-            if os.name == "posix" and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(fresh, there.st_uid, there.st_gid)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

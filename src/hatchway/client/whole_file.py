@@ -1,0 +1,36 @@
+"""A user's file put in place whole or not at all: the former one is there, or the new one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def put_whole(path: Path, text: str, mode: int = 0o600) -> None:
+    """Writes a file, with the owner and mode of the one in whose place it comes.
+
+    Args:
+        text: surrogates are bytes that are no UTF-8 (PEP 383).
+        mode: that of a file that was not there.
+
+    Raises:
+        OSError: it cannot be written, and is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.hatchway-{os.getpid()}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+        if path.exists():
+            shutil.copymode(path, fresh)
+            there = path.stat()
+            if os.name == "posix" and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(fresh, there.st_uid, there.st_gid)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
