@@ -59,6 +59,8 @@ def account() -> Iterator[StoredAccount]:
         (statements,) = re.findall(r"```sql\n(.+?)```", OPERATING.read_text(), re.DOTALL)
         owner = create_engine(made.url, isolation_level="AUTOCOMMIT")
         with owner.connect() as connection:
+            # As it is in a database that was upgraded from PostgreSQL 14.
+            connection.exec_driver_sql("GRANT CREATE ON SCHEMA public TO PUBLIC")
             connection.exec_driver_sql(statements)
         owner.dispose()
         made.user("alice", allow())
@@ -154,6 +156,15 @@ def test_no_lock_that_its_role_can_take_holds_up_a_call(account: StoredAccount) 
             commits.close()
     role.dispose()
     patient.close()
+
+
+def test_its_role_makes_no_function_that_the_control_plane_would_call(account: StoredAccount) -> None:
+    role = create_engine(account.url)
+    # One that is made for a column's type goes before PostgreSQL's own.
+    lower = "FUNCTION public.lower(character varying) RETURNS text LANGUAGE sql AS 'SELECT user::text'"
+    with role.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
+        connection.exec_driver_sql(f"CREATE {lower}")
+    role.dispose()
 
 
 UNREADABLE = (

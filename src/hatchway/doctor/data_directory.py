@@ -32,6 +32,11 @@ _DURABLE: Final = (
     ("full_page_writes", "in postgresql.conf"),
 )
 """Settings of PostgreSQL without which it forgets, and where they are made."""
+_ANYBODY_MAKES_FUNCTIONS: Final = (
+    "SELECT bool_or(has_schema_privilege('public', name, 'CREATE'))"
+    " FROM unnest(current_schemas(false)) AS name"
+)
+"""PostgreSQL, "Schemas": so it is by default before version 15, and after an upgrade from such a one."""
 
 
 def check_files(directory: DataDirectory) -> Iterator[Finding]:
@@ -133,6 +138,12 @@ def check_store(installation: Installation) -> Iterator[Finding]:
                     f"PostgreSQL says {setting} = off: what was acknowledged may be lost when it crashes",
                     f"{where}: set {setting} to on",
                 )
+        if connection.exec_driver_sql(_ANYBODY_MAKES_FUNCTIONS).scalar_one():
+            yield error(
+                "database roles",
+                "every role, a gateway's too, may make functions that the control plane would call",
+                "as a superuser: REVOKE CREATE ON SCHEMA public FROM PUBLIC (docs/operating.md)",
+            )
         usage = connection.exec_driver_sql(QUEUE_USAGE).scalar_one()
         if usage >= QUEUE_LIMIT:
             yield warning("notifications", *queue_problem(usage))
