@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -25,6 +26,7 @@ from hatchway.control.bodies import Bodies
 from hatchway.control.dispatcher import Dispatcher
 from hatchway.control.keep_alive import KeptAliveConnections
 from hatchway.control.threads import ThreadCounts
+from hatchway.store import server_time
 from hatchway.transport.asyncio_tls import RECORDS
 from hatchway.transport.listening import sources
 from hatchway.transport.listening.sources import Sources
@@ -412,6 +414,21 @@ def test_a_store_that_hangs_is_told_of_in_time(world: World, monkeypatch: pytest
     released.set()
     assert asked == [503] * 5
     assert world.send("GET", "/healthz").status == 200
+
+
+def test_a_machine_whose_clock_refuses_every_signature_is_not_ready_until_it_is_set(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = [timedelta(minutes=6)]
+    monkeypatch.setattr(world.store, "server_time", lambda: world.plane.clock() - ahead[0])
+    monkeypatch.setattr(server_time, "kept_right", lambda: False)
+    answer = world.send("GET", "/readyz")
+    assert (answer.status, answer.text.partition(" (")[0]) == (
+        503,
+        "this machine's clock is wrong: see its log",
+    )
+    ahead[0] = timedelta(0)
+    assert world.send("GET", "/readyz").text == "ok\n"
 
 
 def test_held_connections_are_shared_out_among_sources() -> None:

@@ -30,10 +30,11 @@ from hatchway.audit.lookup_fill import LookupFill
 from hatchway.audit.retention import RetentionRun
 from hatchway.audit.service_uses import ServiceUses
 from hatchway.domain.account import AuditRecord
+from hatchway.domain.machine import Machine, Role
 from hatchway.domain.tunnel import GatewayWorker
 from hatchway.gateway.trail.lease import Lease
 from hatchway.gateway.trail.trail import QuotaReached
-from hatchway.store import Leadership, Store
+from hatchway.store import Leadership, MachineRemoved, Membership, Store
 
 OPERATING = Path(hatchway.__file__).parents[2] / "docs" / "operating.md"
 ROLE = "hatchway_gateway"
@@ -104,6 +105,67 @@ def test_it_opens_records_and_cuts_tunnels(account: StoredAccount, tmp_path: Pat
                 assert not tx.tunnels.find()
 
     run(test)
+
+
+def put_machine(account: StoredAccount) -> str:
+    machine = Machine(
+        id="m-0123456789abcdef0",
+        name="gw1",
+        role=Role.GATEWAY,
+        names=(),
+        joined_at=RECORD.event_time,
+        seen_at=RECORD.event_time,
+        seen_from="192.0.2.7",
+    )
+    with account.store.write() as tx:
+        tx.machines.put(machine)
+    return machine.id
+
+
+def test_on_a_machine_that_is_taken_out_it_opens_no_tunnel_ends_what_it_has_and_does_not_start_again(
+    account: StoredAccount, tmp_path: Path
+) -> None:
+    machine_id = put_machine(account)
+    with account.store.write() as tx:
+        put_policy(tx, "alice", allow())
+        tx.audit_records.delete_where()
+
+    async def test() -> None:
+        async with target(echo) as port:
+            with worker(account, tmp_path, machine_id=machine_id) as gateway:
+                client = await open_tunnel(gateway, account, port)
+                assert await echoes(client)
+                with account.store.write() as tx:
+                    tx.machines.delete(machine_id)
+                _, closed = await client.rest()
+                assert (closed.code, closed.reason) == (1001, "Gateway is shutting down")
+                assert b" 503 " in await answer_to(gateway, account, port)
+                await until(lambda: events(account, "CloseTunnel"))
+
+    run(test)
+    store = Store.open(account.url)
+    with pytest.raises(MachineRemoved, match="hatchway join --again"):
+        Membership(store, machine_id).look_first()
+    store.close()
+
+
+def test_a_role_of_before_that_may_not_read_which_machines_there_are_serves_and_says_so(
+    account: StoredAccount,
+) -> None:
+    owner, store = account.store.engine, Store.open(account.url)
+    with owner.begin() as connection:
+        connection.exec_driver_sql(f"REVOKE ALL (id) ON machines FROM {ROLE}")
+    with capture_logs() as logs:
+        membership = Membership(store, "m-0123456789abcdef0")
+        membership.look_first()
+        membership.look()
+    assert membership.holds
+    assert [line["event"] for line in logs] == ["this machine will not notice when it is taken out"]
+    with owner.begin() as connection:
+        connection.exec_driver_sql(f"GRANT SELECT (id) ON machines TO {ROLE}")
+    with pytest.raises(ProgrammingError, match="permission denied"), store.read() as tx:
+        tx.machines.find()
+    store.close()
 
 
 def test_its_role_reads_no_secret_and_changes_no_permission(account: StoredAccount) -> None:

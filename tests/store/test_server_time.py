@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from hatchway.store import NowThere, ServerTime, Store
-from hatchway.store.server_time import ASKED_EVERY
+from hatchway.sigv4.verification import CLOCK_SKEW as SKEW_OF_SIGNATURES
+from hatchway.store import ClockCheck, NowThere, ServerTime, Store, server_time
+from hatchway.store.server_time import ASKED_EVERY, CLOCK_SKEW
 
 WRONG = datetime(2036, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -77,3 +78,22 @@ def test_that_they_are_apart_is_told_once_and_that_they_agree_again(clocks: Cloc
             time()
         told += [(line["event"], line.get("seconds_ahead")) for line in logs]
     assert told == [("clocks differ", 3600), ("clocks agree again", None), ("clocks differ", -3600)]
+
+
+def test_a_clock_that_refuses_every_signature_is_useless_unless_something_keeps_it_right(
+    monkeypatch: pytest.MonkeyPatch, clocks: Clocks
+) -> None:
+    check = ClockCheck()
+
+    def compared(ahead: timedelta, *, kept: bool | None) -> bool:
+        monkeypatch.setattr(server_time, "kept_right", lambda: kept)
+        check.compare(clocks.there + ahead, clocks.there)
+        return check.useless
+
+    assert CLOCK_SKEW == SKEW_OF_SIGNATURES
+    assert not compared(CLOCK_SKEW, kept=False)
+    # Then it is the server's that is wrong, and all machines would say that they are not ready.
+    assert not compared(2 * CLOCK_SKEW, kept=True)
+    assert compared(2 * CLOCK_SKEW, kept=False)
+    assert compared(-2 * CLOCK_SKEW, kept=None)
+    assert not compared(timedelta(0), kept=False)

@@ -75,11 +75,10 @@ def remove(
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Give a machine neither keys nor certificates any more.
+    """Give a machine neither keys nor certificates any more, and have its server serve no more.
 
-    It keeps what it has. A control plane notices, and serves no more; a gateway goes on opening tunnels until
-    its server is stopped, or its keys are rotated. Where it may be in wrong hands, rotate them
-    (docs/scaling.md).
+    Within five seconds a control plane answers no call any more, and a gateway opens no tunnel and ends those
+    that it has. It keeps what it was given: where it may be in wrong hands, rotate that (docs/scaling.md).
 
     \b
     Example:
@@ -95,7 +94,9 @@ def remove(
     is_gateway = removed.role is Role.GATEWAY
     keys = "gateway key" if is_gateway else "master key and gateway key"
     if is_gateway:
-        typer.echo("It opens tunnels until its server is stopped, or the gateway key rotated: stop it now")
+        typer.echo(
+            "It opens no tunnel any more, and ends those that it has, within five seconds: stop its server"
+        )
     typer.echo(
         f"It may still have the {keys}, and its certificate until that ends: rotate them if it was stolen"
     )

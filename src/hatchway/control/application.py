@@ -59,7 +59,7 @@ from hatchway.control.plane import ControlPlane
 from hatchway.control.services import claimed_key_id
 from hatchway.control.threads import Busy, ThreadCounts, Threads
 from hatchway.protocol import Reply, ServiceError
-from hatchway.store import NowThere, ServesNoMore, log_fields
+from hatchway.store import NowThere, ServesNoMore, is_useless, log_fields
 from hatchway.store.tables import gateway_workers
 from hatchway.transport.listening.failures import WINDOW
 
@@ -106,6 +106,10 @@ def create_application(
     # A redirect would go to whatever host the request names.
     application.router.redirect_slashes = False
     return application
+
+
+class ClockUseless(Exception):
+    """By this machine's clock nobody's signature is good."""
 
 
 class _Api:
@@ -179,7 +183,7 @@ class _Api:
         return PlainTextResponse("ok\n")
 
     async def readyz(self, request: Request) -> Response:
-        """Whether the store answers. All who ask at once get the answer to one question."""
+        """Whether the store answers, and signatures can be judged. All who ask at once get one answer."""
         request.state.connection.excuse()
         if self._looking is None:
             self._looking = asyncio.ensure_future(to_thread.run_sync(self._look))
@@ -190,13 +194,19 @@ class _Api:
         except ServesNoMore as problem:
             # Which has its own line in the log: load balancers ask several times a second.
             return await removed(request, problem)
+        except ClockUseless:
+            # As has this.
+            return plain(request, "this machine's clock is wrong: see its log", 503)
         except Exception as problem:
             log.error("not ready", **log_fields(problem))
             return plain(request, "the store cannot be read: see the server's log", 503)
         return PlainTextResponse("ok\n")
 
     def _look(self) -> None:
-        self._plane.store.revision()
+        store = self._plane.store
+        store.revision()
+        if (there := store.server_time()) is not None and is_useless(self._plane.clock(), there):
+            raise ClockUseless
 
     def _looked(self, looking: asyncio.Future[None]) -> None:
         self._looking = None

@@ -1,30 +1,22 @@
 """The clock and the kernel's limits."""
 
-import ctypes
 import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
+from hatchway.store.server_time import CLOCK_SKEW, kept_right
 from hatchway.transport.core.loading import CORE, IS_BUILT, PROBLEM
-
-CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-"""How far the clocks of client and server may be apart (Signature Version 4; AWS's API refuses more)."""
-
-_UNSYNCHRONIZED: Final = 5
-"""`TIME_ERROR` of adjtimex(2): nothing keeps the clock right."""
 
 _FILES_WANTED: Final = 65_536
 """Two for each tunnel, and some."""
 _PORTS_WANTED: Final = 10_000
 _BACKLOG_WANTED: Final = 1_024
 _CONNTRACK_FULL: Final = 0.8
-_TIMEX_BYTES: Final = 512
-"""More than any `struct timex` has."""
 
 
 def check_clock() -> Iterator[Finding]:
@@ -32,11 +24,10 @@ def check_clock() -> Iterator[Finding]:
     if not sys.platform.startswith("linux"):
         yield unknown("clock", "whether something keeps the clock right can be told on Linux alone")
         return
-    # All zeroes asks, and sets nothing.
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    if state < 0:
+    kept = kept_right()
+    if kept is None:
         yield unknown("clock", "the kernel does not tell whether something keeps the clock right")
-    elif state == _UNSYNCHRONIZED:
+    elif not kept:
         yield warning(
             "clock",
             "the kernel does not know of anything that keeps the clock right",
@@ -60,7 +51,7 @@ def check_core() -> Iterator[Finding]:
 def check_skew(name: str, there: datetime, here: datetime) -> Finding:
     """Two clocks that must agree: that of `name` at the moment at which this machine's was `here`."""
     apart = abs(there - here)
-    if apart > CLOCK_TOLERANCE:
+    if apart > CLOCK_SKEW:
         return error(
             "clock",
             f"this machine and {name} are {round(apart.total_seconds())} s apart",

@@ -155,6 +155,7 @@ def run_gateway_plane(options: ServerOptions, supervised: Supervised | None = No
     from hatchway.gateway import run_gateway
 
     settings = replace(options, gateway=options.gateway or default_gateway()).settings()
+    settings = replace(settings, machine_id=_machine_id(options.directory))
     _guard_secrets(options)
     if os.environ.pop(MASTER_KEY.variable, None) is not None:
         log.warning("gateways have no use for the master key", take_away=MASTER_KEY.variable)

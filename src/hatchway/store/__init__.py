@@ -75,7 +75,7 @@ from hatchway.store.problems import (
 from hatchway.store.rows import Rows
 from hatchway.store.schema import BeingRestored, SchemaMismatch, oldest_program, own_schema
 from hatchway.store.schema_watch import SchemaWatch
-from hatchway.store.server_time import ClockCheck, NowThere, ServerTime
+from hatchway.store.server_time import ClockCheck, NowThere, ServerTime, is_useless
 from hatchway.store.store import OF_VPCS, SERVERS_PATIENCE, DriverMissing, Serves, Store
 from hatchway.store.transaction import Transaction
 from hatchway.store.url import BadStoreUrl, show_problem, show_store
@@ -113,6 +113,7 @@ __all__ = [
     "copy_store",
     "explain",
     "is_denied",
+    "is_useless",
     "living_leader",
     "log_fields",
     "matches",

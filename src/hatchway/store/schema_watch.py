@@ -15,6 +15,9 @@ from hatchway.store.transaction import Transaction
 INTERVAL: Final = 5.0
 """Seconds between two looks."""
 
+_OWN: Final = "hatchway_own"
+"""What a session is noted to be: of the installation that the process began with."""
+
 log = structlog.get_logger("hatchway.store")
 
 
@@ -95,8 +98,29 @@ class SchemaWatch:
             tx.require_whole()
         if self._own is None:
             self._own = found
-        elif found is None or (found.id, found.created_at) != (self._own.id, self._own.created_at):
-            raise OtherInstallation(_told(found), _told(self._own))
+        else:
+            self.require_own_account(found)
+
+    def require_own_account(self, found: Account | None) -> None:
+        """The same of an account that was read.
+
+        Raises:
+            OtherInstallation: it is another's than at the first look.
+        """
+        own = self._own
+        if own is not None and (found is None or (found.id, found.created_at) != (own.id, own.created_at)):
+            raise OtherInstallation(_told(found), _told(own))
+
+    def require_own_in_session(self, tx: Transaction) -> None:
+        """The same as `require_own`, once for each session of the database: what is done often is not to cost
+        a statement more, and a URL leads elsewhere by another session. Behind a pooler each time.
+
+        Raises:
+            OtherInstallation, BeingRestored: as `require_own`.
+        """
+        if not tx.session_has(_OWN):
+            self.require_own(tx)
+            tx.note_of_session(_OWN)
 
     def require_own_so_far(self) -> None:
         """For `Store.only_while`.

@@ -5,6 +5,8 @@ happen to agree. So leases, what is old enough to be deleted, and the days for w
 go by the clock of PostgreSQL's server. A store in SQLite is one machine's, and has its clock.
 """
 
+import ctypes
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,6 +20,13 @@ from hatchway.store.columns import UtcDateTime
 
 TOLERANCE: Final = timedelta(seconds=5)
 """How far two clocks are apart before anybody is told."""
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far off a clock may be by which signatures are judged: beyond it all of them are refused (Signature
+Version 4)."""
+_UNSYNCHRONIZED: Final = 5
+"""`TIME_ERROR` of adjtimex(2): nothing keeps the clock right."""
+_TIMEX_BYTES: Final = 512
+"""More than any `struct timex` has."""
 ASKED_EVERY: Final = 30.0
 """Seconds for which the server's time is counted on by this process's own monotonic clock."""
 
@@ -45,11 +54,32 @@ def _of_server(_element: NowThere, _compiler: Any, **_options: Any) -> str:
     return "statement_timestamp()"
 
 
+def kept_right() -> bool | None:
+    """Whether the kernel knows of something that keeps this machine's clock right, which ends when somebody
+    sets it by hand (adjtimex(2)). None where it does not tell."""
+    if not sys.platform.startswith("linux"):
+        return None
+    # All zeroes asks, and sets nothing.
+    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    return None if state < 0 else bool(state != _UNSYNCHRONIZED)
+
+
+def is_useless(own: datetime, there: datetime) -> bool:
+    """Whether by the own clock nobody's signature is good, of two moments that were one.
+
+    Where something keeps the own one right, it is the database server's that is wrong. Then signatures are
+    judged rightly here, and everywhere: nobody is helped if all say that they are not ready.
+    """
+    return abs(own - there) > CLOCK_SKEW and not kept_right()
+
+
 class ClockCheck:
     """Tells in the log when this machine's clock and the server's are apart, and when they agree again."""
 
     def __init__(self) -> None:
         self._apart = False
+        self.useless = False
+        """Whether by the own clock nobody's signature is good, by the last comparison."""
 
     def compare(self, own: datetime, there: datetime) -> None:
         """Two moments that were one."""
@@ -66,6 +96,7 @@ class ClockCheck:
         elif self._apart and not apart:
             log.info("clocks agree again")
         self._apart = apart
+        self.useless = is_useless(own, there)
 
 
 class ServerTime:

@@ -66,6 +66,7 @@ from hatchway.store import feed_statements, tables
 from hatchway.store.audit_rows import AuditRows
 from hatchway.store.feed import Position, next_epoch
 from hatchway.store.locks import MAKE_DURABLE, take_locks, worker_lock
+from hatchway.store.pooler import is_behind_pooler
 from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
 from hatchway.store.schema import require_whole
@@ -245,6 +246,15 @@ class Transaction:
             return None
         moment: datetime = self._connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
         return moment.astimezone(UTC)
+
+    def session_has(self, note: str) -> bool:
+        """Whether that was noted of this transaction's session. Behind a pooler, which may give each another,
+        nothing is."""
+        return note in self._connection.info and not is_behind_pooler(self._connection)
+
+    def note_of_session(self, note: str) -> None:
+        """Notes something of the session for as long as it lasts."""
+        self._connection.info[note] = True
 
     def lock(self, *names: str) -> None:
         """Waits until no other transaction has locked any of these names; it has them until it is committed.

@@ -22,6 +22,7 @@ from hatchway.store import BEGINNING, OF_VPCS, log_fields
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from hatchway.domain.account import Account
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.network import Vpc
     from hatchway.gateway.snapshot.snapshot import Snapshot
@@ -50,16 +51,19 @@ class Follower:
         snapshot: Snapshot,
         applied: Callable[[Changes, Touched], None],
         serves: Serves = lambda *_: True,
+        required: Callable[[Account | None], None] = lambda account: None,
     ) -> None:
         """
         Args:
             applied: is told of all changes and what they touch, when they are in the snapshot.
             serves: the VPCs whose instances and security groups the snapshot is to have.
+            required: raises where that account, of a store of which all is read, is not to be followed.
         """
         self._store = store
         self._snapshot = snapshot
         self._applied = applied
         self._serves = serves
+        self._required = required
         self._behind = False
         self._looked = asyncio.Event()
         self._asked = asyncio.Event()
@@ -147,7 +151,9 @@ class Follower:
         """What has changed, and what that touches. It can be thousands of rows, so this must not run on the
         event loop."""
         changes = self._store.changes(self._snapshot.position, self._serves)
-        if not changes.everything:
+        if changes.everything:
+            self._required(next(iter(changes.changed["accounts"]), None))
+        else:
             after = _NetworkAfter(self._snapshot, changes)
             if any(self._was_left_out(vpc_id, after) for vpc_id in after.touched):
                 # What was left out is needed now.

@@ -60,18 +60,21 @@ class Lease:
         *,
         end: Callable[[Collection[str] | None], int],
         recorded: Callable[[], Collection[str]],
+        required: Callable[[Transaction], None] = lambda tx: None,
         worker_id: str,
         host: str,
         port: int,
     ) -> None:
         """`end` ends tunnels by their ids, None for all, and returns how many it ended; `recorded` gives the
-        ids of all that there are and whose opening is known to be committed."""
+        ids of all that there are and whose opening is known to be committed. `required` raises in a
+        transaction of a store that tells nothing of this worker."""
         self._store = store
         self._commits = commits
         self._clock = clock
         self._monotonic = monotonic
         self._end = end
         self._recorded = recorded
+        self._required = required
         now = clock()
         self._worker = GatewayWorker(id=worker_id, host=host, port=port, started_at=now, lease_until=now)
         self._clocks = ClockCheck()
@@ -84,6 +87,11 @@ class Lease:
         """Whether this worker's tunnels count. If not, it must not open any."""
         return self._monotonic() < self._until
 
+    @property
+    def clock_is_useless(self) -> bool:
+        """Whether by this machine's clock nobody's signature is good."""
+        return self._clocks.useless
+
     async def renew(self) -> None:
         """Claim to be alive for `LEASE` from now.
 
@@ -95,6 +103,7 @@ class Lease:
 
         def claim(tx: Transaction) -> tuple[float, Collection[str] | None]:
             began = self._monotonic()
+            self._required(tx)
             dead = self._claimed and tx.gateway_workers.get(self._worker.id) is None
             tx.gateway_workers.put(replace(self._worker, lease_until=self._now(tx) + LEASE))
             entered = self._entered(tx) if dead or restored else None
@@ -182,6 +191,7 @@ class Lease:
 
         def look() -> tuple[bool, Collection[str]]:
             with self._store.read() as tx:
+                self._required(tx)
                 return tx.gateway_workers.get(self._worker.id) is not None, self._entered(tx)
 
         began, recorded = self._monotonic(), frozenset(self._recorded())

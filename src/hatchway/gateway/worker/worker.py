@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from hatchway.gateway.snapshot.subjects import Touched
     from hatchway.gateway.telemetry.metrics import Metrics
     from hatchway.gateway.worker.drain_requests import DrainRequests
-    from hatchway.store import Changes, SchemaWatch, Store
+    from hatchway.store import Changes, Membership, SchemaWatch, Store
     from hatchway.supervision.supervised import Supervised
     from hatchway.tracing.spans import Traces
 
@@ -91,6 +91,7 @@ class Worker:
         metrics: Metrics,
         schema: SchemaWatch,
         *,
+        membership: Membership,
         gateway_key: Vault,
         most_pending: int,
         traces: Traces | None,
@@ -115,6 +116,7 @@ class Worker:
         self._commits = commits
         self._metrics = metrics
         self._schema = schema
+        self._membership = membership
         self._worker_id = f"gw-{token_hex(9)[:17]}"
         self._tracing = None if traces is None else TunnelTracing(traces, self._worker_id)
         self._gateway_key = gateway_key
@@ -123,7 +125,9 @@ class Worker:
         self._registry = Registry()
         self._may_take_addresses = may_take_addresses()
         self._served = Served(settings.vpcs, settings.endpoints)
-        self._follower = Follower(store, self._snapshot, self._changed, self._served.reaches)
+        self._follower = Follower(
+            store, self._snapshot, self._changed, self._served.reaches, schema.require_own_account
+        )
         self._own_addresses = OwnAddresses()
         ranges = [text for text in settings.never_targets if is_range(text)]
         hosts = [text for text in settings.never_targets if not is_range(text)]
@@ -178,6 +182,7 @@ class Worker:
             _monotonic,
             end=self._end,
             recorded=registry.recorded,
+            required=self._schema.require_own,
             worker_id=self._worker_id,
             host=socket.gethostname(),
             port=address.port,
@@ -191,7 +196,8 @@ class Worker:
         trail = Trail(self._commits, self._worker_id, ids.event, pending_records)
 
         def may_open() -> bool:
-            return lease.runs and self._schema.fits and not pending_records.full
+            fits = self._schema.fits and self._membership.holds
+            return lease.runs and fits and not pending_records.full
 
         gateway = Gateway(
             admission=self._admission,
@@ -223,7 +229,10 @@ class Worker:
             revision=lambda: self._snapshot.revision,
             age=lambda: time.monotonic() - self._follower.looked_at,
             pending_records=lambda: len(pending_records),
-            ready=lambda: may_open() and not (gateway.draining or self._asked_to_drain.is_asked),
+            ready=lambda: (
+                may_open()
+                and not (gateway.draining or self._asked_to_drain.is_asked or lease.clock_is_useless)
+            ),
             restores=lambda: self._follower.restores,
         )
         watch = LivenessCheck(registry, loop.time, idle_limit=self._settings.idle_limit)
@@ -239,6 +248,8 @@ class Worker:
             self._tls.follow(),
             watch.run(),
             self._schema.run(),
+            # What it would need to go on is not given to it any more.
+            self._membership.run(removed=lambda: registry.cut_all(GATEWAY_STOPPING)),
         ]
         parts = _Parts(work, stopping)
         core = "compiled" if uses_core(self._settings) else "Python"
