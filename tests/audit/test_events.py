@@ -12,6 +12,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import event as sqlalchemy_event
 from tests.store.migrated import new_sqlite_store
 
@@ -37,6 +39,11 @@ SOURCE = EventSource(
 
 def test_a_moment_of_any_time_zone_is_told_in_utc_to_the_second() -> None:
     assert event_time(NOW.astimezone(timezone(timedelta(hours=5)))) == "2026-11-24T06:17:23Z"
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_whatever_moment_it_is_it_is_told_as_iso_8601_has_it(moment: datetime) -> None:
+    assert event_time(moment) == moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def open_tunnel(event_id: str, outcome: Outcome) -> dict[str, Any]:

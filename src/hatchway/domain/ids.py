@@ -39,9 +39,7 @@ class Kind(StrEnum):
 
 _IAM_KINDS: Final = frozenset(kind for kind in Kind if kind.isupper())
 _DIGITS: Final = 17
-_UUID_VERSION_7: Final = 0x7000_8000_0000_0000_0000
-"""The version, and the variant of RFC 9562, among a UUID's last 80 bits."""
-_UUID_RANDOM_BITS: Final = 0x0FFF_3FFF_FFFF_FFFF_FFFF
+_UUID_VARIANT: Final = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
 
 
 def derived_id(kind: Kind, account: str, name: str) -> str:
@@ -67,9 +65,9 @@ def time_ordered_uuid(milliseconds: int, randomness: bytes) -> str:
         milliseconds: since 1970.
         randomness: 10 random bytes, of which 74 bits are used.
     """
-    number = milliseconds << 80 | int.from_bytes(randomness, "big") & _UUID_RANDOM_BITS | _UUID_VERSION_7
-    digits = f"{number:032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    time, random = f"{milliseconds:012x}", randomness.hex()
+    # The version, and the variant of RFC 9562 before two bits of randomness.
+    return f"{time[:8]}-{time[8:]}-7{random[1:4]}-{_UUID_VARIANT[random[4]]}{random[5:8]}-{random[8:]}"
 
 
 def _id(kind: Kind, entropy: bytes) -> str:

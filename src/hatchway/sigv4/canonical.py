@@ -80,9 +80,9 @@ def _recode(encoded: str) -> str:
     return quote(unquote_to_bytes(octets), safe="")
 
 
-def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
-    """Canonical pairs joined, sorted by name and then by value."""
-    return "&".join([f"{name}={value}" for name, value in sorted(pairs)])
+def canonical_query(pairs: Iterable[tuple[str, str]], *, without: str | None = None) -> str:
+    """Canonical pairs joined, sorted by name and then by value, but for those of the name `without`."""
+    return "&".join([f"{name}={value}" for name, value in sorted(pairs) if name != without])
 
 
 def canonical_headers(headers: Sequence[tuple[str, str]], signed_headers: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from hatchway.sigv4.canonical import (
 from hatchway.sigv4.errors import RequestExpired, SignatureDoesNotMatch, UnknownAccessKey, WrongScope
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from datetime import datetime
 
     from hatchway.sigv4.request import HttpRequest
@@ -65,19 +65,19 @@ def verify(
     """
     _check_scope(signature, region, services)
     _check_time(signature, now)
-    pairs: Sequence[tuple[str, str]] = request.parameters
+    unsigned = None
     if signature.expires is None:
         payload_hash = _payload_hash(request) if payload_hash is None else payload_hash
     else:
         if request.body:
             raise SignatureDoesNotMatch("A request with a presigned URL may not have a body.")
         payload_hash = EMPTY_PAYLOAD_HASH
-        pairs = [pair for pair in pairs if pair[0] != "X-Amz-Signature"]
+        unsigned = "X-Amz-Signature"
     expected = compute_signature(
         _NO_KEY if signing_key is None else signing_key,
         method=request.method,
         path=canonical_path(request.path),
-        query=canonical_query(pairs),
+        query=canonical_query(request.parameters, without=unsigned),
         headers=canonical_headers(request.headers, signature.signed_headers),
         signed_headers=signature.signed_headers,
         payload_hash=payload_hash,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, String
@@ -32,9 +33,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         bind = self.process_bind_param
 
         def written(value: datetime | None) -> str | None:
-            # As SQLAlchemy writes it, by C: an opening binds half a dozen.
             moment = bind(value, dialect)
-            return None if moment is None else moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+            return None if moment is None else _written(moment)
 
         return written
 
@@ -42,6 +42,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _written(moment: datetime) -> str:
+    """A moment in UTC as SQLAlchemy has SQLite keep it."""
+    second = _second((moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second))
+    return f"{second}.{str(1_000_000 + moment.microsecond)[1:]}"
+
+
+@lru_cache(maxsize=64)
+def _second(fields: tuple[int, int, int, int, int, int]) -> str:
+    """Where moments are many, most are of a second of which others were. To write one takes longer than to
+    find it, and so does `replace`."""
+    return datetime(*fields).isoformat(" ")
 
 
 class EnumText(TypeDecorator[StrEnum]):

@@ -31,6 +31,10 @@ SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
 _WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """What every server of WebSockets adds to the key (RFC 6455 section 1.3)."""
 
+_UPGRADED: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+_NO_GET: Final = "The request is not a well-formed HTTP/1.1 GET."
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
+_SUBPROTOCOLS: Final = SUBPROTOCOL_HEADER.lower()
 _MAX_USER_AGENT: Final = 1024
 
 
@@ -45,13 +49,14 @@ class Head:
     path: str = field(repr=False)
     query: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
+    _first: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_first", dict(reversed(self.headers)))
 
     def header(self, name: str) -> str | None:
         """The value of a header that may appear once; the first one when it appears more often."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self._first.get(name)
 
     def tokens(self, name: str) -> list[str]:
         """What a header lists, in lower case."""
@@ -59,17 +64,18 @@ class Head:
 
     def offers(self, subprotocol: str) -> bool:
         """Whether a subprotocol is among those that the client offers (RFC 6455 section 11.3.4)."""
-        return any(
+        return _SUBPROTOCOLS in self._first and any(
             subprotocol == offered.strip()
             for name, value in self.headers
-            if name == SUBPROTOCOL_HEADER.lower()
+            if name == _SUBPROTOCOLS
             for offered in value.split(",")
         )
 
     @property
     def user_agent(self) -> str:
+        text = (self.header("user-agent") or "")[:_MAX_USER_AGENT]
         # Bytes that are no UTF-8 are lone surrogates in it, and no record could ever hold those.
-        return (self.header("user-agent") or "")[:_MAX_USER_AGENT].encode("utf-8", "replace").decode()
+        return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 class BadHandshake(Exception):
@@ -88,13 +94,12 @@ def read_head(raw: bytes) -> Head:
     """
     try:
         request = _parse_http_request(raw)
-        target = request.path.decode("ascii")
-    except (RuntimeError, UnicodeDecodeError):
-        target = ""
+    except RuntimeError:
+        raise BadHandshake(_NO_GET) from None
     # picows takes control characters in a target, a bare line feed among them (RFC 9112 section 3.2).
-    if not target or not target.isprintable():
-        raise BadHandshake("The request is not a well-formed HTTP/1.1 GET.")
-    path, _, query = target.partition("?")
+    if not request.path or request.path.translate(None, _PRINTABLE):
+        raise BadHandshake(_NO_GET)
+    path, _, query = request.path.decode("ascii").partition("?")
     return Head(path, query, tuple([(name.lower(), value) for name, value in request.headers.items()]))
 
 
@@ -126,8 +131,8 @@ def render_upgrade(key: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """The whole answer to a request with this key that gets its WebSocket (RFC 6455 section 4.2.2)."""
     digest = hashlib.sha1(key.encode() + _WEBSOCKET, usedforsecurity=False).digest()
     accept = binascii.b2a_base64(digest, newline=False).decode()
-    standard = (("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept))
-    return _render(HTTPStatus.SWITCHING_PROTOCOLS, (*standard, *headers))
+    more = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return f"{_UPGRADED}Sec-WebSocket-Accept: {accept}\r\n{more}\r\n".encode()
 
 
 def render_answer(status: HTTPStatus, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> bytes:
