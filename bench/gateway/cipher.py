@@ -1,4 +1,4 @@
-"""What encryption alone costs on a core: `openssl speed` of the cipher that tunnels have.
+"""The ciphers of TLS, and what encryption alone costs on a core: `openssl speed`.
 
 Nothing that carries bytes can be as quick: it is one block over and over, which never leaves the core's
 innermost cache, and which nobody reads or writes.
@@ -12,26 +12,41 @@ import shutil
 import subprocess
 from typing import Final
 
-OPENSSL_SIDE: Final = "openssl speed"
+from hatchway.transport.core.loading import CORE
+
+IS_COMPILED: Final = CORE is not None and os.environ.get("HATCHWAY_COMPILED_CORE") != "off"
+"""Whether Hatchway's bytes are carried by its compiled core."""
+
+_AES_128, _AES_256, _CHACHA20 = (
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+)
+
+SUITES: Final = (_AES_128, _AES_256, _CHACHA20) if IS_COMPILED else (_AES_256, _CHACHA20, _AES_128)
+"""Those of TLS 1.3 in the order in which a gateway chooses, so that the others can be told to do the same."""
+
+AES_128, AES_256 = "AES-128-GCM", "AES-256-GCM"
+"""As the program has them."""
 
 BLOCK: Final = 16384
 """Bytes, a TLS record's (RFC 8446 section 5.1)."""
 
-_PROGRAMS_NAMES: Final = {
-    "TLS_AES_256_GCM_SHA384": "aes-256-gcm",
-    "TLS_AES_128_GCM_SHA256": "aes-128-gcm",
-    "TLS_CHACHA20_POLY1305_SHA256": "chacha20-poly1305",
-}
 _SECONDS: Final = 1
 _RATE: Final = re.compile(r"^\+F:\d+:[^:]+:([\d.]+)$", re.MULTILINE)
+
+
+def openssl_side(name: str) -> str:
+    """How encryption alone by this cipher is called."""
+    return f"openssl speed {name}"
 
 
 class CannotTell(Exception):
     """The message says what is missing."""
 
 
-def seconds_per_gb(suite: str, core: int) -> float:
-    """Seconds of CPU in which a core encrypts 1 GB by the cipher of a suite of TLS 1.3, as `ssl` names it.
+def seconds_per_gb(name: str, core: int) -> float:
+    """Seconds of CPU in which a core encrypts 1 GB by a cipher.
 
     By the program alone, which is of the OpenSSL that Debian's Python has. `cryptography` comes with one of
     its own, which may be several times as quick.
@@ -39,9 +54,6 @@ def seconds_per_gb(suite: str, core: int) -> float:
     Raises:
         CannotTell: there is no program, it does not know the cipher, or it says something else.
     """
-    name = _PROGRAMS_NAMES.get(suite)
-    if name is None:
-        raise CannotTell(f"openssl's name of the cipher of {suite} is not known here")
     if shutil.which("openssl") is None:
         raise CannotTell("the program openssl is missing")
     command = ["openssl", "speed", "-mr", "-seconds", str(_SECONDS), "-bytes", str(BLOCK), "-evp", name]

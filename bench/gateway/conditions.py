@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.gateway import machine
+from bench.gateway import cipher, machine
 from bench.gateway.circumstances import PLAIN_PYTHON
-
-from hatchway.transport.core.loading import CORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,7 @@ class Conditions:
             "kernel": platform.release(),
             "Python": _python(),
             "core": _core(),
+            "TLS": f"{cipher.SUITES[0]} in all rows",
             "plain build": _plain_python(),
             "pinning": self.pinning,
             "priority": f"nice {os.getpriority(os.PRIO_PROCESS, 0)}",
@@ -81,8 +80,7 @@ def _python() -> str:
 
 
 def _core() -> str:
-    off = os.environ.get("HATCHWAY_COMPILED_CORE") == "off"
-    return "Python's" if CORE is None or off else "compiled"
+    return "compiled" if cipher.IS_COMPILED else "Python's"
 
 
 def _plain_python() -> str:

@@ -66,12 +66,14 @@ def encryption(direction: str) -> str:
 def paced(bench: Bench) -> None:
     """Bulk by clients that encrypt and decrypt as they go, in frames of 65,000 bytes, at a pace."""
     with bench.sides(HATCHWAY_SIDE, HAPROXY_SIDE) as sides:
-        suite = _suite(sides[0])
+        negotiated = {_suite(side) for side in sides}
+        if negotiated != {cipher.SUITES[0]}:
+            raise AssertionError(f"not the same TLS everywhere, or another than rows name: {negotiated}")
         turns = [(proxy, pace, way) for pace in PACES for way in (UP, DOWN) for proxy in sides]
         for number, (proxy, pace, way) in enumerate(in_turns(turns, bench.extent.rounds)):
             carry(bench, proxy, way, pace, at_pace(way, pace))
             if number % len(turns) == 0:
-                _encrypt(bench, suite)
+                _encrypt(bench)
     for way in (UP, DOWN):
         for proxy in sides:
             bench.samples.copy(f"{at_pace(way, None)} {PRICE}", proxy.name, encryption(way))
@@ -94,16 +96,17 @@ def _suite(proxy: Proxy) -> str:
     return tunnel.suite
 
 
-def _encrypt(bench: Bench, suite: str) -> None:
+def _encrypt(bench: Bench) -> None:
     """What encryption alone takes of the proxies' core."""
-    try:
-        seconds = cipher.seconds_per_gb(suite, bench.core)
-    except cipher.CannotTell as problem:
-        for way in (UP, DOWN):
-            bench.samples.unmeasured[encryption(way)] = str(problem)
-    else:
-        for way in (UP, DOWN):
-            bench.samples.add(encryption(way), cipher.OPENSSL_SIDE, seconds)
+    for name in (cipher.AES_128, cipher.AES_256):
+        try:
+            seconds = cipher.seconds_per_gb(name, bench.core)
+        except cipher.CannotTell as problem:
+            for way in (UP, DOWN):
+                bench.samples.unmeasured[encryption(way)] = str(problem)
+        else:
+            for way in (UP, DOWN):
+                bench.samples.add(encryption(way), cipher.openssl_side(name), seconds)
 
 
 def few(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench.gateway.bulk import ALONE, DOWN, UP, beside_alone, under
-from bench.gateway.cipher import BLOCK, OPENSSL_SIDE
+from bench.gateway.cipher import AES_128, AES_256, BLOCK, openssl_side
 from bench.gateway.circumstances import BUSY, OPENINGS, PACE, PLAIN, PLAIN_SIDE, bulk_in
 from bench.gateway.commits import COMMITS_SIDE
 from bench.gateway.floods import FLOODS, RATE
@@ -117,14 +117,20 @@ def _bulk() -> Iterator[Promise]:
         yield Promise(
             f"MB/s {way}", _of_paces(None), f"{flat_out} {SPEED}", _FASTER, True, busy=f"{flat_out} {SPEED}"
         )
-        for side, bound in ((HATCHWAY_SIDE, _ENCRYPTION[way]), (HAPROXY_SIDE, None)):
+        # A gateway chooses AES-128: beside AES-256, which takes longer, the promise would be easier to keep.
+        beside = (
+            (HATCHWAY_SIDE, AES_128, _ENCRYPTION[way]),
+            (HAPROXY_SIDE, AES_128, None),
+            (HATCHWAY_SIDE, AES_256, None),
+        )
+        for side, name, bound in beside:
             yield Promise(
-                f"CPU seconds per GB {way}, beside encryption alone",
-                f"{_of_paces(None)}; the negotiated cipher, {BLOCK:,} bytes over and over",
+                f"CPU seconds per GB {way}, beside {name} alone",
+                f"{_of_paces(None)}; {BLOCK:,} bytes over and over",
                 encryption(way),
                 bound,
                 side=side,
-                reference=OPENSSL_SIDE,
+                reference=openssl_side(name),
             )
 
 

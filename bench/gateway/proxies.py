@@ -1,4 +1,4 @@
-"""The three proxies, each with the same certificate in front of the same target, on a core of its own."""
+"""The three proxies, each with the same certificate and ciphers before the same target, on its own core."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.gateway import machine
+from bench.gateway.cipher import SUITES
 from bench.gateway.installation import HATCHWAY
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _HAPROXY_CONFIGURATION = """
 global
     nbthread 1
     maxconn {connections}
+    ssl-default-bind-ciphersuites {suites}
 defaults
     mode tcp
     timeout connect 10s
@@ -41,6 +43,17 @@ frontend tls
 backend target
     server target 127.0.0.1:{target}
 """
+
+_OPENSSL_CONFIGURATION = """
+openssl_conf = all
+[all]
+ssl_conf = contexts
+[contexts]
+system_default = suites
+[suites]
+Ciphersuites = {suite}
+"""
+"""Leaves a program one suite of TLS 1.3 (config(5)): websockify would choose in the client's order."""
 
 _WEBSOCKET_REQUEST = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -129,6 +142,7 @@ def haproxy(
             # Two descriptors to a connection, and some of its own.
             connections=resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2 - 100,
             port=port,
+            suites=":".join(SUITES),
             certificate=installation.directory.server_certificate,
             target=target,
         )
@@ -146,8 +160,10 @@ def websockify(installation: Installation, target: int, on: set[int]) -> Iterato
     command = [sys.executable, "-P", "-m", "websockify", "--ssl-only"]
     command += ["--cert", str(installation.directory.server_certificate)]
     command += [f"{_LOOPBACK}:{port}", f"{_LOOPBACK}:{target}"]
+    configuration = path / "openssl.cnf"
+    configuration.write_text(_OPENSSL_CONFIGURATION.format(suite=SUITES[0]))
     log = path / "websockify.log"
-    with _running(command, log, on) as process:
+    with _running(["env", f"OPENSSL_CONF={configuration}", *command], log, on) as process:
         _await_port(process, port, log)
         yield Proxy(
             WEBSOCKIFY_SIDE,

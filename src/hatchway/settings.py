@@ -31,6 +31,13 @@ _ADDRESS: Final = re.compile(
 )
 
 
+class Cipher(StrEnum):
+    """Of what a server of TLS would rather have its bytes encrypted by."""
+
+    AES_128 = "aes-128"
+    AES_256 = "aes-256"
+
+
 class LogFormat(StrEnum):
     JSON = "json"
     CONSOLE = "console"
@@ -158,6 +165,7 @@ class Settings:
         metrics: where a gateway tells Prometheus; None for nowhere.
         drain_ports: where the gateways do that which run together with it.
         compiled_core: whether a gateway carries bytes by its compiled core; None for where there is one.
+        tls_prefer: what a gateway chooses of the ciphers that a client has.
         idle_limit: seconds without a byte after which a tunnel is closed; None for never.
         machine_id: as what this machine joined; None of the one that made the installation.
         run_as: the user that a process becomes once its ports are bound; None for the one that started it.
@@ -187,6 +195,7 @@ class Settings:
     max_tunnels: int | None = None
     revocation: bool = True
     compiled_core: bool | None = None
+    tls_prefer: Cipher = Cipher.AES_128
     proxy_protocol_from: tuple[str, ...] = ()
     metrics: Address | None = None
     drain_ports: tuple[int, ...] = ()

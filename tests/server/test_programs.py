@@ -53,6 +53,7 @@ SAID: Final = {
     "max_tunnels": "70",
     "revocation": "off",
     "compiled_core": "off",
+    "tls_prefer": "aes-256",
     "drain_timeout": "11",
     "drain_notice": "12",
     "user": getpass.getuser(),
@@ -75,6 +76,7 @@ OF_GATEWAYS_ALONE: Final = {
     "never_targets",
     "proxy_protocol_from",
     "revocation",
+    "tls_prefer",
     "vpcs",
 }
 OF_API_ALONE: Final = {

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.transport.harness import certificate
 
+from hatchway.transport.core.core_tls import CoreTls
 from hatchway.transport.core.loading import CORE, PROBLEM
+from hatchway.transport.server_tls import AES_128_FIRST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +23,6 @@ needs_core = pytest.mark.skipif(
 
 def core_context(directory: Path) -> Context:
     """The TLS context of a server."""
-    assert CORE is not None
     path = directory / "server.pem"
     path.write_bytes(certificate())
-    context: Context = CORE.Context(str(path), str(path))
-    return context
+    return CoreTls(path, path, AES_128_FIRST).session_context

@@ -18,8 +18,9 @@ import uvloop
 
 from hatchway.pki import create_ca, issue_server_certificate
 from hatchway.transport.core import event_loop
+from hatchway.transport.core.core_tls import CoreTls
 from hatchway.transport.core.loading import CORE
-from hatchway.transport.server_tls import server_context
+from hatchway.transport.server_tls import AES_128_FIRST, server_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -66,19 +67,18 @@ def server_tls() -> ssl.SSLContext:
     with TemporaryDirectory() as directory:
         path = Path(directory, "server.pem")
         path.write_bytes(certificate())
-        return server_context(path, path)
+        return server_context(path, path, AES_128_FIRST)
 
 
 @cache
 def connection_tls() -> ssl.SSLContext | Context:
     """What a gateway makes its clients' connections by."""
-    if CORE is None or not USES_CORE:
+    if not USES_CORE:
         return server_tls()
     with TemporaryDirectory() as directory:
         path = Path(directory, "server.pem")
         path.write_bytes(certificate())
-        context: Context = CORE.Context(str(path), str(path))
-        return context
+        return CoreTls(path, path, AES_128_FIRST).session_context
 
 
 @cache

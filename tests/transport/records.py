@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ class Records:
     """Those of a client that has shaken hands, and from now on writes no other."""
 
     def __init__(self, secret: bytes) -> None:
-        """`secret` is what its keys are derived from (section 7.1), those of TLS_AES_256_GCM_SHA384."""
+        """`secret` is what its keys are derived from (section 7.1), of AES-GCM: it is as long as the suite's
+        hash."""
         self._secret = secret
+        self._hash, self._key_size = {32: (SHA256(), 16), 48: (SHA384(), 32)}[len(secret)]
         self._begin()
 
     def record(self, content: bytes, kind: int = DATA) -> bytes:
@@ -37,18 +39,18 @@ class Records:
 
     def update_keys(self) -> None:
         """Have new ones, after a key update."""
-        self._secret = self._derived(b"traffic upd", 48)
+        self._secret = self._derived(b"traffic upd", len(self._secret))
         self._begin()
 
     def _begin(self) -> None:
-        self._cipher = AESGCM(self._derived(b"key", 32))
+        self._cipher = AESGCM(self._derived(b"key", self._key_size))
         self._iv = self._derived(b"iv", 12)
         self._number = 0
 
     def _derived(self, label: bytes, size: int) -> bytes:
         name = b"tls13 " + label
         info = size.to_bytes(2) + bytes((len(name),)) + name + b"\0"
-        return HKDFExpand(SHA384(), size, info).derive(self._secret)
+        return HKDFExpand(self._hash, size, info).derive(self._secret)
 
 
 @contextmanager

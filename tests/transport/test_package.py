@@ -28,7 +28,7 @@ import hatchway.transport
 from hatchway.transport.connection.tcp import Hold
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
-from hatchway.transport.server_tls import ServerTls
+from hatchway.transport.server_tls import AES_128_FIRST, ServerTls
 from hatchway.transport.websocket.close import PROTOCOL_ERROR, Closure
 from hatchway.transport.websocket.frames import binary_header
 from hatchway.transport.websocket.handshake import BadHandshake, render_answer, render_upgrade, websocket_key
@@ -69,7 +69,7 @@ def test_the_example_of_the_page_sends_every_message_back(tmp_path: Path) -> Non
     async def test() -> None:
         sock = socket.create_server((LOOPBACK, 0))
         port = sock.getsockname()[1]
-        listener = await example()["start"](sock, ServerTls(pem, pem))
+        listener = await example()["start"](sock, ServerTls(pem, pem, AES_128_FIRST))
         client = await WebSocket.open(port)
         for size in (0, 5, 125, 126, 65_535, 100_000):
             await client.send(bytes(size))

@@ -1,16 +1,28 @@
 """What TLS clients are offered."""
 
 import asyncio
+import os
+import socket
 import ssl
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.transport.echo_server import echo_server
 from tests.transport.harness import LOOPBACK, WebSocket, certificate, client_tls, run, server_tls, until
+from tests.transport.openssl_client import (
+    AES_128,
+    AES_256,
+    CHACHA20,
+    WITHOUT_AES,
+    needs_openssl,
+    negotiated,
+)
 
 from hatchway.pki import create_ca, issue_server_certificate
-from hatchway.transport.server_tls import ServerTls
+from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, Ciphers, ServerTls, server_context
 
 SUITES = {
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -68,6 +80,71 @@ def test_nothing_but_modern_suites_is_offered() -> None:
     assert {suite["name"] for suite in server_tls().get_ciphers()} <= SUITES
 
 
+OPENSSLS_OWN = AES_128 if hasattr(ssl.SSLContext, "set_ciphersuites") else AES_256
+"""What is chosen of TLS 1.3's suites where Python cannot set their order."""
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("ciphers", "options", "suite"),
+    [
+        (AES_128_FIRST, (), OPENSSLS_OWN),
+        (AES_128_FIRST, WITHOUT_AES, CHACHA20),
+        (AES_128_FIRST, ("-tls1_2",), "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        (AES_128_FIRST, ("-tls1_2", "-cipher", "CHACHA20:AESGCM"), "ECDHE-ECDSA-CHACHA20-POLY1305"),
+        (AES_256_FIRST, (), AES_256),
+        (AES_256_FIRST, WITHOUT_AES, AES_256),
+        (AES_256_FIRST, ("-tls1_2",), "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ],
+)
+def test_a_client_gets_what_is_preferred_as_far_as_python_can_say_so(
+    tmp_path: Path, ciphers: Ciphers, options: tuple[str, ...], suite: str
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_bytes(certificate())
+    context = ServerTls(path, path, ciphers).context
+
+    def serve(sock: socket.socket) -> None:
+        context.wrap_socket(sock, server_side=True)
+
+    assert negotiated(serve, *options) == suite
+
+
+@pytest.mark.parametrize("ciphers", [AES_128_FIRST, AES_256_FIRST])
+def test_the_order_of_tls_1_3_is_set_by_a_python_that_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ciphers: Ciphers
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_bytes(certificate())
+    told: list[str] = []
+    monkeypatch.setattr(
+        ssl.SSLContext, "set_ciphersuites", lambda _self, suites: told.append(suites), raising=False
+    )
+    server_context(path, path, ciphers)
+    assert told == ([f"{AES_128}:{AES_256}:{CHACHA20}"] if ciphers is AES_128_FIRST else [])
+
+
+def test_suites_that_openssls_configuration_leaves_out_stay_out(tmp_path: Path) -> None:
+    configuration = tmp_path / "openssl.cnf"
+    configuration.write_text(
+        "openssl_conf = first\n[first]\nssl_conf = second\n[second]\nsystem_default = third\n"
+        f"[third]\nCiphersuites = {CHACHA20}:{AES_256}\n"
+    )
+    program = (
+        "import ssl\n"
+        "from hatchway.transport.server_tls import AES_128_FIRST\n"
+        "print(AES_128_FIRST.suites_for(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "OPENSSL_CONF": str(configuration)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said == f"{AES_256}:{CHACHA20}\n"
+
+
 def pem(name: str) -> bytes:
     now = datetime.now(UTC)
     pair = issue_server_certificate(create_ca("test", [name], now), [name], now)
@@ -96,7 +173,7 @@ def test_a_new_certificate_is_shown_to_new_connections_and_open_ones_go_on(tmp_p
 
     async def test() -> None:
         replace(first)
-        tls = ServerTls(path, path)
+        tls = ServerTls(path, path, AES_128_FIRST)
         async with echo_server(tls=lambda: tls.context) as server:
             following = asyncio.create_task(tls.follow(interval=0.02))
             client = await WebSocket.open(server.port)
@@ -136,7 +213,7 @@ def test_a_certificate_and_a_key_in_files_of_their_own_may_change_one_after_the_
     async def test() -> None:
         for path, content in zip((certificate_file, key_file), parts(certificate()), strict=True):
             path.write_bytes(content)
-        tls = ServerTls(certificate_file, key_file)
+        tls = ServerTls(certificate_file, key_file, AES_128_FIRST)
         following = asyncio.create_task(tls.follow(interval=0.02))
         before = tls.context
         new_certificate, new_key = parts(pem("localhost"))

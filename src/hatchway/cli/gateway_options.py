@@ -11,7 +11,7 @@ import typer
 from hatchway.cli.options import read_address, read_proxies
 from hatchway.errors import BadUsage
 from hatchway.server.gateway_options import GatewayOptions, Switch
-from hatchway.settings import DEFAULT_DRAIN_NOTICE, DEFAULT_DRAIN_SECONDS
+from hatchway.settings import DEFAULT_DRAIN_NOTICE, DEFAULT_DRAIN_SECONDS, Cipher
 
 Gateway = Annotated[
     str | None,
@@ -168,6 +168,15 @@ CompiledCore = Annotated[
     ),
 ]
 
+TlsPrefer = Annotated[
+    Cipher,
+    typer.Option(
+        "--tls-prefer",
+        help="Which AES-GCM a client gets that has both: AES-128 takes less CPU at both ends, AES-256 is for"
+        " those who are bound to it.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayArguments:
@@ -186,6 +195,7 @@ class GatewayArguments:
     max_tunnels: MaxTunnels = None
     revocation: Revocation = Switch.ON
     compiled_core: CompiledCore = None
+    tls_prefer: TlsPrefer = Cipher.AES_128
     drain_timeout: DrainTimeout = DEFAULT_DRAIN_SECONDS
     drain_notice: DrainNotice = DEFAULT_DRAIN_NOTICE
 
@@ -211,6 +221,7 @@ class GatewayArguments:
             revocation=self.revocation,
             drain_notice=self.drain_notice,
             compiled_core=self.compiled_core,
+            tls_prefer=self.tls_prefer,
         )
 
 

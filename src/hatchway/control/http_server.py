@@ -26,7 +26,7 @@ from hatchway.supervision.supervised import Supervised
 from hatchway.transport.asyncio_tls import Records, TlsProtocol
 from hatchway.transport.listening.listener import MAX_PENDING, AcceptedConnection, Listener
 from hatchway.transport.listening.sources import Sources
-from hatchway.transport.server_tls import ServerTls
+from hatchway.transport.server_tls import AES_256_FIRST, ServerTls
 
 HANDSHAKE_SECONDS: Final = 10.0
 """How long a client may take over its TLS handshake."""
@@ -87,7 +87,8 @@ class HttpsServer(uvicorn.Server):
             )
         )
         self._on_ready = on_ready
-        self._tls = ServerTls(certificate, key)
+        # Its answers are small: what encrypting takes does not count.
+        self._tls = ServerTls(certificate, key, AES_256_FIRST)
         self._sources = Sources(time.monotonic) if sources is None else sources
         self._most = most
         self._proxies = proxies

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hatchway.settings import DEFAULT_DRAIN_NOTICE, Address
+from hatchway.settings import DEFAULT_DRAIN_NOTICE, Address, Cipher
 
 
 class Switch(StrEnum):
@@ -26,6 +26,7 @@ class GatewayOptions:
     revocation: Switch = Switch.ON
     drain_notice: float = DEFAULT_DRAIN_NOTICE
     compiled_core: Switch | None = None
+    tls_prefer: Cipher = Cipher.AES_128
 
     def arguments(self, worker: int, workers: int = 1) -> list[str]:
         """The same as arguments of `hatchway gateway` for one of so many workers, counted from 1."""
@@ -45,6 +46,7 @@ class GatewayOptions:
         words += ["--drain-notice", f"{self.drain_notice:g}"]
         if self.compiled_core is not None:
             words += ["--compiled-core", self.compiled_core.value]
+        words += ["--tls-prefer", self.tls_prefer.value]
         return [*words, "--revocation", self.revocation.value]
 
     def _siblings(self, workers: int) -> range:

@@ -79,6 +79,7 @@ class ServerOptions:
             max_tunnels=self.gateway_options.max_tunnels,
             revocation=self.gateway_options.revocation is Switch.ON,
             compiled_core=None if core is None else core is Switch.ON,
+            tls_prefer=self.gateway_options.tls_prefer,
             metrics=self.gateway_options.metrics,
             drain_ports=self.gateway_options.drain_ports,
             idle_limit=self.gateway_options.idle_limit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,15 +20,59 @@ INTERVAL: Final = 5.0
 log = structlog.get_logger("hatchway.transport")
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+@dataclass(frozen=True, slots=True)
+class Ciphers:
+    """What a server chooses from, the first before the second.
+
+    Attributes:
+        older: for TLS 1.2, in OpenSSL's words (openssl-ciphers(1)).
+        suites: for TLS 1.3 (RFC 8446 appendix B.4); None for OpenSSL's own order, which has AES-256 first.
+            With an order, a client that has ChaCha20 first gets that: it has most likely no instructions for
+            AES.
+    """
+
+    older: str
+    suites: tuple[str, ...] | None = None
+
+    def suites_for(self, context: ssl.SSLContext) -> str | None:
+        """`suites` in OpenSSL's words.
+
+        Whatever OpenSSL's configuration on this machine leaves out (`Ciphersuites`, config(5)) stays out.
+        """
+        if self.suites is None:
+            return None
+        allowed = {cipher["name"] for cipher in context.get_ciphers()}
+        return ":".join(suite for suite in self.suites if suite in allowed)
+
+
+AES_128_FIRST: Final = Ciphers(
+    "ECDHE+AESGCM+AES128:ECDHE+AESGCM+AES256:ECDHE+CHACHA20",
+    ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
+)
+"""As Mozilla's intermediate configuration, Go and AWS's load balancers have it."""
+
+AES_256_FIRST: Final = Ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+
+_OP_PRIORITIZE_CHACHA: Final = 1 << 21
+"""OpenSSL's SSL_OP_PRIORITIZE_CHACHA (SSL_CTX_set_options(3)), for which `ssl` has no name."""
+
+
+def server_context(certificate: Path, key: Path, ciphers: Ciphers) -> ssl.SSLContext:
     """A context for TLS 1.2 and 1.3 with forward secrecy and authenticated encryption only.
+
+    The order of TLS 1.3's suites is OpenSSL's before Python 3.15, which can set it.
 
     Raises:
         OSError: a file cannot be read, or holds no certificate or no matching key (`ssl.SSLError`).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.set_ciphers(ciphers.older)
+    suites = ciphers.suites_for(context)
+    if suites is not None:
+        context.options |= _OP_PRIORITIZE_CHACHA
+        if hasattr(context, "set_ciphersuites"):
+            context.set_ciphersuites(suites)
     # Who writes reuses the buffer as soon as `write` returns, which a renegotiation could defer.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     # Each AWS CLI is a process of its own and resumes nothing: tickets would only cost.
@@ -45,12 +90,13 @@ class ServerTls:
         context: for the next connection. Those that are there keep the one that they began with.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, ciphers: Ciphers) -> None:
         """
         Raises:
             OSError: see `server_context`.
         """
         self._files = (certificate, key)
+        self._ciphers = ciphers
         self._state = self._look()
         self._take()
 
@@ -65,7 +111,7 @@ class ServerTls:
         Raises:
             OSError: see `server_context`.
         """
-        self.context = server_context(*self._files)
+        self.context = server_context(*self._files, self._ciphers)
 
     def read(self) -> None:
         """Read the files again; what was read before stays when they cannot be."""

@@ -5,6 +5,8 @@ import base64
 import http.client
 import json
 import signal
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -19,7 +21,7 @@ from tests.e2e.waiting import free_port
 from tests.gateway.account import ELSEWHERE, GATEWAY_KEY, StoredAccount, allow, stored_account
 from tests.gateway.harness import echo, target
 from tests.gateway.workers import answer_to, echoes, events, open_tunnel, serve, worker
-from tests.transport.harness import LOOPBACK, WebSocket, certificate, request, run, until
+from tests.transport.harness import LOOPBACK, WebSocket, certificate, client_tls, request, run, until
 
 from hatchway.access.key_files import KeyProblem
 from hatchway.access.machines import GATEWAY
@@ -30,7 +32,7 @@ from hatchway.failures import failure_of
 from hatchway.gateway import run_gateway
 from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.worker import worker as worker_module
-from hatchway.settings import Address, DataDirectory, Settings
+from hatchway.settings import Address, Cipher, DataDirectory, Settings
 from hatchway.transport.core.loading import CoreProblem
 
 
@@ -147,6 +149,25 @@ def test_a_gateway_for_which_the_compiled_core_is_asked_for_does_not_start_witho
     failure = failure_of(problem.value)
     assert failure is not None
     assert str(failure) == str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("prefers", "suite"),
+    [(Cipher.AES_128, "ECDHE-ECDSA-AES128-GCM-SHA256"), (Cipher.AES_256, "ECDHE-ECDSA-AES256-GCM-SHA384")],
+)
+def test_a_gateway_chooses_the_cipher_that_it_is_told_to_prefer(
+    account: StoredAccount, tmp_path: Path, prefers: Cipher, suite: str
+) -> None:
+    older = client_tls.__wrapped__()
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    with (
+        worker(account, tmp_path, tls_prefer=prefers) as gateway,
+        socket.create_connection((LOOPBACK, gateway.port)) as sock,
+        older.wrap_socket(sock) as client,
+    ):
+        cipher = client.cipher()
+    assert cipher is not None
+    assert cipher[0] == suite
 
 
 def test_a_gateway_that_is_a_step_behind_in_a_rotation_starts(account: StoredAccount, tmp_path: Path) -> None:

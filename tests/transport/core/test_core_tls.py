@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.transport.compiled import needs_core
 from tests.transport.harness import certificate, client_tls
+from tests.transport.openssl_client import (
+    AES_128,
+    AES_256,
+    CHACHA20,
+    WITHOUT_AES,
+    needs_openssl,
+    negotiated,
+)
 
 from hatchway.transport.core.core_tls import CoreTls
 from hatchway.transport.core.loading import CORE
+from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, Ciphers
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     # Where it is not compiled these tests skip.
@@ -39,7 +49,7 @@ def shake_hands(
 def test_a_session_has_the_certificate_and_what_server_context_asks_for(tmp_path: Path) -> None:
     path = tmp_path / "server.pem"
     path.write_bytes(certificate())
-    session = CoreTls(path, path).session_context.session()
+    session = CoreTls(path, path, AES_128_FIRST).session_context.session()
     client, _ = shake_hands(session)
     assert client.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(
         certificate().decode()[: certificate().decode().index("-----END CERTIFICATE-----") + 25]
@@ -47,16 +57,53 @@ def test_a_session_has_the_certificate_and_what_server_context_asks_for(tmp_path
     assert client.version() == "TLSv1.3"
     old = client_tls.__wrapped__()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
-    client, _ = shake_hands(CoreTls(path, path).session_context.session(), old)
+    client, _ = shake_hands(CoreTls(path, path, AES_128_FIRST).session_context.session(), old)
     cipher = client.cipher()
     assert cipher is not None
     assert cipher[0].startswith("ECDHE-")
 
 
+@needs_openssl
+@pytest.mark.parametrize(
+    ("ciphers", "options", "suite"),
+    [
+        (AES_128_FIRST, (), AES_128),
+        (AES_128_FIRST, ("-ciphersuites", f"{AES_256}:{AES_128}"), AES_128),
+        (AES_128_FIRST, ("-ciphersuites", AES_256), AES_256),
+        (AES_128_FIRST, WITHOUT_AES, CHACHA20),
+        (AES_128_FIRST, ("-tls1_2",), "ECDHE-ECDSA-AES128-GCM-SHA256"),
+        (AES_128_FIRST, ("-tls1_2", "-cipher", "CHACHA20:AESGCM"), "ECDHE-ECDSA-CHACHA20-POLY1305"),
+        (AES_256_FIRST, (), AES_256),
+        (AES_256_FIRST, ("-ciphersuites", f"{AES_128}:{AES_256}"), AES_256),
+        (AES_256_FIRST, WITHOUT_AES, AES_256),
+        (AES_256_FIRST, ("-tls1_2",), "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ],
+)
+def test_a_client_gets_what_is_preferred_and_one_without_aes_of_its_processor_chacha20(
+    tmp_path: Path, ciphers: Ciphers, options: tuple[str, ...], suite: str
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_bytes(certificate())
+    session = CoreTls(path, path, ciphers).session_context.session()
+
+    def serve(sock: socket.socket) -> None:
+        while True:
+            try:
+                session.do_handshake()
+            except ssl.SSLWantReadError:
+                sock.sendall(session.outgoing.read())
+                session.incoming.write(sock.recv(1 << 16))
+            else:
+                sock.sendall(session.outgoing.read())
+                return
+
+    assert negotiated(serve, *options) == suite
+
+
 def test_a_certificate_is_read_again_and_what_cannot_be_read_leaves_what_was(tmp_path: Path) -> None:
     path = tmp_path / "server.pem"
     path.write_bytes(certificate())
-    tls = CoreTls(path, path)
+    tls = CoreTls(path, path, AES_128_FIRST)
     first = tls.session_context
     tls.read()
     second = tls.session_context
@@ -69,10 +116,14 @@ def test_a_certificate_is_read_again_and_what_cannot_be_read_leaves_what_was(tmp
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "server.pem"
     with pytest.raises(OSError, match="No such file"):
-        CoreTls(path, path)
+        CoreTls(path, path, AES_128_FIRST)
     assert CORE is not None
     with pytest.raises(ssl.SSLError):
-        CORE.Context(str(path), str(path))
+        CORE.Context(str(path), str(path), "ECDHE+AESGCM", None)
+    path.write_bytes(certificate())
+    for ciphers, suites in (("none", None), ("ECDHE+AESGCM", "none")):
+        with pytest.raises(ssl.SSLError):
+            CORE.Context(str(path), str(path), ciphers, suites)
     path.write_bytes(certificate().partition(b"-----BEGIN PRIVATE KEY")[0])
     with pytest.raises(ssl.SSLError):
-        CORE.Context(str(path), str(path))
+        CORE.Context(str(path), str(path), "ECDHE+AESGCM", None)

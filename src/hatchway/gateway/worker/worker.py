@@ -35,14 +35,14 @@ from hatchway.gateway.tunnel.liveness import LivenessCheck
 from hatchway.gateway.tunnel.registry import Registry
 from hatchway.gateway.tunnel.revocation import Revocation, terminate
 from hatchway.gateway.worker.new_ids import NewIds
-from hatchway.settings import Address, Settings
+from hatchway.settings import Address, Cipher, Settings
 from hatchway.transport.connection.transparent_proxying import may_take_addresses
 from hatchway.transport.core.core_tls import CoreTls
 from hatchway.transport.core.loading import CORE, IS_BUILT, PROBLEM, CoreProblem
 from hatchway.transport.listening.listener import Listener
 from hatchway.transport.listening.sources import Sources
 from hatchway.transport.own_addresses import OwnAddresses
-from hatchway.transport.server_tls import ServerTls
+from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, ServerTls
 from hatchway.transport.websocket.server import WebSocketServer
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from hatchway.tracing.spans import Traces
 
 log = structlog.get_logger("hatchway.gateway")
+
+_CIPHERS: Final = {Cipher.AES_128: AES_128_FIRST, Cipher.AES_256: AES_256_FIRST}
 
 _CUT_SECONDS: Final = 2.0
 """Seconds that the tunnels still open at the end of the drain get to end in order; then they are dropped."""
@@ -148,7 +150,7 @@ class Worker:
         )
         self._revocation = Revocation(self._admission, self._registry, _now)
         self._tls = (CoreTls if uses_core(settings) else ServerTls)(
-            settings.gateway_certificate, settings.gateway_key
+            settings.gateway_certificate, settings.gateway_key, _CIPHERS[settings.tls_prefer]
         )
 
     async def run(self, sock: socket.socket, on_ready: Callable[[Address], None]) -> None:

@@ -23,4 +23,7 @@ class CoreTls(ServerTls):
         super()._take()
         certificate, key = self._files
         assert CORE is not None
-        self._core_context: Context = CORE.Context(str(certificate), str(key))
+        ciphers = self._ciphers
+        self._core_context: Context = CORE.Context(
+            str(certificate), str(key), ciphers.older, ciphers.suites_for(self.context)
+        )
