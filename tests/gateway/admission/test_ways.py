@@ -1,6 +1,6 @@
 """What is remembered of a decision, and that it is none other than one that is made anew."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +9,9 @@ import pytest
 from tests.gateway.account import (
     ENDPOINT,
     GATEWAY_KEY,
+    INTERFACE_ADDRESS,
+    OPEN_GROUP,
+    VPC,
     Own,
     StoredAccount,
     allow,
@@ -16,6 +19,7 @@ from tests.gateway.account import (
     instance,
     new_admission,
     put_policy,
+    security_group,
     stored_account,
 )
 
@@ -23,6 +27,7 @@ from hatchway.access import authorization
 from hatchway.access.open_tunnel import TunnelRequest
 from hatchway.domain.account import AuditRecord
 from hatchway.domain.identity import KeyStatus
+from hatchway.domain.network import InstanceState, Rule
 from hatchway.gateway.admission.decision import Admitted, Refused
 from hatchway.gateway.admission.ways import LARGEST, Asked, Ground, Way, Ways
 from hatchway.gateway.snapshot.snapshot import Snapshot
@@ -42,12 +47,16 @@ class Gateway:
     """One that follows the account only when it is told to, and counts how often policies are asked."""
 
     def __init__(
-        self, account: StoredAccount, monkeypatch: pytest.MonkeyPatch, own: Own | None = None
+        self,
+        account: StoredAccount,
+        monkeypatch: pytest.MonkeyPatch,
+        own: Own | None = None,
+        drain_ports: Collection[int] = (),
     ) -> None:
         self.account = account
         self.asked = 0
         self.snapshot = Snapshot(GATEWAY_KEY)
-        self.admission = new_admission(self.snapshot, Registry(), own=own)
+        self.admission = new_admission(self.snapshot, Registry(), own=own, drain_ports=drain_ports)
         authorize = authorization.authorize
 
         def counted(*given: Any) -> Any:
@@ -80,6 +89,12 @@ class Gateway:
 def opened(answer: Admitted | Refused) -> AuditRecord:
     assert isinstance(answer, Admitted), answer.refusal
     return answer.call.record("OpenTunnel", "event-1", NOW, answer.additional_json)
+
+
+def reached(answer: Admitted | Refused) -> str | None:
+    """None: it is; else why not."""
+    assert isinstance(answer, Admitted), answer.refusal
+    return answer.unreachable
 
 
 def code(answer: Admitted | Refused) -> str:
@@ -147,6 +162,72 @@ def test_tags_that_have_changed_refuse_at_once_what_was_allowed(
         tx.instances.put(replace(instance(), tags={"env": "production"}))
     gateway.follow()
     assert code(gateway.decide()) == "AccessDeniedException"
+
+
+def test_a_security_group_that_has_changed_blocks_at_once_what_it_let_through(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    assert [reached(gateway.decide()) for _ in range(2)] == [None, None]
+    nothing = security_group(OPEN_GROUP)
+    for changed in (nothing, replace(nothing, egress=(Rule("-1", 0, 65535, "0.0.0.0/0"),))):
+        with account.store.write() as tx:
+            tx.security_groups.put(changed)
+        gateway.follow()
+        assert "gress rule of sg-open allows" in str(reached(gateway.decide()))
+
+
+def test_a_host_that_has_stopped_is_unreachable_at_once(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    assert reached(gateway.decide()) is None
+    with account.store.write() as tx:
+        tx.instances.put(replace(instance(), state=InstanceState.STOPPED))
+    gateway.follow()
+    assert reached(gateway.decide()) == f"{instance().id} is stopped"
+
+
+def test_an_address_of_an_interface_that_has_changed_counts_at_once(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = Rule("-1", 0, 65535, f"{INTERFACE_ADDRESS}/32")
+    with account.store.write() as tx:
+        tx.security_groups.put(
+            security_group(OPEN_GROUP, ingress=(only,), egress=(Rule("-1", 0, 65535, "0.0.0.0/0"),))
+        )
+    gateway = Gateway(account, monkeypatch)
+    assert reached(gateway.decide()) is None
+    with account.store.write() as tx:
+        interface = tx.network_interfaces.get("eni-1")
+        assert interface is not None
+        tx.network_interfaces.put(replace(interface, private_ip="10.0.1.251"))
+    gateway.follow()
+    assert "no ingress rule" in str(reached(gateway.decide()))
+
+
+def test_a_vpc_that_has_other_ranges_counts_at_once(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(account, monkeypatch)
+    assert reached(gateway.decide()) is None
+    with account.store.write() as tx:
+        vpc = tx.vpcs.get(VPC)
+        assert vpc is not None
+        tx.vpcs.put(replace(vpc, cidrs=("10.9.0.0/16",)))
+    gateway.follow()
+    assert reached(gateway.decide()) == "10.0.1.1 is not in the endpoint's VPC"
+
+
+def test_a_port_where_gateways_are_drained_is_asked_about_each_time(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Own()
+    gateway = Gateway(account, monkeypatch, own, drain_ports=(22,))
+    assert reached(gateway.decide()) is None
+    own._addresses = frozenset(Own("10.0.1.1")._addresses)
+    assert "where gateways are drained" in str(reached(gateway.decide()))
+    assert gateway.asked == 1
 
 
 def test_a_key_that_is_no_longer_good_opens_nothing_that_it_opened_before(
@@ -249,6 +330,8 @@ def test_a_way_on_other_ground_is_forgotten() -> None:
     ways = Ways()
     ways.remember(asked(0), way())
     assert ways.find(asked(0), GROUND._replace(instance=instance())) is None
+    ways.remember(asked(0), way())
+    assert ways.find(asked(0), GROUND._replace(network=(_Anything(),))) is None
     assert not len(ways)
 
 
@@ -266,7 +349,7 @@ class _Anything:
     """Of a ground only that it is this one counts."""
 
 
-GROUND = Ground(*(_Anything() for _ in Ground._fields))  # type: ignore[arg-type]
+GROUND = Ground(*(_Anything() for _ in range(4)))  # type: ignore[arg-type]
 
 
 def way() -> Way:

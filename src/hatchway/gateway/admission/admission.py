@@ -24,7 +24,7 @@ from hatchway.audit.events import (
 from hatchway.audit.log import to_json
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Refused, Standing
-from hatchway.gateway.admission.network import Flow, network_problem
+from hatchway.gateway.admission.network import Flow, network_problem, network_rows
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
 from hatchway.gateway.admission.refusal import (
     ENDPOINT_FULL,
@@ -144,7 +144,8 @@ class Admission:
 
         endpoint, instance = self._ends(request)
         asked = Asked(caller.principal.access_key_id, source_ip, user_agent, request)
-        ground = Ground(caller, endpoint, instance, arns)
+        rows = network_rows(snapshot, endpoint, instance) if endpoint and instance else ()
+        ground = Ground(caller, endpoint, instance, arns, rows)
         way = self._ways.find(asked, ground)
         if way is not None:
             return self._admit(tunnel_id, way, call(way.identity, request, way.resources, way.forms))
@@ -162,15 +163,20 @@ class Admission:
                 additional={"decision": denied.authorization.to_json()},
             )
         decision = to_json(authorization.to_json())
-        subjects = () if endpoint is None else self._subjects(caller, endpoint, instance, request)
-        way = Way(ground, identity, resources, decision, subjects, {})
+        subjects: tuple[Subject, ...] = ()
+        is_reachable = False
+        if endpoint is not None:
+            subjects = self._subjects(caller, endpoint, instance, request)
+            blocked = self._network_problem(endpoint, instance, request, source_ip)
+            is_reachable = instance is not None and blocked is None
+        way = Way(ground, identity, resources, decision, subjects, {}, is_reachable)
         if is_decided_alike(caller) and self._ways.remember(asked, way):
             asking = asking._replace(forms=way.forms)
         return self._admit(tunnel_id, way, asking)
 
     def _admit(self, tunnel_id: str, way: Way, call: Call) -> Admitted | Refused:
         """What becomes of a tunnel that the policies allow."""
-        caller, endpoint, instance, _ = way.ground
+        caller, endpoint, instance, _, _ = way.ground
         request, source_ip = call.request, call.source.source_ip
         assert request is not None
 
@@ -189,15 +195,18 @@ class Admission:
         overrun = self._overrun(endpoint.id, quota, caller.principal, principal_quota)
         if overrun is not None:
             return refused(overrun.refusal)
+        address = parse_address(request.private_ip)
         return Admitted(
             tunnel_id=tunnel_id,
             call=call,
             request=request,
-            address=parse_address(request.private_ip),
+            address=address,
             principal=caller.principal,
             instance_id=instance.id if instance else None,
             quota=quota,
-            unreachable=self._network_problem(endpoint, instance, request, source_ip),
+            unreachable=self._off_limits.port_problem(address, request.remote_port)
+            if way.is_reachable
+            else self._network_problem(endpoint, instance, request, source_ip),
             decision=way.decision,
             principal_quota=principal_quota,
             subjects=way.subjects,

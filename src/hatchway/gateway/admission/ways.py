@@ -1,8 +1,8 @@
 """What tunnels have in common that one caller opens from the same place to the same target.
 
-Who connects to a host does so again and again: the policies then say the same, and the records are the same
-but for times and ids. Authentication, expiry, quotas and the network are not in here: they are asked about
-each time.
+Who connects to a host does so again and again: the policies and security groups then say the same, and the
+records are the same but for times and ids. Authentication, expiry, quotas and what is off limits are not in
+here: they are asked about each time.
 
 A way is what its decision was made of, object by object. It is used only where every one of these is what the
 snapshot has now: the snapshot has another as soon as anything about it has changed. So nothing that was
@@ -11,6 +11,7 @@ revoked or altered outlives that, and nothing has to be told of changes.
 
 from __future__ import annotations
 
+from operator import is_
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,16 +41,20 @@ class Asked(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """What the snapshot had when it was decided."""
+    """What the snapshot had when it was decided; `network` as `network_rows` has it."""
 
     caller: Caller
     endpoint: Endpoint | None
     instance: Instance | None
     arns: Arns
+    network: tuple[object, ...] = ()
 
 
 class Way(NamedTuple):
-    """What comes of it: `decision`, which allows, as `to_json` writes it, and what events say."""
+    """What comes of it: `decision`, which allows, as `to_json` writes it, and what events say.
+
+    `is_reachable` is whether the target is registered and security groups let the connection through.
+    """
 
     ground: Ground
     identity: JsonObject
@@ -57,6 +62,7 @@ class Way(NamedTuple):
     decision: str
     subjects: tuple[Subject, ...]
     forms: dict[str, RecordForm]
+    is_reachable: bool = False
 
 
 class Ways:
@@ -80,6 +86,8 @@ class Ways:
             and before.endpoint is ground.endpoint
             and before.instance is ground.instance
             and before.arns is ground.arns
+            and len(before.network) == len(ground.network)
+            and all(map(is_, before.network, ground.network))
         ):
             return way
         del self._ways[asked]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hatchway.domain.account import Account
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, Role, User
-    from hatchway.domain.network import Instance, SecurityGroup, Vpc
+    from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Vpc
     from hatchway.domain.reach import Address
     from hatchway.domain.session import Session
     from hatchway.gateway.snapshot.subjects import Subject
@@ -167,14 +167,16 @@ class Snapshot:
 
     def interface_addresses(self, endpoint: Endpoint) -> list[Address]:
         """The addresses from which an endpoint connects."""
-        rows = self._rows("network_interfaces")
         return [
             parse_address(address)
-            for interface_id in endpoint.network_interface_ids
-            if (interface := rows.get((interface_id,))) is not None
+            for interface in self.interfaces(endpoint)
             for address in (interface.private_ip, interface.ipv6)
             if address
         ]
+
+    def interfaces(self, endpoint: Endpoint) -> list[NetworkInterface]:
+        rows = self._rows("network_interfaces")
+        return [rows[(each,)] for each in endpoint.network_interface_ids if (each,) in rows]
 
     # `hatchway.access.authentication.Directory`
 
