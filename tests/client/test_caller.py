@@ -8,15 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from hatchway.client import clock
 from hatchway.client.caller import Caller
 from hatchway.client.errors import ApiError
 from hatchway.client.http_connection import HttpConnection
 from hatchway.client.patience import Patience
+from hatchway.client.profile import Profile, ProfileOptions
 from hatchway.client.request import Credentials
 from hatchway.client.tls import Trust
 from hatchway.sigv4.errors import RequestExpired
@@ -173,6 +176,24 @@ def test_a_clock_that_is_wrong_is_noticed_and_the_question_asked_at_once_at_the_
     first, second = (datetime.strptime(date, "%Y%m%dt%H%M%Sz") for date in server.asked)
     assert second - first > timedelta(hours=2)
     assert pauses == []
+
+
+def test_whoever_asks_by_botocore_is_given_the_server_s_time_too(
+    server: Server, pauses: list[float], aws_environment: Path
+) -> None:
+    now = datetime.now(UTC)
+    expired = {"__type": "RequestExpired", "message": str(RequestExpired(now, now + timedelta(hours=3)))}
+    key = {**KEY, "SSHPublicKey": f"ssh-ed25519 {'A' * 68}"}
+    server.answers = [answer(403, expired), answer(200)]
+    profile = Profile(ProfileOptions(region="us-east-1", endpoint_url=server.url))
+    assert profile.api("ec2-instance-connect").send_ssh_public_key(**key)["Success"]
+    first, second = (datetime.strptime(date, "%Y%m%dt%H%M%Sz") for date in server.asked)
+    assert second - first > timedelta(hours=2)
+    # Once: a server that says another time with each answer is not asked for ever.
+    server.answers = [answer(403, {**expired, "message": str(RequestExpired(now, now - timedelta(hours=3)))})]
+    with pytest.raises(ClientError, match="RequestExpired"):
+        profile.api("ec2-instance-connect").send_ssh_public_key(**key)
+    assert len(server.asked) == 4
 
 
 def test_a_connection_that_was_closed_meanwhile_is_made_again(server: Server) -> None:

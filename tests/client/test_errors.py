@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from datetime import UTC, datetime, timedelta
 from unittest.mock import MagicMock
 
 import pytest
@@ -10,6 +11,7 @@ from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRe
 from hatchway.client.plan import Route
 from hatchway.client.tunnel import _connect
 from hatchway.gateway.tunnel import closures
+from hatchway.sigv4.errors import RequestExpired
 from hatchway.transport.websocket.close import Closure
 
 SECRET = "hunter2"
@@ -125,6 +127,13 @@ def test_what_the_api_refuses_is_told_with_what_to_do(code: str, to_do: str) -> 
 )
 def test_a_gateway_that_does_not_know_the_caller_says_what_to_do(code: str, to_do: str) -> None:
     assert f" (request id 5d2c): {to_do}" in str(TunnelRefused(403, code, "It is so.", "5d2c"))
+
+
+@pytest.mark.parametrize("code", ["AuthFailure", "RequestExpired"])
+def test_a_signature_that_is_refused_for_its_age_is_no_matter_of_the_key(code: str) -> None:
+    now = datetime.now(UTC)
+    said = str(ApiError("DescribeInstances", code, str(RequestExpired(now, now + timedelta(days=3)))))
+    assert said.endswith(": set this machine's clock ('hatchway doctor' tells by how much it is off)")
 
 
 def test_whoever_may_not_have_a_denial_explained_is_not_told_to_have_that_explained() -> None:

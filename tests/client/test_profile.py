@@ -3,15 +3,19 @@
 import errno
 import socket
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import BinaryIO, NoReturn
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
 
 from hatchway.client.botocore_session import ask_at_terminal
 from hatchway.client.errors import ApiError, NotConfigured
 from hatchway.client.patience import Patience
-from hatchway.client.profile import Profile, ProfileOptions
+from hatchway.client.profile import Profile, ProfileOptions, api_errors
 
 CONFIG = """
 [profile lab]
@@ -85,6 +89,23 @@ def test_a_profile_gives_everything(aws_environment: Path) -> None:
     assert profile.ca_bundle == "/profile/ca.pem"
     assert profile.endpoint_url("ec2") == "https://profile.example"
     assert profile.credentials().access_key_id == "AKIALAB"
+
+
+def test_keys_that_are_renewed_in_the_file_are_those_that_are_used_from_then_on(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    clock = SimpleNamespace(monotonic=count(100.0, 60.0).__next__)
+    monkeypatch.setattr("hatchway.client.profile.time", clock)
+    aws_environment.write_text(CONFIG)
+    profile = Profile(ProfileOptions(profile="lab"))
+    assert profile.credentials().access_key_id == "AKIALAB"
+    aws_environment.write_text(CONFIG.replace("AKIALAB", "AKIANEW"))
+    assert profile.credentials().access_key_id == "AKIANEW"
+    # While somebody writes it, it may be half there.
+    aws_environment.write_text("[profile lab")
+    assert profile.credentials().access_key_id == "AKIANEW"
 
 
 def test_the_environment_names_the_profile(aws_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +230,35 @@ def test_a_file_that_cannot_be_read_is_named_with_what_is_missing(
         profile = Profile(ProfileOptions(profile="lab"))
         assert profile.region
         profile.credentials()
+
+
+def test_an_api_that_says_nothing_is_given_up_and_not_asked_again(
+    nobody: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Config.OPTION_DEFAULTS, "read_timeout", 0.1)
+    nobody.listen()
+    url = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+    client = Profile(ProfileOptions(region="us-east-1", endpoint_url=url)).api("hatchway")
+    with pytest.raises(ReadTimeoutError):
+        client.list_tunnels()
+    nobody.accept()[0].close()
+    with pytest.raises(BlockingIOError):
+        nobody.accept()
+
+
+def test_a_name_that_cannot_be_looked_up_just_now_is_not_called_unknown(
+    aws_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", away)
+    profile = Profile(ProfileOptions(region="us-east-1", endpoint_url="https://api.example"))
+    told = "nobody says what this name leads to: see that the network and the DNS are there"
+    with pytest.raises(ApiError, match=told):
+        profile.caller.describe_instances()
+    with pytest.raises(ApiError, match=told), api_errors("ListTunnels"):
+        profile.api("hatchway", timeout=1).list_tunnels()
 
 
 @pytest.mark.parametrize("process", ["/bin/false", "/bin/echo x", "/nonexistent", "/bin/echo []"])

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import botocore.auth
 import botocore.session
 from botocore import exceptions as failures
 from botocore.config import Config
@@ -20,14 +21,16 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import JSONFileCache
 from urllib3.exceptions import HTTPError
 
+from hatchway.client import clock
 from hatchway.client.errors import ENCODED, NO_API, ApiError, ClientError, NotConfigured, printable
-from hatchway.client.http_connection import TIMEOUT
+from hatchway.client.http_connection import TIMEOUT, UNRESOLVED
 from hatchway.client.patience import as_while_restarting
 from hatchway.client.profile import NO_CREDENTIALS
 from hatchway.client.proxy import ProxyFailed, proxy_for_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from hatchway.client.profile import Profile
 
@@ -53,27 +56,52 @@ class Session(botocore.session.Session):  # type: ignore[misc]  # botocore has n
         url = options.get("endpoint_url")
         if url is None:
             return super().create_client(service_name, *arguments, **options)
+        # botocore has no other way to say what time it is.
+        botocore.auth.get_current_datetime = _signing_time
         # One place says what to go through: told of no proxies, botocore does not look for any itself.
-        config = Config(proxies={}).merge(options.get("config") or Config())
+        config = Config(proxies={}, connect_timeout=TIMEOUT).merge(options.get("config") or Config())
         if service_name == "sts":
             # Asked on the way to a host, where nothing waits for longer.
-            config = Config(connect_timeout=TIMEOUT, read_timeout=TIMEOUT).merge(config)
+            config = Config(read_timeout=TIMEOUT).merge(config)
         client = super().create_client(service_name, *arguments, **{**options, "config": config})
         proxy = proxy_for_url(url)
         if proxy is not None:
             from hatchway.client.proxied_calls import send_through
 
             send_through(client, proxy, options.get("verify"), config)
+        client.meta.events.register_first("needs-retry", _ask_at_server_time)
+        client.meta.events.register_first("needs-retry", _give_up_on_silence)
         if service_name == "sts":
-            client.meta.events.register_first("needs-retry.sts", self._give_up)
+            client.meta.events.register_first("needs-retry.sts", self._leave_waiting)
         return client
 
-    def _give_up(self, caught_exception: Exception | None = None, **_of_the_attempt: Any) -> None:
-        """Has botocore not try again where nobody answers, or where whoever has more patience will."""
-        silent = isinstance(caught_exception, (failures.ConnectTimeoutError, failures.ReadTimeoutError))
-        waited_for = self._of.patience is not None and seems_restarting(caught_exception)
-        if caught_exception is not None and (silent or waited_for):
+    def _leave_waiting(self, caught_exception: Exception | None = None, **_of_the_attempt: Any) -> None:
+        """Has botocore not try again where whoever has more patience will."""
+        if (
+            caught_exception is not None
+            and self._of.patience is not None
+            and seems_restarting(caught_exception)
+        ):
             raise caught_exception
+
+
+def _give_up_on_silence(caught_exception: Exception | None = None, **_of_the_attempt: Any) -> None:
+    """Has botocore not ask again, four times, who has said nothing: a person waits for it, and what was asked
+    may have been done."""
+    if isinstance(caught_exception, (failures.ConnectTimeoutError, failures.ReadTimeoutError)):
+        raise caught_exception
+
+
+def _signing_time(remove_tzinfo: bool = True) -> datetime:
+    """In the place of botocore's, with its default."""
+    return clock.now().replace(tzinfo=None) if remove_tzinfo else clock.now()
+
+
+def _ask_at_server_time(response: Any = None, attempts: int = 1, **_of_the_attempt: Any) -> float | None:
+    """Has a call made again that was refused for the time of its signature: after how many seconds."""
+    refused = {} if response is None else response[1].get("Error", {})
+    once = attempts == 1 and clock.learn(str(refused.get("Message", "")))
+    return 0.0 if once else None
 
 
 class RoleCache(JSONFileCache):  # type: ignore[misc]
@@ -236,13 +264,18 @@ _ADVICE: Final[Sequence[tuple[type[Exception], str, str]]] = (
 )
 """By an error's type and a part of its text: what to do about credentials that cannot be had."""
 
+_OUT_OF_TIME: Final = ": see that this machine's clock is right, or have whoever runs the server renew it"
+
 _HINTS: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (failures.SSLError, "Hostname mismatch", ": call the server by a name that its certificate has"),
     (failures.SSLError, "IP address mismatch", ": call the server by a name that its certificate has"),
     (failures.SSLError, "doesn't match", ": call the server by a name that its certificate has"),
+    (failures.SSLError, "is not yet valid", _OUT_OF_TIME),
+    (failures.SSLError, "has expired", _OUT_OF_TIME),
     (failures.SSLError, "CERTIFICATE_VERIFY_FAILED", " (give the CA with --ca-bundle or AWS_CA_BUNDLE)"),
     (failures.SSLError, "", ": check the endpoint URL, for what listens there is not the API"),
     (failures.ProxyConnectionError, "", ": check HTTPS_PROXY and NO_PROXY"),
+    (failures.EndpointConnectionError, "Temporary failure in name resolution", UNRESOLVED),
     (failures.EndpointConnectionError, "resolve", ": this name is not known here"),
     (failures.EndpointConnectionError, "", ": see that Hatchway runs, and its API listens there"),
     (failures.ConnectTimeoutError, "", ": see that Hatchway's API listens there, and what is between"),

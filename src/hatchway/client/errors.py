@@ -17,6 +17,9 @@ _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _EXPIRED_MESSAGE = "security token included in the request is expired"
 """EC2 has one error code for everything that is wrong with a signature."""
 
+_OF_THE_CLOCK = "Check the clock of the client"
+"""Which a signature's age is refused with."""
+
 _EXPLAIN = "'hatchway explain' with the request id may say more"
 
 _ASK = f"{_EXPLAIN}, or ask whoever runs Hatchway for the permission"
@@ -116,6 +119,8 @@ class ApiError(ClientError):
         to_do = _RENEW if expired else _API_HINTS.get(code)
         if operation == _OF_EXPLANATIONS and to_do == _ASK:
             to_do = _ASK_WHY
+        if _OF_THE_CLOCK in message:
+            to_do = _SET_CLOCK
         super().__init__(_naming(said, request_id).rstrip(".") + (f": {to_do}" if to_do else ""))
         self.operation = operation
         self.code = code

@@ -29,6 +29,8 @@ TIMEOUT: Final = 10.0
 """Seconds for a connection, and for each wait for an answer's bytes. The API says within half of it that it
 has too much to do (`control.threads`)."""
 
+UNRESOLVED: Final = ": nobody says what this name leads to: see that the network and the DNS are there"
+
 
 class Waiting:
     """A question, and its answer once that is there."""
@@ -175,6 +177,8 @@ class HttpConnection:
             hint = (
                 f": {CHECK}, which have it asked through a proxy"
                 if proxy_for_url(self._url) is not None
+                else UNRESOLVED
+                if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
                 else ": this name is not known here"
                 if isinstance(error, socket.gaierror)
                 else ": see that Hatchway runs, and its API listens there"

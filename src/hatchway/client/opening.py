@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 20.0
 """Seconds for connection, TLS and the gateway's answer together."""
 
+NO_ANSWER: Final = (
+    f"no answer within {CONNECT_TIMEOUT:.0f} seconds: see whether the gateway is overloaded or stopped, and"
+    " what firewalls stand between"
+)
+
 SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
 """In which we offer `HALF_CLOSE`, and a gateway that knows it says so (RFC 6455 section 11.3.4)."""
 
@@ -188,7 +193,7 @@ def _unreachable(route: Route) -> Iterator[None]:
     except ClientError:
         raise
     except TimeoutError as error:
-        raise GatewayUnreachable(str(route), f"no answer within {CONNECT_TIMEOUT:.0f} seconds") from error
+        raise GatewayUnreachable(str(route), NO_ANSWER) from error
     except ssl.SSLCertVerificationError as error:
         raise not_trusted(route, error) from error
     except Closed as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,10 @@ ROLE_CACHE: Final = "~/.aws/hatchway/cache"
 """Where the credentials of roles are kept until they expire."""
 
 
+_AS_IT_WAS: Final = 1.0
+"""Seconds for which a shared file is taken to be as it was when it was read."""
+
+
 class ProfileOptions(NamedTuple):
     """What the command line says; None leaves it to the environment and the shared files."""
 
@@ -68,6 +73,9 @@ class Profile:
     def __init__(self, options: ProfileOptions, patience: Patience | None = None) -> None:
         self.options = options
         self.patience = patience
+        self._kept: Credentials | None = None
+        self._read_at = 0.0
+        """When the shared files were read last, as `time.monotonic` has it."""
 
     @cached_property
     def _session(self) -> Any:
@@ -78,6 +86,7 @@ class Profile:
     @cached_property
     def _simple(self) -> Simple | None:
         """None where botocore has to look."""
+        self._read_at = time.monotonic()
         return find_simple(self.options.profile, os.environ)
 
     @cached_property
@@ -117,14 +126,16 @@ class Profile:
         return str(path) if path else None
 
     def credentials(self) -> Credentials:
-        """The credentials to use now: temporary ones are renewed when they are about to expire. May block.
+        """The credentials to use now: temporary ones are renewed when they are about to expire, and of shared
+        files it is what stands there now. May block.
 
         Raises:
             NotConfigured: there are none, or they cannot be had.
             ApiError: the role of the profile cannot be assumed.
         """
         if self._simple is not None and self._simple.credentials is not None:
-            return self._simple.credentials
+            self._kept = self._renewed() or self._kept or self._simple.credentials
+            return self._kept
         with self._configuration():
             self._keep_roles()
             credentials = self._session.get_credentials()
@@ -132,6 +143,15 @@ class Profile:
                 raise NotConfigured(NO_CREDENTIALS)
             frozen = self._frozen(credentials)
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    def _renewed(self) -> Credentials | None:
+        """What shared files have now: who renews keys there does so while a listener goes on. None for what
+        was read a moment ago, and for what is odd, as while somebody writes it."""
+        if time.monotonic() - self._read_at <= _AS_IT_WAS:
+            return None
+        self._read_at = time.monotonic()
+        again = find_simple(self.options.profile, os.environ)
+        return None if again is None else again.credentials
 
     def _frozen(self, credentials: Any) -> Any:
         """As they are now; where the API that gives them is just restarting, when it has.

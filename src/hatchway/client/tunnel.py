@@ -16,7 +16,7 @@ from hatchway import __version__
 from hatchway.client.attempts import attempts, refusal
 from hatchway.client.dialling import DELAY
 from hatchway.client.errors import GatewayUnreachable, NotOpened, TunnelRefused, printable
-from hatchway.client.opening import CONNECT_TIMEOUT, SUBPROTOCOL_HEADER, not_reached, not_trusted
+from hatchway.client.opening import CONNECT_TIMEOUT, NO_ANSWER, SUBPROTOCOL_HEADER, not_reached, not_trusted
 from hatchway.client.proxy import CHECK, proxy_for
 from hatchway.client.relay import Relay
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
@@ -125,7 +125,7 @@ async def _connect(
     except WSHandshakeError as error:
         raise _refusal(route, error) from error
     except TimeoutError as error:
-        raise GatewayUnreachable(str(route), f"no answer within {CONNECT_TIMEOUT:.0f} seconds") from error
+        raise GatewayUnreachable(str(route), NO_ANSWER) from error
     except ssl.SSLCertVerificationError as error:
         raise not_trusted(route, error) from error
     except (OSError, WSError, ValueError, ProxyError) as error:

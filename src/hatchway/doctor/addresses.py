@@ -261,6 +261,8 @@ def _advice(problem: Exception, plane: str, name: str) -> str:
                 f"have {name} in the certificate: --api-name {name} for the API with the private CA, else a"
                 " certificate of your own that has it"
             )
+        if problem.verify_code in _OUT_OF_TIME:
+            return "see that this machine's clock is right, or renew it"
         return "give the CA that it comes from, put the whole chain into its file, or renew it"
     if isinstance(problem, FileNotFoundError | PermissionError):
         return "give a CA certificate that can be read"
@@ -268,6 +270,9 @@ def _advice(problem: Exception, plane: str, name: str) -> str:
         return "docs/connecting.md says what each of these means"
     return f"start the {plane}, or see what is between: a firewall, another address, another port"
 
+
+_OUT_OF_TIME: Final = frozenset({9, 10})
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
 
 _MISMATCHES: Final = frozenset({62, 64})
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
