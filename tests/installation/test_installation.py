@@ -17,8 +17,8 @@ from hatchway.administration.key_steps import Step
 from hatchway.domain.machine import KeyState, Machine, Role
 from hatchway.errors import CommandFailed
 from hatchway.installation import installation
-from hatchway.installation.installation import write_private
 from hatchway.installation.joined import Joined
+from hatchway.installation.secret_files import write_private
 from hatchway.pki import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction

@@ -15,7 +15,13 @@ from tests.cli.test_user import python_for, user_group
 
 from hatchway.access.key_files import new_key
 from hatchway.errors import CommandFailed
-from hatchway.installation.secret_files import ensure_gateway_key, repair_modes, restrict_to_root
+from hatchway.installation.api_location import ApiLocation
+from hatchway.installation.secret_files import (
+    ensure_gateway_key,
+    repair_modes,
+    replace_private,
+    restrict_to_root,
+)
 from hatchway.settings import DataDirectory
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -218,3 +224,46 @@ def test_the_master_key_in_a_gateways_environment_is_complained_of(installed: In
     assert "gateways have no use for the master key" in done.stderr
     assert "the gateway key in environment variable HATCHWAY_GATEWAY_KEY is damaged" in done.stderr
     assert "c2VjcmV0" not in done.stderr
+
+
+@root_only
+def test_a_gateway_key_that_becomes_a_link_while_it_is_made_gives_nothing_of_root_s_away(
+    directory: DataDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is its owner's, who may be a server in wrong hands."""
+    shadow = tmp_path / "shadow"
+    shadow.touch(mode=0o600)
+    directory.gateway_key.unlink()
+    os.chown(directory.path, 65_534, 65_534)
+    on_the_disk = os.fsync
+
+    def and_then_swapped(descriptor: int) -> None:
+        on_the_disk(descriptor)
+        for number, made in enumerate(directory.path.glob(".gateway*")):
+            is_directory = made.is_dir()
+            made.rename(directory.path / f"away-{number}")
+            if is_directory:
+                made.mkdir()
+            link = made / "gateway.key" if is_directory else made
+            link.symlink_to(shadow)
+
+    monkeypatch.setattr(os, "fsync", and_then_swapped)
+    ensure_gateway_key(directory)
+    status = shadow.lstat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (0, 0, 0o600)
+
+
+def test_what_is_put_in_place_has_its_mode_and_follows_no_link(
+    directory: DataDirectory, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    precious.chmod(0o600)
+    for name in ("ca.pem.new", "api.new", "api.json.new"):
+        (directory.path / name).symlink_to(precious)
+    replace_private(directory.ca_certificate, b"CA", 0o644)
+    location = ApiLocation(url="https://x", everywhere=False, private_ca=True, certificate=None)
+    location.write(directory)
+    assert (mode(directory.ca_certificate), mode(directory.api_location)) == (0o644, 0o644)
+    assert (precious.read_text(), mode(precious)) == ("precious", 0o600)
+    assert ApiLocation.read(directory).url == "https://x"

@@ -64,10 +64,15 @@ def new_key(path: Path) -> bytes:
     key = os.urandom(KEY_BYTES)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
+        file.write(key_text(key))
         file.flush()
         os.fsync(file.fileno())
     return key
+
+
+def key_text(key: bytes) -> bytes:
+    """A key as a file has it that holds no other."""
+    return base64.b64encode(key) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 from hatchway.audit.local_trail import record
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.failures import failures
-from hatchway.installation.installation import is_there, write_private
+from hatchway.installation.installation import is_there
+from hatchway.installation.secret_files import write_private
 from hatchway.store import BadStoreUrl, Store, show_problem, show_store
 from hatchway.store.copied_rows import Side, SourceFailed, Sum
 from hatchway.store.finished_copy import EVENT, compare, finished_copy

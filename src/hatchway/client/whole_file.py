@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ def put_whole(path: Path, text: str, mode: int = 0o600) -> None:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(text)
-        if path.exists():
-            shutil.copymode(path, fresh)
-            there = path.stat()
-            if os.name == "posix" and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(fresh, there.st_uid, there.st_gid)
+            # Windows has neither owners nor modes of this kind.
+            if os.name == "posix" and path.exists():
+                there = path.stat()
+                # Not by its name: where root does this in a user's directory, there may be a link by then.
+                if (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(descriptor, there.st_uid, there.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from hatchway.installation.secret_files import replace_private
 from hatchway.settings import DEFAULT_API_PORT, LOOPBACK, Address, DataDirectory, is_everywhere
 
 
@@ -51,8 +52,6 @@ class ApiLocation:
 
     def write(self, directory: DataDirectory) -> None:
         noted = {"url": self.url, "everywhere": self.everywhere, "private_ca": self.private_ca}
-        aside = directory.api_location.with_suffix(".new")
-        aside.write_text(json.dumps({**noted, "certificate": str(self.certificate)}), encoding="utf-8")
+        text = json.dumps({**noted, "certificate": str(self.certificate)})
         # It tells no secret, and not by accident of who starts the server.
-        aside.chmod(0o644)
-        aside.replace(directory.api_location)
+        replace_private(directory.api_location, text.encode(), 0o644)

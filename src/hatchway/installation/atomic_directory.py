@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,19 +47,18 @@ def filled_directory(
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     moved: list[Path] = []
     aside: Path | None = None
+    made: int | None = None
     try:
         _lock(descriptor, directory)
         _clear(directory, keeps)
         os.fchmod(descriptor, 0o700)
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
+        made = _opened(aside)
         yield aside
-        files = sorted(aside.iterdir(), key=lambda path: path.name == last)
-        for path in files:
-            _settle(path, owner)
-        for path in files:
+        for name in _settled(made, last, owner):
             # Noted first: an interrupt between the two lines must not leave the file behind.
-            moved.append(directory / path.name)
-            path.rename(directory / path.name)
+            moved.append(directory / name)
+            os.rename(name, name, src_dir_fd=made, dst_dir_fd=descriptor)
         _sync(descriptor)
     except BaseException:
         for path in reversed(moved):
@@ -71,6 +71,8 @@ def filled_directory(
             directory.rmdir()
         elif fresh and owner is not None:
             os.fchown(descriptor, *owner)
+        if made is not None:
+            os.close(made)
         os.close(descriptor)
 
 
@@ -91,24 +93,28 @@ def replaced_files(directory: Path, *, last: str, keeps: str, instead_of: Sequen
     owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     aside: Path | None = None
+    made: int | None = None
     try:
         _lock(descriptor, directory)
         for path in _left_behind(directory, keeps):
             _remove(path)
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
-        yield aside
-        files = sorted(aside.iterdir(), key=lambda path: path.name == last)
-        for path in files:
-            _settle(path, owner)
+        made = _opened(aside)
+        # Servers run there, and its owner may be in wrong hands: this leads nowhere else than there.
+        by_descriptor = Path(f"/proc/self/fd/{made}")
+        yield by_descriptor if by_descriptor.exists() else aside
+        names = _settled(made, last, owner)
         for name in instead_of:
-            if not (aside / name).exists():
+            if name not in names:
                 (directory / name).unlink(missing_ok=True)
-        for path in files:
-            path.replace(directory / path.name)
+        for name in names:
+            os.replace(name, name, src_dir_fd=made, dst_dir_fd=descriptor)
         _sync(descriptor)
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
+        if made is not None:
+            os.close(made)
         os.close(descriptor)
 
 
@@ -176,12 +182,36 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _settle(path: Path, owner: tuple[int, int] | None) -> None:
-    """Gives a file to its owner, and has it on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if owner is not None:
-            os.fchown(descriptor, *owner)
-        os.fsync(descriptor)
-    finally:
+def _opened(aside: Path) -> int:
+    """A descriptor of a directory that was just made, by which its files are found whatever its name leads to
+    by then: where root makes it in a directory of another's, that one may rename it and put a link there.
+
+    Raises:
+        CommandFailed: it is another already.
+    """
+    descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if os.fstat(descriptor).st_uid != os.geteuid():
         os.close(descriptor)
+        raise CommandFailed(f"somebody else has put {aside} in the place of what was just made there")
+    return descriptor
+
+
+def _settled(aside: int, last: str, owner: tuple[int, int] | None) -> list[str]:
+    """The names of the files there, the `last` one last, when all are their owner's and on the disk.
+
+    Raises:
+        CommandFailed: there is something else, which is none of what was made.
+    """
+    names = sorted(os.listdir(aside), key=lambda name: (name == last, name))
+    for name in names:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=aside)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+                raise CommandFailed(f"somebody else has put {name} among what was being made")
+            if owner is not None:
+                os.fchown(descriptor, *owner)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return names

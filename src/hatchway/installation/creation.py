@@ -23,8 +23,8 @@ from hatchway.certificate_names import without_wildcard
 from hatchway.domain.account import Account, certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
-from hatchway.installation.installation import as_ever, is_there, machine_names, write_private
-from hatchway.installation.secret_files import make_key
+from hatchway.installation.installation import as_ever, is_there, machine_names
+from hatchway.installation.secret_files import make_key, write_private
 from hatchway.pki import LOCAL_NAMES, OWN_NAME, create_ca, fingerprint, issue_server_certificate
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction
@@ -287,8 +287,7 @@ def _make_certificates(aside: DataDirectory, gateway_dns_name: str, now: datetim
     server = issue_server_certificate(ca, names, now)
     write_private(aside.ca_key, ca.key)
     write_private(aside.server_certificate, server.certificate + server.key)
-    write_private(aside.ca_certificate, ca.certificate)
-    aside.ca_certificate.chmod(0o644)
+    write_private(aside.ca_certificate, ca.certificate, 0o644)
 
 
 def _move(paths: list[Path], descriptor: int, directory: Path, moved: list[Path]) -> None:

@@ -11,7 +11,6 @@ from hatchway.access.key_files import KeyProblem, read_keys
 from hatchway.access.machines import GATEWAY
 from hatchway.domain.machine import Role
 from hatchway.errors import CommandFailed, reason
-from hatchway.installation.installation import replace_private
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_calls import (
     FILES,
@@ -22,6 +21,7 @@ from hatchway.installation.machine_calls import (
     own_names,
     read_given,
 )
+from hatchway.installation.secret_files import replace_private
 from hatchway.pki import PkiProblem, certificates_in, is_due
 from hatchway.settings import DataDirectory
 
@@ -77,8 +77,7 @@ def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Seq
     if not certificates_in(authorities.encode()):
         raise CommandFailed("the API names no CA: see that ca.pem is there")
     if authorities.encode() != directory.ca_certificate.read_bytes():
-        replace_private(directory.ca_certificate, authorities.encode())
-        directory.ca_certificate.chmod(0o644)
+        replace_private(directory.ca_certificate, authorities.encode(), 0o644)
         changed.append(directory.ca_certificate.name)
     # Left by a joining that was killed when all was in place.
     directory.unfinished_join.unlink(missing_ok=True)

@@ -35,7 +35,7 @@ from hatchway.domain.machine import KeyState, Role
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.joined import Joined
-from hatchway.installation.secret_files import ensure_gateway_key
+from hatchway.installation.secret_files import ensure_gateway_key, replace_private
 from hatchway.pki import (
     LOCAL_NAMES,
     PRIVATE_RANGES,
@@ -310,27 +310,3 @@ def is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
-
-
-def replace_private(path: Path, content: bytes) -> None:
-    """Puts a file in the place of the one there may be: at no moment there is half of one.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    aside = path.with_name(f"{path.name}.new")
-    aside.unlink(missing_ok=True)
-    write_private(aside, content)
-    aside.replace(path)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    if os.geteuid() == 0:
-        # A server that root starts becomes another user, to whom the directory belongs.
-        owner = path.parent.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -32,7 +32,7 @@ from hatchway.domain.bearer_token import InvalidToken
 from hatchway.domain.machine import JOIN_TOKEN, Role
 from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.atomic_directory import failing, filled_directory, replaced_files
-from hatchway.installation.installation import machine_names, replace_private, write_private
+from hatchway.installation.installation import machine_names
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_api import (
     NOT_KNOWN,
@@ -52,6 +52,7 @@ from hatchway.installation.machine_calls import (
     own_names,
     read_given,
 )
+from hatchway.installation.secret_files import replace_private, write_private
 from hatchway.pki import KeyPair, is_dns_name, is_for_key, new_request
 from hatchway.settings import DataDirectory
 
@@ -195,8 +196,7 @@ def _put_files(
             write_private(aside.path / FILES[kind], read_given(text).text)
     write_private(aside.store_location, keys["store_url"].encode() + b"\n")
     if (authorities := answer.maybe("ca")) is not None:
-        write_private(aside.ca_certificate, authorities.encode())
-        aside.ca_certificate.chmod(0o644)
+        write_private(aside.ca_certificate, authorities.encode(), 0o644)
         certificate = answer.maybe("certificate")
         if certificate is not None and is_for_key(certificate.encode(), request.key):
             write_private(aside.server_certificate, certificate.encode() + request.key)

@@ -13,9 +13,10 @@ from hatchway.access.machines import GATEWAY, MASTER, open_sealed, seal_context,
 from hatchway.access.vault import Unsealable
 from hatchway.domain.machine import Role
 from hatchway.errors import CommandFailed
-from hatchway.installation.installation import machine_names, private_addresses, replace_private
+from hatchway.installation.installation import machine_names, private_addresses
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_api import NotTrusted, Refused, post, trusting
+from hatchway.installation.secret_files import replace_private
 from hatchway.pki import KeyPair, is_dns_name, is_for_key, is_good_at, new_request
 from hatchway.settings import DataDirectory
 

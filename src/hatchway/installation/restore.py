@@ -137,7 +137,7 @@ def _copy(source: Path, target: Path, mode: int) -> None:
     target.touch(mode=0o600, exist_ok=False)
     with os.fdopen(open_file(source), "rb") as read, target.open("wb") as written:
         shutil.copyfileobj(read, written, 1 << 20)
-    target.chmod(mode)
+        os.fchmod(written.fileno(), mode)
 
 
 def _ready(store_url: str, source: Path, backup: Backup, now: datetime) -> None:

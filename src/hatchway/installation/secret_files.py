@@ -3,12 +3,12 @@
 import errno
 import os
 import pwd
+import secrets
 import stat
-import tempfile
 from pathlib import Path
 from typing import Final
 
-from hatchway.access.key_files import GATEWAY_KEY, KeyKind, new_key, read_keys
+from hatchway.access.key_files import GATEWAY_KEY, KEY_BYTES, KeyKind, key_text, new_key, read_keys
 from hatchway.errors import CommandFailed
 from hatchway.settings import DataDirectory
 
@@ -50,6 +50,38 @@ def put_file(path: Path, content: bytes, *, like: Path) -> None:
         os.close(directory)
 
 
+def replace_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Puts a file in the place of the one there may be: at no moment there is half of one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    aside = path.with_name(f"{path.name}.new")
+    aside.unlink(missing_ok=True)
+    write_private(aside, content, mode)
+    aside.replace(path)
+
+
+def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Makes a file, which is the directory's owner's when root does.
+
+    By then that owner may have put another in its place: nothing is done by its name.
+
+    Raises:
+        OSError: it cannot be made, or is there.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        if os.geteuid() == 0:
+            # A server that root starts becomes another user, to whom the directory belongs.
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
 def ensure_gateway_key(directory: DataDirectory) -> bool:
     """Makes the gateway key of an installation that has none; whether it did.
 
@@ -59,19 +91,17 @@ def ensure_gateway_key(directory: DataDirectory) -> bool:
     path = directory.gateway_key
     if GATEWAY_KEY.variable in os.environ or os.path.lexists(path):
         return False
+    made = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        with tempfile.TemporaryDirectory(prefix=".gateway-key-", dir=directory.path) as aside:
-            made = Path(aside, path.name)
-            new_key(made)
-            if os.geteuid() == 0:
-                owner = directory.path.stat()
-                os.chown(made, owner.st_uid, owner.st_gid)
-            # Another process may be doing the same: the first is the one.
-            os.link(made, path)
+        write_private(made, key_text(os.urandom(KEY_BYTES)))
+        # Another process may be doing the same: the first is the one.
+        os.link(made, path, follow_symlinks=False)
     except FileExistsError:
         return False
     except OSError as problem:
         raise CommandFailed(f"cannot make {path}: {problem.strerror}") from problem
+    finally:
+        made.unlink(missing_ok=True)
     return True
 
 
