@@ -261,7 +261,7 @@ def test_another_of_each_key_goes_round_while_everything_runs(machines: Machines
     for key in ("gateway-key", "master-key", "ca"):
         for step, too_soon in (("add", "use"), ("use", "drop"), ("drop", "")):
             rotate(key, step)
-            if too_soon and key != "ca":
+            if too_soon and (key, step) != ("ca", "use"):
                 assert "cannot do this step yet" in rotate(key, too_soon, fails=True)
             if (key, step) == ("ca", "use"):
                 assert "send the server a SIGHUP" in rotate(key, "drop", fails=True)
@@ -269,7 +269,7 @@ def test_another_of_each_key_goes_round_while_everything_runs(machines: Machines
                 was = first.read_bytes()
                 os.kill(machines.servers["first"].process.pid, signal.SIGHUP)
                 wait_until(lambda: first.read_bytes() != was)  # noqa: B023 - at once
-                assert "is the former CA's yet" in rotate(key, "drop", fails=True)
+                assert "has a certificate of the former CA yet" in rotate(key, "drop", fails=True)
             a_minute_later(machines)
         assert machines.tunnel() == ANSWER
     for name in names:

@@ -41,7 +41,7 @@ from hatchway.administration.key_steps import Step
 from hatchway.administration.promotion import promote
 from hatchway.cli import join_commands
 from hatchway.control.housekeeping import lead
-from hatchway.control.machines import grants, renewal
+from hatchway.control.machines import grants, renewal, requests
 from hatchway.control.machines import joining as joining_there
 from hatchway.control.machines.certificates import issue_certificates
 from hatchway.control.machines.requests import LARGEST_REQUEST
@@ -428,8 +428,6 @@ def test_a_control_plane_that_joined_takes_the_place_of_the_first_machine_that_i
         assert promoted.next_ca is not None and not got.machine.exists()
         with pytest.raises(BadUsage, match="it is the first one already"):
             promote(installation)
-        certificate_authority.rotate(installation, certificate_authority.Step.USE)
-        assert got.ca_key.stat().st_mode & 0o777 == 0o600
         # It hands out the next CA's certificates, as the first machine did.
         keys = OwnKeys(
             FollowedKeyFile(MASTER_KEY, got.master_key, {}),
@@ -439,6 +437,9 @@ def test_a_control_plane_that_joined_takes_the_place_of_the_first_machine_that_i
         site.serve(replace(site.plane, own_keys=keys))
         try:
             gateway = DataDirectory(tmp_path / "gw")
+            assert renew(gateway, other.machine, site.now) == ["ca.pem"]
+            certificate_authority.rotate(installation, certificate_authority.Step.USE)
+            assert got.ca_key.stat().st_mode & 0o777 == 0o600
             assert renew(gateway, other.machine, site.now) == ["ca.pem", "server.pem"]
         finally:
             site.serve(site.plane)
@@ -659,15 +660,51 @@ def test_a_certificate_of_a_clock_that_is_wrong_takes_no_good_ones_place(site: S
     assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == ["server.pem"]
 
 
-def test_machines_follow_another_ca(site: Site, tmp_path: Path) -> None:
-    result = site.join(tmp_path / "gw", Role.GATEWAY)
-    got = DataDirectory(tmp_path / "gw")
-    certificate_authority.rotate(site.installation, certificate_authority.Step.ADD)
+def test_machines_follow_another_ca_which_waits_for_each_of_them_by_name(site: Site, tmp_path: Path) -> None:
+    for each in list_machines(site.installation):
+        remove_machine(site.installation, each.id)
+    off, result = site.join(tmp_path / "off", Role.GATEWAY), site.join(tmp_path / "gw", Role.GATEWAY)
+    got, rotate = DataDirectory(tmp_path / "gw"), certificate_authority.rotate
+    rotate(site.installation, certificate_authority.Step.ADD)
+    with pytest.raises(CommandFailed, match="and 1 more cannot do this step yet, and has not said"):
+        rotate(site.installation, certificate_authority.Step.USE)
     assert renew(got, result.machine, site.now) == ["ca.pem"]
-    certificate_authority.rotate(site.installation, certificate_authority.Step.USE)
+    with pytest.raises(CommandFailed, match=rf"\({off.machine.machine_id}\) cannot do this step yet"):
+        rotate(site.installation, certificate_authority.Step.USE)
+    # It may be gone for good, and nobody has the time.
+    rotate(site.installation, certificate_authority.Step.USE, force=True)
     assert renew(got, result.machine, site.now) == ["ca.pem", "server.pem"]
     first = site.directory.ca_certificate.read_bytes()
     assert is_issued_by(got.server_certificate.read_bytes(), first)
+    # The server's own certificate is another's matter.
+    own = site.directory.server_certificate.rename(tmp_path / "server.pem")
+    try:
+        with pytest.raises(CommandFailed, match=rf"\({off.machine.machine_id}\) cannot .* the former CA yet"):
+            rotate(site.installation, certificate_authority.Step.DROP)
+    finally:
+        own.rename(site.directory.server_certificate)
+    with site.installation.store.read() as tx:
+        (event,) = [
+            event
+            for each in tx.audit_records.find(event_name="RotateCertificateAuthority")
+            if "leftBehind" in (event := json.loads(each.body)["requestParameters"])
+        ]
+    assert event == {"step": "use", "leftBehind": [off.machine.machine_id]}
+
+
+def test_an_api_of_the_version_before_is_not_told_which_cas_a_machine_trusts(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = site.join(tmp_path / "gw", Role.GATEWAY)
+    monkeypatch.setattr(requests, "_FIELDS", requests._FIELDS - {"authorities"})
+    assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == []
+    (kept,) = [each for each in list_machines(site.installation) if each.id == result.machine.machine_id]
+    assert not [each for each in kept.key_ids if each.startswith("ca:")]
+    monkeypatch.undo()
+    assert renew(DataDirectory(tmp_path / "gw"), result.machine, site.now) == []
+    (kept,) = [each for each in list_machines(site.installation) if each.id == result.machine.machine_id]
+    assert [each for each in kept.key_ids if each.startswith("ca:")]
+    remove_machine(site.installation, result.machine.machine_id)
 
 
 def test_a_machine_that_was_removed_gets_nothing_any_more(site: Site, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -130,6 +130,11 @@ def ids_of(keys: Keys) -> tuple[str, ...]:
 def told_ids(held: Mapping[str, Keys]) -> tuple[str, ...]:
     """How a machine says which keys it has, of each kind the one that seals first."""
     return tuple(f"{kind}:{key_id}" for kind, keys in sorted(held.items()) for key_id in ids_of(keys))
+
+
+def told_authorities(fingerprints: Sequence[str]) -> tuple[str, ...]:
+    """How it is kept beside these which CAs a machine trusts."""
+    return tuple(f"{AUTHORITY}:{each}" for each in fingerprints)
 
 
 def seal_context(machine_id: str) -> str:

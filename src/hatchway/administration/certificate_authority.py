@@ -8,6 +8,10 @@ issues first:
     use    next, former   the next one issues: its key is ca.key, and the former one's is gone
     drop   next           nobody is told to trust the former one any more
 
+Machines that joined follow by asking the API once a minute, and say which CAs they trust. `use` is done when
+all of them trust the next one, and `drop` when all have a certificate of it: else the API would be one that
+they do not trust, and they would have to join anew.
+
 A step is on record before it changes a file, and done again it goes on where it was ended.
 
 Nothing here touches a client or a server that runs. The server issues itself a certificate of the CA that
@@ -19,8 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
-from hatchway.access.machines import AUTHORITY
+from hatchway.access.machines import AUTHORITY, told_authorities
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
 from hatchway.certificate_names import without_wildcard
@@ -60,16 +65,20 @@ class Authorities:
     names: tuple[str, ...]
 
 
-def rotate(installation: Installation, step: Step, names: Sequence[str] = ()) -> Authorities:
+def rotate(
+    installation: Installation, step: Step, names: Sequence[str] = (), *, force: bool = False
+) -> Authorities:
     """Does one step; one that has been done already changes nothing.
 
     Args:
+        force: whether no machine that joined is waited for.
         names: DNS names for which the next CA is to be able to issue, besides those of the one there is and
             those of gateways. For `add` alone.
 
     Raises:
         BadUsage: a step before has not been done, or one of the names is none.
-        CommandFailed: the files cannot be read or written, or the server's certificate is the former CA's.
+        CommandFailed: the files cannot be read or written, the server's certificate is the former CA's, or a
+            machine has not followed the step before yet.
     """
     if names and step is not Step.ADD:
         raise BadUsage("--name is for the next CA: give it with --step add")
@@ -78,7 +87,7 @@ def rotate(installation: Installation, step: Step, names: Sequence[str] = ()) ->
             raise BadUsage(f"--name {name!r} is not a host name")
     if os.path.lexists(installation.directory.machine):
         raise BadUsage("this machine joined, and follows the one that has the CA's key: do this there")
-    return _rotate(installation, step, names)
+    return _rotate(installation, step, names, force=force)
 
 
 def add_without_key(installation: Installation) -> Authorities:
@@ -90,12 +99,14 @@ def add_without_key(installation: Installation) -> Authorities:
     return _rotate(installation, Step.ADD, ())
 
 
-def _rotate(installation: Installation, step: Step, names: Sequence[str]) -> Authorities:
+def _rotate(
+    installation: Installation, step: Step, names: Sequence[str], *, force: bool = False
+) -> Authorities:
     directory = installation.directory
     try:
         now = None
         while now is None:
-            now = _step(installation, step, names)
+            now = _step(installation, step, names, force=force)
     except PkiProblem as problem:
         raise CommandFailed(str(problem)) from problem
     except OSError as problem:
@@ -126,7 +137,9 @@ class _Change:
             directory.next_ca_key.unlink()
 
 
-def _step(installation: Installation, step: Step, names: Sequence[str]) -> Sequence[bytes] | None:
+def _step(
+    installation: Installation, step: Step, names: Sequence[str], *, force: bool
+) -> Sequence[bytes] | None:
     """The CAs after a step; None where another command has changed them meanwhile.
 
     It is on record before a file is changed. Whatever ends it between, the same step again does the rest.
@@ -140,11 +153,14 @@ def _step(installation: Installation, step: Step, names: Sequence[str]) -> Seque
             case Step.USE:
                 change = _use(directory, before)
             case Step.DROP:
-                change = _drop(directory, before, tx.machines.find())
+                change = _drop(directory, before)
         if change is None:
             _say(tx, before)
             return before
-        _record(tx, installation, step, change.certificates)
+        behind = _behind(step, before, tx.machines.find())
+        if behind and not force:
+            raise CommandFailed(_told_behind(step, behind))
+        _record(tx, installation, step, change.certificates, left_behind=behind)
     with installation.store.write() as tx:
         if _certificates(directory) != before:
             return None
@@ -152,7 +168,7 @@ def _step(installation: Installation, step: Step, names: Sequence[str]) -> Seque
             change.make(directory)
         except OSError as problem:
             failure = Outcome(error_code="Failed", error_message=reason(problem))
-            _record(tx, installation, step, _certificates(directory), failure)
+            _record(tx, installation, step, _certificates(directory), failure=failure)
             failed = problem
         else:
             _say(tx, change.certificates)
@@ -202,7 +218,7 @@ def _use(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     return _Change((*own, *(each for each in before if each not in own)), key=key)
 
 
-def _drop(directory: DataDirectory, before: Sequence[bytes], machines: Sequence[Machine]) -> _Change | None:
+def _drop(directory: DataDirectory, before: Sequence[bytes]) -> _Change | None:
     if directory.next_ca_key.exists():
         raise BadUsage("the former CA still issues: do --step use first")
     if len(before) == 1:
@@ -214,16 +230,37 @@ def _drop(directory: DataDirectory, before: Sequence[bytes], machines: Sequence[
             "the server's certificate is the former CA's yet: send the server a SIGHUP (systemctl reload"
             " hatchway), or start it, and then do this again"
         )
-    for machine in machines:
-        certificate = machine.certificate
-        if certificate is not None and not is_issued_by(certificate.encode(), before[0]):
-            raise CommandFailed(
-                f"the certificate of {machine.name} ({machine.id}) is the former CA's yet: it asks for"
-                " another within a minute while its server runs. Wait; one that was off from before --step"
-                " add until after --step use trusts the former CA alone: have it join anew, hatchway join"
-                " --again; one that is gone for good, take out: hatchway machine remove"
-            )
     return _Change(tuple(before[:1]))
+
+
+def _behind(step: Step, before: Sequence[bytes], machines: Sequence[Machine]) -> list[Machine]:
+    """The machines for which a step comes too soon."""
+    match step:
+        case Step.ADD:
+            return []
+        case Step.USE:
+            wanted = set(told_authorities(list(map(fingerprint, before))))
+            return [each for each in machines if not wanted <= set(each.key_ids)]
+        case Step.DROP:
+            return [
+                each
+                for each in machines
+                if each.certificate is not None and not is_issued_by(each.certificate.encode(), before[0])
+            ]
+
+
+def _told_behind(step: Step, behind: Sequence[Machine]) -> str:
+    named = f"{behind[0].name} ({behind[0].id})"
+    more = f" and {len(behind) - 1} more" if len(behind) > 1 else ""
+    lacks = "not said that it trusts the next CA"
+    if step is Step.DROP:
+        lacks = "a certificate of the former CA yet"
+    return (
+        f"{named}{more} cannot do this step yet, and has {lacks}: a machine asks once a minute for what has"
+        " changed, while its server runs. Wait, upgrade one of a version before, and take out one that is"
+        " gone for good (hatchway machine remove). --force waits for none: one that is behind then has to"
+        " join anew (hatchway join --again)"
+    )
 
 
 def _record(
@@ -231,15 +268,20 @@ def _record(
     installation: Installation,
     step: Step,
     now: Sequence[bytes],
+    *,
     failure: Outcome | None = None,
+    left_behind: Sequence[Machine] = (),
 ) -> None:
+    parameters: dict[str, Any] = {"step": step.value}
+    if left_behind:
+        parameters["leftBehind"] = [each.id for each in left_behind]
     answer = {"certificateAuthorities": [fingerprint(each) for each in now]}
     record(
         tx,
         installation.account,
         datetime.now(UTC),
         "RotateCertificateAuthority",
-        parameters={"step": step.value},
+        parameters=parameters,
         answer=answer,
         failure=failure,
     )

@@ -44,6 +44,10 @@ def rotate(
             " May be repeated.",
         ),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Wait for no machine that joined: who is behind has to join anew."),
+    ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
@@ -52,6 +56,7 @@ def rotate(
 
     'add' makes the next CA, and ca.pem holds both. When every client and host has taken that over, 'use' has
     the next one issue; when the server shows a certificate of it, 'drop' takes the former out of ca.pem.
+    Machines that joined follow by themselves; a step that comes too soon for one is refused, by its name.
 
     \b
     Example:
@@ -66,7 +71,7 @@ def rotate(
     except ValueError:
         raise BadUsage(f"--step {step!r} is none of add, use and drop") from None
     with open_installation(data_directory(data_dir), store_url) as installation:
-        now = rotate_authority(installation, chosen, tuple(each.lower() for each in name or ()))
+        now = rotate_authority(installation, chosen, tuple(each.lower() for each in name or ()), force=force)
     if json:
         import json as json_format
 

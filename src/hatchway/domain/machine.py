@@ -47,7 +47,8 @@ class Machine:
     Attributes:
         name: what it calls itself: its host name.
         names: what its certificate is to be for, of what the private CA may issue for.
-        key_ids: of the master keys and gateway keys that it last said it has, each as `kind:id`.
+        key_ids: of the master keys and gateway keys that it last said it has, each as `kind:id`, and the
+            fingerprints of the CAs that it said it trusts, as `ca:fingerprint`.
         request: a certificate request (PEM) that no control plane with the CA's key has seen yet.
         certificate: what the CA answered to the last one (PEM).
         expires_at: when that certificate ends.

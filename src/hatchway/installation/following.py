@@ -79,6 +79,8 @@ def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Seq
     if authorities.encode() != directory.ca_certificate.read_bytes():
         replace_private(directory.ca_certificate, authorities.encode(), 0o644)
         changed.append(directory.ca_certificate.name)
+        # As with keys.
+        api.ask()
     # Left by a joining that was killed when all was in place.
     directory.unfinished_join.unlink(missing_ok=True)
     current = _content(directory.server_certificate)

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import ssl
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,11 +19,23 @@ from hatchway.installation.installation import machine_names, private_addresses
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_api import NotTrusted, Refused, post, trusting
 from hatchway.installation.secret_files import replace_private
-from hatchway.pki import KeyPair, is_dns_name, is_for_key, is_good_at, new_request
+from hatchway.pki import (
+    KeyPair,
+    PkiProblem,
+    certificates_in,
+    fingerprint,
+    is_dns_name,
+    is_for_key,
+    is_good_at,
+    new_request,
+)
 from hatchway.settings import DataDirectory
 
 CERTIFICATE_SECONDS: Final = 20.0
 """How long to wait for a certificate that the control plane with the CA's key has to issue."""
+_RENEW: Final = "/machine/v1/renew"
+_NOT_UNDERSTOOD: Final = 400
+"""HTTP's status of a body with what is not known."""
 TOO_SOON: Final = 429
 """HTTP's status of what is asked once more too soon."""
 PAUSE_SECONDS: Final = 2.5
@@ -76,14 +90,14 @@ class MachineApi:
     def ask(self, request: KeyPair | None = None) -> Answer:
         joined = self.joined
         authorities = self.directory.ca_certificate.read_bytes() if joined.trusts_ca else None
-        body: dict[str, Any] = {"key_ids": list(told_ids(self.held))}
+        body: dict[str, Any] = {"key_ids": list(told_ids(self.held)), "authorities": self._authorities()}
         if joined.role is Role.CONTROL:
             body |= {"names": list(self.names), "required": list(joined.required)}
         if request is not None:
             body["request"] = request.certificate.decode("ascii")
         context = trusting(authorities)
         try:
-            return Answer(post(joined.api_urls, context, "/machine/v1/renew", joined.token, body))
+            return Answer(self._post(context, body))
         except NotTrusted as problem:
             if not joined.trusts_ca:
                 raise
@@ -92,6 +106,24 @@ class MachineApi:
                 " away, have it join anew: hatchway join --again, with a new token (hatchway join-token"
                 " create)"
             ) from problem
+
+    def _post(self, context: ssl.SSLContext, body: dict[str, Any]) -> dict[str, Any]:
+        urls, token = self.joined.api_urls, self.joined.token
+        try:
+            return post(urls, context, _RENEW, token, body)
+        except Refused as refused:
+            if refused.status != _NOT_UNDERSTOOD:
+                raise
+            # It is of the version before, which does not know of CAs that machines tell of.
+            return post(
+                urls, context, _RENEW, token, {key: body[key] for key in body if key != "authorities"}
+            )
+
+    def _authorities(self) -> list[str]:
+        """The fingerprints of the CAs that this machine trusts; none where its file is damaged."""
+        with suppress(OSError, PkiProblem):
+            return list(map(fingerprint, certificates_in(self.directory.ca_certificate.read_bytes())))
+        return []
 
     def ask_for_certificate(self, now: datetime) -> None:
         """Asks for a new certificate, and waits a while until it is in place. See `await_certificate`."""

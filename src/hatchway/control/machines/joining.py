@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from hatchway.access.machines import Grant, delete_grant, grant_of, put_grant, told_ids
+from hatchway.access.machines import Grant, delete_grant, grant_of, put_grant, told_authorities, told_ids
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted, shown_token
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
@@ -91,7 +91,7 @@ def _join(
             name=asked.name,
             role=kept.role,
             names=names.possible,
-            key_ids=told_ids(held),
+            key_ids=(*told_ids(held), *told_authorities(own.authority.fingerprints())),
             request=asked.request,
             joined_at=now,
             seen_at=now,
@@ -119,7 +119,7 @@ def _join(
                 answer={
                     "machineId": machine.id,
                     "use": uses,
-                    "keyIds": list(machine.key_ids),
+                    "keyIds": list(told_ids(held)),
                     **({} if begun is None else {"resumed": True}),
                     **({} if former is None else {"replaces": former}),
                 },

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from hatchway.access.machines import told_ids
+from hatchway.access.machines import told_authorities, told_ids
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
@@ -57,7 +57,8 @@ def _renew(
         and now + SERVER_LIFETIME - PAUSE < machine.expires_at <= now + SERVER_LIFETIME
     ):
         raise BearerRefused(429, "this machine has just been given a certificate: ask again in a while")
-    seen = replace(machine, names=names.possible, key_ids=asked.key_ids)
+    has = (*asked.key_ids, *told_authorities(asked.authorities))
+    seen = replace(machine, names=names.possible, key_ids=has)
     is_news = seen != machine or not machine.finished or abs(now - machine.seen_at) >= SEEN
     if is_news or asked.request is not None or hands_out:
         with plane.store.write() as tx:
@@ -66,7 +67,7 @@ def _renew(
             machine = replace(
                 machine,
                 names=names.possible,
-                key_ids=asked.key_ids,
+                key_ids=has,
                 seen_at=max(now, machine.joined_at + _TICK),
                 seen_from=peer,
             )

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,7 +24,9 @@ _LONGEST_NAME: Final = 253
 _LONGEST_PEM: Final = 4096
 _LONGEST_TOKEN: Final = 256
 _MOST_KEY_IDS: Final = 8
-_FIELDS: Final = {"name", "names", "required", "public_key", "key_ids", "request", "replaces"}
+_MOST_AUTHORITIES: Final = 8
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_FIELDS: Final = {"authorities", "name", "names", "required", "public_key", "key_ids", "request", "replaces"}
 _NO_MACHINE: Final = (
     "this machine is not known, or no longer: it was taken out (hatchway machine remove), or the store was"
     " restored to before it joined. Have it join again: hatchway join --again, with a new token (hatchway"
@@ -39,6 +42,7 @@ class Asked:
     names: tuple[str, ...]
     required: tuple[str, ...]
     key_ids: tuple[str, ...]
+    authorities: tuple[str, ...]
     request: str | None
     public_key: bytes = field(default=b"")
     replaces: str = field(default="", repr=False)
@@ -110,8 +114,11 @@ def read_request(content: bytes, *, joins: bool) -> Asked:
     except (PkiProblem, ValueError) as problem:
         raise BearerRefused(400, str(problem)) from problem
     key_ids = _texts(body, "key_ids", _MOST_KEY_IDS)
+    authorities = _texts(body, "authorities", _MOST_AUTHORITIES)
+    if not all(map(_FINGERPRINT.fullmatch, authorities)):
+        raise BearerRefused(400, "authorities are the SHA-256 of CAs' certificates, in hexadecimal")
     replaces = str(body.get("replaces") or "")[:_LONGEST_TOKEN]
-    return Asked(name, names, required, key_ids, request, public_key, replaces)
+    return Asked(name, names, required, key_ids, authorities, request, public_key, replaces)
 
 
 def _texts(body: Mapping[str, Any], key: str, most: int) -> tuple[str, ...]:
