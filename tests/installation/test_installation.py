@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Installed
+from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway.access.access_keys import put_check
 from hatchway.access.machines import AUTHORITY
 from hatchway.access.vault import Vault
 from hatchway.administration import certificate_authority, gateway_key
 from hatchway.administration.key_steps import Step
+from hatchway.administration.store_copy import copy_whole_store
 from hatchway.domain.machine import KeyState, Machine, Role
 from hatchway.errors import CommandFailed
 from hatchway.installation import installation
@@ -144,3 +146,24 @@ def test_a_machine_that_joined_starts_with_a_ca_that_is_trusted_yet_and_with_no_
             continue
         with pytest.raises(CommandFailed, match="A machine that joined joins anew: hatchway join --again"):
             serve(directory)
+
+
+def test_a_command_whose_database_server_hangs_ends_and_says_so(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "COMMANDS_PATIENCE", 0.5)
+    directory = DataDirectory(installed.directory)
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is missing: install postgresql")
+    with postgresql_server(programs) as server:
+        url = server.new_database()
+        copy_whole_store(directory.store_url, url, datetime.now(UTC))
+        with (
+            pytest.raises(CommandFailed, match="see whether it hangs"),
+            installation.open_installation(directory, url) as opened,
+            opened.store.read() as tx,
+        ):
+            tx.accounts.find()
+            with server.suspended():
+                tx.accounts.find()

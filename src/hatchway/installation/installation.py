@@ -78,6 +78,11 @@ class Installation:
             derive_granted(tx, self.vault, gateway, now=now, region=self.account.region)
 
 
+COMMANDS_PATIENCE: Final = 120.0
+"""Seconds for which a command that somebody waits for lets a database server say nothing at all: longer than
+any of their statements takes, as over a large trail."""
+
+
 @contextmanager
 def open_installation(
     directory: DataDirectory,
@@ -110,7 +115,9 @@ def open_installation(
         # It may be rotated while this is under way: what is sealed under the former then nobody opens again.
         master_key = FollowedKeyFile(MASTER_KEY, directory.master_key, os.environ)
         vault = Vault(*master_key.held.all, changed=master_key.changed)
-        store = Store.open(store_url or directory.store_url)
+        # A migration may take any time over a statement.
+        patience = None if migrate else COMMANDS_PATIENCE
+        store = Store.open(store_url or directory.store_url, patience=patience)
         try:
             if migrate:
                 store.migrate()

@@ -84,4 +84,7 @@ class _Impatient(psycopg.Connection[Any]):
             with suppress(psycopg.Error):
                 self.cancel_safe(timeout=_CANCEL_SECONDS)
         self.pgconn.finish()
-        raise Silent(f"the database server has not answered for {self.patience:.0f} seconds")
+        raise Silent(
+            f"the database server has not answered for {self.patience:.0f} seconds: see whether it hangs, or"
+            " its disk. Whether it has done what it was asked is not known: look before you ask again"
+        )
