@@ -13,8 +13,8 @@ from fuzz.draws import Draws
 from hatchway.client.discovery import gateway_port
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
 from hatchway.client.http_answer import HttpAnswer
+from hatchway.client.picows_opening import _refusal
 from hatchway.client.plan import Route
-from hatchway.client.tunnel import _refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

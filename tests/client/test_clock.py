@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.client.carriers import carry_bytes
 from tests.client.stubs import Answer, StubGateway, refusal
-from tests.client.test_tunnel import Says, carry_bytes
+from tests.client.test_tunnel import Says
 
 from hatchway.client import clock
 from hatchway.client.errors import TunnelClosed, TunnelRefused

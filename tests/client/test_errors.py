@@ -1,7 +1,6 @@
 """What is printed of others' words: printable, bounded, and without a proxy's password."""
 
 import asyncio
-import ssl
 from datetime import UTC, datetime, timedelta
 from unittest.mock import MagicMock
 
@@ -9,6 +8,7 @@ import pytest
 
 from hatchway.client.errors import ApiError, ClientError, TunnelClosed, TunnelRefused, printable
 from hatchway.client.plan import Route
+from hatchway.client.tls import Trust
 from hatchway.client.tunnel import _connect
 from hatchway.gateway.tunnel import closures
 from hatchway.sigv4.errors import RequestExpired
@@ -51,9 +51,8 @@ def test_a_proxy_that_is_none_is_told_of_in_a_line(url: str, monkeypatch: pytest
     monkeypatch.setenv("HTTPS_PROXY", url)
     monkeypatch.setenv("NO_PROXY", "")
     route = Route(dns_name="gateway.example", port=443)
-    context = ssl.create_default_context()
     with pytest.raises(ClientError) as raised:
-        asyncio.run(_connect(route, "/openTunnel", context, MagicMock()))
+        asyncio.run(_connect(route, "/openTunnel", Trust(None), MagicMock(), None))
     assert SECRET not in str(raised.value)
 
 

@@ -4,19 +4,37 @@ import asyncio
 import sys
 
 import pytest
+from tests.transport.compiled import needs_core
 
 from hatchway.client import event_loop
+from hatchway.client.event_loop import COMPILED_CORE, is_core_s
+from hatchway.transport.core import loading
 
 
 async def kind() -> str:
-    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    loop = asyncio.get_running_loop()
+    return "core" if is_core_s(loop) else type(loop).__module__.partition(".")[0]
+
+
+@needs_core
+def test_it_is_the_core_s_where_that_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(COMPILED_CORE, raising=False)
+    assert event_loop.run(kind()) == "core"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="uvloop is asked for on Linux alone")
-def test_it_is_uvloop_s_where_that_is_installed() -> None:
+@pytest.mark.parametrize("is_off", [True, False])
+def test_without_the_core_it_is_uvloop_s_where_that_is_installed(
+    monkeypatch: pytest.MonkeyPatch, is_off: bool
+) -> None:
+    if is_off:
+        monkeypatch.setenv(COMPILED_CORE, "off")
+    else:
+        monkeypatch.setattr(loading, "CORE", None)
     assert event_loop.run(kind()) == "uvloop"
 
 
 def test_it_is_python_s_own_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "CORE", None)
     monkeypatch.setitem(sys.modules, "uvloop", None)
     assert event_loop.run(kind()) == "asyncio"

@@ -11,8 +11,10 @@ import pytest
 from tests.client.certificates import Certificates
 from tests.client.stubs import StubGateway, tunnel_plan
 from tests.gateway.harness import Says, running_gateway, target
+from tests.transport.compiled import needs_core
 from tests.transport.harness import TIMEOUT, run
 
+from hatchway.client import event_loop
 from hatchway.client.listener import listen
 from hatchway.client.local import LocalEnd, standard_streams
 from hatchway.client.plan import TunnelPlan
@@ -52,7 +54,7 @@ def alone(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> Coroutine[Any, A
 
 def by_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> Coroutine[Any, Any, None]:
     """As the tunnels of a local port are carried."""
-    return open_tunnel(plan, trusted.everything, local)
+    return open_tunnel(plan, trusted, local)
 
 
 both = pytest.mark.parametrize("carrier", [by_event_loop, alone])
@@ -150,7 +152,12 @@ def test_a_host_that_closes_wholly_ends_the_tunnel_at_the_next_byte_though_input
     run(test)
 
 
-def test_a_connection_to_a_local_port_ends_its_directions_one_by_one(certificates: Certificates) -> None:
+@pytest.mark.parametrize("compiled_core", [pytest.param("on", marks=needs_core), "off"])
+def test_a_connection_to_a_local_port_ends_its_directions_one_by_one(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, compiled_core: str
+) -> None:
+    monkeypatch.setenv(event_loop.COMPILED_CORE, compiled_core)
+
     async def test() -> None:
         host = EndsFirst()
         for handler in (answers_at_the_end, host):
@@ -175,4 +182,7 @@ def test_a_connection_to_a_local_port_ends_its_directions_one_by_one(certificate
                 listening.cancel()
                 await asyncio.wait([listening])
 
-    run(test)
+    async def bounded() -> None:
+        await asyncio.wait_for(test(), 2 * TIMEOUT)
+
+    event_loop.run(bounded())

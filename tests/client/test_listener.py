@@ -8,11 +8,18 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
+from tests.transport.compiled import needs_core
 from tests.transport.harness import TIMEOUT, until
 
 from hatchway.client import event_loop
 from hatchway.client.errors import InvalidOption
 from hatchway.client.listener import LOOPBACK, listen
+
+
+@pytest.fixture(autouse=True, params=[pytest.param("on", marks=needs_core), "off"])
+def compiled_core(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it and without, all is the same."""
+    monkeypatch.setenv(event_loop.COMPILED_CORE, request.param)
 
 
 class Echo(WSListener):

@@ -13,10 +13,11 @@ from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
 import pytest
+from tests.client.carriers import Carrier, by_event_loop
 from tests.client.certificates import Certificates
 from tests.client.proxies import PASSWORD, USER, running_proxy
 from tests.client.stubs import StubControlPlane, StubGateway, tunnel_plan
-from tests.client.test_tunnel import Carrier, Echo, by_event_loop
+from tests.client.test_tunnel import Echo
 
 from hatchway.client import stream_relay
 from hatchway.client.errors import ApiError, ClientError, GatewayUnreachable

@@ -2,14 +2,13 @@
 
 import asyncio
 import ctypes
-import fcntl
 import hashlib
 import json
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -24,82 +23,32 @@ from picows import (
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
 )
+from tests.client.carriers import CARRIERS, MIB, Carrier, carry, carry_bytes, chosen, local_end, run_by
 from tests.client.certificates import Certificates
 from tests.client.stubs import DNS_NAME, StubGateway, refusal, tunnel_plan
+from tests.transport.compiled import needs_core
 
-from hatchway.client import event_loop, frames, relay, relay_limits, stream_relay
+from hatchway.client import frames, relay, relay_limits, stream_relay
 from hatchway.client.errors import GatewayUnreachable, InvalidOption, NotCarried, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd, connection, standard_streams
-from hatchway.client.plan import TunnelPlan
+from hatchway.client.opening import as_the_system_says
 from hatchway.client.signals import ending_in_order
 from hatchway.client.tls import Trust, trust
-from hatchway.client.tunnel import as_the_system_says, open_tunnel
+from hatchway.client.tunnel import open_tunnel
 from hatchway.domain.tunnel_protocol import HALF_CLOSE
 from hatchway.transport.connection.connecting import CONNECT_TIMEOUT
 
-MIB = 1 << 20
 
-
-Carrier = Callable[[TunnelPlan, Trust, LocalEnd], None]
-
-
-def by_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> None:
-    """As the tunnels of a local port are carried."""
-    event_loop.run(open_tunnel(plan, trusted.everything, local))
-
-
-def by_python_s_event_loop(plan: TunnelPlan, trusted: Trust, local: LocalEnd) -> None:
-    """As they are where there is no other."""
-    asyncio.run(open_tunnel(plan, trusted.everything, local))
-
-
-CARRIERS: dict[str, Carrier] = {
-    "event_loop": by_event_loop,
-    "python_s_event_loop": by_python_s_event_loop,
-    "alone": stream_relay.carry,
-}
-_chosen: list[Carrier] = [stream_relay.carry]
-
-
-@pytest.fixture(autouse=True, params=CARRIERS)
+@pytest.fixture(
+    autouse=True,
+    params=[pytest.param(name, marks=needs_core if name == "core" else ()) for name in CARRIERS],
+)
 def carrier(request: pytest.FixtureRequest) -> Iterator[Carrier]:
     """All that there are behave the same."""
-    before = _chosen[0]
-    _chosen[0] = CARRIERS[request.param]
-    yield _chosen[0]
-    _chosen[0] = before
-
-
-def carry(gateway: StubGateway, local: LocalEnd, plan: TunnelPlan | None = None) -> None:
-    _chosen[0](plan or tunnel_plan(gateway), Trust(gateway.ca_bundle), local)
-
-
-def carry_bytes(gateway: StubGateway, data: bytes) -> bytes:
-    """What comes out at standard output when `data` is standard input, both of them pipes."""
-    input_read, input_write = os.pipe()
-    output_read, output_write = os.pipe()
-    received: list[bytes] = []
-
-    def feed() -> None:
-        with os.fdopen(input_write, "wb") as file:
-            file.write(data)
-
-    def collect() -> None:
-        with os.fdopen(output_read, "rb") as file:
-            received.append(file.read())
-
-    threads = [threading.Thread(target=feed), threading.Thread(target=collect)]
-    for thread in threads:
-        thread.start()
-    try:
-        with standard_streams(input_read, output_write) as local:
-            carry(gateway, local)
-    finally:
-        os.close(input_read)
-        os.close(output_write)
-        for thread in threads:
-            thread.join(30)
-    return received[0]
+    before = chosen[0]
+    chosen[0] = CARRIERS[request.param]
+    yield chosen[0]
+    chosen[0] = before
 
 
 class Echo(WSListener):
@@ -248,23 +197,18 @@ def test_a_gateway_that_takes_nothing_is_owed_no_answers_to_its_pings(certificat
     pings = 100_000
     written: list[tuple[int, bytes, bytes]] = []
     heard = threading.Event()
-    input_read, input_write = os.pipe()
-    output_read, output_write = os.pipe()
-
-    def end_input_when_all_has_come() -> None:
-        os.read(output_read, 1)
-        heard.set()
-        os.close(input_write)
-
-    waits = threading.Thread(target=end_input_when_all_has_come)
-    waits.start()
     says = (b"\x89\x7d" + bytes(125)) * pings + b"\x82\x01!"
-    with bare_gateway(certificates, written, says, heard) as gateway:
-        with standard_streams(input_read, output_write) as local:
-            carry(gateway, local)
+    with local_end() as (local, far), bare_gateway(certificates, written, says, heard) as gateway:
+
+        def end_input_when_all_has_come() -> None:
+            far.output.read(1)
+            heard.set()
+            far.input.close()
+
+        waits = threading.Thread(target=end_input_when_all_has_come)
+        waits.start()
+        carry(gateway, local)
         waits.join(30)
-    for descriptor in (input_read, output_read, output_write):
-        os.close(descriptor)
     assert 0 < [kind for kind, _, _ in written].count(frames.PONG) < pings // 2
 
 
@@ -510,38 +454,33 @@ def test_a_signal_closes_the_tunnel_after_what_was_sent_before_it(
     listens = Listens()
     gateway.answer = lambda: listens
     words = b"last words" * 10_000
-    input_read, input_write = os.pipe()
-    fcntl.fcntl(input_write, fcntl.F_SETPIPE_SZ, 1 << 20)
-    output_read, output_write = os.pipe()
     before = signal.getsignal(number)
-
-    def end() -> None:
-        assert listens.heard.wait(30)
-        # They wait in the pipe when the signal is looked at.
-        os.write(input_write, words)
-        os.kill(os.getpid(), number)
 
     async def run(local: LocalEnd) -> None:
         with ending_in_order():
-            await open_tunnel(tunnel_plan(gateway), trust(gateway.ca_bundle), local)
+            await open_tunnel(tunnel_plan(gateway), Trust(gateway.ca_bundle), local)
 
-    os.write(input_write, b"first")
-    ending = threading.Thread(target=end)
-    ending.start()
-    with pytest.raises(SystemExit) as caught, standard_streams(input_read, output_write) as local:
-        if carrier is by_event_loop:
-            event_loop.run(run(local))
-        elif carrier is by_python_s_event_loop:
-            asyncio.run(run(local))
-        else:
-            carry(gateway, local)
-    ending.join(30)
+    with local_end() as (local, far):
+
+        def end() -> None:
+            assert listens.heard.wait(30)
+            # They wait in the pipe when the signal is looked at.
+            far.input.write(words)
+            os.kill(os.getpid(), number)
+
+        far.input.write(b"first")
+        ending = threading.Thread(target=end)
+        ending.start()
+        with pytest.raises(SystemExit) as caught:
+            if carrier is stream_relay.carry:
+                carry(gateway, local)
+            else:
+                run_by(carrier, run(local))
+        ending.join(30)
     assert caught.value.code == 128 + number
     assert listens.closed.wait(60)
     assert listens.received == b"first" + words
     assert signal.getsignal(number) == before
-    for descriptor in (input_read, input_write, output_read, output_write):
-        os.close(descriptor)
 
 
 def test_a_second_signal_has_nothing_waited_for(
@@ -584,15 +523,11 @@ def test_a_second_signal_has_nothing_waited_for(
 @contextmanager
 def nobody_left() -> Iterator[LocalEnd]:
     """Standard streams of which the input has ended after a word and the output has no reader."""
-    input_read, input_write = os.pipe()
-    output_read, output_write = os.pipe()
-    os.write(input_write, b"word")
-    os.close(input_write)
-    os.close(output_read)
-    with standard_streams(input_read, output_write) as local:
+    with local_end() as (local, far):
+        far.input.write(b"word")
+        far.input.close()
+        far.output.close()
         yield local
-    os.close(input_read)
-    os.close(output_write)
 
 
 def test_the_tunnel_ends_when_input_has_ended_and_nobody_reads_output(gateway: StubGateway) -> None:
@@ -697,7 +632,7 @@ def test_a_refusal_with_an_odd_body_still_tells_the_status(gateway: StubGateway,
 def test_a_gateway_with_a_certificate_of_an_unknown_ca_is_not_trusted(gateway: StubGateway) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(GatewayUnreachable, match="certificate is not trusted"):
-        _chosen[0](tunnel_plan(gateway), Trust(None), connection(ours))
+        chosen[0](tunnel_plan(gateway), Trust(None), connection(ours))
     assert gateway.requests == []
 
 

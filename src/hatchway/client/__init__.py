@@ -33,8 +33,10 @@ for what is open; the plan opens any number of tunnels:
 | `frames` | the frames of a WebSocket |
 | `stream_relay` | one tunnel on standard streams, which are there at once: no event loop |
 | `event_loop` | the event loop of local ports |
-| `tunnel` | opening any number of tunnels in it |
+| `tunnel` | opening any number of tunnels in it, and carrying them |
 | `relay` | the bytes of each of these, both ways, to the very last |
+| `core_opening`, `core_relay` | opening and carrying one by the compiled core |
+| `picows_opening`, `picows_relay` | the same by picows |
 | `relay_limits` | what bounds both |
 | `local` | the near end: standard streams or a connection |
 | `signals` | ending a tunnel in order when told to |

@@ -1,15 +1,23 @@
-"""The event loop of local ports: uvloop's where it is installed, which takes less for each time that there is
-something to read; else Python's own."""
+"""The event loop of local ports: the compiled core's where that was built, which carries data by itself;
+uvloop's where it is installed, which takes less for each time that there is something to read; else
+Python's own."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 Result = TypeVar("Result")
+
+COMPILED_CORE: Final = "HATCHWAY_COMPILED_CORE"
+"""The variable that has a gateway do without the core when it is `off`; the client too."""
+
+_CORE_S: Final = "hatchway.transport.core.event_loop"
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
@@ -20,8 +28,21 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes it; None has Python make its own."""
+    if os.environ.get(COMPILED_CORE) != "off":
+        from hatchway.transport.core.loading import CORE
+
+        if CORE is not None:
+            from hatchway.transport.core.event_loop import new_event_loop as new_core_loop
+
+            return new_core_loop
     try:
         from uvloop import new_event_loop
     except ImportError:
         return None
     return new_event_loop
+
+
+def is_core_s(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether it is the core's."""
+    core_s = sys.modules.get(_CORE_S)
+    return core_s is not None and isinstance(loop, core_s.CoreLoop)

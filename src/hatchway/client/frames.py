@@ -112,6 +112,11 @@ class FrameReader:
         self._whole = bytearray()
         self._fragmented = False
 
+    @property
+    def is_amid(self) -> bool:
+        """Whether what comes next goes on with a message that has begun."""
+        return self._left > 0 or self._fragmented or bool(self._header)
+
     def read(self, data: memoryview) -> Iterator[tuple[int, memoryview | bytes]]:
         """Kinds and contents: data piece by piece, as soon as it is there, and all else whole.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,6 +13,11 @@ _CHUNK: Final = 1 << 18
 _MOST_BEFORE: Final = 100
 """Answers before the one that counts, and lines of trailers, beyond which there is no end of them."""
 _SWITCHING_PROTOCOLS: Final = 101
+
+
+Result = TypeVar("Result")
+Steps = Generator[None, bytes, Result]
+"""Asks for what comes, and returns something in the end."""
 
 
 class BadAnswer(Exception):
@@ -31,13 +37,14 @@ class HttpAnswer(NamedTuple):
 
 
 class AnswerReader:
-    """`receive` gives up to so many bytes, none at the end. `received` is what came and is not read yet.
+    """`received` is what came and is not read yet.
 
     Args:
+        receive: gives up to so many bytes, none at the end; None for who takes `steps`.
         body_limit: bytes of an answer's content.
     """
 
-    def __init__(self, receive: Callable[[int], bytes], body_limit: int = 64 << 20) -> None:
+    def __init__(self, receive: Callable[[int], bytes] | None = None, body_limit: int = 64 << 20) -> None:
         self._receive_some = receive
         self._body_limit = body_limit
         self.received = bytearray()
@@ -50,8 +57,25 @@ class AnswerReader:
             Closed: the connection ended before it did.
             OSError: of `receive`.
         """
+        assert self._receive_some is not None
+        steps = self.steps()
+        try:
+            next(steps)
+            while True:
+                steps.send(self._receive_some(_CHUNK))
+        except StopIteration as done:
+            answer: tuple[HttpAnswer, bool] = done.value
+            return answer
+
+    def steps(self) -> Steps[tuple[HttpAnswer, bool]]:
+        """The same for whoever waits for bytes in another way: it is sent what came, nothing at the end, and
+        returns what `answer` does.
+
+        Raises:
+            BadAnswer, Closed: as `answer`.
+        """
         for _ in range(_MOST_BEFORE):
-            status, version, headers = self._read_head()
+            status, version, headers = yield from self._read_head()
             if not 100 <= status < 200 or status == _SWITCHING_PROTOCOLS:
                 break
         else:
@@ -60,20 +84,20 @@ class AnswerReader:
             return HttpAnswer(status, headers, b""), False
         last = version == b"HTTP/1.0" or "close" in headers.get("connection", "").lower()
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            body = self._read_chunks()
+            body = yield from self._read_chunks()
         elif (length := headers.get("content-length")) is not None:
             if not length.isascii() or not length.isdigit():
                 raise BadAnswer
-            body = self._take(int(length[:20]))
+            body = yield from self._take(int(length[:20]))
         else:
-            body, last = self._read_rest(), True
+            body, last = (yield from self._read_rest()), True
         return HttpAnswer(status, headers, body), last
 
-    def _read_head(self) -> tuple[int, bytes, dict[str, str]]:
+    def _read_head(self) -> Steps[tuple[int, bytes, dict[str, str]]]:
         while (end := self.received.find(b"\r\n\r\n")) < 0:
             if len(self.received) > _HEAD_LIMIT:
                 raise BadAnswer
-            self._receive()
+            yield from self._receive()
         head = bytes(self.received[:end])
         del self.received[: end + 4]
         first, *lines = head.split(b"\r\n")
@@ -86,12 +110,12 @@ class AnswerReader:
             headers[name.strip().lower()] = value.strip()
         return int(words[1][:3]), words[0], headers
 
-    def _read_chunks(self) -> bytes:
+    def _read_chunks(self) -> Steps[bytes]:
         chunks: list[bytes] = []
         size = 0
         while True:
             try:
-                length = int(self._line().partition(b";")[0], 16)
+                length = int((yield from self._line()).partition(b";")[0], 16)
             except ValueError:
                 raise BadAnswer from None
             if length <= 0:
@@ -99,41 +123,41 @@ class AnswerReader:
             size += length
             if size > self._body_limit:
                 raise BadAnswer
-            chunks.append(self._take(length))
-            self._line()
+            chunks.append((yield from self._take(length)))
+            yield from self._line()
         for _ in range(_MOST_BEFORE):
-            if not self._line():
+            if not (yield from self._line()):
                 return b"".join(chunks)
         raise BadAnswer
 
-    def _read_rest(self) -> bytes:
+    def _read_rest(self) -> Steps[bytes]:
         try:
             while len(self.received) <= self._body_limit:
-                self._receive()
+                yield from self._receive()
         except Closed:
             return bytes(self.received)
         raise BadAnswer
 
-    def _line(self) -> bytes:
+    def _line(self) -> Steps[bytes]:
         while (end := self.received.find(b"\r\n")) < 0:
             if len(self.received) > _HEAD_LIMIT + _CHUNK:
                 raise BadAnswer
-            self._receive()
+            yield from self._receive()
         line = bytes(self.received[:end])
         del self.received[: end + 2]
         return line
 
-    def _take(self, size: int) -> bytes:
+    def _take(self, size: int) -> Steps[bytes]:
         if size > self._body_limit:
             raise BadAnswer
         while len(self.received) < size:
-            self._receive()
+            yield from self._receive()
         taken = bytes(self.received[:size])
         del self.received[:size]
         return taken
 
-    def _receive(self) -> None:
-        data = self._receive_some(_CHUNK)
+    def _receive(self) -> Steps[None]:
+        data = yield
         if not data:
             raise Closed
         self.received += data

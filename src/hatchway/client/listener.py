@@ -13,12 +13,11 @@ from hatchway.client.errors import ClientError, InvalidOption, NotOpened, printa
 from hatchway.client.local import connection
 from hatchway.client.relay import Progress
 from hatchway.client.signals import ending_in_order
-from hatchway.client.tls import trust
-from hatchway.client.tunnel import open_tunnel
+from hatchway.client.tls import Trust
+from hatchway.client.tunnel import load, open_tunnel
 from hatchway.domain.tunnel_protocol import USUAL_DURATION
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from hatchway.client.local import LocalEnd
@@ -65,7 +64,8 @@ async def listen_until_cancelled(
     Raises:
         InvalidOption: as `listen`.
     """
-    context = trust(plan.route.ca_bundle)
+    trusted = Trust(plan.route.ca_bundle)
+    load(trusted)
     loop = asyncio.get_running_loop()
     with _listening_socket(bind_address, local_port) as listening:
         report(f"Listening for connections on port {listening.getsockname()[1]}.")
@@ -78,7 +78,7 @@ async def listen_until_cancelled(
                     await asyncio.sleep(_ACCEPT_PAUSE)
                     continue
                 number += 1
-                tunnels.create_task(_carry(plan, context, accepted, partial(_tell, report, number)))
+                tunnels.create_task(_carry(plan, trusted, accepted, partial(_tell, report, number)))
 
 
 def _tell(report: Callable[[str], None], number: int, what: str) -> None:
@@ -105,9 +105,7 @@ def _listening_socket(address: str, port: int) -> socket.socket:
     return listening
 
 
-async def _carry(
-    plan: TunnelPlan, context: ssl.SSLContext, sock: socket.socket, tell: Callable[[str], None]
-) -> None:
+async def _carry(plan: TunnelPlan, trusted: Trust, sock: socket.socket, tell: Callable[[str], None]) -> None:
     warnings = list[asyncio.TimerHandle]()
 
     def opened() -> None:
@@ -122,7 +120,7 @@ async def _carry(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ended = "not opened"
         try:
-            await _open(plan, context, connection(sock), progress, tell)
+            await _open(plan, trusted, connection(sock), progress, tell)
             ended = "ended here" if progress.ended_here else "ended by the host"
         except ClientError as error:
             for line in str(error).splitlines():
@@ -138,7 +136,7 @@ async def _carry(
 
 async def _open(
     plan: TunnelPlan,
-    context: ssl.SSLContext,
+    trusted: Trust,
     local: LocalEnd,
     progress: Progress,
     tell: Callable[[str], None],
@@ -153,7 +151,7 @@ async def _open(
     told = False
     while True:
         try:
-            await open_tunnel(plan, context, local, progress)
+            await open_tunnel(plan, trusted, local, progress)
         except NotOpened as error:
             if not error.passing or loop.time() > until or local.reader_is_gone():
                 raise

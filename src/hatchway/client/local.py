@@ -38,6 +38,11 @@ class LocalEnd(NamedTuple):
     ports: tuple[int, int] | None = None
     output_blocks: bool = True
 
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is a connection, whose both directions are one socket."""
+        return self.input == self.output and stat.S_ISSOCK(os.fstat(self.input).st_mode)
+
     def reader_is_gone(self) -> bool:
         """Whether nobody can read any more what is written to the output."""
         if not self.output_waits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import re
 import socket
 import ssl
 import time
@@ -34,6 +35,7 @@ from hatchway.domain.tunnel_protocol import HALF_CLOSE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hatchway.client.http_answer import HttpAnswer
     from hatchway.client.patience import Patience
     from hatchway.client.plan import Route, TunnelPlan
     from hatchway.client.tls import Trust
@@ -46,10 +48,12 @@ NO_ANSWER: Final = (
     " what firewalls stand between"
 )
 
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+
 SUBPROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
 """In which we offer `HALF_CLOSE`, and a gateway that knows it says so (RFC 6455 section 11.3.4)."""
 
-_REFUSAL_LIMIT: Final = 1 << 20
+REFUSAL_LIMIT: Final = 1 << 20
 _SWITCHING_PROTOCOLS: Final = 101
 
 
@@ -119,7 +123,7 @@ def connect(route: Route, trust: Trust, until: float) -> ssl.SSLSocket:
         sock.settimeout(_left(until))
         return sock
 
-    with _unreachable(route):
+    with unreachable(route):
         return trust.connect(dial_gateway, route.dns_name)
 
 
@@ -136,38 +140,47 @@ def ask(sock: ssl.SSLSocket, route: Route, target: str, until: float) -> Opened:
         return sock.recv(size)
 
     key = base64.b64encode(os.urandom(16)).decode("ascii")
-    reader = AnswerReader(receive, _REFUSAL_LIMIT)
+    reader = AnswerReader(receive, REFUSAL_LIMIT)
     try:
-        with _unreachable(route):
+        with unreachable(route):
             sock.settimeout(_left(until))
             with suppress(ConnectionError):
                 # What it said before it left is still to be read.
-                sock.sendall(_request(route, target, key))
+                sock.sendall(upgrade_request(route, target, key))
             answer, _ = reader.answer()
-            if answer.status != _SWITCHING_PROTOCOLS:
-                raise refusal(answer.status, answer.headers, answer.body)
-            protocol = answer.headers.get(SUBPROTOCOL_HEADER.lower())
-            if (
-                answer.headers.get("upgrade", "").lower() != "websocket"
-                or answer.headers.get("sec-websocket-accept") != accept_value(key)
-                or protocol not in (None, HALF_CLOSE)
-            ):
-                raise BadAnswer
+            half_close, request_id = accepted(answer, key)
             sock.setblocking(False)
     except BaseException:
         sock.close()
         raise
+    return Opened(sock, bytes(reader.received), half_close, request_id)
+
+
+def accepted(answer: HttpAnswer, key: str) -> tuple[bool, str | None]:
+    """Whether each side of the tunnel can end its own direction alone, and the id of the request.
+
+    Args:
+        key: what was asked with: see `upgrade_request`.
+
+    Raises:
+        TunnelRefused: the gateway says no.
+        BadAnswer: it says nothing that makes sense.
+    """
+    if answer.status != _SWITCHING_PROTOCOLS:
+        raise refusal(answer.status, answer.headers, answer.body)
+    protocol = answer.headers.get(SUBPROTOCOL_HEADER.lower())
+    if (
+        answer.headers.get("upgrade", "").lower() != "websocket"
+        or answer.headers.get("sec-websocket-accept") != accept_value(key)
+        or protocol not in (None, HALF_CLOSE)
+    ):
+        raise BadAnswer
     request_id = answer.headers.get(REQUEST_ID_HEADER)
-    return Opened(
-        sock,
-        bytes(reader.received),
-        protocol == HALF_CLOSE,
-        None if request_id is None else printable(request_id, 100),
-    )
+    return protocol == HALF_CLOSE, None if request_id is None else printable(request_id, 100)
 
 
-def _request(route: Route, target: str, key: str) -> bytes:
-    """RFC 6455 section 4.1."""
+def upgrade_request(route: Route, target: str, key: str) -> bytes:
+    """RFC 6455 section 4.1. `key` is that of the handshake, 16 bytes in base64."""
     headers = {
         # The signature covers the Host header, in which DnsName stands without a port.
         "Host": route.dns_name,
@@ -183,7 +196,7 @@ def _request(route: Route, target: str, key: str) -> bytes:
 
 
 @contextmanager
-def _unreachable(route: Route) -> Iterator[None]:
+def unreachable(route: Route) -> Iterator[None]:
     """
     Raises:
         GatewayUnreachable: in the place of whatever a connection fails of.
@@ -225,6 +238,13 @@ def not_reached(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return f"{said}: have the name in the DNS or in the hosts file, or give --gateway-address"
     return said
+
+
+def as_the_system_says(error: Exception) -> Exception:
+    """What an event loop's connection failed of, in the system's words: asyncio has its own, and where a name
+    has several addresses no number of an error either. Of several it is the last one's, as `dial` has it."""
+    numbers = _ERRNO.findall(str(error)) if isinstance(error, OSError) else []
+    return OSError(int(numbers[-1]), os.strerror(int(numbers[-1]))) if numbers else error
 
 
 def not_trusted(route: Route, error: ssl.SSLCertVerificationError) -> GatewayUnreachable:

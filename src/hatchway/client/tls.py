@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from hatchway.transport.core._core import Context
+
 _CORRECT_BUNDLE: Final = "correct --ca-bundle, AWS_CA_BUNDLE or the profile's ca_bundle"
 
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
@@ -99,6 +101,13 @@ class Trust:
     def everything(self) -> ssl.SSLContext:
         """What decides by all of them."""
         return trust(self._ca_bundle)
+
+    @cached_property
+    def compiled(self) -> Context:
+        """The same for the compiled core, which must be there."""
+        from hatchway.client.core_opening import core_context
+
+        return core_context(self._ca_bundle)
 
     def connect(self, dial: Callable[[], socket.socket], name: str) -> ssl.SSLSocket:
         """A connection by TLS with whoever proves to be of that name.

@@ -1,43 +1,24 @@
-"""Opening a tunnel: the WebSocket handshake with a gateway, and what its refusals mean."""
+"""Opening any number of tunnels in an event loop, and carrying them: by the compiled core, or by picows."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import ssl
-from socket import gaierror
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from picows import WSError, WSHandshakeError, ws_connect
-from python_socks import ProxyError
-
-from hatchway import __version__
-from hatchway.client.attempts import attempts, refusal
-from hatchway.client.dialling import DELAY
-from hatchway.client.errors import GatewayUnreachable, NotOpened, TunnelRefused, printable
-from hatchway.client.opening import CONNECT_TIMEOUT, NO_ANSWER, SUBPROTOCOL_HEADER, not_reached, not_trusted
-from hatchway.client.proxy import CHECK, proxy_for
-from hatchway.client.relay import Relay
-from hatchway.domain.tunnel_protocol import HALF_CLOSE
+from hatchway.client.attempts import attempts
+from hatchway.client.errors import NotOpened
+from hatchway.client.event_loop import is_core_s
+from hatchway.client.proxy import proxy_for
 
 if TYPE_CHECKING:
-    import socket
-
     from hatchway.client.local import LocalEnd
     from hatchway.client.plan import Route, TunnelPlan
-    from hatchway.client.relay import Progress
-
-_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
-_MAX_FRAME_RECEIVED: Final = 4 << 20
-_READ_BUFFER: Final = 256 * 1024
-_READ_AT_ONCE: Final = 4 * (16 * 1024 + 64)
-"""Bytes read from a gateway before they are decrypted: four TLS records, which stay in the cache until then,
-also where many tunnels take turns."""
+    from hatchway.client.relay import Progress, Relay
+    from hatchway.client.tls import Trust
 
 
 async def open_tunnel(
-    plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd, progress: Progress | None = None
+    plan: TunnelPlan, trusted: Trust, local: LocalEnd, progress: Progress | None = None
 ) -> None:
     """Open one tunnel and carry it to its end. `progress` is kept up to date.
 
@@ -51,13 +32,23 @@ async def open_tunnel(
         TunnelClosed: the tunnel ended otherwise than by its target's closing it.
         NotConfigured: there are no credentials.
     """
-    relay = await _opened(plan, context, local, progress)
+    relay = await _opened(plan, trusted, local, progress)
     await relay.finished()
 
 
-async def _opened(
-    plan: TunnelPlan, context: ssl.SSLContext, local: LocalEnd, progress: Progress | None
-) -> Relay:
+def load(trusted: Trust) -> None:
+    """Have what the first tunnel in this event loop would wait for.
+
+    Raises:
+        InvalidOption: there are no certificates in the CA bundle.
+    """
+    if is_core_s(asyncio.get_running_loop()):
+        trusted.compiled  # noqa: B018 - it is kept
+    else:
+        trusted.everything  # noqa: B018
+
+
+async def _opened(plan: TunnelPlan, trusted: Trust, local: LocalEnd, progress: Progress | None) -> Relay:
     """By the first endpoint that does not refuse.
 
     Raises:
@@ -68,91 +59,22 @@ async def _opened(
     route, target = next(steps)
     while True:
         try:
-            return await _connect(route, target, context, local, progress)
+            return await _connect(route, target, trusted, local, progress)
         except NotOpened as problem:
             route, target = steps.send(problem)
 
 
 async def _connect(
-    route: Route,
-    target: str,
-    context: ssl.SSLContext,
-    local: LocalEnd,
-    progress: Progress | None = None,
+    route: Route, target: str, trusted: Trust, local: LocalEnd, progress: Progress | None
 ) -> Relay:
-    where = route.address or route.dns_name
-    authority = f"[{where}]" if ":" in where else where
-    relay = Relay(local, progress)
-    proxy = proxy_for(where, route.port)
+    proxy = proxy_for(route.address or route.dns_name, route.port)
+    # What is asked of a proxy by TLS is picows's: TLS within TLS. And the core takes sockets alone.
     by_tls = proxy is not None and proxy.startswith("https:")
+    if is_core_s(asyncio.get_running_loop()) and local.is_socket and not by_tls:
+        from hatchway.client.core_opening import open_by_core
+        from hatchway.client.core_relay import CoreRelay
 
-    async def by_proxy(_url: object) -> socket.socket:
-        from hatchway.client.proxied import connect_through
+        return CoreRelay(await open_by_core(route, target, trusted), local, progress)
+    from hatchway.client.picows_opening import open_by_picows
 
-        assert proxy is not None
-        return await asyncio.to_thread(connect_through, proxy, where, route.port, CONNECT_TIMEOUT)
-
-    connected = False
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            await ws_connect(
-                lambda: relay,
-                f"wss://{authority}:{route.port}{target}",
-                ssl_context=context,
-                server_hostname=route.dns_name,
-                local_addr=None if route.source_address is None else (route.source_address, 0),
-                happy_eyeballs_delay=DELAY,
-                # The signature covers the Host header, in which DnsName stands without a port.
-                extra_headers={
-                    "Host": route.dns_name,
-                    "User-Agent": f"hatchway/{__version__}",
-                    SUBPROTOCOL_HEADER: HALF_CLOSE,
-                },
-                # Within TLS to a proxy, TLS is picows's.
-                proxy=proxy if by_tls else None,
-                socket_factory=None if proxy is None or by_tls else by_proxy,
-                max_redirects=0,
-                max_frame_size=_MAX_FRAME_RECEIVED,
-                read_buffer_init_size=_READ_BUFFER,
-                ssl_incoming_bio_size=_READ_AT_ONCE,
-                websocket_handshake_timeout=CONNECT_TIMEOUT,
-                # The relay answers pings itself.
-                enable_auto_pong=False,
-            )
-            if not relay.connected:
-                raise GatewayUnreachable(str(route), "the connection ended before there was an answer")
-            connected = True
-    except WSHandshakeError as error:
-        raise _refusal(route, error) from error
-    except TimeoutError as error:
-        raise GatewayUnreachable(str(route), NO_ANSWER) from error
-    except ssl.SSLCertVerificationError as error:
-        raise not_trusted(route, error) from error
-    except (OSError, WSError, ValueError, ProxyError) as error:
-        problem = as_the_system_says(error)
-        if by_tls and isinstance(problem, (ProxyError, ConnectionRefusedError, gaierror)):
-            # All that picows connects to there is the proxy.
-            said = f"the proxy refuses: {printable(str(problem))}: {CHECK}"
-            raise GatewayUnreachable(str(route), said) from error
-        # ValueError: what stands for a name or an address cannot be one.
-        raise GatewayUnreachable(str(route), not_reached(problem)) from error
-    finally:
-        if not connected:
-            # Whatever may still come of the attempt must not touch the local end.
-            relay.abandon()
-    return relay
-
-
-def as_the_system_says(error: Exception) -> Exception:
-    """What an event loop's connection failed of, in the system's words: asyncio has its own, and where a name
-    has several addresses no number of an error either. Of several it is the last one's, as `dial` has it."""
-    numbers = _ERRNO.findall(str(error)) if isinstance(error, OSError) else []
-    return OSError(int(numbers[-1]), os.strerror(int(numbers[-1]))) if numbers else error
-
-
-def _refusal(route: Route, error: WSHandshakeError) -> TunnelRefused | GatewayUnreachable:
-    response = error.response
-    if response is None:
-        return GatewayUnreachable(str(route), printable(str(error)))
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return refusal(int(response.status), headers, error.raw_body or b"")
+    return await open_by_picows(route, target, trusted, local, progress)

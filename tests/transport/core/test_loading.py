@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from tests.transport.compiled import needs_core
 
+from hatchway.client import core_relay
 from hatchway.transport.connection import allowance, tls
 from hatchway.transport.core import loading
 from hatchway.transport.core.source_digest import source_digest
@@ -126,7 +127,8 @@ def test_python_and_the_core_have_the_same_bounds_and_marks() -> None:
     )
     for mark in (*marks, "FAILED"):
         assert getattr(core, mark) == getattr(core_connection, mark), mark
-    assert core.READ_SIZE == core_connection.READ_SIZE
+        assert getattr(core, mark) == getattr(core_relay, f"_{mark}", getattr(core, mark)), mark
+    assert core.READ_SIZE == core_connection.READ_SIZE == core_relay.READ_SIZE
     assert core.PUSH_SIZE == core_connection.PUSH_SIZE
     assert core.MAX_FRAME == frames.MAX_FRAME
     assert core.MOST_FRAMES == frames.MOST_FRAMES

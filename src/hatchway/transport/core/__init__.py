@@ -8,6 +8,9 @@ frames, faults, ends, states, allowances.
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         … WebSocketServer(serve, lambda: tls.session_context) …
 
+A client of gateways has a session of `client_context`: with the gateway in the client's place, and in the
+target's the local connection that it carries; `hatchway.client.core_relay` does so. It masks what it sends.
+
 What must hold here: every call reads once, of bounded size, and leaves nothing in the memory that all
 connections share; and what the core does not understand it hands over untouched.
 
@@ -22,10 +25,10 @@ connections share; and what the core does not understand it hands over untouched
 |---|---|
 | `_core.c` | the core: its bounds, what its parts share, the module; it includes the others |
 | `queue.c` | a queue of bytes |
-| `tls.c` | the server's TLS |
+| `tls.c` | TLS, of a server and of a client |
 | `frames.c` | WebSocket frames with data |
 | `relay.c` | a tunnel's bytes, read and passed on: `pump` from the client, `push` to it |
-| `session.c` | a client's TLS session, as Python has it |
+| `session.c` | one TLS session, as Python has it |
 | `poller.c` | which sockets have something, and what of that needs no Python |
 | `handle.c` | a call that the event loop is to make |
 """

@@ -11,6 +11,8 @@
  *     whole records only, and no more than RECORDS (or a fourth as many small ones) between two looks at the clock.
  *   - a frame's header is taken from `header`, never beyond its 14 bytes; what is not a masked, final, non-empty
  *     BINARY frame of at most MAX_FRAME bytes goes to Python from its first byte on.
+ *   - of a client of gateways (client/core_relay.py) all is the same, with the gateway in the client's place and the
+ *     local connection in the target's, but that frames are masked the other way; it bounds no cost.
  *   - the buffers IN, PLAIN, FRAMES and OUT serve all connections. No call leaves anything in them that a later one
  *     reads: each begins with lengths of its own, and what is left over is copied before it returns. The GIL is held.
  */
@@ -22,11 +24,13 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -79,11 +83,14 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     SSL_CTX *ctx;
+    int is_client;
+    unsigned int host_flags;
 } Context;
 
 typedef struct {
     PyObject_HEAD
     SSL *ssl;
+    int is_client; /* it masks what it sends (RFC 6455 section 5.1) */
     Queue *incoming, *outgoing;
     PyObject *rest, *plain, *encrypted; /* bytes or NULL */
     /* What `pump` is given from, while it runs; else NULL. */
@@ -134,7 +141,12 @@ static PyObject *raise_ssl(void)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    PyErr_SetString(ssl_error, reason ? reason : "TLS failed");
+    /* With the number and the words that Python's own has. */
+    PyObject *said = Py_BuildValue("(is)", SSL_ERROR_SSL, reason ? reason : "TLS failed");
+    if (said != NULL) {
+        PyErr_SetObject(ssl_error, said);
+        Py_DECREF(said);
+    }
     ERR_clear_error();
     return NULL;
 }
@@ -161,6 +173,7 @@ static void dealloc(PyObject *self)
 
 static PyMethodDef functions[] = {
     {"handle", (PyCFunction)(void (*)(void))handle_new, METH_FASTCALL, NULL},
+    {"client_context", client_context, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core", NULL, -1, functions, NULL, NULL, NULL, NULL};

@@ -20,17 +20,37 @@ static void unmask(unsigned char *bytes, size_t size, unsigned char mask[4])
     memcpy(mask, turned, 4);
 }
 
+/* A client's keys: nobody can foresee them, and each is used once (RFC 6455 section 5.3). Returns -1 when there are
+   none. */
+static int new_mask(unsigned char mask[4])
+{
+    static unsigned char keys[4 * 1024];
+    static size_t used = sizeof keys;
+    if (used == sizeof keys) {
+        for (size_t filled = 0; filled < sizeof keys;) {
+            ssize_t got = getrandom(keys + filled, sizeof keys - filled, 0);
+            if (got < 0 && errno != EINTR)
+                return -1;
+            filled += got < 0 ? 0 : (size_t)got;
+        }
+        used = 0;
+    }
+    memcpy(mask, keys + used, 4);
+    used += 4;
+    return 0;
+}
+
 /* Look at a header of which there are `header_size` bytes. Returns 1 when it is whole and of a frame for here, 0 when
    more has to come, and -1 when the frame is for Python. */
 static int look_at_header(Session *self)
 {
     const unsigned char *header = self->header;
-    size_t whole = 6;
+    size_t whole = self->is_client ? 2 : 6;
     if (header[0] != 0x82)
         return -1;
     if (self->header_size < 2)
         return 0;
-    if (!(header[1] & 0x80))
+    if ((header[1] >> 7) == self->is_client)
         return -1;
     uint64_t length = header[1] & 0x7F;
     if (length >= 126) {
@@ -48,7 +68,8 @@ static int look_at_header(Session *self)
         return -1;
     if (self->header_size < whole)
         return 0;
-    memcpy(self->mask, header + whole - 4, 4);
+    if (!self->is_client)
+        memcpy(self->mask, header + whole - 4, 4);
     self->payload_left = (size_t)length;
     self->header_size = 0;
     return 1;
@@ -65,7 +86,8 @@ static int split(Session *self, size_t size, int is_taken, struct iovec *pieces,
     while (at < size) {
         if (self->payload_left) {
             size_t length = least(self->payload_left, size - at);
-            unmask(PLAIN_BYTES + at, length, self->mask);
+            if (!self->is_client)
+                unmask(PLAIN_BYTES + at, length, self->mask);
             pieces[count].iov_base = PLAIN_BYTES + at;
             pieces[count++].iov_len = length;
             self->payload_left -= length;
@@ -97,9 +119,20 @@ static int split(Session *self, size_t size, int is_taken, struct iovec *pieces,
     return count;
 }
 
-/* The header of a frame with so many bytes, to end where they begin. Returns its size. */
-static size_t put_header(unsigned char *end, size_t size)
+/* The header of a frame with so many bytes, to end where they begin, which a client masks. Returns its size; 0 when
+   there is no mask. */
+static size_t put_header(unsigned char *end, size_t size, int is_client)
 {
+    if (is_client) {
+        unsigned char mask[4];
+        if (new_mask(mask) < 0)
+            return 0;
+        memcpy(end - 4, mask, 4);
+        unmask(end, size, mask);
+        size_t length = put_header(end - 4, size, 0);
+        end[-3 - (int)length] |= 0x80;
+        return length + 4;
+    }
     if (size < 126) {
         end[-2] = 0x82;
         end[-1] = (unsigned char)size;

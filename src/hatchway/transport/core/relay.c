@@ -137,10 +137,11 @@ static long long pump(Session *self, int client, int target, size_t most, PyObje
     }
     if (self->outgoing->start != self->outgoing->end)
         flags |= OUTGOING;
-    if (self->cost > FREE || self->waste)
+    /* A gateway pays nothing: whoever connects to one can leave it. */
+    if (!self->is_client && (self->cost > FREE || self->waste))
         flags |= COST;
     else
-        self->cost = 0;
+        self->cost = self->waste = 0;
     self->carried = (long)carried;
     return (long long)carried << 16 | flags;
 }
@@ -157,11 +158,12 @@ static long long push(Session *self, int target, int client, size_t most)
         return -1;
     }
     struct iovec places[FRAMES];
+    const size_t header_size = self->is_client ? 8 : 4, room = FRAME - header_size;
     struct msghdr message = {.msg_iov = places};
-    most = least(most, FRAMES * (FRAME - 4));
+    most = least(most, FRAMES * room);
     for (size_t left = most; left; left -= places[message.msg_iovlen++].iov_len) {
-        places[message.msg_iovlen].iov_base = FRAME_BYTES + message.msg_iovlen * FRAME + 4;
-        places[message.msg_iovlen].iov_len = least(left, FRAME - 4);
+        places[message.msg_iovlen].iov_base = FRAME_BYTES + message.msg_iovlen * FRAME + header_size;
+        places[message.msg_iovlen].iov_len = least(left, room);
     }
     ssize_t read = recvmsg(target, &message, MSG_DONTWAIT);
     if (read < 0) {
@@ -177,10 +179,10 @@ static long long push(Session *self, int target, int client, size_t most)
     self->is_pushing = 1;
     out_size = 0;
     for (size_t frame = 0, left = (size_t)read; left && result == 1; frame++) {
-        size_t size = least(left, FRAME - 4), written;
-        unsigned char *payload = FRAME_BYTES + frame * FRAME + 4;
-        size_t header = put_header(payload, size);
-        result = SSL_write_ex(self->ssl, payload - header, header + size, &written);
+        size_t size = least(left, room), written;
+        unsigned char *payload = FRAME_BYTES + frame * FRAME + header_size;
+        size_t header = put_header(payload, size, self->is_client);
+        result = header ? SSL_write_ex(self->ssl, payload - header, header + size, &written) : -1;
         left -= size;
     }
     self->is_pushing = 0;

@@ -61,6 +61,13 @@ static PyObject *session_write(PyObject *object, PyObject *data)
     return result == 1 ? PyLong_FromSize_t(written) : raise_ssl();
 }
 
+/* verify_result(): what OpenSSL says of the other side's certificate: a code (x509_vfy.h), 0 if nothing, and in words. */
+static PyObject *session_verify_result(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    long code = SSL_get_verify_result(((Session *)object)->ssl);
+    return Py_BuildValue("ls", code, X509_verify_cert_error_string(code));
+}
+
 static PyObject *session_pending(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromLong(SSL_pending(((Session *)object)->ssl));
@@ -186,6 +193,7 @@ static PyMethodDef session_methods[] = {
     {"do_handshake", session_do_handshake, METH_NOARGS, NULL},
     {"read", session_read, METH_VARARGS, NULL},
     {"write", session_write, METH_O, NULL},
+    {"verify_result", session_verify_result, METH_NOARGS, NULL},
     {"pending", session_pending, METH_NOARGS, NULL},
     {"unwrap", session_unwrap, METH_NOARGS, NULL},
     {"enter", session_enter, METH_VARARGS, NULL},

@@ -1,5 +1,5 @@
-/* Part of _core.c. The server's TLS: what OpenSSL reads from and writes to, and the context, as
-   server_tls.server_context makes it. */
+/* Part of _core.c. TLS: what OpenSSL reads from and writes to, and the contexts, a server's as server_tls.server_context
+   makes it, and a client's as Python's ssl.create_default_context does. */
 
 static int openssl_reads(BIO *bio, char *to, int size)
 {
@@ -102,9 +102,66 @@ static void context_dealloc(PyObject *self)
     dealloc(self);
 }
 
-/* session(): a server's. It reads from and writes to two queues of its own, `incoming` and `outgoing`. */
-static PyObject *context_session(PyObject *context, PyObject *Py_UNUSED(ignored))
+/* client_context(files, directories, verify_flags, host_flags): of a client who trusts these certificates, each as
+   Python's ssl has it. */
+static PyObject *client_context(PyObject *Py_UNUSED(module), PyObject *args)
 {
+    PyObject *files, *directories;
+    unsigned long verify_flags;
+    unsigned int host_flags;
+    if (!PyArg_ParseTuple(args, "O!O!kI", &PyTuple_Type, &files, &PyTuple_Type, &directories, &verify_flags,
+                          &host_flags))
+        return NULL;
+    Context *self = (Context *)PyType_GenericAlloc(context_type, 0);
+    if (self == NULL)
+        return NULL;
+    self->is_client = 1;
+    self->host_flags = host_flags;
+    ERR_clear_error();
+    SSL_CTX *ctx = self->ctx = SSL_CTX_new(TLS_client_method());
+    if (ctx == NULL)
+        goto failed;
+    SSL_CTX_set_options(ctx, SSL_OP_ALL | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET
+                                 | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1
+        || SSL_CTX_set_cipher_list(ctx, "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES"
+                                        ":!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM") != 1
+        || X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), verify_flags) != 1)
+        goto failed;
+    for (int kind = 0; kind < 2; kind++) {
+        PyObject *names = kind ? directories : files;
+        for (Py_ssize_t at = 0; at < PyTuple_Size(names); at++) {
+            const char *name = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(names, at), NULL);
+            if (name == NULL) {
+                Py_DECREF(self);
+                return NULL;
+            }
+            /* What cannot be read vouches for nobody. */
+            SSL_CTX_load_verify_locations(ctx, kind ? NULL : name, kind ? name : NULL);
+        }
+    }
+    ERR_clear_error();
+    return (PyObject *)self;
+failed:
+    Py_DECREF(self);
+    return raise_ssl();
+}
+
+/* session(): a server's, or session(name): a client's of whoever proves to be of that name. It reads from and writes to two queues of its own, `incoming` and `outgoing`. */
+static PyObject *context_session(PyObject *object, PyObject *args)
+{
+    Context *context = (Context *)object;
+    const char *name = NULL;
+    if (!PyArg_ParseTuple(args, context->is_client ? "s" : "", &name))
+        return NULL;
+    /* OpenSSL takes these for any name, and for any below it. */
+    if (name != NULL && (name[0] == '\0' || name[0] == '.')) {
+        PyErr_SetString(PyExc_ValueError, "a host's name is not empty, and begins with no dot");
+        return NULL;
+    }
     Session *self = (Session *)PyType_GenericAlloc(session_type, 0);
     if (self == NULL)
         return NULL;
@@ -115,7 +172,8 @@ static PyObject *context_session(PyObject *context, PyObject *Py_UNUSED(ignored)
         return NULL;
     }
     ERR_clear_error();
-    self->ssl = SSL_new(((Context *)context)->ctx);
+    self->ssl = SSL_new(context->ctx);
+    self->is_client = context->is_client;
     BIO *bio = self->ssl == NULL ? NULL : BIO_new(bio_method);
     if (bio == NULL) {
         Py_DECREF(self);
@@ -124,12 +182,25 @@ static PyObject *context_session(PyObject *context, PyObject *Py_UNUSED(ignored)
     BIO_set_data(bio, self);
     BIO_set_init(bio, 1);
     SSL_set_bio(self->ssl, bio, bio);
-    SSL_set_accept_state(self->ssl);
+    if (name == NULL) {
+        SSL_set_accept_state(self->ssl);
+        return (PyObject *)self;
+    }
+    SSL_set_connect_state(self->ssl);
+    X509_VERIFY_PARAM *verify = SSL_get0_param(self->ssl);
+    X509_VERIFY_PARAM_set_hostflags(verify, context->host_flags);
+    /* An address is not told (RFC 6066 section 3). */
+    if (X509_VERIFY_PARAM_set1_ip_asc(verify, name) != 1
+        && (X509_VERIFY_PARAM_set1_host(verify, name, 0) != 1 || SSL_set_tlsext_host_name(self->ssl, name) != 1)) {
+        Py_DECREF(self);
+        return raise_ssl();
+    }
+    ERR_clear_error();
     return (PyObject *)self;
 }
 
 static PyMethodDef context_methods[] = {
-    {"session", context_session, METH_NOARGS, NULL},
+    {"session", context_session, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot context_slots[] = {
