@@ -4,7 +4,11 @@ import json
 import sqlite3
 from contextlib import closing
 
+import pytest
 from tests.cli.conftest import Installed, Serve, create_endpoint
+from tests.cli.in_process import run
+
+from hatchway.doctor.findings import warning
 
 
 def findings(installed: Installed, *arguments: str) -> tuple[int, dict[str, tuple[str, str]]]:
@@ -78,3 +82,12 @@ def test_a_profile_is_looked_at_from_anywhere(installed: Installed, serve: Serve
     code, found = findings(elsewhere, "--profile", "nobody")
     assert code == 1
     assert found["profile"][0] == "error"
+
+
+def test_a_terminal_is_told_no_orders_by_what_a_server_has_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = warning("credentials", "the API knows you as \x9b2J\n\x1b[2J", "ask \u202e")
+    monkeypatch.setattr("hatchway.doctor.examination.examine_client", lambda profile: iter([found]))
+    ran = run("doctor", "--profile", "alice")
+    assert ran.code == 3
+    assert all(line.isprintable() for line in ran.output.splitlines())
+    assert len(ran.output.splitlines()) == 2

@@ -43,6 +43,7 @@ def doctor(
       hatchway doctor --data-dir /var/lib/hatchway --api-name 10.0.9.9
       hatchway doctor --profile alice
     """
+    from hatchway.cli.printable import printable
     from hatchway.doctor.examination import examine_client, examine_server
     from hatchway.doctor.findings import Status, worst
 
@@ -58,9 +59,10 @@ def doctor(
         found.append(finding)
         if not json and not (quiet and finding.status is Status.OK):
             # At once: some take a while.
-            print(f"{finding.status:<8} {finding.check}: {finding.seen}", flush=True)
+            # Some of it is as a server has said it.
+            print(printable(f"{finding.status:<8} {finding.check}: {finding.seen}"), flush=True)
             if finding.advice:
-                print(f"{'':8} -> {finding.advice}", flush=True)
+                print(printable(f"{'':8} -> {finding.advice}"), flush=True)
     status = worst(found)
     if json:
         import json as json_format

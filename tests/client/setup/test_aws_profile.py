@@ -1,6 +1,8 @@
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -69,6 +71,19 @@ def test_what_else_is_in_the_files_stays(files: SharedFiles) -> None:
         "[lab]\naws_access_key_id = AKIANEW\naws_secret_access_key = a/secret+\n"
         "[other]\naws_access_key_id = AKIAOTHER\n"
     )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+@pytest.mark.parametrize("field", ["access_key_id", "secret_access_key", "region", "endpoint_url"])
+def test_no_value_brings_a_setting_of_its_own(field: str, end: str, files: SharedFiles) -> None:
+    write_profile(files, profile())
+    before = files.config.read_text(), files.credentials.read_text()
+    hostile: Any = (
+        f"x{end}credential_process = touch pwned{end}[default]{end}credential_process = touch pwned"
+    )
+    with pytest.raises(CommandFailed, match="characters that no value"):
+        write_profile(files, replace(profile(), **{field: hostile}))
+    assert (files.config.read_text(), files.credentials.read_text()) == before
 
 
 def test_writing_twice_changes_nothing(files: SharedFiles) -> None:

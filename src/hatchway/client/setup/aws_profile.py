@@ -147,7 +147,17 @@ def write_profile(files: SharedFiles, profile: AwsProfile) -> None:
 
 
 def with_section(text: str, section: str, values: Mapping[str, str | None]) -> str:
-    """The text of a configuration file in which a section has these values; None takes a value out."""
+    """The text of a configuration file in which a section has these values; None takes a value out.
+
+    Raises:
+        CommandFailed: a value would be more than that: an end of line in a key that an API has given begins
+            another setting, and a `credential_process` is a program that AWS tools run.
+    """
+    for key, value in values.items():
+        if value is not None and not value.isprintable():
+            raise CommandFailed(
+                f"{key} has characters that no value in {section!r} can have: it is not written"
+            )
     lines = text.splitlines()
     start = next((number for number, line in enumerate(lines) if _is_header(line, section)), None)
     if start is None:
