@@ -8,9 +8,10 @@ import json
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import distribution
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from packaging.requirements import Requirement
@@ -72,14 +73,22 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield directory / "venv" / "bin" / "python"
 
 
-def run(python: Path, *arguments: str, hidden: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+CALLER = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-used"}
+
+
+def run(
+    python: Path,
+    *arguments: str,
+    hidden: tuple[str, ...] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> "subprocess.CompletedProcess[str]":
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({hidden!r}));"
         "from hatchway.cli.start import main; main()"
     )
     return subprocess.run(
         [python, "-I", "-c", program, *arguments],
-        env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        env=environment(variables), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 
@@ -103,6 +112,31 @@ def test_the_client_and_the_policy_library_need_no_package_of_a_server(python: P
 def test_a_command_of_the_server_says_how_to_get_one(python: Path, command: tuple[str, ...]) -> None:
     done = run(python, *command)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", SERVER_MISSING)
+
+
+@pytest.mark.parametrize("system", ["linux", *NOWHERE_ON])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("explain 5d2c", "hatchway: ExplainDenial: Could not connect to the endpoint URL"),
+        ("events", "hatchway: LookupEvents: Could not connect to the endpoint URL"),
+        ("tunnels list", "hatchway: ListTunnels: Could not connect to the endpoint URL"),
+        ("doctor", "error    API: https://127.0.0.1:1: Connection refused"),
+        (
+            "trust install --ca-certificate /dev/null",
+            "hatchway: /dev/null holds no CA certificate in PEM form",
+        ),
+    ],
+)
+def test_what_a_client_s_messages_send_people_to_is_there_with_the_client_alone(
+    python: Path, command: str, said: str, system: str
+) -> None:
+    words = (
+        [] if command.startswith("trust") else ["--region=us-east-1", "--endpoint-url=https://127.0.0.1:1"]
+    )
+    done = run(python, *command.split(), *words, hidden=NOWHERE_ON.get(system, ()), variables=CALLER)
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("system", NOWHERE_ON)

@@ -22,7 +22,7 @@ from hatchway.domain.identity import (
     Role,
 )
 from hatchway.iam.global_keys import GLOBAL_KEYS, Presence
-from hatchway.policies.events import explain_request
+from hatchway.policies.store_events import explain_request
 from hatchway.store import Transaction
 
 ENDPOINT = ARNS.endpoint("eice-0000000000000000a")

@@ -44,14 +44,16 @@ def doctor(
       hatchway doctor --profile alice
     """
     from hatchway.cli.printable import printable
-    from hatchway.doctor.examination import examine_client, examine_server
     from hatchway.doctor.findings import Status, worst
 
     if on_server(store, caller):
+        from hatchway.doctor.examination import examine_server
+
         names = tuple(api_name or ())
         examination = examine_server(data_directory(store.data_dir), store.store_url, names, trial=trial)
     else:
         from hatchway.client.profile import Profile
+        from hatchway.doctor.client_examination import examine_client
 
         examination = examine_client(Profile(caller.options()))
     found = []

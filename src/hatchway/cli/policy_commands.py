@@ -172,13 +172,12 @@ def explain(
       hatchway explain 1f0c2a9e-6f0e-4d0c-9d55-0d8ac5c4d3f1 --data-dir /var/lib/hatchway
       hatchway explain --last alice --data-dir /var/lib/hatchway
     """
-    from hatchway.policies.events import explain_last, explain_own, explain_request
-
     if data_dir is None or caller.given:
         if last and request_id is not None:
             raise BadUsage("--last USER asks the store: run it on the server, with --data-dir")
         from hatchway.client.errors import NotConfigured
         from hatchway.client.profile import Profile
+        from hatchway.policies.events import explain_own
 
         with errors_are_no_answers(), client_errors():
             try:
@@ -187,6 +186,8 @@ def explain(
                 # Most likely this is the server, where nobody has a profile.
                 raise BadUsage(f"{problem}; on the server, give --data-dir DIR instead") from problem
     else:
+        from hatchway.policies.store_events import explain_last, explain_request
+
         with _installation(data_dir, store_url) as installation:
             if last or request_id is None:
                 explained = explain_last(installation.store, request_id)

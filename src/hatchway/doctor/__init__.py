@@ -7,7 +7,8 @@
 | `data_directory` | its files, the keys, the store, the disk |
 | `addresses` | names, ports and certificates, as a client sees them |
 | `trial_tunnel` | a server of its own on loopback, and bytes through a tunnel of it |
-| `examination` | all of it for an installation; for a machine with nothing but a profile |
+| `examination` | all of it for an installation |
+| `client_examination` | what of it is for a machine with nothing but a profile |
 
 Everything here looks and changes nothing: the account, its audit trail and the server are the same
 afterwards. Each check gives `Finding`s; none fails for what it finds, and none waits longer than seconds.

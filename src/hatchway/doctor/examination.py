@@ -2,17 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from hatchway.certificate_names import TOO_MANY_NAMES, without_wildcard
-from hatchway.client.errors import ClientError
-from hatchway.client.profile import Profile, api_errors
-from hatchway.client.proxy import CHECK, proxy_for
-from hatchway.doctor.addresses import HTTPS_PORT, check_api, check_covered, check_gateway, check_name
+from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
 from hatchway.doctor.data_directory import check_disk, check_files, check_store
-from hatchway.doctor.findings import Finding, error, ok, unknown, warning
+from hatchway.doctor.findings import Finding, error, unknown, warning
 from hatchway.doctor.machine import check_clock, check_core, check_kernel, check_open_files, server_processes
 from hatchway.doctor.trial_tunnel import check_trial_tunnel
 from hatchway.errors import CommandFailed
@@ -102,52 +98,3 @@ def _names_of_gateways(installation: Installation) -> list[str]:
     with installation.store.read() as tx:
         own = sorted({endpoint.dns_name for endpoint in tx.endpoints.find(limit=_MOST_ENDPOINTS)})
     return list(dict.fromkeys([*fixed, *own]))[:_MOST_ENDPOINTS]
-
-
-def examine_client(profile: Profile) -> Iterator[Finding]:
-    """What somebody with a profile needs for a tunnel from this machine."""
-    yield from check_clock()
-    now = datetime.now(UTC)
-    try:
-        url, ca_bundle = urlsplit(profile.endpoint_url("ec2")), profile.ca_bundle
-        key = profile.credentials().access_key_id
-    except ClientError as problem:
-        yield error("profile", str(problem), "docs/connecting.md says what a profile needs")
-        return
-    yield ok("profile", f"access key {key}, region {profile.region}, API {url.geturl()}")
-    ca_certificate = None if ca_bundle is None else Path(ca_bundle)
-    host, port = url.hostname or "", url.port or HTTPS_PORT
-    try:
-        proxy = proxy_for(host, port)
-    except ClientError as problem:
-        yield error("proxy", str(problem), CHECK)
-        return
-    yield from _told_of(proxy, host)
-    api = check_api(host, port, ca_certificate, now, proxy)
-    yield from api.findings
-    try:
-        with api_errors("GetCallerIdentity"):
-            caller = profile.api("sts").get_caller_identity()["Arn"]
-        yield ok("credentials", f"the API knows you as {caller}")
-        with api_errors("DescribeInstanceConnectEndpoints"):
-            described = profile.api("ec2").describe_instance_connect_endpoints()["InstanceConnectEndpoints"]
-    except ClientError as problem:
-        yield error("credentials", str(problem), "docs/connecting.md says what each of these means")
-        return
-    names = sorted({str(endpoint["DnsName"]) for endpoint in described})
-    if not names:
-        yield warning(
-            "endpoints",
-            "you see none: there is no way to any host",
-            "ask for one, or for a policy that shows it",
-        )
-    for name in names:
-        proxy = proxy_for(name, HTTPS_PORT if api.gateway_port is None else api.gateway_port)
-        yield from check_name(name) if proxy is None else _told_of(proxy, name)
-        yield from check_gateway(name, api.gateway_port, ca_certificate, now, proxy)
-
-
-def _told_of(proxy: str | None, host: str) -> Iterator[Finding]:
-    if proxy is not None:
-        at = urlsplit(proxy)
-        yield ok("proxy", f"the way to {host} is by {at.scheme}://{at.hostname}:{at.port}")

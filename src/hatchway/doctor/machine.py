@@ -1,6 +1,5 @@
 """The clock and the kernel's limits."""
 
-import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
-from hatchway.store.server_time import CLOCK_SKEW, kept_right
+from hatchway.kernel_clock import kept_right
+from hatchway.sigv4.verification import CLOCK_SKEW
 from hatchway.transport.core.loading import CORE, IS_BUILT, PROBLEM
 
 _FILES_WANTED: Final = 65_536
@@ -97,6 +97,9 @@ _DATA_DIRECTORY: Final = (b"%s", b"--data-dir=%s", b"HATCHWAY_DATA_DIR=%s")
 
 def check_open_files(processes: list[ServerProcess]) -> Iterator[Finding]:
     """How many connections there may be at once: each tunnel has two."""
+    # Windows has none, where a client's machine is looked at all the same.
+    import resource
+
     if processes:
         least = min(processes, key=lambda process: process.most_files)
         limit, who = least.most_files, f"'hatchway {least.command}' (process {least.pid})"

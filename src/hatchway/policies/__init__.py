@@ -10,5 +10,6 @@ are `hatchway.iam`'s: nothing here decides.
 | `cases` | tests of policies as files: cases in, results out, JUnit XML |
 | `lint`, `reference` | findings about files; what is known of AWS's services |
 | `events` | why a call was allowed or refused, from its event |
+| `store_events` | the same, looked for in the store |
 | `files` | policy documents in files |
 """

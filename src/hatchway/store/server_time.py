@@ -5,8 +5,6 @@ happen to agree. So leases, what is old enough to be deleted, and the days for w
 go by the clock of PostgreSQL's server. A store in SQLite is one machine's, and has its clock.
 """
 
-import ctypes
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,6 +14,7 @@ from sqlalchemy import bindparam, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from hatchway.kernel_clock import kept_right
 from hatchway.store.columns import UtcDateTime
 
 TOLERANCE: Final = timedelta(seconds=5)
@@ -23,10 +22,6 @@ TOLERANCE: Final = timedelta(seconds=5)
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far off a clock may be by which signatures are judged: beyond it all of them are refused (Signature
 Version 4)."""
-_UNSYNCHRONIZED: Final = 5
-"""`TIME_ERROR` of adjtimex(2): nothing keeps the clock right."""
-_TIMEX_BYTES: Final = 512
-"""More than any `struct timex` has."""
 ASKED_EVERY: Final = 30.0
 """Seconds for which the server's time is counted on by this process's own monotonic clock."""
 
@@ -52,16 +47,6 @@ def _own(element: NowThere, compiler: Any, **options: Any) -> str:
 @compiles(NowThere, "postgresql")
 def _of_server(_element: NowThere, _compiler: Any, **_options: Any) -> str:
     return "statement_timestamp()"
-
-
-def kept_right() -> bool | None:
-    """Whether the kernel knows of something that keeps this machine's clock right, which ends when somebody
-    sets it by hand (adjtimex(2)). None where it does not tell."""
-    if not sys.platform.startswith("linux"):
-        return None
-    # All zeroes asks, and sets nothing.
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    return None if state < 0 else bool(state != _UNSYNCHRONIZED)
 
 
 def is_useless(own: datetime, there: datetime) -> bool:

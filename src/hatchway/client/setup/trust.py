@@ -4,8 +4,11 @@ The AWS CLI checks a gateway's certificate against this store alone. Debian and 
 directory (update-ca-certificates(8)); others have p11-kit's trust(1).
 """
 
+import hashlib
 import os
+import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,14 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-
 from hatchway.errors import BadUsage, CommandFailed
 
 _DEBIAN_DIRECTORY: Final = Path("/usr/local/share/ca-certificates")
 _DEBIAN_BUNDLE: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 _LONGEST_PEM: Final = 65_536
+_BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -43,25 +44,40 @@ class Authority:
         try:
             with file.open("rb") as opened:
                 pem = opened.read(_LONGEST_PEM)
-            certificates = x509.load_pem_x509_certificates(pem)
-            constraints = [
-                each.extensions.get_extension_for_class(x509.BasicConstraints).value for each in certificates
-            ]
         except OSError as problem:
             raise BadUsage(f"cannot read {file}: {problem.strerror}") from problem
-        except (ValueError, x509.ExtensionNotFound) as problem:
+        try:
+            certificates = [ssl.PEM_cert_to_DER_cert(block.decode()) for block in _BLOCK.findall(pem)]
+            are_cas = [_is_ca(each) for each in certificates]
+        except ValueError as problem:
             raise BadUsage(f"{file} holds no CA certificate in PEM form") from problem
-        if not all(each.ca for each in constraints):
+        if not certificates:
+            raise BadUsage(f"{file} holds no CA certificate in PEM form")
+        if not all(are_cas):
             raise BadUsage(f"{file} is the certificate of a server, not of a CA")
         return tuple(
             cls(
                 file,
                 # As it stands in the file where it is alone there: so earlier runs have placed it.
-                pem if len(certificates) == 1 else each.public_bytes(serialization.Encoding.PEM),
-                f"hatchway-{each.fingerprint(hashes.SHA256()).hex()[:16]}",
+                pem if len(certificates) == 1 else ssl.DER_cert_to_PEM_cert(each).encode(),
+                f"hatchway-{hashlib.sha256(each).hexdigest()[:16]}",
             )
             for each in certificates
         )
+
+
+def _is_ca(certificate: bytes) -> bool:
+    """By OpenSSL: who has installed the client alone has no other library for certificates.
+
+    Raises:
+        ValueError: it is none (`ssl.SSLError`).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=certificate)
+    except ssl.SSLError as problem:
+        raise ValueError(str(problem)) from problem
+    return context.cert_store_stats()["x509_ca"] == 1
 
 
 def install(authority: Authority) -> str:
