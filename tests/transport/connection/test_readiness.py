@@ -13,10 +13,10 @@ from tests.transport.harness import run, until
 
 from hatchway.transport.connection import readiness as readiness_module
 from hatchway.transport.connection.readiness import READABLE, WRITABLE, Readiness
-from hatchway.transport.core.event_loop import new_event_loop
+from hatchway.transport.core.event_loop import CoreLoop, new_event_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pytest
 
@@ -202,6 +202,74 @@ def test_the_core_s_loop_tells_what_it_does_not_carry() -> None:
         with readable() as sock:
             readiness.watch(sock.fileno(), READABLE, Noting("one", calls))
             await until(lambda: len(calls) >= 3)
+            readiness.forget(sock.fileno())
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(test())
+
+
+class Leading(Noting):
+    """Has something called when it is told, once, and is not told again."""
+
+    def __init__(self, readiness: Readiness, sock: socket.socket, call: Callable[[], object]) -> None:
+        super().__init__("leading", [])
+        self.readiness, self.sock, self.call = readiness, sock, call
+
+    def happened(self, _events: int) -> None:
+        self.readiness.forget(self.sock.fileno())
+        self.readiness.loop.call_soon(self.call)
+
+
+@needs_core
+def test_what_a_socket_leads_to_is_called_before_the_core_s_loop_looks_at_sockets_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[int] = []
+    at: list[int] = []
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CoreLoop)
+        select = loop.selector.select
+
+        def looking(timeout: float | None = None) -> object:
+            looks.append(0)
+            return select(timeout)
+
+        monkeypatch.setattr(loop.selector, "select", looking)
+        readiness = Readiness(loop)
+        with readable() as sock:
+            watcher = Leading(readiness, sock, lambda: at.append(len(looks)))
+            readiness.watch(sock.fileno(), READABLE, watcher)
+            told_before = len(looks)
+            await until(lambda: bool(at))
+            # The loop was looking when it was told: that look counts.
+            assert at == [told_before + 1]
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(test())
+
+
+@needs_core
+def test_the_core_s_loop_goes_on_when_sockets_cannot_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems: list[object] = []
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: problems.append(context["exception"]))
+        readiness = Readiness(loop)
+        failure = RuntimeError("no turn")
+
+        def fail() -> None:
+            raise failure
+
+        with readable() as sock:
+            calls: list[str] = []
+            readiness.watch(sock.fileno(), READABLE, Noting("one", calls))
+            with monkeypatch.context() as patched:
+                patched.setattr(readiness, "_poll", fail)
+                await until(lambda: failure in problems)
+            await until(lambda: "one" in calls)
             readiness.forget(sock.fileno())
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

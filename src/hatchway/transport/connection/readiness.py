@@ -112,8 +112,18 @@ class Readiness:
         self._schedule()
 
     def _tell(self, ready: list[tuple[int, int]]) -> None:
+        """The loop has waited for these: serve them, before it calls what is to be called.
+
+        So it calls at once what comes of them, and not after another look at what is ready.
+        """
         self._ready.extend(ready)
-        self._schedule()
+        if self._scheduled:
+            return
+        try:
+            self._poll()
+        except Exception as problem:
+            # Nothing else would catch it here.
+            self.loop.call_exception_handler({"message": "sockets were not served", "exception": problem})
 
     def _schedule(self) -> None:
         if not self._scheduled:
