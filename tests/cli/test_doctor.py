@@ -86,7 +86,7 @@ def test_a_profile_is_looked_at_from_anywhere(installed: Installed, serve: Serve
 
 def test_a_terminal_is_told_no_orders_by_what_a_server_has_said(monkeypatch: pytest.MonkeyPatch) -> None:
     found = warning("credentials", "the API knows you as \x9b2J\n\x1b[2J", "ask \u202e")
-    monkeypatch.setattr("hatchway.doctor.examination.examine_client", lambda profile: iter([found]))
+    monkeypatch.setattr("hatchway.doctor.client_examination.examine_client", lambda profile: iter([found]))
     ran = run("doctor", "--profile", "alice")
     assert ran.code == 3
     assert all(line.isprintable() for line in ran.output.splitlines())
