@@ -5,6 +5,7 @@ The page is docs/scaling.md.
 
 import base64
 import binascii
+import errno
 import hashlib
 import http.client
 import json
@@ -534,6 +535,22 @@ def test_a_gateways_directory_is_said_to_be_one(site: Site, tmp_path: Path) -> N
     ):
         pass
     remove_machine(site.installation, result.machine.machine_id)
+
+
+def test_a_disk_without_room_costs_no_use_of_the_token(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _start: int, size: int) -> None:
+        assert size > 65_536
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    token = site.token(Role.CONTROL)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        with pytest.raises(CommandFailed, match=r"its disk is full.*or give a directory on another$"):
+            join(DataDirectory(tmp_path / "full"), token, [site.url])
+    assert not list(tmp_path.glob("**/.unfinished-join"))
+    join(DataDirectory(tmp_path / "another"), token, [site.url])
 
 
 def test_another_api_is_asked_where_the_first_is_away(site: Site, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import ipaddress
 import json
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -68,6 +69,8 @@ _BOUND_OTHERWISE: Final = (
     "the API has not bound this gateway to the VPCs or endpoints of its token: an older control plane has"
     " answered, which cannot. Upgrade all control planes first"
 )
+_ROOM: Final = 131_072
+"""Bytes that have to be free: more than all files of a machine take."""
 _BINDING_BYTES: Final = 9
 _BINDING: Final = re.compile(r"([A-Za-z0-9_-]{12})?")
 
@@ -116,6 +119,7 @@ def join(
     unfinished = directory.unfinished_join
     try:
         with failing(f"cannot make {directory.path}"), _filled(directory, owner, former) as path:
+            _require_room(path)
             context = trusting(None if pin is None else pinned_authority(urls, pin))
             with _remembered(unfinished, secret) as private_key:
                 request = new_request()
@@ -175,6 +179,16 @@ def _filled(
     # A gateway has no master key, nor is another CA's certificate of any use.
     others = (directory.master_key.name, directory.server_certificate.name)
     return replaced_files(directory.path, last=last, keeps=keeps, instead_of=others)
+
+
+def _require_room(path: Path) -> None:
+    """Before the token is used, which on another disk it could not be again.
+
+    Raises:
+        OSError: there is no room for what a machine is given.
+    """
+    with tempfile.TemporaryFile(dir=path) as file:
+        os.posix_fallocate(file.fileno(), 0, _ROOM)
 
 
 def _asked_twice(ask: Callable[[], Answer]) -> Answer:
