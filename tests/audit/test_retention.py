@@ -14,9 +14,11 @@ from tests.store.migrated import empty_store
 
 from hatchway.audit.events import Outcome
 from hatchway.audit.export import Export
+from hatchway.audit.local_trail import record
 from hatchway.audit.log import to_record
-from hatchway.audit.retention import RetentionRun
+from hatchway.audit.retention import SET, RetentionRun
 from hatchway.audit.terms import READ_ONLY
+from hatchway.domain.account import Account
 from hatchway.store import Store
 from hatchway.store.tables import audit_lookups
 
@@ -127,7 +129,7 @@ class Clock:
         return RetentionRun(store, lambda: self.now, lambda: self.seconds)
 
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
 def test_a_clock_that_jumps_ahead_deletes_nothing_for_a_day_in_which_it_can_be_put_right(
@@ -185,3 +187,60 @@ def test_a_text_that_is_no_event_keeps_none_from_being_deleted(name: str, store:
     while run.run():
         pass
     assert count(store) == 1001
+
+
+def say(
+    store: Store,
+    former: int | None,
+    days: int | None,
+    at: datetime,
+    *,
+    unexported_too: tuple[bool, bool] = (True, True),
+    at_once: bool = False,
+) -> None:
+    """As `hatchway store retention` sets it, and records that."""
+
+    def told(days: int | None) -> str:
+        return "forever" if days is None else f"{days}d"
+
+    with store.record() as tx:
+        tx.audit_records.set_retention(days, unexported_too=unexported_too[1])
+        account = Account(id="123456789012", region="us-east-1", gateway_dns_name="h", created_at=NOW)
+        parameters = {"retention": told(days), "unexportedToo": unexported_too[1], "atOnce": at_once}
+        before = {"retention": told(former), "unexportedToo": unexported_too[0]}
+        record(tx, account, at, SET, parameters=parameters, answer={"former": before})
+
+
+def test_what_was_to_be_kept_for_longer_goes_a_day_later_and_a_slip_can_be_taken_back(store: Store) -> None:
+    clock = Clock()
+    run = RetentionRun(store, lambda: clock.now, lambda: clock.seconds)
+
+    def gone() -> int:
+        before = count(store)
+        while run.run():
+            pass
+        return before - count(store)
+
+    say(store, None, 1400, NOW)
+    assert gone() == 0
+    clock.passes(DAY + SECOND)
+    assert gone() == 101
+    # A slip, and another in the place of what it was to be: what held before both still does.
+    say(store, 1400, 4, clock.now)
+    say(store, 4, 40, clock.now + SECOND)
+    clock.passes(23 * HOUR)
+    assert gone() == 0
+    say(store, 40, 1400, clock.now)
+    clock.passes(2 * DAY)
+    assert gone() == 2
+    say(store, 1400, 1300, clock.now, at_once=True)
+    assert gone() == 100
+
+
+def test_what_is_in_no_file_goes_a_day_after_it_was_said_that_it_goes_too(store: Store) -> None:
+    clock = Clock()
+    run = RetentionRun(store, lambda: clock.now, lambda: clock.seconds)
+    say(store, 1400, 1400, NOW, unexported_too=(False, True))
+    assert run.run() == 0
+    clock.passes(DAY + SECOND)
+    assert run.run() == 101

@@ -105,8 +105,11 @@ def test_how_long_events_are_kept_is_said_on_the_server_and_is_an_event(installe
         return done.stdout
 
     assert retention() == "Events are kept for ever\n"
-    assert retention("1d") == "Events are kept for 1 day\n"
-    assert retention("400d") == retention("400d") == "Events are kept for 400 days\n"
+    told = retention("1d")
+    assert told.startswith("Events are kept for 1 day\nUntil 20")
+    assert "UTC what was to be kept before stays, for ever: to take it back, give the former" in told
+    assert retention("400d") == retention("400d")
+    assert retention("400d", "--at-once") == "Events are kept for 400 days\n"
     with closing(sqlite3.connect(store)) as connection, connection:
         for table in ("audit_records", "audit_unexported"):
             connection.execute(f"UPDATE {table} SET event_time = '2020-01-01 00:00:00.000000'")
@@ -124,7 +127,8 @@ def test_how_long_events_are_kept_is_said_on_the_server_and_is_an_event(installe
     with closing(Store.open(f"sqlite:///{store}")) as opened, opened.read() as tx:
         events = [json.loads(each.body) for each in tx.audit_records.find(event_name="SetAuditRetention")]
     said = sorted(each["requestParameters"]["retention"] for each in events)
-    assert said == ["1d", "400d", "400d", "forever"]
+    assert said == ["1d", "400d", "400d", "400d", "forever"]
     for wrong in ("4", "0d", "400h", "99999d"):
         assert installed.run("store", "retention", wrong).returncode == 2
-    assert "say for how long" in installed.run("store", "retention", "--unexported-too").stderr
+    for option in ("--unexported-too", "--at-once"):
+        assert f"{option}: say for how long" in installed.run("store", "retention", option).stderr

@@ -2,21 +2,77 @@
 
 In portions, each a short transaction of its own: nobody who writes waits long, and one that is killed in the
 middle goes on where it was. What is not yet a line of audit.jsonl stays, unless it was said that it goes too.
-A clock that has jumped deletes nothing (`steady_clock`).
+A clock that has jumped deletes nothing (`steady_clock`), and what was to be kept for longer before goes a day
+later: a slip can be taken back (`in_force`).
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from hatchway.audit.steady_clock import SteadyClock
-from hatchway.audit.stored_events import read_terms
-from hatchway.store import Store
+from hatchway.audit.stored_events import read_event, read_terms
+from hatchway.store import Retention, Store, Transaction
 
+GRACE: Final = timedelta(days=1)
+"""For how long nothing goes that would have stayed by what held before."""
+SET: Final = "SetAuditRetention"
+"""The event by which it is set. `atOnce` among its parameters is whether the grace is waived."""
+FOR_EVER: Final = "forever"
+_MOST_SET: Final = 1000
 _AT_ONCE: Final = 200
 """Events of one transaction."""
 _PORTIONS: Final = 5
 """Of which there are so many in one run."""
+
+
+class InForce(NamedTuple):
+    """How long events are kept for now.
+
+    Attributes:
+        days: so many; None for ever.
+        unexported_too: whether also those go that are not yet JSON lines.
+        until: when what was set last holds; None when it does.
+    """
+
+    days: int | None
+    unexported_too: bool
+    until: datetime | None
+
+
+def in_force(tx: Transaction, kept: Retention, now: datetime) -> InForce:
+    """The most cautious of what was set and of all that held within the grace before."""
+    days, unexported_too, until = kept.days, kept.unexported_too, None
+    term = f"EventName={SET}"
+    said = tx.audit_records.newest(term, since=now - GRACE, until=None, before=None, limit=_MOST_SET)
+    for each in said:
+        event = read_event(each.body) or {}
+        if _part(event, "requestParameters").get("atOnce") is True:
+            break
+        former = _part(event, "responseElements").get("former")
+        if not isinstance(former, dict):
+            continue
+        before = _days(former.get("retention"))
+        longer = days is not None and (before is None or before > days)
+        if longer:
+            days = before
+        spares = unexported_too and former.get("unexportedToo") is False
+        unexported_too = unexported_too and not spares
+        if longer or spares:
+            until = max(until or each.event_time, each.event_time)
+    return InForce(days, unexported_too, None if until is None else until + GRACE)
+
+
+def _part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = event.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _days(text: Any) -> int | None:
+    """Of what no program of ours wrote, none: for ever."""
+    found = re.fullmatch(r"([0-9]{1,5})d", text) if isinstance(text, str) else None
+    return None if found is None else int(found[1])
 
 
 class RetentionRun:
@@ -41,8 +97,11 @@ class RetentionRun:
                 now = self._clock.now(tx.audit_records.newest_time)
                 if now is None:
                     break
-                before = now - timedelta(days=kept.days)
-                some = tx.audit_records.expired(before, _AT_ONCE, unexported_too=kept.unexported_too)
+                held = in_force(tx, kept, now)
+                if held.days is None:
+                    break
+                before = now - timedelta(days=held.days)
+                some = tx.audit_records.expired(before, _AT_ONCE, unexported_too=held.unexported_too)
             if not some:
                 break
             # Worked out before the store is locked.

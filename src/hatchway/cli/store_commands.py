@@ -76,14 +76,19 @@ def retention(
             help="Also delete events that are in no audit.jsonl, as where servers run with --audit-file off.",
         ),
     ] = False,
+    at_once: Annotated[
+        bool,
+        typer.Option("--at-once", help="Do not wait a day before what was to be kept for longer is deleted."),
+    ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     store_url: StoreUrl = None,
 ) -> None:
     """Say how long the events of the audit trail are kept.
 
-    Older ones are deleted from then on, by a control plane, a thousand a second at most. An event that is not
-    yet in audit.jsonl stays until it is. It is set on the server alone: nobody who reaches the API can have
+    Older ones are deleted from then on, by a control plane, a thousand a second at most; what was to be kept
+    for longer before is deleted a day later, until which a slip can be taken back. An event that is not yet
+    in audit.jsonl stays until it is. It is set on the server alone: nobody who reaches the API can have
     the trail of what he did deleted. That it was set is an event.
 
     \b
@@ -96,18 +101,24 @@ def retention(
     from hatchway.errors import BadUsage
     from hatchway.installation.installation import open_installation
 
-    if span is None and unexported_too:
-        raise BadUsage("--unexported-too: say for how long events are kept, such as 400d")
+    if span is None and (unexported_too or at_once):
+        option = "--unexported-too" if unexported_too else "--at-once"
+        raise BadUsage(f"{option}: say for how long events are kept, such as 400d")
     days = None if span is None else read_days(span)
     with open_installation(data_directory(data_dir), store_url) as installation:
         if span is not None:
-            set_retention(installation, days, unexported_too=unexported_too)
+            set_retention(installation, days, unexported_too=unexported_too, at_once=at_once)
         kept = kept_trail(installation)
     gone = None if kept.deleted_before is None else kept.deleted_before.strftime("%Y-%m-%d %H:%M:%S")
     if json:
         import json as json_format
 
-        answer = {"days": kept.days, "unexported_too": kept.unexported_too, "older": kept.older}
+        answer = {
+            "days": kept.days,
+            "holds_from": None if kept.until is None else kept.until.strftime("%Y-%m-%d %H:%M:%S"),
+            "unexported_too": kept.unexported_too,
+            "older": kept.older,
+        }
         typer.echo(json_format.dumps({**answer, "not_exported": kept.waiting, "deleted_before": gone}))
         return
     typer.echo(
@@ -115,6 +126,12 @@ def retention(
         if kept.days is None
         else f"Events are kept for {counted(kept.days, 'day')}"
     )
+    if kept.until is not None:
+        before = "for ever" if kept.now_days is None else f"for {counted(kept.now_days, 'day')}"
+        typer.echo(
+            f"Until {kept.until:%Y-%m-%d %H:%M:%S} UTC what was to be kept before stays, {before}: to take it"
+            " back, give the former; not to wait, --at-once"
+        )
     if kept.older:
         typer.echo(f"Older ones, which go: {kept.older - (0 if kept.unexported_too else kept.waiting):,}")
     if kept.waiting and not kept.unexported_too:

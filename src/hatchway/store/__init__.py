@@ -54,6 +54,7 @@ What must hold here:
 - Whatever reads the account for a decision and writes its effect does both in one `write` transaction.
 """
 
+from hatchway.store.audit_rows import Retention
 from hatchway.store.copies import DamagedCopy, check_copy, copy_store, open_copy
 from hatchway.store.feed import BEGINNING, Changes, Position
 from hatchway.store.leadership import Leadership, LeadershipLost, living_leader
@@ -98,6 +99,7 @@ __all__ = [
     "NowThere",
     "OtherInstallation",
     "Position",
+    "Retention",
     "Rows",
     "SchemaMismatch",
     "SchemaWatch",
