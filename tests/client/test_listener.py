@@ -4,9 +4,11 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from tests.client.certificates import make_certificates
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
 from tests.transport.compiled import needs_core
 from tests.transport.harness import TIMEOUT, until
@@ -38,10 +40,13 @@ def with_listener(
     *,
     seconds: int = 3600,
     into: list[str] | None = None,
+    ca_bundle: str | None = None,
 ) -> list[str]:
     """Run `use` with the port that was picked; gives the lines that were reported."""
     plan = tunnel_plan(gateway)
     plan = plan._replace(request=plan.request._replace(max_tunnel_duration=seconds))
+    if ca_bundle is not None:
+        plan = plan._replace(route=plan.route._replace(ca_bundle=ca_bundle))
     lines: list[str] = [] if into is None else into
 
     async def run() -> None:
@@ -257,6 +262,32 @@ def test_a_connection_waits_for_no_gateway_once_its_program_has_gone(gateway: St
     lines: list[str] = []
     with_listener(gateway, use, into=lines)
     assert lines[-1] == "[1] Closing tcp connection: 0 bytes sent, 0 received, not opened."
+
+
+def test_a_ca_that_comes_into_the_bundle_while_it_listens_is_trusted_from_then_on(
+    gateway: StubGateway, tmp_path: Path
+) -> None:
+    gateway.answer = Echo
+    plan = tunnel_plan(gateway)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(make_certificates(tmp_path, "former.test").ca.read_bytes())
+    assert plan.route.ca_bundle is not None
+    gateways = Path(plan.route.ca_bundle).read_bytes()
+
+    async def answered(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"x")
+        answer = await reader.read(1)
+        writer.close()
+        return answer
+
+    async def use(port: int) -> None:
+        assert await answered(port) == b""
+        bundle.write_bytes(bundle.read_bytes() + gateways)
+        assert await answered(port) == b"x"
+
+    lines = with_listener(gateway, use, ca_bundle=str(bundle))
+    assert "its certificate is not trusted" in lines[2]
 
 
 def test_nothing_but_loopback_is_listened_on(gateway: StubGateway) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.client.certificates import Certificates, make_certificates
+from tests.transport.compiled import needs_core
 
 from hatchway.client.tls import Trust, advice
 
@@ -149,3 +150,26 @@ def test_what_to_do_about_a_certificate_depends_on_what_is_wrong_with_it(code: i
     error = ssl.SSLCertVerificationError()
     error.verify_code = code
     assert said in advice(error, "give the CA")
+
+
+@pytest.mark.parametrize(
+    "kept", [(), ("everything",), pytest.param(("everything", "compiled"), marks=needs_core)]
+)
+def test_a_bundle_that_has_another_ca_now_is_read_anew(
+    server: Server, certificates: Certificates, other: Certificates, tmp_path: Path, kept: tuple[str, ...]
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(other.ca.read_bytes())
+    trust = Trust(str(bundle))
+    held = [getattr(trust, name) for name in kept]
+    trust.renew()
+    assert [getattr(trust, name) for name in kept] == held
+    with pytest.raises(ssl.SSLCertVerificationError):
+        trust.connect(server.dial, "localhost")
+    # As whoever writes it leaves it half written.
+    bundle.write_text("-----BEGIN CERT")
+    trust.renew()
+    bundle.write_bytes(other.ca.read_bytes() + certificates.ca.read_bytes())
+    trust.renew()
+    trust.connect(server.dial, "localhost").close()
+    assert all(getattr(trust, name) is not before for name, before in zip(kept, held, strict=True))

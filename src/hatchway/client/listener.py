@@ -119,6 +119,7 @@ async def _carry(plan: TunnelPlan, trusted: Trust, sock: socket.socket, tell: Ca
         tell("Accepted new tcp connection, opening websocket tunnel.")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ended = "not opened"
+        trusted.renew()
         try:
             await _open(plan, trusted, connection(sock), progress, tell)
             ended = "ended here" if progress.ended_here else "ended by the host"

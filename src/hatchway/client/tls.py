@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from hatchway.client.dialling import ascii_name
-from hatchway.client.errors import InvalidOption, printable
+from hatchway.client.errors import ClientError, InvalidOption, printable
 
 if TYPE_CHECKING:
     import socket
@@ -82,7 +83,25 @@ class Trust:
 
     def __init__(self, ca_bundle: str | None) -> None:
         self._ca_bundle = ca_bundle
+        self._read = self._as_they_are()
         self._found_first = self._quick()
+
+    def renew(self) -> None:
+        """Have what was changed since then be read anew, as by 'hatchway trust update' while one CA takes
+        another's place. What cannot be used, as while somebody writes it, changes nothing."""
+        if self._as_they_are() == self._read:
+            return
+        with suppress(ClientError, OSError):
+            fresh = Trust(self._ca_bundle)
+            for name in ("everything", "compiled"):
+                if name in vars(self):
+                    getattr(fresh, name)
+            vars(self).update(vars(fresh))
+
+    def _as_they_are(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """Of each file and directory what tells whether it is still the same."""
+        of_system = ssl.get_default_verify_paths()
+        return tuple(map(_state, (self._ca_bundle, of_system.cafile, of_system.capath)))
 
     def _quick(self) -> ssl.SSLContext | None:
         """What takes no time to read; None where that is nothing."""
@@ -127,6 +146,17 @@ class Trust:
             except ssl.SSLCertVerificationError:
                 self._found_first = None
         return _wrapped(self.everything, dial(), name)
+
+
+def _state(path: str | None) -> tuple[int, int, int] | None:
+    """None for what is not there."""
+    if path is None:
+        return None
+    try:
+        there = os.stat(path)  # noqa: PTH116 - pathlib takes longer to load than this to run
+    except OSError:
+        return None
+    return there.st_mtime_ns, there.st_ino, there.st_size
 
 
 def _is_hashed(directory: str) -> bool:
