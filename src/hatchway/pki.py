@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -285,6 +285,41 @@ def permitted_dns_names(ca_certificate: bytes) -> tuple[str, ...]:
     return tuple(
         name.value for name in constraints.permitted_subtrees or () if isinstance(name, x509.DNSName)
     )
+
+
+def fenced_names(ca_certificate: bytes) -> tuple[str, ...] | None:
+    """The DNS names for which a CA may issue that can do no more than those that are made here; None of any
+    other.
+
+    Of a kind of names of which its constraints name none, it may issue for all (RFC 5280 section 4.2.1.10).
+    """
+    try:
+        extensions = x509.load_pem_x509_certificate(ca_certificate).extensions
+        basic = extensions.get_extension_for_class(x509.BasicConstraints).value
+        usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        constraints = extensions.get_extension_for_class(x509.NameConstraints)
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    permitted = constraints.value.permitted_subtrees or []
+    names = [each.value for each in permitted if isinstance(each, x509.DNSName)]
+    ranges = [each.value for each in permitted if isinstance(each, x509.IPAddress)]
+    private = [ipaddress.ip_network(cidr) for cidr in PRIVATE_RANGES]
+    fenced = (
+        basic.ca
+        and basic.path_length == 0
+        and list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
+        and constraints.critical
+        and len(names) + len(ranges) == len(permitted)
+        and bool(names)
+        and all(map(is_dns_name, names))
+        and bool(ranges)
+        and all(any(_holds(one, each) for one in private) for each in ranges)
+    )
+    return tuple(names) if fenced else None
+
+
+def _holds(network: Any, inner: Any) -> bool:
+    return network.version == inner.version and bool(inner.subnet_of(network))
 
 
 def check_ca(ca: KeyPair) -> None:

@@ -30,7 +30,10 @@ def test_a_profile_that_is_brought_up_to_date_in_time_notices_nothing(
     assert added.returncode == 0, added.stderr
     assert "then: hatchway ca rotate --step use" in added.stdout
     former = bundle.read_bytes()
-    update = installed.run("trust", "update", "--profile", "alice")
+    asked = installed.run("trust", "update", "--profile", "alice")
+    assert (asked.returncode, asked.stderr.endswith("give --name gateway.elsewhere.example\n")) == (1, True)
+    assert bundle.read_bytes() == former
+    update = installed.run("trust", "update", "--profile", "alice", "--name", "gateway.elsewhere.example")
     assert f"{bundle} trusts now: " in update.stdout
     assert bundle.read_bytes() == (installed.directory / "ca.pem").read_bytes()
     assert installed.run("trust", "update", "--profile", "alice").stdout == f"{bundle} is up to date\n"

@@ -109,11 +109,19 @@ def install_trust(
 
 
 @with_option_groups
-def update_trust(*, caller: CallerArguments) -> None:
+def update_trust(
+    *,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name for which the next CA may issue besides. May be repeated."),
+    ] = None,
+    caller: CallerArguments,
+) -> None:
     """Take over the CAs that the API names, into the ca_bundle of a profile.
 
-    The API is asked by what the file holds now, and the file is written only when it names one of those. For
-    the AWS CLI's tunnels give the file to 'hatchway trust install --ca-certificate' afterwards.
+    The API is asked by what the file holds now, and the file is written only when it names one of those, and
+    no CA for names for which none in the file may issue, but for those that --name gives. For the AWS CLI's
+    tunnels give the file to 'hatchway trust install --ca-certificate' afterwards.
 
     \b
     Example:
@@ -127,7 +135,7 @@ def update_trust(*, caller: CallerArguments) -> None:
         file, url = profile.ca_bundle, profile.endpoint_url("ec2")
     if file is None:
         raise CommandFailed("the profile has no ca_bundle: there is no file to bring up to date")
-    changed = update(url, Path(file))
+    changed = update(url, Path(file), name or ())
     if changed is None:
         typer.echo(f"{file} is up to date")
         return

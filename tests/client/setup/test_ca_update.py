@@ -1,15 +1,21 @@
 """A profile's CAs are brought up to date by an API that the former ones vouch for, and by nobody else."""
 
 import http.server
+import ipaddress
 import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.client.proxies import running_proxy
 
 from hatchway.client.setup.ca_update import PATH, update
@@ -126,6 +132,81 @@ def test_an_answer_that_vouches_for_nothing_known_changes_nothing(
     ):
         update(url, file)
     assert file.read_bytes() == authorities[0].certificate
+
+
+def unfenced(*left_out: str, **others: Any) -> bytes:
+    """A CA that may do more than those of Hatchway's: without some of what fences them in, or with other of
+    it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hatchway CA of localhost")])
+    private = x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))
+    extensions: dict[str, Any] = {
+        "basic": x509.BasicConstraints(ca=True, path_length=0),
+        "usage": x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        "names": x509.NameConstraints([x509.DNSName("localhost"), private], None),
+        **others,
+    }
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    for what, extension in extensions.items():
+        if what not in left_out:
+            builder = builder.add_extension(extension, critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def only(*names: x509.GeneralName) -> x509.NameConstraints:
+    return x509.NameConstraints(list(names), None)
+
+
+ANY_ADDRESS = x509.IPAddress(ipaddress.ip_network("0.0.0.0/0"))
+PRIVATE = x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))
+
+
+@pytest.mark.parametrize(
+    "ca",
+    [
+        unfenced("names"),
+        unfenced("usage"),
+        unfenced(basic=x509.BasicConstraints(ca=True, path_length=None)),
+        unfenced(
+            usage=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CODE_SIGNING])
+        ),
+        unfenced(names=only(x509.DNSName("localhost"))),
+        unfenced(names=only(PRIVATE)),
+        unfenced(names=only(x509.DNSName("localhost"), ANY_ADDRESS)),
+        unfenced(names=only(x509.DNSName(""), PRIVATE)),
+    ],
+)
+def test_a_ca_that_could_pose_as_anybody_is_not_taken_over(
+    ca: bytes, tmp_path: Path, authorities: list[KeyPair]
+) -> None:
+    """Whoever has a certificate of the CA may name others: a thief of a gateway's too."""
+    first = authorities[0]
+    file = tmp_path / "ca.crt"
+    file.write_bytes(first.certificate)
+    with (
+        serving(tmp_path, first, first.certificate + ca) as url,
+        pytest.raises(CommandFailed, match="could pose as anybody"),
+    ):
+        update(url, file, ["localhost"])
+    assert file.read_bytes() == first.certificate
+
+
+def test_a_ca_for_further_names_is_taken_over_when_they_are_given(
+    tmp_path: Path, authorities: list[KeyPair]
+) -> None:
+    first = authorities[0]
+    further = create_ca("Hatchway CA of lab", ["localhost", "below.localhost", "lab.example"], NOW)
+    both = first.certificate + further.certificate
+    file = tmp_path / "ca.crt"
+    file.write_bytes(first.certificate)
+    with serving(tmp_path, first, both) as url:
+        for names in ([], ["other.example"], ["x.lab.example"]):
+            with pytest.raises(CommandFailed, match=r"give --name lab\.example$"):
+                update(url, file, names)
+        assert file.read_bytes() == first.certificate
+        assert update(url, file, ["lab.example"]) is not None
+    assert file.read_bytes() == both
 
 
 def test_an_api_that_is_not_trusted_or_not_there_changes_nothing(

@@ -9,7 +9,7 @@ import re
 import ssl
 import tempfile
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,25 +17,34 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from hatchway.client.errors import printable
 from hatchway.client.proxy import CHECK
 from hatchway.errors import CommandFailed, reason
-from hatchway.pki import OWN_NAME, PkiProblem, permitted_dns_names
+from hatchway.pki import OWN_NAME, PkiProblem, fenced_names, permitted_dns_names
 
 PATH: Final = "/.well-known/hatchway/ca.pem"
 _BLOCK: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----[ \t]*(?:\r?\n)?"
 )
 _LONGEST: Final = 65_536
+_MOST_TOLD: Final = 10
 _TIMEOUT: Final = 10.0
 
 
-def update(endpoint_url: str, file: Path) -> tuple[str, ...] | None:
+def update(endpoint_url: str, file: Path, names: Sequence[str] = ()) -> tuple[str, ...] | None:
     """Puts the CAs that the API names into the profile's file: their SHA-256 fingerprints, None when it had
     these already.
 
     What the API says counts only where it is seen by what the file holds now, and names one of these still.
     Of the file all stays as it is but those that it names, and those whose place they take: CAs that Hatchway
     has made, for no other names.
+
+    Who shows a certificate of such a CA is not therefore to be believed for more than it: a thief of a
+    gateway's would name a CA for all the world. So none is taken over but what is fenced in as Hatchway's
+    are, and for names for which those in the file may issue.
+
+    Args:
+        names: those for which the new CAs may issue besides.
 
     Raises:
         CommandFailed: the API cannot be asked, or does not say it; or the file cannot be read or written.
@@ -65,11 +74,42 @@ def update(endpoint_url: str, file: Path) -> tuple[str, ...] | None:
         raise CommandFailed(f"{url} holds no CA certificate in PEM form")
     if not set(named) & set(known):
         raise CommandFailed(f"{file} holds none of the CAs that {url} names: it is not changed")
+    _require_fenced([each for each in named if each not in known], known, names, url)
     theirs = [each for each in known if each in named or _is_replaced(each, named)]
     if theirs == named:
         return None
     _replace(file, _with(before, theirs, named))
     return tuple(each.fingerprint(hashes.SHA256()).hex() for each in named)
+
+
+def _require_fenced(
+    new: Sequence[x509.Certificate], known: Sequence[x509.Certificate], names: Sequence[str], url: str
+) -> None:
+    """
+    Raises:
+        CommandFailed: one may issue for more than it should.
+    """
+    within = {name.lower() for name in names}.union(*(_names(each) or () for each in known))
+    for each in new:
+        its = fenced_names(_pem(each).encode())
+        if its is None:
+            raise CommandFailed(
+                f"{url} names a CA that is not fenced in as those are that Hatchway makes: it could pose as"
+                " anybody. Nothing is changed: tell whoever runs Hatchway"
+            )
+        beyond = sorted(name for name in its if not _is_within(name, within))
+        if beyond:
+            options = " ".join(f"--name {printable(name, 253)}" for name in beyond[:_MOST_TOLD])
+            raise CommandFailed(
+                f"{url} names a CA for names for which none may issue that is trusted now: if whoever runs"
+                f" Hatchway says that they are meant, give {options}"
+            )
+
+
+def _is_within(name: str, names: Collection[str]) -> bool:
+    """Whether it is one of these, or below one."""
+    labels = name.lower().split(".")
+    return any(".".join(labels[number:]) in names for number in range(len(labels)))
 
 
 def _with(before: bytes, theirs: Sequence[x509.Certificate], named: Sequence[x509.Certificate]) -> bytes:
