@@ -331,7 +331,7 @@ def test_a_way_on_other_ground_is_forgotten() -> None:
     ways.remember(asked(0), way())
     assert ways.find(asked(0), GROUND._replace(instance=instance())) is None
     ways.remember(asked(0), way())
-    assert ways.find(asked(0), GROUND._replace(network=(_Anything(),))) is None
+    assert ways.find(asked(0), GROUND._replace(between=(_Anything(),))) is None
     assert not len(ways)
 
 

@@ -24,7 +24,7 @@ from hatchway.audit.events import (
 from hatchway.audit.log import to_json
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import EVENT_SOURCE, Admitted, Call, Refused, Standing
-from hatchway.gateway.admission.network import Flow, network_problem, network_rows
+from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.preserve_client_ip import client_ip_problem
 from hatchway.gateway.admission.refusal import (
     ENDPOINT_FULL,
@@ -144,8 +144,8 @@ class Admission:
 
         endpoint, instance = self._ends(request)
         asked = Asked(caller.principal.access_key_id, source_ip, user_agent, request)
-        rows = network_rows(snapshot, endpoint, instance) if endpoint and instance else ()
-        ground = Ground(caller, endpoint, instance, arns, rows)
+        between = snapshot.between(endpoint, instance) if endpoint and instance else ()
+        ground = Ground(caller, endpoint, instance, arns, between)
         way = self._ways.find(asked, ground)
         if way is not None:
             return self._admit(tunnel_id, way, call(way.identity, request, way.resources, way.forms))

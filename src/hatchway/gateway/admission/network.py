@@ -68,16 +68,6 @@ def network_problem(snapshot: Snapshot, served: Served, off_limits: OffLimits, f
     return None
 
 
-def network_rows(snapshot: Snapshot, endpoint: Endpoint, instance: Instance) -> tuple[object, ...]:
-    """What `network_problem` looks up in the snapshot for a registered target."""
-    return (
-        snapshot.vpc(endpoint.vpc_id),
-        *snapshot.security_groups(endpoint.security_group_ids),
-        *snapshot.security_groups(instance.security_group_ids),
-        *snapshot.interfaces(endpoint),
-    )
-
-
 def _somebody_elses(snapshot: Snapshot, served: Served, flow: Flow) -> str | None:
     for other in snapshot.instances_at(str(flow.address)):
         vpc = snapshot.vpc(other.vpc_id)

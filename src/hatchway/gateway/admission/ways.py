@@ -41,13 +41,13 @@ class Asked(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """What the snapshot had when it was decided; `network` as `network_rows` has it."""
+    """What the snapshot had when it was decided; `between` is what it has of the network there."""
 
     caller: Caller
     endpoint: Endpoint | None
     instance: Instance | None
     arns: Arns
-    network: tuple[object, ...] = ()
+    between: tuple[object, ...] = ()
 
 
 class Way(NamedTuple):
@@ -86,8 +86,8 @@ class Ways:
             and before.endpoint is ground.endpoint
             and before.instance is ground.instance
             and before.arns is ground.arns
-            and len(before.network) == len(ground.network)
-            and all(map(is_, before.network, ground.network))
+            and len(before.between) == len(ground.between)
+            and all(map(is_, before.between, ground.between))
         ):
             return way
         del self._ways[asked]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hatchway.domain.account import Account
     from hatchway.domain.endpoint import Endpoint
     from hatchway.domain.identity import AccessKey, InlinePolicy, ManagedPolicy, OwnerKind, Role, User
-    from hatchway.domain.network import Instance, NetworkInterface, SecurityGroup, Vpc
+    from hatchway.domain.network import Instance, SecurityGroup, Vpc
     from hatchway.domain.reach import Address
     from hatchway.domain.session import Session
     from hatchway.gateway.snapshot.subjects import Subject
@@ -167,16 +167,26 @@ class Snapshot:
 
     def interface_addresses(self, endpoint: Endpoint) -> list[Address]:
         """The addresses from which an endpoint connects."""
+        rows = self._rows("network_interfaces")
         return [
             parse_address(address)
-            for interface in self.interfaces(endpoint)
+            for interface_id in endpoint.network_interface_ids
+            if (interface := rows.get((interface_id,))) is not None
             for address in (interface.private_ip, interface.ipv6)
             if address
         ]
 
-    def interfaces(self, endpoint: Endpoint) -> list[NetworkInterface]:
-        rows = self._rows("network_interfaces")
-        return [rows[(each,)] for each in endpoint.network_interface_ids if (each,) in rows]
+    def between(self, endpoint: Endpoint, instance: Instance) -> tuple[object, ...]:
+        """The rows that say whether an endpoint's connections get through to an instance, besides their own:
+        of the VPC, of the security groups at both ends, of the interfaces. None for each that is not there.
+        """
+        groups, interfaces = self._rows("security_groups"), self._rows("network_interfaces")
+        return (
+            self.vpc(endpoint.vpc_id),
+            *[groups.get((each,)) for each in endpoint.security_group_ids],
+            *[groups.get((each,)) for each in instance.security_group_ids],
+            *[interfaces.get((each,)) for each in endpoint.network_interface_ids],
+        )
 
     # `hatchway.access.authentication.Directory`
 
