@@ -135,6 +135,21 @@ def test_a_signature_that_is_refused_for_its_age_is_no_matter_of_the_key(code: s
     assert said.endswith(": set this machine's clock ('hatchway doctor' tells by how much it is off)")
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        # Of EC2, of any other service, and of EC2 Instance Connect.
+        ("RequestExpired", "Request has expired"),
+        ("ExpiredToken", "The security token included in the request is expired"),
+        ("ExpiredTokenException", "The security token included in the request is expired"),
+    ],
+)
+def test_credentials_that_have_expired_are_to_be_renewed_whatever_service_says_so(
+    code: str, message: str
+) -> None:
+    assert "(request id 5d2c): renew your credentials" in str(ApiError("Any", code, message, "5d2c"))
+
+
 def test_whoever_may_not_have_a_denial_explained_is_not_told_to_have_that_explained() -> None:
     said = str(ApiError("ExplainDenial", "AccessDeniedException", "User: … is not authorized", "5d2c"))
     assert said.endswith("ask whoever runs Hatchway why, naming the request that you asked about")

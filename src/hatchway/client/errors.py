@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 _RENEW = "renew your credentials (of a profile with SSO by 'aws sso login') and connect again"
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
-_EXPIRED_MESSAGE = "security token included in the request is expired"
-"""EC2 has one error code for everything that is wrong with a signature."""
+_EXPIRED_MESSAGES = ("security token included in the request is expired", "Request has expired")
+"""EC2 has one error code for everything that is wrong with a signature, and `RequestExpired` for credentials
+that have expired as for a signature's age, which has other words (`_OF_THE_CLOCK`)."""
 
 _OF_THE_CLOCK = "Check the clock of the client"
 """Which a signature's age is refused with."""
@@ -47,7 +48,7 @@ _OF_EXPLANATIONS = "ExplainDenial"
 _REFUSAL_HINTS = {
     "AccessDeniedException": _ASK,
     "ExpiredToken": _RENEW,
-    "InvalidClientTokenId": _CHECK_KEY,
+    "InvalidClientTokenId": f"{_CHECK_KEY}; temporary credentials may have expired",
     "RequestExpired": _SET_CLOCK,
     "SignatureDoesNotMatch": _CHECK_KEY,
     "ResourceNotFoundException": "'hatchway hosts' lists the hosts and endpoints that there are",
@@ -115,7 +116,7 @@ class ApiError(ClientError):
 
     def __init__(self, operation: str, code: str, message: str, request_id: str | None = None) -> None:
         said = f"{operation}: {code}: {message}" if code else f"{operation}: {message}"
-        expired = code in _EXPIRED or _EXPIRED_MESSAGE in message
+        expired = code in _EXPIRED or any(each in message for each in _EXPIRED_MESSAGES)
         to_do = _RENEW if expired else _API_HINTS.get(code)
         if operation == _OF_EXPLANATIONS and to_do == _ASK:
             to_do = _ASK_WHY
