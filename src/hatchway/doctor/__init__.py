@@ -5,6 +5,7 @@
 | `findings` | what a check found: plain values |
 | `machine` | the clock and the kernel's limits |
 | `data_directory` | its files, the keys, the store, the disk |
+| `postgresql` | a database server: what it keeps, and what makes it stand still |
 | `addresses` | names, ports and certificates, as a client sees them |
 | `trial_tunnel` | a server of its own on loopback, and bytes through a tunnel of it |
 | `examination` | all of it for an installation |

@@ -8,17 +8,15 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
 from hatchway.doctor.findings import Finding, error, ok, unknown, warning
-from hatchway.doctor.machine import check_skew
+from hatchway.doctor.postgresql import check_postgresql
 from hatchway.installation.installation import Installation
 from hatchway.settings import DataDirectory
-from hatchway.store.notifications import QUEUE_LIMIT, QUEUE_USAGE, queue_problem
 
 _GIB: Final = 1 << 30
 _LEAST_FREE: Final = _GIB
@@ -26,17 +24,6 @@ _LARGEST_LOOKED_THROUGH: Final = 2 * _GIB
 """Bytes of an SQLite store that is looked through: more would take minutes."""
 _LONGEST_LOOK: Final = 10.0
 """Seconds for that."""
-_DURABLE: Final = (
-    ("synchronous_commit", "alter the role or the database"),
-    ("fsync", "in postgresql.conf"),
-    ("full_page_writes", "in postgresql.conf"),
-)
-"""Settings of PostgreSQL without which it forgets, and where they are made."""
-_ANYBODY_MAKES_FUNCTIONS: Final = (
-    "SELECT bool_or(has_schema_privilege('public', name, 'CREATE'))"
-    " FROM unnest(current_schemas(false)) AS name"
-)
-"""PostgreSQL, "Schemas": so it is by default before version 15, and after an upgrade from such a one."""
 
 
 def check_files(directory: DataDirectory) -> Iterator[Finding]:
@@ -125,28 +112,7 @@ def check_store(installation: Installation) -> Iterator[Finding]:
         yield from _check_sqlite(installation)
         return
     with engine.connect() as connection:
-        version, there = connection.execute(sa.text("select current_setting('server_version'), now()")).one()
-        yield ok(
-            "store",
-            f"PostgreSQL {str(version).split()[0]} answers, with this version's schema and master key",
-        )
-        yield check_skew("PostgreSQL", there, datetime.now(UTC))
-        for setting, where in _DURABLE:
-            if str(connection.execute(sa.text(f"show {setting}")).scalar_one()) == "off":
-                yield error(
-                    "durability",
-                    f"PostgreSQL says {setting} = off: what was acknowledged may be lost when it crashes",
-                    f"{where}: set {setting} to on",
-                )
-        if connection.exec_driver_sql(_ANYBODY_MAKES_FUNCTIONS).scalar_one():
-            yield error(
-                "database roles",
-                "every role, a gateway's too, may make functions that the control plane would call",
-                "as a superuser: REVOKE CREATE ON SCHEMA public FROM PUBLIC (docs/operating.md)",
-            )
-        usage = connection.exec_driver_sql(QUEUE_USAGE).scalar_one()
-        if usage >= QUEUE_LIMIT:
-            yield warning("notifications", *queue_problem(usage))
+        yield from check_postgresql(connection)
 
 
 def _check_sqlite(installation: Installation) -> Iterator[Finding]:

@@ -18,6 +18,8 @@ from hatchway.pki import PkiProblem, certificate_names, names_left_out
 from hatchway.settings import DataDirectory
 
 _MOST_ENDPOINTS: Final = 20
+_PATIENCE: Final = 15.0
+"""Seconds for which the database's server may say nothing at all."""
 
 
 def examine_server(
@@ -37,7 +39,7 @@ def examine_server(
     yield from check_files(directory)
     yield from check_disk(directory)
     try:
-        with open_installation(directory, store_url) as installation:
+        with open_installation(directory, store_url, patience=_PATIENCE) as installation:
             yield from check_store(installation)
             yield from _check_planes(directory, installation, names)
     except CommandFailed as problem:

@@ -91,11 +91,13 @@ def open_installation(
     migrate: bool = False,
     older: bool = False,
     checked: bool = True,
+    patience: float | None = None,
 ) -> Iterator[Installation]:
     """The installation, its store of this program's schema: brought to it, or else checked to be.
 
     `older` is whether one will do that could be brought to it, for who reads no more than is common to all;
-    `checked` whether the master key has to be the store's by the check there.
+    `checked` whether the master key has to be the store's by the check there, `patience` for how many seconds
+    the database's server may say nothing at all, unless `COMMANDS_PATIENCE`.
 
     Raises:
         CommandFailed: there is none, or it cannot be opened.
@@ -116,8 +118,8 @@ def open_installation(
         master_key = FollowedKeyFile(MASTER_KEY, directory.master_key, os.environ)
         vault = Vault(*master_key.held.all, changed=master_key.changed)
         # A migration may take any time over a statement.
-        patience = None if migrate else COMMANDS_PATIENCE
-        store = Store.open(store_url or directory.store_url, patience=patience)
+        waits = None if migrate else patience or COMMANDS_PATIENCE
+        store = Store.open(store_url or directory.store_url, patience=waits)
         try:
             if migrate:
                 store.migrate()
