@@ -3,12 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.cli.commands import environment
+from tests.client.certificates import make_certificates
+from tests.client.stubs import DNS_NAME, INSTANCE_ID, running_control_plane
 from typer.main import get_command
 
 from hatchway.cli import connecting, short_lines
@@ -65,6 +68,46 @@ def test_what_ssh_waits_for_loads_nothing_that_takes_long(arguments: tuple[str, 
     assert not [name for name in loaded if name in HEAVY]
     if "--local-port" not in arguments:
         assert not [name for name in loaded if name in OF_MANY_TUNNELS]
+
+
+LOADED_WHILE_THE_API_IS_WAITED_FOR = {"pyexpat", "hatchway.client.opening", "hatchway.client.stream_relay"}
+
+
+def test_what_an_answer_of_the_api_is_needed_for_is_loaded_while_that_is_waited_for_and_nothing_afterwards(
+    tmp_path: Path,
+) -> None:
+    """On a slow link that costs no time."""
+    program = (
+        "import sys, atexit\n"
+        "told = []\n"
+        "def note(event, arguments):\n"
+        "    if event == 'import' and arguments[0] not in sys.modules: told.append(arguments[0])\n"
+        "    if event == 'socket.connect' and isinstance(arguments[1], tuple): told.append('connects')\n"
+        "sys.addaudithook(note)\n"
+        "atexit.register(lambda: print('noted', *told))\n"
+        "from hatchway.cli.start import main; main()"
+    )
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": "/none"}
+    gateway = ("--gateway-address", "127.0.0.9")
+    with running_control_plane(make_certificates(tmp_path, DNS_NAME)) as api:
+        api.document = b'{"gateway_port": 1, "remember_seconds": 60}'
+        where = {"AWS_CA_BUNDLE": api.ca_bundle, "XDG_CACHE_HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", program, *OPEN[:3], "--endpoint-url", api.url, *gateway, INSTANCE_ID],
+            env=environment({**keys, **where, "AWS_SHARED_CREDENTIALS_FILE": "/none"}),
+            stdin=subprocess.PIPE, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert "cannot open a tunnel" in done.stderr
+    told = done.stdout.split()
+    # To each address of `localhost`, and then to the gateway.
+    first = told.index("connects")
+    after = len(told) - 1 - told[::-1].index("hatchway.client.stream_relay")
+    assert set(told[first:]) >= LOADED_WHILE_THE_API_IS_WAITED_FOR
+    assert not LOADED_WHILE_THE_API_IS_WAITED_FOR & set(told[:first])
+    asked = told.index("connects", after)
+    assert not [name for name in told[after:asked] if not name.startswith("hatchway.client.")]
+    assert "tempfile" not in told
+    assert list((tmp_path / "hatchway" / "answers").iterdir())
 
 
 def test_the_completion_of_a_host_s_name_loads_no_botocore() -> None:

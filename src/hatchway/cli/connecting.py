@@ -133,17 +133,17 @@ def open_tunnel(
 
         run(listen(plan, local_port, report, bind_address or LOOPBACK))
         return 0
-    from hatchway.client.opening import Ahead
-
     memory = Memory(profile, options) if options.private_ip_address is None else None
     ahead: Ahead | None = None
 
     def expected(plan: TunnelPlan) -> None:
+        from hatchway.client.opening import Ahead
+
         nonlocal ahead
         ahead = Ahead(plan.route, profile.trusted)
 
     # Gateways move seldom: where one was is connected to while it is asked where it is.
-    plan = plan_tunnel(profile, options, memory=memory, expected=expected)
+    plan = plan_tunnel(profile, options, meanwhile=_load_what_carries_one, memory=memory, expected=expected)
     if introduce and ahead is None:
         expected(plan)
     prepare(plan)
@@ -196,6 +196,13 @@ def _is_silent(problem: NotOpened) -> bool:
 
 def _routes(plan: TunnelPlan) -> list[Route]:
     return [plan.route, *(other.route for other in plan.others)]
+
+
+def _load_what_carries_one() -> None:
+    """And what reads the API's answers, while these are waited for."""
+    import xml.parsers.expat  # noqa: F401
+
+    import hatchway.client.stream_relay  # noqa: F401
 
 
 def _load_what_carries_many() -> None:

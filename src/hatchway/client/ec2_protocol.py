@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from xml.parsers import expat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,6 +43,9 @@ def read_answer(body: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is neither.
     """
+    # Not before there is an answer, or it is waited for.
+    from xml.parsers import expat
+
     parser = expat.ParserCreate()
     # Each open element: its text, and its members or items.
     stack: list[tuple[list[str], dict[str, Any], list[Any]]] = [([], {}, [])]

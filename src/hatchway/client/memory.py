@@ -128,8 +128,6 @@ def _keep(path: Path, what: dict[str, Any]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    import tempfile
-
     directory = path.parent
     if not directory.is_absolute():
         return
@@ -138,10 +136,12 @@ def _keep(path: Path, what: dict[str, Any]) -> None:
     if not _is_ours_alone(directory):
         return
     _clear(directory)
-    number, name = tempfile.mkstemp(dir=directory)
-    with open(number, "w", encoding="ascii") as file:  # noqa: PTH123
-        file.write(json.dumps(what))
-    Path(name).replace(path)
+    # `tempfile` takes longer to load than a tunnel may wait for this.
+    new = directory / os.urandom(16).hex()
+    number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(number, "wb") as file:  # noqa: PTH123
+        file.write(json.dumps(what).encode("ascii"))
+    new.replace(path)
 
 
 def _is_ours_alone(directory: Path) -> bool:
