@@ -150,6 +150,11 @@ def test_credentials_that_have_expired_are_to_be_renewed_whatever_service_says_s
     assert "(request id 5d2c): renew your credentials" in str(ApiError("Any", code, message, "5d2c"))
 
 
+@pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException", "UnknownService"])
+def test_what_an_older_server_does_not_have_is_said_to_be_so(code: str) -> None:
+    assert ": the server is older than this command" in str(ApiError("LookupEvents", code, "It is unknown."))
+
+
 def test_whoever_may_not_have_a_denial_explained_is_not_told_to_have_that_explained() -> None:
     said = str(ApiError("ExplainDenial", "AccessDeniedException", "User: … is not authorized", "5d2c"))
     assert said.endswith("ask whoever runs Hatchway why, naming the request that you asked about")

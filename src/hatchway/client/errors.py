@@ -39,6 +39,10 @@ _API_HINTS = {
         ("AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
         _CHECK_KEY,
     ),
+    **dict.fromkeys(
+        ("InvalidAction", "UnknownOperationException", "UnknownService"),
+        "the server is older than this command, and does not have it: ask whoever runs it to upgrade",
+    ),
 }
 """By an error code of the API: what to do."""
 
