@@ -65,6 +65,20 @@ def test_a_target_that_refuses_closes_with_the_words_of_aws() -> None:
     run(test)
 
 
+def test_a_tunnel_that_is_open_has_no_task_that_waits_for_its_end() -> None:
+    async def test() -> None:
+        async with target(echo) as port, running_gateway(Says(port)) as gateway:
+            client = await WebSocket.open(gateway.port)
+            await client.send(b"hello")
+            assert await client.receive(5) == b"hello"
+            names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+            assert not [name for name in names if name.startswith("Gateway.")]
+            await client.close()
+            assert (await gateway.trail.end()).closure.code == 1000
+
+    run(test)
+
+
 def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hatchway.transport.connection.connecting.CONNECT_TIMEOUT", 0.3)
 

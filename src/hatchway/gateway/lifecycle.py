@@ -37,6 +37,7 @@ from hatchway.transport.websocket.handshake import (
     render_upgrade,
     websocket_key,
 )
+from hatchway.transport.websocket.server import Rest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -136,12 +137,14 @@ class Gateway:
         self._waiting = 0
         self.draining = False
 
-    async def serve(self, client: WebSocketConnection, source_ip: str, source_port: int) -> None:
-        """See one client from its request to its end. It never raises for what a client does."""
+    async def serve(self, client: WebSocketConnection, source_ip: str, source_port: int) -> Rest | None:
+        """See one client from its request to its tunnel, or to its end. Returns what the tunnel leaves to do.
+
+        It never raises for what a client does.
+        """
         trace = None if self._tracing is None else self._tracing.connected(source_port)
         tunnel = await self._begin(client, source_ip, source_port, trace)
-        if tunnel is not None:
-            await self._carry(tunnel, trace)
+        return None if tunnel is None else Rest(tunnel.relay.ended, self._end, tunnel, trace)
 
     async def _begin(
         self, client: WebSocketConnection, source_ip: str, source_port: int, trace: TunnelTrace | None
@@ -271,10 +274,10 @@ class Gateway:
             raise
         return tunnel
 
-    async def _carry(self, tunnel: _Tunnel, trace: TunnelTrace | None) -> None:
+    async def _end(self, tunnel: _Tunnel, trace: TunnelTrace | None) -> None:
+        """Record what has ended, and forget it when its connections are gone."""
         relay = tunnel.relay
         try:
-            await relay.ended
             if trace is not None:
                 trace.ended(relay)
             if tunnel.recorded:

@@ -1,15 +1,20 @@
 """A server's connections and the tasks that serve them."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from tests.transport.echo_server import echo_server
-from tests.transport.harness import WebSocket, request, run, until
+from tests.transport.harness import LOOPBACK, WebSocket, connection_tls, request, run, until
 
+from hatchway.transport.listening.listener import Listener
+from hatchway.transport.listening.sources import Sources
 from hatchway.transport.websocket.connection import WebSocketConnection
+from hatchway.transport.websocket.server import Rest, WebSocketServer
 
 
 @contextmanager
@@ -71,10 +76,75 @@ def test_a_task_that_is_cancelled_is_nobodys_fault() -> None:
         with told_problems() as problems:
             async with echo_server() as server:
                 client = await WebSocket.open(server.port)
-                for task in tuple(server.clients._clients):
+                for task in tuple(server.clients._tasks):
                     task.cancel()
                 await until(lambda: not len(server.clients))
                 client.vanish()
                 assert not problems
+
+    run(test)
+
+
+MINE = ContextVar("MINE", default="none")
+
+
+@asynccontextmanager
+async def one_left_until(
+    after: asyncio.Future[None], do: Callable[[WebSocketConnection], Coroutine[None, None, None]]
+) -> AsyncIterator[tuple[WebSocketServer, WebSocket]]:
+    """A server that serves its clients at once and leaves `do` to be done, and one client of it."""
+
+    async def serve(client: WebSocketConnection, _address: str, _port: int) -> Rest:
+        await client.request
+        MINE.set("its own")
+        return Rest(after, do, client)
+
+    clients = WebSocketServer(serve, connection_tls)
+    listener = Listener(clients.begin, Sources(asyncio.get_running_loop().time))
+    listening = socket.create_server((LOOPBACK, 0))
+    port = listening.getsockname()[1]
+    await listener.start(listening)
+    try:
+        client = await WebSocket.connect(port)
+        client.writer.write(request())
+        await until(lambda: not listener.pending and not clients._tasks)
+        yield clients, client
+    finally:
+        listener.stop()
+
+
+def test_what_is_left_to_do_for_a_client_is_done_in_time_and_no_task_waits_for_it() -> None:
+    async def test() -> None:
+        after: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: list[str] = []
+
+        async def finish(client: WebSocketConnection) -> None:
+            done.append(MINE.get())
+            client.abort()
+
+        async with one_left_until(after, finish) as (clients, client):
+            assert len(clients) == 1
+            assert not done
+            after.set_result(None)
+            await client.hung_up()
+            await until(lambda: not len(clients))
+        assert done == ["its own"]
+
+    run(test)
+
+
+def test_a_client_for_whom_that_cannot_be_done_is_dropped_and_the_loop_is_told() -> None:
+    async def test() -> None:
+        after: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def fail(_client: WebSocketConnection) -> None:
+            raise RuntimeError("not today")
+
+        with told_problems() as problems:
+            async with one_left_until(after, fail) as (clients, client):
+                after.set_result(None)
+                await client.hung_up()
+                await until(lambda: not len(clients))
+            assert [str(each["exception"]) for each in problems] == ["not today"]
 
     run(test)

@@ -1,10 +1,12 @@
-"""A WebSocket server: each accepted connection, and a task that serves it."""
+"""A WebSocket server: each accepted connection, and what serves it."""
 
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
+from functools import partial
 from ssl import SSLContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from hatchway.transport.connection.readiness import Readiness
 from hatchway.transport.websocket.connection import WebSocketConnection
@@ -13,9 +15,33 @@ from hatchway.transport.websocket.frames import Parsers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextvars import Context as Variables
 
     from hatchway.transport.core._core import Context
     from hatchway.transport.listening.listener import AcceptedConnection
+
+_Given = TypeVarTuple("_Given")
+
+
+class Rest:
+    """What is left to do for a client, once a future is done: `do` is called with `given` then, and run.
+
+    Nothing waits meanwhile: a task and its coroutines would be a kilobyte of each idle client. To be made by
+    whoever serves the client, whose context variables `do` has too.
+    """
+
+    __slots__ = ("after", "do", "given", "variables")
+
+    def __init__(
+        self,
+        after: asyncio.Future[None],
+        do: Callable[[*_Given], Coroutine[None, None, None]],
+        *given: *_Given,
+    ) -> None:
+        self.after = after
+        self.do: Callable[..., Coroutine[None, None, None]] = do
+        self.given: tuple[object, ...] = given
+        self.variables: Variables = copy_context()
 
 
 class WebSocketServer:
@@ -23,10 +49,10 @@ class WebSocketServer:
 
     def __init__(
         self,
-        serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, None]],
+        serve: Callable[[WebSocketConnection, str, int], Coroutine[None, None, Rest | None]],
         tls: Callable[[], SSLContext | Context],
     ) -> None:
-        """`serve` is run for each client, with its IP address and port.
+        """`serve` is run for each client, with its IP address and port, and then what it leaves, if anything.
 
         `tls` gives the context for the next one.
         """
@@ -35,11 +61,12 @@ class WebSocketServer:
         self._loop = asyncio.get_running_loop()
         self._readiness = Readiness(self._loop)
         self._parsers = Parsers()
-        self._clients: dict[asyncio.Task[None], WebSocketConnection] = {}
+        self._tasks: dict[asyncio.Task[Rest | None], WebSocketConnection] = {}
+        self._left = 0
 
     def __len__(self) -> int:
         """How many are served, from the connection to the end of the answer or of the tunnel."""
-        return len(self._clients)
+        return len(self._tasks) + self._left
 
     def begin(self, accepted: AcceptedConnection, settled: Callable[[], None]) -> None:
         """Serve a connection; `settled` is called when its request has come, or will not come."""
@@ -56,16 +83,35 @@ class WebSocketServer:
             deadline.cancel()
 
         client.request.add_done_callback(requested)
-        serving = self._loop.create_task(self._serve(client, str(accepted.peer.address), accepted.peer.port))
-        self._clients[serving] = client
-        serving.add_done_callback(self._served)
+        self._run(self._serve(client, str(accepted.peer.address), accepted.peer.port), client)
         client.begin()
         client.take(accepted.received)
 
-    def _served(self, task: asyncio.Task[None]) -> None:
-        client = self._clients.pop(task)
-        if not task.cancelled() and task.exception() is not None:
+    def _run(self, serving: Coroutine[None, None, Rest | None], client: WebSocketConnection) -> None:
+        task = self._loop.create_task(serving)
+        self._tasks[task] = client
+        task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[Rest | None]) -> None:
+        client = self._tasks.pop(task)
+        if task.cancelled():
+            return
+        if task.exception() is not None:
             # Whatever it was: nobody looks after this client any more.
             client.abort()
             problem = {"message": "a client could not be served", "exception": task.exception()}
             self._loop.call_exception_handler(problem)
+        elif (rest := task.result()) is not None:
+            self._left += 1
+            going_on = partial(self._go_on, client, rest.do, rest.given)
+            rest.after.add_done_callback(going_on, context=rest.variables)
+
+    def _go_on(
+        self,
+        client: WebSocketConnection,
+        do: Callable[..., Coroutine[None, None, None]],
+        given: tuple[object, ...],
+        _after: asyncio.Future[None],
+    ) -> None:
+        self._left -= 1
+        self._run(do(*given), client)
