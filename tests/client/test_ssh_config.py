@@ -20,6 +20,7 @@ from hatchway.client.ssh_config import (
     name_hosts,
     names_written,
     patterns_written,
+    told_apart,
     with_include,
     without_include,
 )
@@ -114,6 +115,16 @@ def test_a_host_is_called_what_is_no_other_hosts_name(
     assert {host.instance_id for host, _ in apart} == {
         host.instance_id for host in called(*names) if host.name and host not in plain
     }
+
+
+def test_hosts_of_one_name_are_told_of_in_one_line() -> None:
+    hosts = called("twin", *["worker"] * 150, "a b", "Twin")
+    told = told_apart(name_hosts(hosts, "lab", [])[1])
+    assert told == [
+        f"a b ({hosts[-2].instance_id}) has a name that ssh_config cannot have",
+        f"twin is the name of 2 hosts: call each by its id, such as {hosts[0].instance_id}",
+        f"worker is the name of 150 hosts: call each by its id, such as {hosts[1].instance_id}",
+    ]
 
 
 @pytest.mark.parametrize(

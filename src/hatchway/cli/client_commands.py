@@ -168,6 +168,7 @@ def ssh_config(
     from hatchway.client.errors import printable
     from hatchway.client.local import check_system
     from hatchway.client.profile import Profile
+    from hatchway.client.ssh_config import told_apart
     from hatchway.client.ssh_setup import remove_ssh_config, write_ssh_config
 
     with client_errors():
@@ -178,8 +179,8 @@ def ssh_config(
         check_system()
         check_os_user(os_user)
         written = write_ssh_config(Profile(caller.options()), os_user, tunnel.options(), ssh_directory)
-    for host, why in written.apart:
-        typer.echo(printable(f"{host} has {why}", 500))
+    for line in told_apart(written.apart):
+        typer.echo(printable(line, 500))
     called = sum(1 for host in written.hosts if host.names)
     reported = f"{written.verified} {'has' if written.verified == 1 else 'have'} reported their keys"
     count = f"{len(written.hosts)} host{'' if len(written.hosts) == 1 else 's'}"

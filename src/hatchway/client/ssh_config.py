@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from hatchway.client.errors import printable
 from hatchway.client.hosts import names_a_host
 
 if TYPE_CHECKING:
@@ -63,6 +64,26 @@ class Settings:
     known_hosts_command: str | None = None
 
 
+_OF_SEVERAL: Final = "a name that several hosts have"
+
+
+def told_apart(apart: Sequence[tuple[Host, str]]) -> list[str]:
+    """A line for each of the hosts that are not called as they are; one for all of a name, which
+    may be hundreds that one template has made."""
+    of_name: dict[str, list[Host]] = {}
+    for host, why in apart:
+        if why == _OF_SEVERAL:
+            of_name.setdefault(host.name.lower(), []).append(host)
+    return [
+        *(f"{host} has {why}" for host, why in apart if why != _OF_SEVERAL),
+        *(
+            f"{printable(first.name, 300)} is the name of {1 + len(others)} hosts: call each by its id, such"
+            f" as {first.instance_id}"
+            for first, *others in of_name.values()
+        ),
+    ]
+
+
 def name_hosts(
     hosts: Sequence[Host], suffix: str, taken: Iterable[str]
 ) -> tuple[list[NamedHost], list[tuple[Host, str]]]:
@@ -83,7 +104,7 @@ def name_hosts(
         if host.name and not (PLAIN_NAME.fullmatch(host.name) and names_a_host(host.name)):
             apart.append((host, "a name that ssh_config cannot have"))
         elif host.name and times[host.name.lower()] > 1:
-            apart.append((host, "a name that several hosts have"))
+            apart.append((host, _OF_SEVERAL))
         elif host.name:
             full = full_name(host.name, suffix)
             names = tuple(name for name in (host.name, full) if name.lower() not in elsewhere)
