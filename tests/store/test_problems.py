@@ -3,6 +3,7 @@
 import errno
 import sqlite3
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from psycopg.errors import InsufficientPrivilege, InternalError_, UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InternalError, ProgrammingError
 
+from hatchway.domain.tunnel import GatewayWorker
 from hatchway.store import Store, StoreBusy, TransactionEnded, explain, is_denied
 from hatchway.store.url import show_problem
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def test_a_store_that_another_process_has_locked_says_so(tmp_path: Path) -> None:
@@ -109,3 +113,10 @@ def test_a_full_disk_is_called_so_when_sqlite_calls_it_an_input_output_error() -
     assert told.endswith("/srv/hatchway.db: disk I/O error (the store's disk is full: free some space there)")
     problem.sqlite_errorname = "SQLITE_IOERR_READ"
     assert "mend it, or restore a backup" in show_problem("sqlite:////srv/hatchway.db", problem)
+
+
+def test_a_value_that_a_driver_does_not_take_is_no_problem_of_the_store(store: Store) -> None:
+    far = 1 << 80
+    with pytest.raises((OverflowError, DBAPIError)) as caught, store.record() as tx:
+        tx.gateway_workers.put(GatewayWorker(id="gw", host="h", port=far, started_at=NOW, lease_until=NOW))
+    assert explain(caught.value) is None

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
-from hatchway.store import Store, Transaction
+from hatchway.store import NothingCommitted, Store, Transaction
 
 Answer = TypeVar("Answer")
 Entry = TypeVar("Entry")
@@ -31,6 +31,12 @@ _BATCH_WAIT = 0.002
 _LONGEST_BATCH_WAIT = 0.016
 """Seconds that a batch waits for more: so many for each piece of the one before it that was not patient, up
 to the second number. After a lone piece it does not wait. A commit costs as much as twenty of its pieces."""
+_STEP = 0.02
+_LONGEST_GATHERING = 0.06
+"""The same in PostgreSQL, where a commit is over too soon for many to come meanwhile, and costs more. As long
+as more comes within a step, it waits for another, up to the second number; after lone pieces not at all."""
+_REMEMBERED = 8
+"""Batches, after which it is forgotten that one of them was not of a lone piece."""
 
 
 class Closed(Exception):
@@ -44,6 +50,9 @@ class GroupCommit:
     undone and the others are committed. When the commit itself fails, all of its pieces fail. Pieces that
     wait for the same commit run in any order, and all of them again after one has failed: nothing but the
     transaction may remember that they ran. One that nobody awaits any more when its turn comes does not run.
+
+    In PostgreSQL what a piece writes goes there with the next question that it asks, or with the commit: see
+    `Store.record`. So a piece that the database refuses may be told of only by that.
 
     What a piece must lock (`Transaction.lock`) it names beforehand: a transaction locks all that its pieces
     need at once, so that no two of them wait for each other.
@@ -151,12 +160,11 @@ class GroupCommit:
             raise Closed("the log is closed")
 
     def _run(self) -> None:
-        before, ends = 0, False
+        sizes, ends = deque([0], _REMEMBERED), False
         while not ends:
             batch: list[_Piece] = []
             some = self._work.get()
-            if before > 1:
-                time.sleep(min(_BATCH_WAIT * before, _LONGEST_BATCH_WAIT))
+            self._gather(sizes)
             while True:
                 if some is None:
                     ends = True
@@ -166,9 +174,20 @@ class GroupCommit:
                     break
                 some = self._work.get()
             pieces = [piece for piece in batch if piece.is_due()]
-            before = sum(not piece.patient for piece in pieces)
+            sizes.append(sum(not piece.patient for piece in pieces))
             if pieces:
                 self._commit(pieces)
+
+    def _gather(self, sizes: Sequence[int]) -> None:
+        """Wait for more, after batches with so many pieces that were not patient."""
+        if self._store.is_sqlite:
+            if sizes[-1] > 1:
+                time.sleep(min(_BATCH_WAIT * sizes[-1], _LONGEST_BATCH_WAIT))
+        elif max(sizes) > 1:
+            came, waited = -1, 0.0
+            while came < (came := self._work.qsize()) and waited < _LONGEST_GATHERING:
+                time.sleep(_STEP)
+                waited += _STEP
 
     def _commit(self, pieces: list[_Piece]) -> None:
         try:
@@ -193,17 +212,19 @@ class GroupCommit:
         for piece in pieces:
             writers[piece.writer].append(piece)
         outcomes: list[_Outcome] = []
-        with self._store.record() as tx:
-            try:
-                tx.lock(*frozenset[str]().union(*(piece.locks for piece in pieces)))
-            except Exception as problem:
-                raise _Refused(problem) from problem
-            for writer, entries in writers.items():
+        try:
+            with self._store.record(in_pipeline=True) as tx:
                 try:
-                    answers = writer(tx, [piece.entry for piece in entries])
+                    tx.lock(*frozenset[str]().union(*(piece.locks for piece in pieces)))
+                    for writer, entries in writers.items():
+                        answers = writer(tx, [piece.entry for piece in entries])
+                        outcomes += [
+                            (piece, answer, None) for piece, answer in zip(entries, answers, strict=True)
+                        ]
                 except Exception as problem:
                     raise _Refused(problem) from problem
-                outcomes += [(piece, answer, None) for piece, answer in zip(entries, answers, strict=True)]
+        except NothingCommitted as refused:
+            raise _Refused(refused.problem) from refused
         return outcomes
 
     def _each_alone(self, pieces: list[_Piece], locks: Iterable[str], first: Exception) -> list[_Outcome]:

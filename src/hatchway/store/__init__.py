@@ -38,6 +38,7 @@ else.
 | `process_identity` | a process's name, by which it is known to be gone |
 | `primary` | which of several PostgreSQL servers is the one that may be written |
 | `prepared` | statements as the driver takes them, for what runs often |
+| `pipeline` | statements that go to PostgreSQL together |
 | `transfer`, `copied_rows`, `finished_copy` | all of a store in another database |
 | `copies` | copies of an embedded store while it is in use |
 | `url` | the store's URL, shown without its password |
@@ -64,6 +65,7 @@ from hatchway.store.membership import Membership, require_machine
 from hatchway.store.notifications import ChangeNotifications
 from hatchway.store.problems import (
     MachineRemoved,
+    NothingCommitted,
     OtherInstallation,
     ServesNoMore,
     StoreBusy,
@@ -96,6 +98,7 @@ __all__ = [
     "LeadershipLost",
     "MachineRemoved",
     "Membership",
+    "NothingCommitted",
     "NowThere",
     "OtherInstallation",
     "Position",

@@ -10,27 +10,21 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    DateTime,
     Dialect,
     Integer,
     Select,
-    Table,
-    Text,
     and_,
     bindparam,
-    column,
     delete,
     func,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects import sqlite
 
 from hatchway.domain.account import AuditRecord
 from hatchway.store.prepared import Prepared
-from hatchway.store.rows import Insertion, Rows
+from hatchway.store.rows import Insertion, Rows, adding
 from hatchway.store.tables import (
     audit_lookups,
     audit_lookups_filled,
@@ -97,11 +91,8 @@ class AuditRows(Rows[AuditRecord]):
         # Those of older programs are not entered again.
         due = [(record.event_time, record.event_id) for record in records if record.exported]
         if due:
-            columns: list[Any] = [list(column) for column in zip(*due, strict=True)]
-            dialect = self._connection.dialect
-            _await_export(dialect).run(
-                self._connection, [[each] for each in columns] if dialect.name == "postgresql" else columns
-            )
+            statement = adding(audit_unexported, ("event_time", "event_id"), self._connection.dialect)
+            statement.run(self._connection, list(zip(*due, strict=True)))
 
     def unexported(self, limit: int) -> list[Found]:
         """The oldest events that are not yet JSON lines, in the order of time."""
@@ -132,12 +123,8 @@ class AuditRows(Rows[AuditRecord]):
             ids += [event_id] * len(some)
         if not terms:
             return
-        columns: list[Any] = [terms, moments, ids]
-        dialect = self._connection.dialect
-        # In PostgreSQL, one statement for all: each costs its server more than ten rows do.
-        _index(dialect).run(
-            self._connection, [[each] for each in columns] if dialect.name == "postgresql" else columns
-        )
+        statement = adding(audit_lookups, ("term", "moment", "event_id"), self._connection.dialect)
+        statement.run(self._connection, [terms, moments, ids])
 
     def newest(
         self,
@@ -298,32 +285,8 @@ def _time(moment: int) -> datetime:
 
 
 @lru_cache(maxsize=2)
-def _index(dialect: Dialect) -> Prepared:
-    return _enter(audit_lookups, {"term": Text, "moment": BigInteger, "event_id": Text}, dialect)
-
-
-@lru_cache(maxsize=2)
 def _forget(dialect: Dialect) -> Prepared:
     """Deletes entries of the index, each by its whole key: to look for them otherwise takes reading all."""
     names = ("term", "moment", "event_id")
     key: list[Any] = [_lookups[name] == bindparam(f"{name}_", type_=_lookups[name].type) for name in names]
     return Prepared(delete(audit_lookups).where(*key), [f"{name}_" for name in names], dialect)
-
-
-@lru_cache(maxsize=2)
-def _await_export(dialect: Dialect) -> Prepared:
-    return _enter(audit_unexported, {"event_time": DateTime(timezone=True), "event_id": Text}, dialect)
-
-
-def _enter(table: Table, types: dict[str, Any], dialect: Dialect) -> Prepared:
-    """Enters rows that are not there yet: in PostgreSQL those of one array a column, else one after the
-    other."""
-    names = tuple(types)
-    if dialect.name != "postgresql":
-        return Prepared(sqlite.insert(table).on_conflict_do_nothing(), names, dialect)
-    from sqlalchemy.dialects import postgresql
-
-    arrays: list[Any] = [bindparam(name, type_=postgresql.ARRAY(of)) for name, of in types.items()]
-    rows = func.unnest(*arrays).table_valued(*(column(name) for name in names)).render_derived()
-    statement = postgresql.insert(table).from_select(names, select(*rows.c)).on_conflict_do_nothing()
-    return Prepared(statement, names, dialect)

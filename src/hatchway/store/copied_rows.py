@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hatchway.store import tables
 from hatchway.store.columns import UtcDateTime
-from hatchway.store.prepared import as_sqlalchemy_has_it
+from hatchway.store.prepared import fail
 from hatchway.store.schema import current_schema
 
 _PORTION: Final = 2000
@@ -120,7 +120,7 @@ class Side:
                     for row in rows:
                         into.write_row(row)
             except Exception as problem:
-                raise as_sqlalchemy_has_it(self._connection, problem, cursor, copy) from problem
+                fail(self._connection, problem, cursor, copy)
 
     def schema(self) -> str | None:
         return current_schema(self._connection)

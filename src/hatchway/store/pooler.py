@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, event
 
+from hatchway.store.prepared import pipeline_of
+
 _POOLED: Final = "hatchway_pooled"
 _TRIES: Final = 10
 
@@ -18,7 +20,7 @@ def settle(engine: Engine, settings: dict[str, str], of_sessions: dict[str, str]
 
     Those of sessions alone are the pooler's own matter. Behind one no statement is prepared.
     """
-    names = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+    each = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
     all_names = "; ".join(f"SET {name} = '{value}'" for name, value in (settings | of_sessions).items())
 
     def connected(connection: Any, record: Any) -> None:
@@ -31,8 +33,12 @@ def settle(engine: Engine, settings: dict[str, str], of_sessions: dict[str, str]
         connection.autocommit = False
 
     def begun(connection: Connection) -> None:
-        if names and is_behind_pooler(connection):
-            connection.exec_driver_sql(names)
+        if not settings or not is_behind_pooler(connection):
+            return
+        if (pipeline := pipeline_of(connection.connection.driver_connection)) is not None:
+            pipeline.send(f"SELECT {each}")
+        else:
+            connection.exec_driver_sql(f"SELECT {each}")
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)

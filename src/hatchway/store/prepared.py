@@ -5,31 +5,63 @@ name for every row, and wraps its result, which together costs several times wha
 what is run often is compiled once, and goes to the driver itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sqlalchemy import Connection, Dialect, Insert
 from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from hatchway.store.pipeline import Answer, Pipeline
+
+_pipelines: Final[dict[Any, "Pipeline"]] = {}
+"""By the driver's connections whose statements go there."""
+
+
+def pipeline_of(connection: Any) -> "Pipeline | None":
+    """Where the statements of a connection of the driver go; None where each goes by itself."""
+    return _pipelines.get(connection)
+
+
+@contextmanager
+def sent_through(pipeline: "Pipeline", connection: Any) -> Iterator[None]:
+    """Has the statements of a connection of the driver go there meanwhile."""
+    _pipelines[connection] = pipeline
+    try:
+        yield
+    finally:
+        del _pipelines[connection]
 
 
 class Prepared:
     """A statement and the names of its parameters; for an INSERT, these are columns."""
 
-    def __init__(self, statement: Any, names: Sequence[str], dialect: Dialect) -> None:
+    def __init__(
+        self, statement: Any, names: Sequence[str], dialect: Dialect, *, arrays: bool = False
+    ) -> None:
+        """`arrays` is whether each parameter takes the values of all rows, as one array."""
         columns = list(names) if isinstance(statement, Insert) else None
         compiled = statement.compile(dialect=dialect, column_keys=columns)
-        # None where the driver takes parameters by name.
+        self._sql = self._sql_by_places = str(compiled)
         order: Sequence[str] | None = compiled.positiontup
-        self._sql = str(compiled)
-        self._names = tuple(compiled.binds) if order is None else None
+        self._names: tuple[str, ...] | None = None
+        if order is None:
+            # The driver takes parameters by name, and its pipelines take them by place.
+            kind: Any = type(dialect)
+            by_places = statement.compile(dialect=_by_places(kind), column_keys=columns)
+            self._sql_by_places = str(by_places)
+            order = self._names = tuple(by_places.positiontup)
+        self._arrays = arrays
         # What stands in the statement itself follows what is given.
         fixed = [name for name in compiled.binds if name not in names]
         self._fixed = [compiled.binds[name].value for name in fixed]
         places = [*names, *fixed]
         self._taken: list[tuple[int, Callable[[Any], Any] | None]] = [
             (places.index(name), compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in order or self._names or ()
+            for name in order
         ]
         given = (
             column.type.dialect_impl(dialect).result_processor(dialect, None)
@@ -44,18 +76,36 @@ class Prepared:
         Raises:
             DBAPIError: the database does not do it.
         """
+        if self._arrays:
+            # A column of one value for all rows has no end.
+            columns = [[list(column)] for column in zip(*zip(*columns, strict=False), strict=True)]
         given = [*columns, *map(repeat, self._fixed)]
         values = [
             given[place] if process is None else map(process, given[place]) for place, process in self._taken
         ]
-        # A column of one value for all rows has no end.
         rows: list[Any] = list(zip(*values, strict=False))
-        if self._names is not None:
-            rows = [dict(zip(self._names, row, strict=True)) for row in rows]
-        if len(rows) == 1:
+        if (pipeline := self._pipeline(connection)) is not None:
+            for row in rows:
+                self._send(connection, pipeline, row)
+        elif len(rows) == 1:
             self._execute(connection, rows[0])
         else:
             self._execute(connection, rows, how="executemany")
+
+    def ask(self, connection: Connection, *values: Any) -> Callable[[], list[tuple[Any, ...]]]:
+        """Runs it with values in the order of the names. Returns what gives the rows that it gives.
+
+        In a pipeline it does not go before somebody wants them, or something else.
+
+        Raises:
+            DBAPIError: the database does not do it; also by what is returned.
+        """
+        row = self._row(values)
+        if (pipeline := self._pipeline(connection)) is not None:
+            answer = self._send(connection, pipeline, row)
+            return lambda: self._read(answer.rows())
+        _, rows = self._execute(connection, row, fetching=True)
+        return lambda: self._read(rows)
 
     def fetch(self, connection: Connection, *values: Any) -> list[tuple[Any, ...]]:
         """Runs it with values in the order of the names. Returns the rows that it gives.
@@ -63,14 +113,7 @@ class Prepared:
         Raises:
             DBAPIError: the database does not do it.
         """
-        _, rows = self._execute(connection, self._parameters(values), fetching=True)
-        if not self._given or not rows:
-            return rows
-        # By columns, as there may be 100,000 rows.
-        read: list[Iterable[Any]] = list(zip(*rows, strict=True))
-        for place, process in self._given:
-            read[place] = map(process, read[place])
-        return list(zip(*read, strict=True))
+        return self.ask(connection, *values)()
 
     def scalar(self, connection: Connection, *values: Any) -> Any:
         """The one value that it gives.
@@ -87,39 +130,74 @@ class Prepared:
         Raises:
             DBAPIError: the database does not do it.
         """
-        count, _ = self._execute(connection, self._parameters(values))
+        row = self._row(values)
+        if (pipeline := self._pipeline(connection)) is not None:
+            return self._send(connection, pipeline, row).count()
+        count, _ = self._execute(connection, row)
         return count
 
-    def _parameters(self, values: Sequence[Any]) -> Any:
+    def _row(self, values: Sequence[Any]) -> tuple[Any, ...]:
         given = (*values, *self._fixed) if self._fixed else values
-        row = tuple(
+        return tuple(
             [given[place] if process is None else process(given[place]) for place, process in self._taken]
         )
-        return row if self._names is None else dict(zip(self._names, row, strict=True))
+
+    def _read(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        if not self._given or not rows:
+            return rows
+        # By columns, as there may be 100,000 rows.
+        read: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        for place, process in self._given:
+            read[place] = map(process, read[place])
+        return list(zip(*read, strict=True))
+
+    def _pipeline(self, connection: Connection) -> "Pipeline | None":
+        return None if self._names is None else pipeline_of(connection.connection.driver_connection)
+
+    def _send(self, connection: Connection, pipeline: "Pipeline", row: tuple[Any, ...]) -> "Answer":
+        self._tell(connection, row, many=False)
+        return pipeline.send(self._sql_by_places, row)
 
     def _execute(
-        self, connection: Connection, parameters: Any, how: str = "execute", *, fetching: bool = False
+        self, connection: Connection, given: Any, how: str = "execute", *, fetching: bool = False
     ) -> tuple[int, list[tuple[Any, ...]]]:
         """How many rows it has changed, and those that it gives."""
-        for told in connection.engine.dispatch.before_cursor_execute:
-            # Whoever watches the engine's statements sees these too.
-            told(connection, None, self._sql, parameters, None, how == "executemany")
+        many = how == "executemany"
+        parameters = given
+        if self._names is not None:
+            rows = [dict(zip(self._names, row, strict=True)) for row in (given if many else (given,))]
+            parameters = rows if many else rows[0]
+        self._tell(connection, parameters, many=many)
         cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
         try:
             getattr(cursor, how)(self._sql, parameters)
             return cursor.rowcount, cursor.fetchall() if fetching else []
         except Exception as problem:
-            raise as_sqlalchemy_has_it(connection, problem, cursor, self._sql) from problem
+            fail(connection, problem, cursor, self._sql)
         finally:
             cursor.close()
 
+    def _tell(self, connection: Connection, parameters: Any, *, many: bool) -> None:
+        """Whoever watches the engine's statements sees these too."""
+        for told in connection.engine.dispatch.before_cursor_execute:
+            told(connection, None, self._sql, parameters, None, many)
 
-def as_sqlalchemy_has_it(connection: Connection, problem: Exception, cursor: Any, sql: str) -> BaseException:
-    """The exception to raise in the place of one that the driver has raised; any other is itself."""
+
+@cache
+def _by_places(kind: Callable[..., Dialect]) -> Dialect:
+    return kind(paramstyle="numeric_dollar")
+
+
+def fail(connection: Connection, problem: BaseException, cursor: Any, sql: str) -> NoReturn:
+    """
+    Raises:
+        DBAPIError: in the place of what the driver has raised, as SQLAlchemy does.
+        BaseException: the problem, when it is none of the driver's.
+    """
     dialect = connection.dialect
     error: type[Exception] = dialect.loaded_dbapi.Error
     if not isinstance(problem, error):
-        return problem
+        raise problem
     if dialect.is_disconnect(problem, connection.connection.driver_connection, cursor):  # type: ignore[arg-type]
         connection.invalidate(problem)
-    return DBAPIError.instance(sql, None, problem, error, hide_parameters=True, dialect=dialect)
+    raise DBAPIError.instance(sql, None, problem, error, hide_parameters=True, dialect=dialect) from problem

@@ -127,6 +127,14 @@ class TransactionEnded(Exception):
     """The database has ended the transaction of its own accord; what was written in it is lost."""
 
 
+class NothingCommitted(Exception):
+    """A statement has failed that had gone together with the commit, and before it."""
+
+    def __init__(self, problem: Exception) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 def explain(problem: BaseException) -> str | None:
     """The cause and the remedy of a problem with the store or a full disk; None for any other."""
     each: BaseException | None = problem

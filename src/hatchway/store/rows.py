@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sqlalchemy import (
     ARRAY,
     JSON,
+    Boolean,
     Connection,
     Dialect,
+    Integer,
     Select,
+    String,
     Table,
+    Text,
     any_,
     bindparam,
+    column,
     delete,
     func,
     select,
@@ -24,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from hatchway.store import tables
+from hatchway.store.columns import UtcDateTime
 from hatchway.store.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -120,6 +126,12 @@ class Rows(Generic[Noun]):
             return ready.scalar(self._connection, *parameters.values())
         return self._connection.execute(query).scalar_one()
 
+    def ask(self, query: Any, **parameters: Any) -> Callable[[], Any]:
+        """The same for one with parameters, where what it returns gives the value: see `Prepared.ask`."""
+        ready = _ready(query, tuple(parameters), self._connection.dialect)
+        answer = ready.ask(self._connection, *parameters.values())
+        return lambda: answer()[0][0]
+
     def put(self, *nouns: Noun) -> None:
         """Inserts the rows, or replaces those that exist."""
         self.put_all(nouns)
@@ -132,7 +144,7 @@ class Rows(Generic[Noun]):
         self.add_all(nouns)
 
     def add_all(self, nouns: Iterable[Noun]) -> None:
-        self._insert(nouns, _add)
+        self._insert(nouns, adding)
 
     def _insert(self, nouns: Iterable[Noun], statement: Insertion) -> None:
         rows = list(nouns)
@@ -155,9 +167,17 @@ class Rows(Generic[Noun]):
 
     def delete_all(self, keys: Iterable[Any]) -> set[Any]:
         """Deletes the rows with these keys, of one column. Returns the keys of those that existed."""
-        statement = _delete_all(self._table, self._connection.dialect)
-        gone = {key for (key,) in statement.fetch(self._connection, list(keys))}
-        self._add_tombstones([(key,) for key in gone])
+        return self.deleting(keys)()
+
+    def deleting(self, keys: Iterable[Any]) -> Callable[[], set[Any]]:
+        """The same, where what it returns has to be called, and gives the keys: see `Prepared.ask`."""
+        answer = _delete_all(self._table, self._connection.dialect).ask(self._connection, list(keys))
+
+        def gone() -> set[Any]:
+            found = {key for (key,) in answer()}
+            self._add_tombstones([(key,) for key in found])
+            return found
+
         return gone
 
     def delete_where(self, *conditions: Any, **equal: Any) -> int:
@@ -186,7 +206,7 @@ class Rows(Generic[Noun]):
         revision = self._stamp()
         row_keys = [json.dumps([str(part) for part in key]) for key in keys]
         # A key may be deleted twice within one revision, when it was put again in between.
-        statement = _add(tables.tombstones, ("kind", "row_key", "revision"), self._connection.dialect)
+        statement = adding(tables.tombstones, ("kind", "row_key", "revision"), self._connection.dialect)
         statement.run(self._connection, [repeat(self._table.info["kind"]), row_keys, repeat(revision)])
 
 
@@ -205,8 +225,25 @@ def _upsert(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
 
 
 @lru_cache(maxsize=256)
-def _add(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
-    return Prepared(_insert_into(table, dialect).on_conflict_do_nothing(), names, dialect)
+def adding(table: Table, names: tuple[str, ...], dialect: Dialect) -> Prepared:
+    """Enters rows that are not there yet, with values for the columns of these names."""
+    insert = _insert_into(table, dialect)
+    arrays = [_array(table.c[name]) for name in names]
+    if dialect.name != "postgresql" or any(array is None for array in arrays):
+        return Prepared(insert.on_conflict_do_nothing(), names, dialect)
+    # One statement for all of them: each costs its server more than ten rows do.
+    rows = func.unnest(*arrays).table_valued(*(column(name) for name in names)).render_derived()
+    statement = insert.from_select(names, select(*rows.c)).on_conflict_do_nothing()
+    return Prepared(statement, names, dialect, arrays=True)
+
+
+def _array(of: Any) -> Any:
+    """A parameter with values of a column; None where it is of a kind that there are no arrays for here."""
+    # One of a limited length would cut off what is longer.
+    kind = Text() if isinstance(of.type, String) else of.type
+    if isinstance(kind, Text | Integer | Boolean | UtcDateTime):
+        return bindparam(of.name, type_=ARRAY(kind))
+    return None
 
 
 def _insert_into(table: Table, dialect: Dialect) -> Any:

@@ -143,8 +143,11 @@ class Store:
             for name, value in _POSTGRESQL_SESSIONS.items()
             if name not in str(parsed.query.get("options", ""))
         }
+        # Not above: without psycopg they cannot be loaded.
+        from hatchway.store.pipeline import allow_pipelines
+
+        allow_pipelines(engine)
         if patience is not None:
-            # Not above: without psycopg it cannot be loaded.
             from hatchway.store.silence import bound_silence
 
             bound_silence(engine, patience)
@@ -193,18 +196,28 @@ class Store:
             yield tx
 
     @contextmanager
-    def record(self) -> Iterator[Transaction]:
+    def record(self, *, in_pipeline: bool = False) -> Iterator[Transaction]:
         """One transaction for what no gateway follows: audit records, tunnels, pushed keys, leases.
 
         Others record meanwhile. What must not be decided twice at once, the transaction locks by name
         (`Transaction.lock`). Others have the names when it is committed; who leaves this context does when
         that is on the disk, too.
+
+        `in_pipeline` is whether statements whose answers nobody wants go to PostgreSQL with the next, the
+        last ones with the commit: who leaves this context may be told of what has failed within.
+
+        Raises:
+            NothingCommitted: such a statement has failed as the context was left.
         """
         self._usable()
         if self._writer is not None:
             with self._begin(None) as connection:
                 tx = Transaction(connection, feeds=False)
                 self._required(tx)
+                yield tx
+            return
+        if in_pipeline:
+            with self._in_pipeline() as tx:
                 yield tx
             return
         with self.engine.connect() as connection:
@@ -216,6 +229,21 @@ class Store:
             if tx.hands_over:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 connection.exec_driver_sql(MAKE_DURABLE)
+
+    @contextmanager
+    def _in_pipeline(self) -> Iterator[Transaction]:
+        from hatchway.store.pipeline import pipelined
+
+        with (
+            self.engine.connect() as connection,
+            pipelined(connection) as pipeline,
+            connection.begin(),
+            pipeline.undoing(),
+        ):
+            tx = Transaction(connection, feeds=False)
+            self._required(tx)
+            yield tx
+            pipeline.commit(MAKE_DURABLE if tx.hands_over else None)
 
     @contextmanager
     def _begin(self, lock: Executable | None) -> Iterator[Connection]:

@@ -67,6 +67,7 @@ from hatchway.store.audit_rows import AuditRows
 from hatchway.store.feed import Position, next_epoch
 from hatchway.store.locks import MAKE_DURABLE, take_locks, worker_lock
 from hatchway.store.pooler import is_behind_pooler
+from hatchway.store.prepared import pipeline_of
 from hatchway.store.problems import TookTooLong, TransactionEnded
 from hatchway.store.rows import Rows
 from hatchway.store.schema import require_whole
@@ -82,8 +83,8 @@ _STEPS_BETWEEN_LOOKS = 10_000
 """Of SQLite's virtual machine: about a millisecond."""
 _QUERY_CANCELED = "57014"
 """What PostgreSQL calls a statement that was ended."""
-_IN_TRANSACTION = 2
-"""PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
+_OPEN = (0, 2)
+"""PQTRANS_IDLE, as nothing has been said yet, and PQTRANS_INTRANS (libpq: PQtransactionStatus)."""
 
 
 class ReadOnly(Exception):
@@ -386,6 +387,8 @@ def require_open(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         is_open = driver.in_transaction
     else:
-        is_open = driver.info.transaction_status == _IN_TRANSACTION
+        if (pipeline := pipeline_of(driver)) is not None:
+            pipeline.exchange()
+        is_open = driver.info.transaction_status in _OPEN
     if not is_open:
         raise TransactionEnded("the database has ended the transaction")

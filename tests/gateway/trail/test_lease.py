@@ -95,10 +95,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         record, read = account.store.record, account.store.read
 
         @contextmanager
-        def recording() -> Iterator[Transaction]:
+        def recording(*, in_pipeline: bool = False) -> Iterator[Transaction]:
             if not made.writable:
                 raise OSError("locked")
-            with record() as tx:
+            with record(in_pipeline=in_pipeline) as tx:
                 yield tx
 
         @contextmanager

@@ -149,10 +149,10 @@ class Disturbed:
         record = account.store.record
 
         @contextmanager
-        def failing() -> Iterator[Transaction]:
+        def failing(*, in_pipeline: bool = False) -> Iterator[Transaction]:
             if self.fails_before:
                 raise OSError(errno.ENOSPC, "disk full")
-            with record() as tx:
+            with record(in_pipeline=in_pipeline) as tx:
                 yield tx
                 self.answers.wait(20)
             if self.fails_after:

@@ -210,18 +210,18 @@ def _enter(tx: Transaction, entries: Sequence[_Entry]) -> Sequence[Overrun | boo
         Of each opening the quota that it would exceed, None when it is entered as opened; of each end whether
         it has been entered by this call.
     """
-    # No row: this has been committed before, or the control plane has considered this worker dead.
     ended = [each.tunnel_id for each in entries if isinstance(each, _Closing)]
-    gone = tx.tunnels.delete_all(ended) if ended else set[str]()
+    deleting = tx.tunnels.deleting(ended) if ended else set[str]
+    # Asked together, so that the database is waited for once.
+    live = _Live(tx, [each for each in entries if isinstance(each, _Opening)])
+    # No row: this has been committed before, or the control plane has considered this worker dead.
+    gone = deleting()
     answers: list[Overrun | bool | None] = []
     records: list[AuditRecord] = []
     opened: list[Tunnel] = []
-    live: _Live | None = None
     for each in entries:
         answer: Overrun | bool | None = None
         if isinstance(each, _Opening):
-            if live is None:
-                live = _Live(tx, each.tunnel.opened_at)
             answer = live.overrun(each.admitted)
             if answer is None:
                 opened.append(each.tunnel)
@@ -234,7 +234,7 @@ def _enter(tx: Transaction, entries: Sequence[_Entry]) -> Sequence[Overrun | boo
         else:
             records.append(each)
         answers.append(answer)
-    tx.tunnels.put_all(opened)
+    tx.tunnels.add_all(opened)
     tx.audit_records.add_all(records)
     return answers
 
@@ -250,17 +250,21 @@ def _quota_locks(admitted: Admitted) -> list[str]:
 class _Live:
     """The tunnels of every worker that is alive, by what quotas count, with those of this transaction."""
 
-    def __init__(self, tx: Transaction, now: datetime) -> None:
-        self._tx = tx
-        self._now = now
-        self._counts: dict[tuple[Select[int], str], int] = {}
+    def __init__(self, tx: Transaction, openings: Sequence[_Opening]) -> None:
+        """`openings` are those that are asked about afterwards."""
+        asked: dict[tuple[Select[int], str], Callable[[], int]] = {}
+        for each in openings:
+            for query, of in _counted(each.admitted):
+                if (query, of) not in asked:
+                    asked[query, of] = tx.tunnels.ask(query, now=each.tunnel.opened_at, of=of)
+        self._counts = {counted: answer() for counted, answer in asked.items()}
 
     def overrun(self, admitted: Admitted) -> Overrun | None:
         """The quota that one more tunnel would exceed."""
-        if self._count(_ON_ENDPOINT, admitted.request.endpoint_id) >= admitted.quota:
+        if self._counts[_ON_ENDPOINT, admitted.request.endpoint_id] >= admitted.quota:
             return ENDPOINT_FULL
         most = admitted.principal_quota
-        if most and self._count(_OF_PRINCIPAL, admitted.principal.maker_id) >= most:
+        if most and self._counts[_OF_PRINCIPAL, admitted.principal.maker_id] >= most:
             return PRINCIPAL_FULL
         return None
 
@@ -272,11 +276,6 @@ class _Live:
         ):
             if counted in self._counts:
                 self._counts[counted] += 1
-
-    def _count(self, query: Select[int], of: str) -> int:
-        if (query, of) not in self._counts:
-            self._counts[query, of] = self._tx.tunnels.scalar(query, now=self._now, of=of)
-        return self._counts[query, of]
 
 
 _NOW: Final = NowThere("now")
@@ -293,6 +292,13 @@ def _live_tunnels(column: ColumnElement[str]) -> Select[int]:
 
 _ON_ENDPOINT: Final = _live_tunnels(tunnels.c.endpoint_id)
 _OF_PRINCIPAL: Final = _live_tunnels(tunnels.c.maker_id)
+
+
+def _counted(admitted: Admitted) -> list[tuple[Select[int], str]]:
+    """What its quotas count, by which query."""
+    on_endpoint = _ON_ENDPOINT, admitted.request.endpoint_id
+    of_principal = _OF_PRINCIPAL, admitted.principal.maker_id
+    return [on_endpoint, of_principal] if admitted.principal_quota else [on_endpoint]
 
 
 def _refusal_outcome(refusal: Refusal, additional: dict[str, Any]) -> Outcome:
