@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.cli.commands import environment
 from tests.client.certificates import make_certificates
 from tests.client.stubs import DNS_NAME, INSTANCE_ID, running_control_plane
+from tests.transport.compiled import needs_core
 from typer.main import get_command
 
 from hatchway.cli import connecting, short_lines
@@ -108,6 +109,28 @@ def test_what_an_answer_of_the_api_is_needed_for_is_loaded_while_that_is_waited_
     assert not [name for name in told[after:asked] if not name.startswith("hatchway.client.")]
     assert "tempfile" not in told
     assert list((tmp_path / "hatchway" / "answers").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("compiled_core", "needed"),
+    [
+        pytest.param("on", {"hatchway.client.core_opening", "hatchway.client.core_relay"}, marks=needs_core),
+        ("off", {"picows", "python_socks"}),
+    ],
+)
+def test_what_carries_the_tunnels_of_a_local_port_is_loaded_before_the_first(
+    compiled_core: str, needed: set[str]
+) -> None:
+    load = "from hatchway.cli import connecting; connecting._load_what_carries_many()"
+    program = f"import sys; {load}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment({"HATCHWAY_COMPILED_CORE": compiled_core}),
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert needed <= set(done.stdout.split())
+    # The core needs no other's.
+    assert ("picows" in done.stdout.split()) == (compiled_core == "off")
 
 
 def test_the_completion_of_a_host_s_name_loads_no_botocore() -> None:

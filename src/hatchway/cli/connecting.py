@@ -207,10 +207,15 @@ def _load_what_carries_one() -> None:
 
 def _load_what_carries_many() -> None:
     """It takes as long as the API takes to answer."""
-    import hatchway.client.listener  # noqa: F401
-    from hatchway.client.event_loop import loop_factory
+    import hatchway.client.listener
+    from hatchway.client.event_loop import loop_factory, uses_core
 
     loop_factory()
+    if uses_core():
+        import hatchway.client.core_opening
+        import hatchway.client.core_relay
+    else:
+        import hatchway.client.picows_opening  # noqa: F401
 
 
 def patience() -> Patience:

@@ -28,18 +28,24 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes it; None has Python make its own."""
-    if os.environ.get(COMPILED_CORE) != "off":
-        from hatchway.transport.core.loading import CORE
+    if uses_core():
+        from hatchway.transport.core.event_loop import new_event_loop as new_core_loop
 
-        if CORE is not None:
-            from hatchway.transport.core.event_loop import new_event_loop as new_core_loop
-
-            return new_core_loop
+        return new_core_loop
     try:
         from uvloop import new_event_loop
     except ImportError:
         return None
     return new_event_loop
+
+
+def uses_core() -> bool:
+    """Whether it is to be the core's."""
+    if os.environ.get(COMPILED_CORE) == "off":
+        return False
+    from hatchway.transport.core.loading import CORE
+
+    return CORE is not None
 
 
 def is_core_s(loop: asyncio.AbstractEventLoop) -> bool:
