@@ -170,6 +170,36 @@ def test_a_hosts_port_is_one_of_this_machine_while_a_command_runs_that_tells_of_
     assert f"full address:s:127.0.0.1:{local}\r\n" in (tmp_path / "host.rdp").read_bytes().decode()
 
 
+def test_a_listener_whose_lines_nobody_reads_any_more_goes_on(alice: Installed) -> None:
+    def greet(listening: socket.socket) -> None:
+        for _ in range(2):
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"welcome")
+
+    with socket.create_server((HOST, 0)) as listening:
+        host = threading.Thread(target=greet, args=[listening])
+        host.start()
+        port = listening.getsockname()[1]
+        with subprocess.Popen(
+            [*COMMAND, "forward", "i-01234", f"{port}:0", "--profile", "alice"],
+            env=environment(alice.variables), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            local = int(process.stdout.readline().rstrip(".\n").rpartition(" ")[2])
+            # As `hatchway forward … | head -1` does.
+            process.stdout.close()
+            for _ in range(2):
+                with socket.create_connection(("127.0.0.1", local), timeout=30) as connection:
+                    assert connection.recv(100) == b"welcome"
+            process.terminate()
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+        assert process.returncode == 143
+        host.join(30)
+
+
 UNLESS_CLOSED = """
   alice:
     inline:

@@ -317,7 +317,7 @@ def forward(
         remote, local = read_ports(ports)
         options = tunnel.options()._replace(host=host.rpartition("@")[2], remote_port=remote)
         plan = plan_tunnel(Profile(caller.options(), connecting.patience()), options)
-        run(listen(plan, local_port_like(remote) if local is None else local, connecting.report))
+        run(listen(plan, local_port_like(remote) if local is None else local, connecting.reporting()))
 
 
 @with_option_groups
@@ -374,5 +374,6 @@ def rdp(
             else f"Open {path} with a Remote Desktop client"
         )
         by_hand = program is None or not program.ends_with_session
-        connecting.report(f"{told}; end with Ctrl-C" if by_hand else told)
-        run(carry_session(plan, port, path, program, connecting.report))
+        report = connecting.reporting()
+        report(f"{told}; end with Ctrl-C" if by_hand else told)
+        run(carry_session(plan, port, path, program, report))

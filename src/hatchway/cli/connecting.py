@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatchway.client.errors import ClientError, InvalidOption, NoConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from hatchway.client.discovery import TunnelOptions
@@ -131,7 +132,7 @@ def open_tunnel(
         from hatchway.client.event_loop import run
         from hatchway.client.listener import LOOPBACK, listen
 
-        run(listen(plan, local_port, report, bind_address or LOOPBACK))
+        run(listen(plan, local_port, reporting(), bind_address or LOOPBACK))
         return 0
     memory = Memory(profile, options) if options.private_ip_address is None else None
     ahead: Ahead | None = None
@@ -226,7 +227,22 @@ def patience() -> Patience:
     return Patience(tell)
 
 
-def report(line: str) -> None:
-    """Prints it."""
-    # At once, also into a pipe: whoever waits for the port reads this.
-    print(line, flush=True)
+def reporting() -> Callable[[str], None]:
+    """What prints a listener's lines. Once the first is out, neither that nobody reads any more, as in
+    `… | head -1`, nor a full disk ends a tunnel: all others go nowhere then."""
+    begun = False
+
+    def report(line: str) -> None:
+        nonlocal begun
+        try:
+            # At once, also into a pipe: whoever waits for the port reads this.
+            print(line, flush=True)
+        except OSError:
+            if not begun:
+                raise
+            from hatchway.cli.ending import abandon
+
+            abandon(sys.stdout)
+        begun = True
+
+    return report

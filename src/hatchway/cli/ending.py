@@ -56,7 +56,7 @@ def ended(command: Callable[[], int]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        _abandon(sys.stdout)
+        abandon(sys.stdout)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -105,7 +105,7 @@ def tell(message: str) -> None:
     try:
         print("\n".join([around, *lines] if around else lines), file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        _abandon(sys.stderr)
+        abandon(sys.stderr)
 
 
 def _is_raw_terminal() -> bool:
@@ -130,10 +130,10 @@ def _settle_output() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except (OSError, ValueError):
-        _abandon(sys.stdout)
+        abandon(sys.stdout)
 
 
-def _abandon(stream: TextIO) -> None:
+def abandon(stream: TextIO) -> None:
     """Has Python not complain, on its way out, of what cannot be written to a stream."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
