@@ -70,7 +70,8 @@ def set_retention(
         tx.audit_records.set_retention(days, unexported_too=unexported_too)
         parameters = {"retention": _told(days), "unexportedToo": unexported_too, "atOnce": at_once}
         answer = {"former": {"retention": _told(before.days), "unexportedToo": before.unexported_too}}
-        now = datetime.now(UTC)
+        # A clock that is behind must not have the grace be over.
+        now = tx.server_time() or datetime.now(UTC)
         record(tx, installation.account, now, SET, parameters=parameters, answer=answer)
 
 
