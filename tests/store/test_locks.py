@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -144,3 +145,39 @@ def test_programs_of_before_record_under_one_lock_that_those_of_now_respect(
         tx.lock("endpoint eice-1")
         with pytest.raises(OperationalError, match="lock timeout"), other.engine.begin() as connection:
             connection.execute(former)
+
+
+def test_a_databases_own_defaults_change_nothing_of_what_is_seen_after_a_lock(
+    migrated_postgresql: Callable[[], str],
+) -> None:
+    """With `repeatable read` an opening would count what there was before it waited."""
+    url = migrated_postgresql()
+    with closing(Store.open(url)) as store, store.engine.begin() as connection:
+        for setting in (
+            "default_transaction_isolation = 'repeatable read'",
+            "datestyle = 'German'",
+            "client_encoding = 'LATIN1'",
+        ):
+            connection.exec_driver_sql(f"ALTER DATABASE {store.engine.url.database} SET {setting}")
+    with closing(Store.open(url)) as store:
+        seen: list[int] = []
+        began = threading.Event()
+
+        def second() -> None:
+            with store.record() as tx:
+                # As whatever comes first: with it the transaction has its view.
+                tx.position()
+                began.set()
+                tx.lock("endpoint eice-1")
+                seen.append(tx.gateway_workers.count())
+
+        with store.record() as tx:
+            tx.lock("endpoint eice-1")
+            waits = threading.Thread(target=second, daemon=True)
+            waits.start()
+            assert began.wait(TIMEOUT)
+            tx.gateway_workers.put(replace(worker("gw-1"), host="Łódź"))
+        waits.join(TIMEOUT)
+        assert seen == [1]
+        with store.read() as tx:
+            assert tx.gateway_workers.find() == [replace(worker("gw-1"), host="Łódź")]

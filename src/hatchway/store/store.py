@@ -46,6 +46,8 @@ _POSTGRESQL_ARGUMENTS = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
+    # Whatever the database is of, or says otherwise.
+    "client_encoding": "utf8",
 }
 _OF_SEVERAL = {"connect_timeout": "3", "target_session_attrs": "read-write"}
 """Where the URL names several servers: each may be the one that is gone, and only one may be written."""
@@ -53,6 +55,8 @@ _POSTGRESQL_SETTINGS = {
     "lock_timeout": f"{_BUSY_SECONDS:.0f}s",
     # A process that is stopped within a transaction does not stop the others.
     "idle_in_transaction_session_timeout": "60s",
+    # The only one that psycopg reads.
+    "datestyle": "ISO",
 }
 _POSTGRESQL_SESSIONS = {
     # One whose client has gone without a word holds what it has locked: others wait for less than that.
@@ -133,7 +137,12 @@ class Store:
         arguments = {name: value for name, value in wanted.items() if name not in parsed.query}
         try:
             engine = create_engine(
-                parsed.update_query_dict(arguments), pool_pre_ping=True, hide_parameters=True, **pool
+                parsed.update_query_dict(arguments),
+                # Whatever is the database's default: who has waited for a lock sees what was done meanwhile.
+                isolation_level="READ COMMITTED",
+                pool_pre_ping=True,
+                hide_parameters=True,
+                **pool,
             )
         except ImportError:
             raise DriverMissing from None
