@@ -27,6 +27,7 @@ from hatchway.client.local import connection
 from hatchway.client.relay import Progress
 from hatchway.client.tls import Trust
 from hatchway.client.tunnel import open_tunnel
+from hatchway.transport.core.event_loop import CoreLoop
 
 pytestmark = needs_core
 
@@ -300,6 +301,55 @@ def test_a_message_of_tls_of_which_the_rest_is_kept_back_ends_the_tunnel_when_so
 
         with ours, theirs:
             run_by(by_core, carry())
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_the_core_has_left_as_reading_is_paused_is_done_afterwards(
+    certificates: Certificates, tmp_path: Path, is_lost: bool
+) -> None:
+    """It is told once, and the gateway may send nothing more that would have it looked for."""
+    goes_on = threading.Event()
+    answers: list[bytes] = []
+
+    def act(wire: Wire) -> None:
+        wire.secure.sendall(b"\x82\x05first")
+        goes_on.wait(30)
+        # A fragment, which is for Python, and a ping.
+        wire.secure.sendall(b"\x02\x04last\x89\x01?")
+        wire.secure.settimeout(10)
+        with suppress(OSError):
+            answers.append(wire.secure.recv(100))
+            wire.secure.sendall(b"\x80\x00\x88\x02\x03\xe8")
+        wire.read_all()
+
+    async def carry(stub: StubGateway) -> None:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CoreLoop)
+        with ours, theirs:
+            plan = tunnel_plan(stub)
+            relay = CoreRelay(
+                await open_by_core(plan.route, "/openTunnel", Trust(stub.ca_bundle)), connection(ours)
+            )
+            assert await asyncio.to_thread(theirs.recv, 100) == b"first"
+            await asyncio.sleep(0.1)
+            goes_on.set()
+            while not relay._pair.is_told:
+                # Nobody is told.
+                loop.selector.select(0.01)
+            if is_lost:
+                relay._lose()
+                with pytest.raises(TunnelClosed, match="lost"):
+                    await asyncio.wait_for(relay.finished(), TIMEOUT)
+            else:
+                relay._pause()
+                relay._resume()
+                await asyncio.wait_for(relay.finished(), TIMEOUT)
+            assert theirs.recv(100) == b"last"
+
+    with gateway(certificates, tmp_path, act) as stub:
+        run_by(by_core, carry(stub))
+    assert is_lost or (answers[0][0], len(answers[0])) == (0x8A, 7)
 
 
 async def opening(stub: StubGateway) -> None:

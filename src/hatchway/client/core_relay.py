@@ -157,7 +157,8 @@ class CoreRelay(Relay):
         if self._paused and not full and not self._lost.is_set() and not self._dropped:
             self._paused = False
             self._loop.add_reader(self._gateway, self._receive)
-            if self._encrypted is not None:
+            # What the core has left there is told once, and may be the last that comes.
+            if self._encrypted is not None or self._pair.is_told:
                 self._loop.call_soon(self._receive)
 
     # To the gateway.
@@ -261,6 +262,9 @@ class CoreRelay(Relay):
     def _lose(self) -> None:
         """The gateway has gone, or what comes is no TLS."""
         self._pause()
+        if not self._lost.is_set() and (told := self._pair.take_client()):
+            # It had come before.
+            self._do_rest(told & ~_LOST)
         self._lost.set()
         self._end(self._closed(CONNECTION_LOST, "the connection to the gateway was lost"))
 
