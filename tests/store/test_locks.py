@@ -147,8 +147,9 @@ def test_programs_of_before_record_under_one_lock_that_those_of_now_respect(
             connection.execute(former)
 
 
+@pytest.mark.parametrize("in_pipeline", [False, True], ids=["each", "in a pipeline"])
 def test_a_databases_own_defaults_change_nothing_of_what_is_seen_after_a_lock(
-    migrated_postgresql: Callable[[], str],
+    migrated_postgresql: Callable[[], str], *, in_pipeline: bool
 ) -> None:
     """With `repeatable read` an opening would count what there was before it waited."""
     url = migrated_postgresql()
@@ -164,15 +165,17 @@ def test_a_databases_own_defaults_change_nothing_of_what_is_seen_after_a_lock(
         began = threading.Event()
 
         def second() -> None:
-            with store.record() as tx:
+            with store.record(in_pipeline=in_pipeline) as tx:
                 # As whatever comes first: with it the transaction has its view.
                 tx.position()
                 began.set()
                 tx.lock("endpoint eice-1")
                 seen.append(tx.gateway_workers.count())
 
-        with store.record() as tx:
+        with store.record(in_pipeline=in_pipeline) as tx:
             tx.lock("endpoint eice-1")
+            # Now it has it.
+            tx.position()
             waits = threading.Thread(target=second, daemon=True)
             waits.start()
             assert began.wait(TIMEOUT)

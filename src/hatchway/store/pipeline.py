@@ -35,6 +35,8 @@ _FRESH_SECONDS: Final = 1.0
 it is not, before he commits, takes another."""
 _NO_SUCH_STATEMENT: Final = "26000"
 """invalid_sql_statement_name (PostgreSQL: "PostgreSQL Error Codes")."""
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Whatever is the database's default: who has waited for a lock sees what was done meanwhile."""
 _DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
 _Key = tuple[bytes, tuple[int, ...]]
@@ -115,7 +117,7 @@ class Pipeline:
         except Error as problem:
             fail(self._connection, problem, None, sql)
         if not self._kept and self._status == TransactionStatus.IDLE:
-            self._kept.append(Answer(self, "BEGIN"))
+            self._kept.append(Answer(self, _BEGIN))
         answer = Answer(self, sql, given, transformer.types or (), transformer.formats or ())
         self._kept.append(answer)
         return answer
