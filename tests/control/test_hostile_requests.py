@@ -244,7 +244,7 @@ def test_a_process_without_its_store_is_up_but_not_ready(
     def gone() -> int:
         raise OSError("/var/lib/hatchway is gone")
 
-    monkeypatch.setattr(world.store, "revision", gone)
+    monkeypatch.setattr(world.store, "answers", gone)
     assert world.send("GET", "/healthz").status == 200
     answer = world.send("GET", "/readyz")
     assert answer.status == 503

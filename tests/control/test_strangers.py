@@ -409,7 +409,7 @@ def test_keys_that_hosts_ask_for_do_not_wait_for_calls_that_hang(
 def test_a_store_that_hangs_is_told_of_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
     monkeypatch.setattr(application, "READY_SECONDS", 0.2)
-    monkeypatch.setattr(world.store, "revision", lambda: released.wait(60))
+    monkeypatch.setattr(world.store, "answers", lambda: released.wait(60) and None)
     asked = [world.send("GET", "/readyz").status for _ in range(5)]
     released.set()
     assert asked == [503] * 5
@@ -420,7 +420,7 @@ def test_a_machine_whose_clock_refuses_every_signature_is_not_ready_until_it_is_
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = [timedelta(minutes=6)]
-    monkeypatch.setattr(world.store, "server_time", lambda: world.plane.clock() - ahead[0])
+    monkeypatch.setattr(world.store, "answers", lambda: world.plane.clock() - ahead[0])
     monkeypatch.setattr(server_time, "kept_right", lambda: False)
     answer = world.send("GET", "/readyz")
     assert (answer.status, answer.text.partition(" (")[0]) == (

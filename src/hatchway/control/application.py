@@ -203,9 +203,7 @@ class _Api:
         return PlainTextResponse("ok\n")
 
     def _look(self) -> None:
-        store = self._plane.store
-        store.revision()
-        if (there := store.server_time()) is not None and is_useless(self._plane.clock(), there):
+        if (there := self._plane.store.answers()) is not None and is_useless(self._plane.clock(), there):
             raise ClockUseless
 
     def _looked(self, looking: asyncio.Future[None]) -> None:

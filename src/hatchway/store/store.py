@@ -287,6 +287,18 @@ class Store:
         with self.engine.connect() as connection:
             return Transaction(connection, feeds=False).server_time()
 
+    def answers(self) -> datetime | None:
+        """Whether it can be read: the moment by the clock of the database's server, None of SQLite.
+
+        Raises:
+            Exception: it cannot.
+        """
+        self._usable()
+        with self.engine.connect() as connection:
+            tx = Transaction(connection, feeds=False)
+            tx.revision()
+            return tx.server_time()
+
     def notifications(self) -> AbstractAsyncContextManager[ChangeNotifications]:
         """When to ask for the revision: `await notifications.next()` returns when it may be new."""
         return change_notifications(self.engine)
