@@ -3,6 +3,7 @@ place."""
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -79,8 +80,9 @@ def _renew(directory: DataDirectory, joined: Joined, now: datetime, further: Seq
     if authorities.encode() != directory.ca_certificate.read_bytes():
         replace_private(directory.ca_certificate, authorities.encode(), 0o644)
         changed.append(directory.ca_certificate.name)
-        # As with keys.
-        api.ask()
+        # As with keys; by next minute at the latest. Who answers may show a certificate of the former CA yet.
+        with suppress(CommandFailed):
+            api.ask()
     # Left by a joining that was killed when all was in place.
     directory.unfinished_join.unlink(missing_ok=True)
     current = _content(directory.server_certificate)
