@@ -69,9 +69,8 @@ def test_only_its_owner_can_read_it_and_what_others_could_have_written_is_not_be
 ) -> None:
     find(caller)
     directory = tmp_path / "cache" / "hatchway" / "answers"
-    (file,) = directory.iterdir()
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()} == {0o600}
     directory.chmod(0o770)
     find(caller)
     assert len(control_plane.calls) == 4
@@ -103,8 +102,8 @@ def test_what_was_good_the_last_time_is_told_before_anything_is_asked(
     caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path
 ) -> None:
     find(caller)
-    (file,) = (tmp_path / "cache" / "hatchway" / "answers").iterdir()
-    file.write_text(json.dumps({**json.loads(file.read_text()), "until": 0}))
+    for file in (tmp_path / "cache" / "hatchway" / "answers").iterdir():
+        file.write_text(json.dumps({**json.loads(file.read_text()), "until": 0}))
     profile, asked_before = Profile(caller), list[int]()
     plan = plan_tunnel(
         profile,
@@ -116,13 +115,37 @@ def test_what_was_good_the_last_time_is_told_before_anything_is_asked(
     assert len(control_plane.calls) == 4
 
 
+def expected_of(caller: ProfileOptions, options: TunnelOptions) -> tuple[list[str], TunnelPlan]:
+    """Which gateways are expected before it is asked, and what comes of asking."""
+    profile, expected = Profile(caller), list[str]()
+    plan = plan_tunnel(
+        profile,
+        options,
+        memory=Memory(profile, options),
+        expected=lambda plan: expected.append(plan.route.dns_name),
+    )
+    return expected, plan
+
+
+def test_the_gateway_of_the_last_time_is_expected_to_lead_to_a_host_that_was_never_asked_for(
+    caller: ProfileOptions, control_plane: StubControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find(caller)
+    another = OPTIONS._replace(remote_port=3389)
+    expected, plan = expected_of(caller, another)
+    assert expected == [plan.route.dns_name]
+    assert len(control_plane.calls) == 4
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAANOTHER")
+    assert expected_of(caller, another)[0] == []
+
+
 @pytest.mark.parametrize("until", [0, 1e18, "x", None])
 def test_what_is_not_good_now_is_asked_anew(
     caller: ProfileOptions, control_plane: StubControlPlane, tmp_path: Path, until: object
 ) -> None:
     find(caller)
-    (file,) = (tmp_path / "cache" / "hatchway" / "answers").iterdir()
-    file.write_text(json.dumps({**json.loads(file.read_text()), "until": until}))
+    for file in (tmp_path / "cache" / "hatchway" / "answers").iterdir():
+        file.write_text(json.dumps({**json.loads(file.read_text()), "until": until}))
     find(caller)
     assert len(control_plane.calls) == 4
 

@@ -3,12 +3,16 @@
 import os
 import socket
 import ssl
+import threading
+import time
+from typing import Any
 
 import pytest
 from picows import WSListener, WSTransport
 from tests.client.stubs import Answer, StubGateway, refusal, tunnel_plan
 from tests.client.test_tunnel import Says
 
+from hatchway.client import opening
 from hatchway.client.dialling import dial
 from hatchway.client.errors import GatewayUnreachable, TunnelClosed, TunnelRefused
 from hatchway.client.local import LocalEnd
@@ -63,6 +67,32 @@ def test_one_that_leads_elsewhere_is_not_asked(
     open_by_any(plan, trust, ahead).sock.close()
     ahead._thread.join(30)
     assert (len(dialled), len(gateway.requests)) == (2, 1)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_one_that_leads_elsewhere_is_closed_at_once_or_when_it_is_there(
+    gateway: StubGateway, trust: Trust, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    made: list[socket.socket] = []
+    may_connect = threading.Event()
+    connect = opening.connect
+
+    def kept(*arguments: Any) -> Any:
+        may_connect.wait(30)
+        sock = connect(*arguments)
+        made.append(sock)
+        return sock
+
+    monkeypatch.setattr(opening, "connect", kept)
+    plan = tunnel_plan(gateway)
+    ahead = Ahead(plan.route, trust)
+    if is_there:
+        may_connect.set()
+        ahead._thread.join(30)
+    assert ahead.take(plan.route._replace(dns_name="localhost"), time.monotonic() + 30) is None
+    may_connect.set()
+    ahead._thread.join(30)
+    assert [sock.fileno() for sock in made] == [-1]
 
 
 def test_what_one_fails_of_is_told_when_that_gateway_is_needed(

@@ -2,7 +2,8 @@
 
 A file for each question, its owner's alone, named by the API, the region, the access key and what was asked:
 nobody is led by what another was told, or by what an older key could see. What is out of date costs one
-attempt, after which it is forgotten.
+attempt, after which it is forgotten. One file more for each caller has what was found last, whatever was
+asked: most hosts are reached by the same gateways.
 """
 
 from __future__ import annotations
@@ -52,22 +53,18 @@ class Memory:
         whose = [profile.endpoint_url("ec2"), profile.region, profile.credentials().access_key_id]
         asked = json.dumps([whose, options._asdict()], sort_keys=True)
         self._path = _directory() / hashlib.sha256(asked.encode()).hexdigest()
+        self._last = _directory() / hashlib.sha256(json.dumps(["last", *whose]).encode()).hexdigest()
         self.recalled = False
         """Whether something was."""
         self.outdated: Found | None = None
-        """What was good the last time, where it has been recalled and is not any more."""
+        """What was good the last time, where it has been recalled and is not any more; of another question,
+        where nothing is known of this one."""
 
     def recall(self) -> Found | None:
         """What is still good."""
-        try:
-            kept, good = _kept(self._path)
-            found = Found(tuple(Place(*each) for each in kept["places"]), kept["port"], kept["instance_id"])
-            if not found.places:
-                return None
-        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
-            return None
+        found, good = _found(self._path)
         if not good:
-            self.outdated = found
+            self.outdated = found or _found(self._last)[0]
             return None
         self.recalled = True
         return found
@@ -76,8 +73,10 @@ class Memory:
         """Remember it, if that can be."""
         if seconds <= 0:
             return
+        what = {**found._asdict(), "until": time.time() + min(seconds, LONGEST)}
         with suppress(OSError):
-            _keep(self._path, {**found._asdict(), "until": time.time() + min(seconds, LONGEST)})
+            _keep(self._path, what)
+            _keep(self._last, what)
 
     def forget(self) -> None:
         """Have it asked anew."""
@@ -106,6 +105,16 @@ class Refusals:
     def _path(self, endpoint_id: str) -> Path:
         name = json.dumps(["refused", *self._whose, endpoint_id])
         return _directory() / hashlib.sha256(name.encode()).hexdigest()
+
+
+def _found(path: Path) -> tuple[Found | None, bool]:
+    """What a file holds, if anything, and whether that is still good."""
+    try:
+        kept, good = _kept(path)
+        found = Found(tuple(Place(*each) for each in kept["places"]), kept["port"], kept["instance_id"])
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None, False
+    return (found, good) if found.places else (None, False)
 
 
 def _kept(path: Path) -> tuple[dict[str, Any], bool]:

@@ -267,25 +267,38 @@ def _left(until: float) -> float:
 
 
 class Ahead:
-    """A connection to where a gateway was the last time, made in a thread; nothing is asked on it."""
+    """A connection to where a gateway was the last time, made in a thread; nothing is asked on it.
+
+    Whoever goes elsewhere closes it.
+    """
 
     def __init__(self, route: Route, trust: Trust) -> None:
         import threading
 
         self._route = route
         self._sock: ssl.SSLSocket | None = None
+        self._wanted = True
+        self._taking = threading.Lock()
         self._thread = threading.Thread(target=self._connect, args=(trust,), daemon=True)
         self._thread.start()
 
     def _connect(self, trust: Trust) -> None:
         # Whatever it fails of is found out again, and told, by whoever needs that gateway.
         with suppress(ClientError):
-            self._sock = connect(self._route, trust, time.monotonic() + CONNECT_TIMEOUT)
+            sock = connect(self._route, trust, time.monotonic() + CONNECT_TIMEOUT)
+            with self._taking:
+                if self._wanted:
+                    self._sock = sock
+                else:
+                    sock.close()
 
     def take(self, route: Route, until: float) -> ssl.SSLSocket | None:
         """It, once; None where it failed, or leads elsewhere."""
-        if route != self._route:
-            return None
-        self._thread.join(max(0.0, until - time.monotonic()))
-        sock, self._sock = self._sock, None
-        return sock
+        if route == self._route:
+            self._thread.join(max(0.0, until - time.monotonic()))
+        with self._taking:
+            sock, self._sock, self._wanted = self._sock, None, False
+        if sock is None or route == self._route:
+            return sock
+        sock.close()
+        return None
