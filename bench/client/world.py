@@ -140,9 +140,18 @@ class World:
         """What `hatchway` remembers; the AWS CLI remembers nothing."""
         shutil.rmtree(self.directory / ".cache", ignore_errors=True)
 
+    def forget_host(self) -> None:
+        """What `hatchway` remembers of it; the file that was written last says where the gateway was."""
+        *of_host, _ = sorted(self._answers(), key=lambda file: file.stat().st_mtime_ns)
+        for file in of_host:
+            file.unlink()
+
+    def _answers(self) -> list[Path]:
+        return [*(self.directory / ".cache" / "hatchway" / "answers").iterdir()]
+
     def age(self) -> None:
         """What `hatchway` remembers, so that it is good no more."""
-        for file in (self.directory / ".cache" / "hatchway" / "answers").glob("*"):
+        for file in self._answers():
             file.write_text(json.dumps({**json.loads(file.read_text()), "until": 0}))
 
     def ssh_commands(self) -> dict[str, list[str]]:
