@@ -16,12 +16,14 @@ class Line:
     """Between a client and its server.
 
     It counts how often what the client says follows what the server has said, and lets go of both when the
-    client says `cut_at`.
+    client says `cut_at`, or when the server says anything and there is an `answer`: that the client gets in
+    its place.
     """
 
     def __init__(self, to: Path, at: Path) -> None:
         self.round_trips = 0
         self.cut_at: bytes | None = None
+        self.answer: bytes | None = None
         self._to = to
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(at))
@@ -54,6 +56,9 @@ class Line:
                         was_told = False
                         server.sendall(data)
                     else:
+                        if self.answer is not None:
+                            client.sendall(self.answer)
+                            return
                         was_told = True
                         client.sendall(data)
 

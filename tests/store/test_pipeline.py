@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, NotSupportedError, OperationalError, ProgrammingError
 from tests.store.line import Line, line_to
 from tests.store.postgresql_server import PostgresqlServer
 
@@ -18,6 +18,8 @@ from hatchway.store.tables import host_tokens
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PATIENCE = 1.0
+LOST = b"SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0"
+"""What PgBouncer says when it has lost the server (PostgreSQL: "Error and Notice Message Fields")."""
 
 
 @pytest.fixture
@@ -238,6 +240,51 @@ def test_a_session_that_is_ended_within_leaves_nothing(store: Store, url: str) -
             tx.host_tokens.find()
         fill(store, "i-2")
         assert names(other) == ["i-2"]
+
+
+def test_a_commit_whose_answer_a_pooler_has_lost_is_not_taken_for_failed(
+    store: Store, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.pooler.is_pooled", lambda _: True)
+    fill(store)
+    with pytest.raises(OperationalError), store.record(in_pipeline=True) as tx:
+        tx.host_tokens.put(token("i-1"))
+        line.answer = b"E" + (4 + len(LOST)).to_bytes(4, "big") + LOST
+    line.answer = None
+    # Who was told that nothing is committed would enter it again.
+    assert names(store) == ["i-1", "i-first"]
+
+
+def test_a_session_that_is_ended_right_after_a_commit_is_not_used_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hatchway.store.pipeline._FRESH_SECONDS", 3600.0)
+    with closing(Store.open(url)) as store, closing(Store.open(url)) as other:
+        with store.record(in_pipeline=True) as tx:
+            tx.host_tokens.put(token("i-1"))
+            pid = tx.host_tokens.values(text("pg_backend_pid()"))[0][0]
+        with other.record() as there:
+            there._connection.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+        fill(store, "i-2")
+        assert names(other) == ["i-1", "i-2"]
+
+
+def test_a_column_that_a_migration_changes_fails_one_commit_and_no_other(store: Store, url: str) -> None:
+    def look() -> int:
+        with store.record(in_pipeline=True) as tx:
+            tx.lock("endpoint eice-1")
+            return len(tx.host_tokens.find())
+
+    fill(store)
+    assert look() == 1
+    with (
+        closing(Store.open(store.engine.url.render_as_string())) as other,
+        other.engine.begin() as connection,
+    ):
+        connection.exec_driver_sql("ALTER TABLE host_tokens ALTER instance_id TYPE text")
+    with pytest.raises(NotSupportedError, match="cached plan"):
+        look()
+    assert look() == 1
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["before the commit", "with the commit"])

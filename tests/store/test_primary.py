@@ -1,6 +1,8 @@
 """Of several servers the one is used that may be written, also when another becomes it."""
 
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError
 from tests.store.test_store import user
 
-from hatchway.store import Store
+from hatchway.domain.host_token import HostToken
+from hatchway.store import NothingCommitted, Store
 from hatchway.store.primary import first_asked
 
 
@@ -55,3 +58,23 @@ def test_connections_that_lead_to_a_server_which_may_only_be_read_are_not_used_a
     with store.write() as tx:
         tx.users.put(user("alice"))
     store.close()
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True], ids=["by itself", "in a pipeline"])
+def test_also_when_a_statement_has_told_of_it_that_went_to_the_driver_itself(
+    migrated_postgresql: Callable[[], str], *, in_pipeline: bool
+) -> None:
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+
+    def record() -> None:
+        with store.record(in_pipeline=in_pipeline) as tx:
+            tx.host_tokens.put(HostToken(instance_id="i-1", token_hash=b"1", created_at=now))
+
+    with closing(Store.open(migrated_postgresql())) as store:
+        with store.engine.connect() as one, store.engine.connect() as other:
+            for connection in (one, other):
+                connection.exec_driver_sql("SET default_transaction_read_only = on")
+                connection.commit()
+        with pytest.raises((DBAPIError, NothingCommitted), match="read-only"):
+            record()
+        record()

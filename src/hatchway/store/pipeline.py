@@ -8,6 +8,7 @@ A statement that fails is told of when its answer comes. The server passes over 
 the commit too. Between two exchanges the connection is as any other.
 """
 
+import select
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,10 +32,12 @@ _STATEMENTS: Final = "hatchway_statements"
 _MOST_STATEMENTS: Final = 500
 """Of one connection, which is closed then: what is forgotten here, the server may know yet."""
 _FRESH_SECONDS: Final = 1.0
-"""For how long a connection is taken for good after a commit in a pipeline: whoever is told in the next that
-it is not, before he commits, takes another."""
-_NO_SUCH_STATEMENT: Final = "26000"
-"""invalid_sql_statement_name (PostgreSQL: "PostgreSQL Error Codes")."""
+"""For how long a connection is taken for good after a commit in a pipeline, as long as nothing comes from it:
+a server that ends one says so, or closes it."""
+_OUT_OF_DATE: Final = frozenset({"26000", "0A000"})
+"""What a prepared statement fails with that the server does not have any more, or that would give other types
+than when it was prepared, as a migration has changed a column: invalid_sql_statement_name and
+feature_not_supported (PostgreSQL: "PostgreSQL Error Codes")."""
 _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever is the database's default: who has waited for a lock sees what was done meanwhile."""
 _DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
@@ -104,6 +107,7 @@ class Pipeline:
         self._statements = _statements(connection.info)
         self._prepares = not is_behind_pooler(connection)
         self._kept: list[Answer] = []
+        self._lost = False
 
     def send(self, sql: str, values: Sequence[Any] = ()) -> Answer:
         """Keeps a statement, whose parameters are `$1` and so on, until it has to go.
@@ -145,7 +149,9 @@ class Pipeline:
         try:
             self.exchange()
         except Exception as problem:
-            if any(each.result is not None and _sqlstate(each.result) for each in before):
+            # A pooler that has lost the server says so in the place of what that has said to all of it.
+            is_known = self._prepares or not self._lost
+            if is_known and any(each.result is not None and _sqlstate(each.result) for each in before):
                 raise NothingCommitted(problem) from problem
             raise
         # In a transaction that has failed it is no error, and undoes all.
@@ -188,11 +194,12 @@ class Pipeline:
                 pgconn.exit_pipeline_mode()
         except BaseException as problem:
             # What it would answer to the next statement is not known.
+            self._lost = True
             self._driver.close()
             fail(self._connection, problem, None, sent[-1].sql)
         for answer in sent:
             if answer.result is not None and answer.result.status not in _DONE:
-                if _sqlstate(answer.result) == _NO_SUCH_STATEMENT:
+                if _sqlstate(answer.result) in _OUT_OF_DATE:
                     self._statements.names.clear()
                 fail(self._connection, error_from_result(answer.result), None, answer.sql)
 
@@ -294,7 +301,8 @@ def allow_pipelines(engine: Engine) -> None:
     ask = engine.dialect.do_ping
 
     def ask_if_doubtful(driver: Any) -> bool:
-        return time.monotonic() < _good_until.get(driver, 0.0) or ask(driver)
+        is_good = time.monotonic() < _good_until.get(driver, 0.0) and not _is_told_something(driver)
+        return is_good or ask(driver)
 
     engine.dialect.do_ping = ask_if_doubtful  # type: ignore[method-assign, assignment]
     for name in ("do_execute", "do_execute_no_params", "do_executemany"):
@@ -302,6 +310,13 @@ def allow_pipelines(engine: Engine) -> None:
     event.listen(engine, "rollback", undone)
     event.listen(engine, "rollback_savepoint", undone)
     event.listen(engine, "reset", given_back)
+
+
+def _is_told_something(driver: Any) -> bool:
+    """Whether something has come that nobody has asked for, or the end."""
+    waiting = select.poll()
+    waiting.register(driver.pgconn.socket, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _forget(driver: Any, info: dict[Any, Any]) -> None:

@@ -199,5 +199,7 @@ def fail(connection: Connection, problem: BaseException, cursor: Any, sql: str) 
     if not isinstance(problem, error):
         raise problem
     if dialect.is_disconnect(problem, connection.connection.driver_connection, cursor):  # type: ignore[arg-type]
+        # As SQLAlchemy does: the others are made anew, too.
+        connection.engine.pool._invalidate(connection.connection, problem)
         connection.invalidate(problem)
     raise DBAPIError.instance(sql, None, problem, error, hide_parameters=True, dialect=dialect) from problem

@@ -7,7 +7,6 @@ for it, so the one that answered last is asked first.
 from typing import Any, Final
 
 from sqlalchemy import URL, Engine, event
-from sqlalchemy.engine.interfaces import ExceptionContext
 
 _READ_ONLY: Final = "25006"
 """read_only_sql_transaction (PostgreSQL: "PostgreSQL Error Codes")."""
@@ -41,11 +40,13 @@ def follow_primary(engine: Engine) -> None:
     def answered(connection: Any, _record: Any) -> None:
         last[:] = [(connection.info.host, str(connection.info.port))]
 
-    def failed(context: ExceptionContext) -> None:
-        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
-            # All connections of the pool lead there.
-            context.is_disconnect = True
+    is_lost = engine.dialect.is_disconnect
+
+    def is_of_no_use(problem: Any, connection: Any, cursor: Any) -> bool:
+        # All connections of the pool lead there.
+        return getattr(problem, "sqlstate", None) == _READ_ONLY or is_lost(problem, connection, cursor)
 
     event.listen(engine, "do_connect", ask)
     event.listen(engine, "connect", answered)
-    event.listen(engine, "handle_error", failed)
+    # Not an event: what goes to the driver itself has none (`hatchway.store.prepared`).
+    engine.dialect.is_disconnect = is_of_no_use  # type: ignore[method-assign, assignment]
