@@ -95,6 +95,28 @@ def test_the_system_s_directory_vouches_without_its_file_read(
     assert not everything_was_read(trust)
 
 
+@needs_core
+def test_each_of_the_system_s_directories_vouches_where_the_core_carries(
+    server: Server,
+    certificates: Certificates,
+    hashed: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}:{hashed(certificates.ca)}")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    session = Trust(None).compiled.session("localhost")
+    with server.dial() as sock:
+        for _ in range(100):
+            with suppress(ssl.SSLWantReadError):
+                session.do_handshake()
+                break
+            sock.sendall(session.outgoing.read())
+            session.incoming.write(sock.recv(1 << 16))
+        else:
+            pytest.fail("the handshake has no end")
+
+
 def test_what_only_the_system_s_file_vouches_for_is_asked_once_more_and_the_next_time_at_once(
     server: Server,
     certificates: Certificates,

@@ -68,9 +68,11 @@ def core_context(ca_bundle: str | None) -> Context:
 
     assert CORE is not None
     paths = ssl.get_default_verify_paths()
+    # It may be several, of which Python tells none, and OpenSSL takes each.
+    system = os.environ.get(paths.openssl_capath_env, paths.openssl_capath)
     # Of a directory nothing is read before it is needed.
-    usual = ssl.create_default_context(capath=paths.capath or paths.openssl_capath)
-    files, directories = [paths.cafile], [paths.capath]
+    usual = ssl.create_default_context(capath=system)
+    files, directories = [paths.cafile], [system]
     if ca_bundle is not None:
         trust_bundle(usual, ca_bundle)
         (directories if os.path.isdir(ca_bundle) else files).append(ca_bundle)  # noqa: PTH112
