@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import text
@@ -240,6 +241,22 @@ def test_a_session_that_is_ended_within_leaves_nothing(store: Store, url: str) -
             tx.host_tokens.find()
         fill(store, "i-2")
         assert names(other) == ["i-2"]
+
+
+def test_an_interrupt_amid_an_exchange_is_told_of_as_such_and_leaves_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    fill(store)
+    with monkeypatch.context() as patched:
+        patched.setattr("hatchway.store.pipeline._Put.answers", interrupted)
+        with pytest.raises(KeyboardInterrupt), store.record(in_pipeline=True) as tx:
+            tx.host_tokens.put(token("i-1"))
+            tx.host_tokens.find()
+    fill(store, "i-2")
+    assert names(store) == ["i-2", "i-first"]
 
 
 def test_a_commit_whose_answer_a_pooler_has_lost_is_not_taken_for_failed(

@@ -110,7 +110,7 @@ def test_whoever_has_which_session_finds_his_statements_and_settings(store: Stor
         try:
             for turn in range(12):
                 put(store, f"user-{number}-{turn}")
-                with store.record() as tx:
+                with store.record(in_pipeline=turn % 2 == 0) as tx:
                     tx.lock(f"endpoint {number}")
                     tx.gateway_workers.put_all(
                         GatewayWorker(

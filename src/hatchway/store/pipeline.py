@@ -196,6 +196,9 @@ class Pipeline:
             # What it would answer to the next statement is not known.
             self._lost = True
             self._driver.close()
+            if not isinstance(problem, Error):
+                # Else it would be rolled back, and that have failed in the problem's place.
+                self._connection.invalidate()
             fail(self._connection, problem, None, sent[-1].sql)
         for answer in sent:
             if answer.result is not None and answer.result.status not in _DONE:
