@@ -1,6 +1,7 @@
 """Answers of HTTP/1.1: how each says where it ends, in whatever pieces it comes, and what is none."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -84,3 +85,22 @@ def test_what_is_no_answer_or_too_long_for_one_is_told(data: bytes) -> None:
 def test_an_end_before_the_answer_s_is_told(data: bytes) -> None:
     with pytest.raises(Closed):
         AnswerReader(coming(data)).answer()
+
+
+class Counting(bytearray):
+    """Counts the bytes that were looked through."""
+
+    looked = 0
+
+    def find(self, *arguments: Any) -> int:
+        self.looked += len(self) - (arguments[1] if len(arguments) > 1 else 0)
+        return super().find(*arguments)
+
+
+@pytest.mark.parametrize("head", [OK, OK + b"Transfer-Encoding: chunked\r\n\r\n"], ids=["head", "chunk"])
+def test_an_answer_that_comes_byte_by_byte_is_looked_through_once(head: bytes) -> None:
+    reader = AnswerReader(coming(head + b"\r" * 5000, 1))
+    received = reader.received = Counting()
+    with pytest.raises(Closed):
+        reader.answer()
+    assert received.looked < 5 * 5000

@@ -94,10 +94,7 @@ class AnswerReader:
         return HttpAnswer(status, headers, body), last
 
     def _read_head(self) -> Steps[tuple[int, bytes, dict[str, str]]]:
-        while (end := self.received.find(b"\r\n\r\n")) < 0:
-            if len(self.received) > _HEAD_LIMIT:
-                raise BadAnswer
-            yield from self._receive()
+        end = yield from self._find(b"\r\n\r\n", _HEAD_LIMIT)
         head = bytes(self.received[:end])
         del self.received[: end + 4]
         first, *lines = head.split(b"\r\n")
@@ -139,13 +136,20 @@ class AnswerReader:
         raise BadAnswer
 
     def _line(self) -> Steps[bytes]:
-        while (end := self.received.find(b"\r\n")) < 0:
-            if len(self.received) > _HEAD_LIMIT + _CHUNK:
-                raise BadAnswer
-            yield from self._receive()
+        end = yield from self._find(b"\r\n", _HEAD_LIMIT + _CHUNK)
         line = bytes(self.received[:end])
         del self.received[: end + 2]
         return line
+
+    def _find(self, ending: bytes, limit: int) -> Steps[int]:
+        """Where it begins. What comes byte by byte is not looked through again for each."""
+        looked = 0
+        while (end := self.received.find(ending, looked)) < 0:
+            if len(self.received) > limit:
+                raise BadAnswer
+            looked = max(0, len(self.received) - len(ending) + 1)
+            yield from self._receive()
+        return end
 
     def _take(self, size: int) -> Steps[bytes]:
         if size > self._body_limit:
