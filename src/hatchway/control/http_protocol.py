@@ -24,7 +24,7 @@ WRITE_SECONDS: Final = 20.0
 """How long a client may leave what is written to it unread, when more of it waits than `PIECE`."""
 CLOSE_SECONDS: Final = 0.5
 """How long a client may take over closing when the server stops; an unauthenticated one, over its request."""
-LINGER_SECONDS: Final = 2.0
+LINGER_SECONDS: Final = 10.0
 """How long a client may take over closing, and over the rest of a request that was refused before its end."""
 PIECE: Final = 64 * 1024
 """Bytes of an answer that are written at once: the next when the client has taken most of those before."""
