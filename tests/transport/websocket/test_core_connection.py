@@ -532,6 +532,7 @@ def test_it_has_the_core_go_on_while_reads_are_full_until_others_have_waited_lon
     async def test() -> None:
         full = 10 << SIZE | FULL
         async with scripted(context, full, full, 7 << SIZE, full, full) as (connection, told, _):
+            monkeypatch.setattr(core_connection, "TURN", 60.0)
             assert (connection.turn(), told.size) == (False, 27)
             monkeypatch.setattr(core_connection, "TURN", -1.0)
             assert (connection.turn(), told.size) == (True, 47)
