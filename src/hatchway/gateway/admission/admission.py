@@ -167,8 +167,10 @@ class Admission:
         is_reachable = False
         if endpoint is not None:
             subjects = self._subjects(caller, endpoint, instance, request)
-            blocked = self._network_problem(endpoint, instance, request, source_ip)
-            is_reachable = instance is not None and blocked is None
+            # Of an address that is no instance's it is asked each time.
+            is_reachable = (
+                instance is not None and self._network_problem(endpoint, instance, request, source_ip) is None
+            )
         way = Way(ground, identity, resources, decision, subjects, {}, is_reachable)
         if is_decided_alike(caller) and self._ways.remember(asked, way):
             asking = asking._replace(forms=way.forms)
