@@ -74,7 +74,7 @@ def _failure_with_server(problem: Exception, store_url: str | None) -> CommandFa
     from sqlalchemy.exc import SQLAlchemyError
 
     from hatchway.access.key_files import KeyProblem
-    from hatchway.pki import PkiProblem
+    from hatchway.pki.certificates import PkiProblem
     from hatchway.store import (
         BadStoreUrl,
         DriverMissing,

@@ -20,7 +20,8 @@ from hatchway.installation import secret_files
 from hatchway.installation.backup import make_backup
 from hatchway.installation.installation import Installation, open_installation, renew_server_certificate
 from hatchway.installation.restore import restore_backup
-from hatchway.pki import KeyPair, certificates_in, check_ca, is_issued_by
+from hatchway.pki.certificate_authority import check_ca
+from hatchway.pki.certificates import KeyPair, certificates_in, is_issued_by
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 

@@ -19,7 +19,7 @@ from tests.cli.in_process import Ran, run
 from tests.control.harness import DEFAULT_GROUP, INSTANCE, SUBNET, Credentials, SharedServer, World, world_in
 from tests.e2e.aws import AwsCliMissingError, find_aws_cli
 
-from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.store import Store
 from hatchway.transport.listening.sources import Sources
 

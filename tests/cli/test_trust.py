@@ -14,7 +14,7 @@ from tests.e2e.commands import hatchway_on
 from tests.e2e.machines import Machine, missing_for_machines
 
 from hatchway.client.setup.bundle import bundle_files
-from hatchway.pki import certificates_in
+from hatchway.pki.certificates import certificates_in
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 

@@ -33,7 +33,7 @@ from hatchway.domain.arns import Arns
 from hatchway.domain.identity import InlinePolicy, ManagedPolicy, OwnerKind, PolicyVersion, Role, User
 from hatchway.domain.ids import Kind, derived_id
 from hatchway.domain.network import Instance, InstanceState, Rule, SecurityGroup, Subnet, Vpc, default_group
-from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.sigv4.request import HttpRequest
 from hatchway.sigv4.signing import sign_headers
 from hatchway.store import Store, Transaction

@@ -31,7 +31,7 @@ from tests.store.postgresql_server import postgresql_server, server_programs
 
 from hatchway import __version__
 from hatchway.access.key_files import new_key
-from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 
 REPOSITORY = Path(__file__).parents[2]
 CHART = REPOSITORY / "deploy/helm/hatchway"

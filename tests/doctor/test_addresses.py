@@ -16,7 +16,8 @@ from tests.client.proxies import PASSWORD, USER, running_proxy
 
 from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
 from hatchway.doctor.findings import Status
-from hatchway.pki import KeyPair, create_ca, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
+from hatchway.pki.certificates import KeyPair
 
 NOW = datetime.now(UTC)
 

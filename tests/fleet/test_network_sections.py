@@ -5,7 +5,7 @@ from tests.fleet.accounts import fleet
 from tests.fleet.cases import Case, check_refused, refused
 
 from hatchway.fleet.problems import BadFleet
-from hatchway.pki import is_dns_name
+from hatchway.pki.name_constraints import is_dns_name
 
 
 @pytest.mark.parametrize("case", refused("network_sections"))

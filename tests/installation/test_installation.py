@@ -21,7 +21,7 @@ from hatchway.errors import CommandFailed
 from hatchway.installation import installation
 from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import write_private
-from hatchway.pki import certificates_in, fingerprint
+from hatchway.pki.certificates import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction
 from hatchway.store.tables import sealed_secrets, sealed_signing_keys

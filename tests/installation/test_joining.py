@@ -58,15 +58,9 @@ from hatchway.installation.joined import Joined
 from hatchway.installation.joining import join
 from hatchway.installation.machine_api import Refused
 from hatchway.installation.restore import restore_backup
-from hatchway.pki import (
-    RENEW_BEFORE,
-    SERVER_LIFETIME,
-    certificate_names,
-    certificates_in,
-    create_ca,
-    expiry,
-    is_issued_by,
-)
+from hatchway.pki.certificate_authority import SERVER_LIFETIME, create_ca
+from hatchway.pki.certificates import certificate_names, certificates_in, expiry, is_issued_by
+from hatchway.pki.renewal import RENEW_BEFORE
 from hatchway.server.renewal import try_to_ask
 from hatchway.settings import DataDirectory
 from hatchway.store import MachineRemoved, Membership

@@ -12,7 +12,7 @@ from unittest import mock
 from tests.cli.in_process import run
 
 from hatchway.cli import server_commands
-from hatchway.pki import create_ca
+from hatchway.pki.certificate_authority import create_ca
 from hatchway.server import serving
 from hatchway.server.programs import control_programs, gateway_program
 from hatchway.settings import STORE_URL_VARIABLE, Settings

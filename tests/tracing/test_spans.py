@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.tracing.collector import Collector, collector, wait_until
 
-from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.tracing import tracing
 from hatchway.tracing.spans import Traces
 

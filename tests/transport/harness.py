@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
-from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.transport.core import event_loop
 from hatchway.transport.core.core_tls import CoreTls
 from hatchway.transport.core.loading import CORE

@@ -21,7 +21,7 @@ from tests.transport.openssl_client import (
     negotiated,
 )
 
-from hatchway.pki import create_ca, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
 from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, Ciphers, ServerTls, server_context
 
 SUITES = {

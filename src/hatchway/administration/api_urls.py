@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from hatchway.certificate_names import TOO_MANY_NAMES, fitting, is_covered, without_wildcard
 from hatchway.domain.counting import counted
 from hatchway.domain.network import Instance
 from hatchway.errors import BadUsage
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, gateway_dns_names, server_names
-from hatchway.pki import PkiProblem, certificate_names, is_dns_name, names_beyond, names_left_out
+from hatchway.pki.alternative_names import TOO_MANY_NAMES, fitting, is_covered, without_wildcard
+from hatchway.pki.certificates import PkiProblem, certificate_names
+from hatchway.pki.name_constraints import is_dns_name, names_beyond, names_left_out
 from hatchway.settings import Address, DataDirectory, is_everywhere
 from hatchway.transport.own_addresses import OwnAddresses
 

@@ -28,24 +28,15 @@ from typing import Any
 from hatchway.access.machines import AUTHORITY, told_authorities
 from hatchway.audit.events import Outcome
 from hatchway.audit.local_trail import record
-from hatchway.certificate_names import without_wildcard
 from hatchway.domain.account import certificate_name
 from hatchway.domain.machine import KeyState, Machine
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.installation import Installation, gateway_dns_names
 from hatchway.installation.secret_files import put_file
-from hatchway.pki import (
-    OWN_NAME,
-    KeyPair,
-    PkiProblem,
-    belongs_to,
-    certificates_in,
-    create_ca,
-    fingerprint,
-    is_dns_name,
-    is_issued_by,
-    permitted_dns_names,
-)
+from hatchway.pki.alternative_names import without_wildcard
+from hatchway.pki.certificate_authority import OWN_NAME, belongs_to, create_ca
+from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint, is_issued_by
+from hatchway.pki.name_constraints import is_dns_name, permitted_dns_names
 from hatchway.settings import DataDirectory
 from hatchway.store import Transaction
 

@@ -15,7 +15,8 @@ from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation
 from hatchway.installation.joining import binding, write_join_token
-from hatchway.pki import PkiProblem, certificates_in, fingerprint, is_dns_name, is_issued_by, names_beyond
+from hatchway.pki.certificates import PkiProblem, certificates_in, fingerprint, is_issued_by
+from hatchway.pki.name_constraints import is_dns_name, names_beyond
 from hatchway.store import show_store
 from hatchway.store.tables import join_tokens
 

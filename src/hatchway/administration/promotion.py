@@ -17,7 +17,8 @@ from hatchway.errors import BadUsage, CommandFailed
 from hatchway.installation.first_machine import require_no_first_machine
 from hatchway.installation.installation import Installation
 from hatchway.installation.joined import Joined
-from hatchway.pki import KeyPair, PkiProblem, belongs_to
+from hatchway.pki.certificate_authority import belongs_to
+from hatchway.pki.certificates import KeyPair, PkiProblem
 from hatchway.settings import DataDirectory
 
 _LONGEST = 65_536

@@ -67,7 +67,7 @@ def init(
     from hatchway.domain.account import ENDPOINT_ID_LABEL, Account
     from hatchway.domain.ids import ACCOUNT_ID, REGION, Kind, derived_id
     from hatchway.installation.creation import create_installation
-    from hatchway.pki import is_dns_name
+    from hatchway.pki.name_constraints import is_dns_name
 
     directory = data_directory(data_dir)
     wanted = {"account": account, "region": region, "gateway DNS name": gateway_dns_name}

@@ -166,8 +166,8 @@ def _tell_names(result: "JoinResult") -> None:
             " so (hatchway ca rotate --step add --name), or call this machine otherwise"
         )
     if result.left_out:
-        from hatchway.certificate_names import TOO_MANY_NAMES
         from hatchway.domain.counting import counted
+        from hatchway.pki.alternative_names import TOO_MANY_NAMES
 
         typer.echo(f"Not for {counted(result.left_out, 'name')} more: {TOO_MANY_NAMES}")
 

@@ -19,7 +19,7 @@ from hatchway.access.authorization import AccessDenied
 from hatchway.control.concurrency import TooManyCalls
 from hatchway.control.services import DIALECTS
 from hatchway.control.threads import Threads
-from hatchway.pki import PkiProblem, expiry
+from hatchway.pki.certificates import PkiProblem, expiry
 from hatchway.protocol import ServiceError
 from hatchway.store import Leadership, LeadershipLost, Store, explain
 

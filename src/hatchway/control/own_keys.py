@@ -8,7 +8,8 @@ from typing import Final
 from hatchway.access.key_files import CA_KEY, FollowedKeyFile, KeyProblem, Keys, read_private_file
 from hatchway.access.machines import AUTHORITY, GATEWAY, MASTER, ids_of
 from hatchway.domain.machine import Role
-from hatchway.pki import KeyPair, PkiProblem, belongs_to, certificates_in, fingerprint
+from hatchway.pki.certificate_authority import belongs_to
+from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
 from hatchway.store import Transaction
 
 _LONGEST: Final = 65_536

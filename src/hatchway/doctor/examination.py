@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from hatchway.certificate_names import TOO_MANY_NAMES, without_wildcard
 from hatchway.doctor.addresses import check_api, check_covered, check_gateway, check_name
 from hatchway.doctor.data_directory import check_disk, check_files, check_store
 from hatchway.doctor.findings import Finding, error, unknown, warning
@@ -14,7 +13,9 @@ from hatchway.doctor.trial_tunnel import check_trial_tunnel
 from hatchway.errors import CommandFailed
 from hatchway.installation.api_location import ApiLocation
 from hatchway.installation.installation import Installation, gateway_dns_names, open_installation
-from hatchway.pki import PkiProblem, certificate_names, names_left_out
+from hatchway.pki.alternative_names import TOO_MANY_NAMES, without_wildcard
+from hatchway.pki.certificates import PkiProblem, certificate_names
+from hatchway.pki.name_constraints import names_left_out
 from hatchway.settings import DataDirectory
 
 _MOST_ENDPOINTS: Final = 20

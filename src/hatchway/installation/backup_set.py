@@ -28,7 +28,8 @@ from hatchway.access.key_files import (
 from hatchway.access.vault import Vault
 from hatchway.domain.ids import ACCOUNT_ID
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.pki import KeyPair, check_ca
+from hatchway.pki.certificate_authority import check_ca
+from hatchway.pki.certificates import KeyPair
 from hatchway.settings import DataDirectory
 from hatchway.store import DamagedCopy, check_copy, open_copy
 from hatchway.store.tables import accounts

@@ -19,13 +19,14 @@ from hatchway.access.key_files import (
 )
 from hatchway.access.vault import Vault
 from hatchway.audit.local_trail import record, record_new_access_key
-from hatchway.certificate_names import without_wildcard
 from hatchway.domain.account import Account, certificate_name
 from hatchway.errors import BadUsage, CommandFailed, reason
 from hatchway.failures import failures
 from hatchway.installation.installation import as_ever, is_there, machine_names
 from hatchway.installation.secret_files import make_key, write_private
-from hatchway.pki import LOCAL_NAMES, OWN_NAME, create_ca, fingerprint, issue_server_certificate
+from hatchway.pki.alternative_names import without_wildcard
+from hatchway.pki.certificate_authority import LOCAL_NAMES, OWN_NAME, create_ca, issue_server_certificate
+from hatchway.pki.certificates import fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store, Transaction
 

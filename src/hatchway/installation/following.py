@@ -23,7 +23,8 @@ from hatchway.installation.machine_calls import (
     read_given,
 )
 from hatchway.installation.secret_files import replace_private
-from hatchway.pki import PkiProblem, certificates_in, is_due
+from hatchway.pki.certificates import PkiProblem, certificates_in
+from hatchway.pki.renewal import is_due
 from hatchway.settings import DataDirectory
 
 _MORE_TRIES: Final = 4

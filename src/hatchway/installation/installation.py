@@ -36,18 +36,10 @@ from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import ensure_gateway_key, replace_private
-from hatchway.pki import (
-    LOCAL_NAMES,
-    PRIVATE_RANGES,
-    KeyPair,
-    PkiProblem,
-    certificates_in,
-    fingerprint,
-    is_dns_name,
-    issue_server_certificate,
-    needs_renewal,
-    permitted_dns_names,
-)
+from hatchway.pki.certificate_authority import LOCAL_NAMES, issue_server_certificate
+from hatchway.pki.certificates import KeyPair, PkiProblem, certificates_in, fingerprint
+from hatchway.pki.name_constraints import PRIVATE_RANGES, is_dns_name, permitted_dns_names
+from hatchway.pki.renewal import needs_renewal
 from hatchway.settings import DataDirectory, is_everywhere
 from hatchway.store import Store, Transaction, require_machine
 from hatchway.store.tables import accounts, endpoints, subnets

@@ -54,7 +54,9 @@ from hatchway.installation.machine_calls import (
     read_given,
 )
 from hatchway.installation.secret_files import replace_private, write_private
-from hatchway.pki import KeyPair, is_dns_name, is_for_key, new_request
+from hatchway.pki.certificate_authority import new_request
+from hatchway.pki.certificates import KeyPair, is_for_key
+from hatchway.pki.name_constraints import is_dns_name
 from hatchway.settings import DataDirectory
 
 _LONGEST: Final = 4096

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.pki import PkiProblem, certificates_in
+from hatchway.pki.certificates import PkiProblem, certificates_in
 
 CA_PATH: Final = "/.well-known/hatchway/ca.pem"
 NOT_KNOWN: Final = 401

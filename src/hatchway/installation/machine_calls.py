@@ -19,16 +19,16 @@ from hatchway.installation.installation import machine_names, private_addresses
 from hatchway.installation.joined import Joined
 from hatchway.installation.machine_api import NotTrusted, Refused, post, trusting
 from hatchway.installation.secret_files import replace_private
-from hatchway.pki import (
+from hatchway.pki.certificate_authority import new_request
+from hatchway.pki.certificates import (
     KeyPair,
     PkiProblem,
     certificates_in,
     fingerprint,
-    is_dns_name,
     is_for_key,
     is_good_at,
-    new_request,
 )
+from hatchway.pki.name_constraints import is_dns_name
 from hatchway.settings import DataDirectory
 
 CERTIFICATE_SECONDS: Final = 20.0

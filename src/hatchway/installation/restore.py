@@ -28,7 +28,7 @@ from hatchway.installation.backup_set import (
     open_file,
 )
 from hatchway.installation.first_machine import require_no_first_machine
-from hatchway.pki import certificates_in, fingerprint
+from hatchway.pki.certificates import certificates_in, fingerprint
 from hatchway.settings import DataDirectory
 from hatchway.store import Store
 from hatchway.store.tables import accounts

@@ -9,7 +9,6 @@ from typing import Final
 
 import structlog
 
-from hatchway.certificate_names import TOO_MANY_NAMES
 from hatchway.errors import CommandFailed
 from hatchway.installation.installation import (
     gateway_dns_names,
@@ -17,7 +16,9 @@ from hatchway.installation.installation import (
     renew_server_certificate,
     server_names,
 )
-from hatchway.pki import certificate_names, names_beyond, names_left_out
+from hatchway.pki.alternative_names import TOO_MANY_NAMES
+from hatchway.pki.certificates import certificate_names
+from hatchway.pki.name_constraints import names_beyond, names_left_out
 from hatchway.server.options import ServerOptions
 from hatchway.settings import Address, DataDirectory
 

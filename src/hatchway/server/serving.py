@@ -9,7 +9,6 @@ from functools import partial
 import structlog
 
 from hatchway.access.key_files import MASTER_KEY
-from hatchway.certificate_names import without_wildcard
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.api_location import ApiLocation
@@ -20,6 +19,7 @@ from hatchway.installation.installation import (
 )
 from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
+from hatchway.pki.alternative_names import without_wildcard
 from hatchway.server.certificates import check_certificate, renew_own_certificate, renew_when_due
 from hatchway.server.options import DEFAULT_GATEWAY, ServerOptions
 from hatchway.server.ports import default_gateway, held

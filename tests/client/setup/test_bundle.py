@@ -19,7 +19,8 @@ from tests.host.pretend import SHELLS
 
 from hatchway.client.setup.bundle import CA_FILE, Bundle, bundle_files, check_target, write_bundle
 from hatchway.errors import BadUsage, CommandFailed
-from hatchway.pki import create_ca, fingerprint
+from hatchway.pki.certificate_authority import create_ca
+from hatchway.pki.certificates import fingerprint
 
 CA = create_ca("Hatchway CA of hatchway.example", ["hatchway.example"], datetime(2026, 11, 24, tzinfo=UTC))
 SHA1 = x509.load_pem_x509_certificate(CA.certificate).fingerprint(hashes.SHA1()).hex().upper()

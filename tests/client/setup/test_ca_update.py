@@ -20,7 +20,8 @@ from tests.client.proxies import running_proxy
 
 from hatchway.client.setup.ca_update import PATH, update
 from hatchway.errors import CommandFailed
-from hatchway.pki import KeyPair, create_ca, fingerprint, issue_server_certificate
+from hatchway.pki.certificate_authority import create_ca, issue_server_certificate
+from hatchway.pki.certificates import KeyPair, fingerprint
 
 NOW = datetime.now(UTC)
 Serve = Callable[[bytes], str]

@@ -20,7 +20,9 @@ from cryptography.x509.oid import NameOID
 from hatchway.client.errors import printable
 from hatchway.client.proxy import CHECK
 from hatchway.errors import CommandFailed, reason
-from hatchway.pki import OWN_NAME, PkiProblem, fenced_names, permitted_dns_names
+from hatchway.pki.certificate_authority import OWN_NAME
+from hatchway.pki.certificates import PkiProblem
+from hatchway.pki.name_constraints import fenced_names, permitted_dns_names
 
 PATH: Final = "/.well-known/hatchway/ca.pem"
 _BLOCK: Final = re.compile(

@@ -9,7 +9,8 @@ from dataclasses import replace
 from hatchway.control.machines.trail import machine_record
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.machine import Machine
-from hatchway.pki import KeyPair, expiry, issue_requested
+from hatchway.pki.certificate_authority import issue_requested
+from hatchway.pki.certificates import KeyPair, expiry
 from hatchway.store import Transaction
 
 

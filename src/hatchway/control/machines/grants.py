@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from hatchway.access.key_files import Keys
 from hatchway.access.machines import Grant, seal_context, seal_for
-from hatchway.certificate_names import fitting
 from hatchway.control.bearer_tokens import BearerRefused
 from hatchway.control.machines.requests import Asked
 from hatchway.control.own_keys import OwnKeys
 from hatchway.domain.account import certificate_name
 from hatchway.domain.gateway_names import gateway_names
 from hatchway.domain.machine import Machine, Role
-from hatchway.pki import LOCAL_NAMES, names_beyond, names_left_out, permitted_dns_names
+from hatchway.pki.alternative_names import fitting
+from hatchway.pki.certificate_authority import LOCAL_NAMES
+from hatchway.pki.name_constraints import names_beyond, names_left_out, permitted_dns_names
 from hatchway.store import Transaction
 from hatchway.store.tables import endpoints, subnets
 

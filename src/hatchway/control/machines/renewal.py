@@ -13,7 +13,7 @@ from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import known_machine, own_keys, read_request, shown_machine
 from hatchway.control.machines.trail import machine_record
 from hatchway.control.plane import ControlPlane
-from hatchway.pki import SERVER_LIFETIME
+from hatchway.pki.certificate_authority import SERVER_LIFETIME
 
 PAUSE: Final = timedelta(seconds=2)
 """Between two certificates of one machine, or the same keys once more: each is in the trail, which one

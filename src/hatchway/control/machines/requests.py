@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hatchway.access.machines import Grant, grant_of, read_public_key
-from hatchway.certificate_names import without_wildcard
 from hatchway.control.bearer_tokens import BearerRefused, shown_token
 from hatchway.control.own_keys import OwnKeys
 from hatchway.control.plane import ControlPlane
 from hatchway.domain.bearer_token import BearerToken
 from hatchway.domain.machine import MACHINE_TOKEN, Machine
-from hatchway.pki import PkiProblem, check_request, is_dns_name
+from hatchway.pki.alternative_names import without_wildcard
+from hatchway.pki.certificate_authority import check_request
+from hatchway.pki.certificates import PkiProblem
+from hatchway.pki.name_constraints import is_dns_name
 from hatchway.store import Transaction
 
 LARGEST_REQUEST: Final = 16_384

@@ -9,30 +9,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from tests.pki.conftest import NAMES, NOW
 from tests.programs import needs
 
-from hatchway.pki import (
+from hatchway.pki.certificate_authority import (
     CA_LIFETIME,
-    RENEW_BEFORE,
-    SERVER_LIFETIME,
-    KeyPair,
-    PkiProblem,
     create_ca,
-    is_dns_name,
-    is_good_at,
     issue_server_certificate,
-    names_beyond,
-    names_left_out,
-    needs_renewal,
 )
-
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
-NAMES = ["gateway.example.com", "localhost", "127.0.0.1"]
-
-
-@pytest.fixture(scope="module")
-def ca() -> KeyPair:
-    return create_ca("Test CA", NAMES, NOW)
+from hatchway.pki.certificates import KeyPair, PkiProblem
+from hatchway.pki.name_constraints import names_beyond, names_left_out
+from hatchway.pki.renewal import needs_renewal
 
 
 def names_in(pair: KeyPair) -> set[str]:
@@ -83,31 +70,6 @@ def test_a_server_certificate_is_short_lived_enough_for_every_client(ca: KeyPair
     assert certificate.not_valid_before_utc < NOW
 
 
-def test_a_fresh_certificate_needs_no_renewal(ca: KeyPair) -> None:
-    assert not needs_renewal(issue_server_certificate(ca, NAMES, NOW).certificate, ca, NAMES, NOW)
-
-
-def test_a_certificate_that_was_made_while_the_clock_was_ahead_needs_renewal(ca: KeyPair) -> None:
-    early = issue_server_certificate(ca, NAMES, NOW + timedelta(days=400)).certificate
-    assert needs_renewal(early, ca, NAMES, NOW)
-    assert (is_good_at(early, NOW), is_good_at(early, NOW + timedelta(days=400))) == (False, True)
-    assert not is_good_at(early, NOW + timedelta(days=1000))
-    assert not is_good_at(b"damaged", NOW)
-
-
-def test_a_certificate_near_its_end_needs_renewal(ca: KeyPair) -> None:
-    certificate = issue_server_certificate(ca, NAMES, NOW).certificate
-    due = NOW + SERVER_LIFETIME - RENEW_BEFORE
-    assert not needs_renewal(certificate, ca, NAMES, due - timedelta(hours=1))
-    assert needs_renewal(certificate, ca, NAMES, due + timedelta(hours=1))
-
-
-def test_a_certificate_that_lacks_a_permitted_name_needs_renewal(ca: KeyPair) -> None:
-    certificate = issue_server_certificate(ca, NAMES, NOW).certificate
-    assert needs_renewal(certificate, ca, [*NAMES, "192.168.1.2"], NOW)
-    assert not needs_renewal(certificate, ca, [*NAMES, "elsewhere.example.org"], NOW)
-
-
 def connects(pair: KeyPair, ca: KeyPair, name: str, directory: Path) -> bool:
     """Whether OpenSSL's client, which the AWS CLI's is, accepts a server with that certificate."""
     server_pem = directory / "server.pem"
@@ -144,7 +106,7 @@ def test_of_thousands_of_names_a_certificate_has_as_many_as_clients_take(
     assert connects(pair, ca, MANY[0], tmp_path)
     assert not connects(pair, ca, left_out[0], tmp_path)
     assert not needs_renewal(pair.certificate, ca, [*NAMES, *MANY], now)
-    monkeypatch.setattr("hatchway.certificate_names.NAMES_SIZE", 10**6)
+    monkeypatch.setattr("hatchway.pki.alternative_names.NAMES_SIZE", 10**6)
     unbounded = issue_server_certificate(ca, [*NAMES, *MANY], now)
     with pytest.raises(ssl.SSLError, match=r"(?i)excessive"):
         connects(unbounded, ca, MANY[0], tmp_path)
@@ -164,16 +126,6 @@ def test_a_wildcard_takes_the_place_of_the_names_that_it_is_for(ca: KeyPair, tmp
     assert "evil.example.com" not in names_left_out(ca.certificate, [*MANY, "evil.example.com"])
 
 
-def test_a_certificate_of_another_ca_needs_renewal(ca: KeyPair) -> None:
-    other = create_ca("Test CA", NAMES, NOW)
-    assert needs_renewal(issue_server_certificate(other, NAMES, NOW).certificate, ca, NAMES, NOW)
-
-
-@pytest.mark.parametrize("damaged", [b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_damaged_certificate_needs_renewal(ca: KeyPair, damaged: bytes) -> None:
-    assert needs_renewal(damaged, ca, NAMES, NOW)
-
-
 def test_a_certificate_does_not_outlive_its_ca(ca: KeyPair) -> None:
     late = NOW + CA_LIFETIME - timedelta(days=10)
     certificate = issue_server_certificate(ca, NAMES, late).certificate
@@ -190,27 +142,6 @@ def test_a_key_that_is_not_the_cas_is_refused(ca: KeyPair) -> None:
 
 def test_a_private_key_is_not_in_the_repr(ca: KeyPair) -> None:
     assert "PRIVATE" not in repr(ca)
-
-
-@pytest.mark.parametrize(
-    ("text", "good"),
-    [
-        ("localhost", True),
-        ("gateway.example.com", True),
-        ("xn--bcher-kva.example", True),
-        ("a" * 63 + ".example", True),
-        ("a" * 64 + ".example", False),
-        ("gateway.example.com.", False),
-        ("-gateway.example", False),
-        ("*.example.com", False),
-        ("10.0.0.1", False),
-        ("gateway:443", False),
-        ("", False),
-        ("gateway.example\n", False),
-    ],
-)
-def test_dns_names(text: str, good: bool) -> None:
-    assert is_dns_name(text) is good
 
 
 def openssl_accepts(purpose: str, ca: KeyPair, certificate: bytes, directory: Path) -> bool:
