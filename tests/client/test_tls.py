@@ -1,6 +1,7 @@
 """Whom we trust: what is quick to read is tried first, and decides nothing that all of it would not."""
 
 import errno
+import os
 import socket
 import ssl
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tests.client.certificates import Certificates, make_certificates
 from tests.transport.compiled import needs_core
 
+from hatchway.client.errors import InvalidOption
 from hatchway.client.tls import Trust, advice
 
 
@@ -105,7 +107,29 @@ def test_each_of_the_system_s_directories_vouches_where_the_core_carries(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}:{hashed(certificates.ca)}")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    session = Trust(None).compiled.session("localhost")
+    shake_hands_by_core(Trust(None), server)
+
+
+@needs_core
+def test_a_bundle_whose_path_is_not_utf_8_vouches_where_the_core_carries(
+    server: Server, certificates: Certificates, hashed: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    bundle = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.pem")
+    Path(bundle).write_bytes(certificates.ca.read_bytes())
+    shake_hands_by_core(Trust(bundle), server)
+    directory = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    hashed(certificates.ca).rename(directory)
+    shake_hands_by_core(Trust(directory), server)
+
+
+@pytest.mark.parametrize("bundle", ["ca\0.pem", "ca\ud800.pem"], ids=["nul", "no-bytes"])
+def test_a_bundle_that_is_no_path_is_refused(bundle: str) -> None:
+    with pytest.raises(InvalidOption, match=r"the CA bundle ca\ufffd\.pem is no path: correct --ca-bundle"):
+        Trust(bundle)
+
+
+def shake_hands_by_core(trust: Trust, server: Server) -> None:
+    session = trust.compiled.session("localhost")
     with server.dial() as sock:
         for _ in range(100):
             with suppress(ssl.SSLWantReadError):

@@ -60,6 +60,8 @@ def trust_bundle(context: ssl.SSLContext, ca_bundle: str, *, file_only: bool = F
         raise InvalidOption(
             f"the CA bundle {printable(ca_bundle)} cannot be read ({error.strerror}): {_CORRECT_BUNDLE}"
         ) from error
+    except ValueError as error:
+        raise InvalidOption(f"the CA bundle {printable(ca_bundle)} is no path: {_CORRECT_BUNDLE}") from error
 
 
 def trust(ca_bundle: str | None) -> ssl.SSLContext:
@@ -154,7 +156,7 @@ def _state(path: str | None) -> tuple[int, int, int] | None:
         return None
     try:
         there = os.stat(path)  # noqa: PTH116 - pathlib takes longer to load than this to run
-    except OSError:
+    except (OSError, ValueError):
         return None
     return there.st_mtime_ns, there.st_ino, there.st_size
 

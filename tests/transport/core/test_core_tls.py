@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +26,6 @@ from hatchway.transport.server_tls import AES_128_FIRST, AES_256_FIRST, Ciphers
 
 if TYPE_CHECKING:
     import socket
-    from pathlib import Path
 
     # Where it is not compiled these tests skip.
     from hatchway.transport.core._core import Session
@@ -111,6 +112,12 @@ def test_a_certificate_is_read_again_and_what_cannot_be_read_leaves_what_was(tmp
     path.write_text("no certificate")
     tls.read()
     assert tls.session_context is second
+
+
+def test_files_may_have_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.pem"))
+    path.write_bytes(certificate())
+    CoreTls(path, path, AES_128_FIRST).session_context.session()
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:

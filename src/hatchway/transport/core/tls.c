@@ -67,12 +67,17 @@ static int no_password(char *Py_UNUSED(to), int Py_UNUSED(size), int Py_UNUSED(w
    for which a client that has ChaCha20 first gets that; None leaves them as OpenSSL has them. */
 static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    const char *certificate, *key, *ciphers, *suites;
-    if (!PyArg_ParseTuple(args, "sssz", &certificate, &key, &ciphers, &suites))
+    PyObject *certificate = NULL, *key = NULL;
+    const char *ciphers, *suites;
+    if (!PyArg_ParseTuple(args, "O&O&sz", PyUnicode_FSConverter, &certificate, PyUnicode_FSConverter, &key, &ciphers,
+                          &suites))
         return NULL;
     Context *self = (Context *)PyType_GenericAlloc(type, 0);
-    if (self == NULL)
+    if (self == NULL) {
+        Py_DECREF(certificate);
+        Py_DECREF(key);
         return NULL;
+    }
     ERR_clear_error();
     SSL_CTX *ctx = self->ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
@@ -87,11 +92,16 @@ static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *Py_UN
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || SSL_CTX_set_num_tickets(ctx, 0) != 1
         || SSL_CTX_set_cipher_list(ctx, ciphers) != 1
         || (suites != NULL && SSL_CTX_set_ciphersuites(ctx, suites) != 1)
-        || SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1
-        || SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+        || SSL_CTX_use_certificate_chain_file(ctx, PyBytes_AsString(certificate)) != 1
+        || SSL_CTX_use_PrivateKey_file(ctx, PyBytes_AsString(key), SSL_FILETYPE_PEM) != 1
+        || SSL_CTX_check_private_key(ctx) != 1)
         goto failed;
+    Py_DECREF(certificate);
+    Py_DECREF(key);
     return (PyObject *)self;
 failed:
+    Py_DECREF(certificate);
+    Py_DECREF(key);
     Py_DECREF(self);
     return raise_ssl();
 }
@@ -134,13 +144,15 @@ static PyObject *client_context(PyObject *Py_UNUSED(module), PyObject *args)
     for (int kind = 0; kind < 2; kind++) {
         PyObject *names = kind ? directories : files;
         for (Py_ssize_t at = 0; at < PyTuple_Size(names); at++) {
-            const char *name = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(names, at), NULL);
-            if (name == NULL) {
+            PyObject *path;
+            if (!PyUnicode_FSConverter(PyTuple_GetItem(names, at), &path)) {
                 Py_DECREF(self);
                 return NULL;
             }
+            const char *name = PyBytes_AsString(path);
             /* What cannot be read vouches for nobody. */
             SSL_CTX_load_verify_locations(ctx, kind ? NULL : name, kind ? name : NULL);
+            Py_DECREF(path);
         }
     }
     ERR_clear_error();
