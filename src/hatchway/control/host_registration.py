@@ -7,7 +7,8 @@
 
 The host is an instance from then on, in the token's subnet, with its groups and tags, and the answer holds
 its host token. A name or an address that another has is refused: a token lets nobody take another's place,
-nor open Hatchway's own machines to tunnels.
+nor open Hatchway's own machines to tunnels. Those that only a gateway knows of it keeps closed itself, for
+the instance is kept as one that registered itself.
 """
 
 import json
@@ -149,7 +150,7 @@ def _instance(
         tags={**named, **kept.tags},
     )
     try:
-        return registered(tx, registration, plane.clock())
+        return replace(registered(tx, registration, plane.clock()), registered_itself=True)
     except ServiceError as problem:
         status = 409 if problem.code == "ConflictException" else 400
         raise BearerRefused(status, problem.message) from problem

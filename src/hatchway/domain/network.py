@@ -166,7 +166,8 @@ class Instance:
     """A host that tunnels may reach. It has a private IPv4 address, an IPv6 address, or both.
 
     `instance_type` is what somebody calls its kind, None when nobody does. `registered_at` is since when it
-    is known, in UTC; None of those that a version without this has registered.
+    is known, in UTC; None of those that a version without this has registered. Where one is that has
+    `registered_itself`, it says itself: nobody decided that tunnels may lead there.
     """
 
     id: str
@@ -179,6 +180,7 @@ class Instance:
     state: InstanceState = InstanceState.RUNNING
     instance_type: str | None = None
     registered_at: datetime | None = None
+    registered_itself: bool = False
     tags: Tags = field(default_factory=dict)
 
     @property

@@ -288,6 +288,8 @@ def _resolve_instance(
         state=declared.state,
         instance_type=declared.instance_type,
         registered_at=draft.now if present is None else present.registered_at,
+        # Not even a file that was exported makes of it what somebody decided.
+        registered_itself=present is not None and present.registered_itself,
         tags=declared.tags,
     )
 

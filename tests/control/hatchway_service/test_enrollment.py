@@ -171,6 +171,29 @@ def test_a_host_that_registers_itself_is_no_machine_of_hatchway_s_own(world: Wor
     assert enroll(world, token).status == 200
 
 
+def test_that_a_host_registered_itself_is_kept_whatever_is_said_of_it_later(
+    world: World, client: Any
+) -> None:
+    """Gateways open to it no address that they keep tunnels away from."""
+    token = client.create_enrollment_token(SubnetId=SUBNET)["Token"]
+    instance_id = json.loads(enroll(world, token).text)["instance_id"]
+
+    def kept() -> bool:
+        with world.store.read() as tx:
+            found = tx.instances.get(instance_id)
+        assert found is not None
+        return found.registered_itself
+
+    assert kept()
+    client.modify_instance(InstanceId=instance_id, PrivateIpAddress="10.0.1.8")
+    assert kept()
+    client.apply_fleet(FleetFile=client.export_fleet()["FleetFile"])
+    assert kept()
+    client.deregister_instance(InstanceId=instance_id)
+    client.register_instance(Name="web-7", SubnetId=SUBNET, PrivateIpAddress="10.0.1.8")
+    assert not kept()
+
+
 def test_what_is_no_good_token_is_refused_alike(world: World, client: Any) -> None:
     made = client.create_enrollment_token(SubnetId=SUBNET, LifetimeSeconds=60)
     token = made["Token"]

@@ -27,7 +27,9 @@ from hatchway.domain.account import ApiAddress
 from hatchway.domain.network import InstanceState, Rule, Vpc
 from hatchway.domain.reach import parse_address
 from hatchway.gateway.admission.decision import Admitted, Refused
+from hatchway.gateway.admission.network import Flow, network_problem
 from hatchway.gateway.admission.off_limits import OffLimits
+from hatchway.gateway.admission.served import Served
 from hatchway.gateway.snapshot.snapshot import Snapshot
 
 OTHER_VPC, OTHER_ENDPOINT = "vpc-2", "eice-0123456789abcdef1"
@@ -108,6 +110,48 @@ def test_the_gateways_own_machine_is_no_target_until_an_instance_is_registered_t
     with account.store.write() as tx:
         tx.instances.put(instance("10.0.1.254", ipv6="fd00::fe"))
     assert unreachable(account, address) is None
+
+
+@pytest.mark.parametrize("address", ["10.0.1.254", "10.0.2.9", "10.0.1.5", "10.0.1.77", "fd00::fe"])
+def test_a_host_that_registered_itself_opens_no_address_that_is_off_limits(
+    account: StoredAccount, address: str
+) -> None:
+    host = instance(*((None,) if ":" in address else (address,)), ipv6=address if ":" in address else None)
+    with account.store.write() as tx:
+        tx.vpcs.put(Vpc(id=VPC, name="office", cidrs=("10.0.0.0/16", "fd00::/64")))
+        tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
+        tx.instances.put(replace(host, registered_itself=True))
+    snapshot = snapshot_of(account)
+    named, ranges = frozenset([parse_address("10.0.1.5")]), ["10.0.2.0/24"]
+    off_limits = OffLimits(GATEWAY, snapshot, named=named, ranges=ranges)
+
+    def found() -> str | None:
+        kept = snapshot.endpoint(ENDPOINT)
+        at = parse_address(address)
+        assert kept is not None
+        flow = Flow(kept, snapshot.instance_at(VPC, address), at, 22, parse_address("192.0.2.7"))
+        return network_problem(snapshot, Served((), ()), off_limits, flow)
+
+    assert str(found()).endswith(f"unless an instance is registered there, and {host.id} registered itself")
+    with account.store.write() as tx:
+        tx.instances.put(host)
+    snapshot.apply(account.store.changes(snapshot.position))
+    assert "registered" not in str(found())
+
+
+def test_a_host_that_registered_itself_elsewhere_is_a_target_until_gateways_keep_away_from_there(
+    account: StoredAccount,
+) -> None:
+    with account.store.write() as tx:
+        tx.instances.put(replace(instance("10.0.1.77"), registered_itself=True))
+    opened = admitted(ask(account, privateIpAddress="10.0.1.77"))
+    assert opened.unreachable is None
+    assert ("addresses", "10.0.1.77") in opened.subjects
+    with account.store.write() as tx:
+        tx.api_addresses.put(ApiAddress(address="10.0.1.77", seen_at=THEN))
+    admission = new_admission(snapshot_of(account), Carries(0), own=GATEWAY)
+    revoked = admission.review(opened, datetime.now(UTC)).revoked
+    assert "a machine of the API" in str(revoked)
 
 
 def test_a_registered_machine_is_let_in_by_its_own_rules_alone(account: StoredAccount) -> None:

@@ -265,6 +265,19 @@ def test_a_host_that_comes_off_limits_is_unreachable_although_the_way_is_remembe
     assert (first.unreachable, '"network":"10.0.1.9 is' in opened(again).body) == (None, True)
 
 
+def test_a_host_that_registered_itself_comes_off_limits_although_the_way_is_remembered(
+    account: StoredAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with account.store.write() as tx:
+        tx.instances.put(replace(instance("10.0.1.9"), registered_itself=True))
+    own = Own()
+    gateway = Gateway(account, monkeypatch, own)
+    assert reached(gateway.decide(privateIpAddress="10.0.1.9")) is None
+    own._addresses = frozenset(Own("10.0.1.9")._addresses)
+    assert "registered itself" in str(reached(gateway.decide(privateIpAddress="10.0.1.9")))
+    assert gateway.asked == 1
+
+
 @pytest.mark.parametrize(
     "condition",
     [

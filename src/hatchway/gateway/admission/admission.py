@@ -207,7 +207,8 @@ class Admission:
             instance_id=instance.id if instance else None,
             quota=quota,
             unreachable=self._off_limits.port_problem(address, request.remote_port)
-            if way.is_reachable
+            or self._off_limits.instance_problem(instance, address)
+            if way.is_reachable and instance is not None
             else self._network_problem(endpoint, instance, request, source_ip),
             decision=way.decision,
             principal_quota=principal_quota,

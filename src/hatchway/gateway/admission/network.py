@@ -35,7 +35,8 @@ def network_problem(snapshot: Snapshot, served: Served, off_limits: OffLimits, f
     """Why the connection is not let through, in words for the audit trail; None when it is.
 
     A target that is not registered has no security group of its own to ask. So its address must be neither
-    that of a host in another VPC that this gateway serves, nor off limits.
+    that of a host in another VPC that this gateway serves, nor off limits. Nor may that of a host that
+    registered itself be off limits: where it is, nobody else has said.
     """
     endpoint, instance, address, port, client = flow
     vpc = snapshot.vpc(endpoint.vpc_id)
@@ -50,6 +51,8 @@ def network_problem(snapshot: Snapshot, served: Served, off_limits: OffLimits, f
             return problem
     elif instance.state is not InstanceState.RUNNING:
         return f"{instance.id} is {instance.state}"
+    elif (problem := off_limits.instance_problem(instance, address)) is not None:
+        return problem
     leaving = endpoint.security_group_ids
     entering = instance.security_group_ids if instance else ()
     target = Peer(address, frozenset(entering))

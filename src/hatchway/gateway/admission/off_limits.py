@@ -1,4 +1,4 @@
-"""Addresses that are no targets unless an instance is registered there: a tunnel to them would make its
+"""Addresses that are no targets unless somebody registers an instance there: a tunnel to them would make its
 client a local caller of what listens there (the API, the metrics, the store), whatever `aws:SourceIp` says.
 """
 
@@ -11,6 +11,7 @@ from hatchway.domain.reach import embedded_ipv4, within
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
+    from hatchway.domain.network import Instance
     from hatchway.domain.reach import Address
     from hatchway.gateway.snapshot.snapshot import Snapshot
 
@@ -61,6 +62,11 @@ class OffLimits:
                 also = "" if each is address else f" stands for {each}, which"
                 return f"{address}{also} is {whose}: no target unless an instance is registered there"
         return None
+
+    def instance_problem(self, instance: Instance, address: Address) -> str | None:
+        """The same of an address of a registered instance: one that registered itself opens none."""
+        problem = self.problem(address) if instance.registered_itself else None
+        return None if problem is None else f"{problem}, and {instance.id} registered itself"
 
     def _whose(self, address: Address) -> str | None:
         if self._own.holds(address):

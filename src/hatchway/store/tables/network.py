@@ -64,6 +64,7 @@ instances = in_feed(
     Column("state", EnumText(InstanceState), nullable=False),
     text("instance_type", 64, null=True),
     moment("registered_at", null=True),
+    Column("registered_itself", Boolean, nullable=False),
     tags(),
 )
 endpoints = in_feed(
