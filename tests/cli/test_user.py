@@ -212,6 +212,33 @@ def test_serve_listens_as_root_and_serves_as_the_user(owned: Installed, tmp_path
         process.communicate()
 
 
+@root_only
+@pytest.mark.parametrize("command", [("serve", "--gateway", "127.0.0.1:0"), ("control",)])
+def test_root_opens_no_store_to_which_a_link_of_the_user_leads(
+    command: tuple[str, ...], owned: Installed, tmp_path: Path
+) -> None:
+    found = python_for(USER)
+    if found is None:
+        pytest.skip(f"{USER} can run no Python that is here")
+    program, variables = found
+    store, secret = owned.directory / "hatchway.db", tmp_path / "of-root" / "hatchway.db"
+    secret.parent.mkdir(mode=0o700)
+    store.unlink()
+    store.symlink_to(secret)
+    # To SQLite a database, in which whoever opens it makes the tables.
+    secret.touch()
+    done = subprocess.run(
+        [*program, *command, "--api", "127.0.0.1:0", "--user", USER],
+        env={**environment(owned.variables), **variables}, cwd="/", capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert f"cannot use the store {store}" in done.stderr
+    assert "ready" not in done.stdout
+    assert secret.stat().st_size == 0
+    assert list(secret.parent.iterdir()) == [secret]
+
+
 def answers(server: Server) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +14,12 @@ from hatchway.access.access_keys import count_opened, opens_secrets, put_check
 from hatchway.access.granted_keys import derive_granted
 from hatchway.access.key_files import (
     CA_KEY,
+    GATEWAY_KEY,
     MASTER_KEY,
     STORE_LOCATION,
     FollowedKeyFile,
     KeyProblem,
+    Keys,
     altered_check,
     former_authority,
     former_gateway_key,
@@ -84,12 +86,14 @@ def open_installation(
     older: bool = False,
     checked: bool = True,
     patience: float | None = None,
+    keys_read: Callable[[], None] = lambda: None,
 ) -> Iterator[Installation]:
     """The installation, its store of this program's schema: brought to it, or else checked to be.
 
     `older` is whether one will do that could be brought to it, for who reads no more than is common to all;
     `checked` whether the master key has to be the store's by the check there, `patience` for how many seconds
-    the database's server may say nothing at all, unless `COMMANDS_PATIENCE`.
+    the database's server may say nothing at all, unless `COMMANDS_PATIENCE`. `keys_read` is called when the
+    keys have been read, and before the store is touched.
 
     Raises:
         CommandFailed: there is none, or it cannot be opened.
@@ -109,6 +113,8 @@ def open_installation(
         # It may be rotated while this is under way: what is sealed under the former then nobody opens again.
         master_key = FollowedKeyFile(MASTER_KEY, directory.master_key, os.environ)
         vault = Vault(*master_key.held.all, changed=master_key.changed)
+        gateway_keys = _gateway_keys(directory) if migrate else None
+        keys_read()
         # A migration may take any time over a statement.
         waits = None if migrate else patience or COMMANDS_PATIENCE
         store = Store.open(store_url or directory.store_url, patience=waits)
@@ -139,7 +145,7 @@ def open_installation(
                     fits = opens_secrets(tx, vault)
                 if not fits:
                     raise wrong_master_key(directory.master_key, os.environ)
-                _ready_gateway_key(directory, store, account)
+                _ready_gateway_key(directory, store, account, gateway_keys)
                 _require_authority(directory, store)
             yield Installation(directory, store, vault, account)
         finally:
@@ -167,16 +173,27 @@ def as_ever(tx: Transaction) -> list[Account]:
     ]
 
 
-def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account) -> None:
+def _gateway_keys(directory: DataDirectory) -> Keys | None:
+    """None where there are none yet.
+
+    Raises:
+        KeyProblem: they are not fit.
+    """
+    if GATEWAY_KEY.variable not in os.environ and not os.path.lexists(directory.gateway_key):
+        return None
+    return read_gateway_keys(directory.gateway_key, os.environ)
+
+
+def _ready_gateway_key(directory: DataDirectory, store: Store, account: Account, held: Keys | None) -> None:
     """Sees that there is a gateway key, as in an installation from before there was one, and that it is the
-    store's, where that says which is.
+    store's, where that says which is. `held` are the keys that there were.
 
     Raises:
         KeyProblem: it is not fit.
     """
     # Of another machine's installation it is that one's to make.
     made = not os.path.lexists(directory.machine) and ensure_gateway_key(directory)
-    gateway = Vault(*read_gateway_keys(directory.gateway_key, os.environ).all)
+    gateway = Vault(*(held or read_gateway_keys(directory.gateway_key, os.environ)).all)
     if made:
         with store.write() as tx:
             tx.key_states.put(KeyState(kind=GATEWAY, key_ids=gateway.key_ids))

@@ -8,6 +8,7 @@
 | `programs` | the command lines of the processes that `serve` starts |
 | `certificates` | whether a certificate is fit to be shown, and the server's own renewed when it is due |
 | `renewal` | certificates and keys, looked after while a server runs |
+| `gateway_names` | the names that gateways have been given, asked of the store as the server's user |
 | `ports` | whether a port can be had, before processes start |
 
 `serve` runs a supervisor (`hatchway.supervision`) whose processes are `hatchway control` and `hatchway

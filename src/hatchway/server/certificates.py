@@ -10,15 +10,11 @@ from typing import Final
 import structlog
 
 from hatchway.errors import CommandFailed
-from hatchway.installation.installation import (
-    gateway_dns_names,
-    open_installation,
-    renew_server_certificate,
-    server_names,
-)
+from hatchway.installation.installation import renew_server_certificate, server_names
 from hatchway.pki.alternative_names import TOO_MANY_NAMES
 from hatchway.pki.certificates import certificate_names
 from hatchway.pki.name_constraints import names_beyond, names_left_out
+from hatchway.server.gateway_names import names_of_gateways
 from hatchway.server.options import ServerOptions
 from hatchway.settings import Address, DataDirectory
 
@@ -36,8 +32,7 @@ def renew_when_due(options: ServerOptions, api: Address, gateway: str = "") -> N
         gateway: where the gateways of this server listen, if there are any.
     """
     try:
-        with open_installation(options.directory, options.store_url) as installation:
-            dns_names = gateway_dns_names(installation)
+        dns_names = names_of_gateways(options)
         names = server_names(
             options.directory, dns_names, api=api.host, gateway=gateway, further=options.api_names
         )

@@ -12,15 +12,12 @@ from hatchway.access.key_files import MASTER_KEY
 from hatchway.errors import CommandFailed
 from hatchway.failures import failures
 from hatchway.installation.api_location import ApiLocation
-from hatchway.installation.installation import (
-    gateway_dns_names,
-    open_installation,
-    server_names,
-)
+from hatchway.installation.installation import server_names
 from hatchway.installation.joined import Joined
 from hatchway.installation.secret_files import repair_modes, restrict_to_root
 from hatchway.pki.alternative_names import without_wildcard
 from hatchway.server.certificates import check_certificate, renew_own_certificate, renew_when_due
+from hatchway.server.gateway_names import names_of_gateways
 from hatchway.server.options import DEFAULT_GATEWAY, ServerOptions
 from hatchway.server.ports import default_gateway, held
 from hatchway.server.programs import API, GATEWAY, control_programs, gateway_program
@@ -52,8 +49,7 @@ def serve_both(options: ServerOptions) -> None:
         held(settings.api, "--api", partial(handover.address, API)) as api,
         held(_gateway_address(options, handover), "--gateway", partial(handover.address, GATEWAY)) as gateway,
     ):
-        with open_installation(options.directory, options.store_url, migrate=True) as installation:
-            dns_names = gateway_dns_names(installation)
+        dns_names = names_of_gateways(options, migrate=True)
         names = server_names(
             options.directory, dns_names, api=api.host, gateway=gateway.host, further=options.api_names
         )
@@ -124,8 +120,7 @@ def run_control_plane(options: ServerOptions, supervised: Supervised | None = No
     _guard_secrets(options)
     if supervised is None:
         ask_first(options)
-    with open_installation(options.directory, options.store_url, migrate=True) as installation:
-        dns_names = gateway_dns_names(installation)
+    dns_names = names_of_gateways(options, migrate=True)
     names = server_names(options.directory, dns_names, api=settings.api.host, further=options.api_names)
     renew_own_certificate(options, names)
     check_certificate(settings.api_certificate, settings.api_key)
