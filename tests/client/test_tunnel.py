@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -137,9 +138,13 @@ def bare_gateway(
     written: list[tuple[int, bytes, bytes]],
     says: bytes = b"\x89\x04ping",
     heard: threading.Event | None = None,
+    pause: float = 0,
 ) -> Iterator[StubGateway]:
     """One that pings, or `says` something else first, and reads nothing before that is `heard`. It closes
-    when the input has ended, and notes each frame: kind, key and payload."""
+    when the input has ended, or answers a Close, and notes each frame: kind, key and payload.
+
+    `pause` is how long it waits between two reads of a few KiB, in seconds.
+    """
 
     def read(stream: IO[bytes]) -> None:
         first, second = stream.read(2)
@@ -164,12 +169,17 @@ def bare_gateway(
             )
             if heard is not None:
                 heard.wait(30)
-            while not written or written[-1][0] != frames.CLOSE:
-                read(stream)
-                if written[-1][0] == frames.TEXT:
-                    secure.sendall(b"\x88\x02\x03\xe8")
+            # It ends with the client too.
+            with suppress(OSError, ValueError):
+                while not written or written[-1][0] != frames.CLOSE:
+                    time.sleep(pause)
+                    read(stream)
+                    if written[-1][0] in (frames.TEXT, frames.CLOSE):
+                        secure.sendall(b"\x88\x02\x03\xe8")
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        if pause or heard is not None:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield StubGateway(listening.getsockname()[1], str(certificates.ca), WSListener)
@@ -578,6 +588,38 @@ def test_a_close_that_nothing_answers_is_an_error(
     gateway.answer = Deaf
     with nobody_left() as local, pytest.raises(TunnelClosed, match="did not answer"):
         carry(gateway, local)
+
+
+def test_what_the_kernel_still_has_for_a_slow_gateway_is_waited_for_when_nobody_is_left(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_limits, "CLOSE_TIMEOUT", 1.0)
+    monkeypatch.setattr(relay_limits, "CHECK_INTERVAL", 0.1)
+    sent = os.urandom(MIB // 4)
+    written: list[tuple[int, bytes, bytes]] = []
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MIB)
+    theirs.sendall(sent)
+    theirs.close()
+    with ours, bare_gateway(certificates, written, b"", pause=0.3) as gateway:
+        carry(gateway, connection(ours))
+    assert b"".join(payload for kind, _, payload in written if kind == frames.BINARY) == sent
+
+
+def test_a_gateway_that_takes_no_more_is_told_of_with_what_it_has_not_taken(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_limits, "CLOSE_TIMEOUT", 0.5)
+    monkeypatch.setattr(relay_limits, "CHECK_INTERVAL", 0.1)
+    heard = threading.Event()
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MIB)
+    theirs.sendall(os.urandom(MIB // 4))
+    theirs.close()
+    with ours, bare_gateway(certificates, [], b"", heard) as gateway:
+        with pytest.raises(TunnelClosed, match=r"had not taken the last [1-9][0-9]{4,} bytes"):
+            carry(gateway, connection(ours))
+        heard.set()
 
 
 def test_a_gateway_has_the_time_to_find_that_its_target_does_not_answer() -> None:

@@ -213,6 +213,10 @@ class CoreRelay(Relay):
     def _unsent(self) -> int:
         return len(self._queue)
 
+    @property
+    def _descriptor(self) -> int:
+        return self._sock.fileno()
+
     def _flush(self) -> None:
         """Send what is encrypted."""
         encrypted = self._session.outgoing.read()

@@ -148,6 +148,12 @@ class PicowsRelay(Relay, WSListener):
         assert self._transport is not None
         return self._transport.underlying_transport.get_write_buffer_size()
 
+    @property
+    def _descriptor(self) -> int:
+        assert self._transport is not None
+        sock = self._transport.underlying_transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
     def _pause(self) -> None:
         assert self._transport is not None
         self._transport.underlying_transport.pause_reading()

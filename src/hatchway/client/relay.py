@@ -98,6 +98,11 @@ class Relay(ABC):
     def _unsent(self) -> int:
         """Bytes for the gateway that the kernel has not taken."""
 
+    @property
+    @abstractmethod
+    def _descriptor(self) -> int:
+        """That of the connection to the gateway; -1 when it is closed."""
+
     @abstractmethod
     def _pause(self) -> None:
         """Read nothing more from the gateway, until `_resume`."""
@@ -299,14 +304,15 @@ class Relay(ABC):
             self._resume()
             self._await_close(0, relay_limits.CLOSE_TIMEOUT)
 
-    def _await_close(self, unsent_before: int, timeout: float) -> None:
+    def _await_close(self, owed_before: int, timeout: float) -> None:
+        owed = self._unsent + relay_limits.unacknowledged(self._descriptor)
+        if owed < owed_before:
+            timeout = relay_limits.CLOSE_TIMEOUT
         if timeout <= 0:
-            self._end(self._closed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
+            self._end(self._closed(CONNECTION_LOST, relay_limits.no_close(owed)))
             return
-        unsent = self._unsent
         again = relay_limits.CHECK_INTERVAL
-        timeout = relay_limits.CLOSE_TIMEOUT if unsent < unsent_before else timeout - again
-        self._set_timer(again, self._await_close, unsent, timeout)
+        self._set_timer(again, self._await_close, owed, timeout - again)
 
     def _closed(self, code: int, reason: str) -> TunnelClosed:
         return TunnelClosed(code, reason, self._request_id)

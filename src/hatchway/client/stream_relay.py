@@ -132,6 +132,7 @@ class StreamRelay:
         self._outcome: TunnelClosed | NotCarried | None = None
         self._look_at: float | None = None
         self._close_by: float | None = None
+        self._owed = 0
 
     def run(self) -> None:
         """Until the tunnel has ended and all that came through it has been written. A signal has what is
@@ -226,8 +227,6 @@ class StreamRelay:
                 # What the gateway said before it left is still to be read.
                 self._unsent.clear()
                 return
-            if self._close_by is not None and not self._leaving:
-                self._close_by = time.monotonic() + relay_limits.CLOSE_TIMEOUT
             if sent < len(self._unsent[0]):
                 self._unsent[0] = self._unsent[0][sent:]
             else:
@@ -331,12 +330,23 @@ class StreamRelay:
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
-        if self._close_by is not None and now >= self._close_by:
-            self._end(self._closed(CONNECTION_LOST, "the gateway did not answer when the tunnel was to end"))
         if self._look_at is not None and now >= self._look_at:
             self._look_at = now + relay_limits.CHECK_INTERVAL
-            if self._local.reader_is_gone():
+            if self._close_by is not None:
+                self._look_whether_it_takes_more(now)
+            elif self._local.reader_is_gone():
                 self._hang_up()
+        if self._close_by is not None and now >= self._close_by:
+            self._end(self._closed(CONNECTION_LOST, relay_limits.no_close(self._owed)))
+
+    def _look_whether_it_takes_more(self, now: float) -> None:
+        """What the kernel holds for a slow gateway is on its way like what waits here."""
+        before, self._owed = self._owed, self._still_owed()
+        if self._owed < before and not self._leaving:
+            self._close_by = now + relay_limits.CLOSE_TIMEOUT
+
+    def _still_owed(self) -> int:
+        return sum(map(len, self._unsent)) + relay_limits.unacknowledged(self._sock.fileno())
 
     def _until_next(self) -> float | None:
         times = [each for each in (self._close_by, self._look_at) if each is not None]
@@ -360,9 +370,10 @@ class StreamRelay:
         """Nobody is left to hear the target: what was sent still reaches it, what it says is dropped."""
         self._backlog.clear()
         self._backlog_size = 0
-        self._look_at = None
         if not self._over and not self._close_sent:
-            self._close_by = time.monotonic() + relay_limits.CLOSE_TIMEOUT
+            now = time.monotonic()
+            self._close_by = now + relay_limits.CLOSE_TIMEOUT
+            self._look_at = now + relay_limits.CHECK_INTERVAL
             self._send_close(NORMAL)
 
     def _fail(self, reason: str) -> None:
