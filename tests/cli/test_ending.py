@@ -1,5 +1,6 @@
 """How a command ends, as whoever sits at the terminal sees it."""
 
+import json
 import os
 import pty
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from tests.cli.commands import COMMAND, environment
 
 from hatchway.cli import start
-from hatchway.cli.ending import fail
+from hatchway.cli.ending import ended, errors_are_no_answers, fail
 
 
 def shown(terminal: int, size: int) -> bytes:
@@ -71,6 +72,39 @@ def test_standard_streams_that_take_nothing_change_no_exit_code_and_nothing_else
     assert done.stdout.startswith(output)
     assert bool(done.stdout) == bool(output)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("takes_it", ["a full disk", "nobody"])
+@pytest.mark.parametrize("line", ["lint FILE", "simulate --action ec2:RunInstances --policy FILE"])
+def test_an_answer_that_cannot_be_written_is_none(line: str, takes_it: str, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    allows = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [allows]}))
+    read, output = os.pipe()
+    os.close(read)
+    if takes_it == "a full disk":
+        os.close(output)
+        output = os.open("/dev/full", os.O_WRONLY)
+    done = subprocess.run(
+        [*COMMAND, *line.replace("FILE", str(policy)).split()],
+        env=environment(), stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(output)
+    told = (
+        "" if takes_it == "nobody" else "hatchway: the disk is full: free some space where the output goes\n"
+    )
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_question_that_a_defect_leaves_without_an_answer_is_not_answered_no(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @errors_are_no_answers()
+    def command() -> int:
+        raise ZeroDivisionError("a defect")
+
+    assert ended(command) == 2
+    assert "ZeroDivisionError: a defect" in capsys.readouterr().err
 
 
 def test_ssh_with_streams_that_are_closed_has_some_that_end_and_take_all() -> None:

@@ -55,39 +55,65 @@ def ended(command: Callable[[], int]) -> int:
         # Of a process that was started with its output closed it is None.
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        abandon(sys.stdout)
-        return 1
     except KeyboardInterrupt:
         return 130
+    except NoAnswer as unanswered:
+        _fail_of(unanswered.problem)
+        return NoAnswer.exit_code
     except Exception as problem:
-        from hatchway.failures import failure_of
-
-        known = failure_of(problem)
-        if known is not None:
-            _settle_output()
-            return fail(str(known), known.exit_code)
-        import traceback
-
-        traceback.print_exc()
-        return fail("this is a defect of Hatchway: please report it, with the lines above", 1)
+        return _fail_of(problem)
     return code
+
+
+def _fail_of(problem: Exception) -> int:
+    """Tells what a command failed of; gives the code."""
+    if isinstance(problem, BrokenPipeError):
+        # Whoever read our output has gone.
+        abandon(sys.stdout)
+        return 1
+    from hatchway.failures import failure_of
+
+    known = failure_of(problem)
+    if known is not None:
+        _settle_output()
+        return fail(str(known), known.exit_code)
+    import traceback
+
+    traceback.print_exception(problem)
+    return fail("this is a defect of Hatchway: please report it, with the lines above", 1)
+
+
+class NoAnswer(Exception):
+    """What kept a command from answering a question, in `problem`."""
+
+    exit_code = 2
+
+    def __init__(self, problem: Exception) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 @contextmanager
 def errors_are_no_answers() -> Iterator[None]:
-    """Around what a command does that answers a question by its exit code: 1 is its no, so what kept it from
-    an answer ends it with 2, as with diff and grep.
+    """Around a command that answers a question by its exit code: 1 is its no, so whatever kept it from an
+    answer, or the answer from being written, ends it with 2, as with diff and grep.
 
     Raises:
-        BadUsage: in the place of any other CommandFailed.
+        NoAnswer: in the place of any error.
     """
-    from hatchway.errors import BadUsage, CommandFailed
+    import typer
 
     try:
-        yield
-    except CommandFailed as problem:
-        raise BadUsage(str(problem)) from problem
+        try:
+            yield
+        except typer.Exit:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            raise
+    except (typer.Exit, typer.Abort, typer.TyperException):
+        raise
+    except Exception as problem:
+        raise NoAnswer(problem) from problem
 
 
 def fail(message: str, code: int) -> int:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hatchway.cli.ending import errors_are_no_answers
 from hatchway.cli.options import Json, Output, OutputFormat
 
 
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(fleet, name="fleet")
 
 
+@errors_are_no_answers()
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Fleet files, YAML or JSON.")],
     *,

@@ -45,15 +45,15 @@ def migrate(
     if check:
         with errors_are_no_answers():
             schema, steps = pending(_url_of_store(directory, store_url))
-        if json:
-            import json as json_format
+            if json:
+                import json as json_format
 
-            typer.echo(json_format.dumps({"schema": schema, "pending": steps}))
-        elif steps:
-            typer.echo(f"The store's schema is {schema}; to be done: {', '.join(steps)}")
-        else:
-            typer.echo(f"The store's schema is {schema}; nothing is to be done")
-        raise typer.Exit(1 if steps else 0)
+                typer.echo(json_format.dumps({"schema": schema, "pending": steps}))
+            elif steps:
+                typer.echo(f"The store's schema is {schema}; to be done: {', '.join(steps)}")
+            else:
+                typer.echo(f"The store's schema is {schema}; nothing is to be done")
+            raise typer.Exit(1 if steps else 0)
 
     # What is told of a step that waits is no part of the answer.
     configure_logs(log_format_for(sys.stderr))

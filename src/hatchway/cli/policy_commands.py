@@ -45,6 +45,7 @@ def _group() -> None:
     """A group of commands."""
 
 
+@errors_are_no_answers()
 def simulate(
     *,
     policy: Annotated[
@@ -141,6 +142,7 @@ def simulate(
 
 
 @with_option_groups
+@errors_are_no_answers()
 def explain(
     request_id: Annotated[
         str | None,
@@ -179,7 +181,7 @@ def explain(
         from hatchway.client.profile import Profile
         from hatchway.policies.events import explain_own
 
-        with errors_are_no_answers(), client_errors():
+        with client_errors():
             try:
                 explained = explain_own(Profile(caller.options()), request_id)
             except NotConfigured as problem:
@@ -208,6 +210,7 @@ def explain(
     raise typer.Exit(0 if explained.outcome == "allowed" else 1)
 
 
+@errors_are_no_answers()
 def test(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where the YAML files of cases are, or one such file.")
@@ -249,6 +252,7 @@ def test(
     raise typer.Exit(1 if failed else 0)
 
 
+@errors_are_no_answers()
 def lint(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Policy documents.")],
     *,
@@ -281,5 +285,5 @@ def lint(
 def _installation(data_dir: Path | None, store_url: str | None) -> Iterator["Installation"]:
     from hatchway.installation.installation import open_installation
 
-    with errors_are_no_answers(), open_installation(data_directory(data_dir), store_url) as installation:
+    with open_installation(data_directory(data_dir), store_url) as installation:
         yield installation

@@ -33,11 +33,17 @@ _WIDEST: Final = 10_000
 """Columns where there is no terminal: lines are not broken."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # rich ends the process with 1, which would be an answer.
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Standard output: in colour on a terminal, plain and unbroken elsewhere."""
-    output = Console(highlight=False, markup=False, emoji=False)
+    output = _Console(highlight=False, markup=False, emoji=False)
     if not output.is_terminal:
-        output = Console(highlight=False, markup=False, emoji=False, width=_WIDEST, color_system=None)
+        output = _Console(highlight=False, markup=False, emoji=False, width=_WIDEST, color_system=None)
     return output
 
 
