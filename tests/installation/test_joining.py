@@ -931,6 +931,24 @@ def test_a_machine_gets_no_certificates_without_end(
     assert renew(got, result.machine, site.now) == ["server.pem"]
 
 
+def test_a_machine_that_says_something_new_each_time_keeps_nobody_from_writing(
+    site: Site, tmp_path: Path
+) -> None:
+    machine = site.join(tmp_path / "gw", Role.GATEWAY).machine
+
+    def said(what: str) -> int:
+        return post(site, "/machine/v1/renew", machine.token, json.dumps({"key_ids": [what]}).encode())[0]
+
+    statuses = [said(f"gateway:{number}") for number in range(60)]
+    assert set(statuses[:10]) == {200}
+    assert set(statuses) == {200, 429}
+    # Another machine is not made to wait for it.
+    other = site.join(tmp_path / "gw2", Role.GATEWAY).machine
+    assert post(site, "/machine/v1/renew", other.token, b'{"key_ids": []}')[0] == 200
+    remove_machine(site.installation, other.machine_id)
+    remove_machine(site.installation, machine.machine_id)
+
+
 def test_a_machine_does_not_fill_the_trail_with_keys_that_it_was_given(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

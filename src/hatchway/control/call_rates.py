@@ -29,6 +29,10 @@ DEFAULT_RATES: Final[Mapping[Kind, float]] = {Kind.READ: 100.0, Kind.WRITE: 25.0
 """Calls a second: a good part of what one process answers, and far more than tools and people need."""
 
 
+MACHINE_RATES: Final[Mapping[Kind, float]] = {Kind.WRITE: 1.0}
+"""Of one machine that joined, which asks once a minute and has some news at most when keys are rotated."""
+
+
 class TooFast(TooManyCalls):
     """The principal has made more calls than its rate allows."""
 

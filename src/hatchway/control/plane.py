@@ -10,7 +10,7 @@ from hatchway.access.granted_keys import derive_granted
 from hatchway.access.vault import Vault
 from hatchway.audit.group_commit import GroupCommit
 from hatchway.audit.refusals import Refusals
-from hatchway.control.call_rates import CallRates
+from hatchway.control.call_rates import MACHINE_RATES, CallRates
 from hatchway.control.metrics import ControlMetrics
 from hatchway.domain.arns import Arns
 from hatchway.store import Store, Transaction
@@ -27,10 +27,10 @@ class ControlPlane:
     `vault` seals secrets, `gateway_vault` what gateways verify with.
 
     `log` commits the audit records of what changes nothing; its owner closes it. `clock` gives aware moments,
-    `random_bytes` bytes fit for secrets. `callers` remembers who has called, and `rates` how fast. `refusals`
-    counts those that have no record of their own; housekeeping writes the counts. `own_keys` are what
-    machines that join are given. `metrics` is what Prometheus is told. `traces` are there when somebody wants
-    to be told of calls.
+    `random_bytes` bytes fit for secrets. `callers` remembers who has called, and `rates` how fast;
+    `machine_rates` how fast each machine has told what is new with it. `refusals` counts those that have no
+    record of their own; housekeeping writes the counts. `own_keys` are what machines that join are given.
+    `metrics` is what Prometheus is told. `traces` are there when somebody wants to be told of calls.
     """
 
     store: Store
@@ -42,6 +42,7 @@ class ControlPlane:
     random_bytes: Callable[[int], bytes]
     callers: Callers = field(default_factory=Callers)
     rates: CallRates = field(default_factory=CallRates)
+    machine_rates: CallRates = field(default_factory=lambda: CallRates(MACHINE_RATES))
     refusals: Refusals = field(default_factory=Refusals)
     own_keys: "OwnKeys | None" = None
     metrics: ControlMetrics = field(default_factory=ControlMetrics)

@@ -1,6 +1,7 @@
 """A machine that has joined, and what it is to have now: certificates, and keys where it has not the right
 ones."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 from hatchway.access.machines import told_authorities, told_ids
 from hatchway.control.bearer_tokens import BearerRefused, refusals_counted
+from hatchway.control.call_rates import Kind, TooFast
 from hatchway.control.machines.certificates import with_certificate
 from hatchway.control.machines.grants import answer_of, names_of, sealed_keys
 from hatchway.control.machines.requests import known_machine, own_keys, read_request, shown_machine
@@ -30,7 +32,7 @@ def renew_machine(
 
     Raises:
         BearerRefused: 401 for a machine that is not known, 400 for what cannot be, 409 where nothing is
-            handed out, 429 for one that has just been given a certificate.
+            handed out, 429 for one that has just been given a certificate, or has something new all the time.
     """
     with refusals_counted(plane, "RenewMachine", peer=peer, user_agent=user_agent):
         return _renew(plane, authorization, content, peer, user_agent)
@@ -61,6 +63,7 @@ def _renew(
     seen = replace(machine, names=names.possible, key_ids=has)
     is_news = seen != machine or not machine.finished or abs(now - machine.seen_at) >= SEEN
     if is_news or asked.request is not None or hands_out:
+        _bound(plane, machine.id)
         with plane.store.write() as tx:
             # It may have been removed, or given a certificate, meanwhile.
             machine, grant = known_machine(tx, plane, token)
@@ -94,3 +97,17 @@ def _renew(
         # Its file of CAs may be one from before, too.
         answer["ca"] = None
     return {**answer, "keys": keys, "current": current}
+
+
+def _bound(plane: ControlPlane, machine_id: str) -> None:
+    """Has a machine wait that would take the write lock again and again, for which others wait.
+
+    Raises:
+        BearerRefused: 429.
+    """
+    try:
+        plane.machine_rates.spend(machine_id, Kind.WRITE, time.monotonic())
+    except TooFast:
+        raise BearerRefused(
+            429, "this machine has told too often what is new with it: ask again in a while"
+        ) from None
