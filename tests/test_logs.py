@@ -8,9 +8,12 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hatchway.logs import configure_logs, log_format_for
 from hatchway.settings import LogFormat
@@ -136,3 +139,26 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
 
 def _fail(secret: str) -> None:
     raise RuntimeError(f"{len(secret)} characters")
+
+
+values = st.text() | st.integers() | st.floats() | st.none() | st.booleans() | st.binary()
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
+    lambda name: name not in {"event", "self", "level", "logger", "time", "exc_info", "stack_info", "_record"}
+)
+
+
+@given(st.text(), st.dictionaries(names, values | st.lists(values) | st.dictionaries(st.text(), values)))
+def test_what_goes_the_short_way_to_its_line_is_what_structlog_and_json_make_of_it(
+    event: str, told: dict[str, Any]
+) -> None:
+    stream = io.StringIO()
+    configure_logs(LogFormat.JSON, stream=stream)
+    log = structlog.get_logger("hatchway.test")
+    with structlog.contextvars.bound_contextvars(trace_id="of this context"):
+        log.info(event, **told)
+        log.warning(event, **told)
+    short, usual = stream.getvalue().splitlines()
+    moment = re.compile(r'"time": "[^"]*"}\Z')
+    assert moment.sub("", short) == moment.sub("", usual).replace('"level": "warning"', '"level": "info"')
+    assert moment.search(short)
+    assert short == json.dumps(json.loads(short))
