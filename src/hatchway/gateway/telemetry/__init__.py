@@ -6,5 +6,6 @@ of a client and no id is a label; nothing is done for each frame.
 | module | holds |
 |---|---|
 | `metrics` | what a worker counts and measures |
+| `seconds` | how long something took, cheaply |
 | `tracing` | a tunnel's beginning and end as spans, when that is configured |
 """

@@ -7,10 +7,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from hatchway.gateway.telemetry.seconds import Seconds
 from hatchway.transport.listening.load_shedding import REASONS
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ LAG_INTERVAL: Final = 0.5
 
 REASON_NOT_RECORDED: Final = "NotRecorded"
 """The reason of a tunnel that was not opened because the audit trail could not be written."""
-
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 CLOSE_REASONS: Final = {
     1000: "finished",
@@ -79,22 +78,21 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
-        self.handshake_seconds = Histogram(
+        # With labels it takes as long to be found as to be counted.
+        self._closed_of: dict[str, Counter] = {}
+        self.handshake_seconds = Seconds(
             "hatchway_handshake_seconds",
             "From a connection to the end of its request, TLS included.",
-            buckets=_SECONDS,
             registry=registry,
         )
-        self.connect_seconds = Histogram(
+        self.connect_seconds = Seconds(
             "hatchway_connect_seconds",
             "Connecting to targets that answered.",
-            buckets=_SECONDS,
             registry=registry,
         )
-        self._lag_seconds = Histogram(
+        self._lag_seconds = Seconds(
             "hatchway_event_loop_lag_seconds",
             f"How late the event loop is, looked at every {LAG_INTERVAL} s.",
-            buckets=_SECONDS,
             registry=registry,
         )
         self._bytes_in = 0
@@ -109,7 +107,11 @@ class Metrics:
         return self._is_ready()
 
     def closed(self, closure: Closure) -> None:
-        self._closed.labels(CLOSE_REASONS.get(closure.code, "other")).inc()
+        reason = CLOSE_REASONS.get(closure.code, "other")
+        counter = self._closed_of.get(reason)
+        if counter is None:
+            counter = self._closed_of[reason] = self._closed.labels(reason)
+        counter.inc()
 
     @contextmanager
     def going(self, relay: Relay) -> Iterator[None]:
