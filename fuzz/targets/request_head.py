@@ -168,7 +168,7 @@ def growing(size: int) -> Mapping[str, Callable[[], object]]:
 
     def work(raw: bytes) -> None:
         head = read_head(raw)
-        head.tokens("x")
+        head.lists("x", "y")
         HttpRequest("GET", head.path, head.path, head.headers)
 
     return {what: partial(work, raw) for what, raw in heads.items()}

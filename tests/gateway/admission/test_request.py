@@ -161,6 +161,10 @@ def test_whatever_is_sent_is_read_or_refused_with_a_short_message(query: str) ->
         ),
         ("X-Amz-Credential=AKIAALICEALICEALICE0/20261124", "AKIAALICEALICEALICE0"),
         ("Not-X-Amz-Credential=AKIAALICEALICEALICE0/", ""),
+        (
+            "Not-X-Amz-Credential=AKIAMALLORYMALLORY00/&X-Amz-Credential=AKIAALICEALICEALICE0/",
+            "AKIAALICEALICEALICE0",
+        ),
         ("X-Amz-Credential=" + "A" * 129 + "/", ""),
         ("", ""),
     ],

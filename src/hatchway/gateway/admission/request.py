@@ -24,17 +24,22 @@ _ENDPOINT: Final = "instanceConnectEndpointId"
 _ADDRESS: Final = "privateIpAddress"
 _PORT: Final = "remotePort"
 _DURATION: Final = "maxTunnelDuration"
+_USUAL_DURATION: Final = str(USUAL_DURATION)
 _KNOWN: Final = frozenset({_ENDPOINT, _ADDRESS, _PORT, _DURATION})
 
 _SIGNATURE_PREFIX: Final = "x-amz-"
-_KEY_ID: Final = re.compile(r"(?:^|&)X-Amz-Credential=(\w{16,128})(?:/|%2[Ff])")
+_KEY_ID: Final = re.compile(r"X-Amz-Credential=(\w{16,128})(?:/|%2[Ff])")
 _WHOLE_NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def claimed_key_id(query: str) -> str:
     """The access key ID that a presigned URL's query names, unverified; empty when it names none."""
-    found = _KEY_ID.search(query)
-    return "" if found is None else found.group(1)
+    # Text that begins an expression is searched for at once; a condition before it is tried at each place.
+    for found in _KEY_ID.finditer(query):
+        start = found.start()
+        if start == 0 or query[start - 1] == "&":
+            return found.group(1)
+    return ""
 
 
 class BadParameter(Exception):
@@ -64,10 +69,10 @@ def read_tunnel_request(parameters: Iterable[tuple[str, str]], longest: int) -> 
     """
     values = _values(parameters)
     return TunnelRequest(
-        endpoint_id=_endpoint_id(_required(values, _ENDPOINT)),
-        private_ip=_address(unquote(_required(values, _ADDRESS))),
-        remote_port=_number(_PORT, _required(values, _PORT), 65_535),
-        max_duration=_number(_DURATION, values.get(_DURATION, str(USUAL_DURATION)), longest),
+        _endpoint_id(_required(values, _ENDPOINT)),
+        _address(_required(values, _ADDRESS)),
+        _number(_PORT, _required(values, _PORT), 65_535),
+        _number(_DURATION, values.get(_DURATION, _USUAL_DURATION), longest),
     )
 
 
@@ -79,7 +84,7 @@ def _values(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
             if name in values:
                 raise BadParameter(name, f"The parameter {name} is given more than once. Give it once.")
             values[name] = value
-        elif not name.lower().startswith(_SIGNATURE_PREFIX):
+        elif not name.startswith("X-Amz-") and not name.lower().startswith(_SIGNATURE_PREFIX):
             written = unquote(name)
             raise BadParameter(written, f"The parameter {written[:64]!a} is not known. Leave it out.")
     return values
@@ -100,7 +105,8 @@ def _endpoint_id(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
+def _address(encoded: str) -> str:
+    text = unquote(encoded) if "%" in encoded else encoded
     try:
         address = parse_address(text)
     except ValueError:

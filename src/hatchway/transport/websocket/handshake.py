@@ -38,7 +38,8 @@ _SUBPROTOCOLS: Final = SUBPROTOCOL_HEADER.lower()
 _MAX_USER_AGENT: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that doubles what one costs.
+@dataclass(slots=True)
 class Head:
     """The request line and headers; none of it is in the repr, for a presigned URL is a credential.
 
@@ -52,15 +53,16 @@ class Head:
     _first: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_first", dict(reversed(self.headers)))
+        self._first = dict(reversed(self.headers))
 
     def header(self, name: str) -> str | None:
         """The value of a header that may appear once; the first one when it appears more often."""
         return self._first.get(name)
 
-    def tokens(self, name: str) -> list[str]:
-        """What a header lists, in lower case."""
-        return [token.strip().lower() for token in (self.header(name) or "").split(",")]
+    def lists(self, name: str, token: str) -> bool:
+        """Whether a header lists this token, which is in lower case."""
+        value = (self._first.get(name) or "").lower()
+        return value == token or token in [each.strip() for each in value.split(",")]
 
     def offers(self, subprotocol: str) -> bool:
         """Whether a subprotocol is among those that the client offers (RFC 6455 section 11.3.4)."""
@@ -110,8 +112,8 @@ def websocket_key(head: Head) -> str:
         BadHandshake: the request asks for no WebSocket, or for one of another version.
     """
     if (
-        "websocket" not in head.tokens("upgrade")
-        or "upgrade" not in head.tokens("connection")
+        not head.lists("upgrade", "websocket")
+        or not head.lists("connection", "upgrade")
         or head.header("sec-websocket-version") != VERSION
     ):
         raise BadHandshake(
