@@ -1,6 +1,5 @@
 """A record of a form is the record of the whole event, to the last character."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +43,7 @@ def whole(source: EventSource, event_id: str, time: datetime, additional: Any, c
 
 @given(
     calls,
-    st.builds(replace, st.just(SOURCE), source_ip=texts, user_agent=texts, user_identity=objects),
+    st.builds(SOURCE._replace, source_ip=texts, user_agent=texts, user_identity=objects),
     objects.filter(bool),
     st.tuples(texts, texts),
     st.datetimes(timezones=st.just(UTC)),
@@ -55,7 +54,7 @@ def test_a_record_of_a_form_is_that_of_the_whole_event(
     request_id, event_id = ids
     form = RecordForm(whole(source, "", NOW, {}, call))
     record = form.record(request_id=request_id, event_id=event_id, time=time, additional=to_json(additional))
-    source = replace(source, request_id=request_id)
+    source = source._replace(request_id=request_id)
     expected = to_record(whole(source, event_id, time, additional, call), time)
     assert record == expected
     assert record.terms == expected.terms
@@ -65,7 +64,7 @@ def test_one_form_makes_many_records() -> None:
     call = {"name": "OpenTunnel", "read_only": False, "request_parameters": None}
     form = RecordForm(whole(SOURCE, "", NOW, {}, call))
     for number in range(3):
-        source, time = replace(SOURCE, request_id=f"r-{number}"), NOW.replace(second=number)
+        source, time = SOURCE._replace(request_id=f"r-{number}"), NOW.replace(second=number)
         expected = whole(source, f"e-{number}", time, {"tunnelId": number}, call)
         record = form.record(
             request_id=f"r-{number}", event_id=f"e-{number}", time=time, additional=f'{{"tunnelId":{number}}}'

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 EVENT_VERSION = "1.08"
 ENDPOINT_RESOURCE_TYPE = "AWS::EC2::InstanceConnectEndpoint"
@@ -13,8 +13,7 @@ INSTANCE_RESOURCE_TYPE = "AWS::EC2::Instance"
 JsonObject = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventSource:
+class EventSource(NamedTuple):
     """What the events of one call share. `request_id` is the one that the client was told."""
 
     account: str

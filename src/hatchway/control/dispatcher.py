@@ -9,7 +9,7 @@ can fill the store.
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -170,7 +170,7 @@ class Dispatcher:
         http = attempt.request.http
         signature = read_query_signature(http) if is_presigned(http) else read_header_signature(http)
         if signature.expires is not None:
-            signature = replace(signature, expires=min(signature.expires, LONGEST_PRESIGNED))
+            signature = signature._replace(expires=min(signature.expires, LONGEST_PRESIGNED))
         attempt.access_key_id = signature.access_key_id
         attempt.service = self._services.get(signature.scope.service, attempt.service)
         return signature

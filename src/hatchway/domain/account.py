@@ -96,7 +96,8 @@ class ClientToken:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that doubles what one costs, and there are two for each tunnel.
+@dataclass(slots=True, kw_only=True)
 class AuditRecord:
     """One event of the audit trail; `body` is the event as JSON text, the other fields are for look-ups.
 

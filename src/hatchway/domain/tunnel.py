@@ -12,7 +12,8 @@ GRACE: Final = timedelta(seconds=40)
 enter its tunnels as ended; a worker that cannot know whether they have ends them before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that doubles what one costs, and there is one for each opening.
+@dataclass(slots=True, kw_only=True)
 class Tunnel:
     """One open tunnel; the row goes when the tunnel ends, the audit trail keeps its story.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from hatchway.sigv4.canonical import query_pairs
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that doubles what one costs, and there is one for each tunnel.
+@dataclass(slots=True)
 class HttpRequest:
     """A request as it came over the wire, or as it is about to go.
 
@@ -24,7 +25,7 @@ class HttpRequest:
     parameters: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", tuple(query_pairs(self.query)))
+        self.parameters = tuple(query_pairs(self.query))
 
     def header_values(self, lower_name: str) -> list[str]:
         """All values of the header with that lower-case name, in order."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from hatchway.sigv4.canonical import ALGORITHM
@@ -37,8 +36,7 @@ _hex_digest = re.compile(r"[0-9a-f]{64}").fullmatch
 _expires = re.compile(r"[0-9]{1,6}").fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """What a request says about who signed it, when and for what. Unproven until `verify` returns.
 
     `timestamp` is when it was signed as `X-Amz-Date` writes it, `signed_at` the same to reckon with.
@@ -49,11 +47,15 @@ class Signature:
     access_key_id: str
     scope: Scope
     signed_headers: tuple[str, ...]
-    signature: str = field(repr=False)
+    signature: str
     timestamp: str
     signed_at: datetime
     expires: int | None = None
-    session_token: str | None = field(default=None, repr=False)
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without what may not be shown: the signature and the token."""
+        return f"Signature(access_key_id={self.access_key_id!r}, scope={self.scope!r}, ...)"
 
 
 def read_header_signature(request: HttpRequest) -> Signature:
@@ -113,7 +115,7 @@ def read_query_signature(request: HttpRequest) -> Signature:
         raise IncompleteSignature("A parameter of the query string is there more than once.")
     if request.header_values("authorization"):
         raise IncompleteSignature("A request may be signed in its headers or in its URL, not in both.")
-    values = [parameters.get(name) or "" for name in _IN_QUERY]
+    values = [parameters.get(name, "") for name in _IN_QUERY]
     if not all(values):
         missing = tuple(name for name in _IN_QUERY if not parameters.get(name))
         raise IncompleteSignature(f"The query string requires {_listed(missing)}.", missing)
@@ -163,7 +165,7 @@ def _read_credential(credential: str) -> tuple[str, Scope]:
 
 def _read_signed_headers(text: str) -> tuple[str, ...]:
     names = tuple(text.split(";"))
-    if names != ("host",) and (list(names) != sorted(set(names)) or not all(map(_header_name, names))):
+    if text != "host" and (list(names) != sorted(set(names)) or not all(map(_header_name, names))):
         raise IncompleteSignature("SignedHeaders must be lower-case header names, sorted, each once.")
     return names
 

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -357,7 +356,7 @@ def test_refusals_beyond_a_rate_are_counted_and_entered_together(
     books = trail(commits, pending_records=pending_records)
     answer = admitted("tun-1")
     alice = {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/alice"}
-    call = answer.call._replace(source=replace(answer.call.source, user_identity=alice))
+    call = answer.call._replace(source=answer.call.source._replace(user_identity=alice))
     refused = Refused(refusal=access_denied("no"), call=call)
 
     async def flood() -> None:

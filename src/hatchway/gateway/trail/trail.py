@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
@@ -52,8 +52,7 @@ class QuotaReached(Exception):
         self.overrun = overrun
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(NamedTuple):
     """What came of a tunnel: seconds, and payload bytes from the client and to it.
 
     `cause` is what else the audit trail is told of a tunnel that was cut.
@@ -63,7 +62,7 @@ class Carried:
     bytes_in: int
     bytes_out: int
     closure: Closure
-    cause: Mapping[str, Any] = field(default_factory=dict)
+    cause: Mapping[str, Any] = MappingProxyType({})
 
 
 class Trail:
@@ -175,8 +174,7 @@ class Trail:
         return settle
 
 
-@dataclass(frozen=True, slots=True)
-class _Opening:
+class _Opening(NamedTuple):
     admitted: Admitted
     tunnel: Tunnel
     event_id: str
@@ -190,8 +188,7 @@ class _Opening:
         return to_record(admitted.call.event("OpenTunnel", self.event_id, now, outcome), now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Closing:
+class _Closing(NamedTuple):
     tunnel_id: str
     record: AuditRecord
 
